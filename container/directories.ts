@@ -1,0 +1,69 @@
+/** The directories of one container, and what each may do with them. */
+
+import { join } from 'node:path';
+import { exists, holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
+import type { Paths } from '../host/paths.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { ContainerId } from './identity.ts';
+
+/** The user that programs in the images run as. */
+const CONTAINER_USER = 1000;
+
+/** Absolute paths on the host. */
+export interface ContainerDirectories {
+  /** Root alone. */
+  readonly own: string;
+  /** Seen read-only by the container. */
+  readonly mappings: string;
+  /** The user's files, seen read-write; of uid 1000. */
+  readonly userConfig: string;
+  /** Where the container finds the descriptor socket. */
+  readonly sockets: string;
+  readonly ownSockets: string;
+  readonly cloudStorage: string;
+}
+
+/** @param id a container id, or the placeholder that stands for one */
+export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
+  const own = join(paths.containers, id);
+  const ownSockets = join(paths.temporary, id);
+  return {
+    own,
+    mappings: join(own, 'containerResourceMappings'),
+    userConfig: join(own, 'userConfigs/unpacked_configs'),
+    ownSockets,
+    sockets: join(ownSockets, 'sockets'),
+    cloudStorage: join(paths.cloudStorage, id),
+  };
+}
+
+/** Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container. */
+export async function holdDirectories(
+  lifetime: Lifetime,
+  paths: Paths,
+  id: ContainerId,
+): Promise<ContainerDirectories> {
+  const made = directoriesOf(paths, id);
+  await holdOwnDirectory(lifetime, { path: made.own, mode: 0o700 });
+  await holdOwnDirectory(lifetime, { path: made.mappings, mode: 0o755 });
+  await holdOwnDirectory(lifetime, { path: join(made.own, 'userConfigs'), mode: 0o755 });
+  await holdOwnDirectory(lifetime, { path: made.userConfig, mode: 0o700, owner: CONTAINER_USER });
+  await holdOwnDirectory(lifetime, { path: made.ownSockets, mode: 0o700 });
+  await holdOwnDirectory(lifetime, { path: made.sockets, mode: 0o755 });
+  await removeCloudStorageAfter(lifetime, made.cloudStorage);
+  return made;
+}
+
+/** dockerd makes this one by itself for a bind that old task definitions still carry. */
+async function removeCloudStorageAfter(lifetime: Lifetime, path: string): Promise<void> {
+  await lifetime.defer(`removing ${path}`, async () => {
+    if (await exists(path)) await removeTree(path);
+    await seenGone(path);
+  });
+}
+
+/** Removes what a service that died left of a container. */
+export async function removeDirectories(paths: Paths, id: ContainerId): Promise<void> {
+  const { own, ownSockets, cloudStorage } = directoriesOf(paths, id);
+  for (const path of [own, ownSockets, cloudStorage]) await removeTree(path);
+}

@@ -1,0 +1,105 @@
+/**
+ * Makes sure that the Docker Engine answers: one that does not run is started, by systemd where systemd
+ * runs, else as a child of this service, which stops it again at its own end.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { exists } from '../host/directories.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Docker } from './docker.ts';
+
+/** The socket on which dockerd listens when nothing tells it otherwise; only that one is ours to start. */
+const DEFAULT_SOCKETS = ['/var/run/docker.sock', '/run/docker.sock'];
+/** Milliseconds that the Engine gets to answer, and to stop. */
+const START_DEADLINE = 60_000;
+const STOP_DEADLINE = 30_000;
+
+export interface EngineOptions {
+  /** Directory for the Engine's log when it is our child. */
+  readonly run: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: Logger;
+}
+
+/** @throws {ServiceError} `docker.unavailable` when it does not answer and cannot be started */
+export async function reachDocker(lifetime: Lifetime, docker: Docker, options: EngineOptions): Promise<void> {
+  const silence = await docker.ping().catch((error: unknown) => error);
+  if (!silence) return;
+  if (!DEFAULT_SOCKETS.includes(docker.socket)) throw silence;
+  options.log.info('Docker does not answer yet; starting it');
+  try {
+    const engine = (await exists('/run/systemd/system'))
+      ? await startUnit(options)
+      : await startChild(lifetime, options);
+    await untilAnswers(docker, engine, lifetime.signal);
+  } catch (error) {
+    lifetime.signal.throwIfAborted();
+    throw new ServiceError(
+      'docker.unavailable',
+      { socket: docker.socket, why: messageOf(error) },
+      { cause: error },
+    );
+  }
+}
+
+async function startUnit({ environment }: EngineOptions): Promise<undefined> {
+  const [code] = await once(
+    spawn('systemctl', ['start', 'docker'], { stdio: 'ignore', env: environment }),
+    'exit',
+  );
+  if (code !== 0) throw new Error('"systemctl start docker" failed; see "journalctl -u docker"');
+}
+
+async function startChild(lifetime: Lifetime, { run, environment }: EngineOptions): Promise<ChildProcess> {
+  const log = join(run, 'dockerd.log');
+  return await lifetime.acquire({
+    kind: 'docker engine',
+    what: 'dockerd',
+    take: async () => {
+      await using output = await open(log, 'w', 0o600);
+      // A session of its own: Ctrl-C on our terminal must not end it before the containers have ended.
+      const child = spawn('dockerd', [], {
+        stdio: ['ignore', output.fd, output.fd],
+        detached: true,
+        env: environment,
+      });
+      await once(child, 'spawn');
+      return child;
+    },
+    release: async (child, signal) => {
+      const ended = hasEnded(child) ? undefined : once(child, 'exit');
+      signal.addEventListener('abort', () => child.kill('SIGKILL'));
+      child.kill('SIGTERM');
+      await ended;
+      await rm(log);
+    },
+    seenGone: (child) => `process ${child.pid} has ended`,
+    deadline: STOP_DEADLINE,
+  });
+}
+
+async function untilAnswers(
+  docker: Docker,
+  child: ChildProcess | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await withDeadline(START_DEADLINE, 'starting Docker', async (late) => {
+    while (await docker.ping().catch(() => true)) {
+      signal.throwIfAborted();
+      if (child && hasEnded(child))
+        throw new Error(`dockerd ended with code ${child.exitCode}; run it by hand to see why`);
+      await pause(50, undefined, { signal: late });
+    }
+  });
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}

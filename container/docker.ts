@@ -1,0 +1,200 @@
+/**
+ * The calls to the Docker Engine that this service needs, each with a time limit, each failing with an error
+ * that says what was being done.
+ */
+
+import Dockerode from 'dockerode';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { CreateBody } from './create-body.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import { isRecord } from './json.ts';
+import { containerIdOf, filterOf } from './labels.ts';
+
+/** A container of this host, as Docker lists it. */
+export interface Listed {
+  readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
+  /** `created`, `running`, `exited`, … */
+  readonly state: string;
+}
+
+/** A container that Docker knows. */
+export interface Inspected {
+  readonly running: boolean;
+  readonly status: string;
+  /** Process id of its first process on the host; 0 when it does not run. */
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly image: string;
+}
+
+export interface DockerEvent {
+  readonly action: 'start' | 'die' | 'destroy';
+  readonly dockerId: DockerId;
+  /** Unix time in whole seconds. */
+  readonly time: number;
+  readonly exitCode: string | undefined;
+}
+
+/** Three calls of dockerode that take a signal, which its types leave out. */
+interface UntypedCalls {
+  ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
+  version(options: { abortSignal: AbortSignal }): Promise<Dockerode.DockerVersion>;
+  info(options: { abortSignal: AbortSignal }): Promise<{ readonly Runtimes?: unknown }>;
+}
+
+/** Milliseconds for a call that only looks something up, and for one that does something. */
+const LOOK = 10_000;
+const WORK = 60_000;
+
+export class Docker {
+  readonly socket: string;
+  readonly #api: Dockerode;
+  readonly #untyped: UntypedCalls;
+
+  /** @param socket path of the Engine's unix socket */
+  constructor(socket: string) {
+    this.socket = socket;
+    this.#api = new Dockerode({ socketPath: socket });
+    this.#untyped = this.#api as unknown as UntypedCalls;
+  }
+
+  async ping(): Promise<void> {
+    await this.#call('answer a ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }));
+  }
+
+  async version(): Promise<{ readonly engine: string; readonly api: string }> {
+    const found = await this.#call('say its version', LOOK, (abortSignal) =>
+      this.#untyped.version({ abortSignal }),
+    );
+    return { engine: found.Version, api: found.ApiVersion };
+  }
+
+  /** Whether the nvidia runtime is there, without which no container gets a GPU. */
+  async hasNvidia(): Promise<boolean> {
+    const info = await this.#call('describe itself', LOOK, (abortSignal) =>
+      this.#untyped.info({ abortSignal }),
+    );
+    return isRecord(info.Runtimes) && 'nvidia' in info.Runtimes;
+  }
+
+  async create(body: CreateBody): Promise<DockerId> {
+    const options = { _query: {}, _body: body };
+    const container = await this.#call('create the container', WORK, (abortSignal) =>
+      this.#api.createContainer({ ...options, abortSignal } as Dockerode.ContainerCreateOptions),
+    );
+    return container.id as DockerId;
+  }
+
+  async start(id: DockerId): Promise<void> {
+    await this.#call('start the container', WORK, (abortSignal) =>
+      this.#api.getContainer(id).start({ abortSignal }),
+    );
+  }
+
+  /** Ends its processes, by SIGKILL after `grace` seconds; no error when it does not run or is not there. */
+  async stop(id: DockerId, grace: number): Promise<void> {
+    await this.#call('stop the container', WORK + grace * 1000, (abortSignal) =>
+      this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
+    );
+  }
+
+  /** Removes it and its anonymous volumes, running or not; no error when it is not there. */
+  async remove(id: DockerId): Promise<void> {
+    await this.#call('remove the container', WORK, (abortSignal) =>
+      // 409: somebody else is removing it at this moment.
+      this.#api.getContainer(id).remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409)),
+    );
+  }
+
+  /** @returns undefined when Docker does not know it */
+  async inspect(id: DockerId): Promise<Inspected | undefined> {
+    const found = await this.#call('inspect the container', LOOK, (abortSignal) =>
+      this.#api.getContainer(id).inspect({ abortSignal }).catch(unlessStatus(404)),
+    );
+    if (!found) return undefined;
+    const { Running, Status, Pid, ExitCode } = found.State;
+    return { running: Running, status: Status, pid: Pid, exitCode: ExitCode, image: found.Config.Image };
+  }
+
+  /** All containers with this host's label, or the one with this container id. */
+  async list(hostId: string, containerId?: ContainerId): Promise<Listed[]> {
+    const filters = { label: filterOf(hostId, containerId) };
+    const found = await this.#call('list the containers', LOOK, (abortSignal) =>
+      this.#api.listContainers({ all: true, filters, abortSignal }),
+    );
+    return found.map((one) => ({
+      dockerId: one.Id as DockerId,
+      containerId: containerIdOf(one.Labels),
+      state: one.State,
+    }));
+  }
+
+  /**
+   * Starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
+   * Resolves when Docker has opened the stream. @param since Unix time in seconds; left out: from now on
+   */
+  async events(
+    hostId: string,
+    since: number | undefined,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<DockerEvent>> {
+    const filters = { type: ['container'], event: ['start', 'die', 'destroy'], label: filterOf(hostId) };
+    const options = {
+      filters: JSON.stringify(filters),
+      ...(since === undefined ? {} : { since }),
+      abortSignal: signal,
+    };
+    const stream = await this.#call('open its event stream', Infinity, () => this.#api.getEvents(options));
+    return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
+  }
+
+  async #call<T>(what: string, milliseconds: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await withDeadline(milliseconds, what, call);
+    } catch (error) {
+      throw this.#explain(what, error);
+    }
+  }
+
+  #explain(what: string, error: unknown): ServiceError {
+    if (statusOf(error) !== undefined) {
+      return new ServiceError('docker.failed', { what, why: reasonOf(error) }, { cause: error });
+    }
+    const why = `${what}: ${messageOf(error)}`;
+    return new ServiceError('docker.unavailable', { socket: this.socket, why }, { cause: error });
+  }
+}
+
+/** What Docker itself gave as the reason. */
+function reasonOf(error: unknown): string {
+  const answer = isRecord(error) && isRecord(error.json) ? error.json.message : undefined;
+  return typeof answer === 'string' ? answer : messageOf(error);
+}
+
+/** The HTTP status of Docker's answer, when there was one. */
+export function statusOf(error: unknown): number | undefined {
+  if (error instanceof ServiceError) return statusOf(error.cause);
+  const status = isRecord(error) ? error.statusCode : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+function unlessStatus(...expected: number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!expected.includes(statusOf(error) ?? 0)) throw error;
+  };
+}
+
+async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<DockerEvent> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const { Action, Actor, time } = JSON.parse(line);
+      yield { action: Action, dockerId: Actor.ID, time, exitCode: Actor.Attributes.exitCode };
+    }
+  }
+}

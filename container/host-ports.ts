@@ -1,0 +1,121 @@
+/**
+ * Host ports for containers: 1025 to 49150, without those that the kernel hands out by itself, those that
+ * are reserved, and those that another program listens on at that moment. tcp and udp are apart.
+ */
+
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import { Pool, PoolExhaustedError } from '../lifetime/pool.ts';
+
+export type Protocol = 'tcp' | 'udp';
+
+const FIRST = 1025;
+const LAST = 49_150;
+/** Where the round begins: above the ports that programs are commonly configured with. */
+const ROUND_STARTS_AT = 20_000;
+/** How long a port is passed over after Docker found it taken, in milliseconds. */
+const SET_ASIDE = 5 * 60_000;
+
+export class HostPorts {
+  readonly #pools: Readonly<Record<Protocol, Pool>>;
+  readonly #isFree: (protocol: Protocol, port: number) => Promise<boolean>;
+
+  constructor(usable: readonly number[], isFree = isPortFree) {
+    this.#pools = { tcp: new Pool(usable, ROUND_STARTS_AT), udp: new Pool(usable, ROUND_STARTS_AT) };
+    this.#isFree = isFree;
+  }
+
+  /** @param reserved ports that no container gets */
+  static async ofThisHost(reserved: readonly number[]): Promise<HostPorts> {
+    const [ephemeral, kept] = await Promise.all([
+      sysctl('ip_local_port_range'),
+      sysctl('ip_local_reserved_ports'),
+    ]);
+    return new HostPorts(usablePorts(ephemeral, kept, reserved));
+  }
+
+  /**
+   * Holds a port until the lifetime ends.
+   * @param wish the port to take if it is free
+   * @throws {ServiceError} `port.none_free`
+   */
+  async acquire(lifetime: Lifetime, protocol: Protocol, wish?: number): Promise<number> {
+    const pool = this.#pools[protocol];
+    try {
+      return await pool.acquire(lifetime, {
+        kind: 'port',
+        describe: (port) => `${protocol} ${port}`,
+        usable: (port) => this.#isFree(protocol, port),
+        seenGone: (port, signal) => this.#seenGone(protocol, port, signal),
+        wishes: wish === undefined ? [] : [wish],
+      });
+    } catch (error) {
+      if (!(error instanceof PoolExhaustedError)) throw error;
+      throw new ServiceError('port.none_free', { protocol, why: error.message }, { cause: error });
+    }
+  }
+
+  /** Passes a port over for a while, because Docker found it taken. */
+  setAside(port: number): void {
+    for (const pool of Object.values(this.#pools)) pool.setAside(port, SET_ASIDE);
+  }
+
+  async #seenGone(protocol: Protocol, port: number, signal: AbortSignal): Promise<string> {
+    while (!(await this.#isFree(protocol, port))) await pause(20, undefined, { signal });
+    return 'nobody listens';
+  }
+}
+
+/** @param ephemeral the kernel's `first<TAB>last`; @param kept its list of ports and ranges, `8080,9000-9010` */
+export function usablePorts(ephemeral: string, kept: string, reserved: readonly number[]): number[] {
+  const ranges = [ephemeral.trim().replace(/\s+/, '-'), ...kept.trim().split(',')]
+    .filter(Boolean)
+    .map((range) => {
+      const [first = 0, last = first] = range.split('-').map(Number);
+      return { first, last };
+    });
+  return Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i).filter(
+    (port) => !reserved.includes(port) && !ranges.some(({ first, last }) => port >= first && port <= last),
+  );
+}
+
+function sysctl(name: string): Promise<string> {
+  return readFile(`/proc/sys/net/ipv4/${name}`, 'utf8');
+}
+
+/** Whether nobody has the port, on any address of either family: found out by binding it for a moment. */
+export async function isPortFree(protocol: Protocol, port: number): Promise<boolean> {
+  const bind = protocol === 'tcp' ? bindTcp : bindUdp;
+  try {
+    await bind(port, '::');
+    return true;
+  } catch (error) {
+    if (!isSystemError(error, 'EAFNOSUPPORT') && !isSystemError(error, 'EADDRNOTAVAIL')) return false;
+  }
+  return await bind(port, '0.0.0.0').then(
+    () => true,
+    () => false,
+  );
+}
+
+async function bindTcp(port: number, host: string): Promise<void> {
+  const server = createServer().listen({ port, host, exclusive: true });
+  await once(server, 'listening');
+  server.close();
+  await once(server, 'close');
+}
+
+async function bindUdp(port: number, address: string): Promise<void> {
+  const socket = createSocket(address === '::' ? 'udp6' : 'udp4');
+  try {
+    socket.bind({ port, address, exclusive: true });
+    await once(socket, 'listening');
+  } finally {
+    socket.close();
+  }
+}

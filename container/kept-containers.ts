@@ -1,0 +1,90 @@
+/**
+ * The Docker containers that this service made itself. They outlive the hosted container by ten minutes, so
+ * that whoever asked for one can still read its log, and are removed then, or at the end of the service.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { CreateBody } from './create-body.ts';
+import { type Docker, statusOf } from './docker.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+
+/** Milliseconds between the end of a hosted container and the removal of its Docker container. */
+const KEPT_AFTER_END = 10 * 60_000;
+
+export class KeptContainers {
+  readonly #docker: Docker;
+  readonly #hostId: string;
+  readonly #parent: Lifetime;
+  readonly #kept = new Map<DockerId, Lifetime>();
+
+  constructor(docker: Docker, hostId: string, parent: Lifetime) {
+    this.#docker = docker;
+    this.#hostId = hostId;
+    this.#parent = parent;
+  }
+
+  has(id: DockerId): boolean {
+    return this.#kept.has(id);
+  }
+
+  /** @throws {ServiceError} `image.missing`, `docker.*` */
+  async make(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
+    const lifetime = this.#parent.child(`docker container of ${containerId.slice(0, 12)}`);
+    try {
+      const id = await lifetime.acquire({
+        kind: 'docker container',
+        what: containerId,
+        take: () => this.#create(containerId, body),
+        release: (id) => this.#docker.remove(id),
+        seenGone: (id) => this.#seenGone(id),
+        deadline: 60_000,
+      });
+      this.#kept.set(id, lifetime);
+      return id;
+    } catch (error) {
+      await lifetime.end();
+      throw error;
+    }
+  }
+
+  /** Removes it now. */
+  async remove(id: DockerId): Promise<void> {
+    await this.#kept.get(id)?.end();
+    this.#kept.delete(id);
+  }
+
+  /** Removes it when its time is over. */
+  removeLater(id: DockerId, milliseconds = KEPT_AFTER_END): void {
+    const lifetime = this.#kept.get(id);
+    if (!lifetime) return;
+    pause(milliseconds, undefined, { signal: lifetime.signal, ref: false }).then(
+      () => this.remove(id),
+      () => {}, // It was removed before.
+    );
+  }
+
+  async #create(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
+    try {
+      return await this.#docker.create(body);
+    } catch (error) {
+      const image = body.Image ?? '';
+      if (statusOf(error) === 404) throw new ServiceError('image.missing', { image }, { cause: error });
+      if (statusOf(error) === undefined) await this.#removeUnanswered(containerId);
+      throw error;
+    }
+  }
+
+  /** Docker may have made the container although its answer never came. */
+  async #removeUnanswered(containerId: ContainerId): Promise<void> {
+    const made = await this.#docker.list(this.#hostId, containerId).catch(() => []);
+    for (const { dockerId } of made) await this.#docker.remove(dockerId);
+  }
+
+  async #seenGone(id: DockerId): Promise<string> {
+    if (await this.#docker.inspect(id))
+      throw new ServiceError('still.there', { what: id, why: 'Docker lists it' });
+    return 'Docker does not know it';
+  }
+}

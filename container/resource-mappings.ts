@@ -1,0 +1,31 @@
+/**
+ * The resource mappings: small files without a line end that a container reads under
+ * /fractal/resourceMappings. Each appears whole or not at all.
+ */
+
+import { join } from 'node:path';
+import { writeFileAtomically } from '../host/atomic-file.ts';
+
+/** The files that the programs in the images know; `.ready` promises all the others. */
+export type MappingName = 'hostPort_for_my_32262_tcp' | 'tty' | 'DPI' | 'ContainerARN' | 'timeout' | '.ready';
+
+/** Readable by every user of the container, who sees them through a read-only mount. */
+const MODE = 0o644;
+
+export class ResourceMappings {
+  readonly #directory: string;
+  readonly #drafts: string;
+
+  /**
+   * @param directory what the container sees
+   * @param drafts a directory on the same filesystem that it does not see
+   */
+  constructor(directory: string, drafts: string) {
+    this.#directory = directory;
+    this.#drafts = drafts;
+  }
+
+  async write(name: MappingName, value: string | number): Promise<void> {
+    await writeFileAtomically(join(this.#directory, name), String(value), MODE, this.#drafts);
+  }
+}

@@ -1,0 +1,59 @@
+/** All containers that this host has at the moment, and who may be asked for by what. */
+
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import { HostedContainer, type Surroundings } from './container.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import type { Role } from './labels.ts';
+
+export class Tracker {
+  readonly host: Surroundings;
+  readonly lifetime: Lifetime;
+  readonly #containers = new Map<ContainerId, HostedContainer>();
+  #stopping = false;
+
+  /** @param parent the lifetime in which containers may be made and must have ended */
+  constructor(host: Surroundings, parent: Lifetime) {
+    this.host = host;
+    this.lifetime = parent.child('containers', () => this.endAll('the service ends'));
+  }
+
+  list(): readonly HostedContainer[] {
+    return [...this.#containers.values()];
+  }
+
+  has(id: ContainerId): boolean {
+    return this.#containers.has(id);
+  }
+
+  byDockerId(id: DockerId): HostedContainer | undefined {
+    return this.list().find((container) => container.dockerId === id);
+  }
+
+  /** The container that serves at an identifying host port. @throws {ServiceError} `container.unknown_port` */
+  byPort(port: number): HostedContainer {
+    const found = this.list().find((container) => container.identifyingPort === port && container.serves);
+    if (!found) throw new ServiceError('container.unknown_port', { port });
+    return found;
+  }
+
+  /** Begins a container; it is known here until it has ended. @throws {ServiceError} `service.stopping` */
+  begin(role: Role): HostedContainer {
+    if (this.#stopping) throw new ServiceError('service.stopping', {});
+    const container = new HostedContainer(this.host, role, this.lifetime);
+    this.#containers.set(container.id, container);
+    void container.gone.then(() => this.#containers.delete(container.id));
+    return container;
+  }
+
+  /** Takes no new containers from now on. */
+  refuse(): void {
+    this.#stopping = true;
+  }
+
+  /** Ends all, side by side, and takes no more. What cannot be ended is reported by its lifetime's end. */
+  async endAll(cause: string): Promise<void> {
+    this.refuse();
+    await Promise.allSettled(this.list().map((container) => container.end(cause)));
+  }
+}

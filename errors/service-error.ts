@@ -1,0 +1,32 @@
+/** The one class of error that this service throws on purpose: a code of the table, with its words filled in. */
+
+import { ERRORS, type ErrorCode, type ErrorRow, type Parameters } from './table.ts';
+
+export class ServiceError<C extends ErrorCode = ErrorCode> extends Error {
+  readonly code: C;
+
+  /** @param parameters what the placeholders of the code's template stand for */
+  constructor(code: C, parameters: Parameters<C>, options?: ErrorOptions) {
+    super(fill(ERRORS[code].text, parameters), options);
+    this.name = 'ServiceError';
+    this.code = code;
+  }
+
+  get row(): ErrorRow {
+    return ERRORS[this.code];
+  }
+}
+
+function fill(template: string, parameters: Record<string, string | number>): string {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => String(parameters[name]));
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether `error` is a system error with this code, such as `ENOENT`. */
+export function isSystemError(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

@@ -1,0 +1,164 @@
+/**
+ * Everything that this service refuses or fails at, on one page. It stands on the lowest floor because
+ * every room throws from it; only `httpserver/` reads the statuses.
+ *
+ * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer,
+ * where it is not the 406 that their callers know as "the handler refused". `text` says what went wrong and
+ * what to do about it; its placeholders are typed.
+ */
+
+export interface ErrorRow {
+  readonly status: number;
+  readonly wire?: number;
+  readonly text: string;
+}
+
+export const ERRORS = {
+  // A request that is not understood.
+  'request.wrong_method': {
+    status: 405,
+    wire: 400,
+    text: 'Bad request type. Expected {expected}, got {got}',
+  },
+  'request.malformed': { status: 400, wire: 400, text: 'the request body cannot be used: {why}' },
+  'request.too_large': {
+    status: 413,
+    wire: 413,
+    text: 'the request body is larger than {limit} bytes; send less',
+  },
+  'request.unauthorized': {
+    status: 401,
+    wire: 401,
+    text: 'the secret is missing or wrong; send the one that this host was configured with',
+  },
+  'request.not_found': { status: 404, wire: 404, text: 'there is nothing at this path' },
+  internal: { status: 500, text: 'the service failed at this request; its log has the cause' },
+
+  // The state of the service.
+  'service.starting': { status: 503, wire: 503, text: 'the host is still starting; try again in a moment' },
+  'service.stopping': { status: 503, wire: 503, text: 'the host is stopping; ask for another one' },
+
+  // Setting up a container.
+  'container.unknown_port': {
+    status: 404,
+    text: 'no running container has the identifying host port {port}; it may have ended, or not started yet',
+  },
+  'container.other_start_values': {
+    status: 409,
+    text: 'the container at port {port} is already assigned with other start values; they are fixed for its life',
+  },
+  'container.no_client_secret': {
+    status: 422,
+    text: 'client_app_auth_secret is empty, so that no client app could ever prove itself; send a random one',
+  },
+  'container.empty_token': {
+    status: 422,
+    text: 'config_encryption_token is empty; send at least one byte',
+  },
+  'container.token_mismatch': {
+    status: 403,
+    text: 'user_id or client_app_auth_secret is not the one that the webserver gave for the container at port {port}; the container waits for the right one',
+  },
+  'container.too_many_tokens': {
+    status: 429,
+    text: 'the container at port {port} already keeps as many unconfirmed tokens as it may; try again after its start values have come',
+  },
+  'container.too_many_attempts': {
+    status: 429,
+    text: 'too many wrong attempts from this address; a right one is still accepted',
+  },
+  'container.ended': { status: 409, text: 'container {id} has ended' },
+  'container.bad_transition': { status: 500, text: 'container {id} cannot go from {from} to {to} ({cause})' },
+
+  // Creating a container.
+  'create.restart_policy': {
+    status: 422,
+    text: 'an interactive container must not have the restart policy "{policy}": it would be started again without its devices; leave the policy out',
+  },
+  'create.privileged': {
+    status: 422,
+    text: "an interactive container must not be privileged: it could open every other container's devices; name the capabilities that it needs instead",
+  },
+  'create.bad_body': { status: 422, text: 'the create body cannot be used: {why}' },
+  'create.no_identifying_port': {
+    status: 422,
+    text: 'an interactive container must publish 32262/tcp, by which it is identified; add it to the port bindings',
+  },
+  'create.bad_image_name': {
+    status: 422,
+    text: 'app_image and app_name must not be empty; send both, for example "fractal/base:current-build" and "base"',
+  },
+  'create.bad_mount': { status: 422, text: 'mount_command is refused: {why}' },
+  'create.bad_timeout': {
+    status: 422,
+    text: 'protocol_timeout must be a number of seconds, or -1 for none; got {got}',
+  },
+  'create.ended_at_once': {
+    status: 502,
+    text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
+  },
+  'image.missing': {
+    status: 404,
+    text: 'image {image} is not on this host; run "docker pull {image}", then try again',
+  },
+  'tty.none_free': {
+    status: 503,
+    text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
+  },
+  'tty.none_exist': {
+    status: 503,
+    text: 'this host has none of /dev/tty10 to /dev/tty63; it needs a kernel with virtual consoles (CONFIG_VT)',
+  },
+  'port.none_free': {
+    status: 503,
+    text: 'no {protocol} port is free for a container: {why}; end a container or widen the range (net.ipv4.ip_local_port_range takes ports away)',
+  },
+  'port.taken': {
+    status: 503,
+    text: 'another program took host port {port} while the container was starting; try again',
+  },
+  'docker.failed': { status: 502, text: 'Docker could not {what}: {why}' },
+  'docker.unavailable': {
+    status: 503,
+    text: 'Docker does not answer at {socket} ({why}); start it, or see its log',
+  },
+
+  // Starting the service.
+  'start.not_root': {
+    status: 500,
+    text: 'the service must run as root, for Docker, consoles and devices; start it with sudo',
+  },
+  'start.settings': { status: 500, text: 'these settings cannot be used:\n{problems}' },
+  'start.locked': {
+    status: 500,
+    text: 'another copy of the service{owner} runs on {root}; stop it first, or give this one its own ROOT',
+  },
+  'start.filesystem': {
+    status: 500,
+    text: 'cannot prepare {path}: {why}; make it a directory that root can write',
+  },
+  'start.listen': {
+    status: 500,
+    text: 'cannot listen on {address}:{port}: {why}; stop what listens there (ss -ltnp "sport = :{port}") or set LISTEN_PORT',
+  },
+  'start.certificate': {
+    status: 500,
+    text: 'the TLS certificate cannot be used: {why}; see TLS_CERT_FILE and TLS_KEY_FILE',
+  },
+  'start.no_input_devices': {
+    status: 500,
+    text: 'containers cannot get input devices here: {why}; only APP_ENV=localdev hosts containers without them',
+  },
+  'still.there': { status: 500, text: '{what} is still there: {why}' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+type Placeholders<T extends string> = T extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholders<Rest>
+  : never;
+
+/** The placeholders of a code's template. */
+export type Parameters<C extends ErrorCode> = {
+  readonly [Name in Placeholders<(typeof ERRORS)[C]['text']>]: string | number;
+};

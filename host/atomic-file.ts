@@ -1,0 +1,31 @@
+/** Files that a reader sees whole or not at all, also after a loss of power. */
+
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/**
+ * Writes under a temporary name, syncs, renames, and syncs the directory.
+ * @param mode permission bits, whatever the umask
+ * @param temporary directory for the temporary name, on the same filesystem; default: beside the file
+ */
+export async function writeFileAtomically(
+  path: string,
+  content: string,
+  mode: number,
+  temporary = dirname(path),
+): Promise<void> {
+  const draft = join(temporary, `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    await using file = await open(draft, 'wx', mode);
+    await file.chmod(mode);
+    await file.writeFile(content);
+    await file.sync();
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+  await using directory = await open(dirname(path), 'r');
+  await directory.sync();
+}

@@ -1,0 +1,115 @@
+/**
+ * Directories as things that are held: those that the service shares with what came before it, which it
+ * removes only if it made them and they are empty, and those that belong to one holder, which go with all
+ * that is in them.
+ */
+
+import { chmod, lchown, lstat, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+
+/**
+ * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends.
+ * @throws {ServiceError} `start.filesystem`
+ */
+export async function holdSharedDirectory(lifetime: Lifetime, path: string, mode: number): Promise<void> {
+  try {
+    await lifetime.acquire({
+      kind: 'shared directory',
+      what: path,
+      take: () => makeShared(path, mode),
+      release: (made) => (made ? rmdir(path).catch(unlessInUse) : undefined),
+      seenGone: async (made) =>
+        made && !(await exists(path)) ? 'not there any more' : 'left as it was found',
+    });
+  } catch (error) {
+    if (lifetime.signal.aborted) throw error;
+    throw new ServiceError('start.filesystem', { path, why: messageOf(error) }, { cause: error });
+  }
+}
+
+/** @returns whether it was made, and not there already */
+async function makeShared(path: string, mode: number): Promise<boolean> {
+  const made = await mkdir(path, { recursive: true, mode });
+  if (made !== undefined) await chmod(path, mode);
+  const found = await lstat(path);
+  if (!found.isDirectory()) throw new Error('it is not a directory');
+  if (found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
+    throw new Error('others than root can write it');
+  }
+  return made !== undefined;
+}
+
+function unlessInUse(error: unknown): void {
+  if (!isSystemError(error, 'ENOTEMPTY')) throw error;
+}
+
+export interface OwnDirectory {
+  readonly path: string;
+  readonly mode: number;
+  /** User and group; default: root. */
+  readonly owner?: number;
+}
+
+/** Makes a directory that must not be there yet; it is removed with its content when the lifetime ends. */
+export async function holdOwnDirectory(
+  lifetime: Lifetime,
+  { path, mode, owner }: OwnDirectory,
+): Promise<void> {
+  await lifetime.acquire({
+    kind: 'directory',
+    what: path,
+    take: () => makeOwn(path, mode, owner),
+    release: () => removeTree(path),
+    seenGone: () => seenGone(path),
+    deadline: 60_000,
+  });
+}
+
+async function makeOwn(path: string, mode: number, owner: number | undefined): Promise<void> {
+  await mkdir(path);
+  try {
+    await chmod(path, mode);
+    if (owner !== undefined) await lchown(path, owner, owner);
+  } catch (error) {
+    await rmdir(path);
+    throw error;
+  }
+}
+
+/**
+ * Removes a tree without following a link and without entering a mount.
+ * @throws Error when something is mounted in it
+ */
+export async function removeTree(path: string): Promise<void> {
+  const [mount] = await mountsBelow(path);
+  if (mount !== undefined) throw new Error(`${mount} is mounted there; run "umount ${mount}"`);
+  await rm(path, { recursive: true, force: true });
+}
+
+export async function seenGone(path: string): Promise<string> {
+  if (await exists(path)) throw new ServiceError('still.there', { what: path, why: 'it was made again' });
+  return 'not there any more';
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** The mount points at or below `path`, as this process sees them. Source: proc_pid_mountinfo(5), field 5. */
+export async function mountsBelow(path: string): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  return table
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .map((point) =>
+      point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    )
+    .filter((point) => point === path || point.startsWith(`${path}/`));
+}

@@ -1,0 +1,24 @@
+/** The id by which this host recognises its own containers, made once and kept over reboots. */
+
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { writeFileAtomically } from './atomic-file.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** @param state the directory that is kept over reboots */
+export async function readHostId(state: string): Promise<string> {
+  const path = join(state, 'host-id');
+  try {
+    const id = (await readFile(path, 'utf8')).trim();
+    if (UUID.test(id)) return id;
+    throw new ServiceError('start.filesystem', { path, why: 'it is not a UUID; remove it to get a new one' });
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  }
+  const id = randomUUID();
+  await writeFileAtomically(path, `${id}\n`, 0o600);
+  return id;
+}

@@ -1,0 +1,38 @@
+/**
+ * The two forms of an error's answer: that of the predecessor's three calls, byte for byte as their callers
+ * know it, and RFC 9457 problems for everything else.
+ */
+
+import type { ServiceError } from '../errors/service-error.ts';
+import type { ErrorCode } from '../errors/table.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export const PLAIN = 'text/plain; charset=utf-8';
+
+/** What the handlers of the predecessor refuse with. */
+const REFUSED = 406;
+
+/** Errors that the predecessor answered with a line of text, before any handler ran. */
+const LINES: Partial<Record<ErrorCode, string>> = {
+  'request.malformed': 'Malformed body',
+  'request.too_large': 'Malformed body',
+  'request.unauthorized': 'Unauthorized',
+  'request.not_found': '404 page not found',
+};
+
+export function wireAnswer(error: ServiceError): Answer {
+  const line = error.code === 'request.wrong_method' ? error.message : LINES[error.code];
+  const body = line === undefined ? JSON.stringify({ result: '', error: error.message }) : `${line}\n`;
+  return { status: error.row.wire ?? REFUSED, contentType: PLAIN, body };
+}
+
+export function problemAnswer(error: ServiceError): Answer {
+  const { status } = error.row;
+  const body = JSON.stringify({ type: 'about:blank', title: error.code, status, detail: error.message });
+  return { status, contentType: 'application/problem+json', body };
+}

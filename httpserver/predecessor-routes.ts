@@ -1,0 +1,161 @@
+/**
+ * The three calls that the webserver, the client app and the local scripts of the predecessor make. Their
+ * order of checks is method, body, secret, types; it grows no more.
+ */
+
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Static, type TSchema, Type } from 'typebox';
+import type { KeptContainers } from '../container/kept-containers.ts';
+import { parseMountCommand } from '../container/mount-command.ts';
+import { spinUp } from '../container/spin-up.ts';
+import type { Tracker } from '../container/tracker.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { ErrorCode } from '../errors/table.ts';
+import { type Secret, sameSecret } from '../settings/secret.ts';
+import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
+import { PLAIN } from './error-bodies.ts';
+import type { Gate } from './gate.ts';
+import { foldKeys } from './json-body.ts';
+
+/** What the calls act upon. */
+export interface Hosting {
+  readonly tracker: Tracker;
+  readonly kept: KeptContainers;
+}
+
+export interface PredecessorOptions {
+  readonly gate: Gate<Hosting>;
+  readonly secret: Secret;
+  /** Whether `/spin_up_container` is there: in localdev alone. */
+  readonly spinUp: boolean;
+}
+
+export const SPIN_UP = '/spin_up_container';
+export const START_VALUES = '/set_container_start_values';
+export const TOKEN = '/set_config_encryption_token';
+
+/** JSON null and a missing field are the same. Keys are matched whatever their case, so schemas have them in lower case. */
+const text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const integer = Type.Optional(
+  Type.Union([
+    Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
+    Type.Null(),
+  ]),
+);
+
+const StartValuesBody = Type.Object({
+  host_port: integer,
+  dpi: integer,
+  container_arn: text,
+  user_id: text,
+  client_app_auth_secret: text,
+});
+
+const TokenBody = Type.Object({
+  host_port: integer,
+  user_id: text,
+  client_app_auth_secret: text,
+  config_encryption_token: text,
+});
+
+const SpinUpBody = Type.Object({
+  app_name: text,
+  app_image: text,
+  mount_command: text,
+  protocol_timeout: integer,
+});
+
+/** Adds the routes to `app`. */
+export function addPredecessorRoutes(app: FastifyInstance, options: PredecessorOptions): void {
+  addStartValues(app, options);
+  addToken(app, options);
+  if (options.spinUp) addSpinUp(app, options);
+}
+
+function addStartValues(app: FastifyInstance, { gate, secret }: PredecessorOptions): void {
+  put(app, START_VALUES, StartValuesBody, secret, (body) =>
+    gate.pass(async ({ tracker }) => {
+      await tracker.byPort(body.host_port ?? 0).assign({
+        dpi: body.dpi ?? null,
+        containerArn: body.container_arn ?? '',
+        userId: body.user_id ?? '',
+        clientAppAuthSecret: body.client_app_auth_secret ?? '',
+      });
+      return '';
+    }),
+  );
+}
+
+/** The client app has no secret of the webserver's: what it says is held against the start values. */
+function addToken(app: FastifyInstance, { gate }: PredecessorOptions): void {
+  const attempts = new Attempts();
+  put(app, TOKEN, TokenBody, undefined, (body, request) =>
+    gate.pass(async ({ tracker }) => {
+      const source = request.socket.remoteAddress ?? 'unknown';
+      try {
+        await tracker.byPort(body.host_port ?? 0).offerToken({
+          userId: body.user_id ?? '',
+          clientAppAuthSecret: body.client_app_auth_secret ?? '',
+          configEncryptionToken: body.config_encryption_token ?? '',
+          source,
+        });
+      } catch (error) {
+        if (!isWrongAttempt(error) || attempts.count(source) <= MOST_ATTEMPTS) throw error;
+        throw new ServiceError('container.too_many_attempts', {});
+      }
+      return '';
+    }),
+  );
+}
+
+function isWrongAttempt(error: unknown): boolean {
+  const wrong: ErrorCode[] = [
+    'container.unknown_port',
+    'container.token_mismatch',
+    'container.too_many_tokens',
+  ];
+  return error instanceof ServiceError && wrong.includes(error.code);
+}
+
+function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): void {
+  put(app, SPIN_UP, SpinUpBody, secret, (body) =>
+    gate.pass(({ tracker, kept }) =>
+      spinUp(tracker, kept, {
+        appName: body.app_name ?? '',
+        appImage: body.app_image ?? '',
+        mounts: parseMountCommand(body.mount_command ?? ''),
+        protocolTimeout: body.protocol_timeout ?? 0,
+      }),
+    ),
+  );
+}
+
+type Handler<S extends TSchema> = (body: Static<S>, request: FastifyRequest) => Promise<string>;
+
+/** @param secret what `auth_secret` must be; undefined: nobody is asked for it */
+function put<S extends TSchema>(
+  app: FastifyInstance,
+  path: string,
+  schema: S,
+  secret: Secret | undefined,
+  handle: Handler<S>,
+): void {
+  app.put(path, {
+    schema: { body: schema },
+    preValidation: async (request) => {
+      const body = request.body as Record<string, unknown> | undefined;
+      if (!body) throw new ServiceError('request.malformed', { why: 'it is empty' });
+      if (secret) authenticate(body.auth_secret, secret);
+      request.body = foldKeys(body);
+    },
+    handler: async (request, reply) => {
+      const result = await handle(request.body as Static<S>, request);
+      return reply.type(PLAIN).send(JSON.stringify({ result }));
+    },
+  });
+}
+
+function authenticate(given: unknown, secret: Secret): void {
+  if (typeof given === 'string' && sameSecret(given, secret.reveal())) return;
+  throw new ServiceError('request.unauthorized', {});
+}

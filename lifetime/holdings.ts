@@ -1,0 +1,65 @@
+/**
+ * The table of who holds what. Every resource enters it before it is taken and leaves it after it was
+ * seen gone, so what is in the table when everything has ended is a leak, by name.
+ */
+
+/** One resource that is being taken, held, or released. */
+export interface Holding {
+  /** What sort of resource: `port`, `tty`, `directory`, … */
+  readonly kind: string;
+  /** Which one, in words that find it on the host: `tcp 32262`, a path, an id. */
+  readonly what: string;
+  /** The name of the lifetime that holds it. */
+  readonly owner: string;
+  takenAt?: Date;
+}
+
+/** What happened to a holding; `gone` says how that was seen, `failed` why it is still in the table. */
+export type HoldingEvent =
+  | { readonly step: 'taking' | 'taken' | 'releasing'; readonly holding: Holding }
+  | { readonly step: 'not taken' | 'failed'; readonly holding: Holding; readonly error: unknown }
+  | { readonly step: 'gone'; readonly holding: Holding; readonly seen: string };
+
+/** Is told each step before the next one begins; what it throws while `taking` prevents the taking. */
+export type HoldingObserver = (event: HoldingEvent) => void | Promise<void>;
+
+export class Holdings {
+  readonly #held = new Set<Holding>();
+  readonly #observe: HoldingObserver;
+
+  constructor(observe: HoldingObserver = () => {}) {
+    this.#observe = observe;
+  }
+
+  list(): readonly Holding[] {
+    return [...this.#held];
+  }
+
+  async enter(holding: Holding): Promise<void> {
+    await this.#observe({ step: 'taking', holding });
+    this.#held.add(holding);
+  }
+
+  async taken(holding: Holding): Promise<void> {
+    holding.takenAt = new Date();
+    await this.#observe({ step: 'taken', holding });
+  }
+
+  async notTaken(holding: Holding, error: unknown): Promise<void> {
+    this.#held.delete(holding);
+    await this.#observe({ step: 'not taken', holding, error });
+  }
+
+  async releasing(holding: Holding): Promise<void> {
+    await this.#observe({ step: 'releasing', holding });
+  }
+
+  async gone(holding: Holding, seen: string): Promise<void> {
+    this.#held.delete(holding);
+    await this.#observe({ step: 'gone', holding, seen });
+  }
+
+  async failed(holding: Holding, error: unknown): Promise<void> {
+    await this.#observe({ step: 'failed', holding, error });
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What begins must end. A `Lifetime` is the span in which resources are held: a signal that aborts when
+ * the end begins, the tasks that run within it, and the cleanups that undo what was taken.
+ *
+ * INVARIANTS
+ * - Cleanups run last in, first out, once each; each has a deadline; a failure is reported and stops no other.
+ * - The end aborts the signal, then waits for the tasks, then runs the cleanups.
+ * - What is registered after the end began is undone at once; nothing can be taken into an ended lifetime.
+ * - A child ends with its parent or before it. A task must never await the end of its own lifetime.
+ */
+
+import { withDeadline } from './deadline.ts';
+import { type Holding, Holdings } from './holdings.ts';
+
+/** How one resource is taken, given back, and seen to be gone. */
+export interface Resource<T> {
+  readonly kind: string;
+  readonly what: string;
+  /** Takes all of it or nothing: what it throws means that nothing is held. */
+  take(signal: AbortSignal): T | Promise<T>;
+  release(value: T, signal: AbortSignal): unknown;
+  /** Looks whether it is gone and says how it saw that; throws while it is still there. */
+  seenGone(value: T, signal: AbortSignal): string | Promise<string>;
+  /** For release and the look together, in milliseconds. */
+  readonly deadline?: number;
+}
+
+/** A cleanup or task that did not end as it should. */
+export interface Failure {
+  readonly lifetime: string;
+  readonly what: string;
+  readonly error: unknown;
+}
+
+interface Cleanup {
+  readonly what: string;
+  readonly deadline: number;
+  run(signal: AbortSignal): unknown;
+}
+
+export interface LifetimeOptions {
+  readonly holdings?: Holdings;
+  /** Is told each failure when it happens. */
+  readonly report?: (failure: Failure) => void;
+}
+
+/** Milliseconds that a cleanup, or the tasks of a lifetime, get unless told otherwise. */
+export const DEFAULT_DEADLINE = 10_000;
+
+export class Lifetime implements AsyncDisposable {
+  readonly name: string;
+  readonly holdings: Holdings;
+  readonly #report: (failure: Failure) => void;
+  readonly #abort = new AbortController();
+  readonly #tasks = new Map<Promise<unknown>, string>();
+  readonly #cleanups = new Set<Cleanup>();
+  readonly #failures: Failure[] = [];
+  #end: Promise<readonly Failure[]> | undefined;
+  #whenEnded: () => void = () => {};
+
+  constructor(name: string, { holdings = new Holdings(), report = () => {} }: LifetimeOptions = {}) {
+    this.name = name;
+    this.holdings = holdings;
+    this.#report = report;
+  }
+
+  /** Aborts when the end begins. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /**
+   * A lifetime within this one.
+   * @param before runs when this one ends it; when it throws, the child does not end and keeps what it holds
+   * @throws the reason of the end, once this one has begun to end
+   */
+  child(name: string, before: () => unknown = () => {}): Lifetime {
+    this.signal.throwIfAborted();
+    const child = new Lifetime(name, { holdings: this.holdings, report: this.#report });
+    const end = async () => {
+      await before();
+      await child.end(this.signal.reason);
+    };
+    const cleanup: Cleanup = { what: name, deadline: Infinity, run: end };
+    this.#cleanups.add(cleanup);
+    child.#whenEnded = () => this.#cleanups.delete(cleanup);
+    return child;
+  }
+
+  /**
+   * Takes a resource and holds it until this lifetime ends: the only way to hold something.
+   * @throws what `take` throws, or the reason of the end; nothing is held then
+   */
+  acquire<T>(resource: Resource<T>): Promise<T> {
+    return this.track(`taking ${resource.kind} ${resource.what}`, this.#acquire(resource));
+  }
+
+  async #acquire<T>(resource: Resource<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    const holding: Holding = { kind: resource.kind, what: resource.what, owner: this.name };
+    await this.holdings.enter(holding);
+    let value: T;
+    try {
+      value = await resource.take(this.signal);
+    } catch (error) {
+      await this.holdings.notTaken(holding, error);
+      throw error;
+    }
+    const cleanup: Cleanup = {
+      what: `${resource.kind} ${resource.what}`,
+      deadline: resource.deadline ?? DEFAULT_DEADLINE,
+      run: (signal) => this.#release(resource, holding, value, signal),
+    };
+    await this.#add(cleanup);
+    this.signal.throwIfAborted();
+    await this.holdings.taken(holding);
+    return value;
+  }
+
+  async #release<T>(resource: Resource<T>, holding: Holding, value: T, signal: AbortSignal): Promise<void> {
+    try {
+      await this.holdings.releasing(holding);
+      await resource.release(value, signal);
+      await this.holdings.gone(holding, await resource.seenGone(value, signal));
+    } catch (error) {
+      await this.holdings.failed(holding, error);
+      throw error;
+    }
+  }
+
+  /** Runs `cleanup` at the end; at once when the end has already begun. */
+  async defer(what: string, cleanup: (signal: AbortSignal) => unknown, deadline = DEFAULT_DEADLINE) {
+    await this.#add({ what, deadline, run: cleanup });
+  }
+
+  async #add(cleanup: Cleanup): Promise<void> {
+    if (this.signal.aborted) await this.#cleanUp(cleanup);
+    else this.#cleanups.add(cleanup);
+  }
+
+  /** Makes the end wait for `task`, whose failure stays with whoever awaits it. Returns the same promise. */
+  track<T>(what: string, task: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = task.then(
+      () => this.#tasks.delete(settled),
+      () => this.#tasks.delete(settled),
+    );
+    this.#tasks.set(settled, what);
+    return task;
+  }
+
+  /** Ends it, once; every call gets the same promise. Never rejects: resolves with what went wrong. */
+  end(reason: unknown = new Error(`${this.name} has ended`)): Promise<readonly Failure[]> {
+    this.#end ??= this.#finish(reason);
+    return this.#end;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+
+  async #finish(reason: unknown): Promise<readonly Failure[]> {
+    this.#abort.abort(reason);
+    await this.#awaitTasks();
+    for (let last = this.#last(); last; last = this.#last()) {
+      this.#cleanups.delete(last);
+      await this.#cleanUp(last);
+    }
+    this.#whenEnded();
+    return this.#failures;
+  }
+
+  #last(): Cleanup | undefined {
+    return [...this.#cleanups].at(-1);
+  }
+
+  async #awaitTasks(): Promise<void> {
+    try {
+      await withDeadline(DEFAULT_DEADLINE, `the tasks of ${this.name}`, async () => {
+        while (this.#tasks.size > 0) await Promise.all(this.#tasks.keys());
+      });
+    } catch (error) {
+      for (const what of this.#tasks.values()) this.#fail(what, error);
+    }
+  }
+
+  async #cleanUp(cleanup: Cleanup): Promise<void> {
+    try {
+      await withDeadline(cleanup.deadline, cleanup.what, (signal) => cleanup.run(signal));
+    } catch (error) {
+      this.#fail(cleanup.what, error);
+    }
+  }
+
+  #fail(what: string, error: unknown): void {
+    const failure: Failure = { lifetime: this.name, what, error };
+    this.#failures.push(failure);
+    this.#report(failure);
+  }
+}

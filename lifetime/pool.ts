@@ -1,0 +1,102 @@
+/**
+ * A pool of numbers of which each can be held by one lifetime at a time. It goes round, so that a number
+ * that was just given back is the last to be given out again, and it is exhaustive: it fails only when
+ * every number is held or was found unusable.
+ */
+
+import type { Lifetime } from './lifetime.ts';
+
+/** How a number of a pool is held. */
+export interface Allotment {
+  readonly kind: string;
+  /** Names the holding of `n`, for example `tcp 32262`. */
+  describe(n: number): string;
+  /** Whether nobody outside this service has `n`; a number that is not usable is passed over. */
+  usable(n: number): boolean | Promise<boolean>;
+  seenGone(n: number, signal: AbortSignal): string | Promise<string>;
+  /** Numbers to try before the others. */
+  readonly wishes?: readonly number[];
+}
+
+export class PoolExhaustedError extends Error {
+  constructor(size: number, held: number) {
+    super(`none of ${size} numbers is free: ${held} are held, the others are not usable`);
+    this.name = 'PoolExhaustedError';
+  }
+}
+
+export class Pool {
+  readonly #numbers: readonly number[];
+  readonly #members: ReadonlySet<number>;
+  readonly #held = new Set<number>();
+  readonly #setAside = new Map<number, number>();
+  #next: number;
+
+  /** @param first the number from which it goes round; the lowest when left out */
+  constructor(numbers: Iterable<number>, first = -Infinity) {
+    this.#members = new Set(numbers);
+    this.#numbers = [...this.#members].sort((a, b) => a - b);
+    this.#next = Math.max(
+      0,
+      this.#numbers.findIndex((n) => n >= first),
+    );
+  }
+
+  get size(): number {
+    return this.#numbers.length;
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Passes `n` over for the next `milliseconds`. */
+  setAside(n: number, milliseconds: number): void {
+    this.#setAside.set(n, performance.now() + milliseconds);
+  }
+
+  /** Holds a free number until `lifetime` ends. @throws {PoolExhaustedError} when there is none */
+  async acquire(lifetime: Lifetime, allotment: Allotment): Promise<number> {
+    for (const n of this.#candidates(allotment.wishes ?? [])) {
+      this.#held.add(n);
+      let taken = false;
+      try {
+        if (!(await allotment.usable(n))) continue;
+        return await lifetime.acquire({
+          kind: allotment.kind,
+          what: allotment.describe(n),
+          take: () => {
+            taken = true;
+            return n;
+          },
+          release: () => {},
+          seenGone: async (_, signal) => {
+            const seen = await allotment.seenGone(n, signal);
+            this.#held.delete(n);
+            return seen;
+          },
+        });
+      } finally {
+        if (!taken) this.#held.delete(n);
+      }
+    }
+    throw new PoolExhaustedError(this.size, this.held);
+  }
+
+  /** Each number that is free when its turn comes, at most once; the wishes first. */
+  *#candidates(wishes: readonly number[]): Generator<number> {
+    for (const wish of wishes) if (this.#members.has(wish) && this.#isFree(wish)) yield wish;
+    const start = this.#next;
+    for (let i = 0; i < this.size; i++) {
+      const index = (start + i) % this.size;
+      const n = this.#numbers[index] as number;
+      if (wishes.includes(n) || !this.#isFree(n)) continue;
+      this.#next = (index + 1) % this.size;
+      yield n;
+    }
+  }
+
+  #isFree(n: number): boolean {
+    return !this.#held.has(n) && (this.#setAside.get(n) ?? 0) <= performance.now();
+  }
+}

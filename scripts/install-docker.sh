@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs, from the distribution's packages, the Docker Engine and the few tools that demos and tests need.
+# Does nothing where all of it is there.
+set -eu
+
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need dockerd docker.io
+need iptables iptables
+need ip iproute2
+need flock util-linux
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "These are missing:$missing. Install them with this distribution's package manager, then run make again." >&2
+  exit 1
+fi
+echo "Installing$missing (once) …"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086 # the names are words of their own
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+  cat "$log" >&2
+  echo "apt-get could not install$missing; its output is above." >&2
+  exit 1
+fi

@@ -1,0 +1,84 @@
+/**
+ * Turns the environment into settings, all of them or none: every problem is told at once, and a setting
+ * that is missing, mistyped or unsafe stops the start instead of falling back to something open.
+ */
+
+import { isIPv4 } from 'node:net';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { type Environment, parseEnvironment, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
+import { findSecret, Secret } from './secret.ts';
+
+type Schema = typeof SCHEMA;
+type Value<S> = S extends { secret: true }
+  ? Secret
+  : S extends { optional: true; parse: (text: string) => infer T }
+    ? T | undefined
+    : S extends { parse: (text: string) => infer T }
+      ? T
+      : never;
+
+export type Settings = { readonly APP_ENV: Environment } & {
+  readonly [Name in keyof Schema]: Value<Schema[Name]>;
+};
+
+/**
+ * @param environment the process's environment; secrets are not removed from it
+ * @throws {ServiceError} `start.settings`, with a line for each problem
+ */
+export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
+  const problems: string[] = [];
+  const attempt = <T>(name: string, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      problems.push(`  ${name}: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+
+  const appEnv = attempt('APP_ENV', () => parseEnvironment(required(environment.APP_ENV)));
+  const values: Record<string, unknown> = { APP_ENV: appEnv };
+  for (const [name, setting] of Object.entries<Setting<unknown>>(SCHEMA)) {
+    values[name] = attempt(name, () => read(name, setting, environment, appEnv ?? 'production'));
+  }
+  const settings = values as Settings;
+  if (problems.length === 0) problems.push(...unsafe(settings));
+  if (problems.length > 0) throw new ServiceError('start.settings', { problems: problems.join('\n') });
+  return settings;
+}
+
+function read(name: string, setting: Setting<unknown>, environment: NodeJS.ProcessEnv, appEnv: Environment) {
+  const given = setting.secret ? findSecret(name, environment) : environment[name];
+  const text = given || setting.fallback(appEnv);
+  if (text === undefined && setting.optional) return undefined;
+  const value = setting.parse(required(text));
+  return setting.secret ? new Secret(String(value)) : value;
+}
+
+function required(text: string | undefined): string {
+  if (!text) throw new Error('must be given');
+  return text;
+}
+
+function* unsafe(settings: Settings): Generator<string> {
+  const wellKnown = WELL_KNOWN_SECRETS.includes(settings.WEBSERVER_AUTH_SECRET.reveal());
+  if (wellKnown && settings.APP_ENV !== 'localdev') {
+    yield '  WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone';
+  }
+  if (wellKnown && !isLoopback(settings.LISTEN_ADDRESS)) {
+    yield '  LISTEN_ADDRESS: goes beyond loopback, where the well-known secret must not be used; set WEBSERVER_AUTH_SECRET';
+  }
+  if (!settings.TLS_CERT_FILE !== !settings.TLS_KEY_FILE) {
+    yield '  TLS_CERT_FILE, TLS_KEY_FILE: give both or neither';
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return isIPv4(address) ? address.startsWith('127.') : address === '::1';
+}
+
+/** The part of an environment that a child process may see: no secret and no setting of this service. */
+export function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { PATH, HOME, LANG, HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = environment;
+  return { PATH, HOME, LANG, HTTP_PROXY, HTTPS_PROXY, NO_PROXY };
+}

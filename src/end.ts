@@ -1,0 +1,73 @@
+/**
+ * The two ways to end, behind one function: asked to stop, or died. Whatever happens to the process that
+ * JavaScript can see becomes one of them; a second cause never cuts the cleanup of the first one short.
+ */
+
+import { messageOf } from '../errors/service-error.ts';
+import type { Gate } from '../httpserver/gate.ts';
+import type { Hosting } from '../httpserver/predecessor-routes.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+
+export type Cause =
+  | { readonly kind: 'asked'; readonly by: NodeJS.Signals }
+  | { readonly kind: 'died'; readonly error: unknown };
+
+/** Milliseconds for requests that are under way, and for containers to stop. */
+const REQUESTS = 10_000;
+const CONTAINERS = 45_000;
+
+/** Installs the handlers of everything that can end the process. Resolves with the first cause. */
+export function watchForEnd(log: Logger): Promise<Cause> {
+  const { promise, resolve } = Promise.withResolvers<Cause>();
+  for (const by of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(by, () => {
+      log.info({ signal: by }, 'asked to stop');
+      resolve({ kind: 'asked', by });
+    });
+  }
+  const die = (error: unknown) => {
+    log.error({ error }, 'an error that nothing caught');
+    process.exitCode = 1;
+    resolve({ kind: 'died', error });
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  return promise;
+}
+
+/** What there is to end; `hosting` is undefined as long as the start has not got that far. */
+export interface Ended {
+  readonly root: Lifetime;
+  readonly gate: Gate<Hosting>;
+  readonly hosting: Hosting | undefined;
+  readonly log: Logger;
+}
+
+/** Ends everything and sets the exit code: 0 only when asked to stop and nothing was left. */
+export async function end(cause: Cause, { root, gate, hosting, log }: Ended): Promise<void> {
+  const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
+  log.info({ cause: cause.kind }, 'ending');
+  gate.close();
+  if (cause.kind === 'asked') await within(REQUESTS, 'finishing requests', () => gate.idle(), log);
+  if (hosting) await within(CONTAINERS, 'ending the containers', () => hosting.tracker.endAll(why), log);
+  const failures = await root.end(new Error(why));
+  const held = root.holdings.list();
+  for (const { kind, what, owner } of held) log.error({ kind, what, owner }, 'still held at the end');
+  if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
+  log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
+}
+
+async function within(
+  milliseconds: number,
+  what: string,
+  work: () => Promise<void>,
+  log: Logger,
+): Promise<void> {
+  try {
+    await withDeadline(milliseconds, what, work);
+  } catch (error) {
+    log.error({ error }, `${what} failed`);
+  }
+}

@@ -1,0 +1,56 @@
+/** The story of the process: start step by step, host containers, end. Every way to die leads through `end`. */
+
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { createLogger } from '../logging/logger.ts';
+import { loadSettings } from '../settings/load.ts';
+import { type Cause, end, watchForEnd } from './end.ts';
+import type { Observer } from './observe.ts';
+import { OpenHandles } from './open-handles.ts';
+import { Service } from './service.ts';
+
+/** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
+export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
+  process.title = 'ecs-host-service';
+  const terminal = process.stdout.isTTY;
+  try {
+    if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
+    const settings = loadSettings(environment);
+    const log = createLogger({ level: settings.LOG_LEVEL, terminal });
+    const cause = watchForEnd(log);
+    const handles = new OpenHandles();
+    await live(new Service({ settings, environment, log, observer }), cause);
+    if (handles.letGo(log) > 0) process.exitCode = 1;
+  } catch (error) {
+    createLogger({ level: 'info', terminal }).fatal(messageOf(error));
+    process.exitCode = 1;
+  }
+}
+
+/** From the first step to the last cleanup, whichever way the end comes. */
+async function live(service: Service, caused: Promise<Cause>): Promise<void> {
+  const cause = await Promise.race([caused, whenStartFails(start(service))]);
+  if (cause.kind === 'died') service.log.fatal({ error: cause.error }, messageOf(cause.error));
+  await end(cause, service);
+}
+
+/** Each step takes what the next ones stand on; when one fails, the end unwinds those before it. */
+function start(service: Service): Promise<void> {
+  const steps = async () => {
+    await service.step('lock', () => service.lock());
+    await service.step('filesystem', () => service.makeDirectories());
+    await service.step('input devices', () => service.checkInputDevices());
+    await service.step('https', () => service.serveHttps());
+    await service.step('docker', () => service.reachDocker());
+    await service.step('containers', () => service.hostContainers());
+  };
+  return service.root.track('starting', steps());
+}
+
+async function whenStartFails(started: Promise<void>): Promise<Cause> {
+  try {
+    await started;
+  } catch (error) {
+    return { kind: 'died', error };
+  }
+  return await new Promise(() => {});
+}

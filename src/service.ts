@@ -1,0 +1,119 @@
+/** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
+
+import { Docker } from '../container/docker.ts';
+import { reachDocker } from '../container/docker-engine.ts';
+import { HostPorts } from '../container/host-ports.ts';
+import { KeptContainers } from '../container/kept-containers.ts';
+import { Tracker } from '../container/tracker.ts';
+import { watchDocker } from '../container/watch.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import { holdSharedDirectory } from '../host/directories.ts';
+import { readHostId } from '../host/host-id.ts';
+import { lock } from '../host/lock.ts';
+import { type Paths, pathsBelow } from '../host/paths.ts';
+import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
+import { Gate } from '../httpserver/gate.ts';
+import type { Hosting } from '../httpserver/predecessor-routes.ts';
+import { serveHttps } from '../httpserver/server.ts';
+import { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { childEnvironment, type Settings } from '../settings/load.ts';
+import { Ttys } from '../ttys/ttys.ts';
+import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
+import { type Observer, observeHoldings } from './observe.ts';
+import { VERSION } from './version.ts';
+
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: Logger;
+  readonly observer: Observer;
+}
+
+export class Service {
+  readonly log: Logger;
+  /** Everything that the service holds ends with it. */
+  readonly root: Lifetime;
+  readonly gate = new Gate<Hosting>();
+  /** Undefined until the last step of the start. */
+  hosting: Hosting | undefined;
+  readonly #settings: Settings;
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #observer: Observer;
+  readonly #paths: Paths;
+  readonly #docker: Docker;
+
+  constructor({ settings, environment, log, observer }: ServiceOptions) {
+    this.#settings = settings;
+    this.#environment = environment;
+    this.log = log;
+    this.#observer = observer;
+    this.root = new Lifetime('service', observeHoldings(log, observer));
+    this.#paths = pathsBelow(settings.ROOT);
+    this.#docker = new Docker(settings.DOCKER_HOST);
+  }
+
+  async step(name: string, take: () => Promise<void>): Promise<void> {
+    this.root.signal.throwIfAborted();
+    await this.#observer.step?.(name);
+    await take();
+    this.log.info({ step: name }, 'step done');
+  }
+
+  async lock(): Promise<void> {
+    await holdSharedDirectory(this.root, this.#paths.run, 0o700);
+    await lock(this.root, this.#paths.run, this.#paths.root);
+  }
+
+  async makeDirectories(): Promise<void> {
+    await holdSharedDirectory(this.root, this.#paths.state, 0o700);
+    await holdSharedDirectory(this.root, this.#paths.private, 0o700);
+    await holdSharedDirectory(this.root, this.#paths.containers, 0o755);
+    await holdSharedDirectory(this.root, this.#paths.temporary, 0o755);
+  }
+
+  async checkInputDevices(): Promise<void> {
+    const why = await whyNoInputDevices();
+    if (why === undefined) return;
+    if (this.#settings.APP_ENV !== 'localdev') throw new ServiceError('start.no_input_devices', { why });
+    this.log.warn({ why }, 'containers get no input devices');
+  }
+
+  async serveHttps(): Promise<void> {
+    const { root, log, gate } = this;
+    const settings = this.#settings;
+    const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings;
+    const files = cert && key ? { cert, key } : undefined;
+    await serveHttps(root, {
+      address: settings.LISTEN_ADDRESS,
+      port: settings.LISTEN_PORT,
+      certificate: await CertificateKeeper.open(root, { files, directory: this.#paths.private, log }),
+      version: { version: VERSION, commit: settings.COMMIT },
+      gate,
+      secret: settings.WEBSERVER_AUTH_SECRET,
+      spinUp: settings.APP_ENV === 'localdev',
+      log,
+    });
+  }
+
+  async reachDocker(): Promise<void> {
+    const environment = childEnvironment(this.#environment);
+    await reachDocker(this.root, this.#docker, { run: this.#paths.run, environment, log: this.log });
+    this.log.info(await this.#docker.version(), 'Docker answers');
+  }
+
+  async hostContainers(): Promise<void> {
+    const { RESERVED_PORTS, LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
+    const [hostId, ports, ttys] = await Promise.all([
+      readHostId(this.#paths.state),
+      HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT]),
+      Ttys.ofThisHost(),
+    ]);
+    const host = { hostId, paths: this.#paths, docker: this.#docker, ports, ttys, log: this.log };
+    const kept = new KeptContainers(this.#docker, hostId, this.root);
+    this.hosting = { tracker: new Tracker(host, this.root), kept };
+    await watchDocker(this.root, this.hosting.tracker, kept);
+    this.gate.open(this.hosting);
+    this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
+  }
+}

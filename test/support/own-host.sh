@@ -1,0 +1,19 @@
+#!/bin/sh
+# Stands in for Node when the test runner starts a file. An integration test gets a host of its own:
+# processes, network, mounts, /run and Docker's directories are private to it and vanish with it.
+set -eu
+case "$*" in
+  --inside\ *) shift ;;
+  */integration/*) exec unshare --net --mount --pid --fork --kill-child --mount-proc -- "$0" --inside "$@" ;;
+  *) exec "$TEST_NODE" "$@" ;;
+esac
+mount --make-rshared /
+mount -t tmpfs tmpfs /run
+for directory in /var/lib/docker /var/lib/containerd; do
+  mkdir -p "$directory"
+  mount -t tmpfs tmpfs "$directory"
+done
+ip link set lo up
+export TEST_OWN_HOST=yes
+# Not exec: this shell is process 1 here, and collects what is orphaned.
+"$TEST_NODE" "$@"

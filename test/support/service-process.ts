@@ -1,0 +1,125 @@
+/** The service as a child process: how a test starts it, reads its log, calls it, and sees it end. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { call, type Reply } from './https.ts';
+
+/** One line of the log. */
+export interface Line {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface StartOptions {
+  /** Settings; APP_ENV=localdev and a ROOT of its own if not given. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The program to run instead of the service's own, in test/support. */
+  readonly entry?: string;
+  readonly arguments?: readonly string[];
+}
+
+const HERE = import.meta.dirname;
+const LIMIT = 30_000;
+
+export class ServiceProcess {
+  readonly lines: Line[] = [];
+  /** What it wrote that is not a line of its log. */
+  readonly other: string[] = [];
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly #waiting = new Set<() => void>();
+  readonly #ended: Promise<unknown>;
+
+  constructor(root: string, { env = {}, entry, arguments: words = [] }: StartOptions = {}) {
+    const program = entry ? join(HERE, entry) : join(HERE, '../../src/ecs-host-service.ts');
+    const settings = { APP_ENV: 'localdev', ROOT: root, LOG_LEVEL: 'debug', ...env };
+    this.port = Number(env.LISTEN_PORT ?? 4678);
+    this.child = spawn(process.execPath, ['--disable-sigusr1', program, ...words], {
+      env: { PATH: process.env.PATH, ...settings },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#ended = once(this.child, 'close');
+    this.#read(this.child.stdout);
+    this.#read(this.child.stderr);
+    void this.#ended.then(() => this.#wake());
+  }
+
+  #read(stream: NodeJS.ReadableStream | null): void {
+    if (!stream) return;
+    createInterface({ input: stream }).on('line', (text) => {
+      try {
+        this.lines.push(JSON.parse(text));
+      } catch {
+        this.other.push(text);
+      }
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** The first line, from `from` on, that `matches`. Rejects when the process ends without it. */
+  async line(matches: (line: Line) => boolean, from = 0): Promise<Line> {
+    const { promise, resolve, reject } = Promise.withResolvers<Line>();
+    const look = () => {
+      const found = this.lines.slice(from).find(matches);
+      if (found) resolve(found);
+      else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
+    };
+    const timer = setTimeout(
+      () => reject(new Error(`no such line within ${LIMIT} ms:\n${this.log()}`)),
+      LIMIT,
+    );
+    this.#waiting.add(look);
+    look();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+    }
+  }
+
+  message(text: string, from = 0): Promise<Line> {
+    return this.line(({ msg }) => msg === text, from);
+  }
+
+  async ready(): Promise<this> {
+    await this.message('hosting containers');
+    return this;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits for its end. @returns its exit code, or the signal that killed it */
+  async ended(): Promise<number | string> {
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 2 * LIMIT);
+    await this.#ended;
+    clearTimeout(timer);
+    return this.child.exitCode ?? (this.child.signalCode as string);
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    if (!this.hasEnded) this.child.kill(signal);
+    return await this.ended();
+  }
+
+  put(path: string, body: unknown): Promise<Reply> {
+    return call({ port: this.port, method: 'PUT', path, body });
+  }
+
+  get(path: string): Promise<Reply> {
+    return call({ port: this.port, method: 'GET', path });
+  }
+
+  log(): string {
+    return [...this.lines.map((line) => JSON.stringify(line)), ...this.other].join('\n');
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Virtual consoles. Each container gets one of its own from the kernel's /dev/tty10 to /dev/tty63: below
+ * that are the host's, and 63 is the kernel's last (MAX_NR_CONSOLES).
+ */
+
+import { lstat } from 'node:fs/promises';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import { Pool, PoolExhaustedError } from '../lifetime/pool.ts';
+
+const FIRST = 10;
+const LAST = 63;
+/** Character device major of the consoles. Source: the kernel's devices.txt. */
+const TTY_MAJOR = 4;
+
+export class Ttys {
+  readonly #pool: Pool;
+  readonly #exists: (n: number) => Promise<boolean>;
+
+  constructor(numbers: Iterable<number>, exists: (n: number) => Promise<boolean> = isConsole) {
+    this.#pool = new Pool(numbers);
+    this.#exists = exists;
+  }
+
+  /** Those of 10 to 63 that this host has. @param exists whether /dev/ttyN is console N */
+  static async ofThisHost(exists: (n: number) => Promise<boolean> = isConsole): Promise<Ttys> {
+    const numbers = Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i);
+    const found = await Promise.all(numbers.map(exists));
+    return new Ttys(
+      numbers.filter((_, i) => found[i]),
+      exists,
+    );
+  }
+
+  get size(): number {
+    return this.#pool.size;
+  }
+
+  /**
+   * Holds a console until the lifetime ends.
+   * @param seenGone says how it was seen that nobody can use the console any more
+   * @throws {ServiceError} `tty.none_free` or `tty.none_exist`
+   */
+  async acquire(lifetime: Lifetime, seenGone: () => string): Promise<number> {
+    try {
+      return await this.#pool.acquire(lifetime, {
+        kind: 'tty',
+        describe: String,
+        usable: this.#exists,
+        seenGone,
+      });
+    } catch (error) {
+      if (!(error instanceof PoolExhaustedError)) throw error;
+      if (this.size === 0) throw new ServiceError('tty.none_exist', {}, { cause: error });
+      throw new ServiceError('tty.none_free', { size: this.size }, { cause: error });
+    }
+  }
+}
+
+async function isConsole(n: number): Promise<boolean> {
+  try {
+    const found = await lstat(`/dev/tty${n}`);
+    return found.isCharacterDevice() && found.rdev === deviceNumber(TTY_MAJOR, n);
+  } catch {
+    return false;
+  }
+}
+
+/** As stat(2) reports small device numbers. Source: glibc's gnu_dev_makedev. */
+function deviceNumber(major: number, minor: number): number {
+  return (major << 8) | minor;
+}
+
+/** The rule of Docker's `DeviceCgroupRules` that lets a container open console `n` and no other. */
+export function deviceRule(n: number): string {
+  return `c ${TTY_MAJOR}:${n} rw`;
+}
