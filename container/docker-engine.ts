@@ -62,17 +62,7 @@ async function startChild(lifetime: Lifetime, { run, environment }: EngineOption
   return await lifetime.acquire({
     kind: 'docker engine',
     what: 'dockerd',
-    take: async () => {
-      await using output = await open(log, 'w', 0o600);
-      // A session of its own: Ctrl-C on our terminal must not end it before the containers have ended.
-      const child = spawn('dockerd', [], {
-        stdio: ['ignore', output.fd, output.fd],
-        detached: true,
-        env: environment,
-      });
-      await once(child, 'spawn');
-      return child;
-    },
+    take: () => spawnEngine(log, environment),
     release: async (child, signal) => {
       const ended = hasEnded(child) ? undefined : once(child, 'exit');
       signal.addEventListener('abort', () => child.kill('SIGKILL'));
@@ -83,6 +73,20 @@ async function startChild(lifetime: Lifetime, { run, environment }: EngineOption
     seenGone: (child) => `process ${child.pid} has ended`,
     deadline: STOP_DEADLINE,
   });
+}
+
+async function spawnEngine(log: string, environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
+  await using output = await open(log, 'w', 0o600);
+  // A session of its own: Ctrl-C on our terminal must not end it before the containers have ended.
+  const options = { detached: true, env: environment };
+  const child = spawn('dockerd', [], { ...options, stdio: ['ignore', output.fd, output.fd] });
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    await rm(log);
+    throw error;
+  }
+  return child;
 }
 
 async function untilAnswers(

@@ -66,6 +66,7 @@ export class HostPorts {
   }
 
   async #seenGone(protocol: Protocol, port: number, signal: AbortSignal): Promise<string> {
+    if (this.#pools[protocol].isSetAside(port)) return 'another program has it';
     while (!(await this.#isFree(protocol, port))) await pause(20, undefined, { signal });
     return 'nobody listens';
   }

@@ -5,6 +5,7 @@
  */
 
 import { chmod, lchown, lstat, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
@@ -30,14 +31,28 @@ export async function holdSharedDirectory(lifetime: Lifetime, path: string, mode
 
 /** @returns whether it was made, and not there already */
 async function makeShared(path: string, mode: number): Promise<boolean> {
-  const made = await mkdir(path, { recursive: true, mode });
-  if (made !== undefined) await chmod(path, mode);
+  const made = await makeWithParents(path);
+  if (made) await chmod(path, mode);
   const found = await lstat(path);
   if (!found.isDirectory()) throw new Error('it is not a directory');
   if (found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
     throw new Error('others than root can write it');
   }
-  return made !== undefined;
+  return made;
+}
+
+/** Unlike mkdir's `recursive`, it fails with the reason of the directory that could not be made. */
+async function makeWithParents(path: string): Promise<boolean> {
+  if (await exists(path)) return false;
+  await makeWithParents(dirname(path));
+  try {
+    await mkdir(path, 0o755);
+  } catch (error) {
+    // Another copy of the service, which the lock is yet to tell apart, was faster.
+    if (isSystemError(error, 'EEXIST')) return false;
+    throw error;
+  }
+  return true;
 }
 
 function unlessInUse(error: unknown): void {

@@ -143,8 +143,7 @@ function put<S extends TSchema>(
   app.put(path, {
     schema: { body: schema },
     preValidation: async (request) => {
-      const body = request.body as Record<string, unknown> | undefined;
-      if (!body) throw new ServiceError('request.malformed', { why: 'it is empty' });
+      const body = request.body as Record<string, unknown>;
       if (secret) authenticate(body.auth_secret, secret);
       request.body = foldKeys(body);
     },

@@ -32,6 +32,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly log: Logger;
 }
 
+const JSON_TYPE = 'application/json';
 /** Bytes of a request's body. */
 const MOST_BODY = 64 * 1024;
 const MOST_CONNECTIONS = 1024;
@@ -107,12 +108,16 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: string | Buffer) =>
-    parseJsonObject(body as Buffer),
+  app.addContentTypeParser(
+    JSON_TYPE,
+    { parseAs: 'buffer' },
+    async (_: FastifyRequest, body: string | Buffer) => parseJsonObject(body as Buffer),
   );
   // Before the body is read: neither an unknown path nor a wrong method is a reason to read one.
   app.addHook('onRequest', async (request) => {
     if (request.is404) throw noRoute(request, options.spinUp);
+    // Callers have never been asked for a content type, so whatever it says is not looked at.
+    request.raw.headers['content-type'] = JSON_TYPE;
   });
   app.decorateReply('error', undefined);
   app.addHook('onResponse', async ({ method, url, socket }, reply) => {

@@ -55,6 +55,10 @@ export class Pool {
     this.#setAside.set(n, performance.now() + milliseconds);
   }
 
+  isSetAside(n: number): boolean {
+    return (this.#setAside.get(n) ?? 0) > performance.now();
+  }
+
   /** Holds a free number until `lifetime` ends. @throws {PoolExhaustedError} when there is none */
   async acquire(lifetime: Lifetime, allotment: Allotment): Promise<number> {
     for (const n of this.#candidates(allotment.wishes ?? [])) {
@@ -97,6 +101,6 @@ export class Pool {
   }
 
   #isFree(n: number): boolean {
-    return !this.#held.has(n) && (this.#setAside.get(n) ?? 0) <= performance.now();
+    return !this.#held.has(n) && !this.isSetAside(n);
   }
 }

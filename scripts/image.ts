@@ -13,13 +13,14 @@ export async function importImage(
   docker: Dockerode,
   tag: string,
   words: readonly string[] = [],
+  program = '/streaming-server',
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'image-'));
   try {
     await copyFile(PROGRAM, join(directory, 'streaming-server'));
     const archive = spawn('tar', ['-c', '-C', directory, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [repo, version] = tag.split(':');
-    const changes = `CMD ${JSON.stringify(['/streaming-server', ...words])}`;
+    const changes = `CMD ${JSON.stringify([program, ...words])}`;
     const progress = await docker.importImage(archive.stdout, { repo, tag: version, changes });
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()));

@@ -34,6 +34,10 @@ export function watchForEnd(log: Logger): Promise<Cause> {
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
+  // Node would end here by itself, in the middle of everything.
+  const starve = () => die(new Error('the process has nothing left to wait for'));
+  process.on('beforeExit', starve);
+  void promise.then(() => process.off('beforeExit', starve));
   return promise;
 }
 

@@ -55,7 +55,7 @@ static const char *open_console(const char *path, int number) {
 /* Tries to leave the device rules by moving to the root of their hierarchy. */
 static const char *leave_device_rules(void) {
   int fd = open("/sys/fs/cgroup/devices/cgroup.procs", O_WRONLY);
-  if (fd < 0) fd = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY);
+  if (fd < 0 && errno == ENOENT) fd = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY);
   if (fd < 0) return strerror(errno);
   const char *result = write(fd, "0", 1) == 1 ? "left" : strerror(errno);
   close(fd);

@@ -1,44 +1,192 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { IMAGE, TestHost } from '../support/test-host.ts';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { askTcp, askUdp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
 before(async () => {
   host = await TestHost.open();
 });
-after(async () => {
-  await host[Symbol.asyncDispose]();
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+async function makeReady(service: ServiceProcess, port: number): Promise<void> {
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.deepEqual(await token(service, port), OK);
+}
+
+test('two containers live side by side, each with a console and ports of its own', async () => {
+  const service = await host.start().ready();
+  const ids = [await hostContainer(service), await hostContainer(service)] as const;
+  const ports = await Promise.all(ids.map((id) => host.hostPort(id)));
+  assert.equal(ports[0], 32262, 'the first one gets the port itself');
+  assert.notEqual(ports[1], 32262);
+
+  for (const [i, port] of ports.entries()) {
+    await makeReady(service, port);
+    const found = await askTcp(port);
+    assert.deepEqual(found, {
+      port: String(port),
+      tty: String(10 + i),
+      dpi: '96',
+      arn: 'arn:task/1',
+      timeout: '60',
+      ownConsole: 'opened',
+      otherConsole: 'Operation not permitted',
+      deviceRules: 'Read-only file system',
+    });
+    assert.deepEqual(await askUdp(await host.hostPort(ids[i] as string, '32263/udp')), found);
+  }
+  assert.equal(await service.stop(), 0);
 });
 
-test('a container lives from beginning to end', async () => {
+test('a container that is killed from outside gives back everything, and the other one goes on', async () => {
   const service = await host.start().ready();
-  const r = await service.put('/spin_up_container', {
-    auth_secret: 'testwebserverauthsecretdev',
-    app_name: 'demo',
-    app_image: IMAGE,
-    mount_command: '',
-    protocol_timeout: 60,
+  const [first, second] = [await hostContainer(service), await hostContainer(service)];
+  const port = await host.hostPort(second);
+  const id = await host.containerIdOf(first);
+  await host.docker.getContainer(first).kill();
+  await service.gone(id);
+  assert.equal((await startValues(service, 32262)).status, 406, 'the ended one is not found any more');
+  await makeReady(service, port);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a container that is removed from outside gives back everything', async () => {
+  const service = await host.start().ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  await host.docker.getContainer(dockerId).remove({ force: true });
+  await service.gone(id);
+  assert.equal(await service.stop(), 0);
+});
+
+test('the ports and consoles of ended containers are given out again', async () => {
+  const service = await host.start().ready();
+  for (let round = 0; round < 3; round++) {
+    const dockerId = await hostContainer(service);
+    assert.equal(await host.hostPort(dockerId), 32262);
+    const id = await host.containerIdOf(dockerId);
+    await host.docker.getContainer(dockerId).remove({ force: true });
+    await service.gone(id);
+  }
+  assert.equal(await service.stop(), 0);
+});
+
+test('the directories have the modes and owners that programs rely on, and nobody else gets in', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const id = await host.containerIdOf(await hostContainer(service));
+  const modes = Object.fromEntries(
+    [
+      'fractal',
+      `fractal/${id}`,
+      `fractal/${id}/containerResourceMappings`,
+      `fractal/${id}/containerResourceMappings/tty`,
+      `fractal/${id}/userConfigs/unpacked_configs`,
+      `fractal/temp/${id}`,
+      `fractal/temp/${id}/sockets`,
+      'fractalprivate',
+      'fractalprivate/key.pem',
+      'run/ecs-host-service',
+      'var/lib/ecs-host-service',
+      'var/lib/ecs-host-service/host-id',
+    ].map((path) => {
+      const { uid, mode } = statSync(join(root, path));
+      return [path.replace(id, '<id>'), `${uid} ${(mode & 0o7777).toString(8)}`];
+    }),
+  );
+  assert.deepEqual(modes, {
+    fractal: '0 755',
+    'fractal/<id>': '0 700',
+    'fractal/<id>/containerResourceMappings': '0 755',
+    'fractal/<id>/containerResourceMappings/tty': '0 644',
+    'fractal/<id>/userConfigs/unpacked_configs': '1000 700',
+    'fractal/temp/<id>': '0 700',
+    'fractal/temp/<id>/sockets': '0 755',
+    fractalprivate: '0 700',
+    'fractalprivate/key.pem': '0 600',
+    'run/ecs-host-service': '0 700',
+    'var/lib/ecs-host-service': '0 700',
+    'var/lib/ecs-host-service/host-id': '0 600',
   });
-  console.log(r);
-  console.log(
-    await service.put('/set_container_start_values', {
-      auth_secret: 'testwebserverauthsecretdev',
-      host_port: 32262,
-      dpi: 96,
-      user_id: '',
-      client_app_auth_secret: 'abc',
-    }),
+  assert.equal(await service.stop(), 0);
+});
+
+test('the mappings hold bare values, and .ready comes last', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(service, { protocol_timeout: -1 });
+  const directory = join(root, 'fractal', await host.containerIdOf(dockerId), 'containerResourceMappings');
+  assert.deepEqual(readdirSync(directory).sort(), ['hostPort_for_my_32262_tcp', 'timeout', 'tty']);
+  await startValues(service, 32262, { dpi: null, container_ARN: null });
+  assert.deepEqual(readdirSync(directory).sort(), [
+    'ContainerARN',
+    'hostPort_for_my_32262_tcp',
+    'timeout',
+    'tty',
+  ]);
+  await token(service, 32262);
+  const contents = Object.fromEntries(
+    readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), 'utf8')]),
   );
-  console.log(
-    await service.put('/set_config_encryption_token', {
-      host_port: 32262,
-      user_id: '',
-      client_app_auth_secret: 'abc',
-      config_encryption_token: 'tok',
-    }),
+  assert.deepEqual(contents, {
+    '.ready': '.ready',
+    ContainerARN: '',
+    hostPort_for_my_32262_tcp: '32262',
+    timeout: '-1',
+    tty: '10',
+  });
+  assert.equal(await service.stop(), 0);
+});
+
+test('the Docker container is made as the programs in the images expect, and labelled', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(service, {
+    mount_command: `--mount type=bind,source=${root},destination=/mnt/a,readonly -v ${root}:/mnt/b`,
+  });
+  const { Config, HostConfig, Mounts } = await host.docker.getContainer(dockerId).inspect();
+  assert.deepEqual([Config.Tty, Config.OpenStdin], [true, true]);
+  assert.equal(Config.Labels['ecs-host-service.role'], 'spin-up');
+  assert.equal(
+    Config.Labels['ecs-host-service.host-id'],
+    readFileSync(join(root, 'var/lib/ecs-host-service/host-id'), 'utf8').trim(),
   );
-  console.log(await service.stop());
-  console.log(service.log());
-  assert.ok(host);
-  await host.audit();
+  assert.match(Config.Labels['ecs-host-service.container-id'] as string, /^[0-9a-f]{60}$/);
+  assert.deepEqual(HostConfig.CapDrop, ['ALL']);
+  assert.equal(HostConfig.CapAdd?.length, 15);
+  assert.equal(HostConfig.ShmSize, 8 * 1024 ** 3);
+  assert.deepEqual(Object.keys(HostConfig.Tmpfs ?? {}).sort(), ['/run', '/run/lock']);
+  assert.deepEqual(HostConfig.DeviceCgroupRules, ['c 4:10 rw']);
+  assert.equal(HostConfig.DeviceRequests, null, 'no GPU without the nvidia runtime');
+  const targets = Mounts.filter(({ Destination }) => !Destination.startsWith('/sys/fs/cgroup/')).map(
+    ({ Destination, RW }) => `${Destination} ${RW ? 'rw' : 'ro'}`,
+  );
+  assert.deepEqual(targets.sort(), [
+    '/fractal/resourceMappings ro',
+    '/fractal/userConfigs rw',
+    '/mnt/a ro',
+    '/mnt/b rw',
+    '/sys/fs/cgroup ro',
+    '/tmp/sockets rw',
+  ]);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a container whose Docker container its caller has not removed is removed at the end of the service', async () => {
+  const service = await host.start().ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  await host.docker.getContainer(dockerId).stop();
+  await service.gone(id);
+  assert.equal(
+    (await host.docker.getContainer(dockerId).inspect()).State.Status,
+    'exited',
+    'its log can be read',
+  );
+  assert.equal(await service.stop(), 0);
 });

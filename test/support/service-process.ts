@@ -1,5 +1,6 @@
 /** The service as a child process: how a test starts it, reads its log, calls it, and sees it end. */
 
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -63,12 +64,21 @@ export class ServiceProcess {
     for (const look of [...this.#waiting]) look();
   }
 
+  /** Waits until a fault that waits for SIGUSR2 has begun to. */
+  async waiting(): Promise<void> {
+    await this.#until(() => (this.other.includes('waiting') ? true : undefined));
+  }
+
   /** The first line, from `from` on, that `matches`. Rejects when the process ends without it. */
-  async line(matches: (line: Line) => boolean, from = 0): Promise<Line> {
-    const { promise, resolve, reject } = Promise.withResolvers<Line>();
+  line(matches: (line: Line) => boolean, from = 0): Promise<Line> {
+    return this.#until(() => this.lines.slice(from).find(matches));
+  }
+
+  async #until<T>(find: () => T | undefined): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const look = () => {
-      const found = this.lines.slice(from).find(matches);
-      if (found) resolve(found);
+      const found = find();
+      if (found !== undefined) resolve(found);
       else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
     };
     const timer = setTimeout(
@@ -92,6 +102,12 @@ export class ServiceProcess {
   async ready(): Promise<this> {
     await this.message('hosting containers');
     return this;
+  }
+
+  /** Waits until everything that the container owned was seen released. @param id its container id */
+  async gone(id: string): Promise<void> {
+    const line = await this.line(({ container, msg }) => container === id && msg === 'container is gone');
+    assert.equal(line.cause, 'everything was seen released');
   }
 
   get hasEnded(): boolean {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Dockerode from 'dockerode';
@@ -13,42 +13,53 @@ import { importImage } from '../../scripts/image.ts';
 import { ServiceProcess, type StartOptions } from './service-process.ts';
 
 export const IMAGE = 'fractal/demo:current-build';
-export const SOCKET = '/run/docker.sock';
+
+interface Started {
+  readonly root: string;
+  readonly process: ServiceProcess;
+}
 
 export class TestHost implements AsyncDisposable {
-  readonly docker = new Dockerode({ socketPath: SOCKET });
-  readonly #services: { readonly root: string; readonly process: ServiceProcess }[] = [];
+  readonly docker = new Dockerode({ socketPath: '/run/docker.sock' });
+  readonly #services: Started[] = [];
   #engine: ChildProcess | undefined;
+
+  constructor() {
+    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on a host of its own');
+    mkdirSync('/run/test', { recursive: true });
+  }
 
   /** With Docker running and the image in it. */
   static async open(): Promise<TestHost> {
     const host = new TestHost();
     await host.startDocker();
-    await importImage(host.docker, IMAGE);
+    await host.importImage(IMAGE);
     return host;
-  }
-
-  constructor() {
-    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with "make test FILES=…", on a host of its own');
-    mkdirSync('/run/test', { recursive: true });
   }
 
   async startDocker(): Promise<void> {
     const log = openSync('/run/test/dockerd.log', 'a');
     this.#engine = spawn('dockerd', [], { stdio: ['ignore', log, log] });
-    while (
-      await this.docker.ping().then(
-        () => false,
-        () => true,
-      )
-    )
-      await pause(20);
+    while (!(await this.dockerAnswers())) await pause(20);
+  }
+
+  /** @param words what the program is started with; @param program another one than the image's */
+  async importImage(tag: string, words: readonly string[] = [], program?: string): Promise<void> {
+    await importImage(this.docker, tag, words, program);
+  }
+
+  dockerAnswers(): Promise<boolean> {
+    return this.docker.ping().then(
+      () => true,
+      () => false,
+    );
   }
 
   async stopDocker(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    if (!this.#engine || this.#engine.exitCode !== null || this.#engine.signalCode !== null) return;
-    const ended = once(this.#engine, 'exit');
-    this.#engine.kill(signal);
+    const engine = this.#engine;
+    if (!engine || engine.exitCode !== null || engine.signalCode !== null) return;
+    const ended = once(engine, 'exit');
+    engine.kill(signal);
     await ended;
   }
 
@@ -64,7 +75,41 @@ export class TestHost implements AsyncDisposable {
     return service;
   }
 
-  /** Nothing of any service is left: no container, directory, mount, port or holding. */
+  /** The host port of a container's port. */
+  async hostPort(dockerId: string, port = '32262/tcp'): Promise<number> {
+    const { NetworkSettings } = await this.docker.getContainer(dockerId).inspect();
+    return Number(NetworkSettings.Ports[port]?.[0]?.HostPort);
+  }
+
+  async containerIdOf(dockerId: string): Promise<string> {
+    const { Config } = await this.docker.getContainer(dockerId).inspect();
+    return Config.Labels['ecs-host-service.container-id'] as string;
+  }
+
+  /** After each test: what it left running is ended and is its fault; then nothing may be left. */
+  async finish(): Promise<void> {
+    const running = this.#services.filter(({ process: service }) => !service.hasEnded);
+    for (const { process: service } of running) await service.stop('SIGKILL');
+    try {
+      assert.deepEqual(
+        running.map(({ root }) => root),
+        [],
+        'services still run',
+      );
+      await this.audit();
+    } finally {
+      await this.#clear();
+    }
+  }
+
+  async #clear(): Promise<void> {
+    for (const { Id } of await this.docker.listContainers({ all: true })) {
+      await this.docker.getContainer(Id).remove({ force: true });
+    }
+    for (const { root } of this.#services.splice(0)) await rm(root, { recursive: true, force: true });
+  }
+
+  /** Of all services that have ended, nothing is left: no container, file, mount or holding. */
   async audit(): Promise<void> {
     const containers = await this.docker.listContainers({ all: true });
     assert.deepEqual(
@@ -73,18 +118,15 @@ export class TestHost implements AsyncDisposable {
       'containers are left',
     );
     for (const { root, process: service } of this.#services) {
-      assert.deepEqual(await filesBelow(root), [], `files are left below ${root}`);
+      const held = service.lines.filter(({ msg }) => msg === 'still held at the end');
+      assert.deepEqual(held, [], 'something is still held');
       assert.deepEqual(await mountsBelow(root), [], `mounts are left below ${root}`);
-      assert.deepEqual(
-        service.lines.filter(({ msg }) => msg === 'still held at the end'),
-        [],
-        'something is still held',
-      );
+      assert.deepEqual(await filesBelow(root), [], `files are left below ${root}`);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { process: service } of this.#services) if (!service.hasEnded) await service.stop('SIGKILL');
+    for (const { process: service } of this.#services) await service.stop('SIGKILL');
     await this.stopDocker();
   }
 }

@@ -1,0 +1,99 @@
+/**
+ * The one function that turns a Docker create body into that of a hosted container, whoever wrote the body.
+ * It puts in what the container was allotted, and refuses what would let it out of that.
+ */
+
+import { relative, resolve } from 'node:path';
+import { join } from 'node:path/posix';
+import { deviceRule } from '../ttys/ttys.ts';
+import { type CreateBody, checkCreateBody, type HostConfig, type Mount, PLACEHOLDER } from './create-body.ts';
+import { refuseForbidden } from './forbidden.ts';
+import { type Labelled, labelsOf } from './labels.ts';
+
+/** What the container was allotted before Docker hears of it. */
+export interface Allotted extends Labelled {
+  /** Host port by container port, such as `32262/tcp` → 32262. */
+  readonly ports: ReadonlyMap<string, number>;
+  readonly tty: number;
+  /** The mount points at and below /sys/fs/cgroup. */
+  readonly cgroupMounts: readonly string[];
+}
+
+/**
+ * The body is not changed in place.
+ * @throws {ServiceError} `create.*` when it asks for what a hosted container must not have
+ */
+export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBody {
+  const host = checkCreateBody(body).HostConfig ?? {};
+  refuseForbidden(host);
+  const binds = (host.Binds ?? []).map((bind) => fillIn(bind, allotted));
+  const mounts = (host.Mounts ?? []).map((mount) => fillInSource(mount, allotted));
+  return {
+    ...body,
+    Labels: { ...body.Labels, ...labelsOf(allotted) },
+    ExposedPorts: {
+      ...body.ExposedPorts,
+      ...Object.fromEntries([...allotted.ports.keys()].map((port) => [port, {}])),
+    },
+    HostConfig: {
+      ...host,
+      Binds: binds.filter((bind) => !isCgroupRoot(bind.split(':')[0])),
+      Mounts: [
+        ...mounts.filter((mount) => !isCgroupRoot(mount.Source)),
+        ...[...binds.map(targetOfCgroupBind), ...mounts.map(targetOfCgroupMount)]
+          .filter((target) => target !== undefined)
+          .flatMap((target) => cgroupMounts(target, allotted.cgroupMounts)),
+      ],
+      PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
+      DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), deviceRule(allotted.tty)],
+    },
+  };
+}
+
+function fillIn(text: string, { containerId }: Allotted): string {
+  return text.replaceAll(PLACEHOLDER, containerId);
+}
+
+function fillInSource(mount: Mount, allotted: Allotted): Mount {
+  return mount.Source === undefined ? mount : { ...mount, Source: fillIn(mount.Source, allotted) };
+}
+
+function bindPorts(asked: NonNullable<HostConfig['PortBindings']>, ports: Allotted['ports']) {
+  const bound = [...ports].map(([port, hostPort]) => {
+    const HostIp = asked[port]?.[0]?.HostIp ?? '';
+    return [port, [{ HostIp, HostPort: String(hostPort) }]];
+  });
+  return { ...asked, ...Object.fromEntries(bound) };
+}
+
+const CGROUPS = '/sys/fs/cgroup';
+/** The hierarchies that a systemd in the container must write and that give no right to a device. */
+const WRITABLE_CGROUPS = [`${CGROUPS}/systemd`, `${CGROUPS}/unified`];
+
+function isCgroupRoot(source: string | undefined): boolean {
+  return source !== undefined && resolve(source) === CGROUPS;
+}
+
+function targetOfCgroupBind(bind: string): string | undefined {
+  const [source, target] = bind.split(':');
+  return isCgroupRoot(source) ? target : undefined;
+}
+
+function targetOfCgroupMount(mount: Mount): string | undefined {
+  return isCgroupRoot(mount.Source) ? mount.Target : undefined;
+}
+
+/**
+ * A read-only bind of /sys/fs/cgroup does not make the hierarchies mounted in it read-only: root in the
+ * container could write its pid to the `devices` hierarchy's root and open every console and keyboard of
+ * the host. So each hierarchy is bound by itself, read-only where it rules over anything.
+ */
+function cgroupMounts(target: string, mountPoints: readonly string[]): Mount[] {
+  return mountPoints.map((source) => ({
+    Type: 'bind',
+    Source: source,
+    Target: join(target, relative(CGROUPS, source)),
+    ReadOnly: !WRITABLE_CGROUPS.includes(source),
+    BindOptions: { NonRecursive: true },
+  }));
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { host as hostContainer, startValues } from '../support/callers.ts';
+import { IMAGE, TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+const ID = 'ab'.repeat(30);
+
+/** A Docker container with the labels of a host. */
+async function labelled(hostId: string): Promise<string> {
+  const Labels = { 'ecs-host-service.host-id': hostId, 'ecs-host-service.container-id': ID };
+  return (await host.docker.createContainer({ Image: IMAGE, Labels })).id;
+}
+
+async function isThere(dockerId: string): Promise<boolean> {
+  const all = await host.docker.listContainers({ all: true });
+  return all.some(({ Id }) => Id === dockerId);
+}
+
+test('C15: a death while Docker could not be heard is found when it is back, and the host goes on', async () => {
+  const service = await host.start().ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  await host.stopDocker('SIGKILL');
+  await service.message("lost Docker's event stream");
+  await host.startDocker();
+  await service.message('Docker is back');
+  await service.gone(id);
+  await host.docker.getContainer(dockerId).remove({ force: true });
+  assert.equal(await host.hostPort(await hostContainer(service)), 32262, 'its port is free again');
+  assert.equal(await service.stop(), 0);
+});
+
+test('while Docker is away, requests are answered with what to do, and nothing is left of them', async () => {
+  const service = await host.start().ready();
+  await host.stopDocker();
+  await service.message("lost Docker's event stream");
+  const { status, body } = await service.put('/spin_up_container', {
+    auth_secret: 'testwebserverauthsecretdev',
+    app_name: 'demo',
+    app_image: IMAGE,
+  });
+  assert.equal(status, 406);
+  assert.match(body, /Docker does not answer at .*; start it, or see its log/);
+  await host.startDocker();
+  await service.message('Docker is back');
+  assert.equal(await service.stop(), 0);
+});
+
+test('what a service that was killed left behind is removed at the next start', async () => {
+  const root = host.newRoot();
+  const first = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(first);
+  await first.stop('SIGKILL');
+  const second = await host.start({ env: { ROOT: root } }).ready();
+  await second.message('removed a container that nobody tracks');
+  assert.ok(!(await isThere(dockerId)));
+  await hostContainer(second);
+  assert.equal((await startValues(second, 32262)).status, 200);
+  assert.equal(await second.stop(), 0);
+  // It did not make these, and so leaves them; they are empty.
+  for (const name of ['fractal/temp', 'fractal', 'fractalprivate', 'run/ecs-host-service'])
+    rmdirSync(join(root, name));
+});
+
+test('C14: a container that was created and never started is removed, and its directories with it', async () => {
+  const root = host.newRoot();
+  const first = await host.start({ env: { ROOT: root } }).ready();
+  const own = await hostContainer(first);
+  const { Config } = await host.docker.getContainer(own).inspect();
+  assert.equal(await first.stop(), 0);
+  const dockerId = await labelled(Config.Labels['ecs-host-service.host-id'] as string);
+  mkdirSync(join(root, 'fractal', ID), { recursive: true });
+  mkdirSync(join(root, 'fractalCloudStorage', ID), { recursive: true });
+  const second = await host.start({ env: { ROOT: root } }).ready();
+  await second.message('removed a container that nobody tracks');
+  assert.ok(!(await isThere(dockerId)));
+  assert.equal(await second.stop(), 0);
+  for (const name of ['fractal', 'fractalCloudStorage']) rmdirSync(join(root, name));
+});
+
+test('a container of another host, or of nobody, is left alone', async () => {
+  const dockerIds = [
+    await labelled('another-host'),
+    (await host.docker.createContainer({ Image: IMAGE })).id,
+  ];
+  const service = await host.start().ready();
+  assert.equal(await service.stop(), 0);
+  for (const dockerId of dockerIds) {
+    assert.ok(await isThere(dockerId));
+    await host.docker.getContainer(dockerId).remove();
+  }
+});
+
+test("a container that is started again after its end is removed: its console may be somebody else's by now", async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  await host.docker.getContainer(dockerId).stop();
+  await service.gone(id);
+  const binds = ['containerResourceMappings', 'userConfigs/unpacked_configs'].map((name) =>
+    join(root, 'fractal', id, name),
+  );
+  for (const path of [...binds, join(root, 'fractal/temp', id, 'sockets')])
+    mkdirSync(path, { recursive: true });
+  await host.docker.getContainer(dockerId).start();
+  const line = await service.message('removed a container that was started again after its end');
+  assert.equal(line.level, 'error');
+  for (const name of [id, `temp/${id}`]) rmSync(join(root, 'fractal', name), { recursive: true });
+  assert.ok(!(await isThere(dockerId)));
+  assert.equal(await service.stop(), 0);
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import {
+  askTcp,
+  CLIENT_SECRET,
+  host as hostContainer,
+  OK,
+  SECRET,
+  startValues,
+  TOKEN,
+  token,
+} from '../support/callers.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+let service: ServiceProcess;
+let root: string;
+before(async () => {
+  host = await TestHost.open();
+  root = host.newRoot();
+  service = await host.start({ env: { ROOT: root } }).ready();
+});
+after(async () => {
+  const exitCode = await service.stop();
+  assert.equal(exitCode, 0);
+  await host.finish();
+  await host[Symbol.asyncDispose]();
+});
+
+/** A new container: its identifying host port, and a look at its mappings. */
+async function newContainer() {
+  const dockerId = await hostContainer(service);
+  const port = await host.hostPort(dockerId);
+  const mappings = join(root, 'fractal', await host.containerIdOf(dockerId), 'containerResourceMappings');
+  return { port, mappings, isReady: () => existsSync(join(mappings, '.ready')) };
+}
+
+test('start values first, then the token: ready when the token is answered', async () => {
+  const { port, isReady } = await newContainer();
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.equal(isReady(), false);
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(isReady(), true);
+});
+
+test('the token first: it is kept, and the container is ready once the start values have come', async () => {
+  const { port, isReady } = await newContainer();
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(isReady(), false);
+  assert.deepEqual(await startValues(service, port), OK);
+  await askTcp(port);
+  assert.equal(isReady(), true);
+});
+
+test('S1: a wrong token that came first takes nothing from the right one', async () => {
+  const { port, isReady } = await newContainer();
+  assert.deepEqual(await token(service, port, { client_app_auth_secret: 'wrong' }), OK);
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.equal(isReady(), false);
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(isReady(), true);
+});
+
+test('the same start values again have no effect; others are refused, before and after it is ready', async () => {
+  const { port, mappings } = await newContainer();
+  assert.deepEqual(await startValues(service, port), OK);
+  const others = [
+    { dpi: 97 },
+    { user_id: 'other' },
+    { container_ARN: 'other' },
+    { client_app_auth_secret: 'other' },
+  ];
+  for (let round = 0; round < 2; round++) {
+    const before = readdirSync(mappings);
+    assert.deepEqual(await startValues(service, port), OK);
+    for (const other of others) {
+      const { status, body } = await startValues(service, port, other);
+      assert.equal(status, 406);
+      assert.match(body, /already assigned with other start values/);
+    }
+    assert.deepEqual(readdirSync(mappings), before);
+    assert.deepEqual(await token(service, port), OK);
+  }
+});
+
+test('S5: a token that does not match is refused, and the container goes on waiting for the right one', async () => {
+  const { port, isReady } = await newContainer();
+  await startValues(service, port);
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const { status, body } = await token(service, port, { client_app_auth_secret: `guess ${attempt}` });
+    assert.equal(status, 406);
+    assert.match(body, /the container waits for the right one/);
+  }
+  assert.equal(isReady(), false);
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(isReady(), true);
+});
+
+test('S3: a token of another user is refused', async () => {
+  const { port, isReady } = await newContainer();
+  await startValues(service, port);
+  assert.equal((await token(service, port, { user_id: 'somebody-else' })).status, 406);
+  assert.equal(isReady(), false);
+});
+
+test('S2: once it is ready, another token changes nothing, and a wrong one is refused', async () => {
+  const { port, mappings } = await newContainer();
+  await startValues(service, port);
+  await token(service, port);
+  const before = readdirSync(mappings);
+  assert.deepEqual(await token(service, port, { config_encryption_token: 'another' }), OK);
+  assert.equal((await token(service, port, { client_app_auth_secret: 'wrong' })).status, 406);
+  assert.deepEqual(readdirSync(mappings), before);
+});
+
+test('C8: setup calls that come all at once make it ready once', async () => {
+  const { port } = await newContainer();
+  const from = service.lines.length;
+  const calls = Array.from({ length: 8 }, (_, i) =>
+    i % 2 ? token(service, port) : startValues(service, port),
+  );
+  for (const reply of await Promise.all(calls)) assert.deepEqual(reply, OK);
+  await askTcp(port);
+  for (const state of ['assigned', 'ready']) {
+    const times = service.lines.slice(from).filter(({ msg }) => msg === `container is ${state}`).length;
+    assert.equal(times, 1, state);
+  }
+});
+
+test('an empty client secret is refused, since it would let anybody in', async () => {
+  const { port } = await newContainer();
+  const { status, body } = await startValues(service, port, { client_app_auth_secret: '' });
+  assert.equal(status, 406);
+  assert.match(body, /client_app_auth_secret is empty/);
+  assert.deepEqual(await startValues(service, port), OK);
+});
+
+test('a token has at least one byte, and an empty user is legal', async () => {
+  const { port, isReady } = await newContainer();
+  await startValues(service, port, { user_id: '' });
+  assert.match(
+    (await token(service, port, { user_id: '', config_encryption_token: '' })).body,
+    /at least one byte/,
+  );
+  assert.equal(isReady(), false);
+  assert.deepEqual(await token(service, port, { user_id: null, config_encryption_token: 'x' }), OK);
+  assert.equal(isReady(), true);
+});
+
+test('an address that guesses by the hundred is told so, and its right token is still accepted', async () => {
+  const { port, isReady } = await newContainer();
+  await startValues(service, port);
+  const guesses = Array.from({ length: 100 }, (_, i) =>
+    token(service, port, { client_app_auth_secret: `guess ${i}` }),
+  );
+  const replies = await Promise.all(guesses);
+  assert.ok(replies.every(({ status }) => status === 406));
+  assert.ok(replies.some(({ body }) => body.includes('too many wrong attempts from this address')));
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(isReady(), true);
+});
+
+test('S13: no secret and no token is in the log', () => {
+  for (const secret of [SECRET, CLIENT_SECRET, TOKEN]) assert.ok(!service.log().includes(secret), secret);
+});

@@ -1,0 +1,90 @@
+/** What the webserver, the client app and the local scripts send, and what the program in a container answers. */
+
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { call, type Reply } from './https.ts';
+import type { ServiceProcess } from './service-process.ts';
+import { IMAGE } from './test-host.ts';
+
+export const SECRET = 'testwebserverauthsecretdev';
+export const USER = 'user@example.com';
+export const CLIENT_SECRET = '0123456789abcdef0123456789abcdef';
+export const TOKEN = 'a-config-encryption-token';
+
+export const OK: Reply = { status: 200, type: 'text/plain; charset=utf-8', body: '{"result":""}' };
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What the predecessor's local script sends. */
+export function spinUp(service: ServiceProcess, fields: Fields = {}): Promise<Reply> {
+  const body = {
+    auth_secret: SECRET,
+    app_name: 'demo',
+    app_image: IMAGE,
+    mount_command: '',
+    protocol_timeout: 60,
+  };
+  return service.put('/spin_up_container', { ...body, ...fields });
+}
+
+/** Spins a container up. @returns its docker id */
+export async function host(service: ServiceProcess, fields: Fields = {}): Promise<string> {
+  const { status, body } = await spinUp(service, fields);
+  assert.equal(status, 200, body);
+  return JSON.parse(body).result;
+}
+
+/** What the webserver sends. */
+export function startValues(service: ServiceProcess, port: number, fields: Fields = {}): Promise<Reply> {
+  const body = { host_port: port, container_ARN: 'arn:task/1', dpi: 96, user_id: USER };
+  const secrets = { client_app_auth_secret: CLIENT_SECRET, auth_secret: SECRET };
+  return service.put('/set_container_start_values', { ...body, ...secrets, ...fields });
+}
+
+/** What the client app sends, and how: without a Content-Length. */
+export function token(service: ServiceProcess, port: number, fields: Fields = {}): Promise<Reply> {
+  const body = {
+    user_id: USER,
+    client_app_auth_secret: CLIENT_SECRET,
+    host_port: port,
+    config_encryption_token: TOKEN,
+  };
+  const path = '/set_config_encryption_token';
+  return call({ port: service.port, method: 'PUT', path, body: { ...body, ...fields }, chunked: true });
+}
+
+/** What the program in the container found. */
+export interface Found {
+  readonly port: string;
+  readonly tty: string;
+  readonly dpi: string | null;
+  readonly arn: string;
+  readonly timeout: string | null;
+  readonly ownConsole: string;
+  readonly otherConsole: string;
+  readonly deviceRules: string;
+}
+
+/** Asks at the host port of 32262/tcp until the program listens there. */
+export async function askTcp(port: number): Promise<Found> {
+  for (;;) {
+    const socket = connect({ host: '127.0.0.1', port });
+    const answer = await text(socket).catch(() => '');
+    if (answer !== '') return JSON.parse(answer);
+  }
+}
+
+/** Asks at the host port of 32263/udp; the program must listen already. */
+export async function askUdp(port: number): Promise<Found> {
+  const socket = createSocket('udp4');
+  try {
+    socket.send('?', port, '127.0.0.1');
+    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(10_000) });
+    return JSON.parse(String(answer));
+  } finally {
+    socket.close();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The service with something wrong in it. What goes wrong is named by the first argument; where it has to
+ * happen at a moment of the test's choosing, it happens at SIGUSR2.
+ */
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { runService } from '../../src/main.ts';
+import type { Observer } from '../../src/observe.ts';
+
+const [fault = '', detail = ''] = process.argv.slice(2);
+
+/** Takes the identifying port when it has been allotted and Docker has not bound it yet. */
+const thief = createServer();
+
+/** For faults that lie in what the observer sees. */
+const OBSERVERS: Readonly<Record<string, Observer>> = {
+  'step-fails': {
+    step: (name) => {
+      if (name === detail) throw new Error(`${name} fails on purpose`);
+    },
+  },
+  'taking-fails': {
+    holding: ({ step, holding }) => {
+      if (step === 'taking' && holding.kind === detail) throw new Error(`${detail} fails on purpose`);
+    },
+  },
+  handles: {
+    step: (name) => {
+      if (name !== 'containers') return;
+      createServer().listen(0, '127.0.0.1');
+      setInterval(function leftOnPurpose() {}, 60_000);
+    },
+  },
+  'port-thief': {
+    holding: ({ step, holding }) => {
+      if (step === 'taking' && holding.kind === 'docker container' && !thief.listening) thief.listen(32262);
+      if (step === 'releasing' && holding.kind === 'listener') thief.close();
+    },
+  },
+  stalls: {
+    step: (name) => (name === detail ? new Promise(() => {}) : undefined),
+  },
+  'release-waits': {
+    holding: async ({ step, holding }) => {
+      if (step === 'releasing' && holding.kind === detail) await once(process, 'SIGUSR2');
+    },
+  },
+  'step-waits': {
+    step: async (name) => {
+      if (name !== detail) return;
+      process.stderr.write('waiting\n');
+      const alive = setInterval(() => {}, 60_000);
+      await once(process, 'SIGUSR2');
+      clearInterval(alive);
+    },
+  },
+};
+
+/** For faults that happen to the process. */
+const FAULTS: Readonly<Record<string, () => void>> = {
+  throw: () =>
+    process.on('SIGUSR2', () => {
+      throw new Error('thrown on purpose');
+    }),
+  rejection: () => process.on('SIGUSR2', () => void Promise.reject(new Error('rejected on purpose'))),
+  'not-root': () => {
+    process.getuid = () => 1000;
+  },
+};
+
+FAULTS[fault]?.();
+await runService(process.env, OBSERVERS[fault]);
