@@ -31,7 +31,7 @@ function parseMount(text: string): Mount {
   const fields = new Map<string, string>();
   for (const part of text.split(',')) {
     const [name, value = 'true'] = splitOnce(part, '=');
-    const canonical = ALIASES[name.toLowerCase()];
+    const canonical = ALIASES.get(name.toLowerCase());
     if (!canonical) throw refusal(`"${name}" in "${text}" is not a field of a bind mount`);
     if (fields.has(canonical)) throw refusal(`"${text}" gives its ${canonical} twice`);
     fields.set(canonical, value);
@@ -50,17 +50,19 @@ function parseMount(text: string): Mount {
   );
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  type: 'type',
-  source: 'source',
-  src: 'source',
-  destination: 'target',
-  dst: 'target',
-  target: 'target',
-  readonly: 'readonly',
-  ro: 'readonly',
-  'bind-propagation': 'bind-propagation',
-};
+const ALIASES = new Map(
+  Object.entries({
+    type: 'type',
+    source: 'source',
+    src: 'source',
+    destination: 'target',
+    dst: 'target',
+    target: 'target',
+    readonly: 'readonly',
+    ro: 'readonly',
+    'bind-propagation': 'bind-propagation',
+  }),
+);
 
 function parseVolume(text: string): Mount {
   const [source, target, options = '', ...rest] = text.split(':');

@@ -159,6 +159,8 @@ type Placeholders<T extends string> = T extends `${string}{${infer Name}}${infer
   : never;
 
 /** The placeholders of a code's template. */
-export type Parameters<C extends ErrorCode> = {
-  readonly [Name in Placeholders<(typeof ERRORS)[C]['text']>]: string | number;
-};
+export type Parameters<C extends ErrorCode> = Words<Placeholders<(typeof ERRORS)[C]['text']>>;
+
+type Words<Names extends string> = [Names] extends [never]
+  ? Readonly<Record<string, never>>
+  : { readonly [Name in Names]: string | number };

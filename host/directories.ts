@@ -119,6 +119,7 @@ export async function exists(path: string): Promise<boolean> {
 
 /** The mount points at or below `path`, as this process sees them. Source: proc_pid_mountinfo(5), field 5. */
 export async function mountsBelow(path: string): Promise<string[]> {
+  const below = path.endsWith('/') ? path : `${path}/`;
   const table = await readFile('/proc/self/mountinfo', 'utf8');
   return table
     .split('\n')
@@ -126,5 +127,5 @@ export async function mountsBelow(path: string): Promise<string[]> {
     .map((point) =>
       point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
     )
-    .filter((point) => point === path || point.startsWith(`${path}/`));
+    .filter((point) => point === path || point.startsWith(below));
 }

@@ -9,7 +9,6 @@ import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { seenGone } from './directories.ts';
 
 /** @throws {ServiceError} `start.locked` when another process has it */
 export async function lock(lifetime: Lifetime, run: string, root: string): Promise<void> {
@@ -19,28 +18,34 @@ export async function lock(lifetime: Lifetime, run: string, root: string): Promi
     what: path,
     take: () => take(path, root),
     release: async (file) => {
-      await rm(path);
+      if (await isStillAt(path, file)) await rm(path);
       await file.close();
     },
-    seenGone: () => seenGone(path),
+    seenGone: (file) => `closed: ${file.fd < 0}`,
   });
 }
 
 async function take(path: string, root: string): Promise<FileHandle> {
   for (;;) {
     const file = await open(path, 'a', 0o600);
-    if (!(await locked(file.fd))) {
+    try {
+      if (!(await locked(file.fd))) throw await refusal(path, root);
+      if (await isStillAt(path, file)) {
+        await file.truncate();
+        await file.writeFile(`${process.pid}\n`);
+        return file;
+      }
+    } catch (error) {
       await file.close();
-      const pid = (await readFile(path, 'utf8').catch(() => '')).trim();
-      throw new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
-    }
-    if (await isStillAt(path, file)) {
-      await file.truncate();
-      await file.writeFile(`${process.pid}\n`);
-      return file;
+      throw error;
     }
     await file.close();
   }
+}
+
+async function refusal(path: string, root: string): Promise<ServiceError> {
+  const pid = (await readFile(path, 'utf8').catch(() => '')).trim();
+  return new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
 }
 
 async function locked(fd: number): Promise<boolean> {

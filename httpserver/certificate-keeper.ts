@@ -46,6 +46,7 @@ export class CertificateKeeper {
   readonly #source: Source;
   readonly #options: KeeperOptions;
   #kept: Kept;
+  #checking = false;
 
   private constructor(source: Source, options: KeeperOptions, kept: Kept) {
     this.#source = source;
@@ -69,10 +70,11 @@ export class CertificateKeeper {
 
   /** Looks from time to time until the lifetime ends, and hands each new pair to `apply`. */
   async keep(lifetime: Lifetime, apply: (pair: KeyPair) => void): Promise<void> {
-    const timer = setInterval(
-      () => void lifetime.track('the certificate', this.#check(apply)),
-      this.#options.checkEvery ?? 60_000,
-    );
+    const timer = setInterval(() => {
+      if (this.#checking) return;
+      this.#checking = true;
+      void lifetime.track('the certificate', this.#check(apply));
+    }, this.#options.checkEvery ?? 60_000);
     await lifetime.defer('the certificate timer', () => clearInterval(timer));
   }
 
@@ -85,6 +87,8 @@ export class CertificateKeeper {
       log.info({ until: new X509Certificate(this.pair.cert).validTo }, 'serving a new certificate');
     } catch (error) {
       log.error({ error }, 'the certificate could not be renewed; the old one is still served');
+    } finally {
+      this.#checking = false;
     }
   }
 }

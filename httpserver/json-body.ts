@@ -1,11 +1,10 @@
 /** Reads JSON bodies as the predecessor's JSON reader did, where its callers could tell the difference. */
 
+import { isRecord } from '../container/json.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 
 /** Stands for a number that was not written as an integer (`96.0`, `1e2`), so that no integer field takes it. */
-interface NotAnInteger {
-  readonly notAnInteger: string;
-}
+class NotAnInteger {}
 
 /** JSON.parse with the third parameter of its reviver, which the types do not know yet. */
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
@@ -19,18 +18,18 @@ export function parseJsonObject(body: Buffer): Record<string, unknown> {
   } catch (error) {
     throw new ServiceError('request.malformed', { why: messageOf(error) });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isRecord(value) || value instanceof NotAnInteger) {
     throw new ServiceError('request.malformed', { why: 'it is not a JSON object' });
   }
-  return value as Record<string, unknown>;
+  return value;
 }
 
 function markFractions(_: string, value: unknown, { source = '' }: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || /^-?\d+$/.test(source)) return value;
-  return { notAnInteger: source } satisfies NotAnInteger;
+  return new NotAnInteger();
 }
 
-/** The same object with every key in lower case; of keys that differ in case alone, the last one counts. */
+/** The same object with every key in lower case; of keys that differ in case alone, the one counts that came last at first. */
 export function foldKeys(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const folded: Record<string, unknown> = Object.create(null);
   for (const [key, value] of Object.entries(object)) folded[key.toLowerCase()] = value;

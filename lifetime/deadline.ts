@@ -22,8 +22,9 @@ export async function withDeadline<T>(
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const error = new DeadlineError(what, milliseconds);
-    abort.abort(error);
+    // In this order: work that gives up at the signal is late all the same.
     reject(error);
+    abort.abort(error);
   }, milliseconds);
   try {
     return await Promise.race([work(abort.signal), late]);

@@ -150,8 +150,12 @@ export class Lifetime implements AsyncDisposable {
 
   /** Ends it, once; every call gets the same promise. Never rejects: resolves with what went wrong. */
   end(reason: unknown = new Error(`${this.name} has ended`)): Promise<readonly Failure[]> {
-    this.#end ??= this.#finish(reason);
-    return this.#end;
+    if (this.#end) return this.#end;
+    // Known before it begins: whoever hears of the end may ask for it again.
+    const { promise, resolve } = Promise.withResolvers<readonly Failure[]>();
+    this.#end = promise;
+    resolve(this.#finish(reason));
+    return promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

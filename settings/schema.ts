@@ -13,14 +13,16 @@ export const WELL_KNOWN_SECRETS: readonly string[] = [
   'testwebserverauthsecretprod',
 ];
 
-const ALIASES: Readonly<Record<string, Environment>> = {
-  localdev: 'localdev',
-  dev: 'dev',
-  development: 'dev',
-  staging: 'staging',
-  prod: 'production',
-  production: 'production',
-};
+const ALIASES = new Map(
+  Object.entries<Environment>({
+    localdev: 'localdev',
+    dev: 'dev',
+    development: 'dev',
+    staging: 'staging',
+    prod: 'production',
+    production: 'production',
+  }),
+);
 
 /** One setting. `parse` throws an Error that says what would be right. */
 export interface Setting<T> {
@@ -38,8 +40,8 @@ function setting<T>(meaning: string, fallback: string, parse: (text: string) => 
 }
 
 export function parseEnvironment(text: string): Environment {
-  const environment = ALIASES[text.toLowerCase()];
-  if (!environment) throw new Error(`must be one of ${Object.keys(ALIASES).join(', ')}; got "${text}"`);
+  const environment = ALIASES.get(text.toLowerCase());
+  if (!environment) throw new Error(`must be one of ${[...ALIASES.keys()].join(', ')}; got "${text}"`);
   return environment;
 }
 

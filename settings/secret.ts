@@ -35,7 +35,7 @@ export class Secret {
 /**
  * Finds the secret setting `name`: the variable itself, the file that `<name>_FILE` names, or the systemd
  * credential of that name, in this order. Line ends at the end of a file do not belong to the secret.
- * @throws Error when the file cannot be read, or can be read by others than root
+ * @throws Error when the file cannot be read, can be read by others than root, or is empty
  */
 export function findSecret(name: string, environment: NodeJS.ProcessEnv): string | undefined {
   const given = environment[name];
@@ -53,7 +53,9 @@ function readRootOnly(file: string): string {
   if (uid !== 0 || (mode & 0o077) !== 0) {
     throw new Error(`${file} must be readable by root alone; run "chown root ${file} && chmod 600 ${file}"`);
   }
-  return readFileSync(file, 'utf8').replace(/[\r\n]+$/, '');
+  const secret = readFileSync(file, 'utf8').replace(/[\r\n]+$/, '');
+  if (!secret) throw new Error(`${file} is empty; write the secret into it`);
+  return secret;
 }
 
 /** Compares in a time that tells nothing about where the two differ, nor about the length of either. */

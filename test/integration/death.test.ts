@@ -140,7 +140,7 @@ test('C17: a request that is under way when it is asked to stop is answered', as
 test('what is left open on purpose is named and let go, and the exit code says so', async () => {
   const service = await startDying('handles').ready();
   assert.equal(await service.stop(), 1);
-  const names = service.lines.flatMap(({ handle }) => (handle ? [String(handle)] : []));
+  const names = service.lines.flatMap(({ handle }) => (typeof handle === 'string' ? [handle] : []));
   assert.match(names.join('\n'), /Server .*127\.0\.0\.1/);
   assert.match(names.join('\n'), /Timeout of 60000 ms, leftOnPurpose/);
 });

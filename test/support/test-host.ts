@@ -121,21 +121,21 @@ export class TestHost implements AsyncDisposable {
       const held = service.lines.filter(({ msg }) => msg === 'still held at the end');
       assert.deepEqual(held, [], 'something is still held');
       assert.deepEqual(await mountsBelow(root), [], `mounts are left below ${root}`);
-      assert.deepEqual(await filesBelow(root), [], `files are left below ${root}`);
+      assert.deepEqual(await this.filesBelow(root), [], `files are left below ${root}`);
     }
+  }
+
+  /** All files of a service but the host id, which stays, and the directories that lead to it. */
+  async filesBelow(root: string): Promise<string[]> {
+    const found = await readdir(root, { recursive: true, withFileTypes: true });
+    const kept = ['run', 'var', 'var/lib', 'var/lib/ecs-host-service', 'var/lib/ecs-host-service/host-id'];
+    return found
+      .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
+      .filter((path) => !kept.includes(path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { process: service } of this.#services) await service.stop('SIGKILL');
     await this.stopDocker();
   }
-}
-
-/** All but the host id, which stays, and the directories that lead to it. */
-async function filesBelow(root: string): Promise<string[]> {
-  const found = await readdir(root, { recursive: true, withFileTypes: true });
-  const kept = ['run', 'var', 'var/lib', 'var/lib/ecs-host-service', 'var/lib/ecs-host-service/host-id'];
-  return found
-    .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
-    .filter((path) => !kept.includes(path));
 }

@@ -1,0 +1,88 @@
+/**
+ * The main job, shown: the service is started in localdev, two containers live on it from beginning to end,
+ * and a table tells of every resource when it was allotted and when it was seen released.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Dockerode from 'dockerode';
+import { askTcp, host, startValues, token } from '../test/support/callers.ts';
+import { ServiceProcess } from '../test/support/service-process.ts';
+import { importImage } from './image.ts';
+import { resourceTable } from './resource-table.ts';
+
+const IMAGE = 'fractal/demo:current-build';
+const beginning = performance.now();
+
+function say(text: string): void {
+  const seconds = ((performance.now() - beginning) / 1000).toFixed(1).padStart(5);
+  console.log(`${seconds} s  ${text}`);
+}
+
+/** Plays the webserver and the client app, and shows what the program in the container answers. */
+async function setUp(service: ServiceProcess, name: string, port: number, dpi: number): Promise<void> {
+  say(`${name}: the webserver sends start values, the client app its token …`);
+  await startValues(service, port, { dpi });
+  await token(service, port);
+  const found = await askTcp(port);
+  const { ownConsole, otherConsole } = found;
+  say(
+    `${name}: ready. It found tty ${found.tty}, port ${found.port}, DPI ${found.dpi}, timeout ${found.timeout} s;`,
+  );
+  say(`${name}: its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
+}
+
+async function hostPort(docker: Dockerode, dockerId: string): Promise<number> {
+  const { NetworkSettings } = await docker.getContainer(dockerId).inspect();
+  return Number(NetworkSettings.Ports['32262/tcp']?.[0]?.HostPort);
+}
+
+async function containerIdOf(docker: Dockerode, dockerId: string): Promise<string> {
+  const { Config } = await docker.getContainer(dockerId).inspect();
+  return Config.Labels['ecs-host-service.container-id'] as string;
+}
+
+/** @returns the exit code of the service */
+async function show(service: ServiceProcess): Promise<number | string> {
+  say('starting the service in localdev, and Docker if it does not run …');
+  await service.ready();
+  const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+  say('the service hosts containers. Making a small image, without any registry …');
+  await importImage(docker, IMAGE);
+
+  say('hosting two containers at once …');
+  const [first, second] = await Promise.all([host(service), host(service)]);
+  const names = new Map([
+    [await containerIdOf(docker, first), 'container A'],
+    [await containerIdOf(docker, second), 'container B'],
+  ]);
+  await setUp(service, 'container A', await hostPort(docker, first), 96);
+  await setUp(service, 'container B', await hostPort(docker, second), 192);
+
+  say('container A is killed from outside …');
+  await docker.getContainer(first).kill();
+  await service.gone([...names.keys()][0] as string);
+  say('container A: everything it owned was seen released');
+
+  say('the service is asked to stop (SIGTERM), with container B still in use …');
+  const exitCode = await service.stop('SIGTERM');
+  say(`the service has ended, exit code ${exitCode}\n`);
+  console.log(resourceTable(service.lines, names));
+  return exitCode;
+}
+
+const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
+const service = new ServiceProcess(root);
+// Ctrl-C reaches the service too, which ends by itself; then there is nothing more to show.
+process.on('SIGINT', () => say('stopping …'));
+try {
+  process.exitCode = (await show(service)) === 0 ? 0 : 1;
+} catch (error) {
+  const fatal = service.lines.find(({ level }) => level === 'fatal');
+  console.error(fatal?.msg ?? error);
+  process.exitCode = 1;
+} finally {
+  await service.stop();
+  await rm(root, { recursive: true });
+}

@@ -1,0 +1,80 @@
+/** The table of every resource that a service held, made from its log. */
+
+/** The fields of a log line that the table is made from. */
+interface Line {
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+interface Row {
+  readonly owner: string;
+  readonly kind: string;
+  readonly what: string;
+  readonly allotted: string;
+  released: string;
+  seen: string;
+}
+
+const HEAD: Row = {
+  owner: 'owner',
+  kind: 'resource',
+  what: 'which',
+  allotted: 'allotted',
+  released: 'released',
+  seen: 'seen gone',
+};
+
+/** @param lines the log at level debug; @param names names of containers by their id */
+export function resourceTable(lines: readonly Line[], names: ReadonlyMap<string, string>): string {
+  const owners = ['service', ...names.values()];
+  const rows = rowsOf(lines)
+    .map((row) => withNames(row, names))
+    .sort((a, b) => owners.indexOf(a.owner) - owners.indexOf(b.owner));
+  const kept = rows.filter(({ released }) => released === '').length;
+  const verdict = kept === 0 ? 'nothing is left' : `${kept} ARE LEFT`;
+  return `${layOut([HEAD, ...rows])}\n\n${rows.length} resources were allotted, ${rows.length - kept} seen released: ${verdict}.`;
+}
+
+function rowsOf(lines: readonly Line[]): Row[] {
+  const rows: Row[] = [];
+  for (const { msg, kind, what, owner, time, seen } of lines) {
+    if (msg === 'taken') {
+      const [o, k, w] = [owner, kind, what].map(String) as [string, string, string];
+      rows.push({ owner: o, kind: k, what: w, allotted: clock(time), released: '', seen: 'STILL HELD' });
+    } else if (msg === 'gone') {
+      const row = rows.find(
+        (one) => one.owner === owner && one.kind === kind && one.what === what && !one.released,
+      );
+      if (row) Object.assign(row, { released: clock(time), seen: String(seen) });
+    }
+  }
+  return rows;
+}
+
+/** The time of day, to the millisecond. */
+function clock(time: unknown): string {
+  return String(time).slice(11, 23);
+}
+
+/** Ids are long and roots differ from run to run: names and the ends of paths tell more. */
+function withNames(row: Row, names: ReadonlyMap<string, string>): Row {
+  let { owner, what } = row;
+  for (const [id, name] of names) {
+    if (owner.endsWith(id.slice(0, 12))) owner = name;
+    what = what.replace(id, '<id>');
+  }
+  const path = /^\/.*?(\/(?:fractal|run\/ecs|var\/lib).*)$/.exec(what);
+  return { ...row, owner, what: path?.[1] ?? what };
+}
+
+function layOut(rows: readonly Row[]): string {
+  const columns = ['owner', 'kind', 'what', 'allotted', 'released', 'seen'] as const;
+  const widths = columns.map((column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) =>
+    columns
+      .map((column, i) => row[column].padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [lines[0], widths.map((width) => '─'.repeat(width)).join('  '), ...lines.slice(1)].join('\n');
+}

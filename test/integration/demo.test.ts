@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { TestHost } from '../support/test-host.ts';
+
+test('the demo shows two containers from beginning to end, on a host where Docker does not run', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /container A: ready\. It found tty 10, port 32262, DPI 96, timeout 60 s/);
+  assert.match(stdout, /container B: ready\. It found tty 11, port \d+, DPI 192, timeout 60 s/);
+  assert.match(stdout, /container B: its own console: opened; another one's: operation not permitted/);
+  assert.match(stdout, /container A: everything it owned was seen released/);
+  assert.match(stdout, /the service has ended, exit code 0/);
+  assert.match(stdout, /32 resources were allotted, 32 seen released: nothing is left\./);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});

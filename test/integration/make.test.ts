@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { TestHost } from '../support/test-host.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+
+test('make run hosts containers in localdev until Ctrl-C', async () => {
+  const root = host.newRoot();
+  const env = { ...process.env, ROOT: root };
+  const make = spawn('make', ['run'], {
+    cwd: ROOT,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: make.stdout })) {
+    lines.push(line);
+    // Ctrl-C reaches every process of the terminal's foreground group.
+    if (line.includes('hosting containers')) spawnSync('kill', ['-INT', '--', `-${make.pid}`]);
+  }
+  if (make.exitCode === null && make.signalCode === null) await once(make, 'exit');
+  assert.match(lines.at(-1) ?? '', /"exitCode":0,"msg":"ended"/);
+  assert.deepEqual(await host.filesBelow(root), []);
+});
+
+test('the bundle runs without the packages that it was built from', () => {
+  const bundle = join(ROOT, 'build/ecs-host-service.mjs');
+  const { stdout, status } = spawnSync(process.execPath, [bundle, 'version'], { cwd: '/', encoding: 'utf8' });
+  assert.deepEqual([status, stdout], [0, '0.1.0\n']);
+  const service = spawnSync(process.execPath, [bundle, 'run'], {
+    cwd: '/',
+    encoding: 'utf8',
+    env: { APP_ENV: 'none' },
+  });
+  assert.match(service.stdout, /APP_ENV: must be one of/);
+});
+
+test('words that make no sense are answered with the usage', () => {
+  const program = join(ROOT, 'src/ecs-host-service.ts');
+  const { stderr, status } = spawnSync(process.execPath, [program, 'fly'], { encoding: 'utf8' });
+  assert.equal(status, 2);
+  assert.match(stderr, /This makes no sense: fly\n\nUsage: ecs-host-service/);
+});

@@ -1,0 +1,382 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
+import {
+  type CreateBody,
+  type HostConfig,
+  type Mount,
+  PLACEHOLDER,
+  portsWanted,
+} from '../../container/create-body.ts';
+import type { ContainerId } from '../../container/identity.ts';
+
+const ID = '0123456789'.repeat(6) as ContainerId;
+
+const ALLOTTED: Allotted = {
+  hostId: 'this-host',
+  containerId: ID,
+  role: 'spin-up',
+  ports: new Map([
+    ['32262/tcp', 20_001],
+    ['32263/udp', 20_002],
+  ]),
+  tty: 17,
+  cgroupMounts: [
+    '/sys/fs/cgroup',
+    '/sys/fs/cgroup/devices',
+    '/sys/fs/cgroup/cpu,cpuacct',
+    '/sys/fs/cgroup/systemd',
+    '/sys/fs/cgroup/unified',
+  ],
+};
+
+function amend(HostConfig: HostConfig): HostConfig {
+  return amendCreateBody({ HostConfig }, ALLOTTED).HostConfig ?? {};
+}
+
+/** The host configuration as it comes from a caller, who may have sent anything. */
+function amendJson(hostConfig: string): HostConfig {
+  return amend(JSON.parse(hostConfig));
+}
+
+suite('what the container was allotted is put in', () => {
+  test('the placeholder becomes the container id in binds', () => {
+    const { Binds } = amend({ Binds: [`/host/${PLACEHOLDER}/a:/a:ro`, `/${PLACEHOLDER}/${PLACEHOLDER}:/b`] });
+    assert.deepEqual(Binds, [`/host/${ID}/a:/a:ro`, `/${ID}/${ID}:/b`]);
+  });
+
+  test('the placeholder becomes the container id in the sources of mounts', () => {
+    const mount = { Type: 'bind', Source: `/host/${PLACEHOLDER}/a`, Target: '/a', ReadOnly: true };
+    assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [{ ...mount, Source: `/host/${ID}/a` }]);
+  });
+
+  test('a mount without a source stays as it is', () => {
+    const mount = { Type: 'tmpfs', Target: '/scratch' };
+    assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [mount]);
+  });
+
+  test('each container port is bound to the host port that was allotted, whatever was asked for', () => {
+    const { PortBindings } = amend({
+      PortBindings: { '32262/tcp': [{ HostPort: '32262' }], '32263/udp': null },
+    });
+    assert.deepEqual(PortBindings, {
+      '32262/tcp': [{ HostIp: '', HostPort: '20001' }],
+      '32263/udp': [{ HostIp: '', HostPort: '20002' }],
+    });
+  });
+
+  test('the host address that a port is bound to is kept', () => {
+    const { PortBindings } = amend({
+      PortBindings: { '32262/tcp': [{ HostIp: '127.0.0.1', HostPort: '32262' }], '32263/udp': [] },
+    });
+    assert.deepEqual(PortBindings?.['32262/tcp'], [{ HostIp: '127.0.0.1', HostPort: '20001' }]);
+  });
+
+  test('the allotted ports are exposed beside those that the body exposes', () => {
+    const { ExposedPorts } = amendCreateBody({ ExposedPorts: { '80/tcp': {} } }, ALLOTTED);
+    assert.deepEqual(ExposedPorts, { '80/tcp': {}, '32262/tcp': {}, '32263/udp': {} });
+  });
+
+  test("the host's labels stand beside those of the body", () => {
+    const { Labels } = amendCreateBody({ Labels: { task: 'x' } }, ALLOTTED);
+    assert.deepEqual(Labels, {
+      task: 'x',
+      'ecs-host-service.host-id': 'this-host',
+      'ecs-host-service.container-id': ID,
+      'ecs-host-service.role': 'spin-up',
+    });
+  });
+
+  test("a body cannot pass for another host's container", () => {
+    const { Labels } = amendCreateBody({ Labels: { 'ecs-host-service.host-id': 'other' } }, ALLOTTED);
+    assert.equal(Labels?.['ecs-host-service.host-id'], 'this-host');
+  });
+
+  test('the rule for its own console comes after the rules that it has', () => {
+    const { DeviceCgroupRules } = amend({ DeviceCgroupRules: ['c 226:* rw'] });
+    assert.deepEqual(DeviceCgroupRules, ['c 226:* rw', 'c 4:17 rw']);
+  });
+
+  test('a body without a host configuration gets one', () => {
+    const body = amendCreateBody({ Image: 'base', HostConfig: null, Labels: null }, ALLOTTED);
+    assert.deepEqual(body.HostConfig?.DeviceCgroupRules, ['c 4:17 rw']);
+    assert.deepEqual(body.HostConfig?.PortBindings?.['32262/tcp'], [{ HostIp: '', HostPort: '20001' }]);
+  });
+});
+
+suite('what does not concern the host is left alone', () => {
+  const body: CreateBody = {
+    Image: 'base',
+    Env: ['A=1'],
+    NewInAFutureVersion: { x: [1] },
+    Labels: { task: 'x' },
+    ExposedPorts: { '80/tcp': {} },
+    HostConfig: {
+      Binds: [`/host/${PLACEHOLDER}:/a`],
+      Mounts: [
+        { Type: 'bind', Source: `/host/${PLACEHOLDER}`, Target: '/b' },
+        { Type: 'bind', Source: '/sys/fs/cgroup', Target: '/sys/fs/cgroup' },
+      ],
+      PortBindings: { '32262/tcp': [{ HostPort: '1' }] },
+      DeviceCgroupRules: ['c 226:* rw'],
+      Devices: [{ PathOnHost: '/dev/dri/card0' }],
+      ShmSize: 64,
+      AlsoNew: { y: null },
+    },
+  };
+
+  test('the body is not changed in place', () => {
+    const before = structuredClone(body);
+    const amended = amendCreateBody(body, ALLOTTED);
+    assert.notDeepEqual(amended, before);
+    assert.deepEqual(body, before);
+  });
+
+  test('fields that nobody knows pass untouched', () => {
+    const { HostConfig, ...amended } = amendCreateBody(body, ALLOTTED);
+    assert.equal(amended.Image, 'base');
+    assert.deepEqual(amended.Env, ['A=1']);
+    assert.deepEqual(amended.NewInAFutureVersion, { x: [1] });
+    assert.equal(HostConfig?.ShmSize, 64);
+    assert.deepEqual(HostConfig?.AlsoNew, { y: null });
+    assert.deepEqual(HostConfig?.Devices, [{ PathOnHost: '/dev/dri/card0' }]);
+  });
+});
+
+suite('what would let the container out is refused', () => {
+  for (const Name of ['always', 'unless-stopped', 'on-failure']) {
+    test(`the restart policy ${Name} is refused`, () => {
+      assert.throws(() => amend({ RestartPolicy: { Name } }), {
+        code: 'create.restart_policy',
+        message: new RegExp(`"${Name}"`),
+      });
+    });
+  }
+
+  for (const RestartPolicy of [null, {}, { Name: '' }, { Name: 'no' }]) {
+    test(`the restart policy ${JSON.stringify(RestartPolicy)} is none`, () => {
+      assert.deepEqual(amend({ RestartPolicy }).RestartPolicy, RestartPolicy);
+    });
+  }
+
+  test('a privileged container is refused', () => {
+    assert.throws(() => amend({ Privileged: true }), { code: 'create.privileged' });
+  });
+
+  test('a container that is expressly not privileged is accepted', () => {
+    assert.equal(amend({ Privileged: false }).Privileged, false);
+  });
+
+  const foreignRules = [
+    'c *:* rwm',
+    'a *:* rwm',
+    'a 226:0 r',
+    'c 4:* rw',
+    'c 4:11 r',
+    'c 13:* rmw',
+    'c 13:64 r',
+    // Docker reads majors as decimal numbers, leading zeros and all.
+    'c 04:* rw',
+    'c 0013:64 r',
+    // uinput: whoever opens it makes keyboards of the whole host.
+    'c 10:223 rw',
+    'c 10:* rwm',
+    // What the consoles show.
+    'c 7:* rw',
+  ];
+  for (const rule of foreignRules) {
+    test(`the device rule "${rule}" is refused`, () => {
+      assert.throws(() => amend({ DeviceCgroupRules: [rule] }), {
+        code: 'create.bad_body',
+        message: /would open other containers' consoles or input devices/,
+      });
+    });
+  }
+
+  const malformedRules = [
+    '',
+    'c 226:*',
+    'c 226 rw',
+    'd 226:* rw',
+    'c 226:* x',
+    'c  226:* rw',
+    'c 226:* rw\n',
+  ];
+  for (const rule of malformedRules) {
+    test(`the malformed device rule ${JSON.stringify(rule)} is refused`, () => {
+      assert.throws(() => amend({ DeviceCgroupRules: [rule] }), {
+        code: 'create.bad_body',
+        message: /is not a device rule/,
+      });
+    });
+  }
+
+  for (const rule of ['c 226:* rw', 'c 195:0 rwm', 'b 7:* r', 'b *:* r', 'c 40:* r', 'c 130:4 r']) {
+    test(`the device rule "${rule}" is harmless`, () => {
+      assert.deepEqual(amend({ DeviceCgroupRules: [rule] }).DeviceCgroupRules, [rule, 'c 4:17 rw']);
+    });
+  }
+
+  const foreignDevices = [
+    '/dev/tty11',
+    '/dev/tty0',
+    '/dev/input/event3',
+    '/dev/input/by-path/x-event-kbd',
+    '/dev/input',
+    '/dev/uinput',
+    '/dev',
+    '/dev/',
+    '/dev/../dev/input',
+    '/dev//tty11',
+    // Docker follows links, and takes all devices below a directory.
+    '/dev/char/4:11',
+    '/dev/char',
+    '/',
+    // What console 11 shows.
+    '/dev/vcs11',
+  ];
+  for (const PathOnHost of foreignDevices) {
+    test(`the device ${PathOnHost} is refused`, () => {
+      assert.throws(() => amend({ Devices: [{ PathOnHost }] }), {
+        code: 'create.bad_body',
+        message: /would open other containers' consoles or input devices/,
+      });
+    });
+  }
+
+  for (const PathOnHost of ['/dev/dri/card0', '/dev/nvidia0', '/dev/fuse', '/dev/inputs']) {
+    test(`the device ${PathOnHost} is harmless`, () => {
+      assert.deepEqual(amend({ Devices: [{ PathOnHost }] }).Devices, [{ PathOnHost }]);
+    });
+  }
+});
+
+suite('the control groups are bound one by one', () => {
+  const hierarchy = (below: string, ReadOnly: boolean, at = '/sys/fs/cgroup'): Mount => ({
+    Type: 'bind',
+    Source: `/sys/fs/cgroup${below}`,
+    Target: `${at}${below}`,
+    ReadOnly,
+    BindOptions: { NonRecursive: true },
+  });
+  const all = (at = '/sys/fs/cgroup') => [
+    hierarchy('', true, at),
+    hierarchy('/devices', true, at),
+    hierarchy('/cpu,cpuacct', true, at),
+    hierarchy('/systemd', false, at),
+    hierarchy('/unified', false, at),
+  ];
+
+  for (const source of ['/sys/fs/cgroup', '/sys/fs/cgroup/', '/sys/fs/../fs/cgroup']) {
+    test(`a bind of ${source} becomes one mount for each hierarchy, of which only systemd's can be written`, () => {
+      const { Binds, Mounts } = amend({ Binds: [`${source}:/sys/fs/cgroup:ro`, '/a:/b'] });
+      assert.deepEqual(Binds, ['/a:/b']);
+      assert.deepEqual(Mounts, all());
+    });
+
+    test(`a mount of ${source} becomes one mount for each hierarchy, of which only systemd's can be written`, () => {
+      const other = { Type: 'bind', Source: '/a', Target: '/b' };
+      const { Mounts } = amend({
+        Mounts: [{ Type: 'bind', Source: source, Target: '/sys/fs/cgroup', ReadOnly: true }, other],
+      });
+      assert.deepEqual(Mounts, [other, ...all()]);
+    });
+  }
+
+  test('a writable bind of the control groups is no more writable than a read-only one', () => {
+    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/sys/fs/cgroup:rw'] }).Mounts, all());
+  });
+
+  test('the hierarchies appear below another target', () => {
+    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/host/groups'] }).Mounts, all('/host/groups'));
+    assert.deepEqual(
+      amend({ Mounts: [{ Type: 'bind', Source: '/sys/fs/cgroup', Target: '/host/groups' }] }).Mounts,
+      all('/host/groups'),
+    );
+  });
+
+  test('a container that does not ask for the control groups gets none', () => {
+    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroups:/a'] }), {
+      ...amend({}),
+      Binds: ['/sys/fs/cgroups:/a'],
+    });
+    assert.deepEqual(amend({}).Mounts, []);
+  });
+});
+
+suite('a body of a wrong shape is refused', () => {
+  const wrong: readonly string[] = [
+    '{"Binds":[5]}',
+    '{"Binds":[null]}',
+    '{"Binds":5}',
+    '{"Binds":"/a:/b"}',
+    '{"Mounts":[null]}',
+    '{"Mounts":["/a:/b"]}',
+    '{"Mounts":[[]]}',
+    '{"Mounts":[{"Type":"bind","Source":5,"Target":"/a"}]}',
+    '{"Mounts":{"Type":"bind"}}',
+    '{"DeviceCgroupRules":[null]}',
+    '{"DeviceCgroupRules":5}',
+    '{"Devices":[null]}',
+    '{"Devices":[{"PathOnHost":5}]}',
+    '{"Devices":5}',
+  ];
+  for (const hostConfig of wrong) {
+    test(`${hostConfig} is refused`, () => {
+      assert.throws(() => amendJson(hostConfig), { name: 'ServiceError', code: 'create.bad_body' });
+    });
+  }
+
+  test('lists that are null are empty', () => {
+    const { Binds, Mounts, DeviceCgroupRules } = amendJson(
+      '{"Binds":null,"Mounts":null,"Devices":null,"DeviceCgroupRules":null,"PortBindings":null}',
+    );
+    assert.deepEqual(
+      { Binds, Mounts, DeviceCgroupRules },
+      { Binds: [], Mounts: [], DeviceCgroupRules: ['c 4:17 rw'] },
+    );
+  });
+});
+
+suite('the ports that a body wants', () => {
+  const wanted = (PortBindings: HostConfig['PortBindings']) => [
+    ...portsWanted({ HostConfig: { PortBindings: PortBindings ?? null } }),
+  ];
+
+  test('each container port comes with the host port that it asks for', () => {
+    assert.deepEqual(wanted({ '32262/tcp': [{ HostPort: '32262' }], '80/udp': [{ HostPort: '8080' }] }), [
+      ['32262/tcp', 32_262],
+      ['80/udp', 8080],
+    ]);
+  });
+
+  test('of several bindings of a port, the first one counts', () => {
+    assert.deepEqual(wanted({ '32262/tcp': [{ HostPort: '5' }, { HostPort: '6' }] }), [['32262/tcp', 5]]);
+  });
+
+  const noWishes = [
+    null,
+    [],
+    [{}],
+    [{ HostPort: '' }],
+    [{ HostPort: '0' }],
+    [{ HostPort: '-1' }],
+    [{ HostPort: '8000-8010' }],
+  ];
+  for (const bindings of noWishes) {
+    test(`${JSON.stringify(bindings)} asks for no particular host port`, () => {
+      assert.deepEqual(wanted({ '32262/tcp': bindings }), [['32262/tcp', undefined]]);
+    });
+  }
+
+  for (const PortBindings of [{}, null, { '32262/udp': [] }, { '32262': [] }]) {
+    test(`${JSON.stringify(PortBindings)} is refused, because it does not publish 32262/tcp`, () => {
+      assert.throws(() => wanted(PortBindings), { code: 'create.no_identifying_port' });
+    });
+  }
+
+  test('a body without a host configuration is refused, because it does not publish 32262/tcp', () => {
+    assert.throws(() => portsWanted({}), { code: 'create.no_identifying_port' });
+    assert.throws(() => portsWanted({ HostConfig: null }), { code: 'create.no_identifying_port' });
+  });
+});

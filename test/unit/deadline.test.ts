@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
+
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
+test('work that is done in time gives its result', async () => {
+  assert.equal(await withDeadline(60_000, 'adding', () => 1 + 1), 2);
+  assert.equal(await withDeadline(60_000, 'adding', async () => 1 + 2), 3);
+});
+
+test('work that fails in time fails with its own error', async () => {
+  const error = new Error('broken');
+  const fails = () => Promise.reject(error);
+  const throws = () => {
+    throw error;
+  };
+  await assert.rejects(withDeadline(60_000, 'x', fails), (thrown) => thrown === error);
+  await assert.rejects(withDeadline(60_000, 'x', throws), (thrown) => thrown === error);
+});
+
+test('work that is late is given up, by name', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const late = withDeadline(250, 'closing the door', never);
+  t.mock.timers.tick(250);
+  await assert.rejects(late, (error) => {
+    assert.ok(error instanceof DeadlineError);
+    assert.equal(error.name, 'DeadlineError');
+    assert.equal(error.message, 'closing the door did not finish within 250 ms');
+    return true;
+  });
+});
+
+test('work that is late hears of it when its time is over, and not before', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const signals: AbortSignal[] = [];
+  const late = withDeadline(250, 'x', (signal) => {
+    signals.push(signal);
+    return never();
+  });
+  t.mock.timers.tick(249);
+  assert.equal(signals[0]?.aborted, false);
+  t.mock.timers.tick(1);
+  assert.equal(signals[0].aborted, true);
+  await assert.rejects(late, (error) => error === signals[0]?.reason);
+});
+
+test('work that gives up when its time is over is late, whatever it says itself', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const givesUp = (settle: 'resolve' | 'reject') => (signal: AbortSignal) => {
+    const work = Promise.withResolvers<unknown>();
+    signal.addEventListener('abort', () => work[settle](new Error('The operation was aborted')));
+    return work.promise;
+  };
+  for (const settle of ['resolve', 'reject'] as const) {
+    const late = withDeadline(250, 'x', givesUp(settle));
+    t.mock.timers.tick(250);
+    await assert.rejects(late, DeadlineError, `when it ${settle}s`);
+  }
+});
+
+test('what late work throws afterwards concerns nobody any more', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const work = Promise.withResolvers<void>();
+  const late = withDeadline(1, 'x', () => work.promise);
+  t.mock.timers.tick(1);
+  await assert.rejects(late, DeadlineError);
+  const unhandled = t.mock.fn();
+  process.on('unhandledRejection', unhandled);
+  t.after(() => process.off('unhandledRejection', unhandled));
+  work.reject(new Error('too late'));
+  // Node looks for unhandled rejections before it runs this.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(unhandled.mock.callCount(), 0);
+});
+
+test('work without a deadline is waited for', async (t) => {
+  const setTimeout = t.mock.method(globalThis, 'setTimeout');
+  const result = await withDeadline(Infinity, 'x', async (signal) => signal.aborted);
+  assert.equal(result, false);
+  assert.equal(setTimeout.mock.callCount(), 0);
+  await assert.rejects(
+    withDeadline(Infinity, 'x', () => Promise.reject(new Error('broken'))),
+    /broken/,
+  );
+});
+
+test('nothing keeps running after work that was done in time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const signals: AbortSignal[] = [];
+  await withDeadline(250, 'x', (signal) => signals.push(signal));
+  await assert.rejects(
+    withDeadline(250, 'x', (signal) => {
+      signals.push(signal);
+      throw new Error('broken');
+    }),
+    /broken/,
+  );
+  t.mock.timers.tick(250);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [false, false],
+  );
+});

@@ -1,0 +1,662 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtempDisposable,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+import { isSystemError, ServiceError } from '../../errors/service-error.ts';
+import { writeFileAtomically } from '../../host/atomic-file.ts';
+import {
+  exists,
+  holdOwnDirectory,
+  holdSharedDirectory,
+  mountsBelow,
+  removeTree,
+  seenGone,
+} from '../../host/directories.ts';
+import { readHostId } from '../../host/host-id.ts';
+import { lock } from '../../host/lock.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+
+const runFile = promisify(execFile);
+
+async function directory() {
+  return await mkdtempDisposable(join(await realpath(tmpdir()), 'host-files-'));
+}
+
+async function modeOf(path: string): Promise<number> {
+  return (await lstat(path)).mode & 0o7777;
+}
+
+/** Mounts an empty filesystem until it is disposed of. */
+async function mounted(path: string): Promise<AsyncDisposable> {
+  await mkdir(path, { recursive: true });
+  await runFile('mount', ['-t', 'tmpfs', 'tmpfs', path]);
+  return { [Symbol.asyncDispose]: async () => void (await runFile('umount', [path])) };
+}
+
+/** Sets the umask of this process until the test is over. */
+function setUmask(t: TestContext, mask: number): void {
+  const before = process.umask(mask);
+  t.after(() => process.umask(before));
+}
+
+function refusedWith(code: string, text: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof ServiceError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, text);
+    return true;
+  };
+}
+
+suite('a file that is written atomically', () => {
+  test('a file is made with its content and its mode, whatever the umask', async (t) => {
+    await using temporary = await directory();
+    for (const mask of [0o000, 0o022, 0o177]) {
+      setUmask(t, mask);
+      for (const mode of [0o600, 0o644, 0o666]) {
+        const path = join(temporary.path, `${mask}-${mode}`);
+        await writeFileAtomically(path, 'content', mode);
+        assert.equal(await readFile(path, 'utf8'), 'content');
+        assert.equal(await modeOf(path), mode);
+      }
+    }
+  });
+
+  test('a file that was there is replaced, and with it its mode', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'file');
+    await writeFile(path, 'a longer content than the next');
+    await chmod(path, 0o666);
+    await writeFileAtomically(path, 'new', 0o600);
+    assert.equal(await readFile(path, 'utf8'), 'new');
+    assert.equal(await modeOf(path), 0o600);
+    assert.deepEqual(await readdir(temporary.path), ['file']);
+  });
+
+  test('whoever has the file open keeps the whole of what was there', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'file');
+    await writeFileAtomically(path, 'old', 0o600);
+    await using reader = await open(path, 'r');
+    await writeFileAtomically(path, 'new', 0o600);
+    assert.equal(await reader.readFile('utf8'), 'old');
+  });
+
+  test('a reader never sees a part of it', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'file');
+    const contents = ['a'.repeat(200_000), 'b'.repeat(300_000)];
+    await writeFileAtomically(path, contents[0] as string, 0o600);
+    let writing = true;
+    const write = async () => {
+      for (let i = 1; i <= 20; i++) await writeFileAtomically(path, contents[i % 2] as string, 0o600);
+      writing = false;
+    };
+    const read = async () => {
+      while (writing) {
+        const seen = await readFile(path, 'utf8');
+        assert.ok(contents.includes(seen), `a part of ${seen.length} characters was seen`);
+      }
+    };
+    await Promise.all([write(), read()]);
+  });
+
+  test('a file that cannot be put in its place leaves no draft', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'taken');
+    await mkdir(path);
+    await assert.rejects(writeFileAtomically(path, 'content', 0o600), (error) =>
+      isSystemError(error, 'EISDIR'),
+    );
+    assert.deepEqual(await readdir(temporary.path), ['taken']);
+  });
+
+  test('a failed write leaves what was there', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'file');
+    await writeFile(path, 'old');
+    const missing = join(temporary.path, 'missing');
+    await assert.rejects(writeFileAtomically(path, 'new', 0o600, missing), (error) =>
+      isSystemError(error, 'ENOENT'),
+    );
+    assert.equal(await readFile(path, 'utf8'), 'old');
+    assert.deepEqual(await readdir(temporary.path), ['file']);
+  });
+
+  test('a draft can lie elsewhere, where it is cleaned up too', async () => {
+    await using temporary = await directory();
+    const drafts = join(temporary.path, 'drafts');
+    const target = join(temporary.path, 'target');
+    await mkdir(drafts);
+    await mkdir(join(target, 'taken'), { recursive: true });
+    await writeFileAtomically(join(target, 'file'), 'content', 0o600, drafts);
+    await assert.rejects(writeFileAtomically(join(target, 'taken'), 'content', 0o600, drafts));
+    assert.deepEqual(await readdir(drafts), []);
+    assert.deepEqual((await readdir(target)).sort(), ['file', 'taken']);
+    assert.equal(await readFile(join(target, 'file'), 'utf8'), 'content');
+  });
+
+  test('a link at its place is replaced, and what it points to is left', async () => {
+    await using temporary = await directory();
+    const pointedTo = join(temporary.path, 'pointed to');
+    const path = join(temporary.path, 'file');
+    await writeFile(pointedTo, 'old');
+    await symlink(pointedTo, path);
+    await writeFileAtomically(path, 'new', 0o600);
+    assert.equal(await readFile(pointedTo, 'utf8'), 'old');
+    assert.ok((await lstat(path)).isFile());
+  });
+});
+
+suite('a shared directory', () => {
+  test('a directory that was made goes when its holder ends', async (t) => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    for (const mask of [0o000, 0o077]) {
+      setUmask(t, mask);
+      const lifetime = new Lifetime('x');
+      await holdSharedDirectory(lifetime, path, 0o755);
+      assert.equal(await modeOf(path), 0o755);
+      assert.deepEqual(await lifetime.end(), []);
+      assert.equal(await exists(path), false);
+      assert.deepEqual(lifetime.holdings.list(), []);
+    }
+  });
+
+  test('a directory that was there stays, with its mode', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    await mkdir(path);
+    await chmod(path, 0o711);
+    const lifetime = new Lifetime('x');
+    await holdSharedDirectory(lifetime, path, 0o755);
+    assert.equal(await modeOf(path), 0o711);
+    assert.deepEqual(await lifetime.end(), []);
+    assert.equal(await modeOf(path), 0o711);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('a directory that was made stays when somebody put something into it', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    const lifetime = new Lifetime('x');
+    await holdSharedDirectory(lifetime, path, 0o755);
+    await writeFile(join(path, 'of somebody'), 'content');
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(await readdir(path), ['of somebody']);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('a directory is made below others that are not there yet', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'a/b/shared');
+    await using lifetime = new Lifetime('x');
+    await holdSharedDirectory(lifetime, path, 0o700);
+    assert.equal(await modeOf(path), 0o700);
+  });
+
+  test('a directory that others than root can write is refused, and left', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    for (const mode of [0o775, 0o757, 0o777, 0o1777]) {
+      await mkdir(path);
+      await chmod(path, mode);
+      await using lifetime = new Lifetime('x');
+      await assert.rejects(
+        holdSharedDirectory(lifetime, path, 0o755),
+        refusedWith('start.filesystem', /shared: others than root can write it/),
+      );
+      assert.deepEqual(lifetime.holdings.list(), []);
+      assert.equal(await modeOf(path), mode);
+      await rmdir(path);
+    }
+  });
+
+  test('a directory of another user is refused', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    await mkdir(path);
+    await chown(path, 1000, 1000);
+    await using lifetime = new Lifetime('x');
+    await assert.rejects(
+      holdSharedDirectory(lifetime, path, 0o755),
+      refusedWith('start.filesystem', /others than root can write it/),
+    );
+  });
+
+  test('a link is refused, whether or not a directory is behind it', async () => {
+    await using temporary = await directory();
+    const behind = join(temporary.path, 'behind');
+    const path = join(temporary.path, 'shared');
+    await symlink(behind, path);
+    for (const make of [() => Promise.resolve(), () => mkdir(behind)]) {
+      await make();
+      await using lifetime = new Lifetime('x');
+      await assert.rejects(
+        holdSharedDirectory(lifetime, path, 0o755),
+        refusedWith('start.filesystem', /^cannot prepare .*shared: /),
+      );
+      assert.deepEqual(lifetime.holdings.list(), []);
+      assert.ok((await lstat(path)).isSymbolicLink());
+    }
+  });
+
+  test('a file at its place is refused, and left', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    await writeFile(path, 'content');
+    await using lifetime = new Lifetime('x');
+    await assert.rejects(
+      holdSharedDirectory(lifetime, path, 0o755),
+      refusedWith('start.filesystem', /^cannot prepare .*shared: /),
+    );
+    assert.equal(await readFile(path, 'utf8'), 'content');
+  });
+
+  test('an end that comes first is told as such, and not as a fault of the filesystem', async () => {
+    await using temporary = await directory();
+    const lifetime = new Lifetime('x');
+    const reason = new Error('over');
+    await lifetime.end(reason);
+    const path = join(temporary.path, 'shared');
+    await assert.rejects(holdSharedDirectory(lifetime, path, 0o755), (error) => error === reason);
+    assert.equal(await exists(path), false);
+  });
+});
+
+suite('an own directory', () => {
+  test('an own directory has its mode and owner, and goes with all that is in it', async (t) => {
+    await using temporary = await directory();
+    setUmask(t, 0o077);
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    await holdOwnDirectory(lifetime, { path, mode: 0o751, owner: 1000 });
+    assert.equal(await modeOf(path), 0o751);
+    const { uid, gid } = await stat(path);
+    assert.deepEqual([uid, gid], [1000, 1000]);
+    await mkdir(join(path, 'deep/down'), { recursive: true });
+    await writeFile(join(path, 'deep/down/file'), 'content');
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(await readdir(temporary.path), []);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('an own directory belongs to root unless told otherwise', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'own');
+    await using lifetime = new Lifetime('x');
+    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    const { uid, gid } = await stat(path);
+    assert.deepEqual([uid, gid], [0, 0]);
+  });
+
+  test('what is already there is not taken for an own directory, and stays', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    const isRefused = () =>
+      assert.rejects(holdOwnDirectory(lifetime, { path, mode: 0o700 }), (error) =>
+        isSystemError(error, 'EEXIST'),
+      );
+    await mkdir(path);
+    await writeFile(join(path, 'file'), 'content');
+    await isRefused();
+    await rename(path, join(temporary.path, 'behind'));
+    await symlink(join(temporary.path, 'behind'), path);
+    await isRefused();
+    assert.deepEqual(lifetime.holdings.list(), []);
+    assert.deepEqual(await lifetime.end(), []);
+    assert.equal(await readFile(join(path, 'file'), 'utf8'), 'content');
+  });
+
+  test('an own directory that cannot be given to its owner does not stay', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'own');
+    await using lifetime = new Lifetime('x');
+    await assert.rejects(holdOwnDirectory(lifetime, { path, mode: 0o700, owner: -2 }));
+    assert.equal(await exists(path), false);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('an own directory that is gone already is seen gone', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    await rmdir(path);
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('links in it are removed, and what they point to is left', async () => {
+    await using temporary = await directory();
+    const outside = join(temporary.path, 'outside');
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    await mkdir(outside);
+    await writeFile(join(outside, 'file'), 'content');
+    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    await symlink(outside, join(path, 'directory'));
+    await symlink(join(outside, 'file'), join(path, 'file'));
+    await symlink('nowhere', join(path, 'dangling'));
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(await readdir(temporary.path), ['outside']);
+    assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
+  });
+
+  test('a link that took its place is removed, and what it points to is left', async () => {
+    await using temporary = await directory();
+    const outside = join(temporary.path, 'outside');
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    await mkdir(outside);
+    await writeFile(join(outside, 'file'), 'content');
+    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    await rmdir(path);
+    await symlink(outside, path);
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(await readdir(temporary.path), ['outside']);
+    assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
+  });
+
+  test('a directory in which something is mounted stays, is reported, and is not entered', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'own');
+    const lifetime = new Lifetime('x');
+    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    await using _mount = await mounted(join(path, 'mount'));
+    await writeFile(join(path, 'mount/file'), 'of somebody');
+    const [failure, ...others] = await lifetime.end();
+    assert.deepEqual(others, []);
+    assert.match(String(failure?.error), /own\/mount is mounted there; run "umount .*own\/mount"/);
+    assert.deepEqual(await readdir(join(path, 'mount')), ['file']);
+    assert.deepEqual(
+      lifetime.holdings.list().map(({ what }) => what),
+      [path],
+    );
+  });
+});
+
+suite('removing a tree', () => {
+  test('a tree that is not there is removed already', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'missing');
+    await removeTree(path);
+    assert.equal(await seenGone(path), 'not there any more');
+  });
+
+  test('a tree on which something is mounted is not removed', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'tree');
+    await using _mount = await mounted(path);
+    await writeFile(join(path, 'file'), 'of somebody');
+    await assert.rejects(removeTree(path), /is mounted there/);
+    assert.deepEqual(await readdir(path), ['file']);
+  });
+
+  test('a mount is not entered either when a link leads to the tree', async () => {
+    await using temporary = await directory();
+    const link = join(temporary.path, 'link');
+    await mkdir(join(temporary.path, 'real'));
+    await symlink('real', link);
+    await using _mount = await mounted(join(temporary.path, 'real/tree/mount'));
+    await writeFile(join(link, 'tree/mount/file'), 'of somebody');
+    await assert.rejects(removeTree(join(link, 'tree')));
+    assert.deepEqual(await readdir(join(link, 'tree/mount')), ['file']);
+  });
+
+  test('what is still there is not seen gone, not even a link to nowhere', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'link');
+    await symlink('nowhere', path);
+    assert.equal(await exists(path), true);
+    await assert.rejects(seenGone(path), refusedWith('still.there', /link is still there/));
+  });
+});
+
+suite('mounts', () => {
+  test('the mounts at and below a path are found, whatever their names', async () => {
+    await using temporary = await directory();
+    const at = join(temporary.path, 'a');
+    const below = join(at, 'with space\tand \\ and ü');
+    await using _at = await mounted(at);
+    await using _below = await mounted(below);
+    await using _beside = await mounted(join(temporary.path, 'a-beside'));
+    assert.deepEqual((await mountsBelow(at)).sort(), [at, below]);
+    assert.deepEqual(await mountsBelow(join(at, 'with')), []);
+    assert.equal((await mountsBelow(temporary.path)).length, 3);
+  });
+
+  test('a path without mounts has none', async () => {
+    await using temporary = await directory();
+    assert.deepEqual(await mountsBelow(temporary.path), []);
+  });
+
+  test('all mounts are below the root', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'mount');
+    await using _mount = await mounted(path);
+    assert.ok((await mountsBelow('/')).includes(path));
+  });
+});
+
+suite('the host id', () => {
+  const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+  test('the id is made once and stays the same', async () => {
+    await using temporary = await directory();
+    const id = await readHostId(temporary.path);
+    assert.match(id, UUID);
+    assert.equal(await readHostId(temporary.path), id);
+    assert.equal(await modeOf(join(temporary.path, 'host-id')), 0o600);
+    assert.deepEqual(await readdir(temporary.path), ['host-id']);
+  });
+
+  test('two hosts have different ids', async () => {
+    await using one = await directory();
+    await using other = await directory();
+    assert.notEqual(await readHostId(one.path), await readHostId(other.path));
+  });
+
+  test('an id that an operator wrote is taken, with or without the end of its line', async () => {
+    await using temporary = await directory();
+    const id = 'c0ffee00-1234-4abc-8def-0123456789ab';
+    for (const content of [id, `${id}\n`]) {
+      await writeFile(join(temporary.path, 'host-id'), content);
+      assert.equal(await readHostId(temporary.path), id);
+    }
+  });
+
+  test('a malformed id is refused and not replaced', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'host-id');
+    const id = 'c0ffee00-1234-4abc-8def-0123456789ab';
+    for (const content of ['', 'host', id.slice(1), `${id}0`, `${id}\n${id}`, `../${id}`]) {
+      await writeFile(path, content);
+      await assert.rejects(
+        readHostId(temporary.path),
+        refusedWith('start.filesystem', /host-id: it is not a UUID; remove it to get a new one/),
+      );
+      assert.equal(await readFile(path, 'utf8'), content);
+    }
+  });
+
+  test('an id that cannot be kept is not given', async () => {
+    await using temporary = await directory();
+    await assert.rejects(readHostId(join(temporary.path, 'missing')), (error) =>
+      isSystemError(error, 'ENOENT'),
+    );
+  });
+});
+
+suite('the lock', () => {
+  /** The files below `path` that this process has open, removed ones too. */
+  async function openFilesBelow(path: string): Promise<string[]> {
+    const names = await readdir('/proc/self/fd');
+    const targets = await Promise.all(names.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    return targets.filter((target) => target.startsWith(`${path}/`));
+  }
+
+  test('the lock tells who has it, and root alone can read it', async () => {
+    await using temporary = await directory();
+    await using lifetime = new Lifetime('x');
+    await lock(lifetime, temporary.path, '/the/root');
+    const path = join(temporary.path, 'lock');
+    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+    assert.equal(await modeOf(path), 0o600);
+    assert.deepEqual(
+      lifetime.holdings.list().map(({ kind, what }) => [kind, what]),
+      [['lock', path]],
+    );
+  });
+
+  test('a second one is refused as long as the first one has it, and changes nothing', async () => {
+    await using temporary = await directory();
+    await using first = new Lifetime('first');
+    await using second = new Lifetime('second');
+    await lock(first, temporary.path, '/the/root');
+    for (let i = 0; i < 2; i++) {
+      await assert.rejects(
+        lock(second, temporary.path, '/the/root'),
+        refusedWith(
+          'start.locked',
+          new RegExp(
+            `^another copy of the service \\(pid ${process.pid}\\) runs on /the/root; stop it first`,
+          ),
+        ),
+      );
+    }
+    assert.deepEqual(second.holdings.list(), []);
+    assert.equal((await openFilesBelow(temporary.path)).length, 1);
+    assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid}\n`);
+  });
+
+  test('the lock is free, and its file gone, after its holder ended', async () => {
+    await using temporary = await directory();
+    for (const name of ['first', 'second']) {
+      const lifetime = new Lifetime(name);
+      await lock(lifetime, temporary.path, '/the/root');
+      assert.deepEqual(await lifetime.end(), []);
+      assert.deepEqual(await readdir(temporary.path), []);
+      assert.deepEqual(await openFilesBelow(temporary.path), []);
+      assert.deepEqual(lifetime.holdings.list(), []);
+    }
+  });
+
+  test('a file that a service left when it died does not keep the next one out', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'lock');
+    await writeFile(path, '4194304000\n');
+    await using lifetime = new Lifetime('x');
+    await lock(lifetime, temporary.path, '/the/root');
+    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+  });
+
+  test('locks of two roots do not meet', async () => {
+    await using one = await directory();
+    await using other = await directory();
+    await using lifetime = new Lifetime('x');
+    await lock(lifetime, one.path, '/one');
+    await lock(lifetime, other.path, '/other');
+    assert.equal(lifetime.holdings.list().length, 2);
+  });
+
+  test('of many that want it at the same time, one at a time has it', async () => {
+    await using temporary = await directory();
+    let holders = 0;
+    const contend = async (name: string) => {
+      const lifetime = new Lifetime(name);
+      try {
+        await lock(lifetime, temporary.path, '/the/root');
+      } catch (error) {
+        refusedWith('start.locked', /another copy of the service/)(error);
+        return false;
+      }
+      assert.equal(++holders, 1);
+      await stat(temporary.path);
+      assert.equal(holders--, 1);
+      await lifetime.end();
+      return true;
+    };
+    const untilHeld = async (name: string) => {
+      while (!(await contend(name)));
+    };
+    await Promise.all(Array.from({ length: 6 }, (_, i) => untilHeld(`contender ${i}`)));
+  });
+
+  test('nothing stays open when the lock cannot be asked for', async (t) => {
+    await using temporary = await directory();
+    const { PATH } = process.env;
+    t.after(() => {
+      process.env.PATH = PATH;
+    });
+    process.env.PATH = temporary.path;
+    await using lifetime = new Lifetime('x');
+    await assert.rejects(lock(lifetime, temporary.path, '/the/root'), (error) =>
+      isSystemError(error, 'ENOENT'),
+    );
+    assert.deepEqual(lifetime.holdings.list(), []);
+    assert.deepEqual(await openFilesBelow(temporary.path), []);
+  });
+
+  test('the lock is given back also when somebody removed its file', async () => {
+    await using temporary = await directory();
+    const lifetime = new Lifetime('x');
+    await lock(lifetime, temporary.path, '/the/root');
+    await rm(join(temporary.path, 'lock'));
+    await lifetime.end();
+    assert.deepEqual(await openFilesBelow(temporary.path), []);
+    assert.deepEqual(lifetime.holdings.list(), []);
+  });
+
+  test('giving the lock back leaves the file that another one holds by now', async () => {
+    await using temporary = await directory();
+    const first = new Lifetime('first');
+    await using second = new Lifetime('second');
+    await lock(first, temporary.path, '/the/root');
+    await rm(join(temporary.path, 'lock'));
+    await lock(second, temporary.path, '/the/root');
+    await first.end();
+    await using third = new Lifetime('third');
+    await assert.rejects(
+      lock(third, temporary.path, '/the/root'),
+      refusedWith('start.locked', /another copy of the service/),
+    );
+  });
+});
+
+suite('the paths', () => {
+  test('all files lie below the root, where the predecessor had them', () => {
+    assert.deepEqual(pathsBelow('/'), {
+      root: '/',
+      containers: '/fractal',
+      temporary: '/fractal/temp',
+      cloudStorage: '/fractalCloudStorage',
+      private: '/fractalprivate',
+      run: '/run/ecs-host-service',
+      state: '/var/lib/ecs-host-service',
+    });
+    for (const path of Object.values(pathsBelow('/srv/x'))) assert.match(path, /^\/srv\/x(\/|$)/);
+  });
+});

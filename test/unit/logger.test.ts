@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { createLogger, type Logger, type LoggerOptions } from '../../logging/logger.ts';
+import { Secret } from '../../settings/secret.ts';
+
+/** A logger that writes to memory, and what it wrote. */
+function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written: string[] } {
+  const written: string[] = [];
+  const stream = { write: (text: string) => void written.push(text) };
+  return { log: createLogger({ level: 'info', terminal: false, stream, ...options }), written };
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+/** The one line that `write` logs. */
+function lineOf(write: (log: Logger) => void, options: Partial<LoggerOptions> = {}): Line {
+  const { log, written } = recording(options);
+  write(log);
+  assert.equal(written.length, 1);
+  return JSON.parse(written[0] as string) as Line;
+}
+
+suite('lines', () => {
+  test('each event is one line of JSON, whatever it contains', () => {
+    const { log, written } = recording();
+    log.info({ body: 'first\nsecond\r\n' }, 'several\nlines');
+    log.warn('another');
+    assert.equal(written.length, 2);
+    for (const line of written) assert.match(line, /^\{[^\n\r]*\}\n$/);
+    const [first, second] = written.map((line) => JSON.parse(line) as Line);
+    assert.equal(first?.msg, 'several\nlines');
+    assert.equal(first.body, 'first\nsecond\r\n');
+    assert.equal(second?.msg, 'another');
+  });
+
+  test('the level is a word', () => {
+    const { log, written } = recording({ level: 'trace' });
+    const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+    for (const level of levels) log[level]('x');
+    assert.deepEqual(
+      written.map((line) => (JSON.parse(line) as Line).level),
+      levels,
+    );
+  });
+
+  test('what is below the level is not logged', () => {
+    const { log, written } = recording({ level: 'warn' });
+    log.debug('x');
+    log.info('x');
+    assert.deepEqual(written, []);
+    log.warn('x');
+    assert.equal(written.length, 1);
+  });
+
+  test('the time is in a form that sorts and names its zone', (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.UTC(2024, 1, 29, 12, 30, 15, 7) });
+    assert.equal(lineOf((log) => log.info('x')).time, '2024-02-29T12:30:15.007Z');
+  });
+
+  test('every line carries the process id and the tags', () => {
+    const line = lineOf((log) => log.info({ port: 1 }, 'x'), { tags: { host: 'h', commit: 'c' } });
+    assert.deepEqual([line.pid, line.host, line.commit, line.port], [process.pid, 'h', 'c', 1]);
+  });
+});
+
+suite('secrets', () => {
+  const fields = [
+    ...['auth_secret', 'client_app_auth_secret', 'clientAppAuthSecret', 'config_encryption_token'],
+    ...['configEncryptionToken', 'token', 'secret', 'password', 'authorization'],
+    ...['WEBSERVER_AUTH_SECRET', 'Env'],
+  ];
+
+  test('fields that are secret do not show, at any of the first three depths', () => {
+    const nest = (depth: number, value: object): object =>
+      depth === 1 ? value : { inner: nest(depth - 1, value) };
+    for (const field of fields) {
+      for (const depth of [1, 2, 3]) {
+        const { log, written } = recording();
+        log.info(nest(depth, { [field]: 'hush', other: 'seen' }), 'x');
+        const [line] = written;
+        assert.doesNotMatch(line as string, /hush/, `${field} at depth ${depth}`);
+        assert.match(line as string, new RegExp(`"${field}":"\\[redacted\\]"`));
+        assert.match(line as string, /"other":"seen"/);
+      }
+    }
+  });
+
+  test('secret fields do not show in lists and when they are not text', () => {
+    const { log, written } = recording();
+    log.info({ Env: ['A=hush'], calls: [{ token: { hush: 'hush' } }] }, 'x');
+    assert.doesNotMatch(written.join(''), /hush/);
+  });
+
+  test('secret fields do not show in what all lines of a part of the service carry', () => {
+    const { log, written } = recording();
+    log.child({ token: 'hush', request: { authorization: 'hush' } }).info('x');
+    assert.doesNotMatch(written.join(''), /hush/);
+    assert.match(written.join(''), /redacted/);
+  });
+
+  test('secret fields do not show on an error', () => {
+    const { log, written } = recording();
+    log.error({ error: Object.assign(new Error('refused'), { token: 'hush' }) }, 'x');
+    assert.doesNotMatch(written.join(''), /hush/);
+    assert.match(written.join(''), /refused/);
+  });
+
+  test('what is logged is not changed by it', () => {
+    const { log } = recording();
+    const body = { token: 'kept', inner: { secret: 'kept' } };
+    log.info({ body }, 'x');
+    assert.deepEqual(body, { token: 'kept', inner: { secret: 'kept' } });
+  });
+
+  test('a Secret does not show under any name', () => {
+    const { log, written } = recording();
+    log.info({ innocent: new Secret('hush'), list: [new Secret('hush')] }, `x ${String(new Secret('hush'))}`);
+    assert.doesNotMatch(written.join(''), /hush/);
+    assert.match(written.join(''), /"innocent":"\[secret\]"/);
+  });
+});
+
+suite('errors', () => {
+  test('an error shows its type, its words, its stack, and its code', () => {
+    const error = Object.assign(new TypeError('wrong'), { code: 'EWRONG' });
+    const line = lineOf((log) => log.error({ error }, 'x'));
+    const { type, message, stack, code } = line.error as Record<string, string>;
+    assert.deepEqual([type, message, code], ['TypeError', 'wrong', 'EWRONG']);
+    assert.match(stack ?? '', /TypeError: wrong\n\s+at .*logger\.test\.ts/);
+  });
+
+  test('an error shows the whole chain of what caused it', () => {
+    const root = new Error('the disk is full');
+    const middle = new Error('cannot write', { cause: root });
+    const error = new Error('cannot start', { cause: middle });
+    const line = lineOf((log) => log.error({ error }, 'x'));
+    interface Logged {
+      readonly message: string;
+      readonly stack: string;
+      readonly cause: Logged;
+    }
+    const logged = line.error as Logged;
+    assert.equal(logged.message, 'cannot start');
+    assert.equal(logged.cause.message, 'cannot write');
+    assert.equal(logged.cause.cause.message, 'the disk is full');
+    assert.match(logged.cause.cause.stack, /the disk is full\n\s+at /);
+  });
+
+  test('something thrown that is no error shows as it is', () => {
+    assert.equal(lineOf((log) => log.error({ error: 'just text' }, 'x')).error, 'just text');
+  });
+});

@@ -1,0 +1,426 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdir, mkdtempDisposable, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, test } from 'node:test';
+import { inspect } from 'node:util';
+import { ServiceError } from '../../errors/service-error.ts';
+import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
+import { ENVIRONMENTS, parseEnvironment, SCHEMA, WELL_KNOWN_SECRETS } from '../../settings/schema.ts';
+import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
+
+type Given = Readonly<Record<string, string>>;
+
+const OWN_SECRET = 'an-own-and-long-secret';
+
+/** What production needs at least, and changes to it. */
+function production(changes: Given = {}): Settings {
+  return loadSettings({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, ...changes });
+}
+
+/** The problems that stop the start, one for each line. */
+function problemsOf(given: Given): string[] {
+  try {
+    loadSettings(given);
+  } catch (error) {
+    assert.ok(error instanceof ServiceError);
+    assert.equal(error.code, 'start.settings');
+    const [title, ...problems] = error.message.split('\n');
+    assert.equal(title, 'these settings cannot be used:');
+    return problems.map((problem) => problem.trim());
+  }
+  assert.fail(`these settings were accepted: ${JSON.stringify(given)}`);
+}
+
+function directory() {
+  return mkdtempDisposable(join(tmpdir(), 'settings-'));
+}
+
+async function secretFile(path: string, content: string, mode = 0o600, owner = 0): Promise<void> {
+  await writeFile(path, content);
+  await chmod(path, mode);
+  await chown(path, owner, owner);
+}
+
+suite('APP_ENV', () => {
+  test('without APP_ENV the service does not start', () => {
+    for (const given of [{}, { APP_ENV: '' }]) {
+      const problems = problemsOf({ ...given, WEBSERVER_AUTH_SECRET: OWN_SECRET });
+      assert.deepEqual(problems, ['APP_ENV: must be given']);
+    }
+  });
+
+  test('each environment has its names, in small and capital letters', () => {
+    const names = {
+      localdev: ['localdev', 'LOCALDEV', 'LocalDev'],
+      dev: ['dev', 'DEV', 'development', 'Development'],
+      staging: ['staging', 'STAGING'],
+      production: ['prod', 'PROD', 'production', 'Production'],
+    };
+    assert.deepEqual(Object.keys(names), [...ENVIRONMENTS]);
+    for (const [environment, texts] of Object.entries(names)) {
+      for (const text of texts) assert.equal(production({ APP_ENV: text }).APP_ENV, environment, text);
+    }
+  });
+
+  test('a name of no environment is refused, and the right ones are told', () => {
+    for (const name of ['test', 'produktion', 'prod ', 'local', 'localdev,dev']) {
+      const [problem, ...others] = problemsOf({ APP_ENV: name, WEBSERVER_AUTH_SECRET: OWN_SECRET });
+      assert.deepEqual(others, []);
+      assert.equal(
+        problem,
+        `APP_ENV: must be one of localdev, dev, development, staging, prod, production; got "${name}"`,
+      );
+    }
+  });
+
+  test('names that every object knows are names of no environment', () => {
+    for (const name of ['constructor', '__proto__']) {
+      assert.throws(() => parseEnvironment(name), /must be one of/, name);
+    }
+  });
+
+  test('without a valid APP_ENV nothing else gets a default of localdev', () => {
+    assert.deepEqual(problemsOf({}), ['APP_ENV: must be given', 'WEBSERVER_AUTH_SECRET: must be given']);
+  });
+});
+
+suite('defaults', () => {
+  test('production needs nothing but its name and a secret', () => {
+    const { WEBSERVER_AUTH_SECRET, ...others } = production();
+    assert.equal(WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
+    assert.deepEqual(others, {
+      APP_ENV: 'production',
+      ROOT: '/',
+      LISTEN_ADDRESS: '0.0.0.0',
+      LISTEN_PORT: 4678,
+      TLS_CERT_FILE: undefined,
+      TLS_KEY_FILE: undefined,
+      DOCKER_HOST: '/var/run/docker.sock',
+      RESERVED_PORTS: [2375, 2376],
+      LOG_LEVEL: 'info',
+      COMMIT: 'unknown',
+    });
+  });
+
+  test('localdev listens on loopback alone, with the well-known secret', () => {
+    const settings = loadSettings({ APP_ENV: 'localdev' });
+    assert.equal(settings.LISTEN_ADDRESS, '127.0.0.1');
+    assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), 'testwebserverauthsecretdev');
+  });
+
+  test('a secret has no default outside localdev', () => {
+    for (const APP_ENV of ['dev', 'staging', 'production']) {
+      assert.deepEqual(problemsOf({ APP_ENV }), ['WEBSERVER_AUTH_SECRET: must be given']);
+    }
+  });
+
+  test('a setting that is empty is one that is not given', () => {
+    const settings = production({
+      LISTEN_PORT: '',
+      TLS_CERT_FILE: '',
+      LOG_LEVEL: '',
+      CREDENTIALS_DIRECTORY: '',
+    });
+    assert.equal(settings.LISTEN_PORT, 4678);
+    assert.equal(settings.TLS_CERT_FILE, undefined);
+    assert.equal(settings.LOG_LEVEL, 'info');
+    assert.deepEqual(problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: '' }), [
+      'WEBSERVER_AUTH_SECRET: must be given',
+    ]);
+  });
+});
+
+suite('what is given', () => {
+  const accepted: readonly (readonly [keyof Settings, string, unknown])[] = [
+    ['ROOT', '/srv/host', '/srv/host'],
+    ['ROOT', '/srv//host/../x', '/srv/x'],
+    ['LISTEN_ADDRESS', '10.1.2.3', '10.1.2.3'],
+    ['LISTEN_ADDRESS', '::', '::'],
+    ['LISTEN_PORT', '1', 1],
+    ['LISTEN_PORT', '65535', 65_535],
+    ['DOCKER_HOST', 'unix:///run/other.sock', '/run/other.sock'],
+    ['RESERVED_PORTS', '80', [80]],
+    ['RESERVED_PORTS', '80, 443 ,8080', [80, 443, 8080]],
+    ['LOG_LEVEL', 'trace', 'trace'],
+    ['LOG_LEVEL', 'error', 'error'],
+    ['COMMIT', '7ea50c3', '7ea50c3'],
+  ];
+  for (const [name, text, value] of accepted) {
+    test(`${name} understands "${text}"`, () => {
+      assert.deepEqual(production({ [name]: text })[name], value);
+    });
+  }
+
+  const refused: readonly (readonly [keyof Settings, string, RegExp])[] = [
+    ['ROOT', 'srv/host', /must be an absolute path; got "srv\/host"/],
+    ['LISTEN_ADDRESS', 'localhost', /must be an IP address; got "localhost"/],
+    ['LISTEN_ADDRESS', '10.1.2', /must be an IP address/],
+    ['LISTEN_ADDRESS', '10.1.2.3:4678', /must be an IP address/],
+    ...['0', '65536', '-1', '4678.0', '1e3', '0x50', ' 80', 'https'].map(
+      (text) => ['LISTEN_PORT', text, /must be a port from 1 to 65535; got "/] as const,
+    ),
+    ['TLS_CERT_FILE', 'cert.pem', /must be an absolute path/],
+    ['TLS_KEY_FILE', 'key.pem', /must be an absolute path/],
+    ['DOCKER_HOST', 'tcp://10.0.0.1:2375', /must be a unix socket/],
+    ['DOCKER_HOST', 'unix://run/docker.sock', /must be a unix socket/],
+    ['DOCKER_HOST', 'unix:///', /must be a unix socket/],
+    ['DOCKER_HOST', '/run/docker.sock', /must be a unix socket/],
+    ['RESERVED_PORTS', '80,', /must be a port from 1 to 65535; got ""/],
+    ['RESERVED_PORTS', '80;443', /must be a port from 1 to 65535; got "80;443"/],
+    ['RESERVED_PORTS', '80,70000', /got "70000"/],
+    ['LOG_LEVEL', 'verbose', /must be one of trace, debug, info, warn, error; got "verbose"/],
+    ['LOG_LEVEL', 'silent', /must be one of/],
+  ];
+  for (const [name, text, why] of refused) {
+    test(`${name} refuses "${text}"`, () => {
+      const problems = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, [name]: text });
+      assert.equal(problems.length, 1);
+      assert.match(problems[0] ?? '', why);
+      assert.ok(problems[0]?.startsWith(`${name}: `));
+    });
+  }
+
+  test('all problems are told at once, and no secret with them', () => {
+    const problems = problemsOf({
+      APP_ENV: 'moon',
+      WEBSERVER_AUTH_SECRET: OWN_SECRET,
+      ROOT: 'x',
+      LISTEN_PORT: 'x',
+      LOG_LEVEL: 'x',
+    });
+    assert.deepEqual(
+      problems.map((problem) => problem.split(':')[0]),
+      ['APP_ENV', 'ROOT', 'LISTEN_PORT', 'LOG_LEVEL'],
+    );
+    assert.doesNotMatch(problems.join('\n'), new RegExp(OWN_SECRET));
+  });
+
+  test('the environment is left as it was', () => {
+    const environment = { APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: OWN_SECRET, OTHER: 'x' };
+    loadSettings(environment);
+    assert.deepEqual(environment, {
+      APP_ENV: 'localdev',
+      WEBSERVER_AUTH_SECRET: OWN_SECRET,
+      OTHER: 'x',
+    });
+  });
+
+  test('each setting says what it means', () => {
+    for (const [name, { meaning }] of Object.entries(SCHEMA)) assert.match(meaning, /^[A-Z].+\.$/, name);
+  });
+});
+
+suite('what is unsafe', () => {
+  test('a secret that everybody knows is refused outside localdev', () => {
+    for (const APP_ENV of ['dev', 'staging', 'production']) {
+      for (const WEBSERVER_AUTH_SECRET of WELL_KNOWN_SECRETS) {
+        const problems = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS: '127.0.0.1' });
+        assert.deepEqual(problems, [
+          'WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone',
+        ]);
+      }
+    }
+  });
+
+  test('a secret that everybody knows is refused beyond loopback', () => {
+    for (const LISTEN_ADDRESS of ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '12.7.0.1', '::2', '1::1']) {
+      for (const WEBSERVER_AUTH_SECRET of ['', ...WELL_KNOWN_SECRETS]) {
+        const problems = problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS });
+        assert.equal(problems.length, 1);
+        assert.match(problems[0] ?? '', /^LISTEN_ADDRESS: goes beyond loopback/);
+      }
+    }
+  });
+
+  test('a secret that everybody knows is good enough for loopback in localdev', () => {
+    for (const LISTEN_ADDRESS of ['127.0.0.1', '127.8.9.10', '::1']) {
+      assert.equal(loadSettings({ APP_ENV: 'localdev', LISTEN_ADDRESS }).LISTEN_ADDRESS, LISTEN_ADDRESS);
+    }
+  });
+
+  test('localdev can go beyond loopback with a secret of its own', () => {
+    const given = { APP_ENV: 'localdev', LISTEN_ADDRESS: '0.0.0.0', WEBSERVER_AUTH_SECRET: OWN_SECRET };
+    assert.equal(loadSettings(given).LISTEN_ADDRESS, '0.0.0.0');
+  });
+
+  test('a certificate without its key is refused, and a key without its certificate', () => {
+    for (const name of ['TLS_CERT_FILE', 'TLS_KEY_FILE']) {
+      const given = { APP_ENV: 'localdev', [name]: '/x.pem' };
+      assert.deepEqual(problemsOf(given), ['TLS_CERT_FILE, TLS_KEY_FILE: give both or neither']);
+    }
+    const settings = production({ TLS_CERT_FILE: '/cert.pem', TLS_KEY_FILE: '/key.pem' });
+    assert.deepEqual([settings.TLS_CERT_FILE, settings.TLS_KEY_FILE], ['/cert.pem', '/key.pem']);
+  });
+
+  test('all that is unsafe is told at once', () => {
+    const [secret] = WELL_KNOWN_SECRETS as [string];
+    const problems = problemsOf({
+      APP_ENV: 'dev',
+      WEBSERVER_AUTH_SECRET: secret,
+      TLS_KEY_FILE: '/key.pem',
+    });
+    assert.deepEqual(
+      problems.map((problem) => problem.split(':')[0]),
+      ['WEBSERVER_AUTH_SECRET', 'LISTEN_ADDRESS', 'TLS_CERT_FILE, TLS_KEY_FILE'],
+    );
+    assert.doesNotMatch(problems.join('\n'), new RegExp(secret));
+  });
+});
+
+suite('where a secret comes from', () => {
+  test('a secret is read from the file that is named, without the ends of its last lines', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'secret');
+    await secretFile(path, ' first\nsecond \r\n\n');
+    assert.equal(findSecret('X', { X_FILE: path }), ' first\nsecond ');
+    await secretFile(path, OWN_SECRET, 0o400);
+    const settings = loadSettings({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET_FILE: path });
+    assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
+  });
+
+  test('a file that others can read or write is refused, and the remedy is told', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'secret');
+    for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o601]) {
+      await secretFile(path, OWN_SECRET, mode);
+      const problems = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET_FILE: path });
+      assert.deepEqual(problems, [
+        `WEBSERVER_AUTH_SECRET: ${path} must be readable by root alone; run "chown root ${path} && chmod 600 ${path}"`,
+      ]);
+    }
+  });
+
+  test('a file that belongs to another user is refused', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'secret');
+    await secretFile(path, OWN_SECRET, 0o600, 1000);
+    assert.throws(() => findSecret('X', { X_FILE: path }), /must be readable by root alone/);
+  });
+
+  test('a file that is not there is refused, also where there is a default', async () => {
+    await using temporary = await directory();
+    const WEBSERVER_AUTH_SECRET_FILE = join(temporary.path, 'missing');
+    for (const APP_ENV of ['localdev', 'production']) {
+      const [problem] = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET_FILE });
+      assert.match(problem ?? '', /^WEBSERVER_AUTH_SECRET: ENOENT/);
+    }
+  });
+
+  test('a file that is empty is refused, also where there is a default', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'secret');
+    await secretFile(path, '\n');
+    for (const APP_ENV of ['production', 'localdev']) {
+      const problems = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET_FILE: path });
+      assert.match(problems.join('\n'), /^WEBSERVER_AUTH_SECRET: /);
+    }
+  });
+
+  test('a secret is read from a systemd credential', async () => {
+    await using temporary = await directory();
+    await secretFile(join(temporary.path, 'WEBSERVER_AUTH_SECRET'), `${OWN_SECRET}\n`, 0o400);
+    const settings = loadSettings({ APP_ENV: 'production', CREDENTIALS_DIRECTORY: temporary.path });
+    assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
+  });
+
+  test('a systemd credential that others can read is refused', async () => {
+    await using temporary = await directory();
+    await secretFile(join(temporary.path, 'X'), OWN_SECRET, 0o444);
+    assert.throws(() => findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path }), /root alone/);
+  });
+
+  test('there is no secret where there is no credential of its name', async () => {
+    await using temporary = await directory();
+    assert.equal(findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path }), undefined);
+    assert.equal(findSecret('X', {}), undefined);
+    assert.equal(findSecret('X', { X: '', X_FILE: '', CREDENTIALS_DIRECTORY: '' }), undefined);
+  });
+
+  test('the variable goes before the file, and the file before the credential', async () => {
+    await using temporary = await directory();
+    const file = join(temporary.path, 'file');
+    const credentials = join(temporary.path, 'credentials');
+    await mkdir(credentials);
+    await secretFile(file, 'of the file');
+    await secretFile(join(credentials, 'X'), 'of the credential');
+    const environment = { X: 'of the variable', X_FILE: file, CREDENTIALS_DIRECTORY: credentials };
+    assert.equal(findSecret('X', environment), 'of the variable');
+    assert.equal(findSecret('X', { ...environment, X: '' }), 'of the file');
+    assert.equal(findSecret('X', { ...environment, X: '', X_FILE: '' }), 'of the credential');
+    await rm(file);
+    assert.throws(() => findSecret('X', { ...environment, X: '' }), /ENOENT/);
+  });
+
+  test('a secret that everybody knows is refused from a file too', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'secret');
+    await secretFile(path, `${WELL_KNOWN_SECRETS[2]}\n`);
+    const [problem] = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET_FILE: path });
+    assert.match(problem ?? '', /everybody knows this one/);
+  });
+});
+
+suite('a secret', () => {
+  test('a secret does not show unless it is asked for', () => {
+    const secret = new Secret(OWN_SECRET);
+    // What a careless cast lets through.
+    const text = secret as unknown as string;
+    const shown = [
+      JSON.stringify({ secret }),
+      JSON.stringify([secret]),
+      String(secret),
+      `${text}`,
+      ''.concat(text),
+      inspect(secret),
+      inspect({ deep: { secret } }, { showHidden: true, depth: Infinity }),
+      inspect(secret, { customInspect: false, showHidden: true }),
+      Object.values(secret).join(),
+      JSON.stringify(Object.assign({}, secret)),
+    ];
+    for (const seen of shown) assert.doesNotMatch(seen, new RegExp(OWN_SECRET));
+    assert.equal(`${text}`, '[secret]');
+    assert.equal(inspect(secret), '[secret]');
+    assert.equal(JSON.stringify(secret), '"[secret]"');
+    assert.equal(secret.reveal(), OWN_SECRET);
+  });
+
+  test('the settings as a whole do not show their secret', () => {
+    const settings = production();
+    for (const text of [JSON.stringify(settings), inspect(settings, { depth: Infinity })]) {
+      assert.doesNotMatch(text, new RegExp(OWN_SECRET));
+    }
+  });
+
+  test('two secrets are the same when all of their text is', () => {
+    assert.equal(sameSecret('abc', 'abc'), true);
+    assert.equal(sameSecret('', ''), true);
+    assert.equal(sameSecret('grüße', 'grüße'), true);
+    for (const other of ['', 'ab', 'abd', 'abcd', 'ABC', 'abc ', 'abc\0']) {
+      assert.equal(sameSecret('abc', other), false, JSON.stringify(other));
+    }
+  });
+});
+
+suite('what a child process sees', () => {
+  test('a child process sees no secret and no setting', () => {
+    const settings = Object.keys(SCHEMA).flatMap((name) => [name, `${name}_FILE`]);
+    const hidden = ['APP_ENV', 'CREDENTIALS_DIRECTORY', 'NODE_OPTIONS', 'ANYTHING', ...settings];
+    const environment = Object.fromEntries(hidden.map((name) => [name, 'hush']));
+    const seen = childEnvironment({ ...environment, PATH: '/bin' });
+    assert.doesNotMatch(Object.values(seen).join(), /hush/);
+    assert.equal(seen.PATH, '/bin');
+  });
+
+  test('a child process sees what it needs to find programs and the network', () => {
+    const needed = {
+      PATH: '/bin',
+      HOME: '/root',
+      LANG: 'C.UTF-8',
+      HTTP_PROXY: 'http://proxy:1',
+      HTTPS_PROXY: 'http://proxy:2',
+      NO_PROXY: 'localhost',
+    };
+    assert.deepEqual(childEnvironment(needed), needed);
+  });
+});

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { newContainerId } from '../../container/identity.ts';
+import { type State, StateMachine, type Transition } from '../../container/state.ts';
+
+/** How each state is reached, and what may follow it. */
+const STATES: Readonly<Record<State, { readonly path: readonly State[]; readonly next: readonly State[] }>> =
+  {
+    preparing: { path: [], next: ['created', 'ending'] },
+    created: { path: ['created'], next: ['running', 'ending'] },
+    running: { path: ['created', 'running'], next: ['assigned', 'ending'] },
+    assigned: { path: ['created', 'running', 'assigned'], next: ['ready', 'ending'] },
+    ready: { path: ['created', 'running', 'assigned', 'ready'], next: ['ending'] },
+    ending: { path: ['ending'], next: ['gone'] },
+    gone: { path: ['ending', 'gone'], next: [] },
+  };
+const ALL = Object.keys(STATES) as State[];
+
+const ID = newContainerId();
+
+function at(state: State, observe: (transition: Transition) => void = () => {}): StateMachine {
+  const machine = new StateMachine(ID, observe);
+  for (const step of STATES[state].path) machine.move(step, 'on the way');
+  return machine;
+}
+
+suite('what follows a state', () => {
+  for (const from of ALL) {
+    for (const to of STATES[from].next) {
+      test(`${to} follows ${from}`, () => {
+        const seen: Transition[] = [];
+        const machine = at(from, (transition) => seen.push(transition));
+        machine.move(to, 'a cause');
+        assert.equal(machine.current, to);
+        assert.deepEqual(seen.at(-1), { from, to, cause: 'a cause' });
+        assert.equal(seen.length, STATES[from].path.length + 1);
+      });
+    }
+  }
+});
+
+suite('what does not follow a state', () => {
+  for (const from of ALL) {
+    for (const to of ALL.filter((state) => !STATES[from].next.includes(state))) {
+      test(`${to} does not follow ${from}`, () => {
+        const seen: Transition[] = [];
+        const machine = at(from, (transition) => seen.push(transition));
+        assert.throws(() => machine.move(to, 'a cause'), {
+          code: 'container.bad_transition',
+          message: `container ${ID} cannot go from ${from} to ${to} (a cause)`,
+        });
+        assert.equal(machine.current, from);
+        assert.equal(seen.length, STATES[from].path.length);
+      });
+    }
+  }
+});
+
+test('a container begins by being prepared', () => {
+  assert.equal(new StateMachine(ID, () => {}).current, 'preparing');
+});
+
+for (const state of ALL) {
+  const serves = ['running', 'assigned', 'ready'].includes(state);
+  test(`a container that is ${state} ${serves ? 'takes' : 'does not take'} part in the set-up calls`, () => {
+    assert.equal(at(state).serves, serves);
+  });
+}
