@@ -39,7 +39,7 @@ test: docker $(IMAGE_PROGRAM) $(BUNDLE) | node_modules/.stamp ## Run all tests, 
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 bench: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Measure side by side, and print ratios
-	@$(AS_ROOT) $(NODE) bench/run.ts
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Stands in for Node when the test runner starts a file. An integration test gets a host of its own:
+# Stands in for Node. An integration test or a benchmark gets a host of its own:
 # processes, network, mounts, /run and Docker's directories are private to it and vanish with it.
 set -eu
 case "$*" in
   --inside\ *) shift ;;
-  */integration/*) exec unshare --net --mount --pid --fork --kill-child --mount-proc -- "$0" --inside "$@" ;;
+  */integration/* | */bench/*) exec unshare --net --mount --pid --fork --kill-child --mount-proc -- "$0" --inside "$@" ;;
   *) exec "$TEST_NODE" "$@" ;;
 esac
 mount --make-rshared /
