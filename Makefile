@@ -77,4 +77,5 @@ node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
 $(NODE): tools/node/package.json tools/node/package-lock.json
 	@echo "Installing the pinned Node (once) …"
 	@npm ci --prefix tools/node --no-audit --no-fund --loglevel=error
+	@test -x $@ || { echo "npm could not fetch node-linux-$(ARCH); see that it reaches its registry, then run make again." >&2; exit 1; }
 	@touch $@

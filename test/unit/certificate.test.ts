@@ -10,6 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { connect, createServer } from 'node:tls';
 import { type KeyPair, makeCertificate } from '../../httpserver/certificate.ts';
 import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certificate-keeper.ts';
+import { withDeadline } from '../../lifetime/deadline.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger, type Logger } from '../../logging/logger.ts';
 
@@ -162,7 +163,7 @@ class Place implements AsyncDisposable {
 async function nextPair(keeper: CertificateKeeper, { lifetime }: Place): Promise<KeyPair> {
   const applied = Promise.withResolvers<KeyPair>();
   await keeper.keep(lifetime, applied.resolve);
-  return await applied.promise;
+  return await withDeadline(10_000, 'applying a pair', () => applied.promise);
 }
 
 async function permissions(path: string): Promise<string> {
@@ -344,7 +345,7 @@ suite("an operator's certificate", () => {
       const applied = nextPair(keeper, place);
       await breakIt(place.files);
       assert.match(
-        String(await place.firstError),
+        String(await withDeadline(10_000, 'logging an error', () => place.firstError)),
         /the certificate could not be renewed; the old one is still served/,
       );
       assert.deepEqual(keeper.pair, old);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { type HoldingEvent, Holdings } from '../../lifetime/holdings.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
@@ -9,7 +10,7 @@ function observed(log: string[], on: (event: HoldingEvent) => void = () => {}): 
   const holdings = new Holdings(async (event) => {
     log.push(event.step);
     // The next step must not begin before the observer is done.
-    await Promise.resolve();
+    await allElseHasRun();
     log.push(`${event.step}: observed`);
     on(event);
   });

@@ -54,10 +54,19 @@ async function mounted(path: string): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: async () => void (await runFile('umount', [path])) };
 }
 
-/** Sets the umask of this process until the test is over. */
-function setUmask(t: TestContext, mask: number): void {
+/** Sets the umask of this process until it is disposed of. */
+function umask(mask: number): Disposable {
   const before = process.umask(mask);
-  t.after(() => process.umask(before));
+  return { [Symbol.dispose]: () => void process.umask(before) };
+}
+
+/** Has this process find programs in `directory` alone, until the test is over. */
+function findProgramsIn(t: TestContext, directory: string): void {
+  const { PATH } = process.env;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  process.env.PATH = directory;
 }
 
 function refusedWith(code: string, text: RegExp) {
@@ -70,10 +79,10 @@ function refusedWith(code: string, text: RegExp) {
 }
 
 suite('a file that is written atomically', () => {
-  test('a file is made with its content and its mode, whatever the umask', async (t) => {
+  test('a file is made with its content and its mode, whatever the umask', async () => {
     await using temporary = await directory();
     for (const mask of [0o000, 0o022, 0o177]) {
-      setUmask(t, mask);
+      using _umask = umask(mask);
       for (const mode of [0o600, 0o644, 0o666]) {
         const path = join(temporary.path, `${mask}-${mode}`);
         await writeFileAtomically(path, 'content', mode);
@@ -170,11 +179,11 @@ suite('a file that is written atomically', () => {
 });
 
 suite('a shared directory', () => {
-  test('a directory that was made goes when its holder ends', async (t) => {
+  test('a directory that was made goes when its holder ends', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     for (const mask of [0o000, 0o077]) {
-      setUmask(t, mask);
+      using _umask = umask(mask);
       const lifetime = new Lifetime('x');
       await holdSharedDirectory(lifetime, path, 0o755);
       assert.equal(await modeOf(path), 0o755);
@@ -237,6 +246,7 @@ suite('a shared directory', () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     await mkdir(path);
+    await chmod(path, 0o755);
     await chown(path, 1000, 1000);
     await using lifetime = new Lifetime('x');
     await assert.rejects(
@@ -255,7 +265,7 @@ suite('a shared directory', () => {
       await using lifetime = new Lifetime('x');
       await assert.rejects(
         holdSharedDirectory(lifetime, path, 0o755),
-        refusedWith('start.filesystem', /^cannot prepare .*shared: /),
+        refusedWith('start.filesystem', /shared: it is not a directory/),
       );
       assert.deepEqual(lifetime.holdings.list(), []);
       assert.ok((await lstat(path)).isSymbolicLink());
@@ -269,7 +279,7 @@ suite('a shared directory', () => {
     await using lifetime = new Lifetime('x');
     await assert.rejects(
       holdSharedDirectory(lifetime, path, 0o755),
-      refusedWith('start.filesystem', /^cannot prepare .*shared: /),
+      refusedWith('start.filesystem', /shared: it is not a directory/),
     );
     assert.equal(await readFile(path, 'utf8'), 'content');
   });
@@ -286,9 +296,9 @@ suite('a shared directory', () => {
 });
 
 suite('an own directory', () => {
-  test('an own directory has its mode and owner, and goes with all that is in it', async (t) => {
+  test('an own directory has its mode and owner, and goes with all that is in it', async () => {
     await using temporary = await directory();
-    setUmask(t, 0o077);
+    using _umask = umask(0o077);
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');
     await holdOwnDirectory(lifetime, { path, mode: 0o751, owner: 1000 });
@@ -605,13 +615,34 @@ suite('the lock', () => {
     await Promise.all(Array.from({ length: 6 }, (_, i) => untilHeld(`contender ${i}`)));
   });
 
+  test('a file that its last holder removed at that moment is no lock', async (t) => {
+    await using temporary = await directory();
+    await using first = new Lifetime('first');
+    await using second = new Lifetime('second');
+    const path = join(temporary.path, 'lock');
+    const programs = join(temporary.path, 'programs');
+    await mkdir(programs);
+    // The first time, the file goes between its opening and its locking.
+    const script = [
+      '#!/bin/sh',
+      `PATH='${process.env.PATH}'`,
+      `mkdir '${join(temporary.path, 'removed')}' && rm '${path}'`,
+      'exec flock "$@"',
+    ];
+    await writeFile(join(programs, 'flock'), script.join('\n'), { mode: 0o755 });
+    findProgramsIn(t, programs);
+    await lock(first, temporary.path, '/the/root');
+    assert.ok(await exists(join(temporary.path, 'removed')));
+    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+    await assert.rejects(
+      lock(second, temporary.path, '/the/root'),
+      refusedWith('start.locked', /another copy of the service/),
+    );
+  });
+
   test('nothing stays open when the lock cannot be asked for', async (t) => {
     await using temporary = await directory();
-    const { PATH } = process.env;
-    t.after(() => {
-      process.env.PATH = PATH;
-    });
-    process.env.PATH = temporary.path;
+    findProgramsIn(t, temporary.path);
     await using lifetime = new Lifetime('x');
     await assert.rejects(lock(lifetime, temporary.path, '/the/root'), (error) =>
       isSystemError(error, 'ENOENT'),

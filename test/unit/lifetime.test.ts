@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { DeadlineError } from '../../lifetime/deadline.ts';
 import { DEFAULT_DEADLINE, type Failure, Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
@@ -12,13 +13,6 @@ function reporting(name = 'parent'): { lifetime: Lifetime; reported: Failure[] }
 
 function never(): Promise<never> {
   return new Promise(() => {});
-}
-
-/** Resolves when all that can run without waiting for the outside has run. */
-function allElseHasRun(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  return promise;
 }
 
 suite('cleanups', () => {
