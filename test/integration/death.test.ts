@@ -24,7 +24,7 @@ async function hostTwo(service: ServiceProcess): Promise<void> {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  test(`${signal}: containers are ended, everything is released, and the exit code is 0`, async () => {
+  test(`C32: ${signal}: containers are ended, everything is released, and the exit code is 0`, async () => {
     const service = await host.start().ready();
     await hostTwo(service);
     assert.equal(await service.stop(signal), 0);
@@ -38,7 +38,7 @@ for (const [fault, words] of [
   ['throw', 'thrown on purpose'],
   ['rejection', 'rejected on purpose'],
 ] as const) {
-  test(`a ${fault} that nothing caught: everything is released, and the exit code is not 0`, async () => {
+  test(`C19, C23: a ${fault} that nothing caught: everything is released, and the exit code is not 0`, async () => {
     const service = await startDying(fault).ready();
     await hostTwo(service);
     assert.equal(await service.stop('SIGUSR2'), 1);
@@ -49,13 +49,13 @@ for (const [fault, words] of [
 }
 
 for (const step of ['lock', 'filesystem', 'input devices', 'https', 'docker', 'containers']) {
-  test(`a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
+  test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
     const service = startDying('step-fails', step);
     assert.equal(await service.ended(), 1);
     assert.equal(service.lines.find(({ level }) => level === 'fatal')?.msg, `${step} fails on purpose`);
   });
 
-  test(`a signal during the step "${step}" ends the start, and the exit code is 0`, async () => {
+  test(`C22: a signal during the step "${step}" ends the start, and the exit code is 0`, async () => {
     const service = startDying('step-waits', step);
     await service.waiting();
     service.child.kill('SIGTERM');
@@ -71,7 +71,7 @@ test('a start that waits for something that can never happen is a death like any
 });
 
 for (const kind of ['directory', 'port', 'tty', 'docker container']) {
-  test(`a container that cannot get its ${kind} is answered with an error and leaves nothing`, async () => {
+  test(`C13, C16: a container that cannot get its ${kind} is answered with an error and leaves nothing`, async () => {
     const service = await startDying('taking-fails', kind).ready();
     const { status, body } = await spinUp(service);
     assert.deepEqual(
@@ -94,7 +94,7 @@ test('a container that ends as soon as it starts is answered with an error and l
   assert.equal(await service.stop(), 0);
 });
 
-test('a container whose program cannot be started is answered with an error and leaves nothing', async () => {
+test('C16: a container whose program cannot be started is answered with an error and leaves nothing', async () => {
   await host.importImage('fractal/broken:1', [], '/not-there');
   const service = await host.start().ready();
   const { status, body } = await spinUp(service, { app_image: 'fractal/broken:1' });
@@ -104,7 +104,7 @@ test('a container whose program cannot be started is answered with an error and 
   assert.equal(await service.stop(), 0);
 });
 
-test('while it stops, calls are answered with 503, and a second signal cuts nothing short', async () => {
+test('C18: while it stops, calls are answered with 503, and a second signal cuts nothing short', async () => {
   const service = await startDying('release-waits', 'tty').ready();
   await hostContainer(service);
   service.child.kill('SIGTERM');

@@ -55,7 +55,7 @@ test('while Docker is away, requests are answered with what to do, and nothing i
   assert.equal(await service.stop(), 0);
 });
 
-test('what a service that was killed left behind is removed at the next start', async () => {
+test('C15: what a service that was killed left behind is removed at the next start', async () => {
   const root = host.newRoot();
   const first = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(first);

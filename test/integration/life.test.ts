@@ -18,7 +18,7 @@ async function makeReady(service: ServiceProcess, port: number): Promise<void> {
   assert.deepEqual(await token(service, port), OK);
 }
 
-test('two containers live side by side, each with a console and ports of its own', async () => {
+test('C16: two containers live side by side, each with a console and ports of its own', async () => {
   const service = await host.start().ready();
   const ids = [await hostContainer(service), await hostContainer(service)] as const;
   const ports = await Promise.all(ids.map((id) => host.hostPort(id)));
@@ -43,7 +43,7 @@ test('two containers live side by side, each with a console and ports of its own
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that is killed from outside gives back everything, and the other one goes on', async () => {
+test('C33: a container that is killed from outside gives back everything, and the other one goes on', async () => {
   const service = await host.start().ready();
   const [first, second] = [await hostContainer(service), await hostContainer(service)];
   const port = await host.hostPort(second);
@@ -55,7 +55,7 @@ test('a container that is killed from outside gives back everything, and the oth
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that is removed from outside gives back everything', async () => {
+test('C14: a container that is removed from outside gives back everything', async () => {
   const service = await host.start().ready();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -76,7 +76,7 @@ test('the ports and consoles of ended containers are given out again', async () 
   assert.equal(await service.stop(), 0);
 });
 
-test('the directories have the modes and owners that programs rely on, and nobody else gets in', async () => {
+test('C42: the directories have the modes and owners that programs rely on, and nobody else gets in', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const id = await host.containerIdOf(await hostContainer(service));
@@ -116,7 +116,7 @@ test('the directories have the modes and owners that programs rely on, and nobod
   assert.equal(await service.stop(), 0);
 });
 
-test('the mappings hold bare values, and .ready comes last', async () => {
+test('C29: the mappings hold bare values, and .ready comes last', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service, { protocol_timeout: -1 });

@@ -130,7 +130,7 @@ test('C8: setup calls that come all at once make it ready once', async () => {
   }
 });
 
-test('an empty client secret is refused, since it would let anybody in', async () => {
+test('C8: an empty client secret is refused, since it would let anybody in', async () => {
   const { port } = await newContainer();
   const { status, body } = await startValues(service, port, { client_app_auth_secret: '' });
   assert.equal(status, 406);
@@ -150,7 +150,7 @@ test('a token has at least one byte, and an empty user is legal', async () => {
   assert.equal(isReady(), true);
 });
 
-test('an address that guesses by the hundred is told so, and its right token is still accepted', async () => {
+test('S1, S5: an address that guesses by the hundred is told so, and its right token is still accepted', async () => {
   const { port, isReady } = await newContainer();
   await startValues(service, port);
   const guesses = Array.from({ length: 100 }, (_, i) =>

@@ -156,7 +156,7 @@ test('a refusal of a handler has status 406 and says what to do', async () => {
   assert.match(body, /^\{"result":"","error":"no running container has the identifying host port 65000/);
 });
 
-test('host_port 0, negative and too large are refused', async () => {
+test('C5: host_port 0, negative and too large are refused', async () => {
   for (const port of [0, -1, 65_536, 2 ** 53])
     assert.notEqual((await startValues(service, port)).status, 200);
   assert.equal((await token(service, 0)).status, 406);
@@ -199,7 +199,7 @@ test('the certificate names loopback and is ECDSA P-256', async () => {
   assert.equal(asn1Curve, 'prime256v1');
 });
 
-test('mounts are taken from the mount command, and any other flag is refused', async () => {
+test('S10: mounts are taken from the mount command, and any other flag is refused', async () => {
   const { status, body } = await spinUp(service, { mount_command: '--privileged -v /:/host' });
   assert.equal(status, 406);
   assert.match(JSON.parse(body).error, /"--privileged" is neither --mount nor -v/);

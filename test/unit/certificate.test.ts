@@ -93,7 +93,7 @@ suite('a certificate that the service makes', () => {
     assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1']);
   });
 
-  test('is accepted by a client that trusts it', async () => {
+  test('S14: is accepted by a client that trusts it', async () => {
     const pair = await makeCertificate(['localhost', '127.0.0.1'], inAnHour());
     assert.equal(await handshake(pair), 'TLSv1.3');
   });
@@ -291,7 +291,7 @@ async function kept(t: TestContext, place: Place, span: number) {
 }
 
 suite("an operator's certificate", () => {
-  test('is served as it is, and stays where it is at the end', async () => {
+  test('S14: is served as it is, and stays where it is at the end', async () => {
     const pair = await makeCertificate(['127.0.0.1'], inAnHour());
     await using place = await Place.make();
     await place.put(pair);

@@ -125,7 +125,7 @@ suite('what does not concern the host is left alone', () => {
     },
   };
 
-  test('the body is not changed in place', () => {
+  test('C41: the body is not changed in place', () => {
     const before = structuredClone(body);
     const amended = amendCreateBody(body, ALLOTTED);
     assert.notDeepEqual(amended, before);

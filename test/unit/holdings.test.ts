@@ -142,7 +142,7 @@ test('two holdings of the same name are two', async () => {
   );
 });
 
-test('the list does not change under who reads it', async () => {
+test('C41: the list does not change under who reads it', async () => {
   const lifetime = new Lifetime('x');
   await lifetime.acquire(pretendedResource('a'));
   const list = lifetime.holdings.list();

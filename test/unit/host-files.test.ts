@@ -79,7 +79,7 @@ function refusedWith(code: string, text: RegExp) {
 }
 
 suite('a file that is written atomically', () => {
-  test('a file is made with its content and its mode, whatever the umask', async () => {
+  test('C42: a file is made with its content and its mode, whatever the umask', async () => {
     await using temporary = await directory();
     for (const mask of [0o000, 0o022, 0o177]) {
       using _umask = umask(mask);
@@ -112,7 +112,7 @@ suite('a file that is written atomically', () => {
     assert.equal(await reader.readFile('utf8'), 'old');
   });
 
-  test('a reader never sees a part of it', async () => {
+  test('C29: a reader never sees a part of it', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'file');
     const contents = ['a'.repeat(200_000), 'b'.repeat(300_000)];
@@ -296,7 +296,7 @@ suite('a shared directory', () => {
 });
 
 suite('an own directory', () => {
-  test('an own directory has its mode and owner, and goes with all that is in it', async () => {
+  test('C33, C42: an own directory has its mode and owner, and goes with all that is in it', async () => {
     await using temporary = await directory();
     using _umask = umask(0o077);
     const path = join(temporary.path, 'own');
@@ -340,7 +340,7 @@ suite('an own directory', () => {
     assert.equal(await readFile(join(path, 'file'), 'utf8'), 'content');
   });
 
-  test('an own directory that cannot be given to its owner does not stay', async () => {
+  test('C30: an own directory that cannot be given to its owner does not stay', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     await using lifetime = new Lifetime('x');
@@ -390,7 +390,7 @@ suite('an own directory', () => {
     assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
   });
 
-  test('a directory in which something is mounted stays, is reported, and is not entered', async () => {
+  test('C30: a directory in which something is mounted stays, is reported, and is not entered', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');

@@ -17,7 +17,7 @@ suite('the ports that containers can get', () => {
     assert.equal(ports.length, 49_150 - 1025 + 1);
   });
 
-  test('are none of those that the kernel hands out by itself', () => {
+  test('C3: are none of those that the kernel hands out by itself', () => {
     const ports = usablePorts('32768\t60999\n', '\n', []);
     assert.equal(ports.at(-1), 32_767);
     assert.equal(ports.length, 32_767 - 1025 + 1);
@@ -56,7 +56,7 @@ suite('the ports that containers can get', () => {
 });
 
 suite('holding ports', () => {
-  test('every port is given out before there is none', async () => {
+  test('C2: every port is given out before there is none', async () => {
     const ports = new HostPorts([20_000, 20_001, 20_002], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     const given = [
@@ -121,7 +121,7 @@ suite('holding ports', () => {
     );
   });
 
-  test('a port is given out again after it was seen free, and not before', async () => {
+  test('C32: a port is given out again after it was seen free, and not before', async () => {
     const busy = new Set<number>();
     const looked = Promise.withResolvers<void>();
     const ports = new HostPorts([20_000], async (_, port) => {

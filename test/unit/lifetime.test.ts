@@ -76,7 +76,7 @@ suite('cleanups', () => {
     assert.deepEqual(reported, failures);
   });
 
-  test('a cleanup that is late does not stop the others, is reported, and is told to give up', async (t) => {
+  test('C40: a cleanup that is late does not stop the others, is reported, and is told to give up', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { lifetime, reported } = reporting();
     const ran: string[] = [];
@@ -256,7 +256,7 @@ suite('tasks', () => {
     assert.deepEqual(reported, []);
   });
 
-  test('a task that does not finish in time is reported by name, and the cleanups run all the same', async (t) => {
+  test('C40: a task that does not finish in time is reported by name, and the cleanups run all the same', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { lifetime, reported } = reporting();
     const ran: string[] = [];
@@ -322,7 +322,7 @@ suite('resources', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('what was being taken when the end began is released, and its taker is turned away', async () => {
+  test('C31: what was being taken when the end began is released, and its taker is turned away', async () => {
     const lifetime = new Lifetime('x');
     const log: string[] = [];
     const reason = new Error('over');

@@ -70,7 +70,7 @@ suite('secrets', () => {
     ...['WEBSERVER_AUTH_SECRET', 'Env'],
   ];
 
-  test('fields that are secret do not show, at any of the first three depths', () => {
+  test('S13: fields that are secret do not show, at any of the first three depths', () => {
     const nest = (depth: number, value: object): object =>
       depth === 1 ? value : { inner: nest(depth - 1, value) };
     for (const field of fields) {

@@ -135,7 +135,7 @@ suite('whatever is given', () => {
     assert.deepEqual(rest, {});
   }
 
-  test('the result is a list of absolute bind mounts, or a refusal', () => {
+  test('S10: the result is a list of absolute bind mounts, or a refusal', () => {
     fc.assert(
       fc.property(anything, (command) => {
         try {

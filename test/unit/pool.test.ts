@@ -32,7 +32,7 @@ async function holdMany(pool: Pool, count: number): Promise<number[]> {
 }
 
 suite('giving out', () => {
-  test('every number is given out before the pool is exhausted', async () => {
+  test('C1, C2: every number is given out before the pool is exhausted', async () => {
     const pool = new Pool([3, 1, 2]);
     assert.equal(pool.size, 3);
     assert.deepEqual(await holdMany(pool, 3), [1, 2, 3]);
@@ -210,7 +210,7 @@ suite('giving back', () => {
     assert.equal((await hold(pool)).n, 1);
   });
 
-  test('a lifetime that ends while it is found out whether a number is usable keeps none', async () => {
+  test('C31: a lifetime that ends while it is found out whether a number is usable keeps none', async () => {
     const pool = new Pool([1]);
     const lifetime = new Lifetime('ends');
     const answer = Promise.withResolvers<boolean>();
@@ -287,7 +287,7 @@ suite('whatever happens', () => {
     }
   }
 
-  test('a number is given exactly when one is free and usable, and is never given twice', async () => {
+  test('C1, C2: a number is given exactly when one is free and usable, and is never given twice', async () => {
     const steps = fc.array(fc.oneof({ weight: 2, arbitrary: acquire }, { weight: 1, arbitrary: end }), {
       maxLength: 40,
     });

@@ -80,7 +80,7 @@ suite('APP_ENV', () => {
     }
   });
 
-  test('without a valid APP_ENV nothing else gets a default of localdev', () => {
+  test('S11: without a valid APP_ENV nothing else gets a default of localdev', () => {
     assert.deepEqual(problemsOf({}), ['APP_ENV: must be given', 'WEBSERVER_AUTH_SECRET: must be given']);
   });
 });
@@ -212,7 +212,7 @@ suite('what is given', () => {
 });
 
 suite('what is unsafe', () => {
-  test('a secret that everybody knows is refused outside localdev', () => {
+  test('S12: a secret that everybody knows is refused outside localdev', () => {
     for (const APP_ENV of ['dev', 'staging', 'production']) {
       for (const WEBSERVER_AUTH_SECRET of WELL_KNOWN_SECRETS) {
         const problems = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS: '127.0.0.1' });
@@ -223,7 +223,7 @@ suite('what is unsafe', () => {
     }
   });
 
-  test('a secret that everybody knows is refused beyond loopback', () => {
+  test('S10: a secret that everybody knows is refused beyond loopback', () => {
     for (const LISTEN_ADDRESS of ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '12.7.0.1', '::2', '1::1']) {
       for (const WEBSERVER_AUTH_SECRET of ['', ...WELL_KNOWN_SECRETS]) {
         const problems = problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS });

@@ -79,7 +79,7 @@ suite('candidates that came before the start values', () => {
     assert.equal(candidates.settle(VALUES), undefined);
   });
 
-  test('a source does not push out what another source sent', () => {
+  test('S1: a source does not push out what another source sent', () => {
     const candidates = new Candidates();
     candidates.keep(offer('right', { source: '10.0.0.2' }));
     for (let i = 0; i < 100; i++) candidates.keep(offer(`flood ${i}`, { userId: 'another' }));

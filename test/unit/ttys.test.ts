@@ -66,7 +66,7 @@ suite('the consoles of a host', () => {
 });
 
 suite('giving a console back', () => {
-  test('it is not given out again while it may still be in use', async () => {
+  test('C32: it is not given out again while it may still be in use', async () => {
     const ttys = new Ttys([10], everyConsoleExists);
     const holder = new Lifetime('holder');
     await ttys.acquire(holder, () => {
