@@ -3,11 +3,11 @@
  * It puts in what the container was allotted, and refuses what would let it out of that.
  */
 
-import { relative, resolve } from 'node:path';
+import { relative } from 'node:path';
 import { join } from 'node:path/posix';
 import { deviceRule } from '../ttys/ttys.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount, PLACEHOLDER } from './create-body.ts';
-import { refuseForbidden } from './forbidden.ts';
+import { CGROUPS, realPath, refuseForbidden, WRITABLE_CGROUPS } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 
 /** What the container was allotted before Docker hears of it. */
@@ -66,12 +66,8 @@ function bindPorts(asked: NonNullable<HostConfig['PortBindings']>, ports: Allott
   return { ...asked, ...Object.fromEntries(bound) };
 }
 
-const CGROUPS = '/sys/fs/cgroup';
-/** The hierarchies that a systemd in the container must write and that give no right to a device. */
-const WRITABLE_CGROUPS = [`${CGROUPS}/systemd`, `${CGROUPS}/unified`];
-
 function isCgroupRoot(source: string | undefined): boolean {
-  return source !== undefined && resolve(source) === CGROUPS;
+  return source !== undefined && realPath(source) === CGROUPS;
 }
 
 function targetOfCgroupBind(bind: string): string | undefined {

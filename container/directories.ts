@@ -1,7 +1,7 @@
 /** The directories of one container, and what each may do with them. */
 
 import { join } from 'node:path';
-import { exists, holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
+import { holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { ContainerId } from './identity.ts';
@@ -57,7 +57,7 @@ export async function holdDirectories(
 /** dockerd makes this one by itself for a bind that old task definitions still carry. */
 async function removeCloudStorageAfter(lifetime: Lifetime, path: string): Promise<void> {
   await lifetime.defer(`removing ${path}`, async () => {
-    if (await exists(path)) await removeTree(path);
+    await removeTree(path);
     await seenGone(path);
   });
 }

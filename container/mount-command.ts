@@ -70,7 +70,9 @@ function parseVolume(text: string): Mount {
   const words = options.split(',').filter(Boolean);
   const unknown = words.find((word) => !['ro', 'rw', ...PROPAGATIONS].includes(word));
   if (unknown) throw refusal(`"${unknown}" in "${text}" is not one of ro, rw, ${PROPAGATIONS.join(', ')}`);
-  const propagation = words.find((word) => PROPAGATIONS.includes(word));
+  const [propagation, ...others] = words.filter((word) => PROPAGATIONS.includes(word));
+  const contradicts = words.includes('ro') && words.includes('rw');
+  if (contradicts || others.length > 0) throw refusal(`"${text}" contradicts itself`);
   return bind(text, source, target, words.includes('ro'), propagation);
 }
 

@@ -4,8 +4,8 @@
  * that is in them.
  */
 
-import { chmod, lchown, lstat, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lchown, lstat, mkdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
@@ -19,7 +19,7 @@ export async function holdSharedDirectory(lifetime: Lifetime, path: string, mode
       kind: 'shared directory',
       what: path,
       take: () => makeShared(path, mode),
-      release: (made) => (made ? rmdir(path).catch(unlessInUse) : undefined),
+      release: (made) => (made ? rmdir(path).catch(unlessInUseOrGone) : undefined),
       seenGone: async (made) =>
         made && !(await exists(path)) ? 'not there any more' : 'left as it was found',
     });
@@ -55,8 +55,8 @@ async function makeWithParents(path: string): Promise<boolean> {
   return true;
 }
 
-function unlessInUse(error: unknown): void {
-  if (!isSystemError(error, 'ENOTEMPTY')) throw error;
+function unlessInUseOrGone(error: unknown): void {
+  if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'ENOENT')) throw error;
 }
 
 export interface OwnDirectory {
@@ -97,7 +97,8 @@ async function makeOwn(path: string, mode: number, owner: number | undefined): P
  * @throws Error when something is mounted in it
  */
 export async function removeTree(path: string): Promise<void> {
-  const [mount] = await mountsBelow(path);
+  if (!(await exists(path))) return;
+  const [mount] = await mountsBelow(join(await realpath(dirname(path)), basename(path)));
   if (mount !== undefined) throw new Error(`${mount} is mounted there; run "umount ${mount}"`);
   await rm(path, { recursive: true, force: true });
 }

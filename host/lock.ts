@@ -18,10 +18,13 @@ export async function lock(lifetime: Lifetime, run: string, root: string): Promi
     what: path,
     take: () => take(path, root),
     release: async (file) => {
-      if (await isStillAt(path, file)) await rm(path);
-      await file.close();
+      try {
+        if (await isStillAt(path, file)) await rm(path);
+      } finally {
+        await file.close();
+      }
     },
-    seenGone: (file) => `closed: ${file.fd < 0}`,
+    seenGone: () => 'its file is closed',
   });
 }
 
@@ -53,7 +56,8 @@ async function locked(fd: number): Promise<boolean> {
     stdio: ['ignore', 'ignore', 'ignore', fd],
     env: { PATH: process.env.PATH },
   });
-  const [code] = await once(flock, 'exit');
+  const [code, signal] = await once(flock, 'exit');
+  if (code !== 0 && code !== 1) throw new Error(`flock ended with ${signal ?? code}`);
   return code === 0;
 }
 

@@ -69,21 +69,22 @@ export class CertificateKeeper {
   }
 
   /** Looks from time to time until the lifetime ends, and hands each new pair to `apply`. */
-  async keep(lifetime: Lifetime, apply: (pair: KeyPair) => void): Promise<void> {
+  keep(lifetime: Lifetime, apply: (pair: KeyPair) => void): void {
     const timer = setInterval(() => {
       if (this.#checking) return;
       this.#checking = true;
       void lifetime.track('the certificate', this.#check(apply));
     }, this.#options.checkEvery ?? 60_000);
-    await lifetime.defer('the certificate timer', () => clearInterval(timer));
+    lifetime.signal.addEventListener('abort', () => clearInterval(timer));
   }
 
   async #check(apply: (pair: KeyPair) => void): Promise<void> {
     const { log } = this.#options;
     try {
       if (!(await this.#source.isStale(this.#kept))) return;
-      this.#kept = await this.#source.load();
-      apply(this.pair);
+      const loaded = await this.#source.load();
+      apply(loaded.pair);
+      this.#kept = loaded;
       log.info({ until: new X509Certificate(this.pair.cert).validTo }, 'serving a new certificate');
     } catch (error) {
       log.error({ error }, 'the certificate could not be renewed; the old one is still served');

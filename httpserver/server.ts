@@ -58,7 +58,7 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
     seenGone: ({ app, sockets }) => `closed, ${sockets.size} connections, listening: ${app.server.listening}`,
     deadline: 2 * LINGER,
   });
-  await certificate.keep(lifetime, (pair) =>
+  certificate.keep(lifetime, (pair) =>
     server.app.server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' }),
   );
 }

@@ -79,7 +79,7 @@ export class Lifetime implements AsyncDisposable {
     const child = new Lifetime(name, { holdings: this.holdings, report: this.#report });
     const end = async () => {
       await before();
-      await child.end(this.signal.reason);
+      this.#failures.push(...(await child.end(this.signal.reason)));
     };
     const cleanup: Cleanup = { what: name, deadline: Infinity, run: end };
     this.#cleanups.add(cleanup);

@@ -162,7 +162,7 @@ class Place implements AsyncDisposable {
 /** Keeps on until a pair is applied. */
 async function nextPair(keeper: CertificateKeeper, { lifetime }: Place): Promise<KeyPair> {
   const applied = Promise.withResolvers<KeyPair>();
-  await keeper.keep(lifetime, applied.resolve);
+  keeper.keep(lifetime, applied.resolve);
   return await withDeadline(10_000, 'applying a pair', () => applied.promise);
 }
 
@@ -280,7 +280,7 @@ async function kept(t: TestContext, place: Place, span: number) {
   // Four looks: a timer takes no more than 24 days.
   const checkEvery = span / 4;
   const keeper = await place.open({ checkEvery });
-  await keeper.keep(place.lifetime, (pair) => applied.push(pair));
+  keeper.keep(place.lifetime, (pair) => applied.push(pair));
   const pass = async () => {
     for (let look = 0; look < 4; look++) {
       t.mock.timers.tick(checkEvery);
@@ -321,7 +321,7 @@ suite("an operator's certificate", () => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const keeper = await place.open({ files: place.files, checkEvery: 1000 });
     const applied: KeyPair[] = [];
-    await keeper.keep(place.lifetime, (pair) => applied.push(pair));
+    keeper.keep(place.lifetime, (pair) => applied.push(pair));
     t.mock.timers.tick(5000);
     assert.deepEqual(await place.lifetime.end(), []);
     assert.deepEqual(applied, []);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
 import {
@@ -379,4 +380,39 @@ suite('the ports that a body wants', () => {
     assert.throws(() => portsWanted({}), { code: 'create.no_identifying_port' });
     assert.throws(() => portsWanted({ HostConfig: null }), { code: 'create.no_identifying_port' });
   });
+});
+
+suite('a mount that would let the container out of its device rules', () => {
+  for (const source of [
+    '/',
+    '/sys',
+    '/sys/fs',
+    '/sys/fs/cgroup/devices',
+    '/sys/fs/cgroup/devices/docker',
+    '/proc/self/root/sys',
+  ]) {
+    test(`${source} is refused, as a bind and as a mount`, () => {
+      for (const host of [
+        { Binds: [`${source}:/x`] },
+        { Mounts: [{ Type: 'bind', Source: source, Target: '/x' }] },
+      ]) {
+        assert.throws(() => amend(host), { code: 'create.bad_body', message: /out of its device rules/ });
+      }
+    });
+  }
+
+  test('a link to the cgroups is treated as the cgroups', () => {
+    const link = '/proc/self/root/sys/fs/cgroup';
+    assert.deepEqual(amend({ Binds: [`${link}:/x`] }).Mounts, amend({ Binds: ['/sys/fs/cgroup:/x'] }).Mounts);
+  });
+
+  test('a volume of such a name, and what lies beside, pass', () => {
+    assert.deepEqual(amend({ Binds: ['sys:/x', '/sys/kernel:/y'] }).Binds, ['sys:/x', '/sys/kernel:/y']);
+  });
+});
+
+test('a device that is reached over a link is refused', { skip: !existsSync('/dev/tty10') }, () => {
+  for (const PathOnHost of ['/proc/self/root/dev/tty10', '/proc/self/root/dev']) {
+    assert.throws(() => amend({ Devices: [{ PathOnHost }] }), { code: 'create.bad_body' });
+  }
 });
