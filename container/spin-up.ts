@@ -2,6 +2,7 @@
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
 import type { HostedContainer } from './container.ts';
 import { type CreateBody, type Mount, PLACEHOLDER } from './create-body.ts';
 import { directoriesOf } from './directories.ts';
@@ -27,6 +28,8 @@ const CAPABILITIES =
 const SHARED_MEMORY = 8 * 1024 ** 3;
 /** How often another port is tried when Docker finds one taken. */
 const ATTEMPTS = 5;
+/** Milliseconds that a caller is made to wait for what is left of a container that could not be started. */
+const PATIENCE = 20_000;
 
 /**
  * Makes a container and starts it. @returns its docker id
@@ -44,7 +47,7 @@ export async function spinUp(
     try {
       return await bringUp(container, kept, body, request);
     } catch (error) {
-      await takeDown(container, kept, messageOf(error));
+      await takeDown(container, tracker, kept, messageOf(error));
       const portTaken = error instanceof ServiceError && error.code === 'port.taken';
       if (!portTaken || attempt === ATTEMPTS) throw error;
       tracker.host.log.warn({ why: error.message }, 'trying other ports');
@@ -65,9 +68,25 @@ async function bringUp(
   return id;
 }
 
-async function takeDown(container: HostedContainer, kept: KeptContainers, why: string): Promise<void> {
-  await container.end(`could not be started: ${why}`);
-  if (container.dockerId) await kept.remove(container.dockerId);
+/** Waits until nothing is left of it, but no longer than a caller does: while Docker is away it goes on behind. */
+async function takeDown(
+  container: HostedContainer,
+  tracker: Tracker,
+  kept: KeptContainers,
+  why: string,
+): Promise<void> {
+  const ended = async () => {
+    await container.end(`could not be started: ${why}`);
+    if (container.dockerId) await kept.remove(container.dockerId);
+  };
+  try {
+    await withDeadline(PATIENCE, 'taking it down', () => tracker.lifetime.track('taking it down', ended()));
+  } catch (error) {
+    tracker.host.log.error(
+      { container: container.id, error },
+      'a container that could not be started is not gone yet',
+    );
+  }
 }
 
 function checkRequest({ appName, appImage, protocolTimeout }: SpinUpRequest): void {

@@ -2,9 +2,11 @@
 
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { HostedContainer, type Surroundings } from './container.ts';
+import { HostedContainer } from './container.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { Role } from './labels.ts';
+import type { SetUp } from './set-up.ts';
+import type { Surroundings } from './surroundings.ts';
 
 export class Tracker {
   readonly host: Surroundings;
@@ -30,11 +32,11 @@ export class Tracker {
     return this.list().find((container) => container.dockerId === id);
   }
 
-  /** The container that serves at an identifying host port. @throws {ServiceError} `container.unknown_port` */
-  byPort(port: number): HostedContainer {
-    const found = this.list().find((container) => container.identifyingPort === port && container.serves);
-    if (!found) throw new ServiceError('container.unknown_port', { port });
-    return found;
+  /** The set-up of the container at an identifying host port. @throws {ServiceError} `container.unknown_port` */
+  setUpAt(port: number): SetUp {
+    const setUp = this.list().find((container) => container.identifyingPort === port)?.setUp;
+    if (!setUp) throw new ServiceError('container.unknown_port', { port });
+    return setUp;
   }
 
   /** Begins a container; it is known here until it has ended. @throws {ServiceError} `service.stopping` */

@@ -71,7 +71,7 @@ class Watch {
   #reconcile(listed: readonly Listed[]): void {
     const states = new Map(listed.map(({ dockerId, state }) => [dockerId, state]));
     for (const container of this.#tracker.list()) {
-      if (!container.dockerId || !container.serves) continue;
+      if (!container.dockerId || !container.setUp) continue;
       const state = states.get(container.dockerId) ?? 'not there';
       if (state !== 'running' && state !== 'paused')
         this.#end(container, `found ${state} when Docker was listed`);

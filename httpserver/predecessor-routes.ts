@@ -75,7 +75,7 @@ export function addPredecessorRoutes(app: FastifyInstance, options: PredecessorO
 function addStartValues(app: FastifyInstance, { gate, secret }: PredecessorOptions): void {
   put(app, START_VALUES, StartValuesBody, secret, (body) =>
     gate.pass(async ({ tracker }) => {
-      await tracker.byPort(body.host_port ?? 0).assign({
+      await tracker.setUpAt(body.host_port ?? 0).assign({
         dpi: body.dpi ?? null,
         containerArn: body.container_arn ?? '',
         userId: body.user_id ?? '',
@@ -93,7 +93,7 @@ function addToken(app: FastifyInstance, { gate }: PredecessorOptions): void {
     gate.pass(async ({ tracker }) => {
       const source = request.socket.remoteAddress ?? 'unknown';
       try {
-        await tracker.byPort(body.host_port ?? 0).offerToken({
+        await tracker.setUpAt(body.host_port ?? 0).offer({
           userId: body.user_id ?? '',
           clientAppAuthSecret: body.client_app_auth_secret ?? '',
           configEncryptionToken: body.config_encryption_token ?? '',

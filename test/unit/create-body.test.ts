@@ -391,7 +391,7 @@ suite('a mount that would let the container out of its device rules', () => {
     '/sys/fs/cgroup/devices/docker',
     '/proc/self/root/sys',
   ]) {
-    test(`${source} is refused, as a bind and as a mount`, () => {
+    test(`S10: ${source} is refused, as a bind and as a mount`, () => {
       for (const host of [
         { Binds: [`${source}:/x`] },
         { Mounts: [{ Type: 'bind', Source: source, Target: '/x' }] },

@@ -8,7 +8,7 @@ import {
   type StartValues,
   sameStartValues,
   type TokenOffer,
-} from '../../container/setup.ts';
+} from '../../container/start-values.ts';
 
 const VALUES: StartValues = { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: 'secret' };
 

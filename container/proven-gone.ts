@@ -1,0 +1,39 @@
+/** The proof that a Docker container does not run, without which nothing that it was given is released. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '../errors/service-error.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Docker } from './docker.ts';
+import type { DockerId } from './identity.ts';
+
+/** Seconds that a container gets to end by itself when it is stopped. */
+const STOP_GRACE = 10;
+/** Milliseconds before Docker is asked again. */
+const PAUSE = 500;
+
+/**
+ * Stops the container if it runs, and asks until Docker can tell that it does not.
+ * @param patience when this aborts, Docker is asked once more and then given up
+ * @returns how it was seen
+ */
+export async function provenGone(
+  docker: Docker,
+  id: DockerId,
+  patience: AbortSignal,
+  log: Logger,
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const last = patience.aborted;
+    try {
+      const found = await docker.inspect(id);
+      if (!found) return 'Docker does not know its container any more';
+      if (!found.running) return `its container is ${found.status}, code ${found.exitCode}`;
+      await docker.stop(id, STOP_GRACE);
+    } catch (error) {
+      if (last) throw error;
+      if (attempt === 1)
+        log.warn({ why: messageOf(error) }, 'cannot tell yet whether the container still runs');
+      await pause(PAUSE, undefined, { signal: patience }).catch(() => {});
+    }
+  }
+}

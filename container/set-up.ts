@@ -1,0 +1,114 @@
+/**
+ * The set-up of one container: the webserver assigns it, a client app proves itself, and then it is ready.
+ *
+ * INVARIANTS
+ * - Start values take turns. What a client app sends waits for nobody, and nobody waits for it.
+ * - `.ready` is written once, after everything that it promises.
+ * - What is under way is a task of the container's lifetime: its files stay until it is over.
+ */
+
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { ResourceMappings } from './resource-mappings.ts';
+import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer } from './start-values.ts';
+import type { StateMachine } from './state.ts';
+
+/** What the set-up has of its container. */
+export interface SetUpParts {
+  /** The identifying host port. */
+  readonly port: number;
+  readonly mappings: ResourceMappings;
+  readonly state: StateMachine;
+  readonly lifetime: Lifetime;
+  readonly log: Logger;
+}
+
+export class SetUp {
+  readonly #parts: SetUpParts;
+  readonly #candidates = new Candidates();
+  #startValues: StartValues | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #ready: Promise<void> | undefined;
+
+  constructor(parts: SetUpParts) {
+    this.#parts = parts;
+  }
+
+  /** What the webserver says. The same again has no effect. @throws {ServiceError} `container.*` */
+  assign(values: StartValues): Promise<void> {
+    const turn = this.#turn.then(() => this.#assign(values));
+    this.#turn = turn.catch(() => {});
+    return this.#parts.lifetime.track('start values', turn);
+  }
+
+  async #assign(values: StartValues): Promise<void> {
+    const { mappings, port, state } = this.#parts;
+    this.#checkServes();
+    if (!values.clientAppAuthSecret) throw new ServiceError('container.no_client_secret', {});
+    if (this.#startValues) {
+      if (sameStartValues(this.#startValues, values)) return;
+      throw new ServiceError('container.other_start_values', { port });
+    }
+    if (values.dpi !== null) await mappings.write('DPI', values.dpi);
+    await mappings.write('ContainerARN', values.containerArn);
+    this.#checkServes();
+    state.move('assigned', 'start values came');
+    this.#startValues = values;
+    const proven = this.#candidates.settle(values);
+    if (proven) void this.#makeReadyLater(proven);
+  }
+
+  /**
+   * What a client app says: resolves when the container is ready, or, before the start values have come,
+   * when the token is kept. @throws {ServiceError} `container.*`
+   */
+  async offer(offer: TokenOffer): Promise<void> {
+    const { port } = this.#parts;
+    this.#checkServes();
+    if (!offer.configEncryptionToken) throw new ServiceError('container.empty_token', {});
+    if (this.#startValues) {
+      if (!proves(offer, this.#startValues)) throw new ServiceError('container.token_mismatch', { port });
+      await this.#makeReady();
+    } else if (!this.#candidates.keep(offer)) {
+      throw new ServiceError('container.too_many_tokens', { port });
+    }
+  }
+
+  /** Once; after a failure the client app may call again. */
+  #makeReady(): Promise<void> {
+    const attempt = async () => {
+      try {
+        await this.#writeReady();
+      } catch (error) {
+        this.#ready = undefined;
+        throw error;
+      }
+    };
+    this.#ready ??= this.#parts.lifetime.track('making it ready', attempt());
+    return this.#ready;
+  }
+
+  async #writeReady(): Promise<void> {
+    await this.#parts.mappings.write('.ready', '.ready');
+    this.#checkServes();
+    this.#parts.state.move('ready', 'both set-up calls came');
+  }
+
+  /** For a token that came first: its call was answered long ago. */
+  async #makeReadyLater({ source }: TokenOffer): Promise<void> {
+    try {
+      await this.#makeReady();
+    } catch (error) {
+      this.#parts.log.error(
+        { error, source },
+        'container could not be made ready; its client app must call again',
+      );
+    }
+  }
+
+  #checkServes(): void {
+    if (!this.#parts.state.serves)
+      throw new ServiceError('container.unknown_port', { port: this.#parts.port });
+  }
+}

@@ -1,0 +1,16 @@
+/** What a host lends to each of its containers. */
+
+import type { Paths } from '../host/paths.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Ttys } from '../ttys/ttys.ts';
+import type { Docker } from './docker.ts';
+import type { HostPorts } from './host-ports.ts';
+
+export interface Surroundings {
+  readonly hostId: string;
+  readonly paths: Paths;
+  readonly docker: Docker;
+  readonly ports: HostPorts;
+  readonly ttys: Ttys;
+  readonly log: Logger;
+}
