@@ -27,7 +27,7 @@ async function sameBody(docker: Dockerode, dockerId: string): Promise<Dockerode.
   const Mounts = HostConfig.Mounts?.map((mount) =>
     mount.Source.startsWith('/run/test/') ? { ...mount, Source: SOURCE } : mount,
   );
-  const { Image, Tty, OpenStdin, ExposedPorts, Labels = {} } = Config;
+  const { Image, Tty, OpenStdin, ExposedPorts, Labels } = Config;
   const labels = { ...Labels, 'ecs-host-service.host-id': 'none' };
   return {
     Image,

@@ -37,7 +37,6 @@ export class HostedContainer {
   readonly #host: Surroundings;
   readonly #role: Role;
   readonly #lifetime: Lifetime;
-  /** Aborts when an end that cannot be proven must be given up. */
   readonly #patience: AbortSignal;
   readonly #log: Logger;
   readonly #state: StateMachine;
@@ -48,11 +47,14 @@ export class HostedContainer {
   #end: Promise<void> | undefined;
   #seenGone = 'it never ran';
 
-  /** @param parent the lifetime within which the container lives */
-  constructor(host: Surroundings, role: Role, parent: Lifetime) {
+  /**
+   * @param parent the lifetime within which the container lives
+   * @param patience aborts when an end that cannot be proven must be given up
+   */
+  constructor(host: Surroundings, role: Role, parent: Lifetime, patience: AbortSignal) {
     this.#host = host;
     this.#role = role;
-    this.#patience = parent.signal;
+    this.#patience = patience;
     this.#lifetime = parent.child(`container ${this.id.slice(0, 12)}`, () => this.end('the service ends'));
     this.#log = host.log.child({ container: this.id });
     this.#state = new StateMachine(this.id, (transition) => {

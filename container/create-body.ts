@@ -63,6 +63,11 @@ export function checkCreateBody(body: unknown): CreateBody {
 export function portsWanted(body: CreateBody): Map<string, number | undefined> {
   const wanted = new Map<string, number | undefined>();
   for (const [port, bindings] of Object.entries(body.HostConfig?.PortBindings ?? {})) {
+    if (!/^\d+\/(tcp|udp)$/.test(port)) {
+      throw new ServiceError('create.bad_body', {
+        why: `port "${port}" must be like 32262/tcp or 32263/udp`,
+      });
+    }
     const asked = Number(bindings?.[0]?.HostPort || Number.NaN);
     wanted.set(port, Number.isInteger(asked) && asked > 0 ? asked : undefined);
   }

@@ -95,7 +95,7 @@ export class Docker {
 
   /** Ends its processes, by SIGKILL after `grace` seconds; no error when it does not run or is not there. */
   async stop(id: DockerId, grace: number): Promise<void> {
-    await this.#call('stop the container', WORK + grace * 1000, (abortSignal) =>
+    await this.#call('stop the container', LOOK + grace * 1000, (abortSignal) =>
       this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
     );
   }

@@ -39,7 +39,7 @@ export class KeptContainers {
         take: () => this.#create(containerId, body),
         release: (id) => this.#docker.remove(id),
         seenGone: (id) => this.#seenGone(id),
-        deadline: 60_000,
+        deadline: 30_000,
       });
       this.#kept.set(id, lifetime);
       return id;
@@ -53,6 +53,11 @@ export class KeptContainers {
   async remove(id: DockerId): Promise<void> {
     await this.#kept.get(id)?.end();
     this.#kept.delete(id);
+  }
+
+  /** Removes all, side by side. */
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#kept.keys()].map((id) => this.remove(id)));
   }
 
   /** Removes it when its time is over. */

@@ -8,10 +8,15 @@ import type { Role } from './labels.ts';
 import type { SetUp } from './set-up.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** Milliseconds for which Docker is asked whether containers have ended, before they are given up. */
+const PATIENCE = 45_000;
+
 export class Tracker {
   readonly host: Surroundings;
   readonly lifetime: Lifetime;
   readonly #containers = new Map<ContainerId, HostedContainer>();
+  /** Aborts when those that cannot be proven gone must be given up. */
+  readonly #patience = new AbortController();
   #stopping = false;
 
   /** @param parent the lifetime in which containers may be made and must have ended */
@@ -42,20 +47,17 @@ export class Tracker {
   /** Begins a container; it is known here until it has ended. @throws {ServiceError} `service.stopping` */
   begin(role: Role): HostedContainer {
     if (this.#stopping) throw new ServiceError('service.stopping', {});
-    const container = new HostedContainer(this.host, role, this.lifetime);
+    const container = new HostedContainer(this.host, role, this.lifetime, this.#patience.signal);
     this.#containers.set(container.id, container);
     void container.gone.then(() => this.#containers.delete(container.id));
     return container;
   }
 
-  /** Takes no new containers from now on. */
-  refuse(): void {
-    this.#stopping = true;
-  }
-
-  /** Ends all, side by side, and takes no more. What cannot be ended is reported by its lifetime's end. */
+  /** Ends all, side by side, and takes no more. What cannot be ended in time is reported by its lifetime's end. */
   async endAll(cause: string): Promise<void> {
-    this.refuse();
+    this.#stopping = true;
+    const timer = setTimeout(() => this.#patience.abort(), PATIENCE);
     await Promise.allSettled(this.list().map((container) => container.end(cause)));
+    clearTimeout(timer);
   }
 }

@@ -1,7 +1,7 @@
 /** Reads JSON bodies as the predecessor's JSON reader did, where its callers could tell the difference. */
 
 import { isRecord } from '../container/json.ts';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 
 /** Stands for a number that was not written as an integer (`96.0`, `1e2`), so that no integer field takes it. */
 class NotAnInteger {}
@@ -15,8 +15,9 @@ export function parseJsonObject(body: Buffer): Record<string, unknown> {
   let value: unknown;
   try {
     value = parse(body.toString('utf8'), markFractions);
-  } catch (error) {
-    throw new ServiceError('request.malformed', { why: messageOf(error) });
+  } catch {
+    // The parser's own message quotes the body, which has secrets in it.
+    throw new ServiceError('request.malformed', { why: 'it is not JSON' });
   }
   if (!isRecord(value) || value instanceof NotAnInteger) {
     throw new ServiceError('request.malformed', { why: 'it is not a JSON object' });

@@ -13,7 +13,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
-import { problemAnswer, wireAnswer } from './error-bodies.ts';
+import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
 import { parseJsonObject } from './json-body.ts';
 import {
   addPredecessorRoutes,
@@ -104,6 +104,7 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     requestTimeout: REQUEST,
     keepAliveTimeout: IDLE,
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseConnection,
     // Types are as they were sent, and fields that nobody knows are ignored.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
@@ -172,6 +173,14 @@ function toServiceError(error: FastifyError, log: Logger): ServiceError {
   }
   log.error({ error }, 'a request failed');
   return new ServiceError('internal', {}, { cause: error });
+}
+
+/** Answers what is no HTTP request, or does not become one in time, and closes the connection. */
+function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
+  if (socket.writable) socket.write(`${head}\r\n\r\nMalformed request\n`);
+  socket.destroy();
 }
 
 /** Answers that are under way get a while to leave; idle connections, also those that become idle, none. */

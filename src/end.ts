@@ -14,9 +14,8 @@ export type Cause =
   | { readonly kind: 'asked'; readonly by: NodeJS.Signals }
   | { readonly kind: 'died'; readonly error: unknown };
 
-/** Milliseconds for requests that are under way, and for containers to stop. */
+/** Milliseconds for requests that are under way. */
 const REQUESTS = 10_000;
-const CONTAINERS = 45_000;
 
 /** Installs the handlers of everything that can end the process. Resolves with the first cause. */
 export function watchForEnd(log: Logger): Promise<Cause> {
@@ -54,8 +53,9 @@ export async function end(cause: Cause, { root, gate, hosting, log }: Ended): Pr
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
   log.info({ cause: cause.kind }, 'ending');
   gate.close();
-  if (cause.kind === 'asked') await within(REQUESTS, 'finishing requests', () => gate.idle(), log);
-  if (hosting) await within(CONTAINERS, 'ending the containers', () => hosting.tracker.endAll(why), log);
+  if (cause.kind === 'asked') await finishRequests(gate, log);
+  await hosting?.tracker.endAll(why);
+  await hosting?.kept.removeAll();
   const failures = await root.end(new Error(why));
   const held = root.holdings.list();
   for (const { kind, what, owner } of held) log.error({ kind, what, owner }, 'still held at the end');
@@ -63,15 +63,10 @@ export async function end(cause: Cause, { root, gate, hosting, log }: Ended): Pr
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
 }
 
-async function within(
-  milliseconds: number,
-  what: string,
-  work: () => Promise<void>,
-  log: Logger,
-): Promise<void> {
+async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {
   try {
-    await withDeadline(milliseconds, what, work);
+    await withDeadline(REQUESTS, 'finishing requests', () => gate.idle());
   } catch (error) {
-    log.error({ error }, `${what} failed`);
+    log.error({ error }, 'requests are cut short');
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { host as hostContainer, startValues } from '../support/callers.ts';
@@ -118,4 +118,17 @@ test("a container that is started again after its end is removed: its console ma
   for (const name of [id, `temp/${id}`]) rmSync(join(root, 'fractal', name), { recursive: true });
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await service.stop(), 0);
+});
+
+test('C32, C40: when Docker stays away, what may still be in use is kept and named, and the service ends all the same', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const id = await host.containerIdOf(await hostContainer(service));
+  await host.stopDocker('SIGKILL');
+  assert.equal(await service.stop(), 1);
+  const held = service.lines.filter(({ msg }) => msg === 'still held at the end').map(({ kind }) => kind);
+  assert.ok(held.includes('tty') && held.includes('port') && held.includes('docker container'), String(held));
+  assert.ok(existsSync(join(root, 'fractal', id, 'containerResourceMappings/tty')));
+  await host.startDocker();
+  await host.abandon(service);
 });

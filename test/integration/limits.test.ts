@@ -57,3 +57,22 @@ test('connections that only wait do not keep the service from ending', async () 
   assert.equal(await other.stop(), 0);
   await both;
 });
+
+test('S16: a body without an end is refused when it has become too large', async () => {
+  const socket = await tls();
+  socket.write('PUT /set_config_encryption_token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+  const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+  socket.write(chunk);
+  socket.write(chunk);
+  const [answer] = await once(socket, 'data');
+  socket.destroy();
+  assert.match(String(answer), /^HTTP\/1\.1 413 /);
+});
+
+test('what is no HTTP request is answered and cut off', async () => {
+  const socket = await tls();
+  socket.write('\0\0 garbage \r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  await closed(socket);
+  assert.match(String(answer), /^HTTP\/1\.1 400 Bad Request\r\n.*Malformed request\n$/s);
+});

@@ -144,7 +144,7 @@ test('a body without a length and any content type are accepted', async () => {
   }
 });
 
-test('S16: a body of more than 64 KiB is refused without being read to its end', async () => {
+test('S16: a body of more than 64 KiB is refused', async () => {
   const body = JSON.stringify({ auth_secret: SECRET, filler: 'x'.repeat(64 * 1024) });
   assert.equal((await send('PUT', START_VALUES, body)).status, 413);
 });
@@ -220,4 +220,11 @@ test('S19: the log names the address that a request came from, never its Host he
   const line = await service.message('answered', from);
   assert.equal(line.from, '127.0.0.1');
   assert.ok(!service.log().includes('attacker.example'));
+});
+
+test('S13: no part of a malformed body is in the log', async () => {
+  const from = service.lines.length;
+  await send('PUT', START_VALUES, '{"auth_secret":not-even-quoted-secret');
+  const line = await service.line(({ msg, path }) => msg === 'answered' && path === START_VALUES, from);
+  assert.equal(line.why, 'the request body cannot be used: it is not JSON');
 });

@@ -102,10 +102,21 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  async #clear(): Promise<void> {
+  /** Removes what a service left on purpose. */
+  async abandon(service: ServiceProcess): Promise<void> {
+    const index = this.#services.findIndex((one) => one.process === service);
+    for (const { root } of this.#services.splice(index, 1)) await rm(root, { recursive: true });
+    await this.#removeContainers();
+  }
+
+  async #removeContainers(): Promise<void> {
     for (const { Id } of await this.docker.listContainers({ all: true })) {
       await this.docker.getContainer(Id).remove({ force: true });
     }
+  }
+
+  async #clear(): Promise<void> {
+    await this.#removeContainers();
     for (const { root } of this.#services.splice(0)) await rm(root, { recursive: true, force: true });
   }
 

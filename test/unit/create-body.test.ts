@@ -370,9 +370,18 @@ suite('the ports that a body wants', () => {
     });
   }
 
-  for (const PortBindings of [{}, null, { '32262/udp': [] }, { '32262': [] }]) {
+  for (const PortBindings of [{}, null, { '32262/udp': [] }]) {
     test(`${JSON.stringify(PortBindings)} is refused, because it does not publish 32262/tcp`, () => {
       assert.throws(() => wanted(PortBindings), { code: 'create.no_identifying_port' });
+    });
+  }
+
+  for (const port of ['32262', '80/sctp', 'tcp', '8000-8010/tcp']) {
+    test(`the port ${port} is refused: only single ports of tcp and udp can be allotted`, () => {
+      assert.throws(() => wanted({ [port]: [] }), {
+        code: 'create.bad_body',
+        message: /must be like 32262\/tcp/,
+      });
     });
   }
 
