@@ -79,6 +79,7 @@ for (const kind of ['directory', 'port', 'tty', 'docker container']) {
       [406, 'the service failed at this request; its log has the cause'],
     );
     assert.deepEqual(await host.docker.listContainers({ all: true }), []);
+    assert.deepEqual(service.heldByContainers(), []);
     assert.equal((await service.get('/healthz')).status, 200);
     assert.equal(await service.stop(), 0);
   });
@@ -101,6 +102,7 @@ test('C16: a container whose program cannot be started is answered with an error
   assert.equal(status, 406);
   assert.match(body, /Docker could not start the container: .*not-there/);
   assert.deepEqual(await host.docker.listContainers({ all: true }), []);
+  assert.deepEqual(service.heldByContainers(), []);
   assert.equal(await service.stop(), 0);
 });
 

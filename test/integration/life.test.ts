@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { askTcp, askUdp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
@@ -188,5 +188,18 @@ test('a container whose Docker container its caller has not removed is removed a
     'exited',
     'its log can be read',
   );
+  assert.equal(await service.stop(), 0);
+});
+
+test('the directory that Docker makes for a bind of old task definitions goes with the container', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  mkdirSync(join(root, 'fractalCloudStorage', id), { recursive: true });
+  await host.docker.getContainer(dockerId).kill();
+  await service.gone(id);
+  assert.deepEqual(readdirSync(join(root, 'fractalCloudStorage')), []);
+  rmdirSync(join(root, 'fractalCloudStorage'));
   assert.equal(await service.stop(), 0);
 });

@@ -110,6 +110,18 @@ export class ServiceProcess {
     assert.equal(line.cause, 'everything was seen released');
   }
 
+  /** What containers hold, by the log. */
+  heldByContainers(): string[] {
+    const held = new Set<string>();
+    for (const { msg, owner, kind, what } of this.lines) {
+      const name = `${owner} ${kind} ${what}`;
+      if (!name.includes('container')) continue;
+      if (msg === 'taken') held.add(name);
+      if (msg === 'gone') held.delete(name);
+    }
+    return [...held];
+  }
+
   get hasEnded(): boolean {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }

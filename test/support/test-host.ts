@@ -29,17 +29,17 @@ export class TestHost implements AsyncDisposable {
     mkdirSync('/run/test', { recursive: true });
   }
 
-  /** With Docker running and the image in it. */
-  static async open(): Promise<TestHost> {
+  /** With Docker running and the image in it. @param words options of dockerd */
+  static async open(words: readonly string[] = []): Promise<TestHost> {
     const host = new TestHost();
-    await host.startDocker();
+    await host.startDocker(words);
     await host.importImage(IMAGE);
     return host;
   }
 
-  async startDocker(): Promise<void> {
+  async startDocker(words: readonly string[] = []): Promise<void> {
     const log = openSync('/run/test/dockerd.log', 'a');
-    this.#engine = spawn('dockerd', [], { stdio: ['ignore', log, log] });
+    this.#engine = spawn('dockerd', words, { stdio: ['ignore', log, log] });
     while (!(await this.dockerAnswers())) await pause(20);
   }
 
