@@ -35,7 +35,7 @@ export interface LoggerOptions {
 export function createLogger({ level, terminal, tags = {}, stream }: LoggerOptions): Logger {
   const stdout = () =>
     terminal
-      ? pretty({ sync: true, colorize: true, ignore: 'pid,hostname' })
+      ? pretty({ sync: true, colorize: true, singleLine: true, ignore: 'pid' })
       : destination({ fd: 1, sync: true });
   return pino(
     {

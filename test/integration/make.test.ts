@@ -52,3 +52,12 @@ test('words that make no sense are answered with the usage', () => {
   assert.equal(status, 2);
   assert.match(stderr, /This makes no sense: fly\n\nUsage: ecs-host-service/);
 });
+
+test('on a terminal the log is for people, elsewhere it is JSON', () => {
+  const program = `${process.execPath} ${join(ROOT, 'src/ecs-host-service.ts')}`;
+  const env = { PATH: process.env.PATH, APP_ENV: 'none' };
+  const terminal = spawnSync('script', ['-qec', program, '/dev/null'], { encoding: 'utf8', env });
+  assert.match(terminal.stdout, /FATAL.*these settings cannot be used/);
+  const pipe = spawnSync('sh', ['-c', program], { encoding: 'utf8', env });
+  assert.match(JSON.parse(pipe.stdout).msg, /^these settings cannot be used/);
+});
