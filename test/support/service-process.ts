@@ -114,7 +114,7 @@ export class ServiceProcess {
   heldByContainers(): string[] {
     const held = new Set<string>();
     for (const { msg, owner, kind, what } of this.lines) {
-      const name = `${owner} ${kind} ${what}`;
+      const name = [owner, kind, what].join(' ');
       if (!name.includes('container')) continue;
       if (msg === 'taken') held.add(name);
       if (msg === 'gone') held.delete(name);
