@@ -7,7 +7,7 @@ import { relative } from 'node:path';
 import { join } from 'node:path/posix';
 import { deviceRule } from '../ttys/ttys.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount, PLACEHOLDER } from './create-body.ts';
-import { CGROUPS, realPath, refuseForbidden, WRITABLE_CGROUPS } from './forbidden.ts';
+import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 
 /** What the container was allotted before Docker hears of it. */
@@ -85,11 +85,12 @@ function targetOfCgroupMount(mount: Mount): string | undefined {
  * the host. So each hierarchy is bound by itself, read-only where it rules over anything.
  */
 function cgroupMounts(target: string, mountPoints: readonly string[]): Mount[] {
-  return mountPoints.map((source) => ({
+  const shown = mountPoints.filter((source) => source !== HIDDEN_CGROUP);
+  return shown.map((source) => ({
     Type: 'bind',
     Source: source,
     Target: join(target, relative(CGROUPS, source)),
-    ReadOnly: !WRITABLE_CGROUPS.includes(source),
+    ReadOnly: source !== WRITABLE_CGROUP,
     BindOptions: { NonRecursive: true },
   }));
 }

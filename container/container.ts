@@ -15,6 +15,7 @@ import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
 import { type CreateBody, IDENTIFYING_PORT, portsWanted } from './create-body.ts';
 import { holdDirectories } from './directories.ts';
+import type { Protocol } from './host-ports.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import { provenGone } from './proven-gone.ts';
@@ -45,7 +46,6 @@ export class HostedContainer {
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
   #end: Promise<void> | undefined;
-  #seenGone = 'it never ran';
 
   /**
    * @param parent the lifetime within which the container lives
@@ -91,7 +91,7 @@ export class HostedContainer {
     const [directories, ports, tty, cgroupMounts] = await Promise.all([
       holdDirectories(lifetime, this.#host.paths, this.id),
       this.#holdPorts(portsWanted(body)),
-      this.#host.ttys.acquire(lifetime, () => this.#seenGone),
+      this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
       mountsBelow('/sys/fs/cgroup'),
     ]);
     const port = ports.get(IDENTIFYING_PORT) as number;
@@ -116,20 +116,24 @@ export class HostedContainer {
 
   /** @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster */
   async start(): Promise<void> {
+    await this.#throwIfEnded();
     try {
       this.#starting = this.#host.docker.start(this.#dockerId as DockerId);
       await this.#starting;
     } catch (error) {
       const port = this.#takenPort(messageOf(error));
       if (port === undefined) throw error;
-      this.#host.ports.setAside(port);
-      throw new ServiceError('port.taken', { port }, { cause: error });
+      this.#host.ports.setAside(port.protocol, port.number);
+      throw new ServiceError('port.taken', { port: port.number }, { cause: error });
     }
-    if (this.#end) {
-      await this.#end;
-      throw new ServiceError('create.ended_at_once', { why: this.#seenGone });
-    }
+    await this.#throwIfEnded();
     this.#state.move('running', 'Docker started it');
+  }
+
+  async #throwIfEnded(): Promise<void> {
+    if (!this.#end) return;
+    await this.#end;
+    throw new ServiceError('create.ended_at_once', { why: await this.#provenGone() });
   }
 
   /**
@@ -145,27 +149,38 @@ export class HostedContainer {
     this.#state.move('ending', cause);
     // Docker may be starting it at this moment, and would not say so yet.
     await this.#starting?.catch(() => {});
-    const id = this.#dockerId;
-    if (id) this.#seenGone = await provenGone(this.#host.docker, id, this.#patience, this.#log);
+    await this.#provenGone();
     const failures = await this.#lifetime.end(new ServiceError('container.ended', { id: this.id }));
     this.#state.move(
       'gone',
       failures.length === 0 ? 'everything was seen released' : 'not everything was released',
     );
     this.#gone.resolve();
+    // Somebody may have started it again meanwhile.
+    await this.#provenGone();
+  }
+
+  async #provenGone(): Promise<string> {
+    if (!this.#dockerId) return 'it never was';
+    return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log);
   }
 
   async #holdPorts(wanted: ReadonlyMap<string, number | undefined>): Promise<Map<string, number>> {
     const held = [...wanted].map(async ([port, wish]): Promise<[string, number]> => {
-      const protocol = port.endsWith('/udp') ? 'udp' : 'tcp';
-      return [port, await this.#host.ports.acquire(this.#lifetime, protocol, wish)];
+      return [port, await this.#host.ports.acquire(this.#lifetime, protocolOf(port), wish)];
     });
     return new Map(await Promise.all(held));
   }
 
-  #takenPort(message: string): number | undefined {
+  #takenPort(message: string): { readonly protocol: Protocol; readonly number: number } | undefined {
     if (!/already (allocated|in use)/.test(message)) return undefined;
-    const ports = [...(this.#prepared?.ports.values() ?? [])];
-    return ports.find((port) => new RegExp(`:${port}\\b`).test(message));
+    const ports = [...(this.#prepared?.ports ?? [])];
+    const taken = ports.find(([, number]) => new RegExp(`:${number}\\b`).test(message));
+    return taken && { protocol: protocolOf(taken[0]), number: taken[1] };
   }
+}
+
+/** @param port such as `32262/tcp` */
+function protocolOf(port: string): Protocol {
+  return port.endsWith('/udp') ? 'udp' : 'tcp';
 }

@@ -30,13 +30,13 @@ export interface EngineOptions {
 
 /** @throws {ServiceError} `docker.unavailable` when it does not answer and cannot be started */
 export async function reachDocker(lifetime: Lifetime, docker: Docker, options: EngineOptions): Promise<void> {
-  const silence = await docker.ping().catch((error: unknown) => error);
+  const silence = await docker.ping(lifetime.signal).catch((error: unknown) => error);
   if (!silence) return;
   if (!DEFAULT_SOCKETS.includes(docker.socket)) throw silence;
   options.log.info('Docker does not answer yet; starting it');
   try {
     const engine = (await exists('/run/systemd/system'))
-      ? await startUnit(options)
+      ? await startUnit(options, lifetime.signal)
       : await startChild(lifetime, options);
     await untilAnswers(docker, engine, lifetime.signal);
   } catch (error) {
@@ -49,9 +49,9 @@ export async function reachDocker(lifetime: Lifetime, docker: Docker, options: E
   }
 }
 
-async function startUnit({ environment }: EngineOptions): Promise<undefined> {
+async function startUnit({ environment }: EngineOptions, signal: AbortSignal): Promise<undefined> {
   const [code] = await once(
-    spawn('systemctl', ['start', 'docker'], { stdio: 'ignore', env: environment }),
+    spawn('systemctl', ['start', 'docker'], { stdio: 'ignore', env: environment, signal }),
     'exit',
   );
   if (code !== 0) throw new Error('"systemctl start docker" failed; see "journalctl -u docker"');
@@ -95,7 +95,7 @@ async function untilAnswers(
   signal: AbortSignal,
 ): Promise<void> {
   await withDeadline(START_DEADLINE, 'starting Docker', async (late) => {
-    while (await docker.ping().catch(() => true)) {
+    while (await docker.ping(signal).catch(() => true)) {
       signal.throwIfAborted();
       if (child && hasEnded(child))
         throw new Error(`dockerd ended with code ${child.exitCode}; run it by hand to see why`);

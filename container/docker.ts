@@ -30,8 +30,9 @@ export interface Inspected {
 }
 
 export interface DockerEvent {
-  readonly action: 'start' | 'die' | 'destroy';
+  readonly action: 'create' | 'start' | 'die' | 'destroy';
   readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
   /** Unix time in whole seconds. */
   readonly time: number;
   readonly exitCode: string | undefined;
@@ -60,8 +61,8 @@ export class Docker {
     this.#untyped = this.#api as unknown as UntypedCalls;
   }
 
-  async ping(): Promise<void> {
-    await this.#call('answer a ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }));
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.#call('answer a ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }), signal);
   }
 
   async version(): Promise<{ readonly engine: string; readonly api: string }> {
@@ -79,10 +80,15 @@ export class Docker {
     return isRecord(info.Runtimes) && 'nvidia' in info.Runtimes;
   }
 
-  async create(body: CreateBody): Promise<DockerId> {
+  /** @param signal aborts the wait for its answer; Docker may make the container all the same */
+  async create(body: CreateBody, signal?: AbortSignal): Promise<DockerId> {
     const options = { _query: {}, _body: body };
-    const container = await this.#call('create the container', WORK, (abortSignal) =>
-      this.#api.createContainer({ ...options, abortSignal } as Dockerode.ContainerCreateOptions),
+    const container = await this.#call(
+      'create the container',
+      WORK,
+      (abortSignal) =>
+        this.#api.createContainer({ ...options, abortSignal } as Dockerode.ContainerCreateOptions),
+      signal,
     );
     return container.id as DockerId;
   }
@@ -132,7 +138,7 @@ export class Docker {
   }
 
   /**
-   * Starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
+   * Creations, starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
    * Resolves when Docker has opened the stream. @param since Unix time in seconds; left out: from now on
    */
   async events(
@@ -140,7 +146,11 @@ export class Docker {
     since: number | undefined,
     signal: AbortSignal,
   ): Promise<AsyncIterable<DockerEvent>> {
-    const filters = { type: ['container'], event: ['start', 'die', 'destroy'], label: filterOf(hostId) };
+    const filters = {
+      type: ['container'],
+      event: ['create', 'start', 'die', 'destroy'],
+      label: filterOf(hostId),
+    };
     const options = {
       filters: JSON.stringify(filters),
       ...(since === undefined ? {} : { since }),
@@ -150,9 +160,16 @@ export class Docker {
     return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
   }
 
-  async #call<T>(what: string, milliseconds: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #call<T>(
+    what: string,
+    milliseconds: number,
+    call: (signal: AbortSignal) => Promise<T>,
+    outer?: AbortSignal,
+  ): Promise<T> {
     try {
-      return await withDeadline(milliseconds, what, call);
+      return await withDeadline(milliseconds, what, (late) =>
+        call(outer ? AbortSignal.any([late, outer]) : late),
+      );
     } catch (error) {
       throw this.#explain(what, error);
     }
@@ -194,7 +211,14 @@ async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Dock
     rest = lines.pop() ?? '';
     for (const line of lines) {
       const { Action, Actor, time } = JSON.parse(line);
-      yield { action: Action, dockerId: Actor.ID, time, exitCode: Actor.Attributes.exitCode };
+      const { ID: dockerId, Attributes } = Actor;
+      yield {
+        action: Action,
+        dockerId,
+        containerId: containerIdOf(Attributes),
+        time,
+        exitCode: Attributes.exitCode,
+      };
     }
   }
 }

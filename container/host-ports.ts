@@ -20,6 +20,9 @@ const LAST = 49_150;
 const ROUND_STARTS_AT = 20_000;
 /** How long a port is passed over after Docker found it taken, in milliseconds. */
 const SET_ASIDE = 5 * 60_000;
+/** How often, and how many milliseconds apart, it is looked whether Docker has given a port back. */
+const LOOKS = 100;
+const BETWEEN_LOOKS = 20;
 
 export class HostPorts {
   readonly #pools: Readonly<Record<Protocol, Pool>>;
@@ -61,14 +64,18 @@ export class HostPorts {
   }
 
   /** Passes a port over for a while, because Docker found it taken. */
-  setAside(port: number): void {
-    for (const pool of Object.values(this.#pools)) pool.setAside(port, SET_ASIDE);
+  setAside(protocol: Protocol, port: number): void {
+    this.#pools[protocol].setAside(port, SET_ASIDE);
   }
 
+  /** The container does not run any more, so whoever still has the port after a while is another program. */
   async #seenGone(protocol: Protocol, port: number, signal: AbortSignal): Promise<string> {
-    if (this.#pools[protocol].isSetAside(port)) return 'another program has it';
-    while (!(await this.#isFree(protocol, port))) await pause(20, undefined, { signal });
-    return 'nobody listens';
+    for (let look = 0; look < LOOKS; look++) {
+      if (await this.#isFree(protocol, port)) return 'nobody listens';
+      if (this.#pools[protocol].isSetAside(port)) break;
+      await pause(BETWEEN_LOOKS, undefined, { signal });
+    }
+    return 'another program has it';
   }
 }
 

@@ -12,6 +12,9 @@ import type { ContainerId, DockerId } from './identity.ts';
 
 /** Milliseconds between the end of a hosted container and the removal of its Docker container. */
 const KEPT_AFTER_END = 10 * 60_000;
+/** How often, and how many milliseconds apart, Docker is asked for what it may be doing at the moment. */
+const LOOKS = 20;
+const BETWEEN_LOOKS = 200;
 
 export class KeptContainers {
   readonly #docker: Docker;
@@ -36,9 +39,9 @@ export class KeptContainers {
       const id = await lifetime.acquire({
         kind: 'docker container',
         what: containerId,
-        take: () => this.#create(containerId, body),
+        take: (signal) => this.#create(containerId, body, signal),
         release: (id) => this.#docker.remove(id),
-        seenGone: (id) => this.#seenGone(id),
+        seenGone: (id, signal) => this.#seenGone(id, signal),
         deadline: 30_000,
       });
       this.#kept.set(id, lifetime);
@@ -70,9 +73,9 @@ export class KeptContainers {
     );
   }
 
-  async #create(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
+  async #create(containerId: ContainerId, body: CreateBody, signal: AbortSignal): Promise<DockerId> {
     try {
-      return await this.#docker.create(body);
+      return await this.#docker.create(body, signal);
     } catch (error) {
       const image = body.Image ?? '';
       if (statusOf(error) === 404) throw new ServiceError('image.missing', { image }, { cause: error });
@@ -81,15 +84,21 @@ export class KeptContainers {
     }
   }
 
-  /** Docker may have made the container although its answer never came. */
+  /** Docker may have made the container although its answer never came; it may also make it later. */
   async #removeUnanswered(containerId: ContainerId): Promise<void> {
-    const made = await this.#docker.list(this.#hostId, containerId).catch(() => []);
-    for (const { dockerId } of made) await this.#docker.remove(dockerId);
+    for (let look = 0; look < LOOKS; look++) {
+      const made = await this.#docker.list(this.#hostId, containerId).catch(() => undefined);
+      // Where Docker does not answer at all, it has not heard of the container either.
+      if (!made) return;
+      for (const { dockerId } of made) await this.#docker.remove(dockerId);
+      if (made.length > 0) return;
+      await pause(BETWEEN_LOOKS);
+    }
   }
 
-  async #seenGone(id: DockerId): Promise<string> {
-    if (await this.#docker.inspect(id))
-      throw new ServiceError('still.there', { what: id, why: 'Docker lists it' });
+  /** Somebody else may be removing it at this moment. */
+  async #seenGone(id: DockerId, signal: AbortSignal): Promise<string> {
+    while (await this.#docker.inspect(id)) await pause(BETWEEN_LOOKS, undefined, { signal });
     return 'Docker does not know it';
   }
 }

@@ -61,18 +61,21 @@ export class SetUp {
 
   /**
    * What a client app says: resolves when the container is ready, or, before the start values have come,
-   * when the token is kept. @throws {ServiceError} `container.*`
+   * when the token is kept.
+   * @param mayKeep whether a token that nothing proves yet may be kept
+   * @throws {ServiceError} `container.*`
    */
-  async offer(offer: TokenOffer): Promise<void> {
+  async offer(offer: TokenOffer, mayKeep = true): Promise<'ready' | 'kept'> {
     const { port } = this.#parts;
     this.#checkServes();
     if (!offer.configEncryptionToken) throw new ServiceError('container.empty_token', {});
     if (this.#startValues) {
       if (!proves(offer, this.#startValues)) throw new ServiceError('container.token_mismatch', { port });
       await this.#makeReady();
-    } else if (!this.#candidates.keep(offer)) {
-      throw new ServiceError('container.too_many_tokens', { port });
+      return 'ready';
     }
+    if (mayKeep && this.#candidates.keep(offer)) return 'kept';
+    throw new ServiceError('container.too_many_tokens', { port });
   }
 
   /** Once; after a failure the client app may call again. */

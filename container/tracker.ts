@@ -39,7 +39,10 @@ export class Tracker {
 
   /** The set-up of the container at an identifying host port. @throws {ServiceError} `container.unknown_port` */
   setUpAt(port: number): SetUp {
-    const setUp = this.list().find((container) => container.identifyingPort === port)?.setUp;
+    // Not the one that has given the port back and is still ending.
+    const setUp = this.list().find(
+      (container) => container.identifyingPort === port && container.setUp,
+    )?.setUp;
     if (!setUp) throw new ServiceError('container.unknown_port', { port });
     return setUp;
   }

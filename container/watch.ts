@@ -6,61 +6,89 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { removeDirectories } from './directories.ts';
+import type { HostedContainer } from './container.ts';
 import type { DockerEvent, Listed } from './docker.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { Strays } from './strays.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Milliseconds before the stream is opened again: at first, and at most. */
 const SHORTEST_PAUSE = 50;
 const LONGEST_PAUSE = 2_000;
 
-/** Watches until the lifetime ends. Resolves when everything was listed for the first time. */
-export async function watchDocker(lifetime: Lifetime, tracker: Tracker, kept: KeptContainers): Promise<void> {
-  const { promise: listed, resolve } = Promise.withResolvers<void>();
-  void lifetime.track('watching Docker', new Watch(tracker, kept, lifetime.signal).run(resolve));
-  await Promise.race([listed, aborted(lifetime.signal)]);
-}
-
-class Watch {
+export class Watch {
   readonly #tracker: Tracker;
   readonly #kept: KeptContainers;
+  readonly #strays: Strays;
   readonly #signal: AbortSignal;
+  readonly #listed = Promise.withResolvers<void>();
+  #isHeard = false;
+  /** Why it is not heard, once that was logged. */
+  #silence: string | undefined;
+  #wait = SHORTEST_PAUSE;
   #since: number | undefined;
 
-  constructor(tracker: Tracker, kept: KeptContainers, signal: AbortSignal) {
+  private constructor(tracker: Tracker, kept: KeptContainers, signal: AbortSignal) {
     this.#tracker = tracker;
     this.#kept = kept;
+    this.#strays = new Strays(tracker, kept);
     this.#signal = signal;
+    signal.addEventListener('abort', () => this.#listed.reject(signal.reason));
   }
 
-  async run(listed: () => void): Promise<void> {
-    const { log } = this.#tracker.host;
-    let wait = SHORTEST_PAUSE;
-    let silent = false;
+  /** Watches until the lifetime ends. Resolves when everything was listed, and what is stray removed, for the first time. */
+  static async open(lifetime: Lifetime, tracker: Tracker, kept: KeptContainers): Promise<Watch> {
+    const watch = new Watch(tracker, kept, lifetime.signal);
+    void lifetime.track('watching Docker', watch.#run());
+    await watch.#listed.promise;
+    return watch;
+  }
+
+  /** Why Docker is not heard at the moment; undefined while it is. */
+  get silence(): string | undefined {
+    return this.#isHeard ? undefined : (this.#silence ?? 'its event stream is being opened');
+  }
+
+  async #run(): Promise<void> {
     while (!this.#signal.aborted) {
+      const stream = new AbortController();
       try {
-        await this.#follow(() => {
-          if (silent) log.info('Docker is back');
-          silent = false;
-          wait = SHORTEST_PAUSE;
-          listed();
-        });
+        await this.#follow(AbortSignal.any([this.#signal, stream.signal]));
       } catch (error) {
-        if (!this.#signal.aborted && !silent)
-          log.warn({ why: messageOf(error) }, "lost Docker's event stream");
-        silent = true;
+        this.#lost(messageOf(error));
+      } finally {
+        this.#isHeard = false;
+        stream.abort();
       }
-      await pause(wait, undefined, { signal: this.#signal }).catch(() => {});
-      wait = Math.min(2 * wait, LONGEST_PAUSE);
+      await pause(this.#wait, undefined, { signal: this.#signal }).catch(() => {});
+      this.#wait = Math.min(2 * this.#wait, LONGEST_PAUSE);
     }
   }
 
-  async #follow(listed: () => void): Promise<void> {
+  #lost(why: string): void {
+    const first = this.#silence === undefined;
+    this.#silence = why;
+    if (first && !this.#signal.aborted) this.#tracker.host.log.warn({ why }, "lost Docker's event stream");
+  }
+
+  #heard(): void {
+    if (this.#silence !== undefined) this.#tracker.host.log.info('Docker is back');
+    this.#silence = undefined;
+    this.#isHeard = true;
+    this.#wait = SHORTEST_PAUSE;
+    this.#listed.resolve();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
-    const events = await docker.events(hostId, this.#since, this.#signal);
-    this.#reconcile(await docker.list(hostId));
-    listed();
+    const events = await docker.events(hostId, this.#since, signal);
+    // Taken before the list is: what begins to serve meanwhile may not be in it yet.
+    const serving = this.#tracker.list().filter(({ setUp }) => setUp);
+    const listed = await docker.list(hostId);
+    this.#endMissing(serving, listed);
+    // Before anything new is hosted: a stray may run with a console that would be given out again.
+    await Promise.all(listed.map((one) => this.#strays.removeIfStray(one)));
+    this.#heard();
     for await (const event of events) {
       // Whole seconds: what is told again after a gap is recognised as known.
       this.#since = event.time;
@@ -68,63 +96,33 @@ class Watch {
     }
   }
 
-  #reconcile(listed: readonly Listed[]): void {
+  #endMissing(serving: readonly HostedContainer[], listed: readonly Listed[]): void {
     const states = new Map(listed.map(({ dockerId, state }) => [dockerId, state]));
-    for (const container of this.#tracker.list()) {
-      if (!container.dockerId || !container.setUp) continue;
-      const state = states.get(container.dockerId) ?? 'not there';
-      if (state !== 'running' && state !== 'paused')
-        this.#end(container, `found ${state} when Docker was listed`);
+    for (const container of serving) {
+      const state = (container.dockerId && states.get(container.dockerId)) ?? 'not there';
+      if (state === 'running' || state === 'paused') continue;
+      this.#react('ending a container', () => container.end(`found ${state} when Docker was listed`));
     }
-    for (const one of listed) this.#removeStray(one);
   }
 
-  #handle({ action, dockerId, exitCode }: DockerEvent): void {
+  #handle({ action, dockerId, containerId, exitCode }: DockerEvent): void {
     const container = this.#tracker.byDockerId(dockerId);
-    if (action === 'start') {
-      if (!container) this.#refuseRevival(dockerId);
-      return;
+    if (action === 'create') {
+      this.#react('removing a stray container', () => this.#strays.removeIfStray({ dockerId, containerId }));
+    } else if (action === 'start') {
+      this.#react('ending a container that was started again', () => this.#strays.removeIfRevived(dockerId));
+    } else if (container) {
+      const cause = action === 'die' ? `it ended with code ${exitCode}` : 'it was removed';
+      this.#react('ending a container', () => container.end(cause));
     }
-    if (container)
-      this.#end(container, action === 'die' ? `it ended with code ${exitCode}` : 'it was removed');
-    if (action === 'destroy') this.#run('forgetting a removed container', () => this.#kept.remove(dockerId));
+    if (action === 'destroy')
+      this.#react('forgetting a removed container', () => this.#kept.remove(dockerId));
   }
 
-  #end(container: { end(cause: string): Promise<void> }, cause: string): void {
-    this.#run('ending a container', () => container.end(cause));
-  }
-
-  /** What carries this host's label and is known to nobody was left by a call without an answer, or by a dead service. */
-  #removeStray({ dockerId, containerId, state }: Listed): void {
-    const { docker, paths, log } = this.#tracker.host;
-    if ((containerId && this.#tracker.has(containerId)) || this.#kept.has(dockerId)) return;
-    this.#run('removing a container that nobody tracks', async () => {
-      await docker.remove(dockerId);
-      if (containerId) await removeDirectories(paths, containerId);
-      log.warn({ container: containerId, dockerId, state }, 'removed a container that nobody tracks');
-    });
-  }
-
-  /** A container that is started again after its end would use ports and a console that are others' by now. */
-  #refuseRevival(dockerId: DockerEvent['dockerId']): void {
-    const { docker, log } = this.#tracker.host;
-    this.#run('ending a container that was started again', async () => {
-      if (!(await docker.inspect(dockerId))?.running) return;
-      await docker.remove(dockerId);
-      log.error({ dockerId }, 'removed a container that was started again after its end');
-    });
-  }
-
-  #run(what: string, work: () => Promise<void>): void {
+  /** Does what an event asks for, beside the events that follow it. */
+  #react(what: string, work: () => Promise<void>): void {
     const { log } = this.#tracker.host;
     const done = work().catch((error: unknown) => log.error({ error }, `${what} failed`));
     void this.#tracker.lifetime.track(what, done);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -123,6 +123,8 @@ export const ERRORS = {
     text: 'Docker does not answer at {socket} ({why}); start it, or see its log',
   },
 
+  'docker.silent': { status: 503, text: 'Docker is not heard ({why}); see that it runs' },
+
   // Starting the service.
   'start.not_root': {
     status: 500,

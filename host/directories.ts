@@ -4,8 +4,10 @@
  * that is in them.
  */
 
+import { execFile } from 'node:child_process';
 import { chmod, lchown, lstat, mkdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
@@ -20,8 +22,10 @@ export async function holdSharedDirectory(lifetime: Lifetime, path: string, mode
       what: path,
       take: () => makeShared(path, mode),
       release: (made) => (made ? rmdir(path).catch(unlessInUseOrGone) : undefined),
-      seenGone: async (made) =>
-        made && !(await exists(path)) ? 'not there any more' : 'left as it was found',
+      seenGone: async (made) => {
+        if (!made) return 'left as it was found';
+        return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
+      },
     });
   } catch (error) {
     if (lifetime.signal.aborted) throw error;
@@ -100,7 +104,13 @@ export async function removeTree(path: string): Promise<void> {
   if (!(await exists(path))) return;
   const [mount] = await mountsBelow(join(await realpath(dirname(path)), basename(path)));
   if (mount !== undefined) throw new Error(`${mount} is mounted there; run "umount ${mount}"`);
-  await rm(path, { recursive: true, force: true });
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    // A container can nest directories until their path is longer than the kernel takes; rm(1) goes step by step.
+    if (!isSystemError(error, 'ENAMETOOLONG')) throw error;
+    await promisify(execFile)('rm', ['-rf', '--one-file-system', '--', path]);
+  }
 }
 
 export async function seenGone(path: string): Promise<string> {

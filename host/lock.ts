@@ -24,7 +24,10 @@ export async function lock(lifetime: Lifetime, run: string, root: string): Promi
         await file.close();
       }
     },
-    seenGone: () => 'its file is closed',
+    seenGone: ({ fd }) => {
+      if (fd >= 0) throw new ServiceError('still.there', { what: path, why: 'its file is open' });
+      return 'its file is closed';
+    },
   });
 }
 

@@ -3,7 +3,7 @@
  * nor a container's memory. A right attempt is always let through: its caller is never asked for its count.
  */
 
-/** Wrong attempts of an address that get an answer of their own within a window, in milliseconds. */
+/** Wrong or unproven attempts of an address that get an answer of their own within a window, in milliseconds. */
 export const MOST_ATTEMPTS = 20;
 export const WINDOW = 60_000;
 /** How many addresses are remembered; beyond that the longest known is forgotten. */
@@ -28,6 +28,10 @@ export class Attempts {
     }
     entry.count += 1;
     return entry.count;
+  }
+
+  areLeft(address: string): boolean {
+    return (this.#current(address)?.count ?? 0) < MOST_ATTEMPTS;
   }
 
   #current(address: string): { count: number; until: number } | undefined {

@@ -30,7 +30,7 @@ function markFractions(_: string, value: unknown, { source = '' }: { readonly so
   return new NotAnInteger();
 }
 
-/** The same object with every key in lower case; of keys that differ in case alone, the one counts that came last at first. */
+/** The same object with every key in lower case; of keys that differ in case alone, the last one counts. */
 export function foldKeys(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const folded: Record<string, unknown> = Object.create(null);
   for (const [key, value] of Object.entries(object)) folded[key.toLowerCase()] = value;

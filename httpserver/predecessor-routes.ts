@@ -5,23 +5,16 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Static, type TSchema, Type } from 'typebox';
-import type { KeptContainers } from '../container/kept-containers.ts';
 import { parseMountCommand } from '../container/mount-command.ts';
 import { spinUp } from '../container/spin-up.ts';
-import type { Tracker } from '../container/tracker.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { type Secret, sameSecret } from '../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
 import { PLAIN } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
+import type { Hosting } from './hosting.ts';
 import { foldKeys } from './json-body.ts';
-
-/** What the calls act upon. */
-export interface Hosting {
-  readonly tracker: Tracker;
-  readonly kept: KeptContainers;
-}
 
 export interface PredecessorOptions {
   readonly gate: Gate<Hosting>;
@@ -92,13 +85,15 @@ function addToken(app: FastifyInstance, { gate }: PredecessorOptions): void {
   put(app, TOKEN, TokenBody, undefined, (body, request) =>
     gate.pass(async ({ tracker }) => {
       const source = request.socket.remoteAddress ?? 'unknown';
+      const offer = {
+        userId: body.user_id ?? '',
+        clientAppAuthSecret: body.client_app_auth_secret ?? '',
+        configEncryptionToken: body.config_encryption_token ?? '',
+        source,
+      };
       try {
-        await tracker.setUpAt(body.host_port ?? 0).offer({
-          userId: body.user_id ?? '',
-          clientAppAuthSecret: body.client_app_auth_secret ?? '',
-          configEncryptionToken: body.config_encryption_token ?? '',
-          source,
-        });
+        const outcome = await tracker.setUpAt(body.host_port ?? 0).offer(offer, attempts.areLeft(source));
+        if (outcome === 'kept') attempts.count(source);
       } catch (error) {
         if (!isWrongAttempt(error) || attempts.count(source) <= MOST_ATTEMPTS) throw error;
         throw new ServiceError('container.too_many_attempts', {});

@@ -12,6 +12,7 @@ import {
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
 import { parseJsonObject } from './json-body.ts';
@@ -36,6 +37,9 @@ const JSON_TYPE = 'application/json';
 /** Bytes of a request's body. */
 const MOST_BODY = 64 * 1024;
 const MOST_CONNECTIONS = 1024;
+const MOST_CONNECTIONS_OF_AN_ADDRESS = 256;
+/** Characters of a path that the log shows. */
+const MOST_PATH = 100;
 /** Milliseconds: for the TLS handshake, a request's headers, all of a request; between looks; idle. */
 const HANDSHAKE = 10_000;
 const HEADERS = 10_000;
@@ -55,7 +59,13 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
     what: `https://${address}:${port}`,
     take: () => listen(options),
     release: (listening) => close(listening),
-    seenGone: ({ app, sockets }) => `closed, ${sockets.size} connections, listening: ${app.server.listening}`,
+    seenGone: ({ app, sockets }) => {
+      if (!app.server.listening && sockets.size === 0) return 'closed, and no connection is left';
+      throw new ServiceError('still.there', {
+        what: 'the listener',
+        why: `${sockets.size} connections are open`,
+      });
+    },
     deadline: 2 * LINGER,
   });
   certificate.keep(lifetime, (pair) =>
@@ -65,6 +75,7 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
 
 /** What the log says of an answer. */
 interface Answered {
+  from?: string | undefined;
   error?: ServiceError;
 }
 
@@ -78,8 +89,10 @@ async function listen(options: ServerOptions): Promise<Listening> {
   const app = build(options);
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
+    const own = [...sockets].filter(({ remoteAddress }) => remoteAddress === socket.remoteAddress);
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    if (own.length >= MOST_CONNECTIONS_OF_AN_ADDRESS) socket.destroy();
   });
   app.server.maxConnections = MOST_CONNECTIONS;
   try {
@@ -105,6 +118,10 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     keepAliveTimeout: IDLE,
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseConnection,
+    // A path that cannot be decoded leads nowhere.
+    frameworkErrors: (_, request, reply) => {
+      answer(new ServiceError('request.not_found', {}), request, reply);
+    },
     // Types are as they were sent, and fields that nobody knows are ignored.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
@@ -115,23 +132,28 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     async (_: FastifyRequest, body: string | Buffer) => parseJsonObject(body as Buffer),
   );
   // Before the body is read: neither an unknown path nor a wrong method is a reason to read one.
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // Later the connection may be gone, and its address with it.
+    (reply as FastifyReply & Answered).from = request.socket.remoteAddress;
     if (request.is404) throw noRoute(request, options.spinUp);
     // Callers have never been asked for a content type, so whatever it says is not looked at.
     request.raw.headers['content-type'] = JSON_TYPE;
   });
+  app.decorateReply('from', undefined);
   app.decorateReply('error', undefined);
-  app.addHook('onResponse', async ({ method, url, socket }, reply) => {
-    const { error, statusCode: status } = reply as FastifyReply & Answered;
+  const refused = new Attempts();
+  app.addHook('onResponse', async ({ method, url }, reply) => {
+    const { error, from, statusCode: status } = reply as FastifyReply & Answered;
     const line = {
       method,
-      path: pathOf(url),
+      path: pathOf(url).slice(0, MOST_PATH),
       status,
       ms: Math.round(reply.elapsedTime),
-      from: socket.remoteAddress,
+      from,
     };
-    const limited = error?.code === 'container.too_many_attempts';
-    log[limited ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
+    // Who is refused by the hundred fills no log.
+    const many = error && refused.count(from ?? '') > MOST_ATTEMPTS;
+    log[many ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const found = toServiceError(error, log);
@@ -191,8 +213,13 @@ async function close({ app, sockets }: Listening): Promise<void> {
   }, LINGER);
   try {
     await app.close();
+    await Promise.all([...sockets].map(destroyed));
   } finally {
     clearInterval(sweep);
     clearTimeout(cut);
   }
+}
+
+function destroyed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()).destroy());
 }

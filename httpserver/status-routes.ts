@@ -1,7 +1,9 @@
 /** What anybody may ask: whether the host takes containers, and which version it runs. Nothing secret. */
 
 import type { FastifyInstance } from 'fastify';
+import { ServiceError } from '../errors/service-error.ts';
 import type { Gate } from './gate.ts';
+import type { Hosting } from './hosting.ts';
 
 export interface Version {
   readonly version: string;
@@ -11,9 +13,10 @@ export interface Version {
 export const HEALTH = '/healthz';
 export const VERSION = '/version';
 
-export function addStatusRoutes(app: FastifyInstance, gate: Gate<unknown>, version: Version): void {
+export function addStatusRoutes(app: FastifyInstance, gate: Gate<Hosting>, version: Version): void {
   app.get(HEALTH, async () => {
-    gate.check();
+    const { silence } = gate.check().watch;
+    if (silence !== undefined) throw new ServiceError('docker.silent', { why: silence });
     return { status: 'ok' };
   });
   app.get(VERSION, async () => version);

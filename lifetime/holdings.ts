@@ -25,6 +25,7 @@ export type HoldingObserver = (event: HoldingEvent) => void | Promise<void>;
 
 export class Holdings {
   readonly #held = new Set<Holding>();
+  readonly #failed = new Map<Holding, () => Promise<void>>();
   readonly #observe: HoldingObserver;
 
   constructor(observe: HoldingObserver = () => {}) {
@@ -56,10 +57,18 @@ export class Holdings {
 
   async gone(holding: Holding, seen: string): Promise<void> {
     this.#held.delete(holding);
+    this.#failed.delete(holding);
     await this.#observe({ step: 'gone', holding, seen });
   }
 
-  async failed(holding: Holding, error: unknown): Promise<void> {
+  /** @param again tries the release another time, and comes here again when it fails */
+  async failed(holding: Holding, error: unknown, again: () => Promise<void>): Promise<void> {
+    this.#failed.set(holding, again);
     await this.#observe({ step: 'failed', holding, error });
+  }
+
+  /** Tries again to release what could not be released. Never rejects: what fails again stays in the table. */
+  async retry(): Promise<void> {
+    await Promise.allSettled([...this.#failed.values()].map((again) => again()));
   }
 }

@@ -123,7 +123,10 @@ export class Lifetime implements AsyncDisposable {
       await resource.release(value, signal);
       await this.holdings.gone(holding, await resource.seenGone(value, signal));
     } catch (error) {
-      await this.holdings.failed(holding, error);
+      const again = (late: AbortSignal) => this.#release(resource, holding, value, late);
+      await this.holdings.failed(holding, error, () =>
+        withDeadline(resource.deadline ?? DEFAULT_DEADLINE, resource.what, again),
+      );
       throw error;
     }
   }

@@ -33,10 +33,6 @@ export interface LoggerOptions {
 }
 
 export function createLogger({ level, terminal, tags = {}, stream }: LoggerOptions): Logger {
-  const stdout = () =>
-    terminal
-      ? pretty({ sync: true, colorize: true, singleLine: true, ignore: 'pid' })
-      : destination({ fd: 1, sync: true });
   return pino(
     {
       level,
@@ -46,8 +42,16 @@ export function createLogger({ level, terminal, tags = {}, stream }: LoggerOptio
       serializers: { error: stdSerializers.errWithCause },
       redact: { paths: SECRET_FIELDS.flatMap(atEachDepth), censor: '[redacted]' },
     },
-    stream ?? stdout(),
+    stream ?? openStdout(terminal),
   );
+}
+
+function openStdout(terminal: boolean): DestinationStream {
+  if (terminal) return pretty({ sync: true, colorize: true, singleLine: true, ignore: 'pid' });
+  const stdout = destination({ fd: 1, sync: true });
+  // A full disk behind stdout loses lines; it must not cost the process its life.
+  stdout.on('error', () => {});
+  return stdout;
 }
 
 function atEachDepth(field: string): string[] {

@@ -73,15 +73,19 @@ async function show(service: ServiceProcess): Promise<number | string> {
 }
 
 const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
-const service = new ServiceProcess(root);
+const service = new ServiceProcess(root, { patience: 120_000 });
 // Ctrl-C reaches the service too, which ends by itself; then there is nothing more to show.
-process.on('SIGINT', () => say('stopping …'));
+let stopped = false;
+process.on('SIGINT', () => {
+  stopped = true;
+  say('stopping …');
+});
 try {
   process.exitCode = (await show(service)) === 0 ? 0 : 1;
 } catch (error) {
   const fatal = service.lines.find(({ level }) => level === 'fatal');
-  console.error(fatal?.msg ?? error);
-  process.exitCode = 1;
+  if (!stopped) console.error(fatal?.msg ?? error);
+  process.exitCode = stopped ? 130 : 1;
 } finally {
   await service.stop();
   await rm(root, { recursive: true });

@@ -5,7 +5,7 @@
 
 import { messageOf } from '../errors/service-error.ts';
 import type { Gate } from '../httpserver/gate.ts';
-import type { Hosting } from '../httpserver/predecessor-routes.ts';
+import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -17,8 +17,15 @@ export type Cause =
 /** Milliseconds for requests that are under way. */
 const REQUESTS = 10_000;
 
-/** Installs the handlers of everything that can end the process. Resolves with the first cause. */
-export function watchForEnd(log: Logger): Promise<Cause> {
+export interface WatchedEnd {
+  /** Resolves with the first cause. */
+  readonly cause: Promise<Cause>;
+  /** To be called when the end is over, and that nothing is left is as it should be. */
+  over(): void;
+}
+
+/** Installs the handlers of everything that can end the process. */
+export function watchForEnd(log: Logger): WatchedEnd {
   const { promise, resolve } = Promise.withResolvers<Cause>();
   for (const by of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(by, () => {
@@ -36,20 +43,19 @@ export function watchForEnd(log: Logger): Promise<Cause> {
   // Node would end here by itself, in the middle of everything.
   const starve = () => die(new Error('the process has nothing left to wait for'));
   process.on('beforeExit', starve);
-  void promise.then(() => process.off('beforeExit', starve));
-  return promise;
+  return { cause: promise, over: () => process.off('beforeExit', starve) };
 }
 
 /** What there is to end; `hosting` is undefined as long as the start has not got that far. */
 export interface Ended {
   readonly root: Lifetime;
   readonly gate: Gate<Hosting>;
-  readonly hosting: Hosting | undefined;
+  readonly hosting: Hosted | undefined;
   readonly log: Logger;
 }
 
 /** Ends everything and sets the exit code: 0 only when asked to stop and nothing was left. */
-export async function end(cause: Cause, { root, gate, hosting, log }: Ended): Promise<void> {
+export async function endService(cause: Cause, { root, gate, hosting, log }: Ended): Promise<void> {
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
   log.info({ cause: cause.kind }, 'ending');
   gate.close();
@@ -57,6 +63,7 @@ export async function end(cause: Cause, { root, gate, hosting, log }: Ended): Pr
   await hosting?.tracker.endAll(why);
   await hosting?.kept.removeAll();
   const failures = await root.end(new Error(why));
+  await root.holdings.retry();
   const held = root.holdings.list();
   for (const { kind, what, owner } of held) log.error({ kind, what, owner }, 'still held at the end');
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;

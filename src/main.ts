@@ -3,7 +3,7 @@
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { createLogger } from '../logging/logger.ts';
 import { loadSettings } from '../settings/load.ts';
-import { type Cause, end, watchForEnd } from './end.ts';
+import { type Cause, endService, watchForEnd } from './end.ts';
 import type { Observer } from './observe.ts';
 import { OpenHandles } from './open-handles.ts';
 import { Service } from './service.ts';
@@ -16,9 +16,10 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
     if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
     const settings = loadSettings(environment);
     const log = createLogger({ level: settings.LOG_LEVEL, terminal });
-    const cause = watchForEnd(log);
+    const end = watchForEnd(log);
     const handles = new OpenHandles();
-    await live(new Service({ settings, environment, log, observer }), cause);
+    await live(new Service({ settings, environment, log, observer }), end.cause);
+    end.over();
     if (handles.letGo(log) > 0) process.exitCode = 1;
   } catch (error) {
     createLogger({ level: 'info', terminal }).fatal(messageOf(error));
@@ -30,7 +31,7 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
 async function live(service: Service, caused: Promise<Cause>): Promise<void> {
   const cause = await Promise.race([caused, whenStartFails(start(service))]);
   if (cause.kind === 'died') service.log.fatal({ error: cause.error }, messageOf(cause.error));
-  await end(cause, service);
+  await endService(cause, service);
 }
 
 /** Each step takes what the next ones stand on; when one fails, the end unwinds those before it. */

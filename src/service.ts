@@ -5,7 +5,7 @@ import { reachDocker } from '../container/docker-engine.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { Tracker } from '../container/tracker.ts';
-import { watchDocker } from '../container/watch.ts';
+import { Watch } from '../container/watch.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { holdSharedDirectory } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
@@ -13,7 +13,7 @@ import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
 import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import { Gate } from '../httpserver/gate.ts';
-import type { Hosting } from '../httpserver/predecessor-routes.ts';
+import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -22,6 +22,9 @@ import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { type Observer, observeHoldings } from './observe.ts';
 import { VERSION } from './version.ts';
+
+/** Milliseconds between attempts at what could not be released. */
+const BETWEEN_RETRIES = 60_000;
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -35,8 +38,8 @@ export class Service {
   /** Everything that the service holds ends with it. */
   readonly root: Lifetime;
   readonly gate = new Gate<Hosting>();
-  /** Undefined until the last step of the start. */
-  hosting: Hosting | undefined;
+  /** What there is to end; undefined until the last step of the start. */
+  hosting: Hosted | undefined;
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
@@ -111,9 +114,21 @@ export class Service {
     ]);
     const host = { hostId, paths: this.#paths, docker: this.#docker, ports, ttys, log: this.log };
     const kept = new KeptContainers(this.#docker, hostId, this.root);
-    this.hosting = { tracker: new Tracker(host, this.root), kept };
-    await watchDocker(this.root, this.hosting.tracker, kept);
-    this.gate.open(this.hosting);
+    const tracker = new Tracker(host, this.root);
+    this.hosting = { tracker, kept };
+    const watch = await Watch.open(this.root, tracker, kept);
+    this.#retryReleases();
+    this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
+  }
+
+  /** What could not be released the first time, such as a directory that was busy, is tried again. */
+  #retryReleases(): void {
+    const { root } = this;
+    const timer = setInterval(
+      () => void root.track('releasing again', root.holdings.retry()),
+      BETWEEN_RETRIES,
+    );
+    root.signal.addEventListener('abort', () => clearInterval(timer));
   }
 }

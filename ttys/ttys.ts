@@ -41,7 +41,7 @@ export class Ttys {
    * @param seenGone says how it was seen that nobody can use the console any more
    * @throws {ServiceError} `tty.none_free` or `tty.none_exist`
    */
-  async acquire(lifetime: Lifetime, seenGone: () => string): Promise<number> {
+  async acquire(lifetime: Lifetime, seenGone: () => string | Promise<string>): Promise<number> {
     try {
       return await this.#pool.acquire(lifetime, {
         kind: 'tty',

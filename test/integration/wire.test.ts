@@ -53,7 +53,7 @@ test('a wrong method is answered before the body is looked at', async () => {
 });
 
 test('an unknown path is not found, whatever is sent there', async () => {
-  for (const path of ['/', '/nothing', `${START_VALUES}/`, '/set_container_start_valueS']) {
+  for (const path of ['/', '/nothing', '/%zz', `${START_VALUES}/`, '/set_container_start_valueS']) {
     assert.deepEqual(await send('PUT', path, '{'), NOT_FOUND);
     assert.deepEqual(await send('GET', path), NOT_FOUND);
   }
@@ -217,7 +217,7 @@ test('an image that is not there, and no image, are refused with what to do', as
 test('S19: the log names the address that a request came from, never its Host header', async () => {
   const from = service.lines.length;
   await send('PUT', '/nothing', '{}', { host: 'attacker.example' });
-  const line = await service.message('answered', from);
+  const line = await service.line(({ msg, path }) => msg === 'answered' && path === '/nothing', from);
   assert.equal(line.from, '127.0.0.1');
   assert.ok(!service.log().includes('attacker.example'));
 });

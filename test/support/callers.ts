@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { call, type Reply } from './https.ts';
 import type { ServiceProcess } from './service-process.ts';
 import { IMAGE } from './test-host.ts';
@@ -70,7 +71,8 @@ export interface Found {
 
 /** Asks at the host port of 32262/tcp until the program listens there. */
 export async function askTcp(port: number): Promise<Found> {
-  for (;;) {
+  for (const patience = AbortSignal.timeout(30_000); ; await pause(20)) {
+    patience.throwIfAborted();
     const socket = connect({ host: '127.0.0.1', port });
     const answer = await text(socket).catch(() => '');
     if (answer !== '') return JSON.parse(answer);

@@ -20,10 +20,11 @@ export interface StartOptions {
   /** The program to run instead of the service's own, in test/support. */
   readonly entry?: string;
   readonly arguments?: readonly string[];
+  /** Milliseconds that it gets for anything that is waited for. */
+  readonly patience?: number;
 }
 
 const HERE = import.meta.dirname;
-const LIMIT = 30_000;
 
 export class ServiceProcess {
   readonly lines: Line[] = [];
@@ -32,11 +33,16 @@ export class ServiceProcess {
   readonly child: ChildProcess;
   readonly port: number;
   readonly #waiting = new Set<() => void>();
+  readonly #patience: number;
   readonly #ended: Promise<unknown>;
 
-  constructor(root: string, { env = {}, entry, arguments: words = [] }: StartOptions = {}) {
+  constructor(
+    root: string,
+    { env = {}, entry, arguments: words = [], patience = 30_000 }: StartOptions = {},
+  ) {
     const program = entry ? join(HERE, entry) : join(HERE, '../../src/ecs-host-service.ts');
     const settings = { APP_ENV: 'localdev', ROOT: root, LOG_LEVEL: 'debug', ...env };
+    this.#patience = patience;
     this.port = Number(env.LISTEN_PORT ?? 4678);
     this.child = spawn(process.execPath, ['--disable-sigusr1', program, ...words], {
       env: { PATH: process.env.PATH, ...settings },
@@ -82,8 +88,8 @@ export class ServiceProcess {
       else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
     };
     const timer = setTimeout(
-      () => reject(new Error(`no such line within ${LIMIT} ms:\n${this.log()}`)),
-      LIMIT,
+      () => reject(new Error(`no such line within ${this.#patience} ms:\n${this.log()}`)),
+      this.#patience,
     );
     this.#waiting.add(look);
     look();
@@ -128,7 +134,7 @@ export class ServiceProcess {
 
   /** Waits for its end. @returns its exit code, or the signal that killed it */
   async ended(): Promise<number | string> {
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 2 * LIMIT);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 3 * this.#patience);
     await this.#ended;
     clearTimeout(timer);
     return this.child.exitCode ?? (this.child.signalCode as string);

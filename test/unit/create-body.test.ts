@@ -265,7 +265,6 @@ suite('the control groups are bound one by one', () => {
     hierarchy('/devices', true, at),
     hierarchy('/cpu,cpuacct', true, at),
     hierarchy('/systemd', false, at),
-    hierarchy('/unified', false, at),
   ];
 
   for (const source of ['/sys/fs/cgroup', '/sys/fs/cgroup/', '/sys/fs/../fs/cgroup']) {

@@ -168,9 +168,9 @@ suite('ports that Docker found taken', () => {
   test('are passed over for a while, even when they are wished for', async () => {
     const ports = new HostPorts([20_000, 20_001], everyPortIsFree);
     await using lifetime = new Lifetime('test');
-    ports.setAside(20_000);
+    ports.setAside('tcp', 20_000);
     assert.equal(await ports.acquire(lifetime, 'tcp', 20_000), 20_001);
-    assert.equal(await ports.acquire(lifetime, 'udp', 20_000), 20_001);
+    assert.equal(await ports.acquire(lifetime, 'udp', 20_000), 20_000, 'the other protocol has its own');
   });
 
   test('are given back at the end although somebody else has them', async () => {
@@ -179,7 +179,7 @@ suite('ports that Docker found taken', () => {
     const lifetime = new Lifetime('test');
     await ports.acquire(lifetime, 'tcp');
     free = false;
-    ports.setAside(20_000);
+    ports.setAside('tcp', 20_000);
     assert.deepEqual(await lifetime.end(), []);
     assert.deepEqual(lifetime.holdings.list(), []);
   });
@@ -187,7 +187,7 @@ suite('ports that Docker found taken', () => {
   test('are not given out for want of others', async () => {
     const ports = new HostPorts([20_000], everyPortIsFree);
     await using lifetime = new Lifetime('test');
-    ports.setAside(20_000);
+    ports.setAside('tcp', 20_000);
     await assert.rejects(ports.acquire(lifetime, 'tcp'), { code: 'port.none_free' });
   });
 
@@ -196,7 +196,7 @@ suite('ports that Docker found taken', () => {
     t.mock.method(performance, 'now', () => now);
     const ports = new HostPorts([20_000], everyPortIsFree);
     await using lifetime = new Lifetime('test');
-    ports.setAside(20_000);
+    ports.setAside('tcp', 20_000);
     now += 5 * 60_000 - 1;
     await assert.rejects(ports.acquire(lifetime, 'tcp'), { code: 'port.none_free' });
     now += 1;

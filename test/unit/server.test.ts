@@ -10,7 +10,7 @@ import { connect } from 'node:tls';
 import { type KeyPair, makeCertificate } from '../../httpserver/certificate.ts';
 import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certificate-keeper.ts';
 import { Gate } from '../../httpserver/gate.ts';
-import type { Hosting } from '../../httpserver/predecessor-routes.ts';
+import type { Hosting } from '../../httpserver/hosting.ts';
 import { serveHttps } from '../../httpserver/server.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';

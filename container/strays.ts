@@ -1,0 +1,48 @@
+/**
+ * Docker containers that carry this host's label and that nobody tracks: left by a call whose answer never
+ * came or by a service that died, or started again after their end, with ports and a console that are others'
+ * by now. They are removed.
+ */
+
+import { removeDirectories } from './directories.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import type { KeptContainers } from './kept-containers.ts';
+import type { Tracker } from './tracker.ts';
+
+/** What is known of a container when it turns up. */
+export interface Found {
+  readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
+}
+
+export class Strays {
+  readonly #tracker: Tracker;
+  readonly #kept: KeptContainers;
+
+  constructor(tracker: Tracker, kept: KeptContainers) {
+    this.#tracker = tracker;
+    this.#kept = kept;
+  }
+
+  /** Removes it, with its directories, if nobody tracks it. */
+  async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
+    const { docker, paths, log } = this.#tracker.host;
+    if ((containerId && this.#tracker.has(containerId)) || this.#kept.has(dockerId)) return;
+    const found = await docker.inspect(dockerId);
+    if (!found) return;
+    await docker.remove(dockerId);
+    if (containerId) await removeDirectories(paths, containerId);
+    log.warn(
+      { container: containerId, dockerId, state: found.status },
+      'removed a container that nobody tracks',
+    );
+  }
+
+  /** Removes a container that was started, if that was after its end. */
+  async removeIfRevived(dockerId: DockerId): Promise<void> {
+    const { docker, log } = this.#tracker.host;
+    if (this.#tracker.byDockerId(dockerId) || !(await docker.inspect(dockerId))?.running) return;
+    await docker.remove(dockerId);
+    log.error({ dockerId }, 'removed a container that was started again after its end');
+  }
+}

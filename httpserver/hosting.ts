@@ -1,0 +1,14 @@
+/** What requests act upon, once the host has started. */
+
+import type { KeptContainers } from '../container/kept-containers.ts';
+import type { Tracker } from '../container/tracker.ts';
+import type { Watch } from '../container/watch.ts';
+
+export interface Hosted {
+  readonly tracker: Tracker;
+  readonly kept: KeptContainers;
+}
+
+export interface Hosting extends Hosted {
+  readonly watch: Pick<Watch, 'silence'>;
+}

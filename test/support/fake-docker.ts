@@ -1,0 +1,86 @@
+/**
+ * A Docker Engine that does nothing but remember, so that a test can hold back or fail any of its answers at the
+ * moment that matters. What can be shown with the real one is shown with the real one.
+ */
+
+import { EventEmitter, on } from 'node:events';
+import type { Docker, DockerEvent, Inspected, Listed } from '../../container/docker.ts';
+import type { DockerId } from '../../container/identity.ts';
+
+type Calls = Pick<
+  Docker,
+  'create' | 'start' | 'stop' | 'remove' | 'inspect' | 'list' | 'events' | 'hasNvidia'
+>;
+
+export class FakeDocker implements Calls {
+  /** What was asked for, in order. */
+  readonly calls: string[] = [];
+  readonly states = new Map<DockerId, 'created' | 'running' | 'exited'>();
+  /** The signals of all event streams that were opened. */
+  readonly streams: AbortSignal[] = [];
+  readonly #events = new EventEmitter();
+  /** Is awaited before a call is answered; what it throws is the answer. */
+  before: (call: string) => Promise<void> | void = () => {};
+
+  /** As the service takes it. */
+  get asDocker(): Docker {
+    return this as unknown as Docker;
+  }
+
+  async #answer(call: string): Promise<void> {
+    this.calls.push(call);
+    await this.before(call);
+  }
+
+  async create(): Promise<DockerId> {
+    const id = `docker-${this.states.size}` as DockerId;
+    await this.#answer('create');
+    this.states.set(id, 'created');
+    return id;
+  }
+
+  async start(id: DockerId): Promise<void> {
+    await this.#answer('start');
+    this.states.set(id, 'running');
+  }
+
+  async stop(id: DockerId): Promise<void> {
+    await this.#answer('stop');
+    this.states.set(id, 'exited');
+  }
+
+  async remove(id: DockerId): Promise<void> {
+    await this.#answer('remove');
+    this.states.delete(id);
+  }
+
+  async inspect(id: DockerId): Promise<Inspected | undefined> {
+    await this.#answer('inspect');
+    const status = this.states.get(id);
+    return status && { running: status === 'running', status, pid: 0, exitCode: 0, image: '' };
+  }
+
+  async list(): Promise<Listed[]> {
+    const listed = [...this.states].map(([dockerId, state]) => ({ dockerId, containerId: undefined, state }));
+    await this.#answer('list');
+    return listed;
+  }
+
+  async events(
+    _hostId: string,
+    _since: number | undefined,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<DockerEvent>> {
+    await this.#answer('events');
+    this.streams.push(signal);
+    return streamOf(this.#events, signal);
+  }
+
+  async hasNvidia(): Promise<boolean> {
+    return false;
+  }
+}
+
+async function* streamOf(events: EventEmitter, signal: AbortSignal): AsyncGenerator<DockerEvent> {
+  for await (const [event] of on(events, 'event', { signal })) yield event;
+}

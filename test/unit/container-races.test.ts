@@ -1,0 +1,138 @@
+/** What can come between two steps of a container's life, at exactly that moment. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { HostPorts } from '../../container/host-ports.ts';
+import { KeptContainers } from '../../container/kept-containers.ts';
+import { spinUp } from '../../container/spin-up.ts';
+import { Tracker } from '../../container/tracker.ts';
+import { Watch } from '../../container/watch.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { Ttys } from '../../ttys/ttys.ts';
+import { FakeDocker } from '../support/fake-docker.ts';
+
+const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
+const silent = { write: () => {} };
+
+/** A host with a Docker that can be held back. */
+function hostOf(t: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'races-'));
+  mkdirSync(join(root, 'fractal/temp'), { recursive: true });
+  const docker = new FakeDocker();
+  const lifetime = new Lifetime('test');
+  const surroundings = {
+    hostId: 'host',
+    paths: pathsBelow(root),
+    docker: docker.asDocker,
+    ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
+    ttys: new Ttys([10, 11], async () => true),
+    log: createLogger({ level: 'error', terminal: false, stream: silent }),
+  };
+  const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
+  const tracker = new Tracker(surroundings, lifetime);
+  t.after(async () => {
+    docker.before = () => {};
+    await lifetime.end();
+    await lifetime.holdings.retry();
+    assert.deepEqual(lifetime.holdings.list(), [], 'something is still held');
+    rmSync(root, { recursive: true });
+  });
+  return { docker, lifetime, kept, tracker };
+}
+
+/** Holds back the first answer to `call`: `reached` resolves when it was asked for, `go` lets it be given. */
+function holdBack(docker: FakeDocker, call: string) {
+  const reached = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  docker.before = async (asked) => {
+    if (asked !== call) return;
+    docker.before = () => {};
+    reached.resolve();
+    await go.promise;
+  };
+  return { reached: reached.promise, go: go.resolve };
+}
+
+test('a container whose end came while Docker made it is never started', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  const create = holdBack(docker, 'create');
+  const spunUp = spinUp(tracker, kept, REQUEST);
+  await create.reached;
+  const ended = tracker.endAll('on purpose');
+  create.go();
+  await assert.rejects(spunUp);
+  await ended;
+  assert.ok(!docker.calls.includes('start'), docker.calls.join(' '));
+  assert.equal(docker.states.size, 0);
+});
+
+test('a container whose end comes while Docker starts it is stopped before anything is released', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  const start = holdBack(docker, 'start');
+  const spunUp = spinUp(tracker, kept, REQUEST);
+  await start.reached;
+  const ended = tracker.endAll('on purpose');
+  start.go();
+  await assert.rejects(spunUp, { code: 'create.ended_at_once' });
+  await ended;
+  assert.ok(docker.calls.indexOf('stop') > docker.calls.indexOf('start'), docker.calls.join(' '));
+});
+
+test('a container that began to serve after Docker was listed is not taken for dead', async (t) => {
+  const { docker, lifetime, kept, tracker } = hostOf(t);
+  const list = holdBack(docker, 'list');
+  const watching = Watch.open(lifetime, tracker, kept);
+  await list.reached;
+  await spinUp(tracker, kept, REQUEST);
+  list.go();
+  await watching;
+  assert.ok(tracker.setUpAt(32_262));
+  assert.ok(!docker.calls.includes('stop'));
+});
+
+test('an event stream whose list fails is closed before the next one is opened', async (t) => {
+  const { docker, lifetime, kept, tracker } = hostOf(t);
+  let failures = 3;
+  docker.before = (call) => {
+    if (call === 'list' && failures-- > 0) throw new Error('list fails');
+  };
+  const watch = await Watch.open(lifetime, tracker, kept);
+  assert.deepEqual(
+    docker.streams.map(({ aborted }) => aborted),
+    [true, true, true, false],
+  );
+  assert.equal(watch.silence, undefined);
+});
+
+test('a Docker container whose removal fails is held until a later attempt removes it', async (t) => {
+  const { docker, lifetime, kept, tracker } = hostOf(t);
+  const dockerId = await spinUp(tracker, kept, REQUEST);
+  docker.before = (call) => {
+    if (call === 'remove') throw new Error('device busy');
+  };
+  await kept.remove(dockerId);
+  assert.ok(lifetime.holdings.list().some(({ kind }) => kind === 'docker container'));
+  docker.before = () => {};
+  await lifetime.holdings.retry();
+  assert.ok(!lifetime.holdings.list().some(({ kind }) => kind === 'docker container'));
+  assert.equal(docker.states.size, 0);
+});
+
+test('a container that is started again while it ends is stopped, and its console not released before', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  const dockerId = await spinUp(tracker, kept, REQUEST);
+  docker.states.set(dockerId, 'exited');
+  let inspections = 0;
+  docker.before = (call) => {
+    // After the first look at it has found that it does not run.
+    if (call === 'inspect' && ++inspections === 2) docker.states.set(dockerId, 'running');
+  };
+  await tracker.endAll('it died');
+  assert.equal(docker.states.get(dockerId), 'exited');
+  assert.ok(docker.calls.includes('stop'));
+});
