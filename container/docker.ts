@@ -23,10 +23,7 @@ export interface Listed {
 export interface Inspected {
   readonly running: boolean;
   readonly status: string;
-  /** Process id of its first process on the host; 0 when it does not run. */
-  readonly pid: number;
   readonly exitCode: number;
-  readonly image: string;
 }
 
 export interface DockerEvent {
@@ -120,8 +117,8 @@ export class Docker {
       this.#api.getContainer(id).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     if (!found) return undefined;
-    const { Running, Status, Pid, ExitCode } = found.State;
-    return { running: Running, status: Status, pid: Pid, exitCode: ExitCode, image: found.Config.Image };
+    const { Running, Status, ExitCode } = found.State;
+    return { running: Running, status: Status, exitCode: ExitCode };
   }
 
   /** All containers with this host's label, or the one with this container id. */

@@ -57,7 +57,7 @@ export class FakeDocker implements Calls {
   async inspect(id: DockerId): Promise<Inspected | undefined> {
     await this.#answer('inspect');
     const status = this.states.get(id);
-    return status && { running: status === 'running', status, pid: 0, exitCode: 0, image: '' };
+    return status && { running: status === 'running', status, exitCode: 0 };
   }
 
   async list(): Promise<Listed[]> {
