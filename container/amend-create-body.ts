@@ -26,8 +26,18 @@ export interface Allotted extends Labelled {
 export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBody {
   const host = checkCreateBody(body).HostConfig ?? {};
   refuseForbidden(host);
-  const binds = (host.Binds ?? []).map((bind) => fillIn(bind, allotted));
-  const mounts = (host.Mounts ?? []).map((mount) => fillInSource(mount, allotted));
+  const [cgroupBinds, binds] = split(
+    (host.Binds ?? []).map((bind) => fillIn(bind, allotted)),
+    (bind) => isCgroupRoot(bind.split(':')[0]),
+  );
+  const [cgroupMounts, mounts] = split(
+    (host.Mounts ?? []).map((mount) => fillInSource(mount, allotted)),
+    ({ Source }) => isCgroupRoot(Source),
+  );
+  const cgroupTargets = [
+    ...cgroupBinds.flatMap((bind) => bind.split(':')[1] ?? []),
+    ...cgroupMounts.map(({ Target }) => Target),
+  ];
   return {
     ...body,
     Labels: { ...body.Labels, ...labelsOf(allotted) },
@@ -37,13 +47,8 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
     },
     HostConfig: {
       ...host,
-      Binds: binds.filter((bind) => !isCgroupRoot(bind.split(':')[0])),
-      Mounts: [
-        ...mounts.filter((mount) => !isCgroupRoot(mount.Source)),
-        ...[...binds.map(targetOfCgroupBind), ...mounts.map(targetOfCgroupMount)]
-          .filter((target) => target !== undefined)
-          .flatMap((target) => cgroupMounts(target, allotted.cgroupMounts)),
-      ],
+      Binds: binds,
+      Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
       DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), deviceRule(allotted.tty)],
     },
@@ -70,13 +75,10 @@ function isCgroupRoot(source: string | undefined): boolean {
   return source !== undefined && realPath(source) === CGROUPS;
 }
 
-function targetOfCgroupBind(bind: string): string | undefined {
-  const [source, target] = bind.split(':');
-  return isCgroupRoot(source) ? target : undefined;
-}
-
-function targetOfCgroupMount(mount: Mount): string | undefined {
-  return isCgroupRoot(mount.Source) ? mount.Target : undefined;
+/** Those that match, and the others. */
+function split<T>(all: readonly T[], matches: (one: T) => boolean): [T[], T[]] {
+  const { yes = [], no = [] } = Object.groupBy(all, (one) => (matches(one) ? 'yes' : 'no'));
+  return [yes, no];
 }
 
 /**
@@ -84,7 +86,7 @@ function targetOfCgroupMount(mount: Mount): string | undefined {
  * container could write its pid to the `devices` hierarchy's root and open every console and keyboard of
  * the host. So each hierarchy is bound by itself, read-only where it rules over anything.
  */
-function cgroupMounts(target: string, mountPoints: readonly string[]): Mount[] {
+function mountCgroups(target: string, mountPoints: readonly string[]): Mount[] {
   const shown = mountPoints.filter((source) => source !== HIDDEN_CGROUP);
   return shown.map((source) => ({
     Type: 'bind',

@@ -3,6 +3,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { ServiceError } from '../errors/service-error.ts';
+import { majorOf, minorOf } from '../host/device-number.ts';
 import type { HostConfig } from './create-body.ts';
 
 /** @throws {ServiceError} `create.*`, naming what is forbidden */
@@ -53,15 +54,6 @@ function isOurDevice(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isCharacterDevice()) return false;
   return isOurs(String(majorOf(found.rdev)), String(minorOf(found.rdev)));
-}
-
-/** Source of both: glibc's gnu_dev_major and gnu_dev_minor, for numbers of 32 bits. */
-function majorOf(number: number): number {
-  return (number >>> 8) & 0xfff;
-}
-
-function minorOf(number: number): number {
-  return (number & 0xff) | ((number >>> 12) & 0xfff00);
 }
 
 /** Where a path leads on this host; the path itself when it leads nowhere. */

@@ -1,6 +1,6 @@
 /**
- * Counts the wrong attempts of each network address, so that one which makes many can fill neither the log
- * nor a container's memory. A right attempt is always let through: its caller is never asked for its count.
+ * Counts the attempts of each network address that were wrong or that nothing proves yet, so that one which
+ * makes many can fill neither the log nor a container's memory. What proves itself is always let through.
  */
 
 /** Wrong or unproven attempts of an address that get an answer of their own within a window, in milliseconds. */

@@ -73,10 +73,12 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
   );
 }
 
-/** What the log says of an answer. */
-interface Answered {
-  from?: string | undefined;
-  error?: ServiceError;
+declare module 'fastify' {
+  /** What the log says of an answer. */
+  interface FastifyReply {
+    from: string | undefined;
+    error: ServiceError | undefined;
+  }
 }
 
 interface Listening {
@@ -134,7 +136,7 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
   // Before the body is read: neither an unknown path nor a wrong method is a reason to read one.
   app.addHook('onRequest', async (request, reply) => {
     // Later the connection may be gone, and its address with it.
-    (reply as FastifyReply & Answered).from = request.socket.remoteAddress;
+    reply.from = request.socket.remoteAddress;
     if (request.is404) throw noRoute(request, options.spinUp);
     // Callers have never been asked for a content type, so whatever it says is not looked at.
     request.raw.headers['content-type'] = JSON_TYPE;
@@ -143,7 +145,7 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
   app.decorateReply('error', undefined);
   const refused = new Attempts();
   app.addHook('onResponse', async ({ method, url }, reply) => {
-    const { error, from, statusCode: status } = reply as FastifyReply & Answered;
+    const { error, from, statusCode: status } = reply;
     const line = {
       method,
       path: pathOf(url).slice(0, MOST_PATH),
@@ -156,9 +158,8 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     log[many ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const found = toServiceError(error, log);
-    (reply as FastifyReply & Answered).error = found;
-    return answer(found, request, reply);
+    reply.error = toServiceError(error, log);
+    return answer(reply.error, request, reply);
   });
   addStatusRoutes(app, gate, version);
   addPredecessorRoutes(app, { gate, ...options });

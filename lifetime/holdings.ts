@@ -25,7 +25,7 @@ export type HoldingObserver = (event: HoldingEvent) => void | Promise<void>;
 
 export class Holdings {
   readonly #held = new Set<Holding>();
-  readonly #failed = new Map<Holding, () => Promise<void>>();
+  readonly #failed = new Map<Holding, () => Promise<unknown>>();
   readonly #observe: HoldingObserver;
 
   constructor(observe: HoldingObserver = () => {}) {
@@ -62,7 +62,7 @@ export class Holdings {
   }
 
   /** @param again tries the release another time, and comes here again when it fails */
-  async failed(holding: Holding, error: unknown, again: () => Promise<void>): Promise<void> {
+  async failed(holding: Holding, error: unknown, again: () => Promise<unknown>): Promise<void> {
     this.#failed.set(holding, again);
     await this.#observe({ step: 'failed', holding, error });
   }

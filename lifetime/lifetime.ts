@@ -35,7 +35,7 @@ export interface Failure {
 interface Cleanup {
   readonly what: string;
   readonly deadline: number;
-  run(signal: AbortSignal): unknown;
+  readonly run: (signal: AbortSignal) => unknown;
 }
 
 export interface LifetimeOptions {
@@ -109,7 +109,7 @@ export class Lifetime implements AsyncDisposable {
     const cleanup: Cleanup = {
       what: `${resource.kind} ${resource.what}`,
       deadline: resource.deadline ?? DEFAULT_DEADLINE,
-      run: (signal) => this.#release(resource, holding, value, signal),
+      run: (signal) => this.#release(resource, holding, value, signal, () => runInTime(cleanup)),
     };
     await this.#add(cleanup);
     this.signal.throwIfAborted();
@@ -117,16 +117,19 @@ export class Lifetime implements AsyncDisposable {
     return value;
   }
 
-  async #release<T>(resource: Resource<T>, holding: Holding, value: T, signal: AbortSignal): Promise<void> {
+  async #release<T>(
+    resource: Resource<T>,
+    holding: Holding,
+    value: T,
+    signal: AbortSignal,
+    again: () => Promise<unknown>,
+  ): Promise<void> {
     try {
       await this.holdings.releasing(holding);
       await resource.release(value, signal);
       await this.holdings.gone(holding, await resource.seenGone(value, signal));
     } catch (error) {
-      const again = (late: AbortSignal) => this.#release(resource, holding, value, late);
-      await this.holdings.failed(holding, error, () =>
-        withDeadline(resource.deadline ?? DEFAULT_DEADLINE, resource.what, again),
-      );
+      await this.holdings.failed(holding, error, again);
       throw error;
     }
   }
@@ -192,7 +195,7 @@ export class Lifetime implements AsyncDisposable {
 
   async #cleanUp(cleanup: Cleanup): Promise<void> {
     try {
-      await withDeadline(cleanup.deadline, cleanup.what, (signal) => cleanup.run(signal));
+      await runInTime(cleanup);
     } catch (error) {
       this.#fail(cleanup.what, error);
     }
@@ -203,4 +206,8 @@ export class Lifetime implements AsyncDisposable {
     this.#failures.push(failure);
     this.#report(failure);
   }
+}
+
+function runInTime({ deadline, what, run }: Cleanup): Promise<unknown> {
+  return withDeadline(deadline, what, run);
 }

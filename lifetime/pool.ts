@@ -1,7 +1,7 @@
 /**
  * A pool of numbers of which each can be held by one lifetime at a time. It goes round, so that a number
- * that was just given back is the last to be given out again unless it is wished for, and it is exhaustive: it fails only when
- * every number is held or was found unusable.
+ * that was just given back is the last to be given out again unless it is wished for, and it is exhaustive:
+ * it fails only when every number is held or was found unusable.
  */
 
 import type { Lifetime } from './lifetime.ts';

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Dockerode from 'dockerode';
 import { askTcp, host, startValues, token } from '../test/support/callers.ts';
+import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
 import { ServiceProcess } from '../test/support/service-process.ts';
-import { importImage } from './image.ts';
+import { IMAGE, importImage } from './image.ts';
 import { resourceTable } from './resource-table.ts';
 
-const IMAGE = 'fractal/demo:current-build';
 const beginning = performance.now();
 
 function say(text: string): void {
@@ -33,16 +33,6 @@ async function setUp(service: ServiceProcess, name: string, port: number, dpi: n
   say(`${name}: its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
 }
 
-async function hostPort(docker: Dockerode, dockerId: string): Promise<number> {
-  const { NetworkSettings } = await docker.getContainer(dockerId).inspect();
-  return Number(NetworkSettings.Ports['32262/tcp']?.[0]?.HostPort);
-}
-
-async function containerIdOf(docker: Dockerode, dockerId: string): Promise<string> {
-  const { Config } = await docker.getContainer(dockerId).inspect();
-  return Config.Labels['ecs-host-service.container-id'] as string;
-}
-
 /** @returns the exit code of the service */
 async function show(service: ServiceProcess): Promise<number | string> {
   say('starting the service in localdev, and Docker if it does not run …');
@@ -57,8 +47,8 @@ async function show(service: ServiceProcess): Promise<number | string> {
     [await containerIdOf(docker, first), 'container A'],
     [await containerIdOf(docker, second), 'container B'],
   ]);
-  await setUp(service, 'container A', await hostPort(docker, first), 96);
-  await setUp(service, 'container B', await hostPort(docker, second), 192);
+  await setUp(service, 'container A', await hostPortOf(docker, first), 96);
+  await setUp(service, 'container B', await hostPortOf(docker, second), 192);
 
   say('container A is killed from outside …');
   await docker.getContainer(first).kill();

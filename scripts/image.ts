@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Dockerode from 'dockerode';
 
+export const IMAGE = 'fractal/demo:current-build';
+
 const PROGRAM = join(import.meta.dirname, '../build/streaming-server');
 
 /** @param tag `name:tag`; @param words what the program is started with */

@@ -5,6 +5,7 @@
 
 import { lstat } from 'node:fs/promises';
 import { ServiceError } from '../errors/service-error.ts';
+import { majorOf, minorOf } from '../host/device-number.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { Pool, PoolExhaustedError } from '../lifetime/pool.ts';
 
@@ -60,15 +61,10 @@ export class Ttys {
 async function isConsole(n: number): Promise<boolean> {
   try {
     const found = await lstat(`/dev/tty${n}`);
-    return found.isCharacterDevice() && found.rdev === deviceNumber(TTY_MAJOR, n);
+    return found.isCharacterDevice() && majorOf(found.rdev) === TTY_MAJOR && minorOf(found.rdev) === n;
   } catch {
     return false;
   }
-}
-
-/** As stat(2) reports small device numbers. Source: glibc's gnu_dev_makedev. */
-function deviceNumber(major: number, minor: number): number {
-  return (major << 8) | minor;
 }
 
 /** The rule of Docker's `DeviceCgroupRules` that lets a container open console `n` and no other. */

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer, startValues } from '../support/callers.ts';
-import { IMAGE, TestHost } from '../support/test-host.ts';
+import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
 before(async () => {

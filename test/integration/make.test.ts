@@ -21,7 +21,7 @@ test('make run hosts containers in localdev until Ctrl-C', async () => {
     cwd: ROOT,
     env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   const lines: string[] = [];
   for await (const line of createInterface({ input: make.stdout })) {

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
+import { IMAGE } from '../../scripts/image.ts';
 import { call, type Reply } from './https.ts';
 import type { ServiceProcess } from './service-process.ts';
-import { IMAGE } from './test-host.ts';
 
 export const SECRET = 'testwebserverauthsecretdev';
 export const USER = 'user@example.com';

@@ -9,10 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { mountsBelow } from '../../host/directories.ts';
-import { importImage } from '../../scripts/image.ts';
+import { IMAGE, importImage } from '../../scripts/image.ts';
+import { containerIdOf, hostPortOf } from './inspect.ts';
 import { ServiceProcess, type StartOptions } from './service-process.ts';
-
-export const IMAGE = 'fractal/demo:current-build';
 
 interface Started {
   readonly root: string;
@@ -76,14 +75,12 @@ export class TestHost implements AsyncDisposable {
   }
 
   /** The host port of a container's port. */
-  async hostPort(dockerId: string, port = '32262/tcp'): Promise<number> {
-    const { NetworkSettings } = await this.docker.getContainer(dockerId).inspect();
-    return Number(NetworkSettings.Ports[port]?.[0]?.HostPort);
+  hostPort(dockerId: string, port?: string): Promise<number> {
+    return hostPortOf(this.docker, dockerId, port);
   }
 
-  async containerIdOf(dockerId: string): Promise<string> {
-    const { Config } = await this.docker.getContainer(dockerId).inspect();
-    return Config.Labels['ecs-host-service.container-id'] as string;
+  containerIdOf(dockerId: string): Promise<string> {
+    return containerIdOf(this.docker, dockerId);
   }
 
   /** After each test: what it left running is ended and is its fault; then nothing may be left. */

@@ -361,33 +361,19 @@ suite('an own directory', () => {
 
   test('links in it are removed, and what they point to is left', async () => {
     await using temporary = await directory();
-    const outside = join(temporary.path, 'outside');
-    const path = join(temporary.path, 'own');
-    const lifetime = new Lifetime('x');
-    await mkdir(outside);
-    await writeFile(join(outside, 'file'), 'content');
-    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    const { outside, path, endedWithOutsideLeft } = await ownBesideOutside(temporary.path);
     await symlink(outside, join(path, 'directory'));
     await symlink(join(outside, 'file'), join(path, 'file'));
     await symlink('nowhere', join(path, 'dangling'));
-    assert.deepEqual(await lifetime.end(), []);
-    assert.deepEqual(await readdir(temporary.path), ['outside']);
-    assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
+    await endedWithOutsideLeft();
   });
 
   test('a link that took its place is removed, and what it points to is left', async () => {
     await using temporary = await directory();
-    const outside = join(temporary.path, 'outside');
-    const path = join(temporary.path, 'own');
-    const lifetime = new Lifetime('x');
-    await mkdir(outside);
-    await writeFile(join(outside, 'file'), 'content');
-    await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+    const { outside, path, endedWithOutsideLeft } = await ownBesideOutside(temporary.path);
     await rmdir(path);
     await symlink(outside, path);
-    assert.deepEqual(await lifetime.end(), []);
-    assert.deepEqual(await readdir(temporary.path), ['outside']);
-    assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
+    await endedWithOutsideLeft();
   });
 
   test('C30: a directory in which something is mounted stays, is reported, and is not entered', async () => {
@@ -691,3 +677,19 @@ suite('the paths', () => {
     for (const path of Object.values(pathsBelow('/srv/x'))) assert.match(path, /^\/srv\/x(\/|$)/);
   });
 });
+
+/** An own directory, and beside it one that must outlive it. */
+async function ownBesideOutside(place: string) {
+  const outside = join(place, 'outside');
+  const path = join(place, 'own');
+  const lifetime = new Lifetime('x');
+  await mkdir(outside);
+  await writeFile(join(outside, 'file'), 'content');
+  await holdOwnDirectory(lifetime, { path, mode: 0o700 });
+  const endedWithOutsideLeft = async () => {
+    assert.deepEqual(await lifetime.end(), []);
+    assert.deepEqual(await readdir(place), ['outside']);
+    assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'content');
+  };
+  return { outside, path, endedWithOutsideLeft };
+}
