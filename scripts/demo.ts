@@ -41,8 +41,10 @@ async function show(service: ServiceProcess): Promise<number | string> {
   say('the service hosts containers. Making a small image, without any registry …');
   await importImage(docker, IMAGE);
 
-  say('hosting two containers at once …');
-  const [first, second] = await Promise.all([host(service), host(service)]);
+  say('hosting two containers, side by side …');
+  // One after the other, so that A is the one that finds its ports free.
+  const first = await host(service);
+  const second = await host(service);
   const names = new Map([
     [await containerIdOf(docker, first), 'container A'],
     [await containerIdOf(docker, second), 'container B'],
