@@ -71,6 +71,16 @@ export class HostedContainer {
     return this.#prepared?.identifyingPort;
   }
 
+  /** In short, for the log. */
+  describe(): object {
+    return {
+      container: this.id,
+      docker: this.#dockerId,
+      port: this.identifyingPort,
+      state: this.#state.current,
+    };
+  }
+
   /** Its set-up, while it runs and takes part in the set-up calls. */
   get setUp(): SetUp | undefined {
     return this.#state.serves ? this.#prepared?.setUp : undefined;

@@ -125,6 +125,16 @@ export const ERRORS = {
 
   'docker.silent': { status: 503, text: 'Docker is not heard ({why}); see that it runs' },
 
+  // What lies beyond this host.
+  'metadata.unavailable': {
+    status: 503,
+    text: 'EC2 metadata does not come from {endpoint}: {why}; see that the instance has it switched on',
+  },
+  'webserver.failed': {
+    status: 502,
+    text: 'the webserver did not take the {what} of this host: {why}; see WEBSERVER_URL and its log',
+  },
+
   // Starting the service.
   'start.not_root': {
     status: 500,
@@ -149,7 +159,7 @@ export const ERRORS = {
   },
   'start.no_input_devices': {
     status: 500,
-    text: 'containers cannot get input devices here: {why}; only APP_ENV=localdev hosts containers without them',
+    text: 'containers cannot get input devices here: {why}; to host containers without them, set INPUT_DEVICES=optional',
   },
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;

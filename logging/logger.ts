@@ -1,5 +1,5 @@
 /**
- * The log: one JSON line for each event on stdout, or readable lines where stdout is a terminal. It is
+ * The log: one JSON line for each event; stdout shows them in a readable form where it is a terminal. It is
  * written synchronously, so that nothing is lost when the process dies.
  */
 
@@ -20,33 +20,32 @@ const SECRET_FIELDS = [
   'password',
   'authorization',
   'WEBSERVER_AUTH_SECRET',
+  'AuthToken',
   'Env',
 ];
 
 export interface LoggerOptions {
   readonly level: string;
-  readonly terminal: boolean;
-  /** Fields that every line carries. */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Where lines go instead of stdout. */
-  readonly stream?: DestinationStream;
+  /** Where the lines go. */
+  readonly stream: DestinationStream;
 }
 
-export function createLogger({ level, terminal, tags = {}, stream }: LoggerOptions): Logger {
+export function createLogger({ level, stream }: LoggerOptions): Logger {
   return pino(
     {
       level,
-      base: { pid: process.pid, ...tags },
+      base: { pid: process.pid },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: stdSerializers.errWithCause },
       redact: { paths: SECRET_FIELDS.flatMap(atEachDepth), censor: '[redacted]' },
     },
-    stream ?? openStdout(terminal),
+    stream,
   );
 }
 
-function openStdout(terminal: boolean): DestinationStream {
+/** @param terminal whether a person reads along */
+export function openStdout(terminal: boolean): DestinationStream {
   if (terminal) return pretty({ sync: true, colorize: true, singleLine: true, ignore: 'pid' });
   const stdout = destination({ fd: 1, sync: true });
   // A full disk behind stdout loses lines; it must not cost the process its life.

@@ -3,19 +3,21 @@
  * that is missing, mistyped or unsafe stops the start instead of falling back to something open.
  */
 
-import { isIPv4 } from 'node:net';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { type Environment, parseEnvironment, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
+import {
+  type Environment,
+  isLoopback,
+  type Known,
+  parseEnvironment,
+  SCHEMA,
+  type Setting,
+  WELL_KNOWN_SECRETS,
+} from './schema.ts';
 import { findSecret, Secret } from './secret.ts';
 
 type Schema = typeof SCHEMA;
-type Value<S> = S extends { secret: true }
-  ? Secret
-  : S extends { optional: true; parse: (text: string) => infer T }
-    ? T | undefined
-    : S extends { parse: (text: string) => infer T }
-      ? T
-      : never;
+type Given<S> = S extends { secret: true } ? Secret : S extends Setting<infer T> ? T : never;
+type Value<S> = S extends { optional: true } ? Given<S> | undefined : Given<S>;
 
 export type Settings = { readonly APP_ENV: Environment } & {
   readonly [Name in keyof Schema]: Value<Schema[Name]>;
@@ -39,17 +41,19 @@ export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
   const appEnv = attempt('APP_ENV', () => parseEnvironment(required(environment.APP_ENV)));
   const values: Record<string, unknown> = { APP_ENV: appEnv };
   for (const [name, setting] of Object.entries<Setting<unknown>>(SCHEMA)) {
-    values[name] = attempt(name, () => read(name, setting, environment, appEnv ?? 'production'));
+    values[name] = attempt(name, () => read(name, setting, environment, values));
   }
   const settings = values as Settings;
-  if (problems.length === 0) problems.push(...unsafe(settings));
+  problems.push(...unsafe(settings, environment));
   if (problems.length > 0) throw new ServiceError('start.settings', { problems: problems.join('\n') });
   return settings;
 }
 
-function read(name: string, setting: Setting<unknown>, environment: NodeJS.ProcessEnv, appEnv: Environment) {
+function read(name: string, setting: Setting<unknown>, environment: NodeJS.ProcessEnv, known: Known) {
   const given = setting.secret ? findSecret(name, environment) : environment[name];
-  const text = given || setting.fallback(appEnv);
+  const text = given || setting.fallback(known.APP_ENV ?? 'production');
+  const need = setting.neededBy?.(known);
+  if (text === undefined && need) throw new Error(`must be given: ${need}`);
   if (text === undefined && setting.optional) return undefined;
   const value = setting.parse(required(text));
   return setting.secret ? new Secret(String(value)) : value;
@@ -60,21 +64,19 @@ function required(text: string | undefined): string {
   return text;
 }
 
-function* unsafe(settings: Settings): Generator<string> {
-  const wellKnown = WELL_KNOWN_SECRETS.includes(settings.WEBSERVER_AUTH_SECRET.reveal());
-  if (wellKnown && settings.APP_ENV !== 'localdev') {
+/** Settings that must not stand together; those that have a problem of their own are undefined. */
+function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): Generator<string> {
+  const { APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS } = settings;
+  const wellKnown = WELL_KNOWN_SECRETS.includes(WEBSERVER_AUTH_SECRET?.reveal() ?? '');
+  if (wellKnown && APP_ENV && APP_ENV !== 'localdev') {
     yield '  WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone';
   }
-  if (wellKnown && !isLoopback(settings.LISTEN_ADDRESS)) {
+  if (wellKnown && LISTEN_ADDRESS && !isLoopback(LISTEN_ADDRESS)) {
     yield '  LISTEN_ADDRESS: goes beyond loopback, where the well-known secret must not be used; set WEBSERVER_AUTH_SECRET';
   }
-  if (!settings.TLS_CERT_FILE !== !settings.TLS_KEY_FILE) {
+  if (!environment.TLS_CERT_FILE !== !environment.TLS_KEY_FILE) {
     yield '  TLS_CERT_FILE, TLS_KEY_FILE: give both or neither';
   }
-}
-
-function isLoopback(address: string): boolean {
-  return isIPv4(address) ? address.startsWith('127.') : address === '::1';
 }
 
 /** The part of an environment that a child process may see: no secret and no setting of this service. */

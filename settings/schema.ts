@@ -1,6 +1,6 @@
 /** Every setting of the service, with its default, its meaning, and how its text is understood. */
 
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { isAbsolute, normalize } from 'node:path';
 
 export const ENVIRONMENTS = ['localdev', 'dev', 'staging', 'production'] as const;
@@ -33,6 +33,14 @@ export interface Setting<T> {
   /** Read by `findSecret` and kept out of every log. */
   readonly secret?: true;
   readonly optional?: true;
+  /** Why an optional setting has to be given all the same, judged by those that stand above it. */
+  readonly neededBy?: (known: Known) => string | undefined;
+}
+
+/** What decides about other settings. */
+export interface Known {
+  readonly APP_ENV?: Environment;
+  readonly USE_PROD_LOGGING?: boolean;
 }
 
 function setting<T>(meaning: string, fallback: string, parse: (text: string) => T): Setting<T> {
@@ -66,7 +74,47 @@ export const SCHEMA = {
   TLS_KEY_FILE: optional('Private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
-  LOG_LEVEL: setting('Least level that is logged: trace, debug, info, warn, error.', 'info', logLevel),
+  INPUT_DEVICES: {
+    meaning: 'Whether containers must get input devices of their own: required or optional (localdev).',
+    fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
+    parse: oneOf('required', 'optional'),
+  } satisfies Setting<'required' | 'optional'>,
+  WEBSERVER_URL: {
+    ...optional('Base address of the webserver that gets heartbeats; localdev needs none.', remoteUrl),
+    neededBy: ({ APP_ENV }: Known) =>
+      APP_ENV === 'localdev' ? undefined : 'the webserver must learn that this host lives',
+  },
+  DYING_HEARTBEAT: setting(
+    'JSON type of IsDyingHeartbeat: string ("True", which the known webserver acts on) or boolean.',
+    'string',
+    oneOf('string', 'boolean'),
+  ),
+  USE_PROD_LOGGING: {
+    meaning: 'Whether errors go to Sentry and the log to logz.io; off in localdev unless set.',
+    fallback: (environment) => (environment === 'localdev' ? 'no' : 'yes'),
+    parse: yesOrNo,
+  } satisfies Setting<boolean>,
+  SENTRY_DSN: {
+    ...optional('Address of the Sentry project that errors go to.', sentryDsn),
+    neededBy: neededForLogging,
+    secret: true,
+  },
+  LOGZIO_URL: { ...optional('Address of the logz.io listener.', remoteUrl), neededBy: neededForLogging },
+  LOGZIO_SHIPPING_TOKEN: {
+    ...optional('Token of the logz.io account.', (text: string) => text),
+    neededBy: neededForLogging,
+    secret: true,
+  },
+  AWS_EC2_METADATA_SERVICE_ENDPOINT: optional(
+    'Where EC2 metadata is asked for; on EC2 the usual address, elsewhere nowhere.',
+    url,
+  ),
+  AWS_EC2_METADATA_DISABLED: setting('Whether EC2 metadata is never asked for.', 'false', yesOrNo),
+  LOG_LEVEL: setting(
+    'Least level that is logged: trace, debug, info, warn, error.',
+    'info',
+    oneOf('trace', 'debug', 'info', 'warn', 'error'),
+  ),
   COMMIT: setting('Git commit that this service was built from; make sets it.', 'unknown', (text) => text),
 } as const;
 
@@ -97,8 +145,46 @@ function unixSocket(text: string): string {
   return path;
 }
 
-function logLevel(text: string): string {
-  const levels = ['trace', 'debug', 'info', 'warn', 'error'];
-  if (!levels.includes(text)) throw new Error(`must be one of ${levels.join(', ')}; got "${text}"`);
+function oneOf<const T extends string>(...words: T[]): (text: string) => T {
+  return (text) => {
+    const word = words.find((one) => one === text);
+    if (!word) throw new Error(`must be one of ${words.join(', ')}; got "${text}"`);
+    return word;
+  };
+}
+
+function yesOrNo(text: string): boolean {
+  const word = text.toLowerCase();
+  if (['1', 'yes', 'true'].includes(word)) return true;
+  if (['0', 'no', 'false'].includes(word)) return false;
+  throw new Error(`must be one of 1, yes, true, 0, no, false; got "${text}"`);
+}
+
+function url(text: string): URL {
+  if (!URL.canParse(text) || !/^https?:/.test(text)) throw new Error('must be an address like https://…');
+  return new URL(text);
+}
+
+/** What is sent there is not for others to read, so only loopback is spoken to without TLS. */
+function remoteUrl(text: string): URL {
+  const found = url(text);
+  if (found.protocol === 'http:' && !isLoopback(found.hostname)) {
+    throw new Error('must be an https address; only loopback is spoken to in the clear');
+  }
+  return found;
+}
+
+function sentryDsn(text: string): string {
+  const { username, pathname } = remoteUrl(text);
+  if (!username || !/\/\d+$/.test(pathname)) throw new Error('must be an address like https://key@host/123');
   return text;
+}
+
+/** @param host an IP address, or the host of a URL; names are not looked up */
+export function isLoopback(host: string): boolean {
+  return isIPv4(host) ? host.startsWith('127.') : host === '::1' || host === '[::1]';
+}
+
+function neededForLogging({ USE_PROD_LOGGING }: Known): string | undefined {
+  return USE_PROD_LOGGING ? 'USE_PROD_LOGGING is on; turn it off to go without' : undefined;
 }

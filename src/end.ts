@@ -9,6 +9,7 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Reporting } from './reporting.ts';
 
 export type Cause =
   | { readonly kind: 'asked'; readonly by: NodeJS.Signals }
@@ -33,8 +34,10 @@ export function watchForEnd(log: Logger): WatchedEnd {
       resolve({ kind: 'asked', by });
     });
   }
+  let dying = false;
   const die = (error: unknown) => {
-    log.error({ error }, 'an error that nothing caught');
+    if (dying) log.error({ error }, 'another error that nothing caught');
+    dying = true;
     process.exitCode = 1;
     resolve({ kind: 'died', error });
   };
@@ -51,23 +54,35 @@ export interface Ended {
   readonly root: Lifetime;
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
+  readonly reporting: Reporting;
   readonly log: Logger;
 }
 
 /** Ends everything and sets the exit code: 0 only when asked to stop and nothing was left. */
-export async function endService(cause: Cause, { root, gate, hosting, log }: Ended): Promise<void> {
+export async function endService(cause: Cause, service: Ended): Promise<void> {
+  const { root, gate, hosting, reporting, log } = service;
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
-  log.info({ cause: cause.kind }, 'ending');
   gate.close();
+  if (cause.kind === 'died') await tellDeath(cause.error, service);
+  log.info({ cause: cause.kind }, 'ending');
   if (cause.kind === 'asked') await finishRequests(gate, log);
   await hosting?.tracker.endAll(why);
   await hosting?.kept.removeAll();
+  if (cause.kind === 'asked') await reporting.tellStop();
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();
   for (const { kind, what, owner } of held) log.error({ kind, what, owner }, 'still held at the end');
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
+  await reporting.close();
+}
+
+/** Before anything that takes time: what it died of, and what was running. */
+async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ended): Promise<void> {
+  const containers = (hosting?.tracker.list() ?? []).map((container) => container.describe());
+  log.fatal({ error, containers, held: root.holdings.list().length }, messageOf(error));
+  await reporting.tellDeath();
 }
 
 async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {

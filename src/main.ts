@@ -1,28 +1,31 @@
 /** The story of the process: start step by step, host containers, end. Every way to die leads through `end`. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { createLogger } from '../logging/logger.ts';
+import { createLogger, openStdout } from '../logging/logger.ts';
+import { Outlets } from '../logging/outlets.ts';
 import { loadSettings } from '../settings/load.ts';
 import { type Cause, endService, watchForEnd } from './end.ts';
 import type { Observer } from './observe.ts';
 import { OpenHandles } from './open-handles.ts';
+import { Reporting } from './reporting.ts';
 import { Service } from './service.ts';
 
 /** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
   process.title = 'ecs-host-service';
-  const terminal = process.stdout.isTTY;
+  const outlets = new Outlets(openStdout(process.stdout.isTTY));
   try {
     if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
     const settings = loadSettings(environment);
-    const log = createLogger({ level: settings.LOG_LEVEL, terminal });
+    const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
     const end = watchForEnd(log);
     const handles = new OpenHandles();
-    await live(new Service({ settings, environment, log, observer }), end.cause);
+    const reporting = new Reporting({ settings, outlets, log });
+    await live(new Service({ settings, environment, log, observer, reporting }), end.cause);
     end.over();
     if (handles.letGo(log) > 0) process.exitCode = 1;
   } catch (error) {
-    createLogger({ level: 'info', terminal }).fatal(messageOf(error));
+    createLogger({ level: 'info', stream: outlets }).fatal(messageOf(error));
     process.exitCode = 1;
   }
 }
@@ -30,19 +33,21 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
 /** From the first step to the last cleanup, whichever way the end comes. */
 async function live(service: Service, caused: Promise<Cause>): Promise<void> {
   const cause = await Promise.race([caused, whenStartFails(start(service))]);
-  if (cause.kind === 'died') service.log.fatal({ error: cause.error }, messageOf(cause.error));
   await endService(cause, service);
 }
 
 /** Each step takes what the next ones stand on; when one fails, the end unwinds those before it. */
 function start(service: Service): Promise<void> {
   const steps = async () => {
+    await service.step('reporting', () => service.openReporting());
     await service.step('lock', () => service.lock());
     await service.step('filesystem', () => service.makeDirectories());
+    await service.step('host', () => service.describeHost());
     await service.step('input devices', () => service.checkInputDevices());
     await service.step('https', () => service.serveHttps());
     await service.step('docker', () => service.reachDocker());
     await service.step('containers', () => service.hostContainers());
+    await service.step('heartbeats', () => service.beginHeartbeats());
   };
   return service.root.track('starting', steps());
 }

@@ -21,6 +21,7 @@ import { childEnvironment, type Settings } from '../settings/load.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { type Observer, observeHoldings } from './observe.ts';
+import type { Reporting } from './reporting.ts';
 import { VERSION } from './version.ts';
 
 /** Milliseconds between attempts at what could not be released. */
@@ -31,12 +32,14 @@ export interface ServiceOptions {
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Logger;
   readonly observer: Observer;
+  readonly reporting: Reporting;
 }
 
 export class Service {
   readonly log: Logger;
   /** Everything that the service holds ends with it. */
   readonly root: Lifetime;
+  readonly reporting: Reporting;
   readonly gate = new Gate<Hosting>();
   /** What there is to end; undefined until the last step of the start. */
   hosting: Hosted | undefined;
@@ -46,10 +49,11 @@ export class Service {
   readonly #paths: Paths;
   readonly #docker: Docker;
 
-  constructor({ settings, environment, log, observer }: ServiceOptions) {
+  constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {
     this.#settings = settings;
     this.#environment = environment;
     this.log = log;
+    this.reporting = reporting;
     this.#observer = observer;
     this.root = new Lifetime('service', observeHoldings(log, observer));
     this.#paths = pathsBelow(settings.ROOT);
@@ -61,6 +65,10 @@ export class Service {
     await this.#observer.step?.(name);
     await take();
     this.log.info({ step: name }, 'step done');
+  }
+
+  async openReporting(): Promise<void> {
+    await this.reporting.open();
   }
 
   async lock(): Promise<void> {
@@ -75,10 +83,16 @@ export class Service {
     await holdSharedDirectory(this.root, this.#paths.temporary, 0o755);
   }
 
+  async describeHost(): Promise<void> {
+    await this.reporting.describeHost(this.root);
+  }
+
   async checkInputDevices(): Promise<void> {
     const why = await whyNoInputDevices();
     if (why === undefined) return;
-    if (this.#settings.APP_ENV !== 'localdev') throw new ServiceError('start.no_input_devices', { why });
+    if (this.#settings.INPUT_DEVICES === 'required') {
+      throw new ServiceError('start.no_input_devices', { why });
+    }
     this.log.warn({ why }, 'containers get no input devices');
   }
 
@@ -120,6 +134,10 @@ export class Service {
     this.#retryReleases();
     this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
+  }
+
+  async beginHeartbeats(): Promise<void> {
+    this.reporting.beginHeartbeats(this.root);
   }
 
   /** What could not be released the first time, such as a directory that was busy, is tried again. */

@@ -48,7 +48,10 @@ for (const [fault, words] of [
   });
 }
 
-for (const step of ['lock', 'filesystem', 'input devices', 'https', 'docker', 'containers']) {
+for (const step of [
+  ...['reporting', 'lock', 'filesystem', 'host', 'input devices'],
+  ...['https', 'docker', 'containers', 'heartbeats'],
+]) {
   test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
     const service = startDying('step-fails', step);
     assert.equal(await service.ended(), 1);

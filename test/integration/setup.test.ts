@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import {
-  askTcp,
-  CLIENT_SECRET,
-  host as hostContainer,
-  OK,
-  SECRET,
-  startValues,
-  TOKEN,
-  token,
-} from '../support/callers.ts';
+import { askTcp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { CLIENT_SECRET, SECRET, TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { host as hostContainer, startValues } from '../support/callers.ts';
+import { OWN_SECRET } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -26,7 +27,17 @@ test('each step of the start is logged once', async () => {
   const service = await host.start().ready();
   await service.stop();
   const steps = service.lines.flatMap(({ msg, step }) => (msg === 'step done' ? [step] : []));
-  assert.deepEqual(steps, ['lock', 'filesystem', 'input devices', 'https', 'docker', 'containers']);
+  assert.deepEqual(steps, [
+    'reporting',
+    'lock',
+    'filesystem',
+    'host',
+    'input devices',
+    'https',
+    'docker',
+    'containers',
+    'heartbeats',
+  ]);
 });
 
 test('the process shows as ecs-host-service, and no setting is on its command line', async () => {
@@ -56,7 +67,12 @@ test('outside localdev it does not start with a well-known secret, or without in
     /WEBSERVER_AUTH_SECRET: everybody knows this one/,
   );
   if (existsSync('/dev/uinput')) return;
-  const env = { APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: 'a secret of our own' };
+  const env = {
+    APP_ENV: 'dev',
+    WEBSERVER_AUTH_SECRET: OWN_SECRET,
+    WEBSERVER_URL: 'https://127.0.0.1:1',
+    USE_PROD_LOGGING: 'no',
+  };
   await refuses(
     host.start({ env }),
     /no input devices|input devices here: there is no \/dev\/uinput; run "modprobe uinput"/,
@@ -131,14 +147,14 @@ test('a Docker socket that does not answer is refused, and nothing is started fo
 
 test('S12: the secret can come from a file, which others must not be able to read', async () => {
   const file = '/run/test/secret';
-  writeFileSync(file, 'a secret of our own\n', { mode: 0o644 });
+  writeFileSync(file, `${OWN_SECRET}\n`, { mode: 0o644 });
   await refuses(
     host.start({ env: { WEBSERVER_AUTH_SECRET_FILE: file } }),
     /must be readable by root alone.*chmod 600/,
   );
   execFileSync('chmod', ['600', file]);
   const service = await host.start({ env: { WEBSERVER_AUTH_SECRET_FILE: file } }).ready();
-  await hostContainer(service, { auth_secret: 'a secret of our own' });
+  await hostContainer(service, { auth_secret: OWN_SECRET });
   assert.equal(
     (await startValues(service, 32262)).status,
     401,

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
-import { host as hostContainer, OK, SECRET, spinUp, startValues, token } from '../support/callers.ts';
+import { host as hostContainer, OK, spinUp, startValues, token } from '../support/callers.ts';
 import { call, type Reply } from '../support/https.ts';
+import { SECRET } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 

@@ -8,12 +8,10 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { IMAGE } from '../../scripts/image.ts';
 import { call, type Reply } from './https.ts';
+import { CLIENT_SECRET, SECRET, TOKEN } from './secrets.ts';
 import type { ServiceProcess } from './service-process.ts';
 
-export const SECRET = 'testwebserverauthsecretdev';
 export const USER = 'user@example.com';
-export const CLIENT_SECRET = '0123456789abcdef0123456789abcdef';
-export const TOKEN = 'a-config-encryption-token';
 
 export const OK: Reply = { status: 200, type: 'text/plain; charset=utf-8', body: '{"result":""}' };
 

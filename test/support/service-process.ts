@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { keep, keepProcesses } from './evidence.ts';
 import { call, type Reply } from './https.ts';
 
 /** One line of the log. */
@@ -41,11 +42,16 @@ export class ServiceProcess {
     { env = {}, entry, arguments: words = [], patience = 30_000 }: StartOptions = {},
   ) {
     const program = entry ? join(HERE, entry) : join(HERE, '../../src/ecs-host-service.ts');
-    const settings = { APP_ENV: 'localdev', ROOT: root, LOG_LEVEL: 'debug', ...env };
+    const settings = {
+      APP_ENV: 'localdev',
+      ROOT: root,
+      LOG_LEVEL: 'debug',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    };
     this.#patience = patience;
     this.port = Number(env.LISTEN_PORT ?? 4678);
     this.child = spawn(process.execPath, ['--disable-sigusr1', program, ...words], {
-      env: { PATH: process.env.PATH, ...settings },
+      env: { PATH: process.env.PATH, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#ended = once(this.child, 'close');
@@ -57,6 +63,7 @@ export class ServiceProcess {
   #read(stream: NodeJS.ReadableStream | null): void {
     if (!stream) return;
     createInterface({ input: stream }).on('line', (text) => {
+      keep('log', text);
       try {
         this.lines.push(JSON.parse(text));
       } catch {
@@ -106,7 +113,8 @@ export class ServiceProcess {
   }
 
   async ready(): Promise<this> {
-    await this.message('hosting containers');
+    await this.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats');
+    keepProcesses(this.child.pid as number);
     return this;
   }
 

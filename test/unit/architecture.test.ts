@@ -18,6 +18,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   logging: 1,
   settings: 1,
   errors: 1,
+  outgoing: 1,
   'uinput-native': 1,
 };
 

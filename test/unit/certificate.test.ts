@@ -123,7 +123,7 @@ class Place implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<unknown>();
     this.directory = directory;
     this.files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
-    this.log = createLogger({ level: 'error', terminal: false, stream: { write: resolve } });
+    this.log = createLogger({ level: 'error', stream: { write: resolve } });
     this.firstError = promise;
     this.#remove = remove;
   }

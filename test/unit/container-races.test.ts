@@ -31,7 +31,7 @@ function hostOf(t: TestContext) {
     docker: docker.asDocker,
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
-    log: createLogger({ level: 'error', terminal: false, stream: silent }),
+    log: createLogger({ level: 'error', stream: silent }),
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
   const tracker = new Tracker(surroundings, lifetime);

@@ -26,7 +26,6 @@ test('S18: a message is never understood as a format', () => {
   const written: string[] = [];
   const log = createLogger({
     level: 'info',
-    terminal: false,
     stream: { write: (line) => written.push(line) },
   });
   log.info(hostile);

@@ -7,7 +7,7 @@ import { Secret } from '../../settings/secret.ts';
 function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written: string[] } {
   const written: string[] = [];
   const stream = { write: (text: string) => void written.push(text) };
-  return { log: createLogger({ level: 'info', terminal: false, stream, ...options }), written };
+  return { log: createLogger({ level: 'info', stream, ...options }), written };
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -57,9 +57,9 @@ suite('lines', () => {
     assert.equal(lineOf((log) => log.info('x')).time, '2024-02-29T12:30:15.007Z');
   });
 
-  test('every line carries the process id and the tags', () => {
-    const line = lineOf((log) => log.info({ port: 1 }, 'x'), { tags: { host: 'h', commit: 'c' } });
-    assert.deepEqual([line.pid, line.host, line.commit, line.port], [process.pid, 'h', 'c', 1]);
+  test('every line carries the process id', () => {
+    const line = lineOf((log) => log.info({ port: 1 }, 'x'));
+    assert.deepEqual([line.pid, line.port], [process.pid, 1]);
   });
 });
 

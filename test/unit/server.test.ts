@@ -13,11 +13,11 @@ import { Gate } from '../../httpserver/gate.ts';
 import type { Hosting } from '../../httpserver/hosting.ts';
 import { serveHttps } from '../../httpserver/server.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
-import { createLogger } from '../../logging/logger.ts';
+import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 import { call } from '../support/https.ts';
 
-const log = createLogger({ level: 'error', terminal: false });
+const log = createLogger({ level: 'error', stream: openStdout(false) });
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -1,0 +1,137 @@
+/**
+ * Tells the webserver that this host lives: registers it, then sends a heartbeat at once and every minute or so, and
+ * at the end one that says that it dies. Nothing that goes wrong here reaches the rest of the service.
+ */
+
+import { setTimeout as pauseFor } from 'node:timers/promises';
+import { messageOf } from '../errors/service-error.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { readMemory } from './memory.ts';
+import type { Metadata } from './metadata.ts';
+import type { Webserver } from './webserver.ts';
+
+/** Milliseconds between heartbeats: at random within these, so that hosts do not beat together. */
+const BETWEEN = { least: 55_000, most: 65_000 };
+/** Milliseconds before the first attempt after a failure, doubled by each further one, and between attempts of the last. */
+const AFTER_FAILURE = 1000;
+const LONGEST_PAUSE = 60_000;
+const BETWEEN_LAST = 200;
+
+export interface HeartbeatOptions {
+  readonly webserver: Webserver;
+  readonly metadata: Metadata;
+  readonly log: Logger;
+  /** Is told each token that the webserver gave, to keep it out of the log. */
+  readonly onToken: (token: string) => void;
+  readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
+}
+
+interface Registration {
+  readonly token: string;
+  readonly instanceId: string;
+}
+
+const wait = (milliseconds: number, signal: AbortSignal) => pauseFor(milliseconds, undefined, { signal });
+
+export class Heartbeats {
+  readonly #options: HeartbeatOptions;
+  readonly #pause: NonNullable<HeartbeatOptions['pause']>;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #registration: Registration | undefined;
+  #number = 0;
+  #failures = 0;
+
+  /** They begin at once and end with `lifetime`, or with `sayDying`. */
+  constructor(lifetime: Lifetime, options: HeartbeatOptions) {
+    this.#options = options;
+    this.#pause = options.pause ?? wait;
+    const signal = AbortSignal.any([lifetime.signal, this.#stop.signal]);
+    this.#running = lifetime.track('heartbeats', this.#run(signal));
+  }
+
+  /**
+   * Sends the last one, as often as it takes, for `milliseconds` at most. Never rejects.
+   * A host that was never registered has nobody to tell.
+   */
+  async sayDying(milliseconds: number): Promise<void> {
+    this.#stop.abort();
+    if (!this.#registration) return;
+    try {
+      await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sendLast(late));
+      this.#options.log.info('the webserver knows that this host dies');
+    } catch (error) {
+      this.#options.log.warn({ error }, 'the webserver was not told that this host dies');
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const next = await this.#attempt(signal);
+      await this.#pause(next, signal).catch(() => {});
+    }
+  }
+
+  /** Returns the milliseconds until the next one. */
+  async #attempt(signal: AbortSignal): Promise<number> {
+    const { log } = this.#options;
+    try {
+      await this.#beat(signal);
+      if (this.#failures > 0) log.info('the webserver takes heartbeats again');
+      this.#failures = 0;
+      return BETWEEN.least + Math.random() * (BETWEEN.most - BETWEEN.least);
+    } catch (error) {
+      const milliseconds = Math.min(AFTER_FAILURE * 2 ** this.#failures, LONGEST_PAUSE);
+      if (!signal.aborted) this.#tell(error);
+      this.#failures += 1;
+      return milliseconds;
+    }
+  }
+
+  /** The first of several failures is an error; the others only repeat it. */
+  #tell(error: unknown): void {
+    const { log } = this.#options;
+    if (this.#failures === 0) log.error({ error }, messageOf(error));
+    else log.warn(messageOf(error));
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    if (this.#registration && (await this.#send(this.#registration, false, signal))) return;
+    // The old one is kept until there is a new one: it may be known again when the webserver is itself again.
+    this.#registration = await this.#register(signal);
+    if (await this.#send(this.#registration, false, signal)) return;
+    throw new Error('the webserver does not know the token that it has just given');
+  }
+
+  async #register(signal: AbortSignal): Promise<Registration> {
+    const { webserver, metadata, log, onToken } = this.#options;
+    const facts = await metadata.facts();
+    const token = await webserver.handshake(facts, signal);
+    onToken(token);
+    log.info({ instanceId: facts.instanceId }, 'the webserver has registered this host');
+    return { token, instanceId: facts.instanceId };
+  }
+
+  async #send(registration: Registration, dying: boolean, signal: AbortSignal): Promise<boolean> {
+    const memory = await readMemory();
+    const number = this.#number++;
+    return await this.#options.webserver.heartbeat({ ...registration, number, memory, dying }, signal);
+  }
+
+  async #sendLast(late: AbortSignal): Promise<void> {
+    await this.#running;
+    const registration = this.#registration as Registration;
+    for (;;) {
+      try {
+        await this.#send(registration, true, late);
+        return;
+      } catch (error) {
+        late.throwIfAborted();
+        this.#options.log.warn(messageOf(error));
+        await wait(BETWEEN_LAST, late);
+      }
+    }
+  }
+}

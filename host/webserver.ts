@@ -1,0 +1,106 @@
+/** The webserver that this host reports to: its two calls, and what its answers mean. */
+
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Answer, HttpClient } from '../outgoing/http-client.ts';
+import type { Memory } from './memory.ts';
+import type { HostFacts } from './metadata.ts';
+
+/** Milliseconds for one call. */
+const CALL = 10_000;
+
+export interface WebserverOptions {
+  readonly http: HttpClient;
+  readonly url: URL;
+  /** As what JSON type `IsDyingHeartbeat` is sent. */
+  readonly dyingAs: 'string' | 'boolean';
+}
+
+export interface Beat {
+  readonly token: string;
+  readonly instanceId: string;
+  /** Counts from 0 in the life of this process. */
+  readonly number: number;
+  readonly memory: Memory;
+  readonly dying: boolean;
+}
+
+export class Webserver {
+  readonly #options: WebserverOptions;
+
+  constructor(options: WebserverOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Registers this host. @returns the token for its heartbeats
+   * @throws {ServiceError} `webserver.failed` when there is no answer, or one without a token
+   */
+  async handshake(facts: HostFacts, signal: AbortSignal): Promise<string> {
+    const answer = await this.#post('auth', signal, {
+      InstanceID: facts.instanceId,
+      InstanceType: facts.instanceType,
+      Region: facts.region,
+      AWSAmiID: facts.amiId,
+    });
+    const token = answer.status === 200 ? tokenIn(answer.body) : undefined;
+    if (!token) throw failure('registration', `it answered with status ${answer.status} and no token`);
+    return token;
+  }
+
+  /**
+   * @returns false when the webserver does not know this host or its token (any more)
+   * @throws {ServiceError} `webserver.failed` when there is no answer, or any other
+   */
+  async heartbeat({ token, instanceId, number, memory, dying }: Beat, signal: AbortSignal): Promise<boolean> {
+    const { status } = await this.#post('heartbeat', signal, {
+      AuthToken: token,
+      Timestamp: timestamp(new Date()),
+      HeartbeatNumber: number,
+      InstanceID: instanceId,
+      TotalRAMinKB: String(memory.total),
+      FreeRAMinKB: String(memory.free),
+      AvailRAMinKB: String(memory.available),
+      IsDyingHeartbeat: this.#options.dyingAs === 'boolean' ? dying : dying ? 'True' : 'False',
+    });
+    if (status !== 200 && status !== 404) throw failure('heartbeat', `it answered with status ${status}`);
+    return status === 200;
+  }
+
+  async #post(name: 'auth' | 'heartbeat', signal: AbortSignal, body: object): Promise<Answer> {
+    const { http, url } = this.#options;
+    const base = url.href.replace(/\/*$/, '');
+    const headers = { 'content-type': 'application/json' };
+    const question = {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      milliseconds: CALL,
+      signal,
+    } as const;
+    try {
+      return await http.ask(new URL(`${base}/host_service/${name}`), question);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw failure(name === 'auth' ? 'registration' : 'heartbeat', messageOf(error), error);
+    }
+  }
+}
+
+function failure(what: string, why: string, cause?: unknown): ServiceError {
+  return new ServiceError('webserver.failed', { what, why }, { cause });
+}
+
+function tokenIn(body: string): string | undefined {
+  try {
+    const { AuthToken } = JSON.parse(body);
+    return typeof AuthToken === 'string' ? AuthToken : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** As Go writes a time: the webserver has known no other form, though it does not read it. */
+function timestamp(date: Date): string {
+  const [day, time] = date.toISOString().split(/[TZ]/);
+  return `${day} ${time} +0000 UTC m=+${(performance.now() / 1000).toFixed(9)}`;
+}

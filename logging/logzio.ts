@@ -1,0 +1,145 @@
+/**
+ * Ships the log to logz.io: newline-delimited JSON in batches, from a queue that is bounded. When it is full the
+ * oldest lines go, since the last ones are those that tell of a death, and they are counted.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '../errors/service-error.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { HttpClient } from '../outgoing/http-client.ts';
+import { parseLine, type Tags } from './line.ts';
+import type { Outlet } from './outlets.ts';
+
+/** In characters. */
+const QUEUE_SIZE = 8 * 1024 * 1024;
+/** logz.io takes 10 MB at once and 500,000 bytes in a line. */
+const BATCH_SIZE = 1024 * 1024;
+const LINE_SIZE = 256 * 1024;
+/** Milliseconds between batches, for one of them, and at most between attempts. */
+const BETWEEN = 1000;
+const REQUEST = 10_000;
+const LONGEST_PAUSE = 60_000;
+
+export interface LogzIoOptions {
+  readonly http: HttpClient;
+  readonly url: URL;
+  readonly token: string;
+  /** Is told when logz.io stops taking lines, when it takes them again, and what was lost meanwhile. */
+  readonly report: (fields: object, message: string) => void;
+}
+
+export class LogzIo implements Outlet {
+  tags: Tags = {};
+  readonly #options: LogzIoOptions;
+  readonly #url: URL;
+  readonly #timer: NodeJS.Timeout;
+  #queue: string[] = [];
+  #size = 0;
+  #underWay = 0;
+  #dropped = 0;
+  #failures = 0;
+  #notBefore = 0;
+  #sending: Promise<void> | undefined;
+
+  constructor(options: LogzIoOptions) {
+    this.#options = options;
+    this.#url = new URL(options.url);
+    this.#url.searchParams.set('token', options.token);
+    this.#url.searchParams.set('type', 'ecs-host-service');
+    this.#timer = setInterval(() => this.#tick(), BETWEEN).unref();
+  }
+
+  write(line: string): void {
+    if (line.length > LINE_SIZE) this.#dropped += 1;
+    else this.#enqueue([line]);
+  }
+
+  /** Sends what is waiting and stops; gives up after `milliseconds`. Returns how many lines never went. */
+  async drain(milliseconds: number): Promise<number> {
+    clearInterval(this.#timer);
+    const sendAll = async (late: AbortSignal) => {
+      await this.#sending;
+      while (this.#queue.length > 0 && !late.aborted) {
+        if (this.#failures > 0) await pause(100, undefined, { signal: late });
+        await this.#send(late);
+      }
+    };
+    await withDeadline(milliseconds, 'draining the log', sendAll).catch(() => {});
+    return this.#dropped + this.#queue.length + this.#underWay;
+  }
+
+  #tick(): void {
+    if (this.#sending || this.#queue.length === 0 || performance.now() < this.#notBefore) return;
+    this.#sending = this.#send().finally(() => {
+      this.#sending = undefined;
+    });
+  }
+
+  #enqueue(lines: readonly string[], where: 'push' | 'unshift' = 'push'): void {
+    this.#queue[where](...lines);
+    for (const line of lines) this.#size += line.length;
+    let surplus = 0;
+    while (this.#size > QUEUE_SIZE) {
+      this.#size -= this.#queue[surplus]?.length ?? 0;
+      surplus += 1;
+    }
+    this.#queue.splice(0, surplus);
+    this.#dropped += surplus;
+  }
+
+  #takeBatch(): string[] {
+    let count = 0;
+    for (let size = 0; count < this.#queue.length; count += 1) {
+      size += this.#queue[count]?.length ?? 0;
+      if (size > BATCH_SIZE) break;
+    }
+    const batch = this.#queue.splice(0, count);
+    for (const line of batch) this.#size -= line.length;
+    return batch;
+  }
+
+  async #send(signal?: AbortSignal): Promise<void> {
+    const batch = this.#takeBatch();
+    this.#underWay = batch.length;
+    try {
+      await this.#post(batch, signal);
+      this.#recovered();
+    } catch (error) {
+      this.#enqueue(batch, 'unshift');
+      this.#failed(messageOf(error));
+    } finally {
+      this.#underWay = 0;
+    }
+  }
+
+  async #post(batch: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const { status } = await this.#options.http.ask(this.#url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: batch.map((line) => this.#forLogzIo(line)).join(''),
+      milliseconds: REQUEST,
+      ...(signal && { signal }),
+    });
+    // It understood the lines and refuses them: it would refuse them again.
+    if (status === 400 || status === 413) this.#dropped += batch.length;
+    else if (status < 200 || status > 299) throw new Error(`it answered with status ${status}`);
+  }
+
+  #forLogzIo(line: string): string {
+    const { time, msg, ...rest } = parseLine(line);
+    return `${JSON.stringify({ '@timestamp': time, message: msg, ...rest, ...this.tags })}\n`;
+  }
+
+  #failed(why: string): void {
+    this.#failures += 1;
+    this.#notBefore = performance.now() + Math.min(BETWEEN * 2 ** this.#failures, LONGEST_PAUSE);
+    if (this.#failures === 1) this.#options.report({ why }, 'logz.io does not take the log; trying again');
+  }
+
+  #recovered(): void {
+    if (this.#failures > 0) this.#options.report({ dropped: this.#dropped }, 'logz.io takes the log again');
+    else if (this.#dropped > 0) this.#options.report({ dropped: this.#dropped }, 'logz.io refused lines');
+    this.#failures = 0;
+    this.#dropped = 0;
+  }
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { host as hostContainer, startValues, token } from '../support/callers.ts';
+import { OWN_SECRET } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+import { METADATA, World } from '../support/world.ts';
+
+let host: TestHost;
+let world: World;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+beforeEach(async () => {
+  world = await World.open();
+});
+afterEach(async () => {
+  await world.close();
+  await host.finish();
+});
+
+function start(env: Readonly<Record<string, string>> = {}, fault?: string): ServiceProcess {
+  const entry = fault ? { entry: 'dying-service.ts', arguments: [fault] } : {};
+  return host.start({ env: { ...world.settings, ...env }, ...entry });
+}
+
+/** Where everything is on and developers can spin containers up. */
+const LOCALDEV = { APP_ENV: 'localdev' };
+
+const beat = (dying: unknown) => (request: { body: string }) =>
+  JSON.parse(request.body).IsDyingHeartbeat === dying;
+
+test('in dev the webserver learns who the host is, that it lives, and that it stops', async () => {
+  const service = await start().ready();
+  await world.webserver.request(beat('False'));
+  assert.equal(await service.stop(), 0);
+  const [auth, first, last, ...more] = world.beats;
+  assert.deepEqual(more, []);
+  assert.deepEqual(
+    [auth?.call, auth?.fields],
+    [
+      'auth',
+      {
+        InstanceID: METADATA['instance-id'],
+        InstanceType: METADATA['instance-type'],
+        Region: METADATA['placement/region'],
+        AWSAmiID: METADATA['ami-id'],
+      },
+    ],
+  );
+  for (const [number, one] of [first, last].entries()) {
+    const { Timestamp, TotalRAMinKB, FreeRAMinKB, AvailRAMinKB, AuthToken, ...rest } = one?.fields ?? {};
+    assert.match(String(Timestamp), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0000 UTC m=\+\d+\.\d{9}$/);
+    for (const digits of [TotalRAMinKB, FreeRAMinKB, AvailRAMinKB]) assert.match(digits as string, /^\d+$/);
+    assert.match(String(AuthToken), /^[0-9a-f]{32}$/);
+    const IsDyingHeartbeat = number === 0 ? 'False' : 'True';
+    assert.deepEqual(rest, {
+      HeartbeatNumber: number,
+      InstanceID: METADATA['instance-id'],
+      IsDyingHeartbeat,
+    });
+  }
+});
+
+test('C28: a webserver that wants a boolean gets one', async () => {
+  const service = await start({ DYING_HEARTBEAT: 'boolean' }).ready();
+  await world.webserver.request(beat(false));
+  await service.stop();
+  assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, true);
+});
+
+test('S20: metadata is asked for with a session token, and never without one', async () => {
+  await (await start().ready()).stop();
+  const [token, ...items] = world.metadata.requests;
+  assert.deepEqual([token?.method, token?.path], ['PUT', '/latest/api/token']);
+  assert.equal(items.length, 6);
+  for (const { headers } of items) assert.equal(headers['x-aws-ec2-metadata-token'], 'session-token==');
+});
+
+test('metadata that does not come keeps nothing else from working, and is asked for again', async () => {
+  world.metadata.fault = 'hangs';
+  const service = await start(LOCALDEV).ready();
+  await hostContainer(service, { auth_secret: OWN_SECRET });
+  assert.deepEqual(world.beats, []);
+  world.metadata.fault = undefined;
+  await world.webserver.request(beat('False'));
+  assert.equal(await service.stop(), 0);
+  const { event } = world.events[0] ?? {};
+  assert.match(String(event?.message), /EC2 metadata does not come from http:\/\/169\.254\.169\.254/);
+});
+
+test('C24: a refused registration is reported and tried again, and the host serves meanwhile', async () => {
+  world.webserver.fault = '500';
+  const service = await start().ready();
+  await world.sentry.request(({ body }) => body.includes('did not take the registration'));
+  assert.equal((await service.get('/healthz')).status, 200);
+  world.webserver.fault = undefined;
+  await world.webserver.request(beat('False'));
+  assert.equal(await service.stop(), 0);
+});
+
+for (const [fault, words] of [
+  ['throw', 'thrown on purpose'],
+  ['rejection', 'rejected on purpose'],
+] as const) {
+  test(`a ${fault} is reported before anything else is done: cause, stack, last lines, what was running`, async () => {
+    const service = await start(LOCALDEV, fault).ready();
+    const dockerId = await hostContainer(service, { auth_secret: OWN_SECRET });
+    const id = await host.containerIdOf(dockerId);
+    const port = await host.hostPort(dockerId);
+    await startValues(service, port, { auth_secret: OWN_SECRET });
+    await token(service, port);
+    await world.webserver.request(beat('False'));
+    const killedAt = Date.now();
+    assert.equal(await service.stop('SIGUSR2'), 1);
+
+    const { at, event } = world.events[0] ?? assert.fail('no event came');
+    assert.equal(world.events.length, 1);
+    assert.deepEqual(
+      [event.level, event.message, event.release, event.environment],
+      ['fatal', words, 'c0ffee', 'localdev'],
+    );
+    assert.equal(event.tags['aws.instance-id'], METADATA['instance-id']);
+    assert.equal(event.exception?.values[0]?.value, words);
+    const frames = event.exception.values[0].stacktrace.frames;
+    assert.ok(frames.some(({ filename, lineno }) => filename.endsWith('dying-service.ts') && lineno > 0));
+    assert.ok(event.breadcrumbs.some(({ message }) => message === 'container is ready'));
+    assert.deepEqual(event.extra.containers, [{ container: id, docker: dockerId, port, state: 'ready' }]);
+
+    const dying = world.beats.at(-1) ?? assert.fail();
+    assert.equal(dying.fields.IsDyingHeartbeat, 'True');
+    const ending = service.lines.find(({ msg, to }) => msg === 'container is ending' && to === 'ending');
+    const endedAt = Date.parse(String(ending?.time));
+    for (const reported of [at, dying.at]) {
+      assert.ok(reported <= endedAt, 'reported before the first container was ended');
+      assert.ok(reported - killedAt < 2000, `within 2 s; it took ${reported - killedAt} ms`);
+    }
+  });
+}
+
+test('C26: asked to stop, the last heartbeat comes after the last container has ended, and all of the log arrives', async () => {
+  const service = await start(LOCALDEV).ready();
+  await hostContainer(service, { auth_secret: OWN_SECRET });
+  await world.webserver.request(beat('False'));
+  assert.equal(await service.stop(), 0);
+  const gone = service.lines.find(({ msg }) => msg === 'container is gone');
+  const dying = world.beats.at(-1);
+  assert.equal(dying?.fields.IsDyingHeartbeat, 'True');
+  assert.ok(dying.at >= Date.parse(String(gone?.time)));
+  const shipped = world.lines;
+  assert.equal(shipped.at(-1)?.message, 'ended');
+  assert.equal(shipped.at(-1)?.['aws.instance-id'], METADATA['instance-id']);
+  const [first] = shipped;
+  assert.deepEqual(
+    shipped.map(({ message }) => message),
+    service.lines.slice(service.lines.findIndex(({ msg }) => msg === first?.message)).map(({ msg }) => msg),
+  );
+});
+
+test('in localdev nothing is sent anywhere unless it is set', async () => {
+  const { WEBSERVER_URL = '' } = world.settings;
+  const silent = await host.start().ready();
+  await silent.stop();
+  const service = await host
+    .start({ env: { ...world.settings, APP_ENV: 'localdev', USE_PROD_LOGGING: '0' } })
+    .ready();
+  assert.ok(WEBSERVER_URL);
+  await world.webserver.request(beat('False'));
+  await service.stop();
+  assert.deepEqual([world.sentry.requests, world.logzIo.requests], [[], []]);
+});

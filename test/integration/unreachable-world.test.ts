@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { host as hostContainer, startValues, token } from '../support/callers.ts';
+import { FAULTS, type Fault } from '../support/recorder.ts';
+import { OWN_SECRET } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+import { World } from '../support/world.ts';
+
+let host: TestHost;
+let metadata: World;
+before(async () => {
+  host = await TestHost.open();
+  metadata = await World.open();
+});
+after(async () => {
+  await metadata.close();
+  await host.finish();
+  await host[Symbol.asyncDispose]();
+});
+
+/** Milliseconds that an end may take: all deadlines one after the other, and a slow machine. */
+const END = 30_000;
+
+let port = 4700;
+
+/** A service with a container in use, which hosts it although the world misbehaves. */
+async function hostIn(world: World): Promise<ServiceProcess> {
+  port += 1;
+  const env = { ...world.settings, APP_ENV: 'localdev', LISTEN_PORT: String(port) };
+  const service = await host.start({ env, entry: 'dying-service.ts', arguments: ['throw'] }).ready();
+  const hostPort = await host.hostPort(await hostContainer(service, { auth_secret: OWN_SECRET }));
+  const secret = { auth_secret: OWN_SECRET };
+  assert.equal((await startValues(service, hostPort, secret)).status, 200);
+  assert.equal((await token(service, hostPort)).status, 200);
+  assert.equal((await service.get('/healthz')).status, 200);
+  return service;
+}
+
+/** Ends it, and all that it held. */
+async function ends(service: ServiceProcess, signal: NodeJS.Signals, code: number): Promise<void> {
+  const from = performance.now();
+  assert.equal(await service.stop(signal), code, service.log());
+  assert.ok(performance.now() - from < END);
+  assert.ok(service.lines.some(({ msg }) => msg === 'container is gone'));
+}
+
+async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
+  const world = await World.open({ metadata: false });
+  try {
+    await use(world);
+  } finally {
+    await world.close();
+  }
+}
+
+function describe(fault: Fault): string {
+  return /^\d/.test(fault) ? `answers ${fault}` : fault === 'garbage' ? 'answers garbage' : fault;
+}
+
+suite('a world that is of no use', { concurrency: 6 }, () => {
+  for (const fault of FAULTS) {
+    const what = describe(fault);
+    test(`a world that ${what} from the start: containers are hosted, and it stops as asked`, async () => {
+      await withWorld(async (world) => {
+        world.fault = fault;
+        await ends(await hostIn(world), 'SIGTERM', 0);
+      });
+    });
+
+    test(`a world that ${what} from some moment on: it stops as asked`, async () => {
+      await withWorld(async (world) => {
+        const service = await hostIn(world);
+        await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
+        world.fault = fault;
+        await ends(service, 'SIGTERM', 0);
+      });
+    });
+
+    test(`a world that ${what} when it dies: it ends all the same`, async () => {
+      await withWorld(async (world) => {
+        const service = await hostIn(world);
+        await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
+        world.fault = fault;
+        await ends(service, 'SIGUSR2', 1);
+      });
+    });
+  }
+});

@@ -1,0 +1,50 @@
+/** Keeps what the service wrote and sent during a test run, to be searched for secrets when the run is over. */
+
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Directory that the runner names; without it nothing is kept. */
+const { TEST_EVIDENCE } = process.env;
+
+/** @param source what it comes from, such as `log` */
+export function keep(source: string, text: string): void {
+  if (TEST_EVIDENCE) appendFileSync(join(TEST_EVIDENCE, `${source}-${process.pid}`), `${text}\n`);
+}
+
+/** The command line of a process, and those and the environments of all its descendants. */
+export function keepProcesses(pid: number): void {
+  const read = (id: number | string, file: string) => {
+    try {
+      return readFileSync(`/proc/${id}/${file}`, 'utf8').replaceAll('\0', ' ');
+    } catch {
+      return ''; // It has ended.
+    }
+  };
+  keep('children', read(pid, 'cmdline'));
+  const ids = [String(pid)];
+  for (const parent of ids) {
+    const children = readdirSync('/proc').filter((id) => read(id, 'status').includes(`\nPPid:\t${parent}\n`));
+    ids.push(...children);
+    for (const id of children) keep('children', `${read(id, 'cmdline')} ${read(id, 'environ')}`);
+  }
+}
+
+/** Where secrets are in the files of `directory`: as they are, within JSON, or within a URL. */
+export function findSecrets(directory: string, secrets: readonly string[]): string[] {
+  const forms = secrets.flatMap((secret) => [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(secret),
+  ]);
+  return readdirSync(directory).flatMap((file) => {
+    const lines = readFileSync(join(directory, file), 'utf8').split('\n');
+    return lines
+      .filter((line) => forms.some((form) => line.includes(form)))
+      .map((line) => `${file}: ${line}`);
+  });
+}
+
+/** The sources of what was kept in `directory`. */
+export function sources(directory: string): string[] {
+  return [...new Set(readdirSync(directory).map((file) => file.replace(/-\d+$/, '')))].sort();
+}

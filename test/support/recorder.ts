@@ -1,0 +1,116 @@
+/** A service beyond the host, which records what it gets and can be told to misbehave. */
+
+import { once } from 'node:events';
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import type { KeyPair } from '../../httpserver/certificate.ts';
+
+export interface Request {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Ways in which a service can be of no use. `refuses` takes no connections at all. */
+export const FAULTS = ['hangs', 'resets', 'garbage', '500', '404', 'floods', 'refuses'] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface RecorderOptions {
+  readonly reply: (request: Request) => Reply;
+  readonly address?: string;
+  readonly port?: number;
+  /** With it, HTTPS is spoken. */
+  readonly tls?: KeyPair;
+}
+
+export class Recorder {
+  readonly requests: Request[] = [];
+  fault: Fault | undefined;
+  /** Connections that were made to it. */
+  connections = 0;
+  readonly #reply: (request: Request) => Reply;
+  readonly #server: ReturnType<typeof createHttp>;
+  readonly #sockets = new Set<Socket>();
+  readonly #tls: boolean;
+  #waiting: (() => void)[] = [];
+
+  static async open(options: RecorderOptions): Promise<Recorder> {
+    const recorder = new Recorder(options);
+    recorder.#server.listen(options.port ?? 0, options.address ?? '127.0.0.1');
+    await once(recorder.#server, 'listening');
+    return recorder;
+  }
+
+  private constructor({ reply, tls }: RecorderOptions) {
+    this.#reply = reply;
+    this.#tls = tls !== undefined;
+    const answer = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response);
+    this.#server = tls ? createHttps(tls, answer) : createHttp(answer);
+    this.#server.on('connection', (socket) => {
+      this.connections += 1;
+      this.#sockets.add(socket.on('close', () => this.#sockets.delete(socket)).on('error', () => {}));
+      if (this.fault === 'refuses') socket.resetAndDestroy();
+    });
+  }
+
+  get url(): string {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `${this.#tls ? 'https' : 'http'}://${address}:${port}`;
+  }
+
+  /** The first request that `matches`, waiting for it if need be. */
+  async request(matches: (request: Request) => boolean): Promise<Request> {
+    for (const patience = AbortSignal.timeout(30_000); ; ) {
+      const found = this.requests.find(matches);
+      if (found) return found;
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.push(resolve);
+        patience.addEventListener('abort', () => reject(new Error('no such request came')));
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '', headers } = incoming;
+    const request = { at: Date.now(), method, path: url, headers, body: await text(incoming) };
+    this.requests.push(request);
+    for (const wake of this.#waiting.splice(0)) wake();
+    if (this.fault) return this.#misbehave(this.fault, incoming.socket, response);
+    const { status, body } = this.#reply(request);
+    response.writeHead(status).end(body);
+  }
+
+  #misbehave(fault: Fault, socket: Socket, response: ServerResponse): void {
+    if (fault === '500' || fault === '404') response.writeHead(Number(fault)).end('{"status":"no"}');
+    if (fault === 'garbage') response.writeHead(200).end('<html>\u0000 not what was asked for');
+    if (fault === 'resets') {
+      // Below TLS, which has no reset.
+      for (const one of this.#sockets) if (one.remotePort === socket.remotePort) one.resetAndDestroy();
+    }
+    if (fault === 'floods') {
+      const flood = () => {
+        while (response.write('x'.repeat(65_536)));
+        response.once('drain', flood);
+      };
+      response.on('error', () => {}).writeHead(200);
+      flood();
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Every secret that a test gives to the service. After the run all that the service wrote or sent is searched for
+ * them (evidence.ts), so each is unlike any other text.
+ */
+
+export const SECRET = 'testwebserverauthsecretdev';
+export const OWN_SECRET = 'own-webserver-secret-"5f2a\\7';
+export const CLIENT_SECRET = '0123456789abcdef0123456789abcdef';
+export const TOKEN = 'a-config-encryption-token';
+/** What the webserver gives out begins like this. */
+export const AUTH_TOKEN = 'a17e57ed70ce4';
+export const SENTRY_KEY = '5e4774e7bd5f4c0e';
+export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
+
+export const SECRETS: readonly string[] = [
+  SECRET,
+  OWN_SECRET,
+  CLIENT_SECRET,
+  TOKEN,
+  AUTH_TOKEN,
+  SENTRY_KEY,
+  LOGZIO_TOKEN,
+];
