@@ -55,7 +55,7 @@ export class HostedContainer {
     this.#host = host;
     this.#role = role;
     this.#patience = patience;
-    this.#lifetime = parent.child(`container ${this.id.slice(0, 12)}`, () => this.end('the service ends'));
+    this.#lifetime = parent.child(`container ${this.id}`, () => this.end('the service ends'));
     this.#log = host.log.child({ container: this.id });
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);

@@ -34,7 +34,7 @@ export class KeptContainers {
 
   /** @throws {ServiceError} `image.missing`, `docker.*` */
   async make(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
-    const lifetime = this.#parent.child(`docker container of ${containerId.slice(0, 12)}`);
+    const lifetime = this.#parent.child(`docker container of ${containerId}`);
     try {
       const id = await lifetime.acquire({
         kind: 'docker container',

@@ -39,10 +39,13 @@ export class Strays {
   }
 
   /** Removes a container that was started, if that was after its end. */
-  async removeIfRevived(dockerId: DockerId): Promise<void> {
+  async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
     const { docker, log } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId) || !(await docker.inspect(dockerId))?.running) return;
     await docker.remove(dockerId);
-    log.error({ dockerId }, 'removed a container that was started again after its end');
+    log.error(
+      { container: containerId, dockerId },
+      'removed a container that was started again after its end',
+    );
   }
 }

@@ -8,6 +8,7 @@ import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { HostedContainer } from './container.ts';
 import type { DockerEvent, Listed } from './docker.ts';
+import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { Strays } from './strays.ts';
 import type { Tracker } from './tracker.ts';
@@ -101,28 +102,34 @@ export class Watch {
     for (const container of serving) {
       const state = (container.dockerId && states.get(container.dockerId)) ?? 'not there';
       if (state === 'running' || state === 'paused') continue;
-      this.#react('ending a container', () => container.end(`found ${state} when Docker was listed`));
+      this.#react('ending a container', container.id, () =>
+        container.end(`found ${state} when Docker was listed`),
+      );
     }
   }
 
   #handle({ action, dockerId, containerId, exitCode }: DockerEvent): void {
     const container = this.#tracker.byDockerId(dockerId);
     if (action === 'create') {
-      this.#react('removing a stray container', () => this.#strays.removeIfStray({ dockerId, containerId }));
+      this.#react('removing a stray container', containerId, () =>
+        this.#strays.removeIfStray({ dockerId, containerId }),
+      );
     } else if (action === 'start') {
-      this.#react('ending a container that was started again', () => this.#strays.removeIfRevived(dockerId));
+      this.#react('ending a container that was started again', containerId, () =>
+        this.#strays.removeIfRevived({ dockerId, containerId }),
+      );
     } else if (container) {
       const cause = action === 'die' ? `it ended with code ${exitCode}` : 'it was removed';
-      this.#react('ending a container', () => container.end(cause));
+      this.#react('ending a container', containerId, () => container.end(cause));
     }
     if (action === 'destroy')
-      this.#react('forgetting a removed container', () => this.#kept.remove(dockerId));
+      this.#react('forgetting a removed container', containerId, () => this.#kept.remove(dockerId));
   }
 
   /** Does what an event asks for, beside the events that follow it. */
-  #react(what: string, work: () => Promise<void>): void {
+  #react(what: string, container: ContainerId | undefined, work: () => Promise<void>): void {
     const { log } = this.#tracker.host;
-    const done = work().catch((error: unknown) => log.error({ error }, `${what} failed`));
+    const done = work().catch((error: unknown) => log.error({ error, container }, `${what} failed`));
     void this.#tracker.lifetime.track(what, done);
   }
 }

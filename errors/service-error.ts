@@ -1,5 +1,6 @@
 /** The one class of error that this service throws on purpose: a code of the table, with its words filled in. */
 
+import { inspect } from 'node:util';
 import { ERRORS, type ErrorCode, type ErrorRow, type Parameters } from './table.ts';
 
 export class ServiceError<C extends ErrorCode = ErrorCode> extends Error {
@@ -23,7 +24,9 @@ function fill(template: string, parameters: Record<string, string | number>): st
 
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ') || error.message;
+  if (error instanceof Error) return error.message;
+  return typeof error === 'string' ? error : inspect(error);
 }
 
 /** Whether `error` is a system error with this code, such as `ENOENT`. */

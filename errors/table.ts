@@ -38,6 +38,11 @@ export const ERRORS = {
   'service.starting': { status: 503, wire: 503, text: 'the host is still starting; try again in a moment' },
   'service.stopping': { status: 503, wire: 503, text: 'the host is stopping; ask for another one' },
 
+  'host.filesystem': {
+    status: 507,
+    text: '{path} cannot be written: {why}; make room there (df -h, df -i) or make it writable, then try again',
+  },
+
   // Setting up a container.
   'container.unknown_port': {
     status: 404,

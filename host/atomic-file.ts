@@ -3,9 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 
 /**
- * Writes under a temporary name, syncs, renames, and syncs the directory.
+ * Writes under a temporary name, syncs, renames, and syncs the directory. A failure leaves what was there before.
+ * @throws {ServiceError} `host.filesystem`
  * @param mode permission bits, whatever the umask
  * @param temporary directory for the temporary name, on the same filesystem; default: beside the file
  */
@@ -23,9 +25,14 @@ export async function writeFileAtomically(
     await file.sync();
     await rename(draft, path);
   } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
+    await rm(draft, { force: true }).catch(() => {});
+    throw explain(path, error);
   }
   await using directory = await open(dirname(path), 'r');
   await directory.sync();
+}
+
+/** Says of an error of the system what to do about it. */
+export function explain(path: string, error: unknown): ServiceError {
+  return new ServiceError('host.filesystem', { path, why: messageOf(error) }, { cause: error });
 }

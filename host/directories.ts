@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import { explain } from './atomic-file.ts';
 
 /**
  * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends.
@@ -86,7 +87,9 @@ export async function holdOwnDirectory(
 }
 
 async function makeOwn(path: string, mode: number, owner: number | undefined): Promise<void> {
-  await mkdir(path);
+  await mkdir(path).catch((error: unknown) => {
+    throw explain(path, error);
+  });
   try {
     await chmod(path, mode);
     if (owner !== undefined) await lchown(path, owner, owner);
@@ -109,7 +112,8 @@ export async function removeTree(path: string): Promise<void> {
   } catch (error) {
     // A container can nest directories until their path is longer than the kernel takes; rm(1) goes step by step.
     if (!isSystemError(error, 'ENAMETOOLONG')) throw error;
-    await promisify(execFile)('rm', ['-rf', '--one-file-system', '--', path]);
+    const { PATH } = process.env;
+    await promisify(execFile)('rm', ['-rf', '--one-file-system', '--', path], { env: { PATH } });
   }
 }
 

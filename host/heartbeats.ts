@@ -5,7 +5,7 @@
 
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
-import { withDeadline } from '../lifetime/deadline.ts';
+import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { readMemory } from './memory.ts';
@@ -39,6 +39,9 @@ export class Heartbeats {
   readonly #options: HeartbeatOptions;
   readonly #pause: NonNullable<HeartbeatOptions['pause']>;
   readonly #stop = new AbortController();
+  /** Aborts what must not be cut short by a stop. */
+  readonly #giveUp = new AbortController();
+  readonly #cut: AbortSignal;
   readonly #running: Promise<void>;
   #registration: Registration | undefined;
   #number = 0;
@@ -48,23 +51,33 @@ export class Heartbeats {
   constructor(lifetime: Lifetime, options: HeartbeatOptions) {
     this.#options = options;
     this.#pause = options.pause ?? wait;
+    this.#cut = AbortSignal.any([lifetime.signal, this.#giveUp.signal]);
     const signal = AbortSignal.any([lifetime.signal, this.#stop.signal]);
     this.#running = lifetime.track('heartbeats', this.#run(signal));
   }
 
   /**
    * Sends the last one, as often as it takes, for `milliseconds` at most. Never rejects.
-   * A host that was never registered has nobody to tell.
+   * A registration that is under way is waited for: the webserver may have made it. A host without one has nobody
+   * to tell.
    */
   async sayDying(milliseconds: number): Promise<void> {
     this.#stop.abort();
-    if (!this.#registration) return;
     try {
-      await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sendLast(late));
-      this.#options.log.info('the webserver knows that this host dies');
+      await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sayLast(late));
     } catch (error) {
       this.#options.log.warn({ error }, 'the webserver was not told that this host dies');
+    } finally {
+      this.#giveUp.abort();
     }
+  }
+
+  async #sayLast(late: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    await this.#running;
+    if (!this.#registration) return;
+    if (await this.#sendLast(this.#registration, late)) log.info('the webserver knows that this host dies');
+    else log.warn('the webserver does not know this host any more');
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -107,8 +120,8 @@ export class Heartbeats {
 
   async #register(signal: AbortSignal): Promise<Registration> {
     const { webserver, metadata, log, onToken } = this.#options;
-    const facts = await metadata.facts();
-    const token = await webserver.handshake(facts, signal);
+    const facts = await unlessAborted(metadata.facts(), signal);
+    const token = await webserver.handshake(facts, this.#cut);
     onToken(token);
     log.info({ instanceId: facts.instanceId }, 'the webserver has registered this host');
     return { token, instanceId: facts.instanceId };
@@ -120,13 +133,11 @@ export class Heartbeats {
     return await this.#options.webserver.heartbeat({ ...registration, number, memory, dying }, signal);
   }
 
-  async #sendLast(late: AbortSignal): Promise<void> {
-    await this.#running;
-    const registration = this.#registration as Registration;
+  /** Returns whether the webserver knew this host. */
+  async #sendLast(registration: Registration, late: AbortSignal): Promise<boolean> {
     for (;;) {
       try {
-        await this.#send(registration, true, late);
-        return;
+        return await this.#send(registration, true, late);
       } catch (error) {
         late.throwIfAborted();
         this.#options.log.warn(messageOf(error));

@@ -94,7 +94,7 @@ async function askOnce(http: HttpClient, endpoint: URL, signal: AbortSignal): Pr
     const { status, body } = await http.ask(new URL(`/latest/${path}`, endpoint), options);
     if (status === 404) return undefined;
     if (status !== 200) throw new Error(`${path} was answered with status ${status}`);
-    if (!/^[!-~]{1,512}$/.test(body)) throw new Error(`${path} was answered with something else`);
+    if (!/^[\w.:/=+-]{1,512}$/.test(body)) throw new Error(`${path} was answered with something else`);
     return body;
   };
   const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': '60' };

@@ -68,7 +68,8 @@ export class Webserver {
 
   async #post(name: 'auth' | 'heartbeat', signal: AbortSignal, body: object): Promise<Answer> {
     const { http, url } = this.#options;
-    const base = url.href.replace(/\/*$/, '');
+    const target = new URL(url);
+    target.pathname = `${url.pathname.replace(/\/*$/, '')}/host_service/${name}`;
     const headers = { 'content-type': 'application/json' };
     const question = {
       method: 'POST',
@@ -78,22 +79,23 @@ export class Webserver {
       signal,
     } as const;
     try {
-      return await http.ask(new URL(`${base}/host_service/${name}`), question);
+      return await http.ask(target, question);
     } catch (error) {
       signal.throwIfAborted();
-      throw failure(name === 'auth' ? 'registration' : 'heartbeat', messageOf(error), error);
+      throw failure(name === 'auth' ? 'registration' : 'heartbeat', messageOf(error));
     }
   }
 }
 
-function failure(what: string, why: string, cause?: unknown): ServiceError {
-  return new ServiceError('webserver.failed', { what, why }, { cause });
+function failure(what: string, why: string): ServiceError {
+  return new ServiceError('webserver.failed', { what, why });
 }
 
+/** Nothing but a token, which is a word: it will be searched for in each line of the log. */
 function tokenIn(body: string): string | undefined {
   try {
     const { AuthToken } = JSON.parse(body);
-    return typeof AuthToken === 'string' ? AuthToken : undefined;
+    return typeof AuthToken === 'string' && /^[\w-]{8,256}$/.test(AuthToken) ? AuthToken : undefined;
   } catch {
     return undefined;
   }

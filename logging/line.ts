@@ -8,8 +8,13 @@ export interface Line {
   readonly [field: string]: unknown;
 }
 
+/** A line that hiding a secret has torn apart is still a line. */
 export function parseLine(line: string): Line {
-  return JSON.parse(line);
+  try {
+    return JSON.parse(line);
+  } catch {
+    return { level: 'error', time: new Date().toISOString(), msg: line };
+  }
 }
 
 /** Whether the line is an error or worse, seen without parsing it: the level is its first field. */

@@ -3,8 +3,8 @@
  * written synchronously, so that nothing is lost when the process dies.
  */
 
-import { type DestinationStream, destination, type Logger, pino, stdSerializers } from 'pino';
-import pretty from 'pino-pretty';
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { messageOf } from '../errors/service-error.ts';
 
 export type { Logger };
 
@@ -37,7 +37,7 @@ export function createLogger({ level, stream }: LoggerOptions): Logger {
       base: { pid: process.pid },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: stdSerializers.errWithCause },
+      serializers: { error: serializeError },
       redact: { paths: SECRET_FIELDS.flatMap(atEachDepth), censor: '[redacted]' },
     },
     stream,
@@ -45,8 +45,14 @@ export function createLogger({ level, stream }: LoggerOptions): Logger {
 }
 
 /** @param terminal whether a person reads along */
-export function openStdout(terminal: boolean): DestinationStream {
-  if (terminal) return pretty({ sync: true, colorize: true, singleLine: true, ignore: 'pid' });
+export async function openStdout(terminal: boolean): Promise<DestinationStream> {
+  if (terminal)
+    return (await import('pino-pretty')).default({
+      sync: true,
+      colorize: true,
+      singleLine: true,
+      ignore: 'pid',
+    });
   const stdout = destination({ fd: 1, sync: true });
   // A full disk behind stdout loses lines; it must not cost the process its life.
   stdout.on('error', () => {});
@@ -55,4 +61,30 @@ export function openStdout(terminal: boolean): DestinationStream {
 
 function atEachDepth(field: string): string[] {
   return [field, `*.${field}`, `*.*.${field}`];
+}
+
+/** An error as a line has it. */
+export interface LoggedError {
+  readonly type: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly code?: unknown;
+  readonly cause?: LoggedError;
+}
+
+/** Causes of causes that are followed. */
+const DEPTH = 5;
+
+/** None of the fields that libraries put into their errors: they may hold what was sent or answered. */
+export function serializeError(error: unknown, depth = DEPTH): LoggedError {
+  const message = messageOf(error);
+  if (!(error instanceof Error)) return { type: typeof error, message, stack: message };
+  const { name: type, stack = message, cause } = error;
+  return {
+    type,
+    message,
+    stack,
+    ...('code' in error && { code: error.code }),
+    ...(cause !== undefined && depth > 0 && { cause: serializeError(cause, depth - 1) }),
+  };
 }

@@ -10,7 +10,7 @@ import type { HttpClient } from '../outgoing/http-client.ts';
 import { parseLine, type Tags } from './line.ts';
 import type { Outlet } from './outlets.ts';
 
-/** In characters. */
+/** In bytes. */
 const QUEUE_SIZE = 8 * 1024 * 1024;
 /** logz.io takes 10 MB at once and 500,000 bytes in a line. */
 const BATCH_SIZE = 1024 * 1024;
@@ -24,7 +24,7 @@ export interface LogzIoOptions {
   readonly http: HttpClient;
   readonly url: URL;
   readonly token: string;
-  /** Is told when logz.io stops taking lines, when it takes them again, and what was lost meanwhile. */
+  /** Is told when logz.io stops taking lines, and when it takes them again, with what was dropped since the start. */
   readonly report: (fields: object, message: string) => void;
 }
 
@@ -36,6 +36,7 @@ export class LogzIo implements Outlet {
   #queue: string[] = [];
   #size = 0;
   #underWay = 0;
+  /** Since the start. */
   #dropped = 0;
   #failures = 0;
   #notBefore = 0;
@@ -50,7 +51,7 @@ export class LogzIo implements Outlet {
   }
 
   write(line: string): void {
-    if (line.length > LINE_SIZE) this.#dropped += 1;
+    if (Buffer.byteLength(line) > LINE_SIZE) this.#dropped += 1;
     else this.#enqueue([line]);
   }
 
@@ -77,10 +78,10 @@ export class LogzIo implements Outlet {
 
   #enqueue(lines: readonly string[], where: 'push' | 'unshift' = 'push'): void {
     this.#queue[where](...lines);
-    for (const line of lines) this.#size += line.length;
+    for (const line of lines) this.#size += Buffer.byteLength(line);
     let surplus = 0;
     while (this.#size > QUEUE_SIZE) {
-      this.#size -= this.#queue[surplus]?.length ?? 0;
+      this.#size -= Buffer.byteLength(this.#queue[surplus] ?? '');
       surplus += 1;
     }
     this.#queue.splice(0, surplus);
@@ -90,11 +91,11 @@ export class LogzIo implements Outlet {
   #takeBatch(): string[] {
     let count = 0;
     for (let size = 0; count < this.#queue.length; count += 1) {
-      size += this.#queue[count]?.length ?? 0;
+      size += Buffer.byteLength(this.#queue[count] ?? '');
       if (size > BATCH_SIZE) break;
     }
     const batch = this.#queue.splice(0, count);
-    for (const line of batch) this.#size -= line.length;
+    for (const line of batch) this.#size -= Buffer.byteLength(line);
     return batch;
   }
 
@@ -102,8 +103,12 @@ export class LogzIo implements Outlet {
     const batch = this.#takeBatch();
     this.#underWay = batch.length;
     try {
-      await this.#post(batch, signal);
-      this.#recovered();
+      const status = await this.#post(batch, signal);
+      if (status >= 200 && status <= 299) return this.#taken();
+      // It has understood the lines and refuses them: it would refuse them again.
+      if (status === 400 || status === 413) this.#dropped += batch.length;
+      else this.#enqueue(batch, 'unshift');
+      this.#failed(`it answered with status ${status}`);
     } catch (error) {
       this.#enqueue(batch, 'unshift');
       this.#failed(messageOf(error));
@@ -112,7 +117,7 @@ export class LogzIo implements Outlet {
     }
   }
 
-  async #post(batch: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  async #post(batch: readonly string[], signal: AbortSignal | undefined): Promise<number> {
     const { status } = await this.#options.http.ask(this.#url, {
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson' },
@@ -120,9 +125,7 @@ export class LogzIo implements Outlet {
       milliseconds: REQUEST,
       ...(signal && { signal }),
     });
-    // It understood the lines and refuses them: it would refuse them again.
-    if (status === 400 || status === 413) this.#dropped += batch.length;
-    else if (status < 200 || status > 299) throw new Error(`it answered with status ${status}`);
+    return status;
   }
 
   #forLogzIo(line: string): string {
@@ -136,10 +139,8 @@ export class LogzIo implements Outlet {
     if (this.#failures === 1) this.#options.report({ why }, 'logz.io does not take the log; trying again');
   }
 
-  #recovered(): void {
+  #taken(): void {
     if (this.#failures > 0) this.#options.report({ dropped: this.#dropped }, 'logz.io takes the log again');
-    else if (this.#dropped > 0) this.#options.report({ dropped: this.#dropped }, 'logz.io refused lines');
     this.#failures = 0;
-    this.#dropped = 0;
   }
 }

@@ -4,19 +4,28 @@
 const SHORTEST = 8;
 
 export class Secrets {
+  readonly #secrets = new Map<string, readonly string[]>();
   #forms: readonly string[] = [];
 
-  add(secret: string): void {
+  /** @param name what the secret is; another one of the same name takes its place */
+  set(name: string, secret: string): void {
     if (secret.length < SHORTEST) return;
-    const forms = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)];
-    this.#forms = [...new Set([...this.#forms, ...forms])];
+    const quoted = inJson(secret);
+    const inUrl = new URLSearchParams({ '': secret }).toString().slice(1);
+    this.#secrets.set(name, [quoted, inJson(quoted), encodeURIComponent(secret.toWellFormed()), inUrl]);
+    // The longest first: a part of it would leave the rest.
+    this.#forms = [...new Set([...this.#secrets.values()].flat())].sort((a, b) => b.length - a.length);
   }
 
-  /** @param text may hold a secret as it is, within JSON, or within a URL */
-  hide(text: string): string {
+  /** @param line JSON, in which a secret may be part of a string, of JSON within a string, or of a URL */
+  hide(line: string): string {
     return this.#forms.reduce(
       (hidden, form) => (hidden.includes(form) ? hidden.replaceAll(form, '[secret]') : hidden),
-      text,
+      line,
     );
   }
+}
+
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }

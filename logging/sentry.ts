@@ -4,16 +4,19 @@
  * exceptions and exits stay off: this service ends itself.
  */
 
-import type * as Sdk from '@sentry/node';
+import type { Breadcrumb, Exception, NodeClient } from '@sentry/node';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 import { isError, type Line, parseLine, type Tags } from './line.ts';
+import type { LoggedError } from './logger.ts';
 import type { Outlet } from './outlets.ts';
+import { Deliveries } from './sentry-deliveries.ts';
+
+type Sdk = typeof import('./sentry-sdk.ts');
+type Transport = ReturnType<Sdk['createTransport']>;
 
 /** Lines before an error that go with it. */
 const BEFORE = 50;
-/** Milliseconds for one event. */
-const REQUEST = 10_000;
 
 export interface SentryOptions {
   readonly http: HttpClient;
@@ -24,17 +27,19 @@ export interface SentryOptions {
 
 export class Sentry implements Outlet {
   tags: Tags = {};
-  readonly #sdk: typeof Sdk;
-  readonly #client: Sdk.NodeClient;
+  readonly #sdk: Sdk;
+  readonly #client: NodeClient;
+  readonly #deliveries: Deliveries;
   readonly #before: string[] = [];
 
-  /** Loads the SDK, which takes its time and memory, only now. */
+  /** Loads the SDK, which takes its time and memory, only now. @throws Error when the DSN is none */
   static async open(options: SentryOptions): Promise<Sentry> {
-    return new Sentry(await import('@sentry/node'), options);
+    return new Sentry(await import('./sentry-sdk.ts'), options);
   }
 
-  private constructor(sdk: typeof Sdk, { http, dsn, release, environment }: SentryOptions) {
+  private constructor(sdk: Sdk, { http, dsn, release, environment }: SentryOptions) {
     this.#sdk = sdk;
+    this.#deliveries = new Deliveries(http);
     this.#client = new sdk.NodeClient({
       dsn,
       release,
@@ -43,15 +48,32 @@ export class Sentry implements Outlet {
       stackParser: sdk.defaultStackParser,
       sendClientReports: false,
       normalizeDepth: 6,
-      transport: (options) =>
-        sdk.createTransport(options, async ({ body }) => {
-          const question = { method: 'POST', body, milliseconds: REQUEST } as const;
-          const { status, headers } = await http.ask(new URL(options.url), question);
-          const limits = { 'x-sentry-rate-limits': first(headers['x-sentry-rate-limits']) };
-          return { statusCode: status, headers: { ...limits, 'retry-after': first(headers['retry-after']) } };
-        }),
+      transport: (options) => this.#transport(options),
     });
+    if (!this.#client.getDsn()) throw new Error('Sentry does not understand this DSN');
     this.#client.init();
+  }
+
+  /** The SDK's, without its own buffer and limits: what it would drop may be the event of a death. */
+  #transport(options: Parameters<Sdk['createTransport']>[0] & { readonly url: string }): Transport {
+    const underWay = new Set<PromiseLike<unknown>>();
+    const send = async ({ body }: { readonly body: string | Uint8Array }) => {
+      await this.#deliveries.deliver(new URL(options.url), String(body));
+      return {};
+    };
+    return this.#sdk.createTransport(options, send, {
+      $: [],
+      add: (produce) => {
+        const task = produce();
+        underWay.add(task);
+        void task.then(() => underWay.delete(task));
+        return task;
+      },
+      drain: async () => {
+        await Promise.all(underWay);
+        return true;
+      },
+    });
   }
 
   write(line: string): void {
@@ -67,9 +89,11 @@ export class Sentry implements Outlet {
     return await withDeadline(milliseconds, 'flushing Sentry', flush).catch(() => false);
   }
 
-  /** Lets go of what the SDK has put into the process. */
-  async close(): Promise<void> {
+  /** Gives up what was not sent, and lets go of what the SDK has put into the process. @returns how many events never arrived */
+  async close(): Promise<number> {
+    this.#deliveries.stop();
     await this.#client.close(1);
+    return this.#deliveries.dropped;
   }
 
   #capture({ level, time, msg = '', error, container, ...extra }: Line): void {
@@ -85,7 +109,7 @@ export class Sentry implements Outlet {
   }
 
   /** The chain of causes, innermost first, as Sentry wants it. */
-  #exceptions(error: unknown): Sdk.Exception[] {
+  #exceptions(error: unknown): Exception[] {
     if (!isLogged(error)) return [];
     const { type, message, stack, cause } = error;
     const frames = this.#sdk.defaultStackParser(stack);
@@ -93,19 +117,11 @@ export class Sentry implements Outlet {
   }
 }
 
-/** An error as the logger serializes it. */
-interface Logged {
-  readonly type: string;
-  readonly message: string;
-  readonly stack: string;
-  readonly cause?: unknown;
-}
-
-function isLogged(error: unknown): error is Logged {
+function isLogged(error: unknown): error is LoggedError {
   return typeof error === 'object' && error !== null && 'type' in error && 'stack' in error;
 }
 
-function breadcrumb(line: string): Sdk.Breadcrumb {
+function breadcrumb(line: string): Breadcrumb {
   const { level, time, msg = '', pid: _, ...data } = parseLine(line);
   const known = { error: 'error', fatal: 'fatal', warn: 'warning', info: 'info' } as const;
   return {
@@ -114,8 +130,4 @@ function breadcrumb(line: string): Sdk.Breadcrumb {
     message: msg,
     data,
   };
-}
-
-function first(header: string | string[] | undefined): string | null {
-  return (Array.isArray(header) ? header[0] : header) ?? null;
 }

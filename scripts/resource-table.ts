@@ -60,7 +60,7 @@ function clock(time: unknown): string {
 function withNames(row: Row, names: ReadonlyMap<string, string>): Row {
   let { owner, what } = row;
   for (const [id, name] of names) {
-    if (owner.endsWith(id.slice(0, 12))) owner = name;
+    if (owner.endsWith(id)) owner = name;
     what = what.replace(id, '<id>');
   }
   const path = /^\/.*?(\/(?:fractal|run\/ecs|var\/lib).*)$/.exec(what);

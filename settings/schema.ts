@@ -174,9 +174,12 @@ function remoteUrl(text: string): URL {
   return found;
 }
 
+/** As the SDK understands it. */
 function sentryDsn(text: string): string {
-  const { username, pathname } = remoteUrl(text);
-  if (!username || !/\/\d+$/.test(pathname)) throw new Error('must be an address like https://key@host/123');
+  remoteUrl(text);
+  if (!/^https?:\/\/\w+(:\w+)?@[\w.-]+(:\d+)?(\/[\w/-]+)?\/\d+$/.test(text)) {
+    throw new Error('must be an address like https://key@host/123');
+  }
   return text;
 }
 

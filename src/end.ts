@@ -9,6 +9,7 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { concerned } from './observe.ts';
 import type { Reporting } from './reporting.ts';
 
 export type Cause =
@@ -21,6 +22,8 @@ const REQUESTS = 10_000;
 export interface WatchedEnd {
   /** Resolves with the first cause. */
   readonly cause: Promise<Cause>;
+  /** To be called when a cause is known: errors that come now cannot be one, and are logged. */
+  known(): void;
   /** To be called when the end is over, and that nothing is left is as it should be. */
   over(): void;
 }
@@ -28,16 +31,17 @@ export interface WatchedEnd {
 /** Installs the handlers of everything that can end the process. */
 export function watchForEnd(log: Logger): WatchedEnd {
   const { promise, resolve } = Promise.withResolvers<Cause>();
+  let known = false;
   for (const by of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(by, () => {
       log.info({ signal: by }, 'asked to stop');
+      known = true;
       resolve({ kind: 'asked', by });
     });
   }
-  let dying = false;
   const die = (error: unknown) => {
-    if (dying) log.error({ error }, 'another error that nothing caught');
-    dying = true;
+    if (known) log.error({ error }, 'an error that nothing caught, while the service ends');
+    known = true;
     process.exitCode = 1;
     resolve({ kind: 'died', error });
   };
@@ -46,7 +50,13 @@ export function watchForEnd(log: Logger): WatchedEnd {
   // Node would end here by itself, in the middle of everything.
   const starve = () => die(new Error('the process has nothing left to wait for'));
   process.on('beforeExit', starve);
-  return { cause: promise, over: () => process.off('beforeExit', starve) };
+  return {
+    cause: promise,
+    known: () => {
+      known = true;
+    },
+    over: () => process.off('beforeExit', starve),
+  };
 }
 
 /** What there is to end; `hosting` is undefined as long as the start has not got that far. */
@@ -72,7 +82,9 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();
-  for (const { kind, what, owner } of held) log.error({ kind, what, owner }, 'still held at the end');
+  for (const { kind, what, owner } of held) {
+    log.error({ kind, what, owner, ...concerned(owner) }, 'still held at the end');
+  }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
   await reporting.close();
@@ -81,8 +93,8 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
 /** Before anything that takes time: what it died of, and what was running. */
 async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ended): Promise<void> {
   const containers = (hosting?.tracker.list() ?? []).map((container) => container.describe());
-  log.fatal({ error, containers, held: root.holdings.list().length }, messageOf(error));
-  await reporting.tellDeath();
+  const held = root.holdings.list().length;
+  await reporting.tellDeath(() => log.fatal({ error, containers, held }, messageOf(error)));
 }
 
 async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {

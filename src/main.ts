@@ -4,7 +4,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { loadSettings } from '../settings/load.ts';
-import { type Cause, endService, watchForEnd } from './end.ts';
+import { type Cause, endService, type WatchedEnd, watchForEnd } from './end.ts';
 import type { Observer } from './observe.ts';
 import { OpenHandles } from './open-handles.ts';
 import { Reporting } from './reporting.ts';
@@ -13,7 +13,7 @@ import { Service } from './service.ts';
 /** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
   process.title = 'ecs-host-service';
-  const outlets = new Outlets(openStdout(process.stdout.isTTY));
+  const outlets = new Outlets(await openStdout(process.stdout.isTTY));
   try {
     if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
     const settings = loadSettings(environment);
@@ -21,7 +21,7 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
     const end = watchForEnd(log);
     const handles = new OpenHandles();
     const reporting = new Reporting({ settings, outlets, log });
-    await live(new Service({ settings, environment, log, observer, reporting }), end.cause);
+    await live(new Service({ settings, environment, log, observer, reporting }), end);
     end.over();
     if (handles.letGo(log) > 0) process.exitCode = 1;
   } catch (error) {
@@ -31,8 +31,9 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
 }
 
 /** From the first step to the last cleanup, whichever way the end comes. */
-async function live(service: Service, caused: Promise<Cause>): Promise<void> {
-  const cause = await Promise.race([caused, whenStartFails(start(service))]);
+async function live(service: Service, end: WatchedEnd): Promise<void> {
+  const cause = await Promise.race([end.cause, whenStartFails(start(service))]);
+  end.known();
   await endService(cause, service);
 }
 
@@ -42,11 +43,11 @@ function start(service: Service): Promise<void> {
     await service.step('reporting', () => service.openReporting());
     await service.step('lock', () => service.lock());
     await service.step('filesystem', () => service.makeDirectories());
-    await service.step('host', () => service.describeHost());
     await service.step('input devices', () => service.checkInputDevices());
     await service.step('https', () => service.serveHttps());
     await service.step('docker', () => service.reachDocker());
     await service.step('containers', () => service.hostContainers());
+    await service.step('host', () => service.describeHost());
     await service.step('heartbeats', () => service.beginHeartbeats());
   };
   return service.root.track('starting', steps());

@@ -21,6 +21,12 @@ export function observeHoldings(log: Logger, observer: Observer): LifetimeOption
       await observer.holding?.(event);
     }),
     report: ({ lifetime, what, error }) =>
-      log.error({ lifetime, what, error }, 'could not be ended as it should'),
+      log.error({ lifetime, what, error, ...concerned(lifetime) }, 'could not be ended as it should'),
   };
+}
+
+/** The id of the container that a lifetime, by its name, belongs to. */
+export function concerned(name: string): { readonly container?: string } {
+  const [container] = /[0-9a-f]{60}/.exec(name) ?? [];
+  return container === undefined ? {} : { container };
 }

@@ -14,6 +14,7 @@ import {
   Metadata,
 } from '../host/metadata.ts';
 import { Webserver } from '../host/webserver.ts';
+import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Tags } from '../logging/line.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -23,7 +24,8 @@ import { Sentry } from '../logging/sentry.ts';
 import { HttpClient } from '../outgoing/http-client.ts';
 import type { Settings } from '../settings/load.ts';
 
-/** Milliseconds that the report of a death takes at most, and what the end of a stop waits for. */
+/** Milliseconds, at most: of finding out who died, of all of the report of a death, and of what the end of a stop waits for. */
+const IDENTITY = 1000;
 const DEATH = 2000;
 const LAST_HEARTBEAT = 5000;
 const LAST_EVENTS = 5000;
@@ -40,8 +42,9 @@ export class Reporting {
   readonly #outlets: Outlets;
   readonly #log: Logger;
   readonly #http = new HttpClient();
+  readonly #metadata = new Metadata(() => this.#findFacts());
+  readonly #closing = new AbortController();
   #tags: Tags = {};
-  #metadata: Metadata | undefined;
   #sentry: Sentry | undefined;
   #logzIo: LogzIo | undefined;
   #heartbeats: Heartbeats | undefined;
@@ -51,9 +54,14 @@ export class Reporting {
     this.#outlets = outlets;
     this.#log = log;
     const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN } = settings;
-    for (const secret of [WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN]) {
-      if (secret) outlets.secrets.add(secret.reveal());
+    for (const [name, secret] of Object.entries({
+      WEBSERVER_AUTH_SECRET,
+      SENTRY_DSN,
+      LOGZIO_SHIPPING_TOKEN,
+    })) {
+      if (secret) outlets.secrets.set(name, secret.reveal());
     }
+    if (SENTRY_DSN) outlets.secrets.set('key of Sentry', new URL(SENTRY_DSN.reveal()).username);
   }
 
   /** From here on errors go to Sentry and the log to logz.io, if they are to. */
@@ -69,20 +77,14 @@ export class Reporting {
     this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV });
     this.#outlets.add(this.#sentry);
     this.#logzIo.tags = this.#tags = { environment: APP_ENV, release: COMMIT };
+    // Whoever reads of an error wants to know whose it is. It is waited for later.
+    this.#metadata.facts().catch(() => {});
   }
 
   /** Learns what this host is. That it cannot be learnt now is no reason not to start. */
   async describeHost({ signal }: Lifetime): Promise<void> {
-    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: given, AWS_EC2_METADATA_DISABLED: disabled } = this.#settings;
-    const endpoint = disabled ? undefined : (given ?? ((await isEc2()) ? EC2_ENDPOINT : undefined));
-    this.#metadata = new Metadata(async () => {
-      const facts = endpoint ? await askEc2(this.#http, endpoint, signal) : describeThisMachine();
-      this.#log.info(facts, 'this host is known');
-      this.#tag(awsTags(facts));
-      return facts;
-    });
     try {
-      await this.#metadata.facts();
+      await unlessAborted(this.#metadata.facts(), signal);
     } catch (error) {
       signal.throwIfAborted();
       this.#log.error({ error }, messageOf(error));
@@ -92,19 +94,27 @@ export class Reporting {
   /** Tells the webserver that this host lives, from now on. */
   beginHeartbeats(lifetime: Lifetime): void {
     const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs } = this.#settings;
-    if (!url || !this.#metadata) return;
+    if (!url) return;
     const { secrets } = this.#outlets;
     this.#heartbeats = new Heartbeats(lifetime, {
       webserver: new Webserver({ http: this.#http, url, dyingAs }),
       metadata: this.#metadata,
       log: this.#log,
-      onToken: (token) => secrets.add(token),
+      onToken: (token) => secrets.set('the token of the webserver', token),
     });
   }
 
-  /** To be called when the death is in the log: returns when the world knows of it, or 2 seconds later. */
-  async tellDeath(): Promise<void> {
-    await Promise.all([this.#sentry?.flush(DEATH), this.#heartbeats?.sayDying(DEATH)]);
+  /**
+   * Reports a death, for 2 seconds at most: when the world knows of it, or the time is over, it returns.
+   * @param say writes it into the log; by then it is known which host it is that died, if that can be found out
+   */
+  async tellDeath(say: () => void): Promise<void> {
+    const beginning = performance.now();
+    if (this.#sentry)
+      await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
+    say();
+    const left = DEATH - (performance.now() - beginning);
+    await Promise.all([this.#sentry?.flush(left), this.#heartbeats?.sayDying(left)]);
   }
 
   /** Tells the webserver, after everything has ended as it should, that this host is no more. */
@@ -114,14 +124,21 @@ export class Reporting {
 
   /** Sends what is still waiting, for some seconds at most, and closes all connections. */
   async close(): Promise<void> {
-    const [undelivered, flushed] = await Promise.all([
-      this.#logzIo?.drain(LAST_LINES),
-      this.#sentry?.flush(LAST_EVENTS),
-    ]);
-    if (undelivered) this.#log.warn({ lines: undelivered }, 'lines of the log did not reach logz.io');
-    if (flushed === false) this.#log.warn('events did not reach Sentry');
-    await this.#sentry?.close();
+    this.#closing.abort(new Error('the service has ended'));
+    const [lines] = await Promise.all([this.#logzIo?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
+    const events = await this.#sentry?.close();
+    if (lines) this.#log.warn({ lines }, 'lines of the log did not reach logz.io');
+    if (events) this.#log.warn({ events }, 'events did not reach Sentry');
     await this.#http.close();
+  }
+
+  async #findFacts(): Promise<HostFacts> {
+    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: given, AWS_EC2_METADATA_DISABLED: disabled } = this.#settings;
+    const endpoint = disabled ? undefined : (given ?? ((await isEc2()) ? EC2_ENDPOINT : undefined));
+    const facts = endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
+    this.#log.info(facts, 'this host is known');
+    this.#tag(awsTags(facts));
+    return facts;
   }
 
   #tag(tags: Tags): void {

@@ -47,7 +47,7 @@ export class Service {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
   readonly #paths: Paths;
-  readonly #docker: Docker;
+  #docker: Docker | undefined;
 
   constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {
     this.#settings = settings;
@@ -57,7 +57,6 @@ export class Service {
     this.#observer = observer;
     this.root = new Lifetime('service', observeHoldings(log, observer));
     this.#paths = pathsBelow(settings.ROOT);
-    this.#docker = new Docker(settings.DOCKER_HOST);
   }
 
   async step(name: string, take: () => Promise<void>): Promise<void> {
@@ -115,8 +114,10 @@ export class Service {
 
   async reachDocker(): Promise<void> {
     const environment = childEnvironment(this.#environment);
-    await reachDocker(this.root, this.#docker, { run: this.#paths.run, environment, log: this.log });
-    this.log.info(await this.#docker.version(), 'Docker answers');
+    const docker = await Docker.open(this.#settings.DOCKER_HOST);
+    await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
+    this.log.info(await docker.version(), 'Docker answers');
+    this.#docker = docker;
   }
 
   async hostContainers(): Promise<void> {
@@ -126,8 +127,9 @@ export class Service {
       HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT]),
       Ttys.ofThisHost(),
     ]);
-    const host = { hostId, paths: this.#paths, docker: this.#docker, ports, ttys, log: this.log };
-    const kept = new KeptContainers(this.#docker, hostId, this.root);
+    const docker = this.#docker as Docker;
+    const host = { hostId, paths: this.#paths, docker, ports, ttys, log: this.log };
+    const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
     const watch = await Watch.open(this.root, tracker, kept);

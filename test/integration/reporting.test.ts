@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { host as hostContainer, startValues, token } from '../support/callers.ts';
-import { OWN_SECRET } from '../support/secrets.ts';
+import { LOGZIO_TOKEN, OWN_SECRET, SENTRY_KEY } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 import { METADATA, World } from '../support/world.ts';
@@ -27,6 +27,10 @@ function start(env: Readonly<Record<string, string>> = {}, fault?: string): Serv
 
 /** Where everything is on and developers can spin containers up. */
 const LOCALDEV = { APP_ENV: 'localdev' };
+
+const AWS_TAGS = Object.fromEntries(
+  Object.entries(METADATA).map(([name, value]) => [`aws.${name.replace('/', '-')}`, value]),
+);
 
 const beat = (dying: unknown) => (request: { body: string }) =>
   JSON.parse(request.body).IsDyingHeartbeat === dying;
@@ -121,7 +125,8 @@ for (const [fault, words] of [
       [event.level, event.message, event.release, event.environment],
       ['fatal', words, 'c0ffee', 'localdev'],
     );
-    assert.equal(event.tags['aws.instance-id'], METADATA['instance-id']);
+    const aws = Object.entries(event.tags).filter(([name]) => name.startsWith('aws.'));
+    assert.deepEqual(Object.fromEntries(aws), AWS_TAGS);
     assert.equal(event.exception?.values[0]?.value, words);
     const frames = event.exception.values[0].stacktrace.frames;
     assert.ok(frames.some(({ filename, lineno }) => filename.endsWith('dying-service.ts') && lineno > 0));
@@ -151,10 +156,11 @@ test('C26: asked to stop, the last heartbeat comes after the last container has 
   const shipped = world.lines;
   assert.equal(shipped.at(-1)?.message, 'ended');
   assert.equal(shipped.at(-1)?.['aws.instance-id'], METADATA['instance-id']);
-  const [first] = shipped;
+  // From the first line after reporting was opened on.
+  const opened = service.lines.findIndex(({ step }) => step === 'reporting');
   assert.deepEqual(
     shipped.map(({ message }) => message),
-    service.lines.slice(service.lines.findIndex(({ msg }) => msg === first?.message)).map(({ msg }) => msg),
+    service.lines.slice(opened).map(({ msg }) => msg),
   );
 });
 
@@ -169,4 +175,33 @@ test('in localdev nothing is sent anywhere unless it is set', async () => {
   await world.webserver.request(beat('False'));
   await service.stop();
   assert.deepEqual([world.sentry.requests, world.logzIo.requests], [[], []]);
+});
+
+test('S13: a secret that gets into a line is hidden, wherever the line goes', async () => {
+  const service = await start().ready();
+  await world.webserver.request(beat('False'));
+  const { AuthToken } = world.beats[1]?.fields ?? {};
+  for (const secret of [OWN_SECRET, LOGZIO_TOKEN, SENTRY_KEY, String(AuthToken)]) {
+    assert.equal((await service.get(`/${encodeURIComponent(secret)}`)).status, 404);
+  }
+  await service.stop();
+  const paths = (lines: readonly Record<string, unknown>[]) =>
+    lines.filter(({ status }) => status === 404).map(({ path }) => path);
+  assert.deepEqual(paths(service.lines), Array(4).fill('/[secret]'));
+  assert.deepEqual(paths(world.lines), Array(4).fill('/[secret]'));
+});
+
+test('a death before anything was found out about the host says all the same which one it is', async () => {
+  const env = world.settings;
+  const service = host.start({ env, entry: 'dying-service.ts', arguments: ['step-fails', 'https'] });
+  assert.equal(await service.ended(), 1);
+  assert.equal(world.events[0]?.event.tags['aws.instance-id'], METADATA['instance-id']);
+});
+
+test('an error while the service ends is reported too, and the exit code says so', async () => {
+  const service = await start(LOCALDEV, 'throws-while-ending').ready();
+  assert.equal(await service.stop(), 1);
+  const messages = world.events.map(({ event }) => event.message);
+  assert.deepEqual(messages, ['an error that nothing caught, while the service ends']);
+  assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, 'True');
 });

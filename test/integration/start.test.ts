@@ -31,11 +31,11 @@ test('each step of the start is logged once', async () => {
     'reporting',
     'lock',
     'filesystem',
-    'host',
     'input devices',
     'https',
     'docker',
     'containers',
+    'host',
     'heartbeats',
   ]);
 });

@@ -38,6 +38,14 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
       if (step === 'releasing' && holding.kind === 'listener') thief.close();
     },
   },
+  'throws-while-ending': {
+    holding: ({ step, holding }) => {
+      if (step !== 'releasing' || holding.kind !== 'listener') return;
+      setImmediate(() => {
+        throw new Error('thrown on purpose');
+      });
+    },
+  },
   stalls: {
     step: (name) => (name === detail ? new Promise(() => {}) : undefined),
   },
@@ -57,6 +65,15 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
   },
 };
 
+/** By how many milliseconds the clock is wrong. */
+let wrong = 0;
+const YEAR = 365 * 86_400_000;
+
+function jump(): void {
+  wrong = wrong > 0 ? -YEAR : wrong + YEAR;
+  process.stderr.write('jumped\n');
+}
+
 /** For faults that happen to the process. */
 const FAULTS: Readonly<Record<string, () => void>> = {
   throw: () =>
@@ -64,6 +81,11 @@ const FAULTS: Readonly<Record<string, () => void>> = {
       throw new Error('thrown on purpose');
     }),
   rejection: () => process.on('SIGUSR2', () => void Promise.reject(new Error('rejected on purpose'))),
+  'clock-jumps': () => {
+    const now = Date.now.bind(Date);
+    Date.now = () => now() + wrong;
+    process.on('SIGUSR2', jump);
+  },
   'not-root': () => {
     process.getuid = () => 1000;
   },

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcp, type Socket, type Server as TcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { KeyPair } from '../../httpserver/certificate.ts';
 
@@ -21,12 +21,18 @@ export interface Reply {
   readonly body: string;
 }
 
-/** Ways in which a service can be of no use. `refuses` takes no connections at all. */
-export const FAULTS = ['hangs', 'resets', 'garbage', '500', '404', 'floods', 'refuses'] as const;
+/**
+ * Ways in which a service can be of no use. `refuses` takes no connections, `silent` takes them and speaks no TLS, `hangs`
+ * takes requests and does not answer them, `drips` never finishes its answer.
+ */
+export const FAULTS = [
+  ...(['refuses', 'silent', 'resets', 'hangs', 'drips', 'floods', 'garbage'] as const),
+  ...(['400', '404', '429', '500'] as const),
+];
 export type Fault = (typeof FAULTS)[number];
 
 export interface RecorderOptions {
-  readonly reply: (request: Request) => Reply;
+  readonly reply: (request: Request) => Reply | Promise<Reply>;
   readonly address?: string;
   readonly port?: number;
   /** With it, HTTPS is spoken. */
@@ -38,16 +44,19 @@ export class Recorder {
   fault: Fault | undefined;
   /** Connections that were made to it. */
   connections = 0;
-  readonly #reply: (request: Request) => Reply;
+  readonly #reply: RecorderOptions['reply'];
   readonly #server: ReturnType<typeof createHttp>;
   readonly #sockets = new Set<Socket>();
   readonly #tls: boolean;
+  #address!: AddressInfo;
+  #standIn: TcpServer | undefined;
   #waiting: (() => void)[] = [];
 
   static async open(options: RecorderOptions): Promise<Recorder> {
     const recorder = new Recorder(options);
     recorder.#server.listen(options.port ?? 0, options.address ?? '127.0.0.1');
     await once(recorder.#server, 'listening');
+    recorder.#address = recorder.#server.address() as AddressInfo;
     return recorder;
   }
 
@@ -60,13 +69,23 @@ export class Recorder {
     this.#server.on('connection', (socket) => {
       this.connections += 1;
       this.#sockets.add(socket.on('close', () => this.#sockets.delete(socket)).on('error', () => {}));
-      if (this.fault === 'refuses') socket.resetAndDestroy();
     });
   }
 
   get url(): string {
-    const { address, port } = this.#server.address() as AddressInfo;
+    const { address, port } = this.#address;
     return `${this.#tls ? 'https' : 'http'}://${address}:${port}`;
+  }
+
+  /** Misbehaves from now on. */
+  async turn(fault: Fault): Promise<void> {
+    this.fault = fault;
+    if (fault !== 'refuses' && fault !== 'silent') return;
+    const { address, port } = this.#address;
+    await this.close();
+    if (fault === 'refuses') return;
+    this.#standIn = createTcp((socket) => void this.#sockets.add(socket.on('error', () => {})));
+    await once(this.#standIn.listen(port, address), 'listening');
   }
 
   /** The first request that `matches`, waiting for it if need be. */
@@ -83,8 +102,9 @@ export class Recorder {
 
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-    await once(this.#server, 'close');
+    for (const server of [this.#server, this.#standIn]) {
+      if (server?.listening) await once(server.close(), 'close');
+    }
   }
 
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -93,12 +113,16 @@ export class Recorder {
     this.requests.push(request);
     for (const wake of this.#waiting.splice(0)) wake();
     if (this.fault) return this.#misbehave(this.fault, incoming.socket, response);
-    const { status, body } = this.#reply(request);
+    const { status, body } = await this.#reply(request);
     response.writeHead(status).end(body);
   }
 
   #misbehave(fault: Fault, socket: Socket, response: ServerResponse): void {
-    if (fault === '500' || fault === '404') response.writeHead(Number(fault)).end('{"status":"no"}');
+    if (/^\d/.test(fault)) response.writeHead(Number(fault)).end('{"status":"no"}');
+    if (fault === 'drips') {
+      const drip = setInterval(() => response.write(' '), 100);
+      response.on('close', () => clearInterval(drip)).writeHead(200);
+    }
     if (fault === 'garbage') response.writeHead(200).end('<html>\u0000 not what was asked for');
     if (fault === 'resets') {
       // Below TLS, which has no reset.

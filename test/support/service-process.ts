@@ -79,7 +79,17 @@ export class ServiceProcess {
 
   /** Waits until a fault that waits for SIGUSR2 has begun to. */
   async waiting(): Promise<void> {
-    await this.#until(() => (this.other.includes('waiting') ? true : undefined));
+    await this.wrote('waiting');
+  }
+
+  /** Waits for words that are not a line of the log, from the `from`th on. */
+  async wrote(words: string, from = 0): Promise<void> {
+    await this.#until(() => (this.other.includes(words, from) ? true : undefined));
+  }
+
+  /** The first words that match and are not a line of the log. */
+  wroteLike(words: RegExp): Promise<string> {
+    return this.#until(() => this.other.find((text) => words.test(text)));
   }
 
   /** The first line, from `from` on, that `matches`. Rejects when the process ends without it. */

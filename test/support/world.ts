@@ -113,8 +113,8 @@ export class World {
   }
 
   /** All but the metadata behave like this from now on. */
-  set fault(fault: Fault | undefined) {
-    for (const one of [this.webserver, this.sentry, this.logzIo]) one.fault = fault;
+  async turn(fault: Fault): Promise<void> {
+    await Promise.all([this.webserver, this.sentry, this.logzIo].map((one) => one.turn(fault)));
   }
 
   /** What the webserver was sent: by which call, and the fields. */

@@ -47,7 +47,7 @@ function quoted(text: string): string[] {
 /** Later work that can own what is open. */
 const OWNERS = [
   'user configs',
-  'heartbeats and reporting',
+  'the webserver',
   'real input devices',
   'what happens after a death',
   'the ECS agent bridge',

@@ -78,6 +78,12 @@ function refusedWith(code: string, text: RegExp) {
   };
 }
 
+/** Refused as something that cannot be written, for the reason that the system gave. */
+function because(code: string): (error: unknown) => boolean {
+  return (error) =>
+    error instanceof ServiceError && error.code === 'host.filesystem' && isSystemError(error.cause, code);
+}
+
 suite('a file that is written atomically', () => {
   test('C42: a file is made with its content and its mode, whatever the umask', async () => {
     await using temporary = await directory();
@@ -135,9 +141,7 @@ suite('a file that is written atomically', () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'taken');
     await mkdir(path);
-    await assert.rejects(writeFileAtomically(path, 'content', 0o600), (error) =>
-      isSystemError(error, 'EISDIR'),
-    );
+    await assert.rejects(writeFileAtomically(path, 'content', 0o600), because('EISDIR'));
     assert.deepEqual(await readdir(temporary.path), ['taken']);
   });
 
@@ -146,9 +150,7 @@ suite('a file that is written atomically', () => {
     const path = join(temporary.path, 'file');
     await writeFile(path, 'old');
     const missing = join(temporary.path, 'missing');
-    await assert.rejects(writeFileAtomically(path, 'new', 0o600, missing), (error) =>
-      isSystemError(error, 'ENOENT'),
-    );
+    await assert.rejects(writeFileAtomically(path, 'new', 0o600, missing), because('ENOENT'));
     assert.equal(await readFile(path, 'utf8'), 'old');
     assert.deepEqual(await readdir(temporary.path), ['file']);
   });
@@ -326,9 +328,7 @@ suite('an own directory', () => {
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');
     const isRefused = () =>
-      assert.rejects(holdOwnDirectory(lifetime, { path, mode: 0o700 }), (error) =>
-        isSystemError(error, 'EEXIST'),
-      );
+      assert.rejects(holdOwnDirectory(lifetime, { path, mode: 0o700 }), because('EEXIST'));
     await mkdir(path);
     await writeFile(join(path, 'file'), 'content');
     await isRefused();
@@ -500,9 +500,7 @@ suite('the host id', () => {
 
   test('an id that cannot be kept is not given', async () => {
     await using temporary = await directory();
-    await assert.rejects(readHostId(join(temporary.path, 'missing')), (error) =>
-      isSystemError(error, 'ENOENT'),
-    );
+    await assert.rejects(readHostId(join(temporary.path, 'missing')), because('ENOENT'));
   });
 });
 

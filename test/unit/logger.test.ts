@@ -146,7 +146,24 @@ suite('errors', () => {
     assert.match(logged.cause.cause.stack, /the disk is full\n\s+at /);
   });
 
-  test('something thrown that is no error shows as it is', () => {
-    assert.equal(lineOf((log) => log.error({ error: 'just text' }, 'x')).error, 'just text');
+  test('something thrown that is no error shows in words', () => {
+    const words = (error: unknown) =>
+      (lineOf((log) => log.error({ error }, 'x')).error as { message: string }).message;
+    assert.equal(words('just text'), 'just text');
+    assert.equal(words({ code: 5, why: 'unknown' }), "{ code: 5, why: 'unknown' }");
+  });
+
+  test('S13: what libraries put into an error beside its words does not show', () => {
+    const error = Object.assign(new Error('bad answer'), {
+      data: '{"AuthToken":"hush"}',
+      cause: { Env: ['A=b'] },
+    });
+    assert.doesNotMatch(JSON.stringify(lineOf((log) => log.error({ error }, 'x'))), /hush/);
+  });
+
+  test('errors of several attempts show all of their words', () => {
+    const error = new AggregateError([new Error('refused by ::1'), new Error('refused by 127.0.0.1')]);
+    const line = lineOf((log) => log.error({ error }, 'x'));
+    assert.equal((line.error as { message: string }).message, 'refused by ::1; refused by 127.0.0.1');
   });
 });

@@ -17,7 +17,7 @@ import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 import { call } from '../support/https.ts';
 
-const log = createLogger({ level: 'error', stream: openStdout(false) });
+const log = createLogger({ level: 'error', stream: await openStdout(false) });
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -13,15 +13,32 @@ type Given = Readonly<Record<string, string>>;
 
 const OWN_SECRET = 'an-own-and-long-secret';
 
+const DSN = 'https://5e4774e7bd5f4c0e@sentry.example/42';
+const SHIPPING_TOKEN = 'a-long-shipping-token';
+
+/** Where a host outside localdev reports to. */
+const REPORTING = {
+  WEBSERVER_URL: 'https://webserver.example',
+  SENTRY_DSN: DSN,
+  LOGZIO_URL: 'https://listener.logz.example:8071',
+  LOGZIO_SHIPPING_TOKEN: SHIPPING_TOKEN,
+};
+const NO_REPORTING = Object.fromEntries(Object.keys(REPORTING).map((name) => [name, '']));
+
 /** What production needs at least, and changes to it. */
 function production(changes: Given = {}): Settings {
-  return loadSettings({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, ...changes });
+  return loadSettings({
+    APP_ENV: 'production',
+    WEBSERVER_AUTH_SECRET: OWN_SECRET,
+    ...REPORTING,
+    ...changes,
+  });
 }
 
-/** The problems that stop the start, one for each line. */
+/** The problems that stop the start of a host that knows where it reports to, one for each line. */
 function problemsOf(given: Given): string[] {
   try {
-    loadSettings(given);
+    loadSettings({ ...REPORTING, ...given });
   } catch (error) {
     assert.ok(error instanceof ServiceError);
     assert.equal(error.code, 'start.settings');
@@ -81,14 +98,27 @@ suite('APP_ENV', () => {
   });
 
   test('S11: without a valid APP_ENV nothing else gets a default of localdev', () => {
-    assert.deepEqual(problemsOf({}), ['APP_ENV: must be given', 'WEBSERVER_AUTH_SECRET: must be given']);
+    assert.deepEqual(
+      problemsOf(NO_REPORTING).map((problem) => problem.replace(/^(\w+: must be given).*/, '$1')),
+      [
+        'APP_ENV: must be given',
+        'WEBSERVER_AUTH_SECRET: must be given',
+        'WEBSERVER_URL: must be given',
+        'SENTRY_DSN: must be given',
+        'LOGZIO_URL: must be given',
+        'LOGZIO_SHIPPING_TOKEN: must be given',
+      ],
+    );
   });
 });
 
 suite('defaults', () => {
-  test('production needs nothing but its name and a secret', () => {
-    const { WEBSERVER_AUTH_SECRET, ...others } = production();
-    assert.equal(WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
+  test('production needs nothing but its name, its secret, and where it reports to', () => {
+    const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN, ...others } = production();
+    assert.deepEqual(
+      [WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN].map((secret) => secret?.reveal()),
+      [OWN_SECRET, DSN, SHIPPING_TOKEN],
+    );
     assert.deepEqual(others, {
       APP_ENV: 'production',
       ROOT: '/',
@@ -98,6 +128,13 @@ suite('defaults', () => {
       TLS_KEY_FILE: undefined,
       DOCKER_HOST: '/var/run/docker.sock',
       RESERVED_PORTS: [2375, 2376],
+      INPUT_DEVICES: 'required',
+      WEBSERVER_URL: new URL('https://webserver.example/'),
+      DYING_HEARTBEAT: 'string',
+      USE_PROD_LOGGING: true,
+      LOGZIO_URL: new URL('https://listener.logz.example:8071/'),
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
+      AWS_EC2_METADATA_DISABLED: false,
       LOG_LEVEL: 'info',
       COMMIT: 'unknown',
     });
@@ -107,6 +144,22 @@ suite('defaults', () => {
     const settings = loadSettings({ APP_ENV: 'localdev' });
     assert.equal(settings.LISTEN_ADDRESS, '127.0.0.1');
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), 'testwebserverauthsecretdev');
+  });
+
+  test('localdev needs no input devices and reports to nobody', () => {
+    const settings = loadSettings({ APP_ENV: 'localdev' });
+    assert.equal(settings.INPUT_DEVICES, 'optional');
+    assert.equal(settings.USE_PROD_LOGGING, false);
+    for (const name of Object.keys(REPORTING) as (keyof typeof REPORTING)[]) {
+      assert.equal(settings[name], undefined, name);
+    }
+  });
+
+  test('every environment but localdev needs input devices and reports errors', () => {
+    for (const APP_ENV of ['dev', 'staging', 'production']) {
+      const { INPUT_DEVICES, USE_PROD_LOGGING } = production({ APP_ENV });
+      assert.deepEqual([INPUT_DEVICES, USE_PROD_LOGGING], ['required', true], APP_ENV);
+    }
   });
 
   test('a secret has no default outside localdev', () => {
@@ -142,6 +195,28 @@ suite('what is given', () => {
     ['DOCKER_HOST', 'unix:///run/other.sock', '/run/other.sock'],
     ['RESERVED_PORTS', '80', [80]],
     ['RESERVED_PORTS', '80, 443 ,8080', [80, 443, 8080]],
+    ['INPUT_DEVICES', 'required', 'required'],
+    ['INPUT_DEVICES', 'optional', 'optional'],
+    ['DYING_HEARTBEAT', 'string', 'string'],
+    ['DYING_HEARTBEAT', 'boolean', 'boolean'],
+    ...['1', 'yes', 'true', 'YES', 'True'].map((text) => ['USE_PROD_LOGGING', text, true] as const),
+    ...['0', 'no', 'false', 'NO', 'False'].map((text) => ['USE_PROD_LOGGING', text, false] as const),
+    ...(['WEBSERVER_URL', 'LOGZIO_URL'] as const).flatMap((name) =>
+      [
+        'https://example.com',
+        'https://example.com:8071/path/',
+        'https://10.0.0.1',
+        'https://localhost',
+        'http://127.0.0.1:7730',
+        'http://127.8.9.10/x',
+        'http://[::1]:80',
+      ].map((text) => [name, text, new URL(text)] as const),
+    ),
+    ...['http://169.254.169.254', 'http://[fd00:ec2::254]', 'https://example.com'].map(
+      (text) => ['AWS_EC2_METADATA_SERVICE_ENDPOINT', text, new URL(text)] as const,
+    ),
+    ['AWS_EC2_METADATA_DISABLED', 'true', true],
+    ['AWS_EC2_METADATA_DISABLED', 'false', false],
     ['LOG_LEVEL', 'trace', 'trace'],
     ['LOG_LEVEL', 'error', 'error'],
     ['COMMIT', '7ea50c3', '7ea50c3'],
@@ -169,13 +244,47 @@ suite('what is given', () => {
     ['RESERVED_PORTS', '80,', /must be a port from 1 to 65535; got ""/],
     ['RESERVED_PORTS', '80;443', /must be a port from 1 to 65535; got "80;443"/],
     ['RESERVED_PORTS', '80,70000', /got "70000"/],
+    ...['none', 'Required', 'true'].map(
+      (text) => ['INPUT_DEVICES', text, /must be one of required, optional; got "/] as const,
+    ),
+    ...['text', 'String', 'True'].map(
+      (text) => ['DYING_HEARTBEAT', text, /must be one of string, boolean; got "/] as const,
+    ),
+    ...['2', 'on', 'off', 'y', 'yes ', 'nonsense', '-1'].map(
+      (text) => ['USE_PROD_LOGGING', text, /must be one of 1, yes, true, 0, no, false; got "/] as const,
+    ),
+    ...(['WEBSERVER_URL', 'LOGZIO_URL'] as const).flatMap((name) => [
+      ...['example.com', 'ftp://example.com', 'https://', 'https://exa mple.com', '/path'].map(
+        (text) => [name, text, /must be an address like https:\/\/…$/] as const,
+      ),
+      ...[
+        'http://example.com',
+        'http://10.0.0.1',
+        'http://localhost',
+        'http://127.evil.com',
+        'http://127.0.0.1.evil.com',
+        'http://127.0.0.1@evil.com',
+        'http://0.0.0.0',
+        'http://128.0.0.1',
+        'http://[::2]',
+        'http://[::ffff:10.0.0.1]',
+      ].map(
+        (text) => [name, text, /must be an https address; only loopback is spoken to in the clear$/] as const,
+      ),
+    ]),
+    ...['169.254.169.254', 'file:///etc/passwd', 'imds'].map(
+      (text) => ['AWS_EC2_METADATA_SERVICE_ENDPOINT', text, /must be an address like/] as const,
+    ),
+    ['AWS_EC2_METADATA_DISABLED', 'disabled', /must be one of 1, yes, true, 0, no, false; got "disabled"/],
     ['LOG_LEVEL', 'verbose', /must be one of trace, debug, info, warn, error; got "verbose"/],
     ['LOG_LEVEL', 'silent', /must be one of/],
   ];
   for (const [name, text, why] of refused) {
     test(`${name} refuses "${text}"`, () => {
-      const problems = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, [name]: text });
-      assert.equal(problems.length, 1);
+      const pair = { TLS_CERT_FILE: '/cert.pem', TLS_KEY_FILE: '/key.pem' };
+      const given = { APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, ...pair, [name]: text };
+      const problems = problemsOf(given);
+      assert.equal(problems.length, 1, problems.join('\n'));
       assert.match(problems[0] ?? '', why);
       assert.ok(problems[0]?.startsWith(`${name}: `));
     });
@@ -187,13 +296,69 @@ suite('what is given', () => {
       WEBSERVER_AUTH_SECRET: OWN_SECRET,
       ROOT: 'x',
       LISTEN_PORT: 'x',
+      INPUT_DEVICES: 'x',
+      WEBSERVER_URL: '',
+      DYING_HEARTBEAT: 'x',
+      USE_PROD_LOGGING: 'x',
+      SENTRY_DSN: 'x',
+      LOGZIO_URL: 'http://example.com',
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: 'x',
+      AWS_EC2_METADATA_DISABLED: 'x',
       LOG_LEVEL: 'x',
     });
     assert.deepEqual(
       problems.map((problem) => problem.split(':')[0]),
-      ['APP_ENV', 'ROOT', 'LISTEN_PORT', 'LOG_LEVEL'],
+      [
+        'APP_ENV',
+        'ROOT',
+        'LISTEN_PORT',
+        'INPUT_DEVICES',
+        'WEBSERVER_URL',
+        'DYING_HEARTBEAT',
+        'USE_PROD_LOGGING',
+        'SENTRY_DSN',
+        'LOGZIO_URL',
+        'AWS_EC2_METADATA_SERVICE_ENDPOINT',
+        'AWS_EC2_METADATA_DISABLED',
+        'LOG_LEVEL',
+      ],
     );
-    assert.doesNotMatch(problems.join('\n'), new RegExp(OWN_SECRET));
+    for (const secret of [OWN_SECRET, SHIPPING_TOKEN]) {
+      assert.doesNotMatch(problems.join('\n'), new RegExp(secret));
+    }
+  });
+
+  const brokenDsns = [
+    'sentry',
+    '5e4774e7bd5f4c0e@sentry.example/42',
+    'https://5e4774e7bd5f4c0e@sentry.example',
+    'https://5e4774e7bd5f4c0e@sentry.example/',
+    'https://5e4774e7bd5f4c0e@sentry.example/project',
+    'https://5e4774e7bd5f4c0e@sentry.example/42/',
+    'https://sentry.example/42',
+    'https://5e4774e7bd5f4c0e@sentry.exa mple/42',
+    'http://5e4774e7bd5f4c0e@sentry.example/42',
+    'http://5e4774e7bd5f4c0e@localhost/42',
+    'http://5e4774e7bd5f4c0e@127.evil.com/42',
+    'ftp://5e4774e7bd5f4c0e@sentry.example/42',
+  ];
+  test('a DSN that cannot be used is refused, and no part of it is told', () => {
+    for (const SENTRY_DSN of brokenDsns) {
+      const problems = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, SENTRY_DSN });
+      assert.equal(problems.length, 1, SENTRY_DSN);
+      assert.match(problems[0] ?? '', /^SENTRY_DSN: must be an (https )?address/, SENTRY_DSN);
+      assert.doesNotMatch(problems[0] ?? '', /sentry|5e4774e7|example|evil|42/, SENTRY_DSN);
+    }
+  });
+
+  test('a DSN is given on as it was written, and loopback is spoken to in the clear', () => {
+    for (const SENTRY_DSN of [
+      DSN,
+      'https://key:password@sentry.example/path/42',
+      'http://key@127.0.0.1:9000/1',
+    ]) {
+      assert.equal(production({ SENTRY_DSN }).SENTRY_DSN?.reveal(), SENTRY_DSN);
+    }
   });
 
   test('the environment is left as it was', () => {
@@ -208,6 +373,54 @@ suite('what is given', () => {
 
   test('each setting says what it means', () => {
     for (const [name, { meaning }] of Object.entries(SCHEMA)) assert.match(meaning, /^[A-Z].+\.$/, name);
+  });
+});
+
+suite('where a host reports to', () => {
+  const forLogging = ['SENTRY_DSN', 'LOGZIO_URL', 'LOGZIO_SHIPPING_TOKEN'];
+  const isOn = forLogging.map(
+    (name) => `${name}: must be given: USE_PROD_LOGGING is on; turn it off to go without`,
+  );
+  const noWebserver = 'WEBSERVER_URL: must be given: the webserver must learn that this host lives';
+
+  /** The problems of a host that reports to nobody. */
+  function missing(given: Given): string[] {
+    return problemsOf({ WEBSERVER_AUTH_SECRET: OWN_SECRET, ...NO_REPORTING, ...given });
+  }
+
+  test('outside localdev a host must know where it reports to', () => {
+    for (const APP_ENV of ['dev', 'staging', 'production']) {
+      assert.deepEqual(missing({ APP_ENV }), [noWebserver, ...isOn], APP_ENV);
+      assert.deepEqual(missing({ APP_ENV, USE_PROD_LOGGING: '1' }), [noWebserver, ...isOn], APP_ENV);
+    }
+  });
+
+  test('a host that is to report no errors must know the webserver all the same', () => {
+    for (const APP_ENV of ['dev', 'staging', 'production']) {
+      assert.deepEqual(missing({ APP_ENV, USE_PROD_LOGGING: 'no' }), [noWebserver], APP_ENV);
+      const { WEBSERVER_URL, SENTRY_DSN, LOGZIO_URL, LOGZIO_SHIPPING_TOKEN } = production({
+        APP_ENV,
+        ...NO_REPORTING,
+        USE_PROD_LOGGING: 'no',
+        WEBSERVER_URL: 'https://webserver.example',
+      });
+      assert.equal(WEBSERVER_URL?.href, 'https://webserver.example/');
+      assert.deepEqual([SENTRY_DSN, LOGZIO_URL, LOGZIO_SHIPPING_TOKEN], Array(3).fill(undefined));
+    }
+  });
+
+  test('localdev can report errors, and then must know where', () => {
+    assert.deepEqual(missing({ APP_ENV: 'localdev', USE_PROD_LOGGING: 'yes' }), isOn);
+    const settings = loadSettings({ ...REPORTING, APP_ENV: 'localdev', USE_PROD_LOGGING: 'yes' });
+    assert.equal(settings.USE_PROD_LOGGING, true);
+    assert.equal(settings.SENTRY_DSN?.reveal(), DSN);
+  });
+
+  test('localdev takes what is set of where it reports to, and is not on for it', () => {
+    const settings = loadSettings({ ...REPORTING, APP_ENV: 'localdev' });
+    assert.equal(settings.WEBSERVER_URL?.href, 'https://webserver.example/');
+    assert.equal(settings.LOGZIO_SHIPPING_TOKEN?.reveal(), SHIPPING_TOKEN);
+    assert.equal(settings.USE_PROD_LOGGING, false);
   });
 });
 
@@ -266,6 +479,26 @@ suite('what is unsafe', () => {
     );
     assert.doesNotMatch(problems.join('\n'), new RegExp(secret));
   });
+
+  test('what is unsafe is told together with what is mistyped', () => {
+    const [secret] = WELL_KNOWN_SECRETS as [string];
+    const problems = problemsOf({
+      APP_ENV: 'dev',
+      WEBSERVER_AUTH_SECRET: secret,
+      TLS_CERT_FILE: 'cert.pem',
+      LOG_LEVEL: 'x',
+    });
+    assert.deepEqual(
+      problems.map((problem) => problem.split(':')[0]),
+      [
+        'TLS_CERT_FILE',
+        'LOG_LEVEL',
+        'WEBSERVER_AUTH_SECRET',
+        'LISTEN_ADDRESS',
+        'TLS_CERT_FILE, TLS_KEY_FILE',
+      ],
+    );
+  });
 });
 
 suite('where a secret comes from', () => {
@@ -275,7 +508,7 @@ suite('where a secret comes from', () => {
     await secretFile(path, ' first\nsecond \r\n\n');
     assert.equal(findSecret('X', { X_FILE: path }), ' first\nsecond ');
     await secretFile(path, OWN_SECRET, 0o400);
-    const settings = loadSettings({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET_FILE: path });
+    const settings = production({ WEBSERVER_AUTH_SECRET: '', WEBSERVER_AUTH_SECRET_FILE: path });
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
   });
 
@@ -320,8 +553,44 @@ suite('where a secret comes from', () => {
   test('a secret is read from a systemd credential', async () => {
     await using temporary = await directory();
     await secretFile(join(temporary.path, 'WEBSERVER_AUTH_SECRET'), `${OWN_SECRET}\n`, 0o400);
-    const settings = loadSettings({ APP_ENV: 'production', CREDENTIALS_DIRECTORY: temporary.path });
+    const settings = production({ WEBSERVER_AUTH_SECRET: '', CREDENTIALS_DIRECTORY: temporary.path });
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
+  });
+
+  test('a secret that can be left out is found where the others are, or not there', async () => {
+    await using temporary = await directory();
+    const dsn = join(temporary.path, 'dsn');
+    await secretFile(dsn, `${DSN}\n`);
+    await secretFile(join(temporary.path, 'LOGZIO_SHIPPING_TOKEN'), `${SHIPPING_TOKEN}\n`);
+    const found = production({
+      ...NO_REPORTING,
+      WEBSERVER_URL: REPORTING.WEBSERVER_URL,
+      LOGZIO_URL: REPORTING.LOGZIO_URL,
+      SENTRY_DSN_FILE: dsn,
+      CREDENTIALS_DIRECTORY: temporary.path,
+    });
+    for (const [secret, text] of [
+      [found.SENTRY_DSN, DSN],
+      [found.LOGZIO_SHIPPING_TOKEN, SHIPPING_TOKEN],
+    ] as const) {
+      assert.ok(secret instanceof Secret);
+      assert.equal(secret.reveal(), text);
+    }
+    const { SENTRY_DSN, LOGZIO_SHIPPING_TOKEN } = loadSettings({ APP_ENV: 'localdev' });
+    assert.deepEqual([SENTRY_DSN, LOGZIO_SHIPPING_TOKEN], [undefined, undefined]);
+  });
+
+  test('a file that cannot be used is a problem also for a secret that can be left out', async () => {
+    await using temporary = await directory();
+    const broken = join(temporary.path, 'broken');
+    const open = join(temporary.path, 'open');
+    await secretFile(broken, 'https://5e4774e7bd5f4c0e@sentry.example');
+    await secretFile(open, SHIPPING_TOKEN, 0o644);
+    const given = { SENTRY_DSN_FILE: broken, LOGZIO_SHIPPING_TOKEN_FILE: open };
+    const problems = problemsOf({ APP_ENV: 'localdev', ...NO_REPORTING, ...given });
+    assert.equal(problems.length, 2);
+    assert.equal(problems[0], 'SENTRY_DSN: must be an address like https://key@host/123');
+    assert.match(problems[1] ?? '', /^LOGZIO_SHIPPING_TOKEN: .*\/open must be readable by root alone/);
   });
 
   test('a systemd credential that others can read is refused', async () => {
@@ -385,10 +654,10 @@ suite('a secret', () => {
     assert.equal(secret.reveal(), OWN_SECRET);
   });
 
-  test('the settings as a whole do not show their secret', () => {
+  test('the settings as a whole do not show their secrets', () => {
     const settings = production();
     for (const text of [JSON.stringify(settings), inspect(settings, { depth: Infinity })]) {
-      assert.doesNotMatch(text, new RegExp(OWN_SECRET));
+      for (const secret of [OWN_SECRET, DSN, SHIPPING_TOKEN]) assert.ok(!text.includes(secret));
     }
   });
 

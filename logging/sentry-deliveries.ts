@@ -1,0 +1,76 @@
+/**
+ * How events get to Sentry. Those of errors may be dropped: when many are under way, when Sentry asks for a pause,
+ * when it does not take them; they are counted. That of a death goes before all of this, as often as it takes.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { HttpClient } from '../outgoing/http-client.ts';
+
+const MOST_UNDER_WAY = 8;
+/** Milliseconds for one request, between those for a death, and that Sentry is left alone when it does not say how long. */
+const REQUEST = 10_000;
+const BETWEEN = 200;
+const LEFT_ALONE = 60_000;
+
+export class Deliveries {
+  /** How many events never arrived. */
+  dropped = 0;
+  readonly #http: HttpClient;
+  readonly #stop = new AbortController();
+  #underWay = 0;
+  #notBefore = 0;
+
+  constructor(http: HttpClient) {
+    this.#http = http;
+  }
+
+  /** @param body an envelope with one event. Never rejects */
+  async deliver(url: URL, body: string): Promise<void> {
+    const arrived = isDeath(body) ? await this.#insist(url, body) : await this.#attempt(url, body);
+    if (!arrived) this.dropped += 1;
+  }
+
+  /** Gives up what is still being tried. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #attempt(url: URL, body: string): Promise<boolean> {
+    if (this.#underWay >= MOST_UNDER_WAY || performance.now() < this.#notBefore) return false;
+    this.#underWay += 1;
+    try {
+      return await this.#post(url, body);
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  async #insist(url: URL, body: string): Promise<boolean> {
+    while (!this.#stop.signal.aborted) {
+      if (await this.#post(url, body)) return true;
+      await pause(BETWEEN, undefined, { signal: this.#stop.signal }).catch(() => {});
+    }
+    return false;
+  }
+
+  async #post(url: URL, body: string): Promise<boolean> {
+    try {
+      const question = { method: 'POST', body, milliseconds: REQUEST, signal: this.#stop.signal } as const;
+      const { status, headers } = await this.#http.ask(url, question);
+      if (status === 429) this.#notBefore = performance.now() + pauseAskedFor(headers['retry-after']);
+      return status >= 200 && status <= 299;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The envelope's third line is the event. Source: develop.sentry.dev, "Envelopes". */
+function isDeath(body: string): boolean {
+  return JSON.parse(body.split('\n', 3)[2] as string).level === 'fatal';
+}
+
+function pauseAskedFor(header: string | string[] | undefined): number {
+  const seconds = Number(header);
+  return seconds > 0 ? Math.min(seconds * 1000, 10 * LEFT_ALONE) : LEFT_ALONE;
+}

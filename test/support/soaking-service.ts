@@ -1,0 +1,18 @@
+/** The service, which tells at SIGUSR2 what it holds in memory after a garbage collection, in one line of JSON. */
+
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { runService } from '../../src/main.ts';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+process.on('SIGUSR2', () => {
+  collect();
+  collect();
+  const { heapUsed, rss } = process.memoryUsage();
+  const resources = process.getActiveResourcesInfo().filter((name) => name !== 'Immediate').length;
+  process.stderr.write(`held ${JSON.stringify({ heap: heapUsed, resident: rss, resources })}\n`);
+});
+
+await runService(process.env);

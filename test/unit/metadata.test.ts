@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { setImmediate as allElseHasRun } from 'node:timers/promises';
+import { ServiceError } from '../../errors/service-error.ts';
+import { askEc2, describeThisMachine, type HostFacts, isEc2, Metadata } from '../../host/metadata.ts';
+import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
+import { Recorder, type Reply, type Request } from '../support/recorder.ts';
+import { imds, METADATA } from '../support/world.ts';
+
+const FACTS: HostFacts = {
+  amiId: 'ami-0abc',
+  amiLaunchIndex: '3',
+  instanceId: 'i-0123456789abcdef0',
+  instanceType: 'g3.4xlarge',
+  region: 'us-east-1',
+  publicIpv4: '203.0.113.7',
+};
+
+const TOKEN = 'x-aws-ec2-metadata-token';
+const TTL = 'x-aws-ec2-metadata-token-ttl-seconds';
+
+suite('whether a machine is on EC2', () => {
+  /** What is said of a machine whose firmware has these files. */
+  async function judged(files: Readonly<Record<string, string>>): Promise<boolean> {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'dmi-'));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(directory.path, name), text);
+    return await isEc2(directory.path);
+  }
+
+  const onEc2: readonly (readonly [string, string])[] = [
+    ['sys_vendor', 'Amazon EC2\n'],
+    ['sys_vendor', 'amazon ec2'],
+    ['product_uuid', 'ec2e1916-9099-7caf-fd21-012345abcdef\n'],
+    ['product_uuid', 'EC2E1916-9099-7CAF-FD21-012345ABCDEF\n'],
+    ['product_uuid', '45e12aec-dcd1-b213-94ed-012345abcdef\n'],
+    ['product_uuid', '45E12AEC-DCD1-B213-94ED-012345ABCDEF\n'],
+    ['bios_version', '4.11.amazon\n'],
+    ['bios_version', '4.2.AMAZON\n'],
+    ['bios_version', 'EC2-1.0\n'],
+  ];
+  for (const [name, text] of onEc2) {
+    test(`a machine is on EC2 when its ${name} is ${JSON.stringify(text)}`, async () => {
+      assert.equal(await judged({ [name]: text }), true);
+      const others = { sys_vendor: 'QEMU\n', product_uuid: 'x\n', bios_version: '1.0\n' };
+      assert.equal(await judged({ ...others, [name]: text }), true, 'whatever the other files say');
+    });
+  }
+
+  test('a machine whose firmware says something else is not on EC2', async () => {
+    const vendors = ['QEMU', 'Amazon', 'Amazon EC2 Clone', 'not Amazon EC2', ''];
+    for (const sys_vendor of vendors) assert.equal(await judged({ sys_vendor }), false, sys_vendor);
+    for (const product_uuid of [
+      '4c4c4544-0042-4a10-8056-b2c04f4e4e32',
+      'fec2e191-9099-7caf-fd21-012345abcdef',
+      // Here ec2 stands where it stands in neither byte order.
+      '45e1ec2a-dcd1-b213-94ed-012345abcdef',
+      '45e13aec-dcd1-b213-94ed-012345abcdef',
+      '45e12aecdcd1b21394ed012345abcdef',
+      '4c4c4544-ec21-2aec-8056-b2c04f4e4e32',
+      '',
+    ]) {
+      assert.equal(await judged({ product_uuid }), false, product_uuid);
+    }
+    for (const bios_version of ['F.42', '1.16.3-debian', '']) {
+      assert.equal(await judged({ bios_version }), false, bios_version);
+    }
+    const all = { sys_vendor: 'Dell Inc.', product_uuid: '4c4c4544-0042-4a10', bios_version: '2.1.0' };
+    assert.equal(await judged(all), false);
+  });
+
+  test('a machine that does not tell of its firmware is not on EC2', async () => {
+    assert.equal(await judged({}), false);
+    assert.equal(await isEc2('/does/not/exist'), false);
+  });
+});
+
+suite('facts that are remembered', () => {
+  test('C38: facts that many ask for at once are asked for once, and then known', async () => {
+    const found = Promise.withResolvers<HostFacts>();
+    let asked = 0;
+    const metadata = new Metadata(() => {
+      asked += 1;
+      return found.promise;
+    });
+    const all = Promise.all(Array.from({ length: 10 }, () => metadata.facts()));
+    assert.equal(asked, 1);
+    found.resolve(FACTS);
+    for (const facts of await all) assert.equal(facts, FACTS);
+    assert.equal(await metadata.facts(), FACTS);
+    assert.equal(asked, 1);
+  });
+
+  test('C38: a failure is told to all who asked, and is not remembered', async () => {
+    const failure = new Error('not now');
+    const answers = [Promise.reject(failure), Promise.reject(failure), Promise.resolve(FACTS)];
+    let asked = 0;
+    const metadata = new Metadata(() => answers[asked++] ?? assert.fail('asked once too often'));
+    for (const turn of [1, 2]) {
+      const all = await Promise.allSettled([metadata.facts(), metadata.facts(), metadata.facts()]);
+      for (const one of all) assert.equal(one.status === 'rejected' && one.reason, failure);
+      assert.equal(asked, turn);
+    }
+    assert.equal(await metadata.facts(), FACTS);
+    assert.equal(await metadata.facts(), FACTS);
+    assert.equal(asked, 3);
+  });
+});
+
+test('a machine outside EC2 is known by its host name, and everything else about it is local', () => {
+  assert.deepEqual(describeThisMachine(), {
+    amiId: 'local',
+    amiLaunchIndex: '0',
+    instanceId: hostname(),
+    instanceType: 'local',
+    region: 'local',
+    publicIpv4: undefined,
+  });
+});
+
+// They wait between attempts, and so some of them wait together.
+suite('what the metadata service is asked', { concurrency: 4 }, () => {
+  interface Asked {
+    readonly service: Recorder;
+    readonly ask: (signal?: AbortSignal) => Promise<HostFacts>;
+  }
+
+  async function open(
+    t: TestContext,
+    reply: (request: Request) => Reply = imds(),
+    http = new HttpClient(),
+  ): Promise<Asked> {
+    const service = await Recorder.open({ reply });
+    t.after(async () => {
+      await http.close();
+      await service.close();
+    });
+    const ask = (signal = new AbortController().signal) => askEc2(http, new URL(service.url), signal);
+    return { service, ask };
+  }
+
+  const isToken = ({ path }: Request) => path === '/latest/api/token';
+  const tokensOf = ({ requests }: Recorder) => requests.filter(isToken);
+  const itemsOf = ({ requests }: Recorder) => requests.filter((request) => !isToken(request));
+
+  /** That the facts are refused, for a reason that `says` so. */
+  async function assertUnavailable({ service, ask }: Asked, says: RegExp): Promise<void> {
+    await assert.rejects(ask(), (error) => {
+      assert.ok(error instanceof ServiceError);
+      assert.equal(error.code, 'metadata.unavailable');
+      assert.ok(error.message.startsWith(`EC2 metadata does not come from ${service.url}: `));
+      assert.match(error.message, says);
+      assert.ok(error.cause instanceof Error);
+      return true;
+    });
+  }
+
+  test('S20: a session token is asked for first, and every item with it', async (t) => {
+    const { service, ask } = await open(t);
+    assert.deepEqual(await ask(), FACTS);
+    const [token = assert.fail(), ...items] = service.requests;
+    assert.deepEqual([token.method, token.path], ['PUT', '/latest/api/token']);
+    assert.match(String(token.headers[TTL]), /^[1-9]\d*$/);
+    assert.equal(token.headers[TOKEN], undefined);
+    assert.deepEqual(
+      items.map(({ method, path }) => `${method} ${path}`).sort(),
+      Object.keys(METADATA).map((item) => `GET /latest/meta-data/${item}`),
+    );
+    for (const { path, headers } of items) assert.equal(headers[TOKEN], 'session-token==', path);
+  });
+
+  test('S20: without a session token no item is asked for', async (t) => {
+    const useless: readonly Reply[] = [
+      { status: 200, body: '' },
+      { status: 200, body: '<html>\n<p>Log in first</p>\n</html>' },
+      { status: 200, body: 'x'.repeat(513) },
+      { status: 400, body: 'session-token==' },
+      { status: 403, body: 'session-token==' },
+      { status: 404, body: 'session-token==' },
+      { status: 500, body: 'session-token==' },
+    ];
+    await Promise.all(
+      useless.map(async (token) => {
+        const asked = await open(t, (request) => (isToken(request) ? token : imds()(request)));
+        await assertUnavailable(asked, /token/);
+        assert.deepEqual(itemsOf(asked.service), [], JSON.stringify(token));
+      }),
+    );
+  });
+
+  test('an instance without a public address is none the worse for it', async (t) => {
+    const { 'public-ipv4': _, ...items } = METADATA;
+    const { service, ask } = await open(t, imds(items));
+    assert.deepEqual(await ask(), { ...FACTS, publicIpv4: undefined });
+    assert.equal(tokensOf(service).length, 1);
+  });
+
+  test('an item that the metadata service does not know is an error that names it', async (t) => {
+    const needed = Object.keys(METADATA).filter((item) => item !== 'public-ipv4');
+    assert.equal(needed.length, 5);
+    await Promise.all(
+      needed.map(async (item) => {
+        const { [item]: _, ...items } = METADATA;
+        await assertUnavailable(await open(t, imds(items)), new RegExp(`it does not know ${item};`));
+      }),
+    );
+  });
+
+  test('an item that cannot be what it should be is refused', async (t) => {
+    const garbage = [
+      '<html>\n<p>Not found</p>\n</html>',
+      'two words',
+      'line\n',
+      '',
+      'ümlaut',
+      'x'.repeat(513),
+    ];
+    await Promise.all(
+      garbage.map(async (text, number) => {
+        const item = number % 2 === 0 ? 'instance-id' : 'public-ipv4';
+        const asked = await open(t, imds({ ...METADATA, [item]: text }));
+        await assertUnavailable(asked, new RegExp(`${item} was answered with something else`));
+      }),
+    );
+  });
+
+  test('an item that is answered with another status is refused, also the one that may be missing', async (t) => {
+    await Promise.all(
+      [204, 302, 403, 500].map(async (status) => {
+        const asked = await open(t, (request) =>
+          request.path.endsWith('/public-ipv4') ? { status, body: '' } : imds()(request),
+        );
+        await assertUnavailable(asked, new RegExp(`public-ipv4 was answered with status ${status}`));
+      }),
+    );
+  });
+
+  test('metadata are asked for three times, and not more often', async (t) => {
+    const asked = await open(t);
+    asked.service.fault = '500';
+    await assertUnavailable(asked, /api\/token was answered with status 500/);
+    assert.equal(tokensOf(asked.service).length, 3);
+  });
+
+  test('metadata that come at the last attempt are taken', async (t) => {
+    let attempts = 0;
+    const { service, ask } = await open(t, (request) => {
+      if (isToken(request)) attempts += 1;
+      return attempts < 3 ? { status: 503, body: '' } : imds()(request);
+    });
+    assert.deepEqual(await ask(), FACTS);
+    assert.equal(tokensOf(service).length, 3);
+  });
+
+  test('a question to the metadata service that hangs is given up for the next attempt', async (t) => {
+    const { service, ask } = await open(t);
+    service.fault = 'hangs';
+    const facts = ask();
+    await service.request(isToken);
+    service.fault = undefined;
+    assert.deepEqual(await facts, FACTS);
+    assert.equal(tokensOf(service).length, 2);
+  });
+
+  for (const fault of ['resets', 'garbage', 'floods', 'refuses'] as const) {
+    test(`metadata do not come from a service with the fault "${fault}"`, async (t) => {
+      const asked = await open(t);
+      asked.service.fault = fault;
+      await assertUnavailable(asked, /; see that the instance has it switched on$/);
+    });
+  }
+
+  test('a session token that has expired is replaced', async (t) => {
+    let given = 0;
+    const { service, ask } = await open(t, (request) => {
+      if (isToken(request)) return { status: 200, body: `token-${++given}` };
+      if (request.headers[TOKEN] !== 'token-2') return { status: 401, body: '' };
+      return imds()({ ...request, headers: { ...request.headers, [TOKEN]: 'session-token==' } });
+    });
+    assert.deepEqual(await ask(), FACTS);
+    assert.equal(tokensOf(service).length, 2);
+  });
+
+  test('whoever does not wait for metadata any more is let go, also while a question hangs', async (t) => {
+    const { service, ask } = await open(t);
+    service.fault = 'hangs';
+    const enough = new Error('enough');
+    const abort = new AbortController();
+    const facts = assert.rejects(ask(abort.signal), (error) => error === enough);
+    await service.request(isToken);
+    abort.abort(enough);
+    await facts;
+    await assert.rejects(ask(abort.signal), (error) => error === enough);
+    assert.equal(service.requests.length, 1);
+  });
+
+  test('whoever does not wait for metadata any more is let go between two attempts', async (t) => {
+    const answered = Promise.withResolvers<void>();
+    class Watched extends HttpClient {
+      override async ask(url: URL, question: Question): Promise<Answer> {
+        const answer = await super.ask(url, question);
+        answered.resolve();
+        return answer;
+      }
+    }
+    const { service, ask } = await open(t, () => ({ status: 500, body: '' }), new Watched());
+    const abort = new AbortController();
+    let letGo = false;
+    const facts = assert.rejects(ask(abort.signal)).then(() => {
+      letGo = true;
+    });
+    await answered.promise;
+    await allElseHasRun();
+    abort.abort();
+    await allElseHasRun();
+    assert.equal(letGo, true);
+    await facts;
+    assert.equal(service.requests.length, 1);
+  });
+});
