@@ -12,11 +12,11 @@ export COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
 SERVICE := $(NODE) --disable-sigusr1 src/ecs-host-service.ts
 IMAGE_PROGRAM := build/streaming-server
-BUNDLE := build/ecs-host-service.mjs
+BUNDLE := build/bundle/ecs-host-service.mjs
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench check types lint format clean help docker
+.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker
 
 build: $(BUNDLE) $(IMAGE_PROGRAM) ## Install what is missing and build the bundle and the demo image's program
 
@@ -38,8 +38,11 @@ demo: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Show the main job: two co
 test: docker $(IMAGE_PROGRAM) $(BUNDLE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
-bench: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Measure side by side, and print ratios
-	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts
+bench: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY)
+
+soak: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts
@@ -63,7 +66,7 @@ docker:
 	@$(AS_ROOT) scripts/install-docker.sh
 
 $(BUNDLE): $(SOURCES) | node_modules/.stamp
-	@$(NODE) scripts/bundle.ts $@
+	@$(NODE) scripts/bundle.ts $(@D)
 
 $(IMAGE_PROGRAM): test/image/streaming-server.c
 	@mkdir -p $(@D)

@@ -4,8 +4,8 @@
  */
 
 import { type Static, type TSchema, Type } from 'typebox';
-import { Check, Errors } from 'typebox/value';
 import { ServiceError } from '../errors/service-error.ts';
+import { misfit } from './json.ts';
 
 /** Stands for the container id in the host paths of a body. */
 export const PLACEHOLDER = '%%FRACTAL_ID_PLACEHOLDER%%';
@@ -54,9 +54,9 @@ export type CreateBody = Omit<Static<typeof Body>, 'HostConfig'> & {
 
 /** @throws {ServiceError} `create.bad_body` when a field that is read here has another shape than Docker's */
 export function checkCreateBody(body: unknown): CreateBody {
-  if (Check(Body, body)) return body as CreateBody;
-  const [first] = Errors(Body, body);
-  throw new ServiceError('create.bad_body', { why: `${first?.instancePath || 'it'} ${first?.message}` });
+  const why = misfit(Body, body);
+  if (why !== undefined) throw new ServiceError('create.bad_body', { why });
+  return body as CreateBody;
 }
 
 /** The container ports that the body publishes, each once, with the host port that it asks for. */

@@ -3,7 +3,7 @@
  * that says what was being done.
  */
 
-import Dockerode from 'dockerode';
+import type Dockerode from 'dockerode';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { CreateBody } from './create-body.ts';
@@ -45,17 +45,28 @@ interface UntypedCalls {
 /** Milliseconds for a call that only looks something up, and for one that does something. */
 const LOOK = 10_000;
 const WORK = 60_000;
+/** Milliseconds for which an answer that hardly ever changes is remembered. */
+const REMEMBERED = 60_000;
 
 export class Docker {
   readonly socket: string;
   readonly #api: Dockerode;
   readonly #untyped: UntypedCalls;
+  #nvidia = { found: false, until: 0 };
 
-  /** @param socket path of the Engine's unix socket */
-  constructor(socket: string) {
+  /**
+   * Loads dockerode, which takes its time, only now.
+   * @param socket path of the Engine's unix socket
+   */
+  static async open(socket: string): Promise<Docker> {
+    const { default: Dockerode } = await import('dockerode');
+    return new Docker(socket, new Dockerode({ socketPath: socket }));
+  }
+
+  private constructor(socket: string, api: Dockerode) {
     this.socket = socket;
-    this.#api = new Dockerode({ socketPath: socket });
-    this.#untyped = this.#api as unknown as UntypedCalls;
+    this.#api = api;
+    this.#untyped = api as unknown as UntypedCalls;
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
@@ -69,12 +80,19 @@ export class Docker {
     return { engine: found.Version, api: found.ApiVersion };
   }
 
-  /** Whether the nvidia runtime is there, without which no container gets a GPU. */
+  /**
+   * Whether the nvidia runtime is there, without which no container gets a GPU. Docker takes longer to say this than
+   * is spent on all else before a container is created, so its answer counts for a minute.
+   */
   async hasNvidia(): Promise<boolean> {
-    const info = await this.#call('describe itself', LOOK, (abortSignal) =>
-      this.#untyped.info({ abortSignal }),
-    );
-    return isRecord(info.Runtimes) && 'nvidia' in info.Runtimes;
+    if (performance.now() > this.#nvidia.until) {
+      const info = await this.#call('describe itself', LOOK, (abortSignal) =>
+        this.#untyped.info({ abortSignal }),
+      );
+      const found = isRecord(info.Runtimes) && 'nvidia' in info.Runtimes;
+      this.#nvidia = { found, until: performance.now() + REMEMBERED };
+    }
+    return this.#nvidia.found;
   }
 
   /** @param signal aborts the wait for its answer; Docker may make the container all the same */

@@ -9,6 +9,8 @@ import {
   type FastifyRequest,
   fastify,
 } from 'fastify';
+import type { TSchema } from 'typebox';
+import { misfit } from '../container/json.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -124,8 +126,11 @@ function build({ certificate, log, gate, version, ...options }: ServerOptions): 
     frameworkErrors: (_, request, reply) => {
       answer(new ServiceError('request.not_found', {}), request, reply);
     },
-    // Types are as they were sent, and fields that nobody knows are ignored.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+  });
+  // Types are as they were sent, and fields that nobody knows are ignored.
+  app.setValidatorCompiler(({ schema }) => (body: unknown) => {
+    const why = misfit(schema as TSchema, body);
+    return why === undefined || { error: new ServiceError('request.malformed', { why }) };
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -191,7 +196,7 @@ function toServiceError(error: FastifyError, log: Logger): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return new ServiceError('request.too_large', { limit: MOST_BODY });
-  if (error.validation || (error.statusCode ?? 500) < 500) {
+  if ((error.statusCode ?? 500) < 500) {
     return new ServiceError('request.malformed', { why: error.message }, { cause: error });
   }
   log.error({ error }, 'a request failed');

@@ -1,20 +1,34 @@
-/** Bundles the service into one file that Node runs without node_modules. */
+/**
+ * Bundles the service, or another entry file, into a directory that Node runs without node_modules. What is loaded
+ * only when it is used stands in files of its own, so that a start need not read it.
+ */
 
+import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const [outfile = 'build/ecs-host-service.mjs'] = process.argv.slice(2);
+const [outdir = 'build/bundle', entry = 'src/ecs-host-service.ts'] = process.argv.slice(2);
+
+rmSync(outdir, { recursive: true, force: true });
 
 await build({
-  entryPoints: ['src/ecs-host-service.ts'],
-  outfile,
+  entryPoints: [entry],
+  outdir,
+  outExtension: { '.js': '.mjs' },
   bundle: true,
+  splitting: true,
+  // Names stay, for the sake of stack traces.
+  minifyWhitespace: true,
+  minifySyntax: true,
   platform: 'node',
   target: 'node24',
   format: 'esm',
   legalComments: 'linked',
   logLevel: 'warning',
-  // dockerode can reach Docker over ssh, with native code that no bundle can hold; this service never does.
-  alias: { ssh2: './scripts/no-ssh.ts' },
+  alias: {
+    ssh2: './scripts/left-out.ts',
+    '@grpc/grpc-js': './scripts/left-out.ts',
+    '@grpc/proto-loader': './scripts/left-out.ts',
+  },
   // What CommonJS packages expect to find.
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); const __dirname = import.meta.dirname;",

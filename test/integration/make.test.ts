@@ -35,7 +35,7 @@ test('make run hosts containers in localdev until Ctrl-C', async () => {
 });
 
 test('the bundle runs without the packages that it was built from', () => {
-  const bundle = join(ROOT, 'build/ecs-host-service.mjs');
+  const bundle = join(ROOT, 'build/bundle/ecs-host-service.mjs');
   const { stdout, status } = spawnSync(process.execPath, [bundle, 'version'], { cwd: '/', encoding: 'utf8' });
   assert.deepEqual([status, stdout], [0, '0.1.0\n']);
   const service = spawnSync(process.execPath, [bundle, 'run'], {
