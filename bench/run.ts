@@ -1,91 +1,66 @@
 /**
- * Measures what this service adds to Docker: spinning a container up through it, against asking Docker itself
- * to create and start the same container. Both sides take turns in random order within one run, so that only
- * their ratio is told; how fast the machine is does not matter.
+ * Runs the measurements and writes what they yield to results.json and RESULTS.md; when some are named, only they
+ * are run and nothing is written. The exit code is 1 when a bound is missed. All numbers are ratios of two sides that took turns in one run, since how
+ * fast the machine is does not matter.
  */
 
-import { mkdirSync } from 'node:fs';
-import type Dockerode from 'dockerode';
-import { host as spinUp } from '../test/support/callers.ts';
-import type { ServiceProcess } from '../test/support/service-process.ts';
-import { TestHost } from '../test/support/test-host.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Measure, Measurement, Row } from './measure.ts';
 
-const PAIRS = 40;
-const SOURCE = '/run/test/bench';
+const MEASUREMENTS = ['spin-up', 'start-up', 'start-values'];
 
-type Side = () => Promise<{ readonly milliseconds: number; readonly dockerId: string }>;
+const named = process.argv.slice(2);
+const here = (file: string) => join(import.meta.dirname, file);
 
-async function timed(work: () => Promise<string>): ReturnType<Side> {
-  const beginning = performance.now();
-  const dockerId = await work();
-  return { milliseconds: performance.now() - beginning, dockerId };
+/** Shows progress in one line of a terminal; elsewhere a line each would be too many. */
+function say(name: string): (progress: string) => void {
+  return (progress) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name}: ${progress}`);
+  };
 }
 
-/** The body that the service gave to Docker, with a directory that stays in place of the container's own. */
-async function sameBody(docker: Dockerode, dockerId: string): Promise<Dockerode.ContainerCreateOptions> {
-  const { Config, HostConfig } = await docker.getContainer(dockerId).inspect();
-  const Mounts = HostConfig.Mounts?.map((mount) =>
-    mount.Source.startsWith('/run/test/') ? { ...mount, Source: SOURCE } : mount,
+function cells({ name, unit, median, p95, bound, met }: Row): string {
+  const limit = (value: number | undefined) => (value === undefined ? '' : ` (at most ${value}${unit})`);
+  return `| ${name} | ${median}${unit}${limit(bound.median)} | ${p95}${unit}${limit(bound.p95)} | ${met ? 'yes' : '**no**'} |`;
+}
+
+function markdown(results: Readonly<Record<string, Measurement>>): string {
+  const parts = Object.entries(results).map(([name, { method, rows, table }]) =>
+    [
+      `## ${name}`,
+      '',
+      method,
+      '',
+      '| measured | median | p95 | met |',
+      '| --- | --- | --- | --- |',
+      ...rows.map(cells),
+      ...(table ? ['', table] : []),
+      '',
+    ].join('\n'),
   );
-  const { Image, Tty, OpenStdin, ExposedPorts, Labels } = Config;
-  const labels = { ...Labels, 'ecs-host-service.host-id': 'none' };
-  return {
-    Image,
-    Tty,
-    OpenStdin,
-    ExposedPorts,
-    Labels: labels,
-    HostConfig: { ...HostConfig, ...(Mounts && { Mounts }) },
-  };
+  return [
+    '# Measured side by side',
+    '',
+    'Written by `make bench`. Each number is a ratio of two sides that took turns in one run on one machine.',
+    '',
+    ...parts,
+  ].join('\n');
 }
 
-async function direct(docker: Dockerode, body: Dockerode.ContainerCreateOptions): Promise<string> {
-  const container = await docker.createContainer(body);
-  await container.start();
-  return container.id;
+const results: Record<string, Measurement> = {};
+for (const name of named.length > 0 ? named : MEASUREMENTS) {
+  const { measure }: { measure: Measure } = await import(here(`${name}.ts`));
+  results[name] = await measure(say(name));
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  for (const row of results[name].rows) console.log(cells(row).replaceAll(/^\| | \|$/g, ''));
 }
 
-/** Removes a container and waits until the service, if it is one of its own, has released everything. */
-async function removeSpunUp(host: TestHost, service: ServiceProcess, dockerId: string): Promise<void> {
-  const id = await host.containerIdOf(dockerId);
-  await host.docker.getContainer(dockerId).remove({ force: true });
-  await service.gone(id);
+const rows = Object.values(results).flatMap((one) => one.rows);
+const missed = rows.filter(({ met }) => !met).length;
+if (named.length === 0) {
+  writeFileSync(here('results.json'), `${JSON.stringify(rows, null, 2)}\n`);
+  writeFileSync(here('RESULTS.md'), markdown(results));
 }
-
-function quantile(values: readonly number[], q: number): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(q * (values.length - 1))] as number;
-}
-
-mkdirSync(SOURCE, { recursive: true });
-await using host = await TestHost.open();
-const service = await host.start({ env: { LOG_LEVEL: 'info' } }).ready();
-const first = await spinUp(service);
-const body = await sameBody(host.docker, first);
-await removeSpunUp(host, service, first);
-
-const ratios: number[] = [];
-for (let pair = 1; pair <= PAIRS; pair++) {
-  const measure = {
-    service: async () => {
-      const { milliseconds, dockerId } = await timed(() => spinUp(service));
-      await removeSpunUp(host, service, dockerId);
-      return milliseconds;
-    },
-    docker: async () => {
-      const { milliseconds, dockerId } = await timed(() => direct(host.docker, body));
-      await host.docker.getContainer(dockerId).remove({ force: true });
-      return milliseconds;
-    },
-  };
-  const order = Math.random() < 0.5 ? (['service', 'docker'] as const) : (['docker', 'service'] as const);
-  const taken = { service: 0, docker: 0 };
-  for (const side of order) taken[side] = await measure[side]();
-  ratios.push(taken.service / taken.docker);
-  process.stdout.write(`\rpair ${pair} of ${PAIRS} `);
-}
-await service.stop();
-
-const [low, median, high] = [0.05, 0.5, 0.95].map((q) => quantile(ratios, q).toFixed(2));
-console.log(
-  `\nspin_up through the service / create + start by Docker alone: ${median}× (median of ${PAIRS} pairs; 5 to 95 %: ${low}× to ${high}×)`,
-);
+console.log(missed === 0 ? 'every bound is met' : `${missed} bounds are missed`);
+process.exitCode = missed === 0 ? 0 : 1;

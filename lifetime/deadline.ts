@@ -32,3 +32,16 @@ export async function withDeadline<T>(
     clearTimeout(timer);
   }
 }
+
+/** Waits for `work`, which goes on by itself, until `signal` aborts. @throws the reason of `signal`, or what `work` throws */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

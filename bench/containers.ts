@@ -1,0 +1,90 @@
+/** Containers for the measurements: made through the service, or by Docker alone from the same body. */
+
+import { mkdirSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import type Dockerode from 'dockerode';
+import { IMAGE } from '../scripts/image.ts';
+import { SECRET } from '../test/support/secrets.ts';
+import type { ServiceProcess } from '../test/support/service-process.ts';
+import type { TestHost } from '../test/support/test-host.ts';
+
+/** Stands in for the directories that the service makes. */
+const SOURCE = '/run/test/bench';
+
+/** Each side keeps its connections open, as a client that calls often does. */
+export const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+
+const BODY = JSON.stringify({
+  auth_secret: SECRET,
+  app_name: 'demo',
+  app_image: IMAGE,
+  mount_command: '',
+  protocol_timeout: 60,
+});
+
+/** @returns the body of the answer */
+export async function put(port: number, path: string, body: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const options = { agent, host: '127.0.0.1', port, method: 'PUT', path, headers };
+  request(options, (response) => void text(response).then(resolve, reject))
+    .on('error', reject)
+    .end(body);
+  return await promise;
+}
+
+/** @returns the docker id */
+export async function spinUp(): Promise<string> {
+  const { result, error } = JSON.parse(await put(4678, '/spin_up_container', BODY));
+  if (!result) throw new Error(error);
+  return result;
+}
+
+/** @returns the docker id */
+export async function direct(docker: Dockerode, body: Dockerode.ContainerCreateOptions): Promise<string> {
+  const container = await docker.createContainer(body);
+  await container.start();
+  return container.id;
+}
+
+/** The body that the service gave to Docker, with a directory that stays in place of the container's own. */
+export async function sameBody(
+  docker: Dockerode,
+  dockerId: string,
+): Promise<Dockerode.ContainerCreateOptions> {
+  mkdirSync(SOURCE, { recursive: true });
+  const { Config, HostConfig } = await docker.getContainer(dockerId).inspect();
+  const Mounts = HostConfig.Mounts?.map((mount) =>
+    mount.Source.startsWith('/run/test/') ? { ...mount, Source: SOURCE } : mount,
+  );
+  const { Image, Tty, OpenStdin, ExposedPorts, Labels } = Config;
+  // Not one of the service's own, or it would be removed as a stray.
+  const others = { ...Labels, 'ecs-host-service.host-id': 'none' };
+  return {
+    Image,
+    Tty,
+    OpenStdin,
+    ExposedPorts,
+    Labels: others,
+    HostConfig: { ...HostConfig, ...(Mounts && { Mounts }) },
+  };
+}
+
+/** Any free host port, since the wishes of several containers cannot all be fulfilled. */
+export function withAnyPorts(body: Dockerode.ContainerCreateOptions): Dockerode.ContainerCreateOptions {
+  const bindings = Object.keys(body.HostConfig?.PortBindings ?? {});
+  const PortBindings = Object.fromEntries(bindings.map((port) => [port, [{ HostPort: '' }]]));
+  return { ...body, HostConfig: { ...body.HostConfig, PortBindings } };
+}
+
+/** Removes containers, and waits until `service`, if they are its own, has released everything of theirs. */
+export async function remove(
+  host: TestHost,
+  ids: readonly string[],
+  service?: ServiceProcess,
+): Promise<void> {
+  const hosted = await Promise.all(ids.map((id) => host.containerIdOf(id)));
+  await Promise.all(ids.map((id) => host.docker.getContainer(id).remove({ force: true })));
+  if (service) await Promise.all(hosted.map((id) => service.gone(id)));
+}

@@ -1,0 +1,75 @@
+/** What a measurement yields: ratios of two sides that took turns in one run, and the bound that was set for them. */
+
+export interface Row {
+  /** What is compared with what. */
+  readonly name: string;
+  /** What the numbers count; `×` is a ratio. */
+  readonly unit: '×';
+  readonly median: number;
+  readonly p95: number;
+  /** What must not be exceeded, by which of the two. */
+  readonly bound: { readonly median?: number; readonly p95?: number };
+  readonly met: boolean;
+}
+
+/** One measurement, by the name of its file. */
+export interface Measurement {
+  /** How it was measured, in a sentence or two, for RESULTS.md. */
+  readonly method: string;
+  readonly rows: readonly Row[];
+  /** A table of its own, in Markdown. */
+  readonly table?: string;
+}
+
+export type Measure = (say: (progress: string) => void) => Promise<Measurement>;
+
+export function quantile(values: readonly number[], q: number): number {
+  return [...values].sort((a, b) => a - b)[Math.round(q * (values.length - 1))] as number;
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** Median of the ratios of pairs, and the p95 of the one side over that of the other. */
+export function ofPairs(
+  name: string,
+  pairs: readonly (readonly [ours: number, theirs: number])[],
+  bound: Row['bound'],
+): Row {
+  const p95 =
+    quantile(
+      pairs.map(([ours]) => ours),
+      0.95,
+    ) /
+    quantile(
+      pairs.map(([, theirs]) => theirs),
+      0.95,
+    );
+  return row(name, median(pairs.map(([ours, theirs]) => ours / theirs)), p95, bound);
+}
+
+export function row(name: string, middle: number, p95: number, bound: Row['bound']): Row {
+  const met = !(middle > (bound.median ?? Infinity)) && !(p95 > (bound.p95 ?? Infinity));
+  return { name, unit: '×', median: rounded(middle), p95: rounded(p95), bound, met };
+}
+
+function rounded(number: number): number {
+  return Math.round(number * 1000) / 1000;
+}
+
+/** Both sides once, in random order. */
+export async function inRandomOrder<T>(ours: () => Promise<T>, theirs: () => Promise<T>): Promise<[T, T]> {
+  if (Math.random() < 0.5) {
+    const first = await ours();
+    return [first, await theirs()];
+  }
+  const first = await theirs();
+  return [await ours(), first];
+}
+
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const beginning = performance.now();
+  await work();
+  return performance.now() - beginning;
+}

@@ -1,0 +1,60 @@
+/** What this service adds to Docker when a container is spun up: alone, and when the host is filled at once. */
+
+import type { ServiceProcess } from '../test/support/service-process.ts';
+import { TestHost } from '../test/support/test-host.ts';
+import { agent, direct, remove, sameBody, spinUp, withAnyPorts } from './containers.ts';
+import { inRandomOrder, type Measure, ofPairs, timed } from './measure.ts';
+
+const PAIRS = 100;
+const ROUNDS = 5;
+const FULL = 54;
+export const measure: Measure = async (say) => {
+  await using host = await TestHost.open();
+  const service = await host.start({ env: { LOG_LEVEL: 'info' } }).ready();
+  const first = await spinUp();
+  const body = await sameBody(host.docker, first);
+  await remove(host, [first], service);
+
+  /** Milliseconds that `count` of them take when they are made at once. */
+  const taken = async (count: number, make: () => Promise<string>, owner?: ServiceProcess) => {
+    let ids: string[] = [];
+    const milliseconds = await timed(async () => {
+      ids = await Promise.all(Array.from({ length: count }, make));
+    });
+    await remove(host, ids, owner);
+    return milliseconds;
+  };
+  const alone: [number, number][] = [];
+  for (let pair = 1; pair <= PAIRS; pair++) {
+    say(`one container: pair ${pair} of ${PAIRS}`);
+    alone.push(
+      await inRandomOrder(
+        () => taken(1, spinUp, service),
+        () => taken(1, () => direct(host.docker, body)),
+      ),
+    );
+  }
+
+  const anyPorts = withAnyPorts(body);
+  const full: [number, number][] = [];
+  for (let round = 1; round <= ROUNDS; round++) {
+    say(`${FULL} at once: round ${round} of ${ROUNDS}`);
+    full.push(
+      await inRandomOrder(
+        () => taken(FULL, spinUp, service),
+        () => taken(FULL, () => direct(host.docker, anyPorts)),
+      ),
+    );
+  }
+  await service.stop();
+  agent.destroy();
+  return {
+    method: `The service's call against create and start of the same body at the Docker Engine's socket, in random order, with the same removal between; ${PAIRS} pairs of one container, ${ROUNDS} rounds of ${FULL} at once.`,
+    rows: [
+      ofPairs('PUT /spin_up_container over create + start', alone, { median: 1.05, p95: 1.1 }),
+      ofPairs(`${FULL} × PUT /spin_up_container at once over ${FULL} × create + start`, full, {
+        median: 1.05,
+      }),
+    ],
+  };
+};

@@ -1,0 +1,149 @@
+/** What this service costs before it does anything: the time until it listens, and the memory that it then has. */
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { makeCertificate } from '../httpserver/certificate.ts';
+import { TestHost } from '../test/support/test-host.ts';
+import { World } from '../test/support/world.ts';
+import { type Measure, median, ofPairs, type Row } from './measure.ts';
+
+const ROUNDS = 4;
+const REPEATS = 5;
+/** Milliseconds after which a process that has nothing to do is taken to be idle. */
+const SETTLED = 1500;
+
+const ROOT = join(import.meta.dirname, '..');
+const WORK = mkdtempSync('/run/test-start-up-');
+
+/** What the service loads, now or when it is used, and what has to be there before. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  fastify: [],
+  dockerode: [],
+  pino: [],
+  'pino-pretty': [],
+  typebox: [],
+  undici: [],
+  '@peculiar/x509': ['reflect-metadata'],
+  '@sentry/node': [],
+};
+
+interface Start {
+  /** Milliseconds. */
+  readonly listening: number;
+  /** KiB. */
+  readonly resident: number;
+}
+
+function bundle(directory: string, name: string): string {
+  const out = join(WORK, name);
+  execFileSync(process.execPath, ['scripts/bundle.ts', out, `${directory}/${name}.ts`], { cwd: ROOT });
+  return join(out, `${name}.mjs`);
+}
+
+/** Starts a program until one of its lines says that it listens, lets it settle, and stops it. */
+async function start(
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  listens: RegExp,
+  settles: RegExp,
+): Promise<Start> {
+  const beginning = performance.now();
+  const child = spawn(process.execPath, ['--disable-sigusr1', ...words], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let listening = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (listens.test(line)) listening ||= performance.now() - beginning;
+    if (settles.test(line)) break;
+  }
+  if (!listening) throw new Error(`${words.join(' ')} did not start`);
+  child.stdout.resume();
+  await pause(SETTLED);
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+  return { listening, resident: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) };
+}
+
+/** Milliseconds and KiB that loading a package adds to Node. */
+function load(name: string, before: readonly string[]): Start {
+  const imports = [...before, name].map((one) => `await import('${one}');`).join(' ');
+  const program = `const at = performance.now(), rss = process.memoryUsage.rss(); ${imports}
+    console.log(JSON.stringify([performance.now() - at, (process.memoryUsage.rss() - rss) / 1024]));`;
+  const runs = Array.from({ length: REPEATS }, (): [number, number] => {
+    const words = ['--input-type=module', '--eval', program];
+    return JSON.parse(execFileSync(process.execPath, words, { cwd: ROOT, encoding: 'utf8' }));
+  });
+  return { listening: median(runs.map(([at]) => at)), resident: median(runs.map(([, kib]) => kib)) };
+}
+
+function packageTable(say: (progress: string) => void): string {
+  const costs = Object.entries(PACKAGES).map(([name, before]) => {
+    say(`loading ${name}`);
+    return { name, ...load(name, before) };
+  });
+  const [fastify] = costs;
+  const lines = costs.map(({ name, listening, resident }) => {
+    const [time, memory] = [listening / (fastify?.listening ?? 1), resident / (fastify?.resident ?? 1)];
+    return `| ${name} | ${time.toFixed(2)}× | ${memory.toFixed(2)}× |`;
+  });
+  return [
+    'What each package costs when it is loaded into an empty Node, as a multiple of what fastify costs. `@sentry/node` is',
+    'loaded only where `USE_PROD_LOGGING` is on, `@peculiar/x509` only when a certificate is made.',
+    '',
+    '| package | load time | memory |',
+    '| --- | --- | --- |',
+    ...lines,
+  ].join('\n');
+}
+
+export const measure: Measure = async (say) => {
+  await using host = await TestHost.open();
+  const world = await World.open();
+  const pair = await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000));
+  writeFileSync(join(WORK, 'cert.pem'), pair.cert);
+  writeFileSync(join(WORK, 'key.pem'), pair.key);
+  const service = bundle('src', 'ecs-host-service');
+  const bare = bundle('bench', 'bare-server');
+
+  const startBare = () => start([bare, WORK], {}, /listening/, /listening/);
+  const startService = (env: Readonly<Record<string, string>>) =>
+    start([service], { ROOT: host.newRoot(), ...env }, /"step":"https"/, /"step":"heartbeats"/);
+  const sides: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    'in localdev': { APP_ENV: 'localdev', AWS_EC2_METADATA_DISABLED: 'true' },
+    'with everything on': world.settings,
+  };
+  const rows: Row[] = [];
+  for (const [name, env] of Object.entries(sides)) {
+    const starts: [Start, Start][] = [];
+    for (let round = 1; round <= ROUNDS; round++) {
+      say(`${name}: round ${round} of ${ROUNDS}`);
+      const theirs = await startBare();
+      starts.push([await startService(env), theirs]);
+    }
+    rows.push(
+      ofPairs(
+        `start to listening, ${name}`,
+        starts.map(([a, b]) => [a.listening, b.listening]),
+        { median: 2 },
+      ),
+      ofPairs(
+        `idle resident memory, ${name}`,
+        starts.map(([a, b]) => [a.resident, b.resident]),
+        { median: 1.5 },
+      ),
+    );
+  }
+  await world.close();
+  return {
+    method: `The bundle as it is built, against a fastify server with HTTPS and one route, bundled in the same way; ${ROUNDS} starts of each, in turns. Docker runs already.`,
+    rows,
+    table: packageTable(say),
+  };
+};
