@@ -150,6 +150,34 @@ test('a caller whose host has vanished, so that nothing comes back any more, is 
   }
 });
 
+/** Values of every type, of which some are what a field wants. */
+const value = fc.oneof(
+  fc.constantFrom<unknown>(null, '', 0, -1, 1.5, 65_536, 2 ** 53, true, USER, CLIENT_SECRET),
+  fc.string({ maxLength: 40, unit: 'binary' }),
+  fc.integer(),
+  fc.jsonValue({ maxDepth: 2 }),
+);
+const FIELDS = [
+  ...['host_port', 'dpi', 'container_ARN', 'user_id', 'client_app_auth_secret', 'config_encryption_token'],
+  ...['app_name', 'app_image', 'mount_command', 'protocol_timeout', '__proto__', 'HOST_PORT'],
+];
+
+test('a body with any values in its fields is answered as the callers know it, and never with a fault', async () => {
+  const path = fc.constantFrom(START_VALUES, '/set_config_encryption_token', '/spin_up_container');
+  await fc.assert(
+    fc.asyncProperty(path, fc.dictionary(fc.constantFrom(...FIELDS), value), async (to, fields) => {
+      const { status, body } = await service.put(to, { ...fields, auth_secret: SECRET });
+      assert.ok([400, 406, 413].includes(status), `${status} ${body}`);
+      assert.match(
+        body,
+        status === 406 ? /^\{"result":"","error":".+"\}$/ : /^Malformed body\n$|larger than/,
+      );
+    }),
+    { numRuns: 300, interruptAfterTimeLimit: 60_000 },
+  );
+  assert.deepEqual(await host.docker.listContainers({ filters: { status: ['created'] } }), []);
+});
+
 const METHODS = ['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE', 'put', ''];
 const PATHS = [
   START_VALUES,

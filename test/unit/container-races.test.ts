@@ -11,6 +11,7 @@ import { spinUp } from '../../container/spin-up.ts';
 import { Tracker } from '../../container/tracker.ts';
 import { Watch } from '../../container/watch.ts';
 import { pathsBelow } from '../../host/paths.ts';
+import { DeadlineError } from '../../lifetime/deadline.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { Ttys } from '../../ttys/ttys.ts';
@@ -135,4 +136,17 @@ test('a container that is started again while it ends is stopped, and its consol
   await tracker.endAll('it died');
   assert.equal(docker.states.get(dockerId), 'exited');
   assert.ok(docker.calls.includes('stop'));
+});
+
+test('a start that hangs until its time is over leaves nothing, and the next container gets the same resources', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  docker.before = (asked) => {
+    if (asked === 'start') throw new DeadlineError('start the container', 60_000);
+  };
+  await assert.rejects(spinUp(tracker, kept, REQUEST), /start the container did not finish within 60000 ms/);
+  assert.equal(docker.states.size, 0, 'Docker made one, and it was removed');
+  assert.deepEqual(tracker.list(), []);
+  docker.before = () => {};
+  await spinUp(tracker, kept, REQUEST);
+  assert.equal(tracker.list()[0]?.identifyingPort, 32_262);
 });

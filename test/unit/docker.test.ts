@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Docker } from '../../container/docker.ts';
+import type { DockerId } from '../../container/identity.ts';
+import { ServiceError } from '../../errors/service-error.ts';
+
+const ID = 'f'.repeat(64) as DockerId;
+
+/** An Engine that does what `listener` does. */
+async function engine(t: TestContext, listener: RequestListener): Promise<Docker> {
+  const directory = mkdtempSync(join(tmpdir(), 'engine-'));
+  const server = createServer(listener);
+  await once(server.listen(join(directory, 'docker.sock')), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(directory, { recursive: true });
+  });
+  return await Docker.open(join(directory, 'docker.sock'));
+}
+
+test('a start that hangs is given up after a minute, with what was being done', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const docker = await engine(t, ({ method, url = '' }) => {
+    if (method === 'POST' && url.endsWith('/start')) asked.resolve();
+  });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const started = assert.rejects(docker.start(ID), (error) => {
+    assert.ok(error instanceof ServiceError && error.code === 'docker.unavailable');
+    assert.match(
+      error.message,
+      /start the container did not finish within 60000 ms.*start it, or see its log/,
+    );
+    return true;
+  });
+  await asked.promise;
+  t.mock.timers.tick(60_000);
+  await started;
+});
+
+test('whether there are GPUs is asked for once in a minute, however many want to know', async (t) => {
+  let asked = 0;
+  const docker = await engine(t, (_, response) => {
+    asked += 1;
+    response.setHeader('content-type', 'application/json').end('{"Runtimes":{"runc":{},"nvidia":{}}}');
+  });
+  for (let i = 0; i < 5; i++) assert.equal(await docker.hasNvidia(), true);
+  assert.equal(asked, 1);
+});
+
+test('an Engine that breaks off its answer is an error in words', async (t) => {
+  const docker = await engine(t, ({ socket }) => socket.destroy());
+  await assert.rejects(docker.version(), { code: 'docker.unavailable' });
+  await assert.rejects(docker.inspect(ID), { code: 'docker.unavailable' });
+});
