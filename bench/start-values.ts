@@ -2,16 +2,17 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeCertificate } from '../httpserver/certificate.ts';
+import { call } from '../test/support/https.ts';
 import { CLIENT_SECRET, SECRET } from '../test/support/secrets.ts';
-import type { ServiceProcess } from '../test/support/service-process.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { agent, direct, put, remove, sameBody, spinUp, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, median, quantile, row } from './measure.ts';
 
+const ROOT = join(import.meta.dirname, '..');
 const ROUNDS = 5;
 const REQUESTS = 1600;
 /** Milliseconds between requests: 200 in a second. */
@@ -26,14 +27,12 @@ class Churn {
   readonly ports: number[] = [];
   readonly #host: TestHost;
   readonly #make: () => Promise<string>;
-  readonly #owner: ServiceProcess | undefined;
   readonly #ids: string[] = [];
   #goesOn = true;
 
-  constructor(host: TestHost, make: () => Promise<string>, owner?: ServiceProcess) {
+  constructor(host: TestHost, make: () => Promise<string>) {
     this.#host = host;
     this.#make = make;
-    this.#owner = owner;
   }
 
   /** Resolves when the first containers are there, with the promise of the end. */
@@ -63,7 +62,7 @@ class Churn {
   /** Ends the oldest, which nobody is asked for any more. */
   async #end(count: number): Promise<void> {
     this.ports.splice(0, count);
-    await remove(this.#host, this.#ids.splice(0, count), this.#owner);
+    await remove(this.#host, this.#ids.splice(0, count));
   }
 }
 
@@ -93,39 +92,67 @@ async function load(port: number, churn: Churn): Promise<number> {
   return quantile(taken, 0.99);
 }
 
+/** Starts a program with its output in a file: reading it here would be a part of what is measured. */
+function start(program: string, words: readonly string[], env: Record<string, string>): ChildProcess {
+  const output = openSync('/run/test/output.log', 'a');
+  return spawn(process.execPath, ['--disable-sigusr1', join(ROOT, program), ...words], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', output, 'inherit'],
+  });
+}
+
+async function startService(host: TestHost): Promise<ChildProcess> {
+  const env = { APP_ENV: 'localdev', ROOT: host.newRoot(), AWS_EC2_METADATA_DISABLED: 'true' };
+  const service = start('src/ecs-host-service.ts', ['run'], env);
+  await answers(SERVICE_PORT, '/healthz');
+  return service;
+}
+
 async function startBare(): Promise<ChildProcess> {
   const directory = mkdtempSync('/run/test/bare-');
   const pair = await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000));
   writeFileSync(join(directory, 'cert.pem'), pair.cert);
   writeFileSync(join(directory, 'key.pem'), pair.key);
-  const program = join(import.meta.dirname, 'bare-server.ts');
-  const child = spawn(process.execPath, [program, directory, String(BARE_PORT)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(child.stdout, 'data');
-  return child;
+  const bare = start('bench/bare-server.ts', [directory, String(BARE_PORT)], {});
+  await answers(BARE_PORT, '/');
+  return bare;
+}
+
+/** Waits until a server answers with anything but that it is not ready. */
+async function answers(port: number, path: string): Promise<void> {
+  const ask = () =>
+    call({ port, method: 'GET', path }).then(
+      ({ status }) => status !== 503,
+      () => false,
+    );
+  while (!(await ask())) await pause(20);
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
 }
 
 export const measure: Measure = async (say) => {
   await using host = await TestHost.open();
-  const service = await host.start({ env: { LOG_LEVEL: 'info' } }).ready();
+  const service = await startService(host);
   const bare = await startBare();
   const first = await spinUp();
   const body = withAnyPorts(await sameBody(host.docker, first));
-  await remove(host, [first], service);
+  await remove(host, [first]);
 
   const pairs: [number, number][] = [];
   for (let round = 1; round <= ROUNDS; round++) {
     say(`round ${round} of ${ROUNDS}`);
     pairs.push(
       await inRandomOrder(
-        () => load(SERVICE_PORT, new Churn(host, spinUp, service)),
+        () => load(SERVICE_PORT, new Churn(host, spinUp)),
         () => load(BARE_PORT, new Churn(host, () => direct(host.docker, body))),
       ),
     );
   }
-  bare.kill();
-  await service.stop();
+  await Promise.all([bare, service].map(stop));
   agent.destroy();
   const ratios = pairs.map(([ours, theirs]) => ours / theirs);
   return {
