@@ -95,8 +95,13 @@ export class HostedContainer {
    * Prepares everything that the container will own, has it made from the amended body, and tells it its
    * port and console.
    * @param make creates the container in Docker and returns its id
+   * @param timeout how long its program waits for its first client, in seconds; -1: for ever; left out: it decides
    */
-  async create(body: CreateBody, make: (amended: CreateBody) => Promise<DockerId>): Promise<DockerId> {
+  async create(
+    body: CreateBody,
+    make: (amended: CreateBody) => Promise<DockerId>,
+    timeout?: number,
+  ): Promise<DockerId> {
     const lifetime = this.#lifetime;
     const [directories, ports, tty, cgroupMounts] = await Promise.all([
       holdDirectories(lifetime, this.#host.paths, this.id),
@@ -114,14 +119,8 @@ export class HostedContainer {
     this.#dockerId = dockerId;
     this.#state.move('created', `Docker made ${dockerId.slice(0, 12)}`);
 
-    await mappings.write('hostPort_for_my_32262_tcp', port);
-    await mappings.write('tty', tty);
+    await mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
     return dockerId;
-  }
-
-  /** Says how long the container's program waits for its first client, in seconds; -1: for ever. */
-  async setTimeout(seconds: number): Promise<void> {
-    await this.#prepared?.mappings.write('timeout', seconds);
   }
 
   /** @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster */

@@ -59,7 +59,7 @@ function isOurDevice(path: string): boolean {
 /** Where a path leads on this host; the path itself when it leads nowhere. */
 export function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return resolve(path);
   }

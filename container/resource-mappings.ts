@@ -25,7 +25,15 @@ export class ResourceMappings {
     this.#drafts = drafts;
   }
 
-  async write(name: MappingName, value: string | number): Promise<void> {
-    await writeFileAtomically(join(this.#directory, name), String(value), MODE, this.#drafts);
+  /** Side by side; those without a value are not written. @throws {ServiceError} `host.filesystem` */
+  async write(
+    values: Readonly<Partial<Record<MappingName, string | number | null | undefined>>>,
+  ): Promise<void> {
+    const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+    await Promise.all(
+      given.map(([name, value]) =>
+        writeFileAtomically(join(this.#directory, name), String(value), MODE, this.#drafts),
+      ),
+    );
   }
 }

@@ -50,8 +50,7 @@ export class SetUp {
       if (sameStartValues(this.#startValues, values)) return;
       throw new ServiceError('container.other_start_values', { port });
     }
-    if (values.dpi !== null) await mappings.write('DPI', values.dpi);
-    await mappings.write('ContainerARN', values.containerArn);
+    await mappings.write({ DPI: values.dpi, ContainerARN: values.containerArn });
     this.#checkServes();
     state.move('assigned', 'start values came');
     this.#startValues = values;
@@ -93,7 +92,7 @@ export class SetUp {
   }
 
   async #writeReady(): Promise<void> {
-    await this.#parts.mappings.write('.ready', '.ready');
+    await this.#parts.mappings.write({ '.ready': '.ready' });
     this.#checkServes();
     this.#parts.state.move('ready', 'both set-up calls came');
   }

@@ -61,8 +61,8 @@ async function bringUp(
   body: CreateBody,
   request: SpinUpRequest,
 ) {
-  const id = await container.create(body, (amended) => kept.make(container.id, amended));
-  await container.setTimeout(request.protocolTimeout);
+  const make = (amended: CreateBody) => kept.make(container.id, amended);
+  const id = await container.create(body, make, request.protocolTimeout);
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
   return id;

@@ -45,9 +45,9 @@ function start(service: Service): Promise<void> {
     await service.step('filesystem', () => service.makeDirectories());
     await service.step('input devices', () => service.checkInputDevices());
     await service.step('https', () => service.serveHttps());
+    await service.step('host', () => service.describeHost());
     await service.step('docker', () => service.reachDocker());
     await service.step('containers', () => service.hostContainers());
-    await service.step('host', () => service.describeHost());
     await service.step('heartbeats', () => service.beginHeartbeats());
   };
   return service.root.track('starting', steps());

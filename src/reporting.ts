@@ -25,7 +25,7 @@ import { HttpClient } from '../outgoing/http-client.ts';
 import type { Settings } from '../settings/load.ts';
 
 /** Milliseconds, at most: of finding out who died, of all of the report of a death, and of what the end of a stop waits for. */
-const IDENTITY = 1000;
+const IDENTITY = 1500;
 const DEATH = 2000;
 const LAST_HEARTBEAT = 5000;
 const LAST_EVENTS = 5000;
@@ -77,8 +77,6 @@ export class Reporting {
     this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV });
     this.#outlets.add(this.#sentry);
     this.#logzIo.tags = this.#tags = { environment: APP_ENV, release: COMMIT };
-    // Whoever reads of an error wants to know whose it is. It is waited for later.
-    this.#metadata.facts().catch(() => {});
   }
 
   /** Learns what this host is. That it cannot be learnt now is no reason not to start. */

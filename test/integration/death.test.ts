@@ -49,8 +49,8 @@ for (const [fault, words] of [
 }
 
 for (const step of [
-  ...['reporting', 'lock', 'filesystem', 'host', 'input devices'],
-  ...['https', 'docker', 'containers', 'heartbeats'],
+  ...['reporting', 'lock', 'filesystem', 'input devices', 'https'],
+  ...['host', 'docker', 'containers', 'heartbeats'],
 ]) {
   test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
     const service = startDying('step-fails', step);

@@ -33,9 +33,9 @@ test('each step of the start is logged once', async () => {
     'filesystem',
     'input devices',
     'https',
+    'host',
     'docker',
     'containers',
-    'host',
     'heartbeats',
   ]);
 });
