@@ -25,15 +25,19 @@ export class ResourceMappings {
     this.#drafts = drafts;
   }
 
-  /** Side by side; those without a value are not written. @throws {ServiceError} `host.filesystem` */
+  /**
+   * Side by side; those without a value are not written. When it returns, nothing is under way any more.
+   * @throws {ServiceError} `host.filesystem`
+   */
   async write(
     values: Readonly<Partial<Record<MappingName, string | number | null | undefined>>>,
   ): Promise<void> {
     const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
-    await Promise.all(
+    const written = await Promise.allSettled(
       given.map(([name, value]) =>
         writeFileAtomically(join(this.#directory, name), String(value), MODE, this.#drafts),
       ),
     );
+    for (const one of written) if (one.status === 'rejected') throw one.reason;
   }
 }

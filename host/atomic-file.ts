@@ -24,12 +24,12 @@ export async function writeFileAtomically(
     await file.writeFile(content);
     await file.sync();
     await rename(draft, path);
+    await using directory = await open(dirname(path), 'r');
+    await directory.sync();
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw explain(path, error);
   }
-  await using directory = await open(dirname(path), 'r');
-  await directory.sync();
 }
 
 /** Says of an error of the system what to do about it. */

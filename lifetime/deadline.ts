@@ -35,6 +35,7 @@ export async function withDeadline<T>(
 
 /** Waits for `work`, which goes on by itself, until `signal` aborts. @throws the reason of `signal`, or what `work` throws */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {});
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);

@@ -24,6 +24,9 @@ const SECRET_FIELDS = [
   'Env',
 ];
 
+/** Characters that wait for a stdout that takes none. */
+const MOST_WAITING = 1024 * 1024;
+
 export interface LoggerOptions {
   readonly level: string;
   /** Where the lines go. */
@@ -53,8 +56,8 @@ export async function openStdout(terminal: boolean): Promise<DestinationStream> 
       singleLine: true,
       ignore: 'pid',
     });
-  const stdout = destination({ fd: 1, sync: true });
-  // A full disk behind stdout loses lines; it must not cost the process its life.
+  // A full disk behind stdout loses lines; it must cost the process neither its life nor its memory.
+  const stdout = destination({ fd: 1, sync: true, maxLength: MOST_WAITING });
   stdout.on('error', () => {});
   return stdout;
 }

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '../errors/service-error.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 
 const MOST_UNDER_WAY = 8;
@@ -16,12 +17,16 @@ export class Deliveries {
   /** How many events never arrived. */
   dropped = 0;
   readonly #http: HttpClient;
+  readonly #report: (fields: object, message: string) => void;
   readonly #stop = new AbortController();
   #underWay = 0;
   #notBefore = 0;
+  #takes = true;
 
-  constructor(http: HttpClient) {
+  /** @param report is told when Sentry does not take an event, the first of several */
+  constructor(http: HttpClient, report: (fields: object, message: string) => void) {
     this.#http = http;
+    this.#report = report;
   }
 
   /** @param body an envelope with one event. Never rejects */
@@ -58,10 +63,16 @@ export class Deliveries {
       const question = { method: 'POST', body, milliseconds: REQUEST, signal: this.#stop.signal } as const;
       const { status, headers } = await this.#http.ask(url, question);
       if (status === 429) this.#notBefore = performance.now() + pauseAskedFor(headers['retry-after']);
-      return status >= 200 && status <= 299;
-    } catch {
-      return false;
+      return this.#was(status >= 200 && status <= 299, `it answered with status ${status}`);
+    } catch (error) {
+      return this.#was(false, messageOf(error));
     }
+  }
+
+  #was(taken: boolean, why: string): boolean {
+    if (!taken && this.#takes) this.#report({ why }, 'Sentry does not take events; they are counted');
+    this.#takes = taken;
+    return taken;
   }
 }
 

@@ -23,6 +23,8 @@ export interface SentryOptions {
   readonly dsn: string;
   readonly release: string;
   readonly environment: string;
+  /** Is told when Sentry does not take an event, the first of several. */
+  readonly report: (fields: object, message: string) => void;
 }
 
 export class Sentry implements Outlet {
@@ -37,9 +39,9 @@ export class Sentry implements Outlet {
     return new Sentry(await import('./sentry-sdk.ts'), options);
   }
 
-  private constructor(sdk: Sdk, { http, dsn, release, environment }: SentryOptions) {
+  private constructor(sdk: Sdk, { http, dsn, release, environment, report }: SentryOptions) {
     this.#sdk = sdk;
-    this.#deliveries = new Deliveries(http);
+    this.#deliveries = new Deliveries(http, report);
     this.#client = new sdk.NodeClient({
       dsn,
       release,

@@ -29,6 +29,7 @@ await build({
     '@grpc/grpc-js': './scripts/left-out.ts',
     '@grpc/proto-loader': './scripts/left-out.ts',
   },
+  define: { BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown') },
   // What CommonJS packages expect to find.
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); const __dirname = import.meta.dirname;",

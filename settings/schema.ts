@@ -24,6 +24,9 @@ const ALIASES = new Map(
   }),
 );
 
+/** The commit that a bundle was made from. */
+declare const BUILT_FROM: string | undefined;
+
 /** One setting. `parse` throws an Error that says what would be right. */
 export interface Setting<T> {
   readonly meaning: string;
@@ -115,7 +118,11 @@ export const SCHEMA = {
     'info',
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
   ),
-  COMMIT: setting('Git commit that this service was built from; make sets it.', 'unknown', (text) => text),
+  COMMIT: setting(
+    'Git commit that this service was built from; make and the bundle know it.',
+    typeof BUILT_FROM === 'string' ? BUILT_FROM : 'unknown',
+    (text) => text,
+  ),
 } as const;
 
 function optional<T>(meaning: string, parse: (text: string) => T): Setting<T> & { readonly optional: true } {

@@ -49,7 +49,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
   process.on('unhandledRejection', die);
   // Node would end here by itself, in the middle of everything.
   const starve = () => die(new Error('the process has nothing left to wait for'));
-  process.on('beforeExit', starve);
+  process.once('beforeExit', starve);
   return {
     cause: promise,
     known: () => {
@@ -62,6 +62,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
 /** What there is to end; `hosting` is undefined as long as the start has not got that far. */
 export interface Ended {
   readonly root: Lifetime;
+  readonly starting: AbortController;
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
   readonly reporting: Reporting;
@@ -70,14 +71,15 @@ export interface Ended {
 
 /** Ends everything and sets the exit code: 0 only when asked to stop and nothing was left. */
 export async function endService(cause: Cause, service: Ended): Promise<void> {
-  const { root, gate, hosting, reporting, log } = service;
+  const { root, starting, gate, reporting, log } = service;
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
+  starting.abort(new Error(why));
   gate.close();
   if (cause.kind === 'died') await tellDeath(cause.error, service);
   log.info({ cause: cause.kind }, 'ending');
   if (cause.kind === 'asked') await finishRequests(gate, log);
-  await hosting?.tracker.endAll(why);
-  await hosting?.kept.removeAll();
+  await service.hosting?.tracker.endAll(why);
+  await service.hosting?.kept.removeAll();
   if (cause.kind === 'asked') await reporting.tellStop();
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
@@ -87,14 +89,13 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
   }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
-  await reporting.close();
 }
 
 /** Before anything that takes time: what it died of, and what was running. */
 async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ended): Promise<void> {
   const containers = (hosting?.tracker.list() ?? []).map((container) => container.describe());
   const held = root.holdings.list().length;
-  await reporting.tellDeath(() => log.fatal({ error, containers, held }, messageOf(error)));
+  await reporting.tellDeath(error, () => log.fatal({ error, containers, held }, messageOf(error)));
 }
 
 async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {

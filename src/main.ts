@@ -21,7 +21,11 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
     const end = watchForEnd(log);
     const handles = new OpenHandles();
     const reporting = new Reporting({ settings, outlets, log });
-    await live(new Service({ settings, environment, log, observer, reporting }), end);
+    try {
+      await live(new Service({ settings, environment, log, observer, reporting }), end);
+    } finally {
+      await reporting.close();
+    }
     end.over();
     if (handles.letGo(log) > 0) process.exitCode = 1;
   } catch (error) {

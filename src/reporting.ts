@@ -45,6 +45,7 @@ export class Reporting {
   readonly #metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
   #tags: Tags = {};
+  #isKnown = false;
   #sentry: Sentry | undefined;
   #logzIo: LogzIo | undefined;
   #heartbeats: Heartbeats | undefined;
@@ -61,7 +62,9 @@ export class Reporting {
     })) {
       if (secret) outlets.secrets.set(name, secret.reveal());
     }
-    if (SENTRY_DSN) outlets.secrets.set('key of Sentry', new URL(SENTRY_DSN.reveal()).username);
+    const { username = '', password = '' } = SENTRY_DSN ? new URL(SENTRY_DSN.reveal()) : {};
+    outlets.secrets.set('key of Sentry', username);
+    outlets.secrets.set('old secret of Sentry', password);
   }
 
   /** From here on errors go to Sentry and the log to logz.io, if they are to. */
@@ -74,7 +77,7 @@ export class Reporting {
     this.#logzIo = new LogzIo({ http, url: LOGZIO_URL, token: LOGZIO_SHIPPING_TOKEN.reveal(), report });
     this.#outlets.add(this.#logzIo);
     const dsn = SENTRY_DSN.reveal();
-    this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV });
+    this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV, report });
     this.#outlets.add(this.#sentry);
     this.#logzIo.tags = this.#tags = { environment: APP_ENV, release: COMMIT };
   }
@@ -106,13 +109,18 @@ export class Reporting {
    * Reports a death, for 2 seconds at most: when the world knows of it, or the time is over, it returns.
    * @param say writes it into the log; by then it is known which host it is that died, if that can be found out
    */
-  async tellDeath(say: () => void): Promise<void> {
+  async tellDeath(error: unknown, say: () => void): Promise<void> {
+    await Promise.all([this.#heartbeats?.sayDying(DEATH), this.#tellSentry(error, say)]);
+  }
+
+  async #tellSentry(error: unknown, say: () => void): Promise<void> {
     const beginning = performance.now();
-    if (this.#sentry)
+    if (this.#sentry && !this.#isKnown) {
+      this.#log.warn({ error }, 'dying; finding out which host this is, to report it');
       await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
+    }
     say();
-    const left = DEATH - (performance.now() - beginning);
-    await Promise.all([this.#sentry?.flush(left), this.#heartbeats?.sayDying(left)]);
+    await this.#sentry?.flush(DEATH - (performance.now() - beginning));
   }
 
   /** Tells the webserver, after everything has ended as it should, that this host is no more. */
@@ -136,6 +144,7 @@ export class Reporting {
     const facts = endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
     this.#log.info(facts, 'this host is known');
     this.#tag(awsTags(facts));
+    this.#isKnown = true;
     return facts;
   }
 

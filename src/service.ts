@@ -41,6 +41,8 @@ export class Service {
   readonly root: Lifetime;
   readonly reporting: Reporting;
   readonly gate = new Gate<Hosting>();
+  /** Aborts when the end begins: no further step of the start is taken then. */
+  readonly starting = new AbortController();
   /** What there is to end; undefined until the last step of the start. */
   hosting: Hosted | undefined;
   readonly #settings: Settings;
@@ -60,7 +62,7 @@ export class Service {
   }
 
   async step(name: string, take: () => Promise<void>): Promise<void> {
-    this.root.signal.throwIfAborted();
+    this.starting.signal.throwIfAborted();
     await this.#observer.step?.(name);
     await take();
     this.log.info({ step: name }, 'step done');

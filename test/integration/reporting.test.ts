@@ -133,6 +133,10 @@ for (const [fault, words] of [
     assert.ok(event.breadcrumbs.some(({ message }) => message === 'container is ready'));
     assert.deepEqual(event.extra.containers, [{ container: id, docker: dockerId, port, state: 'ready' }]);
 
+    assert.ok(
+      world.lines.some(({ message, level }) => level === 'fatal' && message === words),
+      'the log has it too',
+    );
     const dying = world.beats.at(-1) ?? assert.fail();
     assert.equal(dying.fields.IsDyingHeartbeat, 'True');
     const ending = service.lines.find(({ msg, to }) => msg === 'container is ending' && to === 'ending');
@@ -204,4 +208,28 @@ test('an error while the service ends is reported too, and the exit code says so
   const messages = world.events.map(({ event }) => event.message);
   assert.deepEqual(messages, ['an error that nothing caught, while the service ends']);
   assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, 'True');
+});
+
+test('a death during the start is the end of the start: no host registers that is dying', async () => {
+  await world.sentry.turn('hangs');
+  const env = world.settings;
+  const service = host.start({
+    env,
+    entry: 'dying-service.ts',
+    arguments: ['rejects-in-step', 'containers'],
+  });
+  assert.equal(await service.ended(), 1);
+  assert.deepEqual(world.beats, []);
+  assert.ok(!service.lines.some(({ step }) => step === 'heartbeats'));
+});
+
+test('a death while metadata hang is logged at once, and told in time', async () => {
+  world.metadata.fault = 'hangs';
+  const env = world.settings;
+  const service = host.start({ env, entry: 'dying-service.ts', arguments: ['step-fails', 'lock'] });
+  assert.equal(await service.ended(), 1);
+  const [dying, fatal] = service.lines.filter(({ error }) => error);
+  assert.match(String(dying?.msg), /^dying; finding out which host/);
+  assert.equal(fatal?.level, 'fatal');
+  assert.equal(world.events.at(-1)?.event.level, 'fatal');
 });

@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { host as hostContainer, startValues } from '../support/callers.ts';
-import { OWN_SECRET } from '../support/secrets.ts';
+import { keepProcesses } from '../support/evidence.ts';
+import { LOGZIO_TOKEN, OWN_SECRET, SENTRY_KEY } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -165,10 +166,17 @@ test('S12: the secret can come from a file, which others must not be able to rea
 
 test('Docker is started when it does not run, and stopped again', async () => {
   await host.stopDocker();
-  const service = await host.start().ready();
+  // The Engine inherits none of them: what it and its children have in their environments is searched after the run.
+  const secrets = {
+    WEBSERVER_AUTH_SECRET: OWN_SECRET,
+    SENTRY_DSN: `https://${SENTRY_KEY}@127.0.0.1/1`,
+    LOGZIO_SHIPPING_TOKEN: LOGZIO_TOKEN,
+  };
+  const service = await host.start({ env: secrets }).ready();
+  assert.ok(keepProcesses(service.child.pid as number) > 0, 'a child was looked at');
   assert.ok(await host.dockerAnswers());
   await host.importImage('fractal/demo:current-build');
-  const dockerId = await hostContainer(service);
+  const dockerId = await hostContainer(service, { auth_secret: OWN_SECRET });
   assert.equal(await host.hostPort(dockerId), 32262);
   assert.equal(await service.stop(), 0);
   assert.ok(!(await host.dockerAnswers()));

@@ -46,6 +46,11 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
       });
     },
   },
+  'rejects-in-step': {
+    step: (name) => {
+      if (name === detail) void Promise.reject(new Error('rejected on purpose'));
+    },
+  },
   stalls: {
     step: (name) => (name === detail ? new Promise(() => {}) : undefined),
   },
@@ -82,8 +87,17 @@ const FAULTS: Readonly<Record<string, () => void>> = {
     }),
   rejection: () => process.on('SIGUSR2', () => void Promise.reject(new Error('rejected on purpose'))),
   'clock-jumps': () => {
-    const now = Date.now.bind(Date);
-    Date.now = () => now() + wrong;
+    const Right = Date;
+    globalThis.Date = class extends Right {
+      constructor(...given: [] | [number]) {
+        if (given.length === 0) super(Right.now() + wrong);
+        else super(...given);
+      }
+
+      static override now(): number {
+        return Right.now() + wrong;
+      }
+    } as DateConstructor;
     process.on('SIGUSR2', jump);
   },
   'not-root': () => {

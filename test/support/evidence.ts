@@ -11,8 +11,8 @@ export function keep(source: string, text: string): void {
   if (TEST_EVIDENCE) appendFileSync(join(TEST_EVIDENCE, `${source}-${process.pid}`), `${text}\n`);
 }
 
-/** The command line of a process, and those and the environments of all its descendants. */
-export function keepProcesses(pid: number): void {
+/** The command line of a process, and those and the environments of all its descendants. @returns how many these are */
+export function keepProcesses(pid: number): number {
   const read = (id: number | string, file: string) => {
     try {
       return readFileSync(`/proc/${id}/${file}`, 'utf8').replaceAll('\0', ' ');
@@ -27,13 +27,14 @@ export function keepProcesses(pid: number): void {
     ids.push(...children);
     for (const id of children) keep('children', `${read(id, 'cmdline')} ${read(id, 'environ')}`);
   }
+  return ids.length - 1;
 }
 
 /** Where secrets are in the files of `directory`: as they are, within JSON, or within a URL. */
 export function findSecrets(directory: string, secrets: readonly string[]): string[] {
+  const inJson = (text: string) => JSON.stringify(text).slice(1, -1);
   const forms = secrets.flatMap((secret) => [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
+    ...[secret, inJson(secret), inJson(inJson(secret))],
     encodeURIComponent(secret),
   ]);
   return readdirSync(directory).flatMap((file) => {

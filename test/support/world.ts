@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { HostFacts } from '../../host/metadata.ts';
 import { makeCertificate } from '../../httpserver/certificate.ts';
 import { keep } from './evidence.ts';
 import { type Fault, Recorder, type Reply, type Request } from './recorder.ts';
@@ -18,6 +19,16 @@ export const METADATA: Readonly<Record<string, string>> = {
   'instance-type': 'g3.4xlarge',
   'placement/region': 'us-east-1',
   'public-ipv4': '203.0.113.7',
+};
+
+/** The same, as the service knows them. */
+export const FACTS: HostFacts = {
+  amiId: 'ami-0abc',
+  amiLaunchIndex: '3',
+  instanceId: 'i-0123456789abcdef0',
+  instanceType: 'g3.4xlarge',
+  region: 'us-east-1',
+  publicIpv4: '203.0.113.7',
 };
 
 const OK: Reply = { status: 200, body: '' };

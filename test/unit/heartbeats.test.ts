@@ -10,15 +10,7 @@ import type { Line } from '../../logging/line.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { type Fault, Recorder, type Request } from '../support/recorder.ts';
-
-const FACTS: HostFacts = {
-  amiId: 'ami-0abc',
-  amiLaunchIndex: '3',
-  instanceId: 'i-0123456789abcdef0',
-  instanceType: 'g3.4xlarge',
-  region: 'us-east-1',
-  publicIpv4: undefined,
-};
+import { FACTS } from '../support/world.ts';
 
 /** Milliseconds that no test lasts. */
 const LONG = 600_000;

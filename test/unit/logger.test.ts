@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { createLogger, type Logger, type LoggerOptions } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
@@ -166,4 +169,23 @@ suite('errors', () => {
     const line = lineOf((log) => log.error({ error }, 'x'));
     assert.equal((line.error as { message: string }).message, 'refused by ::1; refused by 127.0.0.1');
   });
+});
+
+test('a stdout that takes nothing costs neither the life nor the memory of the process', () => {
+  const logger = join(import.meta.dirname, '../../logging/logger.ts');
+  const program = `
+    const { openStdout } = await import(${JSON.stringify(logger)});
+    const stdout = await openStdout(false);
+    const line = 'x'.repeat(999) + '\\n';
+    for (let i = 0; i < 5000; i++) stdout.write(line);
+    process.stderr.write(String(stdout._len));`;
+  const full = openSync('/dev/full', 'w');
+  const words = ['--input-type=module', '--eval', program];
+  const { stderr, status } = spawnSync(process.execPath, words, {
+    encoding: 'utf8',
+    stdio: ['ignore', full, 'pipe'],
+  });
+  closeSync(full);
+  assert.equal(status, 0, stderr);
+  assert.ok(Number(stderr) > 0 && Number(stderr) <= 1024 * 1024, stderr);
 });

@@ -8,16 +8,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { askEc2, describeThisMachine, type HostFacts, isEc2, Metadata } from '../../host/metadata.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { Recorder, type Reply, type Request } from '../support/recorder.ts';
-import { imds, METADATA } from '../support/world.ts';
-
-const FACTS: HostFacts = {
-  amiId: 'ami-0abc',
-  amiLaunchIndex: '3',
-  instanceId: 'i-0123456789abcdef0',
-  instanceType: 'g3.4xlarge',
-  region: 'us-east-1',
-  publicIpv4: '203.0.113.7',
-};
+import { FACTS, imds, METADATA } from '../support/world.ts';
 
 const TOKEN = 'x-aws-ec2-metadata-token';
 const TTL = 'x-aws-ec2-metadata-token-ttl-seconds';

@@ -39,7 +39,7 @@ interface Reporting {
 async function openSentry(t: TestContext, url: string): Promise<Sentry> {
   const http = new HttpClient();
   const dsn = `${url.replace('//', '//publickey@')}/42`;
-  const sentry = await Sentry.open({ http, dsn, release: 'c0ffee', environment: 'dev' });
+  const sentry = await Sentry.open({ http, dsn, release: 'c0ffee', environment: 'dev', report: () => {} });
   t.after(() => sentry.close());
   t.after(() => http.close());
   return sentry;
@@ -398,7 +398,13 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     // The SDK complains there.
     t.mock.method(console, 'error', () => {});
     const dsn = 'https://key-of-it/42';
-    const opening = Sentry.open({ http: new HttpClient(), dsn, release: 'x', environment: 'dev' });
+    const opening = Sentry.open({
+      http: new HttpClient(),
+      dsn,
+      release: 'x',
+      environment: 'dev',
+      report: () => {},
+    });
     await assert.rejects(opening, (error: Error) => !error.message.includes('key-of-it'));
   });
 });

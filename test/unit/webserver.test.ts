@@ -2,19 +2,10 @@ import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { ServiceError } from '../../errors/service-error.ts';
-import type { HostFacts } from '../../host/metadata.ts';
 import { type Beat, Webserver, type WebserverOptions } from '../../host/webserver.ts';
 import { HttpClient } from '../../outgoing/http-client.ts';
 import { Recorder, type RecorderOptions } from '../support/recorder.ts';
-
-const FACTS: HostFacts = {
-  amiId: 'ami-0abc',
-  amiLaunchIndex: '3',
-  instanceId: 'i-0123456789abcdef0',
-  instanceType: 'g3.4xlarge',
-  region: 'us-east-1',
-  publicIpv4: '203.0.113.7',
-};
+import { FACTS } from '../support/world.ts';
 
 const BEAT: Beat = {
   token: 'the-token-of-this-host',
