@@ -50,7 +50,9 @@ export function ofPairs(
 }
 
 export function row(name: string, middle: number, p95: number, bound: Row['bound']): Row {
-  const met = !(middle > (bound.median ?? Infinity)) && !(p95 > (bound.p95 ?? Infinity));
+  if (!Number.isFinite(middle) || !Number.isFinite(p95))
+    throw new Error(`${name}: something was not measured`);
+  const met = middle <= (bound.median ?? Infinity) && p95 <= (bound.p95 ?? Infinity);
   return { name, unit: '×', median: rounded(middle), p95: rounded(p95), bound, met };
 }
 

@@ -43,7 +43,8 @@ function markdown(results: Readonly<Record<string, Measurement>>): string {
   return [
     '# Measured side by side',
     '',
-    'Written by `make bench`. Each number is a ratio of two sides that took turns in one run on one machine.',
+    'Written by `make bench`. Each number is a ratio of two sides that took turns in one run on one machine. Where there are only',
+    'a few rounds, what stands as their p95 is the largest.',
     '',
     ...parts,
   ].join('\n');

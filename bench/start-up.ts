@@ -2,13 +2,13 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { makeCertificate } from '../httpserver/certificate.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { World } from '../test/support/world.ts';
+import { writePair } from './bare.ts';
 import { type Measure, median, ofPairs, type Row } from './measure.ts';
 
 const ROUNDS = 15;
@@ -32,9 +32,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const METHOD = `The bundle as it is built, against a fastify server with HTTPS and one route, bundled in the same way; ${ROUNDS} starts of
-each, in turns, with Docker running. The bounds are aims. What is above the bare server in time goes, for the most part, into
-loading the X.509 library and making a certificate, which the bare server finds on its disk, and into taking the lock; with
-everything on, Sentry's SDK comes on top. In memory it is dockerode, undici and the SDK, in this order.`;
+each, in turns, with Docker running. The bounds are aims. Unlike the bare server the service makes its certificate itself,
+takes a lock and makes its directories before it listens.`;
 
 interface Start {
   /** Milliseconds. */
@@ -111,9 +110,7 @@ function packageTable(say: (progress: string) => void): string {
 export const measure: Measure = async (say) => {
   await using host = await TestHost.open();
   const world = await World.open();
-  const pair = await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000));
-  writeFileSync(join(WORK, 'cert.pem'), pair.cert);
-  writeFileSync(join(WORK, 'key.pem'), pair.key);
+  await writePair(WORK);
   const service = bundle('src', 'ecs-host-service');
   const bare = bundle('bench', 'bare-server');
 
