@@ -11,7 +11,7 @@ import { World } from '../test/support/world.ts';
 import { writePair } from './bare.ts';
 import { type Measure, median, ofPairs, type Row } from './measure.ts';
 
-const ROUNDS = 15;
+const ROUNDS = 10;
 const REPEATS = 5;
 /** Milliseconds after which a process that has nothing to do is taken to be idle. */
 const SETTLED = 1500;

@@ -103,12 +103,15 @@ export class HostedContainer {
     timeout?: number,
   ): Promise<DockerId> {
     const lifetime = this.#lifetime;
-    const [directories, ports, tty, cgroupMounts] = await Promise.all([
-      holdDirectories(lifetime, this.#host.paths, this.id),
-      this.#holdPorts(portsWanted(body)),
-      this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
-      mountsBelow('/sys/fs/cgroup'),
-    ]);
+    const wanted = portsWanted(body);
+    const prepare = () =>
+      Promise.all([
+        holdDirectories(lifetime, this.#host.paths, this.id),
+        this.#holdPorts(wanted),
+        this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
+        mountsBelow('/sys/fs/cgroup'),
+      ]);
+    const [directories, ports, tty, cgroupMounts] = await this.#host.preparing(prepare);
     const port = ports.get(IDENTIFYING_PORT) as number;
     const mappings = new ResourceMappings(directories.mappings, directories.own);
     const setUp = new SetUp({ port, mappings, state: this.#state, lifetime, log: this.#log });

@@ -1,5 +1,6 @@
 /** What a host lends to each of its containers. */
 
+import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Ttys } from '../ttys/ttys.ts';
@@ -12,5 +13,7 @@ export interface Surroundings {
   readonly docker: Docker;
   readonly ports: HostPorts;
   readonly ttys: Ttys;
+  /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
+  readonly preparing: LimitFunction;
   readonly log: Logger;
 }

@@ -1,5 +1,6 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
+import pLimit from 'p-limit';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
 import { HostPorts } from '../container/host-ports.ts';
@@ -26,6 +27,8 @@ import { VERSION } from './version.ts';
 
 /** Milliseconds between attempts at what could not be released. */
 const BETWEEN_RETRIES = 60_000;
+/** Containers that are prepared at a time. */
+const AT_A_TIME = 4;
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -130,7 +133,8 @@ export class Service {
       Ttys.ofThisHost(),
     ]);
     const docker = this.#docker as Docker;
-    const host = { hostId, paths: this.#paths, docker, ports, ttys, log: this.log };
+    const preparing = pLimit(AT_A_TIME);
+    const host = { hostId, paths: this.#paths, docker, ports, ttys, preparing, log: this.log };
     const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import pLimit from 'p-limit';
 import { HostPorts } from '../../container/host-ports.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import { spinUp } from '../../container/spin-up.ts';
@@ -32,6 +33,7 @@ function hostOf(t: TestContext) {
     docker: docker.asDocker,
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
+    preparing: pLimit(4),
     log: createLogger({ level: 'error', stream: silent }),
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
