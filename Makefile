@@ -39,7 +39,8 @@ test: docker $(IMAGE_PROGRAM) $(BUNDLE) | node_modules/.stamp ## Run all tests, 
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 bench: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
-	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY)
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
+	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
 soak: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
