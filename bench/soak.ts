@@ -20,7 +20,7 @@ const LOOKS = Math.min(50, Math.floor(COUNT / 20));
 /** The part of all looks after which nothing may grow: caches are full then, and code is compiled. */
 const WARM = 0.3;
 /** What the medians of the first and the last looks may differ by: code that is compiled late, in 10,000 or in 200. */
-const TOLERATED = { heap: 1_500_000, resident: 30_000_000, descriptors: 1, resources: 1 };
+const TOLERATED = { heap: 1_500_000, resident: 30_000_000, descriptors: 4, resources: 4 };
 /** Looks that are taken together. */
 const TOGETHER = Math.max(2, Math.floor(LOOKS / 6));
 
