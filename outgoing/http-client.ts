@@ -5,13 +5,12 @@
 
 import type { Socket } from 'node:net';
 import type { Agent, buildConnector } from 'undici';
-
-/** Loaded by the first request: a host that asks nobody does without. */
-type Undici = typeof import('undici');
-
 import { messageOf } from '../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../lifetime/deadline.ts';
 import { Names } from './names.ts';
+
+/** Loaded by the first request: a host that asks nobody does without. */
+type Undici = typeof import('undici').default;
 
 /** Bytes of an answer that are read at most; those that matter here are a few hundred long. */
 const LIMIT = 64 * 1024;
@@ -61,7 +60,8 @@ export class HttpClient {
   }
 
   async #ask(url: URL, question: Omit<Question, 'milliseconds'> & { readonly signal: AbortSignal }) {
-    this.#loaded ??= import('undici');
+    // A bundle has no other name of a CommonJS package than the default.
+    this.#loaded ??= import('undici').then((loaded) => loaded.default);
     const undici = await this.#loaded;
     question.signal.throwIfAborted();
     this.#agent ??= new undici.Agent({ connections: CONNECTIONS, connect: this.#connector(undici) });
