@@ -5,44 +5,61 @@ ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 NODE_DIR := $(CURDIR)/tools/node/node_modules/node-linux-$(ARCH)
 NODE := $(NODE_DIR)/bin/node
 BIN := $(CURDIR)/node_modules/.bin
+# The next line of Node, which the addon must load on too.
+OTHER_NODE := $(CURDIR)/tools/node-26/node_modules/node-linux-$(ARCH)/bin/node
 export PATH := $(NODE_DIR)/bin:$(BIN):$(PATH)
 export COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 # Containers, consoles and namespaces are root's.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
+INSTALL := $(AS_ROOT) scripts/install-packages.sh
 SERVICE := $(NODE) --disable-sigusr1 src/ecs-host-service.ts
-IMAGE_PROGRAM := build/streaming-server
+IMAGE_PROGRAMS := build/streaming-server build/input-program
+# What the guest has besides the bundle.
+GUEST_PROGRAMS := $(IMAGE_PROGRAMS) build/bare-input
+ADDON := build/uinput-linux-$(ARCH).node
+ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
 BUNDLE := build/bundle/ecs-host-service.mjs
+# The addon is built for both architectures; the other one's compiler is a package of the distribution.
+CC_x64 := $(if $(filter x64,$(ARCH)),$(CC),x86_64-linux-gnu-gcc)
+CC_arm64 := $(if $(filter arm64,$(ARCH)),$(CC),aarch64-linux-gnu-gcc)
+C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker
+.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools test-vm demo-input
 
-build: $(BUNDLE) $(IMAGE_PROGRAM) ## Install what is missing and build the bundle and the demo image's program
+build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
 
-run: | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
+run: $(ADDON) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
 	@$(AS_ROOT) APP_ENV=localdev $(SERVICE) run
 
-rundev: | node_modules/.stamp ## Run the service in the dev environment
+rundev: $(ADDON) | node_modules/.stamp ## Run the service in the dev environment
 	@$(AS_ROOT) APP_ENV=dev $(SERVICE) run
 
-runstaging: | node_modules/.stamp ## Run the service in the staging environment
+runstaging: $(ADDON) | node_modules/.stamp ## Run the service in the staging environment
 	@$(AS_ROOT) APP_ENV=staging $(SERVICE) run
 
-runprod: | node_modules/.stamp ## Run the service in the production environment
+runprod: $(ADDON) | node_modules/.stamp ## Run the service in the production environment
 	@$(AS_ROOT) APP_ENV=production $(SERVICE) run
 
-demo: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Show the main job: two containers, from beginning to end
+demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main job: two containers, from beginning to end
 	@$(AS_ROOT) $(NODE) scripts/demo.ts
 
-test: docker $(IMAGE_PROGRAM) $(BUNDLE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
+	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
+
+test: docker cross-compiler $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
-bench: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
+	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
+
+bench: docker guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
-soak: docker $(IMAGE_PROGRAM) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
+soak: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
@@ -58,28 +75,44 @@ format: | node_modules/.stamp ## Format the code and mend what can be mended
 	@biome check --write .
 
 clean: ## Remove everything that was built or installed here
-	rm -rf build node_modules tools/node/node_modules
+	rm -rf build node_modules tools/*/node_modules
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+# The addon for arm64 is built and looked at on every machine.
+cross-compiler:
+	@$(INSTALL) aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
+
+guest-tools:
+	@$(INSTALL) qemu-system-x86_64:qemu-system-x86 debootstrap:debootstrap mke2fs:e2fsprogs flock:util-linux
 
 docker:
-	@$(AS_ROOT) scripts/install-docker.sh
+	@$(INSTALL) dockerd:docker.io iptables:iptables ip:iproute2 flock:util-linux
 
-$(BUNDLE): $(SOURCES) | node_modules/.stamp
+$(BUNDLE): $(SOURCES) $(ADDON) | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
+	@cp $(ADDON) $(@D)
 
-$(IMAGE_PROGRAM): test/image/streaming-server.c
+$(IMAGE_PROGRAMS): build/%: test/image/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -o $@ $<
+	$(CC) $(C_FLAGS) -static -o $@ $<
+
+build/bare-input: bench/guest/bare-input.c
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -static -o $@ $<
+
+build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(NODE)
+	@mkdir -p $(@D)
+	$(CC_$*) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=9 -I$(NODE_DIR)/include/node -o $@ $(filter %.c,$^)
 
 node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
 	@echo "Installing npm packages (once) …"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(NODE): tools/node/package.json tools/node/package-lock.json
-	@echo "Installing the pinned Node (once) …"
-	@npm ci --prefix tools/node --no-audit --no-fund --loglevel=error
+$(NODE) $(OTHER_NODE): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json
+	@echo "Installing Node ($*, once) …"
+	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@test -x $@ || { echo "npm could not fetch node-linux-$(ARCH); see that it reaches its registry, then run make again." >&2; exit 1; }
 	@touch $@

@@ -6,7 +6,14 @@
 import { relative } from 'node:path';
 import { join } from 'node:path/posix';
 import { deviceRule } from '../ttys/ttys.ts';
-import { type CreateBody, checkCreateBody, type HostConfig, type Mount, PLACEHOLDER } from './create-body.ts';
+import {
+  type CreateBody,
+  checkCreateBody,
+  type DeviceMapping,
+  type HostConfig,
+  type Mount,
+  PLACEHOLDER,
+} from './create-body.ts';
 import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 
@@ -15,6 +22,8 @@ export interface Allotted extends Labelled {
   /** Host port by container port, such as `32262/tcp` → 32262. */
   readonly ports: ReadonlyMap<string, number>;
   readonly tty: number;
+  /** Its own input devices. */
+  readonly devices: readonly DeviceMapping[];
   /** The mount points at and below /sys/fs/cgroup. */
   readonly cgroupMounts: readonly string[];
 }
@@ -50,6 +59,7 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
       Binds: binds,
       Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
+      Devices: [...(host.Devices ?? []), ...allotted.devices],
       DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), deviceRule(allotted.tty)],
     },
   };

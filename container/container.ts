@@ -17,6 +17,7 @@ import { type CreateBody, IDENTIFYING_PORT, portsWanted } from './create-body.ts
 import { holdDirectories } from './directories.ts';
 import type { Protocol } from './host-ports.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
+import { holdInputDevices, offerInputDevices } from './input-devices.ts';
 import type { Role } from './labels.ts';
 import { provenGone } from './proven-gone.ts';
 import { ResourceMappings } from './resource-mappings.ts';
@@ -109,16 +110,18 @@ export class HostedContainer {
         holdDirectories(lifetime, this.#host.paths, this.id),
         this.#holdPorts(wanted),
         this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
+        holdInputDevices(lifetime, this.#host.eventNumbers),
         mountsBelow('/sys/fs/cgroup'),
       ]);
-    const [directories, ports, tty, cgroupMounts] = await this.#host.preparing(prepare);
+    const [directories, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
     const port = ports.get(IDENTIFYING_PORT) as number;
+    const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
     const mappings = new ResourceMappings(directories.mappings, directories.own);
     const setUp = new SetUp({ port, mappings, state: this.#state, lifetime, log: this.#log });
     this.#prepared = { ports, identifyingPort: port, mappings, setUp };
 
     const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#role };
-    const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, cgroupMounts }));
+    const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#state.move('created', `Docker made ${dockerId.slice(0, 12)}`);
 

@@ -28,11 +28,17 @@ const PortBinding = Type.Object({
   HostPort: Type.Optional(Type.String()),
 });
 
+const DeviceMapping = Type.Object({
+  PathOnHost: Type.Optional(Type.String()),
+  PathInContainer: Type.Optional(Type.String()),
+  CgroupPermissions: Type.Optional(Type.String()),
+});
+
 const HostConfig = Type.Object({
   Binds: maybe(Type.Array(Type.String())),
   Mounts: maybe(Type.Array(Mount)),
   PortBindings: maybe(Type.Record(Type.String(), Type.Union([Type.Array(PortBinding), Type.Null()]))),
-  Devices: maybe(Type.Array(Type.Object({ PathOnHost: Type.Optional(Type.String()) }))),
+  Devices: maybe(Type.Array(DeviceMapping)),
   DeviceCgroupRules: maybe(Type.Array(Type.String())),
   RestartPolicy: maybe(Type.Object({ Name: Type.Optional(Type.String()) })),
   Privileged: Type.Optional(Type.Boolean()),
@@ -45,6 +51,7 @@ const Body = Type.Object({
   HostConfig: maybe(HostConfig),
 });
 
+export type DeviceMapping = Static<typeof DeviceMapping>;
 export type Mount = Static<typeof Mount>;
 export type HostConfig = Static<typeof HostConfig> & { readonly [field: string]: unknown };
 export type CreateBody = Omit<Static<typeof Body>, 'HostConfig'> & {

@@ -19,6 +19,12 @@ export interface Listed {
   readonly state: string;
 }
 
+/** What a container may open: the paths of its device mappings, on the host and in it. */
+export interface DeviceList {
+  readonly dockerId: DockerId;
+  readonly paths: readonly string[];
+}
+
 /** A container that Docker knows. */
 export interface Inspected {
   readonly running: boolean;
@@ -150,6 +156,24 @@ export class Docker {
       containerId: containerIdOf(one.Labels),
       state: one.State,
     }));
+  }
+
+  /** The device lists of all containers on this machine that live or may be started yet, whoever made them. */
+  async deviceLists(): Promise<DeviceList[]> {
+    const filters = { status: ['created', 'restarting', 'running', 'removing', 'paused'] };
+    const found = await this.#call('list all containers', LOOK, (abortSignal) =>
+      this.#api.listContainers({ all: true, filters, abortSignal }),
+    );
+    const lists = await Promise.all(found.map((one) => this.#deviceList(one.Id as DockerId)));
+    return lists.filter(({ paths }) => paths.length > 0);
+  }
+
+  async #deviceList(dockerId: DockerId): Promise<DeviceList> {
+    const found = await this.#call('inspect a container', LOOK, (abortSignal) =>
+      this.#api.getContainer(dockerId).inspect({ abortSignal }).catch(unlessStatus(404)),
+    );
+    const devices: Dockerode.DeviceMapping[] = found?.HostConfig.Devices ?? [];
+    return { dockerId, paths: devices.flatMap((one) => [one.PathOnHost, one.PathInContainer]) };
   }
 
   /**

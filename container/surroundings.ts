@@ -4,6 +4,7 @@ import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Ttys } from '../ttys/ttys.ts';
+import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Docker } from './docker.ts';
 import type { HostPorts } from './host-ports.ts';
 
@@ -13,6 +14,8 @@ export interface Surroundings {
   readonly docker: Docker;
   readonly ports: HostPorts;
   readonly ttys: Ttys;
+  /** undefined where containers get no input devices. */
+  readonly eventNumbers: EventNumbers | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
   readonly log: Logger;

@@ -114,6 +114,10 @@ export const ERRORS = {
     status: 503,
     text: 'this host has none of /dev/tty10 to /dev/tty63; it needs a kernel with virtual consoles (CONFIG_VT)',
   },
+  'input.failed': {
+    status: 503,
+    text: 'the {what} of a container cannot be made: {why}; see that /dev/uinput is there and udev runs ("systemctl status systemd-udevd")',
+  },
   'port.none_free': {
     status: 503,
     text: 'no {protocol} port is free for a container: {why}; end a container or widen the range (net.ipv4.ip_local_port_range takes ports away)',

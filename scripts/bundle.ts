@@ -1,18 +1,19 @@
 /**
- * Bundles the service, or another entry file, into a directory that Node runs without node_modules. What is loaded
+ * Bundles the service, or other entry files, into a directory that Node runs without node_modules. What is loaded
  * only when it is used stands in files of its own, so that a start need not read it.
  */
 
 import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const [outdir = 'build/bundle', entry = 'src/ecs-host-service.ts'] = process.argv.slice(2);
+const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
 
 rmSync(outdir, { recursive: true, force: true });
 
 await build({
-  entryPoints: [entry],
+  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts'],
   outdir,
+  entryNames: '[name]',
   outExtension: { '.js': '.mjs' },
   bundle: true,
   splitting: true,
@@ -32,6 +33,6 @@ await build({
   define: { BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown') },
   // What CommonJS packages expect to find.
   banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); const __dirname = import.meta.dirname;",
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },
 });

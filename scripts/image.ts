@@ -1,4 +1,4 @@
-/** Makes the small image that tests and demos host, from the program in test/image. No registry is asked. */
+/** Makes the small images that tests and demos host, from the programs in test/image. No registry is asked. */
 
 import { spawn } from 'node:child_process';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
@@ -8,7 +8,8 @@ import type Dockerode from 'dockerode';
 
 export const IMAGE = 'fractal/demo:current-build';
 
-const PROGRAM = join(import.meta.dirname, '../build/streaming-server');
+const BUILD = join(import.meta.dirname, '../build');
+const PROGRAMS = ['streaming-server', 'input-program'];
 
 /** @param tag `name:tag`; @param words what the program is started with */
 export async function importImage(
@@ -19,7 +20,7 @@ export async function importImage(
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'image-'));
   try {
-    await copyFile(PROGRAM, join(directory, 'streaming-server'));
+    for (const one of PROGRAMS) await copyFile(join(BUILD, one), join(directory, one));
     const archive = spawn('tar', ['-c', '-C', directory, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [repo, version] = tag.split(':');
     const changes = `CMD ${JSON.stringify([program, ...words])}`;

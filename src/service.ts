@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
 import { HostPorts } from '../container/host-ports.ts';
+import { readEventNumbers } from '../container/input-devices.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
@@ -52,6 +53,7 @@ export class Service {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
   readonly #paths: Paths;
+  #canInput = false;
   #docker: Docker | undefined;
 
   constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {
@@ -93,6 +95,7 @@ export class Service {
 
   async checkInputDevices(): Promise<void> {
     const why = await whyNoInputDevices();
+    this.#canInput = why === undefined;
     if (why === undefined) return;
     if (this.#settings.INPUT_DEVICES === 'required') {
       throw new ServiceError('start.no_input_devices', { why });
@@ -127,14 +130,16 @@ export class Service {
 
   async hostContainers(): Promise<void> {
     const { RESERVED_PORTS, LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const [hostId, ports, ttys] = await Promise.all([
+    const docker = this.#docker as Docker;
+    const [hostId, ports, ttys, eventNumbers] = await Promise.all([
       readHostId(this.#paths.state),
       HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT]),
       Ttys.ofThisHost(),
+      this.#canInput ? readEventNumbers(docker) : undefined,
     ]);
-    const docker = this.#docker as Docker;
+    const { log } = this;
     const preparing = pLimit(AT_A_TIME);
-    const host = { hostId, paths: this.#paths, docker, ports, ttys, preparing, log: this.log };
+    const host = { hostId, paths: this.#paths, docker, ports, ttys, eventNumbers, preparing, log };
     const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };

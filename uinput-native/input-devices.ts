@@ -1,13 +1,29 @@
 /** Whether this host can give its containers input devices of their own. */
 
-import { access } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open } from 'node:fs/promises';
+import { isSystemError, messageOf } from '../errors/service-error.ts';
+import { addon } from './addon.ts';
+import { RECORDS, UINPUT } from './input-device.ts';
 
 /** @returns undefined when it can, else why it cannot and what to do */
 export async function whyNoInputDevices(): Promise<string | undefined> {
   try {
-    await access('/dev/uinput');
-  } catch {
-    return 'there is no /dev/uinput; run "modprobe uinput"';
+    const uinput = await open(UINPUT, constants.O_WRONLY | constants.O_NONBLOCK);
+    await uinput.close();
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return `there is no ${UINPUT}; run "modprobe uinput"`;
+    return `${UINPUT} cannot be opened (${messageOf(error)}); see that this kernel has uinput: "modprobe uinput"`;
   }
-  return 'this version cannot make them yet';
+  try {
+    await access(RECORDS);
+  } catch {
+    return `there is no ${RECORDS}; see that udev runs: "systemctl status systemd-udevd"`;
+  }
+  try {
+    addon();
+  } catch (error) {
+    return `the native addon cannot be loaded: ${messageOf(error)}`;
+  }
+  return undefined;
 }

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { IMAGE } from '../../scripts/image.ts';
 import { call, type Reply } from './https.ts';
 import { CLIENT_SECRET, SECRET, TOKEN } from './secrets.ts';
-import type { ServiceProcess } from './service-process.ts';
+import type { ServiceLog } from './service-log.ts';
 
 export const USER = 'user@example.com';
 
@@ -18,7 +18,7 @@ export const OK: Reply = { status: 200, type: 'text/plain; charset=utf-8', body:
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What the predecessor's local script sends. */
-export function spinUp(service: ServiceProcess, fields: Fields = {}): Promise<Reply> {
+export function spinUp(service: ServiceLog, fields: Fields = {}): Promise<Reply> {
   const body = {
     auth_secret: SECRET,
     app_name: 'demo',
@@ -30,21 +30,21 @@ export function spinUp(service: ServiceProcess, fields: Fields = {}): Promise<Re
 }
 
 /** Spins a container up. @returns its docker id */
-export async function host(service: ServiceProcess, fields: Fields = {}): Promise<string> {
+export async function host(service: ServiceLog, fields: Fields = {}): Promise<string> {
   const { status, body } = await spinUp(service, fields);
   assert.equal(status, 200, body);
   return JSON.parse(body).result;
 }
 
 /** What the webserver sends. */
-export function startValues(service: ServiceProcess, port: number, fields: Fields = {}): Promise<Reply> {
+export function startValues(service: ServiceLog, port: number, fields: Fields = {}): Promise<Reply> {
   const body = { host_port: port, container_ARN: 'arn:task/1', dpi: 96, user_id: USER };
   const secrets = { client_app_auth_secret: CLIENT_SECRET, auth_secret: SECRET };
   return service.put('/set_container_start_values', { ...body, ...secrets, ...fields });
 }
 
 /** What the client app sends, and how: without a Content-Length. */
-export function token(service: ServiceProcess, port: number, fields: Fields = {}): Promise<Reply> {
+export function token(service: ServiceLog, port: number, fields: Fields = {}): Promise<Reply> {
   const body = {
     user_id: USER,
     client_app_auth_secret: CLIENT_SECRET,

@@ -1,19 +1,10 @@
 /** The service as a child process: how a test starts it, reads its log, calls it, and sees it end. */
 
-import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { keep, keepProcesses } from './evidence.ts';
-import { call, type Reply } from './https.ts';
-
-/** One line of the log. */
-export interface Line {
-  readonly level: string;
-  readonly msg: string;
-  readonly [field: string]: unknown;
-}
+import { keepProcesses } from './evidence.ts';
+import { ServiceLog } from './service-log.ts';
 
 export interface StartOptions {
   /** Settings; APP_ENV=localdev and a ROOT of its own if not given. */
@@ -26,133 +17,48 @@ export interface StartOptions {
 }
 
 const HERE = import.meta.dirname;
+/** Where the sources are not, such as in the guest, the bundle is named. */
+const SERVICE = process.env.TEST_SERVICE ?? join(HERE, '../../src/ecs-host-service.ts');
 
-export class ServiceProcess {
-  readonly lines: Line[] = [];
-  /** What it wrote that is not a line of its log. */
-  readonly other: string[] = [];
+export class ServiceProcess extends ServiceLog {
   readonly child: ChildProcess;
-  readonly port: number;
-  readonly #waiting = new Set<() => void>();
-  readonly #patience: number;
   readonly #ended: Promise<unknown>;
 
   constructor(
     root: string,
     { env = {}, entry, arguments: words = [], patience = 30_000 }: StartOptions = {},
   ) {
-    const program = entry ? join(HERE, entry) : join(HERE, '../../src/ecs-host-service.ts');
+    super(Number(env.LISTEN_PORT ?? 4678), patience);
+    const program = entry ? join(HERE, entry) : SERVICE;
     const settings = {
       APP_ENV: 'localdev',
       ROOT: root,
       LOG_LEVEL: 'debug',
       AWS_EC2_METADATA_DISABLED: 'true',
     };
-    this.#patience = patience;
-    this.port = Number(env.LISTEN_PORT ?? 4678);
     this.child = spawn(process.execPath, ['--disable-sigusr1', program, ...words], {
       env: { PATH: process.env.PATH, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#ended = once(this.child, 'close');
-    this.#read(this.child.stdout);
-    this.#read(this.child.stderr);
-    void this.#ended.then(() => this.#wake());
+    this.read(this.child.stdout);
+    this.read(this.child.stderr);
+    void this.#ended.then(() => this.wake());
   }
 
-  #read(stream: NodeJS.ReadableStream | null): void {
-    if (!stream) return;
-    createInterface({ input: stream }).on('line', (text) => {
-      keep('log', text);
-      try {
-        this.lines.push(JSON.parse(text));
-      } catch {
-        this.other.push(text);
-      }
-      this.#wake();
-    });
-  }
-
-  #wake(): void {
-    for (const look of [...this.#waiting]) look();
-  }
-
-  /** Waits until a fault that waits for SIGUSR2 has begun to. */
-  async waiting(): Promise<void> {
-    await this.wrote('waiting');
-  }
-
-  /** Waits for words that are not a line of the log, from the `from`th on. */
-  async wrote(words: string, from = 0): Promise<void> {
-    await this.#until(() => (this.other.includes(words, from) ? true : undefined));
-  }
-
-  /** The first words that match and are not a line of the log. */
-  wroteLike(words: RegExp): Promise<string> {
-    return this.#until(() => this.other.find((text) => words.test(text)));
-  }
-
-  /** The first line, from `from` on, that `matches`. Rejects when the process ends without it. */
-  line(matches: (line: Line) => boolean, from = 0): Promise<Line> {
-    return this.#until(() => this.lines.slice(from).find(matches));
-  }
-
-  async #until<T>(find: () => T | undefined): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const look = () => {
-      const found = find();
-      if (found !== undefined) resolve(found);
-      else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
-    };
-    const timer = setTimeout(
-      () => reject(new Error(`no such line within ${this.#patience} ms:\n${this.log()}`)),
-      this.#patience,
-    );
-    this.#waiting.add(look);
-    look();
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(look);
-    }
-  }
-
-  message(text: string, from = 0): Promise<Line> {
-    return this.line(({ msg }) => msg === text, from);
-  }
-
-  async ready(): Promise<this> {
-    await this.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats');
+  override async ready(): Promise<this> {
+    await super.ready();
     keepProcesses(this.child.pid as number);
     return this;
   }
 
-  /** Waits until everything that the container owned was seen released. @param id its container id */
-  async gone(id: string): Promise<void> {
-    const line = await this.line(({ container, msg }) => container === id && msg === 'container is gone');
-    assert.equal(line.cause, 'everything was seen released');
-  }
-
-  /** What containers hold, by the log. */
-  heldByContainers(): string[] {
-    const held = new Set<string>();
-    for (const { msg, owner, kind, what } of this.lines) {
-      const name = [owner, kind, what].join(' ');
-      if (!name.includes('container')) continue;
-      if (msg === 'taken') held.add(name);
-      if (msg === 'gone') held.delete(name);
-    }
-    return [...held];
-  }
-
-  get hasEnded(): boolean {
+  override get hasEnded(): boolean {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   /** Waits for its end. @returns its exit code, or the signal that killed it */
   async ended(): Promise<number | string> {
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 3 * this.#patience);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 3 * this.patience);
     await this.#ended;
     clearTimeout(timer);
     return this.child.exitCode ?? (this.child.signalCode as string);
@@ -161,17 +67,5 @@ export class ServiceProcess {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
     if (!this.hasEnded) this.child.kill(signal);
     return await this.ended();
-  }
-
-  put(path: string, body: unknown): Promise<Reply> {
-    return call({ port: this.port, method: 'PUT', path, body });
-  }
-
-  get(path: string): Promise<Reply> {
-    return call({ port: this.port, method: 'GET', path });
-  }
-
-  log(): string {
-    return [...this.lines.map((line) => JSON.stringify(line)), ...this.other].join('\n');
   }
 }

@@ -33,6 +33,7 @@ function hostOf(t: TestContext) {
     docker: docker.asDocker,
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
+    eventNumbers: undefined,
     preparing: pLimit(4),
     log: createLogger({ level: 'error', stream: silent }),
   };

@@ -22,6 +22,7 @@ const ALLOTTED: Allotted = {
     ['32263/udp', 20_002],
   ]),
   tty: 17,
+  devices: [],
   cgroupMounts: [
     '/sys/fs/cgroup',
     '/sys/fs/cgroup/devices',
@@ -54,6 +55,13 @@ suite('what the container was allotted is put in', () => {
   test('a mount without a source stays as it is', () => {
     const mount = { Type: 'tmpfs', Target: '/scratch' };
     assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [mount]);
+  });
+
+  test('its own devices come after those that were asked for', () => {
+    const fuse = { PathOnHost: '/dev/fuse', PathInContainer: '/dev/fuse', CgroupPermissions: 'rwm' };
+    const own = { PathOnHost: '/fractal/a/event5', PathInContainer: '/dev/input/event5' };
+    const body = { HostConfig: { Devices: [fuse] } };
+    assert.deepEqual(amendCreateBody(body, { ...ALLOTTED, devices: [own] }).HostConfig?.Devices, [fuse, own]);
   });
 
   test('each container port is bound to the host port that was allotted, whatever was asked for', () => {

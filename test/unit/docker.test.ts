@@ -58,3 +58,31 @@ test('an Engine that breaks off its answer is an error in words', async (t) => {
   await assert.rejects(docker.version(), { code: 'docker.unavailable' });
   await assert.rejects(docker.inspect(ID), { code: 'docker.unavailable' });
 });
+
+test('device lists are those of all containers that live or may be started yet, and have devices', async (t) => {
+  let asked = '';
+  const devices: Readonly<Record<string, unknown>> = {
+    one: [
+      { PathOnHost: '/fractal/1/event5', PathInContainer: '/dev/input/event5', CgroupPermissions: 'rwm' },
+    ],
+    two: null,
+    three: [],
+  };
+  const docker = await engine(t, ({ url = '' }, response) => {
+    response.setHeader('content-type', 'application/json');
+    const id = /containers\/(\w+)\/json/.exec(url)?.[1];
+    if (!id) {
+      asked = decodeURIComponent(url);
+      response.end(JSON.stringify(['one', 'two', 'three', 'gone'].map((Id) => ({ Id }))));
+    } else if (id in devices) {
+      response.end(JSON.stringify({ HostConfig: { Devices: devices[id] } }));
+    } else {
+      response.writeHead(404).end('{"message":"No such container"}');
+    }
+  });
+  assert.deepEqual(await docker.deviceLists(), [
+    { dockerId: 'one', paths: ['/fractal/1/event5', '/dev/input/event5'] },
+  ]);
+  assert.match(asked, /all=true/);
+  assert.match(asked, /"status":\["created","restarting","running","removing","paused"\]/);
+});

@@ -48,7 +48,6 @@ function quoted(text: string): string[] {
 const OWNERS = [
   'user configs',
   'the webserver',
-  'real input devices',
   'what happens after a death',
   'the ECS agent bridge',
   'packaging',

@@ -1,14 +1,13 @@
 #!/bin/sh
-# Installs, from the distribution's packages, the Docker Engine and the few tools that demos and tests need.
-# Does nothing where all of it is there.
+# Installs the distribution's packages that are missing. Each argument is COMMAND:PACKAGE, or FILE:PACKAGE for one
+# that brings no command. Does nothing where all of it is there.
 set -eu
 
 missing=""
-need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
-need dockerd docker.io
-need iptables iptables
-need ip iproute2
-need flock util-linux
+for pair in "$@"; do
+  wanted=${pair%%:*}
+  command -v "$wanted" >/dev/null 2>&1 || [ -e "$wanted" ] || missing="$missing ${pair#*:}"
+done
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

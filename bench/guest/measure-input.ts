@@ -1,0 +1,63 @@
+/** In the guest: takes the pairs of numbers that bench/input-devices.ts tells of, and prints them as a line of JSON. */
+
+import { execFileSync, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { addon } from '../../uinput-native/addon.ts';
+import { DEVICES } from '../../uinput-native/descriptions.ts';
+import { EventNumbers } from '../../uinput-native/event-numbers.ts';
+import { createDevice, makeInputDevice } from '../../uinput-native/input-device.ts';
+import { inRandomOrder } from '../measure.ts';
+
+/** Milliseconds of the calls, and until the devices could be used. */
+type Taken = readonly [calls: number, usable: number];
+
+const PAIRS = 40;
+
+const bare = spawn(join(import.meta.dirname, '../build/bare-input'), { stdio: ['pipe', 'pipe', 'inherit'] });
+const answers = createInterface({ input: bare.stdout })[Symbol.asyncIterator]();
+
+/** After devices are gone udev is at work for a while, which the next ones must not pay for. */
+function settle(): void {
+  execFileSync('udevadm', ['settle']);
+}
+
+async function theirs(): Promise<Taken> {
+  settle();
+  bare.stdin.write('\n');
+  const { value } = await answers.next();
+  const [calls, usable] = String(value).split(' ').map(Number);
+  return [Number(calls) / 1000, Number(usable) / 1000];
+}
+
+async function ours(): Promise<Taken> {
+  return [await calls(), await usable()];
+}
+
+async function calls(): Promise<number> {
+  settle();
+  const beginning = performance.now();
+  const devices = await Promise.all(DEVICES.map(createDevice));
+  const milliseconds = performance.now() - beginning;
+  await Promise.all(devices.map((device) => addon().destroyDevice(device)));
+  return milliseconds;
+}
+
+async function usable(): Promise<number> {
+  settle();
+  const numbers = new EventNumbers();
+  const { signal } = new AbortController();
+  const beginning = performance.now();
+  const made = await Promise.all(DEVICES.map((one) => makeInputDevice(one, numbers, signal)));
+  const milliseconds = performance.now() - beginning;
+  await Promise.all(made.map(({ device }) => addon().destroyDevice(device)));
+  return milliseconds;
+}
+
+// The first of each pays for what is loaded once.
+await ours();
+await theirs();
+const pairs: (readonly [Taken, Taken])[] = [];
+for (let pair = 0; pair < PAIRS; pair++) pairs.push(await inRandomOrder(ours, theirs));
+console.log(JSON.stringify({ pairs }));
+bare.stdin.end();

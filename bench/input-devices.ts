@@ -1,0 +1,26 @@
+/** What a container's input devices cost over a C program that does nothing but make them. Runs in the guest of the tests. */
+
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Measure, ofPairs } from './measure.ts';
+
+type Taken = readonly [calls: number, usable: number];
+
+const BOOT = join(import.meta.dirname, '../test/vm/boot.ts');
+
+export const measure: Measure = async (say) => {
+  say('in the guest, about two minutes');
+  const { stdout } = await promisify(execFile)(process.execPath, [BOOT, 'measure-input.ts']);
+  const line = stdout.split('\n').find((one) => one.startsWith('{"pairs"'));
+  if (!line) throw new Error(`the guest measured nothing:\n${stdout}`);
+  const { pairs }: { pairs: (readonly [Taken, Taken])[] } = JSON.parse(line);
+  const of = (which: 0 | 1) => pairs.map(([ours, theirs]) => [ours[which], theirs[which]] as const);
+  return {
+    method: `A container's three devices, made side by side by the addon, against a C program that makes the same calls one after the other; ${pairs.length} pairs in random order, in a guest with an emulated processor. They can be used when udev has recorded them, which both sides watch for.`,
+    rows: [
+      ofPairs('the calls that make the devices', of(0), { median: 1.5 }),
+      ofPairs('until the devices can be used', of(1), { median: 1.5 }),
+    ],
+  };
+};

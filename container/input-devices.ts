@@ -1,0 +1,116 @@
+/** The input devices of one container: made, offered to the programs in it, and gone when it is. */
+
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../errors/service-error.ts';
+import { removeTree, seenGone } from '../host/directories.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { DEVICES } from '../uinput-native/descriptions.ts';
+import { DescriptorSocket } from '../uinput-native/descriptor-socket.ts';
+import { EventNumbers } from '../uinput-native/event-numbers.ts';
+import {
+  destroyInputDevice,
+  type InputDevice,
+  makeInputDevice,
+  seenDestroyed,
+} from '../uinput-native/input-device.ts';
+import type { DeviceMapping } from './create-body.ts';
+import type { ContainerDirectories } from './directories.ts';
+import type { Docker } from './docker.ts';
+
+/** The name that programs in the images connect to, in /tmp/sockets. */
+const SOCKET = 'uinput.sock';
+
+/**
+ * Makes them side by side, held until the lifetime ends: that is when the container was proven gone.
+ * @param numbers undefined where containers get none
+ * @returns in the order of the hand-over
+ * @throws {ServiceError} `input.failed`
+ */
+export async function holdInputDevices(
+  lifetime: Lifetime,
+  numbers: EventNumbers | undefined,
+): Promise<InputDevice[]> {
+  if (!numbers) return [];
+  const made = DEVICES.map((description) =>
+    lifetime.acquire({
+      kind: 'input device',
+      what: description.what,
+      take: (signal) => makeInputDevice(description, numbers, signal),
+      release: (device) => destroyInputDevice(device),
+      seenGone: async (device) => {
+        const seen = await seenDestroyed(device);
+        numbers.release(device.number);
+        return seen;
+      },
+    }),
+  );
+  return await Promise.all(made);
+}
+
+/**
+ * Listens for the container's programs, and @returns what makes Docker give the container its devices. Docker finds
+ * them by links in the container's own directory, so that a container that is started again after its end gets
+ * nobody's: the links are gone with it.
+ */
+export async function offerInputDevices(
+  lifetime: Lifetime,
+  directories: ContainerDirectories,
+  devices: readonly InputDevice[],
+  log: Logger,
+): Promise<DeviceMapping[]> {
+  if (devices.length === 0) return [];
+  await holdSocket(lifetime, directories.sockets, devices, log);
+  return await Promise.all(
+    devices.map(async ({ number }) => {
+      const node = `/dev/input/event${number}`;
+      const link = join(directories.own, `event${number}`);
+      await symlink(node, link);
+      return { PathOnHost: link, PathInContainer: node, CgroupPermissions: 'rwm' };
+    }),
+  );
+}
+
+async function holdSocket(
+  lifetime: Lifetime,
+  directory: string,
+  devices: readonly InputDevice[],
+  log: Logger,
+): Promise<void> {
+  const path = join(directory, SOCKET);
+  await lifetime.acquire({
+    kind: 'descriptor socket',
+    what: path,
+    take: () =>
+      new DescriptorSocket({
+        directory,
+        name: SOCKET,
+        descriptors: devices.map(({ device }) => device.fd),
+        onHandOver: (count) => {
+          // The container decides how often; the log must not be its to fill.
+          const level = count === 1 ? 'info' : 'trace';
+          log[level]({ count }, 'handed its input devices over');
+        },
+        onTrouble: (error) => {
+          log.error({ error }, `cannot hand its input devices over yet: ${messageOf(error)}`);
+        },
+      }),
+    release: async (socket) => {
+      socket.close();
+      await removeTree(path);
+    },
+    seenGone: () => seenGone(path),
+  });
+}
+
+/** Numbers of /dev/input that containers may open which this service does not know: of others, or from before it. */
+export async function readEventNumbers(docker: Docker): Promise<EventNumbers> {
+  const lists = await docker.deviceLists();
+  return new EventNumbers(async (number) => {
+    const has = new RegExp(`/event${number}$`);
+    const holders = lists.filter(({ paths }) => paths.some((path) => has.test(path)));
+    const living = await Promise.all(holders.map(({ dockerId }) => docker.inspect(dockerId)));
+    return living.some((found) => found !== undefined && !['exited', 'dead'].includes(found.status));
+  });
+}

@@ -1,0 +1,106 @@
+/**
+ * Input devices, shown in the guest: a program in a container gets the descriptors of its own pointer, mouse and
+ * keyboard, types on it, and the host's kernel has heard it; its neighbour has not, and cannot.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Dockerode from 'dockerode';
+import { host } from '../test/support/callers.ts';
+import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
+import { ServiceProcess } from '../test/support/service-process.ts';
+import { Evdev, type InputEvent, virtualDevices } from '../test/vm/evdev.ts';
+import { INPUT_IMAGE, InputProgram, KEYBOARD, MOUSE } from '../test/vm/input-program.ts';
+import { importImage } from './image.ts';
+
+/** Key codes of "hello". Source: the kernel's input-event-codes.h. */
+const HELLO = [
+  ['h', 35],
+  ['e', 18],
+  ['l', 38],
+  ['l', 38],
+  ['o', 24],
+] as const;
+
+const beginning = performance.now();
+
+function say(text: string): void {
+  const seconds = ((performance.now() - beginning) / 1000).toFixed(1).padStart(5);
+  console.log(`${seconds} s  ${text}`);
+}
+
+function press(code: number): InputEvent[] {
+  return [
+    [1, code, 1],
+    [0, 0, 0],
+    [1, code, 0],
+    [0, 0, 0],
+  ];
+}
+
+async function type(program: InputProgram, keyboard: number): Promise<void> {
+  const evdev = await Evdev.open(keyboard);
+  const events = HELLO.flatMap(([, code]) => press(code));
+  await program.write(KEYBOARD, events);
+  const codes = (await evdev.read(events.length)).filter(([kind, , value]) => kind === 1 && value === 1);
+  await evdev.close();
+  const letters = codes.map(([, code]) => HELLO.find(([, one]) => one === code)?.[0] ?? '?');
+  say(`container A: its program typed; the host's kernel has read "${letters.join('')}" from its keyboard`);
+}
+
+function listDevices(): void {
+  const rows = virtualDevices().map(({ name, number }) => `${name.padEnd(32)}/dev/input/event${number}`);
+  console.log(`\n${rows.map((row) => `         ${row}`).join('\n')}\n`);
+}
+
+async function show(service: ServiceProcess): Promise<number | string> {
+  say('starting the service on a machine that looks like an EC2 host …');
+  await service.ready();
+  const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+  await importImage(docker, INPUT_IMAGE, [], '/input-program');
+  say('hosting two containers (the processor is emulated, so this takes a while) …');
+  const ids = [];
+  for (const fields of [{}, {}]) ids.push(await host(service, { ...fields, app_image: INPUT_IMAGE }));
+  const [first, second] = ids as [string, string];
+  say('each has a pointer, a mouse and a keyboard of its own from the kernel:');
+  listDevices();
+  const [own, others] = [virtualDevices().slice(0, 3), virtualDevices().slice(3)];
+  const numberOf = (devices: typeof own, name: string) =>
+    devices.find((device) => device.name.endsWith(name))?.number as number;
+
+  const program = await InputProgram.open(await hostPortOf(docker, first));
+  const spy = await InputProgram.open(await hostPortOf(docker, second));
+  say(`container A: its program asks for its descriptors and gets ${await program.say('connect')}`);
+  await type(program, numberOf(own, 'Keyboard'));
+  await program.write(MOUSE, [
+    [2, 8, 1],
+    [2, 0xb, 120],
+    [0, 0, 0],
+  ]);
+  say('container A: it turned the wheel of its mouse by one step, in both resolutions');
+  const keyboard = numberOf(own, 'Keyboard');
+  say(
+    `container B opens its own keyboard: ${await spy.say(`open /dev/input/event${numberOf(others, 'Keyboard')}`)}`,
+  );
+  say(`container B makes a node for A's keyboard and opens it: ${await spy.say(`open-number ${keyboard}`)}`);
+
+  await docker.getContainer(first).kill();
+  await service.gone(await containerIdOf(docker, first));
+  say('container A has ended, and the kernel has only these devices left:');
+  listDevices();
+  const exitCode = await service.stop('SIGTERM');
+  say(
+    `the service was asked to stop and has ended, exit code ${exitCode}; devices left: ${virtualDevices().length}`,
+  );
+  return exitCode;
+}
+
+const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
+const service = new ServiceProcess(root, { env: { INPUT_DEVICES: 'required' }, patience: 120_000 });
+try {
+  process.exitCode = (await show(service)) === 0 ? 0 : 1;
+} finally {
+  await service.stop();
+  await rm(root, { recursive: true });
+}

@@ -1,0 +1,149 @@
+/*
+ * Plays a program in a container that has input devices: it does what it is told, line by line, over 32262/tcp, and
+ * answers each line with one of its own.
+ *
+ *   connect             gets the descriptors, as the streaming server does; answers their count, or why not
+ *   write I T C V       writes one event (type, code, value) to descriptor I
+ *   destroy I           destroys the device of descriptor I, as a hostile program would
+ *   open PATH           opens a node for reading and keeps it open
+ *   open-number N       the same, by a node that it makes itself for /dev/input/eventN
+ *   listen-to           answers how many events came to what was opened, or why they cannot be read
+ *   axes                answers the ranges of the axes X and Y of what was opened
+ *   nodes               answers the names in /dev/input
+ *
+ * With the arguments "receive PATH" it gets descriptors from the socket at PATH, writes its number to each, says how
+ * many they were, and ends.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/input.h>
+#include <linux/uinput.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define DEVICES 3
+#define INPUT_MAJOR 13
+#define FIRST_EVENT_MINOR 64
+
+static int descriptors[DEVICES] = {-1, -1, -1};
+static int opened = -1;
+
+static const char *result(int value) { return value < 0 ? strerror(errno) : "done"; }
+
+/* As strict as the streaming server: one message, one byte, room for exactly three descriptors. */
+static int receive(int peer) {
+  char byte;
+  char control[CMSG_SPACE(sizeof descriptors)];
+  struct iovec data = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {
+    .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof descriptors)};
+  ssize_t length = recvmsg(peer, &message, 0);
+  if (length < 0) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (length == 0 || !header || header->cmsg_type != SCM_RIGHTS) return 0;
+  for (int i = 0; i < DEVICES; i++) if (descriptors[i] >= 0) close(descriptors[i]);
+  memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+  return (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+}
+
+static void get_descriptors(const char *path, FILE *answer) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  int peer = socket(AF_UNIX, SOCK_STREAM, 0);
+  int count = connect(peer, (struct sockaddr *)&address, sizeof address) != 0 ? -1 : receive(peer);
+  if (count < 0) fprintf(answer, "%s\n", strerror(errno));
+  else fprintf(answer, "%d\n", count);
+  close(peer);
+}
+
+static int write_event(int index, int type, int code, int value) {
+  struct input_event event = {.type = type, .code = code, .value = value};
+  return write(descriptors[index], &event, sizeof event);
+}
+
+static int open_node(const char *path) {
+  if (opened >= 0) close(opened);
+  return opened = open(path, O_RDONLY | O_NONBLOCK);
+}
+
+static int open_number(int number) {
+  unlink("/tmp/node");
+  if (mknod("/tmp/node", S_IFCHR | 0600, makedev(INPUT_MAJOR, FIRST_EVENT_MINOR + number)) != 0) return -1;
+  return open_node("/tmp/node");
+}
+
+static void listen_to(FILE *answer) {
+  struct input_event events[64];
+  ssize_t length = read(opened, events, sizeof events);
+  if (length < 0 && errno != EAGAIN) fprintf(answer, "%s\n", strerror(errno));
+  else fprintf(answer, "%zd\n", length < 0 ? 0 : length / (ssize_t)sizeof *events);
+}
+
+static void describe_axes(FILE *answer) {
+  struct input_absinfo x, y;
+  if (ioctl(opened, EVIOCGABS(ABS_X), &x) < 0 || ioctl(opened, EVIOCGABS(ABS_Y), &y) < 0) {
+    fprintf(answer, "%s\n", strerror(errno));
+  } else {
+    fprintf(answer, "%d..%d %d..%d\n", x.minimum, x.maximum, y.minimum, y.maximum);
+  }
+}
+
+static void list_nodes(FILE *answer) {
+  DIR *directory = opendir("/dev/input");
+  for (struct dirent *one; directory && (one = readdir(directory));) {
+    if (one->d_name[0] != '.') fprintf(answer, "%s ", one->d_name);
+  }
+  if (directory) closedir(directory);
+  fputs("\n", answer);
+}
+
+static void obey(const char *line, FILE *answer) {
+  int index, type, code, value;
+  char path[200];
+  if (strcmp(line, "connect\n") == 0) get_descriptors("/tmp/sockets/uinput.sock", answer);
+  else if (strcmp(line, "listen-to\n") == 0) listen_to(answer);
+  else if (strcmp(line, "axes\n") == 0) describe_axes(answer);
+  else if (strcmp(line, "nodes\n") == 0) list_nodes(answer);
+  else if (sscanf(line, "write %d %d %d %d", &index, &type, &code, &value) == 4)
+    fprintf(answer, "%s\n", result(write_event(index, type, code, value)));
+  else if (sscanf(line, "destroy %d", &index) == 1)
+    fprintf(answer, "%s\n", result(ioctl(descriptors[index], UI_DEV_DESTROY)));
+  else if (sscanf(line, "open-number %d", &index) == 1) fprintf(answer, "%s\n", result(open_number(index)));
+  else if (sscanf(line, "open %199s", path) == 1) fprintf(answer, "%s\n", result(open_node(path)));
+  else fputs("what?\n", answer);
+  fflush(answer);
+}
+
+static int receive_once(const char *path) {
+  get_descriptors(path, stdout);
+  for (int i = 0; i < DEVICES; i++) if (descriptors[i] >= 0) dprintf(descriptors[i], "%d", i);
+  return 0;
+}
+
+int main(int count, char **words) {
+  if (count == 3 && strcmp(words[1], "receive") == 0) return receive_once(words[2]);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(32262)};
+  int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+  signal(SIGTERM, _exit);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 16) != 0) return 1;
+  for (;;) {
+    int peer = accept(fd, NULL, NULL);
+    FILE *lines = fdopen(peer, "r"), *answer = fdopen(dup(peer), "w");
+    char line[256];
+    while (fgets(line, sizeof line, lines)) obey(line, answer);
+    fclose(lines);
+    fclose(answer);
+  }
+}

@@ -1,0 +1,54 @@
+/** Runs test files with node:test, and then searches what the service wrote and sent meanwhile for secrets. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { inspect } from 'node:util';
+import { findSecrets, sources } from './evidence.ts';
+import { SECRETS } from './secrets.ts';
+
+/** Characters of a failure that are told at once. */
+const MOST = 3_000;
+
+export interface RunOptions {
+  readonly concurrency: number;
+  /** Sources of which something must have been kept to be searched; left out: any. */
+  readonly kept?: string | undefined;
+  /** Tells of a failure at once too, for a machine that may not live to the end. */
+  readonly tellAtOnce?: boolean;
+}
+
+/** Sets the exit code. */
+export async function runFiles(
+  files: readonly string[],
+  { concurrency, kept, tellAtOnce = false }: RunOptions,
+): Promise<void> {
+  const evidence = mkdtempSync(join(tmpdir(), 'ecs-host-service-evidence-'));
+  process.env.TEST_EVIDENCE = evidence;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  run({ files: [...files], concurrency, timeout: 180_000 })
+    .on('test:fail', ({ details }) => {
+      process.exitCode = 1;
+      if (tellAtOnce) console.log(inspect(details.error.cause).slice(-MOST));
+    })
+    .compose(spec)
+    .on('end', resolve)
+    .pipe(process.stdout, { end: false });
+  await promise;
+  searchEvidence(evidence, kept);
+}
+
+/** Whatever the service wrote or sent while it was tested, no secret may be in it. */
+function searchEvidence(evidence: string, expected: string | undefined): void {
+  const found = findSecrets(evidence, SECRETS);
+  const kept = sources(evidence);
+  rmSync(evidence, { recursive: true });
+  if (expected !== undefined && kept.join() !== expected) {
+    found.push(`only this was kept to be searched: ${kept.join(', ')}`);
+  }
+  process.stdout.write(`secrets: ${kept.join(', ') || 'nothing'} searched, ${found.length} found\n`);
+  for (const line of found) process.stdout.write(`${line}\n`);
+  if (found.length > 0) process.exitCode = 1;
+}

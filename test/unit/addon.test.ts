@@ -1,0 +1,182 @@
+/** What of the native addon needs no uinput: passing descriptors, its errors, and that nothing makes it crash. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { addon } from '../../uinput-native/addon.ts';
+import { AXIS_MAXIMUM, DEVICES } from '../../uinput-native/descriptions.ts';
+
+const BUILD = join(import.meta.dirname, '../../build');
+const IDS = new Uint16Array(4);
+const NO_BITS = new Uint16Array();
+
+function newDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'addon-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+/** Runs a script that has `addon` in a Node of its own. @returns what it prints */
+function runApart(script: string, words: readonly string[] = [], node = process.execPath): string {
+  const file = join(BUILD, `uinput-linux-${process.arch}.node`);
+  const preamble = `const addon = require(${JSON.stringify(file)}); const words = ${JSON.stringify(words)};`;
+  const { stdout, stderr, status, signal } = spawnSync(node, ['--expose-gc', '-e', preamble + script], {
+    encoding: 'utf8',
+    cwd: tmpdir(),
+  });
+  assert.deepEqual([status, signal], [0, null], stdout + stderr);
+  return stdout.trim();
+}
+
+suite('the addon', () => {
+  test('fails with the code and the step of what the kernel refuses', async () => {
+    const create = (path: string, bits = NO_BITS) => addon().createDevice(path, 'x', IDS, AXIS_MAXIMUM, bits);
+    await assert.rejects(create('/not/there'), { code: 'ENOENT', message: /^open uinput: / });
+    await assert.rejects(create('/dev/null'), { code: 'ENOTTY', message: /^UI_DEV_SETUP: / });
+    await assert.rejects(create('/dev/null', Uint16Array.of(99, 1)), { code: 'ENOTTY' });
+  });
+
+  test('leaves no descriptor behind when it fails', () => {
+    const script = `
+      const { readdirSync } = require('node:fs');
+      const count = () => readdirSync('/proc/self/fd').length;
+      const fail = () => addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(() => {});
+      (async () => {
+        await fail();
+        const before = count();
+        for (let i = 0; i < 50; i++) {
+          await fail();
+          try { addon.openSocket(words[0], 'x'.repeat(60) + '/', 0o755, () => {}); } catch {}
+          try { addon.openSocket('/proc', 'refused', 0o755, () => {}); } catch {}
+        }
+        console.log(count() - before);
+      })();`;
+    assert.equal(runApart(script, [tmpdir()]), '0');
+  });
+
+  test('refuses arguments of another type by name', () => {
+    const wrong = (call: () => unknown, message: RegExp) =>
+      assert.throws(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
+    wrong(() => addon().createDevice(1 as never, 'x', IDS, 1, NO_BITS), /^path must be a string/);
+    wrong(
+      () => addon().createDevice('/x', 'x'.repeat(80), IDS, 1, NO_BITS),
+      /^name must be neither empty nor that long/,
+    );
+    wrong(() => addon().createDevice('/x', 'a\0b', IDS, 1, NO_BITS), /^name must be without zero bytes/);
+    wrong(
+      () => addon().createDevice('/x', 'x', [1, 2, 3, 4] as never, 1, NO_BITS),
+      /^ids must be a Uint16Array/,
+    );
+    wrong(() => addon().createDevice('/x', 'x', IDS, 1.5, NO_BITS), /^axisMaximum must be an integer/);
+    wrong(() => addon().openSocket('/x', 'x', '0755' as never, () => {}), /^mode must be an integer/);
+    wrong(() => addon().handOver({} as never, [1]), /^socket must be what this addon made/);
+    wrong(() => addon().handOver({} as never, []), /^descriptors must be an array of 1 to 8/);
+  });
+
+  test('does not crash, whatever it is given, in whatever order, nor when what it made is forgotten', () => {
+    const script = `
+      const [seed] = words.map(Number);
+      let state = seed;
+      const random = (n) => (state = (state * 1103515245 + 12345) % 2 ** 31) % n;
+      const made = [{}];
+      const values = [
+        undefined, null, true, 0, -1, 1.5, NaN, Infinity, 2 ** 40, 10n, '', 'x', '/dev/null', '/tmp', 'a\\0b', 'ü'.repeat(5000),
+        Symbol('s'), [], [0], [1, 2, 3], [-1], ['0'], [2 ** 33], Array(9).fill(0), new Array(2 ** 32 - 1), {}, () => {}, () => { throw new Error('thrown'); },
+        new Uint16Array(4), new Uint16Array(0), new Uint16Array(3), new Uint8Array(4), new DataView(new ArrayBuffer(8)),
+        new Uint16Array(new SharedArrayBuffer(8)), structuredClone(new Uint16Array(4).buffer, {}), new Proxy({}, {}), new Proxy([], {}),
+        Object.create(null), addon, globalThis, { get length() { throw new Error('thrown'); } },
+      ];
+      const detached = new Uint16Array(4); structuredClone(detached.buffer, { transfer: [detached.buffer] }); values.push(detached);
+      const directory = require('node:fs').mkdtempSync('/tmp/addon-fuzz-');
+      values.push(directory);
+      const names = Object.keys(addon);
+      process.on('uncaughtException', () => {});
+      process.on('unhandledRejection', () => {});
+      for (let i = 0; i < 20000; i++) {
+        if (made.length > 1 && random(4) === 0) values[0] = made[random(made.length)];
+        if (made.length > 20 && random(50) === 0) made.splice(random(made.length), 1);
+        const count = random(7);
+        const given = Array.from({ length: count }, () => (random(3) === 0 ? made[random(made.length)] : values[random(values.length)]));
+        let name = names[random(names.length)];
+        try {
+          if (random(40) === 0) {
+            name = 'openSocket';
+            given.splice(0, given.length, directory, 's' + i, 0o700, () => {});
+          }
+          const result = addon[name](...given);
+          if (result && typeof result === 'object' && !(result instanceof Promise)) made.push(result);
+          if (result instanceof Promise) result.catch(() => {});
+        } catch {}
+        if (i % 4000 === 0) gc();
+      }
+      require('node:fs').rmSync(directory, { recursive: true });
+      setTimeout(() => { gc(); console.log(made.length > 1 ? 'alive' : 'nothing was made'); }, 50);`;
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    assert.equal(runApart(script, [String(seed)]), 'alive', `seed ${seed}`);
+  });
+
+  test('does not crash when a thread of Node that has used it ends', () => {
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const directory = require('node:fs').mkdtempSync('/tmp/addon-thread-');
+      const code = 'const addon = require(' + JSON.stringify(require.resolve(${JSON.stringify(
+        join(BUILD, `uinput-linux-${process.arch}.node`),
+      )})) + '); addon.openSocket(' + JSON.stringify(directory) + ', "s" + Math.random(), 448, () => {}); addon.createDevice("/dev/null", "x", new Uint16Array(4), 1, new Uint16Array()).catch(() => {});';
+      let left = 5;
+      for (let i = 0; i < 5; i++) new Worker(code, { eval: true }).on('exit', () => { if (--left === 0) { require('node:fs').rmSync(directory, { recursive: true }); console.log('alive'); } });`;
+    assert.equal(runApart(script), 'alive');
+  });
+
+  test('loads on the next line of Node too', () => {
+    const node = join(BUILD, `../tools/node-26/node_modules/node-linux-${process.arch}/bin/node`);
+    assert.match(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout, /^v26\./);
+    const script = `addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(({ code }) => {
+      const socket = addon.openSocket(words[0], 'on-26-' + process.pid, 0o700, () => {});
+      addon.closeSocket(socket);
+      require('node:fs').unlinkSync(words[0] + '/on-26-' + process.pid);
+      console.log(code);
+    });`;
+    assert.equal(runApart(script, [tmpdir()], node), 'ENOTTY');
+  });
+
+  test('is built for both architectures, each for the oldest C library that Node itself runs with', () => {
+    // e_machine of the ELF header: EM_X86_64 and EM_AARCH64.
+    for (const [arch, machine] of [
+      ['x64', 62],
+      ['arm64', 183],
+    ] as const) {
+      const file = readFileSync(join(BUILD, `uinput-linux-${arch}.node`));
+      assert.equal(file.toString('latin1', 0, 4), '\x7fELF');
+      assert.deepEqual([file.readUInt16LE(16), file.readUInt16LE(18)], [3, machine], 'a shared object');
+      const versions = [...file.toString('latin1').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) =>
+        Number(minor),
+      );
+      assert.ok(versions.length > 0 && Math.max(...versions) <= 28, versions.join());
+    }
+  });
+});
+
+suite('the devices', () => {
+  test('fit the kernel: names, ids, and codes of known types', () => {
+    assert.deepEqual(
+      DEVICES.map(({ what }) => what),
+      ['absolute pointer', 'relative mouse', 'keyboard'],
+    );
+    for (const { name, ids, bits } of DEVICES) {
+      assert.ok(name.length < 80);
+      assert.deepEqual([...Uint16Array.from(ids)], [...ids]);
+      for (const [, codes] of bits) assert.ok(codes.every((code) => code >= 0 && code <= 0x2ff));
+    }
+  });
+});
+
+test('a socket’s mode is as told, whatever the umask', (t) => {
+  const directory = newDirectory(t);
+  addon().closeSocket(addon().openSocket(directory, 'a', 0o755, () => {}));
+  assert.equal(statSync(join(directory, 'a')).mode & 0o777, 0o755);
+  assert.throws(() => addon().openSocket(directory, 'a', 0o755, () => {}), { code: 'EADDRINUSE' });
+  assert.throws(() => addon().openSocket(join(directory, 'no'), 'a', 0o755, () => {}), { code: 'ENOENT' });
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+import { addon } from '../../uinput-native/addon.ts';
+import { DescriptorSocket } from '../../uinput-native/descriptor-socket.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../build/input-program');
+
+interface Opened {
+  readonly socket: DescriptorSocket;
+  readonly path: string;
+  readonly files: readonly string[];
+  readonly handOvers: number[];
+  readonly troubles: unknown[];
+  /** A program like those in the images: @returns how many descriptors it got */
+  readonly receive: () => Promise<string>;
+}
+
+function open(t: TestContext): Opened {
+  const directory = mkdtempSync(join(tmpdir(), 'sockets-'));
+  const files = ['first', 'second', 'third'].map((name) => join(directory, name));
+  const descriptors = files.map((file) => openSync(file, 'a'));
+  const handOvers: number[] = [];
+  const troubles: unknown[] = [];
+  const socket = new DescriptorSocket({
+    directory,
+    name: 'uinput.sock',
+    descriptors,
+    onHandOver: (count) => handOvers.push(count),
+    onTrouble: (error) => troubles.push(error),
+  });
+  t.after(() => {
+    try {
+      socket.close();
+    } catch {} // The test did.
+    for (const fd of descriptors) closeSync(fd);
+    rmSync(directory, { recursive: true });
+  });
+  const path = join(directory, 'uinput.sock');
+  const receive = async () => (await promisify(execFile)(PROGRAM, ['receive', path])).stdout.trim();
+  return { socket, path, files, handOvers, troubles, receive };
+}
+
+test('all descriptors come in one message, in order, and work', async (t) => {
+  const { receive, files, handOvers } = open(t);
+  assert.equal(await receive(), '3');
+  assert.deepEqual(
+    files.map((file) => readFileSync(file, 'utf8')),
+    ['0', '1', '2'],
+  );
+  assert.deepEqual(handOvers, [1]);
+});
+
+test('whoever asks gets them, again and again, also many at once', async (t) => {
+  const { receive, handOvers, troubles } = open(t);
+  const answers = await Promise.all(Array.from({ length: 40 }, receive));
+  assert.deepEqual(new Set(answers), new Set(['3']));
+  assert.equal(await receive(), '3');
+  assert.equal(handOvers.at(-1), 41);
+  assert.deepEqual(troubles, []);
+});
+
+test('a program that asks for ever does not keep others from being served', async (t) => {
+  const mine = open(t);
+  const others = open(t);
+  let asking = true;
+  const flood = (): void => {
+    if (asking)
+      connect(mine.path)
+        .on('error', () => {})
+        .on('close', flood)
+        .resume();
+  };
+  for (let i = 0; i < 8; i++) flood();
+  for (let i = 0; i < 10; i++) assert.equal(await others.receive(), '3');
+  asking = false;
+  assert.ok((mine.handOvers.at(-1) ?? 0) > 0);
+});
+
+test('one that has gone before it was served is forgotten', async (t) => {
+  const { path, receive, troubles } = open(t);
+  for (let i = 0; i < 5; i++)
+    connect(path)
+      .on('error', () => {})
+      .destroy();
+  assert.equal(await receive(), '3');
+  assert.deepEqual(troubles, []);
+});
+
+test('C35: out of descriptors, it says why, lets programs wait, and serves them as soon as it can', (t) => {
+  const script = `
+    const { DescriptorSocket } = await import(${JSON.stringify(join(import.meta.dirname, '../../uinput-native/descriptor-socket.ts'))});
+    const { openSync, closeSync } = await import('node:fs');
+    const { spawn } = await import('node:child_process');
+    const directory = process.argv[1];
+    const troubles = [];
+    new DescriptorSocket({ directory, name: 's', descriptors: [0, 1, 2], onHandOver: (n) => { console.log('handed over', n, troubles.join()); process.exit(); }, onTrouble: (error) => {
+      troubles.push(error.code);
+      setTimeout(() => taken.forEach((fd) => closeSync(fd)), 300);
+    } });
+    const client = spawn(${JSON.stringify(PROGRAM)}, ['receive', directory + '/s'], { stdio: ['ignore', 'inherit', 'inherit'] });
+    const taken = [];
+    try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+    client.on('exit', () => console.log('it got an answer too early'));`;
+  const directory = mkdtempSync(join(tmpdir(), 'sockets-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const limited = [
+    '-c',
+    'ulimit -n 64; exec "$@"',
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+    directory,
+  ];
+  const { stdout, stderr } = spawnSync('sh', limited, { encoding: 'utf8' });
+  assert.match(stdout, /^handed over 1 EMFILE$/m, stdout + stderr);
+  assert.doesNotMatch(stdout, /too early/);
+});
+
+test('a connection that waits when the descriptors cannot be sent stays open until they can', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'sockets-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const socket = addon().openSocket(directory, 's', 0o700, () => addon().pauseSocket(socket));
+  const client = connect(join(directory, 's'));
+  let heard = false;
+  client
+    .on('data', () => (heard = true))
+    .on('end', () => assert.ok(heard, 'it was closed without descriptors'));
+  await once(client, 'connect');
+  const missing = 1_000_000;
+  assert.throws(() => addon().handOver(socket, [missing]), { code: 'EBADF', message: /^send descriptors/ });
+  assert.throws(() => addon().handOver(socket, [missing]), { code: 'EBADF' });
+  assert.equal(addon().handOver(socket, [0]), true);
+  await once(client, 'end');
+  assert.equal(addon().handOver(socket, [0]), false, 'nobody else waits');
+  addon().closeSocket(socket);
+});
+
+test('once it is closed nobody can connect, and closing again says so', async (t) => {
+  const { socket, path } = open(t);
+  socket.close();
+  const [error] = await once(connect(path), 'error');
+  assert.equal(error.code, 'ECONNREFUSED');
+  assert.throws(() => socket.close(), { code: 'EBADF' });
+});
+
+test('a path of any length can be listened at', async (t) => {
+  const base = mkdtempSync(join(tmpdir(), 'sockets-'));
+  t.after(() => rmSync(base, { recursive: true }));
+  const directory = join(base, 'd'.repeat(200));
+  spawnSync('mkdir', [directory]);
+  addon().closeSocket(addon().openSocket(directory, 's', 0o700, () => {}));
+  assert.equal(statSync(join(directory, 's')).isSocket(), true);
+});

@@ -1,0 +1,90 @@
+/** What the kernel's evdev tells of a device: the host's side of what a container's program writes. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Type, code, value. Source: struct input_event of the kernel's input.h, on 64 bits. */
+export type InputEvent = readonly [type: number, code: number, value: number];
+
+const EVENT_SIZE = 24;
+
+export class Evdev {
+  readonly #events: InputEvent[] = [];
+  readonly #reader: ChildProcess;
+  #rest = Buffer.alloc(0);
+
+  static async open(number: number): Promise<Evdev> {
+    const path = `/dev/input/event${number}`;
+    const evdev = new Evdev(spawn('cat', [path], { stdio: ['ignore', 'pipe', 'inherit'] }));
+    while (!evdev.#hasOpened(path)) await pause(20);
+    return evdev;
+  }
+
+  private constructor(reader: ChildProcess) {
+    this.#reader = reader;
+    reader.stdout?.on('data', (chunk: Buffer) => {
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+      for (; this.#rest.length >= EVENT_SIZE; this.#rest = this.#rest.subarray(EVENT_SIZE)) {
+        const rest = this.#rest;
+        this.#events.push([rest.readUInt16LE(16), rest.readUInt16LE(18), rest.readInt32LE(20)]);
+      }
+    });
+  }
+
+  #hasOpened(path: string): boolean {
+    const directory = `/proc/${this.#reader.pid}/fd`;
+    return readdirSync(directory).some((fd) => {
+      try {
+        return readlinkSync(`${directory}/${fd}`) === path;
+      } catch {
+        return false; // It has been closed.
+      }
+    });
+  }
+
+  /** Waits for that many events, and takes them. */
+  async read(count: number): Promise<readonly InputEvent[]> {
+    for (const patience = AbortSignal.timeout(60_000); this.#events.length < count; await pause(20)) {
+      if (patience.aborted) throw new Error(`only ${this.#events.length} of ${count} events came`);
+    }
+    return this.#events.splice(0);
+  }
+
+  async close(): Promise<void> {
+    this.#reader.kill();
+    await once(this.#reader, 'close');
+  }
+}
+
+export interface FoundDevice {
+  readonly sysname: string;
+  readonly name: string;
+  /** N of /dev/input/eventN. */
+  readonly number: number;
+}
+
+const VIRTUAL = '/sys/devices/virtual/input';
+
+/** The virtual devices of ours that the kernel has at the moment. */
+export function virtualDevices(): FoundDevice[] {
+  return readdirSync(VIRTUAL)
+    .filter((sysname) => /^input\d+$/.test(sysname))
+    .map((sysname) => ({
+      sysname,
+      name: readAttribute(sysname, 'name'),
+      number: Number(
+        readdirSync(`${VIRTUAL}/${sysname}`)
+          .join()
+          .match(/event(\d+)/)?.[1],
+      ),
+    }))
+    .filter(({ name }) => name.startsWith('Fractal Virtual'))
+    .sort((a, b) => a.number - b.number);
+}
+
+/** @param attribute such as `id/vendor` */
+export function readAttribute(sysname: string, attribute: string): string {
+  return readFileSync(`${VIRTUAL}/${sysname}/${attribute}`, 'utf8').trim();
+}

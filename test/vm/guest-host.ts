@@ -1,0 +1,110 @@
+/** What a test in the guest has: Docker, the images, the world beyond the host, and the service as a unit. */
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import Dockerode from 'dockerode';
+import { IMAGE, importImage } from '../../scripts/image.ts';
+import { host as hostContainer } from '../support/callers.ts';
+import { containerIdOf, hostPortOf } from '../support/inspect.ts';
+import { World } from '../support/world.ts';
+import { virtualDevices } from './evdev.ts';
+import { INPUT_IMAGE, InputProgram } from './input-program.ts';
+import { show, UnitService } from './unit-service.ts';
+
+const DIRECTORIES = ['/fractal', '/fractalprivate', '/run/ecs-host-service'];
+
+/** A container whose program does what it is told with its input devices. */
+export interface InputContainer {
+  readonly dockerId: string;
+  readonly id: string;
+  readonly program: InputProgram;
+  /** N of its /dev/input/eventN, in the order of the hand-over. */
+  readonly numbers: readonly number[];
+}
+
+export class GuestHost implements AsyncDisposable {
+  readonly docker = new Dockerode({ socketPath: '/run/docker.sock' });
+  readonly world: World;
+  #service: UnitService | undefined;
+
+  static async open(): Promise<GuestHost> {
+    mkdirSync('/run/test', { recursive: true });
+    const host = new GuestHost(await World.open());
+    const images = await host.docker.listImages();
+    // Those of an earlier test file are still there.
+    if (images.length === 0) {
+      await importImage(host.docker, IMAGE);
+      await importImage(host.docker, INPUT_IMAGE, [], '/input-program');
+    }
+    return host;
+  }
+
+  private constructor(world: World) {
+    this.world = world;
+  }
+
+  /** Everything is on and input devices are required; it knows by itself that this is EC2. */
+  get settings(): Record<string, string> {
+    const { AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT, ...settings } = this.world.settings;
+    assert.ok(AWS_EC2_METADATA_DISABLED && AWS_EC2_METADATA_SERVICE_ENDPOINT);
+    return { ...settings, INPUT_DEVICES: 'required', LOG_LEVEL: 'debug' };
+  }
+
+  /** Starts the service; in localdev, where containers can be spun up, unless told otherwise. */
+  async start(settings: Readonly<Record<string, string>> = {}): Promise<UnitService> {
+    // In localdev, the secret is the well-known one that callers use.
+    const { WEBSERVER_AUTH_SECRET = '', ...others } = this.settings;
+    const environment = settings.APP_ENV === undefined ? { APP_ENV: 'localdev' } : { WEBSERVER_AUTH_SECRET };
+    this.#service = new UnitService({ ...others, ...environment, ...settings });
+    return await this.#service.ready();
+  }
+
+  hostPort(dockerId: string): Promise<number> {
+    return hostPortOf(this.docker, dockerId);
+  }
+
+  containerIdOf(dockerId: string): Promise<string> {
+    return containerIdOf(this.docker, dockerId);
+  }
+
+  async hostInputProgram(service: UnitService): Promise<InputContainer> {
+    const dockerId = await hostContainer(service, { app_image: INPUT_IMAGE });
+    const { HostConfig } = await this.docker.getContainer(dockerId).inspect();
+    const devices: Dockerode.DeviceMapping[] = HostConfig.Devices ?? [];
+    const numbers = devices.map(({ PathInContainer }) => Number(/\d+$/.exec(PathInContainer)?.[0]));
+    const program = await InputProgram.open(await this.hostPort(dockerId));
+    return { dockerId, id: await this.containerIdOf(dockerId), program, numbers };
+  }
+
+  /** Removes a container from outside, and waits until the service has seen everything of it released. */
+  async remove(service: UnitService, { dockerId, id }: InputContainer): Promise<void> {
+    await this.docker.getContainer(dockerId).remove({ force: true });
+    await service.gone(id);
+  }
+
+  /** Removes the directories that a killed service left; the next one has left them alone. */
+  clearAfterKill(): void {
+    for (const path of DIRECTORIES) rmSync(path, { recursive: true });
+  }
+
+  /** After each test: the service has ended, and nothing of it is left. */
+  async finish(): Promise<void> {
+    const state = show('ActiveState');
+    if (state !== 'inactive') await this.#service?.kill();
+    const containers = await this.docker.listContainers({ all: true });
+    for (const { Id } of containers) await this.docker.getContainer(Id).remove({ force: true });
+    assert.equal(state, 'inactive', 'the service still ran');
+    assert.deepEqual(
+      containers.map(({ Names, Status }) => [Names, Status]),
+      [],
+      'containers are left',
+    );
+    assert.deepEqual(virtualDevices(), [], 'input devices are left');
+    const left = DIRECTORIES.filter((path) => existsSync(path));
+    assert.deepEqual(left, [], 'directories are left');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world.close();
+  }
+}

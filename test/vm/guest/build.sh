@@ -1,0 +1,54 @@
+#!/bin/sh
+# Builds the guest: a Debian with the kernel's uinput, systemd, udev and the Docker Engine, from the
+# distribution's packages alone. It is kept outside the checkout, under a key of what it is made from; while
+# that stays the same it is not built again.
+#
+# Prints the directory that holds vmlinuz, initrd and disk.img.
+set -eu
+
+here=$(dirname "$(realpath "$0")")
+key=$(tar -c --sort=name --mtime=@0 --owner=0 --group=0 -C "$here" . | sha256sum | cut -c1-16)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ecs-host-service
+guest=$cache/guest-$key
+say() { echo "$*" >&2; }
+
+mkdir -p "$cache"
+exec 9> "$cache/lock"
+flock 9
+if [ -e "$guest/done" ]; then
+  echo "$guest"
+  exit 0
+fi
+
+# Other guests are of no use any more.
+rm -rf "$cache"/guest-* "$cache"/building.*
+work=$(mktemp -d "$cache/building.XXXXXX")
+root=$work/root
+trap 'umount "$root/proc" 2> /dev/null || true; rm -rf "$work"' EXIT
+logged() { "$@" > "$work/log" 2>&1 9>&- || { tail -n 40 "$work/log" >&2; say "the guest could not be built: $1 failed."; exit 1; }; }
+inside() { logged chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
+
+say "Building the guest (once, about two minutes): its packages …"
+# Where this machine's own packages come from; without an answer, debootstrap knows by itself.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 2> /dev/null | head -n 1)
+packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,kmod,procps,initramfs-tools,zstd
+logged debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"}
+
+say "Building the guest: its kernel …"
+cp -r "$here/files/." "$root/"
+mkdir "$root/project"
+mount -t proc proc "$root/proc"
+inside apt-get install -y -qq --no-install-recommends linux-image-amd64
+umount "$root/proc"
+inside useradd --create-home --uid 1000 ubuntu
+inside systemctl enable guest.service guest-journal.service
+mv "$root"/boot/vmlinuz-* "$work/vmlinuz"
+mv "$root"/boot/initrd.img-* "$work/initrd"
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+
+say "Building the guest: its disk …"
+logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 4G
+rm -rf "$root" "$work/log"
+touch "$work/done"
+mv "$work" "$guest"
+echo "$guest"

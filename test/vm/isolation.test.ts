@@ -1,0 +1,73 @@
+/** One story, told in order: a spy and its neighbours, on a host whose kernel gives numbers out again. */
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { virtualDevices } from './evdev.ts';
+import { GuestHost } from './guest-host.ts';
+import { INPUT_IMAGE, KEYBOARD } from './input-program.ts';
+
+const host = await GuestHost.open();
+let service = await host.start();
+const spy = await host.hostInputProgram(service);
+const neighbour = await host.hostInputProgram(service);
+const spied = spy.numbers[KEYBOARD] as number;
+after(async () => {
+  try {
+    assert.equal(await service.stop(), 0);
+    await host.finish();
+  } finally {
+    await host[Symbol.asyncDispose]();
+  }
+});
+
+test('a container has its own three nodes and can open them, and no other, by whatever node', async () => {
+  const nodes = (await spy.program.say('nodes')).trim().split(' ').sort();
+  assert.deepEqual(nodes, spy.numbers.map((number) => `event${number}`).sort());
+  for (const number of spy.numbers) {
+    assert.equal(await spy.program.say(`open /dev/input/event${number}`), 'done');
+  }
+  assert.equal(await spy.program.say(`open-number ${spied}`), 'done');
+  for (const number of neighbour.numbers) {
+    assert.equal(await spy.program.say(`open /dev/input/event${number}`), 'No such file or directory');
+    assert.equal(await spy.program.say(`open-number ${number}`), 'Operation not permitted');
+  }
+});
+
+test('a container that has destroyed its keyboard does not hear the next one that is made', async () => {
+  await spy.program.say('connect');
+  assert.equal(await spy.program.say(`destroy ${KEYBOARD}`), 'done');
+  assert.ok(!virtualDevices().some(({ number }) => number === spied), 'the kernel may give it again');
+
+  const late = await host.hostInputProgram(service);
+  assert.ok(!late.numbers.includes(spied), `${late.numbers.join()} has ${spied}`);
+  assert.match(await spy.program.say(`open /dev/input/event${spied}`), /No such device/);
+  assert.equal(virtualDevices().length, 8, 'what was parked on the number is gone');
+  await host.remove(service, late);
+});
+
+test('a container that is started again after its end gets nobody’s devices, and its numbers are of use again', async () => {
+  const ended = host.docker.getContainer(spy.dockerId);
+  await ended.kill();
+  await service.gone(spy.id);
+  const next = await host.hostInputProgram(service);
+  assert.ok(next.numbers.includes(spied), `${next.numbers.join()} has not ${spied}`);
+  await assert.rejects(ended.start(), /does not exist|no such file/);
+});
+
+test('a number that a container from before the start may open is not given to another while it lives', async () => {
+  // The kernel gives the lowest one that is free, so the next container would get it.
+  const heard = Math.min(...virtualDevices().map(({ number }) => number));
+  // Not one of this service's, so that the next one leaves it alone.
+  const node = `/dev/input/event${heard}`;
+  const elder = await host.docker.createContainer({
+    Image: INPUT_IMAGE,
+    HostConfig: { Devices: [{ PathOnHost: node, PathInContainer: node, CgroupPermissions: 'rwm' }] },
+  });
+  await elder.start();
+  assert.equal(await service.stop(), 0);
+
+  service = await host.start();
+  const { numbers } = await host.hostInputProgram(service);
+  assert.ok(Math.min(...numbers) > heard, `${numbers.join()} has ${heard}`);
+  await elder.remove({ force: true });
+});

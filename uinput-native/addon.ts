@@ -1,0 +1,74 @@
+/** The typed face of the native addon, which is loaded when it is first needed. */
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** A device in the kernel; it lives until it is destroyed, or until nobody has its descriptor any more. */
+export interface Device {
+  /** Descriptor of /dev/uinput, close-on-exec; events that are written to it come from the device. */
+  readonly fd: number;
+  /** Its name below /sys/devices/virtual/input, never given again: `input27`. */
+  readonly sysname: string;
+}
+
+/** A listening socket of the addon; nothing can be read from it. */
+export interface NativeSocket {
+  readonly native: never;
+}
+
+/** All functions throw a TypeError for an argument of another type, and an Error with a `code` such as `ENOENT`. */
+export interface Addon {
+  /**
+   * @param path /dev/uinput
+   * @param ids bus type, vendor, product, version
+   * @param axisMaximum of every absolute axis; the minimum is 0
+   * @param bits pairs of event type and code; the type 0xffff stands for input properties
+   */
+  createDevice(
+    path: string,
+    name: string,
+    ids: Uint16Array,
+    axisMaximum: number,
+    bits: Uint16Array,
+  ): Promise<Device>;
+
+  /** Also destroys what a program made of the device meanwhile. */
+  destroyDevice(device: Device): Promise<void>;
+
+  /**
+   * Listens at `name` in `directory`, without keeping the process alive.
+   * @param onConnection is called as long as a connection waits and the socket is not paused
+   */
+  openSocket(directory: string, name: string, mode: number, onConnection: () => void): NativeSocket;
+
+  /**
+   * Sends descriptors to one connection and closes it. @returns false when none waits
+   * @throws Error when it cannot; the connection stays open then, and is the next to be served
+   */
+  handOver(socket: NativeSocket, descriptors: readonly number[]): boolean;
+
+  pauseSocket(socket: NativeSocket): void;
+  resumeSocket(socket: NativeSocket): void;
+  closeSocket(socket: NativeSocket): void;
+}
+
+const FILE = `uinput-linux-${process.arch}.node`;
+/** Beside the bundle, or where make puts it for the sources. */
+const PLACES = [`./${FILE}`, `../build/${FILE}`];
+
+let loaded: Addon | undefined;
+
+/** @throws Error when it was not built for this machine */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  const path = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((one) =>
+    existsSync(one),
+  );
+  if (!path) throw new Error(`${FILE} is not there; run "make build"`);
+  return createRequire(import.meta.url)(path);
+}

@@ -1,0 +1,60 @@
+/**
+ * The devices that every container gets. Names, ids and bits are what udev rules, X configurations and
+ * programs in the images go by. Source of the codes: the kernel's input-event-codes.h.
+ */
+
+export interface DeviceDescription {
+  /** In our words, for log and errors. */
+  readonly what: string;
+  /** As the kernel and udev know it. */
+  readonly name: string;
+  /** Bus type, vendor, product, version. */
+  readonly ids: readonly [number, number, number, number];
+  /** Codes by event type. */
+  readonly bits: readonly (readonly [type: number, codes: readonly number[]])[];
+}
+
+const [EV_KEY, EV_REL, EV_ABS, PROPERTY] = [1, 2, 3, 0xffff];
+const [BUS_USB, VENDOR, VERSION] = [3, 0xf4c1, 1];
+
+const [BTN_TOOL_PEN, BTN_TOUCH, BTN_STYLUS] = [0x140, 0x14a, 0x14b];
+const [ABS_X, ABS_Y, INPUT_PROP_POINTER] = [0, 1, 0];
+const [BTN_LEFT, BTN_EXTRA] = [0x110, 0x114];
+const [REL_X, REL_Y, REL_HWHEEL, REL_WHEEL, REL_WHEEL_HI_RES, REL_HWHEEL_HI_RES] = [0, 1, 6, 8, 0xb, 0xc];
+const LAST_KEY = 0x2fe;
+
+/** The largest value of both axes of the absolute pointer. */
+export const AXIS_MAXIMUM = 0xfff;
+
+/** In the order in which their descriptors are handed over. */
+export const DEVICES: readonly DeviceDescription[] = [
+  {
+    what: 'absolute pointer',
+    name: 'Fractal Virtual Absolute Input',
+    ids: [BUS_USB, VENDOR, 0x1124, VERSION],
+    bits: [
+      [EV_KEY, [BTN_TOUCH, BTN_TOOL_PEN, BTN_STYLUS]],
+      [EV_ABS, [ABS_X, ABS_Y]],
+      [PROPERTY, [INPUT_PROP_POINTER]],
+    ],
+  },
+  {
+    what: 'relative mouse',
+    name: 'Fractal Virtual Relative Input',
+    ids: [BUS_USB, VENDOR, 0x1123, VERSION],
+    bits: [
+      [EV_KEY, range(BTN_LEFT, BTN_EXTRA)],
+      [EV_REL, [REL_X, REL_Y, REL_WHEEL, REL_HWHEEL, REL_WHEEL_HI_RES, REL_HWHEEL_HI_RES]],
+    ],
+  },
+  {
+    what: 'keyboard',
+    name: 'Fractal Virtual Keyboard',
+    ids: [BUS_USB, VENDOR, 0x1122, VERSION],
+    bits: [[EV_KEY, range(0, LAST_KEY)]],
+  },
+];
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}

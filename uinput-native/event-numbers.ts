@@ -1,0 +1,34 @@
+/**
+ * The numbers N of /dev/input/eventN that living containers may open. A container keeps the right to its
+ * numbers while it lives, even when its device is gone before it: a program in it can destroy the device, and
+ * the kernel then gives the number to the next one that is made, which may be a neighbour's keyboard.
+ */
+
+export class EventNumbers {
+  readonly #claimed = new Set<number>();
+  readonly #isOthers: (number: number) => Promise<boolean>;
+
+  /** @param isOthers whether a living container that is not ours may open the number */
+  constructor(isOthers: (number: number) => Promise<boolean> = async () => false) {
+    this.#isOthers = isOthers;
+  }
+
+  /** @returns false when another living container may open it */
+  async claim(number: number): Promise<boolean> {
+    if (this.#claimed.has(number)) return false;
+    this.#claimed.add(number);
+    try {
+      if (!(await this.#isOthers(number))) return true;
+    } catch (error) {
+      this.#claimed.delete(number);
+      throw error;
+    }
+    this.#claimed.delete(number);
+    return false;
+  }
+
+  /** To be called when the container that claimed it was proven gone. */
+  release(number: number): void {
+    this.#claimed.delete(number);
+  }
+}
