@@ -80,10 +80,10 @@ async function show(service: ServiceProcess): Promise<number | string> {
   ]);
   say('container A: it turned the wheel of its mouse by one step, in both resolutions');
   const keyboard = numberOf(own, 'Keyboard');
-  say(
-    `container B opens its own keyboard: ${await spy.say(`open /dev/input/event${numberOf(others, 'Keyboard')}`)}`,
-  );
-  say(`container B makes a node for A's keyboard and opens it: ${await spy.say(`open-number ${keyboard}`)}`);
+  const opened = async (command: string) => (await spy.say(command)).replace('done', 'opened');
+  const another = numberOf(others, 'Keyboard');
+  say(`container B opens its own keyboard: ${await opened(`open /dev/input/event${another}`)}`);
+  say(`container B makes a node for A's keyboard and opens it: ${await opened(`open-number ${keyboard}`)}`);
 
   await docker.getContainer(first).kill();
   await service.gone(await containerIdOf(docker, first));

@@ -9,9 +9,9 @@ export interface DeviceDescription {
   /** As the kernel and udev know it. */
   readonly name: string;
   /** Bus type, vendor, product, version. */
-  readonly ids: readonly [number, number, number, number];
-  /** Codes by event type. */
-  readonly bits: readonly (readonly [type: number, codes: readonly number[]])[];
+  readonly ids: Uint16Array;
+  /** Pairs of event type and code. */
+  readonly bits: Uint16Array;
 }
 
 const [EV_KEY, EV_REL, EV_ABS, PROPERTY] = [1, 2, 3, 0xffff];
@@ -31,29 +31,33 @@ export const DEVICES: readonly DeviceDescription[] = [
   {
     what: 'absolute pointer',
     name: 'Fractal Virtual Absolute Input',
-    ids: [BUS_USB, VENDOR, 0x1124, VERSION],
-    bits: [
+    ids: Uint16Array.of(BUS_USB, VENDOR, 0x1124, VERSION),
+    bits: pairs(
       [EV_KEY, [BTN_TOUCH, BTN_TOOL_PEN, BTN_STYLUS]],
       [EV_ABS, [ABS_X, ABS_Y]],
       [PROPERTY, [INPUT_PROP_POINTER]],
-    ],
+    ),
   },
   {
     what: 'relative mouse',
     name: 'Fractal Virtual Relative Input',
-    ids: [BUS_USB, VENDOR, 0x1123, VERSION],
-    bits: [
+    ids: Uint16Array.of(BUS_USB, VENDOR, 0x1123, VERSION),
+    bits: pairs(
       [EV_KEY, range(BTN_LEFT, BTN_EXTRA)],
       [EV_REL, [REL_X, REL_Y, REL_WHEEL, REL_HWHEEL, REL_WHEEL_HI_RES, REL_HWHEEL_HI_RES]],
-    ],
+    ),
   },
   {
     what: 'keyboard',
     name: 'Fractal Virtual Keyboard',
-    ids: [BUS_USB, VENDOR, 0x1122, VERSION],
-    bits: [[EV_KEY, range(0, LAST_KEY)]],
+    ids: Uint16Array.of(BUS_USB, VENDOR, 0x1122, VERSION),
+    bits: pairs([EV_KEY, range(0, LAST_KEY)]),
   },
 ];
+
+function pairs(...bits: readonly (readonly [type: number, codes: readonly number[]])[]): Uint16Array {
+  return Uint16Array.from(bits.flatMap(([type, codes]) => codes.flatMap((code) => [type, code])));
+}
 
 function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);

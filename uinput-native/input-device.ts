@@ -12,7 +12,7 @@ import { AXIS_MAXIMUM, type DeviceDescription } from './descriptions.ts';
 import type { EventNumbers } from './event-numbers.ts';
 
 export const UINPUT = '/dev/uinput';
-/** Where udev keeps what it knows of each device. Source: sd-device's db, `c<major>:<minor>`. */
+/** Where udev keeps what it knows of each device: `c<major>:<minor>`, `I:` and the microseconds since boot. Source: sd-device. */
 export const RECORDS = '/run/udev/data';
 
 /** Milliseconds that udev gets to record a new device. */
@@ -95,28 +95,26 @@ async function makeUsable(description: DeviceDescription, signal: AbortSignal): 
 
 /** Creates it in the kernel, which does not mean that it can be used. */
 export async function createDevice({ name, ids, bits }: DeviceDescription): Promise<Device> {
-  const pairs = bits.flatMap(([type, codes]) => codes.flatMap((code) => [type, code]));
-  return await addon().createDevice(
-    UINPUT,
-    name,
-    Uint16Array.from(ids),
-    AXIS_MAXIMUM,
-    Uint16Array.from(pairs),
-  );
+  return await addon().createDevice(UINPUT, name, ids, AXIS_MAXIMUM, bits);
 }
 
-/** Looks again whenever udev has written something. @returns its event number */
+/** Looks again whenever udev has written the record. @returns its event number */
 async function untilRecorded(device: Device, since: bigint, signal: AbortSignal): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const look = async () => {
-    const number = await eventNumber(device);
-    if (number !== undefined && (await isRecorded(number, since))) resolve(number);
+  let event: { readonly number: number; readonly record: string } | undefined;
+  const look = async (written: string | null) => {
+    // Of what udev writes, most is about other devices.
+    if (event && written !== null && written !== event.record) return;
+    event ??= await findEvent(device);
+    if (event && (await isRecorded(event.record, since))) resolve(event.number);
   };
-  const watcher = watch(RECORDS, { persistent: false }, () => void look().catch(reject));
+  const watcher = watch(RECORDS, { persistent: false }, (_, written) => void look(written).catch(reject));
   watcher.on('error', reject);
   try {
-    await look();
-    return await unlessAborted(promise, signal);
+    await look(null);
+    const number = await unlessAborted(promise, signal);
+    await access(`/dev/input/event${number}`);
+    return number;
   } finally {
     watcher.close();
   }
@@ -126,20 +124,19 @@ function sysfsPath({ sysname }: Device): string {
   return `/sys/devices/virtual/input/${sysname}`;
 }
 
-/** @returns undefined as long as the kernel's evdev has not taken it up */
-async function eventNumber(device: Device): Promise<number | undefined> {
-  const names = await readdir(sysfsPath(device));
-  const found = names.map((name) => /^event(\d+)$/.exec(name)?.[1]).find(Boolean);
-  return found === undefined ? undefined : Number(found);
+/** @returns its event number and the name of its record; undefined as long as the kernel's evdev has not taken it up */
+async function findEvent(device: Device) {
+  const path = sysfsPath(device);
+  const event = (await readdir(path)).find((name) => /^event\d+$/.test(name));
+  if (event === undefined) return undefined;
+  const numbers = await readFile(`${path}/${event}/dev`, 'utf8');
+  return { number: Number(event.slice('event'.length)), record: `c${numbers.trim()}` };
 }
 
 /** A record may still be that of the last device with this number: the time in it tells. */
-async function isRecorded(number: number, since: bigint): Promise<boolean> {
+async function isRecorded(record: string, since: bigint): Promise<boolean> {
   try {
-    await access(`/dev/input/event${number}`);
-    const node = (await readFile(`/sys/class/input/event${number}/dev`, 'utf8')).trim();
-    const record = await readFile(`${RECORDS}/c${node}`, 'utf8');
-    const initialised = /^I:(\d+)$/m.exec(record)?.[1];
+    const initialised = /^I:(\d+)$/m.exec(await readFile(`${RECORDS}/${record}`, 'utf8'))?.[1];
     return initialised !== undefined && BigInt(initialised) >= since;
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return false;

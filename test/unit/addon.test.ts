@@ -167,8 +167,9 @@ suite('the devices', () => {
     );
     for (const { name, ids, bits } of DEVICES) {
       assert.ok(name.length < 80);
-      assert.deepEqual([...Uint16Array.from(ids)], [...ids]);
-      for (const [, codes] of bits) assert.ok(codes.every((code) => code >= 0 && code <= 0x2ff));
+      assert.equal(ids.length, 4);
+      assert.ok(bits.length > 0 && bits.length % 2 === 0);
+      assert.ok(bits.every((value, i) => i % 2 === 0 || value <= 0x2ff));
     }
   });
 });

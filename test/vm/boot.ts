@@ -29,6 +29,7 @@ try {
     stdio: ['ignore', 'pipe', 'inherit'],
   }).trim();
   mkdirSync(KEPT, { recursive: true });
+  console.error('Booting the guest (about half a minute) …');
   makeProjectDisk(join(work, 'project.img'));
   process.exitCode = await boot(guest);
 } finally {
@@ -49,7 +50,12 @@ function makeProjectDisk(image: string): void {
   cpSync(process.execPath, join(disk, 'service/node'));
   cpSync(join(ROOT, 'packaging'), join(disk, 'packaging'), { recursive: true });
   cpSync(join(import.meta.dirname, 'setup.sh'), join(disk, 'setup.sh'));
-  for (const name of ['streaming-server', 'input-program', 'bare-input']) {
+  for (const name of [
+    'streaming-server',
+    'input-program',
+    'bare-input',
+    `uinput-linux-${process.arch}.node`,
+  ]) {
     cpSync(join(ROOT, 'build', name), join(disk, 'build', name));
   }
   const command = ['/project/service/node', `/project/vm/${program.replace(/\.ts$/, '.mjs')}`, ...words];
