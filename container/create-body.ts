@@ -30,8 +30,8 @@ const PortBinding = Type.Object({
 
 const DeviceMapping = Type.Object({
   PathOnHost: Type.Optional(Type.String()),
-  PathInContainer: Type.Optional(Type.String()),
-  CgroupPermissions: Type.Optional(Type.String()),
+  PathInContainer: maybe(Type.String()),
+  CgroupPermissions: maybe(Type.String()),
 });
 
 const HostConfig = Type.Object({

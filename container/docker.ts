@@ -158,7 +158,7 @@ export class Docker {
     }));
   }
 
-  /** The device lists of all containers on this machine that live or may be started yet, whoever made them. */
+  /** The device lists of all containers on this machine that have not ended, whoever made them. */
   async deviceLists(): Promise<DeviceList[]> {
     const filters = { status: ['created', 'restarting', 'running', 'removing', 'paused'] };
     const found = await this.#call('list all containers', LOOK, (abortSignal) =>

@@ -1,6 +1,6 @@
 /** The input devices of one container: made, offered to the programs in it, and gone when it is. */
 
-import { symlink } from 'node:fs/promises';
+import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors/service-error.ts';
 import { removeTree, seenGone } from '../host/directories.ts';
@@ -51,8 +51,7 @@ export async function holdInputDevices(
 
 /**
  * Listens for the container's programs, and @returns what makes Docker give the container its devices. Docker finds
- * them by links in the container's own directory, so that a container that is started again after its end gets
- * nobody's: the links are gone with it.
+ * them by links, which go before the devices do: a container that is started again after its end gets nobody's.
  */
 export async function offerInputDevices(
   lifetime: Lifetime,
@@ -62,14 +61,20 @@ export async function offerInputDevices(
 ): Promise<DeviceMapping[]> {
   if (devices.length === 0) return [];
   await holdSocket(lifetime, directories.sockets, devices, log);
-  return await Promise.all(
-    devices.map(async ({ number }) => {
-      const node = `/dev/input/event${number}`;
-      const link = join(directories.own, `event${number}`);
-      await symlink(node, link);
-      return { PathOnHost: link, PathInContainer: node, CgroupPermissions: 'rwm' };
-    }),
-  );
+  return await Promise.all(devices.map(({ number }) => holdLink(lifetime, directories.own, number)));
+}
+
+async function holdLink(lifetime: Lifetime, directory: string, number: number): Promise<DeviceMapping> {
+  const node = `/dev/input/event${number}`;
+  const link = join(directory, `event${number}`);
+  await lifetime.acquire({
+    kind: 'device link',
+    what: link,
+    take: () => symlink(node, link),
+    release: () => rm(link, { force: true }),
+    seenGone: () => seenGone(link),
+  });
+  return { PathOnHost: link, PathInContainer: node, CgroupPermissions: 'rwm' };
 }
 
 async function holdSocket(
@@ -101,10 +106,12 @@ async function holdSocket(
       await removeTree(path);
     },
     seenGone: () => seenGone(path),
+    // The container may have put a large tree in its place.
+    deadline: 60_000,
   });
 }
 
-/** Numbers of /dev/input that containers may open which this service does not know: of others, or from before it. */
+/** Also knows the nodes of /dev/input that are mapped into containers which this service does not host. */
 export async function readEventNumbers(docker: Docker): Promise<EventNumbers> {
   const lists = await docker.deviceLists();
   return new EventNumbers(async (number) => {

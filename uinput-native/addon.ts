@@ -43,10 +43,11 @@ export interface Addon {
   openSocket(directory: string, name: string, mode: number, onConnection: () => void): NativeSocket;
 
   /**
-   * Sends descriptors to one connection and closes it. @returns false when none waits
+   * Sends descriptors to one connection and closes it.
+   * @returns true; false when whoever waited had gone; undefined when nobody waits
    * @throws Error when it cannot; the connection stays open then, and is the next to be served
    */
-  handOver(socket: NativeSocket, descriptors: readonly number[]): boolean;
+  handOver(socket: NativeSocket, descriptors: readonly number[]): boolean | undefined;
 
   pauseSocket(socket: NativeSocket): void;
   resumeSocket(socket: NativeSocket): void;

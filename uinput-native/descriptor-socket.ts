@@ -27,6 +27,7 @@ export class DescriptorSocket {
   readonly #socket: NativeSocket;
   #count = 0;
   #inTrouble = false;
+  #closed = false;
   #resume: NodeJS.Timeout | undefined;
 
   /** Listens. @throws Error with a `code`, such as `EADDRINUSE` */
@@ -36,18 +37,25 @@ export class DescriptorSocket {
   }
 
   #serve(): void {
-    const { descriptors, onHandOver, onTrouble } = this.#options;
-    try {
-      for (let served = 0; served < AT_ONCE; served++) {
-        if (!addon().handOver(this.#socket, descriptors)) return;
-        this.#inTrouble = false;
-        onHandOver(++this.#count);
-      }
-    } catch (error) {
-      if (!this.#inTrouble) onTrouble(error);
-      this.#inTrouble = true;
+    for (let served = 0; served < AT_ONCE; served++) {
+      const sent = this.#handOver();
+      if (sent === undefined) return;
+      if (sent === 'trouble') break;
+      if (sent) this.#options.onHandOver(++this.#count);
     }
     this.#pause();
+  }
+
+  #handOver(): boolean | undefined | 'trouble' {
+    try {
+      const sent = addon().handOver(this.#socket, this.#options.descriptors);
+      this.#inTrouble = false;
+      return sent;
+    } catch (error) {
+      if (!this.#inTrouble) this.#options.onTrouble(error);
+      this.#inTrouble = true;
+      return 'trouble';
+    }
   }
 
   #pause(): void {
@@ -59,7 +67,10 @@ export class DescriptorSocket {
     }, PAUSE).unref();
   }
 
+  /** Once it is closed, closing it again does nothing. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     clearTimeout(this.#resume);
     addon().closeSocket(this.#socket);
   }

@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
   napi_async_work work;
   napi_deferred deferred;
-  device *made;
+  bool is_destruction;
   int fd;
   const char *failed_step;
   int failure;
@@ -91,15 +91,17 @@ static void destroy(napi_env env, void *data) {
 
 static napi_value describe(napi_env env, job *job) {
   napi_value object, fd, sysname;
-  device *made = malloc(sizeof *made);
+  device *made = calloc(1, sizeof *made);
   napi_create_object(env, &object);
   napi_create_int32(env, job->fd, &fd);
   napi_create_string_utf8(env, job->sysname, NAPI_AUTO_LENGTH, &sysname);
   napi_set_named_property(env, object, "fd", fd);
   napi_set_named_property(env, object, "sysname", sysname);
-  made->fd = job->fd;
-  wrap(env, object, made, &DEVICE);
-  return object;
+  if (made) made->fd = job->fd;
+  if (made && wrap(env, object, made, &DEVICE)) return object;
+  /* The environment is ending: nobody will ask to destroy it. */
+  close(job->fd);
+  return NULL;
 }
 
 static void settle(napi_env env, napi_status status, void *data) {
@@ -109,16 +111,16 @@ static void settle(napi_env env, napi_status status, void *data) {
   if (job->failed_step) {
     napi_reject_deferred(env, job->deferred, make_error(env, job->failed_step, job->failure));
   } else {
-    if (job->made) napi_get_undefined(env, &value);
+    if (job->is_destruction) napi_get_undefined(env, &value);
     else value = describe(env, job);
-    napi_resolve_deferred(env, job->deferred, value);
+    if (value) napi_resolve_deferred(env, job->deferred, value);
   }
   napi_delete_async_work(env, job->work);
   free(job);
 }
 
 static napi_value begin(napi_env env, job *job, const char *name, napi_async_execute_callback run) {
-  napi_value promise, resource;
+  napi_value promise = NULL, resource;
   napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &resource);
   napi_create_promise(env, &job->deferred, &promise);
   napi_create_async_work(env, NULL, resource, run, settle, job, &job->work);
@@ -161,7 +163,7 @@ napi_value destroy_device(napi_env env, napi_callback_info info) {
   if (device->fd < 0) return throw_error(env, "it was destroyed before", EBADF);
   job *job = calloc(1, sizeof *job);
   if (!job) return throw_error(env, "memory", ENOMEM);
-  job->made = device;
+  job->is_destruction = true;
   job->fd = device->fd;
   device->fd = -1;
   return begin(env, job, "destroyDevice", destroy);

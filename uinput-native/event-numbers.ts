@@ -13,9 +13,12 @@ export class EventNumbers {
     this.#isOthers = isOthers;
   }
 
-  /** @returns false when another living container may open it */
-  async claim(number: number): Promise<boolean> {
-    if (this.#claimed.has(number)) return false;
+  /**
+   * @param others numbers of the same device's other nodes that the kernel could have given to an event node
+   * @returns false when another living container may open one of them
+   */
+  async claim(number: number, others: readonly number[] = []): Promise<boolean> {
+    if ([number, ...others].some((one) => this.#claimed.has(one))) return false;
     this.#claimed.add(number);
     try {
       if (!(await this.#isOthers(number))) return true;

@@ -20,10 +20,14 @@ const PATIENCE = 10_000;
 /** Devices that are made before it is given up to find a number that nobody else may open. */
 const ATTEMPTS = 64;
 
+/** The first minor that nodes of any kind are given. Source: the kernel's INPUT_FIRST_DYNAMIC_DEV. */
+const FIRST_SHARED = 256;
+
 export interface InputDevice {
   readonly device: Device;
   /** N of /dev/input/eventN. */
   readonly number: number;
+  destroyed?: Promise<void>;
 }
 
 /**
@@ -49,22 +53,24 @@ export async function makeInputDevice(
     const { what } = description;
     throw new ServiceError('input.failed', { what, why: messageOf(error) }, { cause: error });
   } finally {
-    await Promise.all(parked.map((device) => addon().destroyDevice(device)));
+    // A failure here must not lose the one that was made.
+    await Promise.allSettled(parked.map((device) => addon().destroyDevice(device)));
   }
 }
 
 async function claim({ device, number }: InputDevice, numbers: EventNumbers): Promise<boolean> {
   try {
-    return await numbers.claim(number);
+    return await numbers.claim(number, await otherNumbers(device));
   } catch (error) {
     await addon().destroyDevice(device);
     throw error;
   }
 }
 
-/** Releases what makeInputDevice made; its number stays claimed. */
-export async function destroyInputDevice({ device }: InputDevice): Promise<void> {
-  await addon().destroyDevice(device);
+/** Releases what makeInputDevice made, once; its number stays claimed. */
+export async function destroyInputDevice(made: InputDevice): Promise<void> {
+  made.destroyed ??= addon().destroyDevice(made.device);
+  await made.destroyed;
 }
 
 /** @returns how it was seen @throws {ServiceError} `still.there` */
@@ -131,6 +137,16 @@ async function findEvent(device: Device) {
   if (event === undefined) return undefined;
   const numbers = await readFile(`${path}/${event}/dev`, 'utf8');
   return { number: Number(event.slice('event'.length)), record: `c${numbers.trim()}` };
+}
+
+/**
+ * The numbers of its mouse and joystick nodes that come from the range which event nodes are given too, once their
+ * own is full; there, number and minor are the same. Source: the kernel's input_get_new_minor.
+ */
+async function otherNumbers(device: Device): Promise<number[]> {
+  const names = await readdir(sysfsPath(device));
+  const numbers = names.map((name) => Number(/^(?:mouse|js)(\d+)$/.exec(name)?.[1] ?? 0));
+  return numbers.filter((number) => number >= FIRST_SHARED);
 }
 
 /** A record may still be that of the last device with this number: the time in it tells. */

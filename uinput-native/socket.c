@@ -25,6 +25,7 @@ static const napi_type_tag SOCKET = {0x1d7fb2a4c6e34059, 0xa8c05e93b71f4d26};
 /* Freed by libuv's close, never by the JavaScript object, which may be gone before or after. */
 typedef struct {
   uv_poll_t poll;
+  napi_async_cleanup_hook_handle hook;
   napi_env env;
   napi_async_context context;
   napi_ref on_connection;
@@ -56,9 +57,15 @@ static void call_back(uv_poll_t *poll, int status, int events) {
   napi_close_handle_scope(env, scope);
 }
 
-static void free_watched(uv_handle_t *poll) { free(poll->data); }
+static void free_watched(uv_handle_t *poll) {
+  watched *socket = poll->data;
+  /* Until then the environment, and with it this code, stays. */
+  napi_remove_async_cleanup_hook(socket->hook);
+  free(socket);
+}
 
-static void stop(void *data) {
+static void stop(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
   watched *socket = data;
   uv_poll_stop(&socket->poll);
   close(socket->fd);
@@ -68,7 +75,7 @@ static void stop(void *data) {
   uv_close((uv_handle_t *)&socket->poll, free_watched);
 }
 
-/* Binds by way of the open directory: a path of any length fits, and no link in it is followed later. */
+/* Binds by way of the open directory, so that a path of any length fits. */
 static int bind_in(int directory, int fd, const char *name, int mode) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory, name);
@@ -109,7 +116,7 @@ static watched *watch(napi_env env, int fd, napi_value callback) {
   socket->waiting = -1;
   napi_async_init(env, NULL, name, &socket->context);
   napi_create_reference(env, callback, 1, &socket->on_connection);
-  napi_add_env_cleanup_hook(env, stop, socket);
+  napi_add_async_cleanup_hook(env, stop, socket, &socket->hook);
   uv_unref((uv_handle_t *)&socket->poll);
   uv_poll_start(&socket->poll, UV_READABLE, call_back);
   return socket;
@@ -131,9 +138,9 @@ napi_value open_socket(napi_env env, napi_callback_info info) {
   }
   int fd = listen_in(path, name, mode);
   if (fd < 0) return throw_error(env, "listen on the socket", errno);
-  handle *handle = malloc(sizeof *handle);
-  handle->watched = watch(env, fd, given[3]);
-  if (!handle->watched) {
+  handle *handle = calloc(1, sizeof *handle);
+  if (handle) handle->watched = watch(env, fd, given[3]);
+  if (!handle || !handle->watched) {
     close(fd);
     free(handle);
     return throw_error(env, "watch the socket", ENOMEM);
@@ -182,11 +189,12 @@ static bool read_descriptors(napi_env env, napi_value value, int32_t *descriptor
 }
 
 /*
- * handOver(socket, descriptors): serves one connection, if there is one. What could not be sent is kept open
- * and is the first to be served next time: whoever is waiting must never read the end of an empty stream.
+ * handOver(socket, descriptors): serves one connection, if there is one; true when they were sent, false when whoever
+ * waited had gone, undefined when nobody waits. What could not be sent is kept open and is the first to be served
+ * next time: while the socket is open, nobody who waits reads the end of an empty stream.
  */
 napi_value hand_over(napi_env env, napi_callback_info info) {
-  napi_value given[2], served;
+  napi_value given[2], served = NULL;
   int32_t descriptors[MOST_DESCRIPTORS];
   uint32_t count = 0;
   if (!read_arguments(env, info, 2, given) || !read_descriptors(env, given[1], descriptors, &count)) return NULL;
@@ -197,11 +205,11 @@ napi_value hand_over(napi_env env, napi_callback_info info) {
   if (!is_there && errno != EAGAIN && errno != ECONNABORTED) return throw_error(env, "accept a connection", errno);
   if (is_there) {
     bool is_sent = send_descriptors(socket->waiting, descriptors, count) == 0;
+    napi_get_boolean(env, is_sent, &served);
     if (!is_sent && errno != EPIPE && errno != ECONNRESET) return throw_error(env, "send descriptors", errno);
     close(socket->waiting);
     socket->waiting = -1;
   }
-  napi_get_boolean(env, is_there, &served);
   return served;
 }
 
@@ -228,7 +236,6 @@ napi_value close_socket(napi_env env, napi_callback_info info) {
   if (!socket) return NULL;
   handle *handle = unwrap(env, given[0], "socket", &SOCKET);
   handle->watched = NULL;
-  napi_remove_env_cleanup_hook(env, stop, socket);
-  stop(socket);
+  stop(socket->hook, socket);
   return NULL;
 }

@@ -19,10 +19,10 @@ function newDirectory(t: TestContext): string {
   return directory;
 }
 
-/** Runs a script that has `addon` in a Node of its own. @returns what it prints */
+/** Runs a script, which is told the `file` of the addon, in a Node of its own. @returns what it prints */
 function runApart(script: string, words: readonly string[] = [], node = process.execPath): string {
   const file = join(BUILD, `uinput-linux-${process.arch}.node`);
-  const preamble = `const addon = require(${JSON.stringify(file)}); const words = ${JSON.stringify(words)};`;
+  const preamble = `const file = ${JSON.stringify(file)}; const words = ${JSON.stringify(words)};`;
   const { stdout, stderr, status, signal } = spawnSync(node, ['--expose-gc', '-e', preamble + script], {
     encoding: 'utf8',
     cwd: tmpdir(),
@@ -41,6 +41,7 @@ suite('the addon', () => {
 
   test('leaves no descriptor behind when it fails', () => {
     const script = `
+      const addon = require(file);
       const { readdirSync } = require('node:fs');
       const count = () => readdirSync('/proc/self/fd').length;
       const fail = () => addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(() => {});
@@ -78,6 +79,7 @@ suite('the addon', () => {
 
   test('does not crash, whatever it is given, in whatever order, nor when what it made is forgotten', () => {
     const script = `
+      const addon = require(file);
       const [seed] = words.map(Number);
       let state = seed;
       const random = (n) => (state = (state * 1103515245 + 12345) % 2 ** 31) % n;
@@ -118,22 +120,25 @@ suite('the addon', () => {
     assert.equal(runApart(script, [String(seed)]), 'alive', `seed ${seed}`);
   });
 
-  test('does not crash when a thread of Node that has used it ends', () => {
+  test('does not crash when a thread of Node that alone has used it ends', () => {
     const script = `
       const { Worker } = require('node:worker_threads');
       const directory = require('node:fs').mkdtempSync('/tmp/addon-thread-');
-      const code = 'const addon = require(' + JSON.stringify(require.resolve(${JSON.stringify(
-        join(BUILD, `uinput-linux-${process.arch}.node`),
-      )})) + '); addon.openSocket(' + JSON.stringify(directory) + ', "s" + Math.random(), 448, () => {}); addon.createDevice("/dev/null", "x", new Uint16Array(4), 1, new Uint16Array()).catch(() => {});';
+      const code = \`
+        const { file, directory, number } = require('node:worker_threads').workerData;
+        const addon = require(file);
+        addon.openSocket(directory, 's' + number, 0o700, () => {});
+        addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(() => {});
+        if (number % 2) process.exit();\`;
       let left = 5;
-      for (let i = 0; i < 5; i++) new Worker(code, { eval: true }).on('exit', () => { if (--left === 0) { require('node:fs').rmSync(directory, { recursive: true }); console.log('alive'); } });`;
+      for (let number = 0; number < 5; number++) new Worker(code, { eval: true, workerData: { file, directory, number } }).on('exit', () => { if (--left === 0) { require('node:fs').rmSync(directory, { recursive: true }); console.log('alive'); } });`;
     assert.equal(runApart(script), 'alive');
   });
 
   test('loads on the next line of Node too', () => {
     const node = join(BUILD, `../tools/node-26/node_modules/node-linux-${process.arch}/bin/node`);
     assert.match(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout, /^v26\./);
-    const script = `addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(({ code }) => {
+    const script = `const addon = require(file); addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(({ code }) => {
       const socket = addon.openSocket(words[0], 'on-26-' + process.pid, 0o700, () => {});
       addon.closeSocket(socket);
       require('node:fs').unlinkSync(words[0] + '/on-26-' + process.pid);

@@ -59,7 +59,7 @@ test('an Engine that breaks off its answer is an error in words', async (t) => {
   await assert.rejects(docker.inspect(ID), { code: 'docker.unavailable' });
 });
 
-test('device lists are those of all containers that live or may be started yet, and have devices', async (t) => {
+test('device lists are those of all containers that have not ended and have devices', async (t) => {
   let asked = '';
   const devices: Readonly<Record<string, unknown>> = {
     one: [

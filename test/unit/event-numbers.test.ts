@@ -14,6 +14,18 @@ test('a number that was claimed is not given to another until it is released', a
   assert.equal(await numbers.claim(7), true);
 });
 
+test('a device whose other nodes have a number that was claimed is not taken', async () => {
+  const numbers = new EventNumbers();
+  assert.equal(await numbers.claim(260), true);
+  assert.equal(
+    await numbers.claim(5, [259, 260]),
+    false,
+    'its mouse would be event 260 to whoever may open that',
+  );
+  assert.equal(await numbers.claim(5, [259]), true);
+  assert.equal(await numbers.claim(259), true, 'only event nodes are lent');
+});
+
 test('of two that want one at the same moment, one gets it', async () => {
   const numbers = new EventNumbers(async () => false);
   const claims = await Promise.all([numbers.claim(7), numbers.claim(7)]);

@@ -129,11 +129,9 @@ test('no key of a container switches the host off or restarts it', async () => {
     ...codes.flatMap((code): InputEvent[] => [[EV_KEY, code, 1], SYN]),
     ...codes.toReversed().flatMap((code): InputEvent[] => [[EV_KEY, code, 0], SYN]),
   ];
-  await assertPasses(KEYBOARD, [
-    ...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]),
-    ...chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]),
-    ...chord([KEY_POWER]),
-  ]);
+  await assertPasses(KEYBOARD, [...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]), ...chord([KEY_POWER])]);
+  // More than seven times within two seconds is a demand of its own.
+  for (let i = 0; i < 12; i++) await program.write(KEYBOARD, chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]));
   assert.equal(execFileSync('systemctl', ['is-system-running'], { encoding: 'utf8' }).trim(), 'running');
 });
 

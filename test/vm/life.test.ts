@@ -12,7 +12,7 @@ test('the demo shows two containers from beginning to end, each with three input
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /container B: ready\. It found tty 11/);
-  assert.match(stdout, /39 resources were allotted, 39 seen released: nothing is left\./);
+  assert.match(stdout, /45 resources were allotted, 45 seen released: nothing is left\./);
   for (const what of ['absolute pointer', 'relative mouse', 'keyboard']) {
     assert.equal(stdout.match(new RegExp(`input device\\s+${what}`, 'g'))?.length, 2, stdout);
   }
