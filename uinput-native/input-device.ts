@@ -107,6 +107,8 @@ export async function createDevice({ name, ids, bits }: DeviceDescription): Prom
 /** Looks again whenever udev has written the record. @returns its event number */
 async function untilRecorded(device: Device, since: bigint, signal: AbortSignal): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
+  // It may reject before, or after, it is waited for.
+  promise.catch(() => {});
   let event: { readonly number: number; readonly record: string } | undefined;
   const look = async (written: string | null) => {
     // Of what udev writes, most is about other devices.
