@@ -5,6 +5,7 @@
  *   connect             gets the descriptors, as the streaming server does; answers their count, or why not
  *   write I T C V       writes one event (type, code, value) to descriptor I
  *   destroy I           destroys the device of descriptor I, as a hostile program would
+ *   disguise I          makes another keyboard of descriptor I, with another name
  *   open PATH           opens a node for reading and keeps it open
  *   open-number N       the same, by a node that it makes itself for /dev/input/eventN
  *   listen-to           answers how many events came to what was opened, or why they cannot be read
@@ -72,6 +73,14 @@ static int write_event(int index, int type, int code, int value) {
   return write(descriptors[index], &event, sizeof event);
 }
 
+static int disguise(int index) {
+  struct uinput_setup setup = {.id = {.bustype = BUS_USB}, .name = "Power Button"};
+  int fd = descriptors[index];
+  if (ioctl(fd, UI_DEV_DESTROY) < 0 || ioctl(fd, UI_DEV_SETUP, &setup) < 0) return -1;
+  if (ioctl(fd, UI_SET_EVBIT, EV_KEY) < 0 || ioctl(fd, UI_SET_KEYBIT, KEY_POWER) < 0) return -1;
+  return ioctl(fd, UI_DEV_CREATE);
+}
+
 static int open_node(const char *path) {
   if (opened >= 0) close(opened);
   return opened = open(path, O_RDONLY | O_NONBLOCK);
@@ -119,6 +128,7 @@ static void obey(const char *line, FILE *answer) {
     fprintf(answer, "%s\n", result(write_event(index, type, code, value)));
   else if (sscanf(line, "destroy %d", &index) == 1)
     fprintf(answer, "%s\n", result(ioctl(descriptors[index], UI_DEV_DESTROY)));
+  else if (sscanf(line, "disguise %d", &index) == 1) fprintf(answer, "%s\n", result(disguise(index)));
   else if (sscanf(line, "open-number %d", &index) == 1) fprintf(answer, "%s\n", result(open_number(index)));
   else if (sscanf(line, "open %199s", path) == 1) fprintf(answer, "%s\n", result(open_node(path)));
   else fputs("what?\n", answer);

@@ -67,7 +67,7 @@ export interface FoundDevice {
 
 const VIRTUAL = '/sys/devices/virtual/input';
 
-/** The virtual devices of ours that the kernel has at the moment. */
+/** The virtual devices that the kernel has at the moment: all are containers'. */
 export function virtualDevices(): FoundDevice[] {
   return readdirSync(VIRTUAL)
     .filter((sysname) => /^input\d+$/.test(sysname))
@@ -80,7 +80,6 @@ export function virtualDevices(): FoundDevice[] {
           .match(/event(\d+)/)?.[1],
       ),
     }))
-    .filter(({ name }) => name.startsWith('Fractal Virtual'))
     .sort((a, b) => a.number - b.number);
 }
 

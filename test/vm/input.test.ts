@@ -132,6 +132,10 @@ test('no key of a container switches the host off or restarts it', async () => {
   await assertPasses(KEYBOARD, [...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]), ...chord([KEY_POWER])]);
   // More than seven times within two seconds is a demand of its own.
   for (let i = 0; i < 12; i++) await program.write(KEYBOARD, chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]));
+  // A program can make a device of its own of what it was handed.
+  assert.equal(await program.say(`disguise ${KEYBOARD}`), 'done');
+  execFileSync('udevadm', ['settle']);
+  await program.write(KEYBOARD, chord([KEY_POWER]));
   assert.equal(execFileSync('systemctl', ['is-system-running'], { encoding: 'utf8' }).trim(), 'running');
 });
 
