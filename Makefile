@@ -97,16 +97,16 @@ $(BUNDLE): $(SOURCES) $(ADDON) | node_modules/.stamp
 	@cp $(ADDON) $(@D)
 
 $(IMAGE_PROGRAMS): build/%: test/image/%.c
-	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) -static -o $@ $<
+	@echo "Building $@ …" && mkdir -p $(@D)
+	@$(CC) $(C_FLAGS) -static -o $@ $<
 
 build/bare-input: bench/guest/bare-input.c
-	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) -static -o $@ $<
+	@echo "Building $@ …" && mkdir -p $(@D)
+	@$(CC) $(C_FLAGS) -static -o $@ $<
 
 build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(NODE)
-	@mkdir -p $(@D)
-	$(CC_$*) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=9 -I$(NODE_DIR)/include/node -o $@ $(filter %.c,$^)
+	@echo "Building $@ …" && mkdir -p $(@D)
+	@$(CC_$*) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=9 -I$(NODE_DIR)/include/node -o $@ $(filter %.c,$^)
 
 node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
 	@echo "Installing npm packages (once) …"
@@ -114,7 +114,7 @@ node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
 	@touch $@
 
 $(NODE) $(OTHER_NODE): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json
-	@echo "Installing Node ($*, once) …"
+	@echo "Installing Node for tools/$* (once) …"
 	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@test -x $@ || { echo "npm could not fetch node-linux-$(ARCH); see that it reaches its registry, then run make again." >&2; exit 1; }
 	@touch $@

@@ -13,6 +13,7 @@ import { ServiceProcess } from '../test/support/service-process.ts';
 import { Evdev, type InputEvent, virtualDevices } from '../test/vm/evdev.ts';
 import { INPUT_IMAGE, InputProgram, KEYBOARD, MOUSE } from '../test/vm/input-program.ts';
 import { importImage } from './image.ts';
+import { say } from './say.ts';
 
 /** Key codes of "hello". Source: the kernel's input-event-codes.h. */
 const HELLO = [
@@ -22,13 +23,6 @@ const HELLO = [
   ['l', 38],
   ['o', 24],
 ] as const;
-
-const beginning = performance.now();
-
-function say(text: string): void {
-  const seconds = ((performance.now() - beginning) / 1000).toFixed(1).padStart(5);
-  console.log(`${seconds} s  ${text}`);
-}
 
 function press(code: number): InputEvent[] {
   return [

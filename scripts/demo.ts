@@ -12,13 +12,7 @@ import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
 import { ServiceProcess } from '../test/support/service-process.ts';
 import { IMAGE, importImage } from './image.ts';
 import { resourceTable } from './resource-table.ts';
-
-const beginning = performance.now();
-
-function say(text: string): void {
-  const seconds = ((performance.now() - beginning) / 1000).toFixed(1).padStart(5);
-  console.log(`${seconds} s  ${text}`);
-}
+import { say } from './say.ts';
 
 /** Plays the webserver and the client app, and shows what the program in the container answers. */
 async function setUp(service: ServiceProcess, name: string, port: number, dpi: number): Promise<void> {
