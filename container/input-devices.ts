@@ -12,7 +12,7 @@ import { EventNumbers } from '../uinput-native/event-numbers.ts';
 import {
   destroyInputDevice,
   type InputDevice,
-  makeInputDevice,
+  makeInputDevices,
   seenDestroyed,
 } from '../uinput-native/input-device.ts';
 import type { DeviceMapping } from './create-body.ts';
@@ -23,7 +23,7 @@ import type { Docker } from './docker.ts';
 const SOCKET = 'uinput.sock';
 
 /**
- * Makes them side by side, held until the lifetime ends: that is when the container was proven gone.
+ * Makes them together, held until the lifetime ends: that is when the container was proven gone.
  * @param numbers undefined where containers get none
  * @returns in the order of the hand-over
  * @throws {ServiceError} `input.failed`
@@ -33,20 +33,17 @@ export async function holdInputDevices(
   numbers: EventNumbers | undefined,
 ): Promise<InputDevice[]> {
   if (!numbers) return [];
-  const made = DEVICES.map((description) =>
-    lifetime.acquire({
-      kind: 'input device',
-      what: description.what,
-      take: (signal) => makeInputDevice(description, numbers, signal),
-      release: (device) => destroyInputDevice(device),
-      seenGone: async (device) => {
-        const seen = await seenDestroyed(device);
-        numbers.release(device.number);
-        return seen;
-      },
-    }),
-  );
-  return await Promise.all(made);
+  return await lifetime.acquire({
+    kind: 'input devices',
+    what: DEVICES.map(({ what }) => what).join(', '),
+    take: (signal) => makeInputDevices(DEVICES, numbers, signal),
+    release: (made) => Promise.all(made.map(destroyInputDevice)),
+    seenGone: async (made) => {
+      const seen = await Promise.all(made.map(seenDestroyed));
+      for (const { number } of made) numbers.release(number);
+      return seen.join('; ');
+    },
+  });
 }
 
 /**

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <uv.h>
 
-static bool refuse(napi_env env, const char *name, const char *expected) {
+bool refuse(napi_env env, const char *name, const char *expected) {
   char message[128];
   snprintf(message, sizeof message, "%s must be %s", name, expected);
   napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
@@ -91,7 +91,7 @@ napi_value throw_error(napi_env env, const char *step, int number) {
 
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
-    {"createDevice", NULL, create_device, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"createDevices", NULL, create_devices, NULL, NULL, NULL, napi_enumerable, NULL},
     {"destroyDevice", NULL, destroy_device, NULL, NULL, NULL, napi_enumerable, NULL},
     {"openSocket", NULL, open_socket, NULL, NULL, NULL, napi_enumerable, NULL},
     {"handOver", NULL, hand_over, NULL, NULL, NULL, napi_enumerable, NULL},

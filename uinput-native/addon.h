@@ -10,6 +10,7 @@
 #define TEXT_SIZE 4097
 
 /* Each throws a TypeError that names the argument, and returns false, when the value is not what it must be. */
+bool refuse(napi_env env, const char *name, const char *expected);
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
 bool read_text(napi_env env, napi_value value, const char *name, char *text, size_t size);
 bool read_int32(napi_env env, napi_value value, const char *name, int32_t *number);
@@ -23,7 +24,7 @@ void *unwrap(napi_env env, napi_value object, const char *name, const napi_type_
 napi_value make_error(napi_env env, const char *step, int number);
 napi_value throw_error(napi_env env, const char *step, int number);
 
-napi_value create_device(napi_env env, napi_callback_info info);
+napi_value create_devices(napi_env env, napi_callback_info info);
 napi_value destroy_device(napi_env env, napi_callback_info info);
 
 napi_value open_socket(napi_env env, napi_callback_info info);

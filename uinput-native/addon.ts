@@ -4,6 +4,15 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+/** What a device is to be. */
+export interface Description {
+  readonly name: string;
+  /** Bus type, vendor, product, version. */
+  readonly ids: Uint16Array;
+  /** Pairs of event type and code; the type 0xffff stands for input properties. */
+  readonly bits: Uint16Array;
+}
+
 /** A device in the kernel; it lives until it is destroyed, or until nobody has its descriptor any more. */
 export interface Device {
   /** Descriptor of /dev/uinput, close-on-exec; events that are written to it come from the device. */
@@ -20,18 +29,12 @@ export interface NativeSocket {
 /** All functions throw a TypeError for an argument of another type, and an Error with a `code` such as `ENOENT`. */
 export interface Addon {
   /**
+   * All or none.
    * @param path /dev/uinput
-   * @param ids bus type, vendor, product, version
    * @param axisMaximum of every absolute axis; the minimum is 0
-   * @param bits pairs of event type and code; the type 0xffff stands for input properties
+   * @param descriptions at most 8
    */
-  createDevice(
-    path: string,
-    name: string,
-    ids: Uint16Array,
-    axisMaximum: number,
-    bits: Uint16Array,
-  ): Promise<Device>;
+  createDevices(path: string, axisMaximum: number, descriptions: readonly Description[]): Promise<Device[]>;
 
   /** Also destroys what a program made of the device meanwhile. */
   destroyDevice(device: Device): Promise<void>;

@@ -3,15 +3,11 @@
  * programs in the images go by. Source of the codes: the kernel's input-event-codes.h.
  */
 
-export interface DeviceDescription {
-  /** In our words, for log and errors. */
+import type { Description } from './addon.ts';
+
+export interface DeviceDescription extends Description {
+  /** In our words, for log and errors; the name is the kernel's and udev's. */
   readonly what: string;
-  /** As the kernel and udev know it. */
-  readonly name: string;
-  /** Bus type, vendor, product, version. */
-  readonly ids: Uint16Array;
-  /** Pairs of event type and code. */
-  readonly bits: Uint16Array;
 }
 
 const [EV_KEY, EV_REL, EV_ABS, PROPERTY] = [1, 2, 3, 0xffff];

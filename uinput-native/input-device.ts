@@ -1,6 +1,6 @@
 /**
- * Makes one virtual input device and waits until it can be used: its node is there, udev has recorded it, and
- * nobody else may open it.
+ * Makes virtual input devices and waits until they can be used: their nodes are there, udev has recorded them, and
+ * nobody else may open them.
  */
 
 import { watch } from 'node:fs';
@@ -31,43 +31,86 @@ export interface InputDevice {
 }
 
 /**
- * @param numbers those that living containers may open; the device's own is claimed there
+ * Makes them together.
+ * @param numbers those that living containers may open; the devices' own are claimed there
+ * @returns in the order of the descriptions
  * @throws {ServiceError} `input.failed`; nothing is left then
  */
-export async function makeInputDevice(
-  description: DeviceDescription,
+export async function makeInputDevices(
+  descriptions: readonly DeviceDescription[],
   numbers: EventNumbers,
   signal: AbortSignal,
-): Promise<InputDevice> {
-  // Each keeps its number from the ones made after it.
-  const parked: Device[] = [];
+): Promise<InputDevice[]> {
+  const making = new Making(numbers, signal);
   try {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const made = await makeUsable(description, signal);
-      if (await claim(made, numbers)) return made;
-      parked.push(made.device);
-    }
-    throw new Error(`living containers may open each of ${ATTEMPTS} numbers that the kernel gave`);
+    return await making.makeAll(descriptions);
   } catch (error) {
+    await making.undo();
     if (signal.aborted) throw error;
-    const { what } = description;
+    const what = descriptions.map((one) => one.what).join(', ');
     throw new ServiceError('input.failed', { what, why: messageOf(error) }, { cause: error });
   } finally {
-    // A failure here must not lose the one that was made.
-    await Promise.allSettled(parked.map((device) => addon().destroyDevice(device)));
+    await making.destroyParked();
   }
 }
 
-async function claim({ device, number }: InputDevice, numbers: EventNumbers): Promise<boolean> {
-  try {
-    return await numbers.claim(number, await otherNumbers(device));
-  } catch (error) {
-    await addon().destroyDevice(device);
-    throw error;
+class Making {
+  readonly #numbers: EventNumbers;
+  readonly #signal: AbortSignal;
+  readonly #made: InputDevice[] = [];
+  /** Whoever is not made, or not yet: each keeps its number from the ones created after it. */
+  readonly #parked = new Set<Device>();
+
+  constructor(numbers: EventNumbers, signal: AbortSignal) {
+    this.#numbers = numbers;
+    this.#signal = signal;
+  }
+
+  async makeAll(descriptions: readonly DeviceDescription[]): Promise<InputDevice[]> {
+    const since = now();
+    const devices = await this.#create(descriptions);
+    const made = descriptions.map((one, i) => this.#make(one, devices[i] as Device, since));
+    // All of them have to come to rest before any is undone.
+    await Promise.allSettled(made);
+    return await Promise.all(made);
+  }
+
+  async undo(): Promise<void> {
+    await Promise.allSettled(this.#made.map(destroyInputDevice));
+    for (const { number } of this.#made) this.#numbers.release(number);
+  }
+
+  /** A failure here must not lose those that were made. */
+  async destroyParked(): Promise<void> {
+    await Promise.allSettled([...this.#parked].map((device) => addon().destroyDevice(device)));
+  }
+
+  async #create(descriptions: readonly DeviceDescription[]): Promise<Device[]> {
+    const devices = await createDevices(descriptions);
+    for (const device of devices) this.#parked.add(device);
+    return devices;
+  }
+
+  async #make(description: DeviceDescription, first: Device, firstSince: bigint): Promise<InputDevice> {
+    let [device, since] = [first, firstSince];
+    for (let attempt = 1; ; attempt++) {
+      const made = { device, number: await whenUsable(device, since, this.#signal) };
+      if (await this.#numbers.claim(made.number, await otherNumbers(device))) return this.#keep(made);
+      if (attempt === ATTEMPTS) break;
+      since = now();
+      [device] = (await this.#create([description])) as [Device];
+    }
+    throw new Error(`living containers may open each of ${ATTEMPTS} numbers that the kernel gave`);
+  }
+
+  #keep(made: InputDevice): InputDevice {
+    this.#parked.delete(made.device);
+    this.#made.push(made);
+    return made;
   }
 }
 
-/** Releases what makeInputDevice made, once; its number stays claimed. */
+/** Destroys one of them, once; its number stays claimed. */
 export async function destroyInputDevice(made: InputDevice): Promise<void> {
   made.destroyed ??= addon().destroyDevice(made.device);
   await made.destroyed;
@@ -85,23 +128,20 @@ export async function seenDestroyed({ device }: InputDevice): Promise<string> {
   throw new ServiceError('still.there', { what: path, why: 'the kernel has not removed it' });
 }
 
-async function makeUsable(description: DeviceDescription, signal: AbortSignal): Promise<InputDevice> {
-  const beginning = process.hrtime.bigint() / 1000n;
-  const device = await createDevice(description);
-  try {
-    const number = await withDeadline(PATIENCE, 'udev: recording the device', (late) =>
-      untilRecorded(device, beginning, AbortSignal.any([signal, late])),
-    );
-    return { device, number };
-  } catch (error) {
-    await addon().destroyDevice(device);
-    throw error;
-  }
+/** Creates them in the kernel, which does not mean that they can be used. All or none. */
+export async function createDevices(descriptions: readonly DeviceDescription[]): Promise<Device[]> {
+  return await addon().createDevices(UINPUT, AXIS_MAXIMUM, descriptions);
 }
 
-/** Creates it in the kernel, which does not mean that it can be used. */
-export async function createDevice({ name, ids, bits }: DeviceDescription): Promise<Device> {
-  return await addon().createDevice(UINPUT, name, ids, AXIS_MAXIMUM, bits);
+async function whenUsable(device: Device, since: bigint, signal: AbortSignal): Promise<number> {
+  return await withDeadline(PATIENCE, 'udev: recording the device', (late) =>
+    untilRecorded(device, since, AbortSignal.any([signal, late])),
+  );
+}
+
+/** Microseconds since boot, as in udev's records. */
+function now(): bigint {
+  return process.hrtime.bigint() / 1000n;
 }
 
 /** Looks again whenever udev has written the record. @returns its event number */

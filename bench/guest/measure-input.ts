@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { addon } from '../../uinput-native/addon.ts';
 import { DEVICES } from '../../uinput-native/descriptions.ts';
 import { EventNumbers } from '../../uinput-native/event-numbers.ts';
-import { createDevice, makeInputDevice } from '../../uinput-native/input-device.ts';
+import { createDevices, makeInputDevices } from '../../uinput-native/input-device.ts';
 import { inRandomOrder } from '../measure.ts';
 
 /** Milliseconds of the calls, and until the devices could be used. */
@@ -37,7 +37,7 @@ async function ours(): Promise<Taken> {
 async function calls(): Promise<number> {
   settle();
   const beginning = performance.now();
-  const devices = await Promise.all(DEVICES.map(createDevice));
+  const devices = await createDevices(DEVICES);
   const milliseconds = performance.now() - beginning;
   await Promise.all(devices.map((device) => addon().destroyDevice(device)));
   return milliseconds;
@@ -48,7 +48,7 @@ async function usable(): Promise<number> {
   const numbers = new EventNumbers();
   const { signal } = new AbortController();
   const beginning = performance.now();
-  const made = await Promise.all(DEVICES.map((one) => makeInputDevice(one, numbers, signal)));
+  const made = await makeInputDevices(DEVICES, numbers, signal);
   const milliseconds = performance.now() - beginning;
   await Promise.all(made.map(({ device }) => addon().destroyDevice(device)));
   return milliseconds;

@@ -12,6 +12,7 @@ import { AXIS_MAXIMUM, DEVICES } from '../../uinput-native/descriptions.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IDS = new Uint16Array(4);
 const NO_BITS = new Uint16Array();
+const DEVICE = { name: 'x', ids: IDS, bits: NO_BITS };
 
 function newDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'addon-'));
@@ -33,7 +34,8 @@ function runApart(script: string, words: readonly string[] = [], node = process.
 
 suite('the addon', () => {
   test('fails with the code and the step of what the kernel refuses', async () => {
-    const create = (path: string, bits = NO_BITS) => addon().createDevice(path, 'x', IDS, AXIS_MAXIMUM, bits);
+    const create = (path: string, bits = NO_BITS) =>
+      addon().createDevices(path, AXIS_MAXIMUM, [{ ...DEVICE, bits }]);
     await assert.rejects(create('/not/there'), { code: 'ENOENT', message: /^open uinput: / });
     await assert.rejects(create('/dev/null'), { code: 'ENOTTY', message: /^UI_DEV_SETUP: / });
     await assert.rejects(create('/dev/null', Uint16Array.of(99, 1)), { code: 'ENOTTY' });
@@ -44,7 +46,7 @@ suite('the addon', () => {
       const addon = require(file);
       const { readdirSync } = require('node:fs');
       const count = () => readdirSync('/proc/self/fd').length;
-      const fail = () => addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(() => {});
+      const fail = () => addon.createDevices('/dev/null', 1, [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array() }]).catch(() => {});
       (async () => {
         await fail();
         const before = count();
@@ -61,17 +63,17 @@ suite('the addon', () => {
   test('refuses arguments of another type by name', () => {
     const wrong = (call: () => unknown, message: RegExp) =>
       assert.throws(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
-    wrong(() => addon().createDevice(1 as never, 'x', IDS, 1, NO_BITS), /^path must be a string/);
-    wrong(
-      () => addon().createDevice('/x', 'x'.repeat(80), IDS, 1, NO_BITS),
-      /^name must be neither empty nor that long/,
-    );
-    wrong(() => addon().createDevice('/x', 'a\0b', IDS, 1, NO_BITS), /^name must be without zero bytes/);
-    wrong(
-      () => addon().createDevice('/x', 'x', [1, 2, 3, 4] as never, 1, NO_BITS),
-      /^ids must be a Uint16Array/,
-    );
-    wrong(() => addon().createDevice('/x', 'x', IDS, 1.5, NO_BITS), /^axisMaximum must be an integer/);
+    const describe = (given: object) => () =>
+      addon().createDevices('/x', 1, [DEVICE, { ...DEVICE, ...given } as never]);
+    wrong(() => addon().createDevices(1 as never, 1, [DEVICE]), /^path must be a string/);
+    wrong(() => addon().createDevices('/x', 1.5, [DEVICE]), /^axisMaximum must be an integer/);
+    wrong(() => addon().createDevices('/x', 1, []), /^descriptions must be an array of 1 to 8/);
+    wrong(() => addon().createDevices('/x', 1, [null as never]), /^descriptions must be objects/);
+    wrong(describe({ name: 'x'.repeat(80) }), /^name must be neither empty nor that long/);
+    wrong(describe({ name: 'a\0b' }), /^name must be without zero bytes/);
+    wrong(describe({ ids: [1, 2, 3, 4] }), /^ids must be a Uint16Array/);
+    wrong(describe({ ids: NO_BITS }), /^ids must be four/);
+    wrong(describe({ bits: Uint16Array.of(1) }), /^bits must be pairs/);
     wrong(() => addon().openSocket('/x', 'x', '0755' as never, () => {}), /^mode must be an integer/);
     wrong(() => addon().handOver({} as never, [1]), /^socket must be what this addon made/);
     wrong(() => addon().handOver({} as never, []), /^descriptors must be an array of 1 to 8/);
@@ -89,7 +91,9 @@ suite('the addon', () => {
         Symbol('s'), [], [0], [1, 2, 3], [-1], ['0'], [2 ** 33], Array(9).fill(0), new Array(2 ** 32 - 1), {}, () => {}, () => { throw new Error('thrown'); },
         new Uint16Array(4), new Uint16Array(0), new Uint16Array(3), new Uint8Array(4), new DataView(new ArrayBuffer(8)),
         new Uint16Array(new SharedArrayBuffer(8)), structuredClone(new Uint16Array(4).buffer, {}), new Proxy({}, {}), new Proxy([], {}),
-        Object.create(null), addon, globalThis, { get length() { throw new Error('thrown'); } },
+        Object.create(null), addon, globalThis,
+        [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array(2) }], [{ name: 'x', get ids() { throw new Error('thrown'); } }],
+        [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array(3) }], [null], [{}], { get length() { throw new Error('thrown'); } },
       ];
       const detached = new Uint16Array(4); structuredClone(detached.buffer, { transfer: [detached.buffer] }); values.push(detached);
       const directory = require('node:fs').mkdtempSync('/tmp/addon-fuzz-');
@@ -128,7 +132,7 @@ suite('the addon', () => {
         const { file, directory, number } = require('node:worker_threads').workerData;
         const addon = require(file);
         addon.openSocket(directory, 's' + number, 0o700, () => {});
-        addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(() => {});
+        addon.createDevices('/dev/null', 1, [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array() }]).catch(() => {});
         if (number % 2) process.exit();\`;
       let left = 5;
       for (let number = 0; number < 5; number++) new Worker(code, { eval: true, workerData: { file, directory, number } }).on('exit', () => { if (--left === 0) { require('node:fs').rmSync(directory, { recursive: true }); console.log('alive'); } });`;
@@ -138,7 +142,7 @@ suite('the addon', () => {
   test('loads on the next line of Node too', () => {
     const node = join(BUILD, `../tools/node-26/node_modules/node-linux-${process.arch}/bin/node`);
     assert.match(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout, /^v26\./);
-    const script = `const addon = require(file); addon.createDevice('/dev/null', 'x', new Uint16Array(4), 1, new Uint16Array()).catch(({ code }) => {
+    const script = `const addon = require(file); addon.createDevices('/dev/null', 1, [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array() }]).catch(({ code }) => {
       const socket = addon.openSocket(words[0], 'on-26-' + process.pid, 0o700, () => {});
       addon.closeSocket(socket);
       require('node:fs').unlinkSync(words[0] + '/on-26-' + process.pid);

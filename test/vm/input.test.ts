@@ -160,10 +160,11 @@ test('C36: containers come and go, and neither descriptors nor devices are left 
   const from = service.lines.length;
   await host.remove(service, another);
   assert.deepEqual([open(), virtualDevices()], before);
-  const seen = service.lines.slice(from).filter(({ msg, kind }) => msg === 'gone' && kind === 'input device');
-  assert.equal(seen.length, 3);
-  for (const line of seen)
-    assert.match(String(line.seen), /^\/sys\/devices\/virtual\/input\/input\d+ is not/);
+  const seen = service.lines
+    .slice(from)
+    .filter(({ msg, kind }) => msg === 'gone' && kind === 'input devices');
+  assert.equal(seen.length, 1);
+  assert.equal(String(seen[0]?.seen).match(/\/sys\/devices\/virtual\/input\/input\d+ is not/g)?.length, 3);
 });
 
 test('systemctl stop ends containers and devices, and the unit succeeds', async () => {

@@ -12,9 +12,11 @@ test('the demo shows two containers from beginning to end, each with three input
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /container B: ready\. It found tty 11/);
-  assert.match(stdout, /45 resources were allotted, 45 seen released: nothing is left\./);
-  for (const what of ['absolute pointer', 'relative mouse', 'keyboard']) {
-    assert.equal(stdout.match(new RegExp(`input device\\s+${what}`, 'g'))?.length, 2, stdout);
-  }
+  assert.match(stdout, /41 resources were allotted, 41 seen released: nothing is left\./);
+  assert.equal(
+    stdout.match(/input devices\s+absolute pointer, relative mouse, keyboard/g)?.length,
+    2,
+    stdout,
+  );
   await host.finish();
 });
