@@ -27,7 +27,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools test-vm demo-input
+.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools user-config-tools test-vm demo-input
 
 build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
 
@@ -49,7 +49,7 @@ demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main j
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker cross-compiler $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker cross-compiler user-config-tools $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -88,6 +88,9 @@ cross-compiler:
 
 guest-tools:
 	@$(INSTALL) qemu-system-x86_64:qemu-system-x86 debootstrap:debootstrap mke2fs:e2fsprogs flock:util-linux
+
+user-config-tools:
+	@$(INSTALL) zstd:zstd lz4:lz4 age:age setfattr:attr openssl:openssl
 
 docker:
 	@$(INSTALL) dockerd:docker.io iptables:iptables ip:iproute2 flock:util-linux

@@ -134,6 +134,13 @@ export const ERRORS = {
 
   'docker.silent': { status: 503, text: 'Docker is not heard ({why}); see that it runs' },
 
+  // The user's files.
+  'config.too_large': {
+    status: 507,
+    text: "a user's files are more than {limit} bytes; remove some, or raise the limit",
+  },
+  'config.not_packed': { status: 500, text: "a user's files could not be packed: {why}" },
+
   // What lies beyond this host.
   'metadata.unavailable': {
     status: 503,

@@ -14,6 +14,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   container: 3,
   host: 2,
   ttys: 2,
+  'user-configs': 2,
   lifetime: 1,
   logging: 1,
   settings: 1,

@@ -1,0 +1,417 @@
+/** Packing and unpacking a user's files, with what a hostile container can leave there. */
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pack, unpack } from '../../user-configs/archive.ts';
+import { DamagedError } from '../../user-configs/damaged.ts';
+
+const USER = 1000;
+const ROOMY = 2 ** 30;
+
+/** A directory of root's with a place for a user's files and one to unpack into. */
+class Desk {
+  readonly root: string;
+  readonly tree: string;
+  readonly staging: string;
+  #views = 0;
+
+  constructor(t: TestContext) {
+    this.root = mkdtempSync(join(tmpdir(), 'archive-'));
+    this.tree = this.#own('userConfig');
+    this.staging = this.#own('staging');
+    t.after(() => rmSync(this.root, { recursive: true }));
+  }
+
+  #own(name: string): string {
+    const path = join(this.root, name);
+    mkdirSync(path);
+    chownSync(path, USER, USER);
+    return path;
+  }
+
+  place(tree: string, limit = ROOMY) {
+    const view = join(this.root, `view${this.#views++}`);
+    mkdirSync(view);
+    return { tree, view, limit };
+  }
+
+  async pack(since?: string, limit?: number): Promise<Buffer> {
+    const { archive, done } = pack(this.place(this.tree, limit), since, never());
+    const [bytes] = await Promise.all([buffer(archive), done]);
+    return bytes;
+  }
+
+  async unpack(archive: Buffer, what: 'all' | 'changes' | 'old' = 'all', limit?: number): Promise<void> {
+    await unpack(this.place(this.staging, limit), what, Readable.from([archive]), never());
+  }
+
+  /** A path among the files as they were, or as they came back. */
+  at(path: string): string {
+    return join(this.tree, path);
+  }
+
+  back(path: string): string {
+    return join(this.staging, 'tree', path);
+  }
+}
+
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** The moment from which changes count, as the kernel's clock of files has it. */
+function moment(desk: Desk): string {
+  const marker = join(desk.root, 'marker');
+  writeFileSync(marker, '');
+  const { ctimeNs } = lstatSync(marker, { bigint: true });
+  const before = ctimeNs - 1n;
+  return `${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`;
+}
+
+/** Until the kernel's clock of files has gone on. */
+async function tick(desk: Desk): Promise<void> {
+  const before = moment(desk);
+  while (moment(desk) === before) await pause(1);
+}
+
+/** What a tree is, as text: type, mode, size, time, and where links lead. */
+function describe(tree: string): string {
+  const format = '%y %m %s %TY%Tm%Td%TT %P -> %l\\n';
+  return execFileSync(
+    'find',
+    ['.', '-mindepth', '1', '-type', 'd', '-printf', '%y %m %P\\n', '-o', '-printf', format],
+    {
+      cwd: tree,
+      encoding: 'latin1',
+    },
+  )
+    .split('\n')
+    .sort((a, b) => (a < b ? -1 : 1))
+    .join('\n');
+}
+
+function archiveOf(root: string, words: readonly string[]): Buffer {
+  const { stdout, status, stderr } = spawnSync('tar', ['-c', '--format=posix', ...words], {
+    cwd: root,
+    maxBuffer: 2 ** 28,
+  });
+  assert.equal(status, 0, String(stderr));
+  return execFileSync('zstd', ['-q', '-c'], { input: stdout, maxBuffer: 2 ** 28 });
+}
+
+test('files, links, modes, times, extended attributes and holes come back as they were, as the files of uid 1000', async (t) => {
+  const desk = new Desk(t);
+  mkdirSync(desk.at('profile/empty'), { recursive: true });
+  writeFileSync(desk.at('profile/a'), 'alpha', { mode: 0o640 });
+  writeFileSync(desk.at("a name with 'quotes', \n lines and *"), 'odd');
+  writeFileSync(desk.at('-rf'), 'not an option');
+  writeFileSync(Buffer.concat([Buffer.from(desk.at('')), Buffer.from([0x6e, 0xff, 0xfe])]), 'no UTF-8');
+  writeFileSync(desk.at('secret'), "of the container's root", { mode: 0o000 });
+  linkSync(desk.at('profile/a'), desk.at('profile/b'));
+  symlinkSync('../elsewhere', desk.at('profile/link'));
+  symlinkSync('/etc/shadow', desk.at('out'));
+  writeFileSync(desk.at('sparse'), 'begin');
+  truncateSync(desk.at('sparse'), 2 ** 40);
+  utimesSync(desk.at('profile/a'), 1_000_000_000.5, 1_000_000_000.5);
+  execFileSync('setfattr', ['-n', 'user.origin', '-v', 'https://example.org', desk.at('profile/a')]);
+  execFileSync('chmod', ['555', desk.at('profile')]);
+
+  const archive = await desk.pack();
+  assert.ok(archive.length < 10_000, 'holes take no room');
+  await desk.unpack(archive);
+  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
+  assert.equal(readFileSync(desk.back('profile/a'), 'utf8'), 'alpha');
+  assert.equal(readFileSync(desk.back('secret'), 'utf8'), "of the container's root");
+  assert.equal(lstatSync(desk.back('profile/a')).ino, lstatSync(desk.back('profile/b')).ino);
+  assert.ok(lstatSync(desk.back('sparse')).blocks < 100);
+  const attributes = execFileSync('getfattr', ['-d', '--absolute-names', desk.back('profile/a')], {
+    encoding: 'utf8',
+  });
+  assert.match(attributes, /user\.origin="https:\/\/example\.org"/);
+  const others = execFileSync('find', [
+    desk.back(''),
+    '(',
+    '-not',
+    '-uid',
+    '1000',
+    '-o',
+    '-not',
+    '-gid',
+    '1000',
+    ')',
+  ]);
+  assert.equal(String(others), '');
+});
+
+test('sockets, FIFOs, devices and paths that nobody can open are left out, and everything else is kept', async (t) => {
+  const desk = new Desk(t);
+  writeFileSync(desk.at('kept'), '');
+  execFileSync('mkfifo', [desk.at('fifo')]);
+  execFileSync('mknod', [desk.at('null'), 'c', '1', '3']);
+  execFileSync('mknod', [desk.at('disk'), 'b', '8', '0']);
+  const server = createServer().listen(desk.at('socket'));
+  t.after(() => server.close());
+  const deep = 'for i in $(seq 40); do mkdir -p "$0" && cd "$0" || exit; done; echo deep > file';
+  execFileSync('bash', ['-c', deep, 'n'.repeat(250)], { cwd: desk.tree });
+  await desk.unpack(await desk.pack());
+  assert.deepEqual(
+    readdirSync(join(desk.staging, 'tree')).filter((name) => !name.startsWith('n')),
+    ['kept'],
+  );
+  assert.equal(readdirSync(desk.back('n'.repeat(250))).length, 1);
+});
+
+test('a directory that is swapped for a link while it is read gives nothing of where the link leads', async (t) => {
+  const desk = new Desk(t);
+  // /usr is the one thing that can be seen beside the files.
+  const names = readdirSync('/usr/bin').slice(0, 400);
+  mkdirSync(desk.at('real'));
+  for (const name of names) writeFileSync(desk.at(`real/${name}`), 'inside');
+  let packed = 0;
+  for (const lead of ['/usr/bin', '../../../usr/bin']) {
+    rmSync(desk.at('link'), { force: true });
+    symlinkSync(lead, desk.at('link'));
+    let turning = true;
+    const turn = async () => {
+      while (turning) {
+        renameSync(desk.at('real'), desk.at('aside'));
+        renameSync(desk.at('link'), desk.at('real'));
+        await pause(0);
+        renameSync(desk.at('real'), desk.at('link'));
+        renameSync(desk.at('aside'), desk.at('real'));
+        await pause(0);
+      }
+    };
+    const turned = turn();
+    for (let i = 0; i < 15; i++) {
+      const archive = await desk.pack('0.000000000').catch((error: unknown) => error);
+      // Whoever swaps without a pause may find that his files are not saved in between.
+      if (!Buffer.isBuffer(archive)) {
+        assert.match(String(archive), /could not be packed/);
+        continue;
+      }
+      packed++;
+      const tar = execFileSync('zstd', ['-dcq'], { input: archive, maxBuffer: 2 ** 28 });
+      assert.ok(!tar.includes('\x7fELF'), lead);
+    }
+    turning = false;
+    await turned;
+  }
+  assert.ok(packed > 0, 'nothing was tried');
+});
+
+test('files that grow, shrink and go while they are read do not make packing the changes fail', async (t) => {
+  const desk = new Desk(t);
+  for (let i = 0; i < 200; i++) writeFileSync(desk.at(`file${i}`), 'x'.repeat(i * 100));
+  let changing = true;
+  const change = async () => {
+    for (let i = 0; changing; i = (i + 1) % 200) {
+      rmSync(desk.at(`file${i}`), { force: true });
+      writeFileSync(desk.at(`file${(i * 7) % 200}`), 'y'.repeat((i * 997) % 50_000));
+      if (i % 5 === 0) await pause(0);
+    }
+  };
+  const changed = change();
+  for (let i = 0; i < 5; i++) assert.ok((await desk.pack('0.000000000')).length > 0);
+  changing = false;
+  await changed;
+});
+
+test('changes bring what is new, changed, or of another type, and take away what is gone', async (t) => {
+  const desk = new Desk(t);
+  for (const directory of ['d/gone', 'd/stays', 'to-file'])
+    mkdirSync(desk.at(directory), { recursive: true });
+  for (const file of [
+    'same',
+    'edited',
+    'gone',
+    'd/gone/x',
+    'd/stays/y',
+    'to-directory',
+    'to-file/z',
+    '-n',
+    'to-link',
+  ]) {
+    writeFileSync(desk.at(file), `old ${file}`);
+  }
+  execFileSync('chmod', ['555', desk.at('d/stays')]);
+  await desk.unpack(await desk.pack());
+  await tick(desk);
+  const since = moment(desk);
+
+  writeFileSync(desk.at('edited'), 'new');
+  rmSync(desk.at('gone'));
+  rmSync(desk.at('-n'));
+  rmSync(desk.at('d/gone'), { recursive: true });
+  rmSync(desk.at('to-file'), { recursive: true });
+  writeFileSync(desk.at('to-file'), 'now a file');
+  rmSync(desk.at('to-directory'));
+  mkdirSync(desk.at('to-directory'));
+  writeFileSync(desk.at('to-directory/in'), 'in');
+  rmSync(desk.at('to-link'));
+  symlinkSync('same', desk.at('to-link'));
+  writeFileSync(desk.at('d/stays/added'), 'added');
+
+  const changes = await desk.pack(since);
+  const listed = execFileSync('bash', ['-c', 'zstd -dcq | tar -t'], { input: changes, encoding: 'utf8' });
+  assert.doesNotMatch(listed, /tree\/same$/m, 'what did not change is not packed');
+  await desk.unpack(changes, 'changes');
+  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
+  assert.deepEqual(readdirSync(desk.staging), ['tree']);
+  assert.equal(readFileSync(desk.back('edited'), 'utf8'), 'new');
+  assert.equal(readlinkSync(desk.back('to-link')), 'same');
+});
+
+test('where nothing changed there is nothing to pack; a file that went is a change', async (t) => {
+  const desk = new Desk(t);
+  writeFileSync(desk.at('a'), '');
+  await tick(desk);
+  const since = moment(desk);
+  const changes = async () => {
+    const { archive, done } = pack(desk.place(desk.tree), since, never());
+    archive.resume();
+    return await done;
+  };
+  assert.equal(await changes(), 'unchanged');
+  await tick(desk);
+  rmSync(desk.at('a'));
+  assert.equal(await changes(), 'packed');
+});
+
+test('an archive cannot write outside the place that it is unpacked into, nor make devices', async (t) => {
+  const desk = new Desk(t);
+  const forge = join(desk.root, 'forge');
+  mkdirSync(join(forge, 'tree'), { recursive: true });
+  writeFileSync(join(forge, 'escaped'), 'ESCAPED');
+  const escapes = {
+    'a parent': ['-P', '--transform=s,^escaped,tree/../../escaped,', 'tree', 'escaped'],
+    'an absolute path': ['-P', `--transform=s,^escaped,${desk.root}/escaped,`, 'tree', 'escaped'],
+  };
+  for (const [what, words] of Object.entries(escapes)) {
+    await desk
+      .unpack(archiveOf(forge, words))
+      .catch((error: unknown) => assert.ok(error instanceof DamagedError, what));
+    assert.ok(!existsSync(join(desk.root, 'escaped')), what);
+  }
+  symlinkSync(desk.root, join(forge, 'tree/out'));
+  const link = archiveOf(forge, ['tree']);
+  await desk.unpack(link);
+  rmSync(join(forge, 'tree/out'));
+  mkdirSync(join(forge, 'tree/out'));
+  writeFileSync(join(forge, 'tree/out/escaped'), 'ESCAPED');
+  // The link is there already, and the next archive goes through it.
+  await desk.unpack(archiveOf(forge, ['tree/out/escaped'])).catch(() => {});
+  assert.ok(!existsSync(join(desk.root, 'escaped')));
+
+  execFileSync('mknod', [join(forge, 'tree/null'), 'c', '1', '3']);
+  await assert.rejects(desk.unpack(archiveOf(forge, ['tree/null'])), DamagedError);
+  assert.ok(!existsSync(desk.back('null')));
+});
+
+test('hard links of an archive to files outside, and programs that change their user, do no harm', async (t) => {
+  const desk = new Desk(t);
+  const forge = join(desk.root, 'forge');
+  mkdirSync(join(forge, 'tree'), { recursive: true });
+  writeFileSync(join(forge, 'tree/a'), '');
+  linkSync(join(forge, 'tree/a'), join(forge, 'tree/b'));
+  const archive = archiveOf(forge, [
+    '-P',
+    '--transform=flags=RSh;s,^tree/a,/usr/bin/env,',
+    'tree/a',
+    'tree/b',
+  ]);
+  await assert.rejects(desk.unpack(archive), DamagedError);
+  writeFileSync(join(forge, 'tree/program'), '', { mode: 0o755 });
+  execFileSync('chmod', ['4755', join(forge, 'tree/program')]);
+  await desk.unpack(archiveOf(forge, ['tree/program']));
+  assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
+});
+
+test('more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
+  const desk = new Desk(t);
+  writeFileSync(desk.at('zeros'), Buffer.alloc(20_000_000));
+  await assert.rejects(desk.pack(undefined, 10_000_000), {
+    code: 'config.too_large',
+    message: /10000000 bytes/,
+  });
+  const bomb = await desk.pack();
+  assert.ok(bomb.length < 10_000);
+  await assert.rejects(desk.unpack(bomb, 'all', 10_000_000), { code: 'config.too_large' });
+  const { blocks } = lstatSync(desk.back('zeros'));
+  assert.ok(blocks * 512 <= 10_000_000);
+});
+
+test('an archive that is cut, or is none, is damaged', async (t) => {
+  const desk = new Desk(t);
+  for (let i = 0; i < 50; i++) writeFileSync(desk.at(`file${i}`), String(Math.random()).repeat(50));
+  const archive = await desk.pack();
+  for (const length of [0, 1, 100, archive.length >> 1, archive.length - 1]) {
+    await assert.rejects(desk.unpack(archive.subarray(0, length)), DamagedError, `${length} bytes`);
+  }
+  await assert.rejects(desk.unpack(Buffer.from('nonsense'.repeat(1000))), DamagedError);
+  await assert.rejects(desk.unpack(execFileSync('zstd', ['-qc'], { input: 'no tar' })), DamagedError);
+});
+
+test('what the predecessor packed is unpacked too, and what is damaged in it found as far as lz4 and tar can', async (t) => {
+  const desk = new Desk(t);
+  mkdirSync(desk.at('.mozilla'));
+  writeFileSync(desk.at('.mozilla/prefs'), 'a preference');
+  // Its tar keeps whole seconds.
+  utimesSync(desk.at('.mozilla/prefs'), 1_000_000_000, 1_000_000_000);
+  const words = ['-c', 'tar -C "$0" -c . | lz4 -q', desk.tree];
+  const old = execFileSync('bash', words);
+  await desk.unpack(old, 'old');
+  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
+  for (const damaged of [old.subarray(0, -40), Buffer.alloc(0), Buffer.from('garbage'.repeat(999))]) {
+    rmSync(join(desk.staging, 'tree'), { recursive: true });
+    await assert.rejects(desk.unpack(damaged, 'old'), DamagedError);
+  }
+});
+
+test('a failure of what delivers the archive is told as it is, and an end asked for ends the child', async (t) => {
+  const desk = new Desk(t);
+  writeFileSync(desk.at('a'), Buffer.alloc(1_000_000, 'a'));
+  const archive = await desk.pack();
+  const failing = Readable.from(
+    (async function* () {
+      yield archive.subarray(0, 20);
+      throw new DamagedError('a flipped bit');
+    })(),
+  );
+  await assert.rejects(
+    unpack(desk.place(desk.staging), 'all', failing, never()),
+    /^DamagedError: a flipped bit/,
+  );
+
+  const stop = new AbortController();
+  const stalled = new Readable({ read: () => {} });
+  const unpacking = unpack(desk.place(desk.staging), 'all', stalled, stop.signal);
+  stop.abort(new Error('the container ends'));
+  await assert.rejects(unpacking, /the container ends/);
+  const packing = pack(desk.place(desk.tree), undefined, stop.signal);
+  await assert.rejects(packing.done, /the container ends/);
+});

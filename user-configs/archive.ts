@@ -1,0 +1,160 @@
+/**
+ * A tree of a user's files as a stream, and back: tar in zstd, by the tools of the host in a confined child.
+ * What a user's programs can leave there is hostile, what it becomes must not be: regular files, directories and
+ * symbolic links are taken, each as itself; sockets, FIFOs, devices, and paths longer than a program can open are
+ * left out. docs/user-config-format.md tells what is inside.
+ */
+
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { type Confined, runConfined } from './confined.ts';
+import { DamagedError } from './damaged.ts';
+
+/** Where a confined child works. */
+export interface Place {
+  /** The directory that is packed, or into which is unpacked. */
+  readonly tree: string;
+  /** An empty directory of root's, on which the child mounts what it sees. */
+  readonly view: string;
+  /** Bytes that the files may have as one tar archive. */
+  readonly limit: number;
+}
+
+/** Who reads is nobody, and may read everything that is seen. */
+const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as const;
+/** Who writes is the user that programs in the images run as, whatever the modes of what is there. */
+const WRITER = { user: 1000, capability: 'dac_override', access: 'rw' } as const;
+
+const TOO_LARGE = 70;
+const UNCHANGED = 71;
+
+/** Passes on what is within the limit. */
+const LIMITED = `limited() { head -c "$LIMIT"; [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}; }`;
+
+/**
+ * 3900 bytes is as long as a path can be that can still be opened below another directory. tar's exit code 1 is a
+ * file that changed while it was read, as files do.
+ */
+const PACK = `set -uo pipefail
+${LIMITED}
+too_long="$(printf '?%.0s' {1..3900})*"
+list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
+pack() {
+  tar -c --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' --sparse \\
+    --numeric-owner --no-recursion --null --verbatim-files-from "$@" | limited | zstd -q -1 -c
+  local codes=("\${PIPESTATUS[@]}")
+  [ "\${codes[1]}" = 0 ] || exit "\${codes[1]}"
+  [ "\${codes[0]}" -le 1 ] && [ "\${codes[2]}" = 0 ] || exit 1
+}
+`;
+
+const PACK_ALL = `${PACK}
+list -print0 > list || exit
+pack -T list`;
+
+/**
+ * These files live: one that is gone before it is read is no fault. Of directories that go while they are listed
+ * find knows no better than of a disk that fails; only a list that is whole may say what is to be taken away.
+ */
+const PACK_CHANGES = `${PACK}
+patiently() { for attempt in {1..5}; do "$@" && return; done; exit 1; }
+changes() { list -newerct "@$SINCE" -print0 > list; }
+names() { list -mindepth 1 -printf '%y%P\\0' | sort -z > names; }
+patiently changes
+[ -s list ] || exit ${UNCHANGED}
+patiently names
+pack --ignore-failed-read names -T list`;
+
+const UNPACK = `set -uo pipefail
+${LIMITED}
+unpack() {
+  $READ | limited |
+    tar -x -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
+  local codes=("\${PIPESTATUS[@]}")
+  [ "\${codes[1]}" = 0 ] || exit "\${codes[1]}"
+  [ "\${codes[0]}" = 0 ] && [ "\${codes[2]}" = 0 ] || exit 1
+}
+`;
+
+const UNPACK_ALL = `${UNPACK}
+READ='zstd -q -dc'
+unpack -C tree tree`;
+
+/** The predecessor's archives have no directory above the files. */
+const UNPACK_OLD = `${UNPACK}
+READ='lz4 -q -dc'
+mkdir tree/tree && unpack -C tree/tree`;
+
+const UNPACK_CHANGES = `${UNPACK}
+READ='zstd -q -dc'
+cd tree && mkdir changes || exit
+unpack -C changes names tree
+(cd tree && find . -mindepth 1 -printf '%y%P\\0') | sort -z | comm -z -23 - changes/names | cut -z -c 2- |
+  (cd tree && xargs -0 -r rm -rf --) || exit
+cp -a --remove-destination changes/tree/. tree/ && rm -rf changes`;
+
+const UNPACKING = { all: UNPACK_ALL, changes: UNPACK_CHANGES, old: UNPACK_OLD } as const;
+
+export interface Packing {
+  readonly archive: Readable;
+  /** Resolves when all of `archive` was read and is sound. @throws {ServiceError} `config.*` */
+  readonly done: Promise<'packed' | 'unchanged'>;
+}
+
+/**
+ * Packs all files, or the changes among living ones.
+ * @param since changes of a file's status from this moment on: seconds with nine decimals; undefined: all files
+ */
+export function pack(place: Place, since: string | undefined, signal: AbortSignal): Packing {
+  const script = since === undefined ? PACK_ALL : PACK_CHANGES;
+  const child = start(place, READER, script, { SINCE: since ?? '' }, signal);
+  child.input.end();
+  const done = async () => {
+    const { code, said } = await child.ended;
+    signal.throwIfAborted();
+    if (code === UNCHANGED) return 'unchanged';
+    if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: place.limit });
+    if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
+    return 'packed';
+  };
+  return { archive: child.output, done: done() };
+}
+
+/**
+ * Unpacks into an empty directory all files, below `tree/`; then, into the same, changes relative to them. After a
+ * failure, what is there is worth nothing.
+ * @param what `old`: all files, as the predecessor packed them (tar in lz4)
+ * @throws {DamagedError} when it is not what `pack` made, or what `archive` fails with
+ * @throws {ServiceError} `config.too_large`
+ */
+export async function unpack(
+  place: Place,
+  what: keyof typeof UNPACKING,
+  archive: Readable,
+  signal: AbortSignal,
+): Promise<void> {
+  const broken = new AbortController();
+  const child = start(place, WRITER, UNPACKING[what], {}, AbortSignal.any([signal, broken.signal]));
+  child.output.resume();
+  const failure = await pipeline(archive, child.input).catch((error: unknown) => error);
+  // One that stopped reading says why itself.
+  const isChilds = isSystemError(failure, 'EPIPE') || isSystemError(failure, 'ERR_STREAM_PREMATURE_CLOSE');
+  if (failure && !isChilds) broken.abort();
+  const { code, said } = await child.ended;
+  signal.throwIfAborted();
+  if (failure && !isChilds) throw failure;
+  if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: place.limit });
+  if (code !== 0) throw new DamagedError(`the archive cannot be unpacked: ${said || `exit code ${code}`}`);
+}
+
+function start(
+  { tree, view, limit }: Place,
+  who: typeof READER | typeof WRITER,
+  script: string,
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Confined {
+  const LIMIT = String(limit);
+  return runConfined({ tree, view, ...who, script, environment: { LIMIT, ...environment } }, signal);
+}

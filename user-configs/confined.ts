@@ -1,0 +1,77 @@
+/**
+ * Runs a script on a user's files, which are hostile ground. All that it sees is one directory, the tools of the
+ * host (/usr, read-only), and an empty place of its own. It is not root, has no network and no other process to
+ * look at, and the kernel follows no symbolic link in that directory, whoever swaps what while it is read.
+ *
+ * Source: mount(8) (`nosymfollow`, Linux 5.10), unshare(1), setpriv(1).
+ */
+
+import { spawn } from 'node:child_process';
+import { addAbortListener, once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+
+export type Access = 'ro' | 'rw';
+
+export interface Confinement {
+  /** An empty directory of root's; what is mounted there, nobody else sees. */
+  readonly view: string;
+  /** The directory that the script finds as `tree` in its working directory. */
+  readonly tree: string;
+  readonly access: Access;
+  /** Ids of the user and the group that it runs as. */
+  readonly user: number;
+  /** What it may do beyond that, within what it sees: a capability such as `dac_read_search`. */
+  readonly capability?: string;
+  /** For bash. */
+  readonly script: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface Confined {
+  readonly input: Writable;
+  readonly output: Readable;
+  /** How it ended: the script's exit code, or 128 when it was killed; and the end of what it said. */
+  readonly ended: Promise<{ readonly code: number; readonly said: string }>;
+}
+
+const ENTER = `set -eu
+view=$1 tree=$2 access=$3 user=$4 capabilities=$5 script=$6
+mount -t tmpfs -o mode=1777,nosuid,nodev,size=25% tmpfs "$view"
+mkdir "$view/usr" "$view/dev" "$view/tree"
+mount --bind /usr "$view/usr"
+mount -o remount,bind,ro,nosuid,nodev "$view/usr"
+ln -s usr/bin usr/sbin usr/lib usr/lib64 "$view"
+: > "$view/dev/null"
+mount --bind /dev/null "$view/dev/null"
+mount --bind "$tree" "$view/tree"
+mount -o "remount,bind,$access,nosymfollow,nosuid,nodev,noexec" "$view/tree"
+cd "$view"
+exec chroot "$view" setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
+  --inh-caps="-all$capabilities" --ambient-caps="-all$capabilities" --bounding-set="-all$capabilities" \\
+  bash -c "$script"`;
+
+const NAMESPACES = '--mount --propagation=private --pid --fork --kill-child --net --ipc --uts'.split(' ');
+
+/** Characters of what a script says that are kept: the last ones. */
+const MOST_SAID = 2000;
+
+/** Starts it. It is killed, with whatever it started, when `signal` aborts. */
+export function runConfined(confinement: Confinement, signal: AbortSignal): Confined {
+  const { view, tree, access, user, capability, script, environment } = confinement;
+  const capabilities = capability ? `,+${capability}` : '';
+  const words = [view, tree, access, String(user), capabilities, script];
+  const child = spawn('unshare', [...NAMESPACES, 'sh', '-c', ENTER, 'enter', ...words], {
+    env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin', LC_ALL: 'C', ...environment },
+    stdio: 'pipe',
+  });
+  const ended = async () => {
+    using _ = addAbortListener(signal, () => child.kill('SIGKILL'));
+    const [code, by] = await once(child, 'close');
+    return { code: Number(code ?? 128), said: by ? `killed by ${by}` : said.trim() };
+  };
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-MOST_SAID);
+  });
+  return { input: child.stdin, output: child.stdout, ended: ended() };
+}
