@@ -18,5 +18,8 @@ const files = given.length > 0 ? given : all().map((file) => join(import.meta.di
 process.env.TEST_NODE = process.execPath;
 process.execPath = join(import.meta.dirname, 'support/own-host.sh');
 
+// No AWS client of a test looks for credentials in the metadata of this machine.
+process.env.AWS_EC2_METADATA_DISABLED = 'true';
+
 const kept = given.length > 0 ? undefined : 'children,docker,log,logzio,sentry,webserver';
 await runFiles(files, { concurrency: 2, kept });

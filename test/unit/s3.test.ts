@@ -1,0 +1,485 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { suite, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  paginateListObjectsV2,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { S3 } from '../support/s3.ts';
+
+const MIB = 2 ** 20;
+/** Not the same in any two places of a few megabytes. */
+const LARGE = Buffer.from(Uint32Array.from({ length: (5 * MIB) / 4 }, (_, index) => index).buffer);
+
+/** Else the SDK warns on the console that it will not ask twice. */
+const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+interface Both {
+  readonly s3: S3;
+  /** Asks once. */
+  readonly client: S3Client;
+  readonly put: (
+    key: string,
+    body: NonNullable<PutObjectCommandInput['Body']>,
+    more?: Partial<PutObjectCommandInput>,
+  ) => Promise<string>;
+  readonly get: (key: string) => Promise<Buffer>;
+}
+
+async function open(t: TestContext): Promise<Both> {
+  const s3 = await S3.open();
+  t.after(() => s3[Symbol.asyncDispose]());
+  const client = s3.client({ maxAttempts: 1, logger });
+  const put: Both['put'] = async (key, body, more) => {
+    const command = new PutObjectCommand({ Bucket: s3.bucket, Key: key, Body: body, ...more });
+    return (await client.send(command)).ETag ?? assert.fail();
+  };
+  const get: Both['get'] = async (key) => {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: s3.bucket, Key: key }));
+    return Buffer.from((await Body?.transformToByteArray()) ?? assert.fail());
+  };
+  return { s3, client, put, get };
+}
+
+/** What the SDK makes of it. */
+async function failureOf(asking: Promise<unknown>): Promise<{ name: string; status: number | undefined }> {
+  return await asking.then(
+    () => assert.fail('it was answered'),
+    (error) => ({ name: error.code ?? error.name, status: error.$metadata?.httpStatusCode }),
+  );
+}
+
+const BROKEN = { name: 'ECONNRESET', status: undefined };
+const FAILED = { name: 'PreconditionFailed', status: 412 };
+const SLOW = { name: 'SlowDown', status: 503 };
+
+async function begin(
+  { s3, client }: Both,
+  key: string,
+): Promise<{ Bucket: string; Key: string; UploadId: string }> {
+  const of = { Bucket: s3.bucket, Key: key };
+  const { UploadId = assert.fail() } = await client.send(new CreateMultipartUploadCommand(of));
+  return { ...of, UploadId };
+}
+
+type Upload = Awaited<ReturnType<typeof begin>>;
+
+async function sendPart(
+  { client }: Both,
+  upload: Upload,
+  number: number,
+  body: Buffer,
+): Promise<CompletedPart> {
+  const { ETag = assert.fail() } = await client.send(
+    new UploadPartCommand({ ...upload, PartNumber: number, Body: body }),
+  );
+  return { ETag, PartNumber: number };
+}
+
+function complete(upload: Upload, parts: CompletedPart[]): CompleteMultipartUploadCommand {
+  return new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } });
+}
+
+suite('a stand-in for S3', { timeout: 30_000 }, () => {
+  test('an object put as a buffer, a string, nothing or a stream is got back as it was', async (t) => {
+    const { s3, put, get } = await open(t);
+    const stream = () => Readable.from([LARGE.subarray(0, MIB), LARGE.subarray(MIB)]);
+    const bodies = { buffer: LARGE, nothing: '', stream: stream(), string: 'good day' };
+    for (const [key, body] of Object.entries(bodies)) {
+      await put(key, body, key === 'stream' ? { ContentLength: LARGE.length } : {});
+    }
+    assert.deepEqual(await s3.keys(), ['buffer', 'nothing', 'stream', 'string']);
+    for (const [key, body] of Object.entries({ ...bodies, stream: LARGE })) {
+      assert.ok((await get(key)).equals(Buffer.from(body as Buffer)), key);
+      assert.ok((await s3.read(key)).equals(Buffer.from(body as Buffer)), key);
+    }
+  });
+
+  test('an object larger than what fauxqs takes of itself can be put in the stand-in', async (t) => {
+    const { s3, put } = await open(t);
+    const huge = Buffer.alloc(20 * MIB, 'x');
+    await put('huge', huge);
+    assert.ok((await s3.read('huge')).equals(huge));
+  });
+
+  test('a stream of unknown length is refused by the stand-in, as S3 does', async (t) => {
+    const { s3 } = await open(t);
+    const asking = request(`${s3.url}/${s3.bucket}/key`, { method: 'PUT', agent: new Agent() });
+    asking.write('a');
+    asking.end('b');
+    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+    assert.match(await text(answer), /<Code>MissingContentLength</);
+    assert.equal(answer.statusCode, 411);
+    assert.deepEqual(await s3.keys(), []);
+  });
+
+  test('a key of any characters can be put, got, listed and deleted in the stand-in', async (t) => {
+    const { s3, client, put, get } = await open(t);
+    const keys = ["a b/ü+%25&<>'.tar", 'x'.repeat(1000)];
+    for (const key of keys) {
+      await put(key, key);
+      assert.equal(String(await get(key)), key);
+    }
+    assert.deepEqual(await s3.keys(), keys);
+    const Objects = keys.map((Key) => ({ Key }));
+    await client.send(new DeleteObjectsCommand({ Bucket: s3.bucket, Delete: { Objects } }));
+    assert.deepEqual(await s3.keys(), []);
+  });
+
+  test('the stand-in is asked what the settings of the service say', async (t) => {
+    const { s3 } = await open(t);
+    const before = { ...process.env };
+    Object.assign(process.env, s3.settings);
+    const client = new S3Client();
+    try {
+      const Bucket = s3.settings.USER_CONFIG_BUCKET;
+      await client.send(new PutObjectCommand({ Bucket, Key: 'key', Body: 'by the environment' }));
+    } finally {
+      client.destroy();
+      for (const name of Object.keys(s3.settings)) {
+        delete process.env[name];
+        if (before[name] !== undefined) process.env[name] = before[name];
+      }
+    }
+    assert.equal(String(await s3.read('key')), 'by the environment');
+  });
+
+  test('the stand-in tells what it was asked, and not what a test did past it', async (t) => {
+    const { s3, client, put, get } = await open(t);
+    await s3.write('written', 'past it');
+    await put('a/b', 'four');
+    await get('a/b');
+    await failureOf(client.send(new HeadObjectCommand({ Bucket: s3.bucket, Key: 'none' })));
+    await client.send(new ListObjectsV2Command({ Bucket: s3.bucket }));
+    await client.send(new DeleteObjectCommand({ Bucket: s3.bucket, Key: 'a/b' }));
+    assert.deepEqual(
+      s3.requests.map(({ method, operation, key, status, bytes }) => [method, operation, key, status, bytes]),
+      [
+        ['PUT', 'PutObject', 'a/b', 200, 4],
+        ['GET', 'GetObject', 'a/b', 200, 0],
+        ['HEAD', 'HeadObject', 'none', 404, 0],
+        ['GET', 'ListObjectsV2', '', 200, 0],
+        ['DELETE', 'DeleteObject', 'a/b', 204, 0],
+      ],
+    );
+    assert.deepEqual(await s3.keys(), ['written']);
+  });
+
+  test('what the stand-in does not do is refused, not mistaken for something else', async (t) => {
+    const { s3, client } = await open(t);
+    const asking = client.send(new ListMultipartUploadsCommand({ Bucket: s3.bucket }));
+    assert.deepEqual(await failureOf(asking), { name: 'NotImplemented', status: 501 });
+  });
+
+  test('the stand-in has no bucket but its own', async (t) => {
+    const { client, put } = await open(t);
+    const none = { name: 'NoSuchBucket', status: 404 };
+    assert.deepEqual(await failureOf(put('key', 'body', { Bucket: 'other' })), none);
+    assert.deepEqual(await failureOf(client.send(new ListObjectsV2Command({ Bucket: 'other' }))), none);
+  });
+
+  test('a client that waits for leave to send a body gets it from the stand-in', async (t) => {
+    const { s3 } = await open(t);
+    const headers = { expect: '100-continue', 'content-length': '4' };
+    const asking = request(`${s3.url}/${s3.bucket}/key`, { method: 'PUT', headers, agent: new Agent() });
+    asking.flushHeaders();
+    await once(asking, 'continue');
+    asking.end('body');
+    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+    answer.resume();
+    assert.equal(answer.statusCode, 200);
+    assert.equal(String(await s3.read('key')), 'body');
+  });
+});
+
+suite('listings of the stand-in', { timeout: 30_000 }, () => {
+  const KEYS = ['B', 'a-b', 'a/b', 'a/c', 'ab', 'b', 'Ä', '\u{1f600}'];
+
+  async function pages(t: TestContext, more: object): Promise<string[][]> {
+    const { s3, client } = await open(t);
+    for (const key of KEYS.toReversed()) await s3.write(key, key);
+    const found: string[][] = [];
+    for await (const page of paginateListObjectsV2({ client }, { Bucket: s3.bucket, ...more })) {
+      const { Contents = [], CommonPrefixes = [] } = page;
+      found.push([
+        ...Contents.map(({ Key = '' }) => Key),
+        ...CommonPrefixes.map(({ Prefix = '' }) => Prefix),
+      ]);
+    }
+    return found;
+  }
+
+  test('keys come page by page in the order of their bytes', async (t) => {
+    assert.deepEqual(await pages(t, { MaxKeys: 3 }), [KEYS.slice(0, 3), KEYS.slice(3, 6), KEYS.slice(6)]);
+  });
+
+  test('a listing has only the keys that begin with its prefix, after its start', async (t) => {
+    assert.deepEqual(await pages(t, { Prefix: 'a/' }), [['a/b', 'a/c']]);
+    assert.deepEqual(await pages(t, { Prefix: 'a', StartAfter: 'a/b' }), [['a/c', 'ab']]);
+    assert.deepEqual(await pages(t, { Prefix: 'none' }), [[]]);
+  });
+
+  test('keys of one folder are one item of a listing by folders, also across pages', async (t) => {
+    const folders = await pages(t, { Delimiter: '/', MaxKeys: 2 });
+    assert.deepEqual(folders, [['B', 'a-b'], ['ab', 'a/'], ['b', 'Ä'], ['\u{1f600}']]);
+  });
+});
+
+suite('multipart uploads of the stand-in', { timeout: 30_000 }, () => {
+  test('three parts become one object', async (t) => {
+    const both = await open(t);
+    const upload = await begin(both, 'parts');
+    assert.equal(both.s3.openUploads, 1);
+    const bodies = [LARGE, Buffer.from(LARGE).reverse(), Buffer.from('end')];
+    const parts = await Promise.all(bodies.map((body, index) => sendPart(both, upload, index + 1, body)));
+    assert.deepEqual(await both.s3.keys(), []);
+    await both.client.send(complete(upload, parts));
+    assert.ok((await both.get('parts')).equals(Buffer.concat(bodies)));
+    assert.equal(both.s3.openUploads, 0);
+  });
+
+  test('an upload that is aborted or completed is not there any more', async (t) => {
+    const both = await open(t);
+    const aborted = await begin(both, 'aborted');
+    const completed = await begin(both, 'completed');
+    const parts = [await sendPart(both, completed, 1, Buffer.from('all'))];
+    assert.equal(both.s3.openUploads, 2);
+    await both.client.send(new AbortMultipartUploadCommand(aborted));
+    await both.client.send(complete(completed, parts));
+    assert.equal(both.s3.openUploads, 0);
+    const none = { name: 'NoSuchUpload', status: 404 };
+    assert.deepEqual(await failureOf(sendPart(both, aborted, 1, LARGE)), none);
+    assert.deepEqual(await failureOf(both.client.send(new AbortMultipartUploadCommand(aborted))), none);
+    assert.deepEqual(await failureOf(both.client.send(complete(completed, parts))), none);
+  });
+});
+
+suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
+  test('an object that must be new is put only if there is none of its key', async (t) => {
+    const { s3, put } = await open(t);
+    await put('key', 'first', { IfNoneMatch: '*' });
+    assert.deepEqual(await failureOf(put('key', 'second', { IfNoneMatch: '*' })), FAILED);
+    assert.equal(String(await s3.read('key')), 'first');
+  });
+
+  test('an object that must be the one that was seen is replaced only if it is', async (t) => {
+    const { s3, put } = await open(t);
+    const none = { name: 'NoSuchKey', status: 404 };
+    assert.deepEqual(await failureOf(put('key', 'first', { IfMatch: '"0"' })), none);
+    const seen = await put('key', 'first');
+    await put('key', 'second', { IfMatch: seen });
+    assert.deepEqual(await failureOf(put('key', 'third', { IfMatch: seen })), FAILED);
+    assert.equal(String(await s3.read('key')), 'second');
+  });
+
+  test('an upload is completed only on its conditions, and stays open else', async (t) => {
+    const both = await open(t);
+    const upload = await begin(both, 'key');
+    const parts = [await sendPart(both, upload, 1, Buffer.from('parts'))];
+    const seen = await both.put('key', 'whole');
+    const finish = (more: object) =>
+      both.client.send(
+        new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts }, ...more }),
+      );
+    assert.deepEqual(await failureOf(finish({ IfNoneMatch: '*' })), FAILED);
+    assert.deepEqual(await failureOf(finish({ IfMatch: '"0"' })), FAILED);
+    assert.equal(both.s3.openUploads, 1);
+    await finish({ IfMatch: seen });
+    assert.equal(String(await both.s3.read('key')), 'parts');
+    assert.equal(both.s3.openUploads, 0);
+  });
+
+  test('of two that race to put a new object exactly one wins', async (t) => {
+    const { s3, put } = await open(t);
+    for (let round = 0; round < 10; round += 1) {
+      const key = `key-${round}`;
+      // Of several pieces each, which come interleaved.
+      const bodies = ['a', 'b'].map((letter) => Buffer.alloc(MIB, letter));
+      const both = await Promise.allSettled(bodies.map((body) => put(key, body, { IfNoneMatch: '*' })));
+      const winner = both.findIndex(({ status }) => status === 'fulfilled');
+      const [loser] = both.filter((one) => one.status === 'rejected');
+      assert.equal(loser?.reason.name, 'PreconditionFailed');
+      assert.ok((await s3.read(key)).equals(bodies[winner] as Buffer));
+    }
+  });
+
+  test('a writer that stops in the middle does not hold up another one', async (t) => {
+    const { s3, put } = await open(t);
+    const headers = { 'content-length': '10', 'if-none-match': '*' };
+    const stuck = request(`${s3.url}/${s3.bucket}/key`, { method: 'PUT', headers }).on('error', () => {});
+    stuck.write('five5');
+    while (s3.requests[0]?.bytes !== 5) await delay(1);
+    await put('key', 'other', { IfNoneMatch: '*' });
+    stuck.end('more5');
+    const [answer] = (await once(stuck, 'response')) as [IncomingMessage];
+    answer.resume();
+    assert.equal(answer.statusCode, 412);
+    assert.equal(String(await s3.read('key')), 'other');
+  });
+});
+
+suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
+  test('when it is away it takes no connections, and when it is back it has the same address', async (t) => {
+    const { s3, put, get } = await open(t);
+    const { url } = s3;
+    await put('key', 'here');
+    await s3.turn('away');
+    // The client may not yet know that the connection it has is over.
+    await failureOf(get('key'));
+    assert.equal((await failureOf(get('key'))).name, 'ECONNREFUSED');
+    await s3.turn('none');
+    assert.equal(s3.url, url);
+    assert.equal(String(await get('key')), 'here');
+  });
+
+  test('an upload that is under way when it goes away breaks and leaves nothing', async (t) => {
+    const { s3, put } = await open(t);
+    const endless = Readable.from(
+      (async function* () {
+        yield LARGE;
+        await s3.turn('away');
+        yield LARGE;
+      })(),
+    );
+    const { status } = await failureOf(put('key', endless, { ContentLength: 2 * LARGE.length }));
+    assert.equal(status, undefined);
+    assert.deepEqual(await s3.keys(), []);
+  });
+
+  test('when it is silent the client waits in vain, also for what it asked before', async (t) => {
+    const { s3, client } = await open(t);
+    const { promise: leave, resolve: go } = Promise.withResolvers<void>();
+    const body = Readable.from(
+      (async function* () {
+        yield Buffer.from('be');
+        await leave;
+        yield Buffer.from('fore');
+      })(),
+    );
+    const abortSignal = AbortSignal.timeout(300);
+    const before = { Bucket: s3.bucket, Key: 'before', Body: body, ContentLength: 6 };
+    const asked = failureOf(client.send(new PutObjectCommand(before), { abortSignal }));
+    while (!s3.requests[0]?.bytes) await delay(1);
+    await s3.turn('silent');
+    go();
+    const after = { Bucket: s3.bucket, Key: 'after', Body: LARGE };
+    const asks = failureOf(client.send(new PutObjectCommand(after), { abortSignal }));
+    assert.deepEqual([(await asked).name, (await asks).name], ['AbortError', 'AbortError']);
+    assert.deepEqual(
+      s3.requests.map(({ status }) => status),
+      [undefined, undefined],
+    );
+    assert.deepEqual(await s3.keys(), ['before']);
+  });
+
+  test('it refuses every request, or every second one, for being too many', async (t) => {
+    const { s3, put, get } = await open(t);
+    await s3.turn('throttle');
+    assert.deepEqual(await failureOf(put('key', LARGE)), SLOW);
+    assert.deepEqual(await failureOf(get('key')), SLOW);
+    await s3.turn('throttle-some');
+    await put('key', 'first');
+    assert.deepEqual(await failureOf(get('key')), SLOW);
+    assert.equal(String(await get('key')), 'first');
+    assert.deepEqual(await failureOf(put('key', 'second')), SLOW);
+  });
+
+  test('it denies access', async (t) => {
+    const { s3, put } = await open(t);
+    await s3.turn('deny');
+    assert.deepEqual(await failureOf(put('key', 'body')), { name: 'AccessDenied', status: 403 });
+  });
+
+  test('an upload is cut in the middle of its body, as often as was asked for', async (t) => {
+    const both = await open(t);
+    const { s3, put } = both;
+    const upload = await begin(both, 'parts');
+    await s3.turn('cut-upload', { times: 3 });
+    assert.equal((await failureOf(put('key', LARGE))).status, undefined);
+    assert.equal((await failureOf(sendPart(both, upload, 1, LARGE))).status, undefined);
+    assert.deepEqual(await failureOf(put('key', 'small')), BROKEN);
+    const [, first, second] = s3.requests.map(({ bytes }) => bytes / LARGE.length);
+    for (const share of [first, second]) assert.ok(share && share >= 0.5 && share < 0.6, String(share));
+    assert.deepEqual(await s3.keys(), []);
+    await put('key', 'whole');
+    assert.deepEqual(await s3.keys(), ['key']);
+  });
+
+  test('a download is cut in the middle of its body', async (t) => {
+    const { s3, client } = await open(t);
+    await s3.write('large', LARGE);
+    await s3.write('small', '1');
+    await s3.turn('cut-download');
+    for (const [key, half] of [['large', LARGE.length / 2] as const, ['small', 0] as const]) {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: s3.bucket, Key: key }));
+      let got = 0;
+      const reading = (async () => {
+        for await (const piece of Body as Readable) got += piece.length;
+      })();
+      assert.equal((await failureOf(reading)).name, 'ECONNRESET');
+      assert.equal(got, half);
+    }
+  });
+
+  test('an answer is cut when what was asked for is done', async (t) => {
+    const both = await open(t);
+    const { s3, client, put } = both;
+    const upload = await begin(both, 'parts');
+    const parts = [await sendPart(both, upload, 1, LARGE)];
+    await s3.turn('cut-answer', { times: 2 });
+    assert.deepEqual(await failureOf(put('whole', 'whole')), BROKEN);
+    assert.deepEqual(await failureOf(client.send(complete(upload, parts))), BROKEN);
+    assert.equal(s3.openUploads, 0);
+    assert.deepEqual(await s3.keys(), ['parts', 'whole']);
+  });
+
+  test('a fault can be of other operations than by itself', async (t) => {
+    const { s3, client, put, get } = await open(t);
+    await put('key', 'body');
+    await s3.turn('cut-answer', { only: ['DeleteObject'] });
+    await put('key', 'other');
+    const removing = client.send(new DeleteObjectCommand({ Bucket: s3.bucket, Key: 'key' }));
+    assert.deepEqual(await failureOf(removing), BROKEN);
+    assert.deepEqual(await failureOf(get('key')), { name: 'NoSuchKey', status: 404 });
+  });
+
+  test('a clock that is wrong is refused once, and then corrected by the SDK', async (t) => {
+    const { s3, put, get } = await open(t);
+    await s3.turn('wrong-clock');
+    assert.deepEqual(await failureOf(put('key', 'body')), { name: 'RequestTimeTooSkewed', status: 403 });
+    await put('key', 'body');
+    assert.equal(String(await get('key')), 'body');
+    await s3.client().send(new DeleteObjectCommand({ Bucket: s3.bucket, Key: 'key' }));
+    assert.deepEqual(
+      s3.requests.map(({ status }) => status),
+      [403, 200, 200, 403, 204],
+    );
+  });
+
+  test('one bit of an object comes otherwise, and the SDK does not notice', async (t) => {
+    const { s3, put, get } = await open(t);
+    await put('key', LARGE);
+    await s3.turn('flip', { times: 1 });
+    const got = await get('key');
+    const [different, ...others] = LARGE.keys().filter((index) => got[index] !== LARGE[index]);
+    assert.deepEqual([different, others], [LARGE.length / 2, []]);
+    assert.ok((await get('key')).equals(LARGE));
+  });
+});
