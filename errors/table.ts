@@ -139,6 +139,10 @@ export const ERRORS = {
     status: 507,
     text: "a user's files are more than {limit} bytes; remove some, or raise the limit",
   },
+  'config.store': {
+    status: 502,
+    text: 'the store of user configs did not {what}: {why}; see that S3 can be reached and allows it',
+  },
   'config.not_packed': { status: 500, text: "a user's files could not be packed: {why}" },
 
   // What lies beyond this host.

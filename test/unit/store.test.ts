@@ -1,0 +1,132 @@
+/** The store against a stand-in for S3 that keeps its conditions and misbehaves. */
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { ConfigStore, type Current } from '../../user-configs/store.ts';
+import { S3 } from '../support/s3.ts';
+
+const never = new AbortController().signal;
+const LARGE = randomBytes(20 * 2 ** 20);
+const current = (sequence: number, session = 'a'): Current => ({
+  version: `v${sequence}.age`,
+  session,
+  sequence,
+});
+
+async function openStore(t: TestContext, maxAttempts = 1) {
+  const s3 = await S3.open();
+  const directory = mkdtempSync(join(tmpdir(), 'store-'));
+  t.after(async () => {
+    await s3[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true });
+  });
+  const client = s3.client({ maxAttempts });
+  const store = new ConfigStore({ client, bucket: s3.bucket, prefix: 'v1/user/app/' });
+  const put = async (name: string, content: Buffer) => {
+    const path = join(directory, 'file');
+    writeFileSync(path, content);
+    await store.put(name, path, never);
+  };
+  const read = async (name: string) => {
+    const stream = await store.open(name, never);
+    return stream && (await buffer(stream));
+  };
+  return { s3, store, put, read };
+}
+
+test('archives of any size are stored and read again, each below its prefix', async (t) => {
+  const { s3, store, put, read } = await openStore(t);
+  for (const length of [0, 1, 8 * 2 ** 20, 8 * 2 ** 20 + 1, LARGE.length]) {
+    const content = LARGE.subarray(0, length);
+    await put(`versions/${length}.age`, content);
+    assert.ok((await read(`versions/${length}.age`))?.equals(content), `${length} bytes`);
+  }
+  assert.ok((await s3.keys()).every((key) => key.startsWith('v1/user/app/versions/')));
+  assert.equal((await store.list(never)).length, 5);
+  await store.remove('versions/1.age', never);
+  assert.equal(await read('versions/1.age'), undefined);
+});
+
+test('an object that is not there is told from one that cannot be read', async (t) => {
+  const { s3, store, read } = await openStore(t);
+  assert.equal(await store.findCurrent(never), undefined);
+  assert.equal(await read('versions/none.age'), undefined);
+  for (const fault of ['deny', 'throttle', 'away'] as const) {
+    await s3.turn(fault);
+    await assert.rejects(store.findCurrent(never), { code: 'config.store' }, fault);
+    await assert.rejects(read('versions/none.age'), { code: 'config.store' }, fault);
+  }
+});
+
+test('of two that would be current next, one is, and the other learns it', async (t) => {
+  const { store } = await openStore(t);
+  const first = await Promise.all(
+    [current(1, 'a'), current(1, 'b')].map((one) => store.makeCurrent(one, undefined, never)),
+  );
+  assert.equal(first.filter((one) => one).length, 1);
+  const found = await store.findCurrent(never);
+  assert.deepEqual(
+    found,
+    first.find((one) => one),
+  );
+  const next = await Promise.all(
+    [current(2, 'a'), current(2, 'b')].map((one) => store.makeCurrent(one, found, never)),
+  );
+  assert.equal(next.filter((one) => one).length, 1);
+  assert.equal((await store.findCurrent(never))?.current.sequence, 2);
+});
+
+test('a save whose answer is lost is known as done when it is repeated', async (t) => {
+  const { s3, store } = await openStore(t);
+  await s3.turn('cut-answer', { times: 1 });
+  await assert.rejects(store.makeCurrent(current(1), undefined, never), { code: 'config.store' });
+  const again = await store.makeCurrent(current(1), undefined, never);
+  assert.deepEqual(again?.current, current(1));
+  assert.ok(await store.makeCurrent(current(2), again, never));
+});
+
+test('a connection that breaks in the middle of an upload leaves nothing, and the next attempt succeeds', async (t) => {
+  const { s3, put, read } = await openStore(t);
+  await s3.turn('cut-upload', { times: 1 });
+  await assert.rejects(put('versions/1.age', LARGE), { code: 'config.store' });
+  assert.equal(s3.openUploads, 0);
+  assert.deepEqual(await s3.keys(), []);
+  await put('versions/1.age', LARGE);
+  assert.ok((await read('versions/1.age'))?.equals(LARGE));
+});
+
+test('a download that breaks is an error of its stream, not a shorter config', async (t) => {
+  const { s3, put, read } = await openStore(t);
+  await put('versions/1.age', LARGE);
+  await s3.turn('cut-download');
+  await assert.rejects(read('versions/1.age'));
+});
+
+test('a clock that is wrong by an hour, and being throttled now and then, hinder nothing', async (t) => {
+  const { s3, store, put, read } = await openStore(t, 3);
+  for (const fault of ['wrong-clock', 'throttle-some'] as const) {
+    await s3.turn(fault);
+    await put(`versions/${fault}.age`, LARGE);
+    assert.ok((await read(`versions/${fault}.age`))?.equals(LARGE), fault);
+    assert.ok(await store.makeCurrent(current(1, fault), await store.findCurrent(never), never), fault);
+  }
+});
+
+test('what stands where the current one is named, and is none, is an error', async (t) => {
+  const { s3, store } = await openStore(t);
+  for (const text of [
+    '',
+    '{}',
+    'null',
+    '{"version":1,"session":"a","sequence":1}',
+    '{"version":"v","session":"a"}',
+  ]) {
+    await s3.write('v1/user/app/current.json', text);
+    await assert.rejects(store.findCurrent(never), { code: 'config.store' }, text);
+  }
+});

@@ -1,0 +1,236 @@
+/**
+ * The stored configs of one user and app. A saved archive is a new object, never an old one written over; which one
+ * is current is said by one small object that is replaced on condition that nobody else replaced it meanwhile.
+ *
+ *   versions/<version>.age            all files
+ *   versions/<version>+<changes>.age  what changed since, on top of them
+ *   aside/<version>.age               as versions, of a session that must not take a good one's place
+ *   current.json                      what the next session begins with
+ */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  type S3Client,
+  S3ServiceException,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import pLimit from 'p-limit';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+
+/** What the next session begins with. */
+export interface Current {
+  /** Name of an object below `versions/`. */
+  readonly version: string;
+  /** Name of the changes on top of it. */
+  readonly changes?: string;
+  /** Who saved it: the container's id, and a number that grows with each of its saves. */
+  readonly session: string;
+  readonly sequence: number;
+}
+
+/** Current as it was found, by which it is seen whether somebody else replaced it. */
+export interface Found {
+  readonly current: Current;
+  readonly etag: string;
+}
+
+/** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
+const PART = 8 * 2 ** 20;
+const PARTS_AT_A_TIME = 3;
+
+export interface StoreOptions {
+  readonly client: S3Client;
+  readonly bucket: string;
+  /** Below which everything is; ends with a slash. */
+  readonly prefix: string;
+}
+
+export class ConfigStore {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #prefix: string;
+
+  constructor({ client, bucket, prefix }: StoreOptions) {
+    this.#client = client;
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+  }
+
+  /** @returns undefined when nothing was ever saved @throws {ServiceError} `config.store` */
+  async findCurrent(signal: AbortSignal): Promise<Found | undefined> {
+    return await this.#attempt('say which config is current', async () => {
+      const found = await this.#get(`${this.#prefix}current.json`, signal);
+      if (!found?.body) return undefined;
+      const current = parseCurrent(await found.body.transformToString());
+      return { current, etag: found.etag };
+    });
+  }
+
+  /**
+   * @param name below the prefix
+   * @returns undefined when there is no such object; its stream may still break
+   * @throws {ServiceError} `config.store`
+   */
+  async open(name: string, signal: AbortSignal): Promise<Readable | undefined> {
+    return await this.#attempt(`give ${name}`, async () => {
+      const found = await this.#get(`${this.#prefix}${name}`, signal);
+      // In Node its stream is one of Node's.
+      return found?.body as Readable | undefined;
+    });
+  }
+
+  /**
+   * Stores a file under a new name, in parts; nothing of it is left when it fails. The same again does no harm.
+   * @throws {ServiceError} `config.store`
+   */
+  async put(name: string, path: string, signal: AbortSignal): Promise<void> {
+    await this.#attempt(`take ${name}`, async () => {
+      await using file = await open(path, 'r');
+      const { size } = await file.stat();
+      const target = { Bucket: this.#bucket, Key: `${this.#prefix}${name}` };
+      if (size > PART) return await this.#putParts(file, size, target, signal);
+      const Body = await readPart(file, 0, size);
+      await this.#client.send(new PutObjectCommand({ ...target, Body }), { abortSignal: signal });
+    });
+  }
+
+  /**
+   * Replaces what is current, on condition that it is still what was found.
+   * @returns what is found from now on; undefined when somebody else was faster
+   * @throws {ServiceError} `config.store`; it may have been done all the same
+   */
+  async makeCurrent(
+    current: Current,
+    found: Found | undefined,
+    signal: AbortSignal,
+  ): Promise<Found | undefined> {
+    return await this.#attempt('make a config current', async () => {
+      const condition = found ? { IfMatch: found.etag } : { IfNoneMatch: '*' };
+      const Key = `${this.#prefix}current.json`;
+      const Body = JSON.stringify(current);
+      const command = new PutObjectCommand({ Bucket: this.#bucket, Key, Body, ...condition });
+      try {
+        const { ETag = '' } = await this.#client.send(command, { abortSignal: signal });
+        return { current, etag: ETag };
+      } catch (error) {
+        if (!isStatus(error, 404, 409, 412)) throw error;
+        // A first attempt whose answer was lost is in the way of its own repetition.
+        const now = await this.findCurrent(signal);
+        return now && isSame(now.current, current) ? now : undefined;
+      }
+    });
+  }
+
+  /** The names of all objects below the prefix, in order. @throws {ServiceError} `config.store` */
+  async list(signal: AbortSignal): Promise<string[]> {
+    return await this.#attempt('list its objects', async () => {
+      const names: string[] = [];
+      const where = { Bucket: this.#bucket, Prefix: this.#prefix };
+      for await (const page of paginateListObjectsV2({ client: this.#client }, where, {
+        abortSignal: signal,
+      })) {
+        names.push(...(page.Contents ?? []).map(({ Key = '' }) => Key.slice(this.#prefix.length)));
+      }
+      return names;
+    });
+  }
+
+  /** @throws {ServiceError} `config.store` */
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    await this.#attempt(`remove ${name}`, async () => {
+      const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key: `${this.#prefix}${name}` });
+      await this.#client.send(command, { abortSignal: signal });
+    });
+  }
+
+  async #get(Key: string, signal: AbortSignal) {
+    try {
+      const command = new GetObjectCommand({ Bucket: this.#bucket, Key });
+      const { Body, ETag = '' } = await this.#client.send(command, { abortSignal: signal });
+      return { body: Body, etag: ETag };
+    } catch (error) {
+      if (error instanceof S3ServiceException && error.name === 'NoSuchKey') return undefined;
+      throw error;
+    }
+  }
+
+  async #putParts(file: FileHandle, size: number, target: Target, abortSignal: AbortSignal): Promise<void> {
+    const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target), { abortSignal });
+    const upload = { ...target, UploadId };
+    const atATime = pLimit(PARTS_AT_A_TIME);
+    const failed = new AbortController();
+    const either = AbortSignal.any([abortSignal, failed.signal]);
+    const putPart = async (index: number): Promise<CompletedPart> => {
+      either.throwIfAborted();
+      const Body = await readPart(file, index * PART, Math.min(PART, size - index * PART));
+      const PartNumber = index + 1;
+      const command = new UploadPartCommand({ ...upload, PartNumber, Body });
+      const { ETag } = await this.#client.send(command, { abortSignal: either });
+      return { PartNumber, ETag };
+    };
+    const indices = Array.from({ length: Math.ceil(size / PART) }, (_, index) => index);
+    const parts = indices.map((index) => atATime(() => putPart(index)));
+    try {
+      const Parts = await Promise.all(parts);
+      await this.#client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), {
+        abortSignal,
+      });
+    } catch (error) {
+      failed.abort();
+      await Promise.allSettled(parts);
+      // Whoever cannot be told now keeps the parts until the bucket's rule for left uploads removes them.
+      await this.#client.send(new AbortMultipartUploadCommand(upload)).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Texts of the SDK hold neither keys nor content. */
+  async #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw new ServiceError('config.store', { what, why: messageOf(error) }, { cause: error });
+    }
+  }
+}
+
+interface Target {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const part = Buffer.allocUnsafe(length);
+  const { bytesRead } = await file.read(part, 0, length, position);
+  if (bytesRead !== length) throw new Error('the file became shorter');
+  return part;
+}
+
+function isStatus(error: unknown, ...statuses: readonly number[]): boolean {
+  return error instanceof S3ServiceException && statuses.includes(error.$metadata.httpStatusCode ?? 0);
+}
+
+function isSame(a: Current, b: Current): boolean {
+  return a.session === b.session && a.sequence === b.sequence;
+}
+
+/** @throws Error when it is not what `makeCurrent` wrote */
+function parseCurrent(text: string): Current {
+  const { version, changes, session, sequence } = JSON.parse(text);
+  const isSound =
+    typeof version === 'string' &&
+    (changes === undefined || typeof changes === 'string') &&
+    typeof session === 'string' &&
+    Number.isSafeInteger(sequence);
+  if (!isSound) throw new Error('current.json is not what this service writes');
+  return { version, session, sequence, ...(changes && { changes }) };
+}
