@@ -145,7 +145,9 @@ export async function unpack(
   signal.throwIfAborted();
   if (failure && !isChilds) throw failure;
   if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: place.limit });
-  if (code !== 0) throw new DamagedError(`the archive cannot be unpacked: ${said || `exit code ${code}`}`);
+  // One that has read enough for itself has not seen the end, by which an archive is known to be whole.
+  if (code !== 0 || failure)
+    throw new DamagedError(`the archive cannot be unpacked: ${said || `exit code ${code}`}`);
 }
 
 function start(
