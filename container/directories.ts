@@ -1,13 +1,10 @@
 /** The directories of one container, and what each may do with them. */
 
 import { join } from 'node:path';
-import { holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
+import { CONTAINER_USER, holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { ContainerId } from './identity.ts';
-
-/** The user that programs in the images run as. */
-const CONTAINER_USER = 1000;
 
 /** Absolute paths on the host. */
 export interface ContainerDirectories {

@@ -12,6 +12,9 @@ import { isSystemError, messageOf, ServiceError } from '../errors/service-error.
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { explain } from './atomic-file.ts';
 
+/** The user, and the group, that programs in the images run as. */
+export const CONTAINER_USER = 1000;
+
 /**
  * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends.
  * @throws {ServiceError} `start.filesystem`

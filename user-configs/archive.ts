@@ -8,6 +8,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { CONTAINER_USER } from '../host/directories.ts';
 import { type Confined, runConfined } from './confined.ts';
 import { DamagedError } from './damaged.ts';
 
@@ -23,29 +24,31 @@ export interface Place {
 
 /** Who reads is nobody, and may read everything that is seen. */
 const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as const;
-/** Who writes is the user that programs in the images run as, whatever the modes of what is there. */
-const WRITER = { user: 1000, capability: 'dac_override', access: 'rw' } as const;
+/** Who writes is the container's user, whatever the modes of what is there. */
+const WRITER = { user: CONTAINER_USER, capability: 'dac_override', access: 'rw' } as const;
 
 const TOO_LARGE = 70;
 const UNCHANGED = 71;
 
-/** Passes on what is within the limit. */
-const LIMITED = `limited() { head -c "$LIMIT"; [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}; }`;
+/** `limited` passes on what is within the limit; `judge` gets the exit codes of a pipeline with it in the middle. */
+const PRELUDE = `set -uo pipefail
+limited() { head -c "$LIMIT"; [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}; }
+judge() { [ "$2" = 0 ] || exit "$2"; [ "$1" = 0 ] && [ "$3" = 0 ] || exit 1; }
+`;
 
 /**
  * 3900 bytes is as long as a path can be that can still be opened below another directory. tar's exit code 1 is a
  * file that changed while it was read, as files do.
  */
-const PACK = `set -uo pipefail
-${LIMITED}
-too_long="$(printf '?%.0s' {1..3900})*"
+const PACK = `${PRELUDE}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
-pack() {
+archive() {
   tar -c --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' --sparse \\
-    --numeric-owner --no-recursion --null --verbatim-files-from "$@" | limited | zstd -q -1 -c
-  local codes=("\${PIPESTATUS[@]}")
-  [ "\${codes[1]}" = 0 ] || exit "\${codes[1]}"
-  [ "\${codes[0]}" -le 1 ] && [ "\${codes[2]}" = 0 ] || exit 1
+    --numeric-owner --no-recursion --null --verbatim-files-from "$@" || [ $? = 1 ]
+}
+pack() {
+  archive "$@" | limited | zstd -q -1 -c
+  judge "\${PIPESTATUS[@]}"
 }
 `;
 
@@ -66,14 +69,10 @@ patiently changes
 patiently names
 pack --ignore-failed-read names -T list`;
 
-const UNPACK = `set -uo pipefail
-${LIMITED}
-unpack() {
+const UNPACK = `${PRELUDE}unpack() {
   $READ | limited |
     tar -x -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
-  local codes=("\${PIPESTATUS[@]}")
-  [ "\${codes[1]}" = 0 ] || exit "\${codes[1]}"
-  [ "\${codes[0]}" = 0 ] && [ "\${codes[2]}" = 0 ] || exit 1
+  judge "\${PIPESTATUS[@]}"
 }
 `;
 

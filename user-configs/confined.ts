@@ -45,7 +45,6 @@ ln -s usr/bin usr/sbin usr/lib usr/lib64 "$view"
 mount --bind /dev/null "$view/dev/null"
 mount --bind "$tree" "$view/tree"
 mount -o "remount,bind,$access,nosymfollow,nosuid,nodev,noexec" "$view/tree"
-cd "$view"
 exec chroot "$view" setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
   --inh-caps="-all$capabilities" --ambient-caps="-all$capabilities" --bounding-set="-all$capabilities" \\
   bash -c "$script"`;

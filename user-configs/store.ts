@@ -43,6 +43,8 @@ export interface Found {
   readonly etag: string;
 }
 
+const CURRENT = 'current.json';
+
 /** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
 const PART = 8 * 2 ** 20;
 const PARTS_AT_A_TIME = 3;
@@ -67,12 +69,7 @@ export class ConfigStore {
 
   /** @returns undefined when nothing was ever saved @throws {ServiceError} `config.store` */
   async findCurrent(signal: AbortSignal): Promise<Found | undefined> {
-    return await this.#attempt('say which config is current', async () => {
-      const found = await this.#get(`${this.#prefix}current.json`, signal);
-      if (!found?.body) return undefined;
-      const current = parseCurrent(await found.body.transformToString());
-      return { current, etag: found.etag };
-    });
+    return await this.#attempt('say which config is current', () => this.#findCurrent(signal));
   }
 
   /**
@@ -82,7 +79,7 @@ export class ConfigStore {
    */
   async open(name: string, signal: AbortSignal): Promise<Readable | undefined> {
     return await this.#attempt(`give ${name}`, async () => {
-      const found = await this.#get(`${this.#prefix}${name}`, signal);
+      const found = await this.#get(name, signal);
       // In Node its stream is one of Node's.
       return found?.body as Readable | undefined;
     });
@@ -96,7 +93,7 @@ export class ConfigStore {
     await this.#attempt(`take ${name}`, async () => {
       await using file = await open(path, 'r');
       const { size } = await file.stat();
-      const target = { Bucket: this.#bucket, Key: `${this.#prefix}${name}` };
+      const target = this.#target(name);
       if (size > PART) return await this.#putParts(file, size, target, signal);
       const Body = await readPart(file, 0, size);
       await this.#client.send(new PutObjectCommand({ ...target, Body }), { abortSignal: signal });
@@ -115,16 +112,15 @@ export class ConfigStore {
   ): Promise<Found | undefined> {
     return await this.#attempt('make a config current', async () => {
       const condition = found ? { IfMatch: found.etag } : { IfNoneMatch: '*' };
-      const Key = `${this.#prefix}current.json`;
       const Body = JSON.stringify(current);
-      const command = new PutObjectCommand({ Bucket: this.#bucket, Key, Body, ...condition });
+      const command = new PutObjectCommand({ ...this.#target(CURRENT), Body, ...condition });
       try {
         const { ETag = '' } = await this.#client.send(command, { abortSignal: signal });
         return { current, etag: ETag };
       } catch (error) {
         if (!isStatus(error, 404, 409, 412)) throw error;
         // A first attempt whose answer was lost is in the way of its own repetition.
-        const now = await this.findCurrent(signal);
+        const now = await this.#findCurrent(signal);
         return now && isSame(now.current, current) ? now : undefined;
       }
     });
@@ -147,14 +143,24 @@ export class ConfigStore {
   /** @throws {ServiceError} `config.store` */
   async remove(name: string, signal: AbortSignal): Promise<void> {
     await this.#attempt(`remove ${name}`, async () => {
-      const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key: `${this.#prefix}${name}` });
-      await this.#client.send(command, { abortSignal: signal });
+      await this.#client.send(new DeleteObjectCommand(this.#target(name)), { abortSignal: signal });
     });
   }
 
-  async #get(Key: string, signal: AbortSignal) {
+  #target(name: string): Target {
+    return { Bucket: this.#bucket, Key: `${this.#prefix}${name}` };
+  }
+
+  async #findCurrent(signal: AbortSignal): Promise<Found | undefined> {
+    const found = await this.#get(CURRENT, signal);
+    if (!found?.body) return undefined;
+    const current = parseCurrent(await found.body.transformToString());
+    return { current, etag: found.etag };
+  }
+
+  async #get(name: string, signal: AbortSignal) {
     try {
-      const command = new GetObjectCommand({ Bucket: this.#bucket, Key });
+      const command = new GetObjectCommand(this.#target(name));
       const { Body, ETag = '' } = await this.#client.send(command, { abortSignal: signal });
       return { body: Body, etag: ETag };
     } catch (error) {
@@ -193,7 +199,6 @@ export class ConfigStore {
     }
   }
 
-  /** Texts of the SDK hold neither keys nor content. */
   async #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
