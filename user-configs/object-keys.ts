@@ -23,7 +23,8 @@ export function oldKeyOf(userId: string, appName: string): string | undefined {
 
 /** Letters, digits and what is usual in addresses stand for themselves; a dot does not begin a name. */
 function component(name: string): string {
-  const bytes = Buffer.from(name);
+  // As JSON has it, also halves of surrogate pairs stay apart, which UTF-8 does not know.
+  const bytes = Buffer.from(JSON.stringify(name).slice(1, -1));
   const encoded = [...bytes].map((byte, i) => {
     const character = String.fromCharCode(byte);
     const isPlain = /[A-Za-z0-9_@-]/.test(character) || (character === '.' && i > 0);

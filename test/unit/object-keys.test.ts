@@ -32,6 +32,8 @@ test('whatever a user and an app are called, neither reaches the objects of othe
   for (const [one, other] of [
     ['a/b', 'a%2Fb'],
     ['..', '%2E.'],
+    ['\ud800', '\ud801'],
+    ['\ud800', '\\ud800'],
     ['x'.repeat(301), 'x'.repeat(302)],
   ] as const) {
     assert.notEqual(prefixOf(one, 'app'), prefixOf(other, 'app'));
