@@ -32,7 +32,10 @@ const UNCHANGED = 71;
 
 /** `limited` passes on what is within the limit; `judge` gets the exit codes of a pipeline with it in the middle. */
 const PRELUDE = `set -uo pipefail
-limited() { head -c "$LIMIT"; [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}; }
+limited() {
+  dd bs=64K iflag=fullblock,count_bytes count="$LIMIT" status=none
+  [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}
+}
 judge() { [ "$2" = 0 ] || exit "$2"; [ "$1" = 0 ] && [ "$3" = 0 ] || exit 1; }
 `;
 

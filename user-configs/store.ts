@@ -4,7 +4,7 @@
  *
  *   versions/<version>.age            all files
  *   versions/<version>+<changes>.age  what changed since, on top of them
- *   aside/<version>.age               as versions, of a session that must not take a good one's place
+ *   aside/…                           as versions/…, of a session that must not take a good one's place
  *   current.json                      what the next session begins with
  */
 
@@ -25,14 +25,15 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { unlessAborted } from '../lifetime/deadline.ts';
+import type { GrowingFile } from './growing-file.ts';
 
 /** What the next session begins with. */
 export interface Current {
-  /** Name of an object below `versions/`. */
+  /** Names of the object with all files, and of the changes on top of it. */
   readonly version: string;
-  /** Name of the changes on top of it. */
   readonly changes?: string;
-  /** Who saved it: the container's id, and a number that grows with each of its saves. */
+  /** Which save it is of which session; the number grows with each save. */
   readonly session: string;
   readonly sequence: number;
 }
@@ -43,7 +44,16 @@ export interface Found {
   readonly etag: string;
 }
 
+/** An object as it is listed. */
+export interface Stored {
+  readonly name: string;
+  readonly bytes: number;
+  /** When it came, by the clock of the store. */
+  readonly at: Date;
+}
+
 const CURRENT = 'current.json';
+const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
 
 /** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
 const PART = 8 * 2 ** 20;
@@ -86,15 +96,16 @@ export class ConfigStore {
   }
 
   /**
-   * Stores a file under a new name, in parts; nothing of it is left when it fails. The same again does no harm.
+   * Stores a file under a new name, in parts, while it still grows; it is there once the file is whole, and nothing of
+   * it is left when it fails. The same again does no harm.
    * @throws {ServiceError} `config.store`
    */
-  async put(name: string, path: string, signal: AbortSignal): Promise<void> {
+  async put(name: string, growing: GrowingFile, signal: AbortSignal): Promise<void> {
     await this.#attempt(`take ${name}`, async () => {
-      await using file = await open(path, 'r');
-      const { size } = await file.stat();
+      await using file = await open(growing.path, 'r');
+      const size = await unlessAborted(growing.reached(PART + 1), signal);
       const target = this.#target(name);
-      if (size > PART) return await this.#putParts(file, size, target, signal);
+      if (size > PART) return await this.#putParts(file, growing, target, signal);
       const Body = await readPart(file, 0, size);
       await this.#client.send(new PutObjectCommand({ ...target, Body }), { abortSignal: signal });
     });
@@ -126,17 +137,19 @@ export class ConfigStore {
     });
   }
 
-  /** The names of all objects below the prefix, in order. @throws {ServiceError} `config.store` */
-  async list(signal: AbortSignal): Promise<string[]> {
+  /** All objects below the prefix, in the order of their names. @throws {ServiceError} `config.store` */
+  async list(signal: AbortSignal): Promise<Stored[]> {
     return await this.#attempt('list its objects', async () => {
-      const names: string[] = [];
+      const found: Stored[] = [];
       const where = { Bucket: this.#bucket, Prefix: this.#prefix };
       for await (const page of paginateListObjectsV2({ client: this.#client }, where, {
         abortSignal: signal,
       })) {
-        names.push(...(page.Contents ?? []).map(({ Key = '' }) => Key.slice(this.#prefix.length)));
+        for (const { Key = '', Size: bytes = 0, LastModified: at = new Date(0) } of page.Contents ?? []) {
+          found.push({ name: Key.slice(this.#prefix.length), bytes, at });
+        }
       }
-      return names;
+      return found;
     });
   }
 
@@ -169,23 +182,34 @@ export class ConfigStore {
     }
   }
 
-  async #putParts(file: FileHandle, size: number, target: Target, abortSignal: AbortSignal): Promise<void> {
+  async #putParts(
+    file: FileHandle,
+    growing: GrowingFile,
+    target: Target,
+    abortSignal: AbortSignal,
+  ): Promise<void> {
     const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target), { abortSignal });
     const upload = { ...target, UploadId };
     const atATime = pLimit(PARTS_AT_A_TIME);
     const failed = new AbortController();
     const either = AbortSignal.any([abortSignal, failed.signal]);
-    const putPart = async (index: number): Promise<CompletedPart> => {
+    const putPart = async ({ number: PartNumber, position, length }: Piece): Promise<CompletedPart> => {
       either.throwIfAborted();
-      const Body = await readPart(file, index * PART, Math.min(PART, size - index * PART));
-      const PartNumber = index + 1;
+      const Body = await readPart(file, position, length);
       const command = new UploadPartCommand({ ...upload, PartNumber, Body });
       const { ETag } = await this.#client.send(command, { abortSignal: either });
       return { PartNumber, ETag };
     };
-    const indices = Array.from({ length: Math.ceil(size / PART) }, (_, index) => index);
-    const parts = indices.map((index) => atATime(() => putPart(index)));
+    const parts: Promise<CompletedPart>[] = [];
     try {
+      for (let number = 1, position = 0, length = PART; length === PART; number++, position += PART) {
+        length = (await unlessAborted(growing.reached(position + PART), either)) - position;
+        if (length === 0) break;
+        const piece = { number, position, length };
+        const part = atATime(() => putPart(piece));
+        part.catch((error: unknown) => failed.abort(error));
+        parts.push(part);
+      }
       const Parts = await Promise.all(parts);
       await this.#client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), {
         abortSignal,
@@ -208,6 +232,13 @@ export class ConfigStore {
   }
 }
 
+/** Of a file, as a part of an upload. */
+interface Piece {
+  readonly number: number;
+  readonly position: number;
+  readonly length: number;
+}
+
 interface Target {
   readonly Bucket: string;
   readonly Key: string;
@@ -224,7 +255,14 @@ function isStatus(error: unknown, ...statuses: readonly number[]): boolean {
   return error instanceof S3ServiceException && statuses.includes(error.$metadata.httpStatusCode ?? 0);
 }
 
-function isSame(a: Current, b: Current): boolean {
+function isObjectName(name: unknown): name is string {
+  return typeof name === 'string' && OBJECT.test(name);
+}
+
+/** One save of one session. */
+export type Save = Pick<Current, 'session' | 'sequence'>;
+
+export function isSame(a: Save, b: Save): boolean {
   return a.session === b.session && a.sequence === b.sequence;
 }
 
@@ -232,8 +270,8 @@ function isSame(a: Current, b: Current): boolean {
 function parseCurrent(text: string): Current {
   const { version, changes, session, sequence } = JSON.parse(text);
   const isSound =
-    typeof version === 'string' &&
-    (changes === undefined || typeof changes === 'string') &&
+    isObjectName(version) &&
+    (changes === undefined || isObjectName(changes)) &&
     typeof session === 'string' &&
     Number.isSafeInteger(sequence);
   if (!isSound) throw new Error('current.json is not what this service writes');

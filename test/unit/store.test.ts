@@ -2,18 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as tick } from 'node:timers/promises';
+import { GrowingFile } from '../../user-configs/growing-file.ts';
 import { ConfigStore, type Current } from '../../user-configs/store.ts';
 import { S3 } from '../support/s3.ts';
 
 const never = new AbortController().signal;
 const LARGE = randomBytes(20 * 2 ** 20);
 const current = (sequence: number, session = 'a'): Current => ({
-  version: `v${sequence}.age`,
+  version: `versions/${sequence}.age`,
   session,
   sequence,
 });
@@ -27,16 +29,16 @@ async function openStore(t: TestContext, maxAttempts = 1) {
   });
   const client = s3.client({ maxAttempts });
   const store = new ConfigStore({ client, bucket: s3.bucket, prefix: 'v1/user/app/' });
+  const path = join(directory, 'file');
   const put = async (name: string, content: Buffer) => {
-    const path = join(directory, 'file');
     writeFileSync(path, content);
-    await store.put(name, path, never);
+    await store.put(name, await GrowingFile.whole(path), never);
   };
   const read = async (name: string) => {
     const stream = await store.open(name, never);
     return stream && (await buffer(stream));
   };
-  return { s3, store, put, read };
+  return { s3, store, path, put, read };
 }
 
 test('archives of any size are stored and read again, each below its prefix', async (t) => {
@@ -128,5 +130,38 @@ test('what stands where the current one is named, and is none, is an error', asy
   ]) {
     await s3.write('v1/user/app/current.json', text);
     await assert.rejects(store.findCurrent(never), { code: 'config.store' }, text);
+  }
+});
+
+test('a file is uploaded while it still grows, and is there only when it is whole', async (t) => {
+  const { s3, store, read, path } = await openStore(t);
+  for (const length of [1, 8 * 2 ** 20, 16 * 2 ** 20, LARGE.length]) {
+    const content = LARGE.subarray(0, length);
+    writeFileSync(path, '');
+    const growing = new GrowingFile(path);
+    const stored = store.put(`versions/${length}.age`, growing, never);
+    for (let at = 0; at < length; at += 3_000_000) {
+      appendFileSync(path, content.subarray(at, at + 3_000_000));
+      growing.grow(Math.min(3_000_000, length - at));
+    }
+    if (length === LARGE.length)
+      while (!s3.requests.some(({ operation }) => operation === 'UploadPart')) await tick();
+    assert.equal(await read(`versions/${length}.age`), undefined);
+    growing.finish();
+    await stored;
+    assert.ok((await read(`versions/${length}.age`))?.equals(content), `${length} bytes`);
+  }
+});
+
+test('of a file that never becomes whole nothing is stored', async (t) => {
+  const { s3, store, path } = await openStore(t);
+  for (const length of [1, LARGE.length]) {
+    writeFileSync(path, LARGE.subarray(0, length));
+    const growing = new GrowingFile(path);
+    const stored = store.put('versions/1.age', growing, never);
+    growing.grow(length);
+    growing.fail(new Error('packing failed'));
+    await assert.rejects(stored, /packing failed/);
+    assert.deepEqual([await s3.keys(), s3.openUploads], [[], 0]);
   }
 });
