@@ -137,11 +137,15 @@ export const ERRORS = {
   // The user's files.
   'config.too_large': {
     status: 507,
-    text: "a user's files are more than {limit} bytes; remove some, or raise the limit",
+    text: "a user's files are more than {limit} bytes; remove some, or raise USER_CONFIG_LIMIT",
   },
   'config.store': {
     status: 502,
     text: 'the store of user configs did not {what}: {why}; see that S3 can be reached and allows it',
+  },
+  'config.spool_full': {
+    status: 507,
+    text: 'user configs that wait for S3 would be more than {limit} bytes in {directory}; see that S3 can be reached, or raise USER_CONFIG_SPOOL_LIMIT',
   },
   'config.not_packed': { status: 500, text: "a user's files could not be packed: {why}" },
 

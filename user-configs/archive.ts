@@ -28,7 +28,6 @@ const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as 
 const WRITER = { user: CONTAINER_USER, capability: 'dac_override', access: 'rw' } as const;
 
 const TOO_LARGE = 70;
-const UNCHANGED = 71;
 
 /** `limited` passes on what is within the limit; `judge` gets the exit codes of a pipeline with it in the middle. */
 const PRELUDE = `set -uo pipefail
@@ -60,17 +59,29 @@ list -print0 > list || exit
 pack -T list`;
 
 /**
- * These files live: one that is gone before it is read is no fault. Of directories that go while they are listed
- * find knows no better than of a disk that fails; only a list that is whole may say what is to be taken away.
+ * Living files are in use, which is not to be slowed down, and one that is gone before it is read is no fault. Of
+ * directories that go while they are listed find knows no better than of a disk that fails; only a list that is whole
+ * may say what is to be taken away.
  */
-const PACK_CHANGES = `${PACK}
+const LIVING = `${PACK}
+renice -n 10 $$ > /dev/null
 patiently() { for attempt in {1..5}; do "$@" && return; done; exit 1; }
+`;
+
+const PACK_LIVING = `${LIVING}
+all() { list -print0 > list; }
+patiently all
+pack --ignore-failed-read -T list`;
+
+const PACK_CHANGES = `${LIVING}
 changes() { list -newerct "@$SINCE" -print0 > list; }
 names() { list -mindepth 1 -printf '%y%P\\0' | sort -z > names; }
 patiently changes
-[ -s list ] || exit ${UNCHANGED}
 patiently names
 pack --ignore-failed-read names -T list`;
+
+const FIND_CHANGE = `${PACK}
+list -newerct "@$SINCE" -print -quit`;
 
 const UNPACK = `${PRELUDE}unpack() {
   $READ | limited |
@@ -98,29 +109,44 @@ cp -a --remove-destination changes/tree/. tree/ && rm -rf changes`;
 
 const UNPACKING = { all: UNPACK_ALL, changes: UNPACK_CHANGES, old: UNPACK_OLD } as const;
 
+/** A moment on the clock of the files: seconds with nine decimals. */
+export type Moment = string;
+
+/** All files, which nobody changes; all files as they live; or what changed among living ones from a moment on. */
+export type Extent = 'all' | 'living' | { readonly since: Moment };
+
 export interface Packing {
   readonly archive: Readable;
   /** Resolves when all of `archive` was read and is sound. @throws {ServiceError} `config.*` */
-  readonly done: Promise<'packed' | 'unchanged'>;
+  readonly done: Promise<void>;
 }
 
-/**
- * Packs all files, or the changes among living ones.
- * @param since changes of a file's status from this moment on: seconds with nine decimals; undefined: all files
- */
-export function pack(place: Place, since: string | undefined, signal: AbortSignal): Packing {
-  const script = since === undefined ? PACK_ALL : PACK_CHANGES;
-  const child = start(place, READER, script, { SINCE: since ?? '' }, signal);
+export function pack(place: Place, extent: Extent, signal: AbortSignal): Packing {
+  const child =
+    typeof extent === 'string'
+      ? start(place, READER, extent === 'all' ? PACK_ALL : PACK_LIVING, {}, signal)
+      : start(place, READER, PACK_CHANGES, { SINCE: extent.since }, signal);
   child.input.end();
-  const done = async () => {
-    const { code, said } = await child.ended;
-    signal.throwIfAborted();
-    if (code === UNCHANGED) return 'unchanged';
-    if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: place.limit });
-    if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
-    return 'packed';
-  };
-  return { archive: child.output, done: done() };
+  return { archive: child.output, done: packed(child, place, signal) };
+}
+
+async function packed(child: Confined, { limit }: Place, signal: AbortSignal): Promise<void> {
+  const { code, said } = await child.ended;
+  signal.throwIfAborted();
+  if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit });
+  if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
+}
+
+/** Whether anything changed from a moment on. @throws {ServiceError} `config.not_packed` */
+export async function hasChanged(place: Place, since: Moment, signal: AbortSignal): Promise<boolean> {
+  const child = start(place, READER, FIND_CHANGE, { SINCE: since }, signal);
+  child.input.end();
+  let found = 0;
+  child.output.on('data', (bytes: Buffer) => {
+    found += bytes.length;
+  });
+  await packed(child, place, signal);
+  return found > 0;
 }
 
 /**

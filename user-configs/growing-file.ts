@@ -32,6 +32,10 @@ export class GrowingFile {
     return this.#bytes;
   }
 
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
   /** Of the writer: so many bytes more are in the file. */
   grow(bytes: number): void {
     this.#bytes += bytes;

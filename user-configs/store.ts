@@ -26,22 +26,19 @@ import {
 import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
+import { type Current, isSame, parseCurrent } from './current.ts';
 import type { GrowingFile } from './growing-file.ts';
-
-/** What the next session begins with. */
-export interface Current {
-  /** Names of the object with all files, and of the changes on top of it. */
-  readonly version: string;
-  readonly changes?: string;
-  /** Which save it is of which session; the number grows with each save. */
-  readonly session: string;
-  readonly sequence: number;
-}
 
 /** Current as it was found, by which it is seen whether somebody else replaced it. */
 export interface Found {
   readonly current: Current;
   readonly etag: string;
+}
+
+/** What an object holds. */
+export interface Content {
+  readonly stream: Readable;
+  readonly bytes: number;
 }
 
 /** An object as it is listed. */
@@ -53,11 +50,12 @@ export interface Stored {
 }
 
 const CURRENT = 'current.json';
-const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
 
 /** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
 const PART = 8 * 2 ** 20;
 const PARTS_AT_A_TIME = 3;
+/** Milliseconds until an object begins to come, for which somebody waits. */
+const FIRST_BYTE = 5000;
 
 export interface StoreOptions {
   readonly client: S3Client;
@@ -87,11 +85,11 @@ export class ConfigStore {
    * @returns undefined when there is no such object; its stream may still break
    * @throws {ServiceError} `config.store`
    */
-  async open(name: string, signal: AbortSignal): Promise<Readable | undefined> {
+  async open(name: string, signal: AbortSignal): Promise<Content | undefined> {
     return await this.#attempt(`give ${name}`, async () => {
       const found = await this.#get(name, signal);
       // In Node its stream is one of Node's.
-      return found?.body as Readable | undefined;
+      return found && { stream: found.body as Readable, bytes: found.bytes };
     });
   }
 
@@ -174,8 +172,15 @@ export class ConfigStore {
   async #get(name: string, signal: AbortSignal) {
     try {
       const command = new GetObjectCommand(this.#target(name));
-      const { Body, ETag = '' } = await this.#client.send(command, { abortSignal: signal });
-      return { body: Body, etag: ETag };
+      const {
+        Body,
+        ETag = '',
+        ContentLength = 0,
+      } = await this.#client.send(command, {
+        abortSignal: signal,
+        requestTimeout: FIRST_BYTE,
+      });
+      return { body: Body, etag: ETag, bytes: ContentLength };
     } catch (error) {
       if (error instanceof S3ServiceException && error.name === 'NoSuchKey') return undefined;
       throw error;
@@ -253,27 +258,4 @@ async function readPart(file: FileHandle, position: number, length: number): Pro
 
 function isStatus(error: unknown, ...statuses: readonly number[]): boolean {
   return error instanceof S3ServiceException && statuses.includes(error.$metadata.httpStatusCode ?? 0);
-}
-
-function isObjectName(name: unknown): name is string {
-  return typeof name === 'string' && OBJECT.test(name);
-}
-
-/** One save of one session. */
-export type Save = Pick<Current, 'session' | 'sequence'>;
-
-export function isSame(a: Save, b: Save): boolean {
-  return a.session === b.session && a.sequence === b.sequence;
-}
-
-/** @throws Error when it is not what `makeCurrent` wrote */
-function parseCurrent(text: string): Current {
-  const { version, changes, session, sequence } = JSON.parse(text);
-  const isSound =
-    isObjectName(version) &&
-    (changes === undefined || isObjectName(changes)) &&
-    typeof session === 'string' &&
-    Number.isSafeInteger(sequence);
-  if (!isSound) throw new Error('current.json is not what this service writes');
-  return { version, session, sequence, ...(changes && { changes }) };
 }

@@ -7,7 +7,8 @@
  *   <directory>/<time>-<session>-<sequence>+<time>-<session>-<sequence>.age    changes, and what they are relative to
  */
 
-import type { Current, Save, Stored } from './store.ts';
+import type { Current, Save } from './current.ts';
+import type { Stored } from './store.ts';
 
 /** `aside`: of a session that must not take a good one's place. */
 export type Directory = 'versions' | 'aside';

@@ -11,9 +11,9 @@ import { buildApp } from 'fauxqs';
 import type { Fault, Narrowing } from './s3-faults.ts';
 import { contents } from './s3-protocol.ts';
 import { type Backend, S3Proxy, type S3Request } from './s3-proxy.ts';
+import { S3_SECRET } from './secrets.ts';
 
 export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
-export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 const REGION = 'us-east-1';
 
 export interface S3Options {

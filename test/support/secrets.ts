@@ -11,6 +11,7 @@ export const TOKEN = 'a-config-encryption-token';
 export const AUTH_TOKEN = 'a17e57ed70ce4';
 export const SENTRY_KEY = '5e4774e7bd5f4c0e';
 export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
+export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 
 export const SECRETS: readonly string[] = [
   SECRET,
@@ -20,4 +21,5 @@ export const SECRETS: readonly string[] = [
   AUTH_TOKEN,
   SENTRY_KEY,
   LOGZIO_TOKEN,
+  S3_SECRET,
 ];

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
+import type { Current } from '../../user-configs/current.ts';
 import { GrowingFile } from '../../user-configs/growing-file.ts';
-import { ConfigStore, type Current } from '../../user-configs/store.ts';
+import { ConfigStore } from '../../user-configs/store.ts';
 import { S3 } from '../support/s3.ts';
 
 const never = new AbortController().signal;
@@ -35,8 +36,8 @@ async function openStore(t: TestContext, maxAttempts = 1) {
     await store.put(name, await GrowingFile.whole(path), never);
   };
   const read = async (name: string) => {
-    const stream = await store.open(name, never);
-    return stream && (await buffer(stream));
+    const content = await store.open(name, never);
+    return content && (await buffer(content.stream));
   };
   return { s3, store, path, put, read };
 }

@@ -1,0 +1,394 @@
+/** What becomes of a user's files from session to session, with a store that misbehaves and disks that end. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { oldKeyOf, prefixOf } from '../../user-configs/object-keys.ts';
+import { readRecord } from '../../user-configs/session.ts';
+import type { UserConfigsOptions } from '../../user-configs/user-configs.ts';
+import { momentOf } from '../../user-configs/workplace.ts';
+import { ConfigHost, type Container } from '../support/config-host.ts';
+import { S3 } from '../support/s3.ts';
+import { TOKEN } from '../support/secrets.ts';
+
+const never = new AbortController().signal;
+const PREFIX = prefixOf('user', 'app');
+
+async function open(t: TestContext, options?: Partial<UserConfigsOptions>) {
+  const s3 = await S3.open();
+  const host = await ConfigHost.open(s3, options);
+  t.after(async () => {
+    await host[Symbol.asyncDispose]();
+    await s3[Symbol.asyncDispose]();
+  });
+  return { s3, host };
+}
+
+/** Waits until what is saved has reached the store. */
+async function arrived(host: ConfigHost): Promise<void> {
+  while ((await host.waiting()).length > 0) await pause(5);
+}
+
+async function current(s3: S3) {
+  return JSON.parse(String(await s3.read(`${PREFIX}current.json`)));
+}
+
+async function archives(s3: S3): Promise<string[]> {
+  return (await s3.keys()).filter((key) => key.endsWith('.age')).map((key) => key.slice(PREFIX.length));
+}
+
+function content({ files }: Container): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(files)
+      .sort()
+      .map((name) => [name, readFileSync(join(files, name), 'utf8')]),
+  );
+}
+
+/** A first session that left something, and ended. */
+async function leave(host: ConfigHost, files: Readonly<Record<string, string>> = { a: 'first' }) {
+  const container = await host.begin();
+  container.write(files);
+  await container.session.save(never);
+  return container;
+}
+
+test('the first session of a user is new, and what it leaves is what the next one finds', async (t) => {
+  const { s3, host } = await open(t);
+  const first = await host.begin();
+  assert.equal(first.outcome, 'new');
+  mkdirSync(join(first.files, 'profile'));
+  writeFileSync(join(first.files, 'profile/large'), randomBytes(20 * 2 ** 20));
+  symlinkSync('profile', join(first.files, 'link'));
+  await first.session.save(never);
+  const second = await host.begin();
+  assert.equal(second.outcome, 'restored');
+  execFileSync('diff', ['-r', '--no-dereference', first.files, second.files]);
+  assert.deepEqual(readdirSync(second.own).sort(), ['files', 'mark', 'user-config.json', 'view']);
+  await arrived(host);
+  assert.match((await archives(s3)).join(), /^versions\/[^,+]+\.age$/);
+  assert.equal(s3.openUploads, 0);
+});
+
+test('users and apps are kept apart', async (t) => {
+  const { host } = await open(t);
+  await leave(host);
+  assert.equal((await host.begin({ appName: 'other' })).outcome, 'new');
+  assert.equal((await host.begin({ userId: 'other' })).outcome, 'new');
+  assert.equal((await host.begin()).outcome, 'restored');
+});
+
+test('what the container has put in the way of its config is replaced, links and directories too, and the rest stays', async (t) => {
+  const { host } = await open(t);
+  await leave(host, { a: 'stored a', b: 'stored b', c: 'stored c' });
+  const outside = mkdtempSync(join(tmpdir(), 'outside-'));
+  t.after(() => rmSync(outside, { recursive: true }));
+  await arrived(host);
+  const container = await host.begin({}, (files) => {
+    writeFileSync(join(files, 'a'), 'in the way');
+    mkdirSync(join(files, 'b'));
+    writeFileSync(join(files, 'b/x'), 'in the way');
+    symlinkSync(join(outside, 'c'), join(files, 'c'));
+    writeFileSync(join(files, 'd'), 'not in the way');
+  });
+  assert.deepEqual(content(container), { a: 'stored a', b: 'stored b', c: 'stored c', d: 'not in the way' });
+  assert.deepEqual(readdirSync(outside), []);
+});
+
+test('after a checkpoint a crash loses only what came later, and checkpoints are small', async (t) => {
+  const { s3, host } = await open(t);
+  const container = await host.begin();
+  container.write({ large: randomBytes(10 * 2 ** 20), b: 'first' });
+  await host.tick();
+  await container.session.checkpoint(never);
+  assert.equal(await container.session.checkpoint(never), undefined, 'nothing changed');
+  container.write({ b: 'second' });
+  assert.ok(((await container.session.checkpoint(never))?.file.bytes ?? Infinity) < 10_000);
+  rmSync(join(container.files, 'b'));
+  container.write({ c: 'third' });
+  await container.session.checkpoint(never);
+  container.write({ d: 'lost' });
+  await arrived(host);
+  // The base, and the last checkpoint: earlier ones go.
+  while ((await archives(s3)).length > 2) await pause(5);
+  const { version, changes } = await current(s3);
+  assert.deepEqual(new Set(await archives(s3)), new Set([changes, version]));
+  const next = await host.begin();
+  assert.equal(next.outcome, 'restored');
+  assert.deepEqual(readdirSync(next.files).sort(), ['c', 'large']);
+});
+
+test('changes are relative to what the session began with, and when they are many, all is saved anew', async (t) => {
+  const { s3, host } = await open(t);
+  await leave(host, { a: 'first', b: 'x'.repeat(100_000) });
+  await arrived(host);
+  const base = (await current(s3)).version;
+  const container = await host.begin();
+  container.write({ a: 'second' });
+  await container.session.checkpoint(never);
+  await arrived(host);
+  assert.deepEqual([(await current(s3)).version, typeof (await current(s3)).changes], [base, 'string']);
+  container.write({ b: String(randomBytes(100_000)) });
+  await container.session.checkpoint(never);
+  container.write({ c: 'third' });
+  await container.session.checkpoint(never);
+  await arrived(host);
+  assert.notEqual((await current(s3)).version, base);
+  assert.deepEqual(content(await host.begin()), content(container));
+});
+
+test('what did not change since the last checkpoint is not saved again at the end', async (t) => {
+  const { s3, host } = await open(t);
+  const container = await host.begin();
+  container.write({ a: 'first' });
+  await host.tick();
+  await container.session.checkpoint(never);
+  await arrived(host);
+  const before = await archives(s3);
+  assert.match(await container.session.save(never), /last checkpoint/);
+  await arrived(host);
+  assert.deepEqual(await archives(s3), before);
+});
+
+test('a clock that is set back makes changes count from earlier on', () => {
+  const mark = { nanoseconds: 1_000_000_000_000n, offset: Date.now() - performance.now() };
+  assert.ok(Math.abs(Number(momentOf(mark)) - 1000) < 1);
+  assert.ok(Math.abs(Number(momentOf({ ...mark, offset: mark.offset + 60_000 })) - 940) < 1);
+  assert.ok(Math.abs(Number(momentOf({ ...mark, offset: mark.offset - 60_000 })) - 1000) < 1);
+});
+
+test('of two containers of one user at once the later save does not replace the earlier, and both are kept', async (t) => {
+  const { s3, host } = await open(t);
+  await leave(host);
+  await arrived(host);
+  const [one, other] = await Promise.all([host.begin(), host.begin()]);
+  one.write({ a: 'of one' });
+  other.write({ a: 'of the other' });
+  await one.session.save(never);
+  await arrived(host);
+  await other.session.save(never);
+  await arrived(host);
+  assert.deepEqual(content(await host.begin()), { a: 'of one' });
+  assert.equal((await archives(s3)).length, 3);
+  assert.ok(host.lines.some(({ level, msg }) => level === 'warn' && /kept beside/.test(msg)));
+});
+
+test('C9: of a stored config that is damaged nothing is put in place, and what follows is saved aside', async (t) => {
+  const { s3, host } = await open(t);
+  await leave(host, { a: 'good' });
+  await arrived(host);
+  const before = await current(s3);
+  await s3.turn('flip');
+  const container = await host.begin();
+  await s3.turn('none');
+  assert.equal(container.outcome, 'damaged');
+  assert.deepEqual(readdirSync(container.files), []);
+  container.write({ a: 'made meanwhile' });
+  await container.session.checkpoint(never);
+  container.write({ b: 'made meanwhile' });
+  await container.session.checkpoint(never);
+  await container.session.save(never);
+  await arrived(host);
+  assert.deepEqual(await current(s3), before);
+  assert.ok((await archives(s3)).some((name) => name.startsWith('aside/')));
+  assert.deepEqual(content(await host.begin()), { a: 'good' });
+});
+
+test('C9: with another token a config is not replaced either', async (t) => {
+  const { host } = await open(t);
+  await leave(host, { a: 'good' });
+  const container = await host.begin({ token: 'another' });
+  assert.equal(container.outcome, 'damaged');
+  container.write({ a: 'evil' });
+  await container.session.save(never);
+  assert.deepEqual(content(await host.begin()), { a: 'good' });
+});
+
+for (const fault of ['away', 'silent', 'deny', 'throttle', 'cut-download'] as const) {
+  test(`C9: when the store fails to give a config (${fault}), what follows is saved aside`, async (t) => {
+    const { s3, host } = await open(t);
+    await leave(host, { a: 'x'.repeat(100_000) });
+    await arrived(host);
+    await s3.turn(fault);
+    const container = await host.begin();
+    await s3.turn('none');
+    assert.equal(container.outcome, 'unavailable');
+    container.write({ a: 'made meanwhile' });
+    await container.session.save(never);
+    await arrived(host);
+    assert.equal(content(await host.begin()).a?.length, 100_000);
+  });
+}
+
+test('a download that breaks once is begun again', async (t) => {
+  const { s3, host } = await open(t);
+  await leave(host, { a: String(randomBytes(100_000)) });
+  await arrived(host);
+  await s3.turn('cut-download', { times: 2 });
+  assert.equal((await host.begin()).outcome, 'restored');
+});
+
+test('C10: a save while the store is away waits on the disk, also for the next start, and is what the user finds meanwhile', async (t) => {
+  const { s3, host } = await open(t);
+  await leave(host, { a: 'first' });
+  await arrived(host);
+  const second = await host.begin();
+  await s3.turn('away');
+  second.write({ a: 'second' });
+  await second.session.save(never);
+  const third = await host.begin();
+  assert.deepEqual([third.outcome, content(third)], ['restored', { a: 'second' }]);
+  third.write({ a: 'third' });
+  await third.session.save(never);
+  assert.equal((await host.waiting()).length, 4);
+  await host.stop();
+  assert.ok(
+    host.lines.some(({ level, msg, configs }) => level === 'error' && /wait/.test(msg) && configs === 2),
+  );
+  await s3.turn('none');
+  await host.start();
+  await arrived(host);
+  assert.deepEqual(content(await host.begin()), { a: 'third' });
+});
+
+for (const [fault, narrowing] of [
+  ['deny', { only: ['PutObject', 'CreateMultipartUpload'] }],
+  ['throttle', { only: ['PutObject', 'UploadPart'] }],
+  ['cut-upload', { times: 4 }],
+  ['cut-answer', { times: 4 }],
+  ['throttle-some', {}],
+  ['wrong-clock', {}],
+] as const) {
+  test(`a save that the store hinders (${fault}) is not lost`, async (t) => {
+    const { s3, host } = await open(t);
+    await s3.turn(fault, narrowing);
+    const container = await host.begin();
+    const large = randomBytes(20 * 2 ** 20);
+    container.write({ a: large, b: 'b' });
+    await container.session.save(never);
+    if (fault === 'deny' || fault === 'throttle') {
+      while (!host.lines.some(({ level, msg }) => level === 'warn' && /waits for S3/.test(msg)))
+        await pause(5);
+      await s3.turn('none');
+    }
+    await arrived(host);
+    assert.equal(s3.openUploads, 0);
+    const next = await host.begin();
+    assert.ok(readFileSync(join(next.files, 'a')).equals(large));
+  });
+}
+
+test('C10: when the disk is full, the files stay and can be saved once there is room', async (t) => {
+  const { host } = await open(t, { spoolLimit: 1_000_000 });
+  const container = await host.begin();
+  container.write({ a: randomBytes(2_000_000) });
+  await assert.rejects(container.session.save(never), { code: 'config.spool_full' });
+  assert.deepEqual(await host.waiting(), []);
+  assert.ok(await readRecord(container.own), 'a session that is not saved is known as such');
+  container.write({ a: 'smaller' });
+  await container.session.save(never);
+  assert.equal(await readRecord(container.own), undefined);
+  assert.deepEqual(content(await host.begin()), { a: 'smaller' });
+
+  const small = mkdtempSync(join(tmpdir(), 'small-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]);
+  t.after(() => execFileSync('umount', ['-l', small]));
+  const s3 = await S3.open();
+  const host2 = await ConfigHost.open(s3, {}, small);
+  const second = await host2.begin();
+  second.write({ a: randomBytes(2_000_000) });
+  await assert.rejects(second.session.save(never), { code: 'host.filesystem' });
+  assert.deepEqual(await host2.waiting(), []);
+  second.write({ a: 'smaller' });
+  await second.session.save(never);
+  await host2.stop();
+  assert.ok((await s3.keys()).some((key) => key.endsWith('.age')));
+  await s3[Symbol.asyncDispose]();
+});
+
+test('C11: files that cannot be packed are an error, not a smaller config', async (t) => {
+  const { s3, host } = await open(t, { limit: 1_000_000 });
+  const container = await host.begin();
+  container.write({ a: randomBytes(2_000_000) });
+  await assert.rejects(container.session.save(never), { code: 'config.too_large' });
+  assert.deepEqual([await host.waiting(), await s3.keys()], [[], []]);
+});
+
+test('what the predecessor stored is read and stays as it is; the first save stands beside it', async (t) => {
+  const { s3, host } = await open(t);
+  const files = mkdtempSync(join(tmpdir(), 'old-'));
+  t.after(() => rmSync(files, { recursive: true }));
+  writeFileSync(join(files, 'a'), 'old');
+  const command = `tar -C ${files} -cf - . | lz4 -q -c | openssl enc -aes-256-cbc -pbkdf2 -pass env:TOKEN`;
+  const old = execFileSync('bash', ['-c', command], { env: { PATH: process.env.PATH, TOKEN } });
+  const key = oldKeyOf('user', 'app') as string;
+  await s3.write(key, old);
+  const container = await host.begin();
+  assert.deepEqual([container.outcome, content(container)], ['restored', { a: 'old' }]);
+  container.write({ a: 'new' });
+  await container.session.save(never);
+  assert.deepEqual(content(await host.begin()), { a: 'new' });
+  assert.ok((await s3.read(key)).equals(old));
+  assert.equal((await host.begin({ token: 'another', userId: 'user' })).outcome, 'damaged');
+});
+
+test('C12: what the predecessor stored, and is damaged, is known by its content, not by words', async (t) => {
+  const { s3, host } = await open(t);
+  await s3.write(oldKeyOf('user', 'app') as string, 'does not exist');
+  assert.equal((await host.begin()).outcome, 'damaged');
+});
+
+test('the last versions stay', async (t) => {
+  const { s3, host } = await open(t, { versions: 2 });
+  for (let i = 0; i < 4; i++) {
+    const container = await host.begin();
+    container.write({ [`file${i}`]: '' });
+    await container.session.save(never);
+    await arrived(host);
+  }
+  // They are of one hour.
+  assert.equal((await archives(s3)).length, 4);
+});
+
+test('the session of a service that died can be saved by the next one', async (t) => {
+  const { host } = await open(t);
+  await leave(host, { a: 'first' });
+  const container = await host.begin();
+  container.write({ a: 'second' });
+  await container.session.checkpoint(never);
+  container.write({ a: 'third' });
+  await host.stop();
+  await host.start();
+  const record = await readRecord(container.own);
+  assert.ok(record);
+  assert.ok(!JSON.stringify(record).includes(TOKEN));
+  const session = await host.configs.resume(record, container.own, container.files);
+  await session.save(never);
+  assert.deepEqual(content(await host.begin()), { a: 'third' });
+});
+
+test('what of a save was on the disk when the service died, and is not whole, is not mistaken for one', async (t) => {
+  const { host } = await open(t);
+  await leave(host);
+  await arrived(host);
+  await host.stop();
+  writeFileSync(join(host.spool, 'abc-1.age'), 'the beginning of an archive');
+  writeFileSync(join(host.spool, 'abc-2.json'), '{}');
+  await host.start();
+  assert.deepEqual(await host.waiting(), []);
+  assert.ok(!existsSync(join(host.spool, 'abc-1.age')));
+});

@@ -1,0 +1,51 @@
+/** Which save the next session begins with, and which may take its place. */
+
+/** One save of one session. */
+export interface Save {
+  readonly session: string;
+  /** Grows with each save of the session. */
+  readonly sequence: number;
+}
+
+/** What the next session begins with. */
+export interface Current extends Save {
+  /** Names of the object with all files, and of the changes on top of it. */
+  readonly version: string;
+  readonly changes?: string;
+}
+
+const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
+
+export function isSame(a: Save, b: Save): boolean {
+  return a.session === b.session && a.sequence === b.sequence;
+}
+
+/**
+ * Whether a save may take the place of what is current.
+ * @param basis what the save's session began with
+ */
+export function mayFollow(
+  { session, sequence }: Save,
+  basis: Save | undefined,
+  current: Save | undefined,
+): boolean {
+  if (!current) return true;
+  if (current.session === session) return current.sequence <= sequence;
+  return basis !== undefined && isSame(basis, current);
+}
+
+/** @throws Error when it is not what this service writes */
+export function parseCurrent(text: string): Current {
+  const { version, changes, session, sequence } = JSON.parse(text);
+  const isSound =
+    isObjectName(version) &&
+    (changes === undefined || isObjectName(changes)) &&
+    typeof session === 'string' &&
+    Number.isSafeInteger(sequence);
+  if (!isSound) throw new Error('current.json is not what this service writes');
+  return { version, session, sequence, ...(changes && { changes }) };
+}
+
+function isObjectName(name: unknown): name is string {
+  return typeof name === 'string' && OBJECT.test(name);
+}

@@ -1,0 +1,23 @@
+/** The client of S3, with limits on each wait. This file is loaded only where there is a bucket. */
+
+import { S3Client } from '@aws-sdk/client-s3';
+
+/** Milliseconds: for a connection, for an answer to a request with all of its body, and of silence amid either. */
+const CONNECT = 3000;
+const ANSWER = 60_000;
+const SILENCE = 15_000;
+
+/** @param endpoint of another S3 than Amazon's */
+export function openS3(region: string, endpoint: URL | undefined): S3Client {
+  return new S3Client({
+    region,
+    ...(endpoint && { endpoint: endpoint.href, forcePathStyle: true }),
+    maxAttempts: 3,
+    requestHandler: {
+      connectionTimeout: CONNECT,
+      requestTimeout: ANSWER,
+      throwOnRequestTimeout: true,
+      socketTimeout: SILENCE,
+    },
+  });
+}

@@ -1,0 +1,164 @@
+/**
+ * One container's use of a user's files, as far as it can be saved: checkpoints while the container lives, all of it
+ * when it is proven gone. To save takes the public half of the key alone, so that a session can be saved by whoever
+ * comes after a service that died.
+ *
+ * INVARIANTS
+ * - One save of a session is made at a time, and each has a number of its own, also across restarts.
+ * - What is saved is in the spool, on the disk, before anybody is told so.
+ */
+
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { LimitFunction } from 'p-limit';
+import { writeFileAtomically } from '../host/atomic-file.ts';
+import { exists } from '../host/directories.ts';
+import { encryptor } from './age.ts';
+import { type Extent, hasChanged, pack } from './archive.ts';
+import type { Save } from './current.ts';
+import type { Base } from './furnish.ts';
+import type { Entry, Spool, Waiting } from './spool.ts';
+import type { Uploads } from './uploads.ts';
+import { nameOfChanges, nameOfVersion } from './versions.ts';
+import { type Mark, momentOf, type Workplace } from './workplace.ts';
+
+/** All that it takes to save a session. It has no secret. */
+export interface SessionRecord {
+  readonly prefix: string;
+  readonly session: string;
+  /** Of the last save that was begun. */
+  readonly sequence: number;
+  /** The public half of the key, in base64. */
+  readonly recipient: string;
+  /** Whether its saves must not become current. */
+  readonly isAside: boolean;
+  /** The save that it began with. */
+  readonly basis?: Save;
+}
+
+const RECORD = 'user-config.json';
+
+/** @param own the container's own directory @returns undefined when there is no session that was not saved */
+export async function readRecord(own: string): Promise<SessionRecord | undefined> {
+  const path = join(own, RECORD);
+  return (await exists(path)) ? JSON.parse(await readFile(path, 'utf8')) : undefined;
+}
+
+export interface SessionParts {
+  readonly record: SessionRecord;
+  /** The container's own directory. */
+  readonly own: string;
+  readonly place: Workplace;
+  readonly spool: Spool;
+  readonly uploads: Uploads;
+  /** Lets a few sessions of the host pack at a time. */
+  readonly packing: LimitFunction;
+}
+
+export class Session {
+  readonly #parts: SessionParts;
+  #sequence: number;
+  #base: Base | undefined;
+  /** When what was saved last was as the files were. */
+  #saved: Mark | undefined;
+
+  /** @param base what changes can be relative to */
+  static async open(parts: SessionParts, base?: Base): Promise<Session> {
+    const session = new Session(parts, base);
+    await session.#keepRecord();
+    return session;
+  }
+
+  private constructor(parts: SessionParts, base: Base | undefined) {
+    this.#parts = parts;
+    this.#base = base;
+    this.#sequence = parts.record.sequence;
+  }
+
+  /**
+   * Saves what changed since the last time, of files that live.
+   * @returns what was saved; undefined when nothing changed
+   * @throws {ServiceError} `config.*`, `host.filesystem`
+   */
+  async checkpoint(signal: AbortSignal): Promise<Entry | undefined> {
+    if (!(await this.#hasChanged(signal))) return undefined;
+    const { place } = this.#parts;
+    const base = this.#base;
+    const mark = await place.mark();
+    const extent = base ? { since: momentOf(base.mark) } : 'living';
+    const entry = await this.#save(extent, base, signal);
+    this.#saved = mark;
+    const { version } = entry.waiting;
+    const { bytes } = entry.file;
+    if (!base) this.#base = { version, bytes, mark };
+    // What has changed that much is better saved anew.
+    else if (bytes > base.bytes / 2) this.#base = undefined;
+    return entry;
+  }
+
+  /**
+   * Saves all files, which nobody changes any more.
+   * @returns how it is known that they are saved
+   * @throws {ServiceError} `config.*`, `host.filesystem`; the same again may succeed
+   */
+  async save(signal: AbortSignal): Promise<string> {
+    const how = (await this.#hasChanged(signal))
+      ? await this.#saveAll(signal)
+      : 'saved by the last checkpoint';
+    await rm(join(this.#parts.own, RECORD), { force: true });
+    return how;
+  }
+
+  async #saveAll(signal: AbortSignal): Promise<string> {
+    const { file } = await this.#save('all', undefined, signal);
+    return `${file.bytes} bytes are encrypted on the disk, on their way to S3`;
+  }
+
+  async #hasChanged(signal: AbortSignal): Promise<boolean> {
+    if (!this.#saved) return true;
+    return await hasChanged(this.#parts.place.files, momentOf(this.#saved), signal);
+  }
+
+  async #save(extent: Extent, base: Base | undefined, signal: AbortSignal): Promise<Entry> {
+    const { spool, uploads, packing } = this.#parts;
+    this.#sequence++;
+    await this.#keepRecord();
+    const fill = (sink: Writable) => this.#pack(extent, sink, signal);
+    const entry = await packing(() => spool.write(this.#describe(base), fill, (begun) => uploads.add(begun)));
+    await uploads.forgetBefore(entry);
+    return entry;
+  }
+
+  #describe(base: Base | undefined): Waiting {
+    const { prefix, session, isAside, basis } = this.#parts.record;
+    const now = new Date();
+    const save = { session, sequence: this.#sequence };
+    const objects = base
+      ? { version: base.version, changes: nameOfChanges(base.version, save, now) }
+      : { version: nameOfVersion(isAside ? 'aside' : 'versions', save, now) };
+    return { ...objects, ...save, prefix, savedAt: now.getTime(), ...(basis && { basis }) };
+  }
+
+  async #pack(extent: Extent, sink: Writable, signal: AbortSignal): Promise<void> {
+    const { place, record } = this.#parts;
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    const { archive, done } = pack(place.files, extent, either);
+    const encrypt = encryptor(Buffer.from(record.recipient, 'base64'));
+    try {
+      await Promise.all([pipeline(archive, encrypt, sink), done]);
+    } catch (error) {
+      failed.abort(error);
+      await done.catch(() => {});
+      throw error;
+    }
+  }
+
+  async #keepRecord(): Promise<void> {
+    const { own, record } = this.#parts;
+    const now: SessionRecord = { ...record, sequence: this.#sequence };
+    await writeFileAtomically(join(own, RECORD), JSON.stringify(now), 0o600);
+  }
+}

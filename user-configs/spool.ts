@@ -1,0 +1,170 @@
+/**
+ * Saved archives on this host's disk, until S3 has them. They are encrypted, root's alone, and survive a restart of
+ * the service and of the host: each has a file beside it that says what it is, written when the archive is whole and
+ * on the disk. An archive without one was never whole, and is removed at the next start.
+ *
+ *   <session>-<sequence>.age     the object as it will be stored
+ *   <session>-<sequence>.json    {@link Waiting}
+ */
+
+import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { explain, writeFileAtomically } from '../host/atomic-file.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Current, Save } from './current.ts';
+import { GrowingFile } from './growing-file.ts';
+
+/** An archive that is to be stored, and what becomes current with it. */
+export interface Waiting extends Current {
+  /** Below which all objects of this user and app are. */
+  readonly prefix: string;
+  /** The save that its session began with; undefined: nothing. */
+  readonly basis?: Save;
+  /** Milliseconds since 1970, by this host's clock. */
+  readonly savedAt: number;
+}
+
+/** The name of the object that it will be. */
+export function nameOf({ version, changes }: Current): string {
+  return changes ?? version;
+}
+
+export class Entry {
+  readonly waiting: Waiting;
+  readonly file: GrowingFile;
+  readonly #record: string;
+  #committed: Promise<void> = Promise.resolve();
+
+  constructor(waiting: Waiting, file: GrowingFile) {
+    this.waiting = waiting;
+    this.file = file;
+    this.#record = file.path.replace(/\.age$/, '.json');
+  }
+
+  /** Says that it is whole: readers behind the writer see its end at once, and it waits for them on the disk. */
+  commit(handle: FileHandle): Promise<void> {
+    this.file.finish();
+    this.#committed = this.#commit(handle);
+    return this.#committed;
+  }
+
+  async #commit(handle: FileHandle): Promise<void> {
+    try {
+      await handle.sync();
+    } catch (error) {
+      throw explain(this.file.path, error);
+    }
+    await writeFileAtomically(this.#record, JSON.stringify(this.waiting), 0o600);
+  }
+
+  async remove(): Promise<void> {
+    await this.#committed.catch(() => {});
+    await rm(this.#record, { force: true });
+    await rm(this.file.path, { force: true });
+  }
+}
+
+export class Spool {
+  readonly #directory: string;
+  readonly #limit: number;
+  readonly #entries: Set<Entry>;
+
+  /** Finds what waits since before. @param limit bytes that all archives may have together */
+  static async open(directory: string, limit: number, log: Logger): Promise<Spool> {
+    const names = new Set(await readdir(directory));
+    const found: Entry[] = [];
+    for (const name of names) {
+      const path = join(directory, name);
+      const sibling = name.endsWith('.age') ? name.replace(/age$/, 'json') : name.replace(/json$/, 'age');
+      if (!names.has(sibling)) await rm(path, { force: true });
+      else if (name.endsWith('.age')) found.push(...(await find(path, join(directory, sibling), log)));
+    }
+    return new Spool(directory, limit, found);
+  }
+
+  private constructor(directory: string, limit: number, found: Entry[]) {
+    this.#directory = directory;
+    this.#limit = limit;
+    this.#entries = new Set(found.sort((a, b) => a.waiting.savedAt - b.waiting.savedAt));
+  }
+
+  /** In the order in which they were saved. */
+  list(prefix?: string): Entry[] {
+    return [...this.#entries].filter(({ waiting }) => prefix === undefined || waiting.prefix === prefix);
+  }
+
+  has(entry: Entry): boolean {
+    return this.#entries.has(entry);
+  }
+
+  get bytes(): number {
+    return [...this.#entries].reduce((sum, { file }) => sum + file.bytes, 0);
+  }
+
+  /**
+   * Writes an archive, of which others may read behind the writer.
+   * @param began is told of it before anything is written
+   * @throws {ServiceError} `config.spool_full`, `host.filesystem`, or what `fill` throws; nothing is left then
+   */
+  async write(
+    waiting: Waiting,
+    fill: (sink: Writable) => Promise<void>,
+    began: (entry: Entry) => void,
+  ): Promise<Entry> {
+    const { session, sequence } = waiting;
+    const entry = new Entry(waiting, new GrowingFile(join(this.#directory, `${session}-${sequence}.age`)));
+    await using handle = await this.#create(entry.file.path);
+    this.#entries.add(entry);
+    try {
+      began(entry);
+      await fill(this.#sink(entry, handle));
+      await entry.commit(handle);
+    } catch (error) {
+      const removed = this.remove(entry);
+      entry.file.fail(error);
+      await removed;
+      throw error;
+    }
+    return entry;
+  }
+
+  async remove(entry: Entry): Promise<void> {
+    this.#entries.delete(entry);
+    await entry.remove();
+  }
+
+  async #create(path: string): Promise<FileHandle> {
+    try {
+      return await open(path, 'wx', 0o600);
+    } catch (error) {
+      throw explain(path, error);
+    }
+  }
+
+  #sink({ file }: Entry, handle: FileHandle): Writable {
+    const write = async (bytes: Buffer) => {
+      if (this.bytes + bytes.length > this.#limit) {
+        throw new ServiceError('config.spool_full', { directory: this.#directory, limit: this.#limit });
+      }
+      await handle.appendFile(bytes).catch((error: unknown) => {
+        throw explain(file.path, error);
+      });
+      file.grow(bytes.length);
+    };
+    return new Writable({
+      write: (bytes: Buffer, _encoding, done) => void write(bytes).then(() => done(), done),
+    });
+  }
+}
+
+async function find(path: string, record: string, log: Logger): Promise<Entry[]> {
+  try {
+    const waiting: Waiting = JSON.parse(await readFile(record, 'utf8'));
+    return [new Entry(waiting, await GrowingFile.whole(path))];
+  } catch (error) {
+    log.error({ path, why: messageOf(error) }, 'a saved user config cannot be understood and stays there');
+    return [];
+  }
+}

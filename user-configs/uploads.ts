@@ -1,0 +1,206 @@
+/**
+ * Brings what waits in the spool to S3, for as long as it takes: archives of one user and app one after the other,
+ * in the order in which they were saved, each attempt later than the one before. An archive leaves the spool when it
+ * is stored and it is settled whether it is the current one.
+ *
+ * INVARIANTS
+ * - A save becomes current only in the place of the one that its session began with, or of one of its own session.
+ * - Whatever else is current stays; the save is then stored beside it.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import { messageOf } from '../errors/service-error.ts';
+import { unlessAborted } from '../lifetime/deadline.ts';
+import type { Logger } from '../logging/logger.ts';
+import { type Current, mayFollow } from './current.ts';
+import { type Entry, nameOf, type Spool, type Waiting } from './spool.ts';
+import type { ConfigStore } from './store.ts';
+import { superfluous } from './versions.ts';
+
+/** Milliseconds before an attempt is repeated: at first, and at most. */
+const SHORTEST_PAUSE = 1000;
+const LONGEST_PAUSE = 5 * 60_000;
+/** The attempt whose failure makes it an error, some half a minute after the first. */
+const ATTEMPT_THAT_ALARMS = 6;
+const AT_A_TIME = 3;
+
+export interface UploadsParts {
+  readonly spool: Spool;
+  readonly storeAt: (prefix: string) => ConfigStore;
+  /** Versions that stay, of each user and app. */
+  readonly keep: number;
+  readonly log: Logger;
+}
+
+export class Uploads {
+  readonly #parts: UploadsParts;
+  readonly #atATime = pLimit(AT_A_TIME);
+  readonly #queues = new Map<string, Queue>();
+  readonly #tidying = new Set<Promise<void>>();
+  readonly #stopped = new AbortController();
+
+  /** Goes on with what waits since before. */
+  constructor(parts: UploadsParts) {
+    this.#parts = parts;
+    for (const entry of parts.spool.list()) this.add(entry);
+  }
+
+  /** Takes up one that is in the spool, also while it grows. */
+  add({ waiting: { prefix } }: Entry): void {
+    const queue = this.#queues.get(prefix) ?? new Queue();
+    void queue.hurry();
+    if (this.#queues.has(prefix) || this.#stopped.signal.aborted) return;
+    this.#queues.set(prefix, queue);
+    void this.#work(prefix, queue);
+  }
+
+  /** Forgets what a whole save of the same session makes superfluous. */
+  async forgetBefore({ waiting }: Entry): Promise<void> {
+    const { spool } = this.#parts;
+    const isEarlier = (other: Waiting) =>
+      other.session === waiting.session && other.sequence < waiting.sequence;
+    const isBase = (other: Waiting) => nameOf(other) === waiting.version;
+    const busy = this.#queues.get(waiting.prefix)?.busyWith;
+    const forgotten = spool
+      .list(waiting.prefix)
+      .filter((entry) => isEarlier(entry.waiting) && !isBase(entry.waiting) && entry !== busy);
+    for (const entry of forgotten) await spool.remove(entry);
+  }
+
+  /** Tries at once what waits for a user and app, and returns when nothing waits any more or an attempt has failed. */
+  async hurry(prefix: string, signal: AbortSignal): Promise<void> {
+    const queue = this.#queues.get(prefix);
+    if (queue) await unlessAborted(queue.hurry(), signal);
+  }
+
+  /** Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool. */
+  async finish(milliseconds: number): Promise<void> {
+    const attempts = [...this.#queues.values()].map((queue) => queue.hurry());
+    const late = AbortSignal.timeout(milliseconds);
+    await unlessAborted(Promise.all(attempts), late).catch(() => {});
+    this.#stopped.abort(new Error('the service ends'));
+    await Promise.all([...[...this.#queues.values()].map(({ ended }) => ended), ...this.#tidying]);
+    const { spool, log } = this.#parts;
+    const configs = spool.list().length;
+    if (configs > 0) {
+      log.error({ configs, bytes: spool.bytes }, 'saved user configs wait on this host for its next start');
+    }
+  }
+
+  async #work(prefix: string, queue: Queue): Promise<void> {
+    const { spool, log } = this.#parts;
+    const { signal } = this.#stopped;
+    for (let attempt = 1; !signal.aborted; ) {
+      const [entry] = spool.list(prefix);
+      if (!entry) break;
+      try {
+        await this.#atATime(() => this.#upload(entry, queue));
+        if (attempt > 1) log.info({ prefix }, 'user configs reach S3 again');
+        attempt = 1;
+      } catch (error) {
+        // What failed while it was packed is not in the spool any more.
+        if (!spool.has(entry)) continue;
+        const level = attempt === ATTEMPT_THAT_ALARMS ? 'error' : attempt === 1 ? 'warn' : 'debug';
+        const { length: configs } = spool.list();
+        log[level](
+          { why: messageOf(error), configs, bytes: spool.bytes },
+          'a saved user config waits for S3',
+        );
+        await queue.wait(attempt++, signal);
+      }
+    }
+    this.#queues.delete(prefix);
+    queue.end();
+    const tidied = this.#tidy(prefix, signal).then(() => void this.#tidying.delete(tidied));
+    this.#tidying.add(tidied);
+  }
+
+  async #upload(entry: Entry, queue: Queue): Promise<void> {
+    const { spool, storeAt, log } = this.#parts;
+    if (!spool.has(entry)) return;
+    const { waiting, file } = entry;
+    const { signal } = this.#stopped;
+    const store = storeAt(waiting.prefix);
+    queue.busyWith = entry;
+    try {
+      await store.put(nameOf(waiting), file, signal);
+      const became = await placeOf(store, waiting, signal);
+      await spool.remove(entry);
+      const of = { container: waiting.session, version: nameOf(waiting), bytes: file.bytes };
+      if (became === 'overtaken') {
+        log.warn(of, 'another container of the user saved meanwhile: this config is kept beside its one');
+      } else {
+        log.info(of, became === 'aside' ? 'a user config is kept aside' : 'a user config is stored');
+      }
+    } finally {
+      queue.busyWith = undefined;
+    }
+  }
+
+  /** What is left over does no harm, and is found again the next time. */
+  async #tidy(prefix: string, signal: AbortSignal): Promise<void> {
+    const { storeAt, keep, log } = this.#parts;
+    const store = storeAt(prefix);
+    try {
+      const objects = await store.list(signal);
+      const current = await store.findCurrent(signal);
+      for (const name of superfluous(objects, current?.current, keep)) await store.remove(name, signal);
+    } catch (error) {
+      if (!signal.aborted)
+        log.warn({ why: messageOf(error) }, 'old versions of a user config could not be removed');
+    }
+  }
+}
+
+/** The work for one user and app. */
+class Queue {
+  readonly #end = Promise.withResolvers<void>();
+  #failed = Promise.withResolvers<void>();
+  #hurry = new AbortController();
+  busyWith: Entry | undefined;
+
+  get ended(): Promise<void> {
+    return this.#end.promise;
+  }
+
+  end(): void {
+    this.#end.resolve();
+  }
+
+  /** Resolves when an attempt has failed, or all work is done. */
+  hurry(): Promise<void> {
+    this.#hurry.abort();
+    return Promise.race([this.#failed.promise, this.ended]);
+  }
+
+  /** Until it is time for another attempt, or somebody is in a hurry. */
+  async wait(attempt: number, signal: AbortSignal): Promise<void> {
+    this.#failed.resolve();
+    this.#failed = Promise.withResolvers();
+    this.#hurry = new AbortController();
+    const longest = Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** (attempt - 1));
+    // Hosts that lost S3 together do not come back together.
+    const milliseconds = longest * (0.5 + Math.random() / 2);
+    await pause(milliseconds, undefined, {
+      signal: AbortSignal.any([signal, this.#hurry.signal]),
+      ref: false,
+    }).catch(() => {});
+  }
+}
+
+/** Makes it current if it may be. */
+async function placeOf(
+  store: ConfigStore,
+  waiting: Waiting,
+  signal: AbortSignal,
+): Promise<'current' | 'aside' | 'overtaken'> {
+  const { version, changes, session, sequence, basis } = waiting;
+  if (version.startsWith('aside/')) return 'aside';
+  for (;;) {
+    const found = await store.findCurrent(signal);
+    if (!mayFollow(waiting, basis, found?.current)) return 'overtaken';
+    const next: Current = { version, session, sequence, ...(changes && { changes }) };
+    if (await store.makeCurrent(next, found, signal)) return 'current';
+  }
+}

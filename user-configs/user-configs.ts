@@ -1,0 +1,160 @@
+/** The configs of all users on this host: a session for each container, and one way to S3 for what they save. */
+
+import pLimit from 'p-limit';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { deriveIdentity, recipientOf } from './config-key.ts';
+import { DamagedError } from './damaged.ts';
+import { type Furnished, furnish } from './furnish.ts';
+import { oldKeyOf, prefixOf } from './object-keys.ts';
+import { Session, type SessionRecord } from './session.ts';
+import { Sources } from './sources.ts';
+import { Spool } from './spool.ts';
+import type { ConfigStore } from './store.ts';
+import { Uploads } from './uploads.ts';
+import { Workplace } from './workplace.ts';
+
+/** Milliseconds: of waiting for an earlier save of the same user to reach S3, and for all of a furnishing. */
+const EARLIER_SAVES = 10_000;
+const FURNISHING = 5 * 60_000;
+const PACKED_AT_A_TIME = 3;
+
+export interface UserConfigsOptions {
+  readonly bucket: string;
+  readonly region: string;
+  /** Of another S3 than Amazon's. */
+  readonly endpoint: URL | undefined;
+  /** Directory of root's for what waits. */
+  readonly spool: string;
+  /** Bytes that may wait there. */
+  readonly spoolLimit: number;
+  /** Bytes that one user's files may have. */
+  readonly limit: number;
+  /** Versions that stay in S3, of each user and app. */
+  readonly versions: number;
+  readonly log: Logger;
+}
+
+/** What a container says to have its user's files. */
+export interface Request {
+  readonly userId: string;
+  readonly appName: string;
+  readonly token: string;
+  /** Letters of a hexadecimal number that nobody else has. */
+  readonly session: string;
+  /** The container's own directory, and the user's files as it sees them; one filesystem. */
+  readonly own: string;
+  readonly files: string;
+}
+
+/** A container is told how it went by this word. */
+export type Outcome = 'new' | 'restored' | 'damaged' | 'unavailable';
+
+export class UserConfigs {
+  readonly #options: UserConfigsOptions;
+  readonly #spool: Spool;
+  readonly #uploads: Uploads;
+  readonly #packing = pLimit(PACKED_AT_A_TIME);
+  readonly #storeAt: (prefix: string) => ConfigStore;
+
+  static async open(lifetime: Lifetime, options: UserConfigsOptions): Promise<UserConfigs> {
+    const { bucket, region, endpoint, log } = options;
+    const [{ openS3 }, { ConfigStore }] = await Promise.all([import('./s3-client.ts'), import('./store.ts')]);
+    const client = openS3(region, endpoint);
+    await lifetime.defer('closing connections to S3', () => client.destroy());
+    const storeAt = (prefix: string) => new ConfigStore({ client, bucket, prefix });
+    const spool = await Spool.open(options.spool, options.spoolLimit, log);
+    const uploads = new Uploads({ spool, storeAt, keep: options.versions, log });
+    return new UserConfigs(options, spool, uploads, storeAt);
+  }
+
+  private constructor(
+    options: UserConfigsOptions,
+    spool: Spool,
+    uploads: Uploads,
+    storeAt: (prefix: string) => ConfigStore,
+  ) {
+    this.#options = options;
+    this.#spool = spool;
+    this.#uploads = uploads;
+    this.#storeAt = storeAt;
+  }
+
+  /**
+   * Brings a user's files to a container. When they cannot be had, the container has none, and what is made in it
+   * is saved aside.
+   * @throws the reason of `signal`, or {ServiceError} `host.filesystem`
+   */
+  async begin(request: Request, signal: AbortSignal): Promise<{ session: Session; outcome: Outcome }> {
+    const { userId, appName, token, session, own, files } = request;
+    const prefix = prefixOf(userId, appName);
+    const identity = deriveIdentity(token);
+    const place = await Workplace.open(own, files, this.#options.limit);
+    const sources = new Sources({
+      spool: this.#spool,
+      prefix,
+      store: this.#storeAt(prefix),
+      bucket: this.#storeAt(''),
+      oldKey: oldKeyOf(userId, appName),
+    });
+    const { outcome, basis, base } = await this.#attempt(session, signal, async (limited) => {
+      await this.#awaitEarlierSaves(prefix, limited);
+      return await furnish({ sources, place, identity, token }, limited);
+    });
+    const record: SessionRecord = {
+      prefix,
+      session,
+      sequence: 0,
+      recipient: recipientOf(identity).toString('base64'),
+      isAside: outcome === 'damaged' || outcome === 'unavailable',
+      ...(basis && { basis }),
+    };
+    return { session: await this.#open(record, own, place, base), outcome };
+  }
+
+  /** The session of a container whose service died. */
+  async resume(record: SessionRecord, own: string, files: string): Promise<Session> {
+    return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
+  }
+
+  /** Tries to bring all that waits to S3, and stops. */
+  async finish(milliseconds: number): Promise<void> {
+    await this.#uploads.finish(milliseconds);
+  }
+
+  #open(record: SessionRecord, own: string, place: Workplace, base?: Furnished['base']): Promise<Session> {
+    const parts = { record, own, place, spool: this.#spool, uploads: this.#uploads, packing: this.#packing };
+    return Session.open(parts, base);
+  }
+
+  async #attempt(
+    session: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<Furnished>,
+  ): Promise<Omit<Furnished, 'how'> & { readonly outcome: Outcome }> {
+    try {
+      const { how, ...furnished } = await work(AbortSignal.any([signal, AbortSignal.timeout(FURNISHING)]));
+      return { outcome: how, ...furnished };
+    } catch (error) {
+      signal.throwIfAborted();
+      const outcome = isDamaged(error) ? 'damaged' : 'unavailable';
+      const why = messageOf(error);
+      this.#options.log.error({ session, why, outcome }, 'a container begins without its user config');
+      return { outcome };
+    }
+  }
+
+  /** Such as those of the user's last container on this host, which may have ended just now. */
+  async #awaitEarlierSaves(prefix: string, signal: AbortSignal): Promise<void> {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(EARLIER_SAVES)]);
+    await this.#uploads.hurry(prefix, soon).catch(() => {});
+  }
+}
+
+/** Also of what unpacks to more than it may. */
+function isDamaged(error: unknown): boolean {
+  return (
+    error instanceof DamagedError || (error instanceof ServiceError && error.code === 'config.too_large')
+  );
+}

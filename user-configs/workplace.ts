@@ -1,0 +1,109 @@
+/**
+ * Where the files of one session are worked on: a directory of the container's own that root alone can enter, on the
+ * filesystem of the files themselves. Plaintext is nowhere else.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { chown, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError } from '../errors/service-error.ts';
+import { CONTAINER_USER, removeTree } from '../host/directories.ts';
+import type { Moment, Place } from './archive.ts';
+
+/** How often something that appears in the way of a file is moved away. */
+const ATTEMPTS = 5;
+const IN_THE_WAY = ['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR'];
+
+/** A moment, and what this host's clock said of it, by which it is seen later whether the clock was set back. */
+export interface Mark {
+  readonly nanoseconds: bigint;
+  /** Milliseconds between the clock and one that is never set. */
+  readonly offset: number;
+}
+
+export class Workplace {
+  /** The user's files, as the container sees them. */
+  readonly #files: string;
+  readonly #incoming: string;
+  readonly #view: string;
+  readonly #replaced: string;
+  readonly #mark: string;
+  readonly #limit: number;
+
+  /**
+   * @param own a directory of root's; what is made in it goes with it
+   * @param limit bytes that the files may have as a tar archive
+   */
+  static async open(own: string, files: string, limit: number): Promise<Workplace> {
+    const place = new Workplace(own, files, limit);
+    for (const path of [place.#view, place.#replaced]) await mkdir(path, { mode: 0o700, recursive: true });
+    return place;
+  }
+
+  private constructor(own: string, files: string, limit: number) {
+    this.#files = files;
+    this.#incoming = join(own, 'incoming');
+    this.#view = join(own, 'view');
+    this.#replaced = join(own, 'replaced');
+    this.#mark = join(own, 'mark');
+    this.#limit = limit;
+  }
+
+  get files(): Place {
+    return { tree: this.#files, view: this.#view, limit: this.#limit };
+  }
+
+  /** An empty place to unpack into. */
+  async beginIncoming(): Promise<Place> {
+    await removeTree(this.#incoming);
+    await mkdir(this.#incoming, { mode: 0o700 });
+    await chown(this.#incoming, CONTAINER_USER, CONTAINER_USER);
+    return { tree: this.#incoming, view: this.#view, limit: this.#limit };
+  }
+
+  async dropIncoming(): Promise<void> {
+    await removeTree(this.#incoming);
+  }
+
+  /**
+   * Moves what was unpacked to where the container sees it. The directory itself stays: it is mounted. What the
+   * container has put in the way goes; its links lead nowhere, since names are moved and not followed.
+   */
+  async putInPlace(): Promise<void> {
+    const from = Buffer.from(join(this.#incoming, 'tree/'));
+    const to = Buffer.from(`${this.#files}/`);
+    for (const name of await readdir(from, { encoding: 'buffer' })) {
+      await this.#move(Buffer.concat([from, name]), Buffer.concat([to, name]));
+    }
+    await removeTree(this.#incoming);
+    await removeTree(this.#replaced);
+  }
+
+  async #move(from: Buffer, to: Buffer): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await rename(from, to);
+        return;
+      } catch (error) {
+        if (attempt === ATTEMPTS || !IN_THE_WAY.some((code) => isSystemError(error, code))) throw error;
+        await rename(to, join(this.#replaced, randomUUID())).catch(() => {});
+      }
+    }
+  }
+
+  /** Everything that changes from now on has a later time than this one. */
+  async mark(): Promise<Mark> {
+    await writeFile(this.#mark, '');
+    await chown(this.#mark, 0, 0);
+    const offset = Date.now() - performance.now();
+    const { ctimeNs } = await stat(this.#mark, { bigint: true });
+    return { nanoseconds: ctimeNs - 1n, offset };
+  }
+}
+
+/** As the times of files have it, by which a clock that was set back since has gone back too. */
+export function momentOf({ nanoseconds, offset }: Mark): Moment {
+  const setBack = Math.max(0, offset - (Date.now() - performance.now()));
+  const moment = nanoseconds - BigInt(Math.ceil(setBack * 1e6));
+  return `${moment / 1_000_000_000n}.${String(moment % 1_000_000_000n).padStart(9, '0')}`;
+}
