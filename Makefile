@@ -27,29 +27,32 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools user-config-tools test-vm demo-input
+.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs
 
 build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
 
-run: $(ADDON) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
+run: config-tools $(ADDON) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
 	@$(AS_ROOT) APP_ENV=localdev $(SERVICE) run
 
-rundev: $(ADDON) | node_modules/.stamp ## Run the service in the dev environment
+rundev: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the dev environment
 	@$(AS_ROOT) APP_ENV=dev $(SERVICE) run
 
-runstaging: $(ADDON) | node_modules/.stamp ## Run the service in the staging environment
+runstaging: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the staging environment
 	@$(AS_ROOT) APP_ENV=staging $(SERVICE) run
 
-runprod: $(ADDON) | node_modules/.stamp ## Run the service in the production environment
+runprod: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the production environment
 	@$(AS_ROOT) APP_ENV=production $(SERVICE) run
 
 demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main job: two containers, from beginning to end
 	@$(AS_ROOT) $(NODE) scripts/demo.ts
 
+demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show a user's files that outlive their container and an outage of S3
+	@$(AS_ROOT) $(NODE) scripts/demo-configs.ts
+
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker cross-compiler user-config-tools $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -89,8 +92,12 @@ cross-compiler:
 guest-tools:
 	@$(INSTALL) qemu-system-x86_64:qemu-system-x86 debootstrap:debootstrap mke2fs:e2fsprogs flock:util-linux
 
-user-config-tools:
-	@$(INSTALL) zstd:zstd lz4:lz4 age:age setfattr:attr openssl:openssl
+config-tools:
+	@$(INSTALL) zstd:zstd lz4:lz4
+
+# What else reads and writes the formats of a user config.
+config-readers:
+	@$(INSTALL) age:age setfattr:attr openssl:openssl
 
 docker:
 	@$(INSTALL) dockerd:docker.io iptables:iptables ip:iproute2 flock:util-linux

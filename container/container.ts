@@ -14,7 +14,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
 import { type CreateBody, IDENTIFYING_PORT, portsWanted } from './create-body.ts';
-import { holdDirectories } from './directories.ts';
+import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Protocol } from './host-ports.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { holdInputDevices, offerInputDevices } from './input-devices.ts';
@@ -24,6 +24,14 @@ import { ResourceMappings } from './resource-mappings.ts';
 import { SetUp } from './set-up.ts';
 import { StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
+import { UserConfig } from './user-config.ts';
+
+/** What a container is made for. */
+export interface Purpose {
+  readonly role: Role;
+  /** Whose files of a user it has. */
+  readonly appName: string;
+}
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -37,7 +45,7 @@ interface Prepared {
 export class HostedContainer {
   readonly id: ContainerId = newContainerId();
   readonly #host: Surroundings;
-  readonly #role: Role;
+  readonly #purpose: Purpose;
   readonly #lifetime: Lifetime;
   readonly #patience: AbortSignal;
   readonly #log: Logger;
@@ -52,9 +60,9 @@ export class HostedContainer {
    * @param parent the lifetime within which the container lives
    * @param patience aborts when an end that cannot be proven must be given up
    */
-  constructor(host: Surroundings, role: Role, parent: Lifetime, patience: AbortSignal) {
+  constructor(host: Surroundings, purpose: Purpose, parent: Lifetime, patience: AbortSignal) {
     this.#host = host;
-    this.#role = role;
+    this.#purpose = purpose;
     this.#patience = patience;
     this.#lifetime = parent.child(`container ${this.id}`, () => this.end('the service ends'));
     this.#log = host.log.child({ container: this.id });
@@ -104,23 +112,25 @@ export class HostedContainer {
     timeout?: number,
   ): Promise<DockerId> {
     const lifetime = this.#lifetime;
+    const directories = directoriesOf(this.#host.paths, this.id);
+    const config = this.#config(directories);
     const wanted = portsWanted(body);
     const prepare = () =>
       Promise.all([
-        holdDirectories(lifetime, this.#host.paths, this.id),
+        holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
         this.#holdPorts(wanted),
         this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
         holdInputDevices(lifetime, this.#host.eventNumbers),
         mountsBelow('/sys/fs/cgroup'),
       ]);
-    const [directories, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
+    const [, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
     const port = ports.get(IDENTIFYING_PORT) as number;
     const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
     const mappings = new ResourceMappings(directories.mappings, directories.own);
-    const setUp = new SetUp({ port, mappings, state: this.#state, lifetime, log: this.#log });
+    const setUp = new SetUp({ port, mappings, config, state: this.#state, lifetime, log: this.#log });
     this.#prepared = { ports, identifyingPort: port, mappings, setUp };
 
-    const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#role };
+    const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#purpose.role };
     const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#state.move('created', `Docker made ${dockerId.slice(0, 12)}`);
@@ -173,6 +183,19 @@ export class HostedContainer {
     this.#gone.resolve();
     // Somebody may have started it again meanwhile.
     await this.#provenGone();
+  }
+
+  #config(directories: ContainerDirectories): UserConfig {
+    const { appName } = this.#purpose;
+    const { keeping } = this.#host;
+    return new UserConfig({
+      keeping,
+      id: this.id,
+      appName,
+      directories,
+      lifetime: this.#lifetime,
+      log: this.#log,
+    });
   }
 
   async #provenGone(): Promise<string> {

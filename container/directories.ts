@@ -1,10 +1,9 @@
 /** The directories of one container, and what each may do with them. */
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CONTAINER_USER, holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import type { ContainerId } from './identity.ts';
 
 /** Absolute paths on the host. */
 export interface ContainerDirectories {
@@ -34,21 +33,22 @@ export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
   };
 }
 
-/** Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container. */
+/**
+ * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container.
+ * @param mayGo throws while the user's files must stay
+ */
 export async function holdDirectories(
   lifetime: Lifetime,
-  paths: Paths,
-  id: ContainerId,
-): Promise<ContainerDirectories> {
-  const made = directoriesOf(paths, id);
-  await holdOwnDirectory(lifetime, { path: made.own, mode: 0o700 });
+  made: ContainerDirectories,
+  mayGo: () => void,
+): Promise<void> {
+  await holdOwnDirectory(lifetime, { path: made.own, mode: 0o700, mayGo });
   await holdOwnDirectory(lifetime, { path: made.mappings, mode: 0o755 });
-  await holdOwnDirectory(lifetime, { path: join(made.own, 'userConfigs'), mode: 0o755 });
-  await holdOwnDirectory(lifetime, { path: made.userConfig, mode: 0o700, owner: CONTAINER_USER });
+  await holdOwnDirectory(lifetime, { path: dirname(made.userConfig), mode: 0o755, mayGo });
+  await holdOwnDirectory(lifetime, { path: made.userConfig, mode: 0o700, owner: CONTAINER_USER, mayGo });
   await holdOwnDirectory(lifetime, { path: made.ownSockets, mode: 0o700 });
   await holdOwnDirectory(lifetime, { path: made.sockets, mode: 0o755 });
   await removeCloudStorageAfter(lifetime, made.cloudStorage);
-  return made;
 }
 
 /** dockerd makes this one by itself for a bind that old task definitions still carry. */
@@ -60,7 +60,7 @@ async function removeCloudStorageAfter(lifetime: Lifetime, path: string): Promis
 }
 
 /** Removes what a service that died left of a container. */
-export async function removeDirectories(paths: Paths, id: ContainerId): Promise<void> {
+export async function removeDirectories(paths: Paths, id: string): Promise<void> {
   const { own, ownSockets, cloudStorage } = directoriesOf(paths, id);
   for (const path of [own, ownSockets, cloudStorage]) await removeTree(path);
 }

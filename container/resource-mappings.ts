@@ -6,8 +6,18 @@
 import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 
-/** The files that the programs in the images know; `.ready` promises all the others. */
-export type MappingName = 'hostPort_for_my_32262_tcp' | 'tty' | 'DPI' | 'ContainerARN' | 'timeout' | '.ready';
+/**
+ * The files that the programs in the images know, `userConfig`, which says how the user's files are there (none, new,
+ * restored, damaged, unavailable), and `.ready`, which promises all the others.
+ */
+export type MappingName =
+  | 'hostPort_for_my_32262_tcp'
+  | 'tty'
+  | 'DPI'
+  | 'ContainerARN'
+  | 'timeout'
+  | 'userConfig'
+  | '.ready';
 
 /** Readable by every user of the container, who sees them through a read-only mount. */
 const MODE = 0o644;

@@ -3,7 +3,7 @@
  *
  * INVARIANTS
  * - Start values take turns. What a client app sends waits for nobody, and nobody waits for it.
- * - `.ready` is written once, after everything that it promises.
+ * - `.ready` is written once, after everything that it promises: the user's files too, or that there are none.
  * - What is under way is a task of the container's lifetime: its files stay until it is over.
  */
 
@@ -13,12 +13,14 @@ import type { Logger } from '../logging/logger.ts';
 import type { ResourceMappings } from './resource-mappings.ts';
 import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer } from './start-values.ts';
 import type { StateMachine } from './state.ts';
+import type { UserConfig } from './user-config.ts';
 
 /** What the set-up has of its container. */
 export interface SetUpParts {
   /** The identifying host port. */
   readonly port: number;
   readonly mappings: ResourceMappings;
+  readonly config: UserConfig;
   readonly state: StateMachine;
   readonly lifetime: Lifetime;
   readonly log: Logger;
@@ -70,7 +72,7 @@ export class SetUp {
     if (!offer.configEncryptionToken) throw new ServiceError('container.empty_token', {});
     if (this.#startValues) {
       if (!proves(offer, this.#startValues)) throw new ServiceError('container.token_mismatch', { port });
-      await this.#makeReady();
+      await this.#makeReady(offer);
       return 'ready';
     }
     if (mayKeep && this.#candidates.keep(offer)) return 'kept';
@@ -78,10 +80,10 @@ export class SetUp {
   }
 
   /** Once; after a failure the client app may call again. */
-  #makeReady(): Promise<void> {
+  #makeReady(offer: TokenOffer): Promise<void> {
     const attempt = async () => {
       try {
-        await this.#writeReady();
+        await this.#furnish(offer);
       } catch (error) {
         this.#ready = undefined;
         throw error;
@@ -91,19 +93,22 @@ export class SetUp {
     return this.#ready;
   }
 
-  async #writeReady(): Promise<void> {
-    await this.#parts.mappings.write({ '.ready': '.ready' });
+  async #furnish({ userId, configEncryptionToken }: TokenOffer): Promise<void> {
+    const { config, mappings, state } = this.#parts;
+    const outcome = await config.furnish(userId, configEncryptionToken);
+    await mappings.write({ userConfig: outcome });
+    await mappings.write({ '.ready': '.ready' });
     this.#checkServes();
-    this.#parts.state.move('ready', 'both set-up calls came');
+    state.move('ready', `both set-up calls came; user config: ${outcome}`);
   }
 
   /** For a token that came first: its call was answered long ago. */
-  async #makeReadyLater({ source }: TokenOffer): Promise<void> {
+  async #makeReadyLater(offer: TokenOffer): Promise<void> {
     try {
-      await this.#makeReady();
+      await this.#makeReady(offer);
     } catch (error) {
       this.#parts.log.error(
-        { error, source },
+        { error, source: offer.source },
         'container could not be made ready; its client app must call again',
       );
     }

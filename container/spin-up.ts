@@ -43,7 +43,7 @@ export async function spinUp(
   checkRequest(request);
   const body = await bodyOf(tracker, request);
   for (let attempt = 1; ; attempt++) {
-    const container = tracker.begin('spin-up');
+    const container = tracker.begin('spin-up', request.appName);
     try {
       return await bringUp(container, kept, body, request);
     } catch (error) {

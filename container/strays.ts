@@ -4,9 +4,9 @@
  * by now. They are removed.
  */
 
-import { removeDirectories } from './directories.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { removeLeftOf } from './left-behind.ts';
 import type { Tracker } from './tracker.ts';
 
 /** What is known of a container when it turns up. */
@@ -26,12 +26,12 @@ export class Strays {
 
   /** Removes it, with its directories, if nobody tracks it. */
   async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, paths, log } = this.#tracker.host;
+    const { docker, log } = this.#tracker.host;
     if ((containerId && this.#tracker.has(containerId)) || this.#kept.has(dockerId)) return;
     const found = await docker.inspect(dockerId);
     if (!found) return;
     await docker.remove(dockerId);
-    if (containerId) await removeDirectories(paths, containerId);
+    if (containerId) await removeLeftOf(this.#tracker, containerId);
     log.warn(
       { container: containerId, dockerId, state: found.status },
       'removed a container that nobody tracks',

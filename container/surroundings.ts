@@ -7,6 +7,7 @@ import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Docker } from './docker.ts';
 import type { HostPorts } from './host-ports.ts';
+import type { ConfigKeeping } from './user-config.ts';
 
 export interface Surroundings {
   readonly hostId: string;
@@ -16,6 +17,8 @@ export interface Surroundings {
   readonly ttys: Ttys;
   /** undefined where containers get no input devices. */
   readonly eventNumbers: EventNumbers | undefined;
+  /** undefined where user configs are not kept. */
+  readonly keeping: ConfigKeeping | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
   readonly log: Logger;

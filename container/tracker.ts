@@ -48,9 +48,10 @@ export class Tracker {
   }
 
   /** Begins a container; it is known here until it has ended. @throws {ServiceError} `service.stopping` */
-  begin(role: Role): HostedContainer {
+  begin(role: Role, appName: string): HostedContainer {
     if (this.#stopping) throw new ServiceError('service.stopping', {});
-    const container = new HostedContainer(this.host, role, this.lifetime, this.#patience.signal);
+    const purpose = { role, appName };
+    const container = new HostedContainer(this.host, purpose, this.lifetime, this.#patience.signal);
     this.#containers.set(container.id, container);
     void container.gone.then(() => this.#containers.delete(container.id));
     return container;

@@ -185,6 +185,10 @@ export const ERRORS = {
     status: 500,
     text: 'containers cannot get input devices here: {why}; to host containers without them, set INPUT_DEVICES=optional',
   },
+  'start.no_config_tools': {
+    status: 500,
+    text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
+  },
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -72,18 +72,23 @@ export interface OwnDirectory {
   readonly mode: number;
   /** User and group; default: root. */
   readonly owner?: number;
+  /** Throws while it must not be removed. */
+  readonly mayGo?: () => void;
 }
 
 /** Makes a directory that must not be there yet; it is removed with its content when the lifetime ends. */
 export async function holdOwnDirectory(
   lifetime: Lifetime,
-  { path, mode, owner }: OwnDirectory,
+  { path, mode, owner, mayGo }: OwnDirectory,
 ): Promise<void> {
   await lifetime.acquire({
     kind: 'directory',
     what: path,
     take: () => makeOwn(path, mode, owner),
-    release: () => removeTree(path),
+    release: async () => {
+      mayGo?.();
+      await removeTree(path);
+    },
     seenGone: () => seenGone(path),
     deadline: 60_000,
   });

@@ -16,6 +16,8 @@ export interface Paths {
   readonly run: string;
   /** Host id, kept for ever. */
   readonly state: string;
+  /** Saved user configs that wait for S3. */
+  readonly spool: string;
 }
 
 export function pathsBelow(root: string): Paths {
@@ -27,5 +29,6 @@ export function pathsBelow(root: string): Paths {
     private: join(root, 'fractalprivate'),
     run: join(root, 'run/ecs-host-service'),
     state: join(root, 'var/lib/ecs-host-service'),
+    spool: join(root, 'var/lib/ecs-host-service/spool'),
   };
 }

@@ -67,8 +67,15 @@ export class Holdings {
     await this.#observe({ step: 'failed', holding, error });
   }
 
-  /** Tries again to release what could not be released. Never rejects: what fails again stays in the table. */
+  /**
+   * Tries again to release what could not be released: what one lifetime holds in the order in which it failed, since
+   * one release may wait for another. Never rejects: what fails again stays in the table.
+   */
   async retry(): Promise<void> {
-    await Promise.allSettled([...this.#failed.values()].map((again) => again()));
+    const byOwner = Map.groupBy(this.#failed, ([{ owner }]) => owner);
+    const inTurn = async (failed: readonly (readonly [Holding, () => Promise<unknown>])[]) => {
+      for (const [, again] of failed) await again().catch(() => {});
+    };
+    await Promise.all([...byOwner.values()].map(inTurn));
   }
 }

@@ -108,6 +108,29 @@ export const SCHEMA = {
     neededBy: neededForLogging,
     secret: true,
   },
+  USER_CONFIG_BUCKET: {
+    meaning: 'S3 bucket that keeps the user configs; none: they are not kept, as in localdev unless set.',
+    fallback: (environment) => (environment === 'localdev' ? 'none' : 'fractal-user-app-configs'),
+    parse: bucket,
+  } satisfies Setting<string | undefined>,
+  USER_CONFIG_VERSIONS: setting(
+    "Versions of a user's config of one app that stay in the bucket, 2 or more.",
+    '10',
+    wholeNumber(2, 1000),
+  ),
+  USER_CONFIG_CHECKPOINT_SECONDS: setting(
+    "Seconds between checkpoints of a living container's user config.",
+    '180',
+    wholeNumber(1, 86_400),
+  ),
+  USER_CONFIG_LIMIT: setting("Bytes that a user's files of one app may have, such as 4GiB.", '4GiB', bytes),
+  USER_CONFIG_SPOOL_LIMIT: setting(
+    'Bytes of saved user configs that may wait on this host for S3.',
+    '20GiB',
+    bytes,
+  ),
+  AWS_REGION: optional('Region of the bucket; on EC2 that of the instance, else us-east-1.', region),
+  AWS_ENDPOINT_URL_S3: optional("Address of another S3 than Amazon's.", remoteUrl),
   AWS_EC2_METADATA_SERVICE_ENDPOINT: optional(
     'Where EC2 metadata is asked for; on EC2 the usual address, elsewhere nowhere.',
     url,
@@ -144,6 +167,42 @@ function port(text: string): number {
 
 function ports(text: string): readonly number[] {
   return text.split(',').map((part) => port(part.trim()));
+}
+
+/** Source: the rules for names of S3 buckets. */
+function bucket(text: string): string | undefined {
+  if (text === 'none') return undefined;
+  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text)) {
+    throw new Error(`must be the name of a bucket, or none; got "${text}"`);
+  }
+  return text;
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^\d+$/.test(text) || number < least || number > most) {
+      throw new Error(`must be a number from ${least} to ${most}; got "${text}"`);
+    }
+    return number;
+  };
+}
+
+const UNITS = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+function bytes(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,15})(KiB|MiB|GiB)?$/.exec(text) ?? [];
+  const number = Number(digits) * UNITS[unit as keyof typeof UNITS];
+  if (!(number >= 1 && number <= Number.MAX_SAFE_INTEGER)) {
+    throw new Error(`must be a number of bytes such as 500MiB or 4GiB; got "${text}"`);
+  }
+  return number;
+}
+
+function region(text: string): string {
+  if (!/^[a-z]{2,4}(-[a-z]+)+-\d+$/.test(text))
+    throw new Error(`must be a region like us-east-1; got "${text}"`);
+  return text;
 }
 
 function unixSocket(text: string): string {

@@ -9,6 +9,7 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { concerned } from './observe.ts';
 import type { Reporting } from './reporting.ts';
 
@@ -16,8 +17,9 @@ export type Cause =
   | { readonly kind: 'asked'; readonly by: NodeJS.Signals }
   | { readonly kind: 'died'; readonly error: unknown };
 
-/** Milliseconds for requests that are under way. */
+/** Milliseconds for requests that are under way, and for saved user configs on their way to S3. */
 const REQUESTS = 10_000;
+const UPLOADS = 30_000;
 
 export interface WatchedEnd {
   /** Resolves with the first cause. */
@@ -65,6 +67,7 @@ export interface Ended {
   readonly starting: AbortController;
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
+  readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
   readonly reporting: Reporting;
   readonly log: Logger;
 }
@@ -80,6 +83,9 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
   if (cause.kind === 'asked') await finishRequests(gate, log);
   await service.hosting?.tracker.endAll(why);
   await service.hosting?.kept.removeAll();
+  // Files that could not be saved, for one: what is saved now can still go to S3.
+  await root.holdings.retry();
+  await service.userConfigs?.finish(UPLOADS);
   if (cause.kind === 'asked') await reporting.tellStop();
   const failures = await root.end(new Error(why));
   await root.holdings.retry();

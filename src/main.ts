@@ -51,6 +51,7 @@ function start(service: Service): Promise<void> {
     await service.step('https', () => service.serveHttps());
     await service.step('host', () => service.describeHost());
     await service.step('docker', () => service.reachDocker());
+    await service.step('user configs', () => service.keepUserConfigs());
     await service.step('containers', () => service.hostContainers());
     await service.step('heartbeats', () => service.beginHeartbeats());
   };

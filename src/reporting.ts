@@ -45,7 +45,7 @@ export class Reporting {
   readonly #metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
   #tags: Tags = {};
-  #isKnown = false;
+  #facts: HostFacts | undefined;
   #sentry: Sentry | undefined;
   #logzIo: LogzIo | undefined;
   #heartbeats: Heartbeats | undefined;
@@ -92,6 +92,11 @@ export class Reporting {
     }
   }
 
+  /** Where this host is, if that is known and it is on EC2. */
+  get region(): string | undefined {
+    return this.#facts?.region === describeThisMachine().region ? undefined : this.#facts?.region;
+  }
+
   /** Tells the webserver that this host lives, from now on. */
   beginHeartbeats(lifetime: Lifetime): void {
     const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs } = this.#settings;
@@ -115,7 +120,7 @@ export class Reporting {
 
   async #tellSentry(error: unknown, say: () => void): Promise<void> {
     const beginning = performance.now();
-    if (this.#sentry && !this.#isKnown) {
+    if (this.#sentry && !this.#facts) {
       this.#log.warn({ error }, 'dying; finding out which host this is, to report it');
       await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
     }
@@ -144,7 +149,7 @@ export class Reporting {
     const facts = endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
     this.#log.info(facts, 'this host is known');
     this.#tag(awsTags(facts));
-    this.#isKnown = true;
+    this.#facts = facts;
     return facts;
   }
 

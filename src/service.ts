@@ -6,6 +6,8 @@ import { reachDocker } from '../container/docker-engine.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
+import { saveAllLeft } from '../container/left-behind.ts';
+import type { Surroundings } from '../container/surroundings.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
 import { ServiceError } from '../errors/service-error.ts';
@@ -22,6 +24,8 @@ import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
+import { checkTools } from '../user-configs/archive.ts';
+import { UserConfigs } from '../user-configs/user-configs.ts';
 import { type Observer, observeHoldings } from './observe.ts';
 import type { Reporting } from './reporting.ts';
 import { VERSION } from './version.ts';
@@ -54,6 +58,8 @@ export class Service {
   readonly #observer: Observer;
   readonly #paths: Paths;
   #canInput = false;
+  /** undefined where user configs are not kept. */
+  userConfigs: UserConfigs | undefined;
   #docker: Docker | undefined;
 
   constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {
@@ -128,6 +134,25 @@ export class Service {
     this.#docker = docker;
   }
 
+  async keepUserConfigs(): Promise<void> {
+    const { root, log } = this;
+    const settings = this.#settings;
+    const bucket = settings.USER_CONFIG_BUCKET;
+    if (!bucket) return;
+    await holdSharedDirectory(root, this.#paths.spool, 0o700);
+    await checkTools(this.#paths.run);
+    this.userConfigs = await UserConfigs.open(root, {
+      bucket,
+      region: settings.AWS_REGION ?? this.reporting.region ?? 'us-east-1',
+      endpoint: settings.AWS_ENDPOINT_URL_S3,
+      spool: this.#paths.spool,
+      spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
+      limit: settings.USER_CONFIG_LIMIT,
+      versions: settings.USER_CONFIG_VERSIONS,
+      log,
+    });
+  }
+
   async hostContainers(): Promise<void> {
     const { RESERVED_PORTS, LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
     const docker = this.#docker as Docker;
@@ -138,12 +163,25 @@ export class Service {
       this.#canInput ? readEventNumbers(docker) : undefined,
     ]);
     const { log } = this;
-    const preparing = pLimit(AT_A_TIME);
-    const host = { hostId, paths: this.#paths, docker, ports, ttys, eventNumbers, preparing, log };
+    const host: Surroundings = {
+      hostId,
+      paths: this.#paths,
+      docker,
+      ports,
+      ttys,
+      eventNumbers,
+      keeping: this.userConfigs && {
+        configs: this.userConfigs,
+        checkpoints: 1000 * this.#settings.USER_CONFIG_CHECKPOINT_SECONDS,
+      },
+      preparing: pLimit(AT_A_TIME),
+      log,
+    };
     const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
     const watch = await Watch.open(this.root, tracker, kept);
+    await saveAllLeft(tracker);
     this.#retryReleases();
     this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');

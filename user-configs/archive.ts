@@ -5,6 +5,8 @@
  * left out. docs/user-config-format.md tells what is inside.
  */
 
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
@@ -115,6 +117,11 @@ export type Moment = string;
 /** All files, which nobody changes; all files as they live; or what changed among living ones from a moment on. */
 export type Extent = 'all' | 'living' | { readonly since: Moment };
 
+const TOOLS = 'tar zstd lz4 find sort comm cut xargs dd head wc cp renice';
+const FIND_TOOLS = `for tool in ${TOOLS}; do
+  command -v "$tool" > /dev/null || { echo "$tool is missing" >&2; exit 1; }
+done`;
+
 export interface Packing {
   readonly archive: Readable;
   /** Resolves when all of `archive` was read and is sound. @throws {ServiceError} `config.*` */
@@ -176,6 +183,28 @@ export async function unpack(
   // One that has read enough for itself has not seen the end, by which an archive is known to be whole.
   if (code !== 0 || failure)
     throw new DamagedError(`the archive cannot be unpacked: ${said || `exit code ${code}`}`);
+}
+
+/**
+ * Sees that a confined child can do its work here.
+ * @param directory of root's, for a moment
+ * @throws {ServiceError} `start.no_config_tools`
+ */
+export async function checkTools(directory: string): Promise<void> {
+  const place = await mkdtemp(join(directory, 'check-'));
+  try {
+    const tree = join(place, 'tree');
+    const view = join(place, 'view');
+    await mkdir(tree);
+    await mkdir(view);
+    const child = start({ tree, view, limit: 0 }, READER, FIND_TOOLS, {}, new AbortController().signal);
+    child.input.end();
+    child.output.resume();
+    const { code, said } = await child.ended;
+    if (code !== 0) throw new ServiceError('start.no_config_tools', { why: said || `exit code ${code}` });
+  } finally {
+    await rm(place, { recursive: true });
+  }
 }
 
 function start(

@@ -1,7 +1,7 @@
 /*
  * Plays the part of the streaming server in a container: waits until the host service says that everything
- * is ready, reads the resource mappings, opens its console, and answers with what it found on 32262/tcp and
- * 32263/udp. It also tries what a hostile program would: to open another container's console.
+ * is ready, reads the resource mappings, opens its console, leaves a mark among the user's files, and answers with
+ * what it found on 32262/tcp and 32263/udp. It also tries what a hostile program would: to open another container's console.
  *
  * With arguments it does not wait: "exit N" ends with that code.
  */
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define MAPPINGS "/fractal/resourceMappings/"
+#define VISITS "/fractal/userConfigs/visits"
 #define TTY_MAJOR 4
 
 static void end(int signal_number) {
@@ -62,6 +63,15 @@ static const char *leave_device_rules(void) {
   return result;
 }
 
+/* Counts the containers that were here before with this user's files, and leaves a mark for those to come. */
+static long count_visits(void) {
+  int fd = open(VISITS, O_WRONLY | O_CREAT | O_APPEND, 0644);
+  off_t visits = lseek(fd, 0, SEEK_END);
+  if (write(fd, "x", 1) != 1) perror(VISITS);
+  close(fd);
+  return visits;
+}
+
 static int listen_on(int type, uint16_t port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
@@ -75,7 +85,7 @@ static int listen_on(int type, uint16_t port) {
 }
 
 static void describe(char *answer, size_t size) {
-  char port[64], tty[64], dpi[64], arn[256], timeout[64];
+  char port[64], tty[64], dpi[64], arn[256], timeout[64], config[64];
   const char *tty_text = read_mapping("tty", tty, sizeof tty);
   int number = atoi(tty_text + 1);
   const char *own = open_console("/dev/tty10", number);
@@ -83,10 +93,12 @@ static void describe(char *answer, size_t size) {
   const char *other = open_console("/dev/other-tty", number == 63 ? 62 : number + 1);
   snprintf(answer, size,
            "{\"port\":%s,\"tty\":%s,\"dpi\":%s,\"arn\":%s,\"timeout\":%s,"
+           "\"userConfig\":%s,\"visits\":%ld,"
            "\"ownConsole\":\"%s\",\"otherConsole\":\"%s\",\"deviceRules\":\"%s\"}\n",
            read_mapping("hostPort_for_my_32262_tcp", port, sizeof port), tty_text,
            read_mapping("DPI", dpi, sizeof dpi), read_mapping("ContainerARN", arn, sizeof arn),
-           read_mapping("timeout", timeout, sizeof timeout), own, other, left);
+           read_mapping("timeout", timeout, sizeof timeout), read_mapping("userConfig", config, sizeof config),
+           count_visits(), own, other, left);
 }
 
 static void serve(const char *answer) {

@@ -26,7 +26,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Extent, hasChanged, pack, unpack } from '../../user-configs/archive.ts';
+import { checkTools, type Extent, hasChanged, pack, unpack } from '../../user-configs/archive.ts';
 import { DamagedError } from '../../user-configs/damaged.ts';
 
 const USER = 1000;
@@ -412,4 +412,14 @@ test('a failure of what delivers the archive is told as it is, and an end asked 
   await assert.rejects(unpacking, /the container ends/);
   const packing = pack(desk.place(desk.tree), 'all', stop.signal);
   await assert.rejects(packing.done, /the container ends/);
+});
+
+test('a host on which no child can be confined is told apart from one that is fit', async () => {
+  await checkTools(tmpdir());
+  const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/archive.ts')}'; await checkTools('${tmpdir()}');`;
+  const words = ['--bounding-set=-sys_admin', process.execPath, '--input-type=module', '-e', check];
+  const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(stderr, /start\.no_config_tools/);
+  assert.match(stderr, /unshare.*Operation not permitted.*USER_CONFIG_BUCKET=none/);
 });

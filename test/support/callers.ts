@@ -62,6 +62,10 @@ export interface Found {
   readonly dpi: string | null;
   readonly arn: string;
   readonly timeout: string | null;
+  /** How the user's files came. */
+  readonly userConfig: string;
+  /** Containers that had them before. */
+  readonly visits: number;
   readonly ownConsole: string;
   readonly otherConsole: string;
   readonly deviceRules: string;

@@ -102,7 +102,7 @@ export class TestHost implements AsyncDisposable {
   /** Removes what a service left on purpose. */
   async abandon(service: ServiceProcess): Promise<void> {
     const index = this.#services.findIndex((one) => one.process === service);
-    for (const { root } of this.#services.splice(index, 1)) await rm(root, { recursive: true });
+    for (const { root } of this.#services.splice(index, 1)) await rm(root, { recursive: true, force: true });
     await this.#removeContainers();
   }
 
@@ -133,10 +133,11 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** All files of a service but the host id, which stays, and the directories that lead to it. */
+  /** All files of a service but the host id, which stays, and the directories that stay with it. */
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
-    const kept = ['run', 'var', 'var/lib', 'var/lib/ecs-host-service', 'var/lib/ecs-host-service/host-id'];
+    const state = 'var/lib/ecs-host-service';
+    const kept = ['run', 'var', 'var/lib', state, `${state}/host-id`, `${state}/spool`];
     return found
       .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
       .filter((path) => !kept.includes(path));

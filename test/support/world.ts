@@ -119,6 +119,7 @@ export class World {
       AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://169.254.169.254',
       NODE_EXTRA_CA_CERTS: this.#certificate,
       USE_PROD_LOGGING: 'yes',
+      USER_CONFIG_BUCKET: 'none',
       COMMIT: 'c0ffee',
     };
   }

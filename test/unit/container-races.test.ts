@@ -34,6 +34,7 @@ function hostOf(t: TestContext) {
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
     eventNumbers: undefined,
+    keeping: undefined,
     preparing: pLimit(4),
     log: createLogger({ level: 'error', stream: silent }),
   };

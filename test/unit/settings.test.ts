@@ -133,6 +133,13 @@ suite('defaults', () => {
       DYING_HEARTBEAT: 'string',
       USE_PROD_LOGGING: true,
       LOGZIO_URL: new URL('https://listener.logz.example:8071/'),
+      USER_CONFIG_BUCKET: 'fractal-user-app-configs',
+      USER_CONFIG_VERSIONS: 10,
+      USER_CONFIG_CHECKPOINT_SECONDS: 180,
+      USER_CONFIG_LIMIT: 4 * 2 ** 30,
+      USER_CONFIG_SPOOL_LIMIT: 20 * 2 ** 30,
+      AWS_REGION: undefined,
+      AWS_ENDPOINT_URL_S3: undefined,
       AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
       AWS_EC2_METADATA_DISABLED: false,
       LOG_LEVEL: 'info',
@@ -144,6 +151,10 @@ suite('defaults', () => {
     const settings = loadSettings({ APP_ENV: 'localdev' });
     assert.equal(settings.LISTEN_ADDRESS, '127.0.0.1');
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), 'testwebserverauthsecretdev');
+  });
+
+  test('localdev has no bucket', () => {
+    assert.equal(loadSettings({ APP_ENV: 'localdev' }).USER_CONFIG_BUCKET, undefined);
   });
 
   test('localdev needs no input devices and reports to nobody', () => {
@@ -215,6 +226,15 @@ suite('what is given', () => {
     ...['http://169.254.169.254', 'http://[fd00:ec2::254]', 'https://example.com'].map(
       (text) => ['AWS_EC2_METADATA_SERVICE_ENDPOINT', text, new URL(text)] as const,
     ),
+    ['USER_CONFIG_BUCKET', 'none', undefined],
+    ['USER_CONFIG_BUCKET', 'my.bucket-2', 'my.bucket-2'],
+    ['USER_CONFIG_VERSIONS', '2', 2],
+    ['USER_CONFIG_CHECKPOINT_SECONDS', '1', 1],
+    ['USER_CONFIG_LIMIT', '1', 1],
+    ['USER_CONFIG_LIMIT', '5KiB', 5120],
+    ['USER_CONFIG_SPOOL_LIMIT', '500MiB', 500 * 2 ** 20],
+    ...['us-east-1', 'us-gov-west-1', 'eusc-de-east-1'].map((text) => ['AWS_REGION', text, text] as const),
+    ['AWS_ENDPOINT_URL_S3', 'https://s3.example.com', new URL('https://s3.example.com')],
     ['AWS_EC2_METADATA_DISABLED', 'true', true],
     ['AWS_EC2_METADATA_DISABLED', 'false', false],
     ['LOG_LEVEL', 'trace', 'trace'],
@@ -275,6 +295,22 @@ suite('what is given', () => {
     ...['169.254.169.254', 'file:///etc/passwd', 'imds'].map(
       (text) => ['AWS_EC2_METADATA_SERVICE_ENDPOINT', text, /must be an address like/] as const,
     ),
+    ...['My_bucket', 'a', 'bucket/x', '.bucket'].map(
+      (text) => ['USER_CONFIG_BUCKET', text, /must be the name of a bucket, or none; got "/] as const,
+    ),
+    ...['1', '1001', '-2', '2.5', 'all'].map(
+      (text) => ['USER_CONFIG_VERSIONS', text, /must be a number from 2 to 1000; got "/] as const,
+    ),
+    ['USER_CONFIG_CHECKPOINT_SECONDS', '0', /must be a number from 1 to 86400; got "0"/],
+    ...['0', '4 GiB', '4GB', '-1', '99999999999GiB', 'x'].map(
+      (text) =>
+        ['USER_CONFIG_LIMIT', text, /must be a number of bytes such as 500MiB or 4GiB; got "/] as const,
+    ),
+    ['USER_CONFIG_SPOOL_LIMIT', 'unlimited', /must be a number of bytes/],
+    ...['us-east', 'us_east_1', 'US-EAST-1', 'x/../y-1'].map(
+      (text) => ['AWS_REGION', text, /must be a region like us-east-1; got "/] as const,
+    ),
+    ['AWS_ENDPOINT_URL_S3', 'http://s3.example.com', /must be an https address/],
     ['AWS_EC2_METADATA_DISABLED', 'disabled', /must be one of 1, yes, true, 0, no, false; got "disabled"/],
     ['LOG_LEVEL', 'verbose', /must be one of trace, debug, info, warn, error; got "verbose"/],
     ['LOG_LEVEL', 'silent', /must be one of/],
@@ -302,6 +338,13 @@ suite('what is given', () => {
       USE_PROD_LOGGING: 'x',
       SENTRY_DSN: 'x',
       LOGZIO_URL: 'http://example.com',
+      USER_CONFIG_BUCKET: 'X',
+      USER_CONFIG_VERSIONS: 'x',
+      USER_CONFIG_CHECKPOINT_SECONDS: 'x',
+      USER_CONFIG_LIMIT: 'x',
+      USER_CONFIG_SPOOL_LIMIT: 'x',
+      AWS_REGION: 'x',
+      AWS_ENDPOINT_URL_S3: 'x',
       AWS_EC2_METADATA_SERVICE_ENDPOINT: 'x',
       AWS_EC2_METADATA_DISABLED: 'x',
       LOG_LEVEL: 'x',
@@ -318,6 +361,13 @@ suite('what is given', () => {
         'USE_PROD_LOGGING',
         'SENTRY_DSN',
         'LOGZIO_URL',
+        'USER_CONFIG_BUCKET',
+        'USER_CONFIG_VERSIONS',
+        'USER_CONFIG_CHECKPOINT_SECONDS',
+        'USER_CONFIG_LIMIT',
+        'USER_CONFIG_SPOOL_LIMIT',
+        'AWS_REGION',
+        'AWS_ENDPOINT_URL_S3',
         'AWS_EC2_METADATA_SERVICE_ENDPOINT',
         'AWS_EC2_METADATA_DISABLED',
         'LOG_LEVEL',

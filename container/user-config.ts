@@ -1,0 +1,104 @@
+/**
+ * The user's files in one container: brought to it once, when it is set up; saved every few minutes while it lives,
+ * if something changed; and saved as a whole when it was proven gone. Until then its directories stay.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Session } from '../user-configs/session.ts';
+import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
+import type { ContainerDirectories } from './directories.ts';
+import type { ContainerId } from './identity.ts';
+
+/** How a host keeps user configs. */
+export interface ConfigKeeping {
+  readonly configs: UserConfigs;
+  /** Milliseconds between checkpoints. */
+  readonly checkpoints: number;
+}
+
+export interface UserConfigParts {
+  /** undefined where user configs are not kept. */
+  readonly keeping: ConfigKeeping | undefined;
+  readonly id: ContainerId;
+  readonly appName: string;
+  readonly directories: ContainerDirectories;
+  readonly lifetime: Lifetime;
+  readonly log: Logger;
+}
+
+/** Digits of a container id that name its session: enough that no two are the same. */
+const SESSION_DIGITS = 16;
+/** Milliseconds for saving all files. */
+const SAVING = 5 * 60_000;
+
+export class UserConfig {
+  readonly #parts: UserConfigParts;
+  #furnished: Promise<Outcome | 'none'> | undefined;
+  #isUnsaved = false;
+
+  constructor(parts: UserConfigParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Brings the files of a user, once. That they cannot be had is an outcome, no error; after an error it can be tried again.
+   * @param userId empty: nobody, who has none
+   * @throws {ServiceError} `host.filesystem`, or the reason of the lifetime's end
+   */
+  furnish(userId: string, token: string): Promise<Outcome | 'none'> {
+    this.#furnished ??= this.#furnish(userId, token).catch((error: unknown) => {
+      this.#furnished = undefined;
+      throw error;
+    });
+    return this.#furnished;
+  }
+
+  /** @throws {ServiceError} `still.there` */
+  throwIfUnsaved(): void {
+    if (!this.#isUnsaved) return;
+    const what = `what the user made in ${this.#parts.directories.userConfig}`;
+    throw new ServiceError('still.there', { what, why: 'it is not saved yet' });
+  }
+
+  async #furnish(userId: string, token: string): Promise<Outcome | 'none'> {
+    const { keeping, id, appName, directories, lifetime } = this.#parts;
+    if (!keeping || userId === '') return 'none';
+    const { own, userConfig: files } = directories;
+    const session = id.slice(0, SESSION_DIGITS);
+    const request = { userId, appName, token, session, own, files };
+    const begun = await lifetime.acquire({
+      kind: 'user config',
+      what: files,
+      take: async (signal) => {
+        const taken = await keeping.configs.begin(request, signal);
+        this.#isUnsaved = true;
+        return { ...taken, saved: '' };
+      },
+      release: async (taken, signal) => {
+        taken.saved = await taken.session.save(signal);
+        this.#isUnsaved = false;
+      },
+      seenGone: ({ saved }) => saved,
+      deadline: SAVING,
+    });
+    void lifetime.track('checkpoints', this.#keepCheckpoints(begun.session, keeping.checkpoints));
+    return begun.outcome;
+  }
+
+  /** Until the lifetime ends. */
+  async #keepCheckpoints(session: Session, milliseconds: number): Promise<void> {
+    const { lifetime, log } = this.#parts;
+    const { signal } = lifetime;
+    while (await pause(milliseconds, true, { signal, ref: false }).catch(() => false)) {
+      try {
+        const saved = await session.checkpoint(signal);
+        log.debug({ bytes: saved?.file.bytes ?? 0 }, 'checkpoint of the user config');
+      } catch (error) {
+        if (!signal.aborted) log.warn({ why: messageOf(error) }, 'no checkpoint of the user config was made');
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * A user's files, shown: what a container leaves is saved when it ends, although S3 is away, and the user's next
+ * container finds it. S3 is a stand-in in this process.
+ */
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import Dockerode from 'dockerode';
+import { askTcp, host, startValues, token } from '../test/support/callers.ts';
+import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
+import { S3 } from '../test/support/s3.ts';
+import { ServiceProcess } from '../test/support/service-process.ts';
+import { IMAGE, importImage } from './image.ts';
+import { say } from './say.ts';
+
+const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+
+/** Hosts a container of the user, who finds what was left, and leaves a mark. @returns its docker id, and container id */
+async function visit(service: ServiceProcess, name: string) {
+  const dockerId = await host(service);
+  const port = await hostPortOf(docker, dockerId);
+  await startValues(service, port);
+  await token(service, port);
+  const { userConfig, visits } = await askTcp(port);
+  say(`${name}: its user config is ${userConfig}; containers that left their mark in it before: ${visits}`);
+  return { dockerId, id: await containerIdOf(docker, dockerId), visits };
+}
+
+async function end(
+  service: ServiceProcess,
+  name: string,
+  { dockerId, id }: { dockerId: string; id: string },
+) {
+  await docker.getContainer(dockerId).kill();
+  await service.gone(id);
+  say(`${name}: killed from outside; its files were packed, encrypted and are on the disk, and it is gone`);
+}
+
+async function show(service: ServiceProcess, s3: S3, spool: string): Promise<boolean> {
+  say('starting the service in localdev, with a bucket of a stand-in for S3 …');
+  await service.ready();
+  await importImage(docker, IMAGE);
+  const first = await visit(service, 'container A');
+  say('S3 goes away …');
+  await s3.turn('away');
+  await end(service, 'container A', first);
+  say(
+    `waiting on this host: ${(await readdir(spool)).filter((name) => name.endsWith('.age')).length} saved config`,
+  );
+  const second = await visit(service, 'container B');
+  await end(service, 'container B', second);
+  say('S3 comes back …');
+  await s3.turn('none');
+  while ((await readdir(spool)).length > 0) await pause(50);
+  const third = await visit(service, 'container C');
+  await end(service, 'container C', third);
+  const exitCode = await service.stop('SIGTERM');
+  say(`the service has ended, exit code ${exitCode}. In the bucket:\n`);
+  console.log((await s3.keys()).join('\n'));
+  return exitCode === 0 && [first, second, third].every(({ visits }, index) => visits === index);
+}
+
+const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
+await using s3 = await S3.open();
+const service = new ServiceProcess(root, { env: s3.settings, patience: 120_000 });
+try {
+  process.exitCode = (await show(service, s3, join(root, 'var/lib/ecs-host-service/spool'))) ? 0 : 1;
+} catch (error) {
+  console.error(service.lines.find(({ level }) => level === 'fatal')?.msg ?? error);
+  process.exitCode = 1;
+} finally {
+  await service.stop();
+  await rm(root, { recursive: true });
+}
