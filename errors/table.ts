@@ -147,6 +147,14 @@ export const ERRORS = {
     status: 507,
     text: 'user configs that wait for S3 would be more than {limit} bytes in {directory}; see that S3 can be reached, or raise USER_CONFIG_SPOOL_LIMIT',
   },
+  'config.no_version': {
+    status: 404,
+    text: 'there is no stored version {version}; "configs list" names those that there are',
+  },
+  'config.busy': {
+    status: 409,
+    text: 'a container saved at this moment, and nothing was changed; look at the versions again, and try again',
+  },
   'config.not_packed': { status: 500, text: "a user's files could not be packed: {why}" },
 
   // What lies beyond this host.

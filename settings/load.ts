@@ -28,6 +28,22 @@ export type Settings = { readonly APP_ENV: Environment } & {
  * @throws {ServiceError} `start.settings`, with a line for each problem
  */
 export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
+  const { settings, problems } = readAll(environment, Object.keys(SCHEMA) as (keyof Schema)[]);
+  throwIfAny([...problems, ...unsafe(settings, environment)]);
+  return settings;
+}
+
+/** Some settings alone, for a command that does without the others. @throws {ServiceError} `start.settings` */
+export function loadSome<Name extends keyof Schema>(
+  environment: NodeJS.ProcessEnv,
+  names: readonly Name[],
+): Pick<Settings, Name> {
+  const { settings, problems } = readAll(environment, names);
+  throwIfAny(problems);
+  return settings;
+}
+
+function readAll(environment: NodeJS.ProcessEnv, names: readonly (keyof Schema)[]) {
   const problems: string[] = [];
   const attempt = <T>(name: string, read: () => T): T | undefined => {
     try {
@@ -37,16 +53,16 @@ export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
       return undefined;
     }
   };
-
   const appEnv = attempt('APP_ENV', () => parseEnvironment(required(environment.APP_ENV)));
   const values: Record<string, unknown> = { APP_ENV: appEnv };
-  for (const [name, setting] of Object.entries<Setting<unknown>>(SCHEMA)) {
-    values[name] = attempt(name, () => read(name, setting, environment, values));
+  for (const name of names) {
+    values[name] = attempt(name, () => read(name, SCHEMA[name], environment, values));
   }
-  const settings = values as Settings;
-  problems.push(...unsafe(settings, environment));
+  return { settings: values as Settings, problems };
+}
+
+function throwIfAny(problems: readonly string[]): void {
   if (problems.length > 0) throw new ServiceError('start.settings', { problems: problems.join('\n') });
-  return settings;
 }
 
 function read(name: string, setting: Setting<unknown>, environment: NodeJS.ProcessEnv, known: Known) {

@@ -2,18 +2,43 @@
 
 export const USAGE = `Usage: ecs-host-service [command]
 
-  run       host containers until told to stop (the default); settings come from the environment
-  version   print the version
-  help      print this
+  run                                host containers until told to stop (the default)
+  configs list USER APP              show what is stored of a user's files of one app
+  configs restore USER APP VERSION   let the user's next container begin with that version
+  version                            print the version
+  help                               print this
+
+Settings come from the environment.
 `;
 
-export type Command = 'run' | 'version' | 'help';
+export type Command =
+  | { readonly name: 'run' | 'version' | 'help' }
+  | { readonly name: 'configs list'; readonly user: string; readonly app: string }
+  | {
+      readonly name: 'configs restore';
+      readonly user: string;
+      readonly app: string;
+      readonly version: string;
+    };
+
+const OTHER_NAMES = new Map([
+  ['--help', 'help'],
+  ['-h', 'help'],
+  ['--version', 'version'],
+]);
 
 /** @param words what stands behind the program's name. @returns undefined when they make no sense */
 export function parseCommandLine(words: readonly string[]): Command | undefined {
   const [command = 'run', ...rest] = words;
+  if (command === 'configs') return parseConfigs(rest);
+  const name = OTHER_NAMES.get(command) ?? command;
   if (rest.length > 0) return undefined;
-  if (command === '--help' || command === '-h') return 'help';
-  if (command === '--version') return 'version';
-  return command === 'run' || command === 'version' || command === 'help' ? command : undefined;
+  return name === 'run' || name === 'version' || name === 'help' ? { name } : undefined;
+}
+
+function parseConfigs([verb, user, app, version, ...rest]: readonly string[]): Command | undefined {
+  if (!user || !app || rest.length > 0) return undefined;
+  if (verb === 'list' && version === undefined) return { name: 'configs list', user, app };
+  if (verb === 'restore' && version) return { name: 'configs restore', user, app, version };
+  return undefined;
 }

@@ -14,6 +14,11 @@ export interface Current extends Save {
   readonly changes?: string;
 }
 
+/** The object that was stored with a save. */
+export function nameOf({ version, changes }: Pick<Current, 'version' | 'changes'>): string {
+  return changes ?? version;
+}
+
 const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
 
 export function isSame(a: Save, b: Save): boolean {

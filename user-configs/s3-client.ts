@@ -7,11 +7,12 @@ const CONNECT = 3000;
 const ANSWER = 60_000;
 const SILENCE = 15_000;
 
-/** @param endpoint of another S3 than Amazon's */
+/** @param region where it is looked for first @param endpoint of another S3 than Amazon's */
 export function openS3(region: string, endpoint: URL | undefined): S3Client {
   return new S3Client({
     region,
     ...(endpoint && { endpoint: endpoint.href, forcePathStyle: true }),
+    followRegionRedirects: true,
     maxAttempts: 3,
     requestHandler: {
       connectionTimeout: CONNECT,

@@ -2,8 +2,8 @@
 
 import { open } from 'node:fs/promises';
 import { isSystemError } from '../errors/service-error.ts';
-import { type Current, mayFollow } from './current.ts';
-import { nameOf, type Spool } from './spool.ts';
+import { type Current, mayFollow, nameOf } from './current.ts';
+import type { Spool } from './spool.ts';
 import type { ConfigStore, Content } from './store.ts';
 
 export interface SourcesParts {

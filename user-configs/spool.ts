@@ -26,11 +26,6 @@ export interface Waiting extends Current {
   readonly savedAt: number;
 }
 
-/** The name of the object that it will be. */
-export function nameOf({ version, changes }: Current): string {
-  return changes ?? version;
-}
-
 export class Entry {
   readonly waiting: Waiting;
   readonly file: GrowingFile;

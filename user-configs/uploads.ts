@@ -13,8 +13,8 @@ import pLimit from 'p-limit';
 import { messageOf } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
-import { type Current, mayFollow } from './current.ts';
-import { type Entry, nameOf, type Spool, type Waiting } from './spool.ts';
+import { type Current, mayFollow, nameOf } from './current.ts';
+import type { Entry, Spool, Waiting } from './spool.ts';
 import type { ConfigStore } from './store.ts';
 import { superfluous } from './versions.ts';
 

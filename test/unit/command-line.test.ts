@@ -3,32 +3,56 @@ import { test } from 'node:test';
 import { parseCommandLine, USAGE } from '../../src/command-line.ts';
 
 test('without words the service runs', () => {
-  assert.equal(parseCommandLine([]), 'run');
+  assert.deepEqual(parseCommandLine([]), { name: 'run' });
 });
 
 test('each command is understood by its name', () => {
-  for (const command of ['run', 'version', 'help']) assert.equal(parseCommandLine([command]), command);
+  for (const name of ['run', 'version', 'help']) assert.deepEqual(parseCommandLine([name]), { name });
 });
 
 test('the customary options for help and version are understood', () => {
-  assert.equal(parseCommandLine(['--help']), 'help');
-  assert.equal(parseCommandLine(['-h']), 'help');
-  assert.equal(parseCommandLine(['--version']), 'version');
+  assert.deepEqual(parseCommandLine(['--help']), { name: 'help' });
+  assert.deepEqual(parseCommandLine(['-h']), { name: 'help' });
+  assert.deepEqual(parseCommandLine(['--version']), { name: 'version' });
+});
+
+test('the commands about configs say whose, and which version', () => {
+  const whose = { user: 'user@example.com', app: 'browsers/chrome' };
+  assert.deepEqual(parseCommandLine(['configs', 'list', whose.user, whose.app]), {
+    name: 'configs list',
+    ...whose,
+  });
+  assert.deepEqual(parseCommandLine(['configs', 'restore', whose.user, whose.app, 'v']), {
+    name: 'configs restore',
+    ...whose,
+    version: 'v',
+  });
 });
 
 test('words that make no sense are not taken for a command', () => {
-  for (const word of ['', 'Run', 'start', '--run', '-v', 'constructor', '__proto__']) {
+  for (const word of ['', 'Run', 'start', '--run', '-v', 'constructor', '__proto__', 'configs']) {
     assert.equal(parseCommandLine([word]), undefined, word);
   }
 });
 
-test('words behind the command make no sense', () => {
-  assert.equal(parseCommandLine(['run', 'run']), undefined);
-  assert.equal(parseCommandLine(['help', 'run']), undefined);
-  assert.equal(parseCommandLine(['--help', '']), undefined);
+test('words that are missing, or too many, make no sense', () => {
+  for (const words of [
+    'run run',
+    'help run',
+    '--help ',
+    'configs list user',
+    'configs list user app more',
+    'configs restore user app',
+    'configs restore user app version more',
+    'configs remove user app',
+  ]) {
+    assert.equal(parseCommandLine(words.split(' ')), undefined, words);
+  }
 });
 
 test('the usage names every command and ends its last line', () => {
-  for (const command of ['run', 'version', 'help']) assert.match(USAGE, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['run', 'configs list', 'configs restore', 'version', 'help']) {
+    assert.match(USAGE, new RegExp(`^  ${command} `, 'm'));
+  }
   assert.ok(USAGE.endsWith('\n'));
 });
