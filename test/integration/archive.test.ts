@@ -300,7 +300,7 @@ test('a file that went is a change like any other, and nothing is none', async (
   assert.equal(await changed(), true);
 });
 
-test('an archive cannot write outside the place that it is unpacked into, nor make devices', async (t) => {
+test('S8: an archive cannot write outside the place that it is unpacked into, nor make devices', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -330,7 +330,7 @@ test('an archive cannot write outside the place that it is unpacked into, nor ma
   assert.ok(!existsSync(desk.back('null')));
 });
 
-test('hard links of an archive to files outside, and programs that change their user, do no harm', async (t) => {
+test('S8: hard links of an archive to files outside, and programs that change their user, do no harm', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -349,7 +349,7 @@ test('hard links of an archive to files outside, and programs that change their 
   assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
 });
 
-test('more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
+test('S8: more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('zeros'), Buffer.alloc(20_000_000));
   await assert.rejects(desk.pack('all', 10_000_000), {

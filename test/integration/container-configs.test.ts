@@ -66,7 +66,7 @@ async function emptied(spool: string): Promise<void> {
   while (readdirSync(spool).length > 0) await pause(10);
 }
 
-test("a user's files follow the user from container to container, with uid 1000 and their modes", async () => {
+test("S7: a user's files follow the user from container to container, as those of uid 1000 with their modes", async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   const first = await visit(service, root);
@@ -77,7 +77,7 @@ test("a user's files follow the user from container to container, with uid 1000 
   const second = await visit(service, root);
   assert.deepEqual([second.found.userConfig, second.found.visits], ['restored', 1]);
   const { uid, mode } = lstatSync(join(second.files, 'private'));
-  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'S7: nothing becomes readable for others');
+  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'nothing becomes readable for others');
   assert.equal(lstatSync(second.files).mode & 0o777, 0o700);
   await kill(service, second);
   await emptied(spool);

@@ -17,3 +17,16 @@ test('the demo shows two containers from beginning to end, on a host where Docke
   assert.match(stdout, /32 resources were allotted, 32 seen released: nothing is left\./);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
+
+test('the demo of user configs shows files that outlive their container and an outage of S3', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo-configs.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /container A: its user config is new; .* before: 0/);
+  assert.match(stdout, /S3 goes away/);
+  assert.match(stdout, /container B: its user config is restored; .* before: 1/);
+  assert.match(stdout, /container C: its user config is restored; .* before: 2/);
+  assert.match(stdout, /the service has ended, exit code 0\. In the bucket:/);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});

@@ -80,7 +80,7 @@ test('start values and a token that find the disk full are refused, change nothi
     makeRoom();
     assert.deepEqual(await startValues(service, port), OK);
     makeRoom = fill(root);
-    refused(await token(service, port), /\.ready cannot be written: ENOSPC/);
+    refused(await token(service, port), /userConfig cannot be written: ENOSPC/);
     const [id = ''] = readdirSync(join(root, 'fractal')).filter((name) => name !== 'temp');
     const mappings = join(root, 'fractal', id, 'containerResourceMappings');
     assert.ok(!existsSync(join(mappings, '.ready')));

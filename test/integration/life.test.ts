@@ -34,6 +34,8 @@ test('C16: two containers live side by side, each with a console and ports of it
       dpi: '96',
       arn: 'arn:task/1',
       timeout: '60',
+      userConfig: 'none',
+      visits: 0,
       ownConsole: 'opened',
       otherConsole: 'Operation not permitted',
       deviceRules: 'Read-only file system',
@@ -139,6 +141,7 @@ test('C29: the mappings hold bare values, and .ready comes last', async () => {
     hostPort_for_my_32262_tcp: '32262',
     timeout: '-1',
     tty: '10',
+    userConfig: 'none',
   });
   assert.equal(await service.stop(), 0);
 });

@@ -36,6 +36,7 @@ test('each step of the start is logged once', async () => {
     'https',
     'host',
     'docker',
+    'user configs',
     'containers',
     'heartbeats',
   ]);

@@ -34,13 +34,17 @@ export interface Container {
 export class ConfigHost implements AsyncDisposable {
   readonly root: string;
   readonly lines: Line[] = [];
-  readonly #s3: S3;
+  readonly #s3: Pick<S3, 'bucket' | 'url'>;
   readonly #options: Partial<UserConfigsOptions>;
   #lifetime = new Lifetime('host');
   #configs: UserConfigs | undefined;
 
   /** @param root a directory; default: a new one */
-  static async open(s3: S3, options: Partial<UserConfigsOptions> = {}, root?: string): Promise<ConfigHost> {
+  static async open(
+    s3: Pick<S3, 'bucket' | 'url'>,
+    options: Partial<UserConfigsOptions> = {},
+    root?: string,
+  ): Promise<ConfigHost> {
     process.env.AWS_ACCESS_KEY_ID = S3_KEY_ID;
     process.env.AWS_SECRET_ACCESS_KEY = S3_SECRET;
     const host = new ConfigHost(s3, options, root ?? mkdtempSync(join(tmpdir(), 'config-host-')));
@@ -49,7 +53,7 @@ export class ConfigHost implements AsyncDisposable {
     return host;
   }
 
-  private constructor(s3: S3, options: Partial<UserConfigsOptions>, root: string) {
+  private constructor(s3: Pick<S3, 'bucket' | 'url'>, options: Partial<UserConfigsOptions>, root: string) {
     this.#s3 = s3;
     this.#options = options;
     this.root = root;

@@ -166,7 +166,7 @@ suite('a damaged age file is refused', async () => {
     }
   });
 
-  test('with another bit in its payload', async () => {
+  test('S6: with another bit in its payload', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: start * 8, max: file.length * 8 - 1 }), async (bit) => {
         await assertDamaged(flipped(bit), content);

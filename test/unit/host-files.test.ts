@@ -671,6 +671,7 @@ suite('the paths', () => {
       private: '/fractalprivate',
       run: '/run/ecs-host-service',
       state: '/var/lib/ecs-host-service',
+      spool: '/var/lib/ecs-host-service/spool',
     });
     for (const path of Object.values(pathsBelow('/srv/x'))) assert.match(path, /^\/srv\/x(\/|$)/);
   });

@@ -55,7 +55,7 @@ test('archives of any size are stored and read again, each below its prefix', as
   assert.equal(await read('versions/1.age'), undefined);
 });
 
-test('an object that is not there is told from one that cannot be read', async (t) => {
+test('C12: an object that is not there is told from one that cannot be read', async (t) => {
   const { s3, store, read } = await openStore(t);
   assert.equal(await store.findCurrent(never), undefined);
   assert.equal(await read('versions/none.age'), undefined);

@@ -1,0 +1,52 @@
+/** A tree like that of a browser's profile: 12,000 small files, and ten large ones; half of it can be compressed. */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const DIRECTORIES = 120;
+const FILES_IN_EACH = 100;
+const LARGE = 10;
+const PARTS = 26;
+const USER = 1000;
+
+const words = Buffer.from(
+  Array.from({ length: 12_000 }, (_, i) => {
+    const digest = createHash('sha256').update(String(i)).digest('hex');
+    return `{"id":${i},"url":"https://example.org/${digest}","title":"A page"}`;
+  }).join('\n'),
+);
+
+/** Makes it. @returns the paths of its small files */
+export function makeProfile(root: string): string[] {
+  const small: string[] = [];
+  for (let d = 0; d < DIRECTORIES; d++) {
+    const directory = join(root, `directory${d}`);
+    mkdirSync(directory, { recursive: true });
+    chownSync(directory, USER, USER);
+    for (let f = 0; f < FILES_IN_EACH; f++) {
+      const path = join(directory, `file${f}`);
+      const number = small.push(path);
+      write(path, smallContent(number));
+    }
+  }
+  for (let i = 0; i < LARGE; i++) {
+    const parts = Array.from({ length: PARTS }, (_, part) =>
+      part % 2 ? randomBytes(2 ** 20) : words.subarray(part * 1000, part * 1000 + 2 ** 20),
+    );
+    write(join(root, `large${i}`), Buffer.concat(parts));
+  }
+  return small;
+}
+
+/** 2 to 38 KB: of two files one is noise. */
+export function smallContent(number: number): Buffer {
+  const size = 2000 + ((number * 7919) % 36_000);
+  const from = (number * 131) % 900_000;
+  return number % 2 ? randomBytes(size) : words.subarray(from, from + size);
+}
+
+function write(path: string, content: Buffer): void {
+  writeFileSync(path, content);
+  chownSync(path, USER, USER);
+}
