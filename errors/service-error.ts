@@ -5,12 +5,14 @@ import { ERRORS, type ErrorCode, type ErrorRow, type Parameters } from './table.
 
 export class ServiceError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
+  readonly parameters: Parameters<C>;
 
   /** @param parameters what the placeholders of the code's template stand for */
   constructor(code: C, parameters: Parameters<C>, options?: ErrorOptions) {
     super(fill(ERRORS[code].text, parameters), options);
     this.name = 'ServiceError';
     this.code = code;
+    this.parameters = parameters;
   }
 
   get row(): ErrorRow {

@@ -15,9 +15,6 @@ import { Pieces } from './pieces.ts';
 
 const CHUNK = 64 * 1024;
 
-/** Sealed chunks that are pushed as one: fewer, larger buffers are faster from here to the disk. */
-const PUSHED_TOGETHER = 4;
-
 /**
  * Makes an age file of what is written to it. It keeps less than 0.5 MiB, whatever the size of the file.
  * @param recipient the raw 32 bytes of an X25519 public key
@@ -30,18 +27,17 @@ export function encryptor(recipient: Buffer): Transform {
   const key = payloadKey(fileKey, nonce);
   const pieces = new Pieces(CHUNK);
   let chunks = 0;
-  let sealed = [headerFor(recipient, fileKey), nonce];
+  const begin = () => (chunks === 0 ? [headerFor(recipient, fileKey), nonce] : []);
+  const sealed = (piece: Buffer, last: boolean) => [
+    ...begin(),
+    ...seal(key, chunkNonce(chunks++, last), piece),
+  ];
   return transform({
     take(bytes, push) {
-      for (const piece of pieces.add(bytes)) {
-        sealed.push(...seal(key, chunkNonce(chunks++, false), piece));
-        if (chunks % PUSHED_TOGETHER !== 0) continue;
-        push(Buffer.concat(sealed));
-        sealed = [];
-      }
+      for (const piece of pieces.add(bytes)) for (const part of sealed(piece, false)) push(part);
     },
     end(push) {
-      push(Buffer.concat([...sealed, ...seal(key, chunkNonce(chunks, true), pieces.rest())]));
+      for (const part of sealed(pieces.rest(), true)) push(part);
     },
   });
 }

@@ -30,35 +30,31 @@ const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as 
 const WRITER = { user: CONTAINER_USER, capability: 'dac_override', access: 'rw' } as const;
 
 const TOO_LARGE = 70;
+const RECORD_BLOCKS = 128;
 
-/** `limited` passes on what is within the limit; `judge` gets the exit codes of a pipeline with it in the middle. */
-const PRELUDE = `set -uo pipefail
-limited() {
-  dd bs=64K iflag=fullblock,count_bytes count="$LIMIT" status=none
-  [ "$(head -c 1 | wc -c)" = 0 ] || exit ${TOO_LARGE}
-}
-judge() { [ "$2" = 0 ] || exit "$2"; [ "$1" = 0 ] && [ "$3" = 0 ] || exit 1; }
+/** tar itself counts, by records of 64 KiB, and ends at the limit: whoever passes on all bytes to count them takes long. */
+const COUNTING = `set -uo pipefail
+count=(-b ${RECORD_BLOCKS} "--checkpoint=$((LIMIT / 512 / ${RECORD_BLOCKS} + 1))" '--checkpoint-action=exec=kill -USR1 $PPID')
+is_at_limit() { [ "$(kill -l "$1")" = USR1 ]; }
 `;
 
 /**
  * 3900 bytes is as long as a path can be that can still be opened below another directory. tar's exit code 1 is a
  * file that changed while it was read, as files do.
  */
-const PACK = `${PRELUDE}too_long="$(printf '?%.0s' {1..3900})*"
+const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
-archive() {
-  tar -c --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' --sparse \\
-    --numeric-owner --no-recursion --null --verbatim-files-from "$@" || [ $? = 1 ]
-}
 pack() {
-  archive "$@" | limited | zstd -q -1 -c
-  judge "\${PIPESTATUS[@]}"
+  tar -c "\${count[@]}" --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' \\
+    --sparse --numeric-owner --no-recursion --null --verbatim-files-from "$@" | zstd -q -1 --single-thread -c
+  local codes=("\${PIPESTATUS[@]}")
+  ! is_at_limit "\${codes[0]}" || exit ${TOO_LARGE}
+  [ "\${codes[0]}" -le 1 ] && [ "\${codes[1]}" = 0 ]
 }
 `;
 
 const PACK_ALL = `${PACK}
-list -print0 > list || exit
-pack -T list`;
+list -print0 | pack -T -`;
 
 /**
  * Living files are in use, which is not to be slowed down, and one that is gone before it is read is no fault. Of
@@ -85,10 +81,11 @@ pack --ignore-failed-read names -T list`;
 const FIND_CHANGE = `${PACK}
 list -newerct "@$SINCE" -print -quit`;
 
-const UNPACK = `${PRELUDE}unpack() {
-  $READ | limited |
-    tar -x -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
-  judge "\${PIPESTATUS[@]}"
+const UNPACK = `${COUNTING}unpack() {
+  $READ | tar -x "\${count[@]}" -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
+  local codes=("\${PIPESTATUS[@]}")
+  ! is_at_limit "\${codes[1]}" || exit ${TOO_LARGE}
+  [ "\${codes[0]}" = 0 ] && [ "\${codes[1]}" = 0 ] || exit 1
 }
 `;
 
@@ -117,7 +114,7 @@ export type Moment = string;
 /** All files, which nobody changes; all files as they live; or what changed among living ones from a moment on. */
 export type Extent = 'all' | 'living' | { readonly since: Moment };
 
-const TOOLS = 'tar zstd lz4 find sort comm cut xargs dd head wc cp renice';
+const TOOLS = 'tar zstd lz4 find sort comm cut xargs cp renice';
 const FIND_TOOLS = `for tool in ${TOOLS}; do
   command -v "$tool" > /dev/null || { echo "$tool is missing" >&2; exit 1; }
 done`;

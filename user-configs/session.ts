@@ -10,15 +10,13 @@
 
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { LimitFunction } from 'p-limit';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 import { exists } from '../host/directories.ts';
-import { encryptor } from './age.ts';
-import { type Extent, hasChanged, pack } from './archive.ts';
+import { type Extent, hasChanged } from './archive.ts';
 import type { Save } from './current.ts';
 import type { Base } from './furnish.ts';
+import { packInThread } from './packing.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { Uploads } from './uploads.ts';
 import { nameOfChanges, nameOfVersion } from './versions.ts';
@@ -122,11 +120,14 @@ export class Session {
   }
 
   async #save(extent: Extent, base: Base | undefined, signal: AbortSignal): Promise<Entry> {
-    const { spool, uploads, packing } = this.#parts;
+    const { record, place, spool, uploads, packing } = this.#parts;
     this.#sequence++;
     await this.#keepRecord();
-    const fill = (sink: Writable) => this.#pack(extent, sink, signal);
-    const entry = await packing(() => spool.write(this.#describe(base), fill, (begun) => uploads.add(begun)));
+    const recipient = Buffer.from(record.recipient, 'base64');
+    const fill = (path: string, grow: (bytes: number) => void) =>
+      packInThread({ place: place.files, extent, recipient, path }, grow, signal);
+    const begun = (entry: Entry) => uploads.add(entry);
+    const entry = await packing(() => spool.write(this.#describe(base), fill, begun));
     await uploads.forgetBefore(entry);
     return entry;
   }
@@ -139,21 +140,6 @@ export class Session {
       ? { version: base.version, changes: nameOfChanges(base.version, save, now) }
       : { version: nameOfVersion(isAside ? 'aside' : 'versions', save, now) };
     return { ...objects, ...save, prefix, savedAt: now.getTime(), ...(basis && { basis }) };
-  }
-
-  async #pack(extent: Extent, sink: Writable, signal: AbortSignal): Promise<void> {
-    const { place, record } = this.#parts;
-    const failed = new AbortController();
-    const either = AbortSignal.any([signal, failed.signal]);
-    const { archive, done } = pack(place.files, extent, either);
-    const encrypt = encryptor(Buffer.from(record.recipient, 'base64'));
-    try {
-      await Promise.all([pipeline(archive, encrypt, sink), done]);
-    } catch (error) {
-      failed.abort(error);
-      await done.catch(() => {});
-      throw error;
-    }
   }
 
   async #keepRecord(): Promise<void> {

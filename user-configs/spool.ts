@@ -9,7 +9,6 @@
 
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain, writeFileAtomically } from '../host/atomic-file.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -100,12 +99,13 @@ export class Spool {
 
   /**
    * Writes an archive, of which others may read behind the writer.
+   * @param fill writes the file at a path, and tells how many bytes more are in it; what it is told by an error ends it
    * @param began is told of it before anything is written
    * @throws {ServiceError} `config.spool_full`, `host.filesystem`, or what `fill` throws; nothing is left then
    */
   async write(
     waiting: Waiting,
-    fill: (sink: Writable) => Promise<void>,
+    fill: (path: string, grow: (bytes: number) => void) => Promise<void>,
     began: (entry: Entry) => void,
   ): Promise<Entry> {
     const { session, sequence } = waiting;
@@ -114,7 +114,7 @@ export class Spool {
     this.#entries.add(entry);
     try {
       began(entry);
-      await fill(this.#sink(entry, handle));
+      await fill(entry.file.path, (bytes) => this.#grow(entry, bytes));
       await entry.commit(handle);
     } catch (error) {
       const removed = this.remove(entry);
@@ -123,6 +123,13 @@ export class Spool {
       throw error;
     }
     return entry;
+  }
+
+  #grow({ file }: Entry, bytes: number): void {
+    if (this.bytes + bytes > this.#limit) {
+      throw new ServiceError('config.spool_full', { directory: this.#directory, limit: this.#limit });
+    }
+    file.grow(bytes);
   }
 
   async remove(entry: Entry): Promise<void> {
@@ -136,21 +143,6 @@ export class Spool {
     } catch (error) {
       throw explain(path, error);
     }
-  }
-
-  #sink({ file }: Entry, handle: FileHandle): Writable {
-    const write = async (bytes: Buffer) => {
-      if (this.bytes + bytes.length > this.#limit) {
-        throw new ServiceError('config.spool_full', { directory: this.#directory, limit: this.#limit });
-      }
-      await handle.appendFile(bytes).catch((error: unknown) => {
-        throw explain(file.path, error);
-      });
-      file.grow(bytes.length);
-    };
-    return new Writable({
-      write: (bytes: Buffer, _encoding, done) => void write(bytes).then(() => done(), done),
-    });
   }
 }
 

@@ -104,7 +104,7 @@ export class ConfigStore {
       const size = await unlessAborted(growing.reached(PART + 1), signal);
       const target = this.#target(name);
       if (size > PART) return await this.#putParts(file, growing, target, signal);
-      const Body = await readPart(file, 0, size);
+      const Body = await readPart(file, 0, Buffer.allocUnsafe(size));
       await this.#client.send(new PutObjectCommand({ ...target, Body }), { abortSignal: signal });
     });
   }
@@ -196,13 +196,17 @@ export class ConfigStore {
     const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target), { abortSignal });
     const upload = { ...target, UploadId };
     const atATime = pLimit(PARTS_AT_A_TIME);
+    // Used again and again: new ones of this size would keep the garbage collector busy.
+    const free = Array.from({ length: PARTS_AT_A_TIME }, () => Buffer.allocUnsafeSlow(PART));
     const failed = new AbortController();
     const either = AbortSignal.any([abortSignal, failed.signal]);
     const putPart = async ({ number: PartNumber, position, length }: Piece): Promise<CompletedPart> => {
       either.throwIfAborted();
-      const Body = await readPart(file, position, length);
+      const buffer = free.pop() as Buffer<ArrayBuffer>;
+      const Body = await readPart(file, position, buffer.subarray(0, length));
       const command = new UploadPartCommand({ ...upload, PartNumber, Body });
       const { ETag } = await this.#client.send(command, { abortSignal: either });
+      free.push(buffer);
       return { PartNumber, ETag };
     };
     const parts: Promise<CompletedPart>[] = [];
@@ -249,10 +253,9 @@ interface Target {
   readonly Key: string;
 }
 
-async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const part = Buffer.allocUnsafe(length);
-  const { bytesRead } = await file.read(part, 0, length, position);
-  if (bytesRead !== length) throw new Error('the file became shorter');
+async function readPart(file: FileHandle, position: number, part: Buffer): Promise<Buffer> {
+  const { bytesRead } = await file.read(part, 0, part.length, position);
+  if (bytesRead !== part.length) throw new Error('the file became shorter');
   return part;
 }
 
