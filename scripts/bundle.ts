@@ -11,7 +11,7 @@ const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
 rmSync(outdir, { recursive: true, force: true });
 
 await build({
-  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts'],
+  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', 'user-configs/packing-worker.ts'],
   outdir,
   entryNames: '[name]',
   outExtension: { '.js': '.mjs' },

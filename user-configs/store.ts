@@ -52,7 +52,7 @@ export interface Stored {
 const CURRENT = 'current.json';
 
 /** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
-const PART = 8 * 2 ** 20;
+const PART = 5 * 2 ** 20;
 const PARTS_AT_A_TIME = 3;
 /** Milliseconds until an object begins to come, for which somebody waits. */
 const FIRST_BYTE = 5000;
