@@ -1,8 +1,10 @@
-/** A tree like that of a browser's profile: 12,000 small files, and ten large ones; half of it can be compressed. */
+/**
+ * A tree like that of a browser's profile: 12,000 small files, and ten large ones; half of it can be compressed.
+ */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const DIRECTORIES = 120;
 const FILES_IN_EACH = 100;
@@ -17,18 +19,17 @@ const words = Buffer.from(
   }).join('\n'),
 );
 
-/** Makes it. @returns the paths of its small files */
-export function makeProfile(root: string): string[] {
-  const small: string[] = [];
-  for (let d = 0; d < DIRECTORIES; d++) {
-    const directory = join(root, `directory${d}`);
-    mkdirSync(directory, { recursive: true });
-    chownSync(directory, USER, USER);
-    for (let f = 0; f < FILES_IN_EACH; f++) {
-      const path = join(directory, `file${f}`);
-      const number = small.push(path);
-      write(path, smallContent(number));
-    }
+/** The paths of the small files below `root`. */
+export function smallFiles(root: string): string[] {
+  return Array.from({ length: DIRECTORIES * FILES_IN_EACH }, (_, i) =>
+    join(root, `directory${Math.floor(i / FILES_IN_EACH)}`, `file${i % FILES_IN_EACH}`),
+  );
+}
+
+export function makeProfile(root: string): void {
+  for (const [number, path] of smallFiles(root).entries()) {
+    if (number % FILES_IN_EACH === 0) makeDirectory(dirname(path));
+    write(path, smallContent(number));
   }
   for (let i = 0; i < LARGE; i++) {
     const parts = Array.from({ length: PARTS }, (_, part) =>
@@ -36,7 +37,6 @@ export function makeProfile(root: string): string[] {
     );
     write(join(root, `large${i}`), Buffer.concat(parts));
   }
-  return small;
 }
 
 /** 2 to 38 KB: of two files one is noise. */
@@ -44,6 +44,11 @@ export function smallContent(number: number): Buffer {
   const size = 2000 + ((number * 7919) % 36_000);
   const from = (number * 131) % 900_000;
   return number % 2 ? randomBytes(size) : words.subarray(from, from + size);
+}
+
+function makeDirectory(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chownSync(path, USER, USER);
 }
 
 function write(path: string, content: Buffer): void {

@@ -80,4 +80,7 @@ server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   process.send?.({ bucket: BUCKET, url: `http://127.0.0.1:${port}` });
 });
-process.on('disconnect', () => process.exit());
+process.on('disconnect', () => {
+  server.close();
+  server.closeAllConnections();
+});

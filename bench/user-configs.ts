@@ -1,236 +1,39 @@
-/**
- * What it costs to save and to restore a user's files, against the predecessor's tools and a plain tar. What S3 costs
- * is the same on both sides: a stand-in in a process of its own.
- */
+/** What it costs to save and to restore a user's files, against the predecessor's tools and a plain tar. */
 
-import { execFileSync, fork } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  createReadStream,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
-import { ConfigHost, type Container } from '../test/support/config-host.ts';
-import { S3_KEY_ID } from '../test/support/s3.ts';
-import { S3_SECRET, TOKEN } from '../test/support/secrets.ts';
-import { inRandomOrder, type Measure, median, ofPairs, row, timed } from './measure.ts';
-import { makeProfile, smallContent } from './profile.ts';
+import { promisify } from 'node:util';
+import { type Measure, median, ofPairs, row } from './measure.ts';
+import type { Taken } from './measure-configs.ts';
 
-const ROUNDS = 5;
-/** Of the files, that change between a save and a checkpoint. */
-const CHANGED = 0.01;
+const ROOT = join(import.meta.dirname, '..');
+const BUNDLE = join(ROOT, 'build/bench');
+const ENTRIES = ['measure-configs', 'make-profile', 's3-server']
+  .map((name) => `bench/${name}.ts`)
+  .concat('user-configs/packing-worker.ts');
+/** Bytes. */
 const MEMORY = 64_000_000;
-const never = new AbortController().signal;
 
 export const measure: Measure = async (say) => {
-  const root = mkdtempSync(join(tmpdir(), 'user-configs-'));
-  const server = fork(join(import.meta.dirname, 's3-server.ts'));
-  const [s3]: [{ bucket: string; url: string }] = (await once(server, 'message')) as never;
-  const credentials = { accessKeyId: S3_KEY_ID, secretAccessKey: S3_SECRET };
-  const client = new S3Client({ endpoint: s3.url, region: 'us-east-1', credentials });
-  const host = await ConfigHost.open(s3, { limit: 2 ** 40, spoolLimit: 2 ** 40 }, join(root));
-  try {
-    return await new Bench({ root, host, client, bucket: s3.bucket, say }).run();
-  } finally {
-    await host.stop();
-    client.destroy();
-    server.disconnect();
-    rmSync(root, { recursive: true });
-  }
+  say('about two minutes');
+  const run = promisify(execFile);
+  await run(process.execPath, ['scripts/bundle.ts', BUNDLE, ...ENTRIES], { cwd: ROOT });
+  const { stdout } = await run(process.execPath, [join(BUNDLE, 'measure-configs.mjs')]);
+  const { saves, restores, checkpoints, growths }: Taken = JSON.parse(stdout);
+  const full = median(saves.map(([ours]) => ours));
+  const most = (values: readonly number[]) => Math.max(...values);
+  return {
+    method: `A profile of 500 MB, 12,000 small files and ten large ones, on this machine's disk, by the bundle; ${saves.length} rounds in random order, each after a sync. Saving ends when S3 has it, which is a stand-in in another process; on the other side tar, lz4 and openssl write a file, and one request uploads it. Memory is that of the service's process, without the tools that it starts.`,
+    rows: [
+      ofPairs('save over tar, lz4, openssl and an upload', saves, { median: 0.5 }),
+      ofPairs('restore over tar -x', restores, { median: 1.2 }),
+      row(
+        'checkpoint where 1 % of the files changed, over a full save',
+        median(checkpoints) / full,
+        most(checkpoints) / full,
+        { median: 0.1 },
+      ),
+      row('growth of memory over 64 MB', median(growths) / MEMORY, most(growths) / MEMORY, { p95: 1 }),
+    ],
+  };
 };
-
-interface Parts {
-  readonly root: string;
-  readonly host: ConfigHost;
-  readonly client: S3Client;
-  readonly bucket: string;
-  readonly say: (progress: string) => void;
-}
-
-class Bench {
-  readonly #parts: Parts;
-  readonly #tree: string;
-  readonly #tar: string;
-  readonly #old: string;
-  #small: string[] = [];
-  #users = 0;
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    this.#tree = join(parts.root, 'profile');
-    this.#tar = join(parts.root, 'profile.tar');
-    this.#old = join(parts.root, 'old.enc');
-  }
-
-  async run() {
-    const { say } = this.#parts;
-    say('making a profile of 500 MB');
-    mkdirSync(this.#tree);
-    this.#small = makeProfile(this.#tree);
-    execFileSync('tar', ['-C', this.#tree, '-cf', this.#tar, '.']);
-    // Whatever is loaded once is loaded now.
-    await (await this.#parts.host.begin()).session.save(never);
-    await this.#arrived();
-    await this.#parts.host.begin();
-    const before = process.memoryUsage.rss();
-    const saves: [number, number][] = [];
-    const restores: [number, number][] = [];
-    const checkpoints: number[] = [];
-    const peaks: number[] = [];
-    for (let round = 1; round <= ROUNDS; round++) {
-      say(`round ${round} of ${ROUNDS}`);
-      saves.push(
-        await inRandomOrder(
-          () => this.#peak(peaks, () => this.#save()),
-          () => this.#saveAsBefore(),
-        ),
-      );
-      restores.push(
-        await inRandomOrder(
-          () => this.#peak(peaks, () => this.#restore()),
-          () => this.#untar(),
-        ),
-      );
-      checkpoints.push(await this.#checkpoint());
-      await this.#empty();
-    }
-    const growths = peaks.map((peak) => peak - before);
-    const full = median(saves.map(([ours]) => ours));
-    return {
-      method: `A profile of 500 MB, 12,000 small files and ten large ones, on this machine's disk; ${ROUNDS} rounds in random order, each after a sync. Saving ends when S3 has it, which is a stand-in in another process; on the other side tar, lz4 and openssl write a file, and one request uploads it. Memory is that of the service's process, without the tools that it starts.`,
-      rows: [
-        ofPairs('save over tar | lz4 | openssl and an upload', saves, { median: 0.5 }),
-        ofPairs('restore over tar -x', restores, { median: 1.2 }),
-        row(
-          'checkpoint where 1 % changed, over a full save',
-          median(checkpoints) / full,
-          Math.max(...checkpoints) / full,
-          { median: 0.1 },
-        ),
-        row('growth of memory over 64 MB', median(growths) / MEMORY, Math.max(...growths) / MEMORY, {
-          p95: 1,
-        }),
-      ],
-    };
-  }
-
-  /** Milliseconds from the end of a container until S3 has its files. */
-  async #save(): Promise<number> {
-    const container = await this.#use();
-    execFileSync('sync');
-    const taken = await timed(async () => {
-      await container.session.save(never);
-      await this.#arrived();
-    });
-    this.#giveBack(container);
-    return taken;
-  }
-
-  async #saveAsBefore(): Promise<number> {
-    const { client, bucket } = this.#parts;
-    const tools =
-      'set -o pipefail; tar -C "$1" -cf - . | lz4 -q -c | openssl enc -aes-256-cbc -pbkdf2 -pass env:TOKEN > "$2"';
-    const env = { PATH: process.env.PATH, TOKEN };
-    rmSync(this.#old, { force: true });
-    execFileSync('sync');
-    return await timed(async () => {
-      execFileSync('bash', ['-c', tools, 'save', this.#tree, this.#old], { env });
-      const Body = createReadStream(this.#old);
-      const ContentLength = statSync(this.#old).size;
-      await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'old', Body, ContentLength }));
-    });
-  }
-
-  /** Milliseconds of bringing what was saved last to a container. */
-  async #restore(): Promise<number> {
-    execFileSync('sync');
-    let container: Container | undefined;
-    const taken = await timed(async () => {
-      container = await this.#parts.host.begin({ userId: this.#user });
-    });
-    if (container?.outcome !== 'restored') throw new Error(`nothing was restored: ${container?.outcome}`);
-    rmSync(container.own, { recursive: true });
-    return taken;
-  }
-
-  async #untar(): Promise<number> {
-    const target = join(this.#parts.root, 'untarred');
-    mkdirSync(target);
-    execFileSync('sync');
-    const taken = await timed(async () => execFileSync('tar', ['-C', target, '-xf', this.#tar]));
-    rmSync(target, { recursive: true });
-    return taken;
-  }
-
-  /** Of what changed since a first one, until S3 has it. */
-  async #checkpoint(): Promise<number> {
-    const { host } = this.#parts;
-    const container = await this.#use();
-    await host.tick();
-    await container.session.checkpoint(never);
-    await this.#arrived();
-    const count = Math.round(this.#small.length * CHANGED);
-    for (const path of this.#small.slice(0, count)) {
-      writeFileSync(
-        path.replace(this.#tree, container.files),
-        smallContent(Math.floor(Math.random() * 1000)),
-      );
-    }
-    execFileSync('sync');
-    const taken = await timed(async () => {
-      await container.session.checkpoint(never);
-      await this.#arrived();
-    });
-    this.#giveBack(container);
-    return taken;
-  }
-
-  get #user(): string {
-    return `user${this.#users}`;
-  }
-
-  /** A container of a new user, with the profile as its files. */
-  async #use(): Promise<Container> {
-    this.#users++;
-    return await this.#parts.host.begin({ userId: this.#user }, (files) => renameSync(this.#tree, files));
-  }
-
-  #giveBack({ own, files }: Container): void {
-    renameSync(files, this.#tree);
-    rmSync(own, { recursive: true });
-  }
-
-  async #arrived(): Promise<void> {
-    while (readdirSync(this.#parts.host.spool).length > 0) await pause(1);
-  }
-
-  async #empty(): Promise<void> {
-    const { client, bucket: Bucket } = this.#parts;
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket })) {
-      for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket, Key }));
-    }
-  }
-
-  /** Does the work, and notes how many bytes the process had at most meanwhile. */
-  async #peak<T>(peaks: number[], work: () => Promise<T>): Promise<T> {
-    let most = 0;
-    const timer = setInterval(() => {
-      most = Math.max(most, process.memoryUsage.rss());
-    }, 5);
-    try {
-      return await work();
-    } finally {
-      clearInterval(timer);
-      peaks.push(most);
-    }
-  }
-}

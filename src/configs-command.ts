@@ -4,6 +4,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import { loadSome } from '../settings/load.ts';
 import { type Listed, listVersions, restoreVersion } from '../user-configs/history.ts';
 import { prefixOf } from '../user-configs/object-keys.ts';
+import { PartBuffers } from '../user-configs/part-buffers.ts';
 import type { ConfigStore } from '../user-configs/store.ts';
 
 /** Whose files, of which app. */
@@ -43,6 +44,7 @@ async function storeOf(environment: NodeJS.ProcessEnv, { user, app }: Whose): Pr
     client: openS3(region ?? 'us-east-1', endpoint),
     bucket,
     prefix: prefixOf(user, app),
+    buffers: new PartBuffers(),
   });
 }
 

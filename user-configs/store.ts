@@ -23,11 +23,11 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import { type Current, isSame, parseCurrent } from './current.ts';
 import type { GrowingFile } from './growing-file.ts';
+import { PART, type PartBuffers } from './part-buffers.ts';
 
 /** Current as it was found, by which it is seen whether somebody else replaced it. */
 export interface Found {
@@ -51,9 +51,6 @@ export interface Stored {
 
 const CURRENT = 'current.json';
 
-/** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
-const PART = 5 * 2 ** 20;
-const PARTS_AT_A_TIME = 3;
 /** Milliseconds until an object begins to come, for which somebody waits. */
 const FIRST_BYTE = 5000;
 
@@ -62,17 +59,21 @@ export interface StoreOptions {
   readonly bucket: string;
   /** Below which everything is; ends with a slash. */
   readonly prefix: string;
+  /** Shared by all stores. */
+  readonly buffers: PartBuffers;
 }
 
 export class ConfigStore {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #buffers: PartBuffers;
 
-  constructor({ client, bucket, prefix }: StoreOptions) {
+  constructor({ client, bucket, prefix, buffers }: StoreOptions) {
     this.#client = client;
     this.#bucket = bucket;
     this.#prefix = prefix;
+    this.#buffers = buffers;
   }
 
   /** @returns undefined when nothing was ever saved @throws {ServiceError} `config.store` */
@@ -195,18 +196,14 @@ export class ConfigStore {
   ): Promise<void> {
     const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand(target), { abortSignal });
     const upload = { ...target, UploadId };
-    const atATime = pLimit(PARTS_AT_A_TIME);
-    // Used again and again: new ones of this size would keep the garbage collector busy.
-    const free = Array.from({ length: PARTS_AT_A_TIME }, () => Buffer.allocUnsafeSlow(PART));
     const failed = new AbortController();
     const either = AbortSignal.any([abortSignal, failed.signal]);
-    const putPart = async ({ number: PartNumber, position, length }: Piece): Promise<CompletedPart> => {
+    const putPart = async (piece: Piece, buffer: Buffer<ArrayBuffer>): Promise<CompletedPart> => {
       either.throwIfAborted();
-      const buffer = free.pop() as Buffer<ArrayBuffer>;
+      const { number: PartNumber, position, length } = piece;
       const Body = await readPart(file, position, buffer.subarray(0, length));
       const command = new UploadPartCommand({ ...upload, PartNumber, Body });
       const { ETag } = await this.#client.send(command, { abortSignal: either });
-      free.push(buffer);
       return { PartNumber, ETag };
     };
     const parts: Promise<CompletedPart>[] = [];
@@ -215,7 +212,7 @@ export class ConfigStore {
         length = (await unlessAborted(growing.reached(position + PART), either)) - position;
         if (length === 0) break;
         const piece = { number, position, length };
-        const part = atATime(() => putPart(piece));
+        const part = this.#buffers.use((buffer) => putPart(piece, buffer));
         part.catch((error: unknown) => failed.abort(error));
         parts.push(part);
       }

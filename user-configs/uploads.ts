@@ -96,7 +96,7 @@ export class Uploads {
       if (!entry) break;
       try {
         await this.#atATime(() => this.#upload(entry, queue));
-        if (attempt > 1) log.info({ prefix }, 'user configs reach S3 again');
+        if (attempt > 1) log.info('user configs reach S3 again');
         attempt = 1;
       } catch (error) {
         // What failed while it was packed is not in the spool any more.
@@ -127,7 +127,7 @@ export class Uploads {
       await store.put(nameOf(waiting), file, signal);
       const became = await placeOf(store, waiting, signal);
       await spool.remove(entry);
-      const of = { container: waiting.session, version: nameOf(waiting), bytes: file.bytes };
+      const of = { session: waiting.session, version: nameOf(waiting), bytes: file.bytes };
       if (became === 'overtaken') {
         log.warn(of, 'another container of the user saved meanwhile: this config is kept beside its one');
       } else {

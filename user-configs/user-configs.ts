@@ -8,6 +8,7 @@ import { deriveIdentity, recipientOf } from './config-key.ts';
 import { DamagedError } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
 import { oldKeyOf, prefixOf } from './object-keys.ts';
+import { PartBuffers } from './part-buffers.ts';
 import { Session, type SessionRecord } from './session.ts';
 import { Sources } from './sources.ts';
 import { Spool } from './spool.ts';
@@ -63,7 +64,8 @@ export class UserConfigs {
     const [{ openS3 }, { ConfigStore }] = await Promise.all([import('./s3-client.ts'), import('./store.ts')]);
     const client = openS3(region, endpoint);
     await lifetime.defer('closing connections to S3', () => client.destroy());
-    const storeAt = (prefix: string) => new ConfigStore({ client, bucket, prefix });
+    const buffers = new PartBuffers();
+    const storeAt = (prefix: string) => new ConfigStore({ client, bucket, prefix, buffers });
     const spool = await Spool.open(options.spool, options.spoolLimit, log);
     const uploads = new Uploads({ spool, storeAt, keep: options.versions, log });
     return new UserConfigs(options, spool, uploads, storeAt);

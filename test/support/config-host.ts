@@ -10,8 +10,8 @@ import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import type { Session } from '../../user-configs/session.ts';
 import { type Outcome, UserConfigs, type UserConfigsOptions } from '../../user-configs/user-configs.ts';
-import { type S3, S3_KEY_ID } from './s3.ts';
-import { S3_SECRET, TOKEN } from './secrets.ts';
+import type { S3 } from './s3.ts';
+import { S3_KEY_ID, S3_SECRET, TOKEN } from './secrets.ts';
 
 const USER = 1000;
 

@@ -11,9 +11,8 @@ import { buildApp } from 'fauxqs';
 import type { Fault, Narrowing } from './s3-faults.ts';
 import { contents } from './s3-protocol.ts';
 import { type Backend, S3Proxy, type S3Request } from './s3-proxy.ts';
-import { S3_SECRET } from './secrets.ts';
+import { S3_KEY_ID, S3_SECRET } from './secrets.ts';
 
-export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
 const REGION = 'us-east-1';
 
 export interface S3Options {

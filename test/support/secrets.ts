@@ -11,6 +11,8 @@ export const TOKEN = 'a-config-encryption-token';
 export const AUTH_TOKEN = 'a17e57ed70ce4';
 export const SENTRY_KEY = '5e4774e7bd5f4c0e';
 export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
+/** No secret, and of no use without the next. */
+export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
 export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 
 export const SECRETS: readonly string[] = [

@@ -10,6 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
 import type { Current } from '../../user-configs/current.ts';
 import { GrowingFile } from '../../user-configs/growing-file.ts';
+import { PartBuffers } from '../../user-configs/part-buffers.ts';
 import { ConfigStore } from '../../user-configs/store.ts';
 import { S3 } from '../support/s3.ts';
 
@@ -29,7 +30,12 @@ async function openStore(t: TestContext, maxAttempts = 1) {
     rmSync(directory, { recursive: true });
   });
   const client = s3.client({ maxAttempts });
-  const store = new ConfigStore({ client, bucket: s3.bucket, prefix: 'v1/user/app/' });
+  const store = new ConfigStore({
+    client,
+    bucket: s3.bucket,
+    prefix: 'v1/user/app/',
+    buffers: new PartBuffers(),
+  });
   const path = join(directory, 'file');
   const put = async (name: string, content: Buffer) => {
     writeFileSync(path, content);
@@ -111,7 +117,7 @@ test('a download that breaks is an error of its stream, not a shorter config', a
 });
 
 test('a clock that is wrong by an hour, and being throttled now and then, hinder nothing', async (t) => {
-  const { s3, store, put, read } = await openStore(t, 3);
+  const { s3, store, put, read } = await openStore(t, 8);
   for (const fault of ['wrong-clock', 'throttle-some'] as const) {
     await s3.turn(fault);
     await put(`versions/${fault}.age`, LARGE);
