@@ -27,9 +27,9 @@ export function encryptor(recipient: Buffer): Transform {
   const key = payloadKey(fileKey, nonce);
   const pieces = new Pieces(CHUNK);
   let chunks = 0;
-  const begin = () => (chunks === 0 ? [headerFor(recipient, fileKey), nonce] : []);
+  const beginning = [headerFor(recipient, fileKey), nonce];
   const sealed = (piece: Buffer, last: boolean) => [
-    ...begin(),
+    ...beginning.splice(0),
     ...seal(key, chunkNonce(chunks++, last), piece),
   ];
   return transform({

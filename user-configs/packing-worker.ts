@@ -1,39 +1,23 @@
-/** The thread of `packing.ts`: packs and encrypts into a file, and tells how far it is. */
+/** The thread of `packing.ts`. */
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain } from '../host/atomic-file.ts';
 import { encryptor } from './age.ts';
 import { pack } from './archive.ts';
-import type { Packed, PackingTask } from './packing.ts';
+import { type Inside, runInside } from './inside-thread.ts';
+import type { Grown, PackingTask } from './packing.ts';
 
 /** Bytes that are gathered for one write. */
 const WRITTEN_TOGETHER = 2 ** 20;
 /** Bytes that are sent to the disk while the next ones are made. */
 const SYNCED_TOGETHER = 2 ** 25;
 
-const port = parentPort as MessagePort;
-const say = (packed: Packed) => port.postMessage(packed);
-const stop = new AbortController();
-port.once('message', () => stop.abort());
-
-try {
-  await work(workerData);
-  say({ is: 'whole' });
-} catch (error) {
-  const told =
-    error instanceof ServiceError ? error : new ServiceError('config.not_packed', { why: messageOf(error) });
-  say({ is: 'failed', code: told.code, parameters: told.parameters });
-}
-port.close();
-
-async function work({ place, extent, recipient, path }: PackingTask): Promise<void> {
+await runInside<PackingTask, Grown>(async ({ place, extent, recipient, path }, { stop, tell }) => {
   await using file = await open(path, 'r+');
   const { archive, done } = pack(place, extent, stop.signal);
-  const written = pipeline(archive, encryptor(Buffer.from(recipient)), sinkOf(file, path));
+  const written = pipeline(archive, encryptor(Buffer.from(recipient)), sinkOf(file, path, tell));
   try {
     await Promise.all([written, done]);
   } catch (error) {
@@ -41,9 +25,9 @@ async function work({ place, extent, recipient, path }: PackingTask): Promise<vo
     await done.catch(() => {});
     throw error;
   }
-}
+});
 
-function sinkOf(file: FileHandle, path: string): Writable {
+function sinkOf(file: FileHandle, path: string, tell: Inside<Grown>['tell']): Writable {
   let unsynced = 0;
   const write = async (pieces: readonly Buffer[]) => {
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -54,7 +38,7 @@ function sinkOf(file: FileHandle, path: string): Writable {
     } catch (error) {
       throw explain(path, error);
     }
-    say({ is: 'growing', bytes });
+    tell({ bytes });
     unsynced += bytes;
     if (unsynced < SYNCED_TOGETHER) return;
     unsynced = 0;

@@ -13,7 +13,7 @@ export function openS3(region: string, endpoint: URL | undefined): S3Client {
     region,
     ...(endpoint && { endpoint: endpoint.href, forcePathStyle: true }),
     followRegionRedirects: true,
-    maxAttempts: 3,
+    maxAttempts: 5,
     requestHandler: {
       connectionTimeout: CONNECT,
       requestTimeout: ANSWER,

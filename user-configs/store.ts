@@ -52,7 +52,7 @@ export interface Stored {
 const CURRENT = 'current.json';
 
 /** Milliseconds until an object begins to come, for which somebody waits. */
-const FIRST_BYTE = 5000;
+const FIRST_BYTE = 3000;
 
 export interface StoreOptions {
   readonly client: S3Client;
