@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '..');
 const BUNDLE = join(ROOT, 'build/bench');
 const ENTRIES = ['measure-configs', 'make-profile', 's3-server']
   .map((name) => `bench/${name}.ts`)
-  .concat('user-configs/packing-worker.ts', 'user-configs/unpacking-worker.ts');
+  .concat('user-configs/packing-worker.ts');
 /** Bytes. */
 const MEMORY = 64_000_000;
 

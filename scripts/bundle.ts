@@ -8,13 +8,10 @@ import { build } from 'esbuild';
 
 const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
 
-/** They are loaded by their names. */
-const THREADS = ['user-configs/packing-worker.ts', 'user-configs/unpacking-worker.ts'];
-
 rmSync(outdir, { recursive: true, force: true });
 
 await build({
-  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', ...THREADS],
+  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', 'user-configs/packing-worker.ts'],
   outdir,
   entryNames: '[name]',
   outExtension: { '.js': '.mjs' },

@@ -3,11 +3,15 @@
  * place where the container sees them, and put there when all of it was found good.
  */
 
+import { pipeline, type Readable, type Transform } from 'node:stream';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { decryptor } from './age.ts';
+import { unpack } from './archive.ts';
 import type { Current, Save } from './current.ts';
 import { DamagedError } from './damaged.ts';
+import { oldFormatDecryptor } from './old-format.ts';
 import type { Sources } from './sources.ts';
-import { unpackInThread } from './unpacking.ts';
+import type { Content } from './store.ts';
 import type { Mark, Workplace } from './workplace.ts';
 
 /** What there was, and what the session's own saves can be relative to. */
@@ -57,8 +61,7 @@ async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Fu
   if (current) return await restore(parts, current, signal);
   const old = await sources.openOld(signal);
   if (!old) return { how: 'new' };
-  const incoming = await place.beginIncoming();
-  await unpackInThread({ place: incoming, what: 'old', key: { token } }, old.stream, signal);
+  await unpack(await place.beginIncoming(), 'old', through(old, oldFormatDecryptor(token)), signal);
   await place.putInPlace();
   return { how: 'restored' };
 }
@@ -72,7 +75,7 @@ async function restore(
   const bring = async (name: string, what: 'all' | 'changes') => {
     const content = await sources.open(name, signal);
     if (!content) throw new GoneError(`${name} is gone`);
-    await unpackInThread({ place: incoming, what, key: { identity } }, content.stream, signal);
+    await unpack(incoming, what, through(content, decryptor(identity)), signal);
     return content.bytes;
   };
   const bytes = await bring(version, 'all');
@@ -89,4 +92,9 @@ class GoneError extends DamagedError {}
 function mayPass(error: unknown): boolean {
   if (error instanceof ServiceError) return isSystemError(error.cause, 'ECONNRESET');
   return !(error instanceof DamagedError) || error instanceof GoneError;
+}
+
+/** An error of either is one of the stream that is given out. */
+function through({ stream }: Content, transform: Transform): Readable {
+  return pipeline(stream, transform, () => {});
 }

@@ -1,23 +1,39 @@
-/** The thread of `packing.ts`. */
+/** The thread of `packing.ts`: packs and encrypts into a file, and tells how far it is. */
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain } from '../host/atomic-file.ts';
 import { encryptor } from './age.ts';
 import { pack } from './archive.ts';
-import { type Inside, runInside } from './inside-thread.ts';
-import type { Grown, PackingTask } from './packing.ts';
+import type { Packed, PackingTask } from './packing.ts';
 
 /** Bytes that are gathered for one write. */
 const WRITTEN_TOGETHER = 2 ** 20;
 /** Bytes that are sent to the disk while the next ones are made. */
 const SYNCED_TOGETHER = 2 ** 25;
 
-await runInside<PackingTask, Grown>(async ({ place, extent, recipient, path }, { stop, tell }) => {
+const port = parentPort as MessagePort;
+const say = (packed: Packed) => port.postMessage(packed);
+const stop = new AbortController();
+port.once('message', () => stop.abort());
+
+try {
+  await work(workerData);
+  say({ is: 'whole' });
+} catch (error) {
+  const told =
+    error instanceof ServiceError ? error : new ServiceError('config.not_packed', { why: messageOf(error) });
+  say({ is: 'failed', code: told.code, parameters: told.parameters });
+}
+port.close();
+
+async function work({ place, extent, recipient, path }: PackingTask): Promise<void> {
   await using file = await open(path, 'r+');
   const { archive, done } = pack(place, extent, stop.signal);
-  const written = pipeline(archive, encryptor(Buffer.from(recipient)), sinkOf(file, path, tell));
+  const written = pipeline(archive, encryptor(Buffer.from(recipient)), sinkOf(file, path));
   try {
     await Promise.all([written, done]);
   } catch (error) {
@@ -25,9 +41,9 @@ await runInside<PackingTask, Grown>(async ({ place, extent, recipient, path }, {
     await done.catch(() => {});
     throw error;
   }
-});
+}
 
-function sinkOf(file: FileHandle, path: string, tell: Inside<Grown>['tell']): Writable {
+function sinkOf(file: FileHandle, path: string): Writable {
   let unsynced = 0;
   const write = async (pieces: readonly Buffer[]) => {
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -38,7 +54,7 @@ function sinkOf(file: FileHandle, path: string, tell: Inside<Grown>['tell']): Wr
     } catch (error) {
       throw explain(path, error);
     }
-    tell({ bytes });
+    say({ is: 'growing', bytes });
     unsynced += bytes;
     if (unsynced < SYNCED_TOGETHER) return;
     unsynced = 0;

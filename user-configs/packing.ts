@@ -1,7 +1,13 @@
-/** Packs and encrypts a user's files into a file, in a thread. */
+/**
+ * Packs and encrypts a user's files in a thread of its own: what it allocates keeps only its own, small heap busy, and
+ * nobody's request waits for it.
+ */
 
+import { addAbortListener, once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { ServiceError } from '../errors/service-error.ts';
+import type { ErrorCode, Parameters } from '../errors/table.ts';
 import type { Extent, Place } from './archive.ts';
-import { startThread } from './thread.ts';
 
 export interface PackingTask {
   readonly place: Place;
@@ -12,10 +18,22 @@ export interface PackingTask {
   readonly path: string;
 }
 
-/** So many bytes more are in the file. */
-export interface Grown {
-  readonly bytes: number;
-}
+/** What the thread says. */
+export type Packed =
+  | { readonly is: 'growing'; readonly bytes: number }
+  | { readonly is: 'whole' }
+  | { readonly is: 'failed'; readonly code: ErrorCode; readonly parameters: Words };
+
+type Words = Readonly<Record<string, string | number>>;
+
+/** Where this code is bundled, the thread's is too, beside it. */
+const THREAD = new URL(
+  import.meta.filename.endsWith('.mjs') ? './packing-worker.mjs' : './packing-worker.ts',
+  import.meta.url,
+);
+
+/** Small, so that what was read and written is given back often. */
+const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
 /**
  * @param grow is told how many bytes more are in the file; what it throws ends the work
@@ -27,5 +45,27 @@ export async function packInThread(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
-  await startThread<Grown>('packing-worker', task, ({ bytes }) => grow(bytes), signal).ended;
+  const { PATH } = process.env;
+  const worker = new Worker(THREAD, { workerData: task, env: { PATH }, resourceLimits: LIMITS });
+  const ended = once(worker, 'exit');
+  using _ = addAbortListener(signal, () => worker.postMessage('stop'));
+  let failure: { readonly error: unknown } | undefined;
+  let isWhole = false;
+  worker.on('message', (packed: Packed) => {
+    try {
+      if (packed.is === 'growing') grow(packed.bytes);
+      else if (packed.is === 'whole') isWhole = true;
+      else failure ??= { error: new ServiceError(packed.code, packed.parameters as Parameters<ErrorCode>) };
+    } catch (error) {
+      failure ??= { error };
+      worker.postMessage('stop');
+    }
+  });
+  worker.on('error', (error) => {
+    failure ??= { error };
+  });
+  await ended.catch(() => {});
+  signal.throwIfAborted();
+  if (failure) throw failure.error;
+  if (!isWhole) throw new ServiceError('config.not_packed', { why: 'its thread ended before' });
 }
