@@ -101,11 +101,7 @@ class Bench {
   /** Milliseconds from the end of a container until S3 has its files. */
   async #save(): Promise<number> {
     const container = await this.#use();
-    execFileSync('sync');
-    const taken = await timed(async () => {
-      await container.session.save(never);
-      await this.#arrived();
-    });
+    const taken = await this.#untilArrived(() => container.session.save(never));
     this.#giveBack(container);
     return taken;
   }
@@ -157,11 +153,7 @@ class Bench {
     for (const path of small.slice(0, CHANGED * small.length)) {
       writeFileSync(path, smallContent(Math.floor(Math.random() * 1000)));
     }
-    execFileSync('sync');
-    const taken = await timed(async () => {
-      await container.session.checkpoint(never);
-      await this.#arrived();
-    });
+    const taken = await this.#untilArrived(() => container.session.checkpoint(never));
     this.#giveBack(container);
     return taken;
   }
@@ -179,6 +171,15 @@ class Bench {
   #giveBack({ own, files }: Container): void {
     renameSync(files, this.#tree);
     rmSync(own, { recursive: true });
+  }
+
+  /** Milliseconds of the work, until S3 has what came of it. */
+  async #untilArrived(work: () => Promise<unknown>): Promise<number> {
+    execFileSync('sync');
+    return await timed(async () => {
+      await work();
+      await this.#arrived();
+    });
   }
 
   async #arrived(): Promise<void> {

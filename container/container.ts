@@ -186,12 +186,10 @@ export class HostedContainer {
   }
 
   #config(directories: ContainerDirectories): UserConfig {
-    const { appName } = this.#purpose;
-    const { keeping } = this.#host;
     return new UserConfig({
-      keeping,
+      keeping: this.#host.keeping,
       id: this.id,
-      appName,
+      appName: this.#purpose.appName,
       directories,
       lifetime: this.#lifetime,
       log: this.#log,

@@ -158,11 +158,7 @@ function absolutePath(text: string): string {
 }
 
 function port(text: string): number {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || number > 65_535) {
-    throw new Error(`must be a port from 1 to 65535; got "${text}"`);
-  }
-  return number;
+  return wholeNumber(1, 65_535, 'a port')(text);
 }
 
 function ports(text: string): readonly number[] {
@@ -178,11 +174,11 @@ function bucket(text: string): string | undefined {
   return text;
 }
 
-function wholeNumber(least: number, most: number): (text: string) => number {
+function wholeNumber(least: number, most: number, what = 'a number'): (text: string) => number {
   return (text) => {
     const number = Number(text);
     if (!/^\d+$/.test(text) || number < least || number > most) {
-      throw new Error(`must be a number from ${least} to ${most}; got "${text}"`);
+      throw new Error(`must be ${what} from ${least} to ${most}; got "${text}"`);
     }
     return number;
   };

@@ -53,13 +53,13 @@ export class Service {
   readonly starting = new AbortController();
   /** What there is to end; undefined until the last step of the start. */
   hosting: Hosted | undefined;
+  /** undefined where user configs are not kept. */
+  userConfigs: UserConfigs | undefined;
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
   readonly #paths: Paths;
   #canInput = false;
-  /** undefined where user configs are not kept. */
-  userConfigs: UserConfigs | undefined;
   #docker: Docker | undefined;
 
   constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {

@@ -19,6 +19,11 @@ export function nameOf({ version, changes }: Pick<Current, 'version' | 'changes'
   return changes ?? version;
 }
 
+/** Whether the object is kept beside the others, and never becomes current. */
+export function isAside(name: string): boolean {
+  return name.startsWith('aside/');
+}
+
 const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
 
 export function isSame(a: Save, b: Save): boolean {

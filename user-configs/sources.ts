@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises';
 import { isSystemError } from '../errors/service-error.ts';
-import { type Current, mayFollow, nameOf } from './current.ts';
+import { type Current, isAside, mayFollow, nameOf } from './current.ts';
 import type { Spool } from './spool.ts';
 import type { ConfigStore, Content } from './store.ts';
 
@@ -30,7 +30,7 @@ export class Sources {
     const { spool, prefix, store } = this.#parts;
     const waiting = spool
       .list(prefix)
-      .findLast((entry) => entry.file.isWhole && !entry.waiting.version.startsWith('aside/'))?.waiting;
+      .findLast((entry) => entry.file.isWhole && !isAside(entry.waiting.version))?.waiting;
     let stored: Current | undefined;
     try {
       stored = (await store.findCurrent(signal))?.current;

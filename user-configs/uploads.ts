@@ -13,7 +13,7 @@ import pLimit from 'p-limit';
 import { messageOf } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
-import { type Current, mayFollow, nameOf } from './current.ts';
+import { type Current, isAside, mayFollow, nameOf } from './current.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { ConfigStore } from './store.ts';
 import { superfluous } from './versions.ts';
@@ -196,7 +196,7 @@ async function placeOf(
   signal: AbortSignal,
 ): Promise<'current' | 'aside' | 'overtaken'> {
   const { version, changes, session, sequence, basis } = waiting;
-  if (version.startsWith('aside/')) return 'aside';
+  if (isAside(version)) return 'aside';
   for (;;) {
     const found = await store.findCurrent(signal);
     if (!mayFollow(waiting, basis, found?.current)) return 'overtaken';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { suite, type TestContext, test } from 'node:test';
@@ -59,6 +59,12 @@ async function open(t: TestContext): Promise<Both> {
 }
 
 /** What the SDK makes of it. */
+async function statusOf(asking: ClientRequest): Promise<number | undefined> {
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
+
 async function failureOf(asking: Promise<unknown>): Promise<{ name: string; status: number | undefined }> {
   return await asking.then(
     () => assert.fail('it was answered'),
@@ -202,9 +208,7 @@ suite('a stand-in for S3', { timeout: 30_000 }, () => {
     asking.flushHeaders();
     await once(asking, 'continue');
     asking.end('body');
-    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
-    answer.resume();
-    assert.equal(answer.statusCode, 200);
+    assert.equal(await statusOf(asking), 200);
     assert.equal(String(await s3.read('key')), 'body');
   });
 });
@@ -328,9 +332,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     while (s3.requests[0]?.bytes !== 5) await delay(1);
     await put('key', 'other', { IfNoneMatch: '*' });
     stuck.end('more5');
-    const [answer] = (await once(stuck, 'response')) as [IncomingMessage];
-    answer.resume();
-    assert.equal(answer.statusCode, 412);
+    assert.equal(await statusOf(stuck), 412);
     assert.equal(String(await s3.read('key')), 'other');
   });
 });
