@@ -13,7 +13,7 @@ export COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 # Containers, consoles and namespaces are root's.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
 INSTALL := $(AS_ROOT) scripts/install-packages.sh
-SERVICE := $(NODE) --disable-sigusr1 src/ecs-host-service.ts
+SERVICE := $(NODE) --disable-sigusr1 --max-semi-space-size=2 src/ecs-host-service.ts
 IMAGE_PROGRAMS := build/streaming-server build/input-program
 # What the guest has besides the bundle.
 GUEST_PROGRAMS := $(IMAGE_PROGRAMS) build/bare-input

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
+import { NODE_FLAGS } from '../test/support/node-flags.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { World } from '../test/support/world.ts';
 import { writePair } from './bare.ts';
@@ -56,7 +57,7 @@ async function start(
   settles: RegExp,
 ): Promise<Start> {
   const beginning = performance.now();
-  const child = spawn(process.execPath, ['--disable-sigusr1', ...words], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...words], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -6,6 +6,7 @@ import { mkdtempSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { call } from '../test/support/https.ts';
+import { NODE_FLAGS } from '../test/support/node-flags.ts';
 import { CLIENT_SECRET, SECRET } from '../test/support/secrets.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { writePair } from './bare.ts';
@@ -114,7 +115,7 @@ async function load(host: TestHost, side: Side): Promise<Taken> {
 /** Starts a program with its output in a file: reading it here would be a part of what is measured. */
 function start(program: string, words: readonly string[], env: Record<string, string>): ChildProcess {
   const output = openSync('/run/test/output.log', 'a');
-  return spawn(process.execPath, ['--disable-sigusr1', join(ROOT, program), ...words], {
+  return spawn(process.execPath, [...NODE_FLAGS, join(ROOT, program), ...words], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', output, 'inherit'],
   });

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { NODE_FLAGS } from '../test/support/node-flags.ts';
 import { type Measure, median, ofPairs, row } from './measure.ts';
 import type { Taken } from './measure-configs.ts';
 
@@ -18,7 +19,7 @@ export const measure: Measure = async (say) => {
   say('about two minutes');
   const run = promisify(execFile);
   await run(process.execPath, ['scripts/bundle.ts', BUNDLE, ...ENTRIES], { cwd: ROOT });
-  const { stdout } = await run(process.execPath, [join(BUNDLE, 'measure-configs.mjs')]);
+  const { stdout } = await run(process.execPath, [...NODE_FLAGS, join(BUNDLE, 'measure-configs.mjs')]);
   const { saves, restores, checkpoints, growths }: Taken = JSON.parse(stdout);
   const full = median(saves.map(([ours]) => ours));
   const most = (values: readonly number[]) => Math.max(...values);

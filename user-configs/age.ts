@@ -18,10 +18,11 @@ const CHUNK = 64 * 1024;
 /**
  * Makes an age file of what is written to it. It keeps less than 0.5 MiB, whatever the size of the file.
  * @param recipient the raw 32 bytes of an X25519 public key
+ * @param usedUp is given each buffer that was written to it, once it is not needed any more
  * @throws {RangeError} unless `recipient` has 32 bytes; an error of OpenSSL if everybody could read the file (a
  *   point of low order)
  */
-export function encryptor(recipient: Buffer): Transform {
+export function encryptor(recipient: Buffer, usedUp = keep): Transform {
   const fileKey = randomBytes(FILE_KEY_BYTES);
   const nonce = randomBytes(NONCE_BYTES);
   const key = payloadKey(fileKey, nonce);
@@ -33,6 +34,7 @@ export function encryptor(recipient: Buffer): Transform {
     ...seal(key, chunkNonce(chunks++, last), piece),
   ];
   return transform({
+    usedUp,
     take(bytes, push) {
       for (const piece of pieces.add(bytes)) for (const part of sealed(piece, false)) push(part);
     },
@@ -47,9 +49,10 @@ export function encryptor(recipient: Buffer): Transform {
  * what was encrypted, and all of it only if the stream ends without an error.
  * The stream fails with a {@link DamagedError}.
  * @param identity the raw 32 bytes of an X25519 scalar
+ * @param usedUp as for {@link encryptor}
  * @throws {RangeError} unless `identity` has 32 bytes
  */
-export function decryptor(identity: Buffer): Transform {
+export function decryptor(identity: Buffer, usedUp = keep): Transform {
   const opener = new Opener(identity);
   const opening = new Opening();
   const pieces = new Pieces(CHUNK + TAG);
@@ -63,6 +66,7 @@ export function decryptor(identity: Buffer): Transform {
     return content;
   };
   return transform({
+    usedUp,
     take(bytes, push) {
       let payload: Buffer | undefined = bytes;
       if (!key) {
@@ -84,14 +88,21 @@ function damagedChunk(index: number, last: boolean): DamagedError {
   return new DamagedError(last ? `${place}, or the file is cut off` : `${place}, or has another place`);
 }
 
+function keep(_bytes: Buffer): void {}
+
 interface Work {
+  usedUp(bytes: Buffer): void;
   take(bytes: Buffer, push: (bytes: Buffer) => void): void;
   end(push: (bytes: Buffer) => void): void;
 }
 
 function transform(work: Work): Transform {
   const stream: Transform = new Transform({
-    transform: (bytes: Buffer, _encoding, done) => attempt(() => work.take(bytes, push), done),
+    transform: (bytes: Buffer, _encoding, done) =>
+      attempt(() => {
+        work.take(bytes, push);
+        work.usedUp(bytes);
+      }, done),
     flush: (done) => attempt(() => work.end(push), done),
   });
   const push = (bytes: Buffer) => void stream.push(bytes);

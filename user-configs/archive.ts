@@ -13,6 +13,7 @@ import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import { CONTAINER_USER } from '../host/directories.ts';
 import { type Confined, runConfined } from './confined.ts';
 import { DamagedError } from './damaged.ts';
+import { releasing } from './used-up.ts';
 
 /** Where a confined child works. */
 export interface Place {
@@ -156,6 +157,7 @@ export async function hasChanged(place: Place, since: Moment, signal: AbortSigna
 /**
  * Unpacks into an empty directory all files, below `tree/`; then, into the same, changes relative to them. After a
  * failure, what is there is worth nothing.
+ * @param archive its buffers are released
  * @param what `old`: all files, as the predecessor packed them (tar in lz4)
  * @throws {DamagedError} when it is not what `pack` made, or what `archive` fails with
  * @throws {ServiceError} `config.too_large`
@@ -169,7 +171,7 @@ export async function unpack(
   const broken = new AbortController();
   const child = start(place, WRITER, UNPACKING[what], {}, AbortSignal.any([signal, broken.signal]));
   child.output.resume();
-  const failure = await pipeline(archive, child.input).catch((error: unknown) => error);
+  const failure = await pipeline(archive, releasing(child.input)).catch((error: unknown) => error);
   // One that stopped reading says why itself.
   const isChilds = isSystemError(failure, 'EPIPE') || isSystemError(failure, 'ERR_STREAM_PREMATURE_CLOSE');
   if (failure && !isChilds) broken.abort();

@@ -12,6 +12,7 @@ import { DamagedError } from './damaged.ts';
 import { oldFormatDecryptor } from './old-format.ts';
 import type { Sources } from './sources.ts';
 import type { Content } from './store.ts';
+import { release } from './used-up.ts';
 import type { Mark, Workplace } from './workplace.ts';
 
 /** What there was, and what the session's own saves can be relative to. */
@@ -75,7 +76,7 @@ async function restore(
   const bring = async (name: string, what: 'all' | 'changes') => {
     const content = await sources.open(name, signal);
     if (!content) throw new GoneError(`${name} is gone`);
-    await unpack(incoming, what, through(content, decryptor(identity)), signal);
+    await unpack(incoming, what, through(content, decryptor(identity, release)), signal);
     return content.bytes;
   };
   const bytes = await bring(version, 'all');

@@ -1,5 +1,6 @@
 /** The thread of `packing.ts`: packs and encrypts into a file, and tells how far it is. */
 
+import { appendFileSync, writevSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +10,7 @@ import { explain } from '../host/atomic-file.ts';
 import { encryptor } from './age.ts';
 import { pack } from './archive.ts';
 import type { Packed, PackingTask } from './packing.ts';
+import { release } from './used-up.ts';
 
 /** Bytes that are gathered for one write. */
 const WRITTEN_TOGETHER = 2 ** 20;
@@ -33,7 +35,7 @@ port.close();
 async function work({ place, extent, recipient, path }: PackingTask): Promise<void> {
   await using file = await open(path, 'r+');
   const { archive, done } = pack(place, extent, stop.signal);
-  const written = pipeline(archive, encryptor(Buffer.from(recipient)), sinkOf(file, path));
+  const written = pipeline(archive, encryptor(Buffer.from(recipient), release), sinkOf(file, path));
   try {
     await Promise.all([written, done]);
   } catch (error) {
@@ -44,25 +46,39 @@ async function work({ place, extent, recipient, path }: PackingTask): Promise<vo
 }
 
 function sinkOf(file: FileHandle, path: string): Writable {
+  let pieces: Buffer[] = [];
+  let gathered = 0;
   let unsynced = 0;
-  const write = async (pieces: readonly Buffer[]) => {
-    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    try {
-      const { bytesWritten } = await file.writev(pieces);
-      // A disk that becomes full takes a part.
-      if (bytesWritten < bytes) await file.appendFile(Buffer.concat(pieces).subarray(bytesWritten));
-    } catch (error) {
-      throw explain(path, error);
-    }
-    say({ is: 'growing', bytes });
-    unsynced += bytes;
+  const write = () => {
+    // It holds up nobody but this thread, which would only wait for another one to do it.
+    const written = writevSync(file.fd, pieces);
+    // A disk that becomes full takes a part.
+    if (written < gathered) appendFileSync(file.fd, Buffer.concat(pieces).subarray(written));
+    say({ is: 'growing', bytes: gathered });
+    pieces.forEach(release);
+    unsynced += gathered;
+    pieces = [];
+    gathered = 0;
     if (unsynced < SYNCED_TOGETHER) return;
     unsynced = 0;
     // Else all of it would reach the disk at the end, while somebody waits.
     void file.datasync().catch(() => {});
   };
+  const attempt = (done: (error?: Error) => void) => {
+    try {
+      write();
+      done();
+    } catch (error) {
+      done(explain(path, error));
+    }
+  };
   return new Writable({
-    highWaterMark: WRITTEN_TOGETHER,
-    writev: (pieces, done) => void write(pieces.map(({ chunk }) => chunk)).then(() => done(), done),
+    write(piece: Buffer, _encoding, done) {
+      pieces.push(piece);
+      gathered += piece.length;
+      if (gathered < WRITTEN_TOGETHER) done();
+      else attempt(done);
+    },
+    final: attempt,
   });
 }

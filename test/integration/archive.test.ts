@@ -67,7 +67,7 @@ class Desk {
   }
 
   async unpack(archive: Buffer, what: 'all' | 'changes' | 'old' = 'all', limit?: number): Promise<void> {
-    await unpack(this.place(this.staging, limit), what, Readable.from([archive]), never());
+    await unpack(this.place(this.staging, limit), what, Readable.from([Buffer.from(archive)]), never());
   }
 
   /** A path among the files as they were, or as they came back. */

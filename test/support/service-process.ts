@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { keepProcesses } from './evidence.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 import { ServiceLog } from './service-log.ts';
 
 export interface StartOptions {
@@ -36,7 +37,7 @@ export class ServiceProcess extends ServiceLog {
       LOG_LEVEL: 'debug',
       AWS_EC2_METADATA_DISABLED: 'true',
     };
-    this.child = spawn(process.execPath, ['--disable-sigusr1', program, ...words], {
+    this.child = spawn(process.execPath, [...NODE_FLAGS, program, ...words], {
       env: { PATH: process.env.PATH, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

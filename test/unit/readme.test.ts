@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SCHEMA } from '../../settings/schema.ts';
+import { NODE_FLAGS } from '../support/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -19,4 +20,11 @@ test('what the README points to is there', () => {
   const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, path]) => path as string);
   assert.ok(links.length > 0);
   for (const path of links) assert.ok(readFileSync(join(ROOT, path)).length > 0, path);
+});
+
+test('the service is run with the same flags for Node everywhere', () => {
+  const flags = NODE_FLAGS.join(' ');
+  for (const path of ['Makefile', 'packaging/ecs-host-service.service']) {
+    assert.ok(readFileSync(join(ROOT, path), 'utf8').includes(` ${flags} `), path);
+  }
 });

@@ -1,0 +1,7 @@
+/** How Node runs the service, as in the Makefile and the unit. */
+export const NODE_FLAGS: readonly string[] = [
+  // Else that signal opens a debugger.
+  '--disable-sigusr1',
+  // What lives shortly is collected often: a large place for it costs memory, and gains nothing here.
+  '--max-semi-space-size=2',
+];
