@@ -13,7 +13,10 @@ export COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 # Containers, consoles and namespaces are root's.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
 INSTALL := $(AS_ROOT) scripts/install-packages.sh
-SERVICE := $(NODE) --disable-sigusr1 --max-semi-space-size=2 src/ecs-host-service.ts
+PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 src/ecs-host-service.ts
+# Where systemd does not watch the service, the launcher does.
+LAUNCHER := build/launcher
+SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
 IMAGE_PROGRAMS := build/streaming-server build/input-program
 # What the guest has besides the bundle.
 GUEST_PROGRAMS := $(IMAGE_PROGRAMS) build/bare-input
@@ -31,17 +34,17 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
 
-run: config-tools $(ADDON) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
-	@$(AS_ROOT) APP_ENV=localdev $(SERVICE) run
+run: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
+	@$(AS_ROOT) APP_ENV=localdev $(SERVICE)
 
-rundev: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the dev environment
-	@$(AS_ROOT) APP_ENV=dev $(SERVICE) run
+rundev: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the dev environment
+	@$(AS_ROOT) APP_ENV=dev $(SERVICE)
 
-runstaging: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the staging environment
-	@$(AS_ROOT) APP_ENV=staging $(SERVICE) run
+runstaging: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the staging environment
+	@$(AS_ROOT) APP_ENV=staging $(SERVICE)
 
-runprod: config-tools $(ADDON) | node_modules/.stamp ## Run the service in the production environment
-	@$(AS_ROOT) APP_ENV=production $(SERVICE) run
+runprod: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the production environment
+	@$(AS_ROOT) APP_ENV=production $(SERVICE)
 
 demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main job: two containers, from beginning to end
 	@$(AS_ROOT) $(NODE) scripts/demo.ts
@@ -52,7 +55,7 @@ demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.sta
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(LAUNCHER) build/notify-receiver $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -111,6 +114,9 @@ $(IMAGE_PROGRAMS): build/%: test/image/%.c
 	@$(CC) $(C_FLAGS) -static -o $@ $<
 
 build/bare-input: bench/guest/bare-input.c
+$(LAUNCHER): launcher/launcher.c
+build/notify-receiver: test/support/notify-receiver.c
+build/bare-input $(LAUNCHER) build/notify-receiver:
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC) $(C_FLAGS) -static -o $@ $<
 

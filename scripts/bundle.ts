@@ -26,6 +26,8 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
   alias: {
+    // Of its CommonJS nothing could be left out, not even the other 700 operations.
+    '@aws-sdk/client-ec2': '@aws-sdk/client-ec2/dist-es/index.js',
     ssh2: './scripts/left-out.ts',
     '@grpc/grpc-js': './scripts/left-out.ts',
     '@grpc/proto-loader': './scripts/left-out.ts',

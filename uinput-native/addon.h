@@ -32,3 +32,5 @@ napi_value hand_over(napi_env env, napi_callback_info info);
 napi_value pause_socket(napi_env env, napi_callback_info info);
 napi_value resume_socket(napi_env env, napi_callback_info info);
 napi_value close_socket(napi_env env, napi_callback_info info);
+
+napi_value notify(napi_env env, napi_callback_info info);

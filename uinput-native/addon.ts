@@ -55,6 +55,9 @@ export interface Addon {
   pauseSocket(socket: NativeSocket): void;
   resumeSocket(socket: NativeSocket): void;
   closeSocket(socket: NativeSocket): void;
+
+  /** Sends one datagram to a unix socket: a path, or `@` and an abstract name. Never blocks. */
+  notify(socket: string, state: string): void;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -30,6 +30,11 @@ export class EventNumbers {
     return false;
   }
 
+  /** Claims it for a container that has it already. */
+  adopt(number: number): void {
+    this.#claimed.add(number);
+  }
+
   /** To be called when the container that claimed it was proven gone. */
   release(number: number): void {
     this.#claimed.delete(number);

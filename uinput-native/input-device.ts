@@ -117,8 +117,8 @@ export async function destroyInputDevice(made: InputDevice): Promise<void> {
 }
 
 /** @returns how it was seen @throws {ServiceError} `still.there` */
-export async function seenDestroyed({ device }: InputDevice): Promise<string> {
-  const path = sysfsPath(device);
+export async function seenDestroyed(sysname: string): Promise<string> {
+  const path = sysfsPath({ sysname });
   try {
     await access(path);
   } catch (error) {
@@ -168,7 +168,7 @@ async function untilRecorded(device: Device, since: bigint, signal: AbortSignal)
   }
 }
 
-function sysfsPath({ sysname }: Device): string {
+function sysfsPath({ sysname }: Pick<Device, 'sysname'>): string {
   return `/sys/devices/virtual/input/${sysname}`;
 }
 

@@ -10,7 +10,7 @@ cp $packaging/60-ecs-host-service.conf /etc/sysctl.d/
 mkdir -p /etc/systemd/system.conf.d
 cp $packaging/system.conf /etc/systemd/system.conf.d/ecs-host-service.conf
 cp $packaging/modules-load.conf /etc/modules-load.d/ecs-host-service.conf
-cp $packaging/ecs-host-service.service /etc/systemd/system/
+cp $packaging/*.service /etc/systemd/system/
 # Asked to restart by a keyboard that is a container's.
 systemctl mask --quiet ctrl-alt-del.target
 # The world that the tests are to the service outlives it when the guest is shut down.

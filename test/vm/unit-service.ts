@@ -21,7 +21,10 @@ export class UnitService extends ServiceLog {
   constructor(settings: Readonly<Record<string, string>>) {
     super(4678, 60_000);
     writeSettings(settings);
-    execFileSync('systemctl', ['start', UNIT]);
+    // Not until it is ready: meanwhile this process is the world that the service asks.
+    const last = show('InvocationID');
+    execFileSync('systemctl', ['start', '--no-block', UNIT]);
+    while (show('InvocationID') === last);
     const filter = `_SYSTEMD_INVOCATION_ID=${show('InvocationID')}`;
     this.#journal = spawn('journalctl', ['--follow', '--no-tail', '--output=cat', filter], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -56,7 +59,12 @@ export class UnitService extends ServiceLog {
   async kill(): Promise<void> {
     const { pid } = this;
     if (pid !== 0) execFileSync('kill', ['-KILL', String(pid)]);
-    for (const patience = AbortSignal.timeout(this.patience); this.pid !== 0; await pause(20)) {
+    // It is buried before it has failed.
+    for (
+      const patience = AbortSignal.timeout(this.patience);
+      show('ActiveState') !== 'failed';
+      await pause(20)
+    ) {
       patience.throwIfAborted();
     }
     this.#end();

@@ -1,0 +1,220 @@
+/*
+ * Stands above the service where systemd does not, as under `make run`: SIGKILL, a crash, a blocked event loop and a
+ * stopped process are deaths that the service cannot see itself. The launcher sees them, kills what says nothing any
+ * more, and runs the program that buries, told the same as by systemd. It does so little that nothing ends it but a
+ * signal; the service, asked to stop then, ends in order.
+ *
+ * Source: sd_notify(3), systemd.exec(5) on SERVICE_RESULT, unix(7), signalfd(2).
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char USAGE[] =
+  "Usage: launcher [--watchdog SECONDS] PROGRAM [WORD ...] -- BURY-PROGRAM [WORD ...]\n\n"
+  "Runs PROGRAM; kills it when no WATCHDOG=1 (sd_notify) came from it for SECONDS (10). However it ended, runs\n"
+  "BURY-PROGRAM then, with SERVICE_RESULT, EXIT_CODE, EXIT_STATUS and MAIN_PID, and exits as PROGRAM did.\n";
+
+/* Seconds: longer than anybody waits, and few enough for poll. */
+#define LONGEST_WATCHDOG 86400
+
+typedef struct {
+  double watchdog; /* seconds */
+  char **service;
+  char **bury;
+} command;
+
+/* How the service ended. */
+typedef struct {
+  pid_t pid;
+  int code;   /* CLD_EXITED, CLD_KILLED or CLD_DUMPED */
+  int status; /* exit code, or signal */
+  bool is_late;
+} end;
+
+static sigset_t unblocked;
+
+static int must(int result, const char *step) {
+  if (result >= 0) return result;
+  fprintf(stderr, "launcher: %s: %s\n", step, strerror(errno));
+  exit(1);
+}
+
+static const char *read_command(char **words, command *command) {
+  char *rest = "";
+  if (words[0] && strcmp(words[0], "--watchdog") == 0) {
+    command->watchdog = words[1] ? strtod(words[1], &rest) : 0;
+    if (*rest || !(command->watchdog > 0 && command->watchdog <= LONGEST_WATCHDOG)) {
+      return "--watchdog needs a number of seconds";
+    }
+    words += 2;
+  }
+  command->service = words;
+  while (*words && strcmp(*words, "--") != 0) words++;
+  if (words == command->service) return "a PROGRAM is missing";
+  if (!words[0] || !words[1]) return "-- and a BURY-PROGRAM are missing";
+  *words = NULL;
+  command->bury = words + 1;
+  return NULL;
+}
+
+/* Nobody but root finds the way through /proc, and nothing is left of it when the launcher is killed. */
+static int open_notices(char *path, size_t size) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char directory[] = "/tmp/launcher-XXXXXX";
+  int yes = 1, fd = must(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "make a socket");
+  must(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes), "ask for credentials");
+  must(mkdtemp(directory) ? 0 : -1, "make a directory in /tmp");
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", directory);
+  must(bind(fd, (struct sockaddr *)&address, sizeof address), "bind a socket");
+  int place = must(open(address.sun_path, O_PATH | O_CLOEXEC), "open a socket");
+  must(unlink(address.sun_path), "unlink a socket");
+  must(rmdir(directory), "remove a directory in /tmp");
+  snprintf(path, size, "/proc/%d/fd/%d", getpid(), place);
+  return fd;
+}
+
+static int block_signals(void) {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (const int *one = (int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2, 0}; *one; one++) sigaddset(&blocked, *one);
+  /* Ignored by whoever started the launcher, it would take the children's ends away. */
+  signal(SIGCHLD, SIG_DFL);
+  sigprocmask(SIG_BLOCK, &blocked, &unblocked);
+  return must(signalfd(-1, &blocked, SFD_NONBLOCK | SFD_CLOEXEC), "read signals");
+}
+
+static void set(const char *name, const char *format, long number) {
+  char text[32];
+  snprintf(text, sizeof text, format, number);
+  setenv(name, text, 1);
+}
+
+static _Noreturn void run(char **words) {
+  sigprocmask(SIG_SETMASK, &unblocked, NULL);
+  execvp(words[0], words);
+  fprintf(stderr, "launcher: cannot run %s: %s\n", words[0], strerror(errno));
+  _exit(127);
+}
+
+static pid_t start_service(const command *command, const char *socket) {
+  pid_t launcher = getpid(), pid = must(fork(), "fork");
+  if (pid > 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != launcher) _exit(127);
+  setenv("NOTIFY_SOCKET", socket, 1);
+  set("WATCHDOG_USEC", "%ld", (long)(1e6 * command->watchdog));
+  set("WATCHDOG_PID", "%ld", getpid());
+  run(command->service);
+}
+
+static int64_t milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static bool says_it_lives(const struct msghdr *message, char *text, pid_t pid) {
+  const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+  struct ucred sender;
+  if (!header || header->cmsg_type != SCM_CREDENTIALS) return false;
+  memcpy(&sender, CMSG_DATA(header), sizeof sender);
+  if (sender.pid != pid) return false;
+  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    if (strcmp(line, "WATCHDOG=1") == 0) return true;
+  }
+  return false;
+}
+
+/* Reads all that waits (a flood holds nothing up); what others than the service say does not count. */
+static bool hear(int notices, pid_t pid) {
+  bool lives = false;
+  for (int i = 0; i < 1000; i++) {
+    char text[1024], control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
+    struct iovec data = {text, sizeof text - 1};
+    struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(notices, &message, MSG_DONTWAIT);
+    if (length < 0) break;
+    text[length] = 0;
+    if (says_it_lives(&message, text, pid)) lives = true;
+  }
+  return lives;
+}
+
+static void forward(int signals, pid_t pid) {
+  struct signalfd_siginfo got;
+  while (read(signals, &got, sizeof got) == sizeof got) {
+    if (got.ssi_signo != SIGCHLD) kill(pid, got.ssi_signo);
+  }
+}
+
+static end watch(pid_t pid, int notices, int signals, double seconds) {
+  struct pollfd sources[] = {{.fd = notices, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  int64_t patience = 1000 * seconds, deadline = milliseconds() + patience;
+  bool is_late = false;
+  for (;;) {
+    int64_t left = deadline - milliseconds();
+    poll(sources, 2, is_late ? -1 : left > 0 ? (int)left : 0);
+    if (hear(notices, pid)) deadline = milliseconds() + patience;
+    forward(signals, pid);
+    siginfo_t info = {0};
+    must(waitid(P_PID, pid, &info, WEXITED | WNOHANG), "wait for the service");
+    if (info.si_pid == pid) return (end){pid, info.si_code, info.si_status, is_late};
+    if (is_late || milliseconds() < deadline) continue;
+    fprintf(stderr, "launcher: the service (pid %d) has said nothing for %g s and is killed\n", pid, seconds);
+    kill(pid, SIGKILL);
+    is_late = true;
+  }
+}
+
+static const char *result_of(end end) {
+  if (end.is_late) return "watchdog";
+  if (end.code == CLD_EXITED) return end.status == 0 ? "success" : "exit-code";
+  if (end.code == CLD_DUMPED) return "core-dump";
+  /* As systemd has it, these four are no failure. */
+  bool is_clean = end.status == SIGHUP || end.status == SIGINT || end.status == SIGTERM || end.status == SIGPIPE;
+  return is_clean ? "success" : "signal";
+}
+
+static void bury(char **words, end end) {
+  const char *name = end.code == CLD_EXITED ? NULL : sigabbrev_np(end.status);
+  int status;
+  pid_t pid = must(fork(), "fork");
+  if (pid == 0) {
+    setenv("SERVICE_RESULT", result_of(end), 1);
+    setenv("EXIT_CODE", end.code == CLD_EXITED ? "exited" : end.code == CLD_DUMPED ? "dumped" : "killed", 1);
+    set("EXIT_STATUS", name ? name : "%ld", end.status);
+    set("MAIN_PID", "%ld", end.pid);
+    run(words);
+  }
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  if (status != 0) fprintf(stderr, "launcher: %s has failed to bury the service (wait status %d)\n", words[0], status);
+}
+
+int main(int argc, char **argv) {
+  command command = {.watchdog = 10};
+  char socket[64];
+  const char *problem = read_command(argv + (argc > 0), &command);
+  if (problem) return fprintf(stderr, "launcher: %s\n\n%s", problem, USAGE), 2;
+  int notices = open_notices(socket, sizeof socket), signals = block_signals();
+  pid_t pid = start_service(&command, socket);
+  end end = watch(pid, notices, signals, command.watchdog);
+  bury(command.bury, end);
+  return end.code == CLD_EXITED ? end.status : 128 + end.status;
+}

@@ -1,0 +1,56 @@
+/** The service, as whoever watches it from outside sees it: systemd, whose part a receiver plays, or the launcher. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { Launched } from '../support/launched.ts';
+import { NODE_FLAGS } from '../support/node-flags.ts';
+import { Receiver } from '../support/receiver.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const DYING = join(import.meta.dirname, '../support/dying-service.ts');
+const WATCHED = { NOTIFY_SOCKET: '/run/test/notify', WATCHDOG_USEC: '300000' };
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+function assertLived(heard: readonly string[]): void {
+  assert.ok(heard.length > 0 && heard.every((word) => word === 'WATCHDOG=1'), heard.join());
+}
+
+test('systemd hears that the service lives, when it is ready, when it stops, and that it lives until it has', async () => {
+  await using receiver = await Receiver.open(WATCHED.NOTIFY_SOCKET);
+  const words = { entry: 'dying-service.ts', arguments: ['release-waits', 'listener'], env: WATCHED };
+  const service = await host.start(words).ready();
+  assertLived(await receiver.until('READY=1'));
+  service.child.kill('SIGTERM');
+  assertLived([...(await receiver.until('STOPPING=1')), await receiver.next()]);
+  await service.line(({ msg, kind }) => msg === 'releasing' && kind === 'listener');
+  assert.equal(await service.stop('SIGURG'), 0);
+});
+
+test('a service that is stopped in the last step of its start never says that it is ready', async () => {
+  await using receiver = await Receiver.open('/run/test/unready');
+  const env = { ...WATCHED, NOTIFY_SOCKET: '/run/test/unready' };
+  const service = host.start({ entry: 'dying-service.ts', arguments: ['step-waits', 'heartbeats'], env });
+  await service.waiting();
+  service.child.kill('SIGTERM');
+  assertLived(await receiver.until('STOPPING=1'));
+  await service.message('asked to stop');
+  assert.equal(await service.stop('SIGURG'), 0);
+});
+
+test('a service whose event loop is blocked is killed by the launcher, and buried', async () => {
+  const env = { APP_ENV: 'localdev', ROOT: host.newRoot(), AWS_EC2_METADATA_DISABLED: 'true' };
+  using launched = new Launched([process.execPath, ...NODE_FLAGS, DYING, 'blocks'], { env });
+  const { pid } = JSON.parse(await launched.line(/"step":"heartbeats"/));
+  execFileSync('kill', ['-s', 'URG', String(pid)]);
+  assert.equal(await launched.ended(), 137);
+  assert.deepEqual(launched.told, ['watchdog', 'killed', 'KILL']);
+  assert.equal(launched.environment.MAIN_PID, String(pid));
+});

@@ -1,0 +1,75 @@
+/** A program under the launcher: how a test starts it, sees what it wrote, and with what it was buried. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export const LAUNCHER = join(import.meta.dirname, '../../build/launcher');
+/** Writes down what it was told. */
+const BURY = ['sh', '-c', 'env > buried'];
+const TOLD = ['SERVICE_RESULT', 'EXIT_CODE', 'EXIT_STATUS'];
+
+export interface LaunchOptions {
+  readonly options?: readonly string[];
+  readonly bury?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export class Launched implements Disposable {
+  readonly child: ChildProcess;
+  readonly directory = mkdtempSync(join(tmpdir(), 'launched-'));
+  /** What the launcher, the program and the one that buries wrote to stderr, as far as it is known. */
+  errors = '';
+  readonly #lines: AsyncIterator<string>;
+  readonly #closed: Promise<unknown>;
+
+  constructor(words: readonly string[], { options = [], bury = BURY, env = {} }: LaunchOptions = {}) {
+    this.child = spawn(LAUNCHER, [...options, ...words, '--', ...bury], {
+      cwd: this.directory,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#closed = once(this.child, 'close');
+    this.child.stderr?.on('data', (text: Buffer) => {
+      this.errors += text;
+    });
+    const input = this.child.stdout as NodeJS.ReadableStream;
+    this.#lines = createInterface({ input })[Symbol.asyncIterator]();
+  }
+
+  /** The next line that matches. @throws Error when there is none, with what went wrong */
+  async line(words: RegExp): Promise<string> {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done) throw new Error(`it ended without ${words}:\n${this.errors}`);
+      if (words.test(value)) return value;
+    }
+  }
+
+  /** Waits until nobody can write any more. @returns the launcher's exit code */
+  async ended(): Promise<number | null> {
+    await this.#closed;
+    return this.child.exitCode;
+  }
+
+  /** The environment of the program that buried it. */
+  get environment(): Readonly<Record<string, string>> {
+    const lines = readFileSync(join(this.directory, 'buried'), 'utf8').split('\n');
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+  }
+
+  /** How the one that buried it was told that it ended: result, code and status. */
+  get told(): (string | undefined)[] {
+    return TOLD.map((name) => this.environment[name]);
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true });
+  }
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import type { Line } from '../../logging/line.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { Watchdog } from '../../src/watchdog.ts';
+import { notify } from '../../uinput-native/notify.ts';
+import { Receiver } from '../support/receiver.ts';
+
+function newSocket(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'notify-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  return join(directory, 'socket');
+}
+
+function newLog() {
+  const lines: Line[] = [];
+  return {
+    lines,
+    log: createLogger({ level: 'trace', stream: { write: (line) => void lines.push(JSON.parse(line)) } }),
+  };
+}
+
+suite('notify', () => {
+  for (const kind of ['a path', 'an abstract name']) {
+    test(`what is said to ${kind} is heard as it was said`, async (t) => {
+      const socket = kind === 'a path' ? newSocket(t) : `@notify-test-${process.pid}`;
+      await using receiver = await Receiver.open(socket);
+      notify(socket, 'READY=1');
+      notify(socket, 'STATUS=grüße');
+      assert.deepEqual([await receiver.next(), await receiver.next()], ['READY=1', 'STATUS=grüße']);
+    });
+  }
+
+  test('it fails with a code where nobody listens, and for what is no address', async (t) => {
+    const socket = newSocket(t);
+    assert.throws(() => notify(socket, 'READY=1'), { code: 'ENOENT', message: /^notify: / });
+    await (await Receiver.open(socket))[Symbol.asyncDispose]();
+    assert.throws(() => notify(socket, 'READY=1'), { code: 'ECONNREFUSED' });
+    assert.throws(() => notify('here', 'READY=1'), { code: 'EINVAL', message: /must begin with/ });
+    const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+    assert.throws(() => notify(`/${'x'.repeat(107)}`, 'READY=1'), { ...wrong, message: /^socket must be/ });
+    assert.throws(() => notify(socket, ''), { ...wrong, message: /^state must be/ });
+  });
+
+  test('it never waits for whoever does not read', async (t) => {
+    const socket = newSocket(t);
+    await using receiver = await Receiver.open(socket);
+    receiver.child.kill('SIGSTOP');
+    const sayAll = () => {
+      for (let i = 0; i < 100_000; i++) notify(socket, 'WATCHDOG=1');
+    };
+    assert.throws(sayAll, { code: 'EAGAIN' });
+  });
+});
+
+suite('the watchdog', () => {
+  test('it says at once and then three times in WATCHDOG_USEC that it lives, also after the end began', async (t) => {
+    const NOTIFY_SOCKET = newSocket(t);
+    await using receiver = await Receiver.open(NOTIFY_SOCKET);
+    const { log, lines } = newLog();
+    new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '3600000000' }, log);
+    assert.equal(await receiver.next(), 'WATCHDOG=1', 'at once');
+    const since = performance.now();
+    const watchdog = new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '600000' }, log);
+    for (let i = 0; i < 4; i++) assert.equal(await receiver.next(), 'WATCHDOG=1');
+    assert.ok(performance.now() - since >= 590, 'no more often than it must');
+    watchdog.ready();
+    const before = await receiver.until('READY=1');
+    watchdog.stopping();
+    before.push(...(await receiver.until('STOPPING=1')));
+    assert.ok(before.every((word) => word === 'WATCHDOG=1'));
+    assert.equal(await receiver.next(), 'WATCHDOG=1');
+    assert.deepEqual(lines, []);
+  });
+
+  test('where nobody waits for it, it says when it is ready and stops, and no more', async (t) => {
+    const NOTIFY_SOCKET = newSocket(t);
+    await using receiver = await Receiver.open(NOTIFY_SOCKET);
+    const { log } = newLog();
+    const watchdog = new Watchdog({ NOTIFY_SOCKET }, log);
+    watchdog.ready();
+    watchdog.stopping();
+    assert.deepEqual([await receiver.next(), await receiver.next()], ['READY=1', 'STOPPING=1']);
+  });
+
+  test('that nobody hears it is logged once and changes nothing', (t) => {
+    const { log, lines } = newLog();
+    const watchdog = new Watchdog({ NOTIFY_SOCKET: newSocket(t), WATCHDOG_USEC: '600000' }, log);
+    watchdog.ready();
+    watchdog.stopping();
+    assert.deepEqual(
+      lines.map(({ level, state, msg }) => [level, state, msg]),
+      [['error', 'WATCHDOG=1', 'nobody was told: notify: no such file or directory']],
+    );
+    new Watchdog({ WATCHDOG_USEC: '600000' }, log).ready();
+    assert.equal(lines.length, 1, 'without a socket there is nobody to tell');
+  });
+});
