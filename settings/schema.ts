@@ -131,6 +131,12 @@ export const SCHEMA = {
   ),
   AWS_REGION: optional('Region of the bucket; on EC2 that of the instance, else us-east-1.', region),
   AWS_ENDPOINT_URL_S3: optional("Address of another S3 than Amazon's.", remoteUrl),
+  ON_DEATH: setting(
+    'What EC2 sees of the service: none, tag (its state, in tags) or terminate (also ends the instance of one that died).',
+    'none',
+    oneOf('none', 'tag', 'terminate'),
+  ),
+  AWS_ENDPOINT_URL_EC2: optional("Address of another EC2 than Amazon's.", remoteUrl),
   AWS_EC2_METADATA_SERVICE_ENDPOINT: optional(
     'Where EC2 metadata is asked for; on EC2 the usual address, elsewhere nowhere.',
     url,

@@ -21,5 +21,5 @@ process.execPath = join(import.meta.dirname, 'support/own-host.sh');
 // No AWS client of a test looks for credentials in the metadata of this machine.
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 
-const kept = given.length > 0 ? undefined : 'children,docker,log,logzio,sentry,webserver';
+const kept = given.length > 0 ? undefined : 'children,docker,ec2,log,logzio,sentry,webserver';
 await runFiles(files, { concurrency: 2, kept });

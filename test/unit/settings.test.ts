@@ -140,6 +140,8 @@ suite('defaults', () => {
       USER_CONFIG_SPOOL_LIMIT: 20 * 2 ** 30,
       AWS_REGION: undefined,
       AWS_ENDPOINT_URL_S3: undefined,
+      ON_DEATH: 'none',
+      AWS_ENDPOINT_URL_EC2: undefined,
       AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
       AWS_EC2_METADATA_DISABLED: false,
       LOG_LEVEL: 'info',
@@ -724,7 +726,15 @@ suite('a secret', () => {
 suite('what a child process sees', () => {
   test('a child process sees no secret and no setting', () => {
     const settings = Object.keys(SCHEMA).flatMap((name) => [name, `${name}_FILE`]);
-    const hidden = ['APP_ENV', 'CREDENTIALS_DIRECTORY', 'NODE_OPTIONS', 'ANYTHING', ...settings];
+    const hidden = [
+      'APP_ENV',
+      'CREDENTIALS_DIRECTORY',
+      'NODE_OPTIONS',
+      'NOTIFY_SOCKET',
+      'WATCHDOG_USEC',
+      'ANYTHING',
+      ...settings,
+    ];
     const environment = Object.fromEntries(hidden.map((name) => [name, 'hush']));
     const seen = childEnvironment({ ...environment, PATH: '/bin' });
     assert.doesNotMatch(Object.values(seen).join(), /hush/);

@@ -1,0 +1,172 @@
+/**
+ * Shows in EC2 how the service on this instance fares, by tags, and terminates the instance when it is to go with the
+ * service. What is said last counts: it ends the attempts at what was said before. Nothing that goes wrong here reaches
+ * the rest of the service.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Ec2 } from './ec2.ts';
+import { describeThisMachine, type HostFacts, type Metadata } from './metadata.ts';
+
+/** Milliseconds between attempts: at first, and at most. */
+const SHORTEST_PAUSE = 200;
+const LONGEST_PAUSE = 5000;
+
+/** Characters that a tag's value may have, and what none may contain. Source: the restrictions on tags of EC2 and of others. */
+const LONGEST_VALUE = 256;
+const REFUSED = /^aws:|[^\p{L}\p{N}\p{Zs}_.:/=+@-]+/giu;
+
+export interface InstanceStateOptions {
+  readonly metadata: Metadata;
+  readonly onDeath: 'tag' | 'terminate';
+  /** Of another EC2 than Amazon's. */
+  readonly endpoint: URL | undefined;
+  readonly log: Logger;
+}
+
+interface Request {
+  /** Of EC2, as in "EC2 did not …". */
+  readonly what: string;
+  /** The right that it takes. */
+  readonly action: `ec2:${string}`;
+  readonly ask: (ec2: Ec2, instanceId: string, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Each method is given the milliseconds after which it gives up. It asks again until then, unless EC2 has refused. None
+ * rejects: what went wrong is logged.
+ */
+export class InstanceState {
+  readonly #options: InstanceStateOptions;
+  readonly #loading: Promise<typeof import('./ec2.ts')>;
+  #ec2: Ec2 | undefined;
+  #latest = new AbortController();
+  #isElsewhere = false;
+
+  constructor(options: InstanceStateOptions) {
+    this.#options = options;
+    // At once: there is no time for it when the service dies.
+    this.#loading = import('./ec2.ts');
+    this.#loading.catch(() => {});
+  }
+
+  /** @param signal gives up earlier, without a word */
+  running(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    return this.#say('running', {}, milliseconds, signal);
+  }
+
+  draining(milliseconds: number): Promise<void> {
+    return this.#say('draining', {}, milliseconds);
+  }
+
+  stopped(milliseconds: number): Promise<void> {
+    return this.#say('stopped', {}, milliseconds);
+  }
+
+  /** @param cause for people; without secrets, since whoever sees the instance sees its tags */
+  dead(cause: string, milliseconds: number): Promise<void> {
+    return this.#say('dead', { 'ecs-host-service:cause': tagValue(cause) }, milliseconds);
+  }
+
+  /** Nothing, unless ON_DEATH is `terminate`. */
+  async terminate(milliseconds: number): Promise<void> {
+    if (this.#options.onDeath !== 'terminate') return;
+    const ask: Request['ask'] = (ec2, instanceId, signal) => ec2.terminate(instanceId, signal);
+    const what = 'terminate this instance';
+    await this.#attempt({ what, action: 'ec2:TerminateInstances', ask }, milliseconds);
+  }
+
+  /** Gives up what is under way, and closes all connections. */
+  close(): void {
+    this.#latest.abort();
+    this.#ec2?.close();
+  }
+
+  #say(
+    state: string,
+    more: Readonly<Record<string, string>>,
+    milliseconds: number,
+    given?: AbortSignal,
+  ): Promise<void> {
+    const tags = { 'ecs-host-service:state': state, ...more };
+    const ask: Request['ask'] = (ec2, instanceId, signal) => ec2.tag(instanceId, tags, signal);
+    const what = `tag this instance as ${state}`;
+    return this.#attempt({ what, action: 'ec2:CreateTags', ask }, milliseconds, given);
+  }
+
+  async #attempt(request: Request, milliseconds: number, given?: AbortSignal): Promise<void> {
+    this.#latest.abort();
+    this.#latest = new AbortController();
+    const { signal: outdated } = this.#latest;
+    const over = given ? AbortSignal.any([outdated, given]) : outdated;
+    let failure: unknown;
+    try {
+      await withDeadline(milliseconds, 'asking', async (late) => {
+        const signal = AbortSignal.any([late, over]);
+        for (let between = SHORTEST_PAUSE; ; between = Math.min(2 * between, LONGEST_PAUSE)) {
+          try {
+            return await unlessAborted(this.#ask(request, signal), signal);
+          } catch (error) {
+            signal.throwIfAborted();
+            failure = error;
+            if (!mayPass(error)) throw error;
+          }
+          await pause(between, undefined, { signal });
+        }
+      });
+    } catch (error) {
+      if (!over.aborted) this.#tell(request, failure ?? error);
+    }
+  }
+
+  async #ask({ what, ask }: Request, signal: AbortSignal): Promise<void> {
+    const { metadata, endpoint, log } = this.#options;
+    const facts = await metadata.facts();
+    if (!isInstance(facts)) return this.#tellElsewhere();
+    const { Ec2 } = await this.#loading;
+    signal.throwIfAborted();
+    this.#ec2 ??= new Ec2(facts.region, endpoint);
+    await ask(this.#ec2, facts.instanceId, signal);
+    log.info({ instanceId: facts.instanceId }, `EC2 was asked to ${what}, and did`);
+  }
+
+  #tell({ what, action }: Request, failure: unknown): void {
+    const error = new ServiceError('instance.failed', { what, why: whyOf(failure), action });
+    this.#options.log.error({ error }, error.message);
+  }
+
+  #tellElsewhere(): void {
+    if (!this.#isElsewhere) this.#options.log.warn('this is no EC2 instance: ON_DEATH has no effect');
+    this.#isElsewhere = true;
+  }
+}
+
+function isInstance({ instanceId, region }: HostFacts): boolean {
+  return /^i-[0-9a-f]+$/.test(instanceId) && region !== describeThisMachine().region;
+}
+
+function tagValue(text: string): string {
+  // Once more: a cut leaves halves of characters.
+  return text.replace(REFUSED, ' ').trim().slice(0, LONGEST_VALUE).replace(REFUSED, '');
+}
+
+/** What the SDK throws. */
+interface Failure {
+  readonly name?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+/** Whether asking again may help: not after a refusal. Too many requests are one of status 503. */
+function mayPass(error: unknown): boolean {
+  const { name, $metadata: { httpStatusCode: status = 0 } = {} } = error as Failure;
+  return name !== 'CredentialsProviderError' && !(status >= 400 && status < 500);
+}
+
+/** Not in the words of EC2, which may repeat what was sent. */
+function whyOf(error: unknown): string {
+  const { name, $metadata: { httpStatusCode: status } = {} } = error as Failure;
+  return status ? `${name}, status ${status}` : messageOf(error);
+}

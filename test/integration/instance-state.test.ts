@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { host as hostContainer, startValues, token } from '../support/callers.ts';
+import { Ec2StandIn } from '../support/ec2.ts';
+import { S3 } from '../support/s3.ts';
+import { OWN_SECRET } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+import { METADATA, World } from '../support/world.ts';
+
+let host: TestHost;
+let world: World;
+let ec2: Ec2StandIn;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+beforeEach(async () => {
+  world = await World.open();
+  ec2 = await Ec2StandIn.open();
+});
+afterEach(async () => {
+  await ec2[Symbol.asyncDispose]();
+  await world.close();
+  await host.finish();
+});
+
+const SECRET = { auth_secret: OWN_SECRET };
+
+function start(env: Readonly<Record<string, string>>, ...fault: string[]): ServiceProcess {
+  return host.start({
+    env: { ...world.settings, ...ec2.settings, APP_ENV: 'localdev', ...env },
+    ...(fault.length > 0 && { entry: 'dying-service.ts', arguments: fault }),
+  });
+}
+
+/** A service that EC2 knows to be running. */
+async function startRunning(env: Readonly<Record<string, string>>, ...fault: string[]) {
+  const service = await start(env, ...fault).ready();
+  await service.message('EC2 was asked to tag this instance as running, and did');
+  return service;
+}
+
+function assertLetGoOfAll(service: ServiceProcess): void {
+  assert.ok(!service.lines.some(({ handle }) => handle !== undefined), service.log());
+}
+
+test('a service that dies tags its instance with the cause before a container ends, and terminates it after the last', async () => {
+  const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
+  await hostContainer(service, SECRET);
+  const killedAt = Date.now();
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose', 'TerminateInstances']);
+  for (const { instances } of ec2.calls) assert.deepEqual(instances, [METADATA['instance-id']]);
+  const at = (words: string) => Date.parse(String(service.lines.find(({ msg }) => msg === words)?.time));
+  const [, dead = assert.fail(), terminated = assert.fail()] = ec2.calls;
+  assert.ok(dead.at - killedAt < 2000, `it took ${dead.at - killedAt} ms`);
+  assert.ok(dead.at <= at('container is ending'));
+  assert.ok(terminated.at >= at('container is gone'));
+  assertLetGoOfAll(service);
+});
+
+test('with ON_DEATH=tag a service that dies tags its instance and does not terminate it', async () => {
+  const service = await startRunning({ ON_DEATH: 'tag' }, 'rejection');
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.deepEqual(ec2.story, ['running', 'dead because of rejected on purpose']);
+});
+
+test('an instance on which a container lives on is not terminated', async () => {
+  const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
+  const port = await host.hostPort(await hostContainer(service, SECRET));
+  await startValues(service, port, SECRET);
+  await token(service, port);
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose']);
+  await service.message('the instance is not terminated: something on it may still be needed');
+  await host.abandon(service);
+});
+
+test('an instance on which saved user configs wait for S3 is not terminated', async () => {
+  await using s3 = await S3.open();
+  const service = await startRunning({ ON_DEATH: 'terminate', ...s3.settings }, 'throw');
+  const dockerId = await hostContainer(service, SECRET);
+  const port = await host.hostPort(dockerId);
+  await startValues(service, port, SECRET);
+  await token(service, port);
+  await s3.turn('away');
+  await host.docker.getContainer(dockerId).kill();
+  await service.message('container is gone');
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose']);
+  await host.abandon(service);
+});
+
+test('an instance whose service could not start is tagged as dead, and not terminated', async () => {
+  const service = start({ ON_DEATH: 'terminate' }, 'step-fails', 'containers');
+  assert.equal(await service.ended(), 1);
+  assert.deepEqual(ec2.story, ['dead because of containers fails on purpose']);
+});
+
+test('a second copy of the service neither tags nor terminates the instance of the first', async () => {
+  const env = { ON_DEATH: 'terminate', ROOT: host.newRoot() };
+  const first = await startRunning(env);
+  const second = start({ ...env, LISTEN_PORT: '4679' });
+  assert.equal(await second.ended(), 1);
+  assert.deepEqual(ec2.story, ['running']);
+  assert.equal(await first.stop(), 0);
+  assert.deepEqual(ec2.story, ['running', 'stopped']);
+});
+
+test('an instance whose service drains is tagged so, and as stopped at the end, and is not terminated', async () => {
+  const service = await startRunning({ ON_DEATH: 'terminate' });
+  await hostContainer(service, SECRET);
+  service.child.kill('SIGUSR2');
+  await ec2.call(({ tags }) => tags['ecs-host-service:state'] === 'draining');
+  assert.equal(await service.stop(), 0);
+  assert.deepEqual(ec2.story, ['running', 'draining', 'stopped']);
+});
+
+test('an EC2 that does not answer keeps no stop from ending as it should', async () => {
+  await ec2.turn('hangs');
+  const service = await start({ ON_DEATH: 'terminate' }).ready();
+  await ec2.call(() => true);
+  assert.equal(await service.stop(), 0);
+  assert.match(service.log(), /EC2 did not tag this instance as stopped: .* allows ec2:CreateTags/);
+  assertLetGoOfAll(service);
+});
+
+test('without ON_DEATH nobody asks EC2 for anything, dead or alive', async () => {
+  const service = await start({}, 'throw').ready();
+  await hostContainer(service, SECRET);
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.equal(ec2.connections, 0);
+});
+
+test('a secret in the cause of a death is not in the tag', async () => {
+  const service = await startRunning({ ON_DEATH: 'tag' }, 'throw', 'WEBSERVER_AUTH_SECRET');
+  assert.equal(await service.stop('SIGURG'), 1);
+  assert.deepEqual(ec2.story, ['running', 'dead because of secret']);
+});
