@@ -46,7 +46,7 @@ async function look(service: ServiceProcess): Promise<Held> {
     least = Math.min(least, descriptors());
   }
   service.other.splice(0);
-  service.child.kill('SIGUSR2');
+  service.child.kill('SIGURG');
   const line = await service.wroteLike(/^held /);
   return { ...JSON.parse(line.slice('held '.length)), descriptors: least };
 }

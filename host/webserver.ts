@@ -11,7 +11,7 @@ const CALL = 10_000;
 export interface WebserverOptions {
   readonly http: HttpClient;
   readonly url: URL;
-  /** As what JSON type `IsDyingHeartbeat` is sent. */
+  /** As what JSON type `IsDyingHeartbeat` and `IsDraining` are sent. */
   readonly dyingAs: 'string' | 'boolean';
 }
 
@@ -22,6 +22,7 @@ export interface Beat {
   readonly number: number;
   readonly memory: Memory;
   readonly dying: boolean;
+  readonly draining: boolean;
 }
 
 export class Webserver {
@@ -51,7 +52,8 @@ export class Webserver {
    * @returns false when the webserver does not know this host or its token (any more)
    * @throws {ServiceError} `webserver.failed` when there is no answer, or any other
    */
-  async heartbeat({ token, instanceId, number, memory, dying }: Beat, signal: AbortSignal): Promise<boolean> {
+  async heartbeat(beat: Beat, signal: AbortSignal): Promise<boolean> {
+    const { token, instanceId, number, memory, dying, draining } = beat;
     const { status } = await this.#post('heartbeat', signal, {
       AuthToken: token,
       Timestamp: timestamp(new Date()),
@@ -60,10 +62,16 @@ export class Webserver {
       TotalRAMinKB: String(memory.total),
       FreeRAMinKB: String(memory.free),
       AvailRAMinKB: String(memory.available),
-      IsDyingHeartbeat: this.#options.dyingAs === 'boolean' ? dying : dying ? 'True' : 'False',
+      IsDyingHeartbeat: this.#flag(dying),
+      // Not before: a webserver of old, which ignores it, gets what it has always got.
+      ...(draining && { IsDraining: this.#flag(true) }),
     });
     if (status !== 200 && status !== 404) throw failure('heartbeat', `it answered with status ${status}`);
     return status === 200;
+  }
+
+  #flag(value: boolean): boolean | string {
+    return this.#options.dyingAs === 'boolean' ? value : value ? 'True' : 'False';
   }
 
   async #post(name: 'auth' | 'heartbeat', signal: AbortSignal, body: object): Promise<Answer> {

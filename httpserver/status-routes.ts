@@ -15,7 +15,9 @@ export const VERSION = '/version';
 
 export function addStatusRoutes(app: FastifyInstance, gate: Gate<Hosting>, version: Version): void {
   app.get(HEALTH, async () => {
-    const { silence } = gate.check().watch;
+    const { tracker, watch } = gate.check();
+    tracker.throwIfClosed();
+    const { silence } = watch;
     if (silence !== undefined) throw new ServiceError('docker.silent', { why: silence });
     return { status: 'ok' };
   });

@@ -1,4 +1,4 @@
-/** The service, which tells at SIGUSR2 what it holds in memory after a garbage collection, in one line of JSON. */
+/** The service, which tells at SIGURG what it holds in memory after a garbage collection, in one line of JSON. */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -7,7 +7,7 @@ import { runService } from '../../src/main.ts';
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-process.on('SIGUSR2', () => {
+process.on('SIGURG', () => {
   collect();
   collect();
   const { heapUsed, rss } = process.memoryUsage();

@@ -13,6 +13,7 @@ const BEAT: Beat = {
   number: 7,
   memory: { total: 16_384_256, free: 0, available: 8_192_000 },
   dying: false,
+  draining: false,
 };
 
 interface Opened {
@@ -165,6 +166,23 @@ suite('a heartbeat', () => {
       await heartbeat({ dying: true });
       const told = recorder.requests.map(({ body }) => JSON.parse(body).IsDyingHeartbeat);
       assert.deepEqual(told, [lives, dies], dyingAs);
+    }
+  });
+
+  test('whether the host drains is told in the same type, and only while it does', async (t) => {
+    for (const [dyingAs, drains] of [
+      ['string', 'True'],
+      ['boolean', true],
+    ] as const) {
+      const { recorder, heartbeat } = await open(t, always(200), { dyingAs });
+      await heartbeat({ draining: false });
+      await heartbeat({ draining: true });
+      const told = recorder.requests.map(({ body }) => Object.entries(JSON.parse(body)).at(-1));
+      assert.deepEqual(
+        told.map((field) => field?.[0]),
+        ['IsDyingHeartbeat', 'IsDraining'],
+      );
+      assert.equal(told[1]?.[1], drains);
     }
   });
 

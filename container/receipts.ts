@@ -1,0 +1,171 @@
+/**
+ * The receipt of each container that has ended: what it was and why it ended, and of each resource when it was
+ * allotted, when released, and how it was seen gone. It is a line of the log and a file; what is released later, such
+ * as the Docker container that outlives it, is written into the file then.
+ *
+ * It is made of states and holdings, so that of what a user sent nothing is in it but the name of the app. One that
+ * cannot be written is logged and hinders no end.
+ */
+
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../errors/service-error.ts';
+import { writeFileAtomically } from '../host/atomic-file.ts';
+import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Purpose } from './facts.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import type { Role } from './labels.ts';
+import type { State, Transition } from './state.ts';
+
+/** In the file, times are ISO 8601, in UTC, to the millisecond. */
+export interface Receipt {
+  readonly container: ContainerId;
+  /** Left out when Docker did not make it. */
+  readonly docker: DockerId | undefined;
+  readonly role: Role;
+  readonly app: string;
+  readonly began: Date;
+  readonly ended: Date | undefined;
+  /** Why it ended. */
+  readonly cause: string | undefined;
+  readonly states: readonly Passed[];
+  readonly resources: readonly Receipted[];
+}
+
+/** A state that it came to. */
+export interface Passed {
+  readonly state: State;
+  readonly at: Date;
+  readonly cause?: string;
+}
+
+/** A resource: without `released` it is still held. */
+export interface Receipted {
+  readonly kind: string;
+  readonly what: string;
+  readonly allotted: Date;
+  readonly released?: Date;
+  /** How it was seen gone. */
+  readonly seen?: string;
+  /** Why it could not be released so far. */
+  readonly failed?: string;
+}
+
+/** What is known of a container, until nothing of it is held. */
+interface Gathered {
+  readonly id: ContainerId;
+  readonly purpose: Purpose;
+  readonly states: [Passed, ...Passed[]];
+  readonly resources: Map<Holding, Receipted>;
+  docker?: DockerId | undefined;
+  /** Once it has ended: the last writing of its file. */
+  written?: Promise<void>;
+}
+
+/** Files that stay when the service starts. */
+const MOST_FILES = 1000;
+/** Containers that have ended, and of which something is still held, that are remembered. */
+const MOST_ENDED = 1000;
+
+export class Receipts {
+  readonly #directory: string;
+  readonly #log: Logger;
+  readonly #gathered = new Map<string, Gathered>();
+
+  /** @param directory where the files are; it must be there when a container ends */
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  /** Removes all files but the newest 1000. Never rejects. */
+  async removeOld(): Promise<void> {
+    try {
+      const paths = (await readdir(this.#directory)).map((name) => join(this.#directory, name));
+      const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
+      const old = files.sort((a, b) => b.at - a.at).slice(MOST_FILES);
+      for (const { path } of old) await rm(path);
+    } catch (error) {
+      this.#log.warn({ why: messageOf(error) }, 'old receipts could not be removed');
+    }
+  }
+
+  /** A container begins: from now on it is gathered what happens to it, and to what it holds. */
+  begin(id: ContainerId, purpose: Purpose): void {
+    const preparing: Passed = { state: 'preparing', at: new Date() };
+    this.#gathered.set(id, { id, purpose, states: [preparing], resources: new Map() });
+  }
+
+  moved(id: ContainerId, { to: state, cause }: Transition): void {
+    this.#gathered.get(id)?.states.push({ state, at: new Date(), cause });
+  }
+
+  /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
+  async note(event: HoldingEvent): Promise<void> {
+    const { step, holding } = event;
+    const gathered = this.#gathered.get(containerOf(holding.owner));
+    if (!gathered || step === 'taking' || step === 'not taken') return;
+    const { kind, what, takenAt = new Date() } = holding;
+    const { allotted } = gathered.resources.get(holding) ?? { allotted: takenAt };
+    gathered.resources.set(holding, { kind, what, allotted, ...outcomeOf(event) });
+    if (gathered.written && step !== 'releasing') await this.#write(gathered);
+  }
+
+  /** The container is gone. Resolves when its file was written, or could not be. */
+  async end(id: ContainerId, docker: DockerId | undefined): Promise<void> {
+    const gathered = this.#gathered.get(id);
+    if (!gathered) return;
+    gathered.docker = docker;
+    this.#log.info({ container: id, receipt: receiptOf(gathered) }, 'receipt');
+    await this.#write(gathered);
+  }
+
+  /** In turns: what was known last is what stays. */
+  #write(gathered: Gathered): Promise<void> {
+    const { id, written = Promise.resolve() } = gathered;
+    gathered.written = written.then(() => this.#writeNow(gathered));
+    if ([...gathered.resources.values()].every(({ released }) => released)) this.#gathered.delete(id);
+    else this.#forgetOldest();
+    return gathered.written;
+  }
+
+  async #writeNow(gathered: Gathered): Promise<void> {
+    const { id: container } = gathered;
+    try {
+      const text = `${JSON.stringify(receiptOf(gathered), null, 2)}\n`;
+      await writeFileAtomically(join(this.#directory, `${container}.json`), text, 0o600);
+    } catch (error) {
+      this.#log.warn({ container, why: messageOf(error) }, 'a receipt could not be written');
+    }
+  }
+
+  #forgetOldest(): void {
+    const ended = [...this.#gathered.values()].filter(({ written }) => written !== undefined);
+    if (ended.length > MOST_ENDED) this.#gathered.delete(ended[0]?.id ?? '');
+  }
+}
+
+/** The container that a lifetime, by its name, belongs to. */
+function containerOf(owner: string): string {
+  return /^(?:docker container of|container) (\w+)$/.exec(owner)?.[1] ?? '';
+}
+
+function outcomeOf(event: HoldingEvent): Pick<Receipted, 'released' | 'seen' | 'failed'> {
+  if (event.step === 'gone') return { released: new Date(), seen: event.seen };
+  return 'error' in event ? { failed: messageOf(event.error) } : {};
+}
+
+function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receipt {
+  return {
+    container: id,
+    docker,
+    role: purpose.role,
+    app: purpose.appName,
+    began: states[0].at,
+    ended: states.at(-1)?.at,
+    cause: states.find(({ state }) => state === 'ending')?.cause,
+    states,
+    resources: [...resources.values()],
+  };
+}
