@@ -15,23 +15,16 @@ import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
 import { type CreateBody, IDENTIFYING_PORT, portsWanted } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
+import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import type { Protocol } from './host-ports.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
-import { holdInputDevices, offerInputDevices } from './input-devices.ts';
-import type { Role } from './labels.ts';
+import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { provenGone } from './proven-gone.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import { SetUp } from './set-up.ts';
 import { StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
-
-/** What a container is made for. */
-export interface Purpose {
-  readonly role: Role;
-  /** Whose files of a user it has. */
-  readonly appName: string;
-}
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -43,7 +36,7 @@ interface Prepared {
 }
 
 export class HostedContainer {
-  readonly id: ContainerId = newContainerId();
+  readonly id: ContainerId;
   readonly #host: Surroundings;
   readonly #purpose: Purpose;
   readonly #lifetime: Lifetime;
@@ -52,6 +45,7 @@ export class HostedContainer {
   readonly #state: StateMachine;
   readonly #gone = Promise.withResolvers<void>();
   #prepared: Prepared | undefined;
+  #facts: ContainerFacts | undefined;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
   #end: Promise<void> | undefined;
@@ -59,15 +53,25 @@ export class HostedContainer {
   /**
    * @param parent the lifetime within which the container lives
    * @param patience aborts when an end that cannot be proven must be given up
+   * @param id of one that a dead service left
    */
-  constructor(host: Surroundings, purpose: Purpose, parent: Lifetime, patience: AbortSignal) {
+  constructor(
+    host: Surroundings,
+    purpose: Purpose,
+    parent: Lifetime,
+    patience: AbortSignal,
+    id: ContainerId = newContainerId(),
+  ) {
+    this.id = id;
     this.#host = host;
     this.#purpose = purpose;
     this.#patience = patience;
     this.#lifetime = parent.child(`container ${this.id}`, () => this.end('the service ends'));
     this.#log = host.log.child({ container: this.id });
+    host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);
+      host.receipts.moved(this.id, transition);
     });
   }
 
@@ -93,6 +97,11 @@ export class HostedContainer {
   /** Its set-up, while it runs and takes part in the set-up calls. */
   get setUp(): SetUp | undefined {
     return this.#state.serves ? this.#prepared?.setUp : undefined;
+  }
+
+  /** Whether it runs and a user has been assigned to it. */
+  get isClaimed(): boolean {
+    return this.#state.serves && this.#facts?.startValues !== undefined;
   }
 
   /** Resolves when it has ended and nothing of it is held. */
@@ -126,17 +135,60 @@ export class HostedContainer {
     const [, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
     const port = ports.get(IDENTIFYING_PORT) as number;
     const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
-    const mappings = new ResourceMappings(directories.mappings, directories.own);
-    const setUp = new SetUp({ port, mappings, config, state: this.#state, lifetime, log: this.#log });
-    this.#prepared = { ports, identifyingPort: port, mappings, setUp };
+    this.#prepare(directories, config, {
+      ...this.#purpose,
+      ports: Object.fromEntries(ports),
+      tty,
+      devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
+    });
 
     const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#purpose.role };
     const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
+    this.#note({ dockerId });
     this.#state.move('created', `Docker made ${dockerId.slice(0, 12)}`);
 
-    await mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
+    await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
     return dockerId;
+  }
+
+  /** Goes on with one that a dead service left: what it has is held again, and it is where it was. */
+  async adopt(claimed: Claimed): Promise<void> {
+    const lifetime = this.#lifetime;
+    const { ports, tty, devices, dockerId, isReady } = claimed;
+    const directories = directoriesOf(this.#host.paths, this.id);
+    const config = this.#config(directories);
+    this.#dockerId = dockerId;
+    await holdDirectories(lifetime, directories, () => config.throwIfUnsaved(), true);
+    for (const [port, number] of Object.entries(ports)) {
+      await this.#host.ports.adopt(lifetime, protocolOf(port), number);
+    }
+    await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
+    await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
+    await config.adopt();
+    this.#prepare(directories, config, claimed);
+    const cause = 'taken over from a service that died';
+    for (const state of ['created', 'running', 'assigned', ...(isReady ? ['ready' as const] : [])] as const) {
+      this.#state.move(state, cause);
+    }
+  }
+
+  #prepare(directories: ContainerDirectories, config: UserConfig, facts: ContainerFacts): void {
+    const { ports } = facts;
+    const port = ports[IDENTIFYING_PORT] as number;
+    const mappings = new ResourceMappings(directories.mappings, directories.own);
+    const parts = { port, mappings, config, state: this.#state, lifetime: this.#lifetime, log: this.#log };
+    const setUp = new SetUp({ ...parts, note: (more) => this.#note(more) }, facts);
+    this.#prepared = { ports: new Map(Object.entries(ports)), identifyingPort: port, mappings, setUp };
+    this.#facts = facts;
+    this.#note({});
+  }
+
+  /** Keeps what must be known after a death. @throws {ServiceError} `ledger.not_written` */
+  #note(more: Partial<ContainerFacts>): void {
+    const facts = { ...(this.#facts as ContainerFacts), ...more };
+    this.#host.ledger.note(this.id, facts);
+    this.#facts = facts;
   }
 
   /** @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster */
@@ -170,6 +222,12 @@ export class HostedContainer {
     return this.#end;
   }
 
+  /** Lets go of it as it is: it lives on, and whoever reads the ledger goes on with it. */
+  async leave(cause: string): Promise<void> {
+    await this.#lifetime.leave(new Error(cause));
+    this.#gone.resolve();
+  }
+
   async #finish(cause: string): Promise<void> {
     this.#state.move('ending', cause);
     // Docker may be starting it at this moment, and would not say so yet.
@@ -181,6 +239,7 @@ export class HostedContainer {
       failures.length === 0 ? 'everything was seen released' : 'not everything was released',
     );
     this.#gone.resolve();
+    await this.#host.receipts.end(this.id, this.#dockerId);
     // Somebody may have started it again meanwhile.
     await this.#provenGone();
   }

@@ -1,7 +1,13 @@
 /** The directories of one container, and what each may do with them. */
 
 import { dirname, join } from 'node:path';
-import { CONTAINER_USER, holdOwnDirectory, removeTree, seenGone } from '../host/directories.ts';
+import {
+  CONTAINER_USER,
+  holdOwnDirectory,
+  type OwnDirectory,
+  removeTree,
+  seenGone,
+} from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
@@ -36,18 +42,21 @@ export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
 /**
  * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container.
  * @param mayGo throws while the user's files must stay
+ * @param isLeft whether a dead service made them
  */
 export async function holdDirectories(
   lifetime: Lifetime,
   made: ContainerDirectories,
   mayGo: () => void,
+  isLeft = false,
 ): Promise<void> {
-  await holdOwnDirectory(lifetime, { path: made.own, mode: 0o700, mayGo });
-  await holdOwnDirectory(lifetime, { path: made.mappings, mode: 0o755 });
-  await holdOwnDirectory(lifetime, { path: dirname(made.userConfig), mode: 0o755, mayGo });
-  await holdOwnDirectory(lifetime, { path: made.userConfig, mode: 0o700, owner: CONTAINER_USER, mayGo });
-  await holdOwnDirectory(lifetime, { path: made.ownSockets, mode: 0o700 });
-  await holdOwnDirectory(lifetime, { path: made.sockets, mode: 0o755 });
+  const hold = (directory: OwnDirectory) => holdOwnDirectory(lifetime, { ...directory, isLeft });
+  await hold({ path: made.own, mode: 0o700, mayGo });
+  await hold({ path: made.mappings, mode: 0o755 });
+  await hold({ path: dirname(made.userConfig), mode: 0o755, mayGo });
+  await hold({ path: made.userConfig, mode: 0o700, owner: CONTAINER_USER, mayGo });
+  await hold({ path: made.ownSockets, mode: 0o700 });
+  await hold({ path: made.sockets, mode: 0o755 });
   await removeCloudStorageAfter(lifetime, made.cloudStorage);
 }
 

@@ -48,13 +48,10 @@ export class HostPorts {
    * @throws {ServiceError} `port.none_free`
    */
   async acquire(lifetime: Lifetime, protocol: Protocol, wish?: number): Promise<number> {
-    const pool = this.#pools[protocol];
     try {
-      return await pool.acquire(lifetime, {
-        kind: 'port',
-        describe: (port) => `${protocol} ${port}`,
+      return await this.#pools[protocol].acquire(lifetime, {
+        ...this.#allotment(protocol),
         usable: (port) => this.#isFree(protocol, port),
-        seenGone: (port, signal) => this.#seenGone(protocol, port, signal),
         wishes: wish === undefined ? [] : [wish],
       });
     } catch (error) {
@@ -63,9 +60,22 @@ export class HostPorts {
     }
   }
 
+  /** Holds the port that a container has which a dead service left. */
+  async adopt(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
+  }
+
   /** Passes a port over for a while, because Docker found it taken. */
   setAside(protocol: Protocol, port: number): void {
     this.#pools[protocol].setAside(port, SET_ASIDE);
+  }
+
+  #allotment(protocol: Protocol) {
+    return {
+      kind: 'port',
+      describe: (port: number) => `${protocol} ${port}`,
+      seenGone: (port: number, signal: AbortSignal) => this.#seenGone(protocol, port, signal),
+    };
   }
 
   /** The container does not run any more, so whoever still has the port after a while is another program. */

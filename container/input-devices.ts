@@ -2,6 +2,7 @@
 
 import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import { removeTree, seenGone } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -18,6 +19,11 @@ import {
 import type { DeviceMapping } from './create-body.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { Docker } from './docker.ts';
+import type { MadeDevice } from './facts.ts';
+
+const HOLDING = { kind: 'input devices', what: DEVICES.map(({ what }) => what).join(', ') };
+/** Milliseconds before it is looked again whether a device is gone. */
+const BETWEEN_LOOKS = 20;
 
 /** The name that programs in the images connect to, in /tmp/sockets. */
 const SOCKET = 'uinput.sock';
@@ -34,16 +40,50 @@ export async function holdInputDevices(
 ): Promise<InputDevice[]> {
   if (!numbers) return [];
   return await lifetime.acquire({
-    kind: 'input devices',
-    what: DEVICES.map(({ what }) => what).join(', '),
+    ...HOLDING,
     take: (signal) => makeInputDevices(DEVICES, numbers, signal),
     release: (made) => Promise.all(made.map(destroyInputDevice)),
     seenGone: async (made) => {
-      const seen = await Promise.all(made.map(seenDestroyed));
+      const seen = await Promise.all(made.map(({ device }) => seenDestroyed(device.sysname)));
       for (const { number } of made) numbers.release(number);
       return seen.join('; ');
     },
   });
+}
+
+/**
+ * Holds those of a container that a dead service left. Its programs have the descriptors, if anybody has: with the
+ * last of them the devices go.
+ */
+export async function adoptInputDevices(
+  lifetime: Lifetime,
+  directories: ContainerDirectories,
+  numbers: EventNumbers | undefined,
+  devices: readonly MadeDevice[],
+): Promise<void> {
+  if (devices.length === 0) return;
+  await lifetime.acquire({
+    ...HOLDING,
+    take: () => {
+      for (const { number } of devices) numbers?.adopt(number);
+    },
+    release: () => {},
+    seenGone: async (_, signal) => {
+      const seen = await Promise.all(devices.map(({ sysname }) => untilGone(sysname, signal)));
+      for (const { number } of devices) numbers?.release(number);
+      return seen.join('; ');
+    },
+  });
+  await holdSocketFile(lifetime, directories.sockets);
+  for (const { number } of devices) await holdLink(lifetime, directories.own, number, true);
+}
+
+async function untilGone(sysname: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const why = await seenDestroyed(sysname).catch((error: unknown) => ({ error }));
+    if (typeof why === 'string') return why;
+    await pause(BETWEEN_LOOKS, undefined, { signal });
+  }
 }
 
 /**
@@ -61,13 +101,18 @@ export async function offerInputDevices(
   return await Promise.all(devices.map(({ number }) => holdLink(lifetime, directories.own, number)));
 }
 
-async function holdLink(lifetime: Lifetime, directory: string, number: number): Promise<DeviceMapping> {
+async function holdLink(
+  lifetime: Lifetime,
+  directory: string,
+  number: number,
+  isLeft = false,
+): Promise<DeviceMapping> {
   const node = `/dev/input/event${number}`;
   const link = join(directory, `event${number}`);
   await lifetime.acquire({
     kind: 'device link',
     what: link,
-    take: () => symlink(node, link),
+    take: () => (isLeft ? undefined : symlink(node, link)),
     release: () => rm(link, { force: true }),
     seenGone: () => seenGone(link),
   });
@@ -80,11 +125,10 @@ async function holdSocket(
   devices: readonly InputDevice[],
   log: Logger,
 ): Promise<void> {
-  const path = join(directory, SOCKET);
-  await lifetime.acquire({
-    kind: 'descriptor socket',
-    what: path,
-    take: () =>
+  await holdSocketFile(
+    lifetime,
+    directory,
+    () =>
       new DescriptorSocket({
         directory,
         name: SOCKET,
@@ -98,8 +142,23 @@ async function holdSocket(
           log.error({ error }, `cannot hand its input devices over yet: ${messageOf(error)}`);
         },
       }),
+  );
+}
+
+/** @param listen left out: nobody listens any more */
+async function holdSocketFile(
+  lifetime: Lifetime,
+  directory: string,
+  listen?: () => DescriptorSocket,
+): Promise<void> {
+  const path = join(directory, SOCKET);
+  await lifetime.acquire({
+    kind: 'descriptor socket',
+    what: path,
+    take: () => listen?.(),
+    leave: (socket) => socket?.close(),
     release: async (socket) => {
-      socket.close();
+      socket?.close();
       await removeTree(path);
     },
     seenGone: () => seenGone(path),

@@ -33,13 +33,25 @@ export class KeptContainers {
   }
 
   /** @throws {ServiceError} `image.missing`, `docker.*` */
-  async make(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
+  make(containerId: ContainerId, body: CreateBody): Promise<DockerId> {
+    return this.#hold(containerId, (signal) => this.#create(containerId, body, signal));
+  }
+
+  /** Keeps one that a dead service made. */
+  async adopt(containerId: ContainerId, id: DockerId): Promise<void> {
+    await this.#hold(containerId, () => id);
+  }
+
+  async #hold(
+    containerId: ContainerId,
+    take: (signal: AbortSignal) => DockerId | Promise<DockerId>,
+  ): Promise<DockerId> {
     const lifetime = this.#parent.child(`docker container of ${containerId}`);
     try {
       const id = await lifetime.acquire({
         kind: 'docker container',
         what: containerId,
-        take: (signal) => this.#create(containerId, body, signal),
+        take,
         release: (id) => this.#docker.remove(id),
         seenGone: (id, signal) => this.#seenGone(id, signal),
         deadline: 30_000,
@@ -55,6 +67,12 @@ export class KeptContainers {
   /** Removes it now. */
   async remove(id: DockerId): Promise<void> {
     await this.#kept.get(id)?.end();
+    this.#kept.delete(id);
+  }
+
+  /** Lets go of it as it is, for whoever reads the ledger. */
+  async leave(id: DockerId): Promise<void> {
+    await this.#kept.get(id)?.leave(new Error('the service dies'));
     this.#kept.delete(id);
   }
 

@@ -7,14 +7,15 @@ import { readdir } from 'node:fs/promises';
 import { messageOf } from '../errors/service-error.ts';
 import { readRecord } from '../user-configs/session.ts';
 import { directoriesOf, removeDirectories } from './directories.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { Tracker } from './tracker.ts';
 
 const CONTAINER_ID = /^[0-9a-f]{60}$/;
 
 /** Removes the directories of a container that does not run, unless files in them are to be saved first. */
-export async function removeLeftOf({ host }: Tracker, id: string): Promise<void> {
-  const { own } = directoriesOf(host.paths, id);
-  if ((await readRecord(own)) === undefined) await removeDirectories(host.paths, id);
+export async function removeLeftOf({ paths }: Pick<Surroundings, 'paths'>, id: string): Promise<void> {
+  const { own } = directoriesOf(paths, id);
+  if ((await readRecord(own)) === undefined) await removeDirectories(paths, id);
 }
 
 /**

@@ -10,6 +10,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { ContainerFacts } from './facts.ts';
 import type { ResourceMappings } from './resource-mappings.ts';
 import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer } from './start-values.ts';
 import type { StateMachine } from './state.ts';
@@ -23,6 +24,8 @@ export interface SetUpParts {
   readonly config: UserConfig;
   readonly state: StateMachine;
   readonly lifetime: Lifetime;
+  /** Is told what must be known after a death, as soon as it is settled. */
+  readonly note: (facts: Pick<ContainerFacts, 'startValues' | 'isReady'>) => void;
   readonly log: Logger;
 }
 
@@ -33,8 +36,11 @@ export class SetUp {
   #turn: Promise<unknown> = Promise.resolve();
   #ready: Promise<void> | undefined;
 
-  constructor(parts: SetUpParts) {
+  /** @param settled of a container that a dead service left */
+  constructor(parts: SetUpParts, settled: Pick<ContainerFacts, 'startValues' | 'isReady'> = {}) {
     this.#parts = parts;
+    this.#startValues = settled.startValues;
+    if (settled.isReady) this.#ready = Promise.resolve();
   }
 
   /** What the webserver says. The same again has no effect. @throws {ServiceError} `container.*` */
@@ -45,7 +51,7 @@ export class SetUp {
   }
 
   async #assign(values: StartValues): Promise<void> {
-    const { mappings, port, state } = this.#parts;
+    const { mappings, port, state, note } = this.#parts;
     this.#checkServes();
     if (!values.clientAppAuthSecret) throw new ServiceError('container.no_client_secret', {});
     if (this.#startValues) {
@@ -54,6 +60,7 @@ export class SetUp {
     }
     await mappings.write({ DPI: values.dpi, ContainerARN: values.containerArn });
     this.#checkServes();
+    note({ startValues: values });
     state.move('assigned', 'start values came');
     this.#startValues = values;
     const proven = this.#candidates.settle(values);
@@ -94,11 +101,12 @@ export class SetUp {
   }
 
   async #furnish({ userId, configEncryptionToken }: TokenOffer): Promise<void> {
-    const { config, mappings, state } = this.#parts;
+    const { config, mappings, state, note } = this.#parts;
     const outcome = await config.furnish(userId, configEncryptionToken);
     await mappings.write({ userConfig: outcome });
     await mappings.write({ '.ready': '.ready' });
     this.#checkServes();
+    note({ isReady: true });
     state.move('ready', `both set-up calls came; user config: ${outcome}`);
   }
 

@@ -31,7 +31,7 @@ export class Strays {
     const found = await docker.inspect(dockerId);
     if (!found) return;
     await docker.remove(dockerId);
-    if (containerId) await removeLeftOf(this.#tracker, containerId);
+    if (containerId) await removeLeftOf(this.#tracker.host, containerId);
     log.warn(
       { container: containerId, dockerId, state: found.status },
       'removed a container that nobody tracks',

@@ -2,17 +2,21 @@
 
 import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
+import type { Ledger } from '../lifetime/ledger.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Docker } from './docker.ts';
 import type { HostPorts } from './host-ports.ts';
+import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
 
 export interface Surroundings {
   readonly hostId: string;
   readonly paths: Paths;
   readonly docker: Docker;
+  /** Of what all containers hold, with a page for each. */
+  readonly ledger: Ledger;
   readonly ports: HostPorts;
   readonly ttys: Ttys;
   /** undefined where containers get no input devices. */
@@ -21,5 +25,6 @@ export interface Surroundings {
   readonly keeping: ConfigKeeping | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
+  readonly receipts: Receipts;
   readonly log: Logger;
 }

@@ -3,6 +3,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { HostedContainer } from './container.ts';
+import type { Claimed, Purpose } from './facts.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { SetUp } from './set-up.ts';
@@ -17,7 +18,8 @@ export class Tracker {
   readonly #containers = new Map<ContainerId, HostedContainer>();
   /** Aborts when those that cannot be proven gone must be given up. */
   readonly #patience = new AbortController();
-  #stopping = false;
+  /** Why it takes no more. */
+  #closed: 'service.draining' | 'service.stopping' | undefined;
 
   /** @param parent the lifetime in which containers may be made and must have ended */
   constructor(host: Surroundings, parent: Lifetime) {
@@ -47,21 +49,55 @@ export class Tracker {
     return setUp;
   }
 
-  /** Begins a container; it is known here until it has ended. @throws {ServiceError} `service.stopping` */
+  /** @throws {ServiceError} `service.draining`, `service.stopping` when it takes no more */
+  throwIfClosed(): void {
+    if (this.#closed) throw new ServiceError(this.#closed, {});
+  }
+
+  /** Begins a container; it is known here until it has ended. @throws {ServiceError} as `throwIfClosed` */
   begin(role: Role, appName: string): HostedContainer {
-    if (this.#stopping) throw new ServiceError('service.stopping', {});
-    const purpose = { role, appName };
-    const container = new HostedContainer(this.host, purpose, this.lifetime, this.#patience.signal);
+    this.throwIfClosed();
+    return this.#track({ role, appName });
+  }
+
+  /** Goes on with one that a dead service left. */
+  async adopt(claimed: Claimed): Promise<HostedContainer> {
+    const container = this.#track(claimed, claimed.id);
+    await container.adopt(claimed);
+    return container;
+  }
+
+  #track(purpose: Purpose, id?: ContainerId): HostedContainer {
+    const container = new HostedContainer(this.host, purpose, this.lifetime, this.#patience.signal, id);
     this.#containers.set(container.id, container);
     void container.gone.then(() => this.#containers.delete(container.id));
     return container;
   }
 
+  /** Takes no more. Resolves when the last one is gone. */
+  async drain(): Promise<void> {
+    this.#closed ??= 'service.draining';
+    while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
+  }
+
   /** Ends all, side by side, and takes no more. What cannot be ended in time is reported by its lifetime's end. */
   async endAll(cause: string): Promise<void> {
-    this.#stopping = true;
+    await this.#end(this.list(), cause);
+  }
+
+  /** Ends those that nobody has claimed, side by side, and takes no more. @returns the others */
+  async endUnclaimed(cause: string): Promise<readonly HostedContainer[]> {
+    const { claimed = [], others = [] } = Object.groupBy(this.list(), ({ isClaimed }) =>
+      isClaimed ? 'claimed' : 'others',
+    );
+    await this.#end(others, cause);
+    return claimed;
+  }
+
+  async #end(containers: readonly HostedContainer[], cause: string): Promise<void> {
+    this.#closed = 'service.stopping';
     const timer = setTimeout(() => this.#patience.abort(), PATIENCE);
-    await Promise.allSettled(this.list().map((container) => container.end(cause)));
+    await Promise.allSettled(containers.map((container) => container.end(cause)));
     clearTimeout(timer);
   }
 }

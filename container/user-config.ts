@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { Session } from '../user-configs/session.ts';
+import { readRecord, type Session } from '../user-configs/session.ts';
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { ContainerId } from './identity.ts';
@@ -64,16 +64,43 @@ export class UserConfig {
   }
 
   async #furnish(userId: string, token: string): Promise<Outcome | 'none'> {
-    const { keeping, id, appName, directories, lifetime } = this.#parts;
+    const { keeping, id, appName, directories } = this.#parts;
     if (!keeping || userId === '') return 'none';
     const { own, userConfig: files } = directories;
     const session = id.slice(0, SESSION_DIGITS);
     const request = { userId, appName, token, session, own, files };
+    return await this.#hold(keeping, (signal) => keeping.configs.begin(request, signal));
+  }
+
+  /**
+   * Goes on with the session that a dead service left, if there is one.
+   * @throws {ServiceError} `host.filesystem`
+   */
+  async adopt(): Promise<void> {
+    const { keeping, directories } = this.#parts;
+    const { own, userConfig } = directories;
+    const record = await readRecord(own);
+    if (!record) return;
+    // Also where user configs are not kept any more: nothing is lost, and the next start may keep them again.
+    this.#isUnsaved = true;
+    if (!keeping) return;
+    const outcome = record.isAside ? 'unavailable' : record.basis ? 'restored' : 'new';
+    this.#furnished = this.#hold(keeping, async () => {
+      return { session: await keeping.configs.resume(record, own, userConfig), outcome };
+    });
+    await this.#furnished;
+  }
+
+  async #hold(
+    { checkpoints }: ConfigKeeping,
+    begin: (signal: AbortSignal) => Promise<{ session: Session; outcome: Outcome }>,
+  ): Promise<Outcome> {
+    const { directories, lifetime } = this.#parts;
     const begun = await lifetime.acquire({
       kind: 'user config',
-      what: files,
+      what: directories.userConfig,
       take: async (signal) => {
-        const taken = await keeping.configs.begin(request, signal);
+        const taken = await begin(signal);
         this.#isUnsaved = true;
         return { ...taken, saved: '' };
       },
@@ -84,7 +111,7 @@ export class UserConfig {
       seenGone: ({ saved }) => saved,
       deadline: SAVING,
     });
-    void lifetime.track('checkpoints', this.#keepCheckpoints(begun.session, keeping.checkpoints));
+    void lifetime.track('checkpoints', this.#keepCheckpoints(begun.session, checkpoints));
     return begun.outcome;
   }
 

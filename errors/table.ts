@@ -37,10 +37,20 @@ export const ERRORS = {
   // The state of the service.
   'service.starting': { status: 503, wire: 503, text: 'the host is still starting; try again in a moment' },
   'service.stopping': { status: 503, wire: 503, text: 'the host is stopping; ask for another one' },
+  'service.draining': {
+    status: 503,
+    wire: 503,
+    text: 'the host takes no new containers and stops when its last one has ended; ask for another one',
+  },
 
   'host.filesystem': {
     status: 507,
     text: '{path} cannot be written: {why}; make room there (df -h, df -i) or make it writable, then try again',
+  },
+
+  'ledger.not_written': {
+    status: 507,
+    text: 'what is held cannot be written down in {directory}: {why}; make room there (df -h, df -i), then try again',
   },
 
   // Setting up a container.
@@ -166,6 +176,10 @@ export const ERRORS = {
     status: 502,
     text: 'the webserver did not take the {what} of this host: {why}; see WEBSERVER_URL and its log',
   },
+  'instance.failed': {
+    status: 502,
+    text: 'EC2 did not {what}: {why}; see that it can be reached, and that the role of this instance allows {action}',
+  },
 
   // Starting the service.
   'start.not_root': {
@@ -173,6 +187,11 @@ export const ERRORS = {
     text: 'the service must run as root, for Docker, consoles and devices; start it with sudo',
   },
   'start.settings': { status: 500, text: 'these settings cannot be used:\n{problems}' },
+  'service.died': { status: 500, text: 'the service died: {cause}' },
+  'bury.no_wait': {
+    status: 500,
+    text: 'the unit {unit}, which waits until claimed containers have ended, cannot be started; install it, then run "systemctl start {unit}"',
+  },
   'start.locked': {
     status: 500,
     text: 'another copy of the service{owner} runs on {root}; stop it first, or give this one its own ROOT',

@@ -17,17 +17,24 @@ export const CONTAINER_USER = 1000;
 
 /**
  * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends.
+ * @param isOurs whether it was made by a service that died
  * @throws {ServiceError} `start.filesystem`
  */
-export async function holdSharedDirectory(lifetime: Lifetime, path: string, mode: number): Promise<void> {
+export async function holdSharedDirectory(
+  lifetime: Lifetime,
+  path: string,
+  mode: number,
+  isOurs = (_path: string) => false,
+): Promise<void> {
   try {
     await lifetime.acquire({
-      kind: 'shared directory',
+      // Whoever comes after a death must not remove what was there before.
+      kind: (await exists(path)) && !isOurs(path) ? 'found directory' : 'shared directory',
       what: path,
       take: () => makeShared(path, mode),
-      release: (made) => (made ? rmdir(path).catch(unlessInUseOrGone) : undefined),
+      release: (made) => (made || isOurs(path) ? rmdir(path).catch(unlessInUseOrGone) : undefined),
       seenGone: async (made) => {
-        if (!made) return 'left as it was found';
+        if (!made && !isOurs(path)) return 'left as it was found';
         return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
       },
     });
@@ -74,17 +81,19 @@ export interface OwnDirectory {
   readonly owner?: number;
   /** Throws while it must not be removed. */
   readonly mayGo?: () => void;
+  /** A dead service made it; it may have removed it too. */
+  readonly isLeft?: boolean;
 }
 
-/** Makes a directory that must not be there yet; it is removed with its content when the lifetime ends. */
+/** Makes a directory that must not be there yet, unless it is left; it is removed with its content when the lifetime ends. */
 export async function holdOwnDirectory(
   lifetime: Lifetime,
-  { path, mode, owner, mayGo }: OwnDirectory,
+  { path, mode, owner, mayGo, isLeft }: OwnDirectory,
 ): Promise<void> {
   await lifetime.acquire({
     kind: 'directory',
     what: path,
-    take: () => makeOwn(path, mode, owner),
+    take: () => (isLeft ? undefined : makeOwn(path, mode, owner)),
     release: async () => {
       mayGo?.();
       await removeTree(path);

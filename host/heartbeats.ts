@@ -23,12 +23,13 @@ export interface HeartbeatOptions {
   readonly webserver: Webserver;
   readonly metadata: Metadata;
   readonly log: Logger;
-  /** Is told each token that the webserver gave, to keep it out of the log. */
-  readonly onToken: (token: string) => void;
+  /** Is told each one that the webserver made; its token must be kept out of the log. */
+  readonly onRegistration: (registration: Registration) => void;
   readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
-interface Registration {
+/** Who this host is to the webserver. */
+export interface Registration {
   readonly token: string;
   readonly instanceId: string;
 }
@@ -44,6 +45,9 @@ export class Heartbeats {
   readonly #cut: AbortSignal;
   readonly #running: Promise<void>;
   #registration: Registration | undefined;
+  /** Aborts the pause that comes next, or that lasts. */
+  #hurry = new AbortController();
+  #draining = false;
   #number = 0;
   #failures = 0;
 
@@ -54,6 +58,12 @@ export class Heartbeats {
     this.#cut = AbortSignal.any([lifetime.signal, this.#giveUp.signal]);
     const signal = AbortSignal.any([lifetime.signal, this.#stop.signal]);
     this.#running = lifetime.track('heartbeats', this.#run(signal));
+  }
+
+  /** Says at once, and in each heartbeat from now on, that this host takes no more containers. */
+  drain(): void {
+    this.#draining = true;
+    this.#hurry.abort();
   }
 
   /**
@@ -76,14 +86,18 @@ export class Heartbeats {
     const { log } = this.#options;
     await this.#running;
     if (!this.#registration) return;
-    if (await this.#sendLast(this.#registration, late)) log.info('the webserver knows that this host dies');
+    const registration = this.#registration;
+    if (await sendLast(() => this.#send(registration, true, late), log, late))
+      log.info('the webserver knows that this host dies');
     else log.warn('the webserver does not know this host any more');
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#hurry = new AbortController();
+      const early = AbortSignal.any([signal, this.#hurry.signal]);
       const next = await this.#attempt(signal);
-      await this.#pause(next, signal).catch(() => {});
+      await this.#pause(next, early).catch(() => {});
     }
   }
 
@@ -119,30 +133,50 @@ export class Heartbeats {
   }
 
   async #register(signal: AbortSignal): Promise<Registration> {
-    const { webserver, metadata, log, onToken } = this.#options;
+    const { webserver, metadata, log, onRegistration } = this.#options;
     const facts = await unlessAborted(metadata.facts(), signal);
-    const token = await webserver.handshake(facts, this.#cut);
-    onToken(token);
-    log.info({ instanceId: facts.instanceId }, 'the webserver has registered this host');
-    return { token, instanceId: facts.instanceId };
+    const { instanceId } = facts;
+    const registration = { token: await webserver.handshake(facts, this.#cut), instanceId };
+    onRegistration(registration);
+    log.info({ instanceId }, 'the webserver has registered this host');
+    return registration;
   }
 
   async #send(registration: Registration, dying: boolean, signal: AbortSignal): Promise<boolean> {
     const memory = await readMemory();
     const number = this.#number++;
-    return await this.#options.webserver.heartbeat({ ...registration, number, memory, dying }, signal);
+    const beat = { ...registration, number, memory, dying, draining: this.#draining };
+    return await this.#options.webserver.heartbeat(beat, signal);
   }
+}
 
-  /** Returns whether the webserver knew this host. */
-  async #sendLast(registration: Registration, late: AbortSignal): Promise<boolean> {
-    for (;;) {
-      try {
-        return await this.#send(registration, true, late);
-      } catch (error) {
-        late.throwIfAborted();
-        this.#options.log.warn(messageOf(error));
-        await wait(BETWEEN_LAST, late);
-      }
+/** Says in the name of a service that has died that its host dies, for `milliseconds` at most. Never rejects. */
+export async function sayDied(
+  webserver: Webserver,
+  registration: Registration,
+  log: Logger,
+  milliseconds: number,
+): Promise<void> {
+  const beat = { ...registration, number: 0, dying: true, draining: false };
+  try {
+    await withDeadline(milliseconds, 'the dying heartbeat', (late) =>
+      sendLast(async () => webserver.heartbeat({ ...beat, memory: await readMemory() }, late), log, late),
+    );
+    log.info('the webserver knows that this host dies');
+  } catch (error) {
+    log.warn({ error }, 'the webserver was not told that this host dies');
+  }
+}
+
+/** As often as it takes. @returns whether the webserver knew this host */
+async function sendLast(send: () => Promise<boolean>, log: Logger, late: AbortSignal): Promise<boolean> {
+  for (;;) {
+    try {
+      return await send();
+    } catch (error) {
+      late.throwIfAborted();
+      log.warn(messageOf(error));
+      await wait(BETWEEN_LAST, late);
     }
   }
 }

@@ -7,16 +7,35 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
+/**
+ * Who has it. One that waits for the containers of a dead service gives way to a service, by being killed: it is at any
+ * moment as if it had never begun.
+ */
+export type Holder = 'service' | 'wait' | 'bury';
+
+export interface LockOptions {
+  /** Directory of the lock. */
+  readonly run: string;
+  /** Directory below which the holder is alone. */
+  readonly root: string;
+  readonly as: Holder;
+}
+
+/** Milliseconds before it is looked again whether one that was killed has let go, and how often. */
+const BETWEEN_LOOKS = 20;
+const LOOKS = 250;
+
 /** @throws {ServiceError} `start.locked` when another process has it */
-export async function lock(lifetime: Lifetime, run: string, root: string): Promise<void> {
+export async function lock(lifetime: Lifetime, { run, root, as }: LockOptions): Promise<void> {
   const path = join(run, 'lock');
   await lifetime.acquire({
     kind: 'lock',
     what: path,
-    take: () => take(path, root),
+    take: () => take(path, root, as),
     release: async (file) => {
       try {
         if (await isStillAt(path, file)) await rm(path);
@@ -31,14 +50,14 @@ export async function lock(lifetime: Lifetime, run: string, root: string): Promi
   });
 }
 
-async function take(path: string, root: string): Promise<FileHandle> {
-  for (;;) {
+async function take(path: string, root: string, as: Holder): Promise<FileHandle> {
+  for (let look = 1; ; look++) {
     const file = await open(path, 'a', 0o600);
     try {
-      if (!(await locked(file.fd))) throw await refusal(path, root);
-      if (await isStillAt(path, file)) {
+      if (!(await locked(file.fd))) await makeWay(path, root, as, look);
+      else if (await isStillAt(path, file)) {
         await file.truncate();
-        await file.writeFile(`${process.pid}\n`);
+        await file.writeFile(`${process.pid} ${as}\n`);
         return file;
       }
     } catch (error) {
@@ -49,9 +68,16 @@ async function take(path: string, root: string): Promise<FileHandle> {
   }
 }
 
-async function refusal(path: string, root: string): Promise<ServiceError> {
-  const pid = (await readFile(path, 'utf8').catch(() => '')).trim();
-  return new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
+/** Returns when it is worth another look. @throws {ServiceError} `start.locked` */
+async function makeWay(path: string, root: string, as: Holder, look: number): Promise<void> {
+  const [pid = '', holder] = (await readFile(path, 'utf8').catch(() => '')).trim().split(' ');
+  const givesWay = holder === 'wait' || holder === 'bury';
+  if (as !== 'service' || !givesWay || look > LOOKS) {
+    throw new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
+  }
+  // Nobody but the one that has the lock writes this file, so it is the one that is meant.
+  if (holder === 'wait') await once(spawn('sh', ['-c', 'kill -KILL "$0"', pid], { stdio: 'ignore' }), 'exit');
+  await pause(BETWEEN_LOOKS);
 }
 
 async function locked(fd: number): Promise<boolean> {

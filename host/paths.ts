@@ -14,10 +14,16 @@ export interface Paths {
   readonly private: string;
   /** Lock and logs, gone after a reboot. */
   readonly run: string;
+  /** Of what is held; with secrets, so never on a disk. */
+  readonly ledger: string;
+  /** Of whoever waits for the containers of a dead service, when no unit keeps it. */
+  readonly waitLog: string;
   /** Host id, kept for ever. */
   readonly state: string;
   /** Saved user configs that wait for S3. */
   readonly spool: string;
+  /** What ended containers had, and how it was seen gone. */
+  readonly receipts: string;
 }
 
 export function pathsBelow(root: string): Paths {
@@ -28,7 +34,10 @@ export function pathsBelow(root: string): Paths {
     cloudStorage: join(root, 'fractalCloudStorage'),
     private: join(root, 'fractalprivate'),
     run: join(root, 'run/ecs-host-service'),
+    ledger: join(root, 'run/ecs-host-service/ledger'),
+    waitLog: join(root, 'run/ecs-host-service/wait.log'),
     state: join(root, 'var/lib/ecs-host-service'),
     spool: join(root, 'var/lib/ecs-host-service/spool'),
+    receipts: join(root, 'var/lib/ecs-host-service/receipts'),
   };
 }

@@ -61,6 +61,12 @@ export class Holdings {
     await this.#observe({ step: 'gone', holding, seen });
   }
 
+  /** It stays as it is, and is not this process's any more. */
+  leave(holding: Holding): void {
+    this.#held.delete(holding);
+    this.#failed.delete(holding);
+  }
+
   /** @param again tries the release another time, and comes here again when it fails */
   async failed(holding: Holding, error: unknown, again: () => Promise<unknown>): Promise<void> {
     this.#failed.set(holding, again);

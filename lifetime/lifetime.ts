@@ -21,6 +21,8 @@ export interface Resource<T> {
   release(value: T, signal: AbortSignal): unknown;
   /** Looks whether it is gone and says how it saw that; throws while it is still there. */
   seenGone(value: T, signal: AbortSignal): string | Promise<string>;
+  /** Lets go of it in this process, and undoes nothing: another process goes on with it. */
+  leave?(value: T): void;
   /** For release and the look together, in milliseconds. */
   readonly deadline?: number;
 }
@@ -36,6 +38,7 @@ interface Cleanup {
   readonly what: string;
   readonly deadline: number;
   readonly run: (signal: AbortSignal) => unknown;
+  readonly leave?: () => unknown;
 }
 
 export interface LifetimeOptions {
@@ -57,6 +60,7 @@ export class Lifetime implements AsyncDisposable {
   readonly #failures: Failure[] = [];
   #end: Promise<readonly Failure[]> | undefined;
   #whenEnded: () => void = () => {};
+  #isLeft = false;
 
   constructor(name: string, { holdings = new Holdings(), report = () => {} }: LifetimeOptions = {}) {
     this.name = name;
@@ -81,7 +85,8 @@ export class Lifetime implements AsyncDisposable {
       await before();
       this.#failures.push(...(await child.end(this.signal.reason)));
     };
-    const cleanup: Cleanup = { what: name, deadline: Infinity, run: end };
+    const leave = () => child.leave(this.signal.reason);
+    const cleanup: Cleanup = { what: name, deadline: Infinity, run: end, leave };
     this.#cleanups.add(cleanup);
     child.#whenEnded = () => this.#cleanups.delete(cleanup);
     return child;
@@ -110,6 +115,10 @@ export class Lifetime implements AsyncDisposable {
       what: `${resource.kind} ${resource.what}`,
       deadline: resource.deadline ?? DEFAULT_DEADLINE,
       run: (signal) => this.#release(resource, holding, value, signal, () => runInTime(cleanup)),
+      leave: () => {
+        this.holdings.leave(holding);
+        resource.leave?.(value);
+      },
     };
     await this.#add(cleanup);
     this.signal.throwIfAborted();
@@ -164,6 +173,15 @@ export class Lifetime implements AsyncDisposable {
     return promise;
   }
 
+  /**
+   * Ends it without undoing anything: what it holds stays as it is, for whoever finds it in the ledger. Tasks are
+   * waited for, as in any end.
+   */
+  leave(reason: unknown): Promise<readonly Failure[]> {
+    this.#isLeft = true;
+    return this.end(reason);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
@@ -173,7 +191,8 @@ export class Lifetime implements AsyncDisposable {
     await this.#awaitTasks();
     for (let last = this.#last(); last; last = this.#last()) {
       this.#cleanups.delete(last);
-      await this.#cleanUp(last);
+      if (this.#isLeft) await last.leave?.();
+      else await this.#cleanUp(last);
     }
     this.#whenEnded();
     return this.#failures;

@@ -62,29 +62,39 @@ export class Pool {
   /** Holds a free number until `lifetime` ends. @throws {PoolExhaustedError} when there is none */
   async acquire(lifetime: Lifetime, allotment: Allotment): Promise<number> {
     for (const n of this.#candidates(allotment.wishes ?? [])) {
-      this.#held.add(n);
-      let taken = false;
-      try {
-        if (!(await allotment.usable(n))) continue;
-        return await lifetime.acquire({
-          kind: allotment.kind,
-          what: allotment.describe(n),
-          take: () => {
-            taken = true;
-            return n;
-          },
-          release: () => {},
-          seenGone: async (_, signal) => {
-            const seen = await allotment.seenGone(n, signal);
-            this.#held.delete(n);
-            return seen;
-          },
-        });
-      } finally {
-        if (!taken) this.#held.delete(n);
-      }
+      if (await this.#hold(lifetime, n, allotment)) return n;
     }
     throw new PoolExhaustedError(this.size, this.held);
+  }
+
+  /** Holds the very number that a container already has, whoever seems to have it. */
+  async adopt(lifetime: Lifetime, n: number, allotment: Omit<Allotment, 'usable'>): Promise<void> {
+    await this.#hold(lifetime, n, { ...allotment, usable: () => true });
+  }
+
+  /** @returns whether it was usable */
+  async #hold(lifetime: Lifetime, n: number, allotment: Allotment): Promise<boolean> {
+    this.#held.add(n);
+    let taken = false;
+    try {
+      if (!(await allotment.usable(n))) return false;
+      await lifetime.acquire({
+        kind: allotment.kind,
+        what: allotment.describe(n),
+        take: () => {
+          taken = true;
+        },
+        release: () => {},
+        seenGone: async (_, signal) => {
+          const seen = await allotment.seenGone(n, signal);
+          this.#held.delete(n);
+          return seen;
+        },
+      });
+      return true;
+    } finally {
+      if (!taken) this.#held.delete(n);
+    }
   }
 
   /** Each number that is free when its turn comes, at most once; the wishes first. */

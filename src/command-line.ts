@@ -3,6 +3,9 @@
 export const USAGE = `Usage: ecs-host-service [command]
 
   run                                host containers until told to stop (the default)
+  bury [--wait-unit UNIT]            after a death: report it, remove what nobody uses; UNIT waits for the rest
+  wait                               until the containers that a dead service left in use have ended
+  doctor --leaks                     look for what ledger, Docker and kernel do not agree about
   configs list USER APP              show what is stored of a user's files of one app
   configs restore USER APP VERSION   let the user's next container begin with that version
   version                            print the version
@@ -12,7 +15,9 @@ Settings come from the environment.
 `;
 
 export type Command =
-  | { readonly name: 'run' | 'version' | 'help' }
+  | { readonly name: 'run' | 'wait' | 'version' | 'help' }
+  | { readonly name: 'doctor' }
+  | { readonly name: 'bury'; readonly waitUnit: string | undefined }
   | { readonly name: 'configs list'; readonly user: string; readonly app: string }
   | {
       readonly name: 'configs restore';
@@ -31,9 +36,20 @@ const OTHER_NAMES = new Map([
 export function parseCommandLine(words: readonly string[]): Command | undefined {
   const [command = 'run', ...rest] = words;
   if (command === 'configs') return parseConfigs(rest);
+  if (command === 'bury') return parseBury(rest);
+  if (command === 'doctor') return rest.join(' ') === '--leaks' ? { name: 'doctor' } : undefined;
   const name = OTHER_NAMES.get(command) ?? command;
   if (rest.length > 0) return undefined;
-  return name === 'run' || name === 'version' || name === 'help' ? { name } : undefined;
+  return isPlain(name) ? { name } : undefined;
+}
+
+function isPlain(name: string): name is 'run' | 'wait' | 'version' | 'help' {
+  return ['run', 'wait', 'version', 'help'].includes(name);
+}
+
+function parseBury([option, waitUnit, ...rest]: readonly string[]): Command | undefined {
+  const isSound = option === undefined || (option === '--wait-unit' && waitUnit && rest.length === 0);
+  return isSound ? { name: 'bury', waitUnit } : undefined;
 }
 
 function parseConfigs([verb, user, app, version, ...rest]: readonly string[]): Command | undefined {

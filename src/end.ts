@@ -14,7 +14,7 @@ import { concerned } from './observe.ts';
 import type { Reporting } from './reporting.ts';
 
 export type Cause =
-  | { readonly kind: 'asked'; readonly by: NodeJS.Signals }
+  | { readonly kind: 'asked'; readonly by: NodeJS.Signals | 'draining' }
   | { readonly kind: 'died'; readonly error: unknown };
 
 /** Milliseconds for requests that are under way, and for saved user configs on their way to S3. */
@@ -24,6 +24,8 @@ const UPLOADS = 30_000;
 export interface WatchedEnd {
   /** Resolves with the first cause. */
   readonly cause: Promise<Cause>;
+  /** Resolves when the service is to drain: SIGUSR2. */
+  readonly drain: Promise<void>;
   /** To be called when a cause is known: errors that come now cannot be one, and are logged. */
   known(): void;
   /** To be called when the end is over, and that nothing is left is as it should be. */
@@ -41,6 +43,11 @@ export function watchForEnd(log: Logger): WatchedEnd {
       resolve({ kind: 'asked', by });
     });
   }
+  const drain = Promise.withResolvers<void>();
+  process.on('SIGUSR2', (by) => {
+    log.info({ signal: by }, 'asked to drain');
+    drain.resolve();
+  });
   const die = (error: unknown) => {
     if (known) log.error({ error }, 'an error that nothing caught, while the service ends');
     known = true;
@@ -54,6 +61,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
   process.once('beforeExit', starve);
   return {
     cause: promise,
+    drain: drain.promise,
     known: () => {
       known = true;
     },
@@ -68,12 +76,16 @@ export interface Ended {
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
+  readonly presence: Lifetime | undefined;
   readonly reporting: Reporting;
   readonly log: Logger;
 }
 
-/** Ends everything and sets the exit code: 0 only when asked to stop and nothing was left. */
-export async function endService(cause: Cause, service: Ended): Promise<void> {
+/**
+ * Ends everything and sets the exit code: 0 only when asked to stop and nothing was left.
+ * @returns how many containers live on, and what else is left on this host
+ */
+export async function endService(cause: Cause, service: Ended): Promise<number> {
   const { root, starting, gate, reporting, log } = service;
   const why = cause.kind === 'asked' ? `asked to stop by ${cause.by}` : `died: ${messageOf(cause.error)}`;
   starting.abort(new Error(why));
@@ -81,11 +93,12 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
   if (cause.kind === 'died') await tellDeath(cause.error, service);
   log.info({ cause: cause.kind }, 'ending');
   if (cause.kind === 'asked') await finishRequests(gate, log);
+  const alive = cause.kind === 'died' ? await leaveClaimed(why, service) : 0;
   await service.hosting?.tracker.endAll(why);
   await service.hosting?.kept.removeAll();
   // Files that could not be saved, for one: what is saved now can still go to S3.
   await root.holdings.retry();
-  await service.userConfigs?.finish(UPLOADS);
+  const saves = (await service.userConfigs?.finish(UPLOADS)) ?? 0;
   if (cause.kind === 'asked') await reporting.tellStop();
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
@@ -94,7 +107,10 @@ export async function endService(cause: Cause, service: Ended): Promise<void> {
     log.error({ kind, what, owner, ...concerned(owner) }, 'still held at the end');
   }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
+  const left = alive + held.length + saves;
+  if (cause.kind === 'died') await reporting.terminateInstance(left);
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
+  return left;
 }
 
 /** Before anything that takes time: what it died of, and what was running. */
@@ -102,6 +118,18 @@ async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ende
   const containers = (hosting?.tracker.list() ?? []).map((container) => container.describe());
   const held = root.holdings.list().length;
   await reporting.tellDeath(error, () => log.fatal({ error, containers, held }, messageOf(error)));
+}
+
+/** A user's work outlives the service: whoever comes next finds in the ledger what to do when it is over. @returns how many live on */
+async function leaveClaimed(why: string, { hosting, presence, log }: Ended): Promise<number> {
+  const claimed = (await hosting?.tracker.endUnclaimed(why)) ?? [];
+  for (const container of claimed) {
+    log.warn(container.describe(), 'a container that is in use lives on');
+    await container.leave(why);
+    if (container.dockerId) await hosting?.kept.leave(container.dockerId);
+  }
+  if (claimed.length > 0) await presence?.leave(new Error(why));
+  return claimed.length;
 }
 
 async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {

@@ -9,6 +9,7 @@ import type { Observer } from './observe.ts';
 import { OpenHandles } from './open-handles.ts';
 import { Reporting } from './reporting.ts';
 import { Service } from './service.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
@@ -18,11 +19,12 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
     if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
     const settings = loadSettings(environment);
     const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
+    const watchdog = new Watchdog(environment, log);
     const end = watchForEnd(log);
     const handles = new OpenHandles();
     const reporting = new Reporting({ settings, outlets, log });
     try {
-      await live(new Service({ settings, environment, log, observer, reporting }), end);
+      await live(new Service({ settings, environment, log, observer, reporting }), end, watchdog);
     } finally {
       await reporting.close();
     }
@@ -35,14 +37,20 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
 }
 
 /** From the first step to the last cleanup, whichever way the end comes. */
-async function live(service: Service, end: WatchedEnd): Promise<void> {
-  const cause = await Promise.race([end.cause, whenStartFails(start(service))]);
+async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Promise<void> {
+  void end.drain.then(() => service.drain());
+  const cause = await Promise.race([
+    end.cause,
+    whenStartFails(start(service, watchdog)),
+    whenDrained(service),
+  ]);
   end.known();
+  watchdog.stopping();
   await endService(cause, service);
 }
 
 /** Each step takes what the next ones stand on; when one fails, the end unwinds those before it. */
-function start(service: Service): Promise<void> {
+function start(service: Service, watchdog: Watchdog): Promise<void> {
   const steps = async () => {
     await service.step('reporting', () => service.openReporting());
     await service.step('lock', () => service.lock());
@@ -54,8 +62,14 @@ function start(service: Service): Promise<void> {
     await service.step('user configs', () => service.keepUserConfigs());
     await service.step('containers', () => service.hostContainers());
     await service.step('heartbeats', () => service.beginHeartbeats());
+    watchdog.ready();
   };
   return service.root.track('starting', steps());
+}
+
+async function whenDrained(service: Service): Promise<Cause> {
+  await service.drained;
+  return { kind: 'asked', by: 'draining' };
 }
 
 async function whenStartFails(started: Promise<void>): Promise<Cause> {

@@ -1,9 +1,14 @@
 /** Makes what is held visible: to the log, and to whoever watches the service from within a test. */
 
+import type { Receipts } from '../container/receipts.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { type HoldingEvent, Holdings } from '../lifetime/holdings.ts';
+import type { Ledger } from '../lifetime/ledger.ts';
 import type { LifetimeOptions } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+
+/** The page of what no container holds. */
+export const SERVICE_PAGE = 'service';
 
 /** Is told what is about to happen; what it throws happens instead. */
 export interface Observer {
@@ -11,18 +16,37 @@ export interface Observer {
   readonly holding?: (event: HoldingEvent) => void | Promise<void>;
 }
 
-export function observeHoldings(log: Logger, observer: Observer): LifetimeOptions {
+export function observeHoldings(
+  log: Logger,
+  observer: Observer,
+  ledger: Ledger,
+  receipts: Receipts,
+): LifetimeOptions {
   return {
     holdings: new Holdings(async (event) => {
       const { kind, what, owner } = event.holding;
+      // It says that something is held for a moment too long rather than too short.
+      if (event.step === 'taking') ledger.observe(event);
       const seen = event.step === 'gone' ? { seen: event.seen } : {};
       const why = 'error' in event ? { why: messageOf(event.error) } : {};
       log.debug({ kind, what, owner, ...seen, ...why }, event.step);
-      await observer.holding?.(event);
+      try {
+        await observer.holding?.(event);
+      } catch (error) {
+        if (event.step === 'taking') ledger.observe({ ...event, step: 'not taken', error });
+        throw error;
+      }
+      if (event.step !== 'taking') ledger.observe(event);
+      await receipts.note(event);
     }),
     report: ({ lifetime, what, error }) =>
       log.error({ lifetime, what, error, ...concerned(lifetime) }, 'could not be ended as it should'),
   };
+}
+
+/** The page of the ledger for what a lifetime of that name holds. */
+export function pageOf(owner: string): string {
+  return concerned(owner).container ?? SERVICE_PAGE;
 }
 
 /** The id of the container that a lifetime, by its name, belongs to. */

@@ -4,7 +4,8 @@
  */
 
 import { messageOf } from '../errors/service-error.ts';
-import { Heartbeats } from '../host/heartbeats.ts';
+import { Heartbeats, type Registration, sayDied } from '../host/heartbeats.ts';
+import { InstanceState } from '../host/instance-state.ts';
 import {
   askEc2,
   describeThisMachine,
@@ -15,14 +16,17 @@ import {
 } from '../host/metadata.ts';
 import { Webserver } from '../host/webserver.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
+import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import type { Tags } from '../logging/line.ts';
+import { LastLines } from '../logging/last-lines.ts';
+import { parseLine, type Tags } from '../logging/line.ts';
 import type { Logger } from '../logging/logger.ts';
 import { LogzIo } from '../logging/logzio.ts';
 import type { Outlets } from '../logging/outlets.ts';
 import { Sentry } from '../logging/sentry.ts';
 import { HttpClient } from '../outgoing/http-client.ts';
 import type { Settings } from '../settings/load.ts';
+import { SERVICE_PAGE } from './observe.ts';
 
 /** Milliseconds, at most: of finding out who died, of all of the report of a death, and of what the end of a stop waits for. */
 const IDENTITY = 1500;
@@ -30,6 +34,36 @@ const DEATH = 2000;
 const LAST_HEARTBEAT = 5000;
 const LAST_EVENTS = 5000;
 const LAST_LINES = 3000;
+const LAST_TAG = 5000;
+const TERMINATION = 10_000;
+/** Milliseconds for which EC2 is asked to show a state that nobody waits for. */
+const TAG = 60_000;
+
+/** Who this host is to the world: what whoever reports a death that nobody saw coming has to know. */
+export interface Identity {
+  readonly facts?: HostFacts;
+  readonly registration?: Registration;
+  /** Whether its start was complete. */
+  readonly wasRunning?: true;
+  /** Whether its death was told. */
+  readonly isReported?: true;
+}
+
+/** What the service's own page of the ledger says. */
+export interface ServiceFacts extends Identity {
+  readonly pid: number;
+  /** Whether it made the directory that the ledger is in. */
+  readonly madeRun?: boolean | undefined;
+}
+
+/** The service's own page. @returns undefined when none has left one */
+export function pageIn(pages: readonly Page[]): Page | undefined {
+  return pages.find(({ name }) => name === SERVICE_PAGE);
+}
+
+export function serviceFactsIn(pages: readonly Page[]): Partial<ServiceFacts> | undefined {
+  return pageIn(pages)?.facts as Partial<ServiceFacts> | undefined;
+}
 
 export interface ReportingOptions {
   readonly settings: Settings;
@@ -45,10 +79,12 @@ export class Reporting {
   readonly #metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
   #tags: Tags = {};
-  #facts: HostFacts | undefined;
+  #identity: Identity = {};
+  #keep: (identity: Identity) => void = () => {};
   #sentry: Sentry | undefined;
   #logzIo: LogzIo | undefined;
   #heartbeats: Heartbeats | undefined;
+  #instance: InstanceState | undefined;
 
   constructor({ settings, outlets, log }: ReportingOptions) {
     this.#settings = settings;
@@ -79,7 +115,21 @@ export class Reporting {
     const dsn = SENTRY_DSN.reveal();
     this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV, report });
     this.#outlets.add(this.#sentry);
-    this.#logzIo.tags = this.#tags = { environment: APP_ENV, release: COMMIT };
+    this.#tag({ environment: APP_ENV, release: COMMIT });
+  }
+
+  /** From now on it is this process that the instance lives and dies with: not one that finds another copy running. */
+  ownInstance(): void {
+    const { ON_DEATH: onDeath, AWS_ENDPOINT_URL_EC2: endpoint } = this.#settings;
+    if (onDeath === 'none') return;
+    this.#instance = new InstanceState({ metadata: this.#metadata, onDeath, endpoint, log: this.#log });
+  }
+
+  /** Keeps the last lines of the log for whoever reports a death, until the lifetime ends. */
+  async keepLastLines(lifetime: Lifetime, directory: string): Promise<void> {
+    const lines = new LastLines(directory);
+    this.#outlets.add(lines);
+    await lifetime.defer('removing the last lines of the log', () => lines.close());
   }
 
   /** Learns what this host is. That it cannot be learnt now is no reason not to start. */
@@ -94,20 +144,54 @@ export class Reporting {
 
   /** Where this host is, if that is known and it is on EC2. */
   get region(): string | undefined {
-    return this.#facts?.region === describeThisMachine().region ? undefined : this.#facts?.region;
+    const { region } = this.#identity.facts ?? {};
+    return region === describeThisMachine().region ? undefined : region;
   }
 
-  /** Tells the webserver that this host lives, from now on. */
+  /**
+   * @param left by a service that died here
+   * @param keep is told who this host is, now and whenever more of it is known
+   */
+  keepIdentity(left: Identity, keep: (identity: Identity) => void): void {
+    this.#keep = keep;
+    const { facts, registration } = left;
+    if (facts) this.#tag(awsTags(facts));
+    if (registration) this.#outlets.secrets.set('the token of the dead service', registration.token);
+    this.#know(left);
+  }
+
+  #know(more: Identity): void {
+    this.#identity = { ...this.#identity, ...more };
+    this.#keep(this.#identity);
+  }
+
+  /** Tells EC2 and the webserver that this host lives, from now on. */
   beginHeartbeats(lifetime: Lifetime): void {
-    const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs } = this.#settings;
-    if (!url) return;
-    const { secrets } = this.#outlets;
+    this.#know({ wasRunning: true });
+    const running = this.#instance?.running(TAG, lifetime.signal);
+    if (running) void lifetime.track('tagging the instance', running);
+    const webserver = this.#webserver();
+    if (!webserver) return;
     this.#heartbeats = new Heartbeats(lifetime, {
-      webserver: new Webserver({ http: this.#http, url, dyingAs }),
+      webserver,
       metadata: this.#metadata,
       log: this.#log,
-      onToken: (token) => secrets.set('the token of the webserver', token),
+      onRegistration: (registration) => {
+        this.#outlets.secrets.set('the token of the webserver', registration.token);
+        this.#know({ registration });
+      },
     });
+  }
+
+  #webserver(): Webserver | undefined {
+    const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs } = this.#settings;
+    return url && new Webserver({ http: this.#http, url, dyingAs });
+  }
+
+  /** Tells EC2 and the webserver that this host takes no more containers. */
+  tellDraining(): void {
+    void this.#instance?.draining(TAG);
+    this.#heartbeats?.drain();
   }
 
   /**
@@ -115,12 +199,23 @@ export class Reporting {
    * @param say writes it into the log; by then it is known which host it is that died, if that can be found out
    */
   async tellDeath(error: unknown, say: () => void): Promise<void> {
-    await Promise.all([this.#heartbeats?.sayDying(DEATH), this.#tellSentry(error, say)]);
+    if (this.#identity.isReported) return say();
+    // As any other line, it is told without secrets.
+    const { msg = '' } = parseLine(this.#outlets.secrets.hide(JSON.stringify({ msg: messageOf(error) })));
+    await Promise.all([this.#sayDying(), this.#tellSentry(error, say), this.#instance?.dead(msg, DEATH)]);
+    this.#know({ isReported: true });
+  }
+
+  async #sayDying(): Promise<void> {
+    if (this.#heartbeats) return await this.#heartbeats.sayDying(DEATH);
+    const { registration } = this.#identity;
+    const webserver = this.#webserver();
+    if (registration && webserver) await sayDied(webserver, registration, this.#log, DEATH);
   }
 
   async #tellSentry(error: unknown, say: () => void): Promise<void> {
     const beginning = performance.now();
-    if (this.#sentry && !this.#facts) {
+    if (this.#sentry && !this.#identity.facts) {
       this.#log.warn({ error }, 'dying; finding out which host this is, to report it');
       await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
     }
@@ -128,14 +223,25 @@ export class Reporting {
     await this.#sentry?.flush(DEATH - (performance.now() - beginning));
   }
 
-  /** Tells the webserver, after everything has ended as it should, that this host is no more. */
+  /** Tells EC2 and the webserver, after everything has ended as it should, that this host is no more. */
   async tellStop(): Promise<void> {
-    await this.#heartbeats?.sayDying(LAST_HEARTBEAT);
+    await Promise.all([this.#heartbeats?.sayDying(LAST_HEARTBEAT), this.#instance?.stopped(LAST_TAG)]);
+  }
+
+  /**
+   * Terminates the instance, if it is to go with a service that died.
+   * @param left containers, what is held, and saves that wait here: for these it stays, as it does if the start was not complete
+   */
+  async terminateInstance(left: number): Promise<void> {
+    if (this.#settings.ON_DEATH !== 'terminate') return;
+    if (left === 0 && this.#identity.wasRunning) await this.#instance?.terminate(TERMINATION);
+    else this.#log.warn({ left }, 'the instance is not terminated: something on it may still be needed');
   }
 
   /** Sends what is still waiting, for some seconds at most, and closes all connections. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the service has ended'));
+    this.#instance?.close();
     const [lines] = await Promise.all([this.#logzIo?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
     const events = await this.#sentry?.close();
     if (lines) this.#log.warn({ lines }, 'lines of the log did not reach logz.io');
@@ -144,13 +250,17 @@ export class Reporting {
   }
 
   async #findFacts(): Promise<HostFacts> {
-    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: given, AWS_EC2_METADATA_DISABLED: disabled } = this.#settings;
-    const endpoint = disabled ? undefined : (given ?? ((await isEc2()) ? EC2_ENDPOINT : undefined));
-    const facts = endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
+    const facts = this.#identity.facts ?? (await this.#askFacts());
     this.#log.info(facts, 'this host is known');
     this.#tag(awsTags(facts));
-    this.#facts = facts;
+    this.#know({ facts });
     return facts;
+  }
+
+  async #askFacts(): Promise<HostFacts> {
+    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: given, AWS_EC2_METADATA_DISABLED: disabled } = this.#settings;
+    const endpoint = disabled ? undefined : (given ?? ((await isEc2()) ? EC2_ENDPOINT : undefined));
+    return endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
   }
 
   #tag(tags: Tags): void {

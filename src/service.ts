@@ -1,5 +1,6 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
+import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
@@ -7,11 +8,13 @@ import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
+import { Receipts } from '../container/receipts.ts';
 import type { Surroundings } from '../container/surroundings.ts';
+import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
-import { ServiceError } from '../errors/service-error.ts';
-import { holdSharedDirectory } from '../host/directories.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { exists, holdSharedDirectory } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -19,6 +22,7 @@ import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { serveHttps } from '../httpserver/server.ts';
+import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
@@ -26,8 +30,8 @@ import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { checkTools } from '../user-configs/archive.ts';
 import { UserConfigs } from '../user-configs/user-configs.ts';
-import { type Observer, observeHoldings } from './observe.ts';
-import type { Reporting } from './reporting.ts';
+import { type Observer, observeHoldings, pageOf, SERVICE_PAGE } from './observe.ts';
+import { pageIn, type Reporting, type ServiceFacts, serviceFactsIn } from './reporting.ts';
 import { VERSION } from './version.ts';
 
 /** Milliseconds between attempts at what could not be released. */
@@ -41,12 +45,15 @@ export interface ServiceOptions {
   readonly log: Logger;
   readonly observer: Observer;
   readonly reporting: Reporting;
+  /** `wait`: only until the claimed containers of a dead service have ended. */
+  readonly as?: 'service' | 'wait';
 }
 
 export class Service {
   readonly log: Logger;
   /** Everything that the service holds ends with it. */
   readonly root: Lifetime;
+  readonly ledger: Ledger;
   readonly reporting: Reporting;
   readonly gate = new Gate<Hosting>();
   /** Aborts when the end begins: no further step of the start is taken then. */
@@ -55,21 +62,52 @@ export class Service {
   hosting: Hosted | undefined;
   /** undefined where user configs are not kept. */
   userConfigs: UserConfigs | undefined;
+  /** That there is a service, in the ledger; undefined until it is there. */
+  presence: Lifetime | undefined;
+  /** Pages of the ledger that a dead service left. */
+  left: readonly Page[] = [];
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
   readonly #paths: Paths;
+  readonly #receipts: Receipts;
+  readonly #started = Promise.withResolvers<void>();
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #as: 'service' | 'wait';
+  #isDraining = false;
   #canInput = false;
   #docker: Docker | undefined;
 
-  constructor({ settings, environment, log, observer, reporting }: ServiceOptions) {
+  constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
+    this.#as = as;
     this.#settings = settings;
     this.#environment = environment;
     this.log = log;
     this.reporting = reporting;
     this.#observer = observer;
-    this.root = new Lifetime('service', observeHoldings(log, observer));
     this.#paths = pathsBelow(settings.ROOT);
+    this.ledger = new Ledger(this.#paths.ledger, pageOf);
+    this.#receipts = new Receipts(this.#paths.receipts, log);
+    this.root = new Lifetime('service', observeHoldings(log, observer, this.ledger, this.#receipts));
+  }
+
+  /** Resolves when the last container is gone after `drain`. */
+  get drained(): Promise<void> {
+    return this.#drained.promise;
+  }
+
+  /** Takes no more containers; that is told, and the last one waited for, once the start is complete. Again, it changes nothing. */
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    void this.hosting?.tracker.drain();
+    this.#drained.resolve(this.#whenDrained());
+  }
+
+  async #whenDrained(): Promise<void> {
+    await this.#started.promise;
+    this.reporting.tellDraining();
+    await this.hosting?.tracker.drain();
   }
 
   async step(name: string, take: () => Promise<void>): Promise<void> {
@@ -84,15 +122,65 @@ export class Service {
   }
 
   async lock(): Promise<void> {
-    await holdSharedDirectory(this.root, this.#paths.run, 0o700);
-    await lock(this.root, this.#paths.run, this.#paths.root);
+    const { run, root } = this.#paths;
+    const madeRun = !(await exists(run));
+    await holdSharedDirectory(this.root, run, 0o700, () => serviceFactsIn(this.left)?.madeRun === true);
+    await lock(this.root, { run, root, as: this.#as });
+    if (this.#as === 'service') await this.#succeed();
+    await this.#openLedger(madeRun);
+    await this.reporting.keepLastLines(this.root, run);
+  }
+
+  /** Whoever has waited here was killed. */
+  async #succeed(): Promise<void> {
+    this.reporting.ownInstance();
+    await rm(this.#paths.waitLog, { force: true });
+  }
+
+  /** From here on what is held is written down, beside what a dead service left. */
+  async #openLedger(madeRun: boolean): Promise<void> {
+    this.left = this.ledger.open();
+    const { pid, madeRun: itMadeRun, ...left } = serviceFactsIn(this.left) ?? { isReported: true };
+    if (!left.isReported) {
+      this.log.error({ pid }, 'the last service on this host died, which nobody has reported');
+    }
+    if (this.#as === 'service') this.ledger.remove(SERVICE_PAGE);
+    this.presence = this.root.child('presence');
+    await this.presence.acquire({
+      kind: 'process',
+      what: String(process.pid),
+      take: () => {},
+      release: () => {},
+      seenGone: () => 'its work is done',
+    });
+    const facts = { pid: process.pid, madeRun: madeRun || itMadeRun };
+    this.reporting.keepIdentity(this.#as === 'wait' ? left : {}, (identity) =>
+      this.#note({ ...facts, ...identity }),
+    );
+  }
+
+  #note(facts: ServiceFacts): void {
+    try {
+      this.ledger.note(SERVICE_PAGE, facts);
+    } catch (error) {
+      this.log.warn({ error }, messageOf(error));
+    }
   }
 
   async makeDirectories(): Promise<void> {
-    await holdSharedDirectory(this.root, this.#paths.state, 0o700);
-    await holdSharedDirectory(this.root, this.#paths.private, 0o700);
-    await holdSharedDirectory(this.root, this.#paths.containers, 0o755);
-    await holdSharedDirectory(this.root, this.#paths.temporary, 0o755);
+    await this.#share(this.#paths.state, 0o700);
+    await this.#share(this.#paths.receipts, 0o700);
+    await this.#receipts.removeOld();
+    await this.#share(this.#paths.private, 0o700);
+    await this.#share(this.#paths.containers, 0o755);
+    await this.#share(this.#paths.temporary, 0o755);
+  }
+
+  /** It is left, for whoever comes next, when containers live on. */
+  async #share(path: string, mode: number): Promise<void> {
+    const left = pageIn(this.left)?.entries ?? [];
+    const isOurs = () => left.some(({ kind, what }) => kind === 'shared directory' && what === path);
+    await holdSharedDirectory(this.presence as Lifetime, path, mode, isOurs);
   }
 
   async describeHost(): Promise<void> {
@@ -139,7 +227,7 @@ export class Service {
     const settings = this.#settings;
     const bucket = settings.USER_CONFIG_BUCKET;
     if (!bucket) return;
-    await holdSharedDirectory(root, this.#paths.spool, 0o700);
+    await this.#share(this.#paths.spool, 0o700);
     await checkTools(this.#paths.run);
     this.userConfigs = await UserConfigs.open(root, {
       bucket,
@@ -167,6 +255,7 @@ export class Service {
       hostId,
       paths: this.#paths,
       docker,
+      ledger: this.ledger,
       ports,
       ttys,
       eventNumbers,
@@ -175,20 +264,24 @@ export class Service {
         checkpoints: 1000 * this.#settings.USER_CONFIG_CHECKPOINT_SECONDS,
       },
       preparing: pLimit(AT_A_TIME),
+      receipts: this.#receipts,
       log,
     };
     const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
+    await takeOver(tracker, kept, this.left);
     const watch = await Watch.open(this.root, tracker, kept);
     await saveAllLeft(tracker);
     this.#retryReleases();
+    if (this.#isDraining) void tracker.drain();
     this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
   }
 
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root);
+    this.#started.resolve();
   }
 
   /** What could not be released the first time, such as a directory that was busy, is tried again. */

@@ -44,19 +44,21 @@ export class Ttys {
    */
   async acquire(lifetime: Lifetime, seenGone: () => string | Promise<string>): Promise<number> {
     try {
-      return await this.#pool.acquire(lifetime, {
-        kind: 'tty',
-        describe: String,
-        usable: this.#exists,
-        seenGone,
-      });
+      return await this.#pool.acquire(lifetime, { ...TTY, usable: this.#exists, seenGone });
     } catch (error) {
       if (!(error instanceof PoolExhaustedError)) throw error;
       if (this.size === 0) throw new ServiceError('tty.none_exist', {}, { cause: error });
       throw new ServiceError('tty.none_free', { size: this.size }, { cause: error });
     }
   }
+
+  /** Holds console `n`, which a container has that a dead service left. @param seenGone as for `acquire` */
+  async adopt(lifetime: Lifetime, n: number, seenGone: () => string | Promise<string>): Promise<void> {
+    await this.#pool.adopt(lifetime, n, { ...TTY, seenGone });
+  }
 }
+
+const TTY = { kind: 'tty', describe: String };
 
 async function isConsole(n: number): Promise<boolean> {
   try {

@@ -74,8 +74,11 @@ export class Uploads {
     if (queue) await unlessAborted(queue.hurry(), signal);
   }
 
-  /** Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool. */
-  async finish(milliseconds: number): Promise<void> {
+  /**
+   * Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool.
+   * @returns how many these are
+   */
+  async finish(milliseconds: number): Promise<number> {
     const attempts = [...this.#queues.values()].map((queue) => queue.hurry());
     const late = AbortSignal.timeout(milliseconds);
     await unlessAborted(Promise.all(attempts), late).catch(() => {});
@@ -86,6 +89,7 @@ export class Uploads {
     if (configs > 0) {
       log.error({ configs, bytes: spool.bytes }, 'saved user configs wait on this host for its next start');
     }
+    return configs;
   }
 
   async #work(prefix: string, queue: Queue): Promise<void> {

@@ -120,9 +120,9 @@ export class UserConfigs {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
   }
 
-  /** Tries to bring all that waits to S3, and stops. */
-  async finish(milliseconds: number): Promise<void> {
-    await this.#uploads.finish(milliseconds);
+  /** Tries to bring all that waits to S3, and stops. @returns how many saves wait on this host all the same */
+  async finish(milliseconds: number): Promise<number> {
+    return await this.#uploads.finish(milliseconds);
   }
 
   #open(record: SessionRecord, own: string, place: Workplace, base?: Furnished['base']): Promise<Session> {

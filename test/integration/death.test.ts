@@ -40,8 +40,8 @@ for (const [fault, words] of [
 ] as const) {
   test(`C19, C23: a ${fault} that nothing caught: everything is released, and the exit code is not 0`, async () => {
     const service = await startDying(fault).ready();
-    await hostTwo(service);
-    assert.equal(await service.stop('SIGUSR2'), 1);
+    await hostContainer(service);
+    assert.equal(await service.stop('SIGURG'), 1);
     const fatal = service.lines.find(({ level }) => level === 'fatal');
     assert.equal(fatal?.msg, words);
     assert.match(JSON.stringify(fatal), /dying-service\.ts:\d+/, 'with its stack');
@@ -63,7 +63,7 @@ for (const step of [
     await service.waiting();
     service.child.kill('SIGTERM');
     await service.message('asked to stop');
-    assert.equal(await service.stop('SIGUSR2'), 0);
+    assert.equal(await service.stop('SIGURG'), 0);
   });
 }
 
@@ -130,7 +130,7 @@ test('C18: while it stops, calls are answered with 503, and a second signal cuts
     ({ msg }) => msg === 'asked to stop',
     service.lines.findIndex(({ msg }) => msg === 'asked to stop') + 1,
   );
-  assert.equal(await service.stop('SIGUSR2'), 0);
+  assert.equal(await service.stop('SIGURG'), 0);
 });
 
 test('C17: a request that is under way when it is asked to stop is answered', async () => {

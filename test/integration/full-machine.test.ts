@@ -19,8 +19,10 @@ afterEach(() => host.finish());
 async function withDisk(below: string, use: (root: string, disk: string) => Promise<void>): Promise<void> {
   const root = host.newRoot();
   const disk = join(root, below);
-  mkdirSync(disk, { recursive: true });
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=755', 'tmpfs', disk]);
+  const run = join(root, 'run');
+  mount(disk);
+  // As on any host it is never on the same one.
+  if (disk === root) mount(run);
   try {
     await use(root, disk);
     assert.deepEqual(
@@ -29,9 +31,15 @@ async function withDisk(below: string, use: (root: string, disk: string) => Prom
       'files are left',
     );
   } finally {
+    if (disk === root) execFileSync('umount', ['--lazy', run]);
     execFileSync('umount', ['--lazy', disk]);
     if (below) rmSync(disk, { recursive: true });
   }
+}
+
+function mount(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=755', 'tmpfs', directory]);
 }
 
 /** Leaves no room in it; returns how to make room again. */
@@ -68,6 +76,19 @@ test('on a full disk a container is refused with what to do, and nothing is left
     assert.deepEqual(service.heldByContainers(), []);
     makeRoom();
     await servesOn(service);
+    assert.equal(await service.stop(), 0);
+  }));
+
+test('what cannot be written into the ledger is not taken: a container is refused, and claimed only when that is written', () =>
+  withDisk('run', async (root, disk) => {
+    const service = await host.start({ env: { ROOT: root } }).ready();
+    const port = await host.hostPort(await hostContainer(service));
+    const makeRoom = fill(disk);
+    refused(await spinUp(service), /what is held cannot be written down in .*ENOSPC.*make room there/);
+    refused(await startValues(service, port), /what is held cannot be written down in .*ENOSPC/);
+    makeRoom();
+    assert.deepEqual(await startValues(service, port), OK);
+    assert.equal((await host.docker.listContainers({ all: true })).length, 1);
     assert.equal(await service.stop(), 0);
   }));
 
@@ -137,7 +158,7 @@ test('a clock that jumps by a year, forwards and back, changes nothing for conta
   assert.deepEqual(await token(service, port), OK, 'kept until the start values come');
   for (const year of ['a year ahead', 'a year behind', 'right again']) {
     const from = service.other.length;
-    service.child.kill('SIGUSR2');
+    service.child.kill('SIGURG');
     await service.wrote('jumped', from);
     assert.equal((await service.get('/healthz')).status, 200, year);
     await hostContainer(service);

@@ -115,9 +115,11 @@ for (const [fault, words] of [
     const port = await host.hostPort(dockerId);
     await startValues(service, port, { auth_secret: OWN_SECRET });
     await token(service, port);
+    const unclaimed = await hostContainer(service, { auth_secret: OWN_SECRET });
+    const other = { id: await host.containerIdOf(unclaimed), port: await host.hostPort(unclaimed) };
     await world.webserver.request(beat('False'));
     const killedAt = Date.now();
-    assert.equal(await service.stop('SIGUSR2'), 1);
+    assert.equal(await service.stop('SIGURG'), 1);
 
     const { at, event } = world.events[0] ?? assert.fail('no event came');
     assert.equal(world.events.length, 1);
@@ -131,7 +133,10 @@ for (const [fault, words] of [
     const frames = event.exception.values[0].stacktrace.frames;
     assert.ok(frames.some(({ filename, lineno }) => filename.endsWith('dying-service.ts') && lineno > 0));
     assert.ok(event.breadcrumbs.some(({ message }) => message === 'container is ready'));
-    assert.deepEqual(event.extra.containers, [{ container: id, docker: dockerId, port, state: 'ready' }]);
+    assert.deepEqual(event.extra.containers, [
+      { container: id, docker: dockerId, port, state: 'ready' },
+      { container: other.id, docker: unclaimed, port: other.port, state: 'running' },
+    ]);
 
     assert.ok(
       world.lines.some(({ message, level }) => level === 'fatal' && message === words),
@@ -145,6 +150,7 @@ for (const [fault, words] of [
       assert.ok(reported <= endedAt, 'reported before the first container was ended');
       assert.ok(reported - killedAt < 2000, `within 2 s; it took ${reported - killedAt} ms`);
     }
+    await host.endLeft(service);
   });
 }
 

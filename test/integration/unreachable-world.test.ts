@@ -92,7 +92,7 @@ suite('a world that is of no use', { concurrency: 6 }, () => {
         const service = await hostIn(world);
         await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
         await world.turn(fault);
-        await ends(service, 'SIGUSR2', 1);
+        await ends(service, 'SIGURG', 1);
       });
     });
   }

@@ -1,6 +1,6 @@
 /**
  * The service with something wrong in it. What goes wrong is named by the first argument; where it has to
- * happen at a moment of the test's choosing, it happens at SIGUSR2.
+ * happen at a moment of the test's choosing, it happens at SIGURG.
  */
 
 import { once } from 'node:events';
@@ -56,7 +56,7 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
   },
   'release-waits': {
     holding: async ({ step, holding }) => {
-      if (step === 'releasing' && holding.kind === detail) await once(process, 'SIGUSR2');
+      if (step === 'releasing' && holding.kind === detail) await once(process, 'SIGURG');
     },
   },
   'step-waits': {
@@ -64,7 +64,7 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
       if (name !== detail) return;
       process.stderr.write('waiting\n');
       const alive = setInterval(() => {}, 60_000);
-      await once(process, 'SIGUSR2');
+      await once(process, 'SIGURG');
       clearInterval(alive);
     },
   },
@@ -82,10 +82,10 @@ function jump(): void {
 /** For faults that happen to the process. */
 const FAULTS: Readonly<Record<string, () => void>> = {
   throw: () =>
-    process.on('SIGUSR2', () => {
-      throw new Error('thrown on purpose');
+    process.on('SIGURG', () => {
+      throw new Error(process.env[detail] ?? 'thrown on purpose');
     }),
-  rejection: () => process.on('SIGUSR2', () => void Promise.reject(new Error('rejected on purpose'))),
+  rejection: () => process.on('SIGURG', () => void Promise.reject(new Error('rejected on purpose'))),
   'clock-jumps': () => {
     const Right = Date;
     globalThis.Date = class extends Right {
@@ -98,8 +98,12 @@ const FAULTS: Readonly<Record<string, () => void>> = {
         return Right.now() + wrong;
       }
     } as DateConstructor;
-    process.on('SIGUSR2', jump);
+    process.on('SIGURG', jump);
   },
+  blocks: () =>
+    process.on('SIGURG', () => {
+      for (;;);
+    }),
   'not-root': () => {
     process.getuid = () => 1000;
   },

@@ -45,7 +45,7 @@ export abstract class ServiceLog {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** Waits until a fault that waits for SIGUSR2 has begun to. */
+  /** Waits until a fault that waits for SIGURG has begun to. */
   async waiting(): Promise<void> {
     await this.wrote('waiting');
   }

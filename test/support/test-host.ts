@@ -83,6 +83,13 @@ export class TestHost implements AsyncDisposable {
     return containerIdOf(this.docker, dockerId);
   }
 
+  /** Ends the containers in use that a dead service left, and what was theirs. */
+  async endLeft(service: ServiceProcess): Promise<void> {
+    const ROOT = this.#services.find((one) => one.process === service)?.root as string;
+    await this.#removeContainers();
+    assert.equal(await this.start({ env: { ROOT }, arguments: ['wait'] }).ended(), 0);
+  }
+
   /** After each test: what it left running is ended and is its fault; then nothing may be left. */
   async finish(): Promise<void> {
     const running = this.#services.filter(({ process: service }) => !service.hasEnded);
@@ -133,14 +140,15 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** All files of a service but the host id, which stays, and the directories that stay with it. */
+  /** All files of a service but the host id and receipts, which stay, and the directories that stay with them. */
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';
-    const kept = ['run', 'var', 'var/lib', state, `${state}/host-id`, `${state}/spool`];
+    const kept = ['run', 'var', 'var/lib', state, `${state}/host-id`, `${state}/spool`, `${state}/receipts`];
+    const isReceipt = (path: string) => /\/receipts\/[0-9a-f]{60}\.json$/.test(path);
     return found
       .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
-      .filter((path) => !kept.includes(path));
+      .filter((path) => !kept.includes(path) && !isReceipt(path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,11 +8,13 @@ import { type TestContext, test } from 'node:test';
 import pLimit from 'p-limit';
 import { HostPorts } from '../../container/host-ports.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
+import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import { Tracker } from '../../container/tracker.ts';
 import { Watch } from '../../container/watch.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { DeadlineError } from '../../lifetime/deadline.ts';
+import { Ledger } from '../../lifetime/ledger.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { Ttys } from '../../ttys/ttys.ts';
@@ -27,16 +29,19 @@ function hostOf(t: TestContext) {
   mkdirSync(join(root, 'fractal/temp'), { recursive: true });
   const docker = new FakeDocker();
   const lifetime = new Lifetime('test');
+  const log = createLogger({ level: 'error', stream: silent });
   const surroundings = {
     hostId: 'host',
     paths: pathsBelow(root),
     docker: docker.asDocker,
+    ledger: new Ledger(join(root, 'ledger'), () => 'page'),
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
     eventNumbers: undefined,
     keeping: undefined,
     preparing: pLimit(4),
-    log: createLogger({ level: 'error', stream: silent }),
+    receipts: new Receipts(root, log),
+    log,
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
   const tracker = new Tracker(surroundings, lifetime);
@@ -140,6 +145,37 @@ test('a container that is started again while it ends is stopped, and its consol
   await tracker.endAll('it died');
   assert.equal(docker.states.get(dockerId), 'exited');
   assert.ok(docker.calls.includes('stop'));
+});
+
+test('a drain refuses containers at once, and is over when the last one that it found is gone', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  await spinUp(tracker, kept, REQUEST);
+  const create = holdBack(docker, 'create');
+  const spunUp = spinUp(tracker, kept, REQUEST);
+  await create.reached;
+  const [inUse, beingMade] = tracker.list();
+  let over = false;
+  const drained = tracker.drain().then(() => {
+    over = true;
+  });
+  await assert.rejects(spinUp(tracker, kept, REQUEST), { code: 'service.draining' });
+  create.go();
+  await spunUp;
+  assert.ok(tracker.setUpAt(inUse?.identifyingPort ?? 0), 'it takes part in set-up calls as before');
+  await inUse?.end('it ended');
+  assert.equal(over, false);
+  await beingMade?.end('it ended');
+  await drained;
+});
+
+test('a stop amid a drain refuses containers as any stop does, and a drain that comes later changes that no more', async (t) => {
+  const { kept, tracker } = hostOf(t);
+  await spinUp(tracker, kept, REQUEST);
+  const drained = tracker.drain();
+  await tracker.endAll('on purpose');
+  await drained;
+  await tracker.drain();
+  await assert.rejects(spinUp(tracker, kept, REQUEST), { code: 'service.stopping' });
 });
 
 test('a start that hangs until its time is over leaves nothing, and the next container gets the same resources', async (t) => {

@@ -32,8 +32,13 @@ class Pauses {
   };
 
   /** Ends the pause that lasts, if any, and waits until the next one has begun. Returns its milliseconds. */
-  async next(): Promise<number> {
+  next(): Promise<number> {
     this.#end();
+    return this.follows();
+  }
+
+  /** Waits until the next one has begun, and ends none. */
+  async follows(): Promise<number> {
     for (;;) {
       const milliseconds = this.#begun.shift();
       if (milliseconds !== undefined) return milliseconds;
@@ -130,7 +135,7 @@ async function begin(t: TestContext, options: Options = {}): Promise<Begun> {
     webserver: new Webserver({ http, url: new URL(recorder.url), dyingAs: 'string' }),
     metadata: new Metadata(() => find(lifetime.signal)),
     log: createLogger({ level: 'trace', stream: { write: (line) => void lines.push(JSON.parse(line)) } }),
-    onToken: (token) => {
+    onRegistration: ({ token }) => {
       tokens.push(token);
       options.onToken?.(token, begun);
     },
@@ -234,6 +239,43 @@ suite('a host that lives', () => {
     );
     assert.ok(isBetweenHeartbeats(await pauses.next()));
     assert.deepEqual([calls(), asked], [['auth', 'beat 0 the-token-1'], 3]);
+  });
+});
+
+suite('a host that drains', () => {
+  const draining = ({ requests }: Recorder) =>
+    requests.filter((request) => !isAuth(request)).map(({ body }) => JSON.parse(body).IsDraining);
+
+  test('a host that drains says so at once, and in each heartbeat from then on', async (t) => {
+    const { recorder, heartbeats, pauses } = await begin(t);
+    await pauses.next();
+    heartbeats.drain();
+    assert.ok(isBetweenHeartbeats(await pauses.follows()), 'without an end of the pause');
+    assert.deepEqual(draining(recorder), [undefined, 'True']);
+    await pauses.next();
+    await heartbeats.sayDying(LONG);
+    assert.deepEqual(draining(recorder), [undefined, 'True', 'True', 'True']);
+  });
+
+  test('a host that drains while a heartbeat is under way sends another one at once', async (t) => {
+    const held = Promise.withResolvers<void>();
+    const { recorder, heartbeats, pauses } = await begin(t, {
+      meanwhile: (request) => (isAuth(request) ? undefined : held.promise),
+    });
+    await recorder.request(isBeat);
+    heartbeats.drain();
+    held.resolve();
+    await recorder.request(({ body }) => JSON.parse(body).IsDraining === 'True');
+    await pauses.several(2);
+    assert.deepEqual(draining(recorder).slice(0, 2), [undefined, 'True']);
+  });
+
+  test('a host that drains before it is registered says so in its first heartbeat', async (t) => {
+    const { recorder, heartbeats, pauses } = await begin(t, { auth: [500] });
+    assert.equal(await pauses.next(), 1000);
+    heartbeats.drain();
+    await pauses.follows();
+    assert.deepEqual(draining(recorder), ['True']);
   });
 });
 

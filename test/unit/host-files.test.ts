@@ -515,9 +515,9 @@ suite('the lock', () => {
   test('the lock tells who has it, and root alone can read it', async () => {
     await using temporary = await directory();
     await using lifetime = new Lifetime('x');
-    await lock(lifetime, temporary.path, '/the/root');
+    await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
     const path = join(temporary.path, 'lock');
-    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+    assert.equal(await readFile(path, 'utf8'), `${process.pid} service\n`);
     assert.equal(await modeOf(path), 0o600);
     assert.deepEqual(
       lifetime.holdings.list().map(({ kind, what }) => [kind, what]),
@@ -529,10 +529,10 @@ suite('the lock', () => {
     await using temporary = await directory();
     await using first = new Lifetime('first');
     await using second = new Lifetime('second');
-    await lock(first, temporary.path, '/the/root');
+    await lock(first, { run: temporary.path, root: '/the/root', as: 'service' });
     for (let i = 0; i < 2; i++) {
       await assert.rejects(
-        lock(second, temporary.path, '/the/root'),
+        lock(second, { run: temporary.path, root: '/the/root', as: 'service' }),
         refusedWith(
           'start.locked',
           new RegExp(
@@ -543,14 +543,14 @@ suite('the lock', () => {
     }
     assert.deepEqual(second.holdings.list(), []);
     assert.equal((await openFilesBelow(temporary.path)).length, 1);
-    assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid}\n`);
+    assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid} service\n`);
   });
 
   test('the lock is free, and its file gone, after its holder ended', async () => {
     await using temporary = await directory();
     for (const name of ['first', 'second']) {
       const lifetime = new Lifetime(name);
-      await lock(lifetime, temporary.path, '/the/root');
+      await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
       assert.deepEqual(await lifetime.end(), []);
       assert.deepEqual(await readdir(temporary.path), []);
       assert.deepEqual(await openFilesBelow(temporary.path), []);
@@ -563,16 +563,16 @@ suite('the lock', () => {
     const path = join(temporary.path, 'lock');
     await writeFile(path, '4194304000\n');
     await using lifetime = new Lifetime('x');
-    await lock(lifetime, temporary.path, '/the/root');
-    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+    await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
+    assert.equal(await readFile(path, 'utf8'), `${process.pid} service\n`);
   });
 
   test('locks of two roots do not meet', async () => {
     await using one = await directory();
     await using other = await directory();
     await using lifetime = new Lifetime('x');
-    await lock(lifetime, one.path, '/one');
-    await lock(lifetime, other.path, '/other');
+    await lock(lifetime, { run: one.path, root: '/one', as: 'service' });
+    await lock(lifetime, { run: other.path, root: '/other', as: 'service' });
     assert.equal(lifetime.holdings.list().length, 2);
   });
 
@@ -582,7 +582,7 @@ suite('the lock', () => {
     const contend = async (name: string) => {
       const lifetime = new Lifetime(name);
       try {
-        await lock(lifetime, temporary.path, '/the/root');
+        await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
       } catch (error) {
         refusedWith('start.locked', /another copy of the service/)(error);
         return false;
@@ -615,11 +615,11 @@ suite('the lock', () => {
     ];
     await writeFile(join(programs, 'flock'), script.join('\n'), { mode: 0o755 });
     findProgramsIn(t, programs);
-    await lock(first, temporary.path, '/the/root');
+    await lock(first, { run: temporary.path, root: '/the/root', as: 'service' });
     assert.ok(await exists(join(temporary.path, 'removed')));
-    assert.equal(await readFile(path, 'utf8'), `${process.pid}\n`);
+    assert.equal(await readFile(path, 'utf8'), `${process.pid} service\n`);
     await assert.rejects(
-      lock(second, temporary.path, '/the/root'),
+      lock(second, { run: temporary.path, root: '/the/root', as: 'service' }),
       refusedWith('start.locked', /another copy of the service/),
     );
   });
@@ -628,7 +628,7 @@ suite('the lock', () => {
     await using temporary = await directory();
     findProgramsIn(t, temporary.path);
     await using lifetime = new Lifetime('x');
-    await assert.rejects(lock(lifetime, temporary.path, '/the/root'), (error) =>
+    await assert.rejects(lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' }), (error) =>
       isSystemError(error, 'ENOENT'),
     );
     assert.deepEqual(lifetime.holdings.list(), []);
@@ -638,7 +638,7 @@ suite('the lock', () => {
   test('the lock is given back also when somebody removed its file', async () => {
     await using temporary = await directory();
     const lifetime = new Lifetime('x');
-    await lock(lifetime, temporary.path, '/the/root');
+    await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
     await rm(join(temporary.path, 'lock'));
     await lifetime.end();
     assert.deepEqual(await openFilesBelow(temporary.path), []);
@@ -649,13 +649,13 @@ suite('the lock', () => {
     await using temporary = await directory();
     const first = new Lifetime('first');
     await using second = new Lifetime('second');
-    await lock(first, temporary.path, '/the/root');
+    await lock(first, { run: temporary.path, root: '/the/root', as: 'service' });
     await rm(join(temporary.path, 'lock'));
-    await lock(second, temporary.path, '/the/root');
+    await lock(second, { run: temporary.path, root: '/the/root', as: 'service' });
     await first.end();
     await using third = new Lifetime('third');
     await assert.rejects(
-      lock(third, temporary.path, '/the/root'),
+      lock(third, { run: temporary.path, root: '/the/root', as: 'service' }),
       refusedWith('start.locked', /another copy of the service/),
     );
   });
@@ -670,8 +670,11 @@ suite('the paths', () => {
       cloudStorage: '/fractalCloudStorage',
       private: '/fractalprivate',
       run: '/run/ecs-host-service',
+      ledger: '/run/ecs-host-service/ledger',
+      waitLog: '/run/ecs-host-service/wait.log',
       state: '/var/lib/ecs-host-service',
       spool: '/var/lib/ecs-host-service/spool',
+      receipts: '/var/lib/ecs-host-service/receipts',
     });
     for (const path of Object.values(pathsBelow('/srv/x'))) assert.match(path, /^\/srv\/x(\/|$)/);
   });

@@ -1,0 +1,64 @@
+/**
+ * What the ledger says of the containers of a service that died: those that a user has been assigned to are hosted on,
+ * the others are removed with everything that was theirs. Only what ledger and labels prove to be this host's is
+ * touched, and the same again does no harm: whoever does it can be killed in the middle.
+ */
+
+import type { Page } from '../lifetime/ledger.ts';
+import type { Docker } from './docker.ts';
+import type { Claimed, ContainerFacts } from './facts.ts';
+import { isContainerId } from './identity.ts';
+import type { KeptContainers } from './kept-containers.ts';
+import { removeLeftOf } from './left-behind.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Tracker } from './tracker.ts';
+
+/** What it takes to remove containers. */
+export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
+  readonly docker: Pick<Docker, 'list' | 'remove'>;
+};
+
+/** The containers that live on. */
+export function claimedIn(pages: readonly Page[]): Claimed[] {
+  return pages.flatMap(({ name: id, entries, facts }) => {
+    const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
+    const isHeld = entries.some(({ owner }) => owner === `container ${id}`);
+    if (!isContainerId(id) || !isHeld || !dockerId || !startValues) return [];
+    return [{ ...others, id, dockerId, startValues }];
+  });
+}
+
+/**
+ * Removes the containers of this host that nobody has claimed, side by side, then what was theirs.
+ * @throws {ServiceError} `docker.*`; the same again goes on
+ */
+export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
+  const { docker, hostId, ledger, log } = host;
+  const claimed = new Set(claimedIn(pages).map(({ id }) => id));
+  const listed = await docker.list(hostId);
+  const unclaimed = listed.filter(({ containerId }) => !containerId || !claimed.has(containerId));
+  await Promise.all(unclaimed.map(({ dockerId }) => docker.remove(dockerId)));
+  for (const { containerId, dockerId, state } of unclaimed) {
+    log.warn({ container: containerId, dockerId, state }, 'removed a container whose service had died');
+  }
+  const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
+  await Promise.all(gone.map(({ name }) => removeLeftOf(host, name)));
+  for (const { name } of gone) ledger.remove(name);
+}
+
+/** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
+export async function takeOver(
+  tracker: Tracker,
+  kept: KeptContainers,
+  pages: readonly Page[],
+): Promise<void> {
+  for (const claimed of claimedIn(pages)) {
+    const container = await tracker.adopt(claimed);
+    if (claimed.role === 'spin-up') {
+      await kept.adopt(claimed.id, claimed.dockerId);
+      void container.gone.then(() => kept.removeLater(claimed.dockerId));
+    }
+    tracker.host.log.warn(container.describe(), 'hosting on a container whose service had died');
+  }
+  await removeUnclaimed(tracker.host, pages);
+}

@@ -1,0 +1,147 @@
+/**
+ * What comes after a death that the service did not see coming. It reads the ledger, tells the world what happened,
+ * and removes the containers that nobody has claimed with all that was theirs. Claimed ones run on: for them a process
+ * is left behind that waits until the last of them has ended. All of it can be killed and done again; where nothing
+ * was left it does nothing.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, rm } from 'node:fs/promises';
+import { Docker } from '../container/docker.ts';
+import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { exists } from '../host/directories.ts';
+import { readHostId } from '../host/host-id.ts';
+import { lock } from '../host/lock.ts';
+import { type Paths, pathsBelow } from '../host/paths.ts';
+import { Ledger, type Page } from '../lifetime/ledger.ts';
+import { Lifetime } from '../lifetime/lifetime.ts';
+import { lastLinesIn, readLastLines } from '../logging/last-lines.ts';
+import { createLogger, type Logger, openStdout } from '../logging/logger.ts';
+import { Outlets } from '../logging/outlets.ts';
+import { loadSettings, type Settings } from '../settings/load.ts';
+import { causeOfDeath } from './cause-of-death.ts';
+import { pageOf, SERVICE_PAGE } from './observe.ts';
+import { removeIfEmpty, removeRemains } from './remains.ts';
+import { Reporting, serviceFactsIn } from './reporting.ts';
+
+/** Lines of the log that go with the report. */
+const LAST_LINES = 20;
+
+export interface BuryOptions {
+  readonly environment: NodeJS.ProcessEnv;
+  /** The unit that waits; left out: a process of its own does. */
+  readonly waitUnit?: string | undefined;
+}
+
+/** @throws {ServiceError} when something is left that could not be buried; the same again goes on */
+export async function bury({ environment, waitUnit }: BuryOptions): Promise<void> {
+  const settings = loadSettings(environment);
+  const outlets = new Outlets(await openStdout(process.stdout.isTTY));
+  const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
+  const paths = pathsBelow(settings.ROOT);
+  if (!(await exists(paths.run))) return;
+  const lifetime = new Lifetime('bury');
+  let isLeft = true;
+  let madeRun = false;
+  try {
+    await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
+    const burial = new Burial({ environment, settings, outlets, log, paths });
+    isLeft = await burial.run();
+    madeRun = burial.madeRun;
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.code === 'start.locked')) throw error;
+    log.info('a service runs here: there is nothing to bury');
+    isLeft = false;
+  } finally {
+    await lifetime.end();
+    if (isLeft) await beginWait(environment, paths, waitUnit, log);
+    else if (madeRun) await removeIfEmpty(paths.run);
+  }
+}
+
+interface Parts {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly settings: Settings;
+  readonly outlets: Outlets;
+  readonly log: Logger;
+  readonly paths: Paths;
+}
+
+class Burial {
+  readonly #parts: Parts;
+  madeRun = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @returns whether containers live on @throws {ServiceError} `docker.*` */
+  async run(): Promise<boolean> {
+    const { settings, outlets, log, paths } = this.#parts;
+    const ledger = new Ledger(paths.ledger, pageOf);
+    const pages = ledger.open();
+    if (pages.length === 0) return false;
+    const { pid, madeRun, ...left } = serviceFactsIn(pages) ?? { isReported: true };
+    const reporting = new Reporting({ settings, outlets, log });
+    reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, madeRun, ...identity }));
+    reporting.ownInstance();
+    try {
+      // Neither waits for the other: who is far away may be slow, and Docker too.
+      const told = left.isReported ? undefined : this.#report(reporting, pages, pid);
+      const [removed] = await Promise.allSettled([this.#remove(ledger, pages), told]);
+      if (removed.status === 'rejected') throw removed.reason;
+      const claimed = claimedIn(pages).length;
+      log.info({ claimed }, 'what the service left is buried, but for claimed containers');
+      if (claimed > 0) return true;
+      await reporting.terminateInstance(0);
+      await removeRemains(pages);
+      for (const lines of lastLinesIn(paths.run)) await rm(lines, { force: true });
+      ledger.remove(SERVICE_PAGE);
+      this.madeRun = madeRun === true;
+      return false;
+    } finally {
+      await reporting.close();
+    }
+  }
+
+  async #remove(ledger: Ledger, pages: readonly Page[]): Promise<void> {
+    const { settings, paths, log } = this.#parts;
+    const docker = await Docker.open(settings.DOCKER_HOST);
+    await removeUnclaimed({ docker, hostId: await readHostId(paths.state), paths, ledger, log }, pages);
+  }
+
+  async #report(reporting: Reporting, pages: readonly Page[], pid: number | undefined) {
+    const { environment, log, paths } = this.#parts;
+    const error = new ServiceError('service.died', { cause: causeOfDeath(environment, pid) });
+    const lastLines = readLastLines(paths.run, LAST_LINES);
+    const held = pages.flatMap(({ entries }) => entries).map(({ kind, what }) => `${kind} ${what}`);
+    await reporting.open();
+    await reporting.tellDeath(error, () => log.fatal({ error, held, lastLines }, messageOf(error)));
+  }
+}
+
+/** Whoever waits is neither our child nor in our unit: it stays when we are gone. */
+async function beginWait(
+  environment: NodeJS.ProcessEnv,
+  paths: Paths,
+  unit: string | undefined,
+  log: Logger,
+): Promise<void> {
+  if (unit) {
+    const [code] = await once(spawn('systemctl', ['start', '--no-block', unit], { stdio: 'ignore' }), 'exit');
+    if (code !== 0) throw new ServiceError('bury.no_wait', { unit });
+    return;
+  }
+  await using output = await open(paths.waitLog, 'a', 0o600);
+  const words = [...process.execArgv, process.argv[1] as string, 'wait'];
+  const child = spawn(process.execPath, words, {
+    detached: true,
+    env: environment,
+    stdio: ['ignore', output.fd, output.fd],
+  });
+  await once(child, 'spawn');
+  child.unref();
+  log.info({ pid: child.pid }, 'a process waits until the claimed containers have ended');
+}

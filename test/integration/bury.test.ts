@@ -1,0 +1,278 @@
+/** Deaths that the service cannot see: what is reported, what is removed, and what lives on. */
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { askTcp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { CLIENT_SECRET } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+import { World } from '../support/world.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** As systemd and the launcher tell it. */
+const KILLED = { SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' };
+
+const PATIENCE = 30_000;
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const late = AbortSignal.timeout(PATIENCE);
+  while (!(await holds())) {
+    if (late.aborted) assert.fail(`never: ${what}`);
+    await pause(20);
+  }
+}
+
+function textOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** A root, and what runs and ran on it. */
+class Site {
+  readonly root = host.newRoot();
+  readonly #settings: Readonly<Record<string, string>>;
+
+  constructor(settings: Readonly<Record<string, string>> = {}) {
+    this.#settings = settings;
+  }
+
+  run(words: readonly string[], how: Readonly<Record<string, string>> = {}): ServiceProcess {
+    return host.start({ env: { ...this.#settings, ...how, ROOT: this.root }, arguments: words });
+  }
+
+  start(): Promise<ServiceProcess> {
+    return this.run([]).ready();
+  }
+
+  /** Kills it, which it cannot see coming. */
+  async kill(service: ServiceProcess): Promise<void> {
+    assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  }
+
+  async bury(how = KILLED): Promise<ServiceProcess> {
+    const bury = this.run(['bury'], how);
+    assert.equal(await bury.ended(), 0, bury.log());
+    return bury;
+  }
+
+  get runDirectory(): string {
+    return join(this.root, 'run/ecs-host-service');
+  }
+
+  get waitLog(): string {
+    return textOf(join(this.runDirectory, 'wait.log'));
+  }
+
+  /** Until somebody waits for containers, and knows them. */
+  async waits(): Promise<void> {
+    await until('somebody waits', () => this.waitLog.includes('"step":"containers"'));
+  }
+
+  /** Until nobody waits for anything any more. */
+  async over(): Promise<void> {
+    let log = '';
+    const isOver = () => {
+      log = this.waitLog || log;
+      return !existsSync(this.runDirectory);
+    };
+    await until('what was left is over', isOver).catch((error: unknown) => {
+      throw new Error(log, { cause: error });
+    });
+  }
+}
+
+/** @returns the docker ids of one that nobody has claimed and of one that is in use, and the port of that */
+async function hostTwo(service: ServiceProcess) {
+  const unclaimed = await hostContainer(service);
+  const claimed = await hostContainer(service);
+  const port = await host.hostPort(claimed);
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.deepEqual(await token(service, port), OK);
+  return { unclaimed, claimed, port };
+}
+
+async function running(): Promise<string[]> {
+  return (await host.docker.listContainers()).map(({ Id }) => Id);
+}
+
+async function end(dockerId: string): Promise<void> {
+  await host.docker.getContainer(dockerId).stop({ t: 0 });
+}
+
+test('after SIGKILL, what nobody has claimed is removed, and a container in use lives on until it ends', async () => {
+  const site = new Site();
+  const service = await site.start();
+  const { claimed, port } = await hostTwo(service);
+  await site.kill(service);
+  const bury = await site.bury();
+  const told = bury.lines.find(({ level }) => level === 'fatal');
+  assert.equal(told?.msg, 'the service died: killed by SIGKILL');
+  assert.match(JSON.stringify(told?.lastLines), /container is ready/);
+  assert.deepEqual(await running(), [claimed]);
+  assert.equal((await askTcp(port)).dpi, '96');
+  await site.waits();
+  await end(claimed);
+  await site.over();
+});
+
+test('a container that ended before anybody waited for it is released all the same', async () => {
+  const site = new Site();
+  const service = await site.start();
+  const { claimed } = await hostTwo(service);
+  await site.kill(service);
+  await end(claimed);
+  await site.bury();
+  await site.over();
+});
+
+test('a service that starts takes over who waits, and hosts the containers in use on', async () => {
+  const site = new Site();
+  const first = await site.start();
+  const { claimed, port } = await hostTwo(first);
+  await site.kill(first);
+  await site.bury();
+  await site.waits();
+  const second = await site.start();
+  assert.deepEqual(await running(), [claimed]);
+  assert.deepEqual(await startValues(second, port), OK);
+  assert.equal((await startValues(second, port, { dpi: 97 })).status, 406);
+  assert.deepEqual(await token(second, port), OK);
+  assert.equal((await token(second, port, { client_app_auth_secret: 'another one' })).status, 406);
+  const other = await host.hostPort(await hostContainer(second));
+  assert.notEqual(other, port);
+  assert.equal(await second.stop(), 0);
+  assert.ok(!existsSync(site.runDirectory));
+});
+
+test('without anybody who buried, the next start removes and takes over the same, and says that a death was not reported', async () => {
+  const site = new Site();
+  const first = await site.start();
+  const { claimed } = await hostTwo(first);
+  await site.kill(first);
+  const second = await site.start();
+  assert.ok(second.lines.some(({ level, msg }) => level === 'error' && msg.includes('nobody has reported')));
+  assert.deepEqual(await running(), [claimed]);
+  await end(claimed);
+  await second.message('container is gone');
+  assert.equal(await second.stop(), 0);
+});
+
+test('a container that was claimed but not ready when the service died becomes ready with the next one', async () => {
+  const site = new Site();
+  const first = await site.start();
+  const dockerId = await hostContainer(first);
+  const port = await host.hostPort(dockerId);
+  assert.deepEqual(await startValues(first, port), OK);
+  await site.kill(first);
+  const second = await site.start();
+  assert.equal((await token(second, port, { client_app_auth_secret: 'another one' })).status, 406);
+  assert.deepEqual(await token(second, port), OK);
+  await until('its program is ready', async () => (await askTcp(port)).dpi === '96');
+  assert.equal(await second.stop(), 0);
+});
+
+for (const [fault, words] of [
+  ['throw', 'thrown on purpose'],
+  ['rejection', 'rejected on purpose'],
+] as const) {
+  test(`a ${fault} that nothing caught leaves containers in use alone, and is not reported twice`, async () => {
+    const site = new Site();
+    const entry = 'dying-service.ts';
+    const service = await host.start({ entry, arguments: [fault], env: { ROOT: site.root } }).ready();
+    const { claimed } = await hostTwo(service);
+    assert.equal(await service.stop('SIGURG'), 1);
+    assert.equal(service.lines.find(({ level }) => level === 'fatal')?.msg, words);
+    assert.deepEqual(await running(), [claimed]);
+    const bury = await site.bury({ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' });
+    assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), bury.log());
+    await site.waits();
+    await end(claimed);
+    await site.over();
+  });
+}
+
+test('after a stop there is nothing to bury, and nothing is said', async () => {
+  const site = new Site();
+  const service = await site.start();
+  await hostContainer(service);
+  assert.equal(await service.stop(), 0);
+  const bury = await site.bury();
+  assert.deepEqual(bury.lines, []);
+});
+
+test('while a service runs there is nothing to bury', async () => {
+  const site = new Site();
+  const service = await site.start();
+  const dockerId = await hostContainer(service);
+  const bury = await site.bury();
+  assert.deepEqual(
+    bury.lines.map(({ msg }) => msg),
+    ['a service runs here: there is nothing to bury'],
+  );
+  assert.deepEqual(await running(), [dockerId]);
+  assert.equal(await service.stop(), 0);
+});
+
+test('another host and its directories, and directories that were there before, are not touched', async () => {
+  const site = new Site();
+  const other = new Site();
+  mkdirSync(join(site.root, 'fractal/keep'), { recursive: true });
+  writeFileSync(join(site.root, 'fractal/keep/file'), '');
+  const service = await site.start();
+  const neighbour = await host
+    .start({ env: { ROOT: other.root, LISTEN_PORT: '4679', RESERVED_PORTS: '4678' } })
+    .ready();
+  const theirs = await hostContainer(neighbour);
+  await hostContainer(service);
+  await site.kill(service);
+  await site.bury();
+  assert.deepEqual(await running(), [theirs]);
+  assert.deepEqual(readdirSync(join(site.root, 'fractal')), ['keep']);
+  assert.equal(await neighbour.stop(), 0);
+  rmSync(join(site.root, 'fractal'), { recursive: true });
+});
+
+test('a death is told to the webserver and to Sentry, with its cause and the last lines of the log', async () => {
+  const world = await World.open();
+  try {
+    const site = new Site(world.settings);
+    const service = await site.start();
+    await until('a heartbeat came', () => world.beats.some(({ call }) => call === 'heartbeat'));
+    await site.kill(service);
+    await site.bury({ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' });
+    const last = world.beats.at(-1);
+    assert.equal(last?.fields.IsDyingHeartbeat, 'True');
+    const [{ event }] = world.events as [(typeof world.events)[0]];
+    assert.equal(event.level, 'fatal');
+    assert.equal(event.message, 'the service died: killed by SIGSEGV: it used memory that was not its own');
+    assert.equal(event.tags['aws.instance-id'], 'i-0123456789abcdef0');
+    assert.match(JSON.stringify(event.extra.lastLines), /step done/);
+    assert.equal(world.beats.filter(({ fields }) => fields.IsDyingHeartbeat === 'True').length, 1);
+    assert.ok(!existsSync(site.runDirectory));
+  } finally {
+    await world.close();
+  }
+});
+
+test('what is in the ledger for after a death is nowhere else on the host', async () => {
+  const site = new Site();
+  const service = await site.start();
+  const { claimed } = await hostTwo(service);
+  const files = readdirSync(site.root, { recursive: true, withFileTypes: true }).filter((file) =>
+    file.isFile(),
+  );
+  const withSecret = files
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => readFileSync(path, 'utf8').includes(CLIENT_SECRET));
+  const id = await host.containerIdOf(claimed);
+  assert.deepEqual(withSecret, [join(site.runDirectory, 'ledger', id, 'facts.json')]);
+  assert.equal(await service.stop(), 0);
+});

@@ -1,0 +1,148 @@
+/** The ledger: what a process leaves in it is what it held, whenever it dies. */
+
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ServiceError } from '../../errors/service-error.ts';
+import { Holdings } from '../../lifetime/holdings.ts';
+import { Ledger, type Page } from '../../lifetime/ledger.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+
+const plain = { release: () => {}, seenGone: () => 'gone' };
+
+interface Desk {
+  readonly directory: string;
+  readonly ledger: Ledger;
+  readonly lifetime: Lifetime;
+  /** What another process would find now. */
+  readonly found: () => Page[];
+}
+
+function open(t: TestContext, name = 'one'): Desk {
+  const root = mkdtempSync(join(tmpdir(), 'ledger-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const directory = join(root, 'ledger');
+  const ledger = new Ledger(directory, (owner) => owner);
+  const lifetime = new Lifetime(name, { holdings: new Holdings((event) => ledger.observe(event)) });
+  const found = () => new Ledger(directory, (owner) => owner).open();
+  return { directory, ledger, lifetime, found };
+}
+
+test('what is about to be taken is in the ledger before it is, and until it was seen gone', async (t) => {
+  const { ledger, lifetime, found, directory } = open(t);
+  ledger.open();
+  const entry = { kind: 'port', what: 'tcp 1', owner: 'one' };
+  const page = [{ name: 'one', entries: [entry], facts: undefined }];
+  const seen: Page[][] = [];
+  const look = () => void seen.push(found());
+  const seenGone = () => {
+    look();
+    return 'gone';
+  };
+  await lifetime.acquire({ kind: 'port', what: 'tcp 1', take: look, release: look, seenGone });
+  assert.deepEqual(found(), page);
+  await lifetime.end();
+  assert.deepEqual(seen, [page, page, page]);
+  assert.ok(!existsSync(directory));
+});
+
+test('what could not be taken is not in the ledger, and what could not be released is', async (t) => {
+  const { ledger, lifetime, found } = open(t);
+  ledger.open();
+  const fail = () => {
+    throw new Error('on purpose');
+  };
+  await assert.rejects(lifetime.acquire({ kind: 'a', what: '1', take: fail, ...plain }));
+  assert.deepEqual(found(), []);
+  await lifetime.acquire({ kind: 'b', what: '2', take: () => {}, ...plain, release: fail });
+  await lifetime.end();
+  assert.deepEqual(
+    found().flatMap(({ entries }) => entries.map(({ kind }) => kind)),
+    ['b'],
+  );
+});
+
+test('what is left is in the ledger for the next process, and goes when that one has released its own', async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  ledger.open();
+  for (const what of ['1', '2']) await lifetime.acquire({ kind: 'a', what, take: () => {}, ...plain });
+  ledger.note('one', { secret: 'kept' });
+  let released = false;
+  const release = () => {
+    released = true;
+  };
+  const leave = () => writeFileSync(join(directory, '../left'), '');
+  await lifetime.acquire({ kind: 'a', what: '3', take: () => {}, ...plain, release, leave });
+  await lifetime.leave(new Error('it dies'));
+  assert.ok(!released);
+  assert.ok(existsSync(join(directory, '../left')));
+  assert.deepEqual(lifetime.holdings.list(), []);
+
+  const next = new Ledger(directory, (owner) => owner);
+  const [page] = next.open();
+  assert.deepEqual(
+    page?.entries.map(({ what }) => what).sort((a, b) => a.localeCompare(b)),
+    ['1', '2', '3'],
+  );
+  assert.deepEqual(page?.facts, { secret: 'kept' });
+  const adopting = new Lifetime('one', { holdings: new Holdings((event) => next.observe(event)) });
+  await adopting.acquire({ kind: 'a', what: '2', take: () => {}, ...plain });
+  assert.equal(readdirSync(join(directory, 'one')).length, 4);
+  await adopting.end();
+  assert.ok(!existsSync(directory));
+});
+
+test('the ledger is not touched before it is opened', async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  ledger.note('one', {});
+  assert.ok(!existsSync(directory));
+});
+
+test("the ledger is root's alone", async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  ledger.note('one', {});
+  const modes = [directory, join(directory, 'one')].map((path) => statSync(path).mode & 0o777);
+  const files = readdirSync(join(directory, 'one')).map(
+    (name) => statSync(join(directory, 'one', name)).mode & 0o777,
+  );
+  assert.deepEqual(
+    [modes, files],
+    [
+      [0o700, 0o700],
+      [0o600, 0o600],
+    ],
+  );
+  chmodSync(directory, 0o700);
+});
+
+test('what cannot be written down is not taken', async (t) => {
+  const { directory, ledger, lifetime } = open(t);
+  ledger.open();
+  writeFileSync(directory, 'a file in its way');
+  let taken = false;
+  const take = () => {
+    taken = true;
+  };
+  await assert.rejects(
+    lifetime.acquire({ kind: 'a', what: '1', take, ...plain }),
+    (error) => error instanceof ServiceError && error.code === 'ledger.not_written',
+  );
+  assert.ok(!taken);
+  assert.deepEqual(lifetime.holdings.list(), []);
+});
+
+test('a draft that a process had begun when it died is passed over', async (t) => {
+  const { directory, ledger, lifetime, found } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  writeFileSync(join(directory, 'one/.facts.json'), '{"half');
+  assert.deepEqual(
+    found().map(({ entries, facts }) => [entries.length, facts]),
+    [[1, undefined]],
+  );
+});
