@@ -30,7 +30,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench soak check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs
+.PHONY: build run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs
 
 build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
 
@@ -61,12 +61,15 @@ test: docker cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(LAUN
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
 
-bench: docker guest-tools config-tools config-readers $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+bench: docker guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
 soak: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
+
+chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
+	@$(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts

@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Measure, Measurement, Row } from './measure.ts';
 
-const MEASUREMENTS = ['spin-up', 'start-up', 'start-values', 'input-devices', 'user-configs'];
+const MEASUREMENTS = ['spin-up', 'start-up', 'start-values', 'input-devices', 'user-configs', 'death'];
 
 const named = process.argv.slice(2);
 const here = (file: string) => join(import.meta.dirname, file);

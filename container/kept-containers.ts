@@ -9,11 +9,11 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
 import { type Docker, statusOf } from './docker.ts';
 import type { ContainerId, DockerId } from './identity.ts';
+import { removeUnanswered } from './unanswered.ts';
 
 /** Milliseconds between the end of a hosted container and the removal of its Docker container. */
 const KEPT_AFTER_END = 10 * 60_000;
-/** How often, and how many milliseconds apart, Docker is asked for what it may be doing at the moment. */
-const LOOKS = 20;
+/** Milliseconds before Docker is asked again whether somebody else has removed one. */
 const BETWEEN_LOOKS = 200;
 
 export class KeptContainers {
@@ -97,20 +97,8 @@ export class KeptContainers {
     } catch (error) {
       const image = body.Image ?? '';
       if (statusOf(error) === 404) throw new ServiceError('image.missing', { image }, { cause: error });
-      if (statusOf(error) === undefined) await this.#removeUnanswered(containerId);
+      if (statusOf(error) === undefined) await removeUnanswered(this.#docker, this.#hostId, containerId);
       throw error;
-    }
-  }
-
-  /** Docker may have made the container although its answer never came; it may also make it later. */
-  async #removeUnanswered(containerId: ContainerId): Promise<void> {
-    for (let look = 0; look < LOOKS; look++) {
-      const made = await this.#docker.list(this.#hostId, containerId).catch(() => undefined);
-      // Where Docker does not answer at all, it has not heard of the container either.
-      if (!made) return;
-      for (const { dockerId } of made) await this.#docker.remove(dockerId);
-      if (made.length > 0) return;
-      await pause(BETWEEN_LOOKS);
     }
   }
 

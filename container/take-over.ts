@@ -7,11 +7,12 @@
 import type { Page } from '../lifetime/ledger.ts';
 import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
-import { isContainerId } from './identity.ts';
+import { type ContainerId, isContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Tracker } from './tracker.ts';
+import { removeUnanswered } from './unanswered.ts';
 
 /** What it takes to remove containers. */
 export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
@@ -42,8 +43,17 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
     log.warn({ container: containerId, dockerId, state }, 'removed a container whose service had died');
   }
   const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
+  const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
+  const unanswered = gone.filter((page) => isUnanswered(page) && !found.has(page.name));
+  await Promise.all(unanswered.map(({ name }) => removeUnanswered(docker, hostId, name as ContainerId)));
   await Promise.all(gone.map(({ name }) => removeLeftOf(host, name)));
   for (const { name } of gone) ledger.remove(name);
+}
+
+/** Whether its service died before Docker had said that it made it. */
+function isUnanswered({ entries, facts }: Page): boolean {
+  const isAsked = entries.some(({ kind }) => kind === 'docker container');
+  return isAsked && (facts as ContainerFacts | undefined)?.dockerId === undefined;
 }
 
 /** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */

@@ -195,32 +195,36 @@ export class Reporting {
   }
 
   /**
-   * Reports a death, for 2 seconds at most: when the world knows of it, or the time is over, it returns.
+   * Reports a death: when the world knows of it, or the time is over, it returns.
    * @param say writes it into the log; by then it is known which host it is that died, if that can be found out
    */
-  async tellDeath(error: unknown, say: () => void): Promise<void> {
+  async tellDeath(error: unknown, say: () => void, patience = DEATH): Promise<void> {
     if (this.#identity.isReported) return say();
     // As any other line, it is told without secrets.
     const { msg = '' } = parseLine(this.#outlets.secrets.hide(JSON.stringify({ msg: messageOf(error) })));
-    await Promise.all([this.#sayDying(), this.#tellSentry(error, say), this.#instance?.dead(msg, DEATH)]);
+    await Promise.all([
+      this.#sayDying(patience),
+      this.#tellSentry(error, say, patience),
+      this.#instance?.dead(msg, patience),
+    ]);
     this.#know({ isReported: true });
   }
 
-  async #sayDying(): Promise<void> {
-    if (this.#heartbeats) return await this.#heartbeats.sayDying(DEATH);
+  async #sayDying(patience: number): Promise<void> {
+    if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
     const { registration } = this.#identity;
     const webserver = this.#webserver();
-    if (registration && webserver) await sayDied(webserver, registration, this.#log, DEATH);
+    if (registration && webserver) await sayDied(webserver, registration, this.#log, patience);
   }
 
-  async #tellSentry(error: unknown, say: () => void): Promise<void> {
+  async #tellSentry(error: unknown, say: () => void, patience: number): Promise<void> {
     const beginning = performance.now();
     if (this.#sentry && !this.#identity.facts) {
       this.#log.warn({ error }, 'dying; finding out which host this is, to report it');
       await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
     }
     say();
-    await this.#sentry?.flush(DEATH - (performance.now() - beginning));
+    await this.#sentry?.flush(patience - (performance.now() - beginning));
   }
 
   /** Tells EC2 and the webserver, after everything has ended as it should, that this host is no more. */

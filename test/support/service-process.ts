@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { keepProcesses } from './evidence.ts';
+import { LAUNCHER } from './launched.ts';
 import { NODE_FLAGS } from './node-flags.ts';
 import { ServiceLog } from './service-log.ts';
 
@@ -13,6 +14,10 @@ export interface StartOptions {
   /** The program to run instead of the service's own, in test/support. */
   readonly entry?: string;
   readonly arguments?: readonly string[];
+  /** Options of Node beside those that the service has. */
+  readonly flags?: readonly string[];
+  /** Options of the launcher, which stands above it then and buries it. */
+  readonly launcher?: readonly string[];
   /** Milliseconds that it gets for anything that is waited for. */
   readonly patience?: number;
 }
@@ -27,7 +32,7 @@ export class ServiceProcess extends ServiceLog {
 
   constructor(
     root: string,
-    { env = {}, entry, arguments: words = [], patience = 30_000 }: StartOptions = {},
+    { env = {}, entry, arguments: words = [], flags = [], launcher, patience = 30_000 }: StartOptions = {},
   ) {
     super(Number(env.LISTEN_PORT ?? 4678), patience);
     const program = entry ? join(HERE, entry) : SERVICE;
@@ -37,7 +42,10 @@ export class ServiceProcess extends ServiceLog {
       LOG_LEVEL: 'debug',
       AWS_EC2_METADATA_DISABLED: 'true',
     };
-    this.child = spawn(process.execPath, [...NODE_FLAGS, program, ...words], {
+    const command = [process.execPath, ...NODE_FLAGS, ...flags, program, ...words];
+    const bury = [process.execPath, ...NODE_FLAGS, SERVICE, 'bury'];
+    const [file = '', ...rest] = launcher ? [LAUNCHER, ...launcher, ...command, '--', ...bury] : command;
+    this.child = spawn(file, rest, {
       env: { PATH: process.env.PATH, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

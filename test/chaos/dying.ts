@@ -1,0 +1,52 @@
+/**
+ * The service that really dies: at a step of a container's life as the ledger knows it, or after some milliseconds.
+ * How and when is told by its first argument; just before, it says so on stderr.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { runService } from '../../src/main.ts';
+import { concerned, type Observer } from '../../src/observe.ts';
+import type { Death, Way } from './plan.ts';
+
+const death: Death = JSON.parse(process.argv[2] ?? '{}');
+
+const signal = (name: string) => () => void execFileSync('sh', ['-c', `kill -${name} $PPID; sleep 60`]);
+
+const WAYS: Readonly<Record<Way, () => void>> = {
+  SIGKILL: signal('KILL'),
+  SIGSEGV: signal('SEGV'),
+  SIGABRT: signal('ABRT'),
+  SIGSTOP: signal('STOP'),
+  hang: () => {
+    for (;;);
+  },
+  heap: () => {
+    for (const all: unknown[] = []; ; ) all.push(Array.from({ length: 100_000 }, Math.random));
+  },
+  throw: () => {
+    setImmediate(() => {
+      throw new Error('thrown on purpose');
+    });
+  },
+};
+
+function die(what: string): void {
+  process.stderr.write(`dying ${JSON.stringify({ at: Date.now(), what })}\n`);
+  WAYS[death.way]();
+}
+
+let steps = 0;
+const observer: Observer = {
+  step: (name) => {
+    if (name !== 'heartbeats' || death.after === undefined) return;
+    setTimeout(() => die(`after ${death.after} ms`), death.after).unref();
+  },
+  holding: ({ step, holding: { kind, owner } }) => {
+    if (concerned(owner).container === undefined) return;
+    steps += 1;
+    if (steps === death.step) die(`${step} ${kind}`);
+  },
+};
+
+await runService(process.env, observer);
+process.stderr.write(`steps ${steps}\n`);

@@ -1,0 +1,50 @@
+/** What goes wrong, drawn from a seed: the same seed gives the same deaths. */
+
+import { createHash } from 'node:crypto';
+
+export const WAYS = ['SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGSTOP', 'hang', 'heap', 'throw'] as const;
+/** How the process dies. */
+export type Way = (typeof WAYS)[number];
+
+export interface Death {
+  readonly way: Way;
+  /** Of a container's life: the number of what happens to what it holds. */
+  readonly step?: number;
+  /** Milliseconds after the start. */
+  readonly after?: number;
+}
+
+/** What is not at hand when it dies. */
+const MISSING = ['nothing', 'S3', 'webserver', 'Docker'] as const;
+export type Missing = (typeof MISSING)[number];
+
+export interface Plan {
+  readonly number: number;
+  readonly death: Death;
+  readonly missing: Missing;
+}
+
+/** Milliseconds within which a container is made, used and ended, more or less. */
+const LIFE = 3000;
+
+/** Each step once, by ways that take turns, then at random. @param steps of a container's life */
+export function* plans(seed: number, steps: number): Generator<Plan> {
+  const random = generator(seed);
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
+  for (let number = 1; ; number++) {
+    const isSystematic = number <= steps;
+    const way = isSystematic ? (WAYS[(number + seed) % WAYS.length] as Way) : pick(WAYS);
+    const at = isSystematic ? { step: number } : { after: Math.floor(random() * LIFE) };
+    const missing = random() < 0.7 ? 'nothing' : pick(MISSING);
+    yield { number, death: { way, ...at }, missing };
+  }
+}
+
+/** Numbers from 0 to 1. */
+function generator(seed: number): () => number {
+  let drawn = 0;
+  return () => {
+    const digest = createHash('sha256').update(`${seed} ${drawn++}`).digest();
+    return digest.readUInt32BE() / 2 ** 32;
+  };
+}
