@@ -46,6 +46,7 @@ export class HostedContainer {
   readonly #gone = Promise.withResolvers<void>();
   #prepared: Prepared | undefined;
   #facts: ContainerFacts | undefined;
+  #isAdopting = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
   #end: Promise<void> | undefined;
@@ -101,7 +102,7 @@ export class HostedContainer {
 
   /** Whether it runs and a user has been assigned to it. */
   get isClaimed(): boolean {
-    return this.#state.serves && this.#facts?.startValues !== undefined;
+    return (this.#isAdopting || this.#state.serves) && this.#facts?.startValues !== undefined;
   }
 
   /** Resolves when it has ended and nothing of it is held. */
@@ -159,6 +160,9 @@ export class HostedContainer {
     const directories = directoriesOf(this.#host.paths, this.id);
     const config = this.#config(directories);
     this.#dockerId = dockerId;
+    this.#facts = claimed;
+    this.#isAdopting = true;
+    await config.find();
     await holdDirectories(lifetime, directories, () => config.throwIfUnsaved(), true);
     for (const [port, number] of Object.entries(ports)) {
       await this.#host.ports.adopt(lifetime, protocolOf(port), number);
@@ -171,6 +175,7 @@ export class HostedContainer {
     for (const state of ['created', 'running', 'assigned', ...(isReady ? ['ready' as const] : [])] as const) {
       this.#state.move(state, cause);
     }
+    this.#isAdopting = false;
   }
 
   #prepare(directories: ContainerDirectories, config: UserConfig, facts: ContainerFacts): void {

@@ -12,7 +12,7 @@ import { DEVICES } from '../uinput-native/descriptions.ts';
 import { readRecord } from '../user-configs/session.ts';
 import { directoriesOf } from './directories.ts';
 import type { Listed } from './docker.ts';
-import type { ContainerFacts } from './facts.ts';
+import type { ContainerFacts, MadeDevice } from './facts.ts';
 import { isPortFree, type Protocol } from './host-ports.ts';
 import { isContainerId } from './identity.ts';
 
@@ -42,7 +42,7 @@ export interface Sight {
 export function compare(sight: Sight): string[] {
   const { pages, listed, directories, unsaved, mounts, devices, missing, idle } = sight;
   const ids = new Set(pages.map(({ name }) => name).filter(isContainerId));
-  const known = new Set(pages.flatMap((page) => factsOf(page).devices ?? []).map(({ sysname }) => sysname));
+  const known = new Set(pages.flatMap(devicesOf).map(({ sysname }) => sysname));
   const isPreparing = pages.some((page) => isContainerId(page.name) && !page.facts);
   const unnamed = devices.filter((sysname) => !known.has(sysname));
   return [
@@ -101,11 +101,18 @@ export async function look(pages: readonly Page[], listed: readonly Listed[], pa
     listed,
     directories,
     unsaved,
-    mounts: await mountsBelow(paths.containers),
+    // The directory itself may be on a disk of its own.
+    mounts: (await mountsBelow(paths.containers)).filter((point) => point !== paths.containers),
     devices: await ourDevices(),
     missing,
     idle,
   };
+}
+
+/** The input devices that it still has: what Docker keeps of it may outlive them. */
+function devicesOf(page: Page): readonly MadeDevice[] {
+  const isHeld = page.entries.some(({ kind }) => kind === 'input devices');
+  return (isHeld && factsOf(page).devices) || [];
 }
 
 function factsOf({ facts }: Page): Partial<ContainerFacts> {
@@ -120,7 +127,9 @@ function isInDocker(page: Page, listed: readonly Listed[]): boolean {
 
 async function directoriesIn(paths: Paths): Promise<string[]> {
   const names = await Promise.all(
-    [paths.containers, paths.temporary].map((path) => readdir(path).catch(() => [])),
+    [paths.containers, paths.temporary].map(async (path) =>
+      (await exists(path)) ? await readdir(path) : [],
+    ),
   );
   return [...new Set(names.flat())].filter(isContainerId);
 }

@@ -4,15 +4,21 @@
  * touched, and the same again does no harm: whoever does it can be killed in the middle.
  */
 
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Page } from '../lifetime/ledger.ts';
 import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
-import { type ContainerId, isContainerId } from './identity.ts';
+import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Tracker } from './tracker.ts';
 import { removeUnanswered } from './unanswered.ts';
+
+/** How often, and how many milliseconds apart, it is looked whether Docker has removed them. */
+const LOOKS = 100;
+const BETWEEN_LOOKS = 100;
 
 /** What it takes to remove containers. */
 export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
@@ -34,11 +40,12 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
  * @throws {ServiceError} `docker.*`; the same again goes on
  */
 export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
-  const { docker, hostId, ledger, log } = host;
+  const { docker, hostId, log } = host;
   const claimed = new Set(claimedIn(pages).map(({ id }) => id));
   const listed = await docker.list(hostId);
   const unclaimed = listed.filter(({ containerId }) => !containerId || !claimed.has(containerId));
   await Promise.all(unclaimed.map(({ dockerId }) => docker.remove(dockerId)));
+  await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
     log.warn({ container: containerId, dockerId, state }, 'removed a container whose service had died');
   }
@@ -46,8 +53,32 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
   const unanswered = gone.filter((page) => isUnanswered(page) && !found.has(page.name));
   await Promise.all(unanswered.map(({ name }) => removeUnanswered(docker, hostId, name as ContainerId)));
-  await Promise.all(gone.map(({ name }) => removeLeftOf(host, name)));
-  for (const { name } of gone) ledger.remove(name);
+  await Promise.all(gone.map(({ name }) => removeWhatWasOf(name, host)));
+}
+
+/** One that cannot be removed now keeps its page, and hinders no other. */
+async function removeWhatWasOf(id: string, host: Remover): Promise<void> {
+  try {
+    await removeLeftOf(host, id);
+    host.ledger.remove(id);
+  } catch (error) {
+    host.log.error({ container: id, error }, messageOf(error));
+  }
+}
+
+/** Somebody else may be removing them at this moment. */
+async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>): Promise<void> {
+  for (let look = 1; ids.size > 0; look++) {
+    const left = (await docker.list(hostId)).find(({ dockerId }) => ids.has(dockerId));
+    if (!left) return;
+    if (look === LOOKS) {
+      throw new ServiceError('still.there', {
+        what: `the container ${left.dockerId}`,
+        why: 'Docker has not removed it',
+      });
+    }
+    await pause(BETWEEN_LOOKS);
+  }
 }
 
 /** Whether its service died before Docker had said that it made it. */

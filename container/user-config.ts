@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { readRecord, type Session } from '../user-configs/session.ts';
+import { readRecord, type Session, type SessionRecord } from '../user-configs/session.ts';
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { ContainerId } from './identity.ts';
@@ -38,6 +38,7 @@ export class UserConfig {
   readonly #parts: UserConfigParts;
   #furnished: Promise<Outcome | 'none'> | undefined;
   #isUnsaved = false;
+  #left: SessionRecord | undefined;
 
   constructor(parts: UserConfigParts) {
     this.#parts = parts;
@@ -72,18 +73,21 @@ export class UserConfig {
     return await this.#hold(keeping, (signal) => keeping.configs.begin(request, signal));
   }
 
+  /** Looks for the session that a dead service left: from now on its files stay until they are saved. */
+  async find(): Promise<void> {
+    this.#left = await readRecord(this.#parts.directories.own);
+    this.#isUnsaved = this.#left !== undefined;
+  }
+
   /**
-   * Goes on with the session that a dead service left, if there is one.
+   * Goes on with that session. Where user configs are not kept any more, its files stay.
    * @throws {ServiceError} `host.filesystem`
    */
   async adopt(): Promise<void> {
     const { keeping, directories } = this.#parts;
     const { own, userConfig } = directories;
-    const record = await readRecord(own);
-    if (!record) return;
-    // Also where user configs are not kept any more: nothing is lost, and the next start may keep them again.
-    this.#isUnsaved = true;
-    if (!keeping) return;
+    const record = this.#left;
+    if (!record || !keeping) return;
     const outcome = record.isAside ? 'unavailable' : record.basis ? 'restored' : 'new';
     this.#furnished = this.#hold(keeping, async () => {
       return { session: await keeping.configs.resume(record, own, userConfig), outcome };

@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
@@ -25,9 +25,14 @@ export interface LockOptions {
   readonly as: Holder;
 }
 
+/** Whether another process has it. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'start.locked';
+}
+
 /** Milliseconds before it is looked again whether one that was killed has let go, and how often. */
 const BETWEEN_LOOKS = 20;
-const LOOKS = 250;
+const LOOKS = 3000;
 
 /** @throws {ServiceError} `start.locked` when another process has it */
 export async function lock(lifetime: Lifetime, { run, root, as }: LockOptions): Promise<void> {
@@ -71,13 +76,26 @@ async function take(path: string, root: string, as: Holder): Promise<FileHandle>
 /** Returns when it is worth another look. @throws {ServiceError} `start.locked` */
 async function makeWay(path: string, root: string, as: Holder, look: number): Promise<void> {
   const [pid = '', holder] = (await readFile(path, 'utf8').catch(() => '')).trim().split(' ');
-  const givesWay = holder === 'wait' || holder === 'bury';
-  if (as !== 'service' || !givesWay || look > LOOKS) {
+  // Until its holder has written it, the file names one that died, whose number may be another's by now.
+  const isHolder = await hasOpen(pid, path);
+  if (as !== 'service' || (isHolder && holder === 'service') || look > LOOKS) {
     throw new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
   }
-  // Nobody but the one that has the lock writes this file, so it is the one that is meant.
-  if (holder === 'wait') await once(spawn('sh', ['-c', 'kill -KILL "$0"', pid], { stdio: 'ignore' }), 'exit');
+  if (isHolder && holder === 'wait') await kill(pid);
   await pause(BETWEEN_LOOKS);
+}
+
+async function hasOpen(pid: string, path: string): Promise<boolean> {
+  const directory = `/proc/${pid}/fd`;
+  const names = await readdir(directory).catch(() => []);
+  const files = [path, ...names.map((name) => join(directory, name))];
+  const [wanted, ...found] = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
+  return found.some((one) => wanted && one?.ino === wanted.ino && one.dev === wanted.dev);
+}
+
+async function kill(pid: string): Promise<void> {
+  const { PATH } = process.env;
+  await once(spawn('sh', ['-c', 'kill -KILL "$0"', pid], { stdio: 'ignore', env: { PATH } }), 'exit');
 }
 
 async function locked(fd: number): Promise<boolean> {

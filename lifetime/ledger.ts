@@ -75,11 +75,6 @@ export class Ledger {
     if (left?.size === 0) this.remove(page);
   }
 
-  /** The owner of a page ends; if nothing is held any more, there is nothing to say. */
-  close(page: string): void {
-    if (this.#written.get(page)?.size === 0) this.remove(page);
-  }
-
   /** All of a page: everything on it was seen gone. */
   remove(page: string): void {
     rmSync(join(this.#directory, page), { recursive: true, force: true });
@@ -109,12 +104,24 @@ export class Ledger {
       writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
       renameSync(draft, join(directory, name));
     } catch (error) {
-      this.close(page);
+      if (this.#written.get(page)?.size === 0) this.#written.delete(page);
+      this.#undo(directory, draft);
       throw new ServiceError(
         'ledger.not_written',
         { directory: this.#directory, why: messageOf(error) },
         { cause: error },
       );
+    }
+  }
+
+  /** What another process has left on the page stays. */
+  #undo(directory: string, draft: string): void {
+    try {
+      rmSync(draft, { force: true });
+      rmdirSync(directory);
+      rmdirSync(this.#directory);
+    } catch {
+      // Something else is there, or nothing was.
     }
   }
 

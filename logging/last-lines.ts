@@ -22,6 +22,8 @@ export class LastLines implements Outlet {
   /** @param directory of root's @throws Error of the system */
   constructor(directory: string) {
     this.#paths = pathsIn(directory);
+    // Of a service that died: they are not this one's.
+    rmSync(this.#paths.before, { force: true });
     this.#file = openSync(this.#paths.now, 'w', 0o600);
   }
 
@@ -37,6 +39,7 @@ export class LastLines implements Outlet {
   /** Takes no more, and removes them: nobody will ask. */
   close(): void {
     this.#closeFile();
+    this.#bytes = 0;
     for (const path of Object.values(this.#paths)) rmSync(path, { force: true });
   }
 

@@ -1,8 +1,8 @@
 /**
  * What comes after a death that the service did not see coming. It reads the ledger, tells the world what happened,
- * and removes the containers that nobody has claimed with all that was theirs. Claimed ones run on: for them a process
- * is left behind that waits until the last of them has ended. All of it can be killed and done again; where nothing
- * was left it does nothing.
+ * and removes the containers that nobody has claimed with all that was theirs. Claimed ones run on: for them, and for
+ * users' files that are yet to be saved, a process is left behind that waits until the last of them has ended. All of
+ * it can be killed and done again; where nothing was left it does nothing.
  */
 
 import { spawn } from 'node:child_process';
@@ -13,19 +13,21 @@ import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
-import { lock } from '../host/lock.ts';
+import { isLocked, lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
 import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import { lastLinesIn, readLastLines } from '../logging/last-lines.ts';
 import { createLogger, type Logger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
-import { loadSettings, type Settings } from '../settings/load.ts';
+import { childEnvironment, loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { pageOf, SERVICE_PAGE } from './observe.ts';
-import { removeIfEmpty, removeRemains } from './remains.ts';
+import { countUnsaved, removeIfEmpty, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 
+/** Milliseconds for the report: nothing waits for it that does not wait for Docker too. */
+const PATIENCE = 10_000;
 /** Lines of the log that go with the report. */
 const LAST_LINES = 20;
 
@@ -51,8 +53,8 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     isLeft = await burial.run();
     madeRun = burial.madeRun;
   } catch (error) {
-    if (!(error instanceof ServiceError && error.code === 'start.locked')) throw error;
-    log.info('a service runs here: there is nothing to bury');
+    if (!isLocked(error)) throw error;
+    log.info('another process takes care of this host: there is nothing to bury');
     isLeft = false;
   } finally {
     await lifetime.end();
@@ -77,7 +79,7 @@ class Burial {
     this.#parts = parts;
   }
 
-  /** @returns whether containers live on @throws {ServiceError} `docker.*` */
+  /** @returns whether containers live on, or files of users are to be saved @throws {ServiceError} `docker.*` */
   async run(): Promise<boolean> {
     const { settings, outlets, log, paths } = this.#parts;
     const ledger = new Ledger(paths.ledger, pageOf);
@@ -90,14 +92,19 @@ class Burial {
     try {
       // Neither waits for the other: who is far away may be slow, and Docker too.
       const told = left.isReported ? undefined : this.#report(reporting, pages, pid);
-      const [removed] = await Promise.allSettled([this.#remove(ledger, pages), told]);
+      const [removed, report] = await Promise.allSettled([this.#remove(ledger, pages), told]);
+      if (report.status === 'rejected') log.error({ error: report.reason }, messageOf(report.reason));
       if (removed.status === 'rejected') throw removed.reason;
       const claimed = claimedIn(pages).length;
-      log.info({ claimed }, 'what the service left is buried, but for claimed containers');
-      if (claimed > 0) return true;
+      const unsaved = await countUnsaved(paths);
+      log.info(
+        { claimed, unsaved },
+        'what the service left is buried, but for claimed containers and unsaved files',
+      );
+      if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
       await removeRemains(pages);
-      for (const lines of lastLinesIn(paths.run)) await rm(lines, { force: true });
+      for (const file of [...lastLinesIn(paths.run), paths.waitLog]) await rm(file, { force: true });
       ledger.remove(SERVICE_PAGE);
       this.madeRun = madeRun === true;
       return false;
@@ -118,7 +125,8 @@ class Burial {
     const lastLines = readLastLines(paths.run, LAST_LINES);
     const held = pages.flatMap(({ entries }) => entries).map(({ kind, what }) => `${kind} ${what}`);
     await reporting.open();
-    await reporting.tellDeath(error, () => log.fatal({ error, held, lastLines }, messageOf(error)));
+    const say = () => log.fatal({ error, held, lastLines }, messageOf(error));
+    await reporting.tellDeath(error, say, PATIENCE);
   }
 }
 
@@ -130,7 +138,9 @@ async function beginWait(
   log: Logger,
 ): Promise<void> {
   if (unit) {
-    const [code] = await once(spawn('systemctl', ['start', '--no-block', unit], { stdio: 'ignore' }), 'exit');
+    const words = ['start', '--no-block', unit];
+    const systemctl = spawn('systemctl', words, { stdio: 'ignore', env: childEnvironment(environment) });
+    const [code] = await once(systemctl, 'exit').catch(() => []);
     if (code !== 0) throw new ServiceError('bury.no_wait', { unit });
     return;
   }

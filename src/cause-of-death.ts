@@ -29,7 +29,9 @@ export function causeOfDeath(environment: NodeJS.ProcessEnv, pid: number | undef
   const memory = outOfMemory(result, pid);
   if (memory) return memory;
   if (result === 'watchdog') return 'it did not answer any more and was killed by its watchdog';
-  if (code === 'exited') return `it ended with exit code ${status}`;
+  if (result === 'timeout') return 'it did not start or end in time';
+  const when = result === 'protocol' ? ' before it was ready' : '';
+  if (code === 'exited') return `it ended with exit code ${status}${when}`;
   if (code && status) return `killed by SIG${status}${KNOWN[status] ? `: ${KNOWN[status]}` : ''}`;
   return 'nobody saw how its process ended';
 }
@@ -42,7 +44,7 @@ function outOfMemory(result: string | undefined, pid: number | undefined): strin
 
 /** What the kernel wrote when it killed that process. */
 function killRecord(pid: number): string | undefined {
-  const line = new RegExp(`(?:Out of memory|Memory cgroup out of memory): (Killed process ${pid} .*)`);
+  const line = new RegExp(`out of memory[^:]*: (Killed process ${pid} .*)`, 'i');
   try {
     const file = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
     try {

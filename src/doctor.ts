@@ -1,5 +1,6 @@
 /** Looks for leaks, for people and for tests: what ledger, Docker and kernel do not agree about. It changes nothing. */
 
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Docker } from '../container/docker.ts';
 import { compare, look } from '../container/leaks.ts';
@@ -41,7 +42,8 @@ export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Report>
 
 async function lookOnce(docker: Docker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
   const pages = new Ledger(paths.ledger, pageOf).open();
-  const isKnown = await exists(paths.state);
+  // Whoever reads an id that is not there makes one.
+  const isKnown = await exists(join(paths.state, 'host-id'));
   const listed = isKnown ? await docker.list(await readHostId(paths.state)) : [];
   return { leaks: compare(await look(pages, listed, paths)), pages };
 }

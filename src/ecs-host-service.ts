@@ -1,6 +1,6 @@
 /** The program: does what its command line says. */
 
-import { messageOf } from '../errors/service-error.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { bury } from './bury.ts';
 import { type Command, parseCommandLine, USAGE } from './command-line.ts';
 import { listConfigs, restoreConfig } from './configs-command.ts';
@@ -11,6 +11,8 @@ import { waitForClaimed } from './wait.ts';
 
 /** @returns what is to be said */
 async function answer(command: Exclude<Command, { name: 'run' }>): Promise<string> {
+  const isRoots = ['bury', 'wait', 'doctor'].includes(command.name);
+  if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
   if (command.name === 'bury') return await silently(bury({ environment: process.env, ...command }));
   if (command.name === 'doctor') return await examine();
   if (command.name === 'wait') return await silently(waitForClaimed(process.env));

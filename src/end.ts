@@ -77,6 +77,8 @@ export interface Ended {
   readonly hosting: Hosted | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
   readonly presence: Lifetime | undefined;
+  /** Of how many containers files of a user are on this host alone. */
+  countUnsaved(): Promise<number>;
   readonly reporting: Reporting;
   readonly log: Logger;
 }
@@ -107,7 +109,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
     log.error({ kind, what, owner, ...concerned(owner) }, 'still held at the end');
   }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
-  const left = alive + held.length + saves;
+  const left = alive + held.length + saves + (await service.countUnsaved());
   if (cause.kind === 'died') await reporting.terminateInstance(left);
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
   return left;

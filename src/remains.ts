@@ -1,11 +1,16 @@
 /**
  * What a dead service leaves beside its containers: its certificate, and directories that it made and that are empty
- * once everything else is gone.
+ * once everything else is gone; and what it leaves that must not be lost with the host.
  */
 
-import { rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isContainerId } from '../container/identity.ts';
 import { isSystemError } from '../errors/service-error.ts';
+import { exists } from '../host/directories.ts';
+import type { Paths } from '../host/paths.ts';
 import type { Entry, Page } from '../lifetime/ledger.ts';
+import { readRecord } from '../user-configs/session.ts';
 import { pageIn } from './reporting.ts';
 
 /** Removes what the service's own page names. The same again does no harm. */
@@ -15,6 +20,19 @@ export async function removeRemains(pages: readonly Page[]): Promise<void> {
   // The longest first: what is in another one.
   const directories = pathsOf(entries, 'shared directory').sort((a, b) => b.length - a.length);
   for (const path of directories) await removeIfEmpty(path);
+}
+
+/** @returns of how many containers files of a user are on this host alone: for them the instance must stay */
+export async function countUnsaved({ containers, spool }: Paths): Promise<number> {
+  const records = await Promise.all(
+    (await namesIn(containers)).filter(isContainerId).map((id) => readRecord(join(containers, id))),
+  );
+  const waiting = (await namesIn(spool)).filter((name) => name.endsWith('.json'));
+  return waiting.length + records.filter(Boolean).length;
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  return (await exists(path)) ? await readdir(path) : [];
 }
 
 export async function removeIfEmpty(path: string): Promise<void> {

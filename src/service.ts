@@ -13,7 +13,7 @@ import type { Surroundings } from '../container/surroundings.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 import { exists, holdSharedDirectory } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
@@ -30,8 +30,10 @@ import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { checkTools } from '../user-configs/archive.ts';
 import { UserConfigs } from '../user-configs/user-configs.ts';
-import { type Observer, observeHoldings, pageOf, SERVICE_PAGE } from './observe.ts';
-import { pageIn, type Reporting, type ServiceFacts, serviceFactsIn } from './reporting.ts';
+import { type Observer, observeHoldings, pageOf } from './observe.ts';
+import { bePresent } from './presence.ts';
+import { countUnsaved } from './remains.ts';
+import { pageIn, type Reporting, serviceFactsIn } from './reporting.ts';
 import { VERSION } from './version.ts';
 
 /** Milliseconds between attempts at what could not be released. */
@@ -127,44 +129,21 @@ export class Service {
     await holdSharedDirectory(this.root, run, 0o700, () => serviceFactsIn(this.left)?.madeRun === true);
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') await this.#succeed();
-    await this.#openLedger(madeRun);
+    const { ledger, reporting, log } = this;
+    const { lifetime, left } = await bePresent(this.root, { ledger, reporting, as: this.#as, madeRun, log });
+    this.presence = lifetime;
+    this.left = left;
     await this.reporting.keepLastLines(this.root, run);
+  }
+
+  async countUnsaved(): Promise<number> {
+    return await countUnsaved(this.#paths);
   }
 
   /** Whoever has waited here was killed. */
   async #succeed(): Promise<void> {
     this.reporting.ownInstance();
     await rm(this.#paths.waitLog, { force: true });
-  }
-
-  /** From here on what is held is written down, beside what a dead service left. */
-  async #openLedger(madeRun: boolean): Promise<void> {
-    this.left = this.ledger.open();
-    const { pid, madeRun: itMadeRun, ...left } = serviceFactsIn(this.left) ?? { isReported: true };
-    if (!left.isReported) {
-      this.log.error({ pid }, 'the last service on this host died, which nobody has reported');
-    }
-    if (this.#as === 'service') this.ledger.remove(SERVICE_PAGE);
-    this.presence = this.root.child('presence');
-    await this.presence.acquire({
-      kind: 'process',
-      what: String(process.pid),
-      take: () => {},
-      release: () => {},
-      seenGone: () => 'its work is done',
-    });
-    const facts = { pid: process.pid, madeRun: madeRun || itMadeRun };
-    this.reporting.keepIdentity(this.#as === 'wait' ? left : {}, (identity) =>
-      this.#note({ ...facts, ...identity }),
-    );
-  }
-
-  #note(facts: ServiceFacts): void {
-    try {
-      this.ledger.note(SERVICE_PAGE, facts);
-    } catch (error) {
-      this.log.warn({ error }, messageOf(error));
-    }
   }
 
   async makeDirectories(): Promise<void> {
@@ -217,7 +196,9 @@ export class Service {
   async reachDocker(): Promise<void> {
     const environment = childEnvironment(this.#environment);
     const docker = await Docker.open(this.#settings.DOCKER_HOST);
-    await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
+    // Who only waits for containers leaves Docker to whoever keeps it.
+    if (this.#as === 'wait') await docker.ping(this.root.signal);
+    else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
     this.log.info(await docker.version(), 'Docker answers');
     this.#docker = docker;
   }

@@ -6,36 +6,46 @@
 
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DestinationStream } from 'pino';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isLocked } from '../host/lock.ts';
 import { pathsBelow } from '../host/paths.ts';
-import { createLogger, type Logger, openStdout } from '../logging/logger.ts';
+import { createLogger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { loadSettings, type Settings } from '../settings/load.ts';
+import { causeOfDeath } from './cause-of-death.ts';
 import { endService } from './end.ts';
-import { removeIfEmpty, removeRemains } from './remains.ts';
+import { countUnsaved, removeIfEmpty, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 import { Service } from './service.ts';
 
-/** Milliseconds before another attempt, while Docker is away for example. */
-const BETWEEN_ATTEMPTS = 10_000;
+/** Milliseconds before another attempt, while Docker is away for example: at first, and at most. */
+const SHORTEST_PAUSE = 1000;
+const LONGEST_PAUSE = 60_000;
 
 interface Parts {
   readonly environment: NodeJS.ProcessEnv;
   readonly settings: Settings;
-  readonly outlets: Outlets;
-  readonly log: Logger;
+  readonly stdout: DestinationStream;
 }
 
 export async function waitForClaimed(environment: NodeJS.ProcessEnv): Promise<void> {
   process.title = 'ecs-host-service wait';
   const settings = loadSettings(environment);
-  const outlets = new Outlets(await openStdout(process.stdout.isTTY));
-  const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
-  while (!(await attempt({ environment, settings, outlets, log }))) await pause(BETWEEN_ATTEMPTS);
+  const stdout = await openStdout(process.stdout.isTTY);
+  for (let between = SHORTEST_PAUSE; ; between = Math.min(2 * between, LONGEST_PAUSE)) {
+    // An attempt that failed does not count when a later one does not.
+    process.exitCode = 0;
+    if (await attempt({ environment, settings, stdout })) return;
+    await pause(between);
+  }
 }
 
 /** @returns whether it is over */
-async function attempt({ environment, settings, outlets, log }: Parts): Promise<boolean> {
+async function attempt({ environment, settings, stdout }: Parts): Promise<boolean> {
+  // Its own: what reports in it is closed with it.
+  const outlets = new Outlets(stdout);
+  const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
   const reporting = new Reporting({ settings, outlets, log });
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
@@ -44,27 +54,43 @@ async function attempt({ environment, settings, outlets, log }: Parts): Promise<
     const { madeRun } = serviceFactsIn(service.left) ?? {};
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
-    const { run, waitLog } = pathsBelow(settings.ROOT);
-    await rm(waitLog, { force: true });
-    if (madeRun) await removeIfEmpty(run);
+    const paths = pathsBelow(settings.ROOT);
+    await rm(paths.waitLog, { force: true });
+    if (madeRun) await removeIfEmpty(paths.run);
+    // The ledger is over: what is learnt of the host now must not begin it again.
+    reporting.keepIdentity({}, () => {});
     reporting.ownInstance();
-    await reporting.terminateInstance(left);
+    await reporting.terminateInstance(left + (await countUnsaved(paths)));
     return true;
   } catch (error) {
-    const isOver = error instanceof ServiceError && error.code === 'start.locked';
-    if (isOver) log.info('another process takes care of this host');
-    else log.error({ error }, messageOf(error));
+    if (isLocked(error)) return await giveWay(service);
     await service.presence?.leave(error);
     await endService({ kind: 'died', error }, service);
-    return isOver;
+    return false;
   } finally {
     await reporting.close();
   }
 }
 
+/** A service takes over, or another one waits already. That is no failure: whoever keeps this process must not start it again. */
+async function giveWay({ root, log }: Service): Promise<true> {
+  log.info('another process takes care of this host');
+  await root.end();
+  return true;
+}
+
+/** Who should have done it died before. */
+async function reportUnreported({ left, reporting, log }: Service): Promise<void> {
+  const facts = serviceFactsIn(left);
+  if (!facts || facts.isReported) return;
+  const error = new ServiceError('service.died', { cause: causeOfDeath({}, facts.pid) });
+  await reporting.tellDeath(error, () => log.fatal({ error }, messageOf(error)));
+}
+
 async function begin(service: Service): Promise<void> {
   await service.step('reporting', () => service.openReporting());
   await service.step('lock', () => service.lock());
+  await reportUnreported(service);
   await service.step('filesystem', () => service.makeDirectories());
   await service.step('docker', () => service.reachDocker());
   await service.step('user configs', () => service.keepUserConfigs());

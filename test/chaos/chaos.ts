@@ -43,7 +43,7 @@ async function attempt(plan: Plan): Promise<Outcome> {
 console.log(`seed ${SEED}`);
 // One that lives tells how many steps there are.
 const { steps = 0 } = await attempt({ number: 0, death: { way: 'SIGKILL' }, missing: 'nothing' });
-console.log(`${steps} steps of the life of containers`);
+console.log(`${steps} steps of the life of a container`);
 let deaths = 0;
 for (const plan of plans(SEED, steps)) {
   if (deaths >= DEATHS && plan.number > steps) break;

@@ -35,6 +35,8 @@ function die(what: string): void {
   WAYS[death.way]();
 }
 
+/** The first container: the one that is used. */
+let subject: string | undefined;
 let steps = 0;
 const observer: Observer = {
   step: (name) => {
@@ -42,7 +44,9 @@ const observer: Observer = {
     setTimeout(() => die(`after ${death.after} ms`), death.after).unref();
   },
   holding: ({ step, holding: { kind, owner } }) => {
-    if (concerned(owner).container === undefined) return;
+    const { container } = concerned(owner);
+    subject ??= container;
+    if (container === undefined || container !== subject) return;
     steps += 1;
     if (steps === death.step) die(`${step} ${kind}`);
   },

@@ -23,7 +23,7 @@ const PATIENCE = 90_000;
 export interface Outcome {
   /** What it died of, and where; undefined: it lived. */
   readonly died: string | undefined;
-  /** Steps of the containers' life, of one that lived. */
+  /** Steps of the used container's life, when the service lived. */
   readonly steps: number | undefined;
   /** Milliseconds from the death: until the webserver knew, and until what nobody used was removed. */
   readonly told: number | undefined;

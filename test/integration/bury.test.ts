@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { askTcp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
 import { CLIENT_SECRET } from '../support/secrets.ts';
-import type { ServiceProcess } from '../support/service-process.ts';
+import { end, hostTwo, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 import { World } from '../support/world.ts';
 
@@ -18,130 +17,41 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** As systemd and the launcher tell it. */
-const KILLED = { SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' };
-
-const PATIENCE = 30_000;
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const late = AbortSignal.timeout(PATIENCE);
-  while (!(await holds())) {
-    if (late.aborted) assert.fail(`never: ${what}`);
-    await pause(20);
-  }
-}
-
-function textOf(path: string): string {
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
-}
-
-/** A root, and what runs and ran on it. */
-class Site {
-  readonly root = host.newRoot();
-  readonly #settings: Readonly<Record<string, string>>;
-
-  constructor(settings: Readonly<Record<string, string>> = {}) {
-    this.#settings = settings;
-  }
-
-  run(words: readonly string[], how: Readonly<Record<string, string>> = {}): ServiceProcess {
-    return host.start({ env: { ...this.#settings, ...how, ROOT: this.root }, arguments: words });
-  }
-
-  start(): Promise<ServiceProcess> {
-    return this.run([]).ready();
-  }
-
-  /** Kills it, which it cannot see coming. */
-  async kill(service: ServiceProcess): Promise<void> {
-    assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
-  }
-
-  async bury(how = KILLED): Promise<ServiceProcess> {
-    const bury = this.run(['bury'], how);
-    assert.equal(await bury.ended(), 0, bury.log());
-    return bury;
-  }
-
-  get runDirectory(): string {
-    return join(this.root, 'run/ecs-host-service');
-  }
-
-  get waitLog(): string {
-    return textOf(join(this.runDirectory, 'wait.log'));
-  }
-
-  /** Until somebody waits for containers, and knows them. */
-  async waits(): Promise<void> {
-    await until('somebody waits', () => this.waitLog.includes('"step":"containers"'));
-  }
-
-  /** Until nobody waits for anything any more. */
-  async over(): Promise<void> {
-    let log = '';
-    const isOver = () => {
-      log = this.waitLog || log;
-      return !existsSync(this.runDirectory);
-    };
-    await until('what was left is over', isOver).catch((error: unknown) => {
-      throw new Error(log, { cause: error });
-    });
-  }
-}
-
-/** @returns the docker ids of one that nobody has claimed and of one that is in use, and the port of that */
-async function hostTwo(service: ServiceProcess) {
-  const unclaimed = await hostContainer(service);
-  const claimed = await hostContainer(service);
-  const port = await host.hostPort(claimed);
-  assert.deepEqual(await startValues(service, port), OK);
-  assert.deepEqual(await token(service, port), OK);
-  return { unclaimed, claimed, port };
-}
-
-async function running(): Promise<string[]> {
-  return (await host.docker.listContainers()).map(({ Id }) => Id);
-}
-
-async function end(dockerId: string): Promise<void> {
-  await host.docker.getContainer(dockerId).stop({ t: 0 });
-}
-
 test('after SIGKILL, what nobody has claimed is removed, and a container in use lives on until it ends', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const service = await site.start();
-  const { claimed, port } = await hostTwo(service);
+  const { claimed, port } = await hostTwo(host, service);
   await site.kill(service);
   const bury = await site.bury();
   const told = bury.lines.find(({ level }) => level === 'fatal');
   assert.equal(told?.msg, 'the service died: killed by SIGKILL');
   assert.match(JSON.stringify(told?.lastLines), /container is ready/);
-  assert.deepEqual(await running(), [claimed]);
+  assert.deepEqual(await running(host), [claimed]);
   assert.equal((await askTcp(port)).dpi, '96');
   await site.waits();
-  await end(claimed);
+  await end(host, claimed);
   await site.over();
 });
 
 test('a container that ended before anybody waited for it is released all the same', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const service = await site.start();
-  const { claimed } = await hostTwo(service);
+  const { claimed } = await hostTwo(host, service);
   await site.kill(service);
-  await end(claimed);
+  await end(host, claimed);
   await site.bury();
   await site.over();
 });
 
 test('a service that starts takes over who waits, and hosts the containers in use on', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const first = await site.start();
-  const { claimed, port } = await hostTwo(first);
+  const { claimed, port } = await hostTwo(host, first);
   await site.kill(first);
   await site.bury();
   await site.waits();
   const second = await site.start();
-  assert.deepEqual(await running(), [claimed]);
+  assert.deepEqual(await running(host), [claimed]);
   assert.deepEqual(await startValues(second, port), OK);
   assert.equal((await startValues(second, port, { dpi: 97 })).status, 406);
   assert.deepEqual(await token(second, port), OK);
@@ -153,20 +63,20 @@ test('a service that starts takes over who waits, and hosts the containers in us
 });
 
 test('without anybody who buried, the next start removes and takes over the same, and says that a death was not reported', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const first = await site.start();
-  const { claimed } = await hostTwo(first);
+  const { claimed } = await hostTwo(host, first);
   await site.kill(first);
   const second = await site.start();
   assert.ok(second.lines.some(({ level, msg }) => level === 'error' && msg.includes('nobody has reported')));
-  assert.deepEqual(await running(), [claimed]);
-  await end(claimed);
+  assert.deepEqual(await running(host), [claimed]);
+  await end(host, claimed);
   await second.message('container is gone');
   assert.equal(await second.stop(), 0);
 });
 
 test('a container that was claimed but not ready when the service died becomes ready with the next one', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const first = await site.start();
   const dockerId = await hostContainer(first);
   const port = await host.hostPort(dockerId);
@@ -184,23 +94,23 @@ for (const [fault, words] of [
   ['rejection', 'rejected on purpose'],
 ] as const) {
   test(`a ${fault} that nothing caught leaves containers in use alone, and is not reported twice`, async () => {
-    const site = new Site();
+    const site = new Site(host);
     const entry = 'dying-service.ts';
     const service = await host.start({ entry, arguments: [fault], env: { ROOT: site.root } }).ready();
-    const { claimed } = await hostTwo(service);
+    const { claimed } = await hostTwo(host, service);
     assert.equal(await service.stop('SIGURG'), 1);
     assert.equal(service.lines.find(({ level }) => level === 'fatal')?.msg, words);
-    assert.deepEqual(await running(), [claimed]);
+    assert.deepEqual(await running(host), [claimed]);
     const bury = await site.bury({ SERVICE_RESULT: 'exit-code', EXIT_CODE: 'exited', EXIT_STATUS: '1' });
     assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), bury.log());
     await site.waits();
-    await end(claimed);
+    await end(host, claimed);
     await site.over();
   });
 }
 
 test('after a stop there is nothing to bury, and nothing is said', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const service = await site.start();
   await hostContainer(service);
   assert.equal(await service.stop(), 0);
@@ -209,21 +119,21 @@ test('after a stop there is nothing to bury, and nothing is said', async () => {
 });
 
 test('while a service runs there is nothing to bury', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const service = await site.start();
   const dockerId = await hostContainer(service);
   const bury = await site.bury();
   assert.deepEqual(
     bury.lines.map(({ msg }) => msg),
-    ['a service runs here: there is nothing to bury'],
+    ['another process takes care of this host: there is nothing to bury'],
   );
-  assert.deepEqual(await running(), [dockerId]);
+  assert.deepEqual(await running(host), [dockerId]);
   assert.equal(await service.stop(), 0);
 });
 
 test('another host and its directories, and directories that were there before, are not touched', async () => {
-  const site = new Site();
-  const other = new Site();
+  const site = new Site(host);
+  const other = new Site(host);
   mkdirSync(join(site.root, 'fractal/keep'), { recursive: true });
   writeFileSync(join(site.root, 'fractal/keep/file'), '');
   const service = await site.start();
@@ -234,7 +144,7 @@ test('another host and its directories, and directories that were there before, 
   await hostContainer(service);
   await site.kill(service);
   await site.bury();
-  assert.deepEqual(await running(), [theirs]);
+  assert.deepEqual(await running(host), [theirs]);
   assert.deepEqual(readdirSync(join(site.root, 'fractal')), ['keep']);
   assert.equal(await neighbour.stop(), 0);
   rmSync(join(site.root, 'fractal'), { recursive: true });
@@ -243,7 +153,7 @@ test('another host and its directories, and directories that were there before, 
 test('a death is told to the webserver and to Sentry, with its cause and the last lines of the log', async () => {
   const world = await World.open();
   try {
-    const site = new Site(world.settings);
+    const site = new Site(host, world.settings);
     const service = await site.start();
     await until('a heartbeat came', () => world.beats.some(({ call }) => call === 'heartbeat'));
     await site.kill(service);
@@ -263,9 +173,9 @@ test('a death is told to the webserver and to Sentry, with its cause and the las
 });
 
 test('what is in the ledger for after a death is nowhere else on the host', async () => {
-  const site = new Site();
+  const site = new Site(host);
   const service = await site.start();
-  const { claimed } = await hostTwo(service);
+  const { claimed } = await hostTwo(host, service);
   const files = readdirSync(site.root, { recursive: true, withFileTypes: true }).filter((file) =>
     file.isFile(),
   );

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { host as hostContainer, startValues, token } from '../support/callers.ts';
 import { Ec2StandIn } from '../support/ec2.ts';
 import { S3 } from '../support/s3.ts';
 import { OWN_SECRET } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { KILLED, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 import { METADATA, World } from '../support/world.ts';
 
@@ -90,6 +93,32 @@ test('an instance on which saved user configs wait for S3 is not terminated', as
   assert.equal(await service.stop('SIGURG'), 1);
   assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose']);
   await host.abandon(service);
+});
+
+test('an instance whose service was killed is terminated when nothing is needed any more, and not before saves are in S3', async () => {
+  await using s3 = await S3.open();
+  const env = { ON_DEATH: 'terminate', ...s3.settings, ROOT: host.newRoot() };
+  const service = await startRunning(env);
+  const dockerId = await hostContainer(service, SECRET);
+  const port = await host.hostPort(dockerId);
+  await startValues(service, port, SECRET);
+  await token(service, port);
+  await s3.turn('away');
+  await host.docker.getContainer(dockerId).kill();
+  await service.message('container is gone');
+  assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  const bury = host.start({
+    env: { ...world.settings, ...ec2.settings, APP_ENV: 'localdev', ...env, ...KILLED },
+    arguments: ['bury'],
+  });
+  assert.equal(await bury.ended(), 0, bury.log());
+  const dead = ['running', 'dead because of the service died: killed by SIGKILL'];
+  assert.deepEqual(ec2.story, dead);
+  await s3.turn('none');
+  await ec2.call(({ action }) => action === 'TerminateInstances');
+  assert.deepEqual(ec2.story, [...dead, 'TerminateInstances']);
+  assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
+  await until('who waited has ended', () => !existsSync(join(env.ROOT, 'run/ecs-host-service')));
 });
 
 test('an instance whose service could not start is tagged as dead, and not terminated', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmod,
   chown,
@@ -21,6 +22,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isSystemError, ServiceError } from '../../errors/service-error.ts';
 import { writeFileAtomically } from '../../host/atomic-file.ts';
@@ -33,7 +35,7 @@ import {
   seenGone,
 } from '../../host/directories.ts';
 import { readHostId } from '../../host/host-id.ts';
-import { lock } from '../../host/lock.ts';
+import { type Holder, lock } from '../../host/lock.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
@@ -658,6 +660,101 @@ suite('the lock', () => {
       lock(third, { run: temporary.path, root: '/the/root', as: 'service' }),
       refusedWith('start.locked', /another copy of the service/),
     );
+  });
+});
+
+/** A process that has the lock, until it is told to let go. */
+async function holderOf(run: string, as: Holder) {
+  const [lockModule, lifetimeModule] = ['host/lock.ts', 'lifetime/lifetime.ts'].map((path) =>
+    JSON.stringify(join(import.meta.dirname, '../..', path)),
+  );
+  const script = `import { lock } from ${lockModule};
+    import { Lifetime } from ${lifetimeModule};
+    const lifetime = new Lifetime('holder');
+    await lock(lifetime, { run: process.argv[1], root: '/the/root', as: process.argv[2] });
+    process.stdin.once('data', () => lifetime.end().then(() => process.stdin.destroy()));
+    process.stdout.write('held');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script, run, as], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  return {
+    pid: child.pid,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+    letGo: () => void child.stdin.write('.'),
+    /** How it ended: exit code and signal. */
+    ended: () => ended,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** Resolves when the lock has been asked for that often, in vain. */
+async function untilAsked(t: TestContext, place: string, times: number): Promise<() => Promise<void>> {
+  const [programs, asked] = [join(place, 'programs'), join(place, 'asked')];
+  await mkdir(programs);
+  const script = ['#!/bin/sh', `PATH='${process.env.PATH}'`, `echo >> '${asked}'`, 'exec flock "$@"'];
+  await writeFile(join(programs, 'flock'), script.join('\n'), { mode: 0o755 });
+  const path = `${programs}:${process.env.PATH}`;
+  findProgramsIn(t, path);
+  return async () => {
+    while ((await readFile(asked, 'utf8').catch(() => '')).length < times) await pause(5);
+  };
+}
+
+suite('the holders of the lock', () => {
+  test('one that waits gives way to a service by being killed', async () => {
+    await using temporary = await directory();
+    await using holder = await holderOf(temporary.path, 'wait');
+    await using lifetime = new Lifetime('x');
+    await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
+    assert.deepEqual(await holder.ended(), [null, 'SIGKILL']);
+    assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid} service\n`);
+  });
+
+  test('a service waits until one that buries is ready, and does it no harm', async (t) => {
+    await using temporary = await directory();
+    await using holder = await holderOf(temporary.path, 'bury');
+    await using lifetime = new Lifetime('x');
+    const asked = await untilAsked(t, temporary.path, 3);
+    const locked = lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
+    await Promise.race([asked(), locked]);
+    assert.deepEqual([holder.hasEnded(), lifetime.holdings.list().length], [false, 1]);
+    holder.letGo();
+    await locked;
+    assert.deepEqual(await holder.ended(), [0, null]);
+  });
+
+  for (const holding of ['service', 'wait', 'bury'] as const) {
+    for (const as of ['wait', 'bury'] as const) {
+      test(`as ${as} it is refused while it is held as ${holding}, and nobody is killed`, async () => {
+        await using temporary = await directory();
+        await using holder = await holderOf(temporary.path, holding);
+        await using lifetime = new Lifetime('x');
+        const refused = lock(lifetime, { run: temporary.path, root: '/the/root', as });
+        await assert.rejects(refused, refusedWith('start.locked', new RegExp(`pid ${holder.pid}`)));
+        holder.letGo();
+        assert.deepEqual(await holder.ended(), [0, null]);
+      });
+    }
+  }
+
+  test('a process that has by now the number of one that waited is not killed', async (t) => {
+    await using temporary = await directory();
+    await using holder = await holderOf(temporary.path, 'bury');
+    await using elsewhere = await directory();
+    await using innocent = await holderOf(elsewhere.path, 'service');
+    await using lifetime = new Lifetime('x');
+    await writeFile(join(temporary.path, 'lock'), `${innocent.pid} wait\n`);
+    const asked = await untilAsked(t, temporary.path, 3);
+    const locked = lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
+    await Promise.race([asked(), locked]);
+    holder.letGo();
+    await locked;
+    assert.equal(innocent.hasEnded(), false);
   });
 });
 

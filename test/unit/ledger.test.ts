@@ -1,7 +1,16 @@
 /** The ledger: what a process leaves in it is what it held, whenever it dies. */
 
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -144,5 +153,21 @@ test('a draft that a process had begun when it died is passed over', async (t) =
   assert.deepEqual(
     found().map(({ entries, facts }) => [entries.length, facts]),
     [[1, undefined]],
+  );
+});
+
+test('what cannot be written down takes nothing away that another process has left', async (t) => {
+  const { directory, ledger, lifetime, found } = open(t);
+  ledger.open();
+  await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
+  ledger.note('one', { left: true });
+  const next = new Ledger(directory, (owner) => owner);
+  next.open();
+  // A directory where the draft would be.
+  mkdirSync(join(directory, 'one/.facts.json/full'), { recursive: true });
+  assert.throws(() => next.note('one', {}), { code: 'ledger.not_written' });
+  assert.deepEqual(
+    found().map(({ entries, facts }) => [entries.length, facts]),
+    [[1, { left: true }]],
   );
 });

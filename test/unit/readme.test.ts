@@ -27,6 +27,7 @@ test('the service is run with the same flags for Node everywhere', () => {
   for (const [path, times] of [
     ['Makefile', 1],
     ['packaging/ecs-host-service.service', 2],
+    ['packaging/ecs-host-service-wait.service', 1],
   ] as const) {
     assert.equal(readFileSync(join(ROOT, path), 'utf8').split(` ${flags} `).length - 1, times, path);
   }

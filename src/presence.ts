@@ -1,0 +1,56 @@
+/**
+ * That there is a service on this host, as the ledger has it: from the lock on what is held is written down there,
+ * beside what a dead service left, with what whoever reports a death has to know.
+ */
+
+import { messageOf } from '../errors/service-error.ts';
+import type { Ledger, Page } from '../lifetime/ledger.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { SERVICE_PAGE } from './observe.ts';
+import { type Reporting, type ServiceFacts, serviceFactsIn } from './reporting.ts';
+
+export interface PresenceOptions {
+  readonly ledger: Ledger;
+  readonly reporting: Reporting;
+  readonly as: 'service' | 'wait';
+  /** Whether this process made the directory that the ledger is in. */
+  readonly madeRun: boolean;
+  readonly log: Logger;
+}
+
+export interface Presence {
+  /** To be left when containers live on: its entry then keeps the service's page. */
+  readonly lifetime: Lifetime;
+  /** Pages that a dead service left. */
+  readonly left: readonly Page[];
+}
+
+/** @throws {ServiceError} `ledger.not_written` */
+export async function bePresent(root: Lifetime, options: PresenceOptions): Promise<Presence> {
+  const { ledger, reporting, as, log } = options;
+  const left = ledger.open();
+  const { pid, madeRun, ...identity } = serviceFactsIn(left) ?? { isReported: true };
+  if (!identity.isReported)
+    log.error({ pid }, 'the last service on this host died, which nobody has reported');
+  const lifetime = root.child('presence');
+  await lifetime.acquire({
+    kind: 'process',
+    what: String(process.pid),
+    take: () => {},
+    release: () => {},
+    seenGone: () => 'its work is done',
+  });
+  const facts = { pid: process.pid, madeRun: options.madeRun || madeRun };
+  reporting.keepIdentity(as === 'wait' ? identity : {}, (known) => note({ ...facts, ...known }, options));
+  return { lifetime, left };
+}
+
+/** A report may lack what could not be written, but the service does not end of it. */
+function note(facts: ServiceFacts, { ledger, log }: PresenceOptions): void {
+  try {
+    ledger.note(SERVICE_PAGE, facts);
+  } catch (error) {
+    log.warn({ error }, messageOf(error));
+  }
+}

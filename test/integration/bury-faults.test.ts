@@ -1,0 +1,157 @@
+/** What hinders a burial, or comes in its way, and what must not be lost then. */
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { newContainerId } from '../../container/identity.ts';
+import { askTcp } from '../support/callers.ts';
+import { S3 } from '../support/s3.ts';
+import { end, hostTwo, KILLED, running, Site, until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** Burials that are cut off, and the milliseconds after which one is over. */
+const CUT_OFF = 5;
+const LONGEST_BURIAL = 2500;
+
+test('who would wait while a service runs is not needed, and that is no failure', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const wait = site.run(['wait']);
+  assert.equal(await wait.ended(), 0);
+  assert.ok(wait.lines.some(({ msg }) => msg === 'another process takes care of this host'));
+  assert.ok(!wait.lines.some(({ level }) => level === 'fatal'), wait.log());
+  assert.equal(await service.stop(), 0);
+});
+
+test('a burial that is cut off at any moment is gone on with by the next one', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const { claimed } = await hostTwo(host, service);
+  await site.kill(service);
+  for (let i = 0; i < CUT_OFF; i++) {
+    const bury = site.run(['bury'], KILLED);
+    await pause(Math.random() * LONGEST_BURIAL);
+    await bury.stop('SIGKILL');
+  }
+  await site.bury();
+  assert.deepEqual(await running(host), [claimed]);
+  await site.waits();
+  await end(host, claimed);
+  await site.over();
+});
+
+test('while Docker is away a burial fails and says so, and who waits goes on when Docker is back', async () => {
+  const engine = join('/run/test', randomUUID());
+  symlinkSync('/run/docker.sock', engine);
+  const site = new Site(host, { DOCKER_HOST: `unix://${engine}` });
+  const service = await site.start();
+  const { claimed } = await hostTwo(host, service);
+  await site.kill(service);
+  unlinkSync(engine);
+  const bury = site.run(['bury'], KILLED);
+  assert.equal(await bury.ended(), 1);
+  assert.match(bury.other.join(), /Docker does not answer at .*; start it/);
+  assert.ok(
+    bury.lines.some(({ level }) => level === 'fatal'),
+    'the death is reported all the same',
+  );
+  await until('who waits has tried', () => site.waitLog.includes('"docker.unavailable"'));
+  symlinkSync('/run/docker.sock', engine);
+  await site.waits();
+  assert.deepEqual(await running(host), [claimed]);
+  await end(host, claimed);
+  await site.over();
+  unlinkSync(engine);
+});
+
+test('a unit that cannot be started is told with what to do, and the next burial has containers waited for all the same', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const { claimed } = await hostTwo(host, service);
+  await site.kill(service);
+  const bury = site.run(['bury', '--wait-unit', 'nowhere.service'], KILLED);
+  assert.equal(await bury.ended(), 1);
+  assert.match(bury.other.join(), /^the unit nowhere\.service, .* cannot be started; install it/);
+  await site.bury();
+  await site.waits();
+  await end(host, claimed);
+  await site.over();
+});
+
+test('of a container that was only begun when the service died nothing is left', async () => {
+  const site = new Site(host);
+  await site.kill(await site.start());
+  const id = newContainerId();
+  const [page, own] = [join(site.runDirectory, 'ledger', id), join(site.root, 'fractal', id)];
+  for (const path of [page, own]) mkdirSync(path);
+  writeFileSync(join(page, '.facts.json'), '{"half');
+  await site.bury();
+  assert.ok(!existsSync(own));
+  await site.over();
+});
+
+test('the files of a container that ends after its service was killed are saved, and found by the next one', async () => {
+  await using s3 = await S3.open();
+  const site = new Site(host, s3.settings);
+  const service = await site.start();
+  const { claimed } = await hostTwo(host, service);
+  await site.kill(service);
+  await site.bury();
+  await site.waits();
+  await end(host, claimed);
+  await site.over();
+  const next = await site.start();
+  const { port } = await hostTwo(host, next);
+  const { userConfig, visits } = await askTcp(port);
+  assert.deepEqual([userConfig, visits], ['restored', 1]);
+  assert.equal(await next.stop(), 0);
+});
+
+test('saves that waited for S3 when the service was killed are brought there by who waits', async () => {
+  await using s3 = await S3.open();
+  const site = new Site(host, s3.settings);
+  const service = await site.start();
+  const { claimed } = await hostTwo(host, service);
+  const id = await host.containerIdOf(claimed);
+  await s3.turn('away');
+  await end(host, claimed);
+  await service.gone(id);
+  await site.kill(service);
+  await s3.turn('none');
+  await site.bury();
+  await site.over();
+  assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
+});
+
+test('a service that fails to take a container over leaves it and its files as they were, for the next one', async () => {
+  await using s3 = await S3.open();
+  const site = new Site(host, s3.settings);
+  const first = await site.start();
+  const { claimed, port } = await hostTwo(host, first);
+  const id = await host.containerIdOf(claimed);
+  const file = join(site.root, 'fractal', id, 'userConfigs/unpacked_configs/work');
+  writeFileSync(file, 'not saved yet');
+  await site.kill(first);
+  const failing = host.start({
+    entry: 'dying-service.ts',
+    arguments: ['taking-fails', 'tty'],
+    env: { ...s3.settings, ROOT: site.root },
+  });
+  assert.equal(await failing.ended(), 1);
+  assert.ok((await running(host)).includes(claimed));
+  assert.ok(existsSync(file));
+  const second = await site.start();
+  assert.equal((await askTcp(port)).dpi, '96');
+  assert.equal(await second.stop(), 0);
+  assert.ok((await s3.keys()).some((key) => key.endsWith('.age')));
+});

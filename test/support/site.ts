@@ -1,0 +1,103 @@
+/** A root directory on which a service dies: what runs on it then, and how a test sees that nothing does any more. */
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { host as hostContainer, OK, startValues, token } from './callers.ts';
+import type { ServiceProcess } from './service-process.ts';
+import type { TestHost } from './test-host.ts';
+
+/** As systemd and the launcher tell it. */
+export const KILLED = { SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' };
+
+const PATIENCE = 30_000;
+
+/** Looks again and again. @throws when it takes too long */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const late = AbortSignal.timeout(PATIENCE);
+  while (!(await holds())) {
+    if (late.aborted) assert.fail(`never: ${what}`);
+    await pause(20);
+  }
+}
+
+function textOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** A root, and what runs and ran on it. */
+export class Site {
+  readonly root: string;
+  readonly #host: TestHost;
+  readonly #settings: Readonly<Record<string, string>>;
+
+  constructor(host: TestHost, settings: Readonly<Record<string, string>> = {}) {
+    this.root = host.newRoot();
+    this.#host = host;
+    this.#settings = settings;
+  }
+
+  run(words: readonly string[], how: Readonly<Record<string, string>> = {}): ServiceProcess {
+    return this.#host.start({ env: { ...this.#settings, ...how, ROOT: this.root }, arguments: words });
+  }
+
+  start(): Promise<ServiceProcess> {
+    return this.run([]).ready();
+  }
+
+  /** Kills it, which it cannot see coming. */
+  async kill(service: ServiceProcess): Promise<void> {
+    assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  }
+
+  async bury(how = KILLED): Promise<ServiceProcess> {
+    const bury = this.run(['bury'], how);
+    assert.equal(await bury.ended(), 0, bury.log());
+    return bury;
+  }
+
+  get runDirectory(): string {
+    return join(this.root, 'run/ecs-host-service');
+  }
+
+  get waitLog(): string {
+    return textOf(join(this.runDirectory, 'wait.log'));
+  }
+
+  /** Until somebody waits for containers, and knows them. */
+  async waits(): Promise<void> {
+    await until('somebody waits', () => this.waitLog.includes('"step":"containers"'));
+  }
+
+  /** Until nobody waits for anything any more. */
+  async over(): Promise<void> {
+    let log = '';
+    const isOver = () => {
+      log = this.waitLog || log;
+      return !existsSync(this.runDirectory);
+    };
+    await until('what was left is over', isOver).catch((error: unknown) => {
+      throw new Error(log, { cause: error });
+    });
+  }
+}
+
+/** @returns the docker ids of one that nobody has claimed and of one that is in use, and the port of that */
+export async function hostTwo(host: TestHost, service: ServiceProcess) {
+  const unclaimed = await hostContainer(service);
+  const claimed = await hostContainer(service);
+  const port = await host.hostPort(claimed);
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.deepEqual(await token(service, port), OK);
+  return { unclaimed, claimed, port };
+}
+
+/** The docker ids of all containers that run. */
+export async function running(host: TestHost): Promise<string[]> {
+  return (await host.docker.listContainers()).map(({ Id }) => Id);
+}
+
+export async function end(host: TestHost, dockerId: string): Promise<void> {
+  await host.docker.getContainer(dockerId).stop({ t: 0 });
+}

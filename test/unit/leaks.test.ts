@@ -1,0 +1,152 @@
+/** Where ledger, Docker, filesystem and kernel do not agree, each disagreement is named; where they do, nothing is said. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type DockerId, newContainerId } from '../../container/identity.ts';
+import { compare, look, type Sight } from '../../container/leaks.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import type { Page } from '../../lifetime/ledger.ts';
+
+const ID = newContainerId();
+const OTHER = newContainerId();
+const owner = `container ${ID}`;
+const DEVICES = { kind: 'input devices', what: 'pointer, mouse, keyboard', owner };
+const PORT = { kind: 'port', what: 'tcp 1234', owner };
+const SERVICE: Page = {
+  name: 'service',
+  entries: [{ kind: 'process', what: '7', owner: 'presence' }],
+  facts: { pid: 7 },
+};
+const PAGE = {
+  name: ID,
+  entries: [DEVICES, PORT, { kind: 'docker container', what: ID, owner: `docker container of ${ID}` }],
+  facts: { dockerId: 'd1', devices: [{ number: 5, sysname: 'input7' }] },
+};
+
+/** A container that runs, about which all agree. */
+const AGREED: Sight = {
+  pages: [SERVICE, PAGE],
+  listed: [{ dockerId: 'd1' as DockerId, containerId: ID, state: 'running' }],
+  directories: [ID],
+  unsaved: [ID],
+  mounts: [],
+  devices: ['input7'],
+  missing: [],
+  idle: [],
+};
+
+for (const [what, sight] of [
+  ['a container runs', AGREED],
+  ['nothing is held', { ...AGREED, pages: [], listed: [], directories: [], devices: [] }],
+  [
+    'a container is prepared, and has devices before it says so',
+    { ...AGREED, pages: [SERVICE, { ...PAGE, facts: undefined }], listed: [] },
+  ],
+  [
+    'Docker is yet to make a container',
+    {
+      ...AGREED,
+      pages: [SERVICE, { ...PAGE, facts: { ...PAGE.facts, dockerId: undefined } }],
+      listed: [],
+    },
+  ],
+  [
+    'a container has ended, and only Docker keeps it',
+    {
+      ...AGREED,
+      pages: [SERVICE, { ...PAGE, entries: PAGE.entries.slice(2) }],
+      directories: [],
+      devices: [],
+    },
+  ],
+] as const) {
+  test(`no leak is seen while ${what}`, () => {
+    assert.deepEqual(compare(sight), []);
+  });
+}
+
+const UNKNOWN = { dockerId: 'd2' as DockerId, state: 'exited' };
+for (const [what, difference, told] of [
+  [
+    "a container with this host's label",
+    { listed: [...AGREED.listed, { ...UNKNOWN, containerId: OTHER }] },
+    'Docker has the container d2, the ledger does not',
+  ],
+  [
+    "a container with this host's label and no id",
+    { listed: [...AGREED.listed, { ...UNKNOWN, containerId: undefined }] },
+    'Docker has the container d2, the ledger does not',
+  ],
+  [
+    'a container that Docker does not know',
+    { listed: [] },
+    `the ledger has the container ${ID}, Docker does not`,
+  ],
+  [
+    'a directory',
+    { directories: [ID, OTHER] },
+    `there is a directory of ${OTHER}, which is not in the ledger`,
+  ],
+  [
+    "a directory with a user's files",
+    { directories: [ID, OTHER], unsaved: [OTHER] },
+    `there is a directory of ${OTHER}, which is not in the ledger; it has unsaved files of a user, which the next start saves`,
+  ],
+  ['a mount', { mounts: ['/fractal/x'] }, 'something is mounted at /fractal/x'],
+  ['a path that is gone', { missing: ['/fractal/y'] }, 'the ledger has /fractal/y, which is not there'],
+  [
+    'a port on which nobody listens',
+    { idle: ['tcp 1234'] },
+    'the ledger has the port tcp 1234 of a running container, and nobody listens there',
+  ],
+  [
+    'an input device that nobody holds',
+    { devices: ['input7', 'input8'] },
+    'the kernel has the input device input8, the ledger does not',
+  ],
+  [
+    'an input device that is gone',
+    { devices: [] },
+    'the ledger has the input device input7, the kernel does not',
+  ],
+] as const) {
+  test(`${what} is a leak, and named`, () => {
+    assert.deepEqual(compare({ ...AGREED, ...difference }), [told]);
+  });
+}
+
+test('all that does not agree is named at once, a line each', () => {
+  const leaks = compare({ ...AGREED, listed: [], devices: [], mounts: ['/a', '/b'], missing: ['/c'] });
+  assert.equal(leaks.length, 5);
+});
+
+function paths(t: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'leaks-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  return pathsBelow(root);
+}
+
+test('what is looked at that is not there is no error', async (t) => {
+  const { directories, unsaved, mounts, missing, idle } = await look([], [], paths(t));
+  assert.deepEqual([directories, unsaved, mounts, missing, idle], [[], [], [], [], []]);
+});
+
+test("directories of containers are seen once, those with a user's files are marked, and others are nobody's", async (t) => {
+  const below = paths(t);
+  for (const path of [below.containers, below.temporary]) {
+    for (const name of [ID, 'keep']) mkdirSync(join(path, name), { recursive: true });
+  }
+  mkdirSync(join(below.temporary, OTHER));
+  writeFileSync(join(below.containers, ID, 'user-config.json'), '{}');
+  const { directories, unsaved } = await look([], [], below);
+  assert.deepEqual([directories.toSorted(), unsaved], [[ID, OTHER].toSorted(), [ID]]);
+});
+
+test('what cannot be looked at is an error, and not taken for nothing', async (t) => {
+  const below = paths(t);
+  writeFileSync(below.containers, 'a file in its way');
+  await assert.rejects(look([], [], below), { code: 'ENOTDIR' });
+});
