@@ -69,7 +69,7 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Host CONTAINERS
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
-	@$(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED)
+	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts

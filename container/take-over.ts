@@ -53,7 +53,11 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
   const unanswered = gone.filter((page) => isUnanswered(page) && !found.has(page.name));
   await Promise.all(unanswered.map(({ name }) => removeUnanswered(docker, hostId, name as ContainerId)));
-  await Promise.all(gone.map(({ name }) => removeWhatWasOf(name, host)));
+  const ids = new Set([
+    ...gone.map(({ name }) => name),
+    ...unclaimed.flatMap(({ containerId }) => containerId ?? []),
+  ]);
+  await Promise.all([...ids].map((id) => removeWhatWasOf(id, host)));
 }
 
 /** One that cannot be removed now keeps its page, and hinders no other. */

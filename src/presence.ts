@@ -33,7 +33,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
   const { pid, madeRun, ...identity } = serviceFactsIn(left) ?? { isReported: true };
   if (!identity.isReported)
     log.error({ pid }, 'the last service on this host died, which nobody has reported');
-  const lifetime = root.child('presence');
+  const lifetime = root.child('service');
   await lifetime.acquire({
     kind: 'process',
     what: String(process.pid),

@@ -215,13 +215,15 @@ test('C10: where a config cannot be saved, its directories stay until it can', a
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
 });
 
-test('what a killed service did not save, the next one does, and then removes', async () => {
+test('what a killed service did not save, the next one does without a ledger too, and then removes', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   const container = await visit(service, root);
   const other = await visit(service, root);
   await service.stop('SIGKILL');
   await host.docker.getContainer(other.dockerId).remove({ force: true });
+  // As by a reboot.
+  rmSync(join(root, 'run'), { recursive: true });
   const next = await start(s3, { ROOT: root });
   for (const id of [container.id, other.id]) {
     await next.service.line((line) => line.container === id && /whose service had died/.test(line.msg));

@@ -17,7 +17,5 @@ ip link set lo up
 # The address of EC2's metadata service: here it is the test's own, and nothing sent to it leaves this host.
 ip address add 169.254.169.254/32 dev lo
 export TEST_OWN_HOST=yes
-# Processes die here on purpose.
-ulimit -c 0
 # Not exec: this shell is process 1 here, and collects what is orphaned.
 "$TEST_NODE" "$@"
