@@ -51,6 +51,7 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   try {
     await begin(service);
     await service.hosting?.tracker.drain();
+    await service.userConfigs?.uploaded();
     const { madeRun } = serviceFactsIn(service.left) ?? {};
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);

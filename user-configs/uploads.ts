@@ -74,6 +74,11 @@ export class Uploads {
     if (queue) await unlessAborted(queue.hurry(), signal);
   }
 
+  /** Resolves when nothing waits any more, however long S3 is away. */
+  async idle(): Promise<void> {
+    while (this.#queues.size > 0) await Promise.all([...this.#queues.values()].map(({ ended }) => ended));
+  }
+
   /**
    * Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool.
    * @returns how many these are

@@ -120,6 +120,11 @@ export class UserConfigs {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
   }
 
+  /** Resolves when all that waits is in S3. */
+  async uploaded(): Promise<void> {
+    await this.#uploads.idle();
+  }
+
   /** Tries to bring all that waits to S3, and stops. @returns how many saves wait on this host all the same */
   async finish(milliseconds: number): Promise<number> {
     return await this.#uploads.finish(milliseconds);

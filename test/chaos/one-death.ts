@@ -92,9 +92,9 @@ class Death {
     if (died) assert.notEqual(code, 0, 'the launcher tells of the death');
     else assert.equal(code, 0, service.log());
     if (missing === 'Docker' && died) await this.#host.startDocker();
+    if (missing === 'S3') await this.#s3.turn('none');
     await this.#endContainers();
     await this.#over();
-    await this.#bringBack();
     if (this.#isWritten) await this.#assertSaved();
     const told = this.#told();
     if (died && missing === 'nothing') assert.ok(told !== undefined, 'the webserver was told');
@@ -160,15 +160,6 @@ class Death {
       if (Date.now() > late) assert.fail(`it is never over: ${existsSync(log) && readFileSync(log, 'utf8')}`);
       await pause(20);
     }
-  }
-
-  /** What waits for S3 goes there with the next start. */
-  async #bringBack(): Promise<void> {
-    if (this.#plan.missing === 'webserver') this.#world.webserver.fault = undefined;
-    if (this.#plan.missing !== 'S3') return;
-    await this.#s3.turn('none');
-    const next = await this.#host.start({ env: this.#env }).ready();
-    assert.equal(await next.stop(), 0);
   }
 
   async #assertSaved(): Promise<void> {

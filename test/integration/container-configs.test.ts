@@ -226,7 +226,9 @@ test('what a killed service did not save, the next one does without a ledger too
   rmSync(join(root, 'run'), { recursive: true });
   const next = await start(s3, { ROOT: root });
   for (const id of [container.id, other.id]) {
-    await next.service.line((line) => line.container === id && /whose service had died/.test(line.msg));
+    await next.service.line(
+      (line) => line.container === id && /^saved the user config of a container/.test(line.msg),
+    );
   }
   assert.deepEqual(readdirSync(join(root, 'fractal')), ['temp']);
   assert.equal((await visit(next.service, root)).found.visits, 1);
