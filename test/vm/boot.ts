@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** What the guest wrote, of its last run. */
 const KEPT = join(ROOT, 'build/guest');
 /** Seconds after which a guest that has not ended is switched off. */
-const PATIENCE = 1200;
+const PATIENCE = 2400;
 /** The last line of the report. */
 const END = /^guest: exit code (\d+)$/;
 

@@ -1,38 +1,63 @@
+/** One story, told in order: a container in use, and the services that die around it. */
+
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { after, afterEach, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { virtualDevices } from './evdev.ts';
+import { after, test } from 'node:test';
 import { GuestHost } from './guest-host.ts';
-import { MOUSE } from './input-program.ts';
+import { assertNoLeaks, Survivor } from './survivor.ts';
+import { show, untilState, WAIT_UNIT } from './unit-service.ts';
 
 const host = await GuestHost.open();
-after(() => host[Symbol.asyncDispose]());
-afterEach(() => host.finish());
+let service = await host.start();
+const survivor = await Survivor.open(host, service);
+let unclaimed = await host.hostInputProgram(service);
+after(async () => {
+  try {
+    await host.finish();
+  } finally {
+    await host[Symbol.asyncDispose]();
+  }
+});
 
 test('after SIGKILL of the service, devices live as long as the container that holds their descriptors', async () => {
-  const service = await host.start();
-  const holder = await host.hostInputProgram(service);
-  const other = await host.hostInputProgram(service);
-  assert.equal(await holder.program.say('connect'), '3');
-  await service.kill();
+  assert.deepEqual(await survivor.outlives(service, unclaimed, 'SIGKILL'), {
+    result: 'signal',
+    status: 9,
+    report: 'the service died: killed by SIGKILL',
+  });
+});
 
+test('a service that is started takes over, and a new container gets other event numbers and another console', async () => {
+  service = await host.start();
+  await untilState('active');
+  assert.deepEqual([show('ActiveState', WAIT_UNIT), show('Result', WAIT_UNIT)], ['inactive', 'success']);
+  await survivor.assertAlone();
+  unclaimed = await host.hostInputProgram(service);
+  const { numbers, tty, ports } = survivor.container;
+  assert.ok(numbers.length > 0 && !unclaimed.numbers.some((number) => numbers.includes(number)));
+  assert.ok(!unclaimed.ports.some((port) => ports.includes(port)));
+  assert.notEqual(unclaimed.tty, tty);
+  await survivor.assertWrites();
+  assertNoLeaks();
+});
+
+test('systemd kills a service that is stopped, after it was ready, and has it buried', async () => {
+  assert.deepEqual(await survivor.outlives(service, unclaimed, 'SIGSTOP'), {
+    result: 'watchdog',
+    status: 9,
+    report: 'the service died: it did not answer any more and was killed by its watchdog',
+  });
+});
+
+test('a service that took over and dies of SIGSEGV is buried as the first one was', async () => {
+  service = await host.start();
+  unclaimed = await host.hostInputProgram(service);
+  const { status, report } = await survivor.outlives(service, unclaimed, 'SIGSEGV');
   assert.deepEqual(
-    virtualDevices().map(({ number }) => number),
-    holder.numbers.toSorted((a, b) => a - b),
-    'those that nobody was handed are gone',
+    [status, report],
+    [11, 'the service died: killed by SIGSEGV: it used memory that was not its own'],
   );
-  await holder.program.write(MOUSE, [
-    [2, 0, 1],
-    [0, 0, 0],
-  ]);
-  await host.docker.getContainer(holder.dockerId).kill();
-  while (virtualDevices().length > 0) await pause(20);
+});
 
-  // The next one clears up after it.
-  const next = await host.start();
-  assert.deepEqual(await host.docker.listContainers({ all: true }), []);
-  assert.equal(existsSync(`/fractal/${other.id}`), false);
-  assert.equal(await next.stop(), 0);
-  host.clearAfterKill();
+test('when the container in use ends by itself, all that was its is released, and nobody waits any more', async () => {
+  await survivor.end();
 });

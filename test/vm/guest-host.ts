@@ -1,15 +1,16 @@
 /** What a test in the guest has: Docker, the images, the world beyond the host, and the service as a unit. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import Dockerode from 'dockerode';
 import { IMAGE, importImage } from '../../scripts/image.ts';
-import { host as hostContainer } from '../support/callers.ts';
+import { host as hostContainer, OK, startValues, token } from '../support/callers.ts';
 import { containerIdOf, hostPortOf } from '../support/inspect.ts';
 import { World } from '../support/world.ts';
 import { virtualDevices } from './evdev.ts';
 import { INPUT_IMAGE, InputProgram } from './input-program.ts';
-import { show, UnitService } from './unit-service.ts';
+import { show, UnitService, WAIT_UNIT } from './unit-service.ts';
 
 const DIRECTORIES = ['/fractal', '/fractalprivate', '/run/ecs-host-service'];
 
@@ -20,6 +21,10 @@ export interface InputContainer {
   readonly program: InputProgram;
   /** N of its /dev/input/eventN, in the order of the hand-over. */
   readonly numbers: readonly number[];
+  /** Of the host, tcp and udp. */
+  readonly ports: readonly number[];
+  /** N of its /dev/ttyN. */
+  readonly tty: number;
 }
 
 export class GuestHost implements AsyncDisposable {
@@ -72,8 +77,20 @@ export class GuestHost implements AsyncDisposable {
     const { HostConfig } = await this.docker.getContainer(dockerId).inspect();
     const devices: Dockerode.DeviceMapping[] = HostConfig.Devices ?? [];
     const numbers = devices.map(({ PathInContainer }) => Number(/\d+$/.exec(PathInContainer)?.[0]));
+    const bindings: Dockerode.PortMap = HostConfig.PortBindings ?? {};
+    const ports = Object.values(bindings).flatMap((some) => some.map(({ HostPort }) => Number(HostPort)));
+    const tty = Number(/c 4:(\d+) /.exec(String(HostConfig.DeviceCgroupRules))?.[1]);
     const program = await InputProgram.open(await this.hostPort(dockerId));
-    return { dockerId, id: await this.containerIdOf(dockerId), program, numbers };
+    return { dockerId, id: await this.containerIdOf(dockerId), program, numbers, ports, tty };
+  }
+
+  /** The same, in use. */
+  async hostClaimed(service: UnitService): Promise<InputContainer> {
+    const container = await this.hostInputProgram(service);
+    const port = await this.hostPort(container.dockerId);
+    assert.deepEqual(await startValues(service, port), OK);
+    assert.deepEqual(await token(service, port), OK);
+    return container;
   }
 
   /** Removes a container from outside, and waits until the service has seen everything of it released. */
@@ -82,25 +99,24 @@ export class GuestHost implements AsyncDisposable {
     await service.gone(id);
   }
 
-  /** Removes the directories that a killed service left; the next one has left them alone. */
-  clearAfterKill(): void {
-    for (const path of DIRECTORIES) rmSync(path, { recursive: true });
-  }
-
-  /** After each test: the service has ended, and nothing of it is left. */
+  /** After each test: the service has ended, and nothing of it is left. What is left is removed, for the next one. */
   async finish(): Promise<void> {
     const state = show('ActiveState');
+    const waiting = show('ActiveState', WAIT_UNIT);
     if (state !== 'inactive') await this.#service?.kill();
+    execFileSync('systemctl', ['stop', WAIT_UNIT]);
     const containers = await this.docker.listContainers({ all: true });
     for (const { Id } of containers) await this.docker.getContainer(Id).remove({ force: true });
+    const left = DIRECTORIES.filter((path) => existsSync(path));
+    for (const path of left) rmSync(path, { recursive: true });
     assert.equal(state, 'inactive', 'the service still ran');
+    assert.equal(waiting, 'inactive', 'somebody still waited for containers');
     assert.deepEqual(
       containers.map(({ Names, Status }) => [Names, Status]),
       [],
       'containers are left',
     );
     assert.deepEqual(virtualDevices(), [], 'input devices are left');
-    const left = DIRECTORIES.filter((path) => existsSync(path));
     assert.deepEqual(left, [], 'directories are left');
   }
 

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ServiceLog } from '../support/service-log.ts';
@@ -9,8 +10,22 @@ import { ServiceLog } from '../support/service-log.ts';
 const run = promisify(execFile);
 
 const UNIT = 'ecs-host-service.service';
+/** Hosts the containers on that a dead service left in use. */
+export const WAIT_UNIT = 'ecs-host-service-wait.service';
+/** Milliseconds that it gets for anything that is waited for. */
+const PATIENCE = 90_000;
+/** Milliseconds between looks at a unit's state; each is work for the guest's few processors. */
+const BETWEEN_STATES = 200;
 /** Milliseconds between looks whether it still runs. */
 const BETWEEN_LOOKS = 2_000;
+
+export interface Death {
+  /** What systemd says. */
+  readonly result: string;
+  readonly status: number;
+  /** What was told to the world. */
+  readonly report: string;
+}
 
 export class UnitService extends ServiceLog {
   readonly #journal: ChildProcess;
@@ -19,7 +34,7 @@ export class UnitService extends ServiceLog {
 
   /** Starts the unit. @param settings its environment file */
   constructor(settings: Readonly<Record<string, string>>) {
-    super(4678, 60_000);
+    super(4678, PATIENCE);
     writeSettings(settings);
     // Not until it is ready: meanwhile this process is the world that the service asks.
     const last = show('InvocationID');
@@ -32,7 +47,8 @@ export class UnitService extends ServiceLog {
     this.read(this.#journal.stdout);
     let looks = 0;
     this.#watch = setInterval(() => {
-      if (this.pid !== 0) return;
+      // It is buried before it has failed.
+      if (!['failed', 'inactive'].includes(show('ActiveState'))) return;
       // What it wrote last may be on its way yet.
       if (++looks === 2) this.#end();
     }, BETWEEN_LOOKS).unref();
@@ -56,19 +72,29 @@ export class UnitService extends ServiceLog {
     return this.#end();
   }
 
+  /** Sends it what it dies of, and waits until it is buried. */
+  async die(signal: NodeJS.Signals): Promise<Death> {
+    const { pid } = this;
+    if (pid === 0) throw new Error('it does not run');
+    execFileSync('kill', [`-${constants.signals[signal]}`, String(pid)]);
+    const { msg } = await this.line(({ level }) => level === 'fatal');
+    await untilState('failed');
+    return { result: show('Result'), status: this.#forget(), report: msg };
+  }
+
+  /** Ends it whatever it is doing, when a test has failed. */
   async kill(): Promise<void> {
     const { pid } = this;
     if (pid !== 0) execFileSync('kill', ['-KILL', String(pid)]);
-    // It is buried before it has failed.
-    for (
-      const patience = AbortSignal.timeout(this.patience);
-      show('ActiveState') !== 'failed';
-      await pause(20)
-    ) {
-      patience.throwIfAborted();
-    }
-    this.#end();
+    if (show('ActiveState') !== 'inactive') await untilState('failed');
+    this.#forget();
+  }
+
+  /** @returns its exit code, or the number of its signal */
+  #forget(): number {
+    const status = this.#end();
     execFileSync('systemctl', ['reset-failed', UNIT]);
+    return status;
   }
 
   #end(): number {
@@ -86,8 +112,20 @@ export function writeSettings(settings: Readonly<Record<string, string>>): void 
   writeFileSync('/etc/ecs-host-service/environment', lines.join(''), { mode: 0o600 });
 }
 
-export function show(property: string): string {
-  return execFileSync('systemctl', ['show', '--value', '--property', property, UNIT], {
-    encoding: 'utf8',
-  }).trim();
+export function show(property: string, unit = UNIT): string {
+  return execFileSync('systemctl', toShow(property, unit), { encoding: 'utf8' }).trim();
+}
+
+/** Waits until that is the `ActiveState` of the unit. */
+export async function untilState(state: string, unit = UNIT): Promise<void> {
+  for (const patience = AbortSignal.timeout(PATIENCE); ; await pause(BETWEEN_STATES)) {
+    // Not synchronously: meanwhile this process is the world that the service, and whoever buries it, speaks to.
+    const found = (await run('systemctl', toShow('ActiveState', unit))).stdout.trim();
+    if (found === state) return;
+    if (patience.aborted) throw new Error(`${unit} is ${found} and not ${state}`);
+  }
+}
+
+function toShow(property: string, unit: string): string[] {
+  return ['show', '--value', '--property', property, unit];
 }

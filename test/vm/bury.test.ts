@@ -1,0 +1,73 @@
+/** As death.test.ts, with what goes wrong in the service's own process, and in its memory. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { GuestHost } from './guest-host.ts';
+import { Survivor } from './survivor.ts';
+
+const DROP_IN = '/run/systemd/system/ecs-host-service.service.d';
+/** Loaded into the service before anything else. */
+const FAULTS = '/run/test/faults.mjs';
+/** In MiB, above what the service needs: of its heap, and by the kernel of all its memory. */
+const [HEAP, MEMORY] = [64, 320];
+
+const NODE_OPTIONS = `--import=${FAULTS} --max-old-space-size=${HEAP}`;
+
+const host = await GuestHost.open();
+writeFileSync(
+  FAULTS,
+  `const kept = [];
+process.on('SIGURG', () => process.abort());
+process.on('SIGWINCH', () => { for (;;) kept.push(Array.from({ length: 10_000 }, () => ({}))); });
+process.on('SIGIO', () => kept.push(Buffer.alloc(2 ** 30, 1)));
+`,
+);
+limitMemory();
+let service = await host.start({ NODE_OPTIONS });
+const survivor = await Survivor.open(host, service);
+after(async () => {
+  try {
+    await host.finish();
+  } finally {
+    rmSync(DROP_IN, { recursive: true });
+    execFileSync('systemctl', ['daemon-reload']);
+    await host[Symbol.asyncDispose]();
+  }
+});
+
+function limitMemory(): void {
+  mkdirSync(DROP_IN, { recursive: true });
+  writeFileSync(`${DROP_IN}/memory.conf`, `[Service]\nMemoryMax=${MEMORY}M\n`);
+  execFileSync('systemctl', ['daemon-reload']);
+}
+
+const ABORTED = 'the service died: killed by SIGABRT: it gave up, as Node does when its heap is used up';
+
+test('after an abort, what nobody has claimed is removed with its devices, and a container in use goes on', async () => {
+  const unclaimed = await host.hostInputProgram(service);
+  const { status, report } = await survivor.outlives(service, unclaimed, 'SIGURG');
+  assert.deepEqual([status, report], [6, ABORTED]);
+});
+
+test('so it is when the heap is used up', async () => {
+  service = await host.start({ NODE_OPTIONS });
+  const unclaimed = await host.hostInputProgram(service);
+  const { status, report } = await survivor.outlives(service, unclaimed, 'SIGWINCH');
+  assert.deepEqual([status, report], [6, ABORTED]);
+  assert.match(service.other.join('\n'), /JavaScript heap out of memory/);
+});
+
+test('so it is when the kernel kills it because it is out of memory, which the report says', async () => {
+  service = await host.start({ NODE_OPTIONS });
+  const unclaimed = await host.hostInputProgram(service);
+  const { pid } = service;
+  const { result, status, report } = await survivor.outlives(service, unclaimed, 'SIGIO');
+  assert.deepEqual([result, status], ['oom-kill', 9]);
+  assert.match(report, new RegExp(`: killed by the kernel, out of memory: Killed process ${pid} `));
+});
+
+test('when the container in use ends by itself after that, all that was its is released too', async () => {
+  await survivor.end();
+});
