@@ -27,7 +27,10 @@ test('the demo shows two containers from beginning to end, each with three input
   await host.finish();
 });
 
-test("a user's files outlive their container and an outage of S3, on such a host too", async () => {
+// Three containers, one after the other: minutes on a machine that has other work.
+test("a user's files outlive their container and an outage of S3, on such a host too", {
+  timeout: 600_000,
+}, async () => {
   const stdout = await show('demo-configs.mjs');
   assert.match(stdout, /container B: its user config is restored; .* before: 1/);
   assert.match(stdout, /container C: its user config is restored; .* before: 2/);
