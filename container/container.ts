@@ -13,18 +13,25 @@ import { mountsBelow } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
-import { type CreateBody, IDENTIFYING_PORT, portsWanted } from './create-body.ts';
+import { type CreateBody, IDENTIFYING_PORT } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
-import type { Protocol } from './host-ports.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { provenGone } from './proven-gone.ts';
+import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import { SetUp } from './set-up.ts';
 import { StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
+
+export interface CreateOptions {
+  /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
+  readonly timeout?: number;
+  /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
+  readonly shared?: number | undefined;
+}
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -68,7 +75,8 @@ export class HostedContainer {
     this.#purpose = purpose;
     this.#patience = patience;
     this.#lifetime = parent.child(`container ${this.id}`, () => this.end('the service ends'));
-    this.#log = host.log.child({ container: this.id });
+    const { task } = purpose;
+    this.#log = host.log.child({ container: this.id, ...(task && { task }) });
     host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);
@@ -90,6 +98,7 @@ export class HostedContainer {
     return {
       container: this.id,
       docker: this.#dockerId,
+      task: this.#purpose.task,
       port: this.identifyingPort,
       state: this.#state.current,
     };
@@ -98,6 +107,11 @@ export class HostedContainer {
   /** Its set-up, while it runs and takes part in the set-up calls. */
   get setUp(): SetUp | undefined {
     return this.#state.serves ? this.#prepared?.setUp : undefined;
+  }
+
+  /** Whether Docker was told to start it, or will not be any more. */
+  get isStarted(): boolean {
+    return this.#starting !== undefined || this.#end !== undefined;
   }
 
   /** Whether it runs and a user has been assigned to it. */
@@ -114,31 +128,31 @@ export class HostedContainer {
    * Prepares everything that the container will own, has it made from the amended body, and tells it its
    * port and console.
    * @param make creates the container in Docker and returns its id
-   * @param timeout how long its program waits for its first client, in seconds; -1: for ever; left out: it decides
    */
   async create(
     body: CreateBody,
     make: (amended: CreateBody) => Promise<DockerId>,
-    timeout?: number,
+    { timeout, shared }: CreateOptions = {},
   ): Promise<DockerId> {
     const lifetime = this.#lifetime;
     const directories = directoriesOf(this.#host.paths, this.id);
     const config = this.#config(directories);
-    const wanted = portsWanted(body);
+    const wanted = portsWanted(body, shared);
     const prepare = () =>
       Promise.all([
         holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
-        this.#holdPorts(wanted),
+        holdPorts(lifetime, this.#host.ports, wanted),
         this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
         holdInputDevices(lifetime, this.#host.eventNumbers),
         mountsBelow('/sys/fs/cgroup'),
       ]);
     const [, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
-    const port = ports.get(IDENTIFYING_PORT) as number;
+    const port = shared ?? (ports.get(IDENTIFYING_PORT) as number);
     const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
     this.#prepare(directories, config, {
       ...this.#purpose,
-      ports: Object.fromEntries(ports),
+      ports: { ...Object.fromEntries(ports), [IDENTIFYING_PORT]: port },
+      chosen: wanted.chosen,
       tty,
       devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
     });
@@ -156,7 +170,7 @@ export class HostedContainer {
   /** Goes on with one that a dead service left: what it has is held again, and it is where it was. */
   async adopt(claimed: Claimed): Promise<void> {
     const lifetime = this.#lifetime;
-    const { ports, tty, devices, dockerId, isReady } = claimed;
+    const { ports, chosen = [], tty, devices, dockerId, isReady } = claimed;
     const directories = directoriesOf(this.#host.paths, this.id);
     const config = this.#config(directories);
     this.#dockerId = dockerId;
@@ -164,9 +178,7 @@ export class HostedContainer {
     this.#isAdopting = true;
     await config.find();
     await holdDirectories(lifetime, directories, () => config.throwIfUnsaved(), true);
-    for (const [port, number] of Object.entries(ports)) {
-      await this.#host.ports.adopt(lifetime, protocolOf(port), number);
-    }
+    await adoptPorts(lifetime, this.#host.ports, ports, chosen);
     await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
     await config.adopt();
@@ -196,14 +208,18 @@ export class HostedContainer {
     this.#facts = facts;
   }
 
-  /** @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster */
-  async start(): Promise<void> {
+  /**
+   * @param run has Docker start it
+   * @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster
+   */
+  async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
     try {
-      this.#starting = this.#host.docker.start(this.#dockerId as DockerId);
+      this.#starting = run(this.#dockerId as DockerId);
       await this.#starting;
     } catch (error) {
-      const port = this.#takenPort(messageOf(error));
+      this.#starting = undefined;
+      const port = takenPort(this.#prepared?.ports ?? new Map(), messageOf(error));
       if (port === undefined) throw error;
       this.#host.ports.setAside(port.protocol, port.number);
       throw new ServiceError('port.taken', { port: port.number }, { cause: error });
@@ -264,23 +280,4 @@ export class HostedContainer {
     if (!this.#dockerId) return 'it never was';
     return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log);
   }
-
-  async #holdPorts(wanted: ReadonlyMap<string, number | undefined>): Promise<Map<string, number>> {
-    const held = [...wanted].map(async ([port, wish]): Promise<[string, number]> => {
-      return [port, await this.#host.ports.acquire(this.#lifetime, protocolOf(port), wish)];
-    });
-    return new Map(await Promise.all(held));
-  }
-
-  #takenPort(message: string): { readonly protocol: Protocol; readonly number: number } | undefined {
-    if (!/already (allocated|in use)/.test(message)) return undefined;
-    const ports = [...(this.#prepared?.ports ?? [])];
-    const taken = ports.find(([, number]) => new RegExp(`:${number}\\b`).test(message));
-    return taken && { protocol: protocolOf(taken[0]), number: taken[1] };
-  }
-}
-
-/** @param port such as `32262/tcp` */
-function protocolOf(port: string): Protocol {
-  return port.endsWith('/udp') ? 'udp' : 'tcp';
 }

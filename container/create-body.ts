@@ -42,6 +42,7 @@ const HostConfig = Type.Object({
   DeviceCgroupRules: maybe(Type.Array(Type.String())),
   RestartPolicy: maybe(Type.Object({ Name: Type.Optional(Type.String()) })),
   Privileged: Type.Optional(Type.Boolean()),
+  NetworkMode: maybe(Type.String()),
 });
 
 const Body = Type.Object({
@@ -64,20 +65,4 @@ export function checkCreateBody(body: unknown): CreateBody {
   const why = misfit(Body, body);
   if (why !== undefined) throw new ServiceError('create.bad_body', { why });
   return body as CreateBody;
-}
-
-/** The container ports that the body publishes, each once, with the host port that it asks for. */
-export function portsWanted(body: CreateBody): Map<string, number | undefined> {
-  const wanted = new Map<string, number | undefined>();
-  for (const [port, bindings] of Object.entries(body.HostConfig?.PortBindings ?? {})) {
-    if (!/^\d+\/(tcp|udp)$/.test(port)) {
-      throw new ServiceError('create.bad_body', {
-        why: `port "${port}" must be like 32262/tcp or 32263/udp`,
-      });
-    }
-    const asked = Number(bindings?.[0]?.HostPort || Number.NaN);
-    wanted.set(port, Number.isInteger(asked) && asked > 0 ? asked : undefined);
-  }
-  if (!wanted.has(IDENTIFYING_PORT)) throw new ServiceError('create.no_identifying_port', {});
-  return wanted;
 }

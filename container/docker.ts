@@ -8,13 +8,15 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { CreateBody } from './create-body.ts';
 import type { ContainerId, DockerId } from './identity.ts';
+import { InheritedLabels } from './inherited.ts';
 import { isRecord } from './json.ts';
-import { containerIdOf, filterOf } from './labels.ts';
+import { containerIdOf, filterOf, isOfHost, type Labels, type Role, roleOf } from './labels.ts';
 
 /** A container of this host, as Docker lists it. */
 export interface Listed {
   readonly dockerId: DockerId;
   readonly containerId: ContainerId | undefined;
+  readonly role: Role | undefined;
   /** `created`, `running`, `exited`, … */
   readonly state: string;
 }
@@ -27,6 +29,11 @@ export interface DeviceList {
 
 /** A container that Docker knows. */
 export interface Inspected {
+  readonly dockerId: DockerId;
+  /** Without those of ours that its image gave it. */
+  readonly labels: Labels;
+  /** Host port by container port, such as `32262/tcp`, while it runs. */
+  readonly ports: ReadonlyMap<string, number>;
   readonly running: boolean;
   readonly status: string;
   readonly exitCode: number;
@@ -58,6 +65,7 @@ export class Docker {
   readonly socket: string;
   readonly #api: Dockerode;
   readonly #untyped: UntypedCalls;
+  readonly #inherited = new InheritedLabels((image) => this.#labelsOf(image));
   #nvidia = { found: false, until: 0 };
 
   /**
@@ -135,14 +143,21 @@ export class Docker {
     );
   }
 
-  /** @returns undefined when Docker does not know it */
-  async inspect(id: DockerId): Promise<Inspected | undefined> {
+  /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */
+  async inspect(ref: string): Promise<Inspected | undefined> {
     const found = await this.#call('inspect the container', LOOK, (abortSignal) =>
-      this.#api.getContainer(id).inspect({ abortSignal }).catch(unlessStatus(404)),
+      this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     if (!found) return undefined;
     const { Running, Status, ExitCode } = found.State;
-    return { running: Running, status: Status, exitCode: ExitCode };
+    return {
+      dockerId: found.Id as DockerId,
+      labels: await this.#inherited.remove(found.Config?.Labels ?? {}, found.Image),
+      ports: portsOf(found.NetworkSettings?.Ports ?? {}),
+      running: Running,
+      status: Status,
+      exitCode: ExitCode,
+    };
   }
 
   /** All containers with this host's label, or the one with this container id. */
@@ -151,11 +166,20 @@ export class Docker {
     const found = await this.#call('list the containers', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
-    return found.map((one) => ({
-      dockerId: one.Id as DockerId,
-      containerId: containerIdOf(one.Labels),
-      state: one.State,
-    }));
+    const listed = found.map(async ({ Id, Labels, ImageID, State: state }) => {
+      const labels = await this.#inherited.remove(Labels, ImageID);
+      const isOurs = isOfHost(labels, hostId);
+      const named = { dockerId: Id as DockerId, containerId: containerIdOf(labels), role: roleOf(labels) };
+      return isOurs ? [{ ...named, state }] : [];
+    });
+    return (await Promise.all(listed)).flat();
+  }
+
+  async #labelsOf(image: string): Promise<Labels> {
+    const found = await this.#call('inspect an image', LOOK, () =>
+      this.#api.getImage(image).inspect().catch(unlessStatus(404)),
+    );
+    return found?.Config?.Labels ?? {};
   }
 
   /** The device lists of all containers on this machine that have not ended, whoever made them. */
@@ -221,6 +245,16 @@ export class Docker {
     const why = `${what}: ${messageOf(error)}`;
     return new ServiceError('docker.unavailable', { socket: this.socket, why }, { cause: error });
   }
+}
+
+function portsOf(
+  ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>,
+): Map<string, number> {
+  const published = Object.entries(ports).flatMap(([port, bindings]): [string, number][] => {
+    const [first] = bindings ?? [];
+    return first ? [[port, Number(first.HostPort)]] : [];
+  });
+  return new Map(published);
 }
 
 /** What Docker itself gave as the reason. */

@@ -5,6 +5,7 @@
 
 import type { ContainerId, DockerId } from './identity.ts';
 import type { Role } from './labels.ts';
+import type { HostPort } from './published-ports.ts';
 import type { StartValues } from './start-values.ts';
 
 /** What a container is made for. */
@@ -12,6 +13,8 @@ export interface Purpose {
   readonly role: Role;
   /** Whose files of a user it has. */
   readonly appName: string;
+  /** ARN of the ECS task that it is of. */
+  readonly task?: string;
 }
 
 /** An input device, as it is found again when nobody has its descriptor. */
@@ -23,8 +26,10 @@ export interface MadeDevice {
 }
 
 export interface ContainerFacts extends Purpose {
-  /** Host port by container port, such as `32262/tcp`. */
+  /** Host port by container port, such as `32262/tcp`; of one that shares another's network, that one alone. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Host ports that its maker chose; older versions did not note them. */
+  readonly chosen?: readonly HostPort[];
   readonly tty: number;
   readonly devices: readonly MadeDevice[];
   /** Once Docker has made it. */

@@ -60,6 +60,26 @@ export class HostPorts {
     }
   }
 
+  /** Holds the very port that a caller chose. @throws {ServiceError} `port.in_use` when another container has it */
+  async take(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    this.#throwIfHeld(protocol, port);
+    await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
+  }
+
+  /**
+   * Holds the port of another container, by which one is reached that shares its network: nobody waits for that one to
+   * give it back. @throws {ServiceError} `port.in_use` when a hosted container has it
+   */
+  async share(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    this.#throwIfHeld(protocol, port);
+    const seenGone = () => 'it is the port of the container whose network was shared';
+    await this.#pools[protocol].adopt(lifetime, port, { ...this.#allotment(protocol), seenGone });
+  }
+
+  #throwIfHeld(protocol: Protocol, port: number): void {
+    if (this.#pools[protocol].isHeld(port)) throw new ServiceError('port.in_use', { protocol, port });
+  }
+
   /** Holds the port that a container has which a dead service left. */
   async adopt(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));

@@ -7,8 +7,29 @@ const HOST_ID = `${PREFIX}.host-id`;
 const CONTAINER_ID = `${PREFIX}.container-id`;
 const ROLE = `${PREFIX}.role`;
 
-/** Who made the Docker container, and so who removes it. */
-export type Role = 'spin-up';
+export type Labels = Readonly<Record<string, string>>;
+
+/** With the value `true` it asks for a hosted container. */
+export const INTERACTIVE = `${PREFIX}.interactive`;
+/** The ECS agent gives it to the containers of tasks. Source: the agent's documentation of container labels. */
+export const TASK = 'com.amazonaws.ecs.task-arn';
+
+/** Who made the Docker container, and so who removes it: this service, the ECS agent, or another client of Docker. */
+const ROLES = ['spin-up', 'ecs', 'docker'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Whether it does not run, and its maker removes it. */
+export function isLeftToMaker(role: Role | undefined, state: string): boolean {
+  return role !== undefined && role !== 'spin-up' && (state === 'exited' || state === 'dead');
+}
+
+export function isOfHost(labels: Labels, hostId: string): boolean {
+  return labels[HOST_ID] === hostId;
+}
+
+export function roleOf(labels: Labels): Role | undefined {
+  return ROLES.find((role) => role === labels[ROLE]);
+}
 
 export interface Labelled {
   readonly hostId: string;
@@ -16,7 +37,7 @@ export interface Labelled {
   readonly role: Role;
 }
 
-export function labelsOf({ hostId, containerId, role }: Labelled): Record<string, string> {
+export function labelsOf({ hostId, containerId, role }: Labelled): Labels {
   return { [HOST_ID]: hostId, [CONTAINER_ID]: containerId, [ROLE]: role };
 }
 
@@ -25,7 +46,11 @@ export function filterOf(hostId: string, containerId?: ContainerId): string[] {
   return [`${HOST_ID}=${hostId}`, ...(containerId ? [`${CONTAINER_ID}=${containerId}`] : [])];
 }
 
-export function containerIdOf(labels: Readonly<Record<string, string>>): ContainerId | undefined {
+export function withoutOurs(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !name.startsWith(`${PREFIX}.`)));
+}
+
+export function containerIdOf(labels: Labels): ContainerId | undefined {
   const id = labels[CONTAINER_ID];
   return isContainerId(id) ? id : undefined;
 }

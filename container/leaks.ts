@@ -15,6 +15,7 @@ import type { Listed } from './docker.ts';
 import type { ContainerFacts, MadeDevice } from './facts.ts';
 import { isPortFree, type Protocol } from './host-ports.ts';
 import { isContainerId } from './identity.ts';
+import { isLeftToMaker } from './labels.ts';
 
 const INPUT = '/sys/devices/virtual/input';
 
@@ -48,6 +49,7 @@ export function compare(sight: Sight): string[] {
   return [
     ...listed
       .filter(({ containerId }) => !containerId || !ids.has(containerId))
+      .filter(({ role, state }) => !isLeftToMaker(role, state))
       .map(({ dockerId }) => `Docker has the container ${dockerId}, the ledger does not`),
     ...pages
       .filter((page) => !isInDocker(page, listed))

@@ -10,7 +10,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors/service-error.ts';
-import { writeFileAtomically } from '../host/atomic-file.ts';
+import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Purpose } from './facts.ts';
@@ -25,6 +25,8 @@ export interface Receipt {
   readonly docker: DockerId | undefined;
   readonly role: Role;
   readonly app: string;
+  /** Left out when it is of no ECS task. */
+  readonly task: string | undefined;
   readonly began: Date;
   readonly ended: Date | undefined;
   /** Why it ended. */
@@ -79,9 +81,10 @@ export class Receipts {
     this.#log = log;
   }
 
-  /** Removes all files but the newest 1000. Never rejects. */
+  /** Removes all files but the newest 1000, and halves of some that a service which died left. Never rejects. */
   async removeOld(): Promise<void> {
     try {
+      await removeDrafts(this.#directory);
       const paths = (await readdir(this.#directory)).map((name) => join(this.#directory, name));
       const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
       const old = files.sort((a, b) => b.at - a.at).slice(MOST_FILES);
@@ -161,6 +164,7 @@ function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receip
     container: id,
     docker,
     role: purpose.role,
+    task: purpose.task,
     app: purpose.appName,
     began: states[0].at,
     ended: states.at(-1)?.at,

@@ -1,13 +1,14 @@
 /** The containers that this service makes itself, as the predecessor's local development did. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { exists } from '../host/directories.ts';
-import { withDeadline } from '../lifetime/deadline.ts';
 import type { HostedContainer } from './container.ts';
-import { type CreateBody, type Mount, PLACEHOLDER } from './create-body.ts';
-import { directoriesOf } from './directories.ts';
+import type { CreateBody, Mount } from './create-body.ts';
+import { CGROUPS } from './forbidden.ts';
 import type { DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { bind, ownMounts } from './own-mounts.ts';
+import { CLIENT_PORTS } from './published-ports.ts';
+import { takeDown } from './take-down.ts';
 import type { Tracker } from './tracker.ts';
 
 export interface SpinUpRequest {
@@ -19,17 +20,12 @@ export interface SpinUpRequest {
   readonly protocolTimeout: number;
 }
 
-/** The ports that programs in the images listen on: discovery, and the client's datagrams and stream. */
-const PORTS = ['32262/tcp', '32263/udp', '32273/tcp'];
-
 const CAPABILITIES =
   'SETPCAP MKNOD AUDIT_WRITE CHOWN NET_RAW DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID NET_BIND_SERVICE SYS_CHROOT SETFCAP SYS_NICE';
 
 const SHARED_MEMORY = 8 * 1024 ** 3;
 /** How often another port is tried when Docker finds one taken. */
 const ATTEMPTS = 5;
-/** Milliseconds that a caller is made to wait for what is left of a container that could not be started. */
-const PATIENCE = 20_000;
 
 /**
  * Makes a container and starts it. @returns its docker id
@@ -43,11 +39,12 @@ export async function spinUp(
   checkRequest(request);
   const body = await bodyOf(tracker, request);
   for (let attempt = 1; ; attempt++) {
-    const container = tracker.begin('spin-up', request.appName);
+    const container = tracker.begin({ role: 'spin-up', appName: request.appName });
     try {
       return await bringUp(container, kept, body, request);
     } catch (error) {
-      await takeDown(container, tracker, kept, messageOf(error));
+      const why = `could not be started: ${messageOf(error)}`;
+      await takeDown(container, tracker, why, (id) => kept.remove(id));
       const portTaken = error instanceof ServiceError && error.code === 'port.taken';
       if (!portTaken || attempt === ATTEMPTS) throw error;
       tracker.host.log.warn({ why: error.message }, 'trying other ports');
@@ -62,31 +59,10 @@ async function bringUp(
   request: SpinUpRequest,
 ) {
   const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, request.protocolTimeout);
+  const id = await container.create(body, make, { timeout: request.protocolTimeout });
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
   return id;
-}
-
-/** Waits until nothing is left of it, but no longer than a caller does: while Docker is away it goes on behind. */
-async function takeDown(
-  container: HostedContainer,
-  tracker: Tracker,
-  kept: KeptContainers,
-  why: string,
-): Promise<void> {
-  const ended = async () => {
-    await container.end(`could not be started: ${why}`);
-    if (container.dockerId) await kept.remove(container.dockerId);
-  };
-  try {
-    await withDeadline(PATIENCE, 'taking it down', () => tracker.lifetime.track('taking it down', ended()));
-  } catch (error) {
-    tracker.host.log.error(
-      { container: container.id, error },
-      'a container that could not be started is not gone yet',
-    );
-  }
 }
 
 function checkRequest({ appName, appImage, protocolTimeout }: SpinUpRequest): void {
@@ -96,25 +72,17 @@ function checkRequest({ appName, appImage, protocolTimeout }: SpinUpRequest): vo
 
 /** Source of mounts, capabilities and sizes: the predecessor's task definition and its own spin-up. */
 async function bodyOf({ host }: Tracker, request: SpinUpRequest): Promise<CreateBody> {
-  const [nvidia, udev] = await Promise.all([host.docker.hasNvidia(), exists('/run/udev/data')]);
-  const { mappings, userConfig, sockets } = directoriesOf(host.paths, PLACEHOLDER);
+  const nvidia = await host.docker.hasNvidia();
   return {
     Image: request.appImage,
     Tty: true,
     OpenStdin: true,
     Env: nvidia ? ['NVIDIA_DRIVER_CAPABILITIES=all', 'NVIDIA_VISIBLE_DEVICES=all'] : [],
     HostConfig: {
-      Mounts: [
-        bind(mappings, '/fractal/resourceMappings', true),
-        bind(userConfig, '/fractal/userConfigs', false),
-        bind(sockets, '/tmp/sockets', false),
-        bind('/sys/fs/cgroup', '/sys/fs/cgroup', true),
-        ...(udev ? [bind('/run/udev/data', '/run/udev/data', true)] : []),
-        ...request.mounts,
-      ],
+      Mounts: [...ownMounts(host.paths), bind(CGROUPS, CGROUPS, true), ...request.mounts],
       // A wish: the container gets these host ports if they are free.
       PortBindings: Object.fromEntries(
-        PORTS.map((port) => [port, [{ HostPort: port.split('/')[0] as string }]]),
+        CLIENT_PORTS.map((port) => [port, [{ HostPort: port.split('/')[0] as string }]]),
       ),
       Tmpfs: { '/run': '', '/run/lock': '' },
       ShmSize: SHARED_MEMORY,
@@ -123,8 +91,4 @@ async function bodyOf({ host }: Tracker, request: SpinUpRequest): Promise<Create
       ...(nvidia ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
     },
   };
-}
-
-function bind(source: string, target: string, readOnly: boolean): Mount {
-  return { Type: 'bind', Source: source, Target: target, ReadOnly: readOnly };
 }

@@ -6,6 +6,7 @@
 
 import type { ContainerId, DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { isLeftToMaker, isOfHost, roleOf } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -26,10 +27,12 @@ export class Strays {
 
   /** Removes it, with its directories, if nobody tracks it. */
   async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, log } = this.#tracker.host;
-    if ((containerId && this.#tracker.has(containerId)) || this.#kept.has(dockerId)) return;
+    const { docker, hostId, log } = this.#tracker.host;
+    if (containerId && this.#tracker.has(containerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found) return;
+    if (!found || !isOfHost(found.labels, hostId)) return;
+    if (this.#kept.has(dockerId) && !found.running) return;
+    if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
     if (containerId) await removeLeftOf(this.#tracker.host, containerId);
     log.warn(
@@ -40,8 +43,10 @@ export class Strays {
 
   /** Removes a container that was started, if that was after its end. */
   async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, log } = this.#tracker.host;
-    if (this.#tracker.byDockerId(dockerId) || !(await docker.inspect(dockerId))?.running) return;
+    const { docker, hostId, log } = this.#tracker.host;
+    if (this.#tracker.byDockerId(dockerId)) return;
+    const found = await docker.inspect(dockerId);
+    if (!found?.running || !isOfHost(found.labels, hostId)) return;
     await docker.remove(dockerId);
     log.error(
       { container: containerId, dockerId },

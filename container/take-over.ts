@@ -11,6 +11,7 @@ import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
 import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { isLeftToMaker } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Tracker } from './tracker.ts';
@@ -43,7 +44,10 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   const { docker, hostId, log } = host;
   const claimed = new Set(claimedIn(pages).map(({ id }) => id));
   const listed = await docker.list(hostId);
-  const unclaimed = listed.filter(({ containerId }) => !containerId || !claimed.has(containerId));
+  const unclaimed = listed.filter(
+    ({ containerId, role, state }) =>
+      !(containerId && claimed.has(containerId)) && !isLeftToMaker(role, state),
+  );
   await Promise.all(unclaimed.map(({ dockerId }) => docker.remove(dockerId)));
   await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
@@ -85,10 +89,10 @@ async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>
   }
 }
 
-/** Whether its service died before Docker had said that it made it. */
-function isUnanswered({ entries, facts }: Page): boolean {
-  const isAsked = entries.some(({ kind }) => kind === 'docker container');
-  return isAsked && (facts as ContainerFacts | undefined)?.dockerId === undefined;
+/** Whether its service died when it was to be made, and before Docker had said that it was. */
+function isUnanswered({ facts }: Page): boolean {
+  const prepared = facts as ContainerFacts | undefined;
+  return prepared !== undefined && prepared.dockerId === undefined;
 }
 
 /** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */

@@ -5,7 +5,6 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import { HostedContainer } from './container.ts';
 import type { Claimed, Purpose } from './facts.ts';
 import type { ContainerId, DockerId } from './identity.ts';
-import type { Role } from './labels.ts';
 import type { SetUp } from './set-up.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -55,9 +54,9 @@ export class Tracker {
   }
 
   /** Begins a container; it is known here until it has ended. @throws {ServiceError} as `throwIfClosed` */
-  begin(role: Role, appName: string): HostedContainer {
+  begin(purpose: Purpose): HostedContainer {
     this.throwIfClosed();
-    return this.#track({ role, appName });
+    return this.#track(purpose);
   }
 
   /** Goes on with one that a dead service left. */

@@ -83,10 +83,11 @@ export class Watch {
   async #follow(signal: AbortSignal): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
     const events = await docker.events(hostId, this.#since, signal);
-    // Taken before the list is: what begins to serve meanwhile may not be in it yet.
-    const serving = this.#tracker.list().filter(({ setUp }) => setUp);
+    // Taken before the list is: what is made meanwhile may not be in it yet.
+    const made = this.#tracker.list().filter(({ dockerId }) => dockerId);
+    const serving = new Set(made.filter(({ setUp }) => setUp));
     const listed = await docker.list(hostId);
-    this.#endMissing(serving, listed);
+    this.#endMissing(made, serving, listed);
     // Before anything new is hosted: a stray may run with a console that would be given out again.
     await Promise.all(listed.map((one) => this.#strays.removeIfStray(one)));
     this.#heard();
@@ -97,11 +98,16 @@ export class Watch {
     }
   }
 
-  #endMissing(serving: readonly HostedContainer[], listed: readonly Listed[]): void {
+  #endMissing(
+    made: readonly HostedContainer[],
+    serving: ReadonlySet<HostedContainer>,
+    listed: readonly Listed[],
+  ): void {
     const states = new Map(listed.map(({ dockerId, state }) => [dockerId, state]));
-    for (const container of serving) {
+    for (const container of made) {
       const state = (container.dockerId && states.get(container.dockerId)) ?? 'not there';
       if (state === 'running' || state === 'paused') continue;
+      if (state === 'created' && !serving.has(container)) continue;
       this.#react('ending a container', container.id, () =>
         container.end(`found ${state} when Docker was listed`),
       );

@@ -82,7 +82,11 @@ export const ERRORS = {
     status: 429,
     text: 'too many wrong attempts from this address; a right one is still accepted',
   },
-  'container.ended': { status: 409, text: 'container {id} has ended' },
+  'container.ended': { status: 409, text: 'container {id} has ended; make a new one' },
+  'container.restart': {
+    status: 409,
+    text: 'container {id} cannot be restarted: its devices and ports end with it; make a new one',
+  },
   'container.bad_transition': { status: 500, text: 'container {id} cannot go from {from} to {to} ({cause})' },
 
   // Creating a container.
@@ -98,6 +102,10 @@ export const ERRORS = {
   'create.no_identifying_port': {
     status: 422,
     text: 'an interactive container must publish 32262/tcp, by which it is identified; add it to the port bindings',
+  },
+  'create.no_network': {
+    status: 422,
+    text: 'an interactive container cannot be reached in the network mode "{mode}"; use a bridge network, or that of a container which publishes 32262/tcp',
   },
   'create.bad_image_name': {
     status: 422,
@@ -131,6 +139,10 @@ export const ERRORS = {
   'port.none_free': {
     status: 503,
     text: 'no {protocol} port is free for a container: {why}; end a container or widen the range (net.ipv4.ip_local_port_range takes ports away)',
+  },
+  'port.in_use': {
+    status: 409,
+    text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to be given one',
   },
   'port.taken': {
     status: 503,
@@ -215,6 +227,41 @@ export const ERRORS = {
   'start.no_config_tools': {
     status: 500,
     text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
+  },
+
+  // The ECS agent.
+  'agent.config': { status: 500, text: 'mend {path}, then start the service again:\n{problems}' },
+  'agent.not_found': {
+    status: 500,
+    text: 'there is no ECS agent on this host: {why}; install amazon-ecs-init, or run "docker pull amazon/amazon-ecs-agent", or set ECS_AGENT=none to do without',
+  },
+  'agent.no_image': {
+    status: 500,
+    text: 'Docker has no image {image}, and {archive} does not bring it; run "docker pull {image}"',
+  },
+  'agent.name_taken': {
+    status: 500,
+    text: 'another container than this service made is named {name} ({id}); run "systemctl disable --now ecs" where there is that unit, then "docker rm --force {name}"',
+  },
+  'agent.unit_runs': {
+    status: 500,
+    text: 'ecs.service runs an ECS agent of its own; set ECS_AGENT=unit to use it, or run "systemctl disable --now ecs"',
+  },
+  'agent.socket': {
+    status: 500,
+    text: 'the agent of ecs.service cannot reach {socket}: it sees of this host only what is below /run; set ROOT=/, or another ECS_AGENT',
+  },
+  'agent.systemd': {
+    status: 502,
+    text: '"systemctl {words}" failed: {why}; see "journalctl --unit=ecs"',
+  },
+  'agent.ended': {
+    status: 502,
+    text: 'the ECS agent ended with {how} and is started again; its last lines say why',
+  },
+  'agent.final': {
+    status: 502,
+    text: 'the ECS agent ended with exit code {code} and would do so again, so this host drains; its last lines say why: if ECS refuses this host, see that its role may register it in the cluster of {config}; if the cluster has changed, stop the service, empty {data}, and start it again',
   },
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;

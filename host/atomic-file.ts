@@ -1,9 +1,12 @@
 /** Files that a reader sees whole or not at all, also after a loss of power. */
 
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
+
+/** No other program names its files so. */
+const DRAFT = /^\..+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 
 /**
  * Writes under a temporary name, syncs, renames, and syncs the directory. A failure leaves what was there before.
@@ -30,6 +33,16 @@ export async function writeFileAtomically(
     await rm(draft, { force: true }).catch(() => {});
     throw explain(path, error);
   }
+}
+
+/** Removes what was never renamed, because whoever wrote it died. The directory need not be there. */
+export async function removeDrafts(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  });
+  const drafts = names.filter((name) => DRAFT.test(name));
+  for (const name of drafts) await rm(join(directory, name), { force: true });
 }
 
 /** Says of an error of the system what to do about it. */

@@ -32,7 +32,7 @@ export async function holdSharedDirectory(
       kind: (await exists(path)) && !isOurs(path) ? 'found directory' : 'shared directory',
       what: path,
       take: () => makeShared(path, mode),
-      release: (made) => (made || isOurs(path) ? rmdir(path).catch(unlessInUseOrGone) : undefined),
+      release: (made) => (made || isOurs(path) ? removeIfEmpty(path) : undefined),
       seenGone: async (made) => {
         if (!made && !isOurs(path)) return 'left as it was found';
         return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
@@ -70,8 +70,13 @@ async function makeWithParents(path: string): Promise<boolean> {
   return true;
 }
 
-function unlessInUseOrGone(error: unknown): void {
-  if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'ENOENT')) throw error;
+/** The directory stays when something is in it, and need not be there. */
+export async function removeIfEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'ENOENT')) throw error;
+  }
 }
 
 export interface OwnDirectory {

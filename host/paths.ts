@@ -16,6 +16,8 @@ export interface Paths {
   readonly run: string;
   /** Of what is held; with secrets, so never on a disk. */
   readonly ledger: string;
+  /** On it Docker's API is served to the ECS agent and whoever else wants hosted containers. */
+  readonly dockerProxy: string;
   /** Of whoever waits for the containers of a dead service, when no unit keeps it. */
   readonly waitLog: string;
   /** Host id, kept for ever. */
@@ -24,6 +26,23 @@ export interface Paths {
   readonly spool: string;
   /** What ended containers had, and how it was seen gone. */
   readonly receipts: string;
+  readonly agent: AgentPaths;
+}
+
+/** The files of the Amazon ECS agent, where its packages have them. */
+export interface AgentPaths {
+  /** The operator's settings for it. */
+  readonly config: string;
+  /** Its packages' own settings for it, which those of the operator come after. */
+  readonly packagedConfig: string;
+  readonly state: string;
+  /** By default, what it remembers from start to start. */
+  readonly data: string;
+  readonly log: string;
+  /** Images of the agent. */
+  readonly cache: string;
+  /** There where systemd runs. */
+  readonly systemd: string;
 }
 
 export function pathsBelow(root: string): Paths {
@@ -35,9 +54,19 @@ export function pathsBelow(root: string): Paths {
     private: join(root, 'fractalprivate'),
     run: join(root, 'run/ecs-host-service'),
     ledger: join(root, 'run/ecs-host-service/ledger'),
+    dockerProxy: join(root, 'run/ecs-host-service/docker.sock'),
     waitLog: join(root, 'run/ecs-host-service/wait.log'),
     state: join(root, 'var/lib/ecs-host-service'),
     spool: join(root, 'var/lib/ecs-host-service/spool'),
     receipts: join(root, 'var/lib/ecs-host-service/receipts'),
+    agent: {
+      config: join(root, 'etc/ecs/ecs.config'),
+      packagedConfig: join(root, 'var/lib/ecs/ecs.config'),
+      state: join(root, 'var/lib/ecs'),
+      data: join(root, 'var/lib/ecs/data'),
+      log: join(root, 'var/log/ecs'),
+      cache: join(root, 'var/cache/ecs'),
+      systemd: join(root, 'run/systemd/system'),
+    },
   };
 }

@@ -67,6 +67,11 @@ export class Holdings {
     this.#failed.delete(holding);
   }
 
+  /** Whether something could not be released, and is held still. */
+  get hasFailed(): boolean {
+    return this.#failed.size > 0;
+  }
+
   /** @param again tries the release another time, and comes here again when it fails */
   async failed(holding: Holding, error: unknown, again: () => Promise<unknown>): Promise<void> {
     this.#failed.set(holding, again);

@@ -59,6 +59,10 @@ export class Pool {
     return (this.#setAside.get(n) ?? 0) > performance.now();
   }
 
+  isHeld(n: number): boolean {
+    return this.#held.has(n);
+  }
+
   /** Holds a free number until `lifetime` ends. @throws {PoolExhaustedError} when there is none */
   async acquire(lifetime: Lifetime, allotment: Allotment): Promise<number> {
     for (const n of this.#candidates(allotment.wishes ?? [])) {
@@ -111,6 +115,6 @@ export class Pool {
   }
 
   #isFree(n: number): boolean {
-    return !this.#held.has(n) && !this.isSetAside(n);
+    return !this.isHeld(n) && !this.isSetAside(n);
   }
 }
