@@ -1,0 +1,116 @@
+/** What Docker is asked for the ECS agent's own container, beside what it is asked for hosted ones. */
+
+import type Dockerode from 'dockerode';
+import { statusOf } from '../../container/docker.ts';
+import type { DockerId } from '../../container/identity.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import { withDeadline } from '../../lifetime/deadline.ts';
+
+/** Milliseconds for a call that looks something up, and for one that does something. */
+const LOOK = 10_000;
+const WORK = 120_000;
+
+export interface FoundContainer {
+  readonly dockerId: DockerId;
+  readonly labels: Readonly<Record<string, string>>;
+  /** 0 when it does not run. */
+  readonly pid: number;
+  readonly exitCode: number;
+}
+
+export class AgentDocker {
+  readonly #api: Dockerode;
+
+  /** @param socket the Engine's own */
+  static async open(socket: string): Promise<AgentDocker> {
+    const { default: Dockerode } = await import('dockerode');
+    return new AgentDocker(new Dockerode({ socketPath: socket }));
+  }
+
+  private constructor(api: Dockerode) {
+    this.#api = api;
+  }
+
+  async hasImage(image: string): Promise<boolean> {
+    const found = await call('look for the image of the ECS agent', LOOK, () =>
+      this.#api.getImage(image).inspect().catch(unlessMissing),
+    );
+    return found !== undefined;
+  }
+
+  /** @param archive a path, of what `docker save` writes */
+  async load(archive: string): Promise<void> {
+    await call('load the image of the ECS agent', WORK, async () => {
+      const progress = await this.#api.loadImage(archive);
+      await new Promise<void>((resolve, reject) =>
+        this.#api.modem.followProgress(progress, (error) => (error ? reject(error) : resolve())),
+      );
+    });
+  }
+
+  async create(body: Dockerode.ContainerCreateOptions): Promise<DockerId> {
+    const { id } = await call("create the ECS agent's container", WORK, (abortSignal) =>
+      this.#api.createContainer({ ...body, abortSignal }),
+    );
+    return id as DockerId;
+  }
+
+  /** @param name or docker id @returns undefined when Docker does not know it */
+  async find(name: string): Promise<FoundContainer | undefined> {
+    const found = await call("inspect the ECS agent's container", LOOK, (abortSignal) =>
+      this.#api.getContainer(name).inspect({ abortSignal }).catch(unlessMissing),
+    );
+    if (!found) return undefined;
+    const { Pid: pid, ExitCode: exitCode } = found.State;
+    return { dockerId: found.Id as DockerId, labels: found.Config.Labels ?? {}, pid, exitCode };
+  }
+
+  /**
+   * Its output, until Docker has no more of it. Resolves then. @param take is told what comes
+   * @param since seconds since 1970, with a fraction
+   */
+  async logs(
+    id: DockerId,
+    since: number,
+    take: (bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await call("read the ECS agent's log", Infinity, async () => {
+      const options = { follow: true, stdout: true, stderr: true, since, abortSignal: signal } as const;
+      const stream = await this.#api.getContainer(id).logs(options);
+      await demultiplex(stream as unknown as AsyncIterable<Uint8Array>, take);
+    });
+  }
+}
+
+/** Source: the Engine's API, "Stream format": a byte for the stream, three empty ones, four for the length. */
+async function demultiplex(
+  stream: AsyncIterable<Uint8Array>,
+  take: (bytes: Uint8Array) => void,
+): Promise<void> {
+  let rest = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
+      const end = 8 + rest.readUInt32BE(4);
+      take(rest.subarray(8, end));
+      rest = rest.subarray(end);
+    }
+  }
+}
+
+async function call<T>(
+  what: string,
+  milliseconds: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withDeadline(milliseconds, what, work);
+  } catch (error) {
+    throw new ServiceError('docker.failed', { what, why: messageOf(error) }, { cause: error });
+  }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (statusOf(error) !== 404) throw error;
+}

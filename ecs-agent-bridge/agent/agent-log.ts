@@ -1,0 +1,114 @@
+/**
+ * The agent's own log as lines of ours, with its levels, so that its errors are reported like ours. It writes either
+ * of two formats: JSON, or words like `level=info time=… msg="…" module=client.go`.
+ */
+
+import type { Logger } from '../../logging/logger.ts';
+
+/** Characters of a line that are kept. */
+const LONGEST = 8192;
+/** Lines that are remembered for whoever asks why it ended. */
+const LAST = 20;
+
+export type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+export interface AgentLine {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+const LEVELS = new Map<unknown, Level>([
+  ['trace', 'trace'],
+  ['debug', 'debug'],
+  ['info', 'info'],
+  ['warn', 'warn'],
+  ['warning', 'warn'],
+  ['error', 'error'],
+  ['critical', 'error'],
+]);
+
+/** What is not understood is information. */
+export function parseAgentLine(line: string): AgentLine {
+  const { level, msg, ...fields } = (line.startsWith('{') ? fromJson(line) : fromWords(line)) ?? {};
+  const known = LEVELS.get(level);
+  if (!known || typeof msg !== 'string') return { level: 'info', message: line, fields: {} };
+  return { level: known, message: msg, fields };
+}
+
+function fromJson(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function fromWords(line: string): Record<string, unknown> | undefined {
+  if (!/^(level|time)=/.test(line)) return undefined;
+  const words = line.matchAll(/([\w.-]+)=("(?:\\.|[^"\\])*"|\S*)/g);
+  return Object.fromEntries([...words].map(([, name, value = '']) => [name, unquoted(value)]));
+}
+
+/** As Go quotes; most of that is JSON too. */
+function unquoted(value: string): string {
+  if (!value.startsWith('"')) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value.slice(1, -1);
+  }
+}
+
+/** Takes what the agent writes, in pieces of any size, and cuts it into lines. */
+export class Lines {
+  readonly #take: (line: string) => void;
+  readonly #decoder = new TextDecoder();
+  #rest = '';
+
+  constructor(take: (line: string) => void) {
+    this.#take = take;
+  }
+
+  push(bytes: Uint8Array): void {
+    const [first = '', ...others] = this.#decoder.decode(bytes, { stream: true }).split('\n');
+    this.#rest = cut(this.#rest + first);
+    for (const next of others) {
+      this.end();
+      this.#rest = cut(next);
+    }
+  }
+
+  /** What there is of a last line. */
+  end(): void {
+    const line = this.#rest.trimEnd();
+    this.#rest = '';
+    if (line) this.#take(line);
+  }
+}
+
+function cut(line: string): string {
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+}
+
+export class AgentLog {
+  readonly #log: Logger;
+  #last: string[] = [];
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  readonly take = (line: string): void => {
+    const { level, message, fields } = parseAgentLine(line);
+    this.#last = [...this.#last.slice(1 - LAST), message];
+    this.#log[level]({ agent: fields }, message);
+  };
+
+  /** The last messages since this was asked for, the oldest first. */
+  takeLast(): readonly string[] {
+    const last = this.#last;
+    this.#last = [];
+    return last;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * An agent that a service which died has left. It goes on with its tasks, but what it asks of Docker goes nowhere, and
+ * no other agent could use its data directory: it is stopped by whoever comes next. Its containers are not touched.
+ */
+
+import type { Docker } from '../../container/docker.ts';
+import type { Paths } from '../../host/paths.ts';
+import type { Ledger, Page } from '../../lifetime/ledger.ts';
+import type { Logger } from '../../logging/logger.ts';
+import { childEnvironment } from '../../settings/load.ts';
+import { AgentDocker } from './agent-docker.ts';
+import { CONTAINER_NAME, isOurs } from './container.ts';
+import { end, type ProcessIdentity } from './processes.ts';
+import { Systemctl } from './systemctl.ts';
+import { UNIT_KIND, undoUnit } from './unit.ts';
+import type { AgentFacts, Mode } from './way.ts';
+
+/** The name of every lifetime that holds something of the agent; its entries stand on a page of their own. */
+export const AGENT_LIFETIME = 'ecs agent';
+/** That page. */
+export const AGENT_PAGE = 'ecs-agent';
+/** The kind of holding that is the agent itself; `what` is its mode. */
+export const AGENT_KIND = 'ecs agent';
+
+/** Milliseconds from asking it to end to killing it. */
+export const GRACE = 10_000;
+
+export interface LeftAgentOptions {
+  readonly ledger: Pick<Ledger, 'remove'>;
+  readonly paths: Paths;
+  readonly hostId: string;
+  readonly docker: Pick<Docker, 'socket' | 'remove'>;
+  readonly proxySocket: string;
+  /** Of this process. */
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: Logger;
+}
+
+/**
+ * Stops it if the pages tell of one, and takes what was made for it away. Only what is proven to be this host's agent is
+ * touched, and the same again does no harm.
+ * @throws {ServiceError} `docker.*`, `agent.systemd`; its page stays then
+ */
+export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOptions): Promise<void> {
+  const page = pages.find(({ name }) => name === AGENT_PAGE);
+  if (!page) return;
+  const mode = modeOn(page);
+  const { pid, startTime } = (page.facts ?? {}) as AgentFacts;
+  options.log.warn({ mode, pid }, 'stopping the ECS agent of a service that died');
+  if (pid !== undefined && startTime !== undefined)
+    await end({ pid, startTime } satisfies ProcessIdentity, GRACE);
+  if (mode === 'container') await removeContainer(options);
+  if (mode === 'unit') {
+    const { environment, paths, proxySocket: socket } = options;
+    await undoUnit(new Systemctl(childEnvironment(environment)), { paths: paths.agent, socket });
+  }
+  options.ledger.remove(AGENT_PAGE);
+}
+
+/** The unit is changed before its agent is started. */
+function modeOn({ entries }: Page): Mode | undefined {
+  const agent = entries.find(({ kind }) => kind === AGENT_KIND);
+  if (agent) return agent.what as Mode;
+  return entries.some(({ kind }) => kind === UNIT_KIND) ? 'unit' : undefined;
+}
+
+async function removeContainer({ docker, hostId }: LeftAgentOptions): Promise<void> {
+  const api = await AgentDocker.open(docker.socket);
+  const found = await api.find(CONTAINER_NAME);
+  if (found && isOurs(found, hostId)) await docker.remove(found.dockerId);
+}

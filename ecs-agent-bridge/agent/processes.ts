@@ -1,0 +1,96 @@
+/**
+ * Processes that are not this one's children, or not while Docker is away. A number alone proves nothing, since the
+ * kernel gives it out again: together with the time of its start it is one process, for ever.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ServiceError } from '../../errors/service-error.ts';
+
+/** Milliseconds between looks whether a process has gone. */
+const BETWEEN_LOOKS = 20;
+/** Milliseconds in which one that was killed goes, unless the kernel holds it. */
+const LAST = 5000;
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** In the kernel's ticks since its boot. */
+  readonly startTime: string;
+}
+
+/** @returns undefined when there is no such process, or it has ended. Source: proc_pid_stat(5), fields 3 and 22 */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  // The second field is its name, which may hold anything.
+  const [state = 'X', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const startTime = fields[18];
+  return startTime === undefined || 'ZX'.includes(state) ? undefined : { pid, startTime };
+}
+
+export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
+  return identify(pid)?.startTime === startTime;
+}
+
+/**
+ * The processes in the host's network that are given this in their environment. Those in a network of their own do not
+ * count: a container chooses its environment and its command line as it likes.
+ * @param variable `NAME=value` @param word one that their command line must have
+ */
+export async function findProcesses(variable: string, word?: string): Promise<ProcessIdentity[]> {
+  const network = await readlink('/proc/self/ns/net');
+  const found: ProcessIdentity[] = [];
+  // One after the other: thousands of files at a time would be too many.
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== network) continue;
+    if (word !== undefined && !(await has(`/proc/${pid}/cmdline`, word))) continue;
+    if (!(await has(`/proc/${pid}/environ`, variable))) continue;
+    const one = identify(Number(pid));
+    if (one) found.push(one);
+  }
+  return found;
+}
+
+/** @throws {ServiceError} `still.there` */
+export async function kill(one: ProcessIdentity): Promise<void> {
+  await send('KILL', one);
+  if (!(await untilGone(one, LAST)))
+    throw new ServiceError('still.there', { what: `process ${one.pid}`, why: 'it was killed in vain' });
+}
+
+/** Asks it to end, and kills it after so many milliseconds. Returns when it has gone. @throws as `kill` */
+export async function end(one: ProcessIdentity, milliseconds: number): Promise<void> {
+  await send('TERM', one);
+  if (!(await untilGone(one, milliseconds))) await kill(one);
+}
+
+async function untilGone(one: ProcessIdentity, milliseconds: number): Promise<boolean> {
+  const late = performance.now() + milliseconds;
+  while (isRunning(one)) {
+    if (performance.now() > late) return false;
+    await pause(BETWEEN_LOOKS);
+  }
+  return true;
+}
+
+/** To nobody, when it has gone meanwhile. */
+async function send(signal: 'TERM' | 'KILL', one: ProcessIdentity): Promise<void> {
+  if (!isRunning(one)) return;
+  const words = ['-c', 'kill -"$0" "$1" 2> /dev/null', signal, String(one.pid)];
+  await once(spawn('sh', words, { stdio: 'ignore', env: { PATH: process.env.PATH } }), 'exit');
+}
+
+async function has(path: string, text: string): Promise<boolean> {
+  const found = await readFile(path, 'utf8').catch(() => '');
+  return found.split('\0').includes(text);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // It has gone.
+  }
+}

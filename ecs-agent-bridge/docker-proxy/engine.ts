@@ -1,0 +1,79 @@
+/** A connection to the Docker Engine, and what can be wrong with it. */
+
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { messageOf } from '../../errors/service-error.ts';
+import { MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './message-head.ts';
+import { Source, write } from './source.ts';
+
+/** The Engine did not take the connection: it knows nothing of the request. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+/** The connection broke before the answer was whole: what became of the request is not known. */
+export class Lost extends Error {
+  override readonly name = 'Lost';
+}
+
+/** What the Engine answered, as it came and as it is understood. */
+export interface Answer {
+  readonly status: number;
+  readonly bytes: Buffer;
+  readonly data: Buffer;
+}
+
+/** Bytes of an answer that is read before it is passed on, at most. */
+const LONGEST_ANSWER = 16 * 1024 * 1024;
+
+/** @param path of its socket @throws {Unreachable} */
+export async function connectEngine(path: string): Promise<Source> {
+  const socket = createConnection({ path, allowHalfOpen: true });
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    throw new Unreachable(messageOf(error), { cause: error });
+  }
+  return new Source(socket);
+}
+
+/** @throws {Lost} */
+export async function nextAnswer(engine: Source, method: string): Promise<ResponseHead> {
+  try {
+    const bytes = await engine.head();
+    if (bytes) return parseResponse(bytes, method);
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+  }
+  throw new Lost('Docker broke off its answer');
+}
+
+/** The body of an answer, piece by piece. @throws {Lost} */
+export async function* bodyOf(
+  engine: Source,
+  { framing }: ResponseHead,
+  onData?: (data: Buffer) => void,
+): AsyncGenerator<Buffer, void> {
+  try {
+    yield* engine.body(framing, onData);
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+    throw new Lost('Docker broke off its answer', { cause: error });
+  }
+}
+
+/** Sends a request and waits for all of its answer. @throws {Lost} */
+export async function ask(engine: Source, request: Buffer, { method }: RequestHead): Promise<Answer> {
+  await write(engine.socket, request);
+  let head = await nextAnswer(engine, method);
+  while (head.status < 200) head = await nextAnswer(engine, method);
+  const pieces = [head.bytes];
+  const data: Buffer[] = [];
+  let length = 0;
+  for await (const piece of bodyOf(engine, head, (part) => data.push(part))) {
+    length += piece.length;
+    if (length > LONGEST_ANSWER) throw new Lost('Docker answered more than can be');
+    pieces.push(piece);
+  }
+  return { status: head.status, bytes: Buffer.concat(pieces), data: Buffer.concat(data) };
+}

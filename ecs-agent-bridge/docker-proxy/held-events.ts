@@ -1,0 +1,119 @@
+/**
+ * Docker's event stream, held open for a client while Docker itself is away: what happened meanwhile is told when it
+ * is back, as far as Docker knows it. A client such as the ECS agent, which asks again at once and for nothing of the
+ * past, would ask in a circle and miss it.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Exchange, Handler } from './connection.ts';
+import { bodyOf, connectEngine, Lost, nextAnswer, Unreachable } from './engine.ts';
+import type { RequestHead, ResponseHead } from './message-head.ts';
+import { rewritten } from './own-messages.ts';
+import { type Source, write } from './source.ts';
+
+/** Milliseconds between attempts to reach Docker: at first, and at most. */
+const SHORTEST_PAUSE = 50;
+const LONGEST_PAUSE = 2000;
+const LF = 0x0a;
+
+/** @param socket of the Docker Engine @returns undefined when it is another call, or has an end */
+export function eventsHandlerOf(socket: string, { method, target }: RequestHead): Handler | undefined {
+  const events = /^(?:\/v[\d.]+)?\/events(?:\?(.*))?$/.exec(target);
+  if (method !== 'GET' || !events || new URLSearchParams(events[1]).get('until')) return undefined;
+  return (exchange) => new HeldEvents(socket, exchange).run();
+}
+
+class HeldEvents {
+  readonly #socket: string;
+  readonly #exchange: Exchange;
+  /** Nanoseconds since 1970 up to which everything was told; undefined: nothing yet of a past that was asked for. */
+  #told: bigint | undefined;
+  #isBegun = false;
+  #wait = SHORTEST_PAUSE;
+
+  constructor(socket: string, exchange: Exchange) {
+    this.#socket = socket;
+    this.#exchange = exchange;
+    const beginsNow = !this.#url().searchParams.get('since');
+    if (beginsNow) this.#told = BigInt(Date.now()) * 1_000_000n;
+  }
+
+  #url(): URL {
+    return new URL(this.#exchange.request.target, 'http://docker');
+  }
+
+  async run(): Promise<boolean> {
+    const { signal } = this.#exchange;
+    while (!signal.aborted) {
+      try {
+        const goesOn = await this.#follow(signal);
+        if (goesOn !== undefined) return goesOn;
+      } catch (error) {
+        if (!this.#isBegun || !(error instanceof Unreachable || error instanceof Lost)) throw error;
+      }
+      await pause(this.#wait, undefined, { signal }).catch(() => {});
+      this.#wait = Math.min(2 * this.#wait, LONGEST_PAUSE);
+    }
+    return false;
+  }
+
+  /** @returns whether the connection goes on after another answer than a stream; undefined when the stream broke */
+  async #follow(signal: AbortSignal): Promise<boolean | undefined> {
+    const engine = await connectEngine(this.#socket);
+    const leave = () => engine.socket.destroy();
+    signal.addEventListener('abort', leave);
+    if (signal.aborted) leave();
+    try {
+      await write(engine.socket, this.#request());
+      const answer = await nextAnswer(engine, 'GET');
+      const isStream = answer.status === 200 && answer.framing === 'chunked';
+      if (!this.#isBegun) await this.#exchange.reply(answer.bytes);
+      if (!isStream) return this.#isBegun ? undefined : await this.#passOn(engine, answer);
+      this.#isBegun = true;
+      this.#wait = SHORTEST_PAUSE;
+      await this.#pass(engine, answer);
+      return undefined;
+    } finally {
+      signal.removeEventListener('abort', leave);
+      leave();
+    }
+  }
+
+  /** The first one as it came, those that go on with the moment from which they do. */
+  #request(): Buffer {
+    const { request } = this.#exchange;
+    if (!this.#isBegun || this.#told === undefined) return request.bytes;
+    const url = this.#url();
+    const next = String(this.#told + 1n);
+    url.searchParams.set('since', `${next.slice(0, -9)}.${next.slice(-9)}`);
+    return rewritten(request, url.pathname + url.search, Buffer.alloc(0));
+  }
+
+  async #passOn(engine: Source, answer: ResponseHead): Promise<boolean> {
+    for await (const piece of bodyOf(engine, answer)) await this.#exchange.reply(piece);
+    return !answer.isLast;
+  }
+
+  /** Whole events: half of one, which Docker did not end, would spoil what follows. */
+  async #pass(engine: Source, answer: ResponseHead): Promise<void> {
+    let rest = Buffer.alloc(0);
+    const take = (data: Buffer) => {
+      rest = Buffer.concat([rest, data]);
+    };
+    for await (const _ of bodyOf(engine, answer, take)) {
+      const end = rest.lastIndexOf(LF) + 1;
+      if (end === 0) continue;
+      const events = rest.subarray(0, end);
+      rest = rest.subarray(end);
+      this.#note(events.toString());
+      const chunk = [Buffer.from(`${end.toString(16)}\r\n`), events, Buffer.from('\r\n')];
+      await this.#exchange.reply(Buffer.concat(chunk));
+    }
+  }
+
+  #note(events: string): void {
+    for (const [, time = '0'] of events.matchAll(/"timeNano":(\d+)/g)) {
+      if (this.#told === undefined || BigInt(time) > this.#told) this.#told = BigInt(time);
+    }
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * The calls of Docker's API that make, start and change containers, as far as those are hosted ones: such a container
+ * is made by the same code as one that this service makes itself. All other calls go their way.
+ *
+ * INVARIANTS
+ * - A container that did not come up, whoever's fault that is, leaves nothing.
+ * - Docker's own answer reaches the client as it was.
+ */
+
+import { existsSync } from 'node:fs';
+import type { HostedContainer } from '../../container/container.ts';
+import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
+import { CGROUPS } from '../../container/forbidden.ts';
+import type { ContainerId, DockerId } from '../../container/identity.ts';
+import { isRecord } from '../../container/json.ts';
+import { containerIdOf, isOfHost } from '../../container/labels.ts';
+import { takeDown } from '../../container/take-down.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import { removeUnanswered } from '../../container/unanswered.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
+import type { Exchange, Handler } from './connection.ts';
+import { type Answer, Lost, Unreachable } from './engine.ts';
+import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
+import type { RequestHead } from './message-head.ts';
+import { rewritten } from './own-messages.ts';
+
+/** Bytes of a body that is read, at most. */
+const LONGEST_BODY = 16 * 1024 * 1024;
+/** Milliseconds that Docker gets to start a container. */
+const LONGEST_START = 60_000;
+
+/** Docker did not do what was asked. */
+class Refused extends Error {
+  readonly answer: Answer;
+
+  constructor(answer: Answer) {
+    const { message } = parse(answer.data) ?? {};
+    super(typeof message === 'string' ? message : `Docker answered with status ${answer.status}`);
+    this.answer = answer;
+  }
+}
+
+interface Hosted {
+  readonly id: ContainerId;
+  readonly dockerId: DockerId;
+  readonly isRunning: boolean;
+}
+
+/** A container that was made, and what its client is to hear of that. */
+interface Made {
+  readonly container: HostedContainer;
+  readonly answer: Answer;
+}
+
+export interface HostedCallsOptions {
+  readonly tracker: Tracker;
+  /** Runs what makes or starts a container, if that is to be. @throws {ServiceError} `service.*` */
+  readonly pass: <R>(work: () => Promise<R>) => Promise<R>;
+}
+
+export class HostedCalls {
+  readonly #tracker: Tracker;
+  readonly #pass: HostedCallsOptions['pass'];
+  /** Of each container that is being made or started. */
+  readonly #coming = new Map<ContainerId, Promise<unknown>>();
+
+  constructor({ tracker, pass }: HostedCallsOptions) {
+    this.#tracker = tracker;
+    this.#pass = pass;
+  }
+
+  /** Who handles a call; undefined: it is none of these. */
+  handlerOf({ method, target }: RequestHead): Handler | undefined {
+    if (method !== 'POST') return undefined;
+    const [path = ''] = target.split('?', 1);
+    const [, create, ref, verb] =
+      /^(?:\/v[\d.]+)?\/containers\/(?:(create)|([^/]+)\/(start|restart|update))$/.exec(path) ?? [];
+    if (create) return (exchange) => this.#create(exchange);
+    if (!ref) return undefined;
+    if (verb === 'start') return (exchange) => this.#start(exchange, ref);
+    if (verb === 'restart') return (exchange) => this.#restart(exchange, ref);
+    return (exchange) => this.#update(exchange, ref);
+  }
+
+  async #create(exchange: Exchange): Promise<boolean> {
+    const read = await exchange.read(LONGEST_BODY);
+    const body = parse(read.data);
+    if (!body || !isInteractive(body)) return await exchange.forward(read);
+    // The service's end waits until what Docker still makes is removed.
+    const host = () => this.#tracker.lifetime.track('making a container', this.#host(exchange, body));
+    return await this.#answer(exchange, async () => {
+      const { container, answer } = await this.#pass(host);
+      const isTold = await exchange.reply(answer.bytes);
+      if (!isTold) await this.#takeDown(container, 'its client has gone');
+      return isTold;
+    });
+  }
+
+  async #host(exchange: Exchange, given: Record<string, unknown>): Promise<Made> {
+    const { host } = this.#tracker;
+    const body = complete(checkCreateBody(given), host.paths);
+    const shared = await this.#sharedBy(body);
+    const container = this.#tracker.begin(purposeOf(body));
+    const made = Promise.withResolvers<Answer>();
+    const make = async (amended: CreateBody): Promise<DockerId> => {
+      exchange.signal.throwIfAborted();
+      const answer = await unlessGone(container, askToMake(exchange, amended));
+      made.resolve(answer);
+      return dockerIdIn(answer);
+    };
+    try {
+      await this.#alone(container.id, container.create(body, make, { shared }));
+      exchange.signal.throwIfAborted();
+      return { container, answer: await made.promise };
+    } catch (error) {
+      if (error instanceof Lost) await removeUnanswered(host.docker, host.hostId, container.id);
+      await this.#takeDown(container, `could not be made: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  /** Whoever wants to start it waits until the work is done. */
+  async #alone<T>(id: ContainerId, work: Promise<T>): Promise<T> {
+    this.#coming.set(id, work);
+    try {
+      return await work;
+    } finally {
+      this.#coming.delete(id);
+    }
+  }
+
+  /** @returns the identifying host port of the container whose network it shares, if it does */
+  async #sharedBy(body: CreateBody): Promise<number | undefined> {
+    const other = networkOf(body);
+    if (other === undefined) return undefined;
+    const port = (await this.#tracker.host.docker.inspect(other))?.ports.get(IDENTIFYING_PORT);
+    if (port === undefined) throw new ServiceError('create.no_identifying_port', {});
+    return port;
+  }
+
+  async #start(exchange: Exchange, ref: string): Promise<boolean> {
+    return await this.#answer(exchange, async () => {
+      const container = this.#waiting(ref) ?? (await this.#startable(ref));
+      if (!container) return await exchange.forward();
+      const begin = () => this.#alone(container.id, this.#begin(exchange, container));
+      const { bytes } = await this.#pass(begin);
+      return await exchange.reply(bytes);
+    });
+  }
+
+  /** One that waits for its start, named by its id as those do that made it: Docker has nothing to add. */
+  #waiting(ref: string): HostedContainer | undefined {
+    const container = this.#tracker.byDockerId(ref as DockerId);
+    return !container || container.isStarted || this.#coming.has(container.id) ? undefined : container;
+  }
+
+  /** @returns undefined where the answer is Docker's. @throws {ServiceError} `container.ended` */
+  async #startable(ref: string): Promise<HostedContainer | undefined> {
+    const found = await this.#findSettled(ref);
+    if (!found) return undefined;
+    const container = this.#tracker.byDockerId(found.dockerId);
+    if (container?.isStarted && found.isRunning) return undefined;
+    if (!container || container.isStarted) throw new ServiceError('container.ended', { id: found.id });
+    return container;
+  }
+
+  async #begin(exchange: Exchange, container: HostedContainer): Promise<Answer> {
+    const { request } = exchange;
+    const begun = Promise.withResolvers<Answer>();
+    try {
+      await container.start(async () => {
+        const answer = await inTime(exchange.ask(rewritten(request, request.target, Buffer.alloc(0))));
+        if (answer.status !== 204) throw new Refused(answer);
+        begun.resolve(answer);
+      });
+      return await begun.promise;
+    } catch (error) {
+      // Docker has not heard of it: the same again may succeed.
+      if (error instanceof Unreachable) throw error;
+      await this.#takeDown(container, `could not be started: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  async #takeDown(container: HostedContainer, why: string): Promise<void> {
+    const { docker } = this.#tracker.host;
+    await takeDown(container, this.#tracker, why, (id) => docker.remove(id));
+  }
+
+  async #restart(exchange: Exchange, ref: string): Promise<boolean> {
+    return await this.#answer(exchange, async () => {
+      const found = await this.#find(ref);
+      if (found) throw new ServiceError('container.restart', { id: found.id });
+      return await exchange.forward();
+    });
+  }
+
+  async #update(exchange: Exchange, ref: string): Promise<boolean> {
+    const read = await exchange.read(LONGEST_BODY);
+    const { RestartPolicy: asked } = parse(read.data) ?? {};
+    const policy = isRecord(asked) && typeof asked.Name === 'string' ? asked.Name : '';
+    return await this.#answer(exchange, async () => {
+      const isRefused = !['', 'no'].includes(policy) && (await this.#find(ref));
+      if (isRefused) throw new ServiceError('create.restart_policy', { policy });
+      return await exchange.forward(read);
+    });
+  }
+
+  /** As `#find`, once nothing is on its way: its ports and files, or a start. */
+  async #findSettled(ref: string): Promise<Hosted | undefined> {
+    for (;;) {
+      const found = await this.#find(ref);
+      const coming = found && this.#coming.get(found.id);
+      if (!coming) return found;
+      await coming.catch(() => {});
+    }
+  }
+
+  /** @param ref docker id, the beginning of one, or name, as it is in a path @returns one that is or was hosted here */
+  async #find(ref: string): Promise<Hosted | undefined> {
+    const { docker, hostId } = this.#tracker.host;
+    const found = await docker.inspect(decoded(ref));
+    const id = found && containerIdOf(found.labels);
+    if (!id || !isOfHost(found.labels, hostId)) return undefined;
+    return { id, dockerId: found.dockerId, isRunning: found.running };
+  }
+
+  /** @param work answers, or lets the call go its way; what it throws is told to the client */
+  async #answer(exchange: Exchange, work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await work();
+    } catch (error) {
+      const cause = error instanceof ServiceError ? error.cause : error;
+      if (cause instanceof Refused) return await exchange.reply(cause.answer.bytes);
+      if (!(error instanceof ServiceError)) throw error;
+      if (error.code === 'docker.unavailable') throw new Unreachable(error.message, { cause: error });
+      return await exchange.refuse(error.row.status, error.message);
+    }
+  }
+}
+
+/** @throws {Refused} */
+async function askToMake(exchange: Exchange, amended: CreateBody): Promise<Answer> {
+  const { request } = exchange;
+  const hasCgroups2 = existsSync(`${CGROUPS}/cgroup.controllers`);
+  const { target, body } = inNeededVersion(request.target, amended, hasCgroups2);
+  const answer = await exchange.ask(rewritten(request, target, Buffer.from(JSON.stringify(body))));
+  if (answer.status !== 201) throw new Refused(answer);
+  return answer;
+}
+
+/** What Docker answers, unless the container is ended before. @throws {Lost} */
+async function unlessGone<T>({ gone }: HostedContainer, asked: Promise<T>): Promise<T> {
+  const ended = gone.then(() => {
+    throw new Lost('the container was ended before Docker had made it');
+  });
+  return await Promise.race([asked, ended]);
+}
+
+/** An end of the container waits for it. @throws {Lost} */
+async function inTime<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await withDeadline(LONGEST_START, 'starting the container', () => asked);
+  } catch (error) {
+    throw error instanceof DeadlineError ? new Lost(error.message) : error;
+  }
+}
+
+function dockerIdIn({ data }: Answer): DockerId {
+  const { Id: id } = parse(data) ?? {};
+  if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw new Lost('Docker did not say what it made');
+  return id as DockerId;
+}
+
+/** What is no code for anything stands for itself. */
+function decoded(ref: string): string {
+  try {
+    return decodeURIComponent(ref);
+  } catch {
+    return ref;
+  }
+}
+
+/** @returns undefined when it is no object in JSON */
+function parse(data: Buffer): Record<string, unknown> | undefined {
+  try {
+    const found: unknown = JSON.parse(data.toString());
+    return isRecord(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}

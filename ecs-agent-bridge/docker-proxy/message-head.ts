@@ -1,0 +1,94 @@
+/**
+ * The head of an HTTP/1.1 message, as far as a proxy must understand one that it passes on byte for byte: what is
+ * asked for or answered, and how the end of its body is found. What could be understood in two ways is refused.
+ * Source: RFC 9112.
+ */
+
+/** A message that is not understood; nothing after it on its connection can be. */
+export class MalformedMessage extends Error {
+  override readonly name = 'MalformedMessage';
+}
+
+/** How the end of a body is found. */
+export type Framing = 'none' | 'chunked' | 'until close' | { readonly length: number };
+
+interface Head {
+  /** As it came, with the empty line that ends it. */
+  readonly bytes: Buffer;
+  readonly framing: Framing;
+  /** Whether its sender wants no other one to follow on the connection. */
+  readonly isLast: boolean;
+}
+
+export interface RequestHead extends Head {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly fields: Fields;
+}
+
+export interface ResponseHead extends Head {
+  readonly status: number;
+}
+
+/** Values by field name in lower case; of a field that came more than once, all of them. */
+export type Fields = ReadonlyMap<string, readonly string[]>;
+
+/** @throws {MalformedMessage} */
+export function parseRequest(bytes: Buffer): RequestHead {
+  const { first, fields } = parse(bytes);
+  const [, method, target, version = ''] = /^([A-Z]+) (\S+) (HTTP\/1\.[01])$/.exec(first) ?? [];
+  if (!method || !target) throw new MalformedMessage('its first line is not that of a request');
+  const framing = framingOf(version, fields) ?? 'none';
+  return { bytes, method, target, fields, framing, isLast: isLast(version, fields) };
+}
+
+/** @param method of the request that it answers @throws {MalformedMessage} */
+export function parseResponse(bytes: Buffer, method: string): ResponseHead {
+  const { first, fields } = parse(bytes);
+  const [, version = '', digits] = /^(HTTP\/1\.[01]) (\d{3})( .*)?$/.exec(first) ?? [];
+  if (!digits) throw new MalformedMessage('its first line is not that of a response');
+  const status = Number(digits);
+  const isBare = method === 'HEAD' || status < 200 || status === 204 || status === 304;
+  const framing = isBare ? 'none' : (framingOf(version, fields) ?? 'until close');
+  return { bytes, status, framing, isLast: framing === 'until close' || isLast(version, fields) };
+}
+
+function parse(bytes: Buffer): { readonly first: string; readonly fields: Fields } {
+  const [first = '', ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
+  const fields = new Map<string, string[]>();
+  for (const line of lines) {
+    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+    if (!name || value === undefined) throw new MalformedMessage('a field of it is not understood');
+    const key = name.toLowerCase();
+    const values = fields.get(key);
+    if (values) values.push(value);
+    else fields.set(key, [value]);
+  }
+  return { first, fields };
+}
+
+function isLast(version: string, fields: Fields): boolean {
+  const wishes = (fields.get('connection') ?? [])
+    .join()
+    .toLowerCase()
+    .split(/[ \t]*,[ \t]*/);
+  return wishes.includes('close') || (version === 'HTTP/1.0' && !wishes.includes('keep-alive'));
+}
+
+function framingOf(version: string, fields: Fields): Framing | undefined {
+  const codings = fields.get('transfer-encoding');
+  const lengths = fields.get('content-length');
+  if (codings) {
+    if (version === 'HTTP/1.0' || lengths || codings.join().toLowerCase() !== 'chunked') {
+      throw new MalformedMessage('how long it is cannot be told');
+    }
+    return 'chunked';
+  }
+  if (!lengths) return undefined;
+  const [length = ''] = lengths;
+  if (!/^\d{1,15}$/.test(length) || lengths.length > 1) {
+    throw new MalformedMessage('how long it is cannot be told');
+  }
+  return { length: Number(length) };
+}

@@ -1,0 +1,30 @@
+/** The messages that the proxy makes itself: refusals in the form of Docker's errors, and calls that say something else. */
+
+import { STATUS_CODES } from 'node:http';
+import type { RequestHead } from './message-head.ts';
+
+/** After it the connection is closed: what more of the request comes is not read. */
+export function refusal(status: number, message: string): Buffer {
+  const body = `${JSON.stringify({ message })}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** What in a head tells of its body; the body is another one now. */
+const OF_THE_BODY = /^(content-length|transfer-encoding|expect|trailer):/i;
+
+/** A request with another target and body, and else as it was. */
+export function rewritten({ bytes, method }: RequestHead, target: string, body: Buffer): Buffer {
+  const [, ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
+  const head = [
+    `${method} ${target} HTTP/1.1`,
+    ...lines.filter((line) => !OF_THE_BODY.test(line)),
+    ...(method === 'GET' ? [] : [`Content-Length: ${body.length}`]),
+  ];
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), body]);
+}
