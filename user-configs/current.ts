@@ -1,5 +1,7 @@
 /** Which save the next session begins with, and which may take its place. */
 
+import { DamagedError } from './damaged.ts';
+
 /** One save of one session. */
 export interface Save {
   readonly session: string;
@@ -24,6 +26,7 @@ export function isAside(name: string): boolean {
   return name.startsWith('aside/');
 }
 
+const NOT_OURS = 'current.json is not what this service writes';
 const OBJECT = /^(versions|aside)\/[\w.+-]+\.age$/;
 
 export function isSame(a: Save, b: Save): boolean {
@@ -44,16 +47,24 @@ export function mayFollow(
   return basis !== undefined && isSame(basis, current);
 }
 
-/** @throws Error when it is not what this service writes */
+/** @throws {DamagedError} when it is not what this service writes */
 export function parseCurrent(text: string): Current {
-  const { version, changes, session, sequence } = JSON.parse(text);
+  const { version, changes, session, sequence } = parse(text);
   const isSound =
     isObjectName(version) &&
     (changes === undefined || isObjectName(changes)) &&
     typeof session === 'string' &&
     Number.isSafeInteger(sequence);
-  if (!isSound) throw new Error('current.json is not what this service writes');
+  if (!isSound) throw new DamagedError(NOT_OURS);
   return { version, session, sequence, ...(changes && { changes }) };
+}
+
+function parse(text: string): ReturnType<typeof JSON.parse> {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch (error) {
+    throw new DamagedError(NOT_OURS, { cause: error });
+  }
 }
 
 function isObjectName(name: unknown): name is string {

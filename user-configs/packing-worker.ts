@@ -4,7 +4,7 @@ import { appendFileSync, writevSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain } from '../host/atomic-file.ts';
 import { encryptor } from './age.ts';
@@ -20,10 +20,14 @@ const SYNCED_TOGETHER = 2 ** 25;
 const port = parentPort as MessagePort;
 const say = (packed: Packed) => port.postMessage(packed);
 const stop = new AbortController();
-port.once('message', () => stop.abort());
+const given = Promise.withResolvers<PackingTask>();
+port.on('message', (message: PackingTask | 'stop') => {
+  if (message === 'stop') stop.abort();
+  else given.resolve(message);
+});
 
 try {
-  await work(workerData);
+  await work(await given.promise);
   say({ is: 'whole' });
 } catch (error) {
   const told =

@@ -35,37 +35,48 @@ const THREAD = new URL(
 /** Small, so that what was read and written is given back often. */
 const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
-/**
- * @param grow is told how many bytes more are in the file; what it throws ends the work
- * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of `signal`
- */
-export async function packInThread(
-  task: PackingTask,
-  grow: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  signal.throwIfAborted();
-  const { PATH } = process.env;
-  const worker = new Worker(THREAD, { workerData: task, env: { PATH }, resourceLimits: LIMITS });
-  const ended = once(worker, 'exit');
-  using _ = addAbortListener(signal, () => worker.postMessage('stop'));
-  let failure: { readonly error: unknown } | undefined;
-  let isWhole = false;
-  worker.on('message', (packed: Packed) => {
-    try {
-      if (packed.is === 'growing') grow(packed.bytes);
-      else if (packed.is === 'whole') isWhole = true;
-      else failure ??= { error: new ServiceError(packed.code, packed.parameters as Parameters<ErrorCode>) };
-    } catch (error) {
+/** It loads while its task is still being prepared, and does one. */
+export class PackingThread implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #ended: Promise<unknown>;
+
+  constructor() {
+    const { PATH } = process.env;
+    this.#worker = new Worker(THREAD, { env: { PATH }, resourceLimits: LIMITS });
+    this.#ended = once(this.#worker, 'exit').catch(() => {});
+  }
+
+  /**
+   * @param grow is told how many bytes more are in the file; what it throws ends the work
+   * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of `signal`
+   */
+  async pack(task: PackingTask, grow: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const worker = this.#worker;
+    using _ = addAbortListener(signal, () => worker.postMessage('stop'));
+    let failure: { readonly error: unknown } | undefined;
+    let isWhole = false;
+    worker.on('message', (packed: Packed) => {
+      try {
+        if (packed.is === 'growing') grow(packed.bytes);
+        else if (packed.is === 'whole') isWhole = true;
+        else failure ??= { error: new ServiceError(packed.code, packed.parameters as Parameters<ErrorCode>) };
+      } catch (error) {
+        failure ??= { error };
+        worker.postMessage('stop');
+      }
+    });
+    worker.on('error', (error) => {
       failure ??= { error };
-      worker.postMessage('stop');
-    }
-  });
-  worker.on('error', (error) => {
-    failure ??= { error };
-  });
-  await ended.catch(() => {});
-  signal.throwIfAborted();
-  if (failure) throw failure.error;
-  if (!isWhole) throw new ServiceError('config.not_packed', { why: 'its thread ended before' });
+    });
+    worker.postMessage(task);
+    await this.#ended;
+    signal.throwIfAborted();
+    if (failure) throw failure.error;
+    if (!isWhole) throw new ServiceError('config.not_packed', { why: 'its thread ended before' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
 }

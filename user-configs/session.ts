@@ -16,7 +16,7 @@ import { exists } from '../host/directories.ts';
 import { type Extent, hasChanged } from './archive.ts';
 import type { Save } from './current.ts';
 import type { Base } from './furnish.ts';
-import { packInThread } from './packing.ts';
+import { PackingThread } from './packing.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { Uploads } from './uploads.ts';
 import { nameOfChanges, nameOfVersion } from './versions.ts';
@@ -122,12 +122,14 @@ export class Session {
   async #save(extent: Extent, base: Base | undefined, signal: AbortSignal): Promise<Entry> {
     const { record, place, spool, uploads, packing } = this.#parts;
     this.#sequence++;
-    await this.#keepRecord();
     const recipient = Buffer.from(record.recipient, 'base64');
-    const fill = (path: string, grow: (bytes: number) => void) =>
-      packInThread({ place: place.files, extent, recipient, path }, grow, signal);
-    const begun = (entry: Entry) => uploads.add(entry);
-    const entry = await packing(() => spool.write(this.#describe(base), fill, begun));
+    const entry = await packing(async () => {
+      await using thread = new PackingThread();
+      await this.#keepRecord();
+      const fill = (path: string, grow: (bytes: number) => void) =>
+        thread.pack({ place: place.files, extent, recipient, path }, grow, signal);
+      return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
+    });
     await uploads.forgetBefore(entry);
     return entry;
   }

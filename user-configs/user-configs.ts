@@ -161,7 +161,6 @@ export class UserConfigs {
 
 /** Also of what unpacks to more than it may. */
 function isDamaged(error: unknown): boolean {
-  return (
-    error instanceof DamagedError || (error instanceof ServiceError && error.code === 'config.too_large')
-  );
+  if (!(error instanceof ServiceError)) return error instanceof DamagedError;
+  return error.code === 'config.too_large' || error.cause instanceof DamagedError;
 }
