@@ -8,7 +8,10 @@ BIN := $(CURDIR)/node_modules/.bin
 # The next line of Node, which the addon must load on too.
 OTHER_NODE := $(CURDIR)/tools/node-26/node_modules/node-linux-$(ARCH)/bin/node
 export PATH := $(NODE_DIR)/bin:$(BIN):$(PATH)
-export COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# Asked once, not for each line of a recipe.
+export COMMIT := $(or $(COMMIT),$(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo unknown))
+export BRANCH := $(or $(BRANCH),$(shell git branch --show-current 2>/dev/null))
+export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
 # Containers, consoles and namespaces are root's.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
@@ -19,10 +22,13 @@ LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
 IMAGE_PROGRAMS := build/streaming-server build/input-program
 # What the guest has besides the bundle.
-GUEST_PROGRAMS := $(IMAGE_PROGRAMS) build/bare-input
+GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(EXECUTABLE)
 ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
 BUNDLE := build/bundle/ecs-host-service.mjs
+EXECUTABLE := build/ecs-host-service
+VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
+TARBALL := build/ecs-host-service-$(VERSION)-linux-$(ARCH).tar.gz
 # The addon is built for both architectures; the other one's compiler is a package of the distribution.
 CC_x64 := $(if $(filter x64,$(ARCH)),$(CC),x86_64-linux-gnu-gcc)
 CC_arm64 := $(if $(filter arm64,$(ARCH)),$(CC),aarch64-linux-gnu-gcc)
@@ -30,9 +36,12 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge docker-cli compose
 
-build: $(BUNDLE) $(IMAGE_PROGRAMS) ## Install what is missing and build the bundle and the demo image's program
+build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
+
+upload: $(TARBALL) ## Put executable and tarball to S3, under the commit and the branch
+	@$(NODE) scripts/upload.ts $(EXECUTABLE) $(TARBALL)
 
 run: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
 	@$(AS_ROOT) APP_ENV=localdev $(SERVICE)
@@ -52,16 +61,19 @@ demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main j
 demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show a user's files that outlive their container and an outage of S3
 	@$(AS_ROOT) $(NODE) scripts/demo-configs.ts
 
+demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
+	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
+
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(LAUNCHER) build/notify-receiver $(BUNDLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
 
-bench: docker guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+bench: docker-cli guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
@@ -69,7 +81,7 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Host CONTAINERS
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
-	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED)
+	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts
@@ -108,9 +120,24 @@ config-readers:
 docker:
 	@$(INSTALL) dockerd:docker.io iptables:iptables ip:iproute2 flock:util-linux
 
+# Of some releases the package above brings it too.
+docker-cli: docker
+	@$(INSTALL) docker:docker-cli
+
+compose:
+	@$(INSTALL) docker-compose:docker-compose
+
 $(BUNDLE): $(SOURCES) $(ADDON) | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
 	@cp $(ADDON) $(@D)
+
+$(EXECUTABLE): $(BUNDLE)
+	@echo "Building $@ …"
+	@$(NODE) scripts/executable.ts $(<D) $@
+
+$(TARBALL): $(EXECUTABLE) $(wildcard packaging/*) LICENSE
+	@echo "Building $@ …"
+	@$(NODE) scripts/tarball.ts $(EXECUTABLE) $(dir $(BUNDLE))LICENCES.txt $@
 
 $(IMAGE_PROGRAMS): build/%: test/image/%.c
 	@echo "Building $@ …" && mkdir -p $(@D)

@@ -3,14 +3,16 @@
  * only when it is used stands in files of its own, so that a start need not read it.
  */
 
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
+import { licencesOf } from './licences.ts';
 
 const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
 
 rmSync(outdir, { recursive: true, force: true });
 
-await build({
+const { metafile } = await build({
   entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', 'user-configs/packing-worker.ts'],
   outdir,
   entryNames: '[name]',
@@ -23,7 +25,8 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  legalComments: 'linked',
+  legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
   alias: {
     // Of its CommonJS nothing could be left out, not even the other 700 operations.
@@ -38,3 +41,5 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },
 });
+
+writeFileSync(join(outdir, 'LICENCES.txt'), licencesOf(metafile));

@@ -3,15 +3,15 @@
  * container finds it. S3 is a stand-in in this process.
  */
 
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import Dockerode from 'dockerode';
-import { askTcp, host, startValues, token } from '../test/support/callers.ts';
+import { pathsBelow } from '../host/paths.ts';
+import { askTcp, claim, host } from '../test/support/callers.ts';
 import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
 import { S3 } from '../test/support/s3.ts';
-import { ServiceProcess } from '../test/support/service-process.ts';
+import type { ServiceProcess } from '../test/support/service-process.ts';
+import { demonstrate } from './demonstrate.ts';
 import { IMAGE, importImage } from './image.ts';
 import { say } from './say.ts';
 
@@ -21,8 +21,7 @@ const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 async function visit(service: ServiceProcess, name: string) {
   const dockerId = await host(service);
   const port = await hostPortOf(docker, dockerId);
-  await startValues(service, port);
-  await token(service, port);
+  await claim(service, port);
   const { userConfig, visits } = await askTcp(port);
   say(`${name}: its user config is ${userConfig}; containers that left their mark in it before: ${visits}`);
   return { dockerId, id: await containerIdOf(docker, dockerId), visits };
@@ -53,7 +52,7 @@ async function show(service: ServiceProcess, s3: S3, spool: string): Promise<boo
   await end(service, 'container B', second);
   say('S3 comes back …');
   await s3.turn('none');
-  while ((await readdir(spool)).length > 0) await pause(50);
+  while (!service.hasEnded && (await readdir(spool)).length > 0) await pause(50);
   const third = await visit(service, 'container C');
   await end(service, 'container C', third);
   const exitCode = await service.stop('SIGTERM');
@@ -62,15 +61,5 @@ async function show(service: ServiceProcess, s3: S3, spool: string): Promise<boo
   return exitCode === 0 && [first, second, third].every(({ visits }, index) => visits === index);
 }
 
-const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
 await using s3 = await S3.open();
-const service = new ServiceProcess(root, { env: s3.settings, patience: 120_000 });
-try {
-  process.exitCode = (await show(service, s3, join(root, 'var/lib/ecs-host-service/spool'))) ? 0 : 1;
-} catch (error) {
-  console.error(service.lines.find(({ level }) => level === 'fatal')?.msg ?? error);
-  process.exitCode = 1;
-} finally {
-  await service.stop();
-  await rm(root, { recursive: true });
-}
+await demonstrate((service, root) => show(service, s3, pathsBelow(root).spool), s3.settings);

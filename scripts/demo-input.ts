@@ -3,15 +3,13 @@
  * keyboard, types on it, and the host's kernel has heard it; its neighbour has not, and cannot.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Dockerode from 'dockerode';
 import { host } from '../test/support/callers.ts';
 import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
-import { ServiceProcess } from '../test/support/service-process.ts';
+import type { ServiceProcess } from '../test/support/service-process.ts';
 import { Evdev, type InputEvent, virtualDevices } from '../test/vm/evdev.ts';
 import { INPUT_IMAGE, InputProgram, KEYBOARD, MOUSE } from '../test/vm/input-program.ts';
+import { demonstrate } from './demonstrate.ts';
 import { importImage } from './image.ts';
 import { say } from './say.ts';
 
@@ -48,7 +46,7 @@ function listDevices(): void {
   console.log(`\n${rows.map((row) => `         ${row}`).join('\n')}\n`);
 }
 
-async function show(service: ServiceProcess): Promise<number | string> {
+async function show(service: ServiceProcess): Promise<boolean> {
   say('starting the service on a machine that looks like an EC2 host …');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
@@ -87,14 +85,7 @@ async function show(service: ServiceProcess): Promise<number | string> {
   say(
     `the service was asked to stop and has ended, exit code ${exitCode}; devices left: ${virtualDevices().length}`,
   );
-  return exitCode;
+  return exitCode === 0;
 }
 
-const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
-const service = new ServiceProcess(root, { env: { INPUT_DEVICES: 'required' }, patience: 120_000 });
-try {
-  process.exitCode = (await show(service)) === 0 ? 0 : 1;
-} finally {
-  await service.stop();
-  await rm(root, { recursive: true });
-}
+await demonstrate(show, { INPUT_DEVICES: 'required' });

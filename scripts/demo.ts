@@ -3,13 +3,11 @@
  * and a table tells of every resource when it was allotted and when it was seen released.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Dockerode from 'dockerode';
-import { askTcp, host, startValues, token } from '../test/support/callers.ts';
+import { askTcp, claim, host } from '../test/support/callers.ts';
 import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
-import { ServiceProcess } from '../test/support/service-process.ts';
+import type { ServiceProcess } from '../test/support/service-process.ts';
+import { demonstrate } from './demonstrate.ts';
 import { IMAGE, importImage } from './image.ts';
 import { resourceTable } from './resource-table.ts';
 import { say } from './say.ts';
@@ -17,8 +15,7 @@ import { say } from './say.ts';
 /** Plays the webserver and the client app, and shows what the program in the container answers. */
 async function setUp(service: ServiceProcess, name: string, port: number, dpi: number): Promise<void> {
   say(`${name}: the webserver sends start values, the client app its token …`);
-  await startValues(service, port, { dpi });
-  await token(service, port);
+  await claim(service, port, { dpi });
   const found = await askTcp(port);
   const { ownConsole, otherConsole } = found;
   say(
@@ -27,9 +24,9 @@ async function setUp(service: ServiceProcess, name: string, port: number, dpi: n
   say(`${name}: its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
 }
 
-/** @returns the exit code of the service */
-async function show(service: ServiceProcess): Promise<number | string> {
+async function show(service: ServiceProcess): Promise<boolean> {
   say('starting the service in localdev, and Docker if it does not run …');
+  say('(its files, such as /fractal below, are in a new directory in /tmp)');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
   say('the service hosts containers. Making a small image, without any registry …');
@@ -55,24 +52,7 @@ async function show(service: ServiceProcess): Promise<number | string> {
   const exitCode = await service.stop('SIGTERM');
   say(`the service has ended, exit code ${exitCode}\n`);
   console.log(resourceTable(service.lines, names));
-  return exitCode;
+  return exitCode === 0;
 }
 
-const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
-const service = new ServiceProcess(root, { patience: 120_000 });
-// Ctrl-C reaches the service too, which ends by itself; then there is nothing more to show.
-let stopped = false;
-process.on('SIGINT', () => {
-  stopped = true;
-  say('stopping …');
-});
-try {
-  process.exitCode = (await show(service)) === 0 ? 0 : 1;
-} catch (error) {
-  const fatal = service.lines.find(({ level }) => level === 'fatal');
-  if (!stopped) console.error(fatal?.msg ?? error);
-  process.exitCode = stopped ? 130 : 1;
-} finally {
-  await service.stop();
-  await rm(root, { recursive: true });
-}
+await demonstrate(show);

@@ -1,6 +1,7 @@
 /** Makes the small images that tests and demos host, from the programs in test/image. No registry is asked. */
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,14 +22,29 @@ export async function importImage(
   const directory = await mkdtemp(join(tmpdir(), 'image-'));
   try {
     for (const one of PROGRAMS) await copyFile(join(BUILD, one), join(directory, one));
-    const archive = spawn('tar', ['-c', '-C', directory, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [repo, version] = tag.split(':');
-    const changes = `CMD ${JSON.stringify([program, ...words])}`;
-    const progress = await docker.importImage(archive.stdout, { repo, tag: version, changes });
-    await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()));
-    });
+    await importArchive(docker, tag, ['-C', directory, '.'], `CMD ${JSON.stringify([program, ...words])}`);
   } finally {
     await rm(directory, { recursive: true });
   }
+}
+
+/**
+ * Makes an image of files of this machine. @param tag `name:tag`; @param words of tar: which files;
+ * @param changes as in a Dockerfile; @throws when Docker does not take them, or tar does not find them
+ */
+export async function importArchive(
+  docker: Dockerode,
+  tag: string,
+  words: readonly string[],
+  changes: string,
+): Promise<void> {
+  const tar = spawn('tar', ['-c', ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(tar, 'close');
+  const [repo, version] = tag.split(':');
+  const progress = await docker.importImage(tar.stdout, { repo, tag: version, changes });
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()));
+  });
+  const [code] = await ended;
+  if (code !== 0) throw new Error(`tar ${words.join(' ')} ended with ${code}`);
 }

@@ -77,6 +77,22 @@ export const SCHEMA = {
   TLS_KEY_FILE: optional('Private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
+  ECS_AGENT: {
+    meaning:
+      'How the ECS agent is run: none (localdev), unit, container, binary, or auto: whichever is there.',
+    fallback: (environment) => (environment === 'localdev' ? 'none' : 'auto'),
+    parse: oneOf('auto', 'none', 'unit', 'container', 'binary'),
+  } satisfies Setting<'auto' | 'none' | 'unit' | 'container' | 'binary'>,
+  ECS_AGENT_BINARY: setting(
+    "The ECS agent's program, for ECS_AGENT=binary.",
+    '/usr/libexec/amazon-ecs-agent',
+    absolutePath,
+  ),
+  ECS_AGENT_IMAGE: setting(
+    "The ECS agent's image, for ECS_AGENT=container.",
+    'amazon/amazon-ecs-agent:latest',
+    image,
+  ),
   INPUT_DEVICES: {
     meaning: 'Whether containers must get input devices of their own: required or optional (localdev).',
     fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
@@ -169,6 +185,12 @@ function port(text: string): number {
 
 function ports(text: string): readonly number[] {
   return text.split(',').map((part) => port(part.trim()));
+}
+
+/** Docker says the rest of what is wrong with a name. */
+function image(text: string): string {
+  if (!/^[\w][\w./:@-]*$/.test(text)) throw new Error(`must be the name of an image; got "${text}"`);
+  return text;
 }
 
 /** Source: the rules for names of S3 buckets. */

@@ -10,8 +10,9 @@ import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
 import { Docker } from '../container/docker.ts';
 import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
+import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { exists } from '../host/directories.ts';
+import { exists, removeIfEmpty } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { isLocked, lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -23,8 +24,9 @@ import { Outlets } from '../logging/outlets.ts';
 import { childEnvironment, loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { pageOf, SERVICE_PAGE } from './observe.ts';
-import { countUnsaved, removeIfEmpty, removeRemains } from './remains.ts';
+import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
+import { ownWords } from './self.ts';
 
 /** Milliseconds for the report: nothing waits for it that does not wait for Docker too. */
 const PATIENCE = 10_000;
@@ -114,9 +116,15 @@ class Burial {
   }
 
   async #remove(ledger: Ledger, pages: readonly Page[]): Promise<void> {
-    const { settings, paths, log } = this.#parts;
+    const { environment, settings, paths, log } = this.#parts;
     const docker = await Docker.open(settings.DOCKER_HOST);
-    await removeUnclaimed({ docker, hostId: await readHostId(paths.state), paths, ledger, log }, pages);
+    const hostId = await readHostId(paths.state);
+    const proxySocket = paths.dockerProxy;
+    const agent = { docker, hostId, paths, ledger, log, environment, proxySocket };
+    // An agent that cannot be stopped must not keep containers from being removed.
+    const [stopped] = await Promise.allSettled([stopLeftAgent(pages, agent)]);
+    await removeUnclaimed({ docker, hostId, paths, ledger, log }, pages);
+    if (stopped.status === 'rejected') throw stopped.reason;
   }
 
   async #report(reporting: Reporting, pages: readonly Page[], pid: number | undefined) {
@@ -145,8 +153,7 @@ async function beginWait(
     return;
   }
   await using output = await open(paths.waitLog, 'a', 0o600);
-  const words = [...process.execArgv, process.argv[1] as string, 'wait'];
-  const child = spawn(process.execPath, words, {
+  const child = spawn(process.execPath, [...ownWords(), 'wait'], {
     detached: true,
     env: environment,
     stdio: ['ignore', output.fd, output.fd],

@@ -5,6 +5,7 @@ export const USAGE = `Usage: ecs-host-service [command]
   run                                host containers until told to stop (the default)
   bury [--wait-unit UNIT]            after a death: report it, remove what nobody uses; UNIT waits for the rest
   wait                               until the containers that a dead service left in use have ended
+  doctor                             show what the ECS agent of this host says of itself
   doctor --leaks                     look for what ledger, Docker and kernel do not agree about
   configs list USER APP              show what is stored of a user's files of one app
   configs restore USER APP VERSION   let the user's next container begin with that version
@@ -16,7 +17,7 @@ Settings come from the environment.
 
 export type Command =
   | { readonly name: 'run' | 'wait' | 'version' | 'help' }
-  | { readonly name: 'doctor' }
+  | { readonly name: 'doctor'; readonly leaks: boolean }
   | { readonly name: 'bury'; readonly waitUnit: string | undefined }
   | { readonly name: 'configs list'; readonly user: string; readonly app: string }
   | {
@@ -37,7 +38,7 @@ export function parseCommandLine(words: readonly string[]): Command | undefined 
   const [command = 'run', ...rest] = words;
   if (command === 'configs') return parseConfigs(rest);
   if (command === 'bury') return parseBury(rest);
-  if (command === 'doctor') return rest.join(' ') === '--leaks' ? { name: 'doctor' } : undefined;
+  if (command === 'doctor') return parseDoctor(rest);
   const name = OTHER_NAMES.get(command) ?? command;
   if (rest.length > 0) return undefined;
   return isPlain(name) ? { name } : undefined;
@@ -45,6 +46,11 @@ export function parseCommandLine(words: readonly string[]): Command | undefined 
 
 function isPlain(name: string): name is 'run' | 'wait' | 'version' | 'help' {
   return ['run', 'wait', 'version', 'help'].includes(name);
+}
+
+function parseDoctor(words: readonly string[]): Command | undefined {
+  const leaks = words[0] === '--leaks';
+  return words.length === Number(leaks) ? { name: 'doctor', leaks } : undefined;
 }
 
 function parseBury([option, waitUnit, ...rest]: readonly string[]): Command | undefined {

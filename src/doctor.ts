@@ -1,9 +1,14 @@
-/** Looks for leaks, for people and for tests: what ledger, Docker and kernel do not agree about. It changes nothing. */
+/**
+ * Looks at this host, for people and for tests: what the ECS agent says of itself, and leaks, which are what ledger,
+ * Docker and kernel do not agree about. It changes nothing.
+ */
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Docker } from '../container/docker.ts';
 import { compare, look } from '../container/leaks.ts';
+import { type AgentTask, Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
+import { messageOf } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -46,4 +51,28 @@ async function lookOnce(docker: Docker, paths: Paths): Promise<{ leaks: string[]
   const isKnown = await exists(join(paths.state, 'host-id'));
   const listed = isKnown ? await docker.list(await readHostId(paths.state)) : [];
   return { leaks: compare(await look(pages, listed, paths)), pages };
+}
+
+/** What the ECS agent on this host says of itself, whoever runs it. */
+export async function describeAgent(introspection = new Introspection()): Promise<string> {
+  try {
+    const { cluster, containerInstance, version } = await introspection.metadata();
+    const lines = [
+      `ECS agent:          ${version}`,
+      `cluster:            ${cluster}`,
+      `container instance: ${containerInstance}`,
+      ...(await introspection.tasks()).flatMap(describeTask),
+    ];
+    return `${lines.join('\n')}\n`;
+  } catch (error) {
+    return `${messageOf(error)}: none runs, or it has not registered.\n`;
+  }
+}
+
+function describeTask({ arn, family, knownStatus, desiredStatus, containers }: AgentTask): string[] {
+  const wanted = desiredStatus && desiredStatus !== knownStatus ? `, to be ${desiredStatus}` : '';
+  return [
+    `task ${arn}: ${family}, ${knownStatus}${wanted}`,
+    ...containers.map(({ name, dockerId, ports }) => `  ${[name, dockerId, ...ports].join(' ')}`),
+  ];
 }

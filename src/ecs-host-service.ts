@@ -4,7 +4,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { bury } from './bury.ts';
 import { type Command, parseCommandLine, USAGE } from './command-line.ts';
 import { listConfigs, restoreConfig } from './configs-command.ts';
-import { findLeaks } from './doctor.ts';
+import { describeAgent, findLeaks } from './doctor.ts';
 import { runService } from './main.ts';
 import { VERSION } from './version.ts';
 import { waitForClaimed } from './wait.ts';
@@ -14,7 +14,7 @@ async function answer(command: Exclude<Command, { name: 'run' }>): Promise<strin
   const isRoots = ['bury', 'wait', 'doctor'].includes(command.name);
   if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
   if (command.name === 'bury') return await silently(bury({ environment: process.env, ...command }));
-  if (command.name === 'doctor') return await examine();
+  if (command.name === 'doctor') return command.leaks ? await examine() : await describeAgent();
   if (command.name === 'wait') return await silently(waitForClaimed(process.env));
   if (command.name === 'configs list') return await listConfigs(process.env, command);
   if (command.name === 'configs restore') return await restoreConfig(process.env, command, command.version);

@@ -3,6 +3,7 @@
  * JavaScript can see becomes one of them; a second cause never cuts the cleanup of the first one short.
  */
 
+import type { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
 import { messageOf } from '../errors/service-error.ts';
 import type { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
@@ -17,8 +18,9 @@ export type Cause =
   | { readonly kind: 'asked'; readonly by: NodeJS.Signals | 'draining' }
   | { readonly kind: 'died'; readonly error: unknown };
 
-/** Milliseconds for requests that are under way, and for saved user configs on their way to S3. */
+/** Milliseconds for requests that are under way, for the ECS agent to see that its tasks have ended, and for saved user configs on their way to S3. */
 const REQUESTS = 10_000;
+const TASKS = 30_000;
 const UPLOADS = 30_000;
 
 export interface WatchedEnd {
@@ -75,6 +77,7 @@ export interface Ended {
   readonly starting: AbortController;
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
+  readonly agent: Pick<EcsAgent, 'settled' | 'stop'> | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
   readonly presence: Lifetime | undefined;
   /** Of how many containers files of a user are on this host alone. */
@@ -95,13 +98,19 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   if (cause.kind === 'died') await tellDeath(cause.error, service);
   log.info({ cause: cause.kind }, 'ending');
   if (cause.kind === 'asked') await finishRequests(gate, log);
+  if (cause.kind === 'died') await service.agent?.stop();
   const alive = cause.kind === 'died' ? await leaveClaimed(why, service) : 0;
+  const dockerIds = (service.hosting?.tracker.list() ?? []).flatMap(({ dockerId }) => dockerId ?? []);
   await service.hosting?.tracker.endAll(why);
+  if (cause.kind === 'asked') await service.agent?.settled(dockerIds, AbortSignal.timeout(TASKS));
+  await service.agent?.stop();
   await service.hosting?.kept.removeAll();
   // Files that could not be saved, for one: what is saved now can still go to S3.
   await root.holdings.retry();
   const saves = (await service.userConfigs?.finish(UPLOADS)) ?? 0;
   if (cause.kind === 'asked') await reporting.tellStop();
+  // Whoever buries what could not be released finds there whose it was.
+  if (alive > 0 || root.holdings.hasFailed) await service.presence?.leave(new Error(why));
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();
@@ -123,14 +132,13 @@ async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ende
 }
 
 /** A user's work outlives the service: whoever comes next finds in the ledger what to do when it is over. @returns how many live on */
-async function leaveClaimed(why: string, { hosting, presence, log }: Ended): Promise<number> {
+async function leaveClaimed(why: string, { hosting, log }: Ended): Promise<number> {
   const claimed = (await hosting?.tracker.endUnclaimed(why)) ?? [];
   for (const container of claimed) {
     log.warn(container.describe(), 'a container that is in use lives on');
     await container.leave(why);
     if (container.dockerId) await hosting?.kept.leave(container.dockerId);
   }
-  if (claimed.length > 0) await presence?.leave(new Error(why));
   return claimed.length;
 }
 

@@ -61,6 +61,8 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     await service.step('docker', () => service.reachDocker());
     await service.step('user configs', () => service.keepUserConfigs());
     await service.step('containers', () => service.hostContainers());
+    await service.step('docker proxy', () => service.serveDocker());
+    await service.step('ecs agent', () => service.runAgent());
     await service.step('heartbeats', () => service.beginHeartbeats());
     watchdog.ready();
   };

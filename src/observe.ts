@@ -1,6 +1,7 @@
 /** Makes what is held visible: to the log, and to whoever watches the service from within a test. */
 
 import type { Receipts } from '../container/receipts.ts';
+import { AGENT_LIFETIME, AGENT_PAGE } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { type HoldingEvent, Holdings } from '../lifetime/holdings.ts';
 import type { Ledger } from '../lifetime/ledger.ts';
@@ -46,6 +47,7 @@ export function observeHoldings(
 
 /** The page of the ledger for what a lifetime of that name holds. */
 export function pageOf(owner: string): string {
+  if (owner === AGENT_LIFETIME) return AGENT_PAGE;
   return concerned(owner).container ?? SERVICE_PAGE;
 }
 

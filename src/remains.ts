@@ -3,11 +3,11 @@
  * once everything else is gone; and what it leaves that must not be lost with the host.
  */
 
-import { readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isContainerId } from '../container/identity.ts';
-import { isSystemError } from '../errors/service-error.ts';
-import { exists } from '../host/directories.ts';
+import { removeDrafts } from '../host/atomic-file.ts';
+import { exists, removeIfEmpty } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Entry, Page } from '../lifetime/ledger.ts';
 import { readRecord } from '../user-configs/session.ts';
@@ -16,10 +16,15 @@ import { pageIn } from './reporting.ts';
 /** Removes what the service's own page names. The same again does no harm. */
 export async function removeRemains(pages: readonly Page[]): Promise<void> {
   const entries = pageIn(pages)?.entries ?? [];
-  for (const path of pathsOf(entries, 'file')) await rm(path, { force: true });
+  for (const kind of ['file', 'docker proxy']) {
+    for (const path of pathsOf(entries, kind)) await rm(path, { force: true });
+  }
   // The longest first: what is in another one.
   const directories = pathsOf(entries, 'shared directory').sort((a, b) => b.length - a.length);
-  for (const path of directories) await removeIfEmpty(path);
+  for (const path of directories) {
+    await removeDrafts(path);
+    await removeIfEmpty(path);
+  }
 }
 
 /** @returns of how many containers files of a user are on this host alone: for them the instance must stay */
@@ -33,14 +38,6 @@ export async function countUnsaved({ containers, spool }: Paths): Promise<number
 
 async function namesIn(path: string): Promise<string[]> {
   return (await exists(path)) ? await readdir(path) : [];
-}
-
-export async function removeIfEmpty(path: string): Promise<void> {
-  try {
-    await rmdir(path);
-  } catch (error) {
-    if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'ENOENT')) throw error;
-  }
 }
 
 function pathsOf(entries: readonly Entry[], kind: string): string[] {

@@ -43,9 +43,9 @@ const TAG = 60_000;
 export interface Identity {
   readonly facts?: HostFacts;
   readonly registration?: Registration;
-  /** Whether its start was complete. */
-  readonly wasRunning?: true;
-  /** Whether its death was told. */
+  /** Whether its start was complete, and nobody has asked it to stop. */
+  readonly wasRunning?: boolean;
+  /** Whether its end was told. */
   readonly isReported?: true;
 }
 
@@ -101,6 +101,11 @@ export class Reporting {
     const { username = '', password = '' } = SENTRY_DSN ? new URL(SENTRY_DSN.reveal()) : {};
     outlets.secrets.set('key of Sentry', username);
     outlets.secrets.set('old secret of Sentry', password);
+  }
+
+  /** What no line may show. */
+  get secrets(): Outlets['secrets'] {
+    return this.#outlets.secrets;
   }
 
   /** From here on errors go to Sentry and the log to logz.io, if they are to. */
@@ -227,9 +232,11 @@ export class Reporting {
     await this.#sentry?.flush(patience - (performance.now() - beginning));
   }
 
-  /** Tells EC2 and the webserver, after everything has ended as it should, that this host is no more. */
+  /** Tells EC2 and the webserver, after everything has ended, that this host is no more. */
   async tellStop(): Promise<void> {
     await Promise.all([this.#heartbeats?.sayDying(LAST_HEARTBEAT), this.#instance?.stopped(LAST_TAG)]);
+    // Whoever has to bury what could not be released must neither report it as a death nor end the instance.
+    this.#keep({ ...this.#identity, isReported: true, wasRunning: false });
   }
 
   /**

@@ -13,6 +13,10 @@ import type { Surroundings } from '../container/surroundings.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
+import { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
+import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
+import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
+import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { exists, holdSharedDirectory } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
@@ -24,6 +28,7 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
+import { retryReleases } from '../lifetime/retry-releases.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { Ttys } from '../ttys/ttys.ts';
@@ -36,8 +41,6 @@ import { countUnsaved } from './remains.ts';
 import { pageIn, type Reporting, serviceFactsIn } from './reporting.ts';
 import { VERSION } from './version.ts';
 
-/** Milliseconds between attempts at what could not be released. */
-const BETWEEN_RETRIES = 60_000;
 /** Containers that are prepared at a time. */
 const AT_A_TIME = 4;
 
@@ -64,6 +67,8 @@ export class Service {
   hosting: Hosted | undefined;
   /** undefined where user configs are not kept. */
   userConfigs: UserConfigs | undefined;
+  /** undefined where ECS places no containers. */
+  agent: EcsAgent | undefined;
   /** That there is a service, in the ledger; undefined until it is there. */
   presence: Lifetime | undefined;
   /** Pages of the ledger that a dead service left. */
@@ -128,7 +133,11 @@ export class Service {
     const madeRun = !(await exists(run));
     await holdSharedDirectory(this.root, run, 0o700, () => serviceFactsIn(this.left)?.madeRun === true);
     await lock(this.root, { run, root, as: this.#as });
-    if (this.#as === 'service') await this.#succeed();
+    if (this.#as === 'service') {
+      this.reporting.ownInstance();
+      // Whoever has waited here was killed.
+      await rm(this.#paths.waitLog, { force: true });
+    }
     const { ledger, reporting, log } = this;
     const { lifetime, left } = await bePresent(this.root, { ledger, reporting, as: this.#as, madeRun, log });
     this.presence = lifetime;
@@ -138,12 +147,6 @@ export class Service {
 
   async countUnsaved(): Promise<number> {
     return await countUnsaved(this.#paths);
-  }
-
-  /** Whoever has waited here was killed. */
-  async #succeed(): Promise<void> {
-    this.reporting.ownInstance();
-    await rm(this.#paths.waitLog, { force: true });
   }
 
   async makeDirectories(): Promise<void> {
@@ -231,7 +234,6 @@ export class Service {
       Ttys.ofThisHost(),
       this.#canInput ? readEventNumbers(docker) : undefined,
     ]);
-    const { log } = this;
     const host: Surroundings = {
       hostId,
       paths: this.#paths,
@@ -246,7 +248,7 @@ export class Service {
       },
       preparing: pLimit(AT_A_TIME),
       receipts: this.#receipts,
-      log,
+      log: this.log,
     };
     const kept = new KeptContainers(docker, hostId, this.root);
     const tracker = new Tracker(host, this.root);
@@ -254,24 +256,45 @@ export class Service {
     await takeOver(tracker, kept, this.left);
     const watch = await Watch.open(this.root, tracker, kept);
     await saveAllLeft(tracker);
-    this.#retryReleases();
+    retryReleases(this.root);
     if (this.#isDraining) void tracker.drain();
     this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
   }
 
+  async serveDocker(): Promise<void> {
+    const { tracker } = this.hosting as Hosted;
+    await serveDocker(this.root, {
+      path: this.#paths.dockerProxy,
+      engine: this.#settings.DOCKER_HOST,
+      calls: new HostedCalls({ tracker, pass: (work) => this.gate.pass(work) }),
+      lost: async () => await this.agent?.dockerLost(),
+      log: this.log,
+    });
+  }
+
+  async runAgent(): Promise<void> {
+    const options = {
+      settings: this.#settings,
+      environment: this.#environment,
+      paths: this.#paths,
+      hostId: await readHostId(this.#paths.state),
+      docker: this.#docker as Docker,
+      proxySocket: this.#paths.dockerProxy,
+      ledger: this.ledger,
+      left: this.left,
+      secrets: this.reporting.secrets,
+      log: this.log,
+      share: (path: string, mode: number) => this.#share(path, mode),
+      drain: () => this.drain(),
+    };
+    // Who only waits has no tasks for it.
+    if (this.#as === 'wait') await stopLeftAgent(this.left, options);
+    else this.agent = await EcsAgent.open(this.root, options);
+  }
+
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root);
     this.#started.resolve();
-  }
-
-  /** What could not be released the first time, such as a directory that was busy, is tried again. */
-  #retryReleases(): void {
-    const { root } = this;
-    const timer = setInterval(
-      () => void root.track('releasing again', root.holdings.retry()),
-      BETWEEN_RETRIES,
-    );
-    root.signal.addEventListener('abort', () => clearInterval(timer));
   }
 }

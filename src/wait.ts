@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { removeIfEmpty } from '../host/directories.ts';
 import { isLocked } from '../host/lock.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
@@ -15,7 +16,7 @@ import { Outlets } from '../logging/outlets.ts';
 import { loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { endService } from './end.ts';
-import { countUnsaved, removeIfEmpty, removeRemains } from './remains.ts';
+import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 import { Service } from './service.ts';
 
@@ -50,8 +51,9 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
     await begin(service);
-    await service.hosting?.tracker.drain();
-    await service.userConfigs?.uploaded();
+    const stopped = stopAgent(service);
+    await hostOn(service);
+    await stopped;
     const { madeRun } = serviceFactsIn(service.left) ?? {};
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
@@ -94,6 +96,18 @@ async function begin(service: Service): Promise<void> {
   await reportUnreported(service);
   await service.step('filesystem', () => service.makeDirectories());
   await service.step('docker', () => service.reachDocker());
+}
+
+/** Users' files do not wait for one that does not end, which is then tried again. */
+function stopAgent(service: Service): Promise<void> {
+  const stopped = service.step('ecs agent', () => service.runAgent());
+  stopped.catch((error: unknown) => service.log.error({ error }, messageOf(error)));
+  return service.root.track('stopping the ECS agent', stopped);
+}
+
+async function hostOn(service: Service): Promise<void> {
   await service.step('user configs', () => service.keepUserConfigs());
   await service.step('containers', () => service.hostContainers());
+  await service.hosting?.tracker.drain();
+  await service.userConfigs?.uploaded();
 }

@@ -1,0 +1,91 @@
+/**
+ * The Docker API proxy, shown: Docker's own command line makes a container interactive by a label, watches it, and ends
+ * it, and the receipt tells of everything that it held. No ECS is needed for it.
+ */
+
+import Dockerode from 'dockerode';
+import { pathsBelow } from '../host/paths.ts';
+import { askTcp, claim } from '../test/support/callers.ts';
+import { DockerCli } from '../test/support/docker-cli.ts';
+import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
+import type { ServiceProcess } from '../test/support/service-process.ts';
+import { receiptOf } from '../test/support/site.ts';
+import { demonstrate } from './demonstrate.ts';
+import { IMAGE, importImage } from './image.ts';
+import { say } from './say.ts';
+
+const NAME = 'ecs-host-service-demo';
+const LABEL = 'ecs-host-service.interactive=true';
+/** What a program that is run inside ends with. */
+const CODE = 7;
+
+/** Runs a command, and shows what it was and what it says. @returns what it wrote @throws unless it ends with `code` */
+async function shown(cli: DockerCli, words: readonly string[], code = 0): Promise<string> {
+  console.log(`\n$ docker ${words.map(quoted).join(' ')}`);
+  const { code: ended, out, err } = await cli.run(...words);
+  process.stdout.write(out + err);
+  if (ended !== code) throw new Error(`docker ${words[0]} ended with ${ended}\n${err}`);
+  return out.trim();
+}
+
+function quoted(word: string): string {
+  return /^[\w./:=-]+$/.test(word) ? word : `'${word}'`;
+}
+
+/** Shows a container from its beginning to its end. @returns its container id */
+async function live(service: ServiceProcess, docker: Dockerode, cli: DockerCli): Promise<string> {
+  const id = await shown(cli, ['run', '--detach', '--rm', '--name', NAME, '--label', LABEL, IMAGE]);
+  const container = await containerIdOf(docker, id);
+  await shown(cli, ['port', NAME]);
+  const port = await hostPortOf(docker, id);
+  console.log();
+  say(`the label was enough: it is hosted, and is named by port ${port}`);
+  say('the webserver sends start values, the client app its token …');
+  await claim(service, port);
+  const { tty, dpi, ownConsole, otherConsole } = await askTcp(port);
+  say(`it is ready: tty ${tty}, DPI ${dpi};`);
+  say(`its own console: ${ownConsole.toLowerCase()}; another one's: ${otherConsole.toLowerCase()}`);
+  say(`what its program wrote, and another program in it, which ends with code ${CODE}:`);
+  await shown(cli, ['logs', NAME]);
+  await shown(cli, ['exec', NAME, '/streaming-server', 'exit', String(CODE)], CODE);
+  console.log();
+  say(`exit code ${CODE} came through. A container lives once: to restart it is refused, to stop it is not`);
+  await shown(cli, ['restart', NAME], 1);
+  await shown(cli, ['stop', NAME]);
+  await service.gone(container);
+  console.log();
+  say('everything that it owned was seen released');
+  return container;
+}
+
+/** @returns whether nothing is left */
+async function tell(root: string, container: string): Promise<boolean> {
+  const { role, app, cause, resources } = await receiptOf(root, container);
+  say(`the receipt that the container left: role ${role}, app ${app}; ${cause}.`);
+  say(`what it held, and how each was seen gone:\n`);
+  for (const { kind, what, seen = 'STILL HELD' } of resources) {
+    const short = what.replace(/^.*(?=\/fractal)/, '').replace(container, '<id>');
+    console.log(`  ${kind.padEnd(10)} ${short.padEnd(48)} ${seen}`);
+  }
+  const gone = resources.filter(({ seen }) => seen).length;
+  console.log(`\n${resources.length} resources were allotted, ${gone} seen released.`);
+  return gone === resources.length;
+}
+
+/** @returns whether all of it went as it should */
+async function show(service: ServiceProcess, root: string): Promise<boolean> {
+  say('starting the service in localdev, and Docker if it does not run …');
+  await service.ready();
+  const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+  await importImage(docker, IMAGE);
+  const socket = pathsBelow(root).dockerProxy;
+  say(`it serves Docker's API too; what follows is run with -H unix://${socket}`);
+  const container = await live(service, docker, new DockerCli(socket));
+  say('the service is asked to stop (SIGTERM) …');
+  const exitCode = await service.stop('SIGTERM');
+  say(`the service has ended, exit code ${exitCode}`);
+  const isAll = await tell(root, container);
+  return isAll && exitCode === 0;
+}
+
+await demonstrate(show);

@@ -1,0 +1,89 @@
+/**
+ * Makes the program one executable: the pinned Node, and in it the bundle and the addon. The same files give the same
+ * bytes, wherever that is done. `executable.ts BUNDLE OUTPUT`, the bundle being a directory.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+import { NODE_FLAGS } from '../test/support/node-flags.ts';
+
+/** By which Node knows that something was put into it. */
+const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+/** What is run first of what was carried: only a file of CommonJS can be, and it can load the others. */
+const MAIN = 'main.cjs';
+
+const [bundle = 'build/bundle', output = 'build/ecs-host-service'] = process.argv.slice(2);
+
+interface Carried {
+  /** Path by name. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly digest: string;
+}
+
+function carry(work: string): Carried {
+  writeFileSync(join(work, MAIN), "import('./ecs-host-service.mjs');\n");
+  const bundled = readdirSync(bundle).filter((name) => !name.endsWith('.txt'));
+  const files: Record<string, string> = Object.fromEntries([
+    ...bundled.sort((a, b) => (a < b ? -1 : 1)).map((name) => [name, resolve(bundle, name)]),
+    [MAIN, join(work, MAIN)],
+  ]);
+  const hash = createHash('sha256');
+  for (const [name, path] of Object.entries(files)) hash.update(`${name}\n`).update(readFileSync(path));
+  return { files, digest: hash.digest('hex').slice(0, 32) };
+}
+
+/** What is put into Node: the first code that runs, and what it carries. */
+async function makeBlob(work: string, { files, digest }: Carried): Promise<void> {
+  await build({
+    entryPoints: ['src/executable.ts'],
+    outfile: join(work, 'first.cjs'),
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'cjs',
+    define: { CARRIED: JSON.stringify(digest) },
+  });
+  const settings = {
+    main: 'first.cjs',
+    output: 'blob',
+    disableExperimentalSEAWarning: true,
+    execArgv: [...NODE_FLAGS],
+    // Nobody's environment gives options to a program of root's.
+    execArgvExtension: 'none',
+    assets: files,
+  };
+  writeFileSync(join(work, 'settings.json'), JSON.stringify(settings));
+  const words = ['--experimental-sea-config', 'settings.json'];
+  execFileSync(process.execPath, words, { cwd: work, stdio: 'pipe' });
+}
+
+/** Its warnings on sections that Node does not name are of no concern. */
+function inject(program: string, blob: string): void {
+  const words = [program, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', FUSE];
+  execFileSync('postject', words, { stdio: 'pipe' });
+}
+
+const work = mkdtempSync(join(tmpdir(), 'executable-'));
+try {
+  await makeBlob(work, carry(work));
+  const draft = `${output}.draft`;
+  copyFileSync(process.execPath, draft);
+  inject(draft, join(work, 'blob'));
+  chmodSync(draft, 0o755);
+  renameSync(draft, output);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

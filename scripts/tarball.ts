@@ -1,0 +1,41 @@
+/**
+ * Packs what goes to a host: the executable, what systemd, udev and the kernel are told, the licences of all that it
+ * carries, and what it was made from. The same files of the same commit give the same bytes.
+ * `tarball.ts EXECUTABLE LICENCES OUTPUT`; COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) are of the environment.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { VERSION } from '../src/version.ts';
+
+const [executable = '', licences = '', output = ''] = process.argv.slice(2);
+const { COMMIT = 'unknown', BRANCH = 'unknown', SOURCE_DATE_EPOCH = '0' } = process.env;
+
+/** As Debian's tar is told to forget who packed, when and in which order. */
+const REPRODUCIBLE = [
+  ...['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'],
+  ...[`--mtime=@${SOURCE_DATE_EPOCH}`, '--format=gnu', '--use-compress-program=gzip --no-name'],
+];
+
+const work = mkdtempSync(join(tmpdir(), 'tarball-'));
+try {
+  const name = basename(output, '.tar.gz');
+  const into = join(work, name);
+  mkdirSync(join(into, 'licences'), { recursive: true });
+  const texts = { 'ecs-host-service': 'LICENSE', node: join(dirname(process.execPath), '../LICENSE') };
+  for (const [of, from] of Object.entries({ ...texts, packages: licences })) {
+    cpSync(from, join(into, 'licences', `${of}.txt`));
+  }
+  cpSync('packaging', into, { recursive: true });
+  cpSync(executable, join(into, 'ecs-host-service'));
+  writeFileSync(join(into, 'VERSION'), `version ${VERSION}\ncommit ${COMMIT}\nbranch ${BRANCH}\n`);
+  const draft = `${output}.draft`;
+  execFileSync('tar', ['--create', '--file', draft, ...REPRODUCIBLE, '--directory', work, name], {
+    stdio: 'inherit',
+  });
+  renameSync(draft, output);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

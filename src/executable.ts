@@ -1,0 +1,72 @@
+/**
+ * The program as one file needs none beside it. What Node loads from files only, the bundle's parts and the addon, it
+ * carries within and lays down where it may be root's alone; from there it goes on as it would from a checkout. What
+ * is already there is used only if it is the same, byte for byte.
+ * Source: Node's documentation of single executable applications.
+ */
+
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getAssetKeys, getRawAsset } from 'node:sea';
+
+/** Of all that is carried; set where this is built. */
+declare const CARRIED: string;
+
+interface File {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+function isThere(directory: string, files: readonly File[]): boolean {
+  try {
+    return files.every(({ name, content }) => readFileSync(join(directory, name)).equals(content));
+  } catch {
+    return false;
+  }
+}
+
+/** As a whole or not at all. What another process lays down at this moment is the same, and may be in use already. */
+function layDown(parent: string, directory: string, files: readonly File[]): void {
+  const draft = mkdtempSync(join(parent, '.draft-'));
+  try {
+    for (const { name, content } of files) writeFileSync(join(draft, name), content);
+    if (isMoved(draft, directory) || isThere(directory, files)) return;
+    // What is there is damaged.
+    rmSync(directory, { recursive: true });
+    renameSync(draft, directory);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+function isMoved(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    return false;
+  }
+}
+
+/** @returns the directory of the files */
+function unpack(files: readonly File[]): string {
+  if (process.getuid?.() !== 0) {
+    const own = mkdtempSync(join(tmpdir(), 'ecs-host-service-'));
+    process.on('exit', () => rmSync(own, { recursive: true, force: true }));
+    layDown(own, join(own, CARRIED), files);
+    return join(own, CARRIED);
+  }
+  const parent = join(process.env.ROOT || '/', 'var/lib/ecs-host-service/program');
+  const directory = join(parent, CARRIED);
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  if (!isThere(directory, files)) layDown(parent, directory, files);
+  return directory;
+}
+
+const directory = unpack(
+  getAssetKeys().map((name) => ({ name, content: Buffer.from(getRawAsset(name) as ArrayBuffer) })),
+);
+createRequire(join(directory, 'main.cjs'))('./main.cjs');
