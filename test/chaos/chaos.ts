@@ -1,7 +1,8 @@
 /**
  * The service dies, really, again and again: at every step of a container's life, then at random moments, with
  * everything at hand or without. After each death nothing may be left, nothing lost, and the death known:
- * `chaos.ts DEATHS [SEED]`. The exit code is 1 when a promise was broken; the seed repeats the sequence.
+ * `chaos.ts DEATHS [SEED [DEATH]]`. The exit code is 1 when a promise was broken; the seed repeats the sequence, and
+ * with the number of a death that one alone.
  */
 
 import { rmSync, symlinkSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { type Plan, plans } from './plan.ts';
 
 const DEATHS = Number(process.argv[2] ?? 60);
 const SEED = Number(process.argv[3] ?? Date.now() % 1_000_000);
+const ONLY = process.argv[4] === undefined ? undefined : Number(process.argv[4]);
 
 function show({ number, death, missing }: Plan, { died, told, buried }: Outcome): void {
   const without = missing === 'nothing' ? '' : `, without ${missing}`;
@@ -34,7 +36,7 @@ async function attempt(plan: Plan): Promise<Outcome> {
     return outcome;
   } catch (error) {
     console.error(
-      `death ${plan.number} (${JSON.stringify(plan)}) has broken a promise; make chaos SEED=${SEED} DEATHS=${DEATHS} repeats it`,
+      `death ${plan.number} (${JSON.stringify(plan)}) has broken a promise; make chaos SEED=${SEED} DEATH=${plan.number} repeats it`,
     );
     throw error;
   }
@@ -46,7 +48,8 @@ const { steps = 0 } = await attempt({ number: 0, death: { way: 'SIGKILL' }, miss
 console.log(`${steps} steps of the life of a container`);
 let deaths = 0;
 for (const plan of plans(SEED, steps)) {
-  if (deaths >= DEATHS && plan.number > steps) break;
+  if (ONLY === undefined ? deaths >= DEATHS && plan.number > steps : plan.number > ONLY) break;
+  if (ONLY !== undefined && plan.number !== ONLY) continue;
   if ((await attempt(plan)).died) deaths += 1;
 }
 rmSync('/run/chaos.sock');

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { host as hostContainer, startValues, token } from '../support/callers.ts';
@@ -94,7 +94,7 @@ class Death {
     if (missing === 'Docker' && died) await this.#host.startDocker();
     if (missing === 'S3') await this.#s3.turn('none');
     await this.#endContainers();
-    await this.#over();
+    await this.#over(service);
     if (this.#isWritten) await this.#assertSaved();
     const told = this.#told();
     if (died && missing === 'nothing') assert.ok(told !== undefined, 'the webserver was told');
@@ -152,12 +152,15 @@ class Death {
   }
 
   /** Until whoever waits for containers has ended too. */
-  async #over(): Promise<void> {
+  async #over(service: ServiceProcess): Promise<void> {
     const run = join(this.#root, 'run/ecs-host-service');
     const late = Date.now() + PATIENCE;
     while (existsSync(run)) {
-      const log = join(run, 'wait.log');
-      if (Date.now() > late) assert.fail(`it is never over: ${existsSync(log) && readFileSync(log, 'utf8')}`);
+      if (Date.now() > late) {
+        const log = join(run, 'wait.log');
+        const said = [service.log(), existsSync(log) && readFileSync(log, 'utf8')].join('\n');
+        assert.fail(`it is never over: ${readdirSync(run, { recursive: true }).join()}\n${said}`);
+      }
       await pause(20);
     }
   }

@@ -1,6 +1,6 @@
 /** What goes wrong, drawn from a seed: the same seed gives the same deaths. */
 
-import { createHash } from 'node:crypto';
+import { Chance } from '../support/chance.ts';
 
 export const WAYS = ['SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGSTOP', 'hang', 'heap', 'throw'] as const;
 /** How the process dies. */
@@ -25,26 +25,16 @@ export interface Plan {
 }
 
 /** Milliseconds within which a container is made, used and ended, more or less. */
-const LIFE = 3000;
+const LIFE = 2000;
 
 /** Each step once, by ways that take turns, then at random. @param steps of a container's life */
 export function* plans(seed: number, steps: number): Generator<Plan> {
-  const random = generator(seed);
-  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
+  const chance = new Chance(seed);
   for (let number = 1; ; number++) {
     const isSystematic = number <= steps;
-    const way = isSystematic ? (WAYS[(number + seed) % WAYS.length] as Way) : pick(WAYS);
-    const at = isSystematic ? { step: number } : { after: Math.floor(random() * LIFE) };
-    const missing = random() < 0.7 ? 'nothing' : pick(MISSING);
+    const way = isSystematic ? (WAYS[(number + seed) % WAYS.length] as Way) : chance.oneOf(...WAYS);
+    const at = isSystematic ? { step: number } : { after: chance.below(LIFE) };
+    const missing = chance.below(10) < 7 ? 'nothing' : chance.oneOf(...MISSING);
     yield { number, death: { way, ...at }, missing };
   }
-}
-
-/** Numbers from 0 to 1. */
-function generator(seed: number): () => number {
-  let drawn = 0;
-  return () => {
-    const digest = createHash('sha256').update(`${seed} ${drawn++}`).digest();
-    return digest.readUInt32BE() / 2 ** 32;
-  };
 }

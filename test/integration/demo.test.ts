@@ -14,7 +14,7 @@ test('the demo shows two containers from beginning to end, on a host where Docke
   assert.match(stdout, /container B: its own console: opened; another one's: operation not permitted/);
   assert.match(stdout, /container A: everything it owned was seen released/);
   assert.match(stdout, /the service has ended, exit code 0/);
-  assert.match(stdout, /34 resources were allotted, 34 seen released: nothing is left\./);
+  assert.match(stdout, /35 resources were allotted, 35 seen released: nothing is left\./);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
@@ -28,5 +28,24 @@ test('the demo of user configs shows files that outlive their container and an o
   assert.match(stdout, /container B: its user config is restored; .* before: 1/);
   assert.match(stdout, /container C: its user config is restored; .* before: 2/);
   assert.match(stdout, /the service has ended, exit code 0\. In the bucket:/);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});
+
+test('the demo of the bridge shows the command line of Docker with a container that a label makes interactive', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo-bridge.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /\$ docker run .*--label ecs-host-service\.interactive=true .*\n[0-9a-f]{64}\n/);
+  assert.match(stdout, /32262\/tcp -> 0\.0\.0\.0:\d+/);
+  assert.match(stdout, /it is ready: tty 10, DPI 96;\n.* its own console: opened;/);
+  assert.match(stdout, /another one's: operation not permitted/);
+  assert.match(stdout, /exit code 7 came through/);
+  assert.match(stdout, /cannot be restarted/);
+  assert.match(stdout, /role docker, app demo; it ended with code 0/);
+  const [, allotted, gone] = /(\d+) resources were allotted, (\d+) seen released\./.exec(stdout) ?? [];
+  assert.ok(Number(allotted) >= 10, 'ports, a console and directories');
+  assert.equal(gone, allotted);
+  assert.match(stdout, /the service has ended, exit code 0/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });

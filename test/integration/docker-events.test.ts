@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer, startValues } from '../support/callers.ts';
+import { FaultyEngine } from '../support/faulty-engine.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { Site } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -99,35 +103,67 @@ test('a container of another host, or of nobody, is left alone', async () => {
   }
 });
 
+/** One that has ended, and whose directories were made again, without which Docker does not start it. */
+async function endedOne(service: ServiceProcess, dockerId: string, root: string) {
+  const id = await host.containerIdOf(dockerId);
+  const container = host.docker.getContainer(dockerId);
+  await container.stop();
+  await service.gone(id);
+  for (const name of ['containerResourceMappings', 'userConfigs/unpacked_configs'])
+    mkdirSync(join(root, 'fractal', id, name), { recursive: true });
+  mkdirSync(join(root, 'fractal/temp', id, 'sockets'), { recursive: true });
+  return {
+    start: () => container.start(),
+    /** Removes the directories again, as nobody else does. */
+    clear: () => {
+      for (const name of [id, `temp/${id}`]) rmSync(join(root, 'fractal', name), { recursive: true });
+    },
+  };
+}
+
 test("a container that is started again after its end is removed: its console may be somebody else's by now", async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);
-  const id = await host.containerIdOf(dockerId);
-  await host.docker.getContainer(dockerId).stop();
-  await service.gone(id);
-  const binds = ['containerResourceMappings', 'userConfigs/unpacked_configs'].map((name) =>
-    join(root, 'fractal', id, name),
-  );
-  for (const path of [...binds, join(root, 'fractal/temp', id, 'sockets')])
-    mkdirSync(path, { recursive: true });
-  await host.docker.getContainer(dockerId).start();
-  const line = await service.message('removed a container that was started again after its end');
+  const ended = await endedOne(service, dockerId, root);
+  const removed = service.message('removed a container that was started again after its end');
+  // An end that is not quite over stops it itself, without removing it.
+  do await ended.start().catch(() => {});
+  while (!(await Promise.race([removed, pause(500)])));
+  const line = await removed;
   assert.equal(line.level, 'error');
-  for (const name of [id, `temp/${id}`]) rmSync(join(root, 'fractal', name), { recursive: true });
+  ended.clear();
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await service.stop(), 0);
 });
 
-test('C32, C40: when Docker stays away, what may still be in use is kept and named, and the service ends all the same', async () => {
+test('one that was started again while Docker could not be heard is removed when it is back', async () => {
+  await using engine = await FaultyEngine.open();
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root } }).ready();
+  const service = await host.start({ env: { ...engine.settings, ROOT: root } }).ready();
+  const dockerId = await hostContainer(service);
+  const ended = await endedOne(service, dockerId, root);
+  engine.goAway();
+  await service.message("lost Docker's event stream");
+  await ended.start();
+  engine.fault = undefined;
+  await service.message('removed a container that nobody tracks');
+  assert.ok(!(await isThere(dockerId)));
+  assert.equal(await service.stop(), 0);
+});
+
+test('C32, C40: when Docker stays away, what may still be in use is kept and named, and the service ends all the same; it is buried when Docker is back', async () => {
+  const site = new Site(host);
+  const service = await site.start();
   const id = await host.containerIdOf(await hostContainer(service));
   await host.stopDocker('SIGKILL');
   assert.equal(await service.stop(), 1);
   const held = service.lines.filter(({ msg }) => msg === 'still held at the end').map(({ kind }) => kind);
   assert.ok(held.includes('tty') && held.includes('port') && held.includes('docker container'), String(held));
-  assert.ok(existsSync(join(root, 'fractal', id, 'containerResourceMappings/tty')));
+  assert.ok(existsSync(join(site.root, 'fractal', id, 'containerResourceMappings/tty')));
+  const bury = site.run(['bury']);
+  assert.equal(await bury.ended(), 1);
+  assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), 'it was asked to stop: that is no death');
   await host.startDocker();
-  await host.abandon(service);
+  await site.over();
 });

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { host as hostContainer } from '../support/callers.ts';
+import { IMAGE } from '../../scripts/image.ts';
+import { host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
+import { end, Site } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -43,5 +47,75 @@ test('the port of the service itself and reserved ones are given to nobody', asy
   const dockerId = await hostContainer(service);
   assert.notEqual(await host.hostPort(dockerId, '32262/tcp'), 32262);
   assert.notEqual(await host.hostPort(dockerId, '32273/tcp'), 32273);
+  assert.equal(await service.stop(), 0);
+});
+
+const LABEL = ['--label', 'ecs-host-service.interactive=true'];
+
+/** Docker's command line at the proxy of a service. */
+function cliOf(site: Site): DockerCli {
+  return new DockerCli(join(site.runDirectory, 'docker.sock'));
+}
+
+test('a port that the maker chose may be on several addresses, and is held also after a death', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const cli = cliOf(site);
+  const twice = ['-p', '127.0.0.1:8080:80', '-p', '[::1]:8080:80'];
+  const dockerId = await cli.ok('run', '-d', ...LABEL, ...twice, IMAGE);
+  const port = await host.hostPort(dockerId);
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.deepEqual(await token(service, port), OK);
+  await site.kill(service);
+  const next = await site.start();
+  const refused = await cli.fails('create', ...LABEL, '-p', '8080:80', IMAGE);
+  assert.match(refused, /host port 8080\/tcp is held by another container/);
+  await end(host, dockerId);
+  await next.gone(await host.containerIdOf(dockerId));
+  await cli.ok('rm', dockerId);
+  assert.equal(await next.stop(), 0);
+});
+
+test('the port by which one is reached that shares a network is held for its life, whoever goes first', async () => {
+  await importShell(host.docker);
+  const site = new Site(host);
+  const service = await site.start();
+  const cli = cliOf(site);
+  // Not ours, as that of a task with Service Connect.
+  await new DockerCli('/run/docker.sock').ok('run', '-d', '--name', 'pause', '-p', '20500:32262', SHELL);
+  const sharing = ['--network', 'container:pause', IMAGE];
+  const dockerId = await cli.ok('run', '-d', ...LABEL, ...sharing);
+  const refused = await cli.fails('run', '-d', ...LABEL, ...sharing);
+  assert.match(refused, /host port 20500\/tcp is held by another container/);
+  assert.deepEqual(await startValues(service, 20_500), OK);
+  assert.deepEqual(await token(service, 20_500), OK);
+  await cli.ok('rm', '-f', 'pause');
+
+  const portOfNext = async () => {
+    const next = await cli.ok('run', '-d', '--rm', ...LABEL, '-p', '20500:32262', IMAGE);
+    const port = await host.hostPort(next);
+    await cli.ok('stop', next);
+    return port;
+  };
+  assert.notEqual(await portOfNext(), 20_500);
+  await site.kill(service);
+  const second = await site.start();
+  assert.notEqual(await portOfNext(), 20_500);
+  await end(host, dockerId);
+  await second.gone(await host.containerIdOf(dockerId));
+  await cli.ok('rm', dockerId);
+  assert.equal(await portOfNext(), 20_500);
+  assert.equal(await second.stop(), 0);
+});
+
+test('the network of a hosted container is shared by no other one', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const cli = cliOf(site);
+  const dockerId = await cli.ok('run', '-d', '--rm', '--name', 'one', ...LABEL, '-p', '20500:32262', IMAGE);
+  const refused = await cli.fails('run', '-d', ...LABEL, '--network', 'container:one', IMAGE);
+  assert.match(refused, /host port 20500\/tcp is held by another container/);
+  assert.deepEqual(await startValues(service, 20_500), OK);
+  await cli.ok('stop', dockerId);
   assert.equal(await service.stop(), 0);
 });

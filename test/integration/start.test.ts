@@ -38,6 +38,8 @@ test('each step of the start is logged once', async () => {
     'docker',
     'user configs',
     'containers',
+    'docker proxy',
+    'ecs agent',
     'heartbeats',
   ]);
 });

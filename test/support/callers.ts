@@ -55,6 +55,12 @@ export function token(service: ServiceLog, port: number, fields: Fields = {}): P
   return call({ port: service.port, method: 'PUT', path, body: { ...body, ...fields }, chunked: true });
 }
 
+/** Both calls, as a user comes to a container; they must succeed. @param fields of the start values */
+export async function claim(service: ServiceLog, port: number, fields: Fields = {}): Promise<void> {
+  assert.deepEqual(await startValues(service, port, fields), OK);
+  assert.deepEqual(await token(service, port), OK);
+}
+
 /** What the program in the container found. */
 export interface Found {
   readonly port: string;

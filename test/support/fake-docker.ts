@@ -57,11 +57,17 @@ export class FakeDocker implements Calls {
   async inspect(id: DockerId): Promise<Inspected | undefined> {
     await this.#answer('inspect');
     const status = this.states.get(id);
-    return status && { running: status === 'running', status, exitCode: 0 };
+    const running = status === 'running';
+    return status && { dockerId: id, labels: {}, ports: new Map(), running, status, exitCode: 0 };
   }
 
   async list(): Promise<Listed[]> {
-    const listed = [...this.states].map(([dockerId, state]) => ({ dockerId, containerId: undefined, state }));
+    const listed = [...this.states].map(([dockerId, state]) => ({
+      dockerId,
+      containerId: undefined,
+      role: undefined,
+      state,
+    }));
     await this.#answer('list');
     return listed;
   }

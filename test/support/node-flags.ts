@@ -1,4 +1,4 @@
-/** How Node runs the service, as in the Makefile and the unit. */
+/** How Node runs the service, as in the Makefile. */
 export const NODE_FLAGS: readonly string[] = [
   // Else that signal opens a debugger.
   '--disable-sigusr1',

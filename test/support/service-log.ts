@@ -113,6 +113,11 @@ export abstract class ServiceLog {
     return [...held];
   }
 
+  /** Waits until containers hold nothing, by the log. */
+  async holdsNothing(): Promise<void> {
+    await this.#until(() => (this.heldByContainers().length === 0 ? true : undefined));
+  }
+
   put(path: string, body: unknown): Promise<Reply> {
     return call({ port: this.port, method: 'PUT', path, body });
   }

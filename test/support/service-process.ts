@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The program to run instead of the service's own, in test/support. */
   readonly entry?: string;
+  /** A program to run that needs no Node. */
+  readonly executable?: string;
   readonly arguments?: readonly string[];
   /** Options of Node beside those that the service has. */
   readonly flags?: readonly string[];
@@ -32,7 +34,15 @@ export class ServiceProcess extends ServiceLog {
 
   constructor(
     root: string,
-    { env = {}, entry, arguments: words = [], flags = [], launcher, patience = 30_000 }: StartOptions = {},
+    {
+      env = {},
+      entry,
+      executable,
+      arguments: words = [],
+      flags = [],
+      launcher,
+      patience = 30_000,
+    }: StartOptions = {},
   ) {
     super(Number(env.LISTEN_PORT ?? 4678), patience);
     const program = entry ? join(HERE, entry) : SERVICE;
@@ -42,7 +52,9 @@ export class ServiceProcess extends ServiceLog {
       LOG_LEVEL: 'debug',
       AWS_EC2_METADATA_DISABLED: 'true',
     };
-    const command = [process.execPath, ...NODE_FLAGS, ...flags, program, ...words];
+    const command = executable
+      ? [executable, ...words]
+      : [process.execPath, ...NODE_FLAGS, ...flags, program, ...words];
     const bury = [process.execPath, ...NODE_FLAGS, SERVICE, 'bury'];
     const [file = '', ...rest] = launcher ? [LAUNCHER, ...launcher, ...command, '--', ...bury] : command;
     this.child = spawn(file, rest, {

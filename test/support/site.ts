@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { host as hostContainer, OK, startValues, token } from './callers.ts';
+import type { Receipt } from '../../container/receipts.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import { claim, host as hostContainer } from './callers.ts';
 import type { ServiceProcess } from './service-process.ts';
 import type { TestHost } from './test-host.ts';
 
@@ -61,8 +63,18 @@ export class Site {
     return join(this.root, 'run/ecs-host-service');
   }
 
+  get dockerProxy(): string {
+    return pathsBelow(this.root).dockerProxy;
+  }
+
   get waitLog(): string {
     return textOf(join(this.runDirectory, 'wait.log'));
+  }
+
+  /** As an operator who looks for what the service has lost hold of. */
+  async assertNoLeaks(): Promise<void> {
+    const doctor = this.run(['doctor', '--leaks']);
+    assert.equal(await doctor.ended(), 0, doctor.log());
   }
 
   /** Until somebody waits for containers, and knows them. */
@@ -83,13 +95,19 @@ export class Site {
   }
 }
 
+/** Waits for the receipt of a container that has ended; its times are text. @param id its container id */
+export async function receiptOf(root: string, id: string): Promise<Receipt> {
+  const path = join(pathsBelow(root).receipts, `${id}.json`);
+  await until('its receipt is there', () => existsSync(path));
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
 /** @returns the docker ids of one that nobody has claimed and of one that is in use, and the port of that */
 export async function hostTwo(host: TestHost, service: ServiceProcess) {
   const unclaimed = await hostContainer(service);
   const claimed = await hostContainer(service);
   const port = await host.hostPort(claimed);
-  assert.deepEqual(await startValues(service, port), OK);
-  assert.deepEqual(await token(service, port), OK);
+  await claim(service, port);
   return { unclaimed, claimed, port };
 }
 

@@ -124,7 +124,7 @@ export class TestHost implements AsyncDisposable {
     for (const { root } of this.#services.splice(0)) await rm(root, { recursive: true, force: true });
   }
 
-  /** Of all services that have ended, nothing is left: no container, file, mount or holding. */
+  /** Of all services that have ended, nothing is left: no container, file or mount, and with the ledger's files no holding. */
   async audit(): Promise<void> {
     const containers = await this.docker.listContainers({ all: true });
     assert.deepEqual(
@@ -133,10 +133,13 @@ export class TestHost implements AsyncDisposable {
       'containers are left',
     );
     for (const { root, process: service } of this.#services) {
-      const held = service.lines.filter(({ msg }) => msg === 'still held at the end');
-      assert.deepEqual(held, [], 'something is still held');
+      const held = service.lines.flatMap(({ msg, what }) => (msg === 'still held at the end' ? what : []));
       assert.deepEqual(await mountsBelow(root), [], `mounts are left below ${root}`);
-      assert.deepEqual(await this.filesBelow(root), [], `files are left below ${root}`);
+      assert.deepEqual(
+        await this.filesBelow(root),
+        [],
+        `files are left below ${root}; still held at the end: ${held.join()}`,
+      );
     }
   }
 

@@ -110,6 +110,7 @@ export class World {
     return {
       APP_ENV: 'dev',
       INPUT_DEVICES: 'optional',
+      ECS_AGENT: 'none',
       WEBSERVER_AUTH_SECRET: OWN_SECRET,
       WEBSERVER_URL: this.webserver.url,
       SENTRY_DSN: this.sentry.url.replace('//', `//${SENTRY_KEY}@`).concat('/42'),

@@ -29,6 +29,14 @@ test('the commands about configs say whose, and which version', () => {
   });
 });
 
+test('the doctor looks for leaks when it is told to', () => {
+  assert.deepEqual(parseCommandLine(['doctor']), { name: 'doctor', leaks: false });
+  assert.deepEqual(parseCommandLine(['doctor', '--leaks']), { name: 'doctor', leaks: true });
+  for (const words of ['--leak', '--leaks more', 'more']) {
+    assert.equal(parseCommandLine(['doctor', ...words.split(' ')]), undefined, words);
+  }
+});
+
 test('words that make no sense are not taken for a command', () => {
   for (const word of ['', 'Run', 'start', '--run', '-v', 'constructor', '__proto__', 'configs']) {
     assert.equal(parseCommandLine([word]), undefined, word);

@@ -12,6 +12,9 @@ import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import { Tracker } from '../../container/tracker.ts';
 import { Watch } from '../../container/watch.ts';
+import type { Exchange } from '../../ecs-agent-bridge/docker-proxy/connection.ts';
+import { HostedCalls } from '../../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
+import { parseRequest } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { DeadlineError } from '../../lifetime/deadline.ts';
 import { Ledger } from '../../lifetime/ledger.ts';
@@ -103,6 +106,26 @@ test('a container that began to serve after Docker was listed is not taken for d
   await watching;
   assert.ok(tracker.setUpAt(32_262));
   assert.ok(!docker.calls.includes('stop'));
+});
+
+test('a container whose client has gone before it could be told is taken down', async (t) => {
+  const { docker, tracker } = hostOf(t);
+  const calls = new HostedCalls({ tracker, pass: (work) => work() });
+  const request = parseRequest(Buffer.from('POST /v1.41/containers/create HTTP/1.1\r\n\r\n'));
+  const data = Buffer.from('{"Image":"a","Labels":{"ecs-host-service.interactive":"true"}}');
+  const made = Buffer.from(`{"Id":"${'a'.repeat(64)}"}`);
+  const exchange: Exchange = {
+    request,
+    signal: new AbortController().signal,
+    read: async () => ({ bytes: data, data }),
+    forward: async () => assert.fail('it is hosted'),
+    ask: async () => ({ status: 201, bytes: made, data: made }),
+    reply: async () => false,
+    refuse: async (_, message) => assert.fail(message),
+  };
+  assert.equal(await calls.handlerOf(request)?.(exchange), false);
+  assert.equal(docker.calls.at(-1), 'remove');
+  assert.deepEqual(tracker.list(), []);
 });
 
 test('an event stream whose list fails is closed before the next one is opened', async (t) => {

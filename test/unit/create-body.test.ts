@@ -2,14 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
-import {
-  type CreateBody,
-  type HostConfig,
-  type Mount,
-  PLACEHOLDER,
-  portsWanted,
-} from '../../container/create-body.ts';
+import { type CreateBody, type HostConfig, type Mount, PLACEHOLDER } from '../../container/create-body.ts';
 import type { ContainerId } from '../../container/identity.ts';
+import { portsWanted } from '../../container/published-ports.ts';
 
 const ID = '0123456789'.repeat(6) as ContainerId;
 
@@ -348,14 +343,45 @@ suite('a body of a wrong shape is refused', () => {
 
 suite('the ports that a body wants', () => {
   const wanted = (PortBindings: HostConfig['PortBindings']) => [
-    ...portsWanted({ HostConfig: { PortBindings: PortBindings ?? null } }),
+    ...portsWanted({ HostConfig: { PortBindings: PortBindings ?? null } }).allotted,
   ];
 
-  test('each container port comes with the host port that it asks for', () => {
-    assert.deepEqual(wanted({ '32262/tcp': [{ HostPort: '32262' }], '80/udp': [{ HostPort: '8080' }] }), [
+  test('the ports of the programs in the images come with the host ports that they ask for', () => {
+    const asked = { '32262/tcp': [{ HostPort: '32262' }], '32263/udp': [{ HostPort: '40000' }] };
+    assert.deepEqual(wanted(asked), [
       ['32262/tcp', 32_262],
-      ['80/udp', 8080],
+      ['32263/udp', 40_000],
     ]);
+  });
+
+  test('another port is allotted when its host port is left open', () => {
+    assert.deepEqual(wanted({ '32262/tcp': [], '80/tcp': [{}], '81/udp': [{ HostPort: '0' }] }), [
+      ['32262/tcp', undefined],
+      ['80/tcp', undefined],
+      ['81/udp', undefined],
+    ]);
+  });
+
+  test('the host ports that a caller chose for other ports are not allotted, and kept', () => {
+    const PortBindings = {
+      '32262/tcp': [],
+      '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8080' }, { HostPort: '8081' }],
+      '81/udp': [{ HostPort: '8080' }],
+      '82/tcp': [{ HostPort: '9000-9010' }],
+      '83/sctp': [{ HostPort: '83' }],
+    };
+    const { allotted, chosen } = portsWanted({ HostConfig: { PortBindings } });
+    assert.deepEqual([...allotted.keys()], ['32262/tcp']);
+    assert.deepEqual(chosen, [
+      { protocol: 'tcp', number: 8080 },
+      { protocol: 'tcp', number: 8081 },
+      { protocol: 'udp', number: 8080 },
+    ]);
+    assert.deepEqual(amend({ PortBindings }).PortBindings, {
+      ...PortBindings,
+      '32262/tcp': [{ HostIp: '', HostPort: '20001' }],
+      '32263/udp': [{ HostIp: '', HostPort: '20002' }],
+    });
   });
 
   test('of several bindings of a port, the first one counts', () => {
@@ -383,12 +409,9 @@ suite('the ports that a body wants', () => {
     });
   }
 
-  for (const port of ['32262', '80/sctp', 'tcp', '8000-8010/tcp']) {
-    test(`the port ${port} is refused: only single ports of tcp and udp can be allotted`, () => {
-      assert.throws(() => wanted({ [port]: [] }), {
-        code: 'create.bad_body',
-        message: /must be like 32262\/tcp/,
-      });
+  for (const port of ['80/sctp', '8000-8010/tcp']) {
+    test(`the port ${port} goes to Docker as it is: only single ports of tcp and udp can be allotted`, () => {
+      assert.deepEqual(wanted({ '32262/tcp': [], [port]: [] }), [['32262/tcp', undefined]]);
     });
   }
 

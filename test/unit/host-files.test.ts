@@ -768,12 +768,25 @@ suite('the paths', () => {
       private: '/fractalprivate',
       run: '/run/ecs-host-service',
       ledger: '/run/ecs-host-service/ledger',
+      dockerProxy: '/run/ecs-host-service/docker.sock',
       waitLog: '/run/ecs-host-service/wait.log',
       state: '/var/lib/ecs-host-service',
       spool: '/var/lib/ecs-host-service/spool',
       receipts: '/var/lib/ecs-host-service/receipts',
+      agent: {
+        config: '/etc/ecs/ecs.config',
+        packagedConfig: '/var/lib/ecs/ecs.config',
+        state: '/var/lib/ecs',
+        data: '/var/lib/ecs/data',
+        log: '/var/log/ecs',
+        cache: '/var/cache/ecs',
+        systemd: '/run/systemd/system',
+      },
     });
-    for (const path of Object.values(pathsBelow('/srv/x'))) assert.match(path, /^\/srv\/x(\/|$)/);
+    const { agent, ...ours } = pathsBelow('/srv/x');
+    for (const path of [...Object.values(ours), ...Object.values(agent)]) {
+      assert.match(path, /^\/srv\/x(\/|$)/);
+    }
   });
 });
 

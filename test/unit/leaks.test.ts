@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type DockerId, newContainerId } from '../../container/identity.ts';
+import type { Role } from '../../container/labels.ts';
 import { compare, look, type Sight } from '../../container/leaks.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import type { Page } from '../../lifetime/ledger.ts';
@@ -29,7 +30,7 @@ const PAGE = {
 /** A container that runs, about which all agree. */
 const AGREED: Sight = {
   pages: [SERVICE, PAGE],
-  listed: [{ dockerId: 'd1' as DockerId, containerId: ID, state: 'running' }],
+  listed: [{ dockerId: 'd1' as DockerId, containerId: ID, role: 'spin-up', state: 'running' }],
   directories: [ID],
   unsaved: [ID],
   mounts: [],
@@ -68,7 +69,7 @@ for (const [what, sight] of [
   });
 }
 
-const UNKNOWN = { dockerId: 'd2' as DockerId, state: 'exited' };
+const UNKNOWN = { dockerId: 'd2' as DockerId, role: 'spin-up', state: 'exited' } as const;
 for (const [what, difference, told] of [
   [
     "a container with this host's label",
@@ -117,6 +118,16 @@ for (const [what, difference, told] of [
     assert.deepEqual(compare({ ...AGREED, ...difference }), [told]);
   });
 }
+
+test("a container that has ended and is its maker's to remove is no leak", () => {
+  const left = (role: Role, state: string) =>
+    compare({ ...AGREED, listed: [...AGREED.listed, { ...UNKNOWN, containerId: OTHER, role, state }] });
+  assert.deepEqual(left('ecs', 'exited'), []);
+  assert.deepEqual(left('docker', 'dead'), []);
+  assert.equal(left('docker', 'created').length, 1);
+  assert.equal(left('ecs', 'running').length, 1);
+  assert.equal(left('spin-up', 'exited').length, 1);
+});
 
 test('all that does not agree is named at once, a line each', () => {
   const leaks = compare({ ...AGREED, listed: [], devices: [], mounts: ['/a', '/b'], missing: ['/c'] });

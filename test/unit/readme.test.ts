@@ -22,13 +22,8 @@ test('what the README points to is there', () => {
   for (const path of links) assert.ok(readFileSync(join(ROOT, path)).length > 0, path);
 });
 
-test('the service is run with the same flags for Node everywhere', () => {
-  const flags = NODE_FLAGS.join(' ');
-  for (const [path, times] of [
-    ['Makefile', 1],
-    ['packaging/ecs-host-service.service', 2],
-    ['packaging/ecs-host-service-wait.service', 1],
-  ] as const) {
-    assert.equal(readFileSync(join(ROOT, path), 'utf8').split(` ${flags} `).length - 1, times, path);
-  }
+test('make runs the service with the same flags for Node as the executable has', () => {
+  assert.ok(
+    readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${NODE_FLAGS.join(' ')} src/ecs-host-service.ts`),
+  );
 });

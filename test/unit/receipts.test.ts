@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtempDisposable, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,6 +168,15 @@ test('a receipt that cannot be written is logged, and stops nothing', async () =
   assert.match(String(begun.lines[1]?.why), /ENOTDIR/);
   await begun.receipts.removeOld();
   assert.equal(begun.lines[2]?.msg, 'old receipts could not be removed');
+});
+
+test('half a receipt, whose writer died, goes at the next start', async () => {
+  await using begun = await begin();
+  await writeFile(begun.fileOf('whole'), '{}');
+  await writeFile(join(begun.path, `.half.json.${randomUUID()}.tmp`), '{');
+  await writeFile(join(begun.path, '.of-somebody-else.tmp'), '');
+  await begun.receipts.removeOld();
+  assert.deepEqual(new Set(await readdir(begun.path)), new Set(['.of-somebody-else.tmp', 'whole.json']));
 });
 
 test('of old receipts the newest thousand stay', async () => {

@@ -128,6 +128,9 @@ suite('defaults', () => {
       TLS_KEY_FILE: undefined,
       DOCKER_HOST: '/var/run/docker.sock',
       RESERVED_PORTS: [2375, 2376],
+      ECS_AGENT: 'auto',
+      ECS_AGENT_BINARY: '/usr/libexec/amazon-ecs-agent',
+      ECS_AGENT_IMAGE: 'amazon/amazon-ecs-agent:latest',
       INPUT_DEVICES: 'required',
       WEBSERVER_URL: new URL('https://webserver.example/'),
       DYING_HEARTBEAT: 'string',
@@ -173,6 +176,14 @@ suite('defaults', () => {
       const { INPUT_DEVICES, USE_PROD_LOGGING } = production({ APP_ENV });
       assert.deepEqual([INPUT_DEVICES, USE_PROD_LOGGING], ['required', true], APP_ENV);
     }
+  });
+
+  test('every environment but localdev has an ECS agent', () => {
+    assert.equal(loadSettings({ APP_ENV: 'localdev' }).ECS_AGENT, 'none');
+    for (const APP_ENV of ['dev', 'staging', 'production'])
+      assert.equal(production({ APP_ENV }).ECS_AGENT, 'auto');
+    for (const ECS_AGENT of ['none', 'unit', 'container', 'binary'])
+      assert.equal(production({ ECS_AGENT }).ECS_AGENT, ECS_AGENT);
   });
 
   test('a secret has no default outside localdev', () => {
@@ -337,6 +348,9 @@ suite('what is given', () => {
       INPUT_DEVICES: 'x',
       WEBSERVER_URL: '',
       DYING_HEARTBEAT: 'x',
+      ECS_AGENT: 'x',
+      ECS_AGENT_BINARY: 'x',
+      ECS_AGENT_IMAGE: '--x',
       USE_PROD_LOGGING: 'x',
       SENTRY_DSN: 'x',
       LOGZIO_URL: 'http://example.com',
@@ -357,6 +371,9 @@ suite('what is given', () => {
         'APP_ENV',
         'ROOT',
         'LISTEN_PORT',
+        'ECS_AGENT',
+        'ECS_AGENT_BINARY',
+        'ECS_AGENT_IMAGE',
         'INPUT_DEVICES',
         'WEBSERVER_URL',
         'DYING_HEARTBEAT',

@@ -48,6 +48,7 @@ function makeProjectDisk(image: string): void {
   });
   cpSync(join(ROOT, 'build/bundle'), join(disk, 'service'), { recursive: true });
   cpSync(process.execPath, join(disk, 'service/node'));
+  cpSync(join(ROOT, 'build/ecs-host-service'), join(disk, 'service/ecs-host-service'));
   cpSync(join(ROOT, 'packaging'), join(disk, 'packaging'), { recursive: true });
   cpSync(join(import.meta.dirname, 'setup.sh'), join(disk, 'setup.sh'));
   for (const name of [
@@ -68,7 +69,7 @@ function makeProjectDisk(image: string): void {
     'systemctl --no-block poweroff',
   ];
   writeFileSync(join(disk, 'guest'), `${script.join('\n')}\n`, { mode: 0o755 });
-  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-L', 'project', '-d', disk, image, '300M']);
+  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-L', 'project', '-d', disk, image, '450M']);
 }
 
 /** @returns the program's exit code; 1 when the guest never said it */

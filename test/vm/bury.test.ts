@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { NODE_FLAGS } from '../support/node-flags.ts';
 import { GuestHost } from './guest-host.ts';
 import { Survivor } from './survivor.ts';
 
@@ -13,7 +14,13 @@ const FAULTS = '/run/test/faults.mjs';
 /** In MiB, above what the service needs: of its heap, and by the kernel of all its memory. */
 const [HEAP, MEMORY] = [64, 320];
 
-const NODE_OPTIONS = `--import=${FAULTS} --max-old-space-size=${HEAP}`;
+/** The bundle that is in the executable, which itself takes no options of Node. */
+const BUNDLE = [
+  '/opt/ecs-host-service/node',
+  ...NODE_FLAGS,
+  ...[`--import=${FAULTS}`, `--max-old-space-size=${HEAP}`],
+  '/opt/ecs-host-service/ecs-host-service.mjs',
+].join(' ');
 
 const host = await GuestHost.open();
 writeFileSync(
@@ -24,8 +31,8 @@ process.on('SIGWINCH', () => { for (;;) kept.push(Array.from({ length: 10_000 },
 process.on('SIGIO', () => kept.push(Buffer.alloc(2 ** 30, 1)));
 `,
 );
-limitMemory();
-let service = await host.start({ NODE_OPTIONS });
+amendUnit();
+let service = await host.start();
 const survivor = await Survivor.open(host, service);
 after(async () => {
   try {
@@ -37,9 +44,10 @@ after(async () => {
   }
 });
 
-function limitMemory(): void {
+function amendUnit(): void {
+  const lines = ['[Service]', `MemoryMax=${MEMORY}M`, 'ExecStart=', `ExecStart=${BUNDLE} run`, ''];
   mkdirSync(DROP_IN, { recursive: true });
-  writeFileSync(`${DROP_IN}/memory.conf`, `[Service]\nMemoryMax=${MEMORY}M\n`);
+  writeFileSync(`${DROP_IN}/faults.conf`, lines.join('\n'));
   execFileSync('systemctl', ['daemon-reload']);
 }
 
@@ -52,7 +60,7 @@ test('after an abort, what nobody has claimed is removed with its devices, and a
 });
 
 test('so it is when the heap is used up', async () => {
-  service = await host.start({ NODE_OPTIONS });
+  service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGWINCH');
   assert.deepEqual([status, report], [6, ABORTED]);
@@ -60,7 +68,7 @@ test('so it is when the heap is used up', async () => {
 });
 
 test('so it is when the kernel kills it because it is out of memory, which the report says', async () => {
-  service = await host.start({ NODE_OPTIONS });
+  service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { pid } = service;
   const { result, status, report } = await survivor.outlives(service, unclaimed, 'SIGIO');

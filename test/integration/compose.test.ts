@@ -1,0 +1,55 @@
+/** Compose, one more client of Docker, makes hosted containers through the proxy as it makes any others. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { pathsBelow } from '../../host/paths.ts';
+import { IMAGE } from '../../scripts/image.ts';
+import { claim } from '../support/callers.ts';
+import { Cli } from '../support/docker-cli.ts';
+import { running } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+const PLACE = `services:
+  place:
+    image: ${IMAGE}
+    labels:
+      ecs-host-service.interactive: "true"
+    mem_limit: 256m
+`;
+
+/** Compose with a project on a host. */
+function projectOn(root: string): Cli {
+  const file = join('/run/test', 'compose.yaml');
+  writeFileSync(file, PLACE);
+  const words = ['-H', `unix://${pathsBelow(root).dockerProxy}`, '-f', file, '-p', 'demo'];
+  return new Cli('docker-compose', words);
+}
+
+test('what compose makes is hosted, cannot be restarted, is made anew, and goes with its project', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const project = projectOn(root);
+  await project.ok('up', '-d');
+  const first = await project.ok('ps', '-q', 'place');
+  await claim(service, await host.hostPort(first));
+  const { out, err } = await project.run('restart');
+  assert.match(out + err, /cannot be restarted/);
+  await project.ok('up', '-d', '--force-recreate');
+  const second = await project.ok('ps', '-q', 'place');
+  assert.deepEqual(await running(host), [second]);
+  assert.notEqual(second, first);
+  await claim(service, await host.hostPort(second));
+  await project.ok('down');
+  assert.deepEqual(await host.docker.listContainers({ all: true }), []);
+  await service.holdsNothing();
+  assert.equal(await service.stop(), 0, service.log());
+});

@@ -1,0 +1,255 @@
+/** What other clients of Docker make interactive is hosted as what this service makes itself. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import Dockerode from 'dockerode';
+import { PLACEHOLDER } from '../../container/create-body.ts';
+import { IMAGE } from '../../scripts/image.ts';
+import { askTcp, OK, startValues, token } from '../support/callers.ts';
+import { DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const LABEL = ['--label', 'ecs-host-service.interactive=true'];
+const MAPPINGS = '/fractal/resourceMappings';
+
+let host: TestHost;
+let service: ServiceProcess;
+let root: string;
+let proxy: string;
+let cli: DockerCli;
+before(async () => {
+  host = await TestHost.open();
+  await importShell(host.docker);
+  root = host.newRoot();
+  service = await host.start({ env: { ROOT: root } }).ready();
+  proxy = join(root, 'run/ecs-host-service/docker.sock');
+  cli = new DockerCli(proxy);
+});
+after(async () => {
+  assert.equal(await service.stop(), 0);
+  await host.finish();
+  await host[Symbol.asyncDispose]();
+});
+afterEach(assertNothingIsLeft);
+
+async function assertNothingIsLeft(): Promise<void> {
+  await until('nothing is held', () => service.heldByContainers().length === 0);
+  await until('Docker has none', async () => (await host.docker.listContainers({ all: true })).length === 0);
+  assert.deepEqual(readdirSync(join(root, 'fractal')), ['temp']);
+  assert.deepEqual(readdirSync(join(root, 'fractal/temp')), []);
+  await assertNoLeaks();
+}
+
+async function assertNoLeaks(): Promise<void> {
+  const doctor = host.start({ env: { ROOT: root }, arguments: ['doctor', '--leaks'] });
+  assert.equal(await doctor.ended(), 0, doctor.log());
+}
+
+/** Runs a container from the beginning. @returns its container id and its docker id */
+async function run(...words: string[]): Promise<{ readonly id: string; readonly dockerId: string }> {
+  const dockerId = await cli.ok('run', '-d', ...LABEL, ...words, IMAGE);
+  return { id: await host.containerIdOf(dockerId), dockerId };
+}
+
+function receiptOf(id: string) {
+  return JSON.parse(readFileSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`), 'utf8'));
+}
+
+/** Waits until the container whose making began after line `from` is gone. */
+async function goneSince(from: number): Promise<void> {
+  const { container } = await service.line(
+    ({ msg, to }) => msg === 'container is gone' && to === 'gone',
+    from,
+  );
+  await service.gone(container as string);
+}
+
+test('with the label, and nothing else, a container is hosted: it serves, is stopped, and leaves a receipt', async () => {
+  const { id, dockerId } = await run('--name', 'one', '-p', '8080:80', '-p', '32262:32262');
+  const port = await host.hostPort(dockerId);
+  assert.deepEqual([port, await host.hostPort(dockerId, '80/tcp')], [32262, 8080]);
+  for (const other of ['32263/udp', '32273/tcp']) assert.ok((await host.hostPort(dockerId, other)) > 0);
+  const mappings = join(root, 'fractal', id, 'containerResourceMappings');
+  assert.equal(readFileSync(join(mappings, 'hostPort_for_my_32262_tcp'), 'utf8'), String(port));
+  assert.deepEqual(await startValues(service, port), OK);
+  assert.deepEqual(await token(service, port), OK);
+  const found = await askTcp(port);
+  assert.deepEqual([found.dpi, found.port], ['96', String(port)]);
+  assert.equal(await cli.ok('stop', 'one'), 'one');
+  await service.gone(id);
+  await until('its receipt is there', () =>
+    existsSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`)),
+  );
+  const { role, app, docker, resources } = receiptOf(id);
+  assert.deepEqual([role, app, docker], ['docker', 'demo', dockerId]);
+  assert.ok(
+    resources.some(({ kind, what }: Record<string, string>) => kind === 'port' && what === 'tcp 8080'),
+  );
+  await cli.ok('rm', 'one');
+});
+
+test('its port and console are there before its program runs, its terminal is as any other, and with --rm nothing stays', async () => {
+  const script = `cat ${MAPPINGS}/hostPort_for_my_32262_tcp; echo; cat ${MAPPINGS}/tty; exit 5`;
+  const { code, out, err } = await cli.run('run', '--rm', ...LABEL, SHELL, 'sh', '-c', script);
+  assert.match(out, /^\d{4,5}\n\d\d$/, err);
+  assert.equal(code, 5);
+  const terminal = cli.onTerminal(
+    'run',
+    '--rm',
+    '-it',
+    ...LABEL,
+    SHELL,
+    'sh',
+    '-c',
+    'read line; echo "got $line"',
+  );
+  terminal.child.stdin.write('this\n');
+  await terminal.wrote('got this');
+  assert.equal((await terminal.finish()).code, 0);
+});
+
+test('the placeholder in Binds and in Mounts is its container id', async () => {
+  const api = new Dockerode({ socketPath: proxy });
+  const made = await api.createContainer({
+    Image: IMAGE,
+    HostConfig: {
+      Binds: [`${root}/fractal/${PLACEHOLDER}/containerResourceMappings:${MAPPINGS}:ro`],
+      Mounts: [
+        {
+          Type: 'bind',
+          Source: `${root}/fractal/temp/${PLACEHOLDER}/sockets`,
+          Target: '/tmp/sockets',
+        } as never,
+      ],
+      PortBindings: { '32262/tcp': [{ HostPort: '0' }] },
+    },
+  });
+  const id = await host.containerIdOf(made.id);
+  const { Mounts, HostConfig } = await made.inspect();
+  const sources = new Map(Mounts.map(({ Source, Destination }) => [Destination, Source]));
+  assert.equal(sources.get(MAPPINGS), join(root, 'fractal', id, 'containerResourceMappings'));
+  assert.equal(sources.get('/tmp/sockets'), join(root, 'fractal/temp', id, 'sockets'));
+  assert.deepEqual(Object.keys(HostConfig.PortBindings), ['32262/tcp']);
+  await made.start();
+  const port = await host.hostPort(made.id);
+  assert.deepEqual(await startValues(service, port), OK);
+  await made.remove({ force: true });
+  await service.gone(id);
+});
+
+test('two that are made at once have each their own, and go when Docker removes them', async () => {
+  const [one, two] = await Promise.all([run('--rm', '--name', 'one'), run('--rm', '--name', 'two')]);
+  const ports = await Promise.all([host.hostPort(one.dockerId), host.hostPort(two.dockerId)]);
+  assert.notEqual(ports[0], ports[1]);
+  for (const port of ports) {
+    assert.deepEqual(await token(service, port), OK);
+    assert.deepEqual(await startValues(service, port), OK);
+  }
+  const consoles = await Promise.all(ports.map(async (port) => (await askTcp(port)).tty));
+  assert.notEqual(consoles[0], consoles[1]);
+  await cli.ok('stop', 'one', 'two');
+  await Promise.all([service.gone(one.id), service.gone(two.id)]);
+  await until(
+    'Docker has removed both',
+    async () => (await host.docker.listContainers({ all: true })).length === 0,
+  );
+});
+
+test('names and short ids are understood; it can be started once, and neither restarted nor be restarted by Docker', async () => {
+  const dockerId = await cli.ok('create', '--name', 'one', ...LABEL, IMAGE);
+  const id = await host.containerIdOf(dockerId);
+  // As Docker has it, all but the first change nothing.
+  await Promise.all(['one', dockerId.slice(0, 10), dockerId].map((ref) => cli.ok('start', ref)));
+  await cli.ok('start', 'one');
+  assert.match(await cli.fails('restart', 'one'), /cannot be restarted: .*; make a new one/);
+  assert.match(
+    await cli.fails('update', '--restart', 'always', 'one'),
+    /restart policy "always".*leave the policy out/,
+  );
+  await cli.ok('update', '--memory', '64m', '--memory-swap', '64m', 'one');
+  await cli.ok('pause', 'one');
+  await cli.ok('unpause', 'one');
+  assert.ok((await host.docker.getContainer('one').inspect()).State.Running);
+  await cli.ok('kill', 'one');
+  await service.gone(id);
+  for (const ref of ['one', dockerId])
+    assert.match(await cli.fails('start', ref), new RegExp(`${id} has ended`));
+  await cli.ok('rm', 'one');
+});
+
+test('what would let it out is refused, and nothing is made', async () => {
+  const refused: readonly [readonly string[], RegExp][] = [
+    [['--privileged'], /must not be privileged/],
+    [['--network', 'host'], /network mode "host"/],
+    [['--network', 'none'], /network mode "none"/],
+    [['--restart', 'always'], /restart policy "always"/],
+    [['--device', '/dev/tty0:/dev/x'], /device \/dev\/tty0 would open/],
+    [['--device-cgroup-rule', 'c 4:* rwm'], /device rule/],
+    [['-v', '/:/host'], /a mount of \//],
+  ];
+  for (const [words, why] of refused) {
+    assert.match(await cli.fails('run', '-d', ...LABEL, ...words, IMAGE), why, words.join(' '));
+  }
+  assert.deepEqual(await host.docker.listContainers({ all: true }), []);
+});
+
+test('one that was never started is released when it is removed', async () => {
+  const dockerId = await cli.ok('create', ...LABEL, IMAGE);
+  const id = await host.containerIdOf(dockerId);
+  assert.ok(service.heldByContainers().length > 0);
+  await cli.ok('rm', dockerId);
+  await service.gone(id);
+});
+
+test("what Docker refuses is told in Docker's words, and nothing is held on", async () => {
+  const from = service.lines.length;
+  const missing = ['create', '--pull=never', ...LABEL, 'nothing:here'];
+  const said = await new DockerCli('/run/docker.sock').run(...missing);
+  assert.match(said.err, /No such image/);
+  assert.deepEqual(await cli.run(...missing), said);
+  await goneSince(from);
+
+  const other = createServer().listen(8099).unref();
+  await once(other, 'listening');
+  for (const [words, why] of [
+    [['-p', '8099:80', IMAGE], /address already in use/],
+    [[SHELL, '/nowhere'], /no such file or directory/],
+  ] as const) {
+    const start = service.lines.length;
+    assert.match(await cli.fails('run', '-d', '--name', 'one', ...LABEL, ...words), why);
+    await goneSince(start);
+    await assertNothingIsLeft();
+  }
+  other.close();
+});
+
+/** A connection that has asked for a container. */
+function asking(): Socket {
+  const body = JSON.stringify({ Image: IMAGE, Labels: { 'ecs-host-service.interactive': 'true' } });
+  const head = ['POST /v1.41/containers/create HTTP/1.1', 'Host: docker', 'Content-Type: application/json'];
+  const socket = connect(proxy);
+  socket.write([...head, `Content-Length: ${body.length}`, '', body].join('\r\n'));
+  return socket;
+}
+
+test('of a client that goes away while its container is made nothing is left', async () => {
+  const moments: readonly ((from: number) => Promise<unknown>)[] = [
+    async () => {},
+    (from) => service.line(({ msg, kind }) => msg === 'taken' && kind === 'tty', from),
+  ];
+  for (const moment of moments) {
+    const from = service.lines.length;
+    const socket = asking();
+    await once(socket, 'connect');
+    await moment(from);
+    socket.destroySoon();
+    await goneSince(from);
+    await assertNothingIsLeft();
+  }
+});

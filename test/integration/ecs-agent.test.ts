@@ -1,0 +1,282 @@
+/** The supervision of an ECS agent, with a real Docker: as a process and as a container, and after a death. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { after, afterEach, before, suite, test } from 'node:test';
+import { identify, isRunning } from '../../ecs-agent-bridge/agent/processes.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import type { FakeStart } from '../support/fake-agent.ts';
+import { furnish } from '../support/fake-agent-site.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const IMAGE = 'fake/ecs-agent:latest';
+const REGISTERED = 'the ECS agent has registered this host';
+
+let host: TestHost;
+before(async () => {
+  host = new TestHost();
+  await host.startDocker();
+  await importAgent();
+});
+after(() => host[Symbol.asyncDispose]());
+
+const running: ServiceProcess[] = [];
+afterEach(async () => {
+  for (const keeper of running.splice(0)) await keeper.stop('SIGKILL');
+  if (!(await host.dockerAnswers())) await host.startDocker();
+  for (const { Id } of await host.docker.listContainers({ all: true }))
+    await host.docker.getContainer(Id).remove({ force: true });
+});
+
+/** Node and the fake agent; the libraries are the host's, which the agent's container has. */
+async function importAgent(): Promise<void> {
+  const directory = '/run/test/agent-image';
+  mkdirSync(directory, { recursive: true });
+  copyFileSync(process.env.TEST_NODE ?? process.execPath, join(directory, 'node'));
+  copyFileSync(join(import.meta.dirname, '../support/fake-agent.ts'), join(directory, 'fake-agent.ts'));
+  const archive = spawn('tar', ['-c', '-C', directory, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const changes = 'ENTRYPOINT ["/node", "/fake-agent.ts"]';
+  const progress = await host.docker.importImage(archive.stdout, {
+    repo: 'fake/ecs-agent',
+    tag: 'latest',
+    changes,
+  });
+  await new Promise<void>((resolve, reject) => {
+    host.docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()));
+  });
+  rmSync(directory, { recursive: true });
+}
+
+class Keeping {
+  readonly root = host.newRoot();
+  readonly #env: Record<string, string>;
+
+  constructor(mode: 'binary' | 'container', plan: readonly FakeStart[] = [], config = '') {
+    const program = furnish(pathsBelow(this.root), 51_678, { plan, config });
+    this.#env = {
+      ROOT: this.root,
+      DOCKER_HOST: 'unix:///run/docker.sock',
+      ECS_AGENT: mode,
+      ECS_AGENT_BINARY: program,
+      ECS_AGENT_IMAGE: IMAGE,
+    };
+  }
+
+  begin(env: Readonly<Record<string, string>> = {}): ServiceProcess {
+    const keeper = new ServiceProcess(this.root, {
+      entry: 'fake-agent-host.ts',
+      env: { ...this.#env, ...env },
+    });
+    running.push(keeper);
+    return keeper;
+  }
+
+  async registered(): Promise<ServiceProcess> {
+    const keeper = this.begin();
+    await keeper.message(REGISTERED);
+    return keeper;
+  }
+
+  /** The process that the ledger names. */
+  get agent(): { readonly pid: number; readonly startTime: string } {
+    return JSON.parse(readFileSync(join(pathsBelow(this.root).ledger, 'ecs-agent/facts.json'), 'utf8'));
+  }
+
+  get isInLedger(): boolean {
+    return existsSync(join(pathsBelow(this.root).ledger, 'ecs-agent'));
+  }
+}
+
+async function agentContainers(): Promise<string[]> {
+  const all = await host.docker.listContainers({ all: true });
+  return all.flatMap(({ Names }) => Names);
+}
+
+for (const mode of ['binary', 'container'] as const) {
+  suite(`an agent as a ${mode}`, () => {
+    test(`registers, and is stopped with the service (${mode})`, async () => {
+      const keeping = new Keeping(mode);
+      const keeper = await keeping.registered();
+      const { pid } = keeping.agent;
+      assert.deepEqual(identify(pid), keeping.agent);
+      await keeper.message('Docker answers with 200');
+      assert.equal(await keeper.stop(), 0, keeper.log());
+      assert.equal(identify(pid), undefined);
+      assert.ok(!keeping.isInLedger);
+      assert.deepEqual(await agentContainers(), []);
+      assert.deepEqual(
+        keeper.lines.filter(({ level }) => ['warn', 'error'].includes(level)),
+        [],
+      );
+    });
+
+    test(`that ends is started again, and with code 5 never (${mode})`, async () => {
+      const keeping = new Keeping(mode, [{ exit: 2 }, { exit: 5 }]);
+      const keeper = keeping.begin();
+      await keeper.message('the host drains');
+      const ends = keeper.lines.filter(
+        ({ level, msg }) => level === 'error' && msg.startsWith('the ECS agent'),
+      );
+      assert.deepEqual(
+        ends.map(({ msg }) => /exit code \d/.exec(msg)?.[0]),
+        ['exit code 2', 'exit code 5'],
+      );
+      // Docker passes a container's on when it likes.
+      if (mode === 'binary') assert.ok(String(ends[1]?.lastLines).includes('Ends with 5 on purpose'));
+      assert.equal(await keeper.stop(), 0);
+    });
+
+    test(`that a killed service has left is stopped by the next one (${mode})`, async () => {
+      const keeping = new Keeping(mode);
+      const first = await keeping.registered();
+      const left = keeping.agent;
+      await first.stop('SIGKILL');
+      assert.ok(isRunning(left));
+      const second = await keeping.registered();
+      await second.message('stopping the ECS agent of a service that died');
+      assert.equal(isRunning(left), false);
+      assert.notDeepEqual(keeping.agent, left);
+      assert.equal(await second.stop(), 0);
+      assert.deepEqual(await agentContainers(), []);
+    });
+
+    test(`is stopped by the next one that is to have none (${mode})`, async () => {
+      const keeping = new Keeping(mode);
+      const first = await keeping.registered();
+      const left = keeping.agent;
+      await first.stop('SIGKILL');
+      const second = keeping.begin({ ECS_AGENT: 'none' });
+      await second.message('keeps none');
+      assert.equal(isRunning(left), false);
+      assert.ok(!keeping.isInLedger);
+      assert.deepEqual(await agentContainers(), []);
+      assert.equal(await second.stop(), 0);
+    });
+
+    test(`that is starting when Docker is lost is killed, and started when it is back (${mode})`, async () => {
+      const keeping = new Keeping(mode, [{ hangs: true }, {}]);
+      const keeper = keeping.begin();
+      await keeper.message('Docker answers with 200');
+      await keeper.message('the ECS agent is started');
+      const first = keeping.agent;
+      await host.stopDocker('SIGKILL');
+      assert.ok(isRunning(first));
+      keeper.child.kill('SIGUSR2');
+      await keeper.message('the agent knows that Docker is lost');
+      assert.equal(isRunning(first), false);
+      await host.startDocker();
+      await keeper.message(REGISTERED);
+      assert.equal(await keeper.stop(), 0, keeper.log());
+    });
+  });
+}
+
+suite('the container of an agent', () => {
+  test('has what an agent needs, and talks to Docker through the proxy alone', async () => {
+    const keeping = new Keeping('container');
+    const keeper = await keeping.registered();
+    const { HostConfig, Config } = await host.docker.getContainer('ecs-agent').inspect();
+    assert.equal(HostConfig.NetworkMode, 'host');
+    assert.equal(HostConfig.UsernsMode, 'host');
+    assert.equal(HostConfig.Init, true);
+    assert.deepEqual(HostConfig.CapAdd?.map((name: string) => name.replace('CAP_', '')).toSorted(), [
+      'NET_ADMIN',
+      'SYS_ADMIN',
+    ]);
+    assert.notEqual(HostConfig.Privileged, true);
+    assert.ok(['', 'no'].includes(HostConfig.RestartPolicy?.Name ?? ''));
+    const binds = HostConfig.Binds ?? [];
+    const sockets = binds.filter((bind) => bind.includes('docker.sock'));
+    assert.deepEqual(sockets, [`${keeping.root}/run/ecs-host-service/agent.sock:/var/run/docker.sock`]);
+    assert.ok(binds.includes(`${keeping.root}/var/lib/ecs/data:/data`));
+    assert.ok(Config.Env.includes('DOCKER_HOST=unix:///var/run/docker.sock'));
+    assert.deepEqual(Config.Labels, { 'ecs-host-service.agent-of': 'the-host' });
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  /** @returns the directory of an agent's images, with one in it */
+  async function saveImage(keeping: Keeping, name: string): Promise<string> {
+    const cache = join(keeping.root, 'var/cache/ecs');
+    mkdirSync(cache, { recursive: true });
+    await pipeline(await host.docker.getImage(IMAGE).get(), createWriteStream(join(cache, name)));
+    return cache;
+  }
+
+  test('is made of the image that its packages brought, where Docker has none', async () => {
+    const keeping = new Keeping('container');
+    await saveImage(keeping, 'ecs-agent.tar');
+    await host.docker.getImage(IMAGE).remove();
+    const keeper = await keeping.registered();
+    await keeper.message('Docker has loaded the image of the ECS agent');
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('is made of the image that the agent has fetched before it ended with code 42', async () => {
+    const keeping = new Keeping('container', [{ exit: 42 }, {}], 'ECS_UPDATES_ENABLED=true');
+    const cache = await saveImage(keeping, 'next.tar');
+    writeFileSync(join(cache, 'desired-image'), 'next.tar\n');
+    const keeper = await keeping.registered();
+    const { archive } = await keeper.message('Docker has loaded the image of the ECS agent');
+    assert.equal(archive, join(cache, 'next.tar'));
+    await keeper.message('the ECS agent has fetched another version of itself, which is started');
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('that somebody else has made is left alone, and what to do is said', async () => {
+    const other = await host.docker.createContainer({ name: 'ecs-agent', Image: IMAGE });
+    const keeping = new Keeping('container');
+    const keeper = keeping.begin();
+    const { msg } = await keeper.line(({ level }) => level === 'error');
+    assert.match(msg, /named ecs-agent \([0-9a-f]{64}\); run .*docker rm --force ecs-agent/);
+    assert.ok(await other.inspect());
+    await other.remove();
+    await keeper.message(REGISTERED);
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('that was killed from outside is made again', async () => {
+    const keeping = new Keeping('container');
+    const keeper = await keeping.registered();
+    await host.docker.getContainer('ecs-agent').kill();
+    const before = keeper.lines.length;
+    await keeper.message(REGISTERED, before);
+    const ends = keeper.lines.filter(({ msg }) => /ended with exit code 137/.test(msg));
+    assert.equal(ends.length, 1);
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('that outlives Docker for a while is still the agent', async () => {
+    await host.stopDocker();
+    await host.startDocker(['--live-restore']);
+    const keeping = new Keeping('container');
+    const keeper = await keeping.registered();
+    const agent = keeping.agent;
+    await host.stopDocker('SIGKILL');
+    keeper.child.kill('SIGUSR2');
+    await keeper.message('the agent knows that Docker is lost');
+    assert.ok(isRunning(agent));
+    await host.startDocker(['--live-restore']);
+    await fetch('http://127.0.0.1:51678/log', {
+      method: 'POST',
+      body: 'level=info time=t msg="after the gap"',
+    });
+    await keeper.message('after the gap');
+    assert.deepEqual(keeping.agent, agent);
+    assert.equal(await keeper.stop(), 0, keeper.log());
+    assert.deepEqual(await agentContainers(), [], keeper.log());
+    await host.stopDocker();
+    await host.startDocker();
+  });
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { appendFileSync, chmodSync, globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { claim, host as hostContainer } from '../support/callers.ts';
+import { end, KILLED, running, until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const EXECUTABLE = join(import.meta.dirname, '../../build/ecs-host-service');
+/** The oldest C library of a host: that of Ubuntu 20.04 and Amazon Linux 2023 is newer. */
+const NEWEST_SYMBOLS = 2.28;
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+function say(env: Record<string, string>, user = 0) {
+  const options = { cwd: '/', encoding: 'utf8', env, uid: user, gid: user } as const;
+  const { stdout, stderr, status } = spawnSync(EXECUTABLE, ['version'], options);
+  assert.deepEqual([status, stdout, stderr], [0, '0.1.0\n', '']);
+}
+
+test('the executable needs no other file, and lays down what it carries for root alone', () => {
+  const ROOT = host.newRoot();
+  say({ ROOT });
+  const [program = '', ...others] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*'));
+  assert.deepEqual(others, []);
+  for (const path of [program, join(program, '..')]) assert.equal(statSync(path).mode & 0o777, 0o700);
+  const made = statSync(program).ino;
+  say({ ROOT });
+  assert.equal(statSync(program).ino, made, 'what is there is used again');
+  rmSync(ROOT, { recursive: true });
+});
+
+test('what was laid down and is not as it was is laid down anew', () => {
+  const ROOT = host.newRoot();
+  say({ ROOT });
+  const [main = ''] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/main.cjs'));
+  const good = readFileSync(main);
+  appendFileSync(main, "process.stdout.write('something else');");
+  say({ ROOT });
+  assert.deepEqual(readFileSync(main), good);
+  rmSync(join(main, '../ecs-host-service.mjs'));
+  say({ ROOT });
+  assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'nothing is left of an attempt');
+  rmSync(ROOT, { recursive: true });
+});
+
+test('for anybody else than root the executable leaves nothing', () => {
+  const TMPDIR = host.newRoot();
+  chmodSync(TMPDIR, 0o777);
+  say({ TMPDIR }, 1000);
+  assert.deepEqual(readdirSync(TMPDIR), []);
+  rmSync(TMPDIR, { recursive: true });
+});
+
+test('nobody gives the executable options of Node', () => {
+  const ROOT = host.newRoot();
+  say({ ROOT, NODE_OPTIONS: '--require /not/there' });
+  rmSync(ROOT, { recursive: true });
+});
+
+test('a service of the executable hosts containers, and buries and waits by itself', async () => {
+  const executable = EXECUTABLE;
+  const root = host.newRoot();
+  const env = { ROOT: root };
+  const service = await host.start({ executable, arguments: ['run'], env }).ready();
+  await hostContainer(service);
+  const claimed = await hostContainer(service);
+  await claim(service, await host.hostPort(claimed));
+  assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  const bury = host.start({ executable, arguments: ['bury'], env: { ...env, ...KILLED } });
+  assert.equal(await bury.ended(), 0, bury.log());
+  assert.deepEqual(await running(host), [claimed]);
+  await end(host, claimed);
+  await until(
+    'nobody waits',
+    () => !readdirSync(root).includes('run') || readdirSync(join(root, 'run')).length === 0,
+  );
+  rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
+});
+
+test('each program in the executable runs where the C library is as old as 2.28', () => {
+  const ROOT = host.newRoot();
+  say({ ROOT });
+  for (const path of [EXECUTABLE, ...globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/*.node'))]) {
+    const versions = execFileSync('readelf', ['--version-info', '--wide', path], { encoding: 'utf8' });
+    const needed = [...versions.matchAll(/\bGLIBC_2\.(\d+)/g)].map(([, minor]) =>
+      Number(`2.${minor?.padStart(2, '0')}`),
+    );
+    assert.ok(needed.length > 0 && Math.max(...needed) <= NEWEST_SYMBOLS, `${path}: ${Math.max(...needed)}`);
+  }
+  rmSync(ROOT, { recursive: true });
+});

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, test } from 'node:test';
+import { AgentLog, Lines, parseAgentLine } from '../../ecs-agent-bridge/agent/agent-log.ts';
+import { FollowedFile } from '../../ecs-agent-bridge/agent/followed-file.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { until } from '../support/site.ts';
+
+suite("a line of the agent's log", () => {
+  test('in words is a message with its level and fields', () => {
+    const line =
+      'level=warn time=2026-11-21T22:48:01Z msg="Could not \\"stop\\"\\tit: \\u00e9" module=client.go attempt=2';
+    assert.deepEqual(parseAgentLine(line), {
+      level: 'warn',
+      message: 'Could not "stop"\tit: é',
+      fields: { time: '2026-11-21T22:48:01Z', module: 'client.go', attempt: '2' },
+    });
+  });
+
+  test('in JSON is the same', () => {
+    const line =
+      '{"level":"error","time":"2026-11-21T22:48:01Z","msg":"it failed","module":"acs.go","error":{"code":1}}';
+    assert.deepEqual(parseAgentLine(line), {
+      level: 'error',
+      message: 'it failed',
+      fields: { time: '2026-11-21T22:48:01Z', module: 'acs.go', error: { code: 1 } },
+    });
+  });
+
+  test('each of its levels is one of ours', () => {
+    const ours = ['trace', 'debug', 'info', 'warn', 'error', 'critical'].map(
+      (level) => parseAgentLine(`level=${level} time=x msg="m"`).level,
+    );
+    assert.deepEqual(ours, ['trace', 'debug', 'info', 'warn', 'error', 'error']);
+  });
+
+  test('that is not understood is information, word for word', () => {
+    for (const line of [
+      'panic: runtime error: index out of range',
+      'goroutine 1 [running]:',
+      '{"level":"info"',
+      '{"level":"constructor","msg":"x"}',
+      '{"level":"error","msg":5}',
+      '[1,2]',
+      'level=error',
+      'level="error time=x',
+      'time=2026 msg=no-level',
+    ]) {
+      assert.deepEqual(parseAgentLine(line), { level: 'info', message: line, fields: {} });
+    }
+  });
+
+  test('what Go quotes and JSON does not is shown as it is quoted', () => {
+    assert.equal(parseAgentLine('level=info time=x msg="a\\x00b"').message, 'a\\x00b');
+  });
+});
+
+suite('lines', () => {
+  function linesOf(...pieces: (string | Buffer)[]): string[] {
+    const taken: string[] = [];
+    const lines = new Lines((line) => taken.push(line));
+    for (const piece of pieces) lines.push(Buffer.from(piece as string));
+    lines.end();
+    return taken;
+  }
+
+  test('are whole however they come, and empty ones are passed over', () => {
+    assert.deepEqual(linesOf('a', 'b\nc\r\n', '\n\nd'), ['ab', 'c', 'd']);
+    assert.deepEqual(linesOf(), []);
+  });
+
+  test('keep characters of several bytes', () => {
+    const bytes = Buffer.from('über\n');
+    assert.deepEqual(linesOf(bytes.subarray(0, 1), bytes.subarray(1)), ['über']);
+  });
+
+  test('that are too long are cut, at once or in pieces', () => {
+    for (const pieces of [['x'.repeat(100_000)], Array<string>(100).fill('x'.repeat(1000))]) {
+      assert.deepEqual(linesOf(...pieces, '\nnext'), [`${'x'.repeat(8192)}…`, 'next']);
+    }
+  });
+});
+
+suite('the log of the agent within ours', () => {
+  function begin() {
+    const written: Record<string, unknown>[] = [];
+    const stream = { write: (line: string) => void written.push(JSON.parse(line)) };
+    return { agentLog: new AgentLog(createLogger({ level: 'trace', stream })), written };
+  }
+
+  test('a line is one of ours, with its level, its message, and its fields beside ours', () => {
+    const { agentLog, written } = begin();
+    agentLog.take('level=critical time=then msg="Unable to start" module=agent.go');
+    assert.equal(written[0]?.level, 'error');
+    assert.equal(written[0]?.msg, 'Unable to start');
+    assert.deepEqual(written[0]?.agent, { time: 'then', module: 'agent.go' });
+  });
+
+  test('fields that are secret by their name are not told', () => {
+    const { agentLog, written } = begin();
+    agentLog.take('level=info time=then msg="m" token=hush-hush');
+    assert.doesNotMatch(JSON.stringify(written), /hush/);
+  });
+
+  test('the last messages are remembered until they are asked for', () => {
+    const { agentLog } = begin();
+    for (let i = 1; i <= 30; i++) agentLog.take(`level=info time=t msg="line ${i}"`);
+    const last = agentLog.takeLast();
+    assert.equal(last.length, 20);
+    assert.deepEqual([last[0], last.at(-1)], ['line 11', 'line 30']);
+    assert.deepEqual(agentLog.takeLast(), []);
+  });
+});
+
+suite('a log file that is followed', () => {
+  async function follow(before: string | undefined) {
+    const directory = mkdtempSync(join(tmpdir(), 'followed-'));
+    const path = join(directory, 'agent.log');
+    if (before !== undefined) writeFileSync(path, before);
+    const taken: string[] = [];
+    const stop = new AbortController();
+    const { over } = await new FollowedFile(path, (line) => taken.push(line)).begin(stop.signal);
+    const end = async () => {
+      stop.abort();
+      await over;
+      rmSync(directory, { recursive: true });
+      return taken;
+    };
+    const has = (line: string) => until(`${line} is read`, () => taken.includes(line));
+    return { path, taken, end, has };
+  }
+
+  test('is read from where it was, as it grows, to its end', async () => {
+    const { path, end, has } = await follow('old\n');
+    appendFileSync(path, 'one\ntw');
+    await has('one');
+    appendFileSync(path, 'o\nthree');
+    assert.deepEqual(await end(), ['one', 'two', 'three']);
+  });
+
+  test('may come later, be replaced, and be emptied', async () => {
+    const { path, end, has } = await follow(undefined);
+    writeFileSync(path, 'first\n');
+    await has('first');
+    appendFileSync(path, 'before it is replaced\n');
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, 'second\n');
+    await has('second');
+    truncateSync(path);
+    appendFileSync(path, '3\n');
+    await has('3');
+    assert.deepEqual(await end(), ['first', 'before it is replaced', 'second', '3']);
+  });
+});

@@ -1,0 +1,394 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { suite, test } from 'node:test';
+import type { EcsAgentOptions } from '../../ecs-agent-bridge/agent/ecs-agent.ts';
+import { AGENT_PAGE, stopLeftAgent } from '../../ecs-agent-bridge/agent/left-agent.ts';
+import { findProcesses } from '../../ecs-agent-bridge/agent/processes.ts';
+import { Systemctl } from '../../ecs-agent-bridge/agent/systemctl.ts';
+import { Unit } from '../../ecs-agent-bridge/agent/unit.ts';
+import { AgentSite, type AgentSiteOptions } from '../support/fake-agent-site.ts';
+import { until } from '../support/site.ts';
+
+const FAST = { timing: { shortestPause: 10, longestPause: 20, shortestLook: 10, longestLook: 10 } };
+
+/** A host with systemd and ecs.service on it. */
+class UnitSite implements AsyncDisposable {
+  readonly site: AgentSite;
+  readonly #fake: string;
+
+  static async open(options: AgentSiteOptions = {}): Promise<UnitSite> {
+    return new UnitSite(await AgentSite.open(options));
+  }
+
+  private constructor(site: AgentSite) {
+    this.site = site;
+    const bin = join(site.paths.root, 'bin');
+    this.#fake = join(bin, 'unit');
+    mkdirSync(this.#fake, { recursive: true });
+    mkdirSync(site.paths.agent.systemd, { recursive: true });
+    copyFileSync(join(import.meta.dirname, '../support/fake-agent-systemctl.sh'), join(bin, 'systemctl'));
+    this.set('load', 'loaded');
+    this.set('active', 'inactive');
+    this.set('settings', site.paths.agent.packagedConfig);
+  }
+
+  get options(): EcsAgentOptions {
+    const { paths } = this.site;
+    return this.site.options({
+      ...FAST,
+      environment: { PATH: `${join(paths.root, 'bin')}:${process.env.PATH}` },
+      // As the host of a service at / has it.
+      proxySocket: `/run/ecs-host-service/${process.pid}.sock`,
+      settings: { ...this.site.options().settings, ECS_AGENT: 'auto' },
+    });
+  }
+
+  get line(): string {
+    return `DOCKER_HOST=unix:///var/run/ecs-host-service/${process.pid}.sock`;
+  }
+
+  get dropIn(): string {
+    return join(this.site.paths.agent.systemd, 'ecs.service.d/ecs-host-service.conf');
+  }
+
+  get settings(): string | undefined {
+    const { packagedConfig } = this.site.paths.agent;
+    return existsSync(packagedConfig) ? readFileSync(packagedConfig, 'utf8') : undefined;
+  }
+
+  set(name: string, text: string): void {
+    writeFileSync(join(this.#fake, name), text);
+  }
+
+  unset(name: string): void {
+    rmSync(join(this.#fake, name));
+  }
+
+  /** What systemd was asked to do. */
+  get calls(): string[] {
+    return this.#calls.filter((call) => !call.startsWith('show'));
+  }
+
+  get #calls(): string[] {
+    return readFileSync(join(this.#fake, 'calls'), 'utf8').trim().split('\n');
+  }
+
+  /** How often it was looked at. */
+  get looks(): number {
+    return this.#calls.filter((call) => call.startsWith('show')).length;
+  }
+
+  /** Until it was looked at so many times more, the last time from beginning to end. */
+  async looked(times: number): Promise<void> {
+    const before = this.looks;
+    await until('it is looked at', () => this.looks > before + times);
+  }
+
+  /** Whether it was after it was asked to stop. */
+  get wasLookedAt(): boolean {
+    return this.#calls.at(-1)?.startsWith('show') === true;
+  }
+
+  async agents(): Promise<number> {
+    return (await findProcesses(this.line, '/agent')).length;
+  }
+
+  /** The unit ends by itself, its agent with it. */
+  ends(code: number, status = `Result=exit-code\nExecMainCode=1\nExecMainStatus=${code}\n`): void {
+    this.set('status', status);
+    this.set('active', code === 0 ? 'inactive' : 'failed');
+  }
+
+  /** Until systemd has started it so many times. */
+  async started(times: number): Promise<void> {
+    await this.site.says('the ECS agent is started', times);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.site[Symbol.asyncDispose]();
+    assert.equal(await this.agents(), 0);
+  }
+}
+
+test('the unit of the agent is started with two things of ours, which are taken away again', async () => {
+  await using unit = await UnitSite.open();
+  const { site } = unit;
+  const agent = await site.begin(unit.options);
+  await unit.started(1);
+  assert.equal((await site.says('the ECS agent is started')).mode, 'unit');
+  assert.deepEqual(unit.calls, ['daemon-reload', 'start --no-block ecs.service']);
+  assert.match(readFileSync(unit.dropIn, 'utf8'), /^\[Service\]\nUnsetEnvironment=DOCKER_HOST\nRestart=no$/m);
+  assert.equal(unit.settings, `${unit.line}\n`);
+  await until('its agent runs', async () => (await unit.agents()) === 1);
+  await agent.stop();
+  assert.equal(await unit.agents(), 0);
+  assert.deepEqual(unit.calls.slice(2), ['stop --no-block ecs.service', 'daemon-reload']);
+  assert.deepEqual([existsSync(unit.dropIn), unit.settings], [false, undefined]);
+  assert.ok(!site.ledger.open().some(({ name }) => name === AGENT_PAGE));
+});
+
+test('what else is in the settings of the packages stays, and there is one line of ours', async () => {
+  await using unit = await UnitSite.open();
+  const { site } = unit;
+  const { packagedConfig } = site.paths.agent;
+  mkdirSync(site.paths.agent.state, { recursive: true });
+  const others = '# theirs\nDOCKER_HOST=unix:///var/run/docker.sock\nECS_X=1';
+  writeFileSync(packagedConfig, `DOCKER_HOST=unix:///var/run/ecs-host-service/old.sock\n${others}`, {
+    mode: 0o600,
+  });
+  const agent = await site.begin(unit.options);
+  await unit.started(1);
+  assert.equal(unit.settings, `${others}\n${unit.line}\n`);
+  await agent.stop();
+  assert.equal(unit.settings, `${others}\n`);
+  assert.equal(statSync(packagedConfig).mode & 0o777, 0o600);
+});
+
+test('a unit that runs already is stopped first', async () => {
+  await using unit = await UnitSite.open();
+  unit.set('active', 'active');
+  unit.set('agent', String(2 ** 22));
+  await unit.site.begin(unit.options);
+  await unit.started(1);
+  assert.deepEqual(unit.calls, [
+    'daemon-reload',
+    'stop --no-block ecs.service',
+    'start --no-block ecs.service',
+  ]);
+});
+
+suite('a unit that ends', () => {
+  for (const [how, code, status] of [
+    ['exit code 1', 1, undefined],
+    ['exit code 0', 0, 'Result=success\nExecMainCode=1\nExecMainStatus=0\n'],
+    ['signal 9', 1, 'Result=signal\nExecMainCode=2\nExecMainStatus=9\n'],
+    ['exit code 1', 1, 'Result=exit-code\nExecMainCode=0\nExecMainStatus=0\n'],
+  ] as const) {
+    test(`with ${how} (${status?.split('\n')[1] ?? 'by itself'}) is started again`, async () => {
+      await using unit = await UnitSite.open();
+      await unit.site.begin(unit.options);
+      await unit.started(1);
+      unit.ends(code, status);
+      await unit.started(2);
+      await unit.site.says(`the ECS agent ended with ${how} and is started again; its last lines say why`);
+    });
+  }
+
+  test('with code 5 is not started again', async () => {
+    await using unit = await UnitSite.open();
+    await unit.site.begin(unit.options);
+    await unit.started(1);
+    unit.ends(5);
+    await unit.site.says(/exit code 5/);
+    assert.equal(unit.site.drained, 1);
+  });
+
+  test('or is started by somebody else is started by us', async () => {
+    await using unit = await UnitSite.open();
+    await unit.site.begin(unit.options);
+    await unit.started(1);
+    await unit.looked(2);
+    unit.set('invocation', 'another');
+    await unit.started(2);
+    assert.ok(unit.calls.includes('stop --no-block ecs.service'));
+  });
+});
+
+test('a unit that is yet to be started has not ended', async () => {
+  await using unit = await UnitSite.open();
+  await unit.site.begin(unit.options);
+  await unit.started(1);
+  unit.set('job', '77');
+  unit.set('active', 'inactive');
+  await unit.looked(2);
+  assert.ok(!unit.site.lines.some(({ msg }) => /ended with/.test(String(msg))));
+  unit.set('job', '0');
+  await unit.started(2);
+});
+
+test('a unit that cannot be started is tried again, and that is said with what to do', async () => {
+  await using unit = await UnitSite.open();
+  unit.set('start-fails', '');
+  await unit.site.begin(unit.options);
+  const { msg } = await unit.site.says(/^"systemctl start/);
+  assert.match(String(msg), /failed: it is masked; see "journalctl --unit=ecs"/);
+  unit.unset('start-fails');
+  await unit.site.says('the ECS agent is started');
+});
+
+test('a unit that does not stop within 10 s is killed', async (t) => {
+  await using unit = await UnitSite.open();
+  const agent = await unit.site.begin(unit.options);
+  await unit.started(1);
+  unit.set('deaf', '');
+  // The clock jumps when the grace has begun.
+  const now = performance.now.bind(performance);
+  const isAsked = () => unit.calls.includes('stop --no-block ecs.service');
+  t.mock.method(performance, 'now', () => now() + (isAsked() && unit.wasLookedAt ? 10_001 : 0));
+  await agent.stop();
+  assert.ok(unit.calls.includes('kill --signal=SIGKILL ecs.service'));
+  assert.equal(await unit.agents(), 0);
+});
+
+test('when Docker is lost while its agent starts the unit is killed, and so is the agent that it leaves behind', async () => {
+  await using unit = await UnitSite.open();
+  const agent = await unit.site.begin(unit.options);
+  await unit.started(1);
+  await until('its agent runs', async () => (await unit.agents()) === 1);
+  unit.set('deaf', '');
+  await agent.dockerLost();
+  assert.equal(await unit.agents(), 0);
+  assert.ok(unit.calls.includes('kill --signal=SIGKILL ecs.service'));
+  await unit.started(2);
+});
+
+test("the agent's log is read from its file", async () => {
+  await using unit = await UnitSite.open();
+  const file = join(unit.site.paths.agent.log, 'ecs-agent.log');
+  mkdirSync(unit.site.paths.agent.log, { recursive: true });
+  writeFileSync(file, 'level=info time=t msg="of another time"\n');
+  await unit.site.begin(unit.options);
+  await unit.site.says('the ECS agent is started');
+  appendFileSync(file, 'level=error time=t msg="of now"\n');
+  assert.equal((await unit.site.says('of now')).level, 'error');
+  assert.ok(!unit.site.lines.some(({ msg }) => msg === 'of another time'));
+});
+
+test('DOCKER_HOST in ecs.config is refused, since the unit would prefer it', async () => {
+  await using unit = await UnitSite.open({ config: 'DOCKER_HOST=unix:///x' });
+  await assert.rejects(unit.site.begin(unit.options), {
+    code: 'agent.config',
+    message: /DOCKER_HOST must go/,
+  });
+  assert.equal(existsSync(unit.dropIn), false);
+});
+
+test('a socket that the container of the unit does not see is refused', async () => {
+  await using unit = await UnitSite.open();
+  const proxySocket = '/tmp/agent.sock';
+  await assert.rejects(unit.site.begin({ ...unit.options, proxySocket }), { code: 'agent.socket' });
+});
+
+test('that ECS may place a task on the port of the service is said, where we cannot prevent it', async () => {
+  await using unit = await UnitSite.open();
+  await unit.site.begin(unit.options);
+  await unit.site.says(/add 4678 to ECS_RESERVED_PORTS/);
+});
+
+test('while ecs.service runs, no other agent is started beside it', async () => {
+  await using unit = await UnitSite.open();
+  unit.set('active', 'active');
+  const { options } = unit;
+  await assert.rejects(
+    unit.site.begin({ ...options, settings: { ...options.settings, ECS_AGENT: 'binary' } }),
+    {
+      code: 'agent.unit_runs',
+    },
+  );
+});
+
+test('the unit of a dead service is stopped, and what was changed of it is undone', async () => {
+  await using unit = await UnitSite.open();
+  const { site, options } = unit;
+  const timing = { shortestPause: 60_000, longestPause: 60_000 };
+  const agent = await site.begin({ ...options, timing });
+  await until('its agent runs', async () => (await unit.agents()) === 1);
+  const pages = site.ledger.open();
+  const changed = [unit.dropIn, site.paths.agent.packagedConfig];
+  // It died while it wrote them.
+  for (const path of changed)
+    writeFileSync(join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`), '');
+  for (let i = 0; i < 2; i++) await stopLeftAgent(pages, options);
+  assert.equal(await unit.agents(), 0);
+  assert.deepEqual([existsSync(dirname(unit.dropIn)), unit.settings], [false, undefined]);
+  assert.deepEqual(readdirSync(site.paths.agent.state), ['data']);
+  await agent.stop();
+});
+
+test('the end of a unit that is tried again leaves the one that was started after it alone', async () => {
+  await using unit = await UnitSite.open();
+  const { site, options } = unit;
+  const { proxySocket: socket, environment } = options;
+  const reports = { line: () => {}, note: () => {} };
+  mkdirSync(site.paths.agent.log, { recursive: true });
+  mkdirSync(site.paths.agent.state, { recursive: true });
+  const way = new Unit({ systemctl: new Systemctl(environment), paths: site.paths.agent, socket, reports });
+  await way.prepare(site.lifetime);
+  const { signal } = site.lifetime;
+  const first = await way.start(signal);
+  unit.ends(1);
+  await first.ended;
+  const second = await way.start(signal);
+  await until('its agent runs', async () => (await unit.agents()) === 1);
+  await first.stop(10_000);
+  await first.kill();
+  await first.seenGone();
+  assert.equal(await unit.agents(), 1);
+  assert.deepEqual(unit.calls, [
+    'daemon-reload',
+    'start --no-block ecs.service',
+    'start --no-block ecs.service',
+  ]);
+  await second.stop(10_000);
+});
+
+test('that a change of the unit is there still is said, and it is undone when that is tried again', async () => {
+  await using unit = await UnitSite.open();
+  const { site } = unit;
+  const agent = await site.begin(unit.options);
+  await unit.started(1);
+  unit.set('revive', unit.dropIn);
+  await agent.stop();
+  await site.says('could not be ended');
+  assert.deepEqual(
+    site.lifetime.holdings
+      .list()
+      .map(({ what }) => what)
+      .filter((what) => what === unit.dropIn),
+    [unit.dropIn],
+  );
+  unit.unset('revive');
+  await site.lifetime.holdings.retry();
+  assert.equal(existsSync(unit.dropIn), false);
+});
+
+test('systemd is asked about a unit whose process runs when that has gone, and now and then', async (t) => {
+  await using unit = await UnitSite.open();
+  const main = spawn('sleep', ['3600'], { stdio: 'ignore' });
+  t.after(() => main.kill());
+  await once(main, 'spawn');
+  unit.set('main', String(main.pid));
+  await unit.site.begin(unit.options);
+  await unit.started(1);
+  const now = performance.now.bind(performance);
+  let looks = 0;
+  let hours = 0;
+  t.mock.method(performance, 'now', () => {
+    looks += 1;
+    return now() + 3_600_000 * hours;
+  });
+  await until('the process is looked at', () => looks >= 3);
+  const asked = unit.looks;
+  await until('the process is looked at again', () => looks >= 6);
+  assert.equal(unit.looks, asked);
+  hours = 1;
+  await unit.looked(0);
+  main.kill();
+  unit.unset('main');
+  unit.ends(1);
+  await unit.started(2);
+});

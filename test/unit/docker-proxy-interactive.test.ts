@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { type CreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
+import { CLIENT_PORTS, portsWanted } from '../../container/published-ports.ts';
+import {
+  appNameOf,
+  complete,
+  inNeededVersion,
+  isInteractive,
+  networkOf,
+  purposeOf,
+} from '../../ecs-agent-bridge/docker-proxy/interactive-body.ts';
+import { ServiceError } from '../../errors/service-error.ts';
+import { pathsBelow } from '../../host/paths.ts';
+
+const PATHS = pathsBelow('/root');
+const LABEL = { 'ecs-host-service.interactive': 'true' };
+const TASK = 'com.amazonaws.ecs.task-arn';
+
+function refusedWith(code: string) {
+  return (error: unknown) => error instanceof ServiceError && error.code === code;
+}
+
+suite('which create calls are for a hosted container', () => {
+  test('those that say so by the label, or have the placeholder in what they mount', () => {
+    const bodies: unknown[] = [
+      { Labels: LABEL },
+      { Labels: LABEL, HostConfig: null },
+      { HostConfig: { Binds: ['/a:/a', `/fractal/${PLACEHOLDER}/x:/x:ro`] } },
+      {
+        Labels: null,
+        HostConfig: { Binds: null, Mounts: [{ Type: 'bind', Source: `/x/${PLACEHOLDER}`, Target: '/x' }] },
+      },
+    ];
+    for (const body of bodies) assert.equal(isInteractive(body), true, JSON.stringify(body));
+  });
+
+  test('and no others, whatever they send', () => {
+    const bodies: unknown[] = [
+      undefined,
+      null,
+      [],
+      'x',
+      {},
+      { Labels: [], HostConfig: [] },
+      { Labels: { 'ecs-host-service.interactive': 'false' } },
+      { Labels: { 'ecs-host-service.interactive': true } },
+      { Labels: { 'ecs-host-service.interactive': 'TRUE' } },
+      { Labels: { x: PLACEHOLDER }, Env: [PLACEHOLDER], Image: PLACEHOLDER },
+      { HostConfig: { Binds: `${PLACEHOLDER}:/x`, Mounts: { Source: PLACEHOLDER } } },
+      {
+        HostConfig: {
+          Binds: [7, null, { Source: PLACEHOLDER }],
+          Mounts: [null, 7, PLACEHOLDER, { Target: PLACEHOLDER }],
+        },
+      },
+    ];
+    for (const body of bodies) assert.equal(isInteractive(body), false, JSON.stringify(body));
+  });
+});
+
+suite('whose files a container has', () => {
+  test('the app is what the image names between fractal/ and the tag', () => {
+    const names: [string, string][] = [
+      ['ghcr.io/fractal/dev/browsers/chrome:0123abc', 'dev/browsers/chrome'],
+      ['fractal/base:current-build', 'base'],
+      ['fractal/base', 'base'],
+      ['localhost:5000/fractal/base:x', 'base'],
+      ['ghcr.io/fractal/dev/base@sha256:0123', 'dev/base'],
+      ['ghcr.io/fractal/dev/base:x@sha256:0123', 'dev/base'],
+    ];
+    for (const [image, name] of names) assert.equal(appNameOf(image), name, image);
+  });
+
+  test('other images are the app by their repository', () => {
+    const names: [string, string][] = [
+      ['nginx', 'nginx'],
+      ['nginx:1.27', 'nginx'],
+      ['library/nginx:1.27', 'library/nginx'],
+      ['localhost:5000/nginx', 'localhost:5000/nginx'],
+      ['localhost:5000/nginx:1.27', 'localhost:5000/nginx'],
+      ['sha256:0123', 'sha256:0123'],
+      ['nginx@sha256:0123', 'nginx'],
+      ['nginx:1.27@sha256:0123', 'nginx'],
+    ];
+    for (const [image, name] of names) assert.equal(appNameOf(image), name, image);
+  });
+
+  test('an image without a name is refused', () => {
+    for (const image of ['', ':tag', '@sha256:0123', 'fractal/', 'ghcr.io/fractal/:tag']) {
+      assert.throws(() => appNameOf(image), refusedWith('create.bad_body'), image);
+    }
+    assert.throws(() => purposeOf({}), refusedWith('create.bad_body'));
+  });
+
+  test('those of a task of the ECS agent are told by its label', () => {
+    const Image = 'fractal/base:x';
+    assert.deepEqual(purposeOf({ Image }), { role: 'docker', appName: 'base' });
+    assert.deepEqual(purposeOf({ Image, Labels: null }), { role: 'docker', appName: 'base' });
+    assert.deepEqual(purposeOf({ Image, Labels: { [TASK]: 'arn:1' } }), {
+      role: 'ecs',
+      appName: 'base',
+      task: 'arn:1',
+    });
+  });
+});
+
+suite('what a container gets that asks by the label alone', () => {
+  function completed(HostConfig?: HostConfig | null, hasUdev = true): HostConfig {
+    const body: CreateBody = { Image: 'x', Labels: LABEL, ...(HostConfig !== undefined && { HostConfig }) };
+    return complete(body, PATHS, hasUdev).HostConfig ?? {};
+  }
+  const targetsOf = ({ Mounts }: HostConfig) => (Mounts ?? []).map(({ Target }) => Target);
+
+  test('is what a spun-up one has: mappings, files, sockets, ports, and udev where there is one', () => {
+    const { Mounts, PortBindings } = completed();
+    const own = `/root/fractal/${PLACEHOLDER}`;
+    const sockets = `/root/fractal/temp/${PLACEHOLDER}/sockets`;
+    assert.deepEqual(Mounts, [
+      {
+        Type: 'bind',
+        Source: `${own}/containerResourceMappings`,
+        Target: '/fractal/resourceMappings',
+        ReadOnly: true,
+      },
+      {
+        Type: 'bind',
+        Source: `${own}/userConfigs/unpacked_configs`,
+        Target: '/fractal/userConfigs',
+        ReadOnly: false,
+      },
+      { Type: 'bind', Source: sockets, Target: '/tmp/sockets', ReadOnly: false },
+      { Type: 'bind', Source: '/run/udev/data', Target: '/run/udev/data', ReadOnly: true },
+    ]);
+    assert.deepEqual(PortBindings, { '32262/tcp': [], '32263/udp': [], '32273/tcp': [] });
+    assert.deepEqual([...portsWanted({ HostConfig: { PortBindings } }).allotted.keys()], CLIENT_PORTS);
+    assert.deepEqual(targetsOf(completed(null, false)), targetsOf({ Mounts: Mounts?.slice(0, 3) ?? [] }));
+  });
+
+  test('is only what it does not say itself', () => {
+    const mount = { Type: 'tmpfs', Target: '/tmp/sockets' };
+    const PortBindings = { '32263/udp': [{ HostPort: '4000' }], '80/tcp': null };
+    const found = completed({
+      Binds: ['/own:/fractal/userConfigs:ro', '/other:/other'],
+      Mounts: [mount],
+      PortBindings,
+      Memory: 7,
+    });
+    assert.deepEqual(found.Binds, ['/own:/fractal/userConfigs:ro', '/other:/other']);
+    assert.deepEqual(targetsOf(found), ['/tmp/sockets', '/fractal/resourceMappings', '/run/udev/data']);
+    assert.deepEqual(found.Mounts?.[0], mount);
+    assert.deepEqual(found.PortBindings, { '32262/tcp': [], '32273/tcp': [], ...PortBindings });
+    assert.equal(found.Memory, 7);
+  });
+
+  test('are no ports where it shares the network of another one', () => {
+    const { PortBindings } = completed({ NetworkMode: 'container:pause' });
+    assert.deepEqual(PortBindings, {});
+  });
+
+  test('nulls are the same as nothing said', () => {
+    const nulls = { Binds: null, Mounts: null, PortBindings: null, NetworkMode: null };
+    const found = completed(nulls);
+    assert.deepEqual(
+      { ...found, Binds: undefined, NetworkMode: undefined },
+      { ...completed(), Binds: undefined, NetworkMode: undefined },
+    );
+  });
+
+  test('without the label nothing is added', () => {
+    const body = { Image: 'x', HostConfig: { Binds: [`/${PLACEHOLDER}:/x`] } };
+    assert.equal(complete(body, PATHS, true), body);
+  });
+
+  test('a network in which nobody reaches it is refused', () => {
+    for (const NetworkMode of ['host', 'none']) {
+      assert.throws(() => completed({ NetworkMode }), refusedWith('create.no_network'), NetworkMode);
+      assert.throws(() => networkOf({ HostConfig: { NetworkMode } }), refusedWith('create.no_network'));
+    }
+  });
+});
+
+test('the network of another container is known by its name', () => {
+  assert.equal(networkOf({ HostConfig: { NetworkMode: 'container:abc' } }), 'abc');
+  for (const NetworkMode of ['', 'default', 'bridge', 'mine', 'hostly', null]) {
+    assert.equal(networkOf({ HostConfig: { NetworkMode } }), undefined, String(NetworkMode));
+  }
+  assert.equal(networkOf({}), undefined);
+  assert.equal(networkOf({ HostConfig: null }), undefined);
+});
+
+suite('the version of the API in which Docker is asked', () => {
+  const QUERY = '/containers/create?name=one&x=/v1.2/';
+  const asked = (version: string, HostConfig: HostConfig = {}, hasCgroups2 = false) => {
+    const { target, body } = inNeededVersion(version + QUERY, { Image: 'x', HostConfig }, hasCgroups2);
+    assert.equal(body.Image, 'x');
+    return { target, host: body.HostConfig };
+  };
+
+  test('is that of the client from 1.41 on, and then the body is as it was', () => {
+    for (const version of ['', '/v1.41', '/v1.44', '/v1.100']) {
+      assert.deepEqual(asked(version, { AutoRemove: true }), {
+        target: version + QUERY,
+        host: { AutoRemove: true },
+      });
+    }
+  });
+
+  test('is 1.41 below that, with what the client takes for granted', () => {
+    const target = `/v1.41${QUERY}`;
+    const before40 = { IpcMode: 'shareable', CgroupnsMode: 'host' };
+    assert.deepEqual(asked('/v1.40'), { target, host: { CgroupnsMode: 'host' } });
+    assert.deepEqual(asked('/v1.39'), { target, host: before40 });
+    assert.deepEqual(asked('/v1.25', { AutoRemove: true }), {
+      target,
+      host: { AutoRemove: true, ...before40 },
+    });
+    assert.deepEqual(asked('/v1.24', { AutoRemove: true }), {
+      target,
+      host: { AutoRemove: false, ...before40 },
+    });
+    assert.deepEqual(asked('/v1.21'), { target, host: { AutoRemove: false, ...before40 } });
+    assert.deepEqual(asked('/v1.40', {}, true), { target, host: {} });
+    assert.deepEqual(inNeededVersion(`/v1.40${QUERY}`, { HostConfig: null }, true).body.HostConfig, {});
+  });
+
+  test('keeps what the client says itself', () => {
+    const own = { IpcMode: 'private', CgroupnsMode: 'private', Memory: 7 };
+    assert.deepEqual(asked('/v1.39', own).host, own);
+    assert.equal(asked('/v1.39', { IpcMode: '', CgroupnsMode: '' }).host?.IpcMode, 'shareable');
+    assert.equal(asked('/v1.39', { IpcMode: '', CgroupnsMode: '' }).host?.CgroupnsMode, 'host');
+  });
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempDisposableSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { suite, test } from 'node:test';
+import { serveDocker } from '../../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
+import type { HostedCalls } from '../../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
+import { exists } from '../../host/directories.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { dial, Peer, PING } from '../support/docker-proxy-peers.ts';
+
+/** The proxy's socket, and a Docker that takes connections and says nothing by itself. */
+async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }) {
+  const directory = mkdtempDisposableSync(join(tmpdir(), 'docker-proxy-'));
+  const [path, engine] = [join(directory.path, 'proxy'), join(directory.path, 'engine')];
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(line, _encoding, done) {
+      lines.push(String(line));
+      done();
+    },
+  });
+  const docker = createServer({ allowHalfOpen: true }).listen(engine);
+  await once(docker, 'listening');
+  // What a service leaves that was killed.
+  writeFileSync(path, '');
+  const lifetime = new Lifetime('test');
+  const log = createLogger({ level: 'trace', stream });
+  await serveDocker(lifetime, { path, engine, calls: calls as HostedCalls, lost: async () => {}, log });
+  return {
+    path,
+    docker,
+    lifetime,
+    lines,
+    async [Symbol.asyncDispose]() {
+      await lifetime.end();
+      docker.close();
+      directory.remove();
+    },
+  };
+}
+
+suite('the socket of the proxy', { timeout: 20_000 }, () => {
+  test('takes the place of what a dead service left, and only its owner can use it', async () => {
+    await using proxy = await open();
+    const { mode } = statSync(proxy.path);
+    assert.equal((mode & 0o170000).toString(8), '140000');
+    assert.equal((mode & 0o777).toString(8), '600');
+    assert.deepEqual(
+      proxy.lifetime.holdings.list().map(({ kind, what }) => [kind, what]),
+      [['docker proxy', proxy.path]],
+    );
+  });
+
+  test('is seen gone at the end, with every client, although Docker does not answer', async () => {
+    await using proxy = await open();
+    const client = await dial(proxy.path);
+    client.say(PING);
+    const [socket] = await once(proxy.docker, 'connection');
+    const engine = new Peer(socket);
+    await engine.hear(PING);
+    const idle = await dial(proxy.path);
+    const half = await dial(proxy.path);
+    half.say('GET /');
+    assert.deepEqual(await proxy.lifetime.end(), []);
+    for (const peer of [client, idle, half]) {
+      assert.equal(await peer.ended(), '');
+      peer.socket.destroy();
+    }
+    assert.equal(await exists(proxy.path), false);
+    await engine.ended();
+    await engine.refused();
+    assert.deepEqual(proxy.lines, []);
+  });
+
+  test('goes on after a call that failed for a reason that nobody thought of, and says so', async () => {
+    await using proxy = await open({
+      handlerOf: ({ target }) =>
+        target === '/bad' ? () => Promise.reject(new Error('a thing of its own')) : undefined,
+    });
+    const client = await dial(proxy.path);
+    client.say('GET /bad HTTP/1.1\r\n\r\n');
+    assert.equal(await client.ended(), '');
+    assert.equal(proxy.lines.length, 1);
+    assert.match(proxy.lines[0] ?? '', /"level":"error".*a call to Docker failed: a thing of its own/);
+    const other = await dial(proxy.path);
+    other.say(PING);
+    const [socket] = await once(proxy.docker, 'connection');
+    const engine = new Peer(socket);
+    await engine.hear(PING);
+    engine.say('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    await other.hear('200 OK');
+    client.socket.destroy();
+    other.socket.destroy();
+    await engine.ended();
+    engine.socket.destroy();
+  });
+});
