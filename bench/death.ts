@@ -33,7 +33,7 @@ async function removals(host: TestHost): Promise<[number, number]> {
   const body = withAnyPorts(await sameBody(host.docker, ids[0] as string));
   await service.stop('SIGKILL');
   const others = await Promise.all(Array.from({ length: COUNT }, () => direct(host.docker, body)));
-  const docker = await Docker.open('unix:///run/docker.sock');
+  const docker = await Docker.open('/run/docker.sock');
   const hostId = await readHostId(paths.state);
   return await inRandomOrder(
     () =>

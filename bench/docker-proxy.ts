@@ -1,0 +1,168 @@
+/**
+ * What calls to Docker cost through the service's proxy: small ones as well as streams that are as fast as Docker is.
+ * Beside both stands a process that pipes and nothing else, since some of that is the price of any process between.
+ */
+
+import { execFileSync, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { TestHost } from '../test/support/test-host.ts';
+import { type Measure, median, quantile, type Row, row, timed } from './measure.ts';
+
+const ENGINE = '/run/docker.sock';
+const PIPE = '/run/test/pipe.sock';
+const ARCHIVE = '/run/test/large.tar';
+const IMAGE = 'large:1';
+const MEBIBYTES = 128;
+
+/** Calls of each kind, and streams of each kind, on each side. */
+const CALLS = 1000;
+const STREAMS = 5;
+/** Milliseconds that the proxy may add to a small call. */
+const ADDED = 0.4;
+/** Of the throughput without the proxy, what is left with it. */
+const THROUGHPUT = 0.9;
+
+/** The unix sockets of Docker, of the service's proxy, and of a bare pipe. */
+interface Sides {
+  readonly direct: string;
+  readonly proxy: string;
+  readonly pipe: string;
+}
+
+/** Milliseconds. */
+type Taken = Readonly<Record<keyof Sides, number>>;
+type Work = (socket: string) => Promise<void>;
+type Say = (progress: string) => void;
+
+/** A connection to each socket, which is kept. */
+class Connections implements Disposable {
+  readonly #agents = new Map<string, Agent>();
+
+  async call(socketPath: string, path: string): Promise<void> {
+    const agent = this.#agents.get(socketPath) ?? new Agent({ keepAlive: true, maxSockets: 1 });
+    this.#agents.set(socketPath, agent);
+    const [answer]: [IncomingMessage] = (await once(get({ agent, socketPath, path }), 'response')) as never;
+    if (answer.statusCode !== 200) throw new Error(`${path} was answered with ${answer.statusCode}`);
+    await once(answer.resume(), 'end');
+  }
+
+  [Symbol.dispose](): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+  }
+}
+
+/** Runs Docker's command line, which writes to nobody. */
+async function docker(socket: string, words: readonly string[], stdin: number | 'ignore'): Promise<void> {
+  const stdio = [stdin, 'ignore', 'inherit'] as const;
+  const child = spawn('docker', ['--host', `unix://${socket}`, ...words], { stdio: [...stdio] });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`docker ${words[0]} ended with ${code}`);
+}
+
+async function onEachSide(sides: Sides, work: Work): Promise<Taken> {
+  const taken = { direct: 0, proxy: 0, pipe: 0 };
+  const names = Object.keys(taken) as (keyof Sides)[];
+  const order = names.map((name) => ({ name, at: Math.random() })).sort((a, b) => a.at - b.at);
+  for (const { name } of order) taken[name] = await timed(() => work(sides[name]));
+  return taken;
+}
+
+async function rounds(count: number, sides: Sides, work: Work, say: Say): Promise<Taken[]> {
+  const taken: Taken[] = [];
+  // What happens once, such as the connection, has happened then.
+  await onEachSide(sides, work);
+  while (taken.length < count) {
+    if (count === STREAMS || taken.length % 100 === 0) say(`round ${taken.length + 1} of ${count}`);
+    taken.push(await onEachSide(sides, work));
+  }
+  return taken;
+}
+
+/** What each of the two adds to Docker's own time, over what is allowed. */
+function added(name: string, taken: readonly Taken[]): Row[] {
+  const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
+    const values = taken.map((one) => (one[side] - one.direct) / ADDED);
+    return row(
+      `what ${what} adds to ${name}, over ${ADDED} ms`,
+      median(values),
+      quantile(values, 0.95),
+      bound,
+    );
+  };
+  return [rowOf('the proxy', 'proxy', { median: 1 }), rowOf('a bare pipe', 'pipe', {})];
+}
+
+function slowed(name: string, taken: readonly Taken[]): Row[] {
+  const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
+    const values = taken.map((one) => one[side] / one.direct);
+    return row(`${name} through ${what}, over without`, median(values), Math.max(...values), bound);
+  };
+  const most = Math.round(1000 / THROUGHPUT) / 1000;
+  return [rowOf('the proxy', 'proxy', { median: most }), rowOf('a bare pipe', 'pipe', {})];
+}
+
+/** An image of noise, and an archive of the same. */
+function makeLargeImage(): void {
+  const noise = `head -c ${MEBIBYTES}M /dev/urandom > file && tar -cf ${ARCHIVE} file && rm file`;
+  execFileSync('sh', ['-c', `${noise} && docker import ${ARCHIVE} ${IMAGE}`], { cwd: '/run/test' });
+}
+
+async function startPipe(): Promise<() => Promise<void>> {
+  const child = fork(join(import.meta.dirname, 'bare-pipe.ts'), [PIPE, ENGINE], {
+    execArgv: [...NODE_FLAGS],
+  });
+  await once(child, 'message');
+  return async () => {
+    const ended = once(child, 'exit');
+    child.kill();
+    await ended;
+  };
+}
+
+async function compare(sides: Sides, container: string, say: Say): Promise<Row[]> {
+  using connections = new Connections();
+  const call =
+    (path: string): Work =>
+    (socket) =>
+      connections.call(socket, path);
+  const out: Work = (socket) => docker(socket, ['save', IMAGE], 'ignore');
+  const into: Work = async (socket) => {
+    await using archive = await open(ARCHIVE);
+    await docker(socket, ['cp', '-', `${container}:/`], archive.fd);
+  };
+  const saying =
+    (name: string): Say =>
+    (progress) =>
+      say(`${name}: ${progress}`);
+  return [
+    ...added('GET /_ping', await rounds(CALLS, sides, call('/_ping'), saying('ping'))),
+    ...added(
+      'an inspect',
+      await rounds(CALLS, sides, call(`/containers/${container}/json`), saying('inspect')),
+    ),
+    ...slowed('docker save', await rounds(STREAMS, sides, out, saying('save'))),
+    ...slowed('docker cp into a container', await rounds(STREAMS, sides, into, saying('cp'))),
+  ];
+}
+
+export const measure: Measure = async (say) => {
+  await using host = await TestHost.open();
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, LOG_LEVEL: 'info' } }).ready();
+  const stopPipe = await startPipe();
+  say('making a large image');
+  makeLargeImage();
+  const { id } = await host.docker.createContainer({ Image: IMAGE, Cmd: ['/none'] });
+  const proxy = join(root, 'run/ecs-host-service/docker.sock');
+  const rows = await compare({ direct: ENGINE, proxy, pipe: PIPE }, id, say);
+  await stopPipe();
+  await service.stop();
+  return {
+    method: `Small calls of a client that keeps its connection, and Docker's command line with ${MEBIBYTES} MiB of noise: at Docker's own socket, at the service's, and at that of a process of Node that pipes and does nothing else, in random order. ${CALLS} of each small call, and what is added to Docker's own time; ${STREAMS} streams of each kind, and the time that each takes over Docker's own, where ${(1 / THROUGHPUT).toFixed(2)}× is a throughput of ${THROUGHPUT}.`,
+    rows,
+  };
+};
