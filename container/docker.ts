@@ -39,6 +39,14 @@ export interface Inspected {
   readonly exitCode: number;
 }
 
+export interface EngineFacts {
+  readonly version: string;
+  /** Where it keeps images and containers. */
+  readonly directory: string;
+  /** Such as `name=seccomp,profile=builtin`. */
+  readonly security: readonly string[];
+}
+
 export interface DockerEvent {
   readonly action: 'create' | 'start' | 'die' | 'destroy';
   readonly dockerId: DockerId;
@@ -48,11 +56,18 @@ export interface DockerEvent {
   readonly exitCode: string | undefined;
 }
 
+/** What Docker says of itself, as far as it is asked. */
+interface Info {
+  readonly Runtimes?: unknown;
+  readonly DockerRootDir: string;
+  readonly SecurityOptions: readonly string[] | null;
+}
+
 /** Three calls of dockerode that take a signal, which its types leave out. */
 interface UntypedCalls {
   ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
   version(options: { abortSignal: AbortSignal }): Promise<Dockerode.DockerVersion>;
-  info(options: { abortSignal: AbortSignal }): Promise<{ readonly Runtimes?: unknown }>;
+  info(options: { abortSignal: AbortSignal }): Promise<Info>;
 }
 
 /** Milliseconds for a call that only looks something up, and for one that does something. */
@@ -100,13 +115,20 @@ export class Docker {
    */
   async hasNvidia(): Promise<boolean> {
     if (performance.now() > this.#nvidia.until) {
-      const info = await this.#call('describe itself', LOOK, (abortSignal) =>
-        this.#untyped.info({ abortSignal }),
-      );
-      const found = isRecord(info.Runtimes) && 'nvidia' in info.Runtimes;
+      const { Runtimes } = await this.#info();
+      const found = isRecord(Runtimes) && 'nvidia' in Runtimes;
       this.#nvidia = { found, until: performance.now() + REMEMBERED };
     }
     return this.#nvidia.found;
+  }
+
+  async describe(): Promise<EngineFacts> {
+    const [version, info] = await Promise.all([this.version(), this.#info()]);
+    return { version: version.engine, directory: info.DockerRootDir, security: info.SecurityOptions ?? [] };
+  }
+
+  #info(): Promise<Info> {
+    return this.#call('describe itself', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
   }
 
   /** @param signal aborts the wait for its answer; Docker may make the container all the same */

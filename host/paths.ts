@@ -20,6 +20,8 @@ export interface Paths {
   readonly dockerProxy: string;
   /** Of whoever waits for the containers of a dead service, when no unit keeps it. */
   readonly waitLog: string;
+  /** What an operator wrote: the environment of the installed service, and its secrets. */
+  readonly settings: string;
   /** Host id, kept for ever. */
   readonly state: string;
   /** Saved user configs that wait for S3. */
@@ -56,6 +58,7 @@ export function pathsBelow(root: string): Paths {
     ledger: join(root, 'run/ecs-host-service/ledger'),
     dockerProxy: join(root, 'run/ecs-host-service/docker.sock'),
     waitLog: join(root, 'run/ecs-host-service/wait.log'),
+    settings: join(root, 'etc/ecs-host-service'),
     state: join(root, 'var/lib/ecs-host-service'),
     spool: join(root, 'var/lib/ecs-host-service/spool'),
     receipts: join(root, 'var/lib/ecs-host-service/receipts'),

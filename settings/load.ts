@@ -4,33 +4,47 @@
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import {
-  type Environment,
-  isLoopback,
-  type Known,
-  parseEnvironment,
-  SCHEMA,
-  type Setting,
-  WELL_KNOWN_SECRETS,
-} from './schema.ts';
-import { findSecret, Secret } from './secret.ts';
+import { isLoopback, type Known, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
+import { type Found, findSecret, Secret } from './secret.ts';
 
 type Schema = typeof SCHEMA;
 type Given<S> = S extends { secret: true } ? Secret : S extends Setting<infer T> ? T : never;
 type Value<S> = S extends { optional: true } ? Given<S> | undefined : Given<S>;
 
-export type Settings = { readonly APP_ENV: Environment } & {
-  readonly [Name in keyof Schema]: Value<Schema[Name]>;
-};
+export type Settings = { readonly [Name in keyof Schema]: Value<Schema[Name]> };
+
+/** One setting as it was found. */
+export interface Reading {
+  readonly name: keyof Schema;
+  /** undefined: it is not given, and nothing stands by itself. */
+  readonly found: Found | undefined;
+  readonly value: unknown;
+  /** Why it cannot be used. */
+  readonly problem: string | undefined;
+}
+
+const ALL = Object.keys(SCHEMA) as (keyof Schema)[];
 
 /**
  * @param environment the process's environment; secrets are not removed from it
  * @throws {ServiceError} `start.settings`, with a line for each problem
  */
 export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
-  const { settings, problems } = readAll(environment, Object.keys(SCHEMA) as (keyof Schema)[]);
-  throwIfAny([...problems, ...unsafe(settings, environment)]);
-  return settings;
+  const { settings, problems } = examineSettings(environment);
+  throwIfAny(problems);
+  return settings as Settings;
+}
+
+/** The same, whatever is wrong. */
+export function examineSettings(environment: NodeJS.ProcessEnv): {
+  readonly readings: readonly Reading[];
+  /** Those that can be used. */
+  readonly settings: Partial<Settings>;
+  readonly problems: readonly string[];
+} {
+  const readings = readAll(environment, ALL);
+  const settings = valuesOf(readings);
+  return { readings, settings, problems: [...problemsOf(readings), ...unsafe(settings, environment)] };
 }
 
 /** Some settings alone, for a command that does without the others. @throws {ServiceError} `start.settings` */
@@ -38,46 +52,70 @@ export function loadSome<Name extends keyof Schema>(
   environment: NodeJS.ProcessEnv,
   names: readonly Name[],
 ): Pick<Settings, Name> {
-  const { settings, problems } = readAll(environment, names);
-  throwIfAny(problems);
-  return settings;
+  const readings = readAll(environment, ['APP_ENV', ...names]);
+  throwIfAny(problemsOf(readings));
+  return valuesOf(readings);
 }
 
-function readAll(environment: NodeJS.ProcessEnv, names: readonly (keyof Schema)[]) {
-  const problems: string[] = [];
-  const attempt = <T>(name: string, read: () => T): T | undefined => {
-    try {
-      return read();
-    } catch (error) {
-      problems.push(`  ${name}: ${messageOf(error)}`);
-      return undefined;
-    }
-  };
-  const appEnv = attempt('APP_ENV', () => parseEnvironment(required(environment.APP_ENV)));
-  const values: Record<string, unknown> = { APP_ENV: appEnv };
-  for (const name of names) {
-    values[name] = attempt(name, () => read(name, SCHEMA[name], environment, values));
+function readAll(environment: NodeJS.ProcessEnv, names: readonly (keyof Schema)[]): Reading[] {
+  const known: Record<string, unknown> = {};
+  return names.map((name) => {
+    const reading = read(name, SCHEMA[name], environment, known);
+    known[name] = reading.value;
+    return reading;
+  });
+}
+
+function read(
+  name: keyof Schema,
+  setting: Setting<unknown>,
+  environment: NodeJS.ProcessEnv,
+  known: Known,
+): Reading {
+  let found: Found | undefined;
+  try {
+    found = find(name, setting, environment, known);
+    return { name, found, value: understand(setting, found, known), problem: undefined };
+  } catch (error) {
+    return { name, found, value: undefined, problem: messageOf(error) };
   }
-  return { settings: values as Settings, problems };
+}
+
+/** @throws Error when a secret is not kept as one */
+function find(
+  name: string,
+  setting: Setting<unknown>,
+  environment: NodeJS.ProcessEnv,
+  known: Known,
+): Found | undefined {
+  const text = environment[name];
+  const given = setting.secret ? findSecret(name, environment) : text && { text, source: 'environment' };
+  if (given) return given;
+  const fallback = setting.fallback(known.APP_ENV ?? 'production');
+  return fallback === undefined ? undefined : { text: fallback, source: 'default' };
+}
+
+function understand(setting: Setting<unknown>, found: Found | undefined, known: Known): unknown {
+  if (!found) {
+    const need = setting.neededBy?.(known);
+    if (need) throw new Error(`must be given: ${need}`);
+    if (setting.optional) return undefined;
+    throw new Error('must be given');
+  }
+  const value = setting.parse(found.text);
+  return setting.secret ? new Secret(String(value)) : value;
+}
+
+function valuesOf(readings: readonly Reading[]): Settings {
+  return Object.fromEntries(readings.map(({ name, value }) => [name, value])) as Settings;
+}
+
+function problemsOf(readings: readonly Reading[]): string[] {
+  return readings.flatMap(({ name, problem }) => (problem ? [`  ${name}: ${problem}`] : []));
 }
 
 function throwIfAny(problems: readonly string[]): void {
   if (problems.length > 0) throw new ServiceError('start.settings', { problems: problems.join('\n') });
-}
-
-function read(name: string, setting: Setting<unknown>, environment: NodeJS.ProcessEnv, known: Known) {
-  const given = setting.secret ? findSecret(name, environment) : environment[name];
-  const text = given || setting.fallback(known.APP_ENV ?? 'production');
-  const need = setting.neededBy?.(known);
-  if (text === undefined && need) throw new Error(`must be given: ${need}`);
-  if (text === undefined && setting.optional) return undefined;
-  const value = setting.parse(required(text));
-  return setting.secret ? new Secret(String(value)) : value;
-}
-
-function required(text: string | undefined): string {
-  if (!text) throw new Error('must be given');
-  return text;
 }
 
 /** Settings that must not stand together; those that have a problem of their own are undefined. */

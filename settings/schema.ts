@@ -57,9 +57,18 @@ export function parseEnvironment(text: string): Environment {
 }
 
 export const SCHEMA = {
-  ROOT: setting('Directory below which the service keeps all its files.', '/', absolutePath),
+  APP_ENV: {
+    meaning: 'The environment: localdev, dev, staging or production.',
+    fallback: () => undefined,
+    parse: parseEnvironment,
+  } satisfies Setting<Environment>,
+  ROOT: setting(
+    'Directory below which the service keeps all its files; run/ in it must be a tmpfs, since secrets are there.',
+    '/',
+    absolutePath,
+  ),
   LISTEN_ADDRESS: {
-    meaning: 'Address that HTTPS listens on; localdev defaults to loopback alone.',
+    meaning: 'Address that HTTPS listens on.',
     fallback: (environment) => (environment === 'localdev' ? '127.0.0.1' : '0.0.0.0'),
     parse: (text) => {
       if (!isIP(text)) throw new Error(`must be an IP address; got "${text}"`);
@@ -68,18 +77,21 @@ export const SCHEMA = {
   } satisfies Setting<string>,
   LISTEN_PORT: setting('Port that HTTPS listens on.', '4678', port),
   WEBSERVER_AUTH_SECRET: {
-    meaning: 'Secret that the webserver sends with its calls; localdev defaults to the well-known one.',
+    meaning: 'Secret that the webserver sends with its calls.',
     fallback: (environment) => (environment === 'localdev' ? WELL_KNOWN_SECRETS[0] : undefined),
     parse: (text) => text,
     secret: true,
   } satisfies Setting<string>,
-  TLS_CERT_FILE: optional('Certificate chain (PEM) to serve instead of a self-signed one.', absolutePath),
+  TLS_CERT_FILE: optional(
+    'Certificate chain (PEM) to serve, read again when it changes; none: a self-signed one, renewed by itself.',
+    absolutePath,
+  ),
   TLS_KEY_FILE: optional('Private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
   ECS_AGENT: {
     meaning:
-      'How the ECS agent is run: none (localdev), unit, container, binary, or auto: whichever is there.',
+      'How the Amazon ECS agent is run: unit (ecs.service), container, binary, none, or auto: the first that is there.',
     fallback: (environment) => (environment === 'localdev' ? 'none' : 'auto'),
     parse: oneOf('auto', 'none', 'unit', 'container', 'binary'),
   } satisfies Setting<'auto' | 'none' | 'unit' | 'container' | 'binary'>,
@@ -89,17 +101,18 @@ export const SCHEMA = {
     absolutePath,
   ),
   ECS_AGENT_IMAGE: setting(
-    "The ECS agent's image, for ECS_AGENT=container.",
+    "The ECS agent's image, for ECS_AGENT=container; /var/cache/ecs/ecs-agent.tar is loaded where Docker has none.",
     'amazon/amazon-ecs-agent:latest',
     image,
   ),
   INPUT_DEVICES: {
-    meaning: 'Whether containers must get input devices of their own: required or optional (localdev).',
+    meaning:
+      'Whether containers must get input devices of their own: required (no start without uinput) or optional.',
     fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
     parse: oneOf('required', 'optional'),
   } satisfies Setting<'required' | 'optional'>,
   WEBSERVER_URL: {
-    ...optional('Base address of the webserver that gets heartbeats; localdev needs none.', remoteUrl),
+    ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),
     neededBy: ({ APP_ENV }: Known) =>
       APP_ENV === 'localdev' ? undefined : 'the webserver must learn that this host lives',
   },
@@ -109,7 +122,7 @@ export const SCHEMA = {
     oneOf('string', 'boolean'),
   ),
   USE_PROD_LOGGING: {
-    meaning: 'Whether errors go to Sentry and the log to logz.io; off in localdev unless set.',
+    meaning: 'Whether errors go to Sentry and the log to logz.io.',
     fallback: (environment) => (environment === 'localdev' ? 'no' : 'yes'),
     parse: yesOrNo,
   } satisfies Setting<boolean>,
@@ -118,19 +131,22 @@ export const SCHEMA = {
     neededBy: neededForLogging,
     secret: true,
   },
-  LOGZIO_URL: { ...optional('Address of the logz.io listener.', remoteUrl), neededBy: neededForLogging },
+  LOGZIO_URL: {
+    ...optional('Address of the logz.io listener of your region.', remoteUrl),
+    neededBy: neededForLogging,
+  },
   LOGZIO_SHIPPING_TOKEN: {
     ...optional('Token of the logz.io account.', (text: string) => text),
     neededBy: neededForLogging,
     secret: true,
   },
   USER_CONFIG_BUCKET: {
-    meaning: 'S3 bucket that keeps the user configs; none: they are not kept, as in localdev unless set.',
+    meaning: "S3 bucket of the users' files; none: they are not kept.",
     fallback: (environment) => (environment === 'localdev' ? 'none' : 'fractal-user-app-configs'),
     parse: bucket,
   } satisfies Setting<string | undefined>,
   USER_CONFIG_VERSIONS: setting(
-    "Versions of a user's config of one app that stay in the bucket, 2 or more.",
+    'Containers of a user and app whose last save stays in the bucket, 2 or more.',
     '10',
     wholeNumber(2, 1000),
   ),
@@ -164,7 +180,7 @@ export const SCHEMA = {
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
   ),
   COMMIT: setting(
-    'Git commit that this service was built from; make and the bundle know it.',
+    'Git commit, the release in Sentry; make and the executable know it.',
     typeof BUILT_FROM === 'string' ? BUILT_FROM : 'unknown',
     (text) => text,
   ),

@@ -32,20 +32,27 @@ export class Secret {
   }
 }
 
+/** A text that was given, and by what. */
+export interface Found {
+  readonly text: string;
+  readonly source: string;
+}
+
 /**
  * Finds the secret setting `name`: the variable itself, the file that `<name>_FILE` names, or the systemd
  * credential of that name, in this order. Line ends at the end of a file do not belong to the secret.
  * @throws Error when the file cannot be read, can be read by others than root, or is empty
  */
-export function findSecret(name: string, environment: NodeJS.ProcessEnv): string | undefined {
+export function findSecret(name: string, environment: NodeJS.ProcessEnv): Found | undefined {
   const given = environment[name];
-  if (given) return given;
+  if (given) return { text: given, source: 'environment' };
   const file = environment[`${name}_FILE`];
-  if (file) return readRootOnly(file);
+  if (file) return { text: readRootOnly(file), source: file };
   const credentials = environment.CREDENTIALS_DIRECTORY;
   if (!credentials) return undefined;
   const credential = join(credentials, name);
-  return statSync(credential, { throwIfNoEntry: false }) ? readRootOnly(credential) : undefined;
+  if (!statSync(credential, { throwIfNoEntry: false })) return undefined;
+  return { text: readRootOnly(credential), source: credential };
 }
 
 function readRootOnly(file: string): string {

@@ -5,19 +5,25 @@ export const USAGE = `Usage: ecs-host-service [command]
   run                                host containers until told to stop (the default)
   bury [--wait-unit UNIT]            after a death: report it, remove what nobody uses; UNIT waits for the rest
   wait                               until the containers that a dead service left in use have ended
-  doctor                             show what the ECS agent of this host says of itself
+  doctor [--host] [--json]           say what this host, its settings and its ECS agent lack; --host: the host alone
   doctor --leaks                     look for what ledger, Docker and kernel do not agree about
+  settings [--json]                  list every setting with its value, who gave it, and what it means
   configs list USER APP              show what is stored of a user's files of one app
   configs restore USER APP VERSION   let the user's next container begin with that version
   version                            print the version
   help                               print this
 
-Settings come from the environment.
+Settings come from the environment; without APP_ENV in it, those of the installed service are read.
 `;
 
 export type Command =
-  | { readonly name: 'run' | 'wait' | 'version' | 'help' }
-  | { readonly name: 'doctor'; readonly leaks: boolean }
+  | { readonly name: 'run' }
+  | { readonly name: 'wait' }
+  | { readonly name: 'version' }
+  | { readonly name: 'help' }
+  | { readonly name: 'doctor --leaks' }
+  | { readonly name: 'doctor'; readonly isHostAlone: boolean; readonly isJson: boolean }
+  | { readonly name: 'settings'; readonly isJson: boolean }
   | { readonly name: 'bury'; readonly waitUnit: string | undefined }
   | { readonly name: 'configs list'; readonly user: string; readonly app: string }
   | {
@@ -39,6 +45,7 @@ export function parseCommandLine(words: readonly string[]): Command | undefined 
   if (command === 'configs') return parseConfigs(rest);
   if (command === 'bury') return parseBury(rest);
   if (command === 'doctor') return parseDoctor(rest);
+  if (command === 'settings') return parseSettings(rest);
   const name = OTHER_NAMES.get(command) ?? command;
   if (rest.length > 0) return undefined;
   return isPlain(name) ? { name } : undefined;
@@ -49,8 +56,15 @@ function isPlain(name: string): name is 'run' | 'wait' | 'version' | 'help' {
 }
 
 function parseDoctor(words: readonly string[]): Command | undefined {
-  const leaks = words[0] === '--leaks';
-  return words.length === Number(leaks) ? { name: 'doctor', leaks } : undefined;
+  if (words.join(' ') === '--leaks') return { name: 'doctor --leaks' };
+  const options = new Set(words);
+  const [isHostAlone, isJson] = [options.delete('--host'), options.delete('--json')];
+  return options.size === 0 ? { name: 'doctor', isHostAlone, isJson } : undefined;
+}
+
+function parseSettings(words: readonly string[]): Command | undefined {
+  const isJson = words[0] === '--json';
+  return words.length === Number(isJson) ? { name: 'settings', isJson } : undefined;
 }
 
 function parseBury([option, waitUnit, ...rest]: readonly string[]): Command | undefined {

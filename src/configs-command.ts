@@ -6,6 +6,7 @@ import { type Listed, listVersions, restoreVersion } from '../user-configs/histo
 import { prefixOf } from '../user-configs/object-keys.ts';
 import { PartBuffers } from '../user-configs/part-buffers.ts';
 import type { ConfigStore } from '../user-configs/store.ts';
+import { table } from './table.ts';
 
 /** Whose files, of which app. */
 export interface Whose {
@@ -55,10 +56,4 @@ function cells({ word, at, bytes, changes, directory, isCurrent }: Listed): read
     ...(isCurrent ? ['current'] : []),
   ];
   return [word, `${at.toISOString().slice(0, 19)}Z`, String(bytes), what.join(', ')];
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

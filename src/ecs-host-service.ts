@@ -1,29 +1,36 @@
 /** The program: does what its command line says. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { pathsBelow } from '../host/paths.ts';
+import { withInstalled } from '../settings/installed.ts';
 import { bury } from './bury.ts';
 import { type Command, parseCommandLine, USAGE } from './command-line.ts';
 import { listConfigs, restoreConfig } from './configs-command.ts';
-import { describeAgent, findLeaks } from './doctor.ts';
+import { type Diagnosis, examine } from './doctor.ts';
+import { findLeaks } from './find-leaks.ts';
 import { runService } from './main.ts';
+import { showSettings } from './settings-command.ts';
 import { VERSION } from './version.ts';
 import { waitForClaimed } from './wait.ts';
 
 /** @returns what is to be said */
 async function answer(command: Exclude<Command, { name: 'run' }>): Promise<string> {
-  const isRoots = ['bury', 'wait', 'doctor'].includes(command.name);
+  const isRoots = ['bury', 'wait', 'doctor', 'doctor --leaks'].includes(command.name);
   if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
-  if (command.name === 'bury') return await silently(bury({ environment: process.env, ...command }));
-  if (command.name === 'doctor') return command.leaks ? await examine() : await describeAgent();
-  if (command.name === 'wait') return await silently(waitForClaimed(process.env));
-  if (command.name === 'configs list') return await listConfigs(process.env, command);
-  if (command.name === 'configs restore') return await restoreConfig(process.env, command, command.version);
-  return command.name === 'version' ? `${VERSION}\n` : USAGE;
+  if (command.name === 'version') return `${VERSION}\n`;
+  if (command.name === 'help') return USAGE;
+  const environment = withInstalled(process.env, pathsBelow(process.env.ROOT || '/').settings);
+  if (command.name === 'bury') return await silently(bury({ environment, ...command }));
+  if (command.name === 'wait') return await silently(waitForClaimed(environment));
+  if (command.name === 'doctor') return judged(await examine(environment, command));
+  if (command.name === 'doctor --leaks') return judged(await findLeaks(environment));
+  if (command.name === 'settings') return showSettings(environment, command.isJson);
+  if (command.name === 'configs list') return await listConfigs(environment, command);
+  return await restoreConfig(environment, command, command.version);
 }
 
-async function examine(): Promise<string> {
-  const { leaks, text } = await findLeaks(process.env);
-  if (leaks.length > 0) process.exitCode = 1;
+function judged({ text, isSound }: Diagnosis): string {
+  if (!isSound) process.exitCode = 1;
   return text;
 }
 

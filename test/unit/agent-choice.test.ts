@@ -9,7 +9,7 @@ import { type Choice, chooseMode } from '../../ecs-agent-bridge/agent/choose.ts'
 import { Introspection } from '../../ecs-agent-bridge/agent/introspection.ts';
 import type { UnitState } from '../../ecs-agent-bridge/agent/systemctl.ts';
 import { pathsBelow } from '../../host/paths.ts';
-import { describeAgent } from '../../src/doctor.ts';
+import { describeAgent } from '../../src/describe-agent.ts';
 
 interface There {
   readonly systemd?: true;
@@ -107,16 +107,15 @@ suite('what an agent says of itself', () => {
     };
     const metadata = { Cluster: 'live', ContainerInstanceArn: 'arn', Version: 'v1' };
     const agent = await serve(t, 200, JSON.stringify({ ...metadata, Tasks: [task] }));
-    assert.deepEqual((await describeAgent(agent)).split('\n'), [
+    assert.deepEqual(await describeAgent(agent), [
       'ECS agent:          v1',
       'cluster:            live',
       'container instance: arn',
       'task arn:task: demo:3, RUNNING, to be STOPPED',
       '  main abc 1/tcp → 2',
-      '',
     ]);
     const nobody = new Introspection(new URL('http://127.0.0.1:1'));
-    assert.match(await describeAgent(nobody), /^the ECS agent does not answer at .*: none runs, or/);
+    assert.match(String(await describeAgent(nobody)), /^the ECS agent does not answer at .*: none runs, or/);
   });
 
   test('may lack what a task does not have yet', async (t) => {

@@ -29,16 +29,40 @@ test('the commands about configs say whose, and which version', () => {
   });
 });
 
-test('the doctor looks for leaks when it is told to', () => {
-  assert.deepEqual(parseCommandLine(['doctor']), { name: 'doctor', leaks: false });
-  assert.deepEqual(parseCommandLine(['doctor', '--leaks']), { name: 'doctor', leaks: true });
-  for (const words of ['--leak', '--leaks more', 'more']) {
+test('the doctor looks at the host and its settings, at the host alone, or for leaks', () => {
+  const options = { isHostAlone: false, isJson: false };
+  assert.deepEqual(parseCommandLine(['doctor']), { name: 'doctor', ...options });
+  assert.deepEqual(parseCommandLine(['doctor', '--json']), { name: 'doctor', ...options, isJson: true });
+  for (const words of ['--host --json', '--json --host']) {
+    const expected = { name: 'doctor', isHostAlone: true, isJson: true };
+    assert.deepEqual(parseCommandLine(['doctor', ...words.split(' ')]), expected);
+  }
+  assert.deepEqual(parseCommandLine(['doctor', '--leaks']), { name: 'doctor --leaks' });
+  for (const words of ['--leak', '--leaks more', '--leaks --json', '--host more', 'more']) {
     assert.equal(parseCommandLine(['doctor', ...words.split(' ')]), undefined, words);
   }
 });
 
+test('the settings are shown for people, or as JSON', () => {
+  assert.deepEqual(parseCommandLine(['settings']), { name: 'settings', isJson: false });
+  assert.deepEqual(parseCommandLine(['settings', '--json']), { name: 'settings', isJson: true });
+  for (const words of ['--host', '--json more']) {
+    assert.equal(parseCommandLine(['settings', ...words.split(' ')]), undefined, words);
+  }
+});
+
 test('words that make no sense are not taken for a command', () => {
-  for (const word of ['', 'Run', 'start', '--run', '-v', 'constructor', '__proto__', 'configs']) {
+  for (const word of [
+    '',
+    'Run',
+    'start',
+    '--run',
+    '-v',
+    'constructor',
+    '__proto__',
+    'configs',
+    'doctor --leaks',
+  ]) {
     assert.equal(parseCommandLine([word]), undefined, word);
   }
 });

@@ -575,7 +575,7 @@ suite('where a secret comes from', () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'secret');
     await secretFile(path, ' first\nsecond \r\n\n');
-    assert.equal(findSecret('X', { X_FILE: path }), ' first\nsecond ');
+    assert.equal(findSecret('X', { X_FILE: path })?.text, ' first\nsecond ');
     await secretFile(path, OWN_SECRET, 0o400);
     const settings = production({ WEBSERVER_AUTH_SECRET: '', WEBSERVER_AUTH_SECRET_FILE: path });
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
@@ -670,9 +670,9 @@ suite('where a secret comes from', () => {
 
   test('there is no secret where there is no credential of its name', async () => {
     await using temporary = await directory();
-    assert.equal(findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path }), undefined);
-    assert.equal(findSecret('X', {}), undefined);
-    assert.equal(findSecret('X', { X: '', X_FILE: '', CREDENTIALS_DIRECTORY: '' }), undefined);
+    assert.equal(findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path })?.text, undefined);
+    assert.equal(findSecret('X', {})?.text, undefined);
+    assert.equal(findSecret('X', { X: '', X_FILE: '', CREDENTIALS_DIRECTORY: '' })?.text, undefined);
   });
 
   test('the variable goes before the file, and the file before the credential', async () => {
@@ -683,9 +683,9 @@ suite('where a secret comes from', () => {
     await secretFile(file, 'of the file');
     await secretFile(join(credentials, 'X'), 'of the credential');
     const environment = { X: 'of the variable', X_FILE: file, CREDENTIALS_DIRECTORY: credentials };
-    assert.equal(findSecret('X', environment), 'of the variable');
-    assert.equal(findSecret('X', { ...environment, X: '' }), 'of the file');
-    assert.equal(findSecret('X', { ...environment, X: '', X_FILE: '' }), 'of the credential');
+    assert.equal(findSecret('X', environment)?.text, 'of the variable');
+    assert.equal(findSecret('X', { ...environment, X: '' })?.text, 'of the file');
+    assert.equal(findSecret('X', { ...environment, X: '', X_FILE: '' })?.text, 'of the credential');
     await rm(file);
     assert.throws(() => findSecret('X', { ...environment, X: '' }), /ENOENT/);
   });

@@ -1,0 +1,27 @@
+/** What the ECS agent on this host says of itself, whoever runs it, for people. */
+
+import { type AgentTask, Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
+import { messageOf } from '../errors/service-error.ts';
+
+/** @returns lines */
+export async function describeAgent(introspection = new Introspection()): Promise<string[]> {
+  try {
+    const { cluster, containerInstance, version } = await introspection.metadata();
+    return [
+      `ECS agent:          ${version}`,
+      `cluster:            ${cluster}`,
+      `container instance: ${containerInstance}`,
+      ...(await introspection.tasks()).flatMap(describeTask),
+    ];
+  } catch (error) {
+    return [`${messageOf(error)}: none runs, or it has not registered.`];
+  }
+}
+
+function describeTask({ arn, family, knownStatus, desiredStatus, containers }: AgentTask): string[] {
+  const wanted = desiredStatus && desiredStatus !== knownStatus ? `, to be ${desiredStatus}` : '';
+  return [
+    `task ${arn}: ${family}, ${knownStatus}${wanted}`,
+    ...containers.map(({ name, dockerId, ports }) => `  ${[name, dockerId, ...ports].join(' ')}`),
+  ];
+}

@@ -1,0 +1,136 @@
+/** What the service needs of a host, and what is to be done where that is not there. */
+
+import type { EngineFacts } from '../container/docker.ts';
+import type { HostFacts } from './host-facts.ts';
+
+/** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */
+export type Grade = 'ok' | 'warning' | 'error';
+
+export interface Finding {
+  readonly check: string;
+  readonly grade: Grade;
+  readonly found: string;
+  /** What to do. */
+  readonly advice?: string;
+}
+
+type Verdict = Omit<Finding, 'check'>;
+
+const GIB = 2 ** 30;
+const ALL_TTYS = 54;
+const INSTALL = 'run install.sh of the tarball';
+/** Addresses at which EC2 gives an instance's, and ECS a task's, credentials. */
+const METADATA = ['169.254.169.254', '169.254.170.2'];
+
+const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
+  kernel: ({ kernel }) =>
+    isAtLeast(kernel, 5, 10)
+      ? ok(kernel)
+      : error(
+          `${kernel}, and 5.10 is needed`,
+          'choose a newer image; user configs cannot be unpacked safely here',
+        ),
+  cgroups: ({ cgroups }) =>
+    cgroups
+      ? ok(`version ${cgroups}`)
+      : error('/sys/fs/cgroup has no controllers', 'mount it; without it no container is kept from devices'),
+  docker: ({ docker }) => judgeDocker(docker),
+  'seccomp profile': ({ docker }) => judgeSeccomp(docker),
+  uinput: ({ noInputDevices }) =>
+    noInputDevices === undefined
+      ? ok('input devices can be made')
+      : error(
+          noInputDevices,
+          'cloud kernels have it in a package of their own, such as linux-modules-extra; or set INPUT_DEVICES=optional',
+        ),
+  consoles: ({ ttys }) => judgeConsoles(ttys),
+  programs: ({ missingPrograms }) =>
+    missingPrograms.length === 0
+      ? ok('all there')
+      : error(`missing: ${missingPrograms.join(', ')}`, 'install them; packages: tar, zstd, lz4, util-linux'),
+  memory: ({ run: { directory, isInMemory } }) =>
+    isInMemory
+      ? ok(`${directory} is a tmpfs`)
+      : error(`${directory} is not a tmpfs`, 'mount one there; secrets must not come onto a disk'),
+  disk: ({ free }) => judgeDisk(free),
+  clock: ({ isClockSynchronised }) => {
+    if (isClockSynchronised) return ok('synchronised');
+    const found =
+      isClockSynchronised === false ? 'is not synchronised' : 'nobody says whether it is synchronised';
+    return warning(found, 'run chrony or systemd-timesyncd; S3 refuses a clock that is minutes off');
+  },
+  'SysRq key': ({ sysrq }) =>
+    sysrq === '0'
+      ? ok('off')
+      : warning(
+          `kernel.sysrq is ${sysrq ?? 'unknown'}: a container's keyboard can restart the host`,
+          INSTALL,
+        ),
+  'Ctrl-Alt-Del': ({ isCtrlAltDelMasked }) =>
+    isCtrlAltDelMasked ? ok('masked') : warning("a container's keyboard can restart the host", INSTALL),
+  'udev rules': ({ hasUdevRules }) =>
+    hasUdevRules ? ok('there') : warning("a container's power key is the host's", INSTALL),
+  'metadata guard': ({ rules }) =>
+    METADATA.every((address) => rules?.includes(`-d ${address}/32`))
+      ? ok('containers do not reach EC2 metadata')
+      : warning("containers can ask EC2 for the host's credentials", INSTALL),
+  'ecs.service': ({ ecsUnit }) =>
+    ecsUnit === 'enabled'
+      ? warning('systemd starts the ECS agent beside this service', 'run "systemctl disable ecs.service"')
+      : ok(ecsUnit ?? 'not there'),
+};
+
+export function checkHost(facts: HostFacts): Finding[] {
+  return Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(facts) }));
+}
+
+function judgeDocker(docker: EngineFacts | string): Verdict {
+  if (typeof docker === 'string') return error(docker, 'install Docker 20.10 or newer and start it');
+  if (!isAtLeast(docker.version, 20, 10)) return error(`${docker.version}`, 'install Docker 20.10 or newer');
+  return ok(docker.version);
+}
+
+function judgeSeccomp(docker: EngineFacts | string): Verdict {
+  if (typeof docker === 'string') return warning('Docker does not say', 'see docker above');
+  const found = docker.security.find((option) => option.startsWith('name=seccomp')) ?? 'none';
+  if (/profile=\//.test(found)) return ok(found);
+  return warning(
+    `Docker's is ${found}: browsers' own sandboxes fail, and a container can make further input devices`,
+    `${INSTALL}, or set "seccomp-profile" in /etc/docker/daemon.json and restart Docker`,
+  );
+}
+
+function judgeConsoles(ttys: number): Verdict {
+  if (ttys === ALL_TTYS) return ok(`${ttys}`);
+  const found = `${ttys} of the ${ALL_TTYS} from /dev/tty10 to /dev/tty63`;
+  const advice = 'as many containers can be hosted; see that this kernel has virtual consoles (CONFIG_VT)';
+  return ttys === 0 ? error(found, advice) : warning(found, advice);
+}
+
+function judgeDisk(free: ReadonlyMap<string, number>): Verdict {
+  const found = [...free]
+    .map(([path, bytes]) => `${path} has ${(bytes / GIB).toFixed(1)} GiB free`)
+    .join(', ');
+  const least = Math.min(...free.values());
+  const advice = 'make room; saved user configs and containers need it';
+  if (least < GIB) return error(found, advice);
+  return least < 5 * GIB ? warning(found, advice) : ok(found);
+}
+
+/** @param version that begins with two numbers */
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  return first > major || (first === major && second >= minor);
+}
+
+function ok(found: string): Verdict {
+  return { grade: 'ok', found };
+}
+
+function warning(found: string, advice: string): Verdict {
+  return { grade: 'warning', found, advice };
+}
+
+function error(found: string, advice: string): Verdict {
+  return { grade: 'error', found, advice };
+}

@@ -1,0 +1,118 @@
+/** What this machine has of what the service stands on. Looking changes nothing; what cannot be seen is undefined. */
+
+import { execFile } from 'node:child_process';
+import { access, constants, readFile, readlink, statfs } from 'node:fs/promises';
+import { release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { Docker, type EngineFacts } from '../container/docker.ts';
+import { messageOf } from '../errors/service-error.ts';
+import { exists } from '../host/directories.ts';
+import { pathsBelow } from '../host/paths.ts';
+import { Ttys } from '../ttys/ttys.ts';
+import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
+
+/** Milliseconds that another program gets to answer. */
+const PATIENCE = 10_000;
+/** Types of file systems. Source: the kernel's magic.h. */
+const CGROUP2 = 0x63677270;
+const TMPFS = 0x01021994;
+const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
+const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
+
+export interface HostFacts {
+  readonly kernel: string;
+  readonly cgroups: 1 | 2 | undefined;
+  /** Or why it does not answer. */
+  readonly docker: EngineFacts | string;
+  readonly noInputDevices: string | undefined;
+  readonly ttys: number;
+  readonly run: { readonly directory: string; readonly isInMemory: boolean };
+  /** Bytes that are free, by directory. */
+  readonly free: ReadonlyMap<string, number>;
+  readonly isClockSynchronised: boolean | undefined;
+  readonly missingPrograms: readonly string[];
+  readonly sysrq: string | undefined;
+  readonly isCtrlAltDelMasked: boolean;
+  readonly hasUdevRules: boolean;
+  /** Of iptables, that containers' traffic passes. */
+  readonly rules: string | undefined;
+  /** Of systemd, for ecs.service: `enabled`, … */
+  readonly ecsUnit: string | undefined;
+}
+
+export async function lookAtHost(root: string, socket: string): Promise<HostFacts> {
+  const { state, run } = pathsBelow(root);
+  const docker = await dockerFacts(socket);
+  const directories = [state, ...(typeof docker === 'string' ? [] : [docker.directory])];
+  return {
+    kernel: release(),
+    cgroups: await cgroups(),
+    docker,
+    noInputDevices: await whyNoInputDevices(),
+    ttys: (await Ttys.ofThisHost()).size,
+    run: { directory: dirname(run), isInMemory: (await fileSystemOf(dirname(run))).type === TMPFS },
+    free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
+    isClockSynchronised: yesOrNo(await told('timedatectl', 'show', '--property=NTPSynchronized', '--value')),
+    missingPrograms: await without(PROGRAMS, isOnPath),
+    sysrq: (await readFile('/proc/sys/kernel/sysrq', 'utf8').catch(() => undefined))?.trim(),
+    isCtrlAltDelMasked:
+      (await readlink('/etc/systemd/system/ctrl-alt-del.target').catch(() => '')) === '/dev/null',
+    hasUdevRules: (await without(RULES, (name) => exists(join('/etc/udev/rules.d', name)))).length === 0,
+    rules: await told('iptables', '--wait', '5', '--list-rules', 'DOCKER-USER'),
+    ecsUnit: await told('systemctl', 'is-enabled', 'ecs.service'),
+  };
+}
+
+async function dockerFacts(socket: string): Promise<EngineFacts | string> {
+  try {
+    return await (await Docker.open(socket)).describe();
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function cgroups(): Promise<1 | 2 | undefined> {
+  const { type } = await fileSystemOf('/sys/fs/cgroup');
+  if (type === CGROUP2) return 2;
+  return (await exists('/sys/fs/cgroup/devices')) ? 1 : undefined;
+}
+
+/** Of the directory, or of the nearest one above it that is there. */
+async function fileSystemOf(directory: string) {
+  let path = directory;
+  while (!(await exists(path))) path = dirname(path);
+  return await statfs(path);
+}
+
+async function freeIn(directory: string): Promise<number> {
+  const { bavail, bsize } = await fileSystemOf(directory);
+  return bavail * bsize;
+}
+
+async function isOnPath(program: string): Promise<boolean> {
+  const directories = (process.env.PATH ?? '').split(':');
+  const found = directories.map((directory) => access(join(directory, program), constants.X_OK));
+  return await Promise.any(found).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function without<T>(all: readonly T[], isThere: (one: T) => Promise<boolean>): Promise<T[]> {
+  const found = await Promise.all(all.map(isThere));
+  return all.filter((_, i) => !found[i]);
+}
+
+/** What a program says; undefined when it is not there or fails. */
+async function told(program: string, ...words: string[]): Promise<string | undefined> {
+  try {
+    return (await promisify(execFile)(program, words, { timeout: PATIENCE })).stdout.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function yesOrNo(text: string | undefined): boolean | undefined {
+  return text === undefined ? undefined : text === 'yes';
+}

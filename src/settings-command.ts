@@ -1,0 +1,28 @@
+/** The command that shows the settings of a host: what stands, who said so, and what it means. */
+
+import { describeSettings } from '../settings/describe.ts';
+import { examineSettings } from '../settings/load.ts';
+import { table } from './table.ts';
+
+const MARGIN = '    ';
+
+/** @returns for people, or a list as JSON; secrets are in neither */
+export function showSettings(environment: NodeJS.ProcessEnv, isJson: boolean): string {
+  const { readings } = examineSettings(environment);
+  const settings = describeSettings().map(({ name, isSecret, fallback, meaning }) => {
+    const { found, problem } = readings.find((reading) => reading.name === name) ?? {};
+    const value = isSecret && found ? '[secret]' : found?.text;
+    return { name, value, source: found?.source, default: fallback, meaning, problem };
+  });
+  if (isJson) return `${JSON.stringify(settings, null, 2)}\n`;
+  const heads = table(settings.map(({ name, value = '-', source = '-' }) => [name, value, source]));
+  const lines = heads.trimEnd().split('\n');
+  return settings
+    .flatMap(({ meaning, default: fallback, problem }, i) => [
+      lines[i],
+      `${MARGIN}${meaning} Default: ${fallback}.`,
+      ...(problem ? [`${MARGIN}CANNOT BE USED: ${problem}.`] : []),
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
+}

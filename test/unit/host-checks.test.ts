@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkHost, type Grade } from '../../src/host-checks.ts';
+import type { HostFacts } from '../../src/host-facts.ts';
+
+const GIB = 2 ** 30;
+const DOCKER = {
+  version: '20.10.24',
+  directory: '/var/lib/docker',
+  security: ['name=apparmor', 'name=seccomp,profile=/opt/ecs-host-service/seccomp.json'],
+};
+const RULES = '-A DOCKER-USER -d 169.254.169.254/32 -j DROP\n-A DOCKER-USER -d 169.254.170.2/32 -j DROP';
+
+/** A host that has everything. */
+const SOUND: HostFacts = {
+  kernel: '6.1.0-28-cloud-amd64',
+  cgroups: 2,
+  docker: DOCKER,
+  noInputDevices: undefined,
+  ttys: 54,
+  run: { directory: '/run', isInMemory: true },
+  free: new Map([
+    ['/var/lib/ecs-host-service', 40 * GIB],
+    ['/var/lib/docker', 40 * GIB],
+  ]),
+  isClockSynchronised: true,
+  missingPrograms: [],
+  sysrq: '0',
+  isCtrlAltDelMasked: true,
+  hasUdevRules: true,
+  rules: RULES,
+  ecsUnit: 'disabled',
+};
+
+test('a host that has everything has no finding', () => {
+  const grades = checkHost(SOUND).map(({ check, grade }) => [check, grade]);
+  assert.ok(grades.length >= 14);
+  assert.deepEqual(
+    grades.filter(([, grade]) => grade !== 'ok'),
+    [],
+  );
+});
+
+/** What is changed; the one check that finds it, and how bad that is. */
+const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
+  [{ kernel: '5.9.16' }, 'kernel', 'error'],
+  [{ kernel: '4.18.0' }, 'kernel', 'error'],
+  [{ cgroups: undefined }, 'cgroups', 'error'],
+  [{ docker: { ...DOCKER, version: '19.03.15' } }, 'docker', 'error'],
+  [{ docker: { ...DOCKER, version: '20.9.0' } }, 'docker', 'error'],
+  [{ docker: { ...DOCKER, security: ['name=seccomp,profile=default'] } }, 'seccomp profile', 'warning'],
+  [{ docker: { ...DOCKER, security: [] } }, 'seccomp profile', 'warning'],
+  [{ noInputDevices: 'there is no /dev/uinput; run "modprobe uinput"' }, 'uinput', 'error'],
+  [{ ttys: 0 }, 'consoles', 'error'],
+  [{ ttys: 53 }, 'consoles', 'warning'],
+  [{ run: { directory: '/run', isInMemory: false } }, 'memory', 'error'],
+  [{ free: new Map([['/var/lib/docker', GIB - 1]]) }, 'disk', 'error'],
+  [{ free: new Map([['/var/lib/docker', 5 * GIB - 1]]) }, 'disk', 'warning'],
+  [{ isClockSynchronised: false }, 'clock', 'warning'],
+  [{ isClockSynchronised: undefined }, 'clock', 'warning'],
+  [{ missingPrograms: ['lz4'] }, 'programs', 'error'],
+  [{ sysrq: '438' }, 'SysRq key', 'warning'],
+  [{ isCtrlAltDelMasked: false }, 'Ctrl-Alt-Del', 'warning'],
+  [{ hasUdevRules: false }, 'udev rules', 'warning'],
+  [{ rules: undefined }, 'metadata guard', 'warning'],
+  [{ rules: RULES.split('\n')[0] }, 'metadata guard', 'warning'],
+  [{ ecsUnit: 'enabled' }, 'ecs.service', 'warning'],
+];
+
+for (const [change, check, grade] of LACKS) {
+  test(`${check}: ${grade} where ${JSON.stringify(change)}, and what to do is told`, () => {
+    const findings = checkHost({ ...SOUND, ...change }).filter((one) => one.grade !== 'ok');
+    assert.deepEqual(
+      findings.map((one) => [one.check, one.grade]),
+      [[check, grade]],
+    );
+    assert.ok(findings[0]?.advice);
+  });
+}
+
+test('newer Dockers and kernels are fine', () => {
+  const newer = { kernel: '6.18.44', docker: { ...DOCKER, version: '28.2.2' } };
+  assert.ok(checkHost({ ...SOUND, ...newer }).every(({ grade }) => grade === 'ok'));
+});
