@@ -11,7 +11,7 @@ import type { Page } from '../lifetime/ledger.ts';
 import { DEVICES } from '../uinput-native/descriptions.ts';
 import { readRecord } from '../user-configs/session.ts';
 import { directoriesOf } from './directories.ts';
-import type { Listed } from './docker.ts';
+import type { Listed } from './docker-answers.ts';
 import type { ContainerFacts, MadeDevice } from './facts.ts';
 import { isPortFree, type Protocol } from './host-ports.ts';
 import { isContainerId } from './identity.ts';

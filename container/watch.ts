@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { HostedContainer } from './container.ts';
-import type { DockerEvent, Listed } from './docker.ts';
+import type { DockerEvent, Listed } from './docker-answers.ts';
 import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { Strays } from './strays.ts';

@@ -1,6 +1,6 @@
 /** What the service needs of a host, and what is to be done where that is not there. */
 
-import type { EngineFacts } from '../container/docker.ts';
+import type { EngineFacts } from '../container/docker-answers.ts';
 import type { HostFacts } from './host-facts.ts';
 
 /** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */

@@ -5,7 +5,8 @@ import { access, constants, readFile, readlink, statfs } from 'node:fs/promises'
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { Docker, type EngineFacts } from '../container/docker.ts';
+import { Docker } from '../container/docker.ts';
+import type { EngineFacts } from '../container/docker-answers.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
 import { pathsBelow } from '../host/paths.ts';

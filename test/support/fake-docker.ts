@@ -4,7 +4,8 @@
  */
 
 import { EventEmitter, on } from 'node:events';
-import type { Docker, DockerEvent, Inspected, Listed } from '../../container/docker.ts';
+import type { Docker } from '../../container/docker.ts';
+import type { DockerEvent, Inspected, Listed } from '../../container/docker-answers.ts';
 import type { DockerId } from '../../container/identity.ts';
 
 type Calls = Pick<

@@ -1,0 +1,48 @@
+/** What this service reads of the Docker Engine's answers. */
+
+import type { ContainerId, DockerId } from './identity.ts';
+import type { Labels, Role } from './labels.ts';
+
+/** A container of this host, as Docker lists it. */
+export interface Listed {
+  readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
+  readonly role: Role | undefined;
+  /** `created`, `running`, `exited`, … */
+  readonly state: string;
+}
+
+/** What a container may open: the paths of its device mappings, on the host and in it. */
+export interface DeviceList {
+  readonly dockerId: DockerId;
+  readonly paths: readonly string[];
+}
+
+/** A container that Docker knows. */
+export interface Inspected {
+  readonly dockerId: DockerId;
+  /** Without those of ours that its image gave it. */
+  readonly labels: Labels;
+  /** Host port by container port, such as `32262/tcp`, while it runs. */
+  readonly ports: ReadonlyMap<string, number>;
+  readonly running: boolean;
+  readonly status: string;
+  readonly exitCode: number;
+}
+
+export interface EngineFacts {
+  readonly version: string;
+  /** Where it keeps images and containers. */
+  readonly directory: string;
+  /** Such as `name=seccomp,profile=builtin`. */
+  readonly security: readonly string[];
+}
+
+export interface DockerEvent {
+  readonly action: 'create' | 'start' | 'die' | 'destroy';
+  readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
+  /** Unix time in whole seconds. */
+  readonly time: number;
+  readonly exitCode: string | undefined;
+}
