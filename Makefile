@@ -22,7 +22,7 @@ LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
 IMAGE_PROGRAMS := build/streaming-server build/input-program
 # What the guest has besides the bundle.
-GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(EXECUTABLE)
+GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
 BUNDLE := build/bundle/ecs-host-service.mjs
@@ -36,7 +36,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge docker-cli compose
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge docker-cli compose docs
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -67,7 +67,7 @@ demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) build/seccomp-probe build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -88,12 +88,17 @@ check: lint types ## Check format, lint, types, and that imports keep to their f
 
 lint: | node_modules/.stamp ## Check format and lint
 	@biome check --error-on-warnings . && oxlint --type-aware --deny-warnings
+	@$(INSTALL) shellcheck:shellcheck
+	@git ls-files '*.sh' | xargs shellcheck
 
 types: | node_modules/.stamp ## Check types
 	@tsc --project .
 
 format: | node_modules/.stamp ## Format the code and mend what can be mended
 	@biome check --write .
+
+docs: | node_modules/.stamp ## Make docs/settings.md from the schema of the settings
+	@$(NODE) scripts/settings-doc.ts docs/settings.md && biome format --write docs/settings.md
 
 clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules
@@ -135,11 +140,11 @@ $(EXECUTABLE): $(BUNDLE)
 	@echo "Building $@ …"
 	@$(NODE) scripts/executable.ts $(<D) $@
 
-$(TARBALL): $(EXECUTABLE) $(wildcard packaging/*) LICENSE
+$(TARBALL): $(EXECUTABLE) build/seccomp.json $(wildcard packaging/*) LICENSE scripts/tarball.ts
 	@echo "Building $@ …"
-	@$(NODE) scripts/tarball.ts $(EXECUTABLE) $(dir $(BUNDLE))LICENCES.txt $@
+	@$(NODE) scripts/tarball.ts $(EXECUTABLE) $(dir $(BUNDLE))LICENCES.txt build/seccomp.json $@
 
-$(IMAGE_PROGRAMS): build/%: test/image/%.c
+$(IMAGE_PROGRAMS) build/seccomp-probe: build/%: test/image/%.c
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC) $(C_FLAGS) -static -o $@ $<
 
@@ -149,6 +154,13 @@ build/notify-receiver: test/support/notify-receiver.c
 build/bare-input $(LAUNCHER) build/notify-receiver:
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC) $(C_FLAGS) -static -o $@ $<
+
+build/docker-seccomp.json: scripts/docker-profile.sh
+	@echo "Fetching Docker's own seccomp profile (once) …" && mkdir -p $(@D)
+	@$(AS_ROOT) $< > $@.draft && mv $@.draft $@
+
+build/seccomp.json: scripts/seccomp.ts build/docker-seccomp.json | $(NODE)
+	@$(NODE) $^ $@
 
 build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(NODE)
 	@echo "Building $@ …" && mkdir -p $(@D)

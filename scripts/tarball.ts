@@ -1,7 +1,7 @@
 /**
  * Packs what goes to a host: the executable, what systemd, udev and the kernel are told, the licences of all that it
  * carries, and what it was made from. The same files of the same commit give the same bytes.
- * `tarball.ts EXECUTABLE LICENCES OUTPUT`; COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) are of the environment.
+ * `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`; COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) are of the environment.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { VERSION } from '../src/version.ts';
 
-const [executable = '', licences = '', output = ''] = process.argv.slice(2);
+const [executable = '', licences = '', seccomp = '', output = ''] = process.argv.slice(2);
 const { COMMIT = 'unknown', BRANCH = 'unknown', SOURCE_DATE_EPOCH = '0' } = process.env;
 
 /** As Debian's tar is told to forget who packed, when and in which order. */
@@ -18,6 +18,10 @@ const REPRODUCIBLE = [
   ...['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'],
   ...[`--mtime=@${SOURCE_DATE_EPOCH}`, '--format=gnu', '--use-compress-program=gzip --no-name'],
 ];
+
+const SECCOMP_LICENCE = `seccomp.json is Docker's default seccomp profile with changes.
+Copyright 2012-2017 Docker, Inc. Apache License, Version 2.0, whose text is in ecs-host-service.txt.
+`;
 
 const work = mkdtempSync(join(tmpdir(), 'tarball-'));
 try {
@@ -30,7 +34,11 @@ try {
   }
   cpSync('packaging', into, { recursive: true });
   cpSync(executable, join(into, 'ecs-host-service'));
-  writeFileSync(join(into, 'VERSION'), `version ${VERSION}\ncommit ${COMMIT}\nbranch ${BRANCH}\n`);
+  cpSync(seccomp, join(into, 'seccomp.json'));
+  writeFileSync(join(into, 'licences/seccomp.txt'), SECCOMP_LICENCE);
+  const made = { version: VERSION, commit: COMMIT, branch: BRANCH, platform: `linux-${process.arch}` };
+  const lines = Object.entries(made).map(([what, value]) => `${what} ${value}\n`);
+  writeFileSync(join(into, 'VERSION'), lines.join(''));
   const draft = `${output}.draft`;
   execFileSync('tar', ['--create', '--file', draft, ...REPRODUCIBLE, '--directory', work, name], {
     stdio: 'inherit',

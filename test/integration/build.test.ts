@@ -54,13 +54,18 @@ test('the same commit gives the same bytes wherever it is built, and no secret o
   const there = join(into, `ecs-host-service-0.1.0-linux-${arch}`);
   assert.equal(
     readFileSync(join(there, 'VERSION'), 'utf8'),
-    `version 0.1.0\ncommit ${COMMIT}\nbranch a/branch\n`,
+    `version 0.1.0\ncommit ${COMMIT}\nbranch a/branch\nplatform linux-${arch}\n`,
   );
   assert.ok(
     readFileSync(join(there, 'ecs-host-service')).equals(readFileSync(join(one, 'ecs-host-service'))),
   );
   assert.equal(statSync(join(there, 'ecs-host-service')).mode & 0o777, 0o755);
-  for (const unit of ['ecs-host-service.service', 'ecs-host-service-wait.service', 'modules-load.conf']) {
+  for (const unit of [
+    'ecs-host-service.service',
+    'ecs-host-service-wait.service',
+    'seccomp.json',
+    'install.sh',
+  ]) {
     assert.ok(existsSync(join(there, unit)), unit);
   }
   assert.match(

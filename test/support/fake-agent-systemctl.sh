@@ -23,6 +23,7 @@ case "$1" in
     active active
     # Of the packages' settings the last line counts.
     endpoint=$(grep '^DOCKER_HOST=' "$(cat settings)" | tail -1)
+    # shellcheck disable=SC2163 # NAME=value
     (exec 0< /dev/null > /dev/null 2>&1; export "$endpoint"; exec -a /agent sleep 3600) &
     echo $! > agent
     ;;

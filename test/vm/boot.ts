@@ -48,8 +48,8 @@ function makeProjectDisk(image: string): void {
   });
   cpSync(join(ROOT, 'build/bundle'), join(disk, 'service'), { recursive: true });
   cpSync(process.execPath, join(disk, 'service/node'));
-  cpSync(join(ROOT, 'build/ecs-host-service'), join(disk, 'service/ecs-host-service'));
-  cpSync(join(ROOT, 'packaging'), join(disk, 'packaging'), { recursive: true });
+  const [tarball = ''] = globSync('build/ecs-host-service-*.tar.gz', { cwd: ROOT });
+  cpSync(join(ROOT, tarball), join(disk, 'ecs-host-service.tar.gz'));
   cpSync(join(import.meta.dirname, 'setup.sh'), join(disk, 'setup.sh'));
   for (const name of [
     'streaming-server',

@@ -16,10 +16,10 @@ const [HEAP, MEMORY] = [64, 320];
 
 /** The bundle that is in the executable, which itself takes no options of Node. */
 const BUNDLE = [
-  '/opt/ecs-host-service/node',
+  '/project/service/node',
   ...NODE_FLAGS,
   ...[`--import=${FAULTS}`, `--max-old-space-size=${HEAP}`],
-  '/opt/ecs-host-service/ecs-host-service.mjs',
+  '/project/service/ecs-host-service.mjs',
 ].join(' ');
 
 const host = await GuestHost.open();

@@ -73,7 +73,22 @@ export class GuestHost implements AsyncDisposable {
   }
 
   async hostInputProgram(service: UnitService): Promise<InputContainer> {
-    const dockerId = await hostContainer(service, { app_image: INPUT_IMAGE });
+    return await this.#inputContainer(await hostContainer(service, { app_image: INPUT_IMAGE }));
+  }
+
+  /** The same, without the host's seccomp profile. */
+  async hostUnconfined(): Promise<InputContainer> {
+    const proxy = new Dockerode({ socketPath: '/run/ecs-host-service/docker.sock' });
+    const container = await proxy.createContainer({
+      Image: INPUT_IMAGE,
+      Labels: { 'ecs-host-service.interactive': 'true' },
+      HostConfig: { SecurityOpt: ['seccomp=unconfined'] },
+    });
+    await container.start();
+    return await this.#inputContainer(container.id);
+  }
+
+  async #inputContainer(dockerId: string): Promise<InputContainer> {
     const { HostConfig } = await this.docker.getContainer(dockerId).inspect();
     const devices: Dockerode.DeviceMapping[] = HostConfig.Devices ?? [];
     const numbers = devices.map(({ PathInContainer }) => Number(/\d+$/.exec(PathInContainer)?.[0]));

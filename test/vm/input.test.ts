@@ -132,11 +132,20 @@ test('no key of a container switches the host off or restarts it', async () => {
   await assertPasses(KEYBOARD, [...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]), ...chord([KEY_POWER])]);
   // More than seven times within two seconds is a demand of its own.
   for (let i = 0; i < 12; i++) await program.write(KEYBOARD, chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]));
-  // A program can make a device of its own of what it was handed.
-  assert.equal(await program.say(`disguise ${KEYBOARD}`), 'done');
+  const unconfined = await host.hostUnconfined();
+  await unconfined.program.say('connect');
+  assert.equal(await unconfined.program.say(`disguise ${KEYBOARD}`), 'done');
   execFileSync('udevadm', ['settle']);
-  await program.write(KEYBOARD, chord([KEY_POWER]));
+  await unconfined.program.write(KEYBOARD, chord([KEY_POWER]));
+  await host.remove(service, unconfined);
   assert.equal(execFileSync('systemctl', ['is-system-running'], { encoding: 'utf8' }).trim(), 'running');
+});
+
+test('a program cannot make a device of its own of what it was handed', async () => {
+  const another = await host.hostInputProgram(service);
+  await another.program.say('connect');
+  assert.equal(await another.program.say(`disguise ${KEYBOARD}`), 'Operation not permitted');
+  await host.remove(service, another);
 });
 
 test('C34: a program that is restarted gets its descriptors again, as often as it asks', async () => {

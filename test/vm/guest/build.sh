@@ -20,8 +20,11 @@ if [ -e "$guest/done" ]; then
   exit 0
 fi
 
-# Other guests are of no use any more.
-rm -rf "$cache"/guest-* "$cache"/building.*
+# Other guests are of no use any more. One whose building was killed may have a mount left.
+for left in "$cache"/building.*/root/proc; do
+  ! mountpoint -q "$left" || umount "$left"
+done
+rm -rf --one-file-system "$cache"/guest-* "$cache"/building.*
 work=$(mktemp -d "$cache/building.XXXXXX")
 root=$work/root
 trap 'umount "$root/proc" 2> /dev/null || true; rm -rf "$work"' EXIT
@@ -30,6 +33,7 @@ inside() { logged chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
 
 say "Building the guest (once, about two minutes): its packages …"
 # Where this machine's own packages come from; without an answer, debootstrap knows by itself.
+# shellcheck disable=SC2016 # apt-get fills it in
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 2> /dev/null | head -n 1)
 packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,kmod,procps,initramfs-tools,zstd,lz4
 logged debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"}
@@ -47,7 +51,7 @@ mv "$root"/boot/initrd.img-* "$work/initrd"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 
 say "Building the guest: its disk …"
-logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 4G
+logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 8G
 rm -rf "$root" "$work/log"
 touch "$work/done"
 mv "$work" "$guest"

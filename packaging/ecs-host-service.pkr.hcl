@@ -1,0 +1,332 @@
+# Makes machine images (AMIs) of hosts, of Ubuntu 24.04 and of Amazon Linux 2023, from the tarball of `make build`. An
+# image has no settings, no secrets and no identity: user data brings those, as in user-data.example.sh.
+#
+#   packer init packaging/ecs-host-service.pkr.hcl
+#   packer build -var region=… -var tarball=build/ecs-host-service-….tar.gz -var commit=… \
+#     -var ecs_agent_url=… -var ecs_agent_sha256=… packaging/ecs-host-service.pkr.hcl
+#
+# One of the two: -only=amazon-ebs.ubuntu, or -only=amazon-ebs.amazon-linux.
+
+packer {
+  required_version = ">= 1.8.0"
+  required_plugins {
+    amazon = {
+      version = ">= 1.2.0"
+      source  = "github.com/hashicorp/amazon"
+    }
+  }
+}
+
+variable "region" {
+  type        = string
+  description = "Where the image is made. Let copy_to have the others."
+}
+
+variable "copy_to" {
+  type        = list(string)
+  default     = []
+  description = "Further regions that get a copy of the image."
+}
+
+variable "tarball" {
+  type        = string
+  description = "What make build has made, for this architecture."
+}
+
+variable "commit" {
+  type        = string
+  description = "The commit of the tarball, to be sure: another one is refused."
+}
+
+variable "ecs_agent_url" {
+  type        = string
+  description = "For Ubuntu: where the deb of amazon-ecs-init is, for this architecture. AWS documents it under \"Installing the Amazon ECS container agent\". Empty for Amazon Linux alone, which has the agent itself."
+}
+
+variable "ecs_agent_sha256" {
+  type        = string
+  description = "Digest of that deb, once somebody has verified its signature."
+}
+
+variable "architecture" {
+  type        = string
+  default     = "x86_64"
+  description = "Or arm64."
+}
+
+variable "instance_type" {
+  type        = string
+  default     = ""
+  description = "On which the image is made. Empty: a small one of the architecture."
+}
+
+variable "instance_profile" {
+  type        = string
+  default     = ""
+  description = "Of the instance on which the image is made. Making it takes none."
+}
+
+variable "subnet_id" {
+  type        = string
+  default     = ""
+  description = "Empty: one of the default VPC."
+}
+
+variable "ubuntu_owner" {
+  type        = string
+  default     = "099720109477"
+  description = "The account of Canonical."
+}
+
+variable "ubuntu_name" {
+  type        = string
+  default     = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-*-server-*"
+  description = "The newest image of this name and of the architecture is taken."
+}
+
+variable "amazon_linux_owner" {
+  type    = string
+  default = "amazon"
+}
+
+variable "amazon_linux_name" {
+  type        = string
+  default     = "al2023-ami-2023.*-kernel-6.1-*"
+  description = "The newest image of this name and of the architecture is taken."
+}
+
+variable "encrypt" {
+  type        = bool
+  default     = false
+  description = "Whether the image's snapshot is encrypted. Other accounts can then use it with their right to the key alone."
+}
+
+variable "kms_key_id" {
+  type        = string
+  default     = ""
+  description = "Empty: the account's own key for EBS."
+}
+
+variable "force" {
+  type        = bool
+  default     = false
+  description = "Whether an image is made that lacks something, such as uinput, for hosts with INPUT_DEVICES=optional."
+}
+
+locals {
+  version       = regex_replace(basename(var.tarball), "^ecs-host-service-(.*)-linux-.*$", "$1")
+  instance_type = var.instance_type != "" ? var.instance_type : (var.architecture == "arm64" ? "t4g.medium" : "t3.medium")
+  made          = formatdate("YYYYMMDD-hhmm", timestamp())
+  tags = {
+    "ecs-host-service:version" = local.version
+    "ecs-host-service:commit"  = var.commit
+  }
+  as_root = "chmod +x {{ .Path }}; sudo env {{ .Vars }} {{ .Path }}"
+}
+
+source "amazon-ebs" "host" {
+  region                    = var.region
+  ami_regions               = var.copy_to
+  ami_virtualization_type   = "hvm"
+  ena_support               = true
+  imds_support              = "v2.0"
+  instance_type             = local.instance_type
+  iam_instance_profile      = var.instance_profile
+  subnet_id                 = var.subnet_id
+  ssh_clear_authorized_keys = true
+  encrypt_boot              = var.encrypt ? true : null
+  kms_key_id                = var.kms_key_id
+  run_tags                  = merge(local.tags, { Name = "making an image of ecs-host-service" })
+  snapshot_tags             = local.tags
+  tags                      = merge(local.tags, { "ecs-host-service:base" = "{{ .SourceAMIName }}" })
+
+  # Of the instance on which the image is made. Those of hosts stand in their launch template: see docs/operations.md.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+}
+
+build {
+  source "amazon-ebs.host" {
+    name            = "ubuntu"
+    ami_name        = "ecs-host-service-${local.version}-ubuntu-24.04-${var.architecture}-${local.made}"
+    ami_description = "Ubuntu 24.04 with ecs-host-service ${local.version}"
+    ssh_username    = "ubuntu"
+
+    source_ami_filter {
+      owners      = [var.ubuntu_owner]
+      most_recent = true
+      filters = {
+        name                = var.ubuntu_name
+        architecture        = var.architecture
+        root-device-type    = "ebs"
+        virtualization-type = "hvm"
+      }
+    }
+
+    launch_block_device_mappings {
+      device_name           = "/dev/sda1"
+      volume_type           = "gp3"
+      volume_size           = 64
+      iops                  = 3000
+      throughput            = 125
+      delete_on_termination = true
+    }
+  }
+
+  source "amazon-ebs.host" {
+    name            = "amazon-linux"
+    ami_name        = "ecs-host-service-${local.version}-al2023-${var.architecture}-${local.made}"
+    ami_description = "Amazon Linux 2023 with ecs-host-service ${local.version}"
+    ssh_username    = "ec2-user"
+
+    source_ami_filter {
+      owners      = [var.amazon_linux_owner]
+      most_recent = true
+      filters = {
+        name                = var.amazon_linux_name
+        architecture        = var.architecture
+        root-device-type    = "ebs"
+        virtualization-type = "hvm"
+      }
+    }
+
+    launch_block_device_mappings {
+      device_name           = "/dev/xvda"
+      volume_type           = "gp3"
+      volume_size           = 64
+      iops                  = 3000
+      throughput            = 125
+      delete_on_termination = true
+    }
+  }
+
+  provisioner "shell" {
+    execute_command = local.as_root
+    inline_shebang  = "/bin/sh -eu"
+    # 2: something was odd, but it is over.
+    inline = ["cloud-init status --wait || [ $? = 2 ]"]
+  }
+
+  # Nothing upgrades a host behind its users' backs: a new image does.
+  provisioner "shell" {
+    only             = ["amazon-ebs.ubuntu"]
+    execute_command  = local.as_root
+    environment_vars = ["DEBIAN_FRONTEND=noninteractive"]
+    inline_shebang   = "/bin/sh -eu"
+    inline = [
+      "systemctl mask --now apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service",
+      "snap refresh --hold",
+      "apt-get -qy -o DPkg::Lock::Timeout=600 update",
+      "apt-get -qy -o DPkg::Lock::Timeout=600 purge unattended-upgrades",
+      "apt-get -qy -o DPkg::Lock::Timeout=600 full-upgrade",
+    ]
+  }
+
+  provisioner "shell" {
+    only            = ["amazon-ebs.amazon-linux"]
+    execute_command = local.as_root
+    inline_shebang  = "/bin/sh -eu"
+    inline          = ["dnf -qy upgrade"]
+  }
+
+  # Modules are installed for the kernel that runs.
+  provisioner "shell" {
+    execute_command   = local.as_root
+    expect_disconnect = true
+    inline            = ["systemctl reboot"]
+  }
+
+  # ecs.service is masked meanwhile: an agent that ran here would leave its identity in the image.
+  provisioner "shell" {
+    only                = ["amazon-ebs.ubuntu"]
+    pause_before        = "20s"
+    start_retry_timeout = "10m"
+    execute_command     = local.as_root
+    environment_vars = [
+      "DEBIAN_FRONTEND=noninteractive",
+      "URL=${var.ecs_agent_url}",
+      "SHA256=${var.ecs_agent_sha256}",
+    ]
+    inline_shebang = "/bin/sh -eu"
+    inline = [
+      "apt-get -qy install docker.io chrony iptables tar zstd lz4 curl \"linux-modules-extra-$(uname -r)\"",
+      # It brings secrets to hosts; Ubuntu has it as a snap alone.
+      "snap install aws-cli --classic",
+      "curl --fail --silent --show-error --location --proto =https --output /tmp/amazon-ecs-init.deb \"$URL\"",
+      "echo \"$SHA256  /tmp/amazon-ecs-init.deb\" | sha256sum --check",
+      "systemctl mask --runtime ecs.service",
+      "apt-get -qy install /tmp/amazon-ecs-init.deb",
+      "rm /tmp/amazon-ecs-init.deb",
+      "apt-get -qy autoremove --purge",
+      "apt-get clean",
+    ]
+  }
+
+  provisioner "shell" {
+    only                = ["amazon-ebs.amazon-linux"]
+    pause_before        = "20s"
+    start_retry_timeout = "10m"
+    execute_command     = local.as_root
+    inline_shebang      = "/bin/sh -eu"
+    inline = [
+      # The packages of the kernel 6.1 have no number in their names.
+      "series=$(uname -r | cut -d. -f1-2)",
+      "extra=kernel$([ \"$series\" = 6.1 ] || echo \"$series\")-modules-extra",
+      "systemctl mask --runtime ecs.service",
+      "dnf -qy install docker ecs-init chrony tar zstd lz4 \"$extra-$(uname -r)\"",
+      "dnf -q clean all",
+    ]
+  }
+
+  provisioner "file" {
+    source      = var.tarball
+    destination = "/tmp/ecs-host-service.tar.gz"
+  }
+
+  # The service has no settings yet, and waits for user data to enable it.
+  provisioner "shell" {
+    execute_command = local.as_root
+    environment_vars = [
+      "COMMIT=${var.commit}",
+      "FORCE=${var.force ? "--force" : ""}",
+    ]
+    inline_shebang = "/bin/sh -eu"
+    inline = [
+      "systemctl enable --now docker.service",
+      "mkdir /tmp/ecs-host-service",
+      "tar -xzf /tmp/ecs-host-service.tar.gz --strip-components=1 -C /tmp/ecs-host-service",
+      "grep -x \"commit $COMMIT\" /tmp/ecs-host-service/VERSION",
+      "/tmp/ecs-host-service/install.sh $FORCE",
+      "/opt/ecs-host-service/ecs-host-service doctor --host || [ -n \"$FORCE\" ]",
+      "systemctl disable ecs-host-service.service",
+      "systemctl unmask --runtime ecs.service",
+      "systemctl disable ecs.service",
+      "rm -r /tmp/ecs-host-service /tmp/ecs-host-service.tar.gz",
+    ]
+  }
+
+  # What makes a host this host and no other. An empty machine-id is filled at boot; one that is missing would be taken
+  # for a first boot, at which systemd enables what distributions want to be enabled, such as ecs.service.
+  provisioner "shell" {
+    execute_command = local.as_root
+    inline_shebang  = "/bin/sh -eu"
+    inline = [
+      "systemctl stop docker.service docker.socket",
+      "rm -rf /var/lib/ecs-host-service /var/lib/docker/engine-id /var/lib/ecs/data/* /var/log/ecs/*",
+      "rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed",
+      "cloud-init clean --logs",
+      "journalctl --rotate --quiet",
+      "journalctl --vacuum-time=1s --quiet",
+      "truncate --size 0 /etc/machine-id",
+      "sync",
+    ]
+  }
+
+  post-processor "manifest" {
+    output     = "build/images.json"
+    strip_path = true
+  }
+}

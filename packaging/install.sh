@@ -1,0 +1,190 @@
+#!/bin/sh
+# Installs ecs-host-service on this host, or upgrades it. As root, from the unpacked tarball or from /opt/ecs-host-service:
+#
+#   install.sh [--force]             --force: also on a host that lacks something
+#   install.sh uninstall [--purge]   --purge: settings, secrets, receipts and the host's id go too
+#
+# A service that runs is not touched: it goes on with what it was started from. Again does no harm, and is how secrets
+# that were put into /etc/ecs-host-service/credentials later come to the service. DESTDIR=… lays the files below a
+# directory and does nothing else.
+set -eu
+
+here=$(dirname "$(realpath "$0")")
+root=${DESTDIR:-}
+opt=/opt/ecs-host-service
+settings=/etc/ecs-host-service
+state=/var/lib/ecs-host-service
+units=/etc/systemd/system
+service=ecs-host-service.service
+wait=ecs-host-service-wait.service
+guard=ecs-host-service-metadata-guard.service
+profile=/etc/docker/ecs-host-service-seccomp.json
+daemon=/etc/docker/daemon.json
+
+say() { echo "$*" >&2; }
+fail() {
+  say "install.sh: $*"
+  exit 1
+}
+
+# Where each file goes that does not stay in the directory of the program: SOURCE TARGET.
+places() {
+  for unit in "$service" "$wait" "$guard"; do echo "$unit $units/$unit"; done
+  for rules in 69-fractal-input.rules 90-fractal-input.rules; do echo "$rules /etc/udev/rules.d/$rules"; done
+  echo "60-ecs-host-service.conf /etc/sysctl.d/60-ecs-host-service.conf"
+  echo "modules-load.conf /etc/modules-load.d/ecs-host-service.conf"
+  echo "system.conf /etc/systemd/system.conf.d/ecs-host-service.conf"
+  echo "seccomp.json $profile"
+}
+
+# Whole or not at all: the program may run, and whoever reads the others may do so at this moment.
+put() {
+  target=$root$2
+  cmp -s "$1" "$target" && return 0
+  mkdir -p "$(dirname "$target")"
+  cp "$1" "$target.new"
+  chmod "$3" "$target.new"
+  mv -f "$target.new" "$target"
+  say "  $2"
+}
+
+mode_of() { if [ -x "$1" ]; then echo 755; else echo 644; fi; }
+
+put_files() {
+  (cd "$here" && find . -type f ! -name '*.new' | sort) | while read -r file; do
+    put "$here/$file" "$opt/${file#./}" "$(mode_of "$here/$file")"
+  done
+  places | while read -r source target; do put "$here/$source" "$target" 644; done
+  mkdir -p "$root/usr/local/bin"
+  ln -sfn "$opt/ecs-host-service" "$root/usr/local/bin/ecs-host-service"
+}
+
+# What is an operator's is made once, and never changed.
+put_settings() {
+  mkdir -p "$root$settings/credentials"
+  chmod 700 "$root$settings" "$root$settings/credentials"
+  [ -e "$root$settings/environment" ] || put "$here/environment.example" "$settings/environment" 600
+  [ -e "$root$daemon" ] || put "$here/daemon.json" "$daemon" 644
+}
+
+has_credentials() {
+  version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+  [ "${version:-999}" -ge 247 ]
+}
+
+# Each secret comes to the service as a credential; a systemd that has none lets it read the files, which are root's alone.
+put_credentials() {
+  draft=$(mktemp)
+  echo '[Service]' > "$draft"
+  if has_credentials; then
+    for file in "$root$settings"/credentials/*; do
+      [ -f "$file" ] || continue
+      chown root:root "$file"
+      chmod 600 "$file"
+      echo "LoadCredential=${file##*/}:$settings/credentials/${file##*/}" >> "$draft"
+    done
+  else
+    echo "Environment=CREDENTIALS_DIRECTORY=$settings/credentials" >> "$draft"
+  fi
+  for unit in "$service" "$wait"; do put "$draft" "$units/$unit.d/credentials.conf" 644; done
+  rm "$draft"
+}
+
+check_host() {
+  [ "$(id -u)" = 0 ] || fail "must be run as root"
+  "$here/ecs-host-service" version > /dev/null ||
+    fail "this host cannot run $here/ecs-host-service: it is for $(sed -n 's/^platform //p' "$here/VERSION") with a C library of 2.28 or newer"
+  modprobe --quiet uinput || true
+  found=$("$here/ecs-host-service" doctor --host) && return 0
+  say "This host lacks something:"
+  echo "$found" | sed -n '/^error/{p;n;p}' >&2
+  [ "$1" = --force ] || fail "see to it, or go on all the same with --force"
+}
+
+tell_system() {
+  systemctl mask --quiet ctrl-alt-del.target
+  # It is this service that starts the agent.
+  if systemctl is-enabled --quiet ecs.service 2>/dev/null; then systemctl disable --quiet ecs.service; fi
+  systemctl daemon-reexec
+  udevadm control --reload
+  systemctl restart systemd-modules-load.service systemd-sysctl.service
+  systemctl enable --quiet "$service" "$guard"
+  systemctl restart "$guard"
+}
+
+tell_docker() {
+  if ! grep -qs "$profile" "$daemon"; then
+    say "Docker has other settings; put \"seccomp-profile\": \"$profile\" into $daemon and restart Docker."
+  elif [ "$1" = changed ] && { systemctl is-active --quiet "$service" || [ -n "$(docker ps --quiet 2>/dev/null)" ]; }; then
+    say "Docker takes the new seccomp profile when it is restarted; it was not, since that ends this service and containers."
+  elif [ "$1" = changed ]; then
+    systemctl restart docker.service
+  fi
+}
+
+tell_operator() {
+  if systemctl is-active --quiet "$service"; then
+    say "The service runs, and goes on as it was. To change to this version, without taking the host from its users:"
+    say "  systemctl kill --kill-whom=main --signal=SIGUSR2 $service    # ends with its last container"
+    say "  systemctl start $service"
+  else
+    say "Write its settings into $settings/environment, its secrets into $settings/credentials (and run install.sh again"
+    say "then), see with \"ecs-host-service doctor\" that nothing is missing, and start it: systemctl start $service"
+  fi
+}
+
+install_all() {
+  [ -n "$root" ] || check_host "$1"
+  say "Installing $(sed -n 's/^version //p' "$here/VERSION") …"
+  before=$(cat "$root$profile" "$root$daemon" 2>/dev/null | cksum)
+  put_files
+  put_settings
+  put_credentials
+  [ -z "$root" ] || return 0
+  tell_system
+  if [ "$before" = "$(cat "$profile" "$daemon" | cksum)" ]; then tell_docker same; else tell_docker changed; fi
+  tell_operator
+}
+
+check_idle() {
+  ! systemctl is-active --quiet "$wait" ||
+    fail "containers that a dead service left are in use; wait, or start $service and stop it, which ends them"
+  ! systemctl is-active --quiet "$service" ||
+    fail "$service runs; \"systemctl stop $service\" ends it with its containers, and saves their users' files"
+  [ "$1" != --purge ] || [ -z "$(find "$state/spool" -type f 2>/dev/null)" ] ||
+    fail "users' files in $state/spool wait for S3; start the service until they are there, or leave out --purge"
+}
+
+uninstall() {
+  [ "$(id -u)" = 0 ] || fail "must be run as root"
+  [ -z "$root" ] || fail "uninstall takes it from this host, not from below a directory; unset DESTDIR"
+  check_idle "$1"
+  systemctl disable --quiet --now "$service" "$guard" || true
+  systemctl unmask --quiet ctrl-alt-del.target
+  if cmp -s "$daemon" "$opt/daemon.json"; then
+    rm "$daemon"
+    say "Docker keeps its seccomp profile until it is restarted."
+  fi
+  kept=""
+  if grep -qs "$profile" "$daemon"; then
+    kept=$profile
+    say "$profile stays: $daemon names it."
+  fi
+  places | while read -r _ target; do [ "$target" = "$kept" ] || rm -f "$target"; done
+  rm -rf "$units/$service.d/credentials.conf" "$units/$wait.d/credentials.conf" "$state/program" "$opt"
+  for unit in "$service" "$wait"; do rmdir "$units/$unit.d" 2>/dev/null || true; done
+  rm -f /usr/local/bin/ecs-host-service
+  systemctl daemon-reexec
+  udevadm control --reload
+  if [ "$1" = --purge ]; then
+    rm -rf "$settings" "$state"
+  else
+    say "Settings and secrets stay in $settings, receipts, the host's id and what waits for S3 in $state."
+  fi
+}
+
+case "$*" in
+  "" | --force) install_all "${1:-}" ;;
+  uninstall | "uninstall --purge") uninstall "${2:-}" ;;
+  *) fail "usage: install.sh [--force] | install.sh uninstall [--purge]" ;;
+esac

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Keeps containers from the addresses at which EC2 and ECS give a host's credentials away: `metadata-guard.sh on`, or `off`.
+# Docker asks the chain DOCKER-USER first about all that containers send, and leaves to others what is in it.
+set -eu
+
+# What ECS means for a task reaches it all the same: the agent's rules redirect that to the host itself before.
+guard() {
+  iptables=$1 act=$2
+  shift 2
+  "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || return 0
+  for address in "$@"; do
+    if [ "$act" = off ]; then
+      "$iptables" --wait 10 --delete DOCKER-USER --destination "$address" --jump DROP || true
+    elif ! "$iptables" --wait 10 --check DOCKER-USER --destination "$address" --jump DROP 2> /dev/null; then
+      "$iptables" --wait 10 --insert DOCKER-USER --destination "$address" --jump DROP
+    fi
+  done
+}
+
+case "$*" in
+  on | off) ;;
+  *) echo "usage: metadata-guard.sh on|off" >&2 && exit 2 ;;
+esac
+guard iptables "$1" 169.254.169.254 169.254.170.2
+# Docker guards IPv6 only where it was told to.
+guard ip6tables "$1" fd00:ec2::254

@@ -1,0 +1,109 @@
+/**
+ * What keeps containers from the credentials of their host: the addresses of EC2 and ECS stand behind a link of the
+ * host here, as they do on EC2, so that what a container sends there is forwarded.
+ */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { host as hostContainer } from '../support/callers.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const GUARD = join(import.meta.dirname, '../../packaging/metadata-guard.sh');
+const ADDRESSES = ['169.254.169.254', '169.254.170.2'];
+/** Behind the same link, and nobody's secret: Amazon's clock, for one. */
+const HARMLESS = '169.254.169.123';
+const SERVER = `require('node:http').createServer((_, response) => response.end('secret')).listen(80, () => console.log('listens'))`;
+/** Milliseconds after which a packet is taken for lost. */
+const PATIENCE = 1500;
+
+let host: TestHost;
+let service: ServiceProcess;
+let server: ChildProcess;
+/** Of one of its processes. */
+let container = 0;
+
+function ip(words: string): void {
+  execFileSync('ip', words.split(' '));
+}
+
+/** What a container gets from the address. */
+function ask(address: string): string {
+  const script = `require('node:http')
+    .get('http://${address}/', { timeout: ${PATIENCE} }, (answer) => answer.pipe(process.stdout))
+    .on('timeout', function () { this.destroy(); })
+    .on('error', () => console.log('nothing'))`;
+  const words = ['--target', String(container), '--net', process.execPath, '--eval', script];
+  return execFileSync('nsenter', words, { encoding: 'utf8' }).trim();
+}
+
+function rules(): string[] {
+  const listed = execFileSync('iptables', ['--list-rules', 'DOCKER-USER'], { encoding: 'utf8' });
+  return listed.split('\n').filter((line) => line.includes('DROP'));
+}
+
+before(async () => {
+  host = await TestHost.open();
+  ip('address delete 169.254.169.254/32 dev lo');
+  ip('netns add beyond');
+  ip('link add to-beyond type veth peer name to-host netns beyond');
+  ip('address add 192.0.2.1/24 dev to-beyond');
+  ip('link set to-beyond up');
+  ip('-n beyond address add 192.0.2.2/24 dev to-host');
+  ip('-n beyond link set to-host up');
+  for (const address of [...ADDRESSES, HARMLESS]) {
+    ip(`-n beyond address add ${address}/32 dev to-host`);
+    ip(`route add ${address}/32 via 192.0.2.2`);
+  }
+  server = spawn('ip', ['netns', 'exec', 'beyond', process.execPath, '--eval', SERVER], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(server.stdout as Readable, 'data');
+  service = await host.start().ready();
+  const dockerId = await hostContainer(service);
+  container = (await host.docker.getContainer(dockerId).inspect()).State.Pid;
+});
+after(async () => {
+  server.kill();
+  await service.stop();
+  await host[Symbol.asyncDispose]();
+});
+
+test('without the guard a container gets the credentials of its host', () => {
+  for (const address of [...ADDRESSES, HARMLESS]) assert.equal(ask(address), 'secret', address);
+});
+
+test('with the guard it gets no answer from where credentials are, and all others answer', () => {
+  execFileSync(GUARD, ['on']);
+  for (const address of ADDRESSES) assert.equal(ask(address), 'nothing', address);
+  assert.equal(ask(HARMLESS), 'secret');
+});
+
+test('the guard is put up once, however often it is told to', () => {
+  execFileSync(GUARD, ['on']);
+  assert.equal(rules().length, ADDRESSES.length, rules().join('\n'));
+});
+
+test('it stays when Docker is restarted', async () => {
+  await host.stopDocker();
+  await host.startDocker();
+  assert.equal(rules().length, ADDRESSES.length);
+});
+
+test('it goes when it is told to, and leaves the rules of others', () => {
+  const other = ['DOCKER-USER', '--destination', '198.51.100.1', '--jump', 'DROP'];
+  execFileSync('iptables', ['--insert', ...other]);
+  for (let time = 0; time < 2; time++) execFileSync(GUARD, ['off'], { stdio: 'ignore' });
+  assert.deepEqual(rules(), ['-A DOCKER-USER -d 198.51.100.1/32 -j DROP']);
+});
+
+test('where Docker has made no rules there is nothing to guard', async () => {
+  await host.stopDocker();
+  execFileSync('iptables', ['--flush']);
+  execFileSync('iptables', ['--delete-chain']);
+  execFileSync(GUARD, ['on']);
+});

@@ -1,0 +1,143 @@
+/** The installer on a host as a person has it: what it installed before the tests, upgraded, taken away and put back. */
+
+import assert from 'node:assert/strict';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { OWN_SECRET } from '../support/secrets.ts';
+import { GuestHost, type InputContainer } from './guest-host.ts';
+import { show, type UnitService } from './unit-service.ts';
+
+const OPT = '/opt/ecs-host-service';
+const SETTINGS = '/etc/ecs-host-service';
+/** The unpacked tarball of another version. */
+const NEWER = '/root/newer';
+const UNITS = ['', '-wait', '-metadata-guard'].map((name) => `ecs-host-service${name}.service`);
+/** As systemd judges from 0, safe, to 10: what the service may do, which mounts, makes devices and speaks to Docker. */
+const EXPOSURE = 7.5;
+
+const host = await GuestHost.open();
+let service: UnitService;
+let container: InputContainer;
+
+before(() => {
+  cpSync(OPT, NEWER, { recursive: true });
+  writeFileSync(`${NEWER}/VERSION`, 'version 99.0.0\n');
+  appendFileSync(`${NEWER}/ecs-host-service`, 'other bytes');
+  appendFileSync(`${NEWER}/ecs-host-service.service`, '# Of the newer version.\n');
+});
+after(() => host[Symbol.asyncDispose]());
+
+function run(program: string, ...words: string[]): SpawnSyncReturns<string> {
+  return spawnSync(program, words, { encoding: 'utf8' });
+}
+
+function succeed(program: string, ...words: string[]): string {
+  const { status, stdout, stderr } = run(program, ...words);
+  assert.equal(status, 0, `${program} ${words.join(' ')}: ${stdout}${stderr}`);
+  return stdout + stderr;
+}
+
+test('the installer leaves a host that lacks nothing that it can give', () => {
+  const found = run('ecs-host-service', 'doctor', '--host', '--json');
+  assert.equal(found.status, 0, found.stdout);
+  const { findings }: { findings: { check: string; grade: string }[] } = JSON.parse(found.stdout);
+  // Nobody keeps the guest's clock.
+  const lacks = findings.filter(({ check, grade }) => grade !== 'ok' && check !== 'clock');
+  assert.deepEqual(lacks, []);
+});
+
+test('systemd understands the units, and how much it thinks they may do stays below a bound', () => {
+  assert.equal(
+    succeed('systemd-analyze', 'verify', ...UNITS.map((unit) => `/etc/systemd/system/${unit}`)),
+    '',
+  );
+  for (const unit of UNITS) succeed('systemd-analyze', 'security', `--threshold=${10 * EXPOSURE}`, unit);
+});
+
+test('udev understands the rules', async () => {
+  service = await host.start();
+  container = await host.hostClaimed(service);
+  const [pointer] = container.numbers;
+  const told = succeed('udevadm', 'test', `/sys/class/input/event${pointer}`);
+  assert.match(told, /^Reading rules file: \/etc\/udev\/rules\.d\/90-fractal-input\.rules$/m);
+  assert.doesNotMatch(told, /fractal-input\.rules:\d+/, 'a line is complained about');
+  assert.match(told, /^ID_INPUT_MOUSE=1$/m);
+  assert.doesNotMatch(told, /^ID_INPUT_TABLET=1/m);
+});
+
+test('an upgrade leaves the service and its containers as they are, and comes with the next start', async () => {
+  const { pid } = service;
+  const settings = readFileSync(`${SETTINGS}/environment`, 'utf8');
+  assert.match(succeed(`${NEWER}/install.sh`), /^The service runs, and goes on as it was\./m);
+  assert.equal(service.pid, pid);
+  assert.equal(readFileSync(`${OPT}/VERSION`, 'utf8'), 'version 99.0.0\n');
+  assert.equal(readFileSync(`${SETTINGS}/environment`, 'utf8'), settings);
+  assert.equal((await service.get('/healthz')).status, 200);
+  assert.equal(await container.program.say('connect'), '3');
+  await host.remove(service, container);
+  assert.equal(await service.stop(), 0);
+  service = await host.start();
+  assert.equal(await service.stop(), 0);
+});
+
+test('a secret in a file reaches the service as a credential of systemd', async () => {
+  const secret = `${SETTINGS}/credentials/WEBSERVER_AUTH_SECRET`;
+  writeFileSync(secret, `${OWN_SECRET}\n`, { mode: 0o644 });
+  succeed(`${OPT}/install.sh`);
+  service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
+  const { status } = await service.put('/set_container_start_values', { auth_secret: OWN_SECRET });
+  assert.notEqual(status, 401, 'the secret is known');
+  assert.equal((await service.put('/set_container_start_values', { auth_secret: 'another' })).status, 401);
+  assert.equal(await service.stop(), 0);
+  rmSync(secret);
+  succeed(`${OPT}/install.sh`);
+});
+
+test('nothing is uninstalled from under a service that runs, nor while users’ files wait', async () => {
+  service = await host.start();
+  const refused = run(`${OPT}/install.sh`, 'uninstall');
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /ecs-host-service\.service runs; "systemctl stop ecs-host-service\.service"/);
+  assert.equal(await service.stop(), 0);
+  const waiting = '/var/lib/ecs-host-service/spool/waiting';
+  mkdirSync('/var/lib/ecs-host-service/spool', { recursive: true });
+  writeFileSync(waiting, '');
+  assert.match(run(`${OPT}/install.sh`, 'uninstall', '--purge').stderr, /wait for S3; start the service/);
+  rmSync(waiting);
+  assert.ok(existsSync(`${OPT}/ecs-host-service`));
+});
+
+test('uninstalling takes all but what is the operator’s, and installing puts it back', async () => {
+  const hostId = readFileSync('/var/lib/ecs-host-service/host-id', 'utf8');
+  succeed(`${OPT}/install.sh`, 'uninstall');
+  const installed = [
+    OPT,
+    '/usr/local/bin/ecs-host-service',
+    '/etc/docker/daemon.json',
+    '/etc/docker/ecs-host-service-seccomp.json',
+    '/etc/udev/rules.d/69-fractal-input.rules',
+    '/etc/udev/rules.d/90-fractal-input.rules',
+    '/etc/sysctl.d/60-ecs-host-service.conf',
+    '/etc/modules-load.d/ecs-host-service.conf',
+    '/etc/systemd/system.conf.d/ecs-host-service.conf',
+    '/var/lib/ecs-host-service/program',
+    ...UNITS.map((unit) => `/etc/systemd/system/${unit}`),
+  ];
+  assert.deepEqual(
+    installed.filter((path) => existsSync(path)),
+    [],
+  );
+  assert.doesNotMatch(succeed('iptables', '--list-rules', 'DOCKER-USER'), /DROP/);
+  assert.equal(readFileSync('/var/lib/ecs-host-service/host-id', 'utf8'), hostId);
+  assert.ok(existsSync(`${SETTINGS}/environment`));
+  assert.match(succeed(`${NEWER}/install.sh`), /^Write its settings into/m);
+  assert.deepEqual(
+    installed.slice(0, 4).filter((path) => !existsSync(path)),
+    [],
+  );
+  assert.equal(show('UnitFileState'), 'enabled');
+  service = await host.start();
+  assert.equal(await service.stop(), 0);
+  await host.finish();
+});
