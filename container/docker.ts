@@ -183,11 +183,7 @@ export class Docker {
    * Creations, starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
    * Resolves when Docker has opened the stream. @param since Unix time in seconds; left out: from now on
    */
-  async events(
-    hostId: string,
-    since: number | undefined,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<DockerEvent>> {
+  async events(hostId: string, since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
     const filters = {
       type: ['container'],
       event: ['create', 'start', 'die', 'destroy'],
@@ -195,7 +191,7 @@ export class Docker {
     };
     const options = {
       filters: JSON.stringify(filters),
-      ...(since === undefined ? {} : { since }),
+      since,
       abortSignal: signal,
     };
     const stream = await this.#call('open its event stream', Infinity, () => this.#api.getEvents(options));

@@ -16,6 +16,11 @@ import type { Tracker } from './tracker.ts';
 /** Milliseconds before the stream is opened again: at first, and at most. */
 const SHORTEST_PAUSE = 50;
 const LONGEST_PAUSE = 2_000;
+/**
+ * Seconds of what Docker has told already that are heard at first: for a while after it has told of a container's
+ * end, it still lists the container as running.
+ */
+const TOLD_BEFORE = 60;
 
 export class Watch {
   readonly #tracker: Tracker;
@@ -27,7 +32,8 @@ export class Watch {
   /** Why it is not heard, once that was logged. */
   #silence: string | undefined;
   #wait = SHORTEST_PAUSE;
-  #since: number | undefined;
+  /** Unix time in whole seconds. */
+  #since = Math.floor(Date.now() / 1000) - TOLD_BEFORE;
 
   private constructor(tracker: Tracker, kept: KeptContainers, signal: AbortSignal) {
     this.#tracker = tracker;

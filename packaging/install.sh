@@ -8,6 +8,7 @@
 # that were put into /etc/ecs-host-service/credentials later come to the service. DESTDIR=… lays the files below a
 # directory and does nothing else.
 set -eu
+umask 022
 
 here=$(dirname "$(realpath "$0")")
 root=${DESTDIR:-}
@@ -67,6 +68,13 @@ put_settings() {
   [ -e "$root$daemon" ] || put "$here/daemon.json" "$daemon" 644
 }
 
+# Also while it starts, ends, or is to be started again.
+runs() {
+  case $(systemctl show --property=ActiveState --value "$1") in
+    inactive | failed) return 1 ;;
+  esac
+}
+
 has_credentials() {
   version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
   [ "${version:-999}" -ge 247 ]
@@ -76,16 +84,13 @@ has_credentials() {
 put_credentials() {
   draft=$(mktemp)
   echo '[Service]' > "$draft"
-  if has_credentials; then
-    for file in "$root$settings"/credentials/*; do
-      [ -f "$file" ] || continue
-      chown root:root "$file"
-      chmod 600 "$file"
-      echo "LoadCredential=${file##*/}:$settings/credentials/${file##*/}" >> "$draft"
-    done
-  else
-    echo "Environment=CREDENTIALS_DIRECTORY=$settings/credentials" >> "$draft"
-  fi
+  has_credentials || echo "Environment=CREDENTIALS_DIRECTORY=$settings/credentials" >> "$draft"
+  for file in "$root$settings"/credentials/*; do
+    [ -f "$file" ] || continue
+    chown root:root "$file"
+    chmod 600 "$file"
+    ! has_credentials || echo "LoadCredential=${file##*/}:$settings/credentials/${file##*/}" >> "$draft"
+  done
   for unit in "$service" "$wait"; do put "$draft" "$units/$unit.d/credentials.conf" 644; done
   rm "$draft"
 }
@@ -97,7 +102,7 @@ check_host() {
   modprobe --quiet uinput || true
   found=$("$here/ecs-host-service" doctor --host) && return 0
   say "This host lacks something:"
-  echo "$found" | sed -n '/^error/{p;n;p}' >&2
+  printf '%s\n' "$found" | sed -n '/^error/{p;n;p}' >&2
   [ "$1" = --force ] || fail "see to it, or go on all the same with --force"
 }
 
@@ -107,7 +112,7 @@ tell_system() {
   if systemctl is-enabled --quiet ecs.service 2>/dev/null; then systemctl disable --quiet ecs.service; fi
   systemctl daemon-reexec
   udevadm control --reload
-  systemctl restart systemd-modules-load.service systemd-sysctl.service
+  sysctl --quiet --load=/etc/sysctl.d/60-ecs-host-service.conf
   systemctl enable --quiet "$service" "$guard"
   systemctl restart "$guard"
 }
@@ -115,7 +120,7 @@ tell_system() {
 tell_docker() {
   if ! grep -qs "$profile" "$daemon"; then
     say "Docker has other settings; put \"seccomp-profile\": \"$profile\" into $daemon and restart Docker."
-  elif [ "$1" = changed ] && { systemctl is-active --quiet "$service" || [ -n "$(docker ps --quiet 2>/dev/null)" ]; }; then
+  elif [ "$1" = changed ] && { runs "$service" || [ -n "$(docker ps --quiet 2>/dev/null)" ]; }; then
     say "Docker takes the new seccomp profile when it is restarted; it was not, since that ends this service and containers."
   elif [ "$1" = changed ]; then
     systemctl restart docker.service
@@ -123,9 +128,9 @@ tell_docker() {
 }
 
 tell_operator() {
-  if systemctl is-active --quiet "$service"; then
+  if runs "$service"; then
     say "The service runs, and goes on as it was. To change to this version, without taking the host from its users:"
-    say "  systemctl kill --kill-whom=main --signal=SIGUSR2 $service    # ends with its last container"
+    say "  systemctl kill --kill-who=main --signal=SIGUSR2 $service    # ends with its last container"
     say "  systemctl start $service"
   else
     say "Write its settings into $settings/environment, its secrets into $settings/credentials (and run install.sh again"
@@ -147,9 +152,9 @@ install_all() {
 }
 
 check_idle() {
-  ! systemctl is-active --quiet "$wait" ||
+  ! runs "$wait" ||
     fail "containers that a dead service left are in use; wait, or start $service and stop it, which ends them"
-  ! systemctl is-active --quiet "$service" ||
+  ! runs "$service" ||
     fail "$service runs; \"systemctl stop $service\" ends it with its containers, and saves their users' files"
   [ "$1" != --purge ] || [ -z "$(find "$state/spool" -type f 2>/dev/null)" ] ||
     fail "users' files in $state/spool wait for S3; start the service until they are there, or leave out --purge"
@@ -160,6 +165,8 @@ uninstall() {
   [ -z "$root" ] || fail "uninstall takes it from this host, not from below a directory; unset DESTDIR"
   check_idle "$1"
   systemctl disable --quiet --now "$service" "$guard" || true
+  "$opt/metadata-guard.sh" off
+  ! systemctl cat ecs.service > /dev/null 2>&1 || say "ecs.service stays disabled; \"systemctl enable ecs.service\" changes that."
   systemctl unmask --quiet ctrl-alt-del.target
   if cmp -s "$daemon" "$opt/daemon.json"; then
     rm "$daemon"

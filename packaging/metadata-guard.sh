@@ -7,7 +7,12 @@ set -eu
 guard() {
   iptables=$1 act=$2
   shift 2
-  "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || return 0
+  # 1: there is no such chain.
+  "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || {
+    [ $? != 1 ] || return 0
+    echo "$iptables cannot say what is in DOCKER-USER, so containers may reach the credentials of this host" >&2
+    exit 1
+  }
   for address in "$@"; do
     if [ "$act" = off ]; then
       "$iptables" --wait 10 --delete DOCKER-USER --destination "$address" --jump DROP || true
@@ -23,4 +28,4 @@ case "$*" in
 esac
 guard iptables "$1" 169.254.169.254 169.254.170.2
 # Docker guards IPv6 only where it was told to.
-guard ip6tables "$1" fd00:ec2::254
+! command -v ip6tables > /dev/null || guard ip6tables "$1" fd00:ec2::254

@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
 import { isSystemError } from '../errors/service-error.ts';
 
 /**
@@ -12,11 +11,22 @@ import { isSystemError } from '../errors/service-error.ts';
 export function withInstalled(given: NodeJS.ProcessEnv, directory: string): NodeJS.ProcessEnv {
   if (given.APP_ENV) return given;
   try {
-    const installed = parseEnv(readFileSync(join(directory, 'environment'), 'utf8'));
+    const installed = parse(readFileSync(join(directory, 'environment'), 'utf8'));
     const others = { CREDENTIALS_DIRECTORY: join(directory, 'credentials'), ...installed, ...given };
     return { ...others, APP_ENV: installed.APP_ENV };
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return given;
     throw error;
   }
+}
+
+/** As systemd does: a comment is a line of its own, and quotes around a value are none of it. */
+function parse(text: string): Record<string, string> {
+  const lines = text.split('\n').map((line) => /^\s*([^#;=\s][^=]*)=(.*)$/.exec(line));
+  return Object.fromEntries(
+    lines.flatMap((found) => {
+      const [, name = '', value = ''] = found ?? [];
+      return found ? [[name.trim(), value.trim().replace(/^(["'])(.*)\1$/, '$2')]] : [];
+    }),
+  );
 }

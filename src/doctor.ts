@@ -22,8 +22,8 @@ export async function examine(
   { isHostAlone, isJson }: DoctorOptions,
 ): Promise<Diagnosis> {
   const { settings, problems } = examineSettings(environment);
-  const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock' } = settings;
-  const host = checkHost(await lookAtHost(ROOT, DOCKER_HOST));
+  const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
+  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES }));
   const findings = isHostAlone ? host : [...host, ...checkSettings(problems)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {

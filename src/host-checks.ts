@@ -36,19 +36,19 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
       : error('/sys/fs/cgroup has no controllers', 'mount it; without it no container is kept from devices'),
   docker: ({ docker }) => judgeDocker(docker),
   'seccomp profile': ({ docker }) => judgeSeccomp(docker),
-  uinput: ({ noInputDevices }) =>
-    noInputDevices === undefined
-      ? ok('input devices can be made')
-      : error(
-          noInputDevices,
-          'cloud kernels have it in a package of their own, such as linux-modules-extra; or set INPUT_DEVICES=optional',
-        ),
+  uinput: ({ noInputDevices, needsInputDevices }) => {
+    if (noInputDevices === undefined) return ok('input devices can be made');
+    const package_ = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
+    return needsInputDevices
+      ? error(noInputDevices, `${package_}; or set INPUT_DEVICES=optional`)
+      : warning(noInputDevices, package_);
+  },
   consoles: ({ ttys }) => judgeConsoles(ttys),
   programs: ({ missingPrograms }) =>
     missingPrograms.length === 0
       ? ok('all there')
       : error(`missing: ${missingPrograms.join(', ')}`, 'install them; packages: tar, zstd, lz4, util-linux'),
-  memory: ({ run: { directory, isInMemory } }) =>
+  'run directory': ({ run: { directory, isInMemory } }) =>
     isInMemory
       ? ok(`${directory} is a tmpfs`)
       : error(`${directory} is not a tmpfs`, 'mount one there; secrets must not come onto a disk'),
@@ -71,7 +71,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   'udev rules': ({ hasUdevRules }) =>
     hasUdevRules ? ok('there') : warning("a container's power key is the host's", INSTALL),
   'metadata guard': ({ rules }) =>
-    METADATA.every((address) => rules?.includes(`-d ${address}/32`))
+    METADATA.every((address) => rules?.includes(`-d ${address}/32 -j DROP`))
       ? ok('containers do not reach EC2 metadata')
       : warning("containers can ask EC2 for the host's credentials", INSTALL),
   'ecs.service': ({ ecsUnit }) =>

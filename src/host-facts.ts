@@ -4,12 +4,12 @@ import { execFile } from 'node:child_process';
 import { access, constants, readFile, readlink, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { Docker } from '../container/docker.ts';
 import type { EngineFacts } from '../container/docker-answers.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
 import { pathsBelow } from '../host/paths.ts';
+import type { Settings } from '../settings/load.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 
@@ -21,12 +21,16 @@ const TMPFS = 0x01021994;
 const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
 
+/** The settings that say where to look, and for what. */
+export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES'>;
+
 export interface HostFacts {
   readonly kernel: string;
   readonly cgroups: 1 | 2 | undefined;
   /** Or why it does not answer. */
   readonly docker: EngineFacts | string;
   readonly noInputDevices: string | undefined;
+  readonly needsInputDevices: boolean;
   readonly ttys: number;
   readonly run: { readonly directory: string; readonly isInMemory: boolean };
   /** Bytes that are free, by directory. */
@@ -42,7 +46,11 @@ export interface HostFacts {
   readonly ecsUnit: string | undefined;
 }
 
-export async function lookAtHost(root: string, socket: string): Promise<HostFacts> {
+export async function lookAtHost({
+  ROOT: root,
+  DOCKER_HOST: socket,
+  INPUT_DEVICES,
+}: Where): Promise<HostFacts> {
   const { state, run } = pathsBelow(root);
   const docker = await dockerFacts(socket);
   const directories = [state, ...(typeof docker === 'string' ? [] : [docker.directory])];
@@ -51,6 +59,7 @@ export async function lookAtHost(root: string, socket: string): Promise<HostFact
     cgroups: await cgroups(),
     docker,
     noInputDevices: await whyNoInputDevices(),
+    needsInputDevices: INPUT_DEVICES === 'required',
     ttys: (await Ttys.ofThisHost()).size,
     run: { directory: dirname(run), isInMemory: (await fileSystemOf(dirname(run))).type === TMPFS },
     free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
@@ -107,11 +116,12 @@ async function without<T>(all: readonly T[], isThere: (one: T) => Promise<boolea
 
 /** What a program says; undefined when it is not there or fails. */
 async function told(program: string, ...words: string[]): Promise<string | undefined> {
-  try {
-    return (await promisify(execFile)(program, words, { timeout: PATIENCE })).stdout.trim();
-  } catch {
-    return undefined;
-  }
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  execFile(program, words, { timeout: PATIENCE }, (error, stdout) =>
+    // Of what is not enabled, systemctl says so and fails.
+    resolve(error && !stdout ? undefined : stdout.trim()),
+  );
+  return await promise;
 }
 
 function yesOrNo(text: string | undefined): boolean | undefined {

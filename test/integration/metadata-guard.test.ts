@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -19,11 +19,11 @@ const ADDRESSES = ['169.254.169.254', '169.254.170.2'];
 const HARMLESS = '169.254.169.123';
 const SERVER = `require('node:http').createServer((_, response) => response.end('secret')).listen(80, () => console.log('listens'))`;
 /** Milliseconds after which a packet is taken for lost. */
-const PATIENCE = 1500;
+const LOST = 1500;
 
 let host: TestHost;
 let service: ServiceProcess;
-let server: ChildProcess;
+let server: ChildProcess | undefined;
 /** Of one of its processes. */
 let container = 0;
 
@@ -32,9 +32,9 @@ function ip(words: string): void {
 }
 
 /** What a container gets from the address. */
-function ask(address: string): string {
+function ask(address: string, patience = 30_000): string {
   const script = `require('node:http')
-    .get('http://${address}/', { timeout: ${PATIENCE} }, (answer) => answer.pipe(process.stdout))
+    .get('http://${address}/', { timeout: ${patience} }, (answer) => answer.pipe(process.stdout))
     .on('timeout', function () { this.destroy(); })
     .on('error', () => console.log('nothing'))`;
   const words = ['--target', String(container), '--net', process.execPath, '--eval', script];
@@ -68,7 +68,7 @@ before(async () => {
   container = (await host.docker.getContainer(dockerId).inspect()).State.Pid;
 });
 after(async () => {
-  server.kill();
+  server?.kill();
   await service.stop();
   await host[Symbol.asyncDispose]();
 });
@@ -79,13 +79,19 @@ test('without the guard a container gets the credentials of its host', () => {
 
 test('with the guard it gets no answer from where credentials are, and all others answer', () => {
   execFileSync(GUARD, ['on']);
-  for (const address of ADDRESSES) assert.equal(ask(address), 'nothing', address);
+  for (const address of ADDRESSES) assert.equal(ask(address, LOST), 'nothing', address);
   assert.equal(ask(HARMLESS), 'secret');
 });
 
 test('the guard is put up once, however often it is told to', () => {
   execFileSync(GUARD, ['on']);
   assert.equal(rules().length, ADDRESSES.length, rules().join('\n'));
+});
+
+test('where nobody can tell, the guard fails', () => {
+  const found = spawnSync('/bin/sh', [GUARD, 'on'], { env: { PATH: '/nowhere' }, encoding: 'utf8' });
+  assert.equal(found.status, 1);
+  assert.match(found.stderr, /^iptables cannot say what is in DOCKER-USER/m);
 });
 
 test('it stays when Docker is restarted', async () => {

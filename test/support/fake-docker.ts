@@ -3,7 +3,7 @@
  * moment that matters. What can be shown with the real one is shown with the real one.
  */
 
-import { EventEmitter, on } from 'node:events';
+import { once } from 'node:events';
 import type { Docker } from '../../container/docker.ts';
 import type { DockerEvent, Inspected, Listed } from '../../container/docker-answers.ts';
 import type { DockerId } from '../../container/identity.ts';
@@ -19,7 +19,8 @@ export class FakeDocker implements Calls {
   readonly states = new Map<DockerId, 'created' | 'running' | 'exited'>();
   /** The signals of all event streams that were opened. */
   readonly streams: AbortSignal[] = [];
-  readonly #events = new EventEmitter();
+  /** Events that a stream begins with when it is opened. */
+  readonly told: DockerEvent[] = [];
   /** Is awaited before a call is answered; what it throws is the answer. */
   before: (call: string) => Promise<void> | void = () => {};
 
@@ -73,14 +74,13 @@ export class FakeDocker implements Calls {
     return listed;
   }
 
-  async events(
-    _hostId: string,
-    _since: number | undefined,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<DockerEvent>> {
+  async events(_hostId: string, since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
     await this.#answer('events');
     this.streams.push(signal);
-    return streamOf(this.#events, signal);
+    return streamOf(
+      this.told.filter(({ time }) => time >= since),
+      signal,
+    );
   }
 
   async hasNvidia(): Promise<boolean> {
@@ -88,6 +88,7 @@ export class FakeDocker implements Calls {
   }
 }
 
-async function* streamOf(events: EventEmitter, signal: AbortSignal): AsyncGenerator<DockerEvent> {
-  for await (const [event] of on(events, 'event', { signal })) yield event;
+async function* streamOf(told: readonly DockerEvent[], signal: AbortSignal): AsyncGenerator<DockerEvent> {
+  yield* told;
+  await once(signal, 'abort');
 }

@@ -108,6 +108,17 @@ test('a container that began to serve after Docker was listed is not taken for d
   assert.ok(!docker.calls.includes('stop'));
 });
 
+test('a container that Docker told of as ended and still lists as running is ended', async (t) => {
+  const { docker, lifetime, kept, tracker } = hostOf(t);
+  const dockerId = await spinUp(tracker, kept, REQUEST);
+  const time = Math.floor(Date.now() / 1000);
+  docker.told.push({ action: 'die', dockerId, containerId: undefined, time, exitCode: '0' });
+  const [container] = tracker.list();
+  await Watch.open(lifetime, tracker, kept);
+  await container?.gone;
+  assert.deepEqual(tracker.list(), []);
+});
+
 test('a container whose client has gone before it could be told is taken down', async (t) => {
   const { docker, tracker } = hostOf(t);
   const calls = new HostedCalls({ tracker, pass: (work) => work() });

@@ -97,3 +97,21 @@ test('each promise of the specification is a sentence, made once, that names its
   assert.ok(promises.length >= 50, `only ${promises.length} promises`);
   assert.equal(new Set(promises).size, promises.length);
 });
+
+test('each alarm that operators are told of is a message of the sources', () => {
+  const files = globSync(
+    '{src,httpserver,ecs-agent-bridge,container,host,user-configs,logging,errors}/**/*.ts',
+    {
+      cwd: ROOT,
+    },
+  );
+  const sources = files.map(read).join('\n').replaceAll("\\'", "'");
+  const rows = read('docs/operations.md')
+    .split('\n')
+    .filter((line) => /^\| (?:fatal|error|warn) /.test(line));
+  const alarms = rows.flatMap((row) => quoted(row.split('|')[2] as string));
+  assert.ok(alarms.length >= 30, `only ${alarms.length} alarms`);
+  for (const alarm of alarms) {
+    for (const part of alarm.split('…')) assert.ok(sources.includes(part.trim()), `no message: ${alarm}`);
+  }
+});

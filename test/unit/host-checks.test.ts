@@ -17,6 +17,7 @@ const SOUND: HostFacts = {
   cgroups: 2,
   docker: DOCKER,
   noInputDevices: undefined,
+  needsInputDevices: true,
   ttys: 54,
   run: { directory: '/run', isInMemory: true },
   free: new Map([
@@ -51,6 +52,7 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ docker: { ...DOCKER, security: ['name=seccomp,profile=default'] } }, 'seccomp profile', 'warning'],
   [{ docker: { ...DOCKER, security: [] } }, 'seccomp profile', 'warning'],
   [{ noInputDevices: 'there is no /dev/uinput; run "modprobe uinput"' }, 'uinput', 'error'],
+  [{ noInputDevices: 'there is none', needsInputDevices: false }, 'uinput', 'warning'],
   [{ ttys: 0 }, 'consoles', 'error'],
   [{ ttys: 53 }, 'consoles', 'warning'],
   [{ run: { directory: '/run', isInMemory: false } }, 'memory', 'error'],
@@ -64,6 +66,7 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ hasUdevRules: false }, 'udev rules', 'warning'],
   [{ rules: undefined }, 'metadata guard', 'warning'],
   [{ rules: RULES.split('\n')[0] }, 'metadata guard', 'warning'],
+  [{ rules: RULES.replaceAll('DROP', 'ACCEPT') }, 'metadata guard', 'warning'],
   [{ ecsUnit: 'enabled' }, 'ecs.service', 'warning'],
 ];
 

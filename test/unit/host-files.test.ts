@@ -770,6 +770,7 @@ suite('the paths', () => {
       ledger: '/run/ecs-host-service/ledger',
       dockerProxy: '/run/ecs-host-service/docker.sock',
       waitLog: '/run/ecs-host-service/wait.log',
+      settings: '/etc/ecs-host-service',
       state: '/var/lib/ecs-host-service',
       spool: '/var/lib/ecs-host-service/spool',
       receipts: '/var/lib/ecs-host-service/receipts',

@@ -138,10 +138,14 @@ test('a secret in a file comes to the units as a credential, and its file is for
 });
 
 test('where systemd has no credentials, the service reads the files', () => {
-  writeFileSync(join(tarball, 'VERSION'), 'version 1.2.3\n');
+  mkdirSync(join(host, SETTINGS, 'credentials'), { recursive: true });
+  const secret = `${SETTINGS}/credentials/SENTRY_DSN`;
+  writeFileSync(join(host, secret), 'a secret', { mode: 0o644 });
   install({ systemd: 246 });
+  assert.equal(modeOf(secret), '600');
   for (const dropIn of DROP_INS)
     assert.equal(read(dropIn), `[Service]\nEnvironment=CREDENTIALS_DIRECTORY=/${SETTINGS}/credentials\n`);
+  rmSync(join(host, secret));
   install({ systemd: 247 });
   for (const dropIn of DROP_INS) assert.equal(read(dropIn), '[Service]\n');
 });

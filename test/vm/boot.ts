@@ -12,6 +12,7 @@ import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { VERSION } from '../../src/version.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** What the guest wrote, of its last run. */
@@ -48,7 +49,7 @@ function makeProjectDisk(image: string): void {
   });
   cpSync(join(ROOT, 'build/bundle'), join(disk, 'service'), { recursive: true });
   cpSync(process.execPath, join(disk, 'service/node'));
-  const [tarball = ''] = globSync('build/ecs-host-service-*.tar.gz', { cwd: ROOT });
+  const tarball = `build/ecs-host-service-${VERSION}-linux-${process.arch}.tar.gz`;
   cpSync(join(ROOT, tarball), join(disk, 'ecs-host-service.tar.gz'));
   cpSync(join(import.meta.dirname, 'setup.sh'), join(disk, 'setup.sh'));
   for (const name of [
