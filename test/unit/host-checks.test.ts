@@ -55,7 +55,7 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ noInputDevices: 'there is none', needsInputDevices: false }, 'uinput', 'warning'],
   [{ ttys: 0 }, 'consoles', 'error'],
   [{ ttys: 53 }, 'consoles', 'warning'],
-  [{ run: { directory: '/run', isInMemory: false } }, 'memory', 'error'],
+  [{ run: { directory: '/run', isInMemory: false } }, 'run directory', 'error'],
   [{ free: new Map([['/var/lib/docker', GIB - 1]]) }, 'disk', 'error'],
   [{ free: new Map([['/var/lib/docker', 5 * GIB - 1]]) }, 'disk', 'warning'],
   [{ isClockSynchronised: false }, 'clock', 'warning'],

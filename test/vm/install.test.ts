@@ -89,6 +89,9 @@ test('a secret in a file reaches the service as a credential of systemd', async 
   const { status } = await service.put('/set_container_start_values', { auth_secret: OWN_SECRET });
   assert.notEqual(status, 401, 'the secret is known');
   assert.equal((await service.put('/set_container_start_values', { auth_secret: 'another' })).status, 401);
+  const { report } = await service.die('SIGKILL');
+  assert.equal(report, 'the service died: killed by SIGKILL', 'whoever buries it has the secret too');
+  service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
   assert.equal(await service.stop(), 0);
   rmSync(secret);
   succeed(`${OPT}/install.sh`);
