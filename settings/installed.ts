@@ -22,11 +22,11 @@ export function withInstalled(given: NodeJS.ProcessEnv, directory: string): Node
 
 /** As systemd does: a comment is a line of its own, and quotes around a value are none of it. */
 function parse(text: string): Record<string, string> {
-  const lines = text.split('\n').map((line) => /^\s*([^#;=\s][^=]*)=(.*)$/.exec(line));
+  const lines = text.matchAll(/^[^\S\n]*([^#;=\s][^=\n]*)=(.*)$/gm);
   return Object.fromEntries(
-    lines.flatMap((found) => {
-      const [, name = '', value = ''] = found ?? [];
-      return found ? [[name.trim(), value.trim().replace(/^(["'])(.*)\1$/, '$2')]] : [];
-    }),
+    [...lines].map(([, name = '', value = '']) => [
+      name.trim(),
+      value.trim().replace(/^(["'])(.*)\1$/, '$2'),
+    ]),
   );
 }
