@@ -181,7 +181,7 @@ export class Docker {
 
   /**
    * Creations, starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
-   * Resolves when Docker has opened the stream. @param since Unix time in seconds; left out: from now on
+   * Resolves when Docker has opened the stream. @param since Unix time in seconds: what came after it is told again
    */
   async events(hostId: string, since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
     const filters = {

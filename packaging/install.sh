@@ -84,12 +84,14 @@ has_credentials() {
 put_credentials() {
   draft=$(mktemp)
   echo '[Service]' > "$draft"
-  has_credentials || echo "Environment=CREDENTIALS_DIRECTORY=$settings/credentials" >> "$draft"
+  way=credentials
+  has_credentials || way=files
+  [ $way = credentials ] || echo "Environment=CREDENTIALS_DIRECTORY=$settings/credentials" >> "$draft"
   for file in "$root$settings"/credentials/*; do
     [ -f "$file" ] || continue
     chown root:root "$file"
     chmod 600 "$file"
-    ! has_credentials || echo "LoadCredential=${file##*/}:$settings/credentials/${file##*/}" >> "$draft"
+    [ $way = files ] || echo "LoadCredential=${file##*/}:$settings/credentials/${file##*/}" >> "$draft"
   done
   for unit in "$service" "$wait"; do put "$draft" "$units/$unit.d/credentials.conf" 644; done
   rm "$draft"

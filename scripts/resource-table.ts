@@ -1,5 +1,7 @@
 /** The table of every resource that a service held, made from its log. */
 
+import { align, columnWidths } from '../src/align.ts';
+
 /** The fields of a log line that the table is made from. */
 interface Line {
   readonly msg: string;
@@ -69,12 +71,7 @@ function withNames(row: Row, names: ReadonlyMap<string, string>): Row {
 
 function layOut(rows: readonly Row[]): string {
   const columns = ['owner', 'kind', 'what', 'allotted', 'released', 'seen'] as const;
-  const widths = columns.map((column) => Math.max(...rows.map((row) => row[column].length)));
-  const lines = rows.map((row) =>
-    columns
-      .map((column, i) => row[column].padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  return [lines[0], widths.map((width) => '─'.repeat(width)).join('  '), ...lines.slice(1)].join('\n');
+  const [head = [], ...others] = rows.map((row) => columns.map((column) => row[column]));
+  const rule = columnWidths([head, ...others]).map((width) => '─'.repeat(width));
+  return align([head, rule, ...others]).join('\n');
 }

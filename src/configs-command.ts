@@ -6,7 +6,7 @@ import { type Listed, listVersions, restoreVersion } from '../user-configs/histo
 import { prefixOf } from '../user-configs/object-keys.ts';
 import { PartBuffers } from '../user-configs/part-buffers.ts';
 import type { ConfigStore } from '../user-configs/store.ts';
-import { table } from './table.ts';
+import { align } from './align.ts';
 
 /** Whose files, of which app. */
 export interface Whose {
@@ -20,7 +20,7 @@ const COLUMNS = ['version', 'stored', 'bytes', 'what'] as const;
 export async function listConfigs(environment: NodeJS.ProcessEnv, whose: Whose): Promise<string> {
   const versions = await listVersions(await storeOf(environment, whose), new AbortController().signal);
   if (versions.length === 0) return `Nothing is stored of user "${whose.user}", app "${whose.app}".\n`;
-  return table([COLUMNS, ...versions.map(cells)]);
+  return `${align([COLUMNS, ...versions.map(cells)]).join('\n')}\n`;
 }
 
 /** @returns what was done, for people @throws {ServiceError} */

@@ -1,10 +1,10 @@
 /** Looks at a host, before and while the service runs there: what it lacks, and what to do. It changes nothing. */
 
 import { examineSettings } from '../settings/load.ts';
+import { align } from './align.ts';
 import { describeAgent } from './describe-agent.ts';
 import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
-import { table } from './table.ts';
 
 export interface DoctorOptions {
   /** Not the settings, and not the ECS agent. */
@@ -39,9 +39,7 @@ function checkSettings(problems: readonly string[]): Finding[] {
 }
 
 function describe(findings: readonly Finding[], agent: readonly string[]): string {
-  const lines = table(findings.map(({ grade, check, found }) => [grade, check, found]))
-    .trimEnd()
-    .split('\n');
+  const lines = align(findings.map(({ grade, check, found }) => [grade, check, found]));
   const advised = findings.flatMap(({ advice }, i) => [
     lines[i],
     ...(advice ? [`         → ${advice}`] : []),

@@ -38,10 +38,10 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   'seccomp profile': ({ docker }) => judgeSeccomp(docker),
   uinput: ({ noInputDevices, needsInputDevices }) => {
     if (noInputDevices === undefined) return ok('input devices can be made');
-    const package_ = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
+    const advice = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
     return needsInputDevices
-      ? error(noInputDevices, `${package_}; or set INPUT_DEVICES=optional`)
-      : warning(noInputDevices, package_);
+      ? error(noInputDevices, `${advice}; or set INPUT_DEVICES=optional`)
+      : warning(noInputDevices, advice);
   },
   consoles: ({ ttys }) => judgeConsoles(ttys),
   programs: ({ missingPrograms }) =>

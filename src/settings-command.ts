@@ -2,7 +2,7 @@
 
 import { describeSettings } from '../settings/describe.ts';
 import { examineSettings } from '../settings/load.ts';
-import { table } from './table.ts';
+import { align } from './align.ts';
 
 const MARGIN = '    ';
 
@@ -15,11 +15,10 @@ export function showSettings(environment: NodeJS.ProcessEnv, isJson: boolean): s
     return { name, value, source: found?.source, default: fallback, meaning, problem };
   });
   if (isJson) return `${JSON.stringify(settings, null, 2)}\n`;
-  const heads = table(settings.map(({ name, value = '-', source = '-' }) => [name, value, source]));
-  const lines = heads.trimEnd().split('\n');
+  const heads = align(settings.map(({ name, value = '-', source = '-' }) => [name, value, source]));
   return settings
     .flatMap(({ meaning, default: fallback, problem }, i) => [
-      lines[i],
+      heads[i],
       `${MARGIN}${meaning} Default: ${fallback}.`,
       ...(problem ? [`${MARGIN}CANNOT BE USED: ${problem}.`] : []),
     ])
