@@ -12,6 +12,21 @@ import { isSystemError, messageOf, ServiceError } from '../errors/service-error.
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { explain } from './atomic-file.ts';
 
+/**
+ * In the mode of a shared directory: it was made by a service. Unlike what is written down somewhere else, it is true
+ * from the moment that the directory is there until it is gone, wherever in between the service dies.
+ */
+export const MARK = 0o1000;
+
+export async function isMarked(path: string): Promise<boolean> {
+  return (await exists(path)) && ((await lstat(path)).mode & MARK) !== 0;
+}
+
+/** As `removeIfEmpty`, unless no service made it. */
+export async function removeMarked(path: string): Promise<void> {
+  if (await isMarked(path)) await removeIfEmpty(path);
+}
+
 /** The user, and the group, that programs in the images run as. */
 export const CONTAINER_USER = 1000;
 
@@ -46,7 +61,7 @@ export async function holdSharedDirectory(
 
 /** @returns whether it was made, and not there already */
 async function makeShared(path: string, mode: number): Promise<boolean> {
-  const made = await makeWithParents(path);
+  const made = await makeWithParents(path, mode);
   if (made) await chmod(path, mode);
   const found = await lstat(path);
   if (!found.isDirectory()) throw new Error('it is not a directory');
@@ -56,12 +71,12 @@ async function makeShared(path: string, mode: number): Promise<boolean> {
   return made;
 }
 
-/** Unlike mkdir's `recursive`, it fails with the reason of the directory that could not be made. */
-async function makeWithParents(path: string): Promise<boolean> {
+/** Unlike mkdir's `recursive`, it fails with the reason of the directory that could not be made. @returns whether it was missing */
+export async function makeWithParents(path: string, mode = 0o755): Promise<boolean> {
   if (await exists(path)) return false;
   await makeWithParents(dirname(path));
   try {
-    await mkdir(path, 0o755);
+    await mkdir(path, mode);
   } catch (error) {
     // Another copy of the service, which the lock is yet to tell apart, was faster.
     if (isSystemError(error, 'EEXIST')) return false;

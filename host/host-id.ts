@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
-import { writeFileAtomically } from './atomic-file.ts';
+import { explain, writeFileAtomically } from './atomic-file.ts';
+import { makeWithParents } from './directories.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -19,6 +20,10 @@ export async function readHostId(state: string): Promise<string> {
     if (!isSystemError(error, 'ENOENT')) throw error;
   }
   const id = randomUUID();
+  // A service may have died before it has made it.
+  await makeWithParents(state, 0o700).catch((error: unknown) => {
+    throw explain(state, error);
+  });
   await writeFileAtomically(path, `${id}\n`, 0o600);
   return id;
 }

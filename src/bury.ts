@@ -12,7 +12,7 @@ import { Docker } from '../container/docker.ts';
 import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { exists, removeIfEmpty } from '../host/directories.ts';
+import { exists, removeMarked } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { isLocked, lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -48,12 +48,9 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   if (!(await exists(paths.run))) return;
   const lifetime = new Lifetime('bury');
   let isLeft = true;
-  let madeRun = false;
   try {
     await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
-    const burial = new Burial({ environment, settings, outlets, log, paths });
-    isLeft = await burial.run();
-    madeRun = burial.madeRun;
+    isLeft = await new Burial({ environment, settings, outlets, log, paths }).run();
   } catch (error) {
     if (!isLocked(error)) throw error;
     log.info('another process takes care of this host: there is nothing to bury');
@@ -61,7 +58,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   } finally {
     await lifetime.end();
     if (isLeft) await beginWait(environment, paths, waitUnit, log);
-    else if (madeRun) await removeIfEmpty(paths.run);
+    else await removeMarked(paths.run);
   }
 }
 
@@ -75,7 +72,6 @@ interface Parts {
 
 class Burial {
   readonly #parts: Parts;
-  madeRun = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -86,10 +82,13 @@ class Burial {
     const { settings, outlets, log, paths } = this.#parts;
     const ledger = new Ledger(paths.ledger, pageOf);
     const pages = ledger.open();
-    if (pages.length === 0) return false;
-    const { pid, madeRun, ...left } = serviceFactsIn(pages) ?? { isReported: true };
+    if (pages.length === 0) {
+      await this.#clear(ledger);
+      return false;
+    }
+    const { pid, ...left } = serviceFactsIn(pages) ?? { isReported: true };
     const reporting = new Reporting({ settings, outlets, log });
-    reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, madeRun, ...identity }));
+    reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, ...identity }));
     reporting.ownInstance();
     try {
       // Neither waits for the other: who is far away may be slow, and Docker too.
@@ -106,13 +105,18 @@ class Burial {
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
       await removeRemains(pages);
-      for (const file of [...lastLinesIn(paths.run), paths.waitLog]) await rm(file, { force: true });
-      ledger.remove(SERVICE_PAGE);
-      this.madeRun = madeRun === true;
+      await this.#clear(ledger);
       return false;
     } finally {
       await reporting.close();
     }
+  }
+
+  /** All that is in the directory of a service which holds nothing else any more. */
+  async #clear(ledger: Ledger): Promise<void> {
+    const { run, waitLog } = this.#parts.paths;
+    for (const file of [...lastLinesIn(run), waitLog]) await rm(file, { force: true });
+    ledger.remove(SERVICE_PAGE);
   }
 
   async #remove(ledger: Ledger, pages: readonly Page[]): Promise<void> {

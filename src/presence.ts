@@ -14,8 +14,6 @@ export interface PresenceOptions {
   readonly ledger: Ledger;
   readonly reporting: Reporting;
   readonly as: 'service' | 'wait';
-  /** Whether this process made the directory that the ledger is in. */
-  readonly madeRun: boolean;
   readonly log: Logger;
 }
 
@@ -30,7 +28,7 @@ export interface Presence {
 export async function bePresent(root: Lifetime, options: PresenceOptions): Promise<Presence> {
   const { ledger, reporting, as, log } = options;
   const left = ledger.open();
-  const { pid, madeRun, ...identity } = serviceFactsIn(left) ?? { isReported: true };
+  const { pid, ...identity } = serviceFactsIn(left) ?? { isReported: true };
   if (!identity.isReported)
     log.error({ pid }, 'the last service on this host died, which nobody has reported');
   const lifetime = root.child('service');
@@ -41,7 +39,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
     release: () => {},
     seenGone: () => 'its work is done',
   });
-  const facts = { pid: process.pid, madeRun: options.madeRun || madeRun };
+  const facts = { pid: process.pid };
   reporting.keepIdentity(as === 'wait' ? identity : {}, (known) => note({ ...facts, ...known }, options));
   return { lifetime, left };
 }

@@ -52,8 +52,6 @@ export interface Identity {
 /** What the service's own page of the ledger says. */
 export interface ServiceFacts extends Identity {
   readonly pid: number;
-  /** Whether it made the directory that the ledger is in. */
-  readonly madeRun?: boolean | undefined;
 }
 
 /** The service's own page. @returns undefined when none has left one */

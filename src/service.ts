@@ -18,7 +18,7 @@ import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
 import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { exists, holdSharedDirectory } from '../host/directories.ts';
+import { holdSharedDirectory, isMarked, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -38,7 +38,7 @@ import { UserConfigs } from '../user-configs/user-configs.ts';
 import { type Observer, observeHoldings, pageOf } from './observe.ts';
 import { bePresent } from './presence.ts';
 import { countUnsaved } from './remains.ts';
-import { pageIn, type Reporting, serviceFactsIn } from './reporting.ts';
+import { pageIn, type Reporting } from './reporting.ts';
 import { VERSION } from './version.ts';
 
 /** Containers that are prepared at a time. */
@@ -130,8 +130,8 @@ export class Service {
 
   async lock(): Promise<void> {
     const { run, root } = this.#paths;
-    const madeRun = !(await exists(run));
-    await holdSharedDirectory(this.root, run, 0o700, () => serviceFactsIn(this.left)?.madeRun === true);
+    const isOurs = await isMarked(run);
+    await holdSharedDirectory(this.root, run, MARK | 0o700, () => isOurs);
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') {
       this.reporting.ownInstance();
@@ -139,7 +139,7 @@ export class Service {
       await rm(this.#paths.waitLog, { force: true });
     }
     const { ledger, reporting, log } = this;
-    const { lifetime, left } = await bePresent(this.root, { ledger, reporting, as: this.#as, madeRun, log });
+    const { lifetime, left } = await bePresent(this.root, { ledger, reporting, as: this.#as, log });
     this.presence = lifetime;
     this.left = left;
     await this.reporting.keepLastLines(this.root, run);

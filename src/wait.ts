@@ -8,7 +8,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { removeIfEmpty } from '../host/directories.ts';
+import { removeMarked } from '../host/directories.ts';
 import { isLocked } from '../host/lock.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
@@ -54,12 +54,11 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
     const stopped = stopAgent(service);
     await hostOn(service);
     await stopped;
-    const { madeRun } = serviceFactsIn(service.left) ?? {};
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
     const paths = pathsBelow(settings.ROOT);
     await rm(paths.waitLog, { force: true });
-    if (madeRun) await removeIfEmpty(paths.run);
+    await removeMarked(paths.run);
     // The ledger is over: what is learnt of the host now must not begin it again.
     reporting.keepIdentity({}, () => {});
     reporting.ownInstance();

@@ -1,5 +1,5 @@
 /**
- * The service that really dies: at a step of a container's life as the ledger knows it, or after some milliseconds.
+ * The service that really dies: at a step of a container's life, or its own, as the ledger knows it, or after some milliseconds.
  * How and when is told by its first argument; just before, it says so on stderr.
  */
 
@@ -38,6 +38,7 @@ function die(what: string): void {
 /** The first container: the one that is used. */
 let subject: string | undefined;
 let steps = 0;
+let ownSteps = 0;
 const observer: Observer = {
   step: (name) => {
     if (name !== 'heartbeats' || death.after === undefined) return;
@@ -45,6 +46,7 @@ const observer: Observer = {
   },
   holding: ({ step, holding: { kind, owner } }) => {
     const { container } = concerned(owner);
+    if (container === undefined && ++ownSteps === death.ownStep) die(`${step} ${kind}`);
     subject ??= container;
     if (container === undefined || container !== subject) return;
     steps += 1;

@@ -10,6 +10,8 @@ export interface Death {
   readonly way: Way;
   /** Of a container's life: the number of what happens to what it holds. */
   readonly step?: number;
+  /** The same, of what no container holds. */
+  readonly ownStep?: number;
   /** Milliseconds after the start. */
   readonly after?: number;
 }

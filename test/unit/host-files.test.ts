@@ -30,7 +30,10 @@ import {
   exists,
   holdOwnDirectory,
   holdSharedDirectory,
+  isMarked,
+  MARK,
   mountsBelow,
+  removeMarked,
   removeTree,
   seenGone,
 } from '../../host/directories.ts';
@@ -195,6 +198,22 @@ suite('a shared directory', () => {
       assert.equal(await exists(path), false);
       assert.deepEqual(lifetime.holdings.list(), []);
     }
+  });
+
+  test('a marked directory is so from its first moment, and goes for whoever comes later; another one stays', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'shared');
+    using _umask = umask(0o077);
+    const lifetime = new Lifetime('x');
+    await holdSharedDirectory(lifetime, path, MARK | 0o700);
+    assert.ok(await isMarked(path));
+    await removeMarked(path);
+    assert.equal(await isMarked(path), false);
+    assert.equal(await exists(path), false);
+    await mkdir(path);
+    await removeMarked(path);
+    assert.ok(await exists(path));
+    assert.deepEqual(await lifetime.end(), []);
   });
 
   test('a directory that was there stays, with its mode', async () => {
@@ -501,8 +520,14 @@ suite('the host id', () => {
   });
 
   test('an id that cannot be kept is not given', async () => {
+    await assert.rejects(readHostId('/proc/missing'), because('ENOENT'));
+  });
+
+  test('an id is kept where no service has come to make the directory', async () => {
     await using temporary = await directory();
-    await assert.rejects(readHostId(join(temporary.path, 'missing')), because('ENOENT'));
+    const state = join(temporary.path, 'lib/state');
+    assert.equal(await readHostId(state), await readHostId(state));
+    assert.equal(await modeOf(state), 0o700);
   });
 });
 
