@@ -111,7 +111,7 @@ test('C42: the directories have the modes and owners that programs rely on, and 
     'fractal/temp/<id>/sockets': '0 755',
     fractalprivate: '0 700',
     'fractalprivate/key.pem': '0 600',
-    'run/ecs-host-service': '0 700',
+    'run/ecs-host-service': '0 1700',
     'var/lib/ecs-host-service': '0 700',
     'var/lib/ecs-host-service/host-id': '0 600',
   });

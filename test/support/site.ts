@@ -24,8 +24,13 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** @returns '' when it is not there, or was removed this moment */
 function textOf(path: string): string {
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** A root, and what runs and ran on it. */
