@@ -97,8 +97,11 @@ types: | node_modules/.stamp ## Check types
 format: | node_modules/.stamp ## Format the code and mend what can be mended
 	@biome check --write .
 
-docs: | node_modules/.stamp ## Make docs/settings.md from the schema of the settings
-	@$(NODE) scripts/settings-doc.ts docs/settings.md && biome format --write docs/settings.md
+docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is made from the code: the document of the settings, that of the API and its types
+	@$(NODE) scripts/settings-doc.ts docs/settings.md
+	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
+	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output src/operator/api.d.ts > /dev/null
+	@biome check --write docs/settings.md httpserver/v1/openapi.json src/operator/api.d.ts
 
 clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules
@@ -169,6 +172,11 @@ build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(N
 node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
 	@echo "Installing npm packages (once) …"
 	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+tools/openapi/node_modules/.stamp: tools/openapi/package.json tools/openapi/package-lock.json
+	@echo "Installing npm packages for tools/openapi (once) …"
+	@npm ci --prefix tools/openapi --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(NODE) $(OTHER_NODE): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json

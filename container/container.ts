@@ -22,9 +22,10 @@ import { provenGone } from './proven-gone.ts';
 import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import { SetUp } from './set-up.ts';
-import { StateMachine } from './state.ts';
+import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
+import { type ContainerView, viewOf } from './view.ts';
 
 export interface CreateOptions {
   /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
@@ -53,6 +54,8 @@ export class HostedContainer {
   readonly #gone = Promise.withResolvers<void>();
   #prepared: Prepared | undefined;
   #facts: ContainerFacts | undefined;
+  readonly #began = new Date();
+  #since = this.#began;
   #isAdopting = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
@@ -74,14 +77,17 @@ export class HostedContainer {
     this.#host = host;
     this.#purpose = purpose;
     this.#patience = patience;
-    this.#lifetime = parent.child(`container ${this.id}`, () => this.end('the service ends'));
+    this.#lifetime = parent.child(`container ${this.id}`, () => this.end(SERVICE_ENDS));
     const { task } = purpose;
     this.#log = host.log.child({ container: this.id, ...(task && { task }) });
     host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);
       host.receipts.moved(this.id, transition);
+      this.#since = new Date();
+      host.events.tell(this.view, transition);
     });
+    host.events.tell(this.view, BEGUN);
   }
 
   get dockerId(): DockerId | undefined {
@@ -91,6 +97,19 @@ export class HostedContainer {
   /** The host port by which callers name it; undefined until it is prepared. */
   get identifyingPort(): number | undefined {
     return this.#prepared?.identifyingPort;
+  }
+
+  get view(): ContainerView {
+    return viewOf({
+      id: this.id,
+      docker: this.#dockerId,
+      purpose: this.#purpose,
+      state: this.#state.current,
+      began: this.#began,
+      since: this.#since,
+      facts: this.#facts,
+      port: this.identifyingPort,
+    });
   }
 
   /** In short, for the log. */
@@ -161,7 +180,7 @@ export class HostedContainer {
     const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#note({ dockerId });
-    this.#state.move('created', `Docker made ${dockerId.slice(0, 12)}`);
+    this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
 
     await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
     return dockerId;
@@ -183,7 +202,7 @@ export class HostedContainer {
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
     await config.adopt();
     this.#prepare(directories, config, claimed);
-    const cause = 'taken over from a service that died';
+    const cause: Cause = { code: 'taken-over', text: 'taken over from a service that died' };
     for (const state of ['created', 'running', 'assigned', ...(isReady ? ['ready' as const] : [])] as const) {
       this.#state.move(state, cause);
     }
@@ -225,7 +244,7 @@ export class HostedContainer {
       throw new ServiceError('port.taken', { port: port.number }, { cause: error });
     }
     await this.#throwIfEnded();
-    this.#state.move('running', 'Docker started it');
+    this.#state.move('running', { code: 'started', text: 'Docker started it' });
   }
 
   async #throwIfEnded(): Promise<void> {
@@ -238,7 +257,7 @@ export class HostedContainer {
    * Ends the container, once: stops it if it runs, proves that it does not, and only then releases what it
    * owned. @throws {ServiceError} when Docker cannot tell; everything stays held then
    */
-  end(cause: string): Promise<void> {
+  end(cause: Cause): Promise<void> {
     this.#end ??= this.#finish(cause);
     return this.#end;
   }
@@ -249,16 +268,13 @@ export class HostedContainer {
     this.#gone.resolve();
   }
 
-  async #finish(cause: string): Promise<void> {
+  async #finish(cause: Cause): Promise<void> {
     this.#state.move('ending', cause);
     // Docker may be starting it at this moment, and would not say so yet.
     await this.#starting?.catch(() => {});
     await this.#provenGone();
     const failures = await this.#lifetime.end(new ServiceError('container.ended', { id: this.id }));
-    this.#state.move(
-      'gone',
-      failures.length === 0 ? 'everything was seen released' : 'not everything was released',
-    );
+    this.#state.move('gone', failures.length === 0 ? ALL_RELEASED : NOT_ALL_RELEASED);
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);
     // Somebody may have started it again meanwhile.

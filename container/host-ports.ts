@@ -10,7 +10,7 @@ import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { Pool, PoolExhaustedError } from '../lifetime/pool.ts';
+import { Pool, PoolExhaustedError, type PoolUse } from '../lifetime/pool.ts';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -83,6 +83,11 @@ export class HostPorts {
   /** Holds the port that a container has which a dead service left. */
   async adopt(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
+  }
+
+  /** Of all that may be given out, how many there are, and are held. */
+  use(protocol: Protocol): PoolUse {
+    return this.#pools[protocol];
   }
 
   /** Passes a port over for a while, because Docker found it taken. */

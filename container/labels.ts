@@ -15,7 +15,7 @@ export const INTERACTIVE = `${PREFIX}.interactive`;
 export const TASK = 'com.amazonaws.ecs.task-arn';
 
 /** Who made the Docker container, and so who removes it: this service, the ECS agent, or another client of Docker. */
-const ROLES = ['spin-up', 'ecs', 'docker'] as const;
+export const ROLES = ['spin-up', 'ecs', 'docker'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Whether it does not run, and its maker removes it. */

@@ -7,16 +7,16 @@
  * cannot be written is logged and hinders no end.
  */
 
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../errors/service-error.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Purpose } from './facts.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
-import type { State, Transition } from './state.ts';
+import type { Cause, State, Transition } from './state.ts';
 
 /** In the file, times are ISO 8601, in UTC, to the millisecond. */
 export interface Receipt {
@@ -31,6 +31,7 @@ export interface Receipt {
   readonly ended: Date | undefined;
   /** Why it ended. */
   readonly cause: string | undefined;
+  readonly code: Cause['code'] | undefined;
   readonly states: readonly Passed[];
   readonly resources: readonly Receipted[];
 }
@@ -39,6 +40,7 @@ export interface Receipt {
 export interface Passed {
   readonly state: State;
   readonly at: Date;
+  readonly code?: Cause['code'];
   readonly cause?: string;
 }
 
@@ -53,6 +55,11 @@ export interface Receipted {
   /** Why it could not be released so far. */
   readonly failed?: string;
 }
+
+/** As it is written. */
+export type Written = { readonly [Field in keyof Receipt]: AsText<Receipt[Field]> };
+type AsText<T> = T extends Date ? string : T extends readonly (infer Item)[] ? AsTextFields<Item>[] : T;
+type AsTextFields<T> = { readonly [Field in keyof T]: T[Field] extends Date | undefined ? string : T[Field] };
 
 /** What is known of a container, until nothing of it is held. */
 interface Gathered {
@@ -100,8 +107,8 @@ export class Receipts {
     this.#gathered.set(id, { id, purpose, states: [preparing], resources: new Map() });
   }
 
-  moved(id: ContainerId, { to: state, cause }: Transition): void {
-    this.#gathered.get(id)?.states.push({ state, at: new Date(), cause });
+  moved(id: ContainerId, { to: state, code, cause }: Transition): void {
+    this.#gathered.get(id)?.states.push({ state, at: new Date(), code, cause });
   }
 
   /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
@@ -122,6 +129,22 @@ export class Receipts {
     gathered.docker = docker;
     this.#log.info({ container: id, receipt: receiptOf(gathered) }, 'receipt');
     await this.#write(gathered);
+  }
+
+  /**
+   * The receipt of a container that has ended, or of one that has not, so far.
+   * @param name its container id, or as many of its first digits as no other one has
+   * @throws {ServiceError} `container.no_receipt`, `container.ambiguous`
+   */
+  async find(name: string): Promise<Written> {
+    const files = await readdir(this.#directory).catch(() => []);
+    const known = new Set([...this.#gathered.keys(), ...files.map((file) => file.split('.')[0] ?? '')]);
+    const [id, ...others] = [...known].filter((one) => one.startsWith(name) && isContainerId(one));
+    if (id === undefined) throw new ServiceError('container.no_receipt', { name });
+    if (others.length > 0) throw new ServiceError('container.ambiguous', { name });
+    const gathered = this.#gathered.get(id);
+    if (gathered) return JSON.parse(JSON.stringify(receiptOf(gathered)));
+    return JSON.parse(await readFile(join(this.#directory, `${id}.json`), 'utf8'));
   }
 
   /** In turns: what was known last is what stays. */
@@ -160,6 +183,7 @@ function outcomeOf(event: HoldingEvent): Pick<Receipted, 'released' | 'seen' | '
 }
 
 function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receipt {
+  const ending = states.find(({ state }) => state === 'ending');
   return {
     container: id,
     docker,
@@ -168,7 +192,8 @@ function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receip
     app: purpose.appName,
     began: states[0].at,
     ended: states.at(-1)?.at,
-    cause: states.find(({ state }) => state === 'ending')?.cause,
+    cause: ending?.cause,
+    code: ending?.code,
     states,
     resources: [...resources.values()],
   };

@@ -61,7 +61,7 @@ export class SetUp {
     await mappings.write({ DPI: values.dpi, ContainerARN: values.containerArn });
     this.#checkServes();
     note({ startValues: values });
-    state.move('assigned', 'start values came');
+    state.move('assigned', { code: 'assigned', text: 'start values came' });
     this.#startValues = values;
     const proven = this.#candidates.settle(values);
     if (proven) void this.#makeReadyLater(proven);
@@ -107,7 +107,7 @@ export class SetUp {
     await mappings.write({ '.ready': '.ready' });
     this.#checkServes();
     note({ isReady: true });
-    state.move('ready', `both set-up calls came; user config: ${outcome}`);
+    state.move('ready', { code: 'furnished', text: `both set-up calls came; user config: ${outcome}` });
   }
 
   /** For a token that came first: its call was answered long ago. */

@@ -3,7 +3,8 @@
 import { ServiceError } from '../errors/service-error.ts';
 import type { ContainerId } from './identity.ts';
 
-export type State = 'preparing' | 'created' | 'running' | 'assigned' | 'ready' | 'ending' | 'gone';
+export const STATES = ['preparing', 'created', 'running', 'assigned', 'ready', 'ending', 'gone'] as const;
+export type State = (typeof STATES)[number];
 
 const NEXT: Readonly<Record<State, readonly State[]>> = {
   preparing: ['created', 'ending'],
@@ -15,10 +16,45 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   gone: [],
 };
 
+/** Why a container comes to a state, for programs: these words stay. */
+export const CAUSE_CODES = [
+  // The way up.
+  'begun',
+  'created',
+  'started',
+  'assigned',
+  'furnished',
+  'taken-over',
+  // Why it ends.
+  'exited',
+  'removed',
+  'missing',
+  'not-started',
+  'operator',
+  'service-stopped',
+  'service-died',
+  // How it ended.
+  'released',
+  'not-released',
+] as const;
+
+export interface Cause {
+  readonly code: (typeof CAUSE_CODES)[number];
+  /** For people. */
+  readonly text: string;
+}
+
+/** What no container's own circumstances change. */
+export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was asked for' } as const;
+export const SERVICE_ENDS: Cause = { code: 'service-stopped', text: 'the service ends' };
+export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was seen released' };
+export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not everything was released' };
+
 /** A transition that was made, with what caused it. */
 export interface Transition {
   readonly from: State;
   readonly to: State;
+  readonly code: Cause['code'];
   readonly cause: string;
 }
 
@@ -42,12 +78,12 @@ export class StateMachine {
   }
 
   /** @throws {ServiceError} `container.bad_transition` when `to` does not follow the current state */
-  move(to: State, cause: string): void {
+  move(to: State, { code, text: cause }: Cause): void {
     const from = this.#current;
     if (!NEXT[from].includes(to)) {
       throw new ServiceError('container.bad_transition', { id: this.#id, from, to, cause });
     }
     this.#current = to;
-    this.#observe({ from, to, cause });
+    this.#observe({ from, to, code, cause });
   }
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Docker } from './docker.ts';
+import type { Events } from './events.ts';
 import type { HostPorts } from './host-ports.ts';
 import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
@@ -26,5 +27,6 @@ export interface Surroundings {
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
   readonly receipts: Receipts;
+  readonly events: Events;
   readonly log: Logger;
 }

@@ -19,7 +19,7 @@ export async function takeDown(
   remove: (id: DockerId) => Promise<void>,
 ): Promise<void> {
   const ended = async () => {
-    await container.end(why);
+    await container.end({ code: 'not-started', text: why });
     if (container.dockerId) await remove(container.dockerId);
   };
   try {

@@ -6,6 +6,7 @@ import { HostedContainer } from './container.ts';
 import type { Claimed, Purpose } from './facts.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { SetUp } from './set-up.ts';
+import { type Cause, SERVICE_ENDS } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Milliseconds for which Docker is asked whether containers have ended, before they are given up. */
@@ -23,7 +24,7 @@ export class Tracker {
   /** @param parent the lifetime in which containers may be made and must have ended */
   constructor(host: Surroundings, parent: Lifetime) {
     this.host = host;
-    this.lifetime = parent.child('containers', () => this.endAll('the service ends'));
+    this.lifetime = parent.child('containers', () => this.endAll(SERVICE_ENDS));
   }
 
   list(): readonly HostedContainer[] {
@@ -46,6 +47,23 @@ export class Tracker {
     )?.setUp;
     if (!setUp) throw new ServiceError('container.unknown_port', { port });
     return setUp;
+  }
+
+  /**
+   * The container of which `name` is the container id or docker id, or as many of its first digits as no other one has.
+   * @throws {ServiceError} `container.unknown`, `container.ambiguous`
+   */
+  named(name: string): HostedContainer {
+    const [container, ...others] = this.list().filter(
+      ({ id, dockerId }) => id.startsWith(name) || dockerId?.startsWith(name),
+    );
+    if (!container) throw new ServiceError('container.unknown', { name });
+    if (others.length > 0) throw new ServiceError('container.ambiguous', { name });
+    return container;
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined;
   }
 
   /** @throws {ServiceError} `service.draining`, `service.stopping` when it takes no more */
@@ -80,12 +98,12 @@ export class Tracker {
   }
 
   /** Ends all, side by side, and takes no more. What cannot be ended in time is reported by its lifetime's end. */
-  async endAll(cause: string): Promise<void> {
+  async endAll(cause: Cause): Promise<void> {
     await this.#end(this.list(), cause);
   }
 
   /** Ends those that nobody has claimed, side by side, and takes no more. @returns the others */
-  async endUnclaimed(cause: string): Promise<readonly HostedContainer[]> {
+  async endUnclaimed(cause: Cause): Promise<readonly HostedContainer[]> {
     const { claimed = [], others = [] } = Object.groupBy(this.list(), ({ isClaimed }) =>
       isClaimed ? 'claimed' : 'others',
     );
@@ -93,7 +111,7 @@ export class Tracker {
     return claimed;
   }
 
-  async #end(containers: readonly HostedContainer[], cause: string): Promise<void> {
+  async #end(containers: readonly HostedContainer[], cause: Cause): Promise<void> {
     this.#closed = 'service.stopping';
     const timer = setTimeout(() => this.#patience.abort(), PATIENCE);
     await Promise.allSettled(containers.map((container) => container.end(cause)));

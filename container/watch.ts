@@ -10,6 +10,7 @@ import type { HostedContainer } from './container.ts';
 import type { DockerEvent, Listed } from './docker-answers.ts';
 import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import type { Cause } from './state.ts';
 import { Strays } from './strays.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -115,7 +116,7 @@ export class Watch {
       if (state === 'running' || state === 'paused') continue;
       if (state === 'created' && !serving.has(container)) continue;
       this.#react('ending a container', container.id, () =>
-        container.end(`found ${state} when Docker was listed`),
+        container.end({ code: 'missing', text: `found ${state} when Docker was listed` }),
       );
     }
   }
@@ -131,7 +132,10 @@ export class Watch {
         this.#strays.removeIfRevived({ dockerId, containerId }),
       );
     } else if (container) {
-      const cause = action === 'die' ? `it ended with code ${exitCode}` : 'it was removed';
+      const cause: Cause =
+        action === 'die'
+          ? { code: 'exited', text: `it ended with code ${exitCode}` }
+          : { code: 'removed', text: 'it was removed' };
       this.#react('ending a container', containerId, () => container.end(cause));
     }
     if (action === 'destroy')

@@ -7,6 +7,9 @@
  * what to do about it; its placeholders are typed.
  */
 
+import { AGENT_ERRORS } from './agent-errors.ts';
+import { COMMAND_ERRORS } from './command-errors.ts';
+
 export interface ErrorRow {
   readonly status: number;
   readonly wire?: number;
@@ -21,6 +24,15 @@ export const ERRORS = {
     text: 'Bad request type. Expected {expected}, got {got}',
   },
   'request.malformed': { status: 400, wire: 400, text: 'the request body cannot be used: {why}' },
+  'request.invalid': { status: 400, text: 'the {part} of the request is refused: {why}' },
+  'request.no_operator': {
+    status: 401,
+    text: 'the operator\'s token is missing or wrong; send the one of OPERATOR_TOKEN as "Authorization: Bearer TOKEN", or use the unix socket',
+  },
+  'request.too_many_attempts': {
+    status: 429,
+    text: 'too many wrong tokens came from this address; the right one is still accepted',
+  },
   'request.too_large': {
     status: 413,
     wire: 413,
@@ -57,6 +69,18 @@ export const ERRORS = {
   'container.unknown_port': {
     status: 404,
     text: 'no running container has the identifying host port {port}; it may have ended, or not started yet',
+  },
+  'container.unknown': {
+    status: 404,
+    text: 'no container of this host has an id that begins with {name}; "ecs-host-service ps" lists them',
+  },
+  'container.ambiguous': {
+    status: 409,
+    text: 'more than one container has an id that begins with {name}; give more of its digits',
+  },
+  'container.no_receipt': {
+    status: 404,
+    text: 'there is no receipt of a container whose id begins with {name}; those of the last thousand are kept',
   },
   'container.other_start_values': {
     status: 409,
@@ -229,40 +253,8 @@ export const ERRORS = {
     text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
   },
 
-  // The ECS agent.
-  'agent.config': { status: 500, text: 'mend {path}, then start the service again:\n{problems}' },
-  'agent.not_found': {
-    status: 500,
-    text: 'there is no ECS agent on this host: {why}; install amazon-ecs-init, or run "docker pull amazon/amazon-ecs-agent", or set ECS_AGENT=none to do without',
-  },
-  'agent.no_image': {
-    status: 500,
-    text: 'Docker has no image {image}, and {archive} does not bring it; run "docker pull {image}"',
-  },
-  'agent.name_taken': {
-    status: 500,
-    text: 'another container than this service made is named {name} ({id}); run "systemctl disable --now ecs" where there is that unit, then "docker rm --force {name}"',
-  },
-  'agent.unit_runs': {
-    status: 500,
-    text: 'ecs.service runs an ECS agent of its own; set ECS_AGENT=unit to use it, or run "systemctl disable --now ecs"',
-  },
-  'agent.socket': {
-    status: 500,
-    text: 'the agent of ecs.service cannot reach {socket}: it sees of this host only what is below /run; set ROOT=/, or another ECS_AGENT',
-  },
-  'agent.systemd': {
-    status: 502,
-    text: '"systemctl {words}" failed: {why}; see "journalctl --unit=ecs"',
-  },
-  'agent.ended': {
-    status: 502,
-    text: 'the ECS agent ended with {how} and is started again; its last lines say why',
-  },
-  'agent.final': {
-    status: 502,
-    text: 'the ECS agent ended with exit code {code} and would do so again, so this host drains; its last lines say why: if ECS refuses this host, see that its role may register it in the cluster of {config}; if the cluster has changed, stop the service, empty {data}, and start it again',
-  },
+  ...AGENT_ERRORS,
+  ...COMMAND_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

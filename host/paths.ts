@@ -18,6 +18,8 @@ export interface Paths {
   readonly ledger: string;
   /** On it Docker's API is served to the ECS agent and whoever else wants hosted containers. */
   readonly dockerProxy: string;
+  /** On it operators on this host are served. */
+  readonly apiSocket: string;
   /** Of whoever waits for the containers of a dead service, when no unit keeps it. */
   readonly waitLog: string;
   /** What an operator wrote: the environment of the installed service, and its secrets. */
@@ -57,6 +59,7 @@ export function pathsBelow(root: string): Paths {
     run: join(root, 'run/ecs-host-service'),
     ledger: join(root, 'run/ecs-host-service/ledger'),
     dockerProxy: join(root, 'run/ecs-host-service/docker.sock'),
+    apiSocket: join(root, 'run/ecs-host-service/api.sock'),
     waitLog: join(root, 'run/ecs-host-service/wait.log'),
     settings: join(root, 'etc/ecs-host-service'),
     state: join(root, 'var/lib/ecs-host-service'),

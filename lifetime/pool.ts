@@ -18,6 +18,9 @@ export interface Allotment {
   readonly wishes?: readonly number[];
 }
 
+/** How many numbers a pool has, and are held. */
+export type PoolUse = Pick<Pool, 'size' | 'held'>;
+
 export class PoolExhaustedError extends Error {
   constructor(size: number, held: number) {
     super(`none of ${size} numbers is free: ${held} are held, the others are not usable`);

@@ -4,7 +4,8 @@
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { isLoopback, type Known, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
+import { isLoopback } from './parsers.ts';
+import { type Known, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
 import { type Found, findSecret, Secret } from './secret.ts';
 
 type Schema = typeof SCHEMA;

@@ -1,7 +1,23 @@
 /** Every setting of the service, with its default, its meaning, and how its text is understood. */
 
-import { isIP, isIPv4 } from 'node:net';
-import { isAbsolute, normalize } from 'node:path';
+import { isIP } from 'node:net';
+import {
+  absolutePath,
+  bucket,
+  bytes,
+  image,
+  oneOf,
+  operatorToken,
+  port,
+  ports,
+  region,
+  remoteUrl,
+  sentryDsn,
+  unixSocket,
+  url,
+  wholeNumber,
+  yesOrNo,
+} from './parsers.ts';
 
 export const ENVIRONMENTS = ['localdev', 'dev', 'staging', 'production'] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];
@@ -82,6 +98,13 @@ export const SCHEMA = {
     parse: (text) => text,
     secret: true,
   } satisfies Setting<string>,
+  OPERATOR_TOKEN: {
+    ...optional(
+      "The operator's token for /v1 over HTTPS; none: nobody is let in there. Its file is read again when it changes.",
+      operatorToken,
+    ),
+    secret: true,
+  },
   TLS_CERT_FILE: optional(
     'Certificate chain (PEM) to serve, read again when it changes; none: a self-signed one, renewed by itself.',
     absolutePath,
@@ -188,110 +211,6 @@ export const SCHEMA = {
 
 function optional<T>(meaning: string, parse: (text: string) => T): Setting<T> & { readonly optional: true } {
   return { meaning, fallback: () => undefined, parse, optional: true };
-}
-
-function absolutePath(text: string): string {
-  if (!isAbsolute(text)) throw new Error(`must be an absolute path; got "${text}"`);
-  return normalize(text);
-}
-
-function port(text: string): number {
-  return wholeNumber(1, 65_535, 'a port')(text);
-}
-
-function ports(text: string): readonly number[] {
-  return text.split(',').map((part) => port(part.trim()));
-}
-
-/** Docker says the rest of what is wrong with a name. */
-function image(text: string): string {
-  if (!/^[\w][\w./:@-]*$/.test(text)) throw new Error(`must be the name of an image; got "${text}"`);
-  return text;
-}
-
-/** Source: the rules for names of S3 buckets. */
-function bucket(text: string): string | undefined {
-  if (text === 'none') return undefined;
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text)) {
-    throw new Error(`must be the name of a bucket, or none; got "${text}"`);
-  }
-  return text;
-}
-
-function wholeNumber(least: number, most: number, what = 'a number'): (text: string) => number {
-  return (text) => {
-    const number = Number(text);
-    if (!/^\d+$/.test(text) || number < least || number > most) {
-      throw new Error(`must be ${what} from ${least} to ${most}; got "${text}"`);
-    }
-    return number;
-  };
-}
-
-const UNITS = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
-
-function bytes(text: string): number {
-  const [, digits, unit = ''] = /^(\d{1,15})(KiB|MiB|GiB)?$/.exec(text) ?? [];
-  const number = Number(digits) * UNITS[unit as keyof typeof UNITS];
-  if (!(number >= 1 && number <= Number.MAX_SAFE_INTEGER)) {
-    throw new Error(`must be a number of bytes such as 500MiB or 4GiB; got "${text}"`);
-  }
-  return number;
-}
-
-function region(text: string): string {
-  if (!/^[a-z]{2,4}(-[a-z]+)+-\d+$/.test(text))
-    throw new Error(`must be a region like us-east-1; got "${text}"`);
-  return text;
-}
-
-function unixSocket(text: string): string {
-  const path = /^unix:\/\/(\/.+)$/.exec(text)?.[1];
-  if (!path) throw new Error(`must be a unix socket like unix:///var/run/docker.sock; got "${text}"`);
-  return path;
-}
-
-function oneOf<const T extends string>(...words: T[]): (text: string) => T {
-  return (text) => {
-    const word = words.find((one) => one === text);
-    if (!word) throw new Error(`must be one of ${words.join(', ')}; got "${text}"`);
-    return word;
-  };
-}
-
-function yesOrNo(text: string): boolean {
-  const word = text.toLowerCase();
-  if (['1', 'yes', 'true'].includes(word)) return true;
-  if (['0', 'no', 'false'].includes(word)) return false;
-  throw new Error(`must be one of 1, yes, true, 0, no, false; got "${text}"`);
-}
-
-function url(text: string): URL {
-  if (!URL.canParse(text) || !/^https?:/.test(text)) throw new Error('must be an address like https://…');
-  return new URL(text);
-}
-
-/** What is sent there is not for others to read, so only loopback is spoken to without TLS. */
-function remoteUrl(text: string): URL {
-  const found = url(text);
-  if (found.protocol === 'http:' && !isLoopback(found.hostname)) {
-    throw new Error('must be an https address; only loopback is spoken to in the clear');
-  }
-  return found;
-}
-
-/** As the SDK understands it. */
-function sentryDsn(text: string): string {
-  remoteUrl(text);
-  if (!/^https?:\/\/\w+(:\w+)?@[\w.-]+(:\d+)?(\/[\w/-]+)?\/\d+$/.test(text)) {
-    throw new Error('must be an address like https://key@host/123');
-  }
-  return text;
-}
-
-/** @param host an IP address, or the host of a URL; names are not looked up */
-export function isLoopback(host: string): boolean {
-  return isIPv4(host) ? host.startsWith('127.') : host === '::1' || host === '[::1]';
 }
 
 function neededForLogging({ USE_PROD_LOGGING }: Known): string | undefined {

@@ -46,13 +46,16 @@ export interface Found {
 export function findSecret(name: string, environment: NodeJS.ProcessEnv): Found | undefined {
   const given = environment[name];
   if (given) return { text: given, source: 'environment' };
-  const file = environment[`${name}_FILE`];
-  if (file) return { text: readRootOnly(file), source: file };
-  const credentials = environment.CREDENTIALS_DIRECTORY;
-  if (!credentials) return undefined;
-  const credential = join(credentials, name);
-  if (!statSync(credential, { throwIfNoEntry: false })) return undefined;
-  return { text: readRootOnly(credential), source: credential };
+  const file = fileOf(name, environment);
+  const mustBeThere = environment[`${name}_FILE`];
+  if (!file || (!mustBeThere && !statSync(file, { throwIfNoEntry: false }))) return undefined;
+  return { text: readRootOnly(file), source: file };
+}
+
+/** Where the secret stands unless the variable gives it. */
+export function fileOf(name: string, environment: NodeJS.ProcessEnv): string | undefined {
+  const { CREDENTIALS_DIRECTORY: credentials } = environment;
+  return environment[`${name}_FILE`] || (credentials && join(credentials, name)) || undefined;
 }
 
 function readRootOnly(file: string): string {

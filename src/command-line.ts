@@ -1,5 +1,13 @@
 /** What the command line asks for. */
 
+import {
+  isOperators,
+  OPERATOR_OPTIONS,
+  OPERATOR_USAGE,
+  type OperatorCommand,
+  parseOperatorCommand,
+} from './operator/command-line.ts';
+
 export const USAGE = `Usage: ecs-host-service [command]
 
   run                                host containers until told to stop (the default)
@@ -10,13 +18,14 @@ export const USAGE = `Usage: ecs-host-service [command]
   settings [--json]                  list every setting with its value, who gave it, and what it means
   configs list USER APP              show what is stored of a user's files of one app
   configs restore USER APP VERSION   let the user's next container begin with that version
-  version                            print the version
+${OPERATOR_USAGE}  version                            print the version
   help                               print this
 
 Settings come from the environment; without APP_ENV in it, those of the installed service are read.
-`;
+${OPERATOR_OPTIONS}`;
 
 export type Command =
+  | OperatorCommand
   | { readonly name: 'run' }
   | { readonly name: 'wait' }
   | { readonly name: 'version' }
@@ -42,6 +51,7 @@ const OTHER_NAMES = new Map([
 /** @param words what stands behind the program's name. @returns undefined when they make no sense */
 export function parseCommandLine(words: readonly string[]): Command | undefined {
   const [command = 'run', ...rest] = words;
+  if (isOperators(command)) return parseOperatorCommand(command, rest);
   if (command === 'configs') return parseConfigs(rest);
   if (command === 'bury') return parseBury(rest);
   if (command === 'doctor') return parseDoctor(rest);

@@ -9,12 +9,13 @@ import { listConfigs, restoreConfig } from './configs-command.ts';
 import { type Diagnosis, examine } from './doctor.ts';
 import { findLeaks } from './find-leaks.ts';
 import { runService } from './main.ts';
+import type { OperatorCommand } from './operator/command-line.ts';
 import { showSettings } from './settings-command.ts';
 import { VERSION } from './version.ts';
 import { waitForClaimed } from './wait.ts';
 
 /** @returns what is to be said */
-async function answer(command: Exclude<Command, { name: 'run' }>): Promise<string> {
+async function answer(command: Exclude<Command, { name: 'run' } | OperatorCommand>): Promise<string> {
   const isRoots = ['bury', 'wait', 'doctor', 'doctor --leaks'].includes(command.name);
   if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
   if (command.name === 'version') return `${VERSION}\n`;
@@ -39,16 +40,25 @@ async function silently(work: Promise<void>): Promise<string> {
   return '';
 }
 
+/** Loads what it needs only then: a service does without. */
+async function operate(command: OperatorCommand): Promise<void> {
+  const { runOperatorCommand } = await import('./operator/run.ts');
+  const environment = withInstalled(process.env, pathsBelow(process.env.ROOT || '/').settings);
+  const progress = (line: string) => void (process.stderr.isTTY && process.stderr.write(`${line}\n`));
+  await runOperatorCommand(command, environment, (text) => process.stdout.write(text), progress);
+}
+
 const command = parseCommandLine(process.argv.slice(2));
 
 if (command?.name === 'run') {
   await runService(process.env);
 } else if (command) {
   try {
-    process.stdout.write(await answer(command));
+    if ('where' in command) await operate(command);
+    else process.stdout.write(await answer(command));
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = error instanceof ServiceError && error.code === 'operator.unreachable' ? 3 : 1;
   }
 } else {
   process.stderr.write(`This makes no sense: ${process.argv.slice(2).join(' ')}\n\n${USAGE}`);

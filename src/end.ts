@@ -23,6 +23,9 @@ const REQUESTS = 10_000;
 const TASKS = 30_000;
 const UPLOADS = 30_000;
 
+/** What containers end of then. */
+const ENDS = { asked: 'service-stopped', died: 'service-died' } as const;
+
 export interface WatchedEnd {
   /** Resolves with the first cause. */
   readonly cause: Promise<Cause>;
@@ -101,7 +104,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   if (cause.kind === 'died') await service.agent?.stop();
   const alive = cause.kind === 'died' ? await leaveClaimed(why, service) : 0;
   const dockerIds = (service.hosting?.tracker.list() ?? []).flatMap(({ dockerId }) => dockerId ?? []);
-  await service.hosting?.tracker.endAll(why);
+  await service.hosting?.tracker.endAll({ code: ENDS[cause.kind], text: why });
   if (cause.kind === 'asked') await service.agent?.settled(dockerIds, AbortSignal.timeout(TASKS));
   await service.agent?.stop();
   await service.hosting?.kept.removeAll();
@@ -133,7 +136,7 @@ async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ende
 
 /** A user's work outlives the service: whoever comes next finds in the ledger what to do when it is over. @returns how many live on */
 async function leaveClaimed(why: string, { hosting, log }: Ended): Promise<number> {
-  const claimed = (await hosting?.tracker.endUnclaimed(why)) ?? [];
+  const claimed = (await hosting?.tracker.endUnclaimed({ code: ENDS.died, text: why })) ?? [];
   for (const container of claimed) {
     log.warn(container.describe(), 'a container that is in use lives on');
     await container.leave(why);

@@ -60,7 +60,7 @@ export async function lookAtHost({
     docker,
     noInputDevices: await whyNoInputDevices(),
     needsInputDevices: INPUT_DEVICES === 'required',
-    ttys: (await Ttys.ofThisHost()).size,
+    ttys: (await Ttys.ofThisHost()).use.size,
     run: { directory: dirname(run), isInMemory: (await fileSystemOf(dirname(run))).type === TMPFS },
     free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
     isClockSynchronised: yesOrNo(await told('timedatectl', 'show', '--property=NTPSynchronized', '--value')),

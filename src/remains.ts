@@ -16,7 +16,7 @@ import { pageIn } from './reporting.ts';
 /** Removes what the service's own page names. The same again does no harm. */
 export async function removeRemains(pages: readonly Page[]): Promise<void> {
   const entries = pageIn(pages)?.entries ?? [];
-  for (const kind of ['file', 'docker proxy']) {
+  for (const kind of ['file', 'docker proxy', 'api socket']) {
     for (const path of pathsOf(entries, kind)) await rm(path, { force: true });
   }
   // The longest first: what is in another one.

@@ -1,15 +1,11 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
-import pLimit from 'p-limit';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
-import { HostPorts } from '../container/host-ports.ts';
-import { readEventNumbers } from '../container/input-devices.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
-import type { Surroundings } from '../container/surroundings.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
@@ -22,27 +18,22 @@ import { holdSharedDirectory, isMarked, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
-import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
-import { serveHttps } from '../httpserver/server.ts';
 import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import { retryReleases } from '../lifetime/retry-releases.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
-import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { checkTools } from '../user-configs/archive.ts';
 import { UserConfigs } from '../user-configs/user-configs.ts';
+import { gatherSurroundings } from './gather-surroundings.ts';
 import { type Observer, observeHoldings, pageOf } from './observe.ts';
 import { bePresent } from './presence.ts';
 import { countUnsaved } from './remains.ts';
 import { pageIn, type Reporting } from './reporting.ts';
-import { VERSION } from './version.ts';
-
-/** Containers that are prepared at a time. */
-const AT_A_TIME = 4;
+import { serveCallers } from './serve-callers.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -82,8 +73,9 @@ export class Service {
   readonly #drained = Promise.withResolvers<void>();
   readonly #as: 'service' | 'wait';
   #isDraining = false;
+  #isStarted = false;
   #canInput = false;
-  #docker: Docker | undefined;
+  docker: Docker | undefined;
 
   constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
     this.#as = as;
@@ -96,6 +88,20 @@ export class Service {
     this.ledger = new Ledger(this.#paths.ledger, pageOf);
     this.#receipts = new Receipts(this.#paths.receipts, log);
     this.root = new Lifetime('service', observeHoldings(log, observer, this.ledger, this.#receipts));
+  }
+
+  /** As operators see it. */
+  get state(): 'starting' | 'running' | 'draining' | 'stopping' {
+    if (this.starting.signal.aborted) return 'stopping';
+    return this.#isDraining ? 'draining' : this.#isStarted ? 'running' : 'starting';
+  }
+
+  get containers(): number {
+    return this.hosting?.tracker.list().length ?? 0;
+  }
+
+  get hasAgent(): boolean {
+    return this.agent !== undefined;
   }
 
   /** Resolves when the last container is gone after `drain`. */
@@ -180,20 +186,10 @@ export class Service {
   }
 
   async serveHttps(): Promise<void> {
-    const { root, log, gate } = this;
-    const settings = this.#settings;
-    const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings;
-    const files = cert && key ? { cert, key } : undefined;
-    await serveHttps(root, {
-      address: settings.LISTEN_ADDRESS,
-      port: settings.LISTEN_PORT,
-      certificate: await CertificateKeeper.open(root, { files, directory: this.#paths.private, log }),
-      version: { version: VERSION, commit: settings.COMMIT },
-      gate,
-      secret: settings.WEBSERVER_AUTH_SECRET,
-      spinUp: settings.APP_ENV === 'localdev',
-      log,
-    });
+    const { root, gate, log, reporting } = this;
+    const [settings, environment, paths] = [this.#settings, this.#environment, this.#paths];
+    const { secrets } = reporting;
+    await serveCallers(root, { settings, environment, paths, gate, service: this, secrets, log });
   }
 
   async reachDocker(): Promise<void> {
@@ -203,7 +199,7 @@ export class Service {
     if (this.#as === 'wait') await docker.ping(this.root.signal);
     else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
     this.log.info(await docker.version(), 'Docker answers');
-    this.#docker = docker;
+    this.docker = docker;
   }
 
   async keepUserConfigs(): Promise<void> {
@@ -226,31 +222,19 @@ export class Service {
   }
 
   async hostContainers(): Promise<void> {
-    const { RESERVED_PORTS, LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const docker = this.#docker as Docker;
-    const [hostId, ports, ttys, eventNumbers] = await Promise.all([
-      readHostId(this.#paths.state),
-      HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT]),
-      Ttys.ofThisHost(),
-      this.#canInput ? readEventNumbers(docker) : undefined,
-    ]);
-    const host: Surroundings = {
-      hostId,
+    const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
+    const docker = this.docker as Docker;
+    const host = await gatherSurroundings({
+      settings: this.#settings,
       paths: this.#paths,
       docker,
       ledger: this.ledger,
-      ports,
-      ttys,
-      eventNumbers,
-      keeping: this.userConfigs && {
-        configs: this.userConfigs,
-        checkpoints: 1000 * this.#settings.USER_CONFIG_CHECKPOINT_SECONDS,
-      },
-      preparing: pLimit(AT_A_TIME),
       receipts: this.#receipts,
+      canInput: this.#canInput,
+      userConfigs: this.userConfigs,
       log: this.log,
-    };
-    const kept = new KeptContainers(docker, hostId, this.root);
+    });
+    const kept = new KeptContainers(docker, host.hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
     await takeOver(tracker, kept, this.left);
@@ -279,7 +263,7 @@ export class Service {
       environment: this.#environment,
       paths: this.#paths,
       hostId: await readHostId(this.#paths.state),
-      docker: this.#docker as Docker,
+      docker: this.docker as Docker,
       proxySocket: this.#paths.dockerProxy,
       ledger: this.ledger,
       left: this.left,
@@ -295,6 +279,7 @@ export class Service {
 
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root);
+    this.#isStarted = true;
     this.#started.resolve();
   }
 }

@@ -7,7 +7,7 @@ import { lstat } from 'node:fs/promises';
 import { ServiceError } from '../errors/service-error.ts';
 import { majorOf, minorOf } from '../host/device-number.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { Pool, PoolExhaustedError } from '../lifetime/pool.ts';
+import { Pool, PoolExhaustedError, type PoolUse } from '../lifetime/pool.ts';
 
 const FIRST = 10;
 const LAST = 63;
@@ -33,8 +33,9 @@ export class Ttys {
     );
   }
 
-  get size(): number {
-    return this.#pool.size;
+  /** How many there are, and are held. */
+  get use(): PoolUse {
+    return this.#pool;
   }
 
   /**
@@ -47,8 +48,8 @@ export class Ttys {
       return await this.#pool.acquire(lifetime, { ...TTY, usable: this.#exists, seenGone });
     } catch (error) {
       if (!(error instanceof PoolExhaustedError)) throw error;
-      if (this.size === 0) throw new ServiceError('tty.none_exist', {}, { cause: error });
-      throw new ServiceError('tty.none_free', { size: this.size }, { cause: error });
+      if (this.#pool.size === 0) throw new ServiceError('tty.none_exist', {}, { cause: error });
+      throw new ServiceError('tty.none_free', { size: this.#pool.size }, { cause: error });
     }
   }
 

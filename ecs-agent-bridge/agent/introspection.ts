@@ -63,6 +63,10 @@ export interface AgentTask {
   }[];
 }
 
+export interface AgentDescription extends AgentMetadata {
+  readonly tasks: readonly AgentTask[];
+}
+
 export class Introspection {
   readonly #base: URL;
   #agent: Promise<Agent> | undefined;
@@ -75,6 +79,11 @@ export class Introspection {
   async metadata(signal?: AbortSignal, milliseconds = PATIENCE): Promise<AgentMetadata> {
     const found = await this.#get('/v1/metadata', METADATA, signal, milliseconds);
     return { cluster: found.Cluster, containerInstance: found.ContainerInstanceArn, version: found.Version };
+  }
+
+  /** @throws as `metadata` */
+  async describe(): Promise<AgentDescription> {
+    return { ...(await this.metadata()), tasks: await this.tasks() };
   }
 
   /** Those that it has not forgotten yet. @throws as `metadata` */

@@ -49,6 +49,7 @@ test('the receipt of a container has all that it held, when it was allotted and 
     role: 'spin-up',
     app: 'demo',
     cause: 'it ended with code 137',
+    code: 'exited',
   });
   assert.deepEqual(
     states.map(({ state }: { state: string }) => state),

@@ -15,6 +15,9 @@ export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
 export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
 export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 
+export const OPERATOR_TOKEN = 'operator-token-of-tests-0123456789';
+export const NEXT_OPERATOR_TOKEN = 'next-operator-token-of-tests-9876543210';
+
 export const SECRETS: readonly string[] = [
   SECRET,
   OWN_SECRET,
@@ -24,4 +27,6 @@ export const SECRETS: readonly string[] = [
   SENTRY_KEY,
   LOGZIO_TOKEN,
   S3_SECRET,
+  OPERATOR_TOKEN,
+  NEXT_OPERATOR_TOKEN,
 ];

@@ -94,6 +94,7 @@ test('a file is imported for what it has: there are no barrels', () => {
 });
 
 test('files stay small enough to be read at once', () => {
-  const long = files.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);
+  const written = files.filter((file) => !file.endsWith('.d.ts'));
+  const long = written.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);
   assert.deepEqual(long, []);
 });

@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pLimit from 'p-limit';
+import { Events } from '../../container/events.ts';
 import { HostPorts } from '../../container/host-ports.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
+import type { Cause } from '../../container/state.ts';
 import { Tracker } from '../../container/tracker.ts';
 import { Watch } from '../../container/watch.ts';
 import type { Exchange } from '../../ecs-agent-bridge/docker-proxy/connection.ts';
@@ -24,6 +26,7 @@ import { Ttys } from '../../ttys/ttys.ts';
 import { FakeDocker } from '../support/fake-docker.ts';
 
 const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
+const because = (text: string): Cause => ({ code: 'exited', text });
 const silent = { write: () => {} };
 
 /** A host with a Docker that can be held back. */
@@ -44,6 +47,7 @@ function hostOf(t: TestContext) {
     keeping: undefined,
     preparing: pLimit(4),
     receipts: new Receipts(root, log),
+    events: new Events(),
     log,
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);
@@ -76,7 +80,7 @@ test('a container whose end came while Docker made it is never started', async (
   const create = holdBack(docker, 'create');
   const spunUp = spinUp(tracker, kept, REQUEST);
   await create.reached;
-  const ended = tracker.endAll('on purpose');
+  const ended = tracker.endAll(because('on purpose'));
   create.go();
   await assert.rejects(spunUp);
   await ended;
@@ -89,7 +93,7 @@ test('a container whose end comes while Docker starts it is stopped before anyth
   const start = holdBack(docker, 'start');
   const spunUp = spinUp(tracker, kept, REQUEST);
   await start.reached;
-  const ended = tracker.endAll('on purpose');
+  const ended = tracker.endAll(because('on purpose'));
   start.go();
   await assert.rejects(spunUp, { code: 'create.ended_at_once' });
   await ended;
@@ -176,7 +180,7 @@ test('a container that is started again while it ends is stopped, and its consol
     // After the first look at it has found that it does not run.
     if (call === 'inspect' && ++inspections === 2) docker.states.set(dockerId, 'running');
   };
-  await tracker.endAll('it died');
+  await tracker.endAll(because('it died'));
   assert.equal(docker.states.get(dockerId), 'exited');
   assert.ok(docker.calls.includes('stop'));
 });
@@ -196,9 +200,9 @@ test('a drain refuses containers at once, and is over when the last one that it 
   create.go();
   await spunUp;
   assert.ok(tracker.setUpAt(inUse?.identifyingPort ?? 0), 'it takes part in set-up calls as before');
-  await inUse?.end('it ended');
+  await inUse?.end(because('it ended'));
   assert.equal(over, false);
-  await beingMade?.end('it ended');
+  await beingMade?.end(because('it ended'));
   await drained;
 });
 
@@ -206,7 +210,7 @@ test('a stop amid a drain refuses containers as any stop does, and a drain that 
   const { kept, tracker } = hostOf(t);
   await spinUp(tracker, kept, REQUEST);
   const drained = tracker.drain();
-  await tracker.endAll('on purpose');
+  await tracker.endAll(because('on purpose'));
   await drained;
   await tracker.drain();
   await assert.rejects(spinUp(tracker, kept, REQUEST), { code: 'service.stopping' });

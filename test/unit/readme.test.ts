@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openApi } from '../../scripts/openapi.ts';
 import { settingsDoc } from '../../scripts/settings-doc.ts';
 import { NODE_FLAGS } from '../support/node-flags.ts';
 
@@ -16,6 +17,11 @@ function unaligned(markdown: string): string {
 test('the document of the settings is that of their schema', () => {
   const written = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8');
   assert.equal(unaligned(written), unaligned(settingsDoc()), 'run "make docs"');
+});
+
+test("the document of the operator's API is that of its routes", async () => {
+  const written = readFileSync(join(ROOT, 'httpserver/v1/openapi.json'), 'utf8');
+  assert.deepEqual(JSON.parse(written), await openApi(), 'run "make docs"');
 });
 
 test('what the README points to is there', () => {

@@ -35,10 +35,15 @@ async function begin() {
       receipts.begin(id, PURPOSE);
       const lifetime = new Lifetime(`container ${id}`, { holdings });
       for (const resource of resources) await lifetime.acquire(resource);
-      receipts.moved(id, { from: 'preparing', to: 'created', cause: 'Docker made it' });
-      receipts.moved(id, { from: 'created', to: 'ending', cause: 'it was removed' });
+      receipts.moved(id, { from: 'preparing', to: 'created', code: 'created', cause: 'Docker made it' });
+      receipts.moved(id, { from: 'created', to: 'ending', code: 'removed', cause: 'it was removed' });
       await lifetime.end();
-      receipts.moved(id, { from: 'ending', to: 'gone', cause: 'everything was seen released' });
+      receipts.moved(id, {
+        from: 'ending',
+        to: 'gone',
+        code: 'released',
+        cause: 'everything was seen released',
+      });
       await receipts.end(id, 'd0c4e7' as DockerId);
       return id;
     },
@@ -59,14 +64,15 @@ test('a receipt tells what a container was, why it ended, and what became of all
     role: 'spin-up',
     app: 'demo',
     cause: 'it was removed',
+    code: 'removed',
   });
   assert.deepEqual(
-    states.map(({ state, cause = '' }: Record<string, string>) => [state, cause]),
+    states.map(({ state, code = '', cause = '' }: Record<string, string>) => [state, code, cause]),
     [
-      ['preparing', ''],
-      ['created', 'Docker made it'],
-      ['ending', 'it was removed'],
-      ['gone', 'everything was seen released'],
+      ['preparing', '', ''],
+      ['created', 'created', 'Docker made it'],
+      ['ending', 'removed', 'it was removed'],
+      ['gone', 'released', 'everything was seen released'],
     ],
   );
   assert.deepEqual([began, ended], [states[0].at, states[3].at]);

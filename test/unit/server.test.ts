@@ -12,12 +12,19 @@ import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certific
 import { Gate } from '../../httpserver/gate.ts';
 import type { Hosting } from '../../httpserver/hosting.ts';
 import { serveHttps } from '../../httpserver/server.ts';
+import type { Operations } from '../../httpserver/v1/operations.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 import { call } from '../support/https.ts';
 
 const log = createLogger({ level: 'error', stream: await openStdout(false) });
+
+const NO_OPERATIONS: Operations = {
+  describeHost: () => Promise.reject(new Error('nobody asks')),
+  describeAgent: () => Promise.reject(new Error('nobody asks')),
+  drain: () => {},
+};
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -37,6 +44,8 @@ async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean)
     certificate: await CertificateKeeper.open(lifetime, keeper),
     version: { version: '1', commit: 'none' },
     gate: new Gate<Hosting>(),
+    operations: NO_OPERATIONS,
+    operatorToken: () => undefined,
     secret: new Secret('x'),
     spinUp,
     log,

@@ -124,6 +124,7 @@ suite('defaults', () => {
       ROOT: '/',
       LISTEN_ADDRESS: '0.0.0.0',
       LISTEN_PORT: 4678,
+      OPERATOR_TOKEN: undefined,
       TLS_CERT_FILE: undefined,
       TLS_KEY_FILE: undefined,
       DOCKER_HOST: '/var/run/docker.sock',

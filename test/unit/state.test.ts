@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { newContainerId } from '../../container/identity.ts';
-import { type State, StateMachine, type Transition } from '../../container/state.ts';
+import { type Cause, type State, StateMachine, type Transition } from '../../container/state.ts';
 
 /** How each state is reached, and what may follow it. */
 const STATES: Readonly<Record<State, { readonly path: readonly State[]; readonly next: readonly State[] }>> =
@@ -17,10 +17,11 @@ const STATES: Readonly<Record<State, { readonly path: readonly State[]; readonly
 const ALL = Object.keys(STATES) as State[];
 
 const ID = newContainerId();
+const CAUSE: Cause = { code: 'operator', text: 'a cause' };
 
 function at(state: State, observe: (transition: Transition) => void = () => {}): StateMachine {
   const machine = new StateMachine(ID, observe);
-  for (const step of STATES[state].path) machine.move(step, 'on the way');
+  for (const step of STATES[state].path) machine.move(step, CAUSE);
   return machine;
 }
 
@@ -30,9 +31,9 @@ suite('what follows a state', () => {
       test(`${to} follows ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
-        machine.move(to, 'a cause');
+        machine.move(to, CAUSE);
         assert.equal(machine.current, to);
-        assert.deepEqual(seen.at(-1), { from, to, cause: 'a cause' });
+        assert.deepEqual(seen.at(-1), { from, to, code: 'operator', cause: 'a cause' });
         assert.equal(seen.length, STATES[from].path.length + 1);
       });
     }
@@ -45,7 +46,7 @@ suite('what does not follow a state', () => {
       test(`${to} does not follow ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
-        assert.throws(() => machine.move(to, 'a cause'), {
+        assert.throws(() => machine.move(to, CAUSE), {
           code: 'container.bad_transition',
           message: `container ${ID} cannot go from ${from} to ${to} (a cause)`,
         });

@@ -9,7 +9,7 @@ const seenGone = () => 'seen gone';
 
 async function acquireAll(ttys: Ttys, lifetime: Lifetime): Promise<number[]> {
   const given: number[] = [];
-  for (let i = 0; i < ttys.size; i++) given.push(await ttys.acquire(lifetime, seenGone));
+  for (let i = 0; i < ttys.use.size; i++) given.push(await ttys.acquire(lifetime, seenGone));
   return given;
 }
 
@@ -28,7 +28,7 @@ suite('the consoles of a host', () => {
 
   test('are only those that exist', async () => {
     const ttys = await Ttys.ofThisHost(async (n) => n === 12 || n === 63 || n === 9 || n === 64);
-    assert.equal(ttys.size, 2);
+    assert.equal(ttys.use.size, 2);
     await using lifetime = new Lifetime('test');
     assert.deepEqual(await acquireAll(ttys, lifetime), [12, 63]);
   });
@@ -110,7 +110,7 @@ suite("the kernel's own devices", () => {
   test('/dev/tty10 is a console', { skip: tty10 ? false : 'this host has no /dev/tty10' }, async () => {
     await using lifetime = new Lifetime('test');
     assert.equal(await new Ttys([10]).acquire(lifetime, seenGone), 10);
-    assert.ok((await Ttys.ofThisHost()).size >= 1);
+    assert.ok((await Ttys.ofThisHost()).use.size >= 1);
   });
 
   test('a number without a device is no console', async () => {

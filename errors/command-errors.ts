@@ -1,0 +1,14 @@
+/** Part of the table of errors: commands about a running service. */
+
+export const COMMAND_ERRORS = {
+  'operator.bad_target': { status: 400, text: '{why}' },
+  'operator.not_root': {
+    status: 403,
+    text: '{where} is for root alone; use sudo, or name a host with --host',
+  },
+  'operator.unreachable': {
+    status: 503,
+    text: 'no service answers at {where}: {why}; see that it runs ("systemctl status ecs-host-service"), or name a host with --host',
+  },
+  'operator.refused': { status: 502, text: '{title}: {detail}' },
+} as const;

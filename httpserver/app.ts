@@ -1,0 +1,144 @@
+/** What the servers have in common: limits, the order of checks, and the one place where errors become answers. */
+
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import { misfit } from '../container/json.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Logger } from '../logging/logger.ts';
+import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
+import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
+import type { Gate } from './gate.ts';
+import type { Hosting } from './hosting.ts';
+import { parseJsonObject } from './json-body.ts';
+import { addStatusRoutes, HEALTH, VERSION, type Version } from './status-routes.ts';
+import { addOperatorApi, isOperatorPath, type OperatorOptions } from './v1/operator-api.ts';
+
+export interface AppOptions {
+  readonly gate: Gate<Hosting>;
+  readonly version: Version;
+  readonly operator: OperatorOptions;
+  /** Paths that are asked for by PUT alone. */
+  readonly puts: readonly string[];
+  readonly log: Logger;
+}
+
+const JSON_TYPE = 'application/json';
+/** Bytes of a request's body. */
+const MOST_BODY = 64 * 1024;
+/** Characters of a path that the log shows. */
+const MOST_PATH = 100;
+/** Milliseconds: all of a request; idle. */
+const REQUEST = 30_000;
+const IDLE = 5_000;
+
+/** For fastify. */
+export const LIMITS = {
+  bodyLimit: MOST_BODY,
+  requestTimeout: REQUEST,
+  keepAliveTimeout: IDLE,
+  forceCloseConnections: 'idle',
+  clientErrorHandler: refuseConnection,
+  // A path that cannot be decoded leads nowhere.
+  frameworkErrors: (_: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+    answer(new ServiceError('request.not_found', {}), request, reply);
+  },
+} as const;
+
+declare module 'fastify' {
+  /** What the log says of an answer. */
+  interface FastifyReply {
+    from: string | undefined;
+    error: ServiceError | undefined;
+  }
+}
+
+/** Adds to a server what all have. */
+export function equip(app: FastifyInstance, { gate, version, operator, puts, log }: AppOptions): void {
+  // Types are as they were sent, and fields that nobody knows are ignored.
+  app.setValidatorCompiler(({ schema }) => (body: unknown) => {
+    const why = misfit(schema as TSchema, body);
+    return why === undefined || { error: new ServiceError('request.malformed', { why }) };
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    JSON_TYPE,
+    { parseAs: 'buffer' },
+    async (_: FastifyRequest, body: string | Buffer) => parseJsonObject(body as Buffer),
+  );
+  // Before the body is read: neither an unknown path nor a wrong method is a reason to read one.
+  app.addHook('onRequest', async (request, reply) => {
+    // Later the connection may be gone, and its address with it.
+    reply.from = request.socket.remoteAddress;
+    if (request.is404) throw noRoute(request, puts);
+    // Callers have never been asked for a content type, so whatever it says is not looked at.
+    request.raw.headers['content-type'] = JSON_TYPE;
+  });
+  app.decorateReply('from', undefined);
+  app.decorateReply('error', undefined);
+  logAnswers(app, log);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    reply.error = toServiceError(error, log);
+    return answer(reply.error, request, reply);
+  });
+  addStatusRoutes(app, gate, version);
+  addOperatorApi(app, gate, operator);
+}
+
+function logAnswers(app: FastifyInstance, log: Logger): void {
+  const refused = new Attempts();
+  app.addHook('onResponse', async ({ method, url }, reply) => {
+    const { error, from, statusCode: status } = reply;
+    const line = {
+      method,
+      path: pathOf(url).slice(0, MOST_PATH),
+      status,
+      ms: Math.round(reply.elapsedTime),
+      from,
+    };
+    // Who is refused by the hundred fills no log.
+    const many = error && refused.count(from ?? '') > MOST_ATTEMPTS;
+    log[many ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
+  });
+}
+
+function noRoute({ method, url }: FastifyRequest, puts: readonly string[]): ServiceError {
+  const expected = puts.includes(pathOf(url)) ? 'PUT' : isStatusPath(url) ? 'GET' : undefined;
+  if (expected) return new ServiceError('request.wrong_method', { expected, got: method });
+  return new ServiceError('request.not_found', {});
+}
+
+function isStatusPath(url: string): boolean {
+  return [HEALTH, VERSION].includes(pathOf(url));
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] as string;
+}
+
+function answer(error: ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const isProblem = isStatusPath(request.url) || isOperatorPath(request.url);
+  if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
+  const { status, contentType, body } = isProblem ? problemAnswer(error) : wireAnswer(error);
+  return reply.code(status).type(contentType).serializer(String).send(body);
+}
+
+/** Everything that can go wrong with a request, as a row of the table. */
+function toServiceError(error: FastifyError, log: Logger): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new ServiceError('request.too_large', { limit: MOST_BODY });
+  if ((error.statusCode ?? 500) < 500) {
+    return new ServiceError('request.malformed', { why: error.message }, { cause: error });
+  }
+  log.error({ error }, 'a request failed');
+  return new ServiceError('internal', {}, { cause: error });
+}
+
+/** Answers what is no HTTP request, or does not become one in time, and closes the connection. */
+function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
+  if (socket.writable) socket.write(`${head}\r\n\r\nMalformed request\n`);
+  socket.destroy();
+}

@@ -1,0 +1,54 @@
+/** The operator's API on a unix socket, for root on this host. */
+
+import { chmod, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { fastify } from 'fastify';
+import { seenGone } from '../host/directories.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { equip, LIMITS } from './app.ts';
+import type { Gate } from './gate.ts';
+import type { Hosting } from './hosting.ts';
+import { CLOSE_DEADLINE, close, type Listening } from './listening.ts';
+import type { Version } from './status-routes.ts';
+import { anybody } from './v1/authority.ts';
+import type { Operations } from './v1/operations.ts';
+
+export interface UnixServerOptions {
+  /** In a directory of root's. */
+  readonly path: string;
+  readonly gate: Gate<Hosting>;
+  readonly version: Version;
+  readonly operations: Operations;
+  readonly log: Logger;
+}
+
+/** Listens until the lifetime ends. */
+export async function serveUnixSocket(lifetime: Lifetime, options: UnixServerOptions): Promise<void> {
+  const { path } = options;
+  await lifetime.acquire({
+    kind: 'api socket',
+    what: path,
+    take: () => listen(options),
+    release: close,
+    seenGone: () => seenGone(path),
+    deadline: CLOSE_DEADLINE,
+  });
+}
+
+async function listen({ path, gate, version, operations, log }: UnixServerOptions): Promise<Listening> {
+  const closing = new AbortController();
+  const app = fastify(LIMITS);
+  const operator = { authority: anybody, operations, closing: closing.signal };
+  equip(app, { gate, version, operator, puts: [], log });
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  // A service that died left it.
+  await rm(path, { force: true });
+  await app.listen({ path });
+  await chmod(path, 0o600);
+  return { app, sockets, closing };
+}

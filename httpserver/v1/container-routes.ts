@@ -1,0 +1,105 @@
+/** The containers of this host, for operators. */
+
+import { capacityOf } from '../../container/capacity.ts';
+import { type ContainerEvent, MISSED } from '../../container/events.ts';
+import type { ContainerView } from '../../container/view.ts';
+import { readMemory } from '../../host/memory.ts';
+import type { Gate } from '../gate.ts';
+import type { Hosting } from '../hosting.ts';
+import type { Sent } from './event-stream.ts';
+import type { Routes } from './routes.ts';
+import { ById, Capacity, Container, Containers, EventsQuery, ListQuery, Receipt } from './schemas.ts';
+
+const MOST = 100;
+
+/** @param closing aborts when the server does: streams end then */
+export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
+  routes.add('GET', '/containers', {
+    summary: 'List the containers, the oldest first',
+    query: ListQuery,
+    answer: Containers,
+    handle: async ({ query }) =>
+      list(
+        gate
+          .check()
+          .tracker.list()
+          .map(({ view }) => view),
+        query,
+      ),
+  });
+  routes.add('GET', '/containers/:id', {
+    summary: 'Describe one container',
+    params: ById,
+    answer: Container,
+    handle: async ({ params }) => gate.check().tracker.named(params.id).view,
+  });
+  routes.add('POST', '/containers/:id/stop', {
+    summary: 'Stop a container, and answer with its receipt when nothing of it is left',
+    description:
+      'Its program gets SIGTERM and ten seconds. The files of its user are saved, which may take as long as S3 does; who does not wait for the answer changes nothing of it.',
+    params: ById,
+    answer: Receipt,
+    handle: ({ params }) =>
+      gate.pass(async ({ tracker }) => {
+        const container = tracker.named(params.id);
+        await container.end({ code: 'operator', text: 'an operator stopped it' });
+        return await tracker.host.receipts.find(container.id);
+      }),
+  });
+  routes.add('GET', '/containers/:id/receipt', {
+    summary: 'What a container was, why it ended, and what became of all that it held',
+    description: 'Also of one that has ended, the last thousand at least, and of one that has not, so far.',
+    params: ById,
+    answer: Receipt,
+    handle: async ({ params }) => {
+      const { tracker } = gate.check();
+      const { receipts } = tracker.host;
+      const hosted = tracker.list().find(({ dockerId }) => dockerId?.startsWith(params.id));
+      return await receipts.find(hosted?.id ?? params.id);
+    },
+  });
+  routes.add('GET', '/capacity', {
+    summary: 'How many more containers have room, and what runs short first',
+    answer: Capacity,
+    handle: async () => {
+      const { tracker } = gate.check();
+      const capacity = capacityOf(tracker.host);
+      return { ...capacity, fits: tracker.isOpen ? capacity.fits : 0, memory: await readMemory() };
+    },
+  });
+  routes.stream('/events', closing, {
+    summary: 'Follow what happens to containers, as server-sent events',
+    description:
+      'The data of each event of the kind `container` is an Event: one transition. `missed` says that some are not kept any more: list the containers, then go on.',
+    query: EventsQuery,
+    handle: ({ query, headers }, signal) => {
+      const { events } = gate.check().tracker.host;
+      const given = headers['last-event-id'];
+      return asSent(events.follow(typeof given === 'string' ? given : query.after, signal));
+    },
+  });
+}
+
+async function* asSent(events: AsyncIterable<ContainerEvent | typeof MISSED>): AsyncGenerator<Sent> {
+  for await (const event of events) {
+    if (event === MISSED) yield { event: 'missed', data: {} };
+    else yield { event: 'container', id: event.id, data: event };
+  }
+}
+
+/** Their order is that of their beginnings; the id tells apart those of the same millisecond. */
+function placeOf({ began, id }: ContainerView): string {
+  return `${began}_${id}`;
+}
+
+function list(views: readonly ContainerView[], { state, app, claimed, limit = MOST, after = '' }: ListQuery) {
+  const fitting = views
+    .filter((view) => (state ?? view.state) === view.state)
+    .filter((view) => (app ?? view.app) === view.app)
+    .filter((view) => (claimed ?? view.claimed) === view.claimed)
+    .filter((view) => placeOf(view) > after)
+    .sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+  const containers = fitting.slice(0, limit);
+  const last = containers.at(-1);
+  return { containers, ...(last && fitting.length > limit && { next: placeOf(last) }) };
+}

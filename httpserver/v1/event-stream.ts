@@ -1,0 +1,47 @@
+/**
+ * Server-sent events: a response without an end, which goes on where it was when the client comes again. Its source is
+ * the HTML standard, 9.2.
+ */
+
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+
+export interface Sent {
+  readonly event: string;
+  readonly id?: string;
+  readonly data: object;
+}
+
+/** Milliseconds between signs of life, for proxies that end what is silent. */
+const SIGN_OF_LIFE = 15_000;
+
+/** Writes what comes until it ends, the client is gone, or the server closes. */
+export async function sendEvents(
+  response: ServerResponse,
+  events: AsyncIterable<Sent>,
+  closing?: AbortSignal,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const signal = closing ? AbortSignal.any([gone.signal, closing]) : gone.signal;
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    connection: 'close',
+  });
+  response.write(': these are events\n\n');
+  const timer = setInterval(() => {
+    if (!response.writableNeedDrain) response.write(':\n\n');
+  }, SIGN_OF_LIFE);
+  try {
+    for await (const { event, id, data } of events) {
+      const lines = [`event: ${event}`, ...(id ? [`id: ${id}`] : []), `data: ${JSON.stringify(data)}`];
+      const isRead = response.write(`${lines.join('\n')}\n\n`);
+      if (!isRead) await once(response, 'drain', { signal }).catch(() => {});
+      if (signal.aborted) break;
+    }
+  } finally {
+    clearInterval(timer);
+    response.end();
+  }
+}

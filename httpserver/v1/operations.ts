@@ -1,0 +1,11 @@
+/** What operators ask of the service as a whole, and not of its containers. */
+
+import type { Agent, Host } from './schemas.ts';
+
+export interface Operations {
+  describeHost(): Promise<Host>;
+  /** @throws {ServiceError} `agent.none`, `agent.silent` */
+  describeAgent(): Promise<Agent>;
+  /** Takes no more containers. */
+  drain(): void;
+}

@@ -1,0 +1,62 @@
+/**
+ * The operator's API, `/v1`: one on the HTTPS port, for those who know the operator's token, and one on the unix socket,
+ * for root. What it takes and gives is told by its document.
+ */
+
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ServiceError } from '../../errors/service-error.ts';
+import type { Gate } from '../gate.ts';
+import type { Hosting } from '../hosting.ts';
+import type { Authority } from './authority.ts';
+import { addContainerRoutes } from './container-routes.ts';
+import { addHostRoutes } from './host-routes.ts';
+import type { Operations } from './operations.ts';
+import { Routes } from './routes.ts';
+
+export interface OperatorOptions {
+  readonly authority: Authority;
+  readonly operations: Operations;
+  /** Aborts when the server closes: what has no end by itself ends then. */
+  readonly closing: AbortSignal;
+}
+
+const PREFIX = '/v1';
+
+export function isOperatorPath(url: string): boolean {
+  return url.startsWith(`${PREFIX}/`);
+}
+
+/** @returns undefined when there is none */
+function parseBody(body: string): unknown {
+  try {
+    return body === '' ? undefined : JSON.parse(body);
+  } catch {
+    // The parser's own message quotes the body, which may have secrets in it.
+    throw new ServiceError('request.invalid', { part: 'body', why: 'it is not JSON' });
+  }
+}
+
+export function addOperatorApi(
+  app: FastifyInstance,
+  gate: Gate<Hosting>,
+  { authority, operations, closing }: OperatorOptions,
+): void {
+  app.register(
+    async (api) => {
+      api.addHook('onRequest', async ({ headers, socket }) =>
+        authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
+      );
+      api.removeAllContentTypeParsers();
+      api.addContentTypeParser(
+        'application/json',
+        { parseAs: 'string' },
+        async (_: FastifyRequest, body: string) => parseBody(body),
+      );
+      const routes = new Routes(api);
+      addContainerRoutes(routes, gate, closing);
+      addHostRoutes(routes, gate, operations);
+      routes.refuseOthers();
+    },
+    { prefix: PREFIX },
+  );
+}

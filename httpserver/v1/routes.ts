@@ -1,0 +1,148 @@
+/** How a route of the operator's API is told: what it takes and gives, from which its document is made too. */
+
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
+import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import { misfit } from '../../container/json.ts';
+import { ServiceError } from '../../errors/service-error.ts';
+import { type Sent, sendEvents } from './event-stream.ts';
+import { type Given, Problem } from './schemas.ts';
+
+interface Shape<P extends TSchema, Q extends TSchema> {
+  readonly summary: string;
+  readonly description?: string;
+  readonly params?: P;
+  readonly query?: Q;
+}
+
+interface Asked<P extends TSchema, Q extends TSchema> {
+  readonly params: Static<P>;
+  readonly query: Static<Q>;
+  readonly headers: IncomingHttpHeaders;
+}
+
+interface Route<P extends TSchema, Q extends TSchema, A extends TSchema> extends Shape<P, Q> {
+  readonly answer: A;
+  readonly handle: (asked: Asked<P, Q>) => Promise<Given<Static<A>>>;
+}
+
+interface Stream<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
+  /** @param signal aborts when nobody listens any more */
+  readonly handle: (asked: Asked<P, Q>, signal: AbortSignal) => AsyncIterable<Sent>;
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
+type Method = (typeof METHODS)[number];
+
+export class Routes {
+  readonly #app: FastifyInstance;
+  readonly #methods = new Map<string, Method[]>();
+
+  constructor(app: FastifyInstance) {
+    this.#app = app;
+    app.setValidatorCompiler(({ schema, httpPart = 'request' }) => (given: unknown) => {
+      const value = httpPart === 'body' ? given : fromTexts(schema as TObject, given);
+      const why = misfit(schema as TSchema, value);
+      if (why === undefined) return { value };
+      return { error: new ServiceError('request.invalid', { part: PARTS[httpPart] ?? httpPart, why }) };
+    });
+    app.setSerializerCompiler(() => JSON.stringify);
+  }
+
+  add<P extends TSchema, Q extends TSchema, A extends TSchema>(
+    method: Method,
+    url: string,
+    { handle, answer, ...shape }: Route<P, Q, A>,
+  ): void {
+    this.#note(method, url);
+    const schema = schemaOf(shape, answer);
+    this.#app.route<{ Params: Static<P>; Querystring: Static<Q> }>({
+      method,
+      url,
+      schema,
+      handler: async ({ params, query, headers }) => await handle({ params, query, headers } as Asked<P, Q>),
+    });
+  }
+
+  /** Server-sent events. @param closing aborts when the server does */
+  stream<P extends TSchema, Q extends TSchema>(
+    url: string,
+    closing: AbortSignal,
+    { handle, ...shape }: Stream<P, Q>,
+  ): void {
+    this.#note('GET', url);
+    this.#app.get(url, {
+      exposeHeadRoute: false,
+      schema: schemaOf(shape, Type.String(), 'text/event-stream'),
+      handler: async ({ params, query, headers }, reply) => {
+        const gone = new AbortController();
+        const signal = AbortSignal.any([closing, gone.signal]);
+        const events = handle({ params, query, headers } as Asked<P, Q>, signal);
+        reply.raw.on('close', () => gone.abort());
+        reply.hijack();
+        await sendEvents(reply.raw, events, closing);
+      },
+    });
+  }
+
+  #note(method: Method, url: string): void {
+    this.#methods.set(url, [...(this.#methods.get(url) ?? []), method]);
+  }
+
+  /** To be called last: says for each path which methods it has. */
+  refuseOthers(): void {
+    for (const [url, methods] of this.#methods) {
+      const expected = methods.join(', ');
+      this.#app.route({
+        method: METHODS.filter((method) => !methods.includes(method)) as HTTPMethods[],
+        url,
+        schema: { hide: true } as FastifySchema,
+        handler: async ({ method }, reply) => {
+          reply.header('allow', expected);
+          throw new ServiceError('request.wrong_method', { expected, got: method });
+        },
+      });
+    }
+  }
+}
+
+/** A path and a query consist of texts: those that are to be numbers, or true or false, become them. */
+function fromTexts({ properties }: TObject, given: unknown): unknown {
+  return Object.fromEntries(
+    Object.entries(given as object).map(([name, text]) => [name, fromText(properties[name], text)]),
+  );
+}
+
+function fromText(schema: object | undefined, text: unknown): unknown {
+  const type = schema && 'type' in schema ? schema.type : undefined;
+  if (typeof text !== 'string') return text;
+  if (type === 'integer' && /^-?(0|[1-9]\d{0,14})$/.test(text)) return Number(text);
+  if (type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true';
+  return text;
+}
+
+const PARTS: Readonly<Record<string, string>> = {
+  params: 'path',
+  querystring: 'query',
+  body: 'body',
+};
+
+function schemaOf<P extends TSchema, Q extends TSchema>(
+  { summary, description, params, query }: Shape<P, Q>,
+  answer: TSchema,
+  type = 'application/json',
+): FastifySchema {
+  return {
+    summary,
+    ...(description && { description }),
+    ...(params && { params }),
+    ...(query && { querystring: query }),
+    response: {
+      200: { description: 'Done.', content: { [type]: { schema: answer } } },
+      default: {
+        description: 'What is wrong.',
+        content: { 'application/problem+json': { schema: Problem } },
+      },
+    },
+  } as FastifySchema;
+}

@@ -1,0 +1,57 @@
+/** Writes the document of the operator's API, which is made from its routes: `openapi.ts OUTPUT`. */
+
+import { writeFileSync } from 'node:fs';
+import swagger from '@fastify/swagger';
+import { fastify } from 'fastify';
+import { isRecord } from '../container/json.ts';
+import { Gate } from '../httpserver/gate.ts';
+import { anybody } from '../httpserver/v1/authority.ts';
+import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
+import { Event } from '../httpserver/v1/schemas.ts';
+import { VERSION } from '../src/version.ts';
+
+const unasked = () => Promise.reject(new Error('this server answers nobody'));
+
+export async function openApi(): Promise<object> {
+  const app = fastify();
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'ecs-host-service',
+        version: VERSION,
+        description:
+          "What operators ask of a host: on its HTTPS port with the operator's token, and on a unix socket as root.",
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: 'https://{host}:4678', variables: { host: { default: 'localhost' } } }],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    hideUntagged: false,
+  });
+  const operations = { describeHost: unasked, describeAgent: unasked, drain: () => {} };
+  addOperatorApi(app, new Gate(), { authority: anybody, operations, closing: new AbortController().signal });
+  await app.ready();
+  const schemas: Record<string, unknown> = {};
+  const document = JSON.parse(JSON.stringify(app.swagger()));
+  await app.close();
+  const paths = named(document.paths, schemas);
+  // What a stream consists of: the paths cannot say it.
+  named(Event, schemas);
+  return { ...document, paths, components: { ...document.components, schemas } };
+}
+
+/** The same with each schema that has a name in `schemas`, and a reference at its place. */
+function named(value: unknown, schemas: Record<string, unknown>): unknown {
+  if (Array.isArray(value)) return value.map((one) => named(one, schemas));
+  if (!isRecord(value)) return value;
+  const whole = Object.fromEntries(Object.entries(value).map(([key, one]) => [key, named(one, schemas)]));
+  const { title } = value;
+  if (typeof title !== 'string') return whole;
+  schemas[title] = whole;
+  return { $ref: `#/components/schemas/${title}` };
+}
+
+const [output] = process.argv.slice(2);
+if (import.meta.main && output) writeFileSync(output, JSON.stringify(await openApi(), null, 2));

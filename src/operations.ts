@@ -1,0 +1,57 @@
+/** What the service says and does for its operators, beside its containers. */
+
+import type { Docker } from '../container/docker.ts';
+import { Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { readHostId } from '../host/host-id.ts';
+import type { Operations } from '../httpserver/v1/operations.ts';
+import type { Host } from '../httpserver/v1/schemas.ts';
+import { VERSION } from './version.ts';
+
+export interface OperatedService {
+  /** As operators see it. */
+  readonly state: Host['state'];
+  readonly docker: Docker | undefined;
+  /** How many containers it hosts. */
+  readonly containers: number;
+  readonly hasAgent: boolean;
+  drain(): void;
+}
+
+export interface OperationsOptions {
+  readonly service: OperatedService;
+  readonly environment: string;
+  readonly commit: string;
+  /** Directory of the host id. */
+  readonly state: string;
+}
+
+export function operationsOf({ service, environment, commit, state }: OperationsOptions): Operations {
+  const started = new Date().toISOString();
+  const introspection = new Introspection();
+  return {
+    describeHost: async () => {
+      const { docker, containers } = service;
+      if (!docker) throw new ServiceError('service.starting', {});
+      return {
+        id: await readHostId(state),
+        version: VERSION,
+        commit,
+        environment,
+        state: service.state,
+        started,
+        docker: await docker.version(),
+        containers,
+      };
+    },
+    describeAgent: async () => {
+      if (!service.hasAgent) throw new ServiceError('agent.none', {});
+      try {
+        return await introspection.describe();
+      } catch (error) {
+        throw new ServiceError('agent.silent', { why: messageOf(error) }, { cause: error });
+      }
+    },
+    drain: () => service.drain(),
+  };
+}

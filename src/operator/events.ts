@@ -1,0 +1,24 @@
+/** The command that follows what happens to containers. */
+
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { type Api, dataOf, type Schemas } from './client.ts';
+
+const MISSED = 'Some events are not kept any more.';
+
+/** Gives a line for each, until the service ends. @param after the id of the last event that is known */
+export async function* events(api: Api, after: string | undefined, isJson: boolean): AsyncGenerator<string> {
+  const params = { query: after === undefined ? {} : { after } };
+  const body = dataOf(await api.GET('/v1/events', { params, parseAs: 'stream' }));
+  const messages = (body as ReadableStream<Uint8Array>)
+    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    .pipeThrough(new EventSourceParserStream());
+  for await (const { event, data } of messages) {
+    if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
+    else yield isJson ? `${data}\n` : `${describe(JSON.parse(data))}\n`;
+  }
+}
+
+function describe({ id, at, from, code, cause, container }: Schemas['Event']): string {
+  const states = from ? `${from} → ${container.state}` : container.state;
+  return `${at}  ${id}  ${container.id.slice(0, 12)}  ${states.padEnd(21)}  ${code.padEnd(15)}  ${cause}`;
+}

@@ -1,0 +1,28 @@
+/** The commands about the host as a whole: `capacity` and `drain`. */
+
+import { align } from '../align.ts';
+import { type Api, dataOf } from './client.ts';
+import { asJson, linesOf } from './containers.ts';
+
+const KIB_IN_GIB = 2 ** 20;
+
+export async function capacity(api: Api, isJson: boolean): Promise<string> {
+  const found = dataOf(await api.GET('/v1/capacity'));
+  if (isJson) return asJson(found);
+  const { fits, short, resources, memory } = found;
+  const rows = resources.map(({ name, size, held, each, fits }) => [
+    name,
+    ...[size, held, each, fits].map(String),
+  ]);
+  return linesOf([
+    `Room for ${fits} more containers; ${short} run short first.`,
+    ...align([['RESOURCE', 'SIZE', 'HELD', 'EACH', 'FITS'], ...rows]),
+    `Memory: ${(memory.available / KIB_IN_GIB).toFixed(1)} of ${(memory.total / KIB_IN_GIB).toFixed(1)} GiB are available.`,
+  ]);
+}
+
+export async function drain(api: Api, isJson: boolean): Promise<string> {
+  const found = dataOf(await api.PUT('/v1/drain'));
+  if (isJson) return asJson(found);
+  return `The host takes no more containers, and ends when its last ${found.containers} have.\n`;
+}

@@ -1,0 +1,33 @@
+/** Does what an operator's command asks. */
+
+import { connect } from './client.ts';
+import type { OperatorCommand } from './command-line.ts';
+import { ps, receipt, stop } from './containers.ts';
+import { events } from './events.ts';
+import { capacity, drain } from './host.ts';
+import { targetOf } from './target.ts';
+
+/** @param write takes what is for stdout @param progress takes what only a person waits for */
+export async function runOperatorCommand(
+  command: OperatorCommand,
+  environment: NodeJS.ProcessEnv,
+  write: (text: string) => void,
+  progress: (line: string) => void,
+): Promise<void> {
+  const api = await connect(targetOf(command.where, environment));
+  const { isJson } = command;
+  switch (command.name) {
+    case 'ps':
+      return write(await ps(api, command, isJson));
+    case 'stop':
+      return write(await stop(api, command.ids, isJson, progress));
+    case 'receipt':
+      return write(await receipt(api, command.id, isJson));
+    case 'capacity':
+      return write(await capacity(api, isJson));
+    case 'drain':
+      return write(await drain(api, isJson));
+    case 'events':
+      for await (const line of events(api, command.after, isJson)) write(line);
+  }
+}

@@ -1,0 +1,28 @@
+/** Which service a command is for. */
+
+import { ServiceError } from '../../errors/service-error.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import { findSecret } from '../../settings/secret.ts';
+import type { Target } from './client.ts';
+import type { Where } from './command-line.ts';
+
+/** @throws {ServiceError} `operator.bad_target` @throws Error when the token is not kept as a secret */
+export function targetOf({ host, fingerprint }: Where, environment: NodeJS.ProcessEnv): Target {
+  if (host === undefined) return { socket: pathsBelow(environment.ROOT || '/').apiSocket };
+  if (!URL.canParse(host) || !/^https:\/\/[^/]+\/?$/.test(host)) {
+    throw new ServiceError('operator.bad_target', {
+      why: `--host must be like https://HOST:4678; got "${host}"`,
+    });
+  }
+  const digits = fingerprint?.replaceAll(':', '').toLowerCase();
+  if (digits !== undefined && !/^[0-9a-f]{64}$/.test(digits)) {
+    throw new ServiceError('operator.bad_target', { why: '--fingerprint must be 64 hex digits (SHA-256)' });
+  }
+  const token = findSecret('OPERATOR_TOKEN', environment)?.text;
+  if (!token) {
+    throw new ServiceError('operator.bad_target', {
+      why: 'OPERATOR_TOKEN or OPERATOR_TOKEN_FILE must be given',
+    });
+  }
+  return { host: new URL(host), fingerprint: digits, token };
+}

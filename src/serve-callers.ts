@@ -1,0 +1,56 @@
+/** Begins to serve those who call: the webserver, the client app and operators over HTTPS, root over a unix socket. */
+
+import type { Paths } from '../host/paths.ts';
+import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
+import type { Gate } from '../httpserver/gate.ts';
+import type { Hosting } from '../httpserver/hosting.ts';
+import { serveHttps } from '../httpserver/server.ts';
+import { serveUnixSocket } from '../httpserver/unix-server.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Secrets } from '../logging/secrets.ts';
+import type { Settings } from '../settings/load.ts';
+import { RotatingSecret } from '../settings/rotating-secret.ts';
+import { type OperatedService, operationsOf } from './operations.ts';
+import { VERSION } from './version.ts';
+
+export interface ServedOptions {
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly paths: Paths;
+  readonly gate: Gate<Hosting>;
+  readonly service: OperatedService;
+  readonly secrets: Pick<Secrets, 'set'>;
+  readonly log: Logger;
+}
+
+/** @throws {ServiceError} `start.listen`, `start.certificate` */
+export async function serveCallers(
+  root: Lifetime,
+  { settings, environment, paths, gate, service, secrets, log }: ServedOptions,
+): Promise<void> {
+  const { APP_ENV, COMMIT, TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings;
+  const files = cert && key ? { cert, key } : undefined;
+  const token = new RotatingSecret({
+    name: 'OPERATOR_TOKEN',
+    environment,
+    onValue: (value) => secrets.set("the operator's token", value),
+    report: (why) => log.error({ why }, 'no operator is let in over HTTPS'),
+  });
+  const common = {
+    gate,
+    version: { version: VERSION, commit: COMMIT },
+    operations: operationsOf({ service, environment: APP_ENV, commit: COMMIT, state: paths.state }),
+    log,
+  };
+  await serveUnixSocket(root, { ...common, path: paths.apiSocket });
+  await serveHttps(root, {
+    ...common,
+    address: settings.LISTEN_ADDRESS,
+    port: settings.LISTEN_PORT,
+    certificate: await CertificateKeeper.open(root, { files, directory: paths.private, log }),
+    operatorToken: () => token.current,
+    secret: settings.WEBSERVER_AUTH_SECRET,
+    spinUp: APP_ENV === 'localdev',
+  });
+}

@@ -1,0 +1,231 @@
+/** The operator's API of a service that runs, on its unix socket. */
+
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { CLIENT_PORTS } from '../../container/published-ports.ts';
+import { claim, host as hostContainer } from '../support/callers.ts';
+import { Operator } from '../support/operator.ts';
+import { CLIENT_SECRET, SECRET, TOKEN } from '../support/secrets.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+async function start() {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  return { root, service, operator: new Operator(root) };
+}
+
+test('operators list containers, the oldest first, some of them alone, and page by page', async () => {
+  const { service, operator } = await start();
+  assert.deepEqual((await operator.get('/v1/containers')).body, { containers: [] });
+  const made: string[] = [];
+  for (const app_name of ['a', 'b', 'a']) made.push(await hostContainer(service, { app_name }));
+  await claim(service, await host.hostPort(made[1] as string));
+  const listed = async (query: string) => {
+    const { status, body } = await operator.get(`/v1/containers${query}`);
+    assert.equal(status, 200);
+    return body.containers.map(({ docker }: { docker: string }) => made.indexOf(docker));
+  };
+  assert.deepEqual(await listed(''), [0, 1, 2]);
+  assert.deepEqual(await listed('?app=a'), [0, 2]);
+  assert.deepEqual(await listed('?state=running'), [0, 2]);
+  assert.deepEqual(await listed('?claimed=true'), [1]);
+  assert.deepEqual(await listed('?claimed=false&app=b'), []);
+  const first = (await operator.get('/v1/containers?limit=2')).body;
+  assert.deepEqual(
+    first.containers.map(({ docker }: { docker: string }) => docker),
+    made.slice(0, 2),
+  );
+  // The one that the page ended with may be gone by then.
+  await operator.ask('POST', `/v1/containers/${made[1]}/stop`);
+  assert.deepEqual(await listed(`?after=${first.next}`), [2]);
+  assert.equal((await operator.get(`/v1/containers?limit=2`)).body.next, undefined);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a container is described by its ids and by their first digits, and of its user nothing is said', async () => {
+  const { service, operator } = await start();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  const port = await host.hostPort(dockerId);
+  await claim(service, port);
+  const { body, type } = await operator.get(`/v1/containers/${id}`);
+  assert.equal(type, 'application/json; charset=utf-8');
+  for (const secret of [CLIENT_SECRET, SECRET, TOKEN, 'user@'])
+    assert.ok(!JSON.stringify(body).includes(secret));
+  const { began, since, ports, tty, ...rest } = body;
+  assert.deepEqual(rest, {
+    id,
+    docker: dockerId,
+    role: 'spin-up',
+    app: 'demo',
+    state: 'ready',
+    claimed: true,
+    port,
+  });
+  assert.ok(Date.parse(began) < Date.parse(since) && tty >= 10);
+  assert.deepEqual(Object.keys(ports).sort(), [...CLIENT_PORTS].sort());
+  for (const name of [dockerId, id.slice(0, 12), dockerId.slice(0, 12)]) {
+    assert.deepEqual((await operator.get(`/v1/containers/${name}`)).body, body);
+  }
+  assert.equal(await service.stop(), 0);
+});
+
+test('a stop ends a container in order, and answers with its receipt, which stays', async () => {
+  const { service, operator } = await start();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  const soFar = (await operator.get(`/v1/containers/${dockerId.slice(0, 8)}/receipt`)).body;
+  assert.ok(soFar.container === id && soFar.resources.length > 0 && !('cause' in soFar));
+  const [{ status, body }, again] = await Promise.all([
+    operator.ask('POST', `/v1/containers/${dockerId}/stop`),
+    operator.ask('POST', `/v1/containers/${id}/stop`),
+  ]);
+  assert.deepEqual([status, body], [200, again.body]);
+  assert.deepEqual([body.container, body.code, body.cause], [id, 'operator', 'an operator stopped it']);
+  assert.deepEqual((await host.docker.getContainer(dockerId).inspect()).State.Running, false);
+  assert.ok(
+    body.resources.every(
+      ({ kind, released }: { kind: string; released?: string }) => released || kind === 'docker container',
+    ),
+  );
+  assert.deepEqual((await operator.get(`/v1/containers/${id.slice(0, 8)}/receipt`)).body.states, body.states);
+  assert.equal((await operator.get(`/v1/containers/${id}`)).status, 404);
+  assert.equal(await service.stop(), 0);
+});
+
+test('the capacity tells of each resource how much is left, and which is short', async () => {
+  const { service, operator } = await start();
+  const before = (await operator.get('/v1/capacity')).body;
+  await hostContainer(service);
+  const after = (await operator.get('/v1/capacity')).body;
+  assert.deepEqual([before.short, before.fits - after.fits], ['consoles', 1]);
+  assert.deepEqual(
+    after.resources.map(({ name, held, each }: { name: string; held: number; each: number }) => [
+      name,
+      held,
+      each,
+    ]),
+    [
+      ['consoles', 1, 1],
+      ['tcp ports', 2, 2],
+      ['udp ports', 1, 1],
+    ],
+  );
+  assert.ok(after.memory.available > 0 && after.memory.total > after.memory.available);
+  assert.equal(await service.stop(), 0);
+});
+
+test('events tell each transition with its cause, and are gone on with where a follower was', async () => {
+  const { service, operator } = await start();
+  using follower = await operator.follow();
+  const dockerId = await hostContainer(service);
+  const up = await follower.until(({ container }) => container.state === 'running');
+  assert.deepEqual(
+    up.map(({ from, code, container: { state } }) => [from, code, state]),
+    [
+      [undefined, 'begun', 'preparing'],
+      ['preparing', 'created', 'created'],
+      ['created', 'started', 'running'],
+    ],
+  );
+  follower[Symbol.dispose]();
+  await claim(service, await host.hostPort(dockerId));
+  await host.docker.getContainer(dockerId).kill();
+  await service.gone(await host.containerIdOf(dockerId));
+  using later = await operator.follow(up.at(-2)?.id);
+  const down = await later.until(({ container }) => container.state === 'gone');
+  assert.deepEqual(
+    down.map(({ code }) => code),
+    ['started', 'assigned', 'furnished', 'exited', 'released'],
+  );
+  assert.deepEqual(
+    new Set([...up, ...down].map(({ container }) => container.docker ?? dockerId)),
+    new Set([dockerId]),
+  );
+  using lost = await operator.follow('another-7');
+  assert.equal(await lost.next(), 'missed');
+  assert.equal(((await lost.next()) as { id: string }).id, up[0]?.id);
+  assert.equal(await service.stop(), 0);
+  assert.equal(await later.next(), undefined);
+});
+
+test('events of the end of a service are told before its streams end', async () => {
+  const { service, operator } = await start();
+  using follower = await operator.follow();
+  await hostContainer(service);
+  const stopped = service.stop();
+  const seen = await follower.until(({ container }) => container.state === 'gone');
+  assert.ok(seen.some(({ code }) => code === 'service-stopped'));
+  assert.equal(await follower.next(), undefined);
+  assert.equal(await stopped, 0);
+});
+
+test('an operator who drains a host sees it drain, and end with its last container', async () => {
+  const { service, operator } = await start();
+  const dockerId = await hostContainer(service);
+  const { id, ...found } = (await operator.get('/v1/host')).body;
+  assert.deepEqual(
+    [found.state, found.containers, found.environment, id],
+    [
+      'running',
+      1,
+      'localdev',
+      (await host.docker.getContainer(dockerId).inspect()).Config.Labels['ecs-host-service.host-id'],
+    ],
+  );
+  for (const _ of ['once', 'again']) {
+    const { status, body } = await operator.ask('PUT', '/v1/drain');
+    assert.deepEqual([status, body], [200, { containers: 1 }]);
+  }
+  assert.equal((await operator.get('/v1/host')).body.state, 'draining');
+  assert.equal((await operator.get('/v1/capacity')).body.fits, 0);
+  await operator.ask('POST', `/v1/containers/${dockerId}/stop`);
+  assert.equal(await service.ended(), 0);
+});
+
+test('what is wrong with a request is told as a problem, with what to do', async () => {
+  const { service, operator } = await start();
+  for (const [method, path, status, title, detail] of [
+    ['GET', '/v1/nothing', 404, 'request.not_found', /nothing at this path/],
+    ['DELETE', '/v1/containers', 405, 'request.wrong_method', /Expected GET, got DELETE/],
+    ['GET', '/v1/drain', 405, 'request.wrong_method', /Expected PUT, got GET/],
+    ['GET', '/v1/containers?limit=0', 400, 'request.invalid', /the query of the request is refused: \/limit/],
+    ['GET', '/v1/containers?limit=many', 400, 'request.invalid', /limit/],
+    ['GET', '/v1/containers?states=ready', 400, 'request.invalid', /query/],
+    ['GET', '/v1/containers?state=living', 400, 'request.invalid', /state/],
+    ['GET', '/v1/containers/abc', 400, 'request.invalid', /path of the request is refused: \/id/],
+    ['GET', '/v1/containers/xyzw', 400, 'request.invalid', /id/],
+    ['GET', '/v1/containers/abcd', 404, 'container.unknown', /no container .* begins with abcd; .*ps/],
+    ['POST', '/v1/containers/abcd/stop', 404, 'container.unknown', /abcd/],
+    ['GET', '/v1/containers/abcd/receipt', 404, 'container.no_receipt', /abcd/],
+    ['GET', '/v1/agent', 404, 'agent.none', /ECS_AGENT/],
+  ] as const) {
+    const answer = await operator.ask(method, path);
+    assert.deepEqual([answer.status, answer.body.title], [status, title], path);
+    assert.match(answer.body.detail, detail);
+    assert.equal(answer.type, 'application/problem+json');
+  }
+  assert.equal((await operator.ask('POST', '/v1/drain')).headers.allow, 'PUT');
+  assert.equal(await service.stop(), 0);
+});
+
+test("the socket is root's alone, one that a dead service left is replaced, and it goes with the service", async () => {
+  const root = host.newRoot();
+  const dead = await host.start({ env: { ROOT: root } }).ready();
+  await dead.stop('SIGKILL');
+  const path = join(root, 'run/ecs-host-service/api.sock');
+  assert.ok(statSync(path).isSocket());
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal((await new Operator(root).get('/v1/host')).status, 200);
+  assert.equal(await service.stop(), 0);
+});

@@ -1,0 +1,171 @@
+/** The command line about a running service: on its unix socket, and from another host. */
+
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { host as hostContainer } from '../support/callers.ts';
+import { call, type Reply } from '../support/https.ts';
+import { NEXT_OPERATOR_TOKEN, OPERATOR_TOKEN, SECRET } from '../support/secrets.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+interface Said {
+  readonly code: number | string;
+  readonly text: string;
+}
+
+async function say(root: string, words: readonly string[], env: Record<string, string> = {}): Promise<Said> {
+  const program = host.start({ env: { ROOT: root, APP_ENV: '', ...env }, arguments: words });
+  const code = await program.ended();
+  return { code, text: program.log() };
+}
+
+test('an operator lists, stops and looks back at a container in tables', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const dockerId = await hostContainer(service);
+  const id = await host.containerIdOf(dockerId);
+  const port = await host.hostPort(dockerId);
+  const listed = await say(root, ['ps', '--app', 'demo']);
+  assert.equal(listed.code, 0, listed.text);
+  const [heads, row, ...others] = listed.text.trimEnd().split('\n');
+  assert.match(heads ?? '', /^CONTAINER +DOCKER +STATE +FOR +APP +PORT +TTY +TASK$/);
+  assert.deepEqual(others, []);
+  const tty = readFileSync(join(root, 'fractal', id, 'containerResourceMappings/tty'), 'utf8');
+  const [container, docker, state, ...rest] = row?.split(/ +/) ?? [];
+  assert.deepEqual([container, docker, state], [id.slice(0, 12), dockerId.slice(0, 12), 'running']);
+  assert.deepEqual(rest.slice(-4), ['demo', String(port), tty, '-']);
+  assert.equal((await say(root, ['ps', '--state', 'ready'])).text.trimEnd().split('\n').length, 1);
+
+  const capacity = await say(root, ['capacity']);
+  assert.match(
+    capacity.text,
+    /^Room for \d+ more containers; consoles run short first\.\nRESOURCE +SIZE +HELD/,
+  );
+  assert.match(capacity.text, /^consoles +\d+ +1 +1 +\d+$/m);
+
+  const stopped = await say(root, ['stop', id.slice(0, 8)]);
+  assert.equal(stopped.code, 0, stopped.text);
+  assert.match(stopped.text, new RegExp(`^${id} \\(demo\\) began .*, ended .*: an operator stopped it\\n`));
+  assert.match(stopped.text, /^ {2}tty +\d+ +\d+ s +its container is exited, code \d+$/m);
+  assert.equal((await say(root, ['receipt', id])).text, stopped.text);
+
+  const again = await say(root, ['stop', id.slice(0, 8), 'abcd']);
+  assert.equal(again.code, 1);
+  assert.equal(again.text.match(/container\.unknown: no container of this host has an id/g)?.length, 2);
+  assert.equal(await service.stop(), 0);
+});
+
+test('what is printed as JSON is what the service answers, and events follow as lines until it ends', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const follower = host.start({
+    env: { ROOT: root, APP_ENV: '' },
+    arguments: ['events', '--json', '--after', 'another-1'],
+  });
+  await follower.line(({ missed }) => missed === true);
+  const dockerId = await hostContainer(service);
+  const [only, ...others] = JSON.parse((await say(root, ['ps', '--json'])).text);
+  assert.deepEqual([only.docker, others], [dockerId, []]);
+  assert.equal(JSON.parse((await say(root, ['capacity', '--json'])).text).short, 'consoles');
+  const drained = await say(root, ['drain', '--json']);
+  assert.deepEqual(JSON.parse(drained.text), { containers: 1 });
+  assert.match((await say(root, ['drain'])).text, /takes no more containers, and ends when its last 1 have/);
+  await say(root, ['stop', dockerId]);
+  assert.equal(await service.ended(), 0);
+  assert.equal(await follower.ended(), 0);
+  const codes = follower.lines.map(({ code }) => code);
+  assert.deepEqual(codes, [undefined, 'begun', 'created', 'started', 'operator', 'released']);
+});
+
+test('from another host it takes the token and the certificate, and sends nothing to another one', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, OPERATOR_TOKEN } }).ready();
+  const certificate = new X509Certificate(readFileSync(join(root, 'fractalprivate/cert.pem')));
+  const away = ['--host', `https://127.0.0.1:${service.port}`];
+  const pinned = [...away, '--fingerprint', certificate.fingerprint256];
+  const token = { OPERATOR_TOKEN };
+  assert.deepEqual(JSON.parse((await say(host.newRoot(), ['ps', '--json', ...pinned], token)).text), []);
+  const lines = service.lines.length;
+  for (const [words, env, code, text] of [
+    [
+      [...away, '--fingerprint', 'ab'.repeat(32)],
+      token,
+      3,
+      /no service answers .*its certificate has the fingerprint/,
+    ],
+    [away, token, 3, /no service answers .*self-signed/],
+    [['--host', 'http://127.0.0.1'], token, 1, /--host must be like https/],
+    [[...away, '--fingerprint', 'abcd'], token, 1, /64 hex digits/],
+    [pinned, {}, 1, /OPERATOR_TOKEN or OPERATOR_TOKEN_FILE must be given/],
+  ] as const) {
+    const said = await say(host.newRoot(), ['ps', ...words], env);
+    assert.deepEqual([said.code, text.test(said.text)], [code, true], said.text);
+  }
+  assert.ok(!service.lines.slice(lines).some(({ msg }) => msg === 'answered'), 'something was asked');
+  const wrong = await say(host.newRoot(), ['ps', ...pinned], { OPERATOR_TOKEN: NEXT_OPERATOR_TOKEN });
+  assert.deepEqual([wrong.code, /request.no_operator: /.test(wrong.text)], [1, true]);
+  assert.equal(await service.stop(), 0);
+});
+
+test('where no service runs that is said, with an exit code of its own', async () => {
+  const root = host.newRoot();
+  const { code, text } = await say(root, ['ps']);
+  assert.equal(code, 3);
+  assert.match(text, /no service answers at .*api\.sock: .*ENOENT.*; see that it runs/);
+});
+
+const ask = (service: ServiceProcess, authorization?: string): Promise<Reply> =>
+  call({
+    port: service.port,
+    method: 'GET',
+    path: '/v1/host',
+    headers: authorization === undefined ? {} : { authorization },
+  });
+
+test('over HTTPS only who knows the token is let in, and a new one counts as soon as its file is there', async () => {
+  const file = join(host.newRoot(), 'token');
+  const write = (token: string) => {
+    writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  };
+  write(OPERATOR_TOKEN);
+  const service = await host.start({ env: { OPERATOR_TOKEN_FILE: file } }).ready();
+  const statusOf = async (authorization?: string) => (await ask(service, authorization)).status;
+  assert.equal(await statusOf(`Bearer ${OPERATOR_TOKEN}`), 200);
+  for (const wrong of [undefined, 'Bearer', `Bearer ${SECRET}`, `Basic ${OPERATOR_TOKEN}`, OPERATOR_TOKEN]) {
+    assert.equal(await statusOf(wrong), 401, wrong);
+  }
+  write(NEXT_OPERATOR_TOKEN);
+  assert.equal(await statusOf(`Bearer ${NEXT_OPERATOR_TOKEN}`), 200);
+  assert.equal(await statusOf(`Bearer ${OPERATOR_TOKEN}`), 401);
+  write('too short');
+  assert.equal(await statusOf('Bearer too short'), 401);
+  await service.line(({ level, why }) => level === 'error' && /at least 32 printable/.test(String(why)));
+  write(OPERATOR_TOKEN);
+  for (let i = 0; i < 20; i++) await statusOf('Bearer guessed');
+  assert.equal(await statusOf('Bearer guessed'), 429);
+  assert.equal(await statusOf(`Bearer ${OPERATOR_TOKEN}`), 200);
+  assert.equal(await service.stop(), 0);
+});
+
+test('without a token nobody is let in over HTTPS', async () => {
+  const service = await host.start().ready();
+  for (const given of [undefined, 'Bearer ', 'Bearer undefined', `Bearer ${SECRET}`]) {
+    const { status, type, body } = await ask(service, given);
+    assert.deepEqual(
+      [status, type, JSON.parse(body).title],
+      [401, 'application/problem+json', 'request.no_operator'],
+    );
+  }
+  assert.equal(await service.stop(), 0);
+});

@@ -1,0 +1,139 @@
+/** An operator: asks the API of a service on its unix socket, and sees that each answer is what the API promises. */
+
+import assert from 'node:assert/strict';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import type { TSchema } from 'typebox';
+import type { ContainerEvent } from '../../container/events.ts';
+import { misfit } from '../../container/json.ts';
+import {
+  Agent,
+  Capacity,
+  Container,
+  Containers,
+  Document,
+  Draining,
+  Event,
+  Host,
+  Problem,
+  Receipt,
+} from '../../httpserver/v1/schemas.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly headers: IncomingMessage['headers'];
+  // biome-ignore lint/suspicious/noExplicitAny: what it must be is for the test to say
+  readonly body: any;
+}
+
+/** What a path answers with. */
+const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
+  [/^GET \/v1\/containers(\?.*)?$/, Containers],
+  [/^GET \/v1\/containers\/\w+$/, Container],
+  [/^POST \/v1\/containers\/\w+\/stop$/, Receipt],
+  [/^GET \/v1\/containers\/\w+\/receipt$/, Receipt],
+  [/^GET \/v1\/capacity$/, Capacity],
+  [/^GET \/v1\/host$/, Host],
+  [/^GET \/v1\/agent$/, Agent],
+  [/^GET \/v1\/openapi.json$/, Document],
+  [/^PUT \/v1\/drain$/, Draining],
+];
+
+/** @throws when it is not what its path promises */
+export function assertKept(method: string, path: string, status: number, body: unknown): void {
+  const promised = ANSWERS.find(([one]) => one.test(`${method} ${path}`))?.[1];
+  const schema = status >= 400 ? Problem : promised;
+  assert.ok(schema, `${method} ${path} answered ${status}`);
+  assert.equal(misfit(schema, body), undefined, JSON.stringify(body));
+}
+
+export class Operator {
+  readonly #socketPath: string;
+
+  constructor(root: string) {
+    this.#socketPath = join(root, 'run/ecs-host-service/api.sock');
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.ask('GET', path);
+  }
+
+  async ask(method: string, path: string): Promise<Answer> {
+    const response = await this.#open(method, path);
+    const body: unknown = JSON.parse(await text(response));
+    const { statusCode: status = 0, headers } = response;
+    assertKept(method, path, status, body);
+    return { status, type: headers['content-type'] ?? '', headers, body };
+  }
+
+  async #open(method: string, path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const socketPath = this.#socketPath;
+    request({ socketPath, method, path, headers, agent: false }, resolve).on('error', reject).end();
+    return await promise;
+  }
+
+  /** Follows events. @param after the id of the last one that is known */
+  async follow(after?: string): Promise<Follower> {
+    const response = await this.#open(
+      'GET',
+      '/v1/events',
+      after === undefined ? {} : { 'last-event-id': after },
+    );
+    assert.equal(response.statusCode, 200);
+    assert.equal(response.headers['content-type'], 'text/event-stream');
+    return new Follower(response);
+  }
+}
+
+/** Reads server-sent events. */
+export class Follower implements Disposable {
+  readonly #response: IncomingMessage;
+  readonly #events: AsyncGenerator<ContainerEvent | 'missed'>;
+
+  constructor(response: IncomingMessage) {
+    this.#response = response;
+    this.#events = this.#read();
+  }
+
+  async *#read(): AsyncGenerator<ContainerEvent | 'missed'> {
+    let fields: Record<string, string> = {};
+    for await (const line of createInterface({ input: this.#response })) {
+      const [, name = '', value = ''] = /^(\w+): (.*)$/.exec(line) ?? [];
+      if (name) fields[name] = value;
+      if (line !== '' || !fields.event) continue;
+      if (fields.event === 'missed') yield 'missed';
+      else {
+        const event = JSON.parse(fields.data ?? '');
+        assert.equal(misfit(Event, event), undefined, fields.data);
+        assert.equal(event.id, fields.id);
+        yield event;
+      }
+      fields = {};
+    }
+  }
+
+  /** @returns undefined at the end of the stream */
+  async next(): Promise<ContainerEvent | 'missed' | undefined> {
+    const { value, done } = await this.#events.next();
+    return done ? undefined : value;
+  }
+
+  /** Up to the first that `fits`. */
+  async until(fits: (event: ContainerEvent) => boolean): Promise<ContainerEvent[]> {
+    const read: ContainerEvent[] = [];
+    for (;;) {
+      const event = await this.next();
+      assert.ok(event && event !== 'missed', `the stream went on with ${JSON.stringify(event)}`);
+      read.push(event);
+      if (fits(event)) return read;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#response.destroy();
+  }
+}

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdir, mkdtempDisposable, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { RotatingSecret } from '../../settings/rotating-secret.ts';
+
+const [FIRST, SECOND, THIRD] = [1, 2, 3].map((n) => `the-operators-token-of-unit-tests-${n}`) as [
+  string,
+  string,
+  string,
+];
+const SHORT = 'a-short-operators-token';
+const SPACED = 'the operators token of unit tests with spaces';
+
+interface Opened {
+  readonly secret: RotatingSecret;
+  readonly values: string[];
+  readonly reports: string[];
+}
+
+/** Sees at the end that no report quoted a secret. */
+function open(t: TestContext, environment: NodeJS.ProcessEnv): Opened {
+  const values: string[] = [];
+  const reports: string[] = [];
+  t.after(() => {
+    for (const report of reports) {
+      assert.match(report, /^OPERATOR_TOKEN: /);
+      for (const text of [FIRST, SECOND, THIRD, SHORT, SPACED]) assert.ok(!report.includes(text), report);
+    }
+  });
+  const secret = new RotatingSecret({
+    name: 'OPERATOR_TOKEN',
+    environment,
+    onValue: (value) => values.push(value),
+    report: (why) => reports.push(why),
+  });
+  return { secret, values, reports };
+}
+
+/** That it is `expected` however often it is asked for. */
+function assertCurrent({ secret }: Opened, expected: string | undefined): void {
+  for (let i = 0; i < 3; i++) assert.equal(secret.current, expected);
+}
+
+/** A file for root alone. */
+async function put(file: string, text: string): Promise<void> {
+  await writeFile(file, text, { mode: 0o600 });
+}
+
+/** Older kernels give two changes within milliseconds the same time: it is changed until its time is another one. */
+async function change(file: string, how: () => Promise<unknown>): Promise<void> {
+  const { ctimeNs } = await stat(file, { bigint: true });
+  do await how();
+  while ((await stat(file, { bigint: true })).ctimeNs === ctimeNs);
+}
+
+/** What was there while the other was is never taken for it: a file that comes later may get its number. */
+async function replace(file: string, other: string): Promise<void> {
+  await rm(file, { recursive: true });
+  await rename(other, file);
+}
+
+interface OpenedFile extends Opened {
+  readonly file: string;
+}
+
+/** A secret whose file has the first token in it. */
+async function openFile(t: TestContext, text = FIRST): Promise<OpenedFile> {
+  const directory = await mkdtempDisposable(join(tmpdir(), 'rotating-secret-'));
+  t.after(() => directory.remove());
+  const file = join(directory.path, 'token');
+  await put(file, text);
+  return { ...open(t, { OPERATOR_TOKEN_FILE: file }), file };
+}
+
+suite('a secret from the environment', () => {
+  test('counts, and is told once', (t) => {
+    const opened = open(t, { OPERATOR_TOKEN: FIRST });
+    assertCurrent(opened, FIRST);
+    assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
+  });
+
+  test('counts rather than a file, and stays what it was', async (t) => {
+    const { file } = await openFile(t, SECOND);
+    const opened = open(t, { OPERATOR_TOKEN: FIRST, OPERATOR_TOKEN_FILE: file });
+    await rm(file);
+    assertCurrent(opened, FIRST);
+    assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
+  });
+
+  test('that cannot be used does not count, and that is reported once', (t) => {
+    for (const text of [SHORT, SPACED]) {
+      const opened = open(t, { OPERATOR_TOKEN: text });
+      assertCurrent(opened, undefined);
+      assert.deepEqual([opened.values, opened.reports.length], [[], 1]);
+      assert.match(opened.reports[0] ?? '', /at least 32 printable characters/);
+    }
+  });
+
+  test('is none when none is given, and nothing is wrong with that', (t) => {
+    const opened = open(t, {});
+    assertCurrent(opened, undefined);
+    assert.deepEqual([opened.values, opened.reports], [[], []]);
+  });
+});
+
+suite('a secret from a file', () => {
+  test('counts without its line ends, and is told once', async (t) => {
+    const opened = await openFile(t, `${FIRST}\r\n\n`);
+    assertCurrent(opened, FIRST);
+    assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
+  });
+
+  test('is the new one when another file takes its place', async (t) => {
+    const opened = await openFile(t);
+    for (const text of [SECOND, THIRD]) {
+      await put(`${opened.file}.new`, text);
+      await rename(`${opened.file}.new`, opened.file);
+      assertCurrent(opened, text);
+    }
+    assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND, THIRD], []]);
+  });
+
+  test('is the new one when it is rewritten in place, also with one as long', async (t) => {
+    const opened = await openFile(t);
+    for (const text of [SECOND, `${THIRD}-and-more`]) {
+      await change(opened.file, () => writeFile(opened.file, text));
+      assertCurrent(opened, text);
+    }
+    assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND, `${THIRD}-and-more`], []]);
+  });
+
+  test('is the new one when only the last of several changes is seen', async (t) => {
+    const opened = await openFile(t);
+    await rm(opened.file);
+    await put(opened.file, SHORT);
+    await change(opened.file, () => writeFile(opened.file, SECOND));
+    assertCurrent(opened, SECOND);
+    assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND], []]);
+  });
+
+  test('is also that of a systemd credential', async (t) => {
+    const { file } = await openFile(t);
+    const directory = `${file}s`;
+    await mkdir(directory);
+    const credential = join(directory, 'OPERATOR_TOKEN');
+    await put(credential, FIRST);
+    const opened = open(t, { CREDENTIALS_DIRECTORY: directory });
+    assertCurrent(opened, FIRST);
+    await change(credential, () => writeFile(credential, SECOND));
+    assertCurrent(opened, SECOND);
+    assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND], []]);
+  });
+});
+
+suite('a file that cannot be used', () => {
+  /** How it goes wrong, how it is mended, and what is said. */
+  const cases: Readonly<
+    Record<string, [(file: string) => Promise<unknown>, (file: string) => Promise<unknown>, RegExp]>
+  > = {
+    'is missing': [rm, (file) => put(file, FIRST), /ENOENT/],
+    'can be read by others': [
+      (file) => change(file, () => chmod(file, 0o640)),
+      (file) => change(file, () => chmod(file, 0o600)),
+      /must be readable by root alone/,
+    ],
+    'is not of root': [
+      (file) => change(file, () => chown(file, 1000, 0)),
+      (file) => change(file, () => chown(file, 0, 0)),
+      /must be readable by root alone/,
+    ],
+    'is empty': [
+      (file) => change(file, () => writeFile(file, '')),
+      (file) => change(file, () => writeFile(file, FIRST)),
+      /is empty/,
+    ],
+    'has nothing but line ends': [
+      (file) => change(file, () => writeFile(file, '\n\r\n')),
+      (file) => change(file, () => writeFile(file, FIRST)),
+      /is empty/,
+    ],
+    'is too short': [
+      (file) => change(file, () => writeFile(file, SHORT)),
+      (file) => change(file, () => writeFile(file, FIRST)),
+      /at least 32 printable characters/,
+    ],
+    'has spaces': [
+      (file) => change(file, () => writeFile(file, SPACED)),
+      (file) => change(file, () => writeFile(file, FIRST)),
+      /at least 32 printable characters/,
+    ],
+    'has become a directory': [
+      async (file) => {
+        await mkdir(`${file}.new`, { mode: 0o700 });
+        await replace(file, `${file}.new`);
+      },
+      async (file) => {
+        await put(`${file}.new`, FIRST);
+        await replace(file, `${file}.new`);
+      },
+      /EISDIR/,
+    ],
+    'has a file for its directory': [
+      async (file) => {
+        await rename(join(file, '..'), `${join(file, '..')}.away`);
+        await writeFile(join(file, '..'), '');
+      },
+      async (file) => {
+        await rm(join(file, '..'));
+        await rename(`${join(file, '..')}.away`, join(file, '..'));
+      },
+      /ENOTDIR/,
+    ],
+  };
+  for (const [what, [spoil, mend, says]] of Object.entries(cases)) {
+    test(`because it ${what} counts no more, which is reported once, until it is mended`, async (t) => {
+      const opened = await openFile(t);
+      for (let times = 1; times <= 2; times++) {
+        await spoil(opened.file);
+        assertCurrent(opened, undefined);
+        assert.equal(opened.reports.length, times);
+        assert.match(opened.reports[times - 1] ?? '', says);
+        await mend(opened.file);
+        assertCurrent(opened, FIRST);
+      }
+      assert.deepEqual([opened.values, opened.reports.length], [[FIRST, FIRST, FIRST], 2]);
+    });
+  }
+
+  test('is reported again when it is another one', async (t) => {
+    const { file, ...opened } = await openFile(t, SHORT);
+    assertCurrent(opened, undefined);
+    await change(file, () => writeFile(file, ''));
+    assertCurrent(opened, undefined);
+    await rm(file);
+    assertCurrent(opened, undefined);
+    const said = opened.reports.map((why) => /32 printable|is empty|ENOENT/.exec(why)?.[0]);
+    assert.deepEqual([opened.values, said], [[], ['32 printable', 'is empty', 'ENOENT']]);
+  });
+
+  test('does not count from the start, and does when it is mended', async (t) => {
+    const opened = await openFile(t, SHORT);
+    await change(opened.file, () => writeFile(opened.file, SECOND));
+    assertCurrent(opened, SECOND);
+    assert.deepEqual([opened.values, opened.reports.length], [[SECOND], 1]);
+  });
+});
