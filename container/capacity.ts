@@ -5,39 +5,53 @@ import type { PoolUse } from '../lifetime/pool.ts';
 import { CLIENT_PORTS } from './published-ports.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Something of which a host has a fixed number. */
-export interface PooledResource {
-  readonly name: 'consoles' | 'tcp ports' | 'udp ports';
-  /** How many this host has, and how many are held. */
+/** In the order of the table that people read. */
+export const RESOURCES = ['consoles', 'tcp ports', 'udp ports', 'memory'] as const;
+
+/** Something of which a host has so much and no more; memory in bytes. */
+export interface Resource {
+  readonly name: (typeof RESOURCES)[number];
+  /** How much this host has, and how much of it is held. */
   readonly size: number;
   readonly held: number;
-  /** How many each container takes. */
+  /** How much each container takes. */
   readonly each: number;
-  /** For how many containers the others suffice, unless other programs have some of them. */
+  /** For how many containers the rest suffices, unless other programs have some of it. */
   readonly fits: number;
 }
 
 export interface Capacity {
-  /** How many more containers have room; 0 when no more are taken. */
+  /** How many more containers have room. */
   readonly fits: number;
   /** Of what there is the least. */
-  readonly short: PooledResource['name'];
-  readonly resources: readonly PooledResource[];
-  /** In bytes. */
+  readonly short: Resource['name'];
+  readonly resources: readonly Resource[];
   readonly memory: Memory;
 }
 
-export function capacityOf({ ttys, ports }: Pick<Surroundings, 'ttys' | 'ports'>): Omit<Capacity, 'memory'> {
-  const resources = [
-    pooled('consoles', ttys.use, 1),
-    pooled('tcp ports', ports.use('tcp'), clientPorts('tcp')),
-    pooled('udp ports', ports.use('udp'), clientPorts('udp')),
+const KIB = 1024;
+
+type Lending = Pick<Surroundings, 'ttys' | 'ports'>;
+
+/** Of which a host has a fixed number. */
+export function poolsOf({ ttys, ports }: Lending): Resource[] {
+  return [
+    resource('consoles', ttys.use, 1),
+    resource('tcp ports', ports.use('tcp'), clientPorts('tcp')),
+    resource('udp ports', ports.use('udp'), clientPorts('udp')),
   ];
-  const { name: short, fits } = resources.reduce((least, one) => (one.fits < least.fits ? one : least));
-  return { fits, short, resources };
 }
 
-function pooled(name: PooledResource['name'], { size, held }: PoolUse, each: number): PooledResource {
+/** @param each bytes of memory that each container is to have; left out: memory is not counted */
+export function capacityOf(host: Lending, memory: Memory, each?: number): Capacity {
+  const { total, available } = memory;
+  const bytes = { size: KIB * total, held: KIB * (total - available) };
+  const resources = [...poolsOf(host), ...(each === undefined ? [] : [resource('memory', bytes, each)])];
+  const { name: short, fits } = resources.reduce((least, one) => (one.fits < least.fits ? one : least));
+  return { fits, short, resources, memory };
+}
+
+function resource(name: Resource['name'], { size, held }: PoolUse, each: number): Resource {
   return { name, size, held, each, fits: Math.floor((size - held) / each) };
 }
 

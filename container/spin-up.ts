@@ -2,46 +2,38 @@
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { HostedContainer } from './container.ts';
-import type { CreateBody, Mount } from './create-body.ts';
-import { CGROUPS } from './forbidden.ts';
-import type { DockerId } from './identity.ts';
+import type { CreateBody } from './create-body.ts';
 import type { KeptContainers } from './kept-containers.ts';
-import { bind, ownMounts } from './own-mounts.ts';
-import { CLIENT_PORTS } from './published-ports.ts';
+import { bodyOf, type Requested } from './requested-body.ts';
 import { takeDown } from './take-down.ts';
 import type { Tracker } from './tracker.ts';
 
-export interface SpinUpRequest {
+export interface SpinUpRequest extends Requested {
   /** Names the user's config; not empty. */
   readonly appName: string;
-  readonly appImage: string;
-  readonly mounts: readonly Mount[];
-  /** Seconds that the program inside waits for its first client; -1: for ever. */
-  readonly protocolTimeout: number;
+  /** Seconds that the program inside waits for its first client; -1: for ever; left out: it decides. */
+  readonly protocolTimeout?: number | undefined;
 }
 
-const CAPABILITIES =
-  'SETPCAP MKNOD AUDIT_WRITE CHOWN NET_RAW DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID NET_BIND_SERVICE SYS_CHROOT SETFCAP SYS_NICE';
-
-const SHARED_MEMORY = 8 * 1024 ** 3;
 /** How often another port is tried when Docker finds one taken. */
 const ATTEMPTS = 5;
 
 /**
- * Makes a container and starts it. @returns its docker id
+ * Makes a container and starts it.
  * @throws {ServiceError} when it cannot be; nothing is left of it then
  */
 export async function spinUp(
   tracker: Tracker,
   kept: KeptContainers,
   request: SpinUpRequest,
-): Promise<DockerId> {
+): Promise<HostedContainer> {
   checkRequest(request);
-  const body = await bodyOf(tracker, request);
+  const body = await bodyOf(tracker.host.docker, tracker.host.paths, request);
   for (let attempt = 1; ; attempt++) {
     const container = tracker.begin({ role: 'spin-up', appName: request.appName });
     try {
-      return await bringUp(container, kept, body, request);
+      await bringUp(container, kept, body, request);
+      return container;
     } catch (error) {
       const why = `could not be started: ${messageOf(error)}`;
       await takeDown(container, tracker, why, (id) => kept.remove(id));
@@ -56,39 +48,15 @@ async function bringUp(
   container: HostedContainer,
   kept: KeptContainers,
   body: CreateBody,
-  request: SpinUpRequest,
-) {
+  { protocolTimeout: timeout }: SpinUpRequest,
+): Promise<void> {
   const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, { timeout: request.protocolTimeout });
+  const id = await container.create(body, make, timeout === undefined ? {} : { timeout });
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
-  return id;
 }
 
-function checkRequest({ appName, appImage, protocolTimeout }: SpinUpRequest): void {
+function checkRequest({ appName, appImage, protocolTimeout = 0 }: SpinUpRequest): void {
   if (!appName || !appImage) throw new ServiceError('create.bad_image_name', {});
   if (protocolTimeout < -1) throw new ServiceError('create.bad_timeout', { got: protocolTimeout });
-}
-
-/** Source of mounts, capabilities and sizes: the predecessor's task definition and its own spin-up. */
-async function bodyOf({ host }: Tracker, request: SpinUpRequest): Promise<CreateBody> {
-  const nvidia = await host.docker.hasNvidia();
-  return {
-    Image: request.appImage,
-    Tty: true,
-    OpenStdin: true,
-    Env: nvidia ? ['NVIDIA_DRIVER_CAPABILITIES=all', 'NVIDIA_VISIBLE_DEVICES=all'] : [],
-    HostConfig: {
-      Mounts: [...ownMounts(host.paths), bind(CGROUPS, CGROUPS, true), ...request.mounts],
-      // A wish: the container gets these host ports if they are free.
-      PortBindings: Object.fromEntries(
-        CLIENT_PORTS.map((port) => [port, [{ HostPort: port.split('/')[0] as string }]]),
-      ),
-      Tmpfs: { '/run': '', '/run/lock': '' },
-      ShmSize: SHARED_MEMORY,
-      CapDrop: ['ALL'],
-      CapAdd: CAPABILITIES.split(' '),
-      ...(nvidia ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
-    },
-  };
 }

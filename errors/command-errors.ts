@@ -2,6 +2,7 @@
 
 export const COMMAND_ERRORS = {
   'operator.bad_target': { status: 400, text: '{why}' },
+  'operator.bad_option': { status: 400, text: '{option} must be like {wanted}; got "{got}"' },
   'operator.not_root': {
     status: 403,
     text: '{where} is for root alone; use sudo, or name a host with --host',

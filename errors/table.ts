@@ -78,6 +78,10 @@ export const ERRORS = {
     status: 409,
     text: 'more than one container has an id that begins with {name}; give more of its digits',
   },
+  'container.not_running': {
+    status: 409,
+    text: 'container {id} does not run yet, or not any more; "GET /v1/containers/{id}" says what it has come to',
+  },
   'container.no_receipt': {
     status: 404,
     text: 'there is no receipt of a container whose id begins with {name}; those of the last thousand are kept',
@@ -136,6 +140,18 @@ export const ERRORS = {
     text: 'app_image and app_name must not be empty; send both, for example "fractal/base:current-build" and "base"',
   },
   'create.bad_mount': { status: 422, text: 'mount_command is refused: {why}' },
+  'create.mount_not_allowed': {
+    status: 403,
+    text: '{source} may not be mounted; ALLOWED_MOUNTS of this host names the directories that may',
+  },
+  'create.no_gpu': {
+    status: 409,
+    text: "Docker has no nvidia runtime here; leave the GPU out, use another host, or install NVIDIA's container toolkit",
+  },
+  'create.other_request': {
+    status: 422,
+    text: 'the same Idempotency-Key came with another request before; use a new key for each container',
+  },
   'create.bad_timeout': {
     status: 422,
     text: 'protocol_timeout must be a number of seconds, or -1 for none; got {got}',

@@ -114,14 +114,15 @@ function isWrongAttempt(error: unknown): boolean {
 
 function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): void {
   put(app, SPIN_UP, SpinUpBody, secret, (body) =>
-    gate.pass(({ tracker, kept }) =>
-      spinUp(tracker, kept, {
+    gate.pass(async ({ tracker, kept }) => {
+      const { dockerId = '' } = await spinUp(tracker, kept, {
         appName: body.app_name ?? '',
         appImage: body.app_image ?? '',
         mounts: parseMountCommand(body.mount_command ?? ''),
         protocolTimeout: body.protocol_timeout ?? 0,
-      }),
-    ),
+      });
+      return dockerId;
+    }),
   );
 }
 

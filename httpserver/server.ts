@@ -17,6 +17,7 @@ import {
 } from './predecessor-routes.ts';
 import type { Version } from './status-routes.ts';
 import { whoKnows } from './v1/authority.ts';
+import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
 export interface ServerOptions extends PredecessorOptions {
@@ -25,6 +26,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly certificate: CertificateKeeper;
   readonly version: Version;
   readonly operations: Operations;
+  readonly create: CreateOptions;
   /** The operator's token at this moment; undefined: no operator is let in. */
   readonly operatorToken: () => string | undefined;
   readonly log: Logger;
@@ -73,7 +75,7 @@ async function listen(options: ServerOptions) {
 }
 
 function build(
-  { certificate, version, operations, operatorToken, log, ...options }: ServerOptions,
+  { certificate, version, operations, create, operatorToken, log, ...options }: ServerOptions,
   closing: AbortSignal,
 ) {
   const app = fastify({
@@ -87,7 +89,7 @@ function build(
     },
   });
   const puts = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
-  const operator = { authority: whoKnows(operatorToken), operations, closing };
+  const operator = { authority: whoKnows(operatorToken), operations, create, closing };
   equip(app, { gate: options.gate, version, operator, puts, log });
   addPredecessorRoutes(app, options);
   return app;

@@ -12,6 +12,7 @@ import type { Hosting } from './hosting.ts';
 import { CLOSE_DEADLINE, close, type Listening } from './listening.ts';
 import type { Version } from './status-routes.ts';
 import { anybody } from './v1/authority.ts';
+import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
 export interface UnixServerOptions {
@@ -20,6 +21,7 @@ export interface UnixServerOptions {
   readonly gate: Gate<Hosting>;
   readonly version: Version;
   readonly operations: Operations;
+  readonly create: CreateOptions;
   readonly log: Logger;
 }
 
@@ -36,10 +38,17 @@ export async function serveUnixSocket(lifetime: Lifetime, options: UnixServerOpt
   });
 }
 
-async function listen({ path, gate, version, operations, log }: UnixServerOptions): Promise<Listening> {
+async function listen({
+  path,
+  gate,
+  version,
+  operations,
+  create,
+  log,
+}: UnixServerOptions): Promise<Listening> {
   const closing = new AbortController();
   const app = fastify(LIMITS);
-  const operator = { authority: anybody, operations, closing: closing.signal };
+  const operator = { authority: anybody, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, puts: [], log });
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {

@@ -31,7 +31,12 @@ export async function openApi(): Promise<object> {
     hideUntagged: false,
   });
   const operations = { describeHost: unasked, describeAgent: unasked, drain: () => {} };
-  addOperatorApi(app, new Gate(), { authority: anybody, operations, closing: new AbortController().signal });
+  addOperatorApi(app, new Gate(), {
+    authority: anybody,
+    operations,
+    create: { allowedMounts: [] },
+    closing: new AbortController().signal,
+  });
   await app.ready();
   const schemas: Record<string, unknown> = {};
   const document = JSON.parse(JSON.stringify(app.swagger()));

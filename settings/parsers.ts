@@ -8,6 +8,17 @@ export function absolutePath(text: string): string {
   return normalize(text);
 }
 
+/** None of them may be in another one: a container that has the outer one could put something else there. */
+export function directories(text: string): readonly string[] {
+  if (text === 'none') return [];
+  const found = text.split(',').map((part) => absolutePath(part.trim()).replace(/(?<=.)\/$/, ''));
+  for (const one of found) {
+    const outer = found.find((other) => one.startsWith(`${other === '/' ? '' : other}/`) && one !== other);
+    if (outer) throw new Error(`${one} must not be in ${outer}; leave one of them out`);
+  }
+  return found;
+}
+
 export function port(text: string): number {
   return wholeNumber(1, 65_535, 'a port')(text);
 }

@@ -5,6 +5,7 @@ import {
   absolutePath,
   bucket,
   bytes,
+  directories,
   image,
   oneOf,
   operatorToken,
@@ -112,6 +113,11 @@ export const SCHEMA = {
   TLS_KEY_FILE: optional('Private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
+  ALLOWED_MOUNTS: setting(
+    'Directories of this host that operators may have mounted into containers, separated by commas; none: none.',
+    'none',
+    directories,
+  ),
   ECS_AGENT: {
     meaning:
       'How the Amazon ECS agent is run: unit (ecs.service), container, binary, none, or auto: the first that is there.',

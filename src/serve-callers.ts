@@ -41,6 +41,7 @@ export async function serveCallers(
     gate,
     version: { version: VERSION, commit: COMMIT },
     operations: operationsOf({ service, environment: APP_ENV, commit: COMMIT, state: paths.state }),
+    create: { allowedMounts: settings.ALLOWED_MOUNTS },
     log,
   };
   await serveUnixSocket(root, { ...common, path: paths.apiSocket });

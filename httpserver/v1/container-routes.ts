@@ -63,8 +63,8 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     answer: Capacity,
     handle: async () => {
       const { tracker } = gate.check();
-      const capacity = capacityOf(tracker.host);
-      return { ...capacity, fits: tracker.isOpen ? capacity.fits : 0, memory: await readMemory() };
+      const capacity = capacityOf(tracker.host, await readMemory());
+      return tracker.isOpen ? capacity : { ...capacity, fits: 0 };
     },
   });
   routes.stream('/events', closing, {

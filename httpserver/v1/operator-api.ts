@@ -9,6 +9,7 @@ import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import type { Authority } from './authority.ts';
 import { addContainerRoutes } from './container-routes.ts';
+import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
@@ -16,6 +17,7 @@ import { Routes } from './routes.ts';
 export interface OperatorOptions {
   readonly authority: Authority;
   readonly operations: Operations;
+  readonly create: CreateOptions;
   /** Aborts when the server closes: what has no end by itself ends then. */
   readonly closing: AbortSignal;
 }
@@ -39,7 +41,7 @@ function parseBody(body: string): unknown {
 export function addOperatorApi(
   app: FastifyInstance,
   gate: Gate<Hosting>,
-  { authority, operations, closing }: OperatorOptions,
+  { authority, operations, create, closing }: OperatorOptions,
 ): void {
   app.register(
     async (api) => {
@@ -54,6 +56,7 @@ export function addOperatorApi(
       );
       const routes = new Routes(api);
       addContainerRoutes(routes, gate, closing);
+      addCreateRoutes(routes, gate, create);
       addHostRoutes(routes, gate, operations);
       routes.refuseOthers();
     },

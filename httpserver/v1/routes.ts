@@ -8,22 +8,42 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { type Sent, sendEvents } from './event-stream.ts';
 import { type Given, Problem } from './schemas.ts';
 
-interface Shape<P extends TSchema, Q extends TSchema> {
+interface Shape<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
   readonly summary: string;
   readonly description?: string;
   readonly params?: P;
   readonly query?: Q;
+  readonly body?: B;
 }
 
-interface Asked<P extends TSchema, Q extends TSchema> {
+interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
   readonly params: Static<P>;
   readonly query: Static<Q>;
+  readonly body: Static<B>;
   readonly headers: IncomingHttpHeaders;
 }
 
-interface Route<P extends TSchema, Q extends TSchema, A extends TSchema> extends Shape<P, Q> {
+/** An answer with another status than a route's usual one. */
+class Other {
+  readonly status: number;
+  readonly body: object;
+
+  constructor(status: number, body: object) {
+    this.status = status;
+    this.body = body;
+  }
+}
+
+type OtherAnswer = (status: number, body: object) => Other;
+
+interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>
+  extends Shape<P, Q, B> {
   readonly answer: A;
-  readonly handle: (asked: Asked<P, Q>) => Promise<Given<Static<A>>>;
+  /** Of an answer that tells of no problem; 200 when left out. */
+  readonly status?: number;
+  /** Answers with another status. */
+  readonly others?: Readonly<Record<number, TSchema>>;
+  readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
 }
 
 interface Stream<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
@@ -49,18 +69,22 @@ export class Routes {
     app.setSerializerCompiler(() => JSON.stringify);
   }
 
-  add<P extends TSchema, Q extends TSchema, A extends TSchema>(
+  add<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>(
     method: Method,
     url: string,
-    { handle, answer, ...shape }: Route<P, Q, A>,
+    { handle, answer, status = 200, others = {}, ...shape }: Route<P, Q, B, A>,
   ): void {
     this.#note(method, url);
-    const schema = schemaOf(shape, answer);
-    this.#app.route<{ Params: Static<P>; Querystring: Static<Q> }>({
+    this.#app.route({
       method,
       url,
-      schema,
-      handler: async ({ params, query, headers }) => await handle({ params, query, headers } as Asked<P, Q>),
+      schema: schemaOf(shape, { ...others, [status]: answer }),
+      handler: async ({ params, query, body, headers }, reply) => {
+        const asked = { params, query, body, headers } as Asked<P, Q, B>;
+        const answered = await handle(asked, (other, what) => new Other(other, what));
+        if (answered instanceof Other) return reply.code(answered.status).send(answered.body);
+        return reply.code(status).send(answered);
+      },
     });
   }
 
@@ -73,11 +97,11 @@ export class Routes {
     this.#note('GET', url);
     this.#app.get(url, {
       exposeHeadRoute: false,
-      schema: schemaOf(shape, Type.String(), 'text/event-stream'),
+      schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
       handler: async ({ params, query, headers }, reply) => {
         const gone = new AbortController();
         const signal = AbortSignal.any([closing, gone.signal]);
-        const events = handle({ params, query, headers } as Asked<P, Q>, signal);
+        const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
         reply.raw.on('close', () => gone.abort());
         reply.hijack();
         await sendEvents(reply.raw, events, closing);
@@ -128,8 +152,8 @@ const PARTS: Readonly<Record<string, string>> = {
 };
 
 function schemaOf<P extends TSchema, Q extends TSchema>(
-  { summary, description, params, query }: Shape<P, Q>,
-  answer: TSchema,
+  { summary, description, params, query, body }: Shape<P, Q>,
+  answers: Readonly<Record<number, TSchema>>,
   type = 'application/json',
 ): FastifySchema {
   return {
@@ -137,8 +161,14 @@ function schemaOf<P extends TSchema, Q extends TSchema>(
     ...(description && { description }),
     ...(params && { params }),
     ...(query && { querystring: query }),
+    ...(body && { body }),
     response: {
-      200: { description: 'Done.', content: { [type]: { schema: answer } } },
+      ...Object.fromEntries(
+        Object.entries(answers).map(([status, schema]) => [
+          status,
+          { description: 'Done.', content: { [type]: { schema } } },
+        ]),
+      ),
       default: {
         description: 'What is wrong.',
         content: { 'application/problem+json': { schema: Problem } },

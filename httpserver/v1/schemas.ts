@@ -1,6 +1,7 @@
 /** What the operator's API takes and gives, as JSON Schema: its document is made of these. */
 
 import { type Static, Type } from 'typebox';
+import { RESOURCES } from '../../container/capacity.ts';
 import { ROLES } from '../../container/labels.ts';
 import { CAUSE_CODES, STATES } from '../../container/state.ts';
 
@@ -66,7 +67,7 @@ const Passed = Type.Object({
   cause: Type.Optional(Type.String({ description: 'Why, for people.' })),
 });
 
-const Resource = Type.Object({
+const Held = Type.Object({
   kind: Type.String(),
   what: Type.String(),
   allotted: time('When it was taken.'),
@@ -87,7 +88,7 @@ export const Receipt = Type.Object(
     cause: Type.Optional(Type.String({ description: 'Why it ended, for people.' })),
     code: Type.Optional(Code),
     states: Type.Array(Passed),
-    resources: Type.Array(Resource),
+    resources: Type.Array(Held),
   },
   {
     title: 'Receipt',
@@ -95,8 +96,8 @@ export const Receipt = Type.Object(
   },
 );
 
-const Pooled = Type.Object({
-  name: Type.Enum(['consoles', 'tcp ports', 'udp ports']),
+const Resource = Type.Object({
+  name: Type.Enum([...RESOURCES]),
   size: count('How many this host has.'),
   held: count('How many containers have.'),
   each: count('How many each container takes.'),
@@ -106,8 +107,8 @@ const Pooled = Type.Object({
 export const Capacity = Type.Object(
   {
     fits: count('How many more containers have room.'),
-    short: Type.Enum(['consoles', 'tcp ports', 'udp ports'], { description: 'What runs short first.' }),
-    resources: Type.Array(Pooled),
+    short: Type.Enum([...RESOURCES], { description: 'What runs short first.' }),
+    resources: Type.Array(Resource),
     memory: Type.Object(
       {
         total: count('In all.'),

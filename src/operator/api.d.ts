@@ -56,7 +56,55 @@ export interface paths {
       };
     };
     put?: never;
-    post?: never;
+    /**
+     * Make a container and start it
+     * @description The header `Idempotency-Key` has it made once, however often the same is sent while this service runs. With `dryRun` nothing is made, and the answer says whether there is room.
+     */
+    post: {
+      parameters: {
+        query?: {
+          /** @description Says whether it would have room, and makes nothing. */
+          dryRun?: boolean;
+        };
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['NewContainer'];
+        };
+      };
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Capacity'];
+          };
+        };
+        /** @description Done. */
+        201: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Container'];
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
     delete?: never;
     options?: never;
     head?: never;
@@ -309,6 +357,116 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/containers/{id}/start-values': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Assign a container to a user
+     * @description Once: the same again changes nothing, and other values are refused.
+     */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['StartValues'];
+        };
+      };
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Container'];
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/containers/{id}/config-token': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Give a container the key of its user's files
+     * @description Answered when it is ready; before the start values have come, when the token is kept, for two minutes.
+     */
+    put: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ConfigToken'];
+        };
+      };
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Container'];
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/host': {
     parameters: {
       query?: never;
@@ -554,6 +712,89 @@ export interface components {
       /** @description The same for people, with what to do. */
       detail: string;
     };
+    /** StartValues */
+    StartValues: {
+      /** @description Of the user's screen. */
+      dpi?: number;
+      containerArn?: string;
+      /** @description Whose files it gets; left out or empty: nobody's. */
+      userId?: string;
+      /** @description By which the client app proves itself. */
+      clientAppAuthSecret: string;
+    };
+    /** NewContainer */
+    NewContainer: {
+      /** @description An image that this host has. */
+      image: string;
+      /** @description Whose files of a user it has. */
+      app: string;
+      environment?: {
+        [key: string]: string;
+      };
+      /** @description Processors, at most. */
+      cpus?: number;
+      /** @description Bytes, at most. */
+      memory?: number;
+      /** @description Processes and threads, at most. */
+      pids?: number;
+      /** @description Bytes of /dev/shm; 8 GiB when left out. */
+      sharedMemory?: number;
+      /** @description Beside 32262/tcp, 32263/udp and 32273/tcp, which all have. */
+      ports?: {
+        /** @description Such as "8080/tcp". */
+        container: string;
+        /** @description Left out: any that is free. */
+        host?: number;
+      }[];
+      mounts?: {
+        /** @description One of ALLOWED_MOUNTS of this host. */
+        source: string;
+        /** @description Where the container sees it. */
+        target: string;
+        /** @default true */
+        readOnly: boolean;
+      }[];
+      /** @description Whether it gets the host's GPUs; left out: where there are any. */
+      gpu?: boolean;
+      /** @description Of the Docker container. */
+      labels?: {
+        [key: string]: string;
+      };
+      /** @description Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
+      timeout?: number;
+      startValues?: components['schemas']['StartValues'];
+    };
+    /** Capacity */
+    Capacity: {
+      /** @description How many more containers have room. */
+      fits: number;
+      /**
+       * @description What runs short first.
+       * @enum {unknown}
+       */
+      short: 'consoles' | 'tcp ports' | 'udp ports' | 'memory';
+      resources: {
+        /** @enum {unknown} */
+        name: 'consoles' | 'tcp ports' | 'udp ports' | 'memory';
+        /** @description How many this host has. */
+        size: number;
+        /** @description How many containers have. */
+        held: number;
+        /** @description How many each container takes. */
+        each: number;
+        /** @description For how many containers the others suffice. */
+        fits: number;
+      }[];
+      /** @description In KiB. */
+      memory: {
+        /** @description In all. */
+        total: number;
+        /** @description Used for nothing. */
+        free: number;
+        /** @description To be had by programs. */
+        available: number;
+      };
+    };
     /**
      * Receipt
      * @description What a container was, why it ended, and what became of all that it held.
@@ -650,36 +891,12 @@ export interface components {
         failed?: string;
       }[];
     };
-    /** Capacity */
-    Capacity: {
-      /** @description How many more containers have room. */
-      fits: number;
-      /**
-       * @description What runs short first.
-       * @enum {unknown}
-       */
-      short: 'consoles' | 'tcp ports' | 'udp ports';
-      resources: {
-        /** @enum {unknown} */
-        name: 'consoles' | 'tcp ports' | 'udp ports';
-        /** @description How many this host has. */
-        size: number;
-        /** @description How many containers have. */
-        held: number;
-        /** @description How many each container takes. */
-        each: number;
-        /** @description For how many containers the others suffice. */
-        fits: number;
-      }[];
-      /** @description In KiB. */
-      memory: {
-        /** @description In all. */
-        total: number;
-        /** @description Used for nothing. */
-        free: number;
-        /** @description To be had by programs. */
-        available: number;
-      };
+    /** ConfigToken */
+    ConfigToken: {
+      userId?: string;
+      clientAppAuthSecret: string;
+      /** @description Of which the key of the user's files is made. */
+      configEncryptionToken: string;
     };
     /** Host */
     Host: {

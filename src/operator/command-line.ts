@@ -1,8 +1,12 @@
 /** What the command line asks of a running service. */
 
 import { parseArgs } from 'node:util';
+import type { CreateWords } from './create.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
+  create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
+         --env NAME=VALUE, --label NAME=VALUE, --publish [HOST:]PORT[/udp], --mount /SOURCE:/TARGET[:rw] (each as often
+         as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever), --dry-run
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
   events [--after EVENT]             follow what happens to containers
@@ -14,6 +18,7 @@ export const OPERATOR_OPTIONS = `Those about a running service ask the one on th
 to know the token in OPERATOR_TOKEN or OPERATOR_TOKEN_FILE; --fingerprint SHA256 names its certificate where this machine
 does not trust it. With --json they print what the service answered. An ID may be its first digits.
 
+  ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready
   ecs-host-service stop 3f2a
   ecs-host-service events --json | jq .container.state
@@ -33,18 +38,20 @@ interface Common {
 export type OperatorCommand = Common &
   (
     | { readonly name: 'ps'; readonly state: string | undefined; readonly app: string | undefined }
+    | ({ readonly name: 'create' } & CreateWords)
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | { readonly name: 'events'; readonly after: string | undefined }
     | { readonly name: 'capacity' | 'drain' }
   );
 
-const NAMES = ['ps', 'stop', 'receipt', 'events', 'capacity', 'drain'] as const;
+const NAMES = ['ps', 'create', 'stop', 'receipt', 'events', 'capacity', 'drain'] as const;
 type Name = (typeof NAMES)[number];
 
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   ps: ['state', 'app'],
+  create: ['app', 'env', 'label', 'publish', 'mount', 'cpus', 'memory', 'pids', 'timeout', 'gpu', 'dry-run'],
   stop: [],
   receipt: [],
   events: ['after'],
@@ -67,25 +74,48 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'stop') return positionals.length > 0 ? { name, ids: positionals, ...common } : undefined;
   const [id, ...others] = positionals;
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
+  if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
   return { name, ...common };
 }
 
+type Values = NonNullable<ReturnType<typeof readWords>>['values'];
+
+function createOf(image: string, values: Values, common: Common): OperatorCommand | undefined {
+  const { app, env = [], label = [], publish = [], mount = [], cpus, memory, pids, timeout } = values;
+  if (!app) return undefined;
+  const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
+  const lists = { env, label, publish, mount };
+  return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+}
+
 const TEXT = { type: 'string' } as const;
+const TEXTS = { type: 'string', multiple: true } as const;
+const FLAG = { type: 'boolean' } as const;
+const ALL = {
+  host: TEXT,
+  fingerprint: TEXT,
+  json: FLAG,
+  state: TEXT,
+  app: TEXT,
+  after: TEXT,
+  env: TEXTS,
+  label: TEXTS,
+  publish: TEXTS,
+  mount: TEXTS,
+  cpus: TEXT,
+  memory: TEXT,
+  pids: TEXT,
+  timeout: TEXT,
+  gpu: FLAG,
+  'dry-run': FLAG,
+} as const;
 
 function readWords(name: Name, words: readonly string[]) {
-  const options = {
-    host: TEXT,
-    fingerprint: TEXT,
-    json: { type: 'boolean' },
-    state: TEXT,
-    app: TEXT,
-    after: TEXT,
-  } as const;
   try {
-    const read = parseArgs({ args: [...words], options, allowPositionals: true });
+    const read = parseArgs({ args: [...words], options: ALL, allowPositionals: true });
     const known = ['host', 'fingerprint', 'json', ...OPTIONS[name]];
     return Object.keys(read.values).every((option) => known.includes(option)) ? read : undefined;
   } catch {

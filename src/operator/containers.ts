@@ -30,7 +30,7 @@ export async function ps(api: Api, { state, app }: Wanted, isJson: boolean): Pro
   return isJson ? asJson(containers) : tableOf(containers);
 }
 
-function tableOf(containers: readonly Container[]): string {
+export function tableOf(containers: readonly Container[]): string {
   const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'APP', 'PORT', 'TTY', 'TASK'];
   const rows = containers.map(({ id, docker = '-', state, since, app, port, tty, task = '-' }) => [
     id.slice(0, SHORT),

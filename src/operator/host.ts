@@ -1,15 +1,17 @@
 /** The commands about the host as a whole: `capacity` and `drain`. */
 
 import { align } from '../align.ts';
-import { type Api, dataOf } from './client.ts';
+import { type Api, dataOf, type Schemas } from './client.ts';
 import { asJson, linesOf } from './containers.ts';
 
 const KIB_IN_GIB = 2 ** 20;
 
 export async function capacity(api: Api, isJson: boolean): Promise<string> {
   const found = dataOf(await api.GET('/v1/capacity'));
-  if (isJson) return asJson(found);
-  const { fits, short, resources, memory } = found;
+  return isJson ? asJson(found) : describeCapacity(found);
+}
+
+export function describeCapacity({ fits, short, resources, memory }: Schemas['Capacity']): string {
   const rows = resources.map(({ name, size, held, each, fits }) => [
     name,
     ...[size, held, each, fits].map(String),

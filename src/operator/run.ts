@@ -3,6 +3,7 @@
 import { connect } from './client.ts';
 import type { OperatorCommand } from './command-line.ts';
 import { ps, receipt, stop } from './containers.ts';
+import { create } from './create.ts';
 import { events } from './events.ts';
 import { capacity, drain } from './host.ts';
 import { targetOf } from './target.ts';
@@ -19,6 +20,8 @@ export async function runOperatorCommand(
   switch (command.name) {
     case 'ps':
       return write(await ps(api, command, isJson));
+    case 'create':
+      return write(await create(api, command, isJson));
     case 'stop':
       return write(await stop(api, command.ids, isJson, progress));
     case 'receipt':

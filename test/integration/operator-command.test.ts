@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer } from '../support/callers.ts';
 import { call, type Reply } from '../support/https.ts';
 import { NEXT_OPERATOR_TOKEN, OPERATOR_TOKEN, SECRET } from '../support/secrets.ts';
@@ -62,6 +63,45 @@ test('an operator lists, stops and looks back at a container in tables', async (
   const again = await say(root, ['stop', id.slice(0, 8), 'abcd']);
   assert.equal(again.code, 1);
   assert.equal(again.text.match(/container\.unknown: no container of this host has an id/g)?.length, 2);
+  assert.equal(await service.stop(), 0);
+});
+
+test('an operator has a container made by the command line, with all that it is to have', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const words = ['create', IMAGE, '--app', 'demo', '--env', 'A=b=c', '--env', 'EMPTY=', '--label', 'x=y'];
+  const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout=-1'];
+  const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/usr/share:/usr/share'];
+  const all = [...words, ...limits, ...rest];
+  const room = await say(root, [...all, '--dry-run']);
+  assert.match(room.text, /^Room for \d+ more containers; .*\n(.*\n)+memory +\d+/);
+  const made = await say(root, [...all, '--json']);
+  assert.equal(made.code, 0, made.text);
+  const { docker, ports, app } = JSON.parse(made.text);
+  const { Config, HostConfig } = await host.docker.getContainer(docker).inspect();
+  assert.ok(app === 'demo' && Config.Env.includes('A=b=c') && Config.Env.includes('EMPTY='));
+  assert.deepEqual([Config.Labels.x, HostConfig.Memory, HostConfig.PidsLimit], ['y', 2 ** 27, 64]);
+  assert.ok(ports['8080/tcp'] > 0);
+  for (const [more, text] of [
+    [['--env', 'A'], /--env must be like NAME=VALUE; got "A"/],
+    [['--publish', 'x'], /--publish must be like/],
+    [['--mount', 'x:/y'], /--mount must be like/],
+    [['--memory', 'much'], /must be a number of bytes/],
+    [['--cpus', 'all'], /--cpus must be like a number/],
+    [['--mount', '/etc:/etc'], /create\.mount_not_allowed: .*ALLOWED_MOUNTS/],
+  ] as const) {
+    const said = await say(root, ['create', IMAGE, '--app', 'demo', ...more]);
+    assert.deepEqual([said.code, text.test(said.text)], [1, true], said.text);
+  }
+  for (const wrong of [
+    ['create', IMAGE],
+    ['create', '--app', 'demo'],
+    ['ps', '--gpu'],
+    ['ps', 'more'],
+    ['stop'],
+  ]) {
+    assert.equal((await say(root, wrong)).code, 2, wrong.join(' '));
+  }
   assert.equal(await service.stop(), 0);
 });
 

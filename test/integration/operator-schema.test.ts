@@ -2,8 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import type { TSchema } from 'typebox';
+import { isRecord, misfit } from '../../container/json.ts';
+import { ConfigToken, NewContainer, StartValues } from '../../httpserver/v1/create-schemas.ts';
+import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
+import { CLIENT_SECRET, TOKEN } from '../support/secrets.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -14,6 +19,9 @@ after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
 interface Schema {
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
   readonly type?: string;
   readonly enum?: readonly string[];
   readonly minimum?: number;
@@ -31,7 +39,65 @@ interface Operation {
   readonly path: string;
   readonly method: string;
   readonly parameters: readonly Parameter[];
+  /** Name of the schema of its body. */
+  readonly body: string | undefined;
   readonly isStream: boolean;
+}
+
+const SCHEMAS: Readonly<Record<string, TSchema>> = { NewContainer, StartValues, ConfigToken };
+
+/** For each schema of a body, one that fits. */
+const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  NewContainer: {
+    image: IMAGE,
+    app: 'demo',
+    environment: { A: 'b' },
+    cpus: 1,
+    memory: 2 ** 26,
+    pids: 50,
+    sharedMemory: 2 ** 20,
+    ports: [{ container: '8080/tcp', host: 8080 }],
+    mounts: [{ source: '/usr/share', target: '/x', readOnly: true }],
+    gpu: false,
+    labels: { a: 'b' },
+    timeout: -1,
+    startValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
+  },
+  StartValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
+  ConfigToken: { userId: 'user', clientAppAuthSecret: CLIENT_SECRET, configEncryptionToken: TOKEN },
+};
+
+/** Of any type. */
+const ODD: readonly unknown[] = [
+  null,
+  '',
+  'x',
+  '\u0000',
+  0,
+  -1,
+  0.5,
+  1e300,
+  true,
+  [],
+  [null],
+  {},
+  { '': {} },
+  { constructor: 1 },
+  [[]],
+];
+
+/** The body with one value at a time, at any depth, that is another one, or not there; and with one more. */
+function* oddBodies(body: Readonly<Record<string, unknown>>): Generator<unknown> {
+  yield* ODD;
+  yield { ...body, another: 1 };
+  for (const [name, value] of Object.entries(body)) {
+    const { [name]: _, ...without } = body;
+    yield without;
+    for (const odd of ODD) yield { ...body, [name]: odd };
+    const inner = Array.isArray(value) ? value[0] : value;
+    if (!isRecord(inner)) continue;
+    for (const odd of oddBodies(inner)) yield { ...body, [name]: Array.isArray(value) ? [odd] : odd };
+  }
 }
 
 /** Its paths, those that change most at the end. */
@@ -39,10 +105,11 @@ function operationsIn(document: {
   paths: Record<string, Record<string, Record<string, unknown>>>;
 }): Operation[] {
   const all = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { parameters = [], responses }]) => ({
+    Object.entries(methods).map(([method, { parameters = [], requestBody, responses }]) => ({
       path,
       method: method.toUpperCase(),
       parameters: parameters as Parameter[],
+      body: /schemas\/(\w+)"/.exec(JSON.stringify(requestBody ?? ''))?.[1],
       isStream: JSON.stringify(responses).includes('text/event-stream'),
     })),
   );
@@ -90,17 +157,27 @@ function pathOf(
   return query.length > 0 ? `${filled}?${query.join('&')}` : filled;
 }
 
+async function stopAll(operator: Operator): Promise<void> {
+  const { containers } = (await operator.get('/v1/containers')).body;
+  for (const { id } of containers) await operator.ask('POST', `/v1/containers/${id}/stop`);
+}
+
 test('no request that the document allows, or that breaks it in any place, is a fault of the service', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root } }).ready();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
   const operator = new Operator(root);
   const id = await host.containerIdOf(await hostContainer(service));
   const { body: document } = await operator.get('/v1/openapi.json');
   let refused = 0;
   let asked = 0;
   for (const operation of operationsIn(document).filter(({ isStream }) => !isStream)) {
-    const ask = async (values: Record<string, string>) => {
-      const { status } = await operator.ask(operation.method, pathOf(operation, values, id));
+    if (operation.path === '/v1/drain') await stopAll(operator);
+    // Made are those that other tests are about.
+    const always = operation.body === 'NewContainer' ? { dryRun: 'true' } : {};
+    const right = operation.body && BODIES[operation.body];
+    const ask = async (values: Record<string, string>, body: unknown = right) => {
+      const path = pathOf(operation, { ...always, ...values }, id);
+      const { status } = await operator.ask(operation.method, path, body);
       assert.ok(status < 500, `${operation.method} ${operation.path} ${JSON.stringify(values)}: ${status}`);
       asked += 1;
       return status;
@@ -116,6 +193,14 @@ test('no request that the document allows, or that breaks it in any place, is a 
         assert.notEqual(await ask({ [name]: value }), 400, `${name}=${value}`);
     }
     await ask({});
+    if (!right) continue;
+    const schema = SCHEMAS[operation.body ?? ''] as TSchema;
+    for (const body of oddBodies(right)) {
+      const isRight = misfit(schema, body) === undefined;
+      const status = await ask({}, body);
+      assert.equal(status === 400, !isRight, `${operation.path} ${status} ${JSON.stringify(body)}`);
+      refused += Number(!isRight);
+    }
   }
   assert.ok(refused > 50 && asked > refused, `${asked} requests, ${refused} refused`);
   assert.equal(await service.ended(), 0, 'the last one was to drain it');

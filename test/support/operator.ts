@@ -21,6 +21,8 @@ import {
   Receipt,
 } from '../../httpserver/v1/schemas.ts';
 
+type Headers = Readonly<Record<string, string>>;
+
 export interface Answer {
   readonly status: number;
   readonly type: string;
@@ -33,6 +35,9 @@ export interface Answer {
 const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/containers(\?.*)?$/, Containers],
   [/^GET \/v1\/containers\/\w+$/, Container],
+  [/^POST \/v1\/containers(\?dryRun=false)?$/, Container],
+  [/^POST \/v1\/containers\?dryRun=true$/, Capacity],
+  [/^PUT \/v1\/containers\/\w+\/(start-values|config-token)$/, Container],
   [/^POST \/v1\/containers\/\w+\/stop$/, Receipt],
   [/^GET \/v1\/containers\/\w+\/receipt$/, Receipt],
   [/^GET \/v1\/capacity$/, Capacity],
@@ -61,18 +66,18 @@ export class Operator {
     return this.ask('GET', path);
   }
 
-  async ask(method: string, path: string): Promise<Answer> {
-    const response = await this.#open(method, path);
+  async ask(method: string, path: string, sent?: unknown, added: Headers = {}): Promise<Answer> {
+    const response = await this.#open(method, path, added, sent === undefined ? '' : JSON.stringify(sent));
     const body: unknown = JSON.parse(await text(response));
     const { statusCode: status = 0, headers } = response;
     assertKept(method, path, status, body);
     return { status, type: headers['content-type'] ?? '', headers, body };
   }
 
-  async #open(method: string, path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+  async #open(method: string, path: string, headers: Headers = {}, body = ''): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const socketPath = this.#socketPath;
-    request({ socketPath, method, path, headers, agent: false }, resolve).on('error', reject).end();
+    request({ socketPath, method, path, headers, agent: false }, resolve).on('error', reject).end(body);
     return await promise;
   }
 

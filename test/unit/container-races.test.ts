@@ -27,6 +27,7 @@ import { FakeDocker } from '../support/fake-docker.ts';
 
 const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
 const because = (text: string): Cause => ({ code: 'exited', text });
+const never = () => assert.fail('Docker made it');
 const silent = { write: () => {} };
 
 /** A host with a Docker that can be held back. */
@@ -114,7 +115,7 @@ test('a container that began to serve after Docker was listed is not taken for d
 
 test('a container that Docker told of as ended and still lists as running is ended', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
-  const dockerId = await spinUp(tracker, kept, REQUEST);
+  const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   const time = Math.floor(Date.now() / 1000);
   docker.told.push({ action: 'die', dockerId, containerId: undefined, time, exitCode: '0' });
   const [container] = tracker.list();
@@ -159,7 +160,7 @@ test('an event stream whose list fails is closed before the next one is opened',
 
 test('a Docker container whose removal fails is held until a later attempt removes it', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
-  const dockerId = await spinUp(tracker, kept, REQUEST);
+  const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   docker.before = (call) => {
     if (call === 'remove') throw new Error('device busy');
   };
@@ -173,7 +174,7 @@ test('a Docker container whose removal fails is held until a later attempt remov
 
 test('a container that is started again while it ends is stopped, and its console not released before', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
-  const dockerId = await spinUp(tracker, kept, REQUEST);
+  const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   docker.states.set(dockerId, 'exited');
   let inspections = 0;
   docker.before = (call) => {

@@ -794,6 +794,7 @@ suite('the paths', () => {
       run: '/run/ecs-host-service',
       ledger: '/run/ecs-host-service/ledger',
       dockerProxy: '/run/ecs-host-service/docker.sock',
+      apiSocket: '/run/ecs-host-service/api.sock',
       waitLog: '/run/ecs-host-service/wait.log',
       settings: '/etc/ecs-host-service',
       state: '/var/lib/ecs-host-service',

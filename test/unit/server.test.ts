@@ -45,6 +45,7 @@ async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean)
     version: { version: '1', commit: 'none' },
     gate: new Gate<Hosting>(),
     operations: NO_OPERATIONS,
+    create: { allowedMounts: [] },
     operatorToken: () => undefined,
     secret: new Secret('x'),
     spinUp,

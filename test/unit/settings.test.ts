@@ -129,6 +129,7 @@ suite('defaults', () => {
       TLS_KEY_FILE: undefined,
       DOCKER_HOST: '/var/run/docker.sock',
       RESERVED_PORTS: [2375, 2376],
+      ALLOWED_MOUNTS: [],
       ECS_AGENT: 'auto',
       ECS_AGENT_BINARY: '/usr/libexec/amazon-ecs-agent',
       ECS_AGENT_IMAGE: 'amazon/amazon-ecs-agent:latest',

@@ -1,0 +1,111 @@
+/** How operators have containers made and set up. It is the same code as behind the predecessor's three calls. */
+
+import { allowedMounts } from '../../container/allowed-mounts.ts';
+import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
+import type { HostedContainer } from '../../container/container.ts';
+import type { SetUp } from '../../container/set-up.ts';
+import { spinUp } from '../../container/spin-up.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import type { ContainerView } from '../../container/view.ts';
+import { ServiceError } from '../../errors/service-error.ts';
+import { readMemory } from '../../host/memory.ts';
+import type { Gate } from '../gate.ts';
+import type { Hosted, Hosting } from '../hosting.ts';
+import { ConfigToken, CreateQuery, NewContainer, StartValues } from './create-schemas.ts';
+import { Idempotency } from './idempotency.ts';
+import type { Routes } from './routes.ts';
+import { ById, Capacity, Container } from './schemas.ts';
+
+export interface CreateOptions {
+  /** Directories of this host that may be mounted. */
+  readonly allowedMounts: readonly string[];
+}
+
+export function addCreateRoutes(routes: Routes, gate: Gate<Hosting>, options: CreateOptions): void {
+  const requests = new Idempotency<ContainerView>();
+  routes.add('POST', '/containers', {
+    summary: 'Make a container and start it',
+    description:
+      'The header `Idempotency-Key` has it made once, however often the same is sent while this service runs. With `dryRun` nothing is made, and the answer says whether there is room.',
+    query: CreateQuery,
+    body: NewContainer,
+    answer: Container,
+    status: 201,
+    others: { 200: Capacity },
+    handle: ({ query, body, headers }, answer) =>
+      gate.pass(async ({ tracker, kept }) => {
+        const mounts = allowedMounts(body.mounts ?? [], options.allowedMounts);
+        if (query.dryRun) return answer(200, await roomFor(tracker, body));
+        const key = headers['idempotency-key'];
+        return await requests.once(typeof key === 'string' ? key : undefined, body, async () => {
+          const container = await make({ tracker, kept }, body, mounts);
+          return container.view;
+        });
+      }),
+  });
+  routes.add('PUT', '/containers/:id/start-values', {
+    summary: 'Assign a container to a user',
+    description: 'Once: the same again changes nothing, and other values are refused.',
+    params: ById,
+    body: StartValues,
+    answer: Container,
+    handle: ({ params, body }) =>
+      gate.pass(async ({ tracker }) => {
+        const container = tracker.named(params.id);
+        await assign(container, body);
+        return container.view;
+      }),
+  });
+  routes.add('PUT', '/containers/:id/config-token', {
+    summary: "Give a container the key of its user's files",
+    description:
+      'Answered when it is ready; before the start values have come, when the token is kept, for two minutes.',
+    params: ById,
+    body: ConfigToken,
+    answer: Container,
+    handle: ({ params, body }) =>
+      gate.pass(async ({ tracker }) => {
+        const container = tracker.named(params.id);
+        await setUpOf(container).offer({ userId: '', ...body, source: 'an operator' });
+        return container.view;
+      }),
+  });
+}
+
+async function make(
+  { tracker, kept }: Hosted,
+  body: NewContainer,
+  mounts: ReturnType<typeof allowedMounts>,
+): Promise<HostedContainer> {
+  const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, labels, timeout } = body;
+  const limits = { cpus, memory, pids, sharedMemory };
+  const container = await spinUp(tracker, kept, {
+    appImage: image,
+    appName: app,
+    protocolTimeout: timeout,
+    environment,
+    limits,
+    mounts,
+    ports,
+    gpu,
+    labels,
+  });
+  if (body.startValues) await assign(container, body.startValues);
+  return container;
+}
+
+async function assign(container: HostedContainer, values: StartValues): Promise<void> {
+  const { dpi = null, containerArn = '', userId = '', clientAppAuthSecret } = values;
+  await setUpOf(container).assign({ dpi, containerArn, userId, clientAppAuthSecret });
+}
+
+/** @throws {ServiceError} `container.ended` */
+function setUpOf({ id, setUp }: HostedContainer): SetUp {
+  if (!setUp) throw new ServiceError('container.not_running', { id });
+  return setUp;
+}
+
+async function roomFor(tracker: Tracker, { memory }: NewContainer): Promise<Room> {
+  tracker.throwIfClosed();
+  return capacityOf(tracker.host, await readMemory(), memory);
+}

@@ -1,0 +1,38 @@
+/**
+ * Requests that are made once however often they are sent: a client that heard no answer sends the same again with the
+ * same `Idempotency-Key`, and gets the answer to the first one.
+ */
+
+import { createHash } from 'node:crypto';
+import { ServiceError } from '../../errors/service-error.ts';
+
+/** Keys that are remembered; beyond that the longest known is forgotten. */
+const MOST = 1000;
+
+interface Made<T> {
+  /** Of the request: what is in it need not be kept. */
+  readonly digest: string;
+  readonly answer: Promise<T>;
+}
+
+export class Idempotency<T> {
+  readonly #made = new Map<string, Made<T>>();
+
+  /**
+   * @param key undefined: it is made anew
+   * @param make is called unless a request with this key was made, or is being made; one that fails is forgotten
+   * @throws {ServiceError} `create.other_request` when the key is another request's
+   */
+  async once(key: string | undefined, request: unknown, make: () => Promise<T>): Promise<T> {
+    if (key === undefined) return await make();
+    const digest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
+    const known = this.#made.get(key);
+    if (known && known.digest !== digest) throw new ServiceError('create.other_request', {});
+    if (known) return await known.answer;
+    const answer = make();
+    this.#made.set(key, { digest, answer });
+    answer.catch(() => this.#made.delete(key));
+    if (this.#made.size > MOST) this.#made.delete([...this.#made.keys()][0] as string);
+    return await answer;
+  }
+}
