@@ -31,6 +31,8 @@ export const CAUSE_CODES = [
   'missing',
   'not-started',
   'operator',
+  'unclaimed',
+  'never-ready',
   'service-stopped',
   'service-died',
   // How it ended.

@@ -121,13 +121,16 @@ function throwIfAny(problems: readonly string[]): void {
 
 /** Settings that must not stand together; those that have a problem of their own are undefined. */
 function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): Generator<string> {
-  const { APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS } = settings;
+  const { APP_ENV, WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN, LISTEN_ADDRESS } = settings;
   const wellKnown = WELL_KNOWN_SECRETS.includes(WEBSERVER_AUTH_SECRET?.reveal() ?? '');
   if (wellKnown && APP_ENV && APP_ENV !== 'localdev') {
     yield '  WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone';
   }
   if (wellKnown && LISTEN_ADDRESS && !isLoopback(LISTEN_ADDRESS)) {
     yield '  LISTEN_ADDRESS: goes beyond loopback, where the well-known secret must not be used; set WEBSERVER_AUTH_SECRET';
+  }
+  if (OPERATOR_TOKEN && OPERATOR_TOKEN.reveal() === WEBSERVER_AUTH_SECRET?.reveal()) {
+    yield '  OPERATOR_TOKEN: must not be the webserver\'s secret; "openssl rand -hex 32" makes one';
   }
   if (!environment.TLS_CERT_FILE !== !environment.TLS_KEY_FILE) {
     yield '  TLS_CERT_FILE, TLS_KEY_FILE: give both or neither';

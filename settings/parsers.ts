@@ -71,6 +71,10 @@ export function bytes(text: string): number {
   return number;
 }
 
+export function secondsOrNone(text: string): number | undefined {
+  return text === 'none' ? undefined : wholeNumber(1, 2_000_000)(text);
+}
+
 export function region(text: string): string {
   if (!/^[a-z]{2,4}(-[a-z]+)+-\d+$/.test(text))
     throw new Error(`must be a region like us-east-1; got "${text}"`);

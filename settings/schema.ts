@@ -13,6 +13,7 @@ import {
   ports,
   region,
   remoteUrl,
+  secondsOrNone,
   sentryDsn,
   unixSocket,
   url,
@@ -140,6 +141,16 @@ export const SCHEMA = {
     fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
     parse: oneOf('required', 'optional'),
   } satisfies Setting<'required' | 'optional'>,
+  UNCLAIMED_SECONDS: setting(
+    'Seconds after which a container ends that nobody has been assigned to; none: it waits.',
+    'none',
+    secondsOrNone,
+  ),
+  NOT_READY_SECONDS: setting(
+    'Seconds after which a container ends that was assigned and is not ready; none: it waits.',
+    'none',
+    secondsOrNone,
+  ),
   WEBSERVER_URL: {
     ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),
     neededBy: ({ APP_ENV }: Known) =>

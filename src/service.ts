@@ -6,6 +6,7 @@ import { reachDocker } from '../container/docker-engine.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
+import { Sweeps } from '../container/sweeps.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
@@ -241,6 +242,10 @@ export class Service {
     const watch = await Watch.open(this.root, tracker, kept);
     await saveAllLeft(tracker);
     retryReleases(this.root);
+    if (this.#as === 'service') {
+      const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady } = this.#settings;
+      Sweeps.open(this.root, tracker, { unclaimed, notReady });
+    }
     if (this.#isDraining) void tracker.drain();
     this.gate.open({ tracker, kept, watch });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');

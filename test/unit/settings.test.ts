@@ -97,6 +97,13 @@ suite('APP_ENV', () => {
     }
   });
 
+  test("the operator's token must not be the webserver's secret", () => {
+    const both = 'one-secret-for-everything-is-not-good';
+    assert.deepEqual(problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: both, OPERATOR_TOKEN: both }), [
+      'OPERATOR_TOKEN: must not be the webserver\'s secret; "openssl rand -hex 32" makes one',
+    ]);
+  });
+
   test('S11: without a valid APP_ENV nothing else gets a default of localdev', () => {
     assert.deepEqual(
       problemsOf(NO_REPORTING).map((problem) => problem.replace(/^(\w+: must be given).*/, '$1')),
@@ -134,6 +141,8 @@ suite('defaults', () => {
       ECS_AGENT_BINARY: '/usr/libexec/amazon-ecs-agent',
       ECS_AGENT_IMAGE: 'amazon/amazon-ecs-agent:latest',
       INPUT_DEVICES: 'required',
+      UNCLAIMED_SECONDS: undefined,
+      NOT_READY_SECONDS: undefined,
       WEBSERVER_URL: new URL('https://webserver.example/'),
       DYING_HEARTBEAT: 'string',
       USE_PROD_LOGGING: true,
@@ -221,6 +230,10 @@ suite('what is given', () => {
     ['DOCKER_HOST', 'unix:///run/other.sock', '/run/other.sock'],
     ['RESERVED_PORTS', '80', [80]],
     ['RESERVED_PORTS', '80, 443 ,8080', [80, 443, 8080]],
+    ['ALLOWED_MOUNTS', 'none', []],
+    ['ALLOWED_MOUNTS', '/srv/a/, /srv/b', ['/srv/a', '/srv/b']],
+    ['UNCLAIMED_SECONDS', 'none', undefined],
+    ['UNCLAIMED_SECONDS', '90', 90],
     ['INPUT_DEVICES', 'required', 'required'],
     ['INPUT_DEVICES', 'optional', 'optional'],
     ['DYING_HEARTBEAT', 'string', 'string'],
@@ -264,6 +277,12 @@ suite('what is given', () => {
 
   const refused: readonly (readonly [keyof Settings, string, RegExp])[] = [
     ['ROOT', 'srv/host', /must be an absolute path; got "srv\/host"/],
+    ['ALLOWED_MOUNTS', 'srv/a', /must be an absolute path/],
+    ['ALLOWED_MOUNTS', '/srv,/srv/a', /\/srv\/a must not be in \/srv; leave one of them out/],
+    ['ALLOWED_MOUNTS', '/srv/a,/', /\/srv\/a must not be in \//],
+    ['UNCLAIMED_SECONDS', '0', /must be a number from 1 to/],
+    ['OPERATOR_TOKEN', 'x'.repeat(31), /must be at least 32 printable characters/],
+    ['OPERATOR_TOKEN', `${'x'.repeat(40)} `, /without spaces/],
     ['LISTEN_ADDRESS', 'localhost', /must be an IP address; got "localhost"/],
     ['LISTEN_ADDRESS', '10.1.2', /must be an IP address/],
     ['LISTEN_ADDRESS', '10.1.2.3:4678', /must be an IP address/],

@@ -1,0 +1,104 @@
+/** Sweeps, with a clock of their own. */
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Events } from '../../container/events.ts';
+import { newContainerId } from '../../container/identity.ts';
+import type { Cause, State, Transition } from '../../container/state.ts';
+import { type Patience, Sweeps } from '../../container/sweeps.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import type { ContainerView } from '../../container/view.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+
+/** Containers that do nothing but come to states. */
+function begin(t: TestContext, patience: Patience, most?: number) {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lifetime = new Lifetime('sweeps');
+  const events = new Events(most);
+  const ended: string[] = [];
+  const containers = new Map<
+    string,
+    { id: string; view: ContainerView; end: (cause: Cause) => Promise<void> }
+  >();
+  const tracker = {
+    lifetime,
+    host: { events, log: { error: () => {} } },
+    list: () => [...containers.values()],
+  };
+  t.after(() => lifetime.end());
+  const move = (id: string, state: State) => {
+    const view = { id, state } as ContainerView;
+    const end = async ({ code }: Cause) => {
+      ended.push(code);
+      move(id, 'ending');
+    };
+    containers.set(id, { id, view, end });
+    events.tell(view, { to: state, code: 'started', cause: '' } as Transition);
+  };
+  const open = () => Sweeps.open(lifetime, tracker as unknown as Tracker, patience);
+  const pass = async (seconds: number) => {
+    for (let i = 0; i < 10; i++) await turn();
+    t.mock.timers.tick(1000 * seconds);
+    for (let i = 0; i < 10; i++) await turn();
+  };
+  return { open, move, pass, ended, lifetime };
+}
+
+const BOTH = { unclaimed: 60, notReady: 30 };
+
+test('a container that runs waits for a user as long as it may, and then for being ready', async (t) => {
+  const { open, move, pass, ended } = begin(t, BOTH);
+  open();
+  const id = newContainerId();
+  for (const state of ['preparing', 'created', 'running'] as const) move(id, state);
+  await pass(59);
+  assert.deepEqual(ended, []);
+  move(id, 'assigned');
+  await pass(29);
+  assert.deepEqual(ended, []);
+  await pass(1);
+  assert.deepEqual(ended, ['never-ready']);
+  await pass(1000);
+  assert.deepEqual(ended, ['never-ready']);
+});
+
+test('one that is ready, or ends, is let alone', async (t) => {
+  const { open, move, pass, ended } = begin(t, BOTH);
+  open();
+  const [ready, ending] = [newContainerId(), newContainerId()];
+  for (const id of [ready, ending]) move(id, 'running');
+  move(ready, 'assigned');
+  move(ready, 'ready');
+  move(ending, 'ending');
+  await pass(1000);
+  assert.deepEqual(ended, []);
+});
+
+test('those that are there already wait too, and those of events that were missed', async (t) => {
+  const { open, move, pass, ended } = begin(t, { unclaimed: 60, notReady: undefined }, 1);
+  move(newContainerId(), 'running');
+  open();
+  await turn();
+  for (let i = 0; i < 5; i++) move(newContainerId(), 'running');
+  const assigned = newContainerId();
+  move(assigned, 'assigned');
+  await pass(60);
+  assert.deepEqual(ended, Array(6).fill('unclaimed'));
+});
+
+test('nothing is swept without patience, or after the end', async (t) => {
+  const none = begin(t, { unclaimed: undefined, notReady: undefined });
+  none.open();
+  none.move(newContainerId(), 'running');
+  await none.pass(1_000_000);
+  assert.deepEqual(none.ended, []);
+  t.mock.timers.reset();
+  const over = begin(t, BOTH);
+  over.open();
+  over.move(newContainerId(), 'running');
+  await turn();
+  await over.lifetime.end();
+  await over.pass(1000);
+  assert.deepEqual(over.ended, []);
+});
