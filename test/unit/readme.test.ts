@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { apiDoc, cliDoc } from '../../scripts/api-doc.ts';
 import { openApi } from '../../scripts/openapi.ts';
 import { settingsDoc } from '../../scripts/settings-doc.ts';
 import { NODE_FLAGS } from '../support/node-flags.ts';
@@ -17,6 +18,20 @@ function unaligned(markdown: string): string {
 test('the document of the settings is that of their schema', () => {
   const written = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8');
   assert.equal(unaligned(written), unaligned(settingsDoc()), 'run "make docs"');
+});
+
+test("the pages of the operator's API and of the command line are those of the code", async () => {
+  for (const [page, made] of [
+    ['docs/api.md', await apiDoc()],
+    ['docs/cli.md', cliDoc()],
+  ] as const) {
+    const written = readFileSync(join(ROOT, page), 'utf8');
+    assert.equal(
+      unaligned(written),
+      unaligned(made).replaceAll('*optional*', '_optional_'),
+      `${page}: run "make docs"`,
+    );
+  }
 });
 
 test("the document of the operator's API is that of its routes", async () => {

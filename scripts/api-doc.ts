@@ -1,0 +1,170 @@
+/** Writes the pages about the operator's API and the command line, which are made from the code: `api-doc.ts API CLI`. */
+
+import { writeFileSync } from 'node:fs';
+import { isRecord } from '../container/json.ts';
+import { ERRORS, type ErrorRow } from '../errors/table.ts';
+import { USAGE } from '../src/command-line.ts';
+import { openApi } from './openapi.ts';
+
+interface Schema {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly description?: string;
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: unknown;
+  readonly patternProperties?: unknown;
+}
+
+interface Operation {
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly {
+    readonly in: string;
+    readonly name: string;
+    readonly schema: Schema;
+    readonly description?: string;
+  }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>
+  >;
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+
+export async function apiDoc(): Promise<string> {
+  const { paths, components } = (await openApi()) as Document;
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => operationDoc(method.toUpperCase(), path, operation)),
+  );
+  const schemas = Object.entries(components.schemas)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, schema]) => schemaDoc(name, schema));
+  return `# The operator's API
+
+On the unix socket \`/run/ecs-host-service/api.sock\` (below \`ROOT\`) for root, and on the HTTPS port with the operator's token:
+\`Authorization: Bearer TOKEN\`. \`make docs\` makes this page from the routes, as it does the
+[OpenAPI document](../httpserver/v1/openapi.json), which is also served at \`/v1/openapi.json\`.
+
+\`\`\`sh
+curl --unix-socket /run/ecs-host-service/api.sock http://localhost/v1/containers?state=ready
+curl --header "Authorization: Bearer $TOKEN" https://host:4678/v1/capacity
+\`\`\`
+
+What goes wrong is told as a problem (RFC 9457): \`title\` is a word for programs that stays, \`detail\` says what to do. The words are
+[at the end](#problems).
+
+## Calls
+
+${operations.join('\n\n')}
+
+## What goes in and out
+
+Of each field: its name, *optional* ones so called, its type, and what it means.
+
+${schemas.join('\n\n')}
+
+## Problems
+
+| title | status | detail |
+| --- | --- | --- |
+${problems().join('\n')}
+`;
+}
+
+function operationDoc(
+  method: string,
+  path: string,
+  { summary, description, parameters = [], requestBody, responses }: Operation,
+): string {
+  const takes = requestBody ? `Takes ${typesIn(requestBody.content)}. ` : '';
+  const answers = Object.entries(responses)
+    .filter(([status]) => status !== 'default')
+    .map(([status, { content = {} }]) => `${status}: ${typesIn(content)}`);
+  const rows = parameters.map(
+    ({ name, in: where, schema, description: meaning = '' }) =>
+      `| \`${name}\` (${where}) | ${typeOf(schema)} | ${cell(meaning)} |`,
+  );
+  return [
+    `### \`${method} ${path}\``,
+    `${summary}.${description ? ` ${description}` : ''}`,
+    `${takes}Answers ${answers.join(', ')}.`,
+    ...(rows.length > 0
+      ? [['| parameter | type | meaning |', '| --- | --- | --- |', ...rows].join('\n')]
+      : []),
+  ].join('\n\n');
+}
+
+function typesIn(content: Readonly<Record<string, { readonly schema: Schema }>>): string {
+  return Object.entries(content)
+    .map(([type, { schema }]) => (type === 'application/json' ? typeOf(schema) : type))
+    .join(', ');
+}
+
+function schemaDoc(name: string, { description, properties = {}, required = [] }: Schema): string {
+  const rows = Object.entries(properties).map(
+    ([field, schema]) =>
+      `| \`${field}\`${required.includes(field) ? '' : ' *optional*'} | ${typeOf(schema)} | ${cell(schema.description ?? '')} |`,
+  );
+  return [
+    `### ${name}`,
+    ...(description ? [description] : []),
+    ['| field | type | meaning |', '| --- | --- | --- |', ...rows].join('\n'),
+  ].join('\n\n');
+}
+
+function typeOf(schema: Schema): string {
+  const { $ref, type, items, properties } = schema;
+  if ($ref) {
+    const name = $ref.split('/').at(-1) as string;
+    return `[${name}](#${name.toLowerCase()})`;
+  }
+  if (schema.enum) return schema.enum.map((one) => `\`${String(one)}\``).join(', ');
+  if (items) return `list of ${typeOf(items)}`;
+  if (properties)
+    return `{ ${Object.entries(properties)
+      .map(([name, one]) => `\`${name}\`: ${typeOf(one)}`)
+      .join('; ')} }`;
+  return isRecord(schema.patternProperties) || type === 'object' ? 'object' : (type ?? 'any');
+}
+
+/** Those that an operator's call can be answered with. */
+function problems(): string[] {
+  return Object.entries<ErrorRow>(ERRORS)
+    .filter(([code]) => !/^(start|operator|bury|service\.died|still|metadata|webserver|instance|agent\.(?!none|silent))/.test(code))
+    .map(([code, { status, text }]) => `| \`${code}\` | ${status} | ${cell(text)} |`);
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+export function cliDoc(): string {
+  return `# The command line
+
+\`make docs\` makes this page from the program's own help.
+
+\`\`\`
+${USAGE.trimEnd()}
+\`\`\`
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed, refused, or something is wrong (\`doctor\`) |
+| 2 | the command line makes no sense |
+| 3 | no service can be reached |
+`;
+}
+
+const [api, cli] = process.argv.slice(2);
+if (import.meta.main && api && cli) {
+  writeFileSync(api, await apiDoc());
+  writeFileSync(cli, cliDoc());
+}
