@@ -13,6 +13,7 @@ const MEASUREMENTS = [
   'docker-proxy',
   'start-up',
   'start-values',
+  'list',
   'input-devices',
   'user-configs',
   'death',

@@ -8,6 +8,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { CreateBody } from './create-body.ts';
 import type { DeviceList, DockerEvent, EngineFacts, Inspected, Listed } from './docker-answers.ts';
+import { CALLS, type CallObserver, type DockerCall, observing } from './docker-calls.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { InheritedLabels } from './inherited.ts';
 import { isRecord } from './json.ts';
@@ -37,32 +38,33 @@ export class Docker {
   readonly socket: string;
   readonly #api: Dockerode;
   readonly #untyped: UntypedCalls;
+  readonly #observe: CallObserver;
   readonly #inherited = new InheritedLabels((image) => this.#labelsOf(image));
   #nvidia = { found: false, until: 0 };
 
   /**
    * Loads dockerode, which takes its time, only now.
    * @param socket path of the Engine's unix socket
+   * @param observe is told of each call that has ended
    */
-  static async open(socket: string): Promise<Docker> {
+  static async open(socket: string, observe: CallObserver = () => {}): Promise<Docker> {
     const { default: Dockerode } = await import('dockerode');
-    return new Docker(socket, new Dockerode({ socketPath: socket }));
+    return new Docker(socket, new Dockerode({ socketPath: socket }), observe);
   }
 
-  private constructor(socket: string, api: Dockerode) {
+  private constructor(socket: string, api: Dockerode, observe: CallObserver) {
     this.socket = socket;
     this.#api = api;
     this.#untyped = api as unknown as UntypedCalls;
+    this.#observe = observe;
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#call('answer a ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }), signal);
+    await this.#call('ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }), signal);
   }
 
   async version(): Promise<{ readonly engine: string; readonly api: string }> {
-    const found = await this.#call('say its version', LOOK, (abortSignal) =>
-      this.#untyped.version({ abortSignal }),
-    );
+    const found = await this.#call('version', LOOK, (abortSignal) => this.#untyped.version({ abortSignal }));
     return { engine: found.Version, api: found.ApiVersion };
   }
 
@@ -85,14 +87,14 @@ export class Docker {
   }
 
   #info(): Promise<Info> {
-    return this.#call('describe itself', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
+    return this.#call('info', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
   }
 
   /** @param signal aborts the wait for its answer; Docker may make the container all the same */
   async create(body: CreateBody, signal?: AbortSignal): Promise<DockerId> {
     const options = { _query: {}, _body: body };
     const container = await this.#call(
-      'create the container',
+      'create',
       WORK,
       (abortSignal) =>
         this.#api.createContainer({ ...options, abortSignal } as Dockerode.ContainerCreateOptions),
@@ -102,21 +104,19 @@ export class Docker {
   }
 
   async start(id: DockerId): Promise<void> {
-    await this.#call('start the container', WORK, (abortSignal) =>
-      this.#api.getContainer(id).start({ abortSignal }),
-    );
+    await this.#call('start', WORK, (abortSignal) => this.#api.getContainer(id).start({ abortSignal }));
   }
 
   /** Ends its processes, by SIGKILL after `grace` seconds; no error when it does not run or is not there. */
   async stop(id: DockerId, grace: number): Promise<void> {
-    await this.#call('stop the container', LOOK + grace * 1000, (abortSignal) =>
+    await this.#call('stop', LOOK + grace * 1000, (abortSignal) =>
       this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
     );
   }
 
   /** Removes it and its anonymous volumes, running or not; no error when it is not there. */
   async remove(id: DockerId): Promise<void> {
-    await this.#call('remove the container', WORK, (abortSignal) =>
+    await this.#call('remove', WORK, (abortSignal) =>
       // 409: somebody else is removing it at this moment.
       this.#api.getContainer(id).remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409)),
     );
@@ -124,7 +124,7 @@ export class Docker {
 
   /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */
   async inspect(ref: string): Promise<Inspected | undefined> {
-    const found = await this.#call('inspect the container', LOOK, (abortSignal) =>
+    const found = await this.#call('inspect', LOOK, (abortSignal) =>
       this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     if (!found) return undefined;
@@ -142,7 +142,7 @@ export class Docker {
   /** All containers with this host's label, or the one with this container id. */
   async list(hostId: string, containerId?: ContainerId): Promise<Listed[]> {
     const filters = { label: filterOf(hostId, containerId) };
-    const found = await this.#call('list the containers', LOOK, (abortSignal) =>
+    const found = await this.#call('list', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
     const listed = found.map(async ({ Id, Labels, ImageID, State: state }) => {
@@ -155,7 +155,7 @@ export class Docker {
   }
 
   async #labelsOf(image: string): Promise<Labels> {
-    const found = await this.#call('inspect an image', LOOK, () =>
+    const found = await this.#call('inspect_image', LOOK, () =>
       this.#api.getImage(image).inspect().catch(unlessStatus(404)),
     );
     return found?.Config?.Labels ?? {};
@@ -164,7 +164,7 @@ export class Docker {
   /** The device lists of all containers on this machine that have not ended, whoever made them. */
   async deviceLists(): Promise<DeviceList[]> {
     const filters = { status: ['created', 'restarting', 'running', 'removing', 'paused'] };
-    const found = await this.#call('list all containers', LOOK, (abortSignal) =>
+    const found = await this.#call('list_any', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
     const lists = await Promise.all(found.map((one) => this.#deviceList(one.Id as DockerId)));
@@ -172,7 +172,7 @@ export class Docker {
   }
 
   async #deviceList(dockerId: DockerId): Promise<DeviceList> {
-    const found = await this.#call('inspect a container', LOOK, (abortSignal) =>
+    const found = await this.#call('inspect_any', LOOK, (abortSignal) =>
       this.#api.getContainer(dockerId).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     const devices: Dockerode.DeviceMapping[] = found?.HostConfig.Devices ?? [];
@@ -194,20 +194,21 @@ export class Docker {
       since,
       abortSignal: signal,
     };
-    const stream = await this.#call('open its event stream', Infinity, () => this.#api.getEvents(options));
+    const stream = await this.#call('events', Infinity, () => this.#api.getEvents(options));
     return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
   }
 
   async #call<T>(
-    what: string,
+    name: DockerCall,
     milliseconds: number,
     call: (signal: AbortSignal) => Promise<T>,
     outer?: AbortSignal,
   ): Promise<T> {
+    const what = CALLS[name];
+    const work = () =>
+      withDeadline(milliseconds, what, (late) => call(outer ? AbortSignal.any([late, outer]) : late));
     try {
-      return await withDeadline(milliseconds, what, (late) =>
-        call(outer ? AbortSignal.any([late, outer]) : late),
-      );
+      return await observing(name, this.#observe, work, outer);
     } catch (error) {
       throw this.#explain(what, error);
     }

@@ -19,12 +19,17 @@ const AFTER_FAILURE = 1000;
 const LONGEST_PAUSE = 60_000;
 const BETWEEN_LAST = 200;
 
+export const OUTCOMES = ['ok', 'failed'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
 export interface HeartbeatOptions {
   readonly webserver: Webserver;
   readonly metadata: Metadata;
   readonly log: Logger;
   /** Is told each one that the webserver made; its token must be kept out of the log. */
   readonly onRegistration: (registration: Registration) => void;
+  /** Is told how each one went, but for the last; must not throw. */
+  readonly onBeat?: ((outcome: Outcome) => void) | undefined;
   readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -103,15 +108,19 @@ export class Heartbeats {
 
   /** Returns the milliseconds until the next one. */
   async #attempt(signal: AbortSignal): Promise<number> {
-    const { log } = this.#options;
+    const { log, onBeat } = this.#options;
     try {
       await this.#beat(signal);
+      onBeat?.('ok');
       if (this.#failures > 0) log.info('the webserver takes heartbeats again');
       this.#failures = 0;
       return BETWEEN.least + Math.random() * (BETWEEN.most - BETWEEN.least);
     } catch (error) {
       const milliseconds = Math.min(AFTER_FAILURE * 2 ** this.#failures, LONGEST_PAUSE);
-      if (!signal.aborted) this.#tell(error);
+      if (!signal.aborted) {
+        this.#tell(error);
+        onBeat?.('failed');
+      }
       this.#failures += 1;
       return milliseconds;
     }

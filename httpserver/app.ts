@@ -11,6 +11,7 @@ import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
 import { parseJsonObject } from './json-body.ts';
+import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
 import { addStatusRoutes, HEALTH, VERSION, type Version } from './status-routes.ts';
 import { addOperatorApi, isOperatorPath, type OperatorOptions } from './v1/operator-api.ts';
 
@@ -18,6 +19,7 @@ export interface AppOptions {
   readonly gate: Gate<Hosting>;
   readonly version: Version;
   readonly operator: OperatorOptions;
+  readonly metrics: MetricsSource;
   /** Paths that are asked for by PUT alone. */
   readonly puts: readonly string[];
   readonly log: Logger;
@@ -54,7 +56,8 @@ declare module 'fastify' {
 }
 
 /** Adds to a server what all have. */
-export function equip(app: FastifyInstance, { gate, version, operator, puts, log }: AppOptions): void {
+export function equip(app: FastifyInstance, options: AppOptions): void {
+  const { gate, version, operator, metrics, puts, log } = options;
   // Types are as they were sent, and fields that nobody knows are ignored.
   app.setValidatorCompiler(({ schema }) => (body: unknown) => {
     const why = misfit(schema as TSchema, body);
@@ -83,6 +86,13 @@ export function equip(app: FastifyInstance, { gate, version, operator, puts, log
   });
   addStatusRoutes(app, gate, version);
   addOperatorApi(app, gate, operator);
+  app.register(async (guarded) => {
+    // How many containers a host has is no matter of anybody's.
+    guarded.addHook('onRequest', async ({ headers, socket }) =>
+      operator.authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
+    );
+    addMetricsRoute(guarded, metrics);
+  });
 }
 
 function logAnswers(app: FastifyInstance, log: Logger): void {
@@ -109,7 +119,7 @@ function noRoute({ method, url }: FastifyRequest, puts: readonly string[]): Serv
 }
 
 function isStatusPath(url: string): boolean {
-  return [HEALTH, VERSION].includes(pathOf(url));
+  return [HEALTH, VERSION, METRICS].includes(pathOf(url));
 }
 
 function pathOf(url: string): string {

@@ -8,6 +8,7 @@ import type { Logger } from '../logging/logger.ts';
 import { equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { CLOSE_DEADLINE, close, seenClosed } from './listening.ts';
+import type { MetricsSource } from './metrics-route.ts';
 import {
   addPredecessorRoutes,
   type PredecessorOptions,
@@ -27,6 +28,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly version: Version;
   readonly operations: Operations;
   readonly create: CreateOptions;
+  readonly metrics: MetricsSource;
   /** The operator's token at this moment; undefined: no operator is let in. */
   readonly operatorToken: () => string | undefined;
   readonly log: Logger;
@@ -75,7 +77,7 @@ async function listen(options: ServerOptions) {
 }
 
 function build(
-  { certificate, version, operations, create, operatorToken, log, ...options }: ServerOptions,
+  { certificate, version, operations, create, metrics, operatorToken, log, ...options }: ServerOptions,
   closing: AbortSignal,
 ) {
   const app = fastify({
@@ -90,7 +92,7 @@ function build(
   });
   const puts = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
   const operator = { authority: whoKnows(operatorToken), operations, create, closing };
-  equip(app, { gate: options.gate, version, operator, puts, log });
+  equip(app, { gate: options.gate, version, operator, metrics, puts, log });
   addPredecessorRoutes(app, options);
   return app;
 }

@@ -10,6 +10,7 @@ import { equip, LIMITS } from './app.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
 import { CLOSE_DEADLINE, close, type Listening } from './listening.ts';
+import type { MetricsSource } from './metrics-route.ts';
 import type { Version } from './status-routes.ts';
 import { anybody } from './v1/authority.ts';
 import type { CreateOptions } from './v1/create-routes.ts';
@@ -22,6 +23,7 @@ export interface UnixServerOptions {
   readonly version: Version;
   readonly operations: Operations;
   readonly create: CreateOptions;
+  readonly metrics: MetricsSource;
   readonly log: Logger;
 }
 
@@ -44,12 +46,13 @@ async function listen({
   version,
   operations,
   create,
+  metrics,
   log,
 }: UnixServerOptions): Promise<Listening> {
   const closing = new AbortController();
   const app = fastify(LIMITS);
   const operator = { authority: anybody, operations, create, closing: closing.signal };
-  equip(app, { gate, version, operator, puts: [], log });
+  equip(app, { gate, version, operator, metrics, puts: [], log });
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
     sockets.add(socket);

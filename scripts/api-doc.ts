@@ -137,7 +137,12 @@ function typeOf(schema: Schema): string {
 /** Those that an operator's call can be answered with. */
 function problems(): string[] {
   return Object.entries<ErrorRow>(ERRORS)
-    .filter(([code]) => !/^(start|operator|bury|service\.died|still|metadata|webserver|instance|agent\.(?!none|silent))/.test(code))
+    .filter(
+      ([code]) =>
+        !/^(start|operator|bury|service\.died|still|metadata|webserver|instance|agent\.(?!none|silent))/.test(
+          code,
+        ),
+    )
     .map(([code, { status, text }]) => `| \`${code}\` | ${status} | ${cell(text)} |`);
 }
 

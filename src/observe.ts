@@ -22,6 +22,7 @@ export function observeHoldings(
   observer: Observer,
   ledger: Ledger,
   receipts: Receipts,
+  metrics: { holding(event: HoldingEvent): void },
 ): LifetimeOptions {
   return {
     holdings: new Holdings(async (event) => {
@@ -31,6 +32,7 @@ export function observeHoldings(
       const seen = event.step === 'gone' ? { seen: event.seen } : {};
       const why = 'error' in event ? { why: messageOf(event.error) } : {};
       log.debug({ kind, what, owner, ...seen, ...why }, event.step);
+      metrics.holding(event);
       try {
         await observer.holding?.(event);
       } catch (error) {

@@ -4,7 +4,7 @@
  */
 
 import { messageOf } from '../errors/service-error.ts';
-import { Heartbeats, type Registration, sayDied } from '../host/heartbeats.ts';
+import { Heartbeats, type Outcome, type Registration, sayDied } from '../host/heartbeats.ts';
 import { InstanceState } from '../host/instance-state.ts';
 import {
   askEc2,
@@ -169,7 +169,7 @@ export class Reporting {
   }
 
   /** Tells EC2 and the webserver that this host lives, from now on. */
-  beginHeartbeats(lifetime: Lifetime): void {
+  beginHeartbeats(lifetime: Lifetime, onBeat: (outcome: Outcome) => void): void {
     this.#know({ wasRunning: true });
     const running = this.#instance?.running(TAG, lifetime.signal);
     if (running) void lifetime.track('tagging the instance', running);
@@ -183,6 +183,7 @@ export class Reporting {
         this.#outlets.secrets.set('the token of the webserver', registration.token);
         this.#know({ registration });
       },
+      onBeat,
     });
   }
 

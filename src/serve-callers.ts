@@ -4,6 +4,7 @@ import type { Paths } from '../host/paths.ts';
 import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import type { Gate } from '../httpserver/gate.ts';
 import type { Hosting } from '../httpserver/hosting.ts';
+import type { MetricsSource } from '../httpserver/metrics-route.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { serveUnixSocket } from '../httpserver/unix-server.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -19,7 +20,7 @@ export interface ServedOptions {
   readonly environment: NodeJS.ProcessEnv;
   readonly paths: Paths;
   readonly gate: Gate<Hosting>;
-  readonly service: OperatedService;
+  readonly service: OperatedService & { readonly metrics: MetricsSource };
   readonly secrets: Pick<Secrets, 'set'>;
   readonly log: Logger;
 }
@@ -42,6 +43,7 @@ export async function serveCallers(
     version: { version: VERSION, commit: COMMIT },
     operations: operationsOf({ service, environment: APP_ENV, commit: COMMIT, state: paths.state }),
     create: { allowedMounts: settings.ALLOWED_MOUNTS },
+    metrics: service.metrics,
     log,
   };
   await serveUnixSocket(root, { ...common, path: paths.apiSocket });

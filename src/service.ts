@@ -30,6 +30,7 @@ import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import { checkTools } from '../user-configs/archive.ts';
 import { UserConfigs } from '../user-configs/user-configs.ts';
 import { gatherSurroundings } from './gather-surroundings.ts';
+import { Metrics } from './metrics.ts';
 import { type Observer, observeHoldings, pageOf } from './observe.ts';
 import { bePresent } from './presence.ts';
 import { countUnsaved } from './remains.ts';
@@ -65,6 +66,7 @@ export class Service {
   presence: Lifetime | undefined;
   /** Pages of the ledger that a dead service left. */
   left: readonly Page[] = [];
+  readonly metrics = new Metrics(this);
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
@@ -88,7 +90,8 @@ export class Service {
     this.#paths = pathsBelow(settings.ROOT);
     this.ledger = new Ledger(this.#paths.ledger, pageOf);
     this.#receipts = new Receipts(this.#paths.receipts, log);
-    this.root = new Lifetime('service', observeHoldings(log, observer, this.ledger, this.#receipts));
+    const { ledger, metrics } = this;
+    this.root = new Lifetime('service', observeHoldings(log, observer, ledger, this.#receipts, metrics));
   }
 
   /** As operators see it. */
@@ -195,7 +198,7 @@ export class Service {
 
   async reachDocker(): Promise<void> {
     const environment = childEnvironment(this.#environment);
-    const docker = await Docker.open(this.#settings.DOCKER_HOST);
+    const docker = await Docker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
     // Who only waits for containers leaves Docker to whoever keeps it.
     if (this.#as === 'wait') await docker.ping(this.root.signal);
     else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
@@ -218,6 +221,7 @@ export class Service {
       spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
       limit: settings.USER_CONFIG_LIMIT,
       versions: settings.USER_CONFIG_VERSIONS,
+      onBytes: this.metrics.configBytes,
       log,
     });
   }
@@ -235,6 +239,7 @@ export class Service {
       userConfigs: this.userConfigs,
       log: this.log,
     });
+    await this.metrics.follow(this.root, host.events);
     const kept = new KeptContainers(docker, host.hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
@@ -283,7 +288,7 @@ export class Service {
   }
 
   async beginHeartbeats(): Promise<void> {
-    this.reporting.beginHeartbeats(this.root);
+    this.reporting.beginHeartbeats(this.root, this.metrics.heartbeat);
     this.#isStarted = true;
     this.#started.resolve();
   }

@@ -18,6 +18,8 @@ import type { Mark, Workplace } from './workplace.ts';
 /** What there was, and what the session's own saves can be relative to. */
 export interface Furnished {
   readonly how: 'new' | 'restored';
+  /** That were read of what is stored. */
+  readonly bytes: number;
   /** The save that it began with. */
   readonly basis?: Save;
   readonly base?: Base;
@@ -61,10 +63,10 @@ async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Fu
   const current = await sources.current(signal);
   if (current) return await restore(parts, current, signal);
   const old = await sources.openOld(signal);
-  if (!old) return { how: 'new' };
+  if (!old) return { how: 'new', bytes: 0 };
   await unpack(await place.beginIncoming(), 'old', through(old, oldFormatDecryptor(token)), signal);
   await place.putInPlace();
-  return { how: 'restored' };
+  return { how: 'restored', bytes: old.bytes };
 }
 
 async function restore(
@@ -81,9 +83,10 @@ async function restore(
   };
   const bytes = await bring(version, 'all');
   const mark = await place.mark();
-  if (changes) await bring(changes, 'changes');
+  const more = changes ? await bring(changes, 'changes') : 0;
   await place.putInPlace();
-  return { how: 'restored', basis: { session, sequence }, base: { version, bytes, mark } };
+  const basis = { session, sequence };
+  return { how: 'restored', bytes: bytes + more, basis, base: { version, bytes, mark } };
 }
 
 /** What was said to be current is not there: replaced meanwhile, or lost. */

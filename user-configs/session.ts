@@ -53,6 +53,8 @@ export interface SessionParts {
   readonly uploads: Uploads;
   /** Lets a few sessions of the host pack at a time. */
   readonly packing: LimitFunction;
+  /** Is told how many bytes each save has. */
+  readonly onSaved?: ((bytes: number) => void) | undefined;
 }
 
 export class Session {
@@ -120,7 +122,7 @@ export class Session {
   }
 
   async #save(extent: Extent, base: Base | undefined, signal: AbortSignal): Promise<Entry> {
-    const { record, place, spool, uploads, packing } = this.#parts;
+    const { record, place, spool, uploads, packing, onSaved } = this.#parts;
     this.#sequence++;
     const recipient = Buffer.from(record.recipient, 'base64');
     const entry = await packing(async () => {
@@ -130,6 +132,7 @@ export class Session {
         thread.pack({ place: place.files, extent, recipient, path }, grow, signal);
       return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
     });
+    onSaved?.(entry.file.bytes);
     await uploads.forgetBefore(entry);
     return entry;
   }

@@ -21,6 +21,10 @@ const EARLIER_SAVES = 10_000;
 const FURNISHING = 5 * 60_000;
 const PACKED_AT_A_TIME = 3;
 
+/** Of bytes, as they are stored: encrypted. */
+export const DIRECTIONS = ['saved', 'restored'] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
 export interface UserConfigsOptions {
   readonly bucket: string;
   readonly region: string;
@@ -34,6 +38,8 @@ export interface UserConfigsOptions {
   readonly limit: number;
   /** Versions that stay in S3, of each user and app. */
   readonly versions: number;
+  /** Is told of each save that is on this host's disk, and of what a container got; must not throw. */
+  readonly onBytes?: ((direction: Direction, bytes: number) => void) | undefined;
   readonly log: Logger;
 }
 
@@ -120,6 +126,11 @@ export class UserConfigs {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
   }
 
+  /** What waits for S3, also what is just being saved. */
+  get waiting(): { readonly files: number; readonly bytes: number } {
+    return { files: this.#spool.list().length, bytes: this.#spool.bytes };
+  }
+
   /** Resolves when all that waits is in S3. */
   async uploaded(): Promise<void> {
     await this.#uploads.idle();
@@ -131,17 +142,20 @@ export class UserConfigs {
   }
 
   #open(record: SessionRecord, own: string, place: Workplace, base?: Furnished['base']): Promise<Session> {
-    const parts = { record, own, place, spool: this.#spool, uploads: this.#uploads, packing: this.#packing };
-    return Session.open(parts, base);
+    const [spool, uploads, packing] = [this.#spool, this.#uploads, this.#packing];
+    const onSaved = (bytes: number) => this.#options.onBytes?.('saved', bytes);
+    return Session.open({ record, own, place, spool, uploads, packing, onSaved }, base);
   }
 
   async #attempt(
     session: string,
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<Furnished>,
-  ): Promise<Omit<Furnished, 'how'> & { readonly outcome: Outcome }> {
+  ): Promise<Pick<Furnished, 'basis' | 'base'> & { readonly outcome: Outcome }> {
     try {
-      const { how, ...furnished } = await work(AbortSignal.any([signal, AbortSignal.timeout(FURNISHING)]));
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(FURNISHING)]);
+      const { how, bytes, ...furnished } = await work(limited);
+      this.#options.onBytes?.('restored', bytes);
       return { outcome: how, ...furnished };
     } catch (error) {
       signal.throwIfAborted();

@@ -207,5 +207,7 @@ test('without a token nobody is let in over HTTPS', async () => {
       [401, 'application/problem+json', 'request.no_operator'],
     );
   }
+  const metrics = await call({ port: service.port, method: 'GET', path: '/metrics' });
+  assert.deepEqual([metrics.status, JSON.parse(metrics.body).title], [401, 'request.no_operator']);
   assert.equal(await service.stop(), 0);
 });

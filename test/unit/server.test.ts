@@ -46,6 +46,7 @@ async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean)
     gate: new Gate<Hosting>(),
     operations: NO_OPERATIONS,
     create: { allowedMounts: [] },
+    metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
     operatorToken: () => undefined,
     secret: new Secret('x'),
     spinUp,

@@ -1,0 +1,50 @@
+/** The service's own calls to the Docker Engine by name, and how whoever watches them is told of each. */
+
+/** What Docker is to do, as an error says it. */
+export const CALLS = {
+  ping: 'answer a ping',
+  version: 'say its version',
+  info: 'describe itself',
+  create: 'create the container',
+  start: 'start the container',
+  stop: 'stop the container',
+  remove: 'remove the container',
+  inspect: 'inspect the container',
+  inspect_any: 'inspect a container',
+  inspect_image: 'inspect an image',
+  list: 'list the containers',
+  list_any: 'list all containers',
+  events: 'open its event stream',
+} as const;
+
+export type DockerCall = keyof typeof CALLS;
+
+export interface ObservedCall {
+  readonly call: DockerCall;
+  /** Until its answer or its failure. */
+  readonly milliseconds: number;
+  readonly isFailed: boolean;
+}
+
+/** Must not throw. */
+export type CallObserver = (observed: ObservedCall) => void;
+
+/** Tells how long `work` took; not of one that failed because it was given up, which says nothing of Docker. */
+export async function observing<T>(
+  call: DockerCall,
+  observe: CallObserver,
+  work: () => Promise<T>,
+  givenUp: AbortSignal | undefined,
+): Promise<T> {
+  const beginning = performance.now();
+  const tell = (isFailed: boolean) =>
+    observe({ call, milliseconds: performance.now() - beginning, isFailed });
+  try {
+    const answer = await work();
+    tell(false);
+    return answer;
+  } catch (error) {
+    if (!givenUp?.aborted) tell(true);
+    throw error;
+  }
+}

@@ -1,0 +1,16 @@
+/** What Prometheus asks for. Nothing secret, and nothing of a user. */
+
+import type { FastifyInstance } from 'fastify';
+
+export interface MetricsSource {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+export const METRICS = '/metrics';
+
+export function addMetricsRoute(app: FastifyInstance, metrics: MetricsSource): void {
+  app.get(METRICS, { exposeHeadRoute: false }, async (_, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text()),
+  );
+}

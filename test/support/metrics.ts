@@ -1,0 +1,107 @@
+/** What the service's metrics say, read as strictly as their format is written. */
+
+import assert from 'node:assert/strict';
+import type { Metrics, Watched } from '../../src/metrics.ts';
+
+/** A service of which there is nothing to see. */
+export const NOTHING: Watched = { hosting: undefined, userConfigs: undefined, left: [] };
+
+export const PREFIX = 'ecs_host_service_';
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly samples: readonly Sample[];
+}
+
+const VALUE = String.raw`(?:[+-]?Inf|NaN|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)`;
+const LABEL = String.raw`([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"`;
+const SAMPLE = new RegExp(String.raw`^([a-zA-Z_:][\w:]*)(?:\{(${LABEL}(?:,${LABEL})*)\})? (${VALUE})$`);
+
+function parseSample(line: string): Sample {
+  const found = SAMPLE.exec(line);
+  assert.ok(found, `no sample: ${line}`);
+  const labels = Object.fromEntries(
+    [...(found[2] ?? '').matchAll(new RegExp(LABEL, 'g'))].map(([, name = '', value = '']) => [name, value]),
+  );
+  return {
+    name: found[1] as string,
+    labels,
+    value: Number((found.at(-1) as string).replace('Inf', 'Infinity')),
+  };
+}
+
+/** Source: Prometheus' text-based format, version 0.0.4. */
+export function parse(text: string): Map<string, Family> {
+  assert.ok(text.endsWith('\n'));
+  const families = new Map<string, Family>();
+  for (const block of text.trimEnd().split('\n\n')) {
+    const [first = '', second = '', ...lines] = block.split('\n');
+    const [, name = '', help = ''] = /^# HELP (\w+) (.+)$/.exec(first) ?? [];
+    const [, type = ''] = new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`).exec(second) ?? [];
+    assert.ok(name && type, `no head: ${first} ${second}`);
+    assert.ok(!families.has(name), `twice: ${name}`);
+    const family = { name, help, type, samples: lines.filter(Boolean).map(parseSample) };
+    assertFits(family);
+    families.set(name, family);
+  }
+  return families;
+}
+
+function assertFits({ name, type, samples }: Family): void {
+  const suffix = type === 'histogram' ? '_(bucket|sum|count)' : '';
+  for (const sample of samples) assert.match(sample.name, new RegExp(`^${name}${suffix}$`));
+  assert.equal(name.endsWith('_total'), type === 'counter', name);
+  const series = samples.map((sample) => JSON.stringify([sample.name, sample.labels]));
+  assert.equal(new Set(series).size, series.length, `a series of ${name} is there twice`);
+  if (type === 'histogram') assertHistogram(name, samples);
+}
+
+/** The labels of a series but for the bound of a bucket, as a text. */
+function seriesOf({ labels }: Sample): string {
+  return JSON.stringify(Object.entries(labels).filter(([name]) => name !== 'le'));
+}
+
+/** Buckets go up, in bounds and counts, to the one that has all. */
+function assertHistogram(name: string, samples: readonly Sample[]): void {
+  for (const [series, all] of Map.groupBy(samples, seriesOf)) {
+    const buckets = all.filter((one) => one.name === `${name}_bucket`);
+    const bounds = buckets.map(({ labels: { le = '' } }) => Number(le.replace('Inf', 'Infinity')));
+    const counts = buckets.map(({ value }) => value);
+    assert.equal(bounds.at(-1), Number.POSITIVE_INFINITY);
+    assert.deepEqual(
+      bounds,
+      bounds.toSorted((a, b) => a - b),
+    );
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => a - b),
+    );
+    assert.equal(all.find((one) => one.name === `${name}_count`)?.value, counts.at(-1), series);
+    assert.equal(all.filter((one) => one.name === `${name}_sum`).length, 1);
+  }
+}
+
+/** A value by its name, which ours are without the prefix, and its labels. */
+export async function numberOf(metrics: Metrics, name: string, labels: Sample['labels'] = {}) {
+  const families = parse(await metrics.text());
+  const samples = [...families.values()].flatMap((family) => family.samples);
+  const wanted = JSON.stringify(labels);
+  return samples.find((one) => one.name === PREFIX + name && JSON.stringify(one.labels) === wanted)?.value;
+}
+
+export async function numbersOf(
+  metrics: Metrics,
+  name: string,
+  label: string,
+): Promise<Record<string, number>> {
+  const family = parse(await metrics.text()).get(PREFIX + name);
+  return Object.fromEntries(family?.samples.map(({ labels, value }) => [labels[label], value]) ?? []);
+}
