@@ -52,6 +52,9 @@ export function operationsOf({ service, environment, commit, state }: Operations
         throw new ServiceError('agent.silent', { why: messageOf(error) }, { cause: error });
       }
     },
-    drain: () => service.drain(),
+    drain: () => {
+      service.drain();
+      return service.containers;
+    },
   };
 }

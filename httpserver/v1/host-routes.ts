@@ -1,13 +1,11 @@
 /** This host as a whole, for operators. */
 
-import type { Gate } from '../gate.ts';
-import type { Hosting } from '../hosting.ts';
 import document from './openapi.json' with { type: 'json' };
 import type { Operations } from './operations.ts';
 import type { Routes } from './routes.ts';
 import { Agent, Document, Draining, Host } from './schemas.ts';
 
-export function addHostRoutes(routes: Routes, gate: Gate<Hosting>, operations: Operations): void {
+export function addHostRoutes(routes: Routes, operations: Operations): void {
   routes.add('GET', '/host', {
     summary: 'Describe this host',
     answer: Host,
@@ -27,9 +25,6 @@ export function addHostRoutes(routes: Routes, gate: Gate<Hosting>, operations: O
     summary: 'Take no more containers, and end when the last one has',
     description: 'Those in use go on. It cannot be taken back, and the same again changes nothing.',
     answer: Draining,
-    handle: async () => {
-      operations.drain();
-      return { containers: gate.check().tracker.list().length };
-    },
+    handle: async () => ({ containers: operations.drain() }),
   });
 }

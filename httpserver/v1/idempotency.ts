@@ -9,8 +9,13 @@ import { ServiceError } from '../../errors/service-error.ts';
 /** Keys that are remembered; beyond that the longest known is forgotten. */
 const MOST = 1000;
 
+/** Of what callers send no more is kept: it may be long, and has secrets in it. */
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
 interface Made<T> {
-  /** Of the request: what is in it need not be kept. */
+  /** Of the request. */
   readonly digest: string;
   readonly answer: Promise<T>;
 }
@@ -25,13 +30,13 @@ export class Idempotency<T> {
    */
   async once(key: string | undefined, request: unknown, make: () => Promise<T>): Promise<T> {
     if (key === undefined) return await make();
-    const digest = createHash('sha256').update(JSON.stringify(request)).digest('hex');
-    const known = this.#made.get(key);
+    const [name, digest] = [digestOf(key), digestOf(JSON.stringify(request))];
+    const known = this.#made.get(name);
     if (known && known.digest !== digest) throw new ServiceError('create.other_request', {});
     if (known) return await known.answer;
     const answer = make();
-    this.#made.set(key, { digest, answer });
-    answer.catch(() => this.#made.delete(key));
+    this.#made.set(name, { digest, answer });
+    answer.catch(() => this.#made.delete(name));
     if (this.#made.size > MOST) this.#made.delete([...this.#made.keys()][0] as string);
     return await answer;
   }

@@ -6,6 +6,6 @@ export interface Operations {
   describeHost(): Promise<Host>;
   /** @throws {ServiceError} `agent.none`, `agent.silent` */
   describeAgent(): Promise<Agent>;
-  /** Takes no more containers. */
-  drain(): void;
+  /** Takes no more containers. @returns how many are waited for */
+  drain(): number;
 }

@@ -57,7 +57,7 @@ export function addOperatorApi(
       const routes = new Routes(api);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
-      addHostRoutes(routes, gate, operations);
+      addHostRoutes(routes, operations);
       routes.refuseOthers();
     },
     { prefix: PREFIX },

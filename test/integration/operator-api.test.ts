@@ -196,7 +196,7 @@ test('what is wrong with a request is told as a problem, with what to do', async
   const { service, operator } = await start();
   for (const [method, path, status, title, detail] of [
     ['GET', '/v1/nothing', 404, 'request.not_found', /nothing at this path/],
-    ['DELETE', '/v1/containers', 405, 'request.wrong_method', /Expected GET, got DELETE/],
+    ['DELETE', '/v1/containers', 405, 'request.wrong_method', /Expected GET, POST, got DELETE/],
     ['GET', '/v1/drain', 405, 'request.wrong_method', /Expected PUT, got GET/],
     ['GET', '/v1/containers?limit=0', 400, 'request.invalid', /the query of the request is refused: \/limit/],
     ['GET', '/v1/containers?limit=many', 400, 'request.invalid', /limit/],

@@ -23,7 +23,7 @@ const log = createLogger({ level: 'error', stream: await openStdout(false) });
 const NO_OPERATIONS: Operations = {
   describeHost: () => Promise.reject(new Error('nobody asks')),
   describeAgent: () => Promise.reject(new Error('nobody asks')),
-  drain: () => {},
+  drain: () => 0,
 };
 
 async function freePort(): Promise<number> {
