@@ -1,18 +1,16 @@
 /** How fast a full host lists its containers for an operator, against a bare route that answers with the same bytes. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { remove, spinUp } from './containers.ts';
 import { inRandomOrder, type Measure, median, quantile, row } from './measure.ts';
+import { start, stop } from './program.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 /** One for each console. */
 const CONTAINERS = 54;
 const ROUNDS = 15;
@@ -54,20 +52,6 @@ class Side {
   close(): void {
     this.#agent.destroy();
   }
-}
-
-function start(program: string, words: readonly string[], env: Record<string, string>): ChildProcess {
-  const output = openSync('/run/test/output.log', 'a');
-  return spawn(process.execPath, [...NODE_FLAGS, join(ROOT, program), ...words], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', output, 'inherit'],
-  });
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
 }
 
 export const measure: Measure = async (say) => {

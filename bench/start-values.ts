@@ -1,19 +1,16 @@
 /** How fast start values are answered while containers start and stop, against a bare route that writes the same files. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { call } from '../test/support/https.ts';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
 import { CLIENT_SECRET, SECRET } from '../test/support/secrets.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { writePair } from './bare.ts';
 import { agent, direct, put, remove, sameBody, spinUp, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, median, quantile, row } from './measure.ts';
+import { start, stop } from './program.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 const ROUNDS = 5;
 const REQUESTS = 1600;
 /** Milliseconds between requests: 200 in a second. */
@@ -112,15 +109,6 @@ async function load(host: TestHost, side: Side): Promise<Taken> {
   return taken;
 }
 
-/** Starts a program with its output in a file: reading it here would be a part of what is measured. */
-function start(program: string, words: readonly string[], env: Record<string, string>): ChildProcess {
-  const output = openSync('/run/test/output.log', 'a');
-  return spawn(process.execPath, [...NODE_FLAGS, join(ROOT, program), ...words], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', output, 'inherit'],
-  });
-}
-
 async function startService(host: TestHost): Promise<ChildProcess> {
   const env = { APP_ENV: 'localdev', ROOT: host.newRoot(), AWS_EC2_METADATA_DISABLED: 'true' };
   const service = start('src/ecs-host-service.ts', ['run'], env);
@@ -144,12 +132,6 @@ async function answers(port: number, path: string): Promise<void> {
       () => false,
     );
   while (!(await ask())) await pause(20);
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
 }
 
 export const measure: Measure = async (say) => {

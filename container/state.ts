@@ -16,16 +16,8 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   gone: [],
 };
 
-/** Why a container comes to a state, for programs: these words stay. */
-export const CAUSE_CODES = [
-  // The way up.
-  'begun',
-  'created',
-  'started',
-  'assigned',
-  'furnished',
-  'taken-over',
-  // Why it ends.
+/** Why a container ends, for programs: these words stay. */
+export const END_CODES = [
   'exited',
   'removed',
   'missing',
@@ -35,9 +27,13 @@ export const CAUSE_CODES = [
   'never-ready',
   'service-stopped',
   'service-died',
-  // How it ended.
-  'released',
-  'not-released',
+] as const;
+
+/** Why it comes to any state: on its way up, to its end, and when that is over. */
+export const CAUSE_CODES = [
+  ...(['begun', 'created', 'started', 'assigned', 'furnished', 'taken-over'] as const),
+  ...END_CODES,
+  ...(['released', 'not-released'] as const),
 ] as const;
 
 export interface Cause {

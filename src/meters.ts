@@ -6,7 +6,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CALLS } from '../container/docker-calls.ts';
-import { CAUSE_CODES, type Cause, STATES, type State } from '../container/state.ts';
+import { END_CODES, STATES, type State } from '../container/state.ts';
 import { OUTCOMES } from '../host/heartbeats.ts';
 import { DIRECTIONS } from '../user-configs/user-configs.ts';
 import { addLoopMeters } from './loop-meters.ts';
@@ -24,18 +24,6 @@ export interface Levels {
 
 const PREFIX = 'ecs_host_service_';
 
-/** Causes that are not why a container ends. */
-const OTHERS: readonly Cause['code'][] = [
-  'begun',
-  'created',
-  'started',
-  'assigned',
-  'furnished',
-  'taken-over',
-  'released',
-  'not-released',
-];
-const ENDS = CAUSE_CODES.filter((code) => !OTHERS.includes(code));
 /** Those that a container leaves. */
 const STEPS = STATES.filter((state) => state !== 'gone');
 
@@ -47,7 +35,7 @@ const CALL_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 export class Meters {
   readonly #registry = new Registry();
   readonly ends = this.#counter('container_ends_total', 'Containers that began to end, by cause.', {
-    code: ENDS,
+    code: END_CODES,
   });
   readonly steps = this.#histogram(
     'container_step_seconds',
