@@ -15,11 +15,23 @@ export interface RequestedMount {
   readonly readOnly?: boolean | undefined;
 }
 
-/** @throws {ServiceError} `create.mount_not_allowed` */
+function isWithin(inner: string, outer: string): boolean {
+  return inner === outer || inner.startsWith(outer === '/' ? outer : `${outer}/`);
+}
+
+/** Where a container has what is its own, or the kernel's. */
+const TAKEN = ['/fractal', '/tmp/sockets', '/run', '/sys', '/proc', '/dev'];
+
+/** @throws {ServiceError} `create.mount_not_allowed`, `create.bad_target` */
 export function allowedMounts(requested: readonly RequestedMount[], allowed: readonly string[]): Mount[] {
   return requested.map(({ source, target, readOnly = true }) => {
     const wanted = normalize(source).replace(/(?<=.)\/$/, '');
     if (!allowed.includes(wanted)) throw new ServiceError('create.mount_not_allowed', { source });
-    return bind(wanted, target, readOnly);
+    const place = normalize(target).replace(/(?<=.)\/$/, '');
+    if (TAKEN.some((one) => isWithin(one, place) || isWithin(place, one))) {
+      throw new ServiceError('create.bad_target', { target });
+    }
+    // Docker makes only the outermost mount read-only, so what is mounted in it is left out then.
+    return { ...bind(wanted, place, readOnly), ...(readOnly && { BindOptions: { NonRecursive: true } }) };
   });
 }

@@ -13,7 +13,7 @@ import { mountsBelow } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
-import { type CreateBody, IDENTIFYING_PORT } from './create-body.ts';
+import { type CreateBody, type CreateOptions, IDENTIFYING_PORT } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
@@ -26,13 +26,6 @@ import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateM
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
 import { type ContainerView, viewOf } from './view.ts';
-
-export interface CreateOptions {
-  /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
-  readonly timeout?: number;
-  /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
-  readonly shared?: number | undefined;
-}
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -52,6 +45,7 @@ export class HostedContainer {
   readonly #log: Logger;
   readonly #state: StateMachine;
   readonly #gone = Promise.withResolvers<void>();
+  readonly #prepares = Promise.withResolvers<void>();
   #prepared: Prepared | undefined;
   #facts: ContainerFacts | undefined;
   readonly #began = new Date();
@@ -83,8 +77,9 @@ export class HostedContainer {
     host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);
-      host.receipts.moved(this.id, transition);
+      host.receipts.moved(this.id, transition, this.#dockerId);
       this.#since = new Date();
+      this.#prepares.resolve();
       host.events.tell(this.view, transition);
     });
     host.events.tell(this.view, BEGUN);
@@ -114,13 +109,8 @@ export class HostedContainer {
 
   /** In short, for the log. */
   describe(): object {
-    return {
-      container: this.id,
-      docker: this.#dockerId,
-      task: this.#purpose.task,
-      port: this.identifyingPort,
-      state: this.#state.current,
-    };
+    const { id: container, docker, task, port, state } = this.view;
+    return { container, docker, task, port, state };
   }
 
   /** Its set-up, while it runs and takes part in the set-up calls. */
@@ -260,6 +250,12 @@ export class HostedContainer {
   end(cause: Cause): Promise<void> {
     this.#end ??= this.#finish(cause);
     return this.#end;
+  }
+
+  /** The same when somebody asks for it, who is answered when nothing is left: what Docker is making is waited for. */
+  async stop(cause: Cause): Promise<void> {
+    await this.#prepares.promise;
+    await this.end(cause);
   }
 
   /** Lets go of it as it is: it lives on, and whoever reads the ledger goes on with it. */

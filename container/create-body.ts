@@ -60,6 +60,14 @@ export type CreateBody = Omit<Static<typeof Body>, 'HostConfig'> & {
   readonly [field: string]: unknown;
 };
 
+/** What a hosted container is told, or has, beside its body. */
+export interface CreateOptions {
+  /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
+  readonly timeout?: number;
+  /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
+  readonly shared?: number | undefined;
+}
+
 /** @throws {ServiceError} `create.bad_body` when a field that is read here has another shape than Docker's */
 export function checkCreateBody(body: unknown): CreateBody {
   const why = misfit(Body, body);

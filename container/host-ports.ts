@@ -26,9 +26,12 @@ const BETWEEN_LOOKS = 20;
 
 export class HostPorts {
   readonly #pools: Readonly<Record<Protocol, Pool>>;
+  readonly #reserved: readonly number[];
   readonly #isFree: (protocol: Protocol, port: number) => Promise<boolean>;
 
-  constructor(usable: readonly number[], isFree = isPortFree) {
+  /** @param reserved ports that no container gets, whoever asks for them */
+  constructor(usable: readonly number[], isFree = isPortFree, reserved: readonly number[] = []) {
+    this.#reserved = reserved;
     this.#pools = { tcp: new Pool(usable, ROUND_STARTS_AT), udp: new Pool(usable, ROUND_STARTS_AT) };
     this.#isFree = isFree;
   }
@@ -39,7 +42,7 @@ export class HostPorts {
       sysctl('ip_local_port_range'),
       sysctl('ip_local_reserved_ports'),
     ]);
-    return new HostPorts(usablePorts(ephemeral, kept, reserved));
+    return new HostPorts(usablePorts(ephemeral, kept, reserved), isPortFree, reserved);
   }
 
   /**
@@ -60,8 +63,9 @@ export class HostPorts {
     }
   }
 
-  /** Holds the very port that a caller chose. @throws {ServiceError} `port.in_use` when another container has it */
+  /** Holds the very port that a caller chose. @throws {ServiceError} `port.reserved`, or `port.in_use` when another container has it */
   async take(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    if (this.#reserved.includes(port)) throw new ServiceError('port.reserved', { port });
     this.#throwIfHeld(protocol, port);
     await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
   }

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { ServiceError } from '../errors/service-error.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
 import { type Docker, statusOf } from './docker.ts';
@@ -97,6 +97,8 @@ export class KeptContainers {
     } catch (error) {
       const image = body.Image ?? '';
       if (statusOf(error) === 404) throw new ServiceError('image.missing', { image }, { cause: error });
+      if (statusOf(error) === 400)
+        throw new ServiceError('create.refused', { why: messageOf(error) }, { cause: error });
       if (statusOf(error) === undefined) await removeUnanswered(this.#docker, this.#hostId, containerId);
       throw error;
     }

@@ -107,8 +107,12 @@ export class Receipts {
     this.#gathered.set(id, { id, purpose, states: [preparing], resources: new Map() });
   }
 
-  moved(id: ContainerId, { to: state, code, cause }: Transition): void {
-    this.#gathered.get(id)?.states.push({ state, at: new Date(), code, cause });
+  /** @param docker once it is known */
+  moved(id: ContainerId, { to: state, code, cause }: Transition, docker?: DockerId): void {
+    const gathered = this.#gathered.get(id);
+    if (!gathered) return;
+    gathered.states.push({ state, at: new Date(), code, cause });
+    gathered.docker = docker;
   }
 
   /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
@@ -191,7 +195,7 @@ function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receip
     task: purpose.task,
     app: purpose.appName,
     began: states[0].at,
-    ended: states.at(-1)?.at,
+    ended: states.find(({ state }) => state === 'gone')?.at,
     cause: ending?.cause,
     code: ending?.code,
     states,

@@ -51,12 +51,14 @@ const NANO = 1e9;
 export async function bodyOf(docker: Docker, paths: Paths, requested: Requested): Promise<CreateBody> {
   const { appImage, environment = {}, labels, mounts, ports = [], limits = {} } = requested;
   const hasGpu = await wantsGpu(docker, requested.gpu);
+  // Where Docker's own runtime is nvidia's, it would give them to whoever says nothing else.
+  const hidden = requested.gpu === false ? { NVIDIA_VISIBLE_DEVICES: 'void' } : {};
   const gpu = hasGpu ? { NVIDIA_DRIVER_CAPABILITIES: 'all', NVIDIA_VISIBLE_DEVICES: 'all' } : {};
   return {
     Image: appImage,
     Tty: true,
     OpenStdin: true,
-    Env: Object.entries({ ...gpu, ...environment }).map(([name, value]) => `${name}=${value}`),
+    Env: Object.entries({ ...gpu, ...environment, ...hidden }).map(([name, value]) => `${name}=${value}`),
     ...(labels && { Labels: { ...labels } }),
     HostConfig: {
       Mounts: [...ownMounts(paths), bind(CGROUPS, CGROUPS, true), ...mounts],

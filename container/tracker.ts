@@ -54,9 +54,7 @@ export class Tracker {
    * @throws {ServiceError} `container.unknown`, `container.ambiguous`
    */
   named(name: string): HostedContainer {
-    const [container, ...others] = this.list().filter(
-      ({ id, dockerId }) => id.startsWith(name) || dockerId?.startsWith(name),
-    );
+    const [container, ...others] = this.list().filter((one) => isNamed(one, name));
     if (!container) throw new ServiceError('container.unknown', { name });
     if (others.length > 0) throw new ServiceError('container.ambiguous', { name });
     return container;
@@ -117,4 +115,9 @@ export class Tracker {
     await Promise.allSettled(containers.map((container) => container.end(cause)));
     clearTimeout(timer);
   }
+}
+
+/** Whether its container id or docker id begins so. */
+export function isNamed({ id, dockerId }: HostedContainer, beginning: string): boolean {
+  return id.startsWith(beginning) || (dockerId?.startsWith(beginning) ?? false);
 }

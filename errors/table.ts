@@ -144,6 +144,15 @@ export const ERRORS = {
     status: 403,
     text: '{source} may not be mounted; ALLOWED_MOUNTS of this host names the directories that may',
   },
+  'create.bad_target': {
+    status: 422,
+    text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
+  },
+  'create.refused': { status: 422, text: '{why}' },
+  'port.reserved': {
+    status: 409,
+    text: 'host port {port} is one that no container gets (RESERVED_PORTS, LISTEN_PORT, and those of the ECS agent); choose another one',
+  },
   'create.no_gpu': {
     status: 409,
     text: "Docker has no nvidia runtime here; leave the GPU out, use another host, or install NVIDIA's container toolkit",

@@ -123,14 +123,15 @@ function isStatusPath(url: string): boolean {
 }
 
 function pathOf(url: string): string {
-  return url.split('?', 1)[0] as string;
+  // A request may name the host too.
+  return url.replace(/^https?:\/\/[^/]*/i, '').split('?', 1)[0] as string;
 }
 
 function answer(error: ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const isProblem = isStatusPath(request.url) || isOperatorPath(request.url);
+  const isProblem = isStatusPath(request.url) || isOperatorPath(pathOf(request.url));
   if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
   const { status, contentType, body } = isProblem ? problemAnswer(error) : wireAnswer(error);
-  return reply.code(status).type(contentType).serializer(String).send(body);
+  return reply.code(status).type(contentType).send(body);
 }
 
 /** Everything that can go wrong with a request, as a row of the table. */

@@ -60,7 +60,12 @@ async function listen({
   });
   // A service that died left it.
   await rm(path, { force: true });
-  await app.listen({ path });
-  await chmod(path, 0o600);
+  try {
+    await app.listen({ path });
+    await chmod(path, 0o600);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   return { app, sockets, closing };
 }

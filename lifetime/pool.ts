@@ -49,8 +49,9 @@ export class Pool {
     return this.#numbers.length;
   }
 
+  /** Without numbers that others than its own were adopted. */
   get held(): number {
-    return this.#held.size;
+    return [...this.#held].filter((n) => this.#members.has(n)).length;
   }
 
   /** Passes `n` over for the next `milliseconds`. */

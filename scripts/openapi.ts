@@ -6,6 +6,7 @@ import { fastify } from 'fastify';
 import { isRecord } from '../container/json.ts';
 import { Gate } from '../httpserver/gate.ts';
 import { anybody } from '../httpserver/v1/authority.ts';
+import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
 import { Event } from '../httpserver/v1/schemas.ts';
 import { VERSION } from '../src/version.ts';
@@ -34,7 +35,7 @@ export async function openApi(): Promise<object> {
   addOperatorApi(app, new Gate(), {
     authority: anybody,
     operations,
-    create: { allowedMounts: [] },
+    create: { allowedMounts: [], requests: new Idempotency<never>() },
     closing: new AbortController().signal,
   });
   await app.ready();

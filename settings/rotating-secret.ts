@@ -9,6 +9,8 @@ import { fileOf, findSecret } from './secret.ts';
 export interface RotatingSecretOptions {
   readonly name: 'OPERATOR_TOKEN';
   readonly environment: NodeJS.ProcessEnv;
+  /** A value that never counts, though it may be in the file. */
+  readonly mustNotBe?: string;
   /** Is told each value, before it counts. */
   readonly onValue: (value: string) => void;
   /** Is told why there is none now, once for each change. */
@@ -61,7 +63,9 @@ export class RotatingSecret {
     const given = this.#file ? { ...environment, [`${name}_FILE`]: this.#file } : environment;
     const isOptional = !environment[`${name}_FILE`] && this.#look() === MISSING;
     const found = isOptional ? undefined : findSecret(name, given);
-    return found && SCHEMA[name].parse(found.text);
+    const value = found && SCHEMA[name].parse(found.text);
+    if (value !== undefined && value === this.#options.mustNotBe) throw new Error(NOT_THE_SAME);
+    return value;
   }
 
   #tell(problem: string | undefined): void {
@@ -85,3 +89,4 @@ export class RotatingSecret {
 }
 
 const MISSING = 'missing';
+const NOT_THE_SAME = "must not be the webserver's secret";

@@ -1,6 +1,7 @@
 /** The program: does what its command line says. */
 
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { promisify } from 'node:util';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { withInstalled } from '../settings/installed.ts';
 import { bury } from './bury.ts';
@@ -43,9 +44,29 @@ async function silently(work: Promise<void>): Promise<string> {
 /** Loads what it needs only then: a service does without. */
 async function operate(command: OperatorCommand): Promise<void> {
   const { runOperatorCommand } = await import('./operator/run.ts');
-  const environment = withInstalled(process.env, pathsBelow(process.env.ROOT || '/').settings);
   const progress = (line: string) => void (process.stderr.isTTY && process.stderr.write(`${line}\n`));
-  await runOperatorCommand(command, environment, (text) => process.stdout.write(text), progress);
+  // What it is told of is an answer of the write.
+  process.stdout.on('error', () => {});
+  const write = promisify(
+    (text: string, done: (error?: Error | null) => void) => void process.stdout.write(text, done),
+  );
+  try {
+    await runOperatorCommand(command, environmentOf(command), write, progress);
+  } catch (error) {
+    // Whoever reads has had enough.
+    if (!isSystemError(error, 'EPIPE')) throw error;
+  }
+}
+
+/** @throws {ServiceError} `operator.not_root` */
+function environmentOf({ where }: OperatorCommand): NodeJS.ProcessEnv {
+  const { settings } = pathsBelow(process.env.ROOT || '/');
+  try {
+    return where.host === undefined ? withInstalled(process.env, settings) : process.env;
+  } catch (error) {
+    if (!isSystemError(error, 'EACCES')) throw error;
+    throw new ServiceError('operator.not_root', { where: settings }, { cause: error });
+  }
 }
 
 const command = parseCommandLine(process.argv.slice(2));
@@ -61,6 +82,8 @@ if (command?.name === 'run') {
     process.exitCode = error instanceof ServiceError && error.code === 'operator.unreachable' ? 3 : 1;
   }
 } else {
-  process.stderr.write(`This makes no sense: ${process.argv.slice(2).join(' ')}\n\n${USAGE}`);
+  process.stderr.write(
+    `This makes no sense: ${process.argv[2]}${process.argv.length > 3 ? ' …' : ''}\n\n${USAGE}`,
+  );
   process.exitCode = 2;
 }

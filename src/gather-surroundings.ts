@@ -13,6 +13,9 @@ import type { UserConfigs } from '../user-configs/user-configs.ts';
 /** Containers that are prepared at a time. */
 const AT_A_TIME = 4;
 
+/** The ECS agent's, on loopback; it has them by name in its own code. */
+const AGENT_PORTS = [51_678, 51_679];
+
 export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' | 'receipts' | 'log'> {
   readonly settings: Settings;
   readonly canInput: boolean;
@@ -28,7 +31,7 @@ export async function gatherSurroundings({
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
   const [hostId, ports, ttys, eventNumbers] = await Promise.all([
     readHostId(found.paths.state),
-    HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT]),
+    HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
   ]);

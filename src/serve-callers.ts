@@ -1,5 +1,6 @@
 /** Begins to serve those who call: the webserver, the client app and operators over HTTPS, root over a unix socket. */
 
+import type { ContainerView } from '../container/view.ts';
 import type { Paths } from '../host/paths.ts';
 import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import type { Gate } from '../httpserver/gate.ts';
@@ -7,6 +8,7 @@ import type { Hosting } from '../httpserver/hosting.ts';
 import type { MetricsSource } from '../httpserver/metrics-route.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { serveUnixSocket } from '../httpserver/unix-server.ts';
+import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Secrets } from '../logging/secrets.ts';
@@ -35,6 +37,7 @@ export async function serveCallers(
   const token = new RotatingSecret({
     name: 'OPERATOR_TOKEN',
     environment,
+    mustNotBe: settings.WEBSERVER_AUTH_SECRET.reveal(),
     onValue: (value) => secrets.set("the operator's token", value),
     report: (why) => log.error({ why }, 'no operator is let in over HTTPS'),
   });
@@ -42,7 +45,7 @@ export async function serveCallers(
     gate,
     version: { version: VERSION, commit: COMMIT },
     operations: operationsOf({ service, environment: APP_ENV, commit: COMMIT, state: paths.state }),
-    create: { allowedMounts: settings.ALLOWED_MOUNTS },
+    create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: new Idempotency<ContainerView>() },
     metrics: service.metrics,
     log,
   };

@@ -2,13 +2,23 @@
 
 import { capacityOf } from '../../container/capacity.ts';
 import { type ContainerEvent, MISSED } from '../../container/events.ts';
+import { isNamed } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import type { Sent } from './event-stream.ts';
 import type { Routes } from './routes.ts';
-import { ById, Capacity, Container, Containers, EventsQuery, ListQuery, Receipt } from './schemas.ts';
+import {
+  ById,
+  Capacity,
+  Container,
+  Containers,
+  EventsHeaders,
+  EventsQuery,
+  ListQuery,
+  Receipt,
+} from './schemas.ts';
 
 const MOST = 100;
 
@@ -42,7 +52,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     handle: ({ params }) =>
       gate.pass(async ({ tracker }) => {
         const container = tracker.named(params.id);
-        await container.end({ code: 'operator', text: 'an operator stopped it' });
+        await container.stop({ code: 'operator', text: 'an operator stopped it' });
         return await tracker.host.receipts.find(container.id);
       }),
   });
@@ -54,8 +64,8 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     handle: async ({ params }) => {
       const { tracker } = gate.check();
       const { receipts } = tracker.host;
-      const hosted = tracker.list().find(({ dockerId }) => dockerId?.startsWith(params.id));
-      return await receipts.find(hosted?.id ?? params.id);
+      const isHosted = tracker.list().some((container) => isNamed(container, params.id));
+      return await receipts.find(isHosted ? tracker.named(params.id).id : params.id);
     },
   });
   routes.add('GET', '/capacity', {
@@ -71,6 +81,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     summary: 'Follow what happens to containers, as server-sent events',
     description:
       'The data of each event of the kind `container` is an Event: one transition. `missed` says that some are not kept any more: list the containers, then go on.',
+    headers: EventsHeaders,
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {
       const { events } = gate.check().tracker.host;

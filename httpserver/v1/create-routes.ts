@@ -5,28 +5,35 @@ import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
 import type { HostedContainer } from '../../container/container.ts';
 import type { SetUp } from '../../container/set-up.ts';
 import { spinUp } from '../../container/spin-up.ts';
+import { takeDown } from '../../container/take-down.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
-import { ServiceError } from '../../errors/service-error.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosted, Hosting } from '../hosting.ts';
-import { ConfigToken, CreateQuery, NewContainer, StartValues } from './create-schemas.ts';
-import { Idempotency } from './idempotency.ts';
+import { ConfigToken, CreateHeaders, CreateQuery, NewContainer, StartValues } from './create-schemas.ts';
+import type { Idempotency } from './idempotency.ts';
 import type { Routes } from './routes.ts';
 import { ById, Capacity, Container } from './schemas.ts';
 
 export interface CreateOptions {
   /** Directories of this host that may be mounted. */
   readonly allowedMounts: readonly string[];
+  /** Those of all servers. */
+  readonly requests: Idempotency<ContainerView>;
 }
 
-export function addCreateRoutes(routes: Routes, gate: Gate<Hosting>, options: CreateOptions): void {
-  const requests = new Idempotency<ContainerView>();
+export function addCreateRoutes(
+  routes: Routes,
+  gate: Gate<Hosting>,
+  { allowedMounts: allowed, requests }: CreateOptions,
+): void {
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
       'The header `Idempotency-Key` has it made once, however often the same is sent while this service runs. With `dryRun` nothing is made, and the answer says whether there is room.',
+    headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,
     answer: Container,
@@ -34,7 +41,8 @@ export function addCreateRoutes(routes: Routes, gate: Gate<Hosting>, options: Cr
     others: { 200: Capacity },
     handle: ({ query, body, headers }, answer) =>
       gate.pass(async ({ tracker, kept }) => {
-        const mounts = allowedMounts(body.mounts ?? [], options.allowedMounts);
+        const mounts = allowedMounts(body.mounts ?? [], allowed);
+        refuseTwice(body.ports ?? []);
         if (query.dryRun) return answer(200, await roomFor(tracker, body));
         const key = headers['idempotency-key'];
         return await requests.once(typeof key === 'string' ? key : undefined, body, async () => {
@@ -72,6 +80,11 @@ export function addCreateRoutes(routes: Routes, gate: Gate<Hosting>, options: Cr
   });
 }
 
+function refuseTwice(ports: NonNullable<NewContainer['ports']>): void {
+  if (new Set(ports.map(({ container }) => container)).size === ports.length) return;
+  throw new ServiceError('request.invalid', { part: 'body', why: '/ports has a container port twice' });
+}
+
 async function make(
   { tracker, kept }: Hosted,
   body: NewContainer,
@@ -90,8 +103,15 @@ async function make(
     gpu,
     labels,
   });
-  if (body.startValues) await assign(container, body.startValues);
-  return container;
+  if (!body.startValues) return container;
+  try {
+    await assign(container, body.startValues);
+    return container;
+  } catch (error) {
+    const why = `could not be assigned: ${messageOf(error)}`;
+    await takeDown(container, tracker, why, (id) => kept.remove(id));
+    throw error;
+  }
 }
 
 async function assign(container: HostedContainer, values: StartValues): Promise<void> {

@@ -91,6 +91,16 @@ export const NewContainer = Type.Object(
   { ...strict, title: 'NewContainer' },
 );
 
+export const CreateHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'The same request with the same one makes one container.',
+    }),
+  ),
+});
+
 export const CreateQuery = Type.Object(
   {
     dryRun: Type.Optional(

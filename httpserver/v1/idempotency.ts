@@ -36,7 +36,9 @@ export class Idempotency<T> {
     if (known) return await known.answer;
     const answer = make();
     this.#made.set(name, { digest, answer });
-    answer.catch(() => this.#made.delete(name));
+    answer.catch(() => {
+      if (this.#made.get(name)?.answer === answer) this.#made.delete(name);
+    });
     if (this.#made.size > MOST) this.#made.delete([...this.#made.keys()][0] as string);
     return await answer;
   }

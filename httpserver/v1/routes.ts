@@ -14,6 +14,7 @@ interface Shape<P extends TSchema, Q extends TSchema, B extends TSchema = TSchem
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  readonly headers?: TObject;
 }
 
 interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
@@ -148,11 +149,12 @@ function fromText(schema: object | undefined, text: unknown): unknown {
 const PARTS: Readonly<Record<string, string>> = {
   params: 'path',
   querystring: 'query',
+  headers: 'headers',
   body: 'body',
 };
 
 function schemaOf<P extends TSchema, Q extends TSchema>(
-  { summary, description, params, query, body }: Shape<P, Q>,
+  { summary, description, params, query, body, headers }: Shape<P, Q>,
   answers: Readonly<Record<number, TSchema>>,
   type = 'application/json',
 ): FastifySchema {
@@ -162,6 +164,7 @@ function schemaOf<P extends TSchema, Q extends TSchema>(
     ...(params && { params }),
     ...(query && { querystring: query }),
     ...(body && { body }),
+    ...(headers && { headers }),
     response: {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, schema]) => [

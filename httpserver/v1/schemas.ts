@@ -56,7 +56,8 @@ export const ById = Type.Object({
     minLength: 4,
     maxLength: 64,
     pattern: '^[0-9a-f]+$',
-    description: 'A container id or docker id, or as many of its first digits as no other one has.',
+    description:
+      'A container id or, while it lives, docker id, or as many of its first digits as no other one has.',
   }),
 });
 
@@ -132,6 +133,10 @@ export const Event = Type.Object(
   },
   { title: 'Event', description: 'A container came to a state.' },
 );
+
+export const EventsHeaders = Type.Object({
+  'last-event-id': Type.Optional(Type.String({ description: 'The id of the last event that is known.' })),
+});
 
 export const EventsQuery = Type.Object(
   {

@@ -66,7 +66,10 @@ export interface paths {
           /** @description Says whether it would have room, and makes nothing. */
           dryRun?: boolean;
         };
-        header?: never;
+        header?: {
+          /** @description The same request with the same one makes one container. */
+          'idempotency-key'?: string;
+        };
         path?: never;
         cookie?: never;
       };
@@ -124,7 +127,7 @@ export interface paths {
         query?: never;
         header?: never;
         path: {
-          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
           id: string;
         };
         cookie?: never;
@@ -177,7 +180,7 @@ export interface paths {
         query?: never;
         header?: never;
         path: {
-          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
           id: string;
         };
         cookie?: never;
@@ -226,7 +229,7 @@ export interface paths {
         query?: never;
         header?: never;
         path: {
-          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
           id: string;
         };
         cookie?: never;
@@ -323,7 +326,10 @@ export interface paths {
           /** @description As the header `Last-Event-ID`, which counts first. */
           after?: string;
         };
-        header?: never;
+        header?: {
+          /** @description The id of the last event that is known. */
+          'last-event-id'?: string;
+        };
         path?: never;
         cookie?: never;
       };
@@ -374,7 +380,7 @@ export interface paths {
         query?: never;
         header?: never;
         path: {
-          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
           id: string;
         };
         cookie?: never;
@@ -429,7 +435,7 @@ export interface paths {
         query?: never;
         header?: never;
         path: {
-          /** @description A container id or docker id, or as many of its first digits as no other one has. */
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
           id: string;
         };
         cookie?: never;

@@ -6,6 +6,7 @@
 import type { TLSSocket } from 'node:tls';
 import createClient, { type Client } from 'openapi-fetch';
 import type { buildConnector } from 'undici';
+import { isRecord } from '../../container/json.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import type { components, paths } from './api.d.ts';
@@ -40,6 +41,8 @@ export async function connect(target: Target): Promise<Api> {
     headers: 'socket' in target ? {} : { authorization: `Bearer ${target.token}` },
     Request: undici.Request as unknown as typeof Request,
     requestInitExt: { dispatcher },
+    // What is asked has secrets in it: it goes nowhere else.
+    redirect: 'error',
     fetch: async (request) => {
       try {
         const answered = await undici.fetch(request as unknown as Parameters<typeof undici.fetch>[0], {
@@ -80,8 +83,18 @@ function fingerprintOf(socket: TLSSocket): string {
   return (socket.getPeerX509Certificate?.()?.fingerprint256 ?? 'none').replaceAll(':', '').toLowerCase();
 }
 
-/** What the service answered. @throws {ServiceError} `operator.refused` when that is a problem */
-export function dataOf<T>({ data, error }: { data?: T; error?: { title: string; detail: string } }): T {
-  if (error) throw new ServiceError('operator.refused', { title: error.title, detail: error.detail });
-  return data as T;
+interface Answered<T> {
+  readonly data?: T;
+  readonly error?: unknown;
+  readonly response: Response;
+}
+
+/** What the service answered. @throws {ServiceError} `operator.refused` when that is a problem, or not an answer of this API */
+export function dataOf<T>({ data, error, response: { ok, status } }: Answered<T>): T {
+  if (ok && data !== undefined) return data;
+  const { title, detail } = isRecord(error) ? error : {};
+  throw new ServiceError('operator.refused', {
+    title: typeof title === 'string' ? title : `status ${status}`,
+    detail: typeof detail === 'string' ? detail : 'that is no answer of this API; see what runs there',
+  });
 }

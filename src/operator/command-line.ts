@@ -113,9 +113,17 @@ const ALL = {
   'dry-run': FLAG,
 } as const;
 
+/** A negative number after an option is its value. */
+function joined(words: readonly string[]): string[] {
+  return words.flatMap((word, i) => {
+    if (word === '--timeout' && /^-\d/.test(words[i + 1] ?? '')) return [`${word}=${words[i + 1]}`];
+    return i > 0 && words[i - 1] === '--timeout' && /^-\d/.test(word) ? [] : [word];
+  });
+}
+
 function readWords(name: Name, words: readonly string[]) {
   try {
-    const read = parseArgs({ args: [...words], options: ALL, allowPositionals: true });
+    const read = parseArgs({ args: joined(words), options: ALL, allowPositionals: true });
     const known = ['host', 'fingerprint', 'json', ...OPTIONS[name]];
     return Object.keys(read.values).every((option) => known.includes(option)) ? read : undefined;
   } catch {

@@ -50,18 +50,15 @@ export async function stop(
   api: Api,
   ids: readonly string[],
   isJson: boolean,
-  progress: (line: string) => void,
-): Promise<string> {
-  progress(`Stopping ${ids.join(', ')} …`);
+  write: (text: string) => Promise<void>,
+): Promise<void> {
   const stopped = await Promise.allSettled(
     ids.map(async (id) => dataOf(await api.POST('/v1/containers/{id}/stop', { params: { path: { id } } }))),
   );
   const receipts = stopped.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const text = isJson ? asJson(receipts) : receipts.map(describe).join('');
+  await write(isJson ? asJson(receipts) : receipts.map(describe).join(''));
   const failures: unknown[] = stopped.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-  if (failures.length === 0) return text;
-  progress(text.trimEnd());
-  throw new AggregateError(failures);
+  if (failures.length > 0) throw new AggregateError(failures);
 }
 
 export async function receipt(api: Api, id: string, isJson: boolean): Promise<string> {

@@ -8,11 +8,11 @@ import { events } from './events.ts';
 import { capacity, drain } from './host.ts';
 import { targetOf } from './target.ts';
 
-/** @param write takes what is for stdout @param progress takes what only a person waits for */
+/** @param write takes what is for stdout, and resolves when that took it @param progress takes what only a person waits for */
 export async function runOperatorCommand(
   command: OperatorCommand,
   environment: NodeJS.ProcessEnv,
-  write: (text: string) => void,
+  write: (text: string) => Promise<void>,
   progress: (line: string) => void,
 ): Promise<void> {
   const api = await connect(targetOf(command.where, environment));
@@ -23,7 +23,8 @@ export async function runOperatorCommand(
     case 'create':
       return write(await create(api, command, isJson));
     case 'stop':
-      return write(await stop(api, command.ids, isJson, progress));
+      progress(`Stopping ${command.ids.join(', ')} …`);
+      return await stop(api, command.ids, isJson, write);
     case 'receipt':
       return write(await receipt(api, command.id, isJson));
     case 'capacity':
@@ -31,6 +32,6 @@ export async function runOperatorCommand(
     case 'drain':
       return write(await drain(api, isJson));
     case 'events':
-      for await (const line of events(api, command.after, isJson)) write(line);
+      for await (const line of events(api, command.after, isJson)) await write(line);
   }
 }

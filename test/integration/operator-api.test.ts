@@ -84,7 +84,9 @@ test('a stop ends a container in order, and answers with its receipt, which stay
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
   const soFar = (await operator.get(`/v1/containers/${dockerId.slice(0, 8)}/receipt`)).body;
-  assert.ok(soFar.container === id && soFar.resources.length > 0 && !('cause' in soFar));
+  assert.ok(
+    soFar.container === id && soFar.resources.length > 0 && !('ended' in soFar) && soFar.docker === dockerId,
+  );
   const [{ status, body }, again] = await Promise.all([
     operator.ask('POST', `/v1/containers/${dockerId}/stop`),
     operator.ask('POST', `/v1/containers/${id}/stop`),
@@ -212,7 +214,7 @@ test('what is wrong with a request is told as a problem, with what to do', async
     const answer = await operator.ask(method, path);
     assert.deepEqual([answer.status, answer.body.title], [status, title], path);
     assert.match(answer.body.detail, detail);
-    assert.equal(answer.type, 'application/problem+json');
+    assert.equal(answer.type, 'application/problem+json; charset=utf-8');
   }
   assert.equal((await operator.ask('POST', '/v1/drain')).headers.allow, 'PUT');
   assert.equal(await service.stop(), 0);

@@ -70,7 +70,7 @@ test('an operator has a container made by the command line, with all that it is 
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
   const words = ['create', IMAGE, '--app', 'demo', '--env', 'A=b=c', '--env', 'EMPTY=', '--label', 'x=y'];
-  const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout=-1'];
+  const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout', '-1'];
   const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/usr/share:/usr/share'];
   const all = [...words, ...limits, ...rest];
   const room = await say(root, [...all, '--dry-run']);
@@ -157,6 +157,23 @@ test('from another host it takes the token and the certificate, and sends nothin
   assert.equal(await service.stop(), 0);
 });
 
+test('whoever reads no further ends a command quietly, and of a command that makes no sense only its name is repeated', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const follower = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: ['events', '--after', 'x-1'] });
+  await follower.wroteLike(/Some events are not kept/);
+  follower.child.stdout?.destroy();
+  await hostContainer(service);
+  assert.equal(await follower.ended(), 0);
+  assert.deepEqual(follower.other, ['Some events are not kept any more.']);
+  const { code, text } = await say(root, ['create', '--env', 'PASSWORD=hidden']);
+  assert.ok(
+    code === 2 && text.startsWith('This makes no sense: create …\n') && !text.includes('hidden'),
+    text,
+  );
+  assert.equal(await service.stop(), 0);
+});
+
 test('where no service runs that is said, with an exit code of its own', async () => {
   const root = host.newRoot();
   const { code, text } = await say(root, ['ps']);
@@ -204,7 +221,7 @@ test('without a token nobody is let in over HTTPS', async () => {
     const { status, type, body } = await ask(service, given);
     assert.deepEqual(
       [status, type, JSON.parse(body).title],
-      [401, 'application/problem+json', 'request.no_operator'],
+      [401, 'application/problem+json; charset=utf-8', 'request.no_operator'],
     );
   }
   const metrics = await call({ port: service.port, method: 'GET', path: '/metrics' });

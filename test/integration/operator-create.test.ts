@@ -1,13 +1,16 @@
 /** Containers that operators have made and set up by the API. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { IMAGE } from '../../scripts/image.ts';
 import { askTcp, USER } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
 import { CLIENT_SECRET, TOKEN } from '../support/secrets.ts';
+import { until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -16,6 +19,8 @@ before(async () => {
 });
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
+
+const run = promisify(execFile);
 
 const MINIMAL = { image: IMAGE, app: 'demo' };
 const START_VALUES = {
@@ -93,6 +98,60 @@ test('start values can come with the request, and a token before them', async ()
   assert.equal(await service.stop(), 0);
 });
 
+test('what is mounted in a directory that is to be only read is not in the container at all', async () => {
+  const shared = join(host.newRoot(), 'shared');
+  mkdirSync(join(shared, 'below'), { recursive: true });
+  await run('mount', ['-t', 'tmpfs', 'below', join(shared, 'below')]);
+  try {
+    const { service, operator } = await start({ ALLOWED_MOUNTS: shared });
+    const mounts = [{ source: shared, target: '/shared' }];
+    const { body } = await operator.ask('POST', '/v1/containers', { ...MINIMAL, mounts });
+    const { State } = await host.docker.getContainer(body.docker).inspect();
+    const seen = readFileSync(`/proc/${State.Pid}/mountinfo`, 'utf8').split('\n');
+    assert.deepEqual(
+      seen
+        .flatMap((line) => (line.split(' ')[4]?.startsWith('/shared') ? [line.split(' ').slice(4, 6)] : []))
+        .map(([at, how]) => [at, how?.split(',')[0]]),
+      [['/shared', 'ro']],
+    );
+    assert.equal(await service.stop(), 0);
+  } finally {
+    await run('umount', [join(shared, 'below')]);
+  }
+});
+
+test('a container whose start values cannot be kept is taken down', async () => {
+  const { service, operator, root } = await start();
+  using events = await operator.follow();
+  const created = operator.ask(
+    'POST',
+    '/v1/containers',
+    { ...MINIMAL, startValues: { ...START_VALUES, containerArn: 'x'.repeat(60_000) } },
+    { 'idempotency-key': 'k' },
+  );
+  const [first] = await events.until(() => true);
+  const mappings = join(root, 'fractal', first?.container.id ?? '', 'containerResourceMappings');
+  await until('its directory is there', () => existsSync(mappings));
+  // Where it stands a file cannot be put.
+  mkdirSync(join(mappings, 'ContainerARN'));
+  const { status, body } = await created;
+  assert.deepEqual([status, body.title], [507, 'host.filesystem'], JSON.stringify(body));
+  await events.until(({ container }) => container.state === 'gone');
+  assert.deepEqual((await host.docker.listContainers({ all: true })).length, 0);
+  assert.equal(
+    (
+      await operator.ask(
+        'POST',
+        '/v1/containers',
+        { ...MINIMAL, startValues: START_VALUES },
+        { 'idempotency-key': 'l' },
+      )
+    ).status,
+    201,
+  );
+  assert.equal(await service.stop(), 0);
+});
+
 test('the same request with the same key makes one container', async () => {
   const { service, operator } = await start();
   const key = { 'idempotency-key': 'one' };
@@ -155,6 +214,17 @@ test('what a container must not have is refused with what to do, and nothing is 
     [{ mounts: [{ source: '/etc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
     [{ mounts: [{ source: '/usr/share/../../etc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
     [{ mounts: [{ source: '/usr/share/doc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
+    [{ mounts: [{ source: '/usr/share', target: '/fractal' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/usr/share', target: '/tmp' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/usr/share', target: '/sys/fs/cgroup/x' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/usr/share', target: '/x/../dev' }] }, 422, 'create.bad_target'],
+    [{ ports: [{ container: '99999/tcp' }] }, 422, 'create.refused'],
+    [{ cpus: 10_000 }, 422, 'create.refused'],
+    [{ image: 'UPPER case' }, 422, 'create.refused'],
+    [{ ports: [{ container: '80/tcp' }, { container: '80/tcp', host: 8080 }] }, 400, 'request.invalid'],
+    [{ ports: [{ container: '80/tcp', host: 2375 }] }, 409, 'port.reserved'],
+    [{ ports: [{ container: '80/tcp', host: 4678 }] }, 409, 'port.reserved'],
+    [{ ports: [{ container: '80/tcp', host: 51_678 }] }, 409, 'port.reserved'],
     [{ gpu: true }, 409, 'create.no_gpu'],
     [{ ports: [{ container: '54/udp', host: 30_053 }] }, 409, 'port.in_use'],
     [{ image: 'fractal/none:here' }, 404, 'image.missing'],

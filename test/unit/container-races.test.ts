@@ -89,6 +89,20 @@ test('a container whose end came while Docker made it is never started', async (
   assert.equal(docker.states.size, 0);
 });
 
+test('a container that is stopped while Docker makes it is gone when that is answered, and its maker is told', async (t) => {
+  const { docker, kept, tracker } = hostOf(t);
+  const create = holdBack(docker, 'create');
+  const spunUp = spinUp(tracker, kept, REQUEST);
+  await create.reached;
+  const [container] = tracker.list();
+  const stopped = container?.stop(because('an operator'));
+  create.go();
+  await assert.rejects(spunUp, { code: 'create.ended_at_once' });
+  await stopped;
+  assert.equal(docker.states.size, 0);
+  assert.equal((await tracker.host.receipts.find(container?.id ?? '')).docker, container?.dockerId);
+});
+
 test('a container whose end comes while Docker starts it is stopped before anything is released', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const start = holdBack(docker, 'start');

@@ -154,6 +154,22 @@ suite('a secret from a file', () => {
   });
 });
 
+test('a value that must not be is none, whenever it comes', async (t) => {
+  const { file } = await openFile(t);
+  const reports: string[] = [];
+  const secret = new RotatingSecret({
+    name: 'OPERATOR_TOKEN',
+    environment: { OPERATOR_TOKEN_FILE: file },
+    mustNotBe: SECOND,
+    onValue: () => {},
+    report: (why) => reports.push(why),
+  });
+  assert.equal(secret.current, FIRST);
+  await change(file, () => writeFile(file, SECOND));
+  assert.equal(secret.current, undefined);
+  assert.deepEqual(reports, ["OPERATOR_TOKEN: must not be the webserver's secret"]);
+});
+
 suite('a file that cannot be used', () => {
   /** How it goes wrong, how it is mended, and what is said. */
   const cases: Readonly<

@@ -12,6 +12,7 @@ import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certific
 import { Gate } from '../../httpserver/gate.ts';
 import type { Hosting } from '../../httpserver/hosting.ts';
 import { serveHttps } from '../../httpserver/server.ts';
+import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 import type { Operations } from '../../httpserver/v1/operations.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
@@ -45,7 +46,7 @@ async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean)
     version: { version: '1', commit: 'none' },
     gate: new Gate<Hosting>(),
     operations: NO_OPERATIONS,
-    create: { allowedMounts: [] },
+    create: { allowedMounts: [], requests: new Idempotency<never>() },
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
     operatorToken: () => undefined,
     secret: new Secret('x'),
