@@ -148,7 +148,7 @@ export const ERRORS = {
     status: 422,
     text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
   },
-  'create.refused': { status: 422, text: '{why}' },
+  'create.refused': { status: 422, text: 'Docker refuses this container: {why}; mend what it names' },
   'port.reserved': {
     status: 409,
     text: 'host port {port} is one that no container gets (RESERVED_PORTS, LISTEN_PORT, and those of the ECS agent); choose another one',
