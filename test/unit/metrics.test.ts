@@ -8,6 +8,7 @@ import { CAUSE_CODES, STATES, type State } from '../../container/state.ts';
 import { addMetricsRoute } from '../../httpserver/metrics-route.ts';
 import type { Page } from '../../lifetime/ledger.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
+import { Meters } from '../../src/meters.ts';
 import { Metrics, type Watched } from '../../src/metrics.ts';
 import { SERVICE_PAGE } from '../../src/observe.ts';
 import { Ttys } from '../../ttys/ttys.ts';
@@ -164,6 +165,19 @@ test('a predecessor has died if it has left something, and had not been asked to
   assert.equal(await died(SERVICE_PAGE, undefined), 1);
   assert.equal(await died(SERVICE_PAGE, { pid: 1, wasRunning: false, isReported: true }), 0);
   assert.equal(await died('another page', { pid: 1 }), 0);
+});
+
+test('meters keep no process alive, neither before somebody asks nor after that', async () => {
+  const keeping = () => process.getActiveResourcesInfo().filter((name) => name.includes('Histogram'));
+  const meters = new Meters({
+    states: () => [],
+    pools: () => [],
+    spool: () => undefined,
+    predecessorDied: () => false,
+  });
+  assert.deepEqual(keeping(), []);
+  await meters.text();
+  assert.deepEqual(keeping(), []);
 });
 
 test('Prometheus gets them by GET alone, in its format', async (t) => {
