@@ -15,6 +15,10 @@ export interface RequestedMount {
   readonly readOnly?: boolean | undefined;
 }
 
+function tidy(path: string): string {
+  return normalize(path).replace(/(?<=.)\/$/, '');
+}
+
 function isWithin(inner: string, outer: string): boolean {
   return inner === outer || inner.startsWith(outer === '/' ? outer : `${outer}/`);
 }
@@ -25,9 +29,9 @@ const TAKEN = ['/fractal', '/tmp/sockets', '/run', '/sys', '/proc', '/dev'];
 /** @throws {ServiceError} `create.mount_not_allowed`, `create.bad_target` */
 export function allowedMounts(requested: readonly RequestedMount[], allowed: readonly string[]): Mount[] {
   return requested.map(({ source, target, readOnly = true }) => {
-    const wanted = normalize(source).replace(/(?<=.)\/$/, '');
+    const wanted = tidy(source);
     if (!allowed.includes(wanted)) throw new ServiceError('create.mount_not_allowed', { source });
-    const place = normalize(target).replace(/(?<=.)\/$/, '');
+    const place = tidy(target);
     if (TAKEN.some((one) => isWithin(one, place) || isWithin(place, one))) {
       throw new ServiceError('create.bad_target', { target });
     }

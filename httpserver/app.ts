@@ -13,6 +13,7 @@ import type { Hosting } from './hosting.ts';
 import { parseJsonObject } from './json-body.ts';
 import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
 import { addStatusRoutes, HEALTH, VERSION, type Version } from './status-routes.ts';
+import { askWho } from './v1/authority.ts';
 import { addOperatorApi, isOperatorPath, type OperatorOptions } from './v1/operator-api.ts';
 
 export interface AppOptions {
@@ -88,9 +89,7 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   addOperatorApi(app, gate, operator);
   app.register(async (guarded) => {
     // How many containers a host has is no matter of anybody's.
-    guarded.addHook('onRequest', async ({ headers, socket }) =>
-      operator.authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
-    );
+    askWho(guarded, operator.authority);
     addMetricsRoute(guarded, metrics);
   });
 }

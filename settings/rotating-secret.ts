@@ -49,7 +49,7 @@ export class RotatingSecret {
     this.#version = version;
     this.#value = undefined;
     try {
-      const value = this.#find();
+      const value = this.#find(version);
       if (value !== undefined && value !== before) onValue(value);
       this.#value = value;
       this.#tell(before !== undefined && value === undefined ? 'it is not there any more' : undefined);
@@ -58,10 +58,10 @@ export class RotatingSecret {
     }
   }
 
-  #find(): string | undefined {
+  #find(version: string | undefined): string | undefined {
     const { name, environment } = this.#options;
     const given = this.#file ? { ...environment, [`${name}_FILE`]: this.#file } : environment;
-    const isOptional = !environment[`${name}_FILE`] && this.#look() === MISSING;
+    const isOptional = !environment[`${name}_FILE`] && version === MISSING;
     const found = isOptional ? undefined : findSecret(name, given);
     const value = found && SCHEMA[name].parse(found.text);
     if (value !== undefined && value === this.#options.mustNotBe) throw new Error(NOT_THE_SAME);

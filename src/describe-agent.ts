@@ -6,12 +6,12 @@ import { messageOf } from '../errors/service-error.ts';
 /** @returns lines */
 export async function describeAgent(introspection = new Introspection()): Promise<string[]> {
   try {
-    const { cluster, containerInstance, version } = await introspection.metadata();
+    const { cluster, containerInstance, version, tasks } = await introspection.describe();
     return [
       `ECS agent:          ${version}`,
       `cluster:            ${cluster}`,
       `container instance: ${containerInstance}`,
-      ...(await introspection.tasks()).flatMap(describeTask),
+      ...tasks.flatMap(describeTask),
     ];
   } catch (error) {
     return [`${messageOf(error)}: none runs, or it has not registered.`];

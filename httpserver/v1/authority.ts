@@ -1,11 +1,19 @@
 /** Whether a caller is the operator: whoever knows the operator's token is. */
 
+import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../errors/service-error.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from '../attempts.ts';
 
 /** Sees whether a request may be answered, by its header `Authorization` and the address that it came from. */
 export type Authority = (authorization: string | undefined, address: string) => void;
+
+/** Asks of each request to `app`, before its body is read. */
+export function askWho(app: FastifyInstance, authority: Authority): void {
+  app.addHook('onRequest', async ({ headers, socket }) =>
+    authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
+  );
+}
 
 /** For callers whom the kernel has let through already. */
 export const anybody: Authority = () => {};

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
-import type { Authority } from './authority.ts';
+import { type Authority, askWho } from './authority.ts';
 import { addContainerRoutes } from './container-routes.ts';
 import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
@@ -45,9 +45,7 @@ export function addOperatorApi(
 ): void {
   app.register(
     async (api) => {
-      api.addHook('onRequest', async ({ headers, socket }) =>
-        authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
-      );
+      askWho(api, authority);
       api.removeAllContentTypeParsers();
       api.addContentTypeParser(
         'application/json',

@@ -45,8 +45,7 @@ export type OperatorCommand = Common &
     | { readonly name: 'capacity' | 'drain' }
   );
 
-const NAMES = ['ps', 'create', 'stop', 'receipt', 'events', 'capacity', 'drain'] as const;
-type Name = (typeof NAMES)[number];
+type Name = OperatorCommand['name'];
 
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
@@ -60,7 +59,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
 };
 
 export function isOperators(name: string): name is Name {
-  return (NAMES as readonly string[]).includes(name);
+  return Object.hasOwn(OPTIONS, name);
 }
 
 /** @returns undefined when the words make no sense */

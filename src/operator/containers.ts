@@ -83,7 +83,7 @@ function describe({ container, app, began, ended, cause, states, resources }: Re
 }
 
 /** @returns such as `3 h 12 min` */
-export function spanOf(milliseconds: number): string {
+function spanOf(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
