@@ -1,7 +1,7 @@
 /** What this service reads of the Docker Engine's answers. */
 
 import type { ContainerId, DockerId } from './identity.ts';
-import type { Labels, Role } from './labels.ts';
+import { containerIdOf, type Labels, type Role } from './labels.ts';
 
 /** A container of this host, as Docker lists it. */
 export interface Listed {
@@ -45,4 +45,34 @@ export interface DockerEvent {
   /** Unix time in whole seconds. */
   readonly time: number;
   readonly exitCode: string | undefined;
+}
+
+export function portsOf(
+  ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>,
+): Map<string, number> {
+  const published = Object.entries(ports).flatMap(([port, bindings]): [string, number][] => {
+    const [first] = bindings ?? [];
+    return first ? [[port, Number(first.HostPort)]] : [];
+  });
+  return new Map(published);
+}
+
+export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<DockerEvent> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const { Action, Actor, time } = JSON.parse(line);
+      const { ID: dockerId, Attributes } = Actor;
+      yield {
+        action: Action,
+        dockerId,
+        containerId: containerIdOf(Attributes),
+        time,
+        exitCode: Attributes.exitCode,
+      };
+    }
+  }
 }

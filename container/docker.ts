@@ -7,7 +7,15 @@ import type Dockerode from 'dockerode';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { CreateBody } from './create-body.ts';
-import type { DeviceList, DockerEvent, EngineFacts, Inspected, Listed } from './docker-answers.ts';
+import {
+  type DeviceList,
+  type DockerEvent,
+  type EngineFacts,
+  eventsOf,
+  type Inspected,
+  type Listed,
+  portsOf,
+} from './docker-answers.ts';
 import { CALLS, type CallObserver, type DockerCall, observing } from './docker-calls.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { InheritedLabels } from './inherited.ts';
@@ -60,11 +68,11 @@ export class Docker {
   }
 
   async ping(signal?: AbortSignal): Promise<void> {
-    await this.#call('ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }), signal);
+    await this.call('ping', LOOK, (abortSignal) => this.#untyped.ping({ abortSignal }), signal);
   }
 
   async version(): Promise<{ readonly engine: string; readonly api: string }> {
-    const found = await this.#call('version', LOOK, (abortSignal) => this.#untyped.version({ abortSignal }));
+    const found = await this.call('version', LOOK, (abortSignal) => this.#untyped.version({ abortSignal }));
     return { engine: found.Version, api: found.ApiVersion };
   }
 
@@ -87,13 +95,13 @@ export class Docker {
   }
 
   #info(): Promise<Info> {
-    return this.#call('info', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
+    return this.call('info', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
   }
 
   /** @param signal aborts the wait for its answer; Docker may make the container all the same */
   async create(body: CreateBody, signal?: AbortSignal): Promise<DockerId> {
     const options = { _query: {}, _body: body };
-    const container = await this.#call(
+    const container = await this.call(
       'create',
       WORK,
       (abortSignal) =>
@@ -104,19 +112,19 @@ export class Docker {
   }
 
   async start(id: DockerId): Promise<void> {
-    await this.#call('start', WORK, (abortSignal) => this.#api.getContainer(id).start({ abortSignal }));
+    await this.call('start', WORK, (abortSignal) => this.#api.getContainer(id).start({ abortSignal }));
   }
 
   /** Ends its processes, by SIGKILL after `grace` seconds; no error when it does not run or is not there. */
   async stop(id: DockerId, grace: number): Promise<void> {
-    await this.#call('stop', LOOK + grace * 1000, (abortSignal) =>
+    await this.call('stop', LOOK + grace * 1000, (abortSignal) =>
       this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
     );
   }
 
   /** Removes it and its anonymous volumes, running or not; no error when it is not there. */
   async remove(id: DockerId): Promise<void> {
-    await this.#call('remove', WORK, (abortSignal) =>
+    await this.call('remove', WORK, (abortSignal) =>
       // 409: somebody else is removing it at this moment.
       this.#api.getContainer(id).remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409)),
     );
@@ -124,7 +132,7 @@ export class Docker {
 
   /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */
   async inspect(ref: string): Promise<Inspected | undefined> {
-    const found = await this.#call('inspect', LOOK, (abortSignal) =>
+    const found = await this.call('inspect', LOOK, (abortSignal) =>
       this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     if (!found) return undefined;
@@ -142,7 +150,7 @@ export class Docker {
   /** All containers with this host's label, or the one with this container id. */
   async list(hostId: string, containerId?: ContainerId): Promise<Listed[]> {
     const filters = { label: filterOf(hostId, containerId) };
-    const found = await this.#call('list', LOOK, (abortSignal) =>
+    const found = await this.call('list', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
     const listed = found.map(async ({ Id, Labels, ImageID, State: state }) => {
@@ -155,7 +163,7 @@ export class Docker {
   }
 
   async #labelsOf(image: string): Promise<Labels> {
-    const found = await this.#call('inspect_image', LOOK, () =>
+    const found = await this.call('inspect_image', LOOK, () =>
       this.#api.getImage(image).inspect().catch(unlessStatus(404)),
     );
     return found?.Config?.Labels ?? {};
@@ -164,7 +172,7 @@ export class Docker {
   /** The device lists of all containers on this machine that have not ended, whoever made them. */
   async deviceLists(): Promise<DeviceList[]> {
     const filters = { status: ['created', 'restarting', 'running', 'removing', 'paused'] };
-    const found = await this.#call('list_any', LOOK, (abortSignal) =>
+    const found = await this.call('list_any', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
     const lists = await Promise.all(found.map((one) => this.#deviceList(one.Id as DockerId)));
@@ -172,7 +180,7 @@ export class Docker {
   }
 
   async #deviceList(dockerId: DockerId): Promise<DeviceList> {
-    const found = await this.#call('inspect_any', LOOK, (abortSignal) =>
+    const found = await this.call('inspect_any', LOOK, (abortSignal) =>
       this.#api.getContainer(dockerId).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     const devices: Dockerode.DeviceMapping[] = found?.HostConfig.Devices ?? [];
@@ -194,21 +202,28 @@ export class Docker {
       since,
       abortSignal: signal,
     };
-    const stream = await this.#call('events', Infinity, () => this.#api.getEvents(options));
+    const stream = await this.call('events', Infinity, () => this.#api.getEvents(options));
     return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
   }
 
-  async #call<T>(
+  /**
+   * Has the Engine do something, so that it is observed, limited in time and explained when it fails.
+   * @param milliseconds until its answer; Infinity: no limit
+   * @throws {ServiceError} `docker.failed` when Docker refuses, `docker.unavailable` when it does not answer
+   */
+  async call<T>(
     name: DockerCall,
     milliseconds: number,
-    call: (signal: AbortSignal) => Promise<T>,
+    work: (signal: AbortSignal, api: Dockerode) => Promise<T>,
     outer?: AbortSignal,
   ): Promise<T> {
     const what = CALLS[name];
-    const work = () =>
-      withDeadline(milliseconds, what, (late) => call(outer ? AbortSignal.any([late, outer]) : late));
+    const ask = () =>
+      withDeadline(milliseconds, what, (late) =>
+        work(outer ? AbortSignal.any([late, outer]) : late, this.#api),
+      );
     try {
-      return await observing(name, this.#observe, work, outer);
+      return await observing(name, this.#observe, ask, outer);
     } catch (error) {
       throw this.#explain(what, error);
     }
@@ -221,16 +236,6 @@ export class Docker {
     const why = `${what}: ${messageOf(error)}`;
     return new ServiceError('docker.unavailable', { socket: this.socket, why }, { cause: error });
   }
-}
-
-function portsOf(
-  ports: Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>,
-): Map<string, number> {
-  const published = Object.entries(ports).flatMap(([port, bindings]): [string, number][] => {
-    const [first] = bindings ?? [];
-    return first ? [[port, Number(first.HostPort)]] : [];
-  });
-  return new Map(published);
 }
 
 /** What Docker itself gave as the reason. */
@@ -250,24 +255,4 @@ function unlessStatus(...expected: number[]): (error: unknown) => undefined {
   return (error) => {
     if (!expected.includes(statusOf(error) ?? 0)) throw error;
   };
-}
-
-async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<DockerEvent> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of stream) {
-    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const { Action, Actor, time } = JSON.parse(line);
-      const { ID: dockerId, Attributes } = Actor;
-      yield {
-        action: Action,
-        dockerId,
-        containerId: containerIdOf(Attributes),
-        time,
-        exitCode: Attributes.exitCode,
-      };
-    }
-  }
 }

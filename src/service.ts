@@ -27,9 +27,9 @@ import { retryReleases } from '../lifetime/retry-releases.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
-import { checkTools } from '../user-configs/archive.ts';
-import { UserConfigs } from '../user-configs/user-configs.ts';
+import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { gatherSurroundings } from './gather-surroundings.ts';
+import { keepUserConfigs } from './keep-user-configs.ts';
 import { Metrics } from './metrics.ts';
 import { type Observer, observeHoldings, pageOf } from './observe.ts';
 import { bePresent } from './presence.ts';
@@ -207,23 +207,10 @@ export class Service {
   }
 
   async keepUserConfigs(): Promise<void> {
-    const { root, log } = this;
-    const settings = this.#settings;
-    const bucket = settings.USER_CONFIG_BUCKET;
-    if (!bucket) return;
-    await this.#share(this.#paths.spool, 0o700);
-    await checkTools(this.#paths.run);
-    this.userConfigs = await UserConfigs.open(root, {
-      bucket,
-      region: settings.AWS_REGION ?? this.reporting.region ?? 'us-east-1',
-      endpoint: settings.AWS_ENDPOINT_URL_S3,
-      spool: this.#paths.spool,
-      spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
-      limit: settings.USER_CONFIG_LIMIT,
-      versions: settings.USER_CONFIG_VERSIONS,
-      onBytes: this.metrics.configBytes,
-      log,
-    });
+    const { metrics, log, reporting } = this;
+    const [settings, paths] = [this.#settings, this.#paths];
+    const options = { settings, paths, region: reporting.region, metrics, log };
+    this.userConfigs = await keepUserConfigs(this.root, (path, mode) => this.#share(path, mode), options);
   }
 
   async hostContainers(): Promise<void> {

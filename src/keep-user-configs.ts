@@ -1,0 +1,41 @@
+/** Begins to keep the files of users, where a bucket is named for them. */
+
+import type { Paths } from '../host/paths.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Settings } from '../settings/load.ts';
+import { checkTools } from '../user-configs/archive.ts';
+import { UserConfigs } from '../user-configs/user-configs.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface KeepingOptions {
+  readonly settings: Settings;
+  readonly paths: Paths;
+  /** Where this host is; undefined: nobody says. */
+  readonly region: string | undefined;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** @returns undefined where they are not kept */
+export async function keepUserConfigs(
+  root: Lifetime,
+  share: (path: string, mode: number) => Promise<void>,
+  { settings, paths, region, metrics, log }: KeepingOptions,
+): Promise<UserConfigs | undefined> {
+  const bucket = settings.USER_CONFIG_BUCKET;
+  if (!bucket) return undefined;
+  await share(paths.spool, 0o700);
+  await checkTools(paths.run);
+  return await UserConfigs.open(root, {
+    bucket,
+    region: settings.AWS_REGION ?? region ?? 'us-east-1',
+    endpoint: settings.AWS_ENDPOINT_URL_S3,
+    spool: paths.spool,
+    spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
+    limit: settings.USER_CONFIG_LIMIT,
+    versions: settings.USER_CONFIG_VERSIONS,
+    onBytes: metrics.configBytes,
+    log,
+  });
+}
