@@ -25,7 +25,7 @@ import { SetUp } from './set-up.ts';
 import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
-import { type ContainerView, viewOf } from './view.ts';
+import { type ContainerView, LastView } from './view.ts';
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -50,6 +50,7 @@ export class HostedContainer {
   #facts: ContainerFacts | undefined;
   readonly #began = new Date();
   #since = this.#began;
+  readonly #view = new LastView();
   #isAdopting = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
@@ -95,7 +96,7 @@ export class HostedContainer {
   }
 
   get view(): ContainerView {
-    return viewOf({
+    return this.#view.of({
       id: this.id,
       docker: this.#dockerId,
       purpose: this.#purpose,

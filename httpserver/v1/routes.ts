@@ -44,6 +44,8 @@ interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A exten
   readonly status?: number;
   /** Answers with another status. */
   readonly others?: Readonly<Record<number, TSchema>>;
+  /** Makes the JSON of an answer; left out: as usual. */
+  readonly write?: (answer: Given<Static<A>>) => string;
   readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
 }
 
@@ -73,7 +75,7 @@ export class Routes {
   add<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>(
     method: Method,
     url: string,
-    { handle, answer, status = 200, others = {}, ...shape }: Route<P, Q, B, A>,
+    { handle, answer, status = 200, others = {}, write, ...shape }: Route<P, Q, B, A>,
   ): void {
     this.#note(method, url);
     this.#app.route({
@@ -84,6 +86,7 @@ export class Routes {
         const asked = { params, query, body, headers } as Asked<P, Q, B>;
         const answered = await handle(asked, (other, what) => new Other(other, what));
         if (answered instanceof Other) return reply.code(answered.status).send(answered.body);
+        if (write) reply.serializer(write);
         return reply.code(status).send(answered);
       },
     });

@@ -39,6 +39,8 @@ test('operators list containers, the oldest first, some of them alone, and page 
   assert.deepEqual(await listed('?state=running'), [0, 2]);
   assert.deepEqual(await listed('?claimed=true'), [1]);
   assert.deepEqual(await listed('?claimed=false&app=b'), []);
+  const { containers } = (await operator.get('/v1/containers')).body;
+  for (const one of containers) assert.deepEqual((await operator.get(`/v1/containers/${one.id}`)).body, one);
   const first = (await operator.get('/v1/containers?limit=2')).body;
   assert.deepEqual(
     first.containers.map(({ docker }: { docker: string }) => docker),
