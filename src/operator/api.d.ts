@@ -58,7 +58,7 @@ export interface paths {
     put?: never;
     /**
      * Make a container and start it
-     * @description The header `Idempotency-Key` has it made once, however often the same is sent; the last thousand keys are remembered until this service ends. With `dryRun` nothing is made, and the answer says whether there is room.
+     * @description The header `Idempotency-Key` has it made once, however often the same is sent; the keys of those under way and of the last thousand that were made are remembered until this service ends. With `dryRun` nothing is made, and the answer says whether there is room.
      */
     post: {
       parameters: {
