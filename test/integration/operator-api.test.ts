@@ -162,6 +162,26 @@ test('events tell each transition with its cause, and are gone on with where a f
   assert.equal(await later.next(), undefined);
 });
 
+test('a stream is in the log once when it has ended, whoever ended it, with how long it went on', async () => {
+  const { service, operator } = await start();
+  const lines = () => service.lines.filter(({ path }) => path === '/v1/events');
+  const follower = await operator.follow();
+  // The head of its answer is there already.
+  const seen = performance.now();
+  await operator.get('/v1/capacity');
+  assert.deepEqual(lines(), []);
+  const shortest = Math.floor(performance.now() - seen);
+  follower[Symbol.dispose]();
+  await service.line(({ path }) => path === '/v1/events');
+  using _ = await operator.follow();
+  assert.equal(await service.stop(), 0);
+  assert.deepEqual(
+    lines().map(({ msg, method, status }) => [msg, method, status]),
+    Array(2).fill(['answered', 'GET', 200]),
+  );
+  assert.ok(Number(lines()[0]?.ms) >= shortest, service.log());
+});
+
 test('events of the end of a service are told before its streams end', async () => {
   const { service, operator } = await start();
   using follower = await operator.follow();
