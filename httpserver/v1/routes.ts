@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import { misfit } from '../../container/json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
-import { type Sent, sendEvents } from './event-stream.ts';
+import { goneWith, type Sent, sendEvents } from './event-stream.ts';
 import { type Given, Problem } from './schemas.ts';
 
 interface Shape<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
@@ -103,12 +103,10 @@ export class Routes {
       exposeHeadRoute: false,
       schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
       handler: async ({ params, query, headers }, reply) => {
-        const gone = new AbortController();
-        const signal = AbortSignal.any([closing, gone.signal]);
+        const signal = AbortSignal.any([closing, goneWith(reply.raw)]);
         const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
-        reply.raw.on('close', () => gone.abort());
         reply.hijack();
-        await sendEvents(reply.raw, events, closing);
+        await sendEvents(reply.raw, events, signal);
       },
     });
   }
