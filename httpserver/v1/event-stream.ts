@@ -15,10 +15,23 @@ export interface Sent {
 /** Milliseconds between signs of life, for proxies that end what is silent. */
 const SIGN_OF_LIFE = 15_000;
 
-/** Aborts when the connection of a response is gone. */
-export function goneWith(response: ServerResponse): AbortSignal {
+/**
+ * Aborts when the connection of a response is gone.
+ * @param mayGoOn is asked at each sign of life; when it throws, that is the end too
+ */
+export function goneWith(response: ServerResponse, mayGoOn = () => {}): AbortSignal {
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  const timer = setInterval(() => {
+    try {
+      mayGoOn();
+    } catch {
+      gone.abort();
+    }
+  }, SIGN_OF_LIFE);
+  response.once('close', () => {
+    clearInterval(timer);
+    gone.abort();
+  });
   return gone.signal;
 }
 

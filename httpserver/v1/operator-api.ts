@@ -52,7 +52,7 @@ export function addOperatorApi(
         { parseAs: 'string' },
         async (_: FastifyRequest, body: string) => parseBody(body),
       );
-      const routes = new Routes(api);
+      const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
       addHostRoutes(routes, operations);

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import { misfit } from '../../container/json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import { type Authority, ask } from './authority.ts';
 import { goneWith, type Sent, sendEvents } from './event-stream.ts';
 import { type Given, Problem } from './schemas.ts';
 
@@ -59,10 +60,12 @@ type Method = (typeof METHODS)[number];
 
 export class Routes {
   readonly #app: FastifyInstance;
+  readonly #authority: Authority;
   readonly #methods = new Map<string, Method[]>();
 
-  constructor(app: FastifyInstance) {
+  constructor(app: FastifyInstance, authority: Authority) {
     this.#app = app;
+    this.#authority = authority;
     app.setValidatorCompiler(({ schema, httpPart = 'request' }) => (given: unknown) => {
       const value = httpPart === 'body' ? given : fromTexts(schema as TObject, given);
       const why = misfit(schema as TSchema, value);
@@ -102,8 +105,11 @@ export class Routes {
     this.#app.get(url, {
       exposeHeadRoute: false,
       schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
-      handler: async ({ params, query, headers }, reply) => {
-        const signal = AbortSignal.any([closing, goneWith(reply.raw)]);
+      handler: async (request, reply) => {
+        const { params, query, headers } = request;
+        // A token may be replaced while it goes on.
+        const gone = goneWith(reply.raw, () => ask(this.#authority, request));
+        const signal = AbortSignal.any([closing, gone]);
         const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
         reply.hijack();
         await sendEvents(reply.raw, events, signal);
