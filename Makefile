@@ -36,7 +36,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge docker-cli compose docs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose docs
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -63,6 +63,9 @@ demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.sta
 
 demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
+
+demo-operator: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, stopped, and looked back at
+	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
