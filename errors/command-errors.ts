@@ -3,6 +3,10 @@
 export const COMMAND_ERRORS = {
   'operator.bad_target': { status: 400, text: '{why}' },
   'operator.bad_option': { status: 400, text: '{option} must be like {wanted}; got "{got}"' },
+  'operator.env_from': {
+    status: 400,
+    text: '--env-from {file} cannot be used: {why}; each line is NAME=VALUE, or NAME alone, which takes its value from the environment, or begins with #',
+  },
   'operator.not_root': {
     status: 403,
     text: '{where} is for root alone; use sudo, or name a host with --host',

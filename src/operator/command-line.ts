@@ -5,8 +5,9 @@ import type { CreateWords } from './create.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
-         --env NAME=VALUE, --label NAME=VALUE, --publish [HOST:]PORT[/udp], --mount /SOURCE:/TARGET[:rw] (each as often
-         as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever), --dry-run
+         --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
+         --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
+         --timeout SECONDS (-1: for ever), --dry-run
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
   events [--after EVENT]             follow what happens to containers
@@ -17,6 +18,8 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
 export const OPERATOR_OPTIONS = `Those about a running service ask the one on this host, as root, or with --host https://HOST:4678 another one, which has
 to know the token in OPERATOR_TOKEN or OPERATOR_TOKEN_FILE; --fingerprint SHA256 names its certificate where this machine
 does not trust it. With --json they print what the service answered. An ID may be its first digits.
+Every user of this machine can read a command line: what is secret belongs in FILE, which has NAME=VALUE on each line, or NAME
+alone, which takes its value from the environment; # begins a comment. What --env gives counts more.
 
   ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready
@@ -50,7 +53,20 @@ type Name = OperatorCommand['name'];
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   ps: ['state', 'app'],
-  create: ['app', 'env', 'label', 'publish', 'mount', 'cpus', 'memory', 'pids', 'timeout', 'gpu', 'dry-run'],
+  create: [
+    'app',
+    'env',
+    'env-from',
+    'label',
+    'publish',
+    'mount',
+    'cpus',
+    'memory',
+    'pids',
+    'timeout',
+    'gpu',
+    'dry-run',
+  ],
   stop: [],
   receipt: [],
   events: ['after'],
@@ -83,10 +99,21 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
 type Values = NonNullable<ReturnType<typeof readWords>>['values'];
 
 function createOf(image: string, values: Values, common: Common): OperatorCommand | undefined {
-  const { app, env = [], label = [], publish = [], mount = [], cpus, memory, pids, timeout } = values;
+  const {
+    app,
+    env = [],
+    'env-from': envFile = [],
+    label = [],
+    publish = [],
+    mount = [],
+    cpus,
+    memory,
+    pids,
+    timeout,
+  } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
-  const lists = { env, label, publish, mount };
+  const lists = { env, envFile, label, publish, mount };
   return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
@@ -101,6 +128,7 @@ const ALL = {
   app: TEXT,
   after: TEXT,
   env: TEXTS,
+  'env-from': TEXTS,
   label: TEXTS,
   publish: TEXTS,
   mount: TEXTS,

@@ -21,7 +21,7 @@ export async function runOperatorCommand(
     case 'ps':
       return write(await ps(api, command, isJson));
     case 'create':
-      return write(await create(api, command, isJson));
+      return write(await create(api, command, environment, isJson));
     case 'stop':
       progress(`Stopping ${command.ids.join(', ')} …`);
       return await stop(api, command.ids, isJson, write);
