@@ -162,6 +162,32 @@ async function stopAll(operator: Operator): Promise<void> {
   for (const { id } of containers) await operator.ask('POST', `/v1/containers/${id}/stop`);
 }
 
+/** The least that can be asked for, all at once, and each field alone that need not be there. */
+function rightBodies(): Readonly<Record<string, unknown>>[] {
+  const { image, app, ...others } = BODIES.NewContainer as Readonly<Record<string, unknown>>;
+  const alone = Object.entries(others).map(([name, value]) => ({ image, app, [name]: value }));
+  return [{ image, app }, { image, app, ...others }, ...alone];
+}
+
+test('containers that the document allows are made, and leave nothing', async () => {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const operator = new Operator(root);
+  for (const body of rightBodies()) {
+    const { status, body: made } = await operator.ask('POST', '/v1/containers', body);
+    assert.equal(status, 201, `${JSON.stringify(body)}: ${JSON.stringify(made)}`);
+    const stopped = await operator.ask('POST', `/v1/containers/${made.id}/stop`);
+    assert.equal(stopped.status, 200);
+    const held = stopped.body.resources.filter(({ released }: { released?: string }) => !released);
+    assert.deepEqual(
+      held.map(({ kind }: { kind: string }) => kind),
+      ['docker container'],
+    );
+  }
+  assert.equal(await service.stop(), 0);
+  assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
+});
+
 test('no request that the document allows, or that breaks it in any place, is a fault of the service', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
