@@ -21,7 +21,8 @@ export async function runOperatorCommand(
     case 'ps':
       return write(await ps(api, command, isJson));
     case 'create':
-      return write(await create(api, command, environment, isJson));
+      // Not `environment`: settings of the installed service are among it.
+      return write(await create(api, command, process.env, isJson));
     case 'stop':
       progress(`Stopping ${command.ids.join(', ')} …`);
       return await stop(api, command.ids, isJson, write);
