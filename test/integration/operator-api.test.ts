@@ -1,7 +1,7 @@
 /** The operator's API of a service that runs, on its unix socket. */
 
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { CLIENT_PORTS } from '../../container/published-ports.ts';
@@ -239,6 +239,14 @@ test('what is wrong with a request is told as a problem, with what to do', async
     assert.equal(answer.type, 'application/problem+json; charset=utf-8');
   }
   assert.equal((await operator.ask('POST', '/v1/drain')).headers.allow, 'PUT');
+  assert.equal(await service.stop(), 0);
+});
+
+test('whatever the umask was, no socket can be connected to by others, not even before it has its mode', async () => {
+  const before = process.umask(0);
+  const { service } = await start().finally(() => process.umask(before));
+  const [, umask] = /^Umask:\t(\d+)$/m.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8')) ?? [];
+  assert.equal(umask, '0022');
   assert.equal(await service.stop(), 0);
 });
 
