@@ -658,6 +658,58 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/images/pull': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Pull an image, and tell how far that is, as server-sent events
+     * @description The data of each event `progress` is a PullProgress, the newest that there is; the last event is `pulled`, a PulledImage, or `failed`, a Problem. What goes wrong before there is progress is answered as a problem. Who asks for the same image, platform and credentials waits for the same pull; it is given up when the last one has left.
+     */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody: {
+        content: {
+          'application/json': components['schemas']['ImagePull'];
+        };
+      };
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'text/event-stream': string;
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -957,6 +1009,18 @@ export interface components {
       /** @description How many are waited for. */
       containers: number;
     };
+    /** ImagePull */
+    ImagePull: {
+      /** @description NAME[:TAG][@DIGEST], such as "registry.example.com/app:1.2"; without both the tag "latest". */
+      image: string;
+      /** @description Such as "linux/arm64"; that of this host when left out. */
+      platform?: string;
+      /** @description For this pull alone: nobody keeps it. */
+      registryAuth?: {
+        username: string;
+        password: string;
+      };
+    };
     /**
      * Event
      * @description A container came to a state.
@@ -999,6 +1063,38 @@ export interface components {
       /** @description Why, for people. */
       cause: string;
       container: components['schemas']['Container'];
+    };
+    /**
+     * PullProgress
+     * @description How far a pull is.
+     */
+    PullProgress: {
+      /** @description With bytes that are downloaded or, later, unpacked. */
+      layers: {
+        id: string;
+        /** @description In Docker's words. */
+        status: string;
+        current?: number;
+        total?: number;
+      }[];
+      /** @description Of all layers: downloaded, and to be downloaded as far as that is known. */
+      bytes: {
+        current: number;
+        total: number;
+      };
+    };
+    /**
+     * PulledImage
+     * @description An image that is on this host.
+     */
+    PulledImage: {
+      image: string;
+      /** @description Of its manifest in the registry. */
+      digest: string;
+      /** @description By which Docker knows it. */
+      id: string;
+      /** @description Bytes on this host. */
+      size: number;
     };
   };
   responses: never;
