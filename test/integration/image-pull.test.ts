@@ -26,6 +26,8 @@ async function start() {
   return { root, service, pull: (body: object) => Pulling.open(root, body) };
 }
 
+const PLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
+
 /** Of each layer some bytes are there, and not all. */
 const isHalf = ({ data: { layers } }: Told) =>
   layers.length === 2 && layers.every(({ current = 0, total = 0 }) => current > 0 && current < total);
@@ -168,7 +170,7 @@ test('the command line shows a pull step by step, or as JSON, and fails with the
   );
   assert.equal(lines.filter((line) => /^[0-9a-f]{12}: Pull complete$/.test(line)).length, 2);
   assert.equal(new Set(lines).size, lines.length, shown.text);
-  const asJson = await say(image, '--json', '--platform', 'linux/amd64');
+  const asJson = await say(image, '--json', '--platform', PLATFORM);
   assert.equal(asJson.code, 0, asJson.text);
   assert.deepEqual(asJson.lines.at(-1)?.event, 'pulled');
   const missing = await say(`${image}:none`);
