@@ -9,6 +9,7 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { IMAGE_ERRORS } from './image-errors.ts';
 
 export interface ErrorRow {
   readonly status: number;
@@ -169,19 +170,7 @@ export const ERRORS = {
     status: 502,
     text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
   },
-  'image.missing': {
-    status: 404,
-    text: 'image {image} is not on this host; run "ecs-host-service pull {image}", then try again',
-  },
-  'image.bad_reference': { status: 422, text: 'the name of the image cannot be used: {why}' },
-  'image.not_found': {
-    status: 404,
-    text: 'the registry shows no image {image}: {why}; see its name, and that the credentials may read it',
-  },
-  'image.not_pulled': {
-    status: 502,
-    text: 'image {image} could not be pulled: {why}; see that this host reaches the registry, which may want credentials, and has room for it',
-  },
+  ...IMAGE_ERRORS,
   'tty.none_free': {
     status: 503,
     text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
