@@ -1,6 +1,7 @@
 /** Has Docker fetch an image from its registry, tells how far it is, and sees that the image is there then. */
 
 import { ServiceError } from '../errors/service-error.ts';
+import { unlessAborted } from '../lifetime/deadline.ts';
 import { Secrets } from '../logging/secrets.ts';
 import { type Docker, statusOf } from './docker.ts';
 import type { ImageReference } from './image-reference.ts';
@@ -63,7 +64,7 @@ export async function pullImage(
   } catch (error) {
     throw explain(error, request);
   }
-  return await inspectPulled(docker, reference, progress.digest);
+  return await unlessAborted(inspectPulled(docker, reference, progress.digest), signal);
 }
 
 /** The lines in each piece of it; what is longer is cut, and is no JSON then. */
@@ -75,7 +76,7 @@ async function* linesOf(stream: AsyncIterable<string | Uint8Array>): AsyncGenera
     rest = lines.pop()?.slice(0, LONGEST_LINE) ?? '';
     yield lines;
   }
-  yield [rest];
+  if (rest) yield [rest];
 }
 
 /** An image of this name may have been there before, so it is looked for by its digest. */
