@@ -12,6 +12,7 @@ export const CALLS = {
   inspect: 'inspect the container',
   inspect_any: 'inspect a container',
   inspect_image: 'inspect an image',
+  pull: 'pull the image',
   list: 'list the containers',
   list_any: 'list all containers',
   events: 'open its event stream',

@@ -15,5 +15,9 @@ export const COMMAND_ERRORS = {
     status: 503,
     text: 'no service answers at {where}: {why}; see that it runs ("systemctl status ecs-host-service"), or name a host with --host',
   },
+  'operator.broken_off': {
+    status: 502,
+    text: 'the service broke off before {image} was pulled ({why}); see that it runs, and pull again',
+  },
   'operator.refused': { status: 502, text: '{title}: {detail}' },
 } as const;

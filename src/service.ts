@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
+import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
@@ -239,7 +240,8 @@ export class Service {
       Sweeps.open(this.root, tracker, { unclaimed, notReady });
     }
     if (this.#isDraining) void tracker.drain();
-    this.gate.open({ tracker, kept, watch });
+    const pulls = new ImagePulls(docker, this.root, this.log);
+    this.gate.open({ tracker, kept, watch, pulls });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
   }
 

@@ -11,6 +11,7 @@ import { type Authority, askWho } from './authority.ts';
 import { addContainerRoutes } from './container-routes.ts';
 import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
+import { addImageRoutes } from './image-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 
@@ -56,6 +57,7 @@ export function addOperatorApi(
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
       addHostRoutes(routes, operations);
+      addImageRoutes(routes, gate, closing);
       routes.refuseOthers();
     },
     { prefix: PREFIX },

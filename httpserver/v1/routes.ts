@@ -50,9 +50,14 @@ interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A exten
   readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
 }
 
-interface Stream<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
-  /** @param signal aborts when nobody listens any more */
-  readonly handle: (asked: Asked<P, Q>, signal: AbortSignal) => AsyncIterable<Sent>;
+interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extends Shape<P, Q, B> {
+  /** GET when left out. */
+  readonly method?: Method;
+  /** @param signal aborts when nobody listens any more @throws what is answered instead of a stream */
+  readonly handle: (
+    asked: Asked<P, Q, B>,
+    signal: AbortSignal,
+  ) => AsyncIterable<Sent> | Promise<AsyncIterable<Sent>>;
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
@@ -96,21 +101,23 @@ export class Routes {
   }
 
   /** Server-sent events. @param closing aborts when the server does */
-  stream<P extends TSchema, Q extends TSchema>(
+  stream<P extends TSchema, Q extends TSchema, B extends TSchema>(
     url: string,
     closing: AbortSignal,
-    { handle, ...shape }: Stream<P, Q>,
+    { method = 'GET', handle, ...shape }: Stream<P, Q, B>,
   ): void {
-    this.#note('GET', url);
-    this.#app.get(url, {
+    this.#note(method, url);
+    this.#app.route({
+      method,
+      url,
       exposeHeadRoute: false,
       schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
       handler: async (request, reply) => {
-        const { params, query, headers } = request;
+        const { params, query, body, headers } = request;
         // A token may be replaced while it goes on.
         const gone = goneWith(reply.raw, () => ask(this.#authority, request));
         const signal = AbortSignal.any([closing, gone]);
-        const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
+        const events = await handle({ params, query, body, headers } as Asked<P, Q, B>, signal);
         reply.hijack();
         await sendEvents(reply.raw, events, signal);
       },

@@ -2,12 +2,16 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import type { PullWords } from './pull.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
          --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
          --timeout SECONDS (-1: for ever), --dry-run
+  pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
+         have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
+         REGISTRY_PASSWORD_FILE names
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
   events [--after EVENT]             follow what happens to containers
@@ -42,6 +46,7 @@ export type OperatorCommand = Common &
   (
     | { readonly name: 'ps'; readonly state: string | undefined; readonly app: string | undefined }
     | ({ readonly name: 'create' } & CreateWords)
+    | ({ readonly name: 'pull' } & PullWords)
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | { readonly name: 'events'; readonly after: string | undefined }
@@ -67,6 +72,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'gpu',
     'dry-run',
   ],
+  pull: ['platform', 'registry-user'],
   stop: [],
   receipt: [],
   events: ['after'],
@@ -89,6 +95,7 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'stop') return positionals.length > 0 ? { name, ids: positionals, ...common } : undefined;
   const [id, ...others] = positionals;
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
+  if (name === 'pull') return id && others.length === 0 ? pullOf(id, values, common) : undefined;
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
@@ -117,6 +124,11 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
+function pullOf(image: string, values: Values, common: Common): OperatorCommand {
+  const { platform, 'registry-user': user } = values;
+  return { name: 'pull', image, platform, user, ...common };
+}
+
 const TEXT = { type: 'string' } as const;
 const TEXTS = { type: 'string', multiple: true } as const;
 const FLAG = { type: 'boolean' } as const;
@@ -138,6 +150,8 @@ const ALL = {
   timeout: TEXT,
   gpu: FLAG,
   'dry-run': FLAG,
+  platform: TEXT,
+  'registry-user': TEXT,
 } as const;
 
 /** A negative number after an option is its value. */
