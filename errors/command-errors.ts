@@ -11,5 +11,9 @@ export const COMMAND_ERRORS = {
     status: 503,
     text: 'no service answers at {where}: {why}; see that it runs ("systemctl status ecs-host-service"), or name a host with --host',
   },
+  'operator.cut_off': {
+    status: 502,
+    text: 'the service broke off before the end of the log; see that it runs, then ask again',
+  },
   'operator.refused': { status: 502, text: '{title}: {detail}' },
 } as const;

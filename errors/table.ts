@@ -86,6 +86,14 @@ export const ERRORS = {
     status: 404,
     text: 'there is no receipt of a container whose id begins with {name}; those of the last thousand are kept',
   },
+  'container.no_log': {
+    status: 404,
+    text: 'no container has an id that begins with {name}, and of none that has ended a log is kept; those of the last thousand are, as far as Docker had them',
+  },
+  'log.unreadable': {
+    status: 409,
+    text: 'Docker keeps no log of its container {id} that can be read: the log driver is {driver}; read it where that sends it, or have containers made with another one',
+  },
   'container.other_start_values': {
     status: 409,
     text: 'the container at port {port} is already assigned with other start values; they are fixed for its life',

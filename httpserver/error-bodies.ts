@@ -33,6 +33,9 @@ export function wireAnswer(error: ServiceError): Answer {
 
 export function problemAnswer(error: ServiceError): Answer {
   const { status } = error.row;
-  const body = JSON.stringify({ type: 'about:blank', title: error.code, status, detail: error.message });
-  return { status, contentType: 'application/problem+json', body };
+  return { status, contentType: 'application/problem+json', body: JSON.stringify(problemOf(error)) };
+}
+
+export function problemOf({ code: title, row: { status }, message: detail }: ServiceError): object {
+  return { type: 'about:blank', title, status, detail };
 }

@@ -7,6 +7,7 @@ import { isRecord } from '../container/json.ts';
 import { Gate } from '../httpserver/gate.ts';
 import { anybody } from '../httpserver/v1/authority.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
+import { LogLine } from '../httpserver/v1/log-routes.ts';
 import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
 import { Event } from '../httpserver/v1/schemas.ts';
 import { VERSION } from '../src/version.ts';
@@ -44,7 +45,7 @@ export async function openApi(): Promise<object> {
   await app.close();
   const paths = named(document.paths, schemas);
   // What a stream consists of: the paths cannot say it.
-  named(Event, schemas);
+  for (const one of [Event, LogLine]) named(one, schemas);
   return { ...document, paths, components: { ...document.components, schemas } };
 }
 

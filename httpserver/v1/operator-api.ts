@@ -11,6 +11,7 @@ import { type Authority, askWho } from './authority.ts';
 import { addContainerRoutes } from './container-routes.ts';
 import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
+import { addLogRoutes } from './log-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 
@@ -55,6 +56,7 @@ export function addOperatorApi(
       const routes = new Routes(api);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
+      addLogRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
       routes.refuseOthers();
     },

@@ -49,7 +49,10 @@ interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A exten
 
 interface Stream<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
   /** @param signal aborts when nobody listens any more */
-  readonly handle: (asked: Asked<P, Q>, signal: AbortSignal) => AsyncIterable<Sent>;
+  readonly handle: (
+    asked: Asked<P, Q>,
+    signal: AbortSignal,
+  ) => AsyncIterable<Sent> | Promise<AsyncIterable<Sent>>;
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
@@ -102,10 +105,10 @@ export class Routes {
       handler: async ({ params, query, headers }, reply) => {
         const gone = new AbortController();
         const signal = AbortSignal.any([closing, gone.signal]);
-        const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
         reply.raw.on('close', () => gone.abort());
+        const events = await handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
         reply.hijack();
-        await sendEvents(reply.raw, events, closing);
+        if (!gone.signal.aborted) await sendEvents(reply.raw, events, closing);
       },
     });
   }

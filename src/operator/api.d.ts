@@ -473,6 +473,69 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/containers/{id}/logs': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Read or follow what a container writes, as server-sent events
+     * @description The data of each event of the kind `line` is a LogLine. The last event is `end`, or `failed` with a Problem; a stream that ends without was cut off. Of a container that has ended the last 2000 lines are kept, at most 256 KiB.
+     */
+    get: {
+      parameters: {
+        query?: {
+          /** @description Until the container has ended. */
+          follow?: boolean;
+          /** @description How many of the last lines of both streams; left out: all that there are. */
+          tail?: number;
+          /** @description Only this one. */
+          stream?: 'stdout' | 'stderr';
+          /** @description As the header `Last-Event-ID`, which counts first. Then `tail` does not count. */
+          after?: string;
+        };
+        header?: {
+          /** @description The id of the last line that is known. */
+          'last-event-id'?: string;
+        };
+        path: {
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'text/event-stream': string;
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/host': {
     parameters: {
       query?: never;
@@ -999,6 +1062,29 @@ export interface components {
       /** @description Why, for people. */
       cause: string;
       container: components['schemas']['Container'];
+    };
+    /**
+     * LogLine
+     * @description A line that a container wrote, or 16 KiB of one.
+     */
+    LogLine: {
+      /**
+       * Format: date-time
+       * @description When Docker read it, to the nanosecond.
+       */
+      at: string;
+      /**
+       * @description All is stdout of a container with a terminal.
+       * @enum {unknown}
+       */
+      stream: 'stdout' | 'stderr';
+      /** @description Without the line's end; what is no UTF-8 is U+FFFD. The container's own words: never trust them. */
+      text: string;
+      /**
+       * @description No end of a line came behind it: it goes on in the next one of the same stream, if there is one.
+       * @constant
+       */
+      partial?: true;
     };
   };
   responses: never;

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import type { LogWords } from './logs.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
@@ -9,6 +10,7 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
          as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever), --dry-run
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
+  logs [-f] [--tail N] ID            what a container wrote, or the last of it once it has ended; -f: until it ends
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
   drain                              take no more containers, and end when the last one has
@@ -42,6 +44,7 @@ export type OperatorCommand = Common &
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | { readonly name: 'events'; readonly after: string | undefined }
+    | ({ readonly name: 'logs' } & LogWords)
     | { readonly name: 'capacity' | 'drain' }
   );
 
@@ -54,6 +57,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   stop: [],
   receipt: [],
   events: ['after'],
+  logs: ['follow', 'tail'],
   capacity: [],
   drain: [],
 };
@@ -74,6 +78,8 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   const [id, ...others] = positionals;
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
+  if (name === 'logs')
+    return id && others.length === 0 ? { name, id, ...logOptionsOf(values), ...common } : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
@@ -88,6 +94,10 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
   const lists = { env, label, publish, mount };
   return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+}
+
+function logOptionsOf({ follow = false, tail }: Values): Omit<LogWords, 'id'> {
+  return { isFollowing: follow, tail };
 }
 
 const TEXT = { type: 'string' } as const;
@@ -110,6 +120,8 @@ const ALL = {
   timeout: TEXT,
   gpu: FLAG,
   'dry-run': FLAG,
+  follow: { type: 'boolean', short: 'f' },
+  tail: TEXT,
 } as const;
 
 /** A negative number after an option is its value. */
