@@ -9,6 +9,7 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { LOG_ERRORS } from './log-errors.ts';
 
 export interface ErrorRow {
   readonly status: number;
@@ -85,14 +86,6 @@ export const ERRORS = {
   'container.no_receipt': {
     status: 404,
     text: 'there is no receipt of a container whose id begins with {name}; those of the last thousand are kept',
-  },
-  'container.no_log': {
-    status: 404,
-    text: 'no container has an id that begins with {name}, and of none that has ended a log is kept; those of the last thousand are, as far as Docker had them',
-  },
-  'log.unreadable': {
-    status: 409,
-    text: 'Docker keeps no log of its container {id} that can be read: the log driver is {driver}; read it where that sends it, or have containers made with another one',
   },
   'container.other_start_values': {
     status: 409,
@@ -288,6 +281,7 @@ export const ERRORS = {
 
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
+  ...LOG_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

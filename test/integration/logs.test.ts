@@ -183,15 +183,14 @@ test('of a container with a terminal the log is one text, with lines longer than
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 11 ]; do x=$x$x; i=$((i+1)); done';
   const { dockerId, id } = await seen.run(`echo one; echo two >&2; ${double}; echo \${x}z; exit 3`, '-t');
   await seen.service.gone(id);
-  const lines = (await seen.read(id)).map(({ data: { at: _, ...rest } }) => rest);
-  const [stream, text] = ['stdout', 'a'.repeat(16 * 1024)];
-  assert.deepEqual(lines, [
-    { stream, text: 'one' },
-    { stream, text: 'two' },
-    { stream, text, partial: true },
-    { stream, text, partial: true },
-    { stream, text: 'z' },
+  const lines = (await seen.read(id)).map(({ data: { stream, text: piece, partial } }) => [
+    stream,
+    piece,
+    partial,
   ]);
+  const full = ['stdout', 'a'.repeat(16 * 1024), true];
+  const [one, two, rest] = ['one', 'two', 'z'].map((line) => ['stdout', line, undefined]);
+  assert.deepEqual(lines, [one, two, full, full, rest]);
   await seen.end(dockerId);
 });
 

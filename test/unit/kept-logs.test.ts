@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, mkdtempDisposable, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -27,13 +27,16 @@ const send = (response: ServerResponse, ...texts: readonly string[]) => {
 };
 
 /** A host whose Engine has one container, with a terminal. @param listener answers a request for its log */
-async function hostOf(t: TestContext, listener: RequestListener) {
+async function hostOf(
+  t: TestContext,
+  listener: (request: IncomingMessage, response: ServerResponse) => unknown,
+) {
   const directory = await mkdtempDisposable(join(tmpdir(), 'logs-'));
   const asked: string[] = [];
   let isRunning = false;
   const server = createServer((request, response) => {
     asked.push(request.url ?? '');
-    if (!request.url?.endsWith('/json')) return listener(request, response);
+    if (!request.url?.endsWith('/json')) return void listener(request, response);
     const State = { Running: isRunning };
     const HostConfig = { LogConfig: { Type: 'none' } };
     response.setHeader('content-type', 'application/json');
