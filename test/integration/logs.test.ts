@@ -20,6 +20,8 @@ import { Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const LABEL = ['--label', 'ecs-host-service.interactive=true'];
+/** Waits for a file in `/`. */
+const WAIT = 'w() { while [ ! -e /$1 ]; do sleep 0.02; done; }; w';
 /** Ends at SIGTERM with a last word. */
 const PATIENT = "trap 'echo last; exit 0' TERM; echo first; sleep 600 & wait";
 
@@ -77,6 +79,11 @@ class Seen {
     const all = [...LABEL, ...words, SHELL, 'sh', '-c', program];
     const dockerId = await new DockerCli(this.site.dockerProxy).ok('run', '-d', ...all);
     return { dockerId, id: await host.containerIdOf(dockerId) };
+  }
+
+  /** Makes a file in `/` of a container. */
+  async touch(dockerId: string, file: string): Promise<void> {
+    await new DockerCli(this.site.dockerProxy).ok('exec', dockerId, 'sh', '-c', `: > /${file}`);
   }
 
   open(name: string, query = '', headers: Readonly<Record<string, string>> = {}): Promise<IncomingMessage> {
@@ -148,9 +155,19 @@ test('a log is followed as it is written until its container has ended, and is k
 
 test('stdout and stderr are told apart, and a reader gets as much as it wants, or goes on where it was', async () => {
   const seen = await Seen.begin();
-  const program = `echo one; sleep 0.1; echo two >&2; sleep 0.1; printf '\\303\\251\\377\\0\\033[2J\\n'; printf '%s' end; ${PATIENT}`;
-  const { dockerId, id } = await seen.run(program);
-  await until('it has begun', async () => (await seen.texts(id)).includes('endfirst'));
+  const words = `printf '\\303\\251\\377\\0\\033[2J\\n'; printf '%s' end`;
+  const { dockerId, id } = await seen.run(
+    `echo one; ${WAIT} a; echo two >&2; ${WAIT} b; ${words}; ${PATIENT}`,
+  );
+  // Which of two streams Docker reads first is not told by who wrote first.
+  for (const [last, file] of [
+    ['one', 'a'],
+    ['two', 'b'],
+    ['endfirst', 'c'],
+  ] as const) {
+    await until(`it has written ${last}`, async () => (await seen.texts(id)).includes(last));
+    await seen.touch(dockerId, file);
+  }
   const strange = 'é\ufffd\u0000\u001b[2J';
   for (const where of ['while it lives', 'when it has ended']) {
     const all = await seen.read(id);
@@ -197,10 +214,10 @@ test('of a container with a terminal the log is one text, with lines longer than
 test('a container that writes 50 MB ends at once, a reader that does not read keeps nothing up and misses nothing', async () => {
   const seen = await Seen.begin();
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 6 ]; do x=$x$x; i=$((i+1)); done';
-  const program = `${double}; while [ ! -e /go ]; do sleep 0.05; done; n=0; while [ $n -lt 50000 ]; do echo $n $x; n=$((n+1)); done`;
+  const program = `${double}; ${WAIT} go; n=0; while [ $n -lt 50000 ]; do echo $n $x; n=$((n+1)); done`;
   const { dockerId, id } = await seen.run(program);
   const deaf = await seen.open(id, '?follow=true');
-  await new DockerCli(seen.site.dockerProxy).ok('exec', dockerId, 'sh', '-c', ': > /go');
+  await seen.touch(dockerId, 'go');
   await seen.service.gone(id);
   const kept = await seen.read(id);
   assert.match(kept.at(-1)?.data.text ?? '', /^49999 a/);
@@ -329,22 +346,24 @@ test('of a container that is removed because its service died the log is kept', 
 /** A command of an operator's. */
 function say(seen: Seen, ...words: readonly string[]) {
   const program = host.start({ env: { ROOT: seen.site.root, APP_ENV: '' }, arguments: words });
-  const [out, err] = [program.child.stdout, program.child.stderr].map((stream) => text(stream as Readable));
+  const out = text(program.child.stdout as Readable);
+  const err = text(program.child.stderr as Readable);
   const said = async () => ({ code: await program.ended(), out: await out, err: await err });
   return { program, said };
 }
 
 test('the command line shows each stream where it belongs, follows to the end, and says what is wrong', async () => {
   const seen = await Seen.begin();
-  const { dockerId, id } = await seen.run(`echo err >&2; sleep 0.1; printf 'a\\033[2Jb\\n'; ${PATIENT}`);
+  const { dockerId, id } = await seen.run(`echo err >&2; printf 'a\\033[2Jb\\n'; ${PATIENT}`);
   const follower = say(seen, 'logs', '-f', id.slice(0, 10));
   await follower.program.wroteLike(/^first$/);
-  assert.equal((await say(seen, 'logs', '--tail', '1', id).said()).out, 'first\n');
+  await until('it has written err', async () => (await seen.texts(id)).includes('err'));
+  assert.equal((await say(seen, 'logs', '--tail', '2', id).said()).out.endsWith('first\n'), true);
   const json = (await say(seen, 'logs', '--json', dockerId).said()).out.trimEnd().split('\n');
   const listed = json
     .map((line) => JSON.parse(line) as LogLine)
     .map(({ stream, text: line }) => [stream, line]);
-  assert.deepEqual(listed, [
+  assert.deepEqual(listed.sort(), [
     ['stderr', 'err'],
     ['stdout', 'a\u001b[2Jb'],
     ['stdout', 'first'],
