@@ -16,7 +16,7 @@ export interface LogWanted {
   readonly tail?: number | undefined;
   /** Left out: both. */
   readonly stream?: LogStream | undefined;
-  /** The `at` of a line: only it, and what came behind it. */
+  /** The `at` of a line: it is among what comes, and all that Docker wrote down behind it. */
   readonly since?: string | undefined;
 }
 
@@ -25,6 +25,8 @@ export type Asked = Pick<Docker, 'call' | 'socket'>;
 
 /** Milliseconds until Docker begins to answer. */
 const PATIENCE = 10_000;
+/** Seconds within which lines need not be in the order of their times. */
+const UNSORTED = 60;
 
 /**
  * Resolves when Docker has opened it. The last of what it gives is the end of a log, or an error.
@@ -75,11 +77,14 @@ function queryOf({ follow = false, tail, stream, since }: LogWanted): object {
   return { follow, ...streams, timestamps: true, ...(tail !== undefined && { tail }), ...sinceOf(since) };
 }
 
-/** As Docker takes it: Unix time in seconds, with a fraction. */
+/**
+ * As Docker takes it: Unix time in seconds, with a fraction. A piece of a line has the time of the first one, so that
+ * what has an earlier time may stand behind what has a later one, and older Engines would leave it out.
+ */
 function sinceOf(at: string | undefined): object {
   if (at === undefined) return {};
   const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
-  return { since: `${Date.parse(`${seconds}Z`) / 1000}.${fraction}` };
+  return { since: `${Math.max(0, Date.parse(`${seconds}Z`) / 1000 - UNSORTED)}.${fraction}` };
 }
 
 async function* read(

@@ -39,6 +39,8 @@ const HEAD = 8;
 const SYSTEM = 3;
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/;
 const STAMP_LENGTH = '2006-01-02T15:04:05.000000000Z '.length;
+/** Of what comes before any time. */
+const LONG_AGO = '1970-01-01T00:00:00.000000000Z';
 const LINE_END = 0x0a;
 
 /** @throws {ServiceError} `docker.failed` when Docker says that it cannot go on, or what it sends is no log */
@@ -60,7 +62,7 @@ export async function* linesOf(
 }
 
 async function* ofFrames(bytes: ByteReader): AsyncGenerator<Piece> {
-  for (let at = new Date(0).toISOString(); ; ) {
+  for (let at = LONG_AGO; ; ) {
     const head = await bytes.take(HEAD);
     if (head.length < HEAD) return;
     const stream = head[0] === 2 ? 'stderr' : 'stdout';
@@ -85,7 +87,7 @@ async function failure(bytes: ByteReader, head: Buffer, length: number): Promise
 }
 
 async function* ofTerminal(bytes: ByteReader): AsyncGenerator<Piece> {
-  for (let at = new Date(0).toISOString(); ; ) {
+  for (let at = LONG_AGO; ; ) {
     // Docker gives a time to each piece that it has taken a line apart to, as to each line.
     at = (await stampOf(bytes, STAMP_LENGTH)) ?? at;
     const content = await bytes.takeThrough(LINE_END, MOST);

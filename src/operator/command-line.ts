@@ -78,8 +78,7 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   const [id, ...others] = positionals;
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
-  if (name === 'logs')
-    return id && others.length === 0 ? { name, id, ...logOptionsOf(values), ...common } : undefined;
+  if (name === 'logs') return id && others.length === 0 ? logsOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
@@ -96,8 +95,8 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
-function logOptionsOf({ follow = false, tail }: Values): Omit<LogWords, 'id'> {
-  return { isFollowing: follow, tail };
+function logsOf(id: string, { follow = false, tail }: Values, common: Common): OperatorCommand {
+  return { name: 'logs', id, isFollowing: follow, tail, ...common };
 }
 
 const TEXT = { type: 'string' } as const;

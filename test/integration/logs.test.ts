@@ -363,7 +363,7 @@ test('the command line shows each stream where it belongs, follows to the end, a
   const listed = json
     .map((line) => JSON.parse(line) as LogLine)
     .map(({ stream, text: line }) => [stream, line]);
-  assert.deepEqual(listed.sort(), [
+  assert.deepEqual(listed.toSorted(), [
     ['stderr', 'err'],
     ['stdout', 'a\u001b[2Jb'],
     ['stdout', 'first'],
