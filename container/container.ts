@@ -18,6 +18,7 @@ import { type ContainerDirectories, directoriesOf, holdDirectories } from './dir
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
+import { keepLog } from './kept-logs.ts';
 import { provenGone } from './proven-gone.ts';
 import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
@@ -270,7 +271,9 @@ export class HostedContainer {
     // Docker may be starting it at this moment, and would not say so yet.
     await this.#starting?.catch(() => {});
     await this.#provenGone();
+    const kept = this.#dockerId && keepLog(this.#host, this.id, this.#dockerId);
     const failures = await this.#lifetime.end(new ServiceError('container.ended', { id: this.id }));
+    await kept;
     this.#state.move('gone', failures.length === 0 ? ALL_RELEASED : NOT_ALL_RELEASED);
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);

@@ -16,6 +16,7 @@ export const CALLS = {
   list: 'list the containers',
   list_any: 'list all containers',
   events: 'open its event stream',
+  logs: 'read the log of the container',
 } as const;
 
 export type DockerCall = keyof typeof CALLS;

@@ -19,5 +19,9 @@ export const COMMAND_ERRORS = {
     status: 502,
     text: 'the service broke off before {image} was pulled ({why}); see that it runs, and pull again',
   },
+  'operator.cut_off': {
+    status: 502,
+    text: 'the service broke off before the end of the log; see that it runs, then ask again',
+  },
   'operator.refused': { status: 502, text: '{title}: {detail}' },
 } as const;

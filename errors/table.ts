@@ -10,6 +10,7 @@
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
+import { LOG_ERRORS } from './log-errors.ts';
 
 export interface ErrorRow {
   readonly status: number;
@@ -278,6 +279,7 @@ export const ERRORS = {
 
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
+  ...LOG_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

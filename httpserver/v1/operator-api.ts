@@ -12,6 +12,7 @@ import { addContainerRoutes } from './container-routes.ts';
 import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
 import { addImageRoutes } from './image-routes.ts';
+import { addLogRoutes } from './log-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 
@@ -56,6 +57,7 @@ export function addOperatorApi(
       const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
+      addLogRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
       addImageRoutes(routes, gate, closing);
       routes.refuseOthers();

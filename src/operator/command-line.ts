@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import type { LogWords } from './logs.ts';
 import type { PullWords } from './pull.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
@@ -14,6 +15,7 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
          REGISTRY_PASSWORD_FILE names
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
+  logs [-f] [--tail N] ID            what a container wrote, or the last of it once it has ended; -f: until it ends
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
   drain                              take no more containers, and end when the last one has
@@ -50,6 +52,7 @@ export type OperatorCommand = Common &
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | { readonly name: 'events'; readonly after: string | undefined }
+    | ({ readonly name: 'logs' } & LogWords)
     | { readonly name: 'capacity' | 'drain' }
   );
 
@@ -76,6 +79,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   stop: [],
   receipt: [],
   events: ['after'],
+  logs: ['follow', 'tail'],
   capacity: [],
   drain: [],
 };
@@ -97,6 +101,7 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
   if (name === 'pull') return id && others.length === 0 ? pullOf(id, values, common) : undefined;
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
+  if (name === 'logs') return id && others.length === 0 ? logsOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
@@ -129,6 +134,10 @@ function pullOf(image: string, values: Values, common: Common): OperatorCommand 
   return { name: 'pull', image, platform, user, ...common };
 }
 
+function logsOf(id: string, { follow = false, tail }: Values, common: Common): OperatorCommand {
+  return { name: 'logs', id, isFollowing: follow, tail, ...common };
+}
+
 const TEXT = { type: 'string' } as const;
 const TEXTS = { type: 'string', multiple: true } as const;
 const FLAG = { type: 'boolean' } as const;
@@ -152,6 +161,8 @@ const ALL = {
   'dry-run': FLAG,
   platform: TEXT,
   'registry-user': TEXT,
+  follow: { type: 'boolean', short: 'f' },
+  tail: TEXT,
 } as const;
 
 /** A negative number after an option is its value. */

@@ -6,6 +6,8 @@ import { ps, receipt, stop } from './containers.ts';
 import { create } from './create.ts';
 import { events } from './events.ts';
 import { capacity, drain } from './host.ts';
+import { logs } from './logs.ts';
+import { outputOf } from './output.ts';
 import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
 
@@ -40,6 +42,8 @@ export async function runOperatorCommand(
       return write(await capacity(api, isJson));
     case 'drain':
       return write(await drain(api, isJson));
+    case 'logs':
+      return await logs(api, command, isJson, outputOf(process.stdout), outputOf(process.stderr));
     case 'events':
       for await (const line of events(api, command.after, isJson)) await write(line);
   }
