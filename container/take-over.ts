@@ -14,6 +14,7 @@ import type { KeptContainers } from './kept-containers.ts';
 import { isLeftToMaker } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
+import { killLeft } from './terminal-processes.ts';
 import type { Tracker } from './tracker.ts';
 import { removeUnanswered } from './unanswered.ts';
 
@@ -102,6 +103,7 @@ export async function takeOver(
   pages: readonly Page[],
 ): Promise<void> {
   for (const claimed of claimedIn(pages)) {
+    await killLeft(claimed.dockerId);
     const container = await tracker.adopt(claimed);
     if (claimed.role === 'spin-up') {
       await kept.adopt(claimed.id, claimed.dockerId);

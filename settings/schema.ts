@@ -151,6 +151,17 @@ export const SCHEMA = {
     'none',
     secondsOrNone,
   ),
+  TERMINALS: setting('Terminals that may be open on this host.', '100', wholeNumber(0, 1000)),
+  TERMINALS_PER_CONTAINER: setting(
+    'Terminals that may be open in one container, and on the host itself.',
+    '10',
+    wholeNumber(0, 1000),
+  ),
+  TERMINAL_IDLE_SECONDS: setting(
+    'Seconds after which a terminal ends into which nobody has typed and of which nobody has seen anything new.',
+    '1800',
+    wholeNumber(1, 86_400),
+  ),
   WEBSERVER_URL: {
     ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),
     neededBy: ({ APP_ENV }: Known) =>

@@ -13,6 +13,7 @@ import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
+import { addTerminalRoutes } from './terminal-routes.ts';
 
 export interface OperatorOptions {
   readonly authority: Authority;
@@ -52,9 +53,10 @@ export function addOperatorApi(
         { parseAs: 'string' },
         async (_: FastifyRequest, body: string) => parseBody(body),
       );
-      const routes = new Routes(api);
+      const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
+      addTerminalRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
       routes.refuseOthers();
     },

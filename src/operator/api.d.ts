@@ -473,6 +473,219 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/v1/containers/{id}/terminal': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Open a terminal in a container
+     * @description It goes on when the connection breaks, until nobody has used it for a while. A WebSocket: binary messages are bytes, typed and printed. Text messages are JSON: the service says `{"type":"attached","terminal":ID,"columns":N,"rows":N,"after":N}` first, `{"type":"writer","writes":true|false}` whenever that changes, `{"type":"missed","bytes":N}` to one who reads too slowly, and `{"type":"ended","exitCode":N}` last; a client says `{"type":"resize","columns":N,"rows":N}`. What is wrong with the handshake is told as a problem.
+     */
+    get: {
+      parameters: {
+        query?: {
+          /** @description TERM. */
+          type?: string;
+          /** @description Characters in a line. */
+          columns?: number;
+          /** @description Lines. */
+          rows?: number;
+          /** @description The program and its arguments, as often as there are; left out: bash, or sh where there is none. */
+          command?: string[];
+          /** @description As whom it runs, such as `root` or `1000:1000`; left out: as the container's own user. */
+          user?: string;
+        };
+        header?: never;
+        path: {
+          /** @description A container id or, while it lives, docker id, or as many of its first digits as no other one has. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        /** @description Done. */
+        101: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': string;
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/terminals/{id}/attach': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Come back to a terminal, or look at it
+     * @description A WebSocket: binary messages are bytes, typed and printed. Text messages are JSON: the service says `{"type":"attached","terminal":ID,"columns":N,"rows":N,"after":N}` first, `{"type":"writer","writes":true|false}` whenever that changes, `{"type":"missed","bytes":N}` to one who reads too slowly, and `{"type":"ended","exitCode":N}` last; a client says `{"type":"resize","columns":N,"rows":N}`. What is wrong with the handshake is told as a problem.
+     */
+    get: {
+      parameters: {
+        query?: {
+          /** @description write: as its writer, if there is none; take: as its writer, and who is it now watches from then on; watch: only to see it. */
+          as?: 'write' | 'take' | 'watch';
+          /** @description Printed bytes that are known already; left out: the last ones come again. */
+          after?: number;
+        };
+        header?: never;
+        path: {
+          /** @description The id of a terminal. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        /** @description Done. */
+        101: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': string;
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/terminals': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** List the terminals that are open, the oldest first */
+    get: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path?: never;
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': {
+              terminals: components['schemas']['Terminal'][];
+            };
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/v1/terminals/{id}/end': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** End a terminal with all that runs in it */
+    post: {
+      parameters: {
+        query?: never;
+        header?: never;
+        path: {
+          /** @description The id of a terminal. */
+          id: string;
+        };
+        cookie?: never;
+      };
+      requestBody?: never;
+      responses: {
+        /** @description Done. */
+        200: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/json': components['schemas']['Terminal'];
+          };
+        };
+        /** @description What is wrong. */
+        default: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content: {
+            'application/problem+json': components['schemas']['Problem'];
+          };
+        };
+      };
+    };
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/v1/host': {
     parameters: {
       query?: never;
@@ -907,6 +1120,33 @@ export interface components {
       clientAppAuthSecret: string;
       /** @description Of which the key of the user's files is made. */
       configEncryptionToken: string;
+    };
+    /**
+     * Terminal
+     * @description A terminal that is open.
+     */
+    Terminal: {
+      id: string;
+      /** @description The container that it is in; left out: it is on the host. */
+      container?: string;
+      /** @description What runs in it, without arguments. */
+      program: string;
+      /** @description As whom; left out: the container's own user. */
+      user?: string;
+      /** @description Who opened it: an address, or `unix socket`. */
+      by: string;
+      /** Format: date-time */
+      began: string;
+      /** @description Characters in a line. */
+      columns: number;
+      /** @description Lines. */
+      rows: number;
+      /** @description How many look at it. */
+      attached: number;
+      /** @description Whether one of them is its writer. */
+      written: boolean;
+      /** @description Seconds since somebody typed, came, went or saw something new. */
+      idle: number;
     };
     /** Host */
     Host: {

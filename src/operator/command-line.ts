@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import { type ExecWords, parseExec } from './exec-words.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
@@ -9,6 +10,11 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
          as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever), --dry-run
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
+  exec [-it] [--user USER] ID [COMMAND [ARGUMENT …]]
+                                     a terminal in a container, with a shell or COMMAND; Ctrl-] three times leaves it
+  exec --attach TERMINAL [--take | --watch]
+                                     come back to a terminal; --take: from whoever types there; --watch: only see it
+  terminals [--end TERMINAL]         list the terminals that are open, or end one with all that runs in it
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
   drain                              take no more containers, and end when the last one has
@@ -21,6 +27,7 @@ does not trust it. With --json they print what the service answered. An ID may b
   ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready
   ecs-host-service stop 3f2a
+  ecs-host-service exec -it 3f2a
   ecs-host-service events --json | jq .container.state
 `;
 
@@ -41,6 +48,8 @@ export type OperatorCommand = Common &
     | ({ readonly name: 'create' } & CreateWords)
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
+    | ({ readonly name: 'exec' } & ExecWords)
+    | { readonly name: 'terminals'; readonly end: string | undefined }
     | { readonly name: 'events'; readonly after: string | undefined }
     | { readonly name: 'capacity' | 'drain' }
   );
@@ -49,6 +58,8 @@ type Name = OperatorCommand['name'];
 
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
+  exec: [],
+  terminals: ['end'],
   ps: ['state', 'app'],
   create: ['app', 'env', 'label', 'publish', 'mount', 'cpus', 'memory', 'pids', 'timeout', 'gpu', 'dry-run'],
   stop: [],
@@ -64,6 +75,7 @@ export function isOperators(name: string): name is Name {
 
 /** @returns undefined when the words make no sense */
 export function parseOperatorCommand(name: Name, words: readonly string[]): OperatorCommand | undefined {
+  if (name === 'exec') return parseExec(words);
   const read = readWords(name, words);
   if (!read) return undefined;
   const { positionals, values } = read;
@@ -76,6 +88,7 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
+  if (name === 'terminals') return { name, end: values.end, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
   return { name, ...common };
 }
@@ -100,6 +113,7 @@ const ALL = {
   state: TEXT,
   app: TEXT,
   after: TEXT,
+  end: TEXT,
   env: TEXTS,
   label: TEXTS,
   publish: TEXTS,

@@ -5,8 +5,10 @@ import type { OperatorCommand } from './command-line.ts';
 import { ps, receipt, stop } from './containers.ts';
 import { create } from './create.ts';
 import { events } from './events.ts';
+import { exec } from './exec.ts';
 import { capacity, drain } from './host.ts';
 import { targetOf } from './target.ts';
+import { terminals } from './terminals.ts';
 
 /** @param write takes what is for stdout, and resolves when that took it @param progress takes what only a person waits for */
 export async function runOperatorCommand(
@@ -15,7 +17,13 @@ export async function runOperatorCommand(
   write: (text: string) => Promise<void>,
   progress: (line: string) => void,
 ): Promise<void> {
-  const api = await connect(targetOf(command.where, environment));
+  const target = targetOf(command.where, environment);
+  if (command.name === 'exec') {
+    const { stdin, stdout } = process;
+    process.exitCode = await exec(target, command, { stdin, stdout, say: progress });
+    return;
+  }
+  const api = await connect(target);
   const { isJson } = command;
   switch (command.name) {
     case 'ps':
@@ -29,6 +37,8 @@ export async function runOperatorCommand(
       return write(await receipt(api, command.id, isJson));
     case 'capacity':
       return write(await capacity(api, isJson));
+    case 'terminals':
+      return write(await terminals(api, command.end, isJson));
     case 'drain':
       return write(await drain(api, isJson));
     case 'events':
