@@ -74,6 +74,7 @@ class Session {
       if (isBinary) this.#print(data as Buffer);
       else this.#hear(JSON.parse((data as Buffer).toString()));
     });
+    socket.resume();
   }
 
   readonly type = (bytes: Buffer): void => {

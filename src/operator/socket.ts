@@ -11,9 +11,10 @@ import { refused, secureConnector, type Target, unreachable } from './client.ts'
 /** Milliseconds from the request to its answer: a container may take its time to begin a program. */
 const HANDSHAKE = 60_000;
 
-/** @param path with its query @throws {ServiceError} `operator.*` */
+/** It says nothing until it is resumed. @param path with its query @throws {ServiceError} `operator.*` */
 export async function openSocket(target: Target, path: string): Promise<WebSocket> {
   const socket = 'socket' in target ? overUnix(target.socket, path) : await overTls(target, path);
+  socket.once('open', () => socket.pause());
   const refusal = once(socket, 'unexpected-response').then(([, response]) => problemIn(response));
   const where = 'socket' in target ? target.socket : target.host.origin;
   await Promise.race([once(socket, 'open'), refusal]).catch((error: unknown) => {

@@ -52,7 +52,7 @@ export class Person {
   }
 
   /** Waits until something is printed that is not yet looked at, and looks away from all before its end. */
-  async sees(wanted: RegExp, milliseconds = 20_000): Promise<RegExpExecArray> {
+  async sees(wanted: RegExp, milliseconds = 60_000): Promise<RegExpExecArray> {
     const late = AbortSignal.timeout(milliseconds);
     for (;;) {
       const found = wanted.exec(this.printed);

@@ -1,10 +1,12 @@
 /** An image with a shell and what people use in one, from the distribution's static busybox. */
 
+import assert from 'node:assert/strict';
 import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Dockerode from 'dockerode';
 import { importArchive } from '../../scripts/image.ts';
+import { Operator } from './operator.ts';
 
 export const SHELL_IMAGE = 'test/shell:1';
 
@@ -18,6 +20,7 @@ const APPLETS = [
   'id',
   'kill',
   'ls',
+  'nohup',
   'ps',
   'seq',
   'setsid',
@@ -44,4 +47,12 @@ export async function importShellImage(docker: Dockerode): Promise<void> {
   } finally {
     await rm(directory, { recursive: true });
   }
+}
+
+/** @returns the id of a container of it that runs on a host */
+export async function containerOn(root: string): Promise<string> {
+  const wanted = { image: SHELL_IMAGE, app: 'demo' };
+  const { status, body } = await new Operator(root).ask('POST', '/v1/containers', wanted);
+  assert.equal(status, 201, JSON.stringify(body));
+  return body.id;
 }
