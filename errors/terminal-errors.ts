@@ -21,6 +21,6 @@ export const TERMINAL_ERRORS = {
   },
   'terminal.no_host_shell': {
     status: 403,
-    text: 'this host lets nobody have a shell on it; HOST_SHELL_USER can name the user that one is for',
+    text: 'nobody can have a shell on this host: {why}; HOST_SHELL_USER names the user that it is for',
   },
 } as const satisfies Record<string, ErrorRow>;

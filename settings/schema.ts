@@ -17,6 +17,7 @@ import {
   sentryDsn,
   unixSocket,
   url,
+  userName,
   wholeNumber,
   yesOrNo,
 } from './parsers.ts';
@@ -161,6 +162,10 @@ export const SCHEMA = {
     'Seconds after which a terminal ends into which nobody has typed and of which nobody has seen anything new.',
     '1800',
     wholeNumber(1, 86_400),
+  ),
+  HOST_SHELL_USER: optional(
+    'User of this host as whom operators may have a shell on it; none: they may not.',
+    userName,
   ),
   WEBSERVER_URL: {
     ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),

@@ -50,6 +50,7 @@ export async function gatherSurroundings({
         all: settings.TERMINALS,
         each: settings.TERMINALS_PER_CONTAINER,
         idle: 1000 * settings.TERMINAL_IDLE_SECONDS,
+        hostUser: settings.HOST_SHELL_USER,
       },
       found.log,
     ),

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { HostShell } from './host-shell.ts';
 import type { Pty, Size } from './pty.ts';
 import { Terminal } from './terminal.ts';
 
@@ -16,6 +17,8 @@ export interface TerminalLimits {
   readonly each: number;
   /** Milliseconds. */
   readonly idle: number;
+  /** Of shells on the host; undefined: there are none. */
+  readonly hostUser: string | undefined;
 }
 
 /** What is opened for whom. */
@@ -29,6 +32,11 @@ export interface Opening {
   readonly size: Size;
   /** Who asked for it: an address, or the unix socket. */
   readonly by: string;
+}
+
+export interface HostRequest extends Pick<Opening, 'size' | 'by'> {
+  /** TERM of its environment. */
+  readonly type: string;
 }
 
 export interface Open extends Omit<Opening, 'size'> {
@@ -46,6 +54,20 @@ export class Terminals {
   constructor(limits: TerminalLimits, log: Logger) {
     this.#limits = limits;
     this.#log = log;
+  }
+
+  /**
+   * Opens a shell on the host. @param parent the lifetime that it ends with
+   * @throws {ServiceError} `terminal.no_host_shell`, `terminal.too_many`
+   */
+  async openOnHost(parent: Lifetime, { size, type, by }: HostRequest): Promise<Terminal> {
+    const user = this.#limits.hostUser;
+    if (user === undefined)
+      throw new ServiceError('terminal.no_host_shell', { why: 'no user is named for it' });
+    const opening = { container: undefined, program: 'shell', user, size, by };
+    return await this.open(parent.child('terminal on the host'), opening, () =>
+      HostShell.start({ user, type, size }),
+    );
   }
 
   list(): readonly Open[] {

@@ -2,13 +2,13 @@
 
 import { openTerminalIn } from '../../container/terminal-in.ts';
 import type { AttachOptions, Terminal as HeldTerminal } from '../../ttys/terminal.ts';
-import type { Open } from '../../ttys/terminals.ts';
+import type { Terminals as HeldTerminals, Open } from '../../ttys/terminals.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import type { Joined, Routes } from './routes.ts';
 import { ById } from './schemas.ts';
 import { PROTOCOL } from './terminal-messages.ts';
-import { AttachQuery, ByTerminal, OpenQuery, Terminal, Terminals } from './terminal-schemas.ts';
+import { AttachQuery, ByTerminal, HostQuery, OpenQuery, Terminal, Terminals } from './terminal-schemas.ts';
 import { join } from './terminal-socket.ts';
 
 /** Where there is no bash, sh goes on; that this is not there either is for Docker to say. */
@@ -27,12 +27,19 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
         const container = tracker.named(params.id);
         const size = { columns, rows };
         const request = { command: command as typeof SHELL, user, type, size, by };
-        const terminal = await openTerminalIn(container, tracker.host, request);
-        return {
-          ...joinedTo(terminal, { as: 'write', after: undefined }),
-          // Nobody has learned its id.
-          abandon: () => void tracker.host.terminals.end(terminal.id),
-        };
+        return opened(tracker.host.terminals, await openTerminalIn(container, tracker.host, request));
+      }),
+  });
+  routes.socket('/host/terminal', {
+    summary: 'Open a shell on this host, where HOST_SHELL_USER allows it',
+    description: `It goes on like one in a container. ${PROTOCOL}`,
+    query: HostQuery,
+    handle: ({ query, by }) =>
+      gate.pass(async ({ tracker }) => {
+        const { type = 'xterm-256color', columns = 80, rows = 24 } = query;
+        const { terminals } = tracker.host;
+        const request = { size: { columns, rows }, type, by };
+        return opened(terminals, await terminals.openOnHost(tracker.lifetime, request));
       }),
   });
   routes.socket('/terminals/:id/attach', {
@@ -57,6 +64,12 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     handle: ({ params }) =>
       gate.pass(async ({ tracker }) => viewOf(await tracker.host.terminals.end(params.id))),
   });
+
+  function opened(terminals: HeldTerminals, terminal: HeldTerminal): Joined {
+    // When it is abandoned, nobody has learned its id.
+    const abandon = () => void terminals.end(terminal.id).catch(() => {});
+    return { ...joinedTo(terminal, { as: 'write', after: undefined }), abandon };
+  }
 
   function joinedTo(terminal: HeldTerminal, how: AttachOptions): Joined {
     const attachment = terminal.attach(how);

@@ -27,6 +27,8 @@ const what = {
   rows: Type.Optional({ ...SIZE.rows, default: 24 }),
 };
 
+export const HostQuery = Type.Object(what, { additionalProperties: false });
+
 export const OpenQuery = Type.Object(
   {
     ...what,

@@ -14,6 +14,7 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
                                      a terminal in a container, with a shell or COMMAND; Ctrl-] three times leaves it
   exec --attach TERMINAL [--take | --watch]
                                      come back to a terminal; --take: from whoever types there; --watch: only see it
+  host-shell                         a shell on the host itself, where HOST_SHELL_USER allows it
   terminals [--end TERMINAL]         list the terminals that are open, or end one with all that runs in it
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
@@ -49,6 +50,7 @@ export type OperatorCommand = Common &
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | ({ readonly name: 'exec' } & ExecWords)
+    | { readonly name: 'host-shell' }
     | { readonly name: 'terminals'; readonly end: string | undefined }
     | { readonly name: 'events'; readonly after: string | undefined }
     | { readonly name: 'capacity' | 'drain' }
@@ -59,6 +61,7 @@ type Name = OperatorCommand['name'];
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   exec: [],
+  'host-shell': [],
   terminals: ['end'],
   ps: ['state', 'app'],
   create: ['app', 'env', 'label', 'publish', 'mount', 'cpus', 'memory', 'pids', 'timeout', 'gpu', 'dry-run'],

@@ -27,7 +27,7 @@ const TIMES = 3;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
 /** @returns the exit code of what ran there; 0 when it was left running @throws {ServiceError} `operator.*` */
-export async function exec(target: Target, words: ExecWords, own: Own): Promise<number> {
+export async function exec(target: Target, words: ExecWords | 'host-shell', own: Own): Promise<number> {
   const { stdin, stdout } = own;
   const socket = await openSocket(target, pathOf(words, stdout));
   const session = new Session(socket, own);
@@ -46,13 +46,15 @@ export async function exec(target: Target, words: ExecWords, own: Own): Promise<
   return session.result();
 }
 
-function pathOf({ attach, as, id, command, user }: ExecWords, { columns, rows }: NodeJS.WriteStream): string {
-  if (attach !== undefined) return `/v1/terminals/${encodeURIComponent(attach)}/attach?as=${as}`;
+function pathOf(words: ExecWords | 'host-shell', { columns, rows }: NodeJS.WriteStream): string {
   const query = new URLSearchParams({
     ...(columns && { columns: String(columns), rows: String(rows) }),
     ...(process.env.TERM && { type: process.env.TERM }),
-    ...(user && { user }),
   });
+  if (words === 'host-shell') return `/v1/host/terminal?${query.toString()}`;
+  const { attach, as, id, command, user } = words;
+  if (attach !== undefined) return `/v1/terminals/${encodeURIComponent(attach)}/attach?as=${as}`;
+  if (user) query.append('user', user);
   for (const word of command) query.append('command', word);
   return `/v1/containers/${encodeURIComponent(id)}/terminal?${query.toString()}`;
 }

@@ -18,9 +18,10 @@ export async function runOperatorCommand(
   progress: (line: string) => void,
 ): Promise<void> {
   const target = targetOf(command.where, environment);
-  if (command.name === 'exec') {
+  if (command.name === 'exec' || command.name === 'host-shell') {
     const { stdin, stdout } = process;
-    process.exitCode = await exec(target, command, { stdin, stdout, say: progress });
+    const words = command.name === 'exec' ? command : command.name;
+    process.exitCode = await exec(target, words, { stdin, stdout, say: progress });
     return;
   }
   const api = await connect(target);

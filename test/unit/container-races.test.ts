@@ -50,7 +50,7 @@ function hostOf(t: TestContext) {
     preparing: pLimit(4),
     receipts: new Receipts(root, log),
     events: new Events(),
-    terminals: new Terminals({ all: 0, each: 0, idle: 0 }, log),
+    terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),
     log,
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);

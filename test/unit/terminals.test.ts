@@ -17,7 +17,7 @@ function open(t: TestContext, limits: { all?: number; each?: number; idle?: numb
     stream: { write: (line: string) => lines.push(JSON.parse(line)) },
   });
   const root = new Lifetime('test');
-  const terminals = new Terminals({ all: 10, each: 5, idle: LONG, ...limits }, log);
+  const terminals = new Terminals({ all: 10, each: 5, idle: LONG, hostUser: undefined, ...limits }, log);
   const begin = async (container = 'one', pty = new FakePty()) => {
     const opening: Opening = {
       container,
