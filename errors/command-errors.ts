@@ -11,7 +11,7 @@ export const COMMAND_ERRORS = {
     status: 503,
     text: 'no service answers at {where}: {why}; see that it runs ("systemctl status ecs-host-service"), or name a host with --host',
   },
-  'operator.cut_off': {
+  'operator.terminal_cut_off': {
     status: 503,
     text: 'the connection to the terminal {terminal} broke; it goes on for a while: "ecs-host-service exec --attach {terminal}"',
   },

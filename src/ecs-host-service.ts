@@ -42,7 +42,7 @@ async function silently(work: Promise<void>): Promise<string> {
 }
 
 /** What no service has answered. */
-const UNREACHED: ReadonlySet<string> = new Set(['operator.unreachable', 'operator.cut_off']);
+const UNREACHED: ReadonlySet<string> = new Set(['operator.unreachable', 'operator.terminal_cut_off']);
 
 /** Loads what it needs only then: a service does without. */
 async function operate(command: OperatorCommand): Promise<void> {

@@ -125,7 +125,7 @@ class Session {
   result(): number {
     const terminal = this.#terminal;
     if (this.#exitCode !== undefined) return this.#exitCode;
-    if (!this.#isLeft) throw new ServiceError('operator.cut_off', { terminal });
+    if (!this.#isLeft) throw new ServiceError('operator.terminal_cut_off', { terminal });
     this.#own.say(`left; it goes on for a while: ecs-host-service exec --attach ${terminal}`);
     return 0;
   }
