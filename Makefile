@@ -36,7 +36,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose docs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose docs
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -70,7 +70,7 @@ demo-operator: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show t
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) build/seccomp-probe build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) build/seccomp-probe build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -137,12 +137,17 @@ docker:
 docker-cli: docker
 	@$(INSTALL) docker:docker-cli
 
+# For an image with a shell.
+shell:
+	@$(INSTALL) /bin/busybox:busybox-static
+
 compose:
 	@$(INSTALL) docker-compose:docker-compose
 
 $(BUNDLE): $(SOURCES) $(ADDON) | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
 	@cp $(ADDON) $(@D)
+	@cp node_modules/node-pty/prebuilds/linux-$(ARCH)/pty.node $(@D)/pty-linux-$(ARCH).node
 
 $(EXECUTABLE): $(BUNDLE)
 	@echo "Building $@ …"

@@ -130,6 +130,12 @@ export class HostedContainer {
     return (this.#isAdopting || this.#state.serves) && this.#facts?.startValues !== undefined;
   }
 
+  /** For what is held within it for a while. @throws {ServiceError} `container.not_running` */
+  lend(name: string): Lifetime {
+    if (!this.#state.serves) throw new ServiceError('container.not_running', { id: this.id });
+    return this.#lifetime.child(`${name} of container ${this.id}`);
+  }
+
   /** Resolves when it has ended and nothing of it is held. */
   get gone(): Promise<void> {
     return this.#gone.promise;
@@ -282,14 +288,8 @@ export class HostedContainer {
   }
 
   #config(directories: ContainerDirectories): UserConfig {
-    return new UserConfig({
-      keeping: this.#host.keeping,
-      id: this.id,
-      appName: this.#purpose.appName,
-      directories,
-      lifetime: this.#lifetime,
-      log: this.#log,
-    });
+    const [{ keeping }, { appName }, id] = [this.#host, this.#purpose, this.id];
+    return new UserConfig({ keeping, id, appName, directories, lifetime: this.#lifetime, log: this.#log });
   }
 
   async #provenGone(): Promise<string> {

@@ -176,7 +176,7 @@ export class Receipts {
 
 /** The container that a lifetime, by its name, belongs to. */
 function containerOf(owner: string): string {
-  return /^(?:docker container of|container) (\w+)$/.exec(owner)?.[1] ?? '';
+  return /^(?:docker container of|terminal of container|container) (\w+)$/.exec(owner)?.[1] ?? '';
 }
 
 function outcomeOf(event: HoldingEvent): Pick<Receipted, 'released' | 'seen' | 'failed'> {

@@ -4,6 +4,7 @@ import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
 import type { Ledger } from '../lifetime/ledger.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Terminals } from '../ttys/terminals.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Docker } from './docker.ts';
@@ -26,6 +27,7 @@ export interface Surroundings {
   readonly keeping: ConfigKeeping | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
+  readonly terminals: Terminals;
   readonly receipts: Receipts;
   readonly events: Events;
   readonly log: Logger;

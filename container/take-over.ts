@@ -15,6 +15,7 @@ import { keepLog } from './kept-logs.ts';
 import { isLeftToMaker } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
+import { killLeft } from './terminal-processes.ts';
 import type { Tracker } from './tracker.ts';
 import { removeUnanswered } from './unanswered.ts';
 
@@ -108,6 +109,7 @@ export async function takeOver(
   pages: readonly Page[],
 ): Promise<void> {
   for (const claimed of claimedIn(pages)) {
+    await killLeft(claimed.dockerId);
     const container = await tracker.adopt(claimed);
     if (claimed.role === 'spin-up') {
       await kept.adopt(claimed.id, claimed.dockerId);

@@ -23,5 +23,9 @@ export const COMMAND_ERRORS = {
     status: 502,
     text: 'the service broke off before the end of the log; see that it runs, then ask again',
   },
+  'operator.terminal_cut_off': {
+    status: 503,
+    text: 'the connection to the terminal {terminal} broke; it goes on for a while: "ecs-host-service exec --attach {terminal}"',
+  },
   'operator.refused': { status: 502, text: '{title}: {detail}' },
 } as const;

@@ -11,6 +11,7 @@ import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
+import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
   readonly status: number;
@@ -280,6 +281,7 @@ export const ERRORS = {
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
   ...LOG_ERRORS,
+  ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -14,6 +14,7 @@ import { parseJsonObject } from './json-body.ts';
 import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
 import { addStatusRoutes, HEALTH, VERSION, type Version } from './status-routes.ts';
 import { askWho } from './v1/authority.ts';
+import { asksForWebSocket } from './v1/handshakes.ts';
 import { addOperatorApi, isOperatorPath, type OperatorOptions } from './v1/operator-api.ts';
 
 export interface AppOptions {
@@ -34,6 +35,9 @@ const MOST_PATH = 100;
 /** Milliseconds: all of a request; idle. */
 const REQUEST = 30_000;
 const IDLE = 5_000;
+
+/** For the server below fastify. */
+export const UPGRADES = { shouldUpgradeCallback: asksForWebSocket } as const;
 
 /** For fastify. */
 export const LIMITS = {

@@ -5,7 +5,7 @@ import { fastify } from 'fastify';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { equip, LIMITS } from './app.ts';
+import { equip, LIMITS, UPGRADES } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
@@ -81,6 +81,7 @@ function build(
   const app = fastify({
     ...LIMITS,
     https: {
+      ...UPGRADES,
       ...certificate.pair,
       minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE,

@@ -4,7 +4,7 @@
  */
 
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { licencesOf } from './licences.ts';
 
@@ -35,6 +35,16 @@ const { metafile } = await build({
     '@grpc/grpc-js': './scripts/left-out.ts',
     '@grpc/proto-loader': './scripts/left-out.ts',
   },
+  plugins: [
+    {
+      name: 'node-pty',
+      setup: (building) => {
+        building.onResolve({ filter: /^\.\/utils$/ }, ({ importer }) =>
+          importer.includes('/node-pty/') ? { path: resolve('scripts/node-pty-utils.ts') } : undefined,
+        );
+      },
+    },
+  ],
   define: { BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown') },
   // What CommonJS packages expect to find.
   banner: {

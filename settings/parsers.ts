@@ -35,6 +35,14 @@ export function ports(text: string): readonly number[] {
   return text.split(',').map((part) => port(part.trim()));
 }
 
+/** Source: useradd(8). */
+export function userName(text: string): string {
+  if (!/^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$/.test(text)) {
+    throw new Error(`must be the name of a user; got "${text}"`);
+  }
+  return text;
+}
+
 /** Docker says the rest of what is wrong with a name. */
 export function image(text: string): string {
   if (!/^[\w][\w./:@-]*$/.test(text)) throw new Error(`must be the name of an image; got "${text}"`);

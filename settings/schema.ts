@@ -17,6 +17,7 @@ import {
   sentryDsn,
   unixSocket,
   url,
+  userName,
   wholeNumber,
   yesOrNo,
 } from './parsers.ts';
@@ -150,6 +151,21 @@ export const SCHEMA = {
     'Seconds after which a container ends that was assigned and is not ready; none: it waits.',
     'none',
     secondsOrNone,
+  ),
+  TERMINALS: setting('Terminals that may be open on this host.', '100', wholeNumber(0, 1000)),
+  TERMINALS_PER_CONTAINER: setting(
+    'Terminals that may be open in one container, and on the host itself.',
+    '10',
+    wholeNumber(0, 1000),
+  ),
+  TERMINAL_IDLE_SECONDS: setting(
+    'Seconds after which a terminal ends into which nobody has typed and of which nobody has seen anything new.',
+    '1800',
+    wholeNumber(1, 86_400),
+  ),
+  HOST_SHELL_USER: optional(
+    'User of this host as whom operators may have a shell on it; none: they may not.',
+    userName,
   ),
   WEBSERVER_URL: {
     ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),

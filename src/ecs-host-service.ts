@@ -41,6 +41,9 @@ async function silently(work: Promise<void>): Promise<string> {
   return '';
 }
 
+/** What no service has answered. */
+const UNREACHED: ReadonlySet<string> = new Set(['operator.unreachable', 'operator.terminal_cut_off']);
+
 /** Loads what it needs only then: a service does without. */
 async function operate(command: OperatorCommand): Promise<void> {
   const { runOperatorCommand } = await import('./operator/run.ts');
@@ -80,7 +83,7 @@ if (command?.name === 'run') {
     else process.stdout.write(await answer(command));
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
-    process.exitCode = error instanceof ServiceError && error.code === 'operator.unreachable' ? 3 : 1;
+    process.exitCode = error instanceof ServiceError && UNREACHED.has(error.code) ? 3 : 1;
   }
 } else {
   process.stderr.write(

@@ -7,6 +7,7 @@ import { readEventNumbers } from '../container/input-devices.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
 import type { Settings } from '../settings/load.ts';
+import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 
@@ -44,5 +45,14 @@ export async function gatherSurroundings({
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),
     events: new Events(),
+    terminals: new Terminals(
+      {
+        all: settings.TERMINALS,
+        each: settings.TERMINALS_PER_CONTAINER,
+        idle: 1000 * settings.TERMINAL_IDLE_SECONDS,
+        hostUser: settings.HOST_SHELL_USER,
+      },
+      found.log,
+    ),
   };
 }

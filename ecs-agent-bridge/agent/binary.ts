@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../../errors/service-error.ts';
+import { identify, isRunning, type ProcessIdentity } from '../../host/processes.ts';
 import { Lines } from './agent-log.ts';
-import { identify, isRunning, type ProcessIdentity } from './processes.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
 /** It begins when it is told that it is known: one that nobody knows must not run on after a death of ours. */

@@ -13,11 +13,11 @@ import type { DockerId } from '../../container/identity.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { exists } from '../../host/directories.ts';
 import type { AgentPaths } from '../../host/paths.ts';
+import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } from '../../host/processes.ts';
 import { unlessAborted } from '../../lifetime/deadline.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { AgentDocker, FoundContainer } from './agent-docker.ts';
 import { Lines } from './agent-log.ts';
-import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } from './processes.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
 export const CONTAINER_NAME = 'ecs-agent';

@@ -5,12 +5,12 @@
 
 import type { Docker } from '../../container/docker.ts';
 import type { Paths } from '../../host/paths.ts';
+import { end, type ProcessIdentity } from '../../host/processes.ts';
 import type { Ledger, Page } from '../../lifetime/ledger.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { childEnvironment } from '../../settings/load.ts';
 import { AgentDocker } from './agent-docker.ts';
 import { CONTAINER_NAME, isOurs } from './container.ts';
-import { end, type ProcessIdentity } from './processes.ts';
 import { Systemctl } from './systemctl.ts';
 import { UNIT_KIND, undoUnit } from './unit.ts';
 import type { AgentFacts, Mode } from './way.ts';

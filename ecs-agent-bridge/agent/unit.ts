@@ -14,9 +14,9 @@ import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { removeDrafts, writeFileAtomically } from '../../host/atomic-file.ts';
 import { exists, removeIfEmpty, seenGone } from '../../host/directories.ts';
 import type { AgentPaths } from '../../host/paths.ts';
+import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } from '../../host/processes.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { FollowedFile } from './followed-file.ts';
-import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } from './processes.ts';
 import { type Systemctl, UNIT } from './systemctl.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 

@@ -1,6 +1,6 @@
 /** The ways to run the stock Amazon ECS agent, behind one interface: as a process, as a container, as systemd's unit. */
 
-import type { ProcessIdentity } from './processes.ts';
+import type { ProcessIdentity } from '../../host/processes.ts';
 
 export type Mode = 'binary' | 'container' | 'unit';
 

@@ -15,6 +15,7 @@ import { addImageRoutes } from './image-routes.ts';
 import { addLogRoutes } from './log-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
+import { addTerminalRoutes } from './terminal-routes.ts';
 
 export interface OperatorOptions {
   readonly authority: Authority;
@@ -58,6 +59,7 @@ export function addOperatorApi(
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
       addLogRoutes(routes, gate, closing);
+      addTerminalRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
       addImageRoutes(routes, gate, closing);
       routes.refuseOthers();

@@ -3,10 +3,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { WebSocket } from 'ws';
 import { misfit } from '../../container/json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { type Authority, ask } from './authority.ts';
 import { goneWith, type Sent, sendEvents } from './event-stream.ts';
+import { Handshakes } from './handshakes.ts';
 import { type Given, Problem } from './schemas.ts';
 
 interface Shape<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
@@ -60,17 +62,33 @@ interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extend
   ) => AsyncIterable<Sent> | Promise<AsyncIterable<Sent>>;
 }
 
+/** What a WebSocket is joined to. */
+export interface Joined {
+  /** @param askAgain throws when the caller may not go on */
+  join(socket: WebSocket, askAgain: () => void): Promise<void>;
+  /** Instead, when the caller is gone. */
+  abandon(): void;
+}
+
+interface SocketRoute<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
+  /** @throws {ServiceError} which is told as a problem, instead of a handshake */
+  readonly handle: (asked: Asked<P, Q> & { readonly by: string }) => Promise<Joined>;
+}
+
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
 type Method = (typeof METHODS)[number];
 
 export class Routes {
   readonly #app: FastifyInstance;
   readonly #authority: Authority;
+  readonly #handshakes: Handshakes;
   readonly #methods = new Map<string, Method[]>();
 
+  /** @param authority is asked again by what has no end by itself */
   constructor(app: FastifyInstance, authority: Authority) {
     this.#app = app;
     this.#authority = authority;
+    this.#handshakes = new Handshakes(app);
     app.setValidatorCompiler(({ schema, httpPart = 'request' }) => (given: unknown) => {
       const value = httpPart === 'body' ? given : fromTexts(schema as TObject, given);
       const why = misfit(schema as TSchema, value);
@@ -124,6 +142,33 @@ export class Routes {
     });
   }
 
+  /** A WebSocket. */
+  socket<P extends TSchema, Q extends TSchema>(url: string, { handle, ...shape }: SocketRoute<P, Q>): void {
+    this.#note('GET', url);
+    this.#app.get(url, {
+      exposeHeadRoute: false,
+      schema: schemaOf(shape, { 101: Type.String() }),
+      handler: async (request, reply) => {
+        const {
+          params,
+          query,
+          headers,
+          raw,
+          socket: { remoteAddress },
+        } = request;
+        this.#handshakes.check(raw);
+        const by = remoteAddress ?? 'unix socket';
+        const joined = await handle({ params, query, headers, body: undefined, by } as Parameters<
+          typeof handle
+        >[0]);
+        reply.hijack();
+        const socket = this.#handshakes.accept(raw);
+        if (!socket) return joined.abandon();
+        await joined.join(socket, () => ask(this.#authority, request));
+      },
+    });
+  }
+
   #note(method: Method, url: string): void {
     this.#methods.set(url, [...(this.#methods.get(url) ?? []), method]);
   }
@@ -154,6 +199,7 @@ function fromTexts({ properties }: TObject, given: unknown): unknown {
 
 function fromText(schema: object | undefined, text: unknown): unknown {
   const type = schema && 'type' in schema ? schema.type : undefined;
+  if (type === 'array') return [text].flat();
   if (typeof text !== 'string') return text;
   if (type === 'integer' && /^-?(0|[1-9]\d{0,14})$/.test(text)) return Number(text);
   if (type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true';

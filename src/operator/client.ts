@@ -33,7 +33,7 @@ export async function connect(target: Target): Promise<Api> {
   const connector =
     'socket' in target
       ? { socketPath: target.socket, timeout: CONNECT }
-      : connectTo(target.fingerprint, undici.buildConnector);
+      : await secureConnector(target.fingerprint);
   // A stream is silent for as long as nothing happens, and a stop may take its time.
   const dispatcher = new undici.Agent({ connect: connector, headersTimeout: 0, bodyTimeout: 0 });
   const where = 'socket' in target ? target.socket : target.host.origin;
@@ -58,17 +58,18 @@ export async function connect(target: Target): Promise<Api> {
   });
 }
 
-function unreachable(where: string, cause: unknown): ServiceError {
+export function unreachable(where: string, cause: unknown): ServiceError {
   if (isSystemError(cause, 'EACCES')) return new ServiceError('operator.not_root', { where }, { cause });
   return new ServiceError('operator.unreachable', { where, why: messageOf(cause) }, { cause });
 }
 
 /** Nothing is sent, the token least of all, before the certificate was seen to be the one that was named. */
-function connectTo(
-  fingerprint: string | undefined,
-  buildConnector: typeof import('undici').buildConnector,
-): buildConnector.connector {
-  const connector = buildConnector({ timeout: CONNECT, ...(fingerprint && { rejectUnauthorized: false }) });
+export async function secureConnector(fingerprint: string | undefined): Promise<buildConnector.connector> {
+  const { default: undici } = await import('undici');
+  const connector = undici.buildConnector({
+    timeout: CONNECT,
+    ...(fingerprint && { rejectUnauthorized: false }),
+  });
   if (fingerprint === undefined) return connector;
   return (options, callback) =>
     connector(options, (...[error, socket]) => {

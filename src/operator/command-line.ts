@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import { type ExecWords, parseExec } from './exec-words.ts';
 import type { LogWords } from './logs.ts';
 import type { PullWords } from './pull.ts';
 
@@ -16,6 +17,12 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
   logs [-f] [--tail N] ID            what a container wrote, or the last of it once it has ended; -f: until it ends
+  exec [-it] [--user USER] ID [COMMAND [ARGUMENT …]]
+                                     a terminal in a container, with a shell or COMMAND; Ctrl-] three times leaves it
+  exec --attach TERMINAL [--take | --watch]
+                                     come back to a terminal; --take: from whoever types there; --watch: only see it
+  host-shell                         a shell on the host itself, where HOST_SHELL_USER allows it
+  terminals [--end TERMINAL]         list the terminals that are open, or end one with all that runs in it
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
   drain                              take no more containers, and end when the last one has
@@ -30,6 +37,7 @@ alone, which takes its value from the environment; # begins a comment. What --en
   ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready
   ecs-host-service stop 3f2a
+  ecs-host-service exec -it 3f2a
   ecs-host-service events --json | jq .container.state
 `;
 
@@ -51,6 +59,9 @@ export type OperatorCommand = Common &
     | ({ readonly name: 'pull' } & PullWords)
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
+    | ({ readonly name: 'exec' } & ExecWords)
+    | { readonly name: 'host-shell' }
+    | { readonly name: 'terminals'; readonly end: string | undefined }
     | { readonly name: 'events'; readonly after: string | undefined }
     | ({ readonly name: 'logs' } & LogWords)
     | { readonly name: 'capacity' | 'drain' }
@@ -60,6 +71,9 @@ type Name = OperatorCommand['name'];
 
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
+  exec: [],
+  'host-shell': [],
+  terminals: ['end'],
   ps: ['state', 'app'],
   create: [
     'app',
@@ -90,6 +104,7 @@ export function isOperators(name: string): name is Name {
 
 /** @returns undefined when the words make no sense */
 export function parseOperatorCommand(name: Name, words: readonly string[]): OperatorCommand | undefined {
+  if (name === 'exec') return parseExec(words);
   const read = readWords(name, words);
   if (!read) return undefined;
   const { positionals, values } = read;
@@ -104,6 +119,7 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'logs') return id && others.length === 0 ? logsOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
+  if (name === 'terminals') return { name, end: values.end, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
   return { name, ...common };
 }
@@ -148,6 +164,7 @@ const ALL = {
   state: TEXT,
   app: TEXT,
   after: TEXT,
+  end: TEXT,
   env: TEXTS,
   'env-from': TEXTS,
   label: TEXTS,

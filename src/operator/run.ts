@@ -5,11 +5,13 @@ import type { OperatorCommand } from './command-line.ts';
 import { ps, receipt, stop } from './containers.ts';
 import { create } from './create.ts';
 import { events } from './events.ts';
+import { exec } from './exec.ts';
 import { capacity, drain } from './host.ts';
 import { logs } from './logs.ts';
 import { outputOf } from './output.ts';
 import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
+import { terminals } from './terminals.ts';
 
 /**
  * @param write takes what is for stdout, and resolves when that took it @param progress takes what only a person waits for
@@ -22,7 +24,14 @@ export async function runOperatorCommand(
   progress: (line: string) => void,
   columns: number | undefined,
 ): Promise<void> {
-  const api = await connect(targetOf(command.where, environment));
+  const target = targetOf(command.where, environment);
+  if (command.name === 'exec' || command.name === 'host-shell') {
+    const { stdin, stdout } = process;
+    const words = command.name === 'exec' ? command : command.name;
+    process.exitCode = await exec(target, words, { stdin, stdout, say: progress });
+    return;
+  }
+  const api = await connect(target);
   const { isJson } = command;
   switch (command.name) {
     case 'ps':
@@ -40,6 +49,8 @@ export async function runOperatorCommand(
       return write(await receipt(api, command.id, isJson));
     case 'capacity':
       return write(await capacity(api, isJson));
+    case 'terminals':
+      return write(await terminals(api, command.end, isJson));
     case 'drain':
       return write(await drain(api, isJson));
     case 'logs':

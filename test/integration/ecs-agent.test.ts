@@ -14,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, afterEach, before, suite, test } from 'node:test';
-import { identify, isRunning } from '../../ecs-agent-bridge/agent/processes.ts';
 import { pathsBelow } from '../../host/paths.ts';
+import { identify, isRunning } from '../../host/processes.ts';
 import type { FakeStart } from '../support/fake-agent.ts';
 import { furnish } from '../support/fake-agent-site.ts';
 import { ServiceProcess } from '../support/service-process.ts';

@@ -20,6 +20,7 @@ import {
   Problem,
   Receipt,
 } from '../../httpserver/v1/schemas.ts';
+import { Terminal, Terminals } from '../../httpserver/v1/terminal-schemas.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -44,6 +45,8 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/host$/, Host],
   [/^GET \/v1\/agent$/, Agent],
   [/^GET \/v1\/openapi.json$/, Document],
+  [/^GET \/v1\/terminals$/, Terminals],
+  [/^POST \/v1\/terminals\/\w+\/end$/, Terminal],
   [/^PUT \/v1\/drain$/, Draining],
 ];
 

@@ -7,14 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { AGENT_PAGE, stopLeftAgent } from '../../ecs-agent-bridge/agent/left-agent.ts';
-import {
-  end,
-  findProcesses,
-  identify,
-  isRunning,
-  kill,
-  type ProcessIdentity,
-} from '../../ecs-agent-bridge/agent/processes.ts';
+import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } from '../../host/processes.ts';
 import { AgentSite } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 

@@ -17,9 +17,9 @@ import { basename, dirname, join } from 'node:path';
 import { suite, test } from 'node:test';
 import type { EcsAgentOptions } from '../../ecs-agent-bridge/agent/ecs-agent.ts';
 import { AGENT_PAGE, stopLeftAgent } from '../../ecs-agent-bridge/agent/left-agent.ts';
-import { findProcesses } from '../../ecs-agent-bridge/agent/processes.ts';
 import { Systemctl } from '../../ecs-agent-bridge/agent/systemctl.ts';
 import { Unit } from '../../ecs-agent-bridge/agent/unit.ts';
+import { findProcesses } from '../../host/processes.ts';
 import { AgentSite, type AgentSiteOptions } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 

@@ -22,6 +22,7 @@ import { DeadlineError } from '../../lifetime/deadline.ts';
 import { Ledger } from '../../lifetime/ledger.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
+import { Terminals } from '../../ttys/terminals.ts';
 import { Ttys } from '../../ttys/ttys.ts';
 import { FakeDocker } from '../support/fake-docker.ts';
 
@@ -49,6 +50,7 @@ function hostOf(t: TestContext) {
     preparing: pLimit(4),
     receipts: new Receipts(root, log),
     events: new Events(),
+    terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),
     log,
   };
   const kept = new KeptContainers(docker.asDocker, 'host', lifetime);

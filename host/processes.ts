@@ -8,12 +8,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ServiceError } from '../../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 
 /** Milliseconds between looks whether a process has gone. */
 const BETWEEN_LOOKS = 20;
 /** Milliseconds in which one that was killed goes, unless the kernel holds it. */
 const LAST = 5000;
+
+export type Signal = 'TERM' | 'KILL' | 'HUP' | 'CONT';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -23,11 +25,21 @@ export interface ProcessIdentity {
 
 /** @returns undefined when there is no such process, or it has ended. Source: proc_pid_stat(5), fields 3 and 22 */
 export function identify(pid: number): ProcessIdentity | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  // The second field is its name, which may hold anything.
-  const [state = 'X', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state = 'X', ...fields] = statOf(pid);
   const startTime = fields[18];
   return startTime === undefined || 'ZX'.includes(state) ? undefined : { pid, startTime };
+}
+
+/** The session that a process is in: the number of its first process. Source: proc_pid_stat(5), field 6 */
+export function sessionOf(pid: number): number {
+  return Number(statOf(pid)[3]);
+}
+
+/** From field 3 on. */
+function statOf(pid: number): string[] {
+  const stat = read(`/proc/${pid}/stat`);
+  // The second field is its name, which may hold anything.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
@@ -41,13 +53,23 @@ export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
  */
 export async function findProcesses(variable: string, word?: string): Promise<ProcessIdentity[]> {
   const network = await readlink('/proc/self/ns/net');
+  return await processesThat(async (pid) => {
+    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== network) return false;
+    if (word !== undefined && !(await has(`/proc/${pid}/cmdline`, word))) return false;
+    return await hasVariable(pid, variable);
+  });
+}
+
+/** Whether it was given this in its environment, as `NAME=value`. */
+export function hasVariable(pid: number, variable: string): Promise<boolean> {
+  return has(`/proc/${pid}/environ`, variable);
+}
+
+export async function processesThat(fit: (pid: number) => Promise<boolean>): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = [];
   // One after the other: thousands of files at a time would be too many.
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== network) continue;
-    if (word !== undefined && !(await has(`/proc/${pid}/cmdline`, word))) continue;
-    if (!(await has(`/proc/${pid}/environ`, variable))) continue;
-    const one = identify(Number(pid));
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
+    const one = (await fit(pid)) ? identify(pid) : undefined;
     if (one) found.push(one);
   }
   return found;
@@ -61,8 +83,12 @@ export async function kill(one: ProcessIdentity): Promise<void> {
 }
 
 /** Asks it to end, and kills it after so many milliseconds. Returns when it has gone. @throws as `kill` */
-export async function end(one: ProcessIdentity, milliseconds: number): Promise<void> {
-  await send('TERM', one);
+export async function end(
+  one: ProcessIdentity,
+  milliseconds: number,
+  by: readonly Signal[] = ['TERM'],
+): Promise<void> {
+  for (const signal of by) await send(signal, one);
   if (!(await untilGone(one, milliseconds))) await kill(one);
 }
 
@@ -76,7 +102,7 @@ async function untilGone(one: ProcessIdentity, milliseconds: number): Promise<bo
 }
 
 /** To nobody, when it has gone meanwhile. */
-async function send(signal: 'TERM' | 'KILL', one: ProcessIdentity): Promise<void> {
+async function send(signal: Signal, one: ProcessIdentity): Promise<void> {
   if (!isRunning(one)) return;
   const words = ['-c', 'kill -"$0" "$1" 2> /dev/null', signal, String(one.pid)];
   await once(spawn('sh', words, { stdio: 'ignore', env: { PATH: process.env.PATH } }), 'exit');

@@ -1,0 +1,170 @@
+/** A program in a container with a pseudo-terminal of Docker's: `docker exec -it`. */
+
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Pty, Size } from '../ttys/pty.ts';
+import type { Docker } from './docker.ts';
+import { hijack } from './hijack.ts';
+import type { DockerId } from './identity.ts';
+import { hangUp, processesOf, TERMINAL } from './terminal-processes.ts';
+
+export interface ExecOptions {
+  readonly terminal: string;
+  readonly dockerId: DockerId;
+  readonly command: readonly string[];
+  /** As Docker takes it; undefined: the container's own. */
+  readonly user: string | undefined;
+  /** TERM of its environment. */
+  readonly type: string;
+  readonly size: Size;
+}
+
+/** Milliseconds for each call to Docker. */
+const PATIENCE = 10_000;
+/** How often, and how many milliseconds apart, it is asked again for what comes a little later than it should. */
+const LOOKS = 100;
+const BETWEEN_LOOKS = 20;
+
+interface Looked {
+  readonly Running: boolean;
+  readonly ExitCode: number | null;
+  readonly Pid: number;
+}
+
+export class Exec implements Pty {
+  readonly #docker: Docker;
+  readonly #id: string;
+  readonly #stream: Socket;
+  readonly #options: ExecOptions;
+  /** The session of what was begun, by its number on the host. */
+  #session: number | undefined;
+  /** What it ended with. What it has left running then is the container's. */
+  #exitCode: number | undefined;
+
+  private constructor(docker: Docker, id: string, stream: Socket, options: ExecOptions) {
+    this.#docker = docker;
+    this.#id = id;
+    this.#stream = stream;
+    this.#options = options;
+    // Its end is what is looked at.
+    stream.on('error', () => {});
+  }
+
+  /** @throws {ServiceError} `docker.*` */
+  static async start(docker: Docker, options: ExecOptions, signal: AbortSignal): Promise<Exec> {
+    const { terminal, dockerId, command, user, type, size } = options;
+    const body = {
+      Cmd: [...command],
+      Env: [`TERM=${type}`, `${TERMINAL}=${terminal}`],
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: true,
+      ConsoleSize: [size.rows, size.columns] as [number, number],
+      ...(user !== undefined && { User: user }),
+    };
+    const { id } = await docker.call(
+      'exec_create',
+      PATIENCE,
+      (abortSignal, api) => api.getContainer(dockerId).exec({ ...body, abortSignal }),
+      signal,
+    );
+    const start = { Detach: false, Tty: true };
+    const stream = await docker.call(
+      'exec_start',
+      PATIENCE,
+      (late) => hijack(docker.socket, `/exec/${id}/start`, start, late),
+      signal,
+    );
+    const exec = new Exec(docker, id, stream, options);
+    await exec.#begin();
+    return exec;
+  }
+
+  /** An Engine before 23 knows no size to begin with, and for a moment no session. */
+  async #begin(): Promise<void> {
+    for (let look = 1; look <= LOOKS; look++) {
+      const { Running: isRunning, ExitCode: code, Pid: pid } = await this.#look();
+      if (pid > 0) this.#session = pid;
+      if (!isRunning && code !== null) return;
+      if (isRunning && (await this.#resize(this.#options.size))) return;
+      await pause(BETWEEN_LOOKS);
+    }
+  }
+
+  get output(): AsyncIterable<Uint8Array> {
+    return this.#stream;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const { writable, destroyed } = this.#stream;
+    if (!writable || destroyed || this.#stream.write(bytes)) return;
+    const gone = new AbortController();
+    try {
+      const { signal } = gone;
+      await Promise.race([once(this.#stream, 'drain', { signal }), once(this.#stream, 'close', { signal })]);
+    } finally {
+      gone.abort();
+    }
+  }
+
+  /** To no effect when it has ended. */
+  async resize(size: Size): Promise<void> {
+    await this.#resize(size);
+  }
+
+  /** @returns whether it has that size now */
+  async #resize({ columns: w, rows: h }: Size): Promise<boolean> {
+    return await this.#docker
+      .call('exec_resize', PATIENCE, (abortSignal, api) =>
+        api.getExec(this.#id).resize({ h, w, abortSignal }),
+      )
+      .then(
+        () => true,
+        () => false,
+      );
+  }
+
+  async exitCode(): Promise<number | undefined> {
+    for (let look = 1; look <= LOOKS; look++) {
+      const { Running: isRunning, ExitCode: code } = await this.#look();
+      if (!isRunning) this.#exitCode = code ?? undefined;
+      if (!isRunning) break;
+      await pause(BETWEEN_LOOKS);
+    }
+    return this.#exitCode;
+  }
+
+  #look(): Promise<Looked> {
+    return this.#docker.call(
+      'exec_inspect',
+      PATIENCE,
+      async (abortSignal, api) => (await api.getExec(this.#id).inspect({ abortSignal })) as Looked,
+    );
+  }
+
+  async hangUp(): Promise<void> {
+    this.#stream.destroy();
+    if (this.#exitCode === undefined) await hangUp(this.#processes);
+  }
+
+  abandon(): void {
+    this.#stream.destroy();
+    void hangUp(this.#processes).catch(() => {});
+  }
+
+  async seenGone(): Promise<string> {
+    if (this.#exitCode !== undefined) return `it ended with code ${this.#exitCode}`;
+    const left = await processesOf(this.#processes);
+    const what = `the terminal ${this.#options.terminal}`;
+    if (left.length > 0) throw new ServiceError('still.there', { what, why: `${left.length} processes run` });
+    return 'no process of it runs';
+  }
+
+  get #processes() {
+    const { dockerId, terminal } = this.#options;
+    return { dockerId, terminal, session: this.#session };
+  }
+}

@@ -1,0 +1,33 @@
+/** Opens terminals in containers. */
+
+import type { Size } from '../ttys/pty.ts';
+import type { Terminal } from '../ttys/terminal.ts';
+import type { HostedContainer } from './container.ts';
+import { Exec } from './exec.ts';
+import type { DockerId } from './identity.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export interface TerminalRequest {
+  /** Program and arguments. */
+  readonly command: readonly [string, ...string[]];
+  /** As Docker takes it, such as `root` or `1000:1000`; undefined: the container's own. */
+  readonly user: string | undefined;
+  /** Its TERM. */
+  readonly type: string;
+  readonly size: Size;
+  /** Who asks for it. */
+  readonly by: string;
+}
+
+/** @throws {ServiceError} `container.not_running`, `terminal.too_many`, `docker.*` */
+export async function openTerminalIn(
+  container: HostedContainer,
+  { docker, terminals }: Pick<Surroundings, 'docker' | 'terminals'>,
+  { command, user, type, size, by }: TerminalRequest,
+): Promise<Terminal> {
+  const opening = { container: container.id, program: command[0], user, size, by };
+  return await terminals.open(container.lend('terminal'), opening, (terminal, signal) => {
+    const dockerId = container.dockerId as DockerId;
+    return Exec.start(docker, { terminal, dockerId, command, user, type, size }, signal);
+  });
+}

@@ -1,0 +1,62 @@
+/**
+ * What was begun in a terminal of a container. Docker cannot end what it has executed in a container, and leaves it
+ * running when nobody looks any more; so it is found and ended here. It belongs to a terminal when it is in its session, or
+ * was given its id in the environment, and is in the container, which the kernel says: what a container pretends about its own
+ * processes can only be to their harm.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { ServiceError } from '../errors/service-error.ts';
+import { end, hasVariable, kill, type ProcessIdentity, processesThat, sessionOf } from '../host/processes.ts';
+import type { DockerId } from './identity.ts';
+
+/** Has the id of a terminal in the environment of what runs in it. */
+export const TERMINAL = 'ECS_HOST_SERVICE_TERMINAL';
+/** Milliseconds from the hang-up until it is killed. */
+const GRACE = 1000;
+/** How often it is looked for what was forked meanwhile. */
+const ROUNDS = 10;
+
+export interface OfTerminal {
+  readonly dockerId: DockerId;
+  readonly terminal: string;
+  /** undefined: not known. */
+  readonly session: number | undefined;
+}
+
+export async function processesOf({ dockerId, terminal, session }: OfTerminal): Promise<ProcessIdentity[]> {
+  return await processesThat(async (pid) => {
+    if (!(await isIn(dockerId, pid))) return false;
+    return sessionOf(pid) === session || (await hasVariable(pid, `${TERMINAL}=${terminal}`));
+  });
+}
+
+/** @throws {ServiceError} `still.there` */
+export async function hangUp(one: OfTerminal): Promise<void> {
+  const found = await processesOf(one);
+  await Promise.all(found.map((process) => end(process, GRACE, ['HUP', 'CONT'])));
+  for (let round = 1; round <= ROUNDS; round++) {
+    const left = await processesOf(one);
+    if (left.length === 0) return;
+    await Promise.all(left.map(kill));
+  }
+  throw new ServiceError('still.there', {
+    what: `what runs in the terminal ${one.terminal}`,
+    why: 'it forks',
+  });
+}
+
+/** Ends what a dead service's terminals have left in a container. */
+export async function killLeft(dockerId: DockerId): Promise<void> {
+  const left = await processesThat(async (pid) => {
+    if (!(await isIn(dockerId, pid))) return false;
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    return environment.split('\0').some((variable) => variable.startsWith(`${TERMINAL}=`));
+  });
+  await Promise.all(left.map(kill));
+}
+
+/** Docker names the control groups of a container by its id. */
+async function isIn(dockerId: DockerId, pid: number): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')).includes(dockerId);
+}

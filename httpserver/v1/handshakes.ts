@@ -1,0 +1,64 @@
+/**
+ * WebSocket handshakes (RFC 6455): a request that asks for one goes through the same checks as any other, and what is wrong
+ * with it is told in the same way; only then its connection becomes a WebSocket.
+ */
+
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { ServiceError } from '../../errors/service-error.ts';
+
+interface Handshake {
+  readonly response: ServerResponse;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+/** Bytes of a message. */
+const MOST_MESSAGE = 64 * 1024;
+
+/** Whether a request asks for a WebSocket; what asks for another protocol is answered in this one. */
+export function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+export class Handshakes {
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MOST_MESSAGE, clientTracking: false });
+  readonly #asked = new WeakMap<IncomingMessage, Handshake>();
+
+  constructor(app: FastifyInstance) {
+    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Whoever is gone needs no answer.
+      socket.on('error', () => {});
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
+      response.on('finish', () => socket.end());
+      this.#asked.set(request, { response, socket, head });
+      app.routing(request, response);
+    });
+  }
+
+  /** @throws {ServiceError} `terminal.no_upgrade` */
+  check(request: IncomingMessage): void {
+    const { method, headers } = request;
+    const isSound =
+      method === 'GET' &&
+      this.#asked.has(request) &&
+      headers['sec-websocket-version'] === '13' &&
+      /^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '');
+    if (!isSound) throw new ServiceError('terminal.no_upgrade', {});
+  }
+
+  /** @returns undefined when the client is gone */
+  accept(request: IncomingMessage): WebSocket | undefined {
+    const { response, socket, head } = this.#asked.get(request) as Handshake;
+    response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    let accepted: WebSocket | undefined;
+    this.#server.handleUpgrade(request, socket, head, (one) => {
+      accepted = one;
+    });
+    return accepted;
+  }
+}

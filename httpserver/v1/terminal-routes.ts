@@ -1,0 +1,97 @@
+/** Terminals in containers, for operators. */
+
+import { openTerminalIn } from '../../container/terminal-in.ts';
+import type { AttachOptions, Terminal as HeldTerminal } from '../../ttys/terminal.ts';
+import type { Terminals as HeldTerminals, Open } from '../../ttys/terminals.ts';
+import type { Gate } from '../gate.ts';
+import type { Hosting } from '../hosting.ts';
+import type { Joined, Routes } from './routes.ts';
+import { ById } from './schemas.ts';
+import { PROTOCOL } from './terminal-messages.ts';
+import { AttachQuery, ByTerminal, HostQuery, OpenQuery, Terminal, Terminals } from './terminal-schemas.ts';
+import { join } from './terminal-socket.ts';
+
+/** Where there is no bash, sh goes on; that this is not there either is for Docker to say. */
+const SHELL: [string, ...string[]] = ['/bin/sh', '-c', 'command -v bash > /dev/null && exec bash; exec sh'];
+
+/** @param closing aborts when the server does */
+export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
+  routes.socket('/containers/:id/terminal', {
+    summary: 'Open a terminal in a container',
+    description: `It goes on when the connection breaks, until nobody has used it for a while. ${PROTOCOL}`,
+    params: ById,
+    query: OpenQuery,
+    handle: ({ params, query, by }) =>
+      gate.pass(async ({ tracker }) => {
+        const { command = SHELL, user, type = 'xterm-256color', columns = 80, rows = 24 } = query;
+        const container = tracker.named(params.id);
+        const size = { columns, rows };
+        const request = { command: command as typeof SHELL, user, type, size, by };
+        return opened(tracker.host.terminals, await openTerminalIn(container, tracker.host, request));
+      }),
+  });
+  routes.socket('/host/terminal', {
+    summary: 'Open a shell on this host, where HOST_SHELL_USER allows it',
+    description: `It goes on like one in a container. ${PROTOCOL}`,
+    query: HostQuery,
+    handle: ({ query, by }) =>
+      gate.pass(async ({ tracker }) => {
+        const { type = 'xterm-256color', columns = 80, rows = 24 } = query;
+        const { terminals } = tracker.host;
+        const request = { size: { columns, rows }, type, by };
+        return opened(terminals, await terminals.openOnHost(tracker.lifetime, request));
+      }),
+  });
+  routes.socket('/terminals/:id/attach', {
+    summary: 'Come back to a terminal, or look at it',
+    description: PROTOCOL,
+    params: ByTerminal,
+    query: AttachQuery,
+    handle: async ({ params, query, by }) => {
+      const { as = 'write', after } = query;
+      return joinedTo(gate.check().tracker.host.terminals.find(params.id, by), { as, after });
+    },
+  });
+  routes.add('GET', '/terminals', {
+    summary: 'List the terminals that are open, the oldest first',
+    answer: Terminals,
+    handle: async () => ({ terminals: gate.check().tracker.host.terminals.list().map(viewOf) }),
+  });
+  routes.add('POST', '/terminals/:id/end', {
+    summary: 'End a terminal with all that runs in it',
+    params: ByTerminal,
+    answer: Terminal,
+    handle: ({ params }) =>
+      gate.pass(async ({ tracker }) => viewOf(await tracker.host.terminals.end(params.id))),
+  });
+
+  function opened(terminals: HeldTerminals, terminal: HeldTerminal): Joined {
+    // When it is abandoned, nobody has learned its id.
+    const abandon = () => void terminals.end(terminal.id).catch(() => {});
+    return { ...joinedTo(terminal, { as: 'write', after: undefined }), abandon };
+  }
+
+  function joinedTo(terminal: HeldTerminal, how: AttachOptions): Joined {
+    const attachment = terminal.attach(how);
+    return {
+      join: (socket, askAgain) => join(socket, terminal, attachment, { closing, askAgain }),
+      abandon: () => attachment.detach(),
+    };
+  }
+}
+
+function viewOf({ terminal, container, program, user, by }: Open): Terminal {
+  const { id, began, size, attached, writer, idle } = terminal;
+  return {
+    id,
+    ...(container !== undefined && { container }),
+    program,
+    ...(user !== undefined && { user }),
+    by,
+    began: began.toISOString(),
+    ...size,
+    attached,
+    written: writer !== undefined,
+    idle: Math.floor(idle / 1000),
+  };
+}

@@ -1,0 +1,131 @@
+/** Joins a WebSocket and a terminal until one of them has ended. */
+
+import type { RawData, WebSocket } from 'ws';
+import { misfit } from '../../container/json.ts';
+import type { Attachment, Seen } from '../../ttys/attachment.ts';
+import type { Terminal } from '../../ttys/terminal.ts';
+import { Said, type Told } from './terminal-messages.ts';
+
+/** Milliseconds between looks whether the client is there, and may be. */
+const BETWEEN_LOOKS = 15_000;
+/** Looks in which nothing is heard of it until it is given up. */
+const MOST_SILENT = 4;
+
+/** Codes of a close. Source: RFC 6455, 7.4.1 */
+const DONE = 1000;
+const GOING_AWAY = 1001;
+const REFUSED = 1008;
+
+export interface JoinOptions {
+  /** Aborts when the server closes. */
+  readonly closing: AbortSignal;
+  /** @throws when the client may not go on */
+  readonly askAgain: () => void;
+}
+
+/** Never rejects. Resolves when the client is gone. */
+export async function join(
+  socket: WebSocket,
+  terminal: Terminal,
+  attachment: Attachment,
+  { closing, askAgain }: JoinOptions,
+): Promise<void> {
+  const line = new Line(socket, attachment);
+  const leave = () => socket.close(GOING_AWAY, 'the service closes');
+  closing.addEventListener('abort', leave);
+  const timer = setInterval(() => line.look(askAgain), BETWEEN_LOOKS);
+  try {
+    const { columns, rows } = terminal.size;
+    await line.tell({ type: 'attached', terminal: terminal.id, columns, rows, after: attachment.place });
+    for await (const seen of attachment.see()) await line.show(seen);
+    if (!line.isOpen) return;
+    const exitCode = await terminal.ended;
+    await line.tell({ type: 'ended', ...(exitCode !== undefined && { exitCode }) });
+    socket.close(DONE);
+  } finally {
+    clearInterval(timer);
+    closing.removeEventListener('abort', leave);
+    attachment.detach();
+  }
+}
+
+class Line {
+  readonly #socket: WebSocket;
+  readonly #attachment: Attachment;
+  #silent = 0;
+  #taking: Promise<void> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(socket: WebSocket, attachment: Attachment) {
+    this.#socket = socket;
+    this.#attachment = attachment;
+    socket.on('message', (data, isBinary) => void this.#take(data, isBinary));
+    socket.on('pong', () => this.#heard());
+    // Its close is what follows.
+    socket.on('error', () => {});
+    socket.on('close', () => attachment.detach());
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  #heard(): void {
+    this.#silent = 0;
+  }
+
+  /** Whether the client is still there, and may be. */
+  look(askAgain: () => void): void {
+    try {
+      askAgain();
+    } catch {
+      this.#socket.close(REFUSED, 'the token does not count any more');
+    }
+    this.#silent += 1;
+    if (this.#silent > MOST_SILENT) this.#socket.terminate();
+    else if (this.isOpen) this.#socket.ping();
+  }
+
+  async show(seen: Seen): Promise<void> {
+    if ('bytes' in seen) await this.#send(seen.bytes);
+    else if ('missed' in seen) await this.tell({ type: 'missed', bytes: seen.missed });
+    else await this.tell({ type: 'writer', writes: seen.isWriter });
+  }
+
+  async tell(told: Told): Promise<void> {
+    await this.#send(JSON.stringify(told));
+  }
+
+  /** Resolves when the kernel has it, or the client is gone. */
+  async #send(data: string | Uint8Array): Promise<void> {
+    await new Promise((sent) => this.#socket.send(data, sent));
+    this.#heard();
+  }
+
+  /** In order; as long as something waits for the terminal, nothing more is read. */
+  async #take(data: RawData, isBinary: boolean): Promise<void> {
+    this.#heard();
+    this.#waiting += 1;
+    this.#socket.pause();
+    this.#taking = this.#taking.then(() => this.#pass(data, isBinary));
+    await this.#taking;
+    this.#waiting -= 1;
+    if (this.#waiting === 0) this.#socket.resume();
+  }
+
+  async #pass(data: RawData, isBinary: boolean): Promise<void> {
+    if (isBinary) return await this.#attachment.write(data as Buffer);
+    const said = saidIn(data);
+    if (said) await this.#attachment.resize(said);
+    else this.#socket.close(REFUSED, 'this message is none that the service knows');
+  }
+}
+
+function saidIn(data: RawData): Said | undefined {
+  try {
+    const said: unknown = JSON.parse((data as Buffer).toString());
+    return misfit(Said, said) === undefined ? (said as Said) : undefined;
+  } catch {
+    return undefined;
+  }
+}

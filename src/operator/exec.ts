@@ -1,0 +1,132 @@
+/**
+ * The command that puts the operator's own terminal into a container's: what is typed goes there as it is, and what is
+ * printed there comes back, until the program there has ended.
+ */
+
+import { once } from 'node:events';
+import type { WebSocket } from 'ws';
+import { isRecord } from '../../container/json.ts';
+import { ServiceError } from '../../errors/service-error.ts';
+import type { Target } from './client.ts';
+import type { ExecWords } from './exec-words.ts';
+import { makeRaw } from './raw-terminal.ts';
+import { openSocket } from './socket.ts';
+
+/** What the command is run in: a terminal, or not. */
+export interface Own {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly say: (line: string) => void;
+}
+
+const CTRL_D = '\x04';
+/** Ctrl-], so many times one after the other, leaves a terminal that goes on. */
+const LEAVE = 0x1d;
+const TIMES = 3;
+/** What ends the command, and leaves what runs there. */
+const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
+
+/** @returns the exit code of what ran there; 0 when it was left running @throws {ServiceError} `operator.*` */
+export async function exec(target: Target, words: ExecWords | 'host-shell', own: Own): Promise<number> {
+  const { stdin, stdout } = own;
+  const socket = await openSocket(target, pathOf(words, stdout));
+  const session = new Session(socket, own);
+  const restore = stdin.isTTY ? makeRaw() : () => {};
+  for (const signal of SIGNALS) process.on(signal, session.leave);
+  stdout.on('resize', session.resize);
+  stdin.on('data', session.type).on('end', session.noMore);
+  try {
+    await once(socket, 'close');
+  } finally {
+    restore();
+    for (const signal of SIGNALS) process.off(signal, session.leave);
+    stdout.off('resize', session.resize);
+    stdin.off('data', session.type).off('end', session.noMore).pause();
+  }
+  return session.result();
+}
+
+function pathOf(words: ExecWords | 'host-shell', { columns, rows }: NodeJS.WriteStream): string {
+  const query = new URLSearchParams({
+    ...(columns && { columns: String(columns), rows: String(rows) }),
+    ...(process.env.TERM && { type: process.env.TERM }),
+  });
+  if (words === 'host-shell') return `/v1/host/terminal?${query.toString()}`;
+  const { attach, as, id, command, user } = words;
+  if (attach !== undefined) return `/v1/terminals/${encodeURIComponent(attach)}/attach?as=${as}`;
+  if (user) query.append('user', user);
+  for (const word of command) query.append('command', word);
+  return `/v1/containers/${encodeURIComponent(id)}/terminal?${query.toString()}`;
+}
+
+class Session {
+  readonly #socket: WebSocket;
+  readonly #own: Own;
+  #terminal = '';
+  #exitCode: number | undefined;
+  #isLeft = false;
+  #leaving = 0;
+
+  constructor(socket: WebSocket, own: Own) {
+    this.#socket = socket;
+    this.#own = own;
+    // Its close says so too.
+    socket.on('error', () => {});
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) this.#print(data as Buffer);
+      else this.#hear(JSON.parse((data as Buffer).toString()));
+    });
+    socket.resume();
+  }
+
+  readonly type = (bytes: Buffer): void => {
+    const { stdin } = this.#own;
+    if (stdin.isTTY && this.#isLeaving(bytes)) this.leave();
+    else {
+      stdin.pause();
+      this.#socket.send(bytes, () => stdin.resume());
+    }
+  };
+
+  readonly leave = (): void => {
+    this.#isLeft = true;
+    this.#socket.close();
+  };
+
+  readonly noMore = (): void => this.#socket.send(Buffer.from(CTRL_D));
+
+  readonly resize = (): void => {
+    const { columns, rows } = this.#own.stdout;
+    this.#socket.send(JSON.stringify({ type: 'resize', columns, rows }));
+  };
+
+  #isLeaving(bytes: Buffer): boolean {
+    for (const byte of bytes) {
+      this.#leaving = byte === LEAVE ? this.#leaving + 1 : 0;
+      if (this.#leaving === TIMES) return true;
+    }
+    return false;
+  }
+
+  #print(bytes: Buffer): void {
+    if (this.#own.stdout.write(bytes)) return;
+    this.#socket.pause();
+    this.#own.stdout.once('drain', () => this.#socket.resume());
+  }
+
+  #hear(told: unknown): void {
+    if (!isRecord(told)) return;
+    if (told.type === 'attached') this.#terminal = String(told.terminal);
+    if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes are not kept any more)\r`);
+    if (told.type === 'writer' && !told.writes) this.#own.say('(watching: what is typed goes nowhere)\r');
+    if (told.type === 'ended') this.#exitCode = typeof told.exitCode === 'number' ? told.exitCode : 1;
+  }
+
+  result(): number {
+    const terminal = this.#terminal;
+    if (this.#exitCode !== undefined) return this.#exitCode;
+    if (!this.#isLeft) throw new ServiceError('operator.terminal_cut_off', { terminal });
+    this.#own.say(`left; it goes on for a while: ecs-host-service exec --attach ${terminal}`);
+    return 0;
+  }
+}

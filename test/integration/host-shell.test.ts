@@ -1,0 +1,111 @@
+/** A shell on the host, as a user that a setting names. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { after, afterEach, before, test } from 'node:test';
+import { processesThat, sessionOf } from '../../host/processes.ts';
+import { Operator } from '../support/operator.ts';
+import { TerminalClient } from '../support/terminal-client.ts';
+import { TestHost } from '../support/test-host.ts';
+
+/** In the test's own mounts the host has one user more, who is in a group beside their own. */
+const USERS = { passwd: 'visitor:x:4242:4242::/tmp:/bin/sh\n', group: 'helpers:x:4243:visitor\n' };
+
+let host: TestHost;
+before(async () => {
+  mkdirSync('/run/test', { recursive: true });
+  for (const [name, line] of Object.entries(USERS)) {
+    writeFileSync(`/run/test/${name}`, `${readFileSync(`/etc/${name}`, 'utf8')}${line}`);
+    execFileSync('mount', ['--bind', `/run/test/${name}`, `/etc/${name}`]);
+  }
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+async function begin(env: Record<string, string> = { HOST_SHELL_USER: 'visitor' }) {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, SECRET_OF_THE_SERVICE: 'yes', ...env } }).ready();
+  return { root, service };
+}
+
+async function sessionOfShell(client: TerminalClient): Promise<number> {
+  client.type('echo pid=$$.\r');
+  await client.until(() => /pid=\d+\./.test(client.printed.toString()));
+  return Number(/pid=(\d+)\./.exec(client.printed.toString())?.[1]);
+}
+
+async function left(session: number): Promise<number> {
+  return (await processesThat(async (pid) => sessionOf(pid) === session)).length;
+}
+
+test('a shell on the host is its user’s alone: no right, group, or variable of the service is in it', async () => {
+  const { root, service } = await begin();
+  using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');
+  client.type('id; stty size; echo "$TERM $HOME $USER"; env; echo DO""NE\r');
+  await client.sees('DONE');
+  const printed = client.printed.toString();
+  assert.match(
+    printed,
+    /uid=4242\(visitor\) gid=4242 groups=4242,4243\(helpers\)\r\n30 100\r\nvt100 \/tmp visitor\r\n/,
+  );
+  assert.ok(!printed.includes('SECRET_OF_THE_SERVICE'), printed);
+  const [open] = (await new Operator(root).get('/v1/terminals')).body.terminals;
+  assert.deepEqual([open.container, open.user], [undefined, 'visitor']);
+  client.type('exit 3\r');
+  assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 3 });
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('100 MB are printed to the last byte by a shell on the host too', async () => {
+  const { root, service } = await begin();
+  using client = await TerminalClient.open(root, '/host/terminal');
+  client.type(
+    'stty -opost -echo; exec 2> /dev/null; yes 0123456789abcde | head -c 100000000; echo THE END; exit\r',
+  );
+  const { bytes } = client;
+  assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
+  assert.ok(client.printed.toString().endsWith('THE END\n'));
+  assert.ok(client.bytes - bytes >= 100_000_000);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+for (const [how, end] of [
+  ['is ended', (root: string, id: string) => new Operator(root).ask('POST', `/v1/terminals/${id}/end`)],
+  ['ends with its service', undefined],
+] as const) {
+  test(`of a shell on the host that ${how} no process is left`, async () => {
+    const { root, service } = await begin();
+    using client = await TerminalClient.open(root, '/host/terminal');
+    const session = await sessionOfShell(client);
+    client.type('trap "" HUP; (trap "" HUP; sleep 1000) & echo read$((1 + 1))\r');
+    await client.sees('read2');
+    assert.ok((await left(session)) >= 2);
+    if (end) await end(root, client.terminal);
+    else assert.equal(await service.stop(), 0, service.log());
+    assert.equal((await client.ended())?.type, 'ended');
+    assert.equal(await left(session), 0);
+    assert.equal(await service.stop(), 0, service.log());
+  });
+}
+
+test('of a service that was killed no shell on the host is left', async () => {
+  const { root, service } = await begin();
+  using client = await TerminalClient.open(root, '/host/terminal');
+  const session = await sessionOfShell(client);
+  client.type('sleep 1000\r');
+  await client.sees('sleep 1000\r\n');
+  assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  while ((await left(session)) > 0);
+  const next = await host.start({ env: { ROOT: root } }).ready();
+  assert.equal(await next.stop(), 0, next.log());
+});
+
+test('where no user is named, or one that is not there, nobody has a shell on the host', async () => {
+  for (const env of [{}, { HOST_SHELL_USER: 'nobody-else' }]) {
+    const { root, service } = await begin(env);
+    await assert.rejects(TerminalClient.open(root, '/host/terminal'), /Unexpected server response: 403/);
+    assert.equal(await service.stop(), 0, service.log());
+  }
+});

@@ -1,0 +1,125 @@
+/** What becomes of terminals when something else ends: the container, the service, its life, its place. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { TERMINAL } from '../../container/terminal-processes.ts';
+import { hasVariable, type ProcessIdentity, processesThat } from '../../host/processes.ts';
+import { claim } from '../support/callers.ts';
+import { Operator } from '../support/operator.ts';
+import { containerOn, importShellImage } from '../support/shell-image.ts';
+import { TerminalClient } from '../support/terminal-client.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+  await importShellImage(host.docker);
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** What runs in a terminal, wherever. */
+function processesIn(terminal: string): Promise<ProcessIdentity[]> {
+  return processesThat((pid) => hasVariable(pid, `${TERMINAL}=${terminal}`));
+}
+
+async function begin(env: Record<string, string> = {}) {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, ...env } }).ready();
+  const id = await containerOn(root);
+  return { root, service, id, operator: new Operator(root) };
+}
+
+/** With something in it that a hang-up alone does not end. */
+async function openTerminal(root: string, id: string): Promise<TerminalClient> {
+  const client = await TerminalClient.open(root, `/containers/${id}/terminal`);
+  client.type('trap "" HUP; (trap "" HUP; sleep 1000) & echo read$((1 + 1))\r');
+  await client.sees('read2');
+  assert.ok((await processesIn(client.terminal)).length >= 2);
+  return client;
+}
+
+test('a container that dies takes its terminals with it, whose people hear of it', async () => {
+  const { root, service, id, operator } = await begin();
+  using client = await openTerminal(root, id);
+  await host.docker.getContainer((await operator.get(`/v1/containers/${id}`)).body.docker).kill();
+  const { type } = (await client.ended()) ?? {};
+  assert.equal(type, 'ended');
+  assert.deepEqual(await processesIn(client.terminal), []);
+  await service.gone(id);
+  const { resources } = (await operator.get(`/v1/containers/${id}/receipt`)).body;
+  const receipted = resources.find(({ kind }: { kind: string }) => kind === 'terminal');
+  assert.equal(receipted.what, client.terminal);
+  assert.match(receipted.seen, /no process of it runs|it ended with code 137/);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('a service that is asked to stop ends terminals with their containers, and says so', async () => {
+  const { root, service, id } = await begin();
+  using client = await openTerminal(root, id);
+  assert.equal(await service.stop(), 0, service.log());
+  assert.equal((await client.ended())?.type, 'ended');
+  assert.deepEqual(await processesIn(client.terminal), []);
+});
+
+test('a terminal that is ended takes with it what a hang-up alone does not end', async () => {
+  const { root, service, id, operator } = await begin();
+  using client = await openTerminal(root, id);
+  assert.equal((await operator.ask('POST', `/v1/terminals/${client.terminal}/end`)).status, 200);
+  await client.ended();
+  assert.deepEqual(await processesIn(client.terminal), []);
+  assert.equal((await operator.ask('POST', `/v1/terminals/${client.terminal}/end`)).status, 404);
+  assert.equal((await operator.get(`/v1/containers/${id}`)).body.state, 'running');
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('of a service that was killed no terminal is left, and the container that is in use lives on', async () => {
+  const { root, service, id } = await begin();
+  const { port } = (await new Operator(root).get(`/v1/containers/${id}`)).body;
+  await claim(service, port);
+  using client = await openTerminal(root, id);
+  assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
+  await client.until(() => client.isClosed);
+  assert.ok((await processesIn(client.terminal)).length >= 2, 'Docker has ended them by itself');
+  const next = await host.start({ env: { ROOT: root } }).ready();
+  assert.deepEqual(await processesIn(client.terminal), []);
+  assert.equal((await new Operator(root).get(`/v1/containers/${id}`)).body.state, 'ready');
+  assert.deepEqual((await new Operator(root).get('/v1/terminals')).body, { terminals: [] });
+  using again = await openTerminal(root, id);
+  assert.equal(await next.stop(), 0, next.log());
+  await again.ended();
+});
+
+test('a terminal that nobody uses ends, with the container going on', async () => {
+  const { root, service, id, operator } = await begin({ TERMINAL_IDLE_SECONDS: '1' });
+  using client = await openTerminal(root, id);
+  assert.equal((await client.ended())?.type, 'ended');
+  assert.deepEqual(await processesIn(client.terminal), []);
+  assert.equal((await operator.get(`/v1/containers/${id}`)).body.state, 'running');
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('what cannot be opened is told as a problem, and takes nothing', async () => {
+  const { root, service, id, operator } = await begin({ TERMINALS_PER_CONTAINER: '1' });
+  const refused = async (path: string, status: number) => {
+    await assert.rejects(
+      TerminalClient.open(root, path),
+      new RegExp(`Unexpected server response: ${status}`),
+      path,
+    );
+  };
+  await refused('/containers/abcdef/terminal', 404);
+  await refused(`/containers/${id}/terminal?columns=0`, 400);
+  await refused(`/containers/${id}/terminal?user=a%20b`, 400);
+  await refused(`/containers/${id}/terminal?unknown=1`, 400);
+  await refused('/terminals/0123456789abcdef/attach', 404);
+  await refused('/nothing', 404);
+  assert.equal((await operator.get(`/v1/containers/${id}/terminal`)).status, 426);
+  assert.equal((await operator.ask('POST', `/v1/containers/${id}/terminal`)).status, 405);
+  using client = await openTerminal(root, id);
+  await refused(`/containers/${id}/terminal`, 409);
+  await refused(`/terminals/${client.terminal}/attach`, 409);
+  await operator.ask('POST', `/v1/containers/${id}/stop`);
+  await refused(`/containers/${id}/terminal`, 404);
+  assert.equal(await service.stop(), 0, service.log());
+});

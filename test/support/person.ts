@@ -1,0 +1,78 @@
+/** A person at a terminal of their own, in which a program runs: types, looks at what is printed, changes its size. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type IPty, spawn } from 'node-pty';
+
+/** A terminal is asked where its cursor is, and answers. */
+const WHERE = '\x1b[6n';
+const HERE = '\x1b[24;1R';
+
+export interface PersonOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+export class Person {
+  readonly #pty: IPty;
+  readonly #ended = Promise.withResolvers<number>();
+  #more = Promise.withResolvers<void>();
+  /** All that was printed. */
+  printed = '';
+
+  constructor(file: string, words: readonly string[], { env, columns = 80, rows = 24 }: PersonOptions) {
+    this.#pty = spawn(file, [...words], { cols: columns, rows, env: { ...env }, name: 'xterm' });
+    this.#pty.onData((text) => {
+      this.printed += text;
+      if (text.includes(WHERE)) this.type(HERE);
+      this.#wake();
+    });
+    this.#pty.onExit(({ exitCode, signal }) => {
+      this.#ended.resolve(signal ? -signal : exitCode);
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  get pid(): number {
+    return this.#pty.pid;
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#pty.resize(columns, rows);
+  }
+
+  /** Waits until something is printed that is not yet looked at, and looks away from all before its end. */
+  async sees(wanted: RegExp, milliseconds = 60_000): Promise<RegExpExecArray> {
+    const late = AbortSignal.timeout(milliseconds);
+    for (;;) {
+      const found = wanted.exec(this.printed);
+      if (found) {
+        this.printed = this.printed.slice(found.index + found[0].length);
+        return found;
+      }
+      const more = this.#more.promise;
+      await Promise.race([more, once(late, 'abort')]);
+      assert.ok(!late.aborted, `${wanted} was not seen in ${JSON.stringify(this.printed.slice(-2000))}`);
+    }
+  }
+
+  /** @returns the exit code, or the negative number of a signal */
+  async ended(): Promise<number> {
+    return await this.#ended.promise;
+  }
+
+  /** Goes away: the kernel hangs up on what runs there. */
+  kill(signal = 'SIGHUP'): void {
+    this.#pty.kill(signal);
+  }
+}

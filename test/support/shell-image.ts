@@ -1,0 +1,58 @@
+/** An image with a shell and what people use in one, from the distribution's static busybox. */
+
+import assert from 'node:assert/strict';
+import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type Dockerode from 'dockerode';
+import { importArchive } from '../../scripts/image.ts';
+import { Operator } from './operator.ts';
+
+export const SHELL_IMAGE = 'test/shell:1';
+
+/** Whoever is the first process ends at no signal that it does not ask for. */
+const UNTIL_STOPPED = 'trap "exit 0" TERM; sleep 3600 & wait';
+const APPLETS = [
+  'sh',
+  'cat',
+  'env',
+  'head',
+  'id',
+  'kill',
+  'ls',
+  'nohup',
+  'ps',
+  'seq',
+  'setsid',
+  'sleep',
+  'stty',
+  'tty',
+  'vi',
+  'wc',
+  'yes',
+];
+
+export async function importShellImage(docker: Dockerode): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'shell-image-'));
+  try {
+    await copyFile('/bin/busybox', join(directory, 'busybox'));
+    for (const applet of APPLETS) await symlink('busybox', join(directory, applet));
+    const words = ['--transform=s,^\\.,bin,', '-C', directory, '.'];
+    await importArchive(
+      docker,
+      SHELL_IMAGE,
+      words,
+      `CMD ${JSON.stringify(['/bin/sh', '-c', UNTIL_STOPPED])}`,
+    );
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** @returns the id of a container of it that runs on a host */
+export async function containerOn(root: string): Promise<string> {
+  const wanted = { image: SHELL_IMAGE, app: 'demo' };
+  const { status, body } = await new Operator(root).ask('POST', '/v1/containers', wanted);
+  assert.equal(status, 201, JSON.stringify(body));
+  return body.id;
+}

@@ -1,0 +1,83 @@
+/** A program that speaks to a terminal over the WebSocket of a service's unix socket. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { WebSocket } from 'ws';
+
+export class TerminalClient implements Disposable {
+  readonly socket: WebSocket;
+  /** What was said in words, and how many bytes were printed. */
+  readonly told: Record<string, unknown>[] = [];
+  bytes = 0;
+  /** The last of what was printed. */
+  printed = Buffer.alloc(0);
+  #more = Promise.withResolvers<void>();
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) this.#print(data);
+      else this.told.push(JSON.parse(data.toString()));
+      this.#wake();
+    });
+    socket.on('close', () => this.#wake());
+  }
+
+  /** @param path below /v1 */
+  static async open(root: string, path: string): Promise<TerminalClient> {
+    const createConnection = () => connect(join(root, 'run/ecs-host-service/api.sock'));
+    const client = new TerminalClient(new WebSocket(`ws://localhost/v1${path}`, { createConnection }));
+    await once(client.socket, 'open');
+    await client.until(() => client.told.length > 0);
+    return client;
+  }
+
+  #print(data: Buffer): void {
+    this.bytes += data.length;
+    this.printed = Buffer.concat([this.printed, data]).subarray(-100_000);
+  }
+
+  #wake(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  get terminal(): string {
+    return String(this.told[0]?.terminal);
+  }
+
+  get isClosed(): boolean {
+    return this.socket.readyState === WebSocket.CLOSED;
+  }
+
+  type(text: string | Buffer): void {
+    this.socket.send(Buffer.from(text));
+  }
+
+  async until(seen: () => boolean): Promise<void> {
+    const late = AbortSignal.timeout(60_000);
+    while (!seen()) {
+      await Promise.race([this.#more.promise, once(late, 'abort')]);
+      assert.ok(
+        !late.aborted,
+        `not seen in ${this.printed.toString().slice(-2000)}, ${JSON.stringify(this.told)}`,
+      );
+    }
+  }
+
+  async sees(text: string): Promise<void> {
+    await this.until(() => this.printed.includes(text));
+  }
+
+  /** @returns what it was told last */
+  async ended(): Promise<Record<string, unknown> | undefined> {
+    await this.until(() => this.isClosed);
+    return this.told.at(-1);
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.terminate();
+  }
+}

@@ -1,0 +1,143 @@
+/** How many terminals there may be, how long, and that each is held like everything else. */
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { type Opening, Terminals } from '../../ttys/terminals.ts';
+import { FakePty } from '../support/fake-pty.ts';
+
+const LONG = 3_600_000;
+
+function open(t: TestContext, limits: { all?: number; each?: number; idle?: number } = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const log = createLogger({
+    level: 'info',
+    stream: { write: (line: string) => lines.push(JSON.parse(line)) },
+  });
+  const root = new Lifetime('test');
+  const terminals = new Terminals({ all: 10, each: 5, idle: LONG, hostUser: undefined, ...limits }, log);
+  const begin = async (container = 'one', pty = new FakePty()) => {
+    const opening: Opening = {
+      container,
+      program: 'sh',
+      user: 'root',
+      size: { columns: 80, rows: 24 },
+      by: '10.0.0.1',
+    };
+    const terminal = await terminals.open(root.child('terminal'), opening, async () => pty);
+    return { terminal, pty };
+  };
+  t.after(() => root.end());
+  const said = () =>
+    lines.map(({ msg, by, container, program, user, exitCode }) => [
+      msg,
+      by,
+      container,
+      program,
+      user,
+      exitCode,
+    ]);
+  return { root, terminals, begin, said };
+}
+
+test('a terminal is held until what runs in it has ended, and it is logged who opened what', async (t) => {
+  const { root, terminals, begin, said } = open(t);
+  const { terminal, pty } = await begin();
+  assert.deepEqual(
+    root.holdings.list().map(({ kind, what }) => [kind, what]),
+    [['terminal', terminal.id]],
+  );
+  assert.deepEqual(
+    terminals.list().map((one) => one.terminal.id),
+    [terminal.id],
+  );
+  pty.end(7);
+  while (root.holdings.list().length > 0) await turn();
+  assert.deepEqual(terminals.list(), []);
+  assert.throws(() => terminals.find(terminal.id, 'x'), { code: 'terminal.unknown' });
+  assert.deepEqual(said(), [
+    ['terminal opened', '10.0.0.1', 'one', 'sh', 'root', undefined],
+    ['terminal ended', '10.0.0.1', 'one', 'sh', 'root', 7],
+  ]);
+});
+
+test('there are no more terminals than may be in one place and on the host, those that are being opened included', async (t) => {
+  const { begin } = open(t, { all: 3, each: 2 });
+  const [, , third] = await Promise.allSettled([begin('one'), begin('one'), begin('one')]);
+  assert.match(String((third as PromiseRejectedResult).reason), /the container one has 2 terminals already/);
+  const { pty } = await begin('two');
+  await assert.rejects(begin('three'), /this host has 3 terminals already/);
+  pty.end(0);
+  await turn();
+  await begin('three');
+});
+
+test('one that cannot be opened takes no place and holds nothing', async (t) => {
+  const { root, terminals, begin } = open(t, { all: 1, each: 1 });
+  const opening: Opening = {
+    container: 'one',
+    program: 'sh',
+    user: undefined,
+    size: { columns: 1, rows: 1 },
+    by: 'x',
+  };
+  const failing = terminals.open(root.child('terminal'), opening, () =>
+    Promise.reject(new Error('no such program')),
+  );
+  await assert.rejects(failing, /no such program/);
+  assert.deepEqual(root.holdings.list(), []);
+  await begin();
+});
+
+test('a terminal that nobody uses is hung up, and one that is used is not', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const { root, begin } = open(t, { idle: 60_000 });
+  const [idle, typed, seen] = [await begin(), await begin(), await begin()];
+  const pass = async (milliseconds: number) => {
+    now += milliseconds;
+    t.mock.timers.tick(milliseconds);
+    for (let i = 0; i < 20; i++) await turn();
+  };
+  const writer = typed.terminal.attach({ as: 'write', after: undefined });
+  const watcher = seen.terminal.attach({ as: 'watch', after: undefined });
+  void watcher.see().next();
+  idle.pty.print('nobody sees this');
+  await pass(30_000);
+  idle.pty.print('nor this');
+  await writer.write(Buffer.from('x'));
+  seen.pty.print('somebody sees this');
+  await pass(0);
+  await pass(30_000);
+  assert.deepEqual(
+    [idle, typed, seen].map(({ pty }) => pty.isHungUp),
+    [true, false, false],
+  );
+  await pass(30_000);
+  assert.deepEqual(
+    [typed, seen].map(({ pty }) => pty.isHungUp),
+    [true, true],
+  );
+  assert.deepEqual(root.holdings.list(), []);
+});
+
+test('terminals end with the lifetime that they are in, and with what is asked', async (t) => {
+  const { root, terminals, begin } = open(t);
+  const [asked, other] = [await begin(), await begin()];
+  await terminals.end(asked.terminal.id);
+  assert.ok(asked.pty.isHungUp);
+  assert.ok(!other.pty.isHungUp);
+  assert.deepEqual(await root.end(), []);
+  assert.ok(other.pty.isHungUp);
+  assert.deepEqual(terminals.list(), []);
+});
+
+test('a terminal that is left, because its container lives on, is hung up all the same', async (t) => {
+  const { root, begin } = open(t);
+  const { pty } = await begin();
+  await root.leave(new Error('the service dies'));
+  assert.ok(pty.isHungUp);
+});

@@ -1,0 +1,141 @@
+/** A shell on this host, in a pseudo-terminal of the service's own, as a user that a setting names. */
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { IPty } from 'node-pty';
+import { ServiceError } from '../errors/service-error.ts';
+import { end, kill, processesThat, sessionOf } from '../host/processes.ts';
+import type { Pty, Size } from './pty.ts';
+
+export interface ShellOptions {
+  readonly user: string;
+  /** TERM of its environment. */
+  readonly type: string;
+  readonly size: Size;
+}
+
+const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
+/** Milliseconds from the hang-up until what runs there is killed. */
+const GRACE = 1000;
+/** Milliseconds between looks while what was printed waits to be read: soon after its end, node-pty reads no more. */
+const BETWEEN_LOOKS = 50;
+
+export class HostShell implements Pty {
+  readonly #pty: IPty;
+  readonly #printed: Buffer[] = [];
+  readonly #exit = Promise.withResolvers<number>();
+  #isOver = false;
+  #more = Promise.withResolvers<void>();
+  #waiting: NodeJS.Timeout | undefined;
+
+  private constructor(pty: IPty) {
+    this.#pty = pty;
+    // Its types know of no other encoding than text.
+    pty.onData((bytes: unknown) => this.#take(bytes as Buffer));
+    pty.onExit(({ exitCode, signal }) => {
+      this.#isOver = true;
+      this.#more.resolve();
+      this.#exit.resolve(signal ? 128 + signal : exitCode);
+    });
+  }
+
+  /** @throws {ServiceError} `terminal.no_host_shell` */
+  static async start({ user, type, size }: ShellOptions): Promise<HostShell> {
+    const { uid, gid, home, shell } = await lookUp(user);
+    // Not node-pty's own way to be another user: root's groups would stay.
+    const become = ['--reuid', uid, '--regid', gid, '--init-groups', '--reset-env', '--', shell, '-l'];
+    const { spawn } = await import('node-pty');
+    return new HostShell(
+      spawn('setpriv', become, {
+        name: type,
+        cols: size.columns,
+        rows: size.rows,
+        cwd: home,
+        env: { PATH },
+        encoding: null,
+      }),
+    );
+  }
+
+  /** One piece at a time, as long as it runs. */
+  #take(bytes: Buffer): void {
+    this.#printed.push(bytes);
+    this.#more.resolve();
+    this.#pty.pause();
+    this.#waiting ??= setInterval(() => {
+      if (sessionOf(this.#pty.pid) !== this.#pty.pid) this.#pty.resume();
+    }, BETWEEN_LOOKS);
+  }
+
+  get output(): AsyncIterable<Uint8Array> {
+    return this.#output();
+  }
+
+  async *#output(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const bytes = this.#printed.shift();
+      if (bytes) yield bytes;
+      else if (this.#isOver) return clearInterval(this.#waiting);
+      else {
+        clearInterval(this.#waiting);
+        this.#waiting = undefined;
+        this.#more = Promise.withResolvers();
+        this.#pty.resume();
+        await this.#more.promise;
+      }
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#pty.write(Buffer.from(bytes));
+  }
+
+  async resize({ columns, rows }: Size): Promise<void> {
+    if (!this.#isOver) this.#pty.resize(columns, rows);
+  }
+
+  exitCode(): Promise<number> {
+    return this.#exit.promise;
+  }
+
+  async hangUp(): Promise<void> {
+    if (this.#isOver) return;
+    await Promise.all((await this.#session()).map((one) => end(one, GRACE, ['HUP', 'CONT'])));
+    // What was forked meanwhile.
+    await Promise.all((await this.#session()).map(kill));
+  }
+
+  abandon(): void {
+    // The kernel hangs up on what runs there when this process has ended.
+  }
+
+  async seenGone(): Promise<string> {
+    if (this.#isOver) return `it ended with code ${await this.#exit.promise}`;
+    const left = await this.#session();
+    if (left.length === 0) return 'no process of its session runs';
+    const what = `the shell of process ${this.#pty.pid}`;
+    throw new ServiceError('still.there', { what, why: `${left.length} processes of its session run` });
+  }
+
+  #session() {
+    return processesThat(async (pid) => sessionOf(pid) === this.#pty.pid);
+  }
+}
+
+interface User {
+  readonly uid: string;
+  readonly gid: string;
+  readonly home: string;
+  readonly shell: string;
+}
+
+/** Source: passwd(5). */
+async function lookUp(user: string): Promise<User> {
+  try {
+    const { stdout } = await promisify(execFile)('getent', ['passwd', '--', user], { env: { PATH } });
+    const [, , uid = '', gid = '', , home = '/', shell = ''] = stdout.trimEnd().split(':');
+    return { uid, gid, home: home || '/', shell: shell || '/bin/sh' };
+  } catch (error) {
+    throw new ServiceError('terminal.no_host_shell', { why: `it has no user ${user}` }, { cause: error });
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * All terminals that are open on this host: how many there may be, who opened which, and the end of those that nobody
+ * uses. Each is held within a lifetime, that of its container or of the service.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { HostShell } from './host-shell.ts';
+import type { Pty, Size } from './pty.ts';
+import { Terminal } from './terminal.ts';
+
+export interface TerminalLimits {
+  /** On this host, and in each place. */
+  readonly all: number;
+  readonly each: number;
+  /** Milliseconds. */
+  readonly idle: number;
+  /** Of shells on the host; undefined: there are none. */
+  readonly hostUser: string | undefined;
+}
+
+/** What is opened for whom. */
+export interface Opening {
+  /** Id of the container that it is in; undefined: it is on the host. */
+  readonly container: string | undefined;
+  /** The program in it, without its arguments: secrets may be among them. */
+  readonly program: string;
+  /** Undefined: the one that the container has. */
+  readonly user: string | undefined;
+  readonly size: Size;
+  /** Who asked for it: an address, or the unix socket. */
+  readonly by: string;
+}
+
+export interface HostRequest extends Pick<Opening, 'size' | 'by'> {
+  /** TERM of its environment. */
+  readonly type: string;
+}
+
+export interface Open extends Omit<Opening, 'size'> {
+  readonly terminal: Terminal;
+  readonly end: () => Promise<unknown>;
+}
+
+export class Terminals {
+  readonly #limits: TerminalLimits;
+  readonly #log: Logger;
+  readonly #open = new Map<string, Open>();
+  /** In the places of those that are being opened. */
+  readonly #opening: (string | undefined)[] = [];
+
+  constructor(limits: TerminalLimits, log: Logger) {
+    this.#limits = limits;
+    this.#log = log;
+  }
+
+  /**
+   * Opens a shell on the host. @param parent the lifetime that it ends with
+   * @throws {ServiceError} `terminal.no_host_shell`, `terminal.too_many`
+   */
+  async openOnHost(parent: Lifetime, { size, type, by }: HostRequest): Promise<Terminal> {
+    const user = this.#limits.hostUser;
+    if (user === undefined)
+      throw new ServiceError('terminal.no_host_shell', { why: 'no user is named for it' });
+    const opening = { container: undefined, program: 'shell', user, size, by };
+    return await this.open(parent.child('terminal on the host'), opening, () =>
+      HostShell.start({ user, type, size }),
+    );
+  }
+
+  list(): readonly Open[] {
+    return [...this.#open.values()];
+  }
+
+  /** For somebody who comes to look at it. @throws {ServiceError} `terminal.unknown` */
+  find(id: string, by: string): Terminal {
+    const { terminal } = this.#named(id);
+    this.#log.info({ terminal: id, by }, 'somebody comes to a terminal');
+    return terminal;
+  }
+
+  /** Ends it with all that runs in it. @returns what it was @throws {ServiceError} `terminal.unknown` */
+  async end(id: string): Promise<Open> {
+    const open = this.#named(id);
+    await open.end();
+    return open;
+  }
+
+  #named(id: string): Open {
+    const open = this.#open.get(id);
+    if (!open) throw new ServiceError('terminal.unknown', { id });
+    return open;
+  }
+
+  /**
+   * @param lifetime for this terminal alone: it ends with it
+   * @param start begins what runs in it
+   * @throws {ServiceError} `terminal.too_many`, and what `start` throws
+   */
+  async open(
+    lifetime: Lifetime,
+    { size, ...opening }: Opening,
+    start: (id: string, signal: AbortSignal) => Promise<Pty>,
+  ): Promise<Terminal> {
+    const id = randomBytes(8).toString('hex');
+    try {
+      this.#throwIfTooMany(opening.container);
+      this.#opening.push(opening.container);
+      const pty = await lifetime
+        .acquire({
+          kind: 'terminal',
+          what: id,
+          take: (signal) => start(id, signal),
+          release: (one) => one.hangUp(),
+          seenGone: (one) => one.seenGone(),
+          leave: (one) => one.abandon(),
+        })
+        .finally(() => this.#opening.splice(this.#opening.indexOf(opening.container), 1));
+      const terminal = new Terminal(id, pty, size);
+      this.#begin(lifetime, { ...opening, terminal, end: () => lifetime.end() });
+      return terminal;
+    } catch (error) {
+      await lifetime.end();
+      throw error;
+    }
+  }
+
+  #throwIfTooMany(container: string | undefined): void {
+    const places = [...this.list().map((open) => open.container), ...this.#opening];
+    const { all, each } = this.#limits;
+    if (places.length >= all) {
+      throw new ServiceError('terminal.too_many', { place: 'this host', most: all, setting: 'TERMINALS' });
+    }
+    if (places.filter((place) => place === container).length >= each) {
+      const place = container === undefined ? 'the host itself' : `the container ${container}`;
+      throw new ServiceError('terminal.too_many', { place, most: each, setting: 'TERMINALS_PER_CONTAINER' });
+    }
+  }
+
+  #begin(lifetime: Lifetime, open: Open): void {
+    const { terminal, end, ...what } = open;
+    const { id } = terminal;
+    const log = this.#log.child({ terminal: id, ...what });
+    log.info('terminal opened');
+    this.#open.set(id, open);
+    const timer = this.#endWhenIdle(open, log);
+    const forget = (exitCode?: number) => {
+      clearTimeout(timer.current);
+      if (this.#open.delete(id))
+        log.info({ exitCode, seconds: secondsSince(terminal.began) }, 'terminal ended');
+    };
+    lifetime.signal.addEventListener('abort', () => forget());
+    void terminal.ended.then(async (exitCode) => {
+      forget(exitCode);
+      await end();
+    });
+  }
+
+  #endWhenIdle({ terminal, end }: Open, log: Logger): { current: NodeJS.Timeout | undefined } {
+    const timer: { current: NodeJS.Timeout | undefined } = { current: undefined };
+    const look = () => {
+      const left = this.#limits.idle - terminal.idle;
+      if (left > 0) timer.current = setTimeout(look, left).unref();
+      else {
+        log.warn('nobody uses the terminal');
+        void end();
+      }
+    };
+    look();
+    return timer;
+  }
+}
+
+function secondsSince(moment: Date): number {
+  return Math.round((Date.now() - moment.getTime()) / 1000);
+}
