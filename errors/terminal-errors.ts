@@ -1,7 +1,5 @@
 /** What goes wrong with terminals. A part of the table of errors. */
 
-import type { ErrorRow } from './table.ts';
-
 export const TERMINAL_ERRORS = {
   'terminal.unknown': {
     status: 404,
@@ -23,4 +21,4 @@ export const TERMINAL_ERRORS = {
     status: 403,
     text: 'nobody can have a shell on this host: {why}; HOST_SHELL_USER names the user that it is for',
   },
-} as const satisfies Record<string, ErrorRow>;
+} as const;
