@@ -64,7 +64,7 @@ demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.sta
 demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
 
-demo-operator: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, stopped, and looked back at
+demo-operator: docker shell $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
