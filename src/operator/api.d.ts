@@ -318,7 +318,7 @@ export interface paths {
     };
     /**
      * Follow what happens to containers, as server-sent events
-     * @description The data of each event of the kind `container` is an Event: one transition. `missed` says that some are not kept any more: list the containers, then go on.
+     * @description The data of each event of the kind `container` is an Event: one transition; so it is of the kind `health`: a change of health. `missed` says that some are not kept any more: list the containers, then go on.
      */
     get: {
       parameters: {
@@ -705,6 +705,26 @@ export interface components {
       };
       /** @description N of /dev/ttyN. */
       tty?: number;
+      /** @description Seconds that it may be idle, where that was asked for; 0: for ever. */
+      idleTimeout?: number;
+      /** @description How well it is, once that was looked at. Nothing ends because of it. */
+      health?: {
+        /**
+         * @description What Docker's check says; left out where there is none.
+         * @enum {unknown}
+         */
+        docker?: 'starting' | 'healthy' | 'unhealthy';
+        /**
+         * @description Whether 32262/tcp in it takes connections.
+         * @enum {unknown}
+         */
+        port?: 'open' | 'closed';
+        /**
+         * Format: date-time
+         * @description When one of them was first seen so.
+         */
+        since: string;
+      };
     };
     /**
      * Problem
@@ -768,6 +788,8 @@ export interface components {
       };
       /** @description Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
       timeout?: number;
+      /** @description Seconds after which it ends when it is ready and nobody has been connected to its ports; 0: it does not; left out: as IDLE_SECONDS of this host says. */
+      idleTimeout?: number;
       startValues?: components['schemas']['StartValues'];
     };
     /** Capacity */
@@ -842,6 +864,7 @@ export interface components {
         | 'operator'
         | 'unclaimed'
         | 'never-ready'
+        | 'idle'
         | 'service-stopped'
         | 'service-died'
         | 'released'
@@ -875,6 +898,7 @@ export interface components {
           | 'operator'
           | 'unclaimed'
           | 'never-ready'
+          | 'idle'
           | 'service-stopped'
           | 'service-died'
           | 'released'
@@ -959,7 +983,7 @@ export interface components {
     };
     /**
      * Event
-     * @description A container came to a state.
+     * @description A container came to a state, or its health changed.
      */
     Event: {
       /** @description To be sent as `Last-Event-ID`, to go on behind it. */
@@ -992,10 +1016,16 @@ export interface components {
         | 'operator'
         | 'unclaimed'
         | 'never-ready'
+        | 'idle'
         | 'service-stopped'
         | 'service-died'
         | 'released'
-        | 'not-released';
+        | 'not-released'
+        | 'starting'
+        | 'healthy'
+        | 'unhealthy'
+        | 'port-open'
+        | 'port-closed';
       /** @description Why, for people. */
       cause: string;
       container: components['schemas']['Container'];

@@ -6,7 +6,8 @@ import type { CreateWords } from './create.ts';
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
          --env NAME=VALUE, --label NAME=VALUE, --publish [HOST:]PORT[/udp], --mount /SOURCE:/TARGET[:rw] (each as often
-         as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever), --dry-run
+         as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever),
+         --idle-timeout SECONDS (0: for ever), --dry-run
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
   events [--after EVENT]             follow what happens to containers
@@ -50,7 +51,20 @@ type Name = OperatorCommand['name'];
 /** Options beside those that all have. */
 const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   ps: ['state', 'app'],
-  create: ['app', 'env', 'label', 'publish', 'mount', 'cpus', 'memory', 'pids', 'timeout', 'gpu', 'dry-run'],
+  create: [
+    'app',
+    'env',
+    'label',
+    'publish',
+    'mount',
+    'cpus',
+    'memory',
+    'pids',
+    'timeout',
+    'idle-timeout',
+    'gpu',
+    'dry-run',
+  ],
   stop: [],
   receipt: [],
   events: ['after'],
@@ -87,7 +101,21 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
   const lists = { env, label, publish, mount };
-  return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+  const idleTimeout = values['idle-timeout'];
+  return {
+    name: 'create',
+    image,
+    app,
+    ...lists,
+    cpus,
+    memory,
+    pids,
+    timeout,
+    idleTimeout,
+    gpu,
+    isDryRun,
+    ...common,
+  };
 }
 
 const TEXT = { type: 'string' } as const;
@@ -108,6 +136,7 @@ const ALL = {
   memory: TEXT,
   pids: TEXT,
   timeout: TEXT,
+  'idle-timeout': TEXT,
   gpu: FLAG,
   'dry-run': FLAG,
 } as const;

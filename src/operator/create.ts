@@ -20,6 +20,7 @@ export interface CreateWords {
   readonly memory: string | undefined;
   readonly pids: string | undefined;
   readonly timeout: string | undefined;
+  readonly idleTimeout: string | undefined;
   readonly gpu: boolean;
   readonly isDryRun: boolean;
 }
@@ -34,7 +35,16 @@ export async function create(api: Api, words: CreateWords, isJson: boolean): Pro
   return 'fits' in found ? describeCapacity(found) : tableOf([found]);
 }
 
-function bodyOf({ image, app, cpus, memory, pids, timeout, ...words }: CreateWords): NewContainer {
+function bodyOf({
+  image,
+  app,
+  cpus,
+  memory,
+  pids,
+  timeout,
+  idleTimeout,
+  ...words
+}: CreateWords): NewContainer {
   return {
     image,
     app,
@@ -46,6 +56,7 @@ function bodyOf({ image, app, cpus, memory, pids, timeout, ...words }: CreateWor
     ...(memory !== undefined && { memory: bytes(memory) }),
     ...(pids !== undefined && { pids: numberOf('--pids', pids) }),
     ...(timeout !== undefined && { timeout: numberOf('--timeout', timeout) }),
+    ...(idleTimeout !== undefined && { idleTimeout: numberOf('--idle-timeout', idleTimeout) }),
     ...(words.gpu && { gpu: true }),
   };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
-import { type ContainerEvent, Events } from '../../container/events.ts';
+import { Events, type TransitionEvent } from '../../container/events.ts';
 import { HostPorts } from '../../container/host-ports.ts';
 import { type ContainerId, newContainerId } from '../../container/identity.ts';
 import { BEGUN, type Cause, STATES, type State } from '../../container/state.ts';
@@ -21,7 +21,7 @@ function eventOf(
   from: State | undefined,
   state: State,
   code: Cause['code'],
-): ContainerEvent {
+): TransitionEvent {
   const [purpose, began, since] = [{ role: 'spin-up', appName: 'an app' } as const, new Date(), new Date()];
   const container = viewOf({
     id,

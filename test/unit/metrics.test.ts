@@ -171,6 +171,7 @@ test('meters keep no process alive, neither before somebody asks nor after that'
   const keeping = () => process.getActiveResourcesInfo().filter((name) => name.includes('Histogram'));
   const meters = new Meters({
     states: () => [],
+    healths: () => [],
     pools: () => [],
     spool: () => undefined,
     predecessorDied: () => false,
