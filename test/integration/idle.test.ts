@@ -4,8 +4,11 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import Dockerode from 'dockerode';
+import { pathsBelow } from '../../host/paths.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { claim, host as spinUp } from '../support/callers.ts';
+import { importShell, SHELL } from '../support/docker-cli.ts';
 import { type Follower, Operator } from '../support/operator.ts';
 import { importPortImages, PORT_IMAGE, SELF_IMAGE, stay } from '../support/port-program.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -15,6 +18,7 @@ let host: TestHost;
 before(async () => {
   host = await TestHost.open();
   await importPortImages(host);
+  await importShell(host.docker);
 });
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
@@ -108,6 +112,35 @@ test('IDLE_SECONDS holds for all that are not made with an idle timeout of their
   await untilIdle(events, spunUp);
   assert.equal(await stateOf(operator, forEver), 'ready');
   assert.equal(await service.stop(), 0);
+});
+
+test('of a container that shares the network of another one, that is where its clients come', async () => {
+  const [service, operator, root] = await start({ IDLE_SECONDS: '2' });
+  using events = await operator.follow();
+  const owner = await host.docker.createContainer({
+    Image: PORT_IMAGE,
+    ExposedPorts: { '32262/tcp': {} },
+    HostConfig: { PublishAllPorts: true },
+  });
+  await owner.start();
+  const client = await stay(await host.hostPort(owner.id));
+  const proxy = new Dockerode({ socketPath: pathsBelow(root).dockerProxy });
+  const sharing = await proxy.createContainer({
+    Image: SHELL,
+    Labels: { 'ecs-host-service.interactive': 'true' },
+    HostConfig: { NetworkMode: `container:${owner.id}` },
+  });
+  await sharing.start();
+  const { body: made } = await operator.get(`/v1/containers/${sharing.id}`);
+  const other = await make(operator, PORT_IMAGE, 3);
+  await claim(service, made.port);
+  await claim(service, other.port);
+  await untilIdle(events, other);
+  assert.equal(await stateOf(operator, made), 'ready');
+  client.destroy();
+  await untilIdle(events, made);
+  assert.equal(await service.stop(), 0);
+  for (const { id } of [sharing, owner]) await host.docker.getContainer(id).remove({ force: true });
 });
 
 test('a container that is taken over keeps its idle timeout, which begins anew', async () => {
