@@ -3,7 +3,7 @@
  * then it is taken back. A program that serves one client at a time, or that ends when its client has gone, would
  * be disturbed by a connection that Node makes.
  *
- * Source: tcp(7): without TCP_QUICKACK the kernel waits with its acknowledgement for data; SO_LINGER of 0 resets.
+ * Source: tcp(7): without TCP_QUICKACK the kernel waits for data with its acknowledgement, 200 ms; SO_LINGER of 0 resets.
  */
 
 #include "addon.h"
@@ -79,7 +79,11 @@ static void run(napi_env env, void *data) {
   (void)env;
   job *job = data;
   int64_t end = now() + job->milliseconds, left;
-  for (uint32_t i = 0; i < job->count; i++) begin_one(job, i);
+  for (uint32_t i = 0; i < job->count; i++) {
+    begin_one(job, i);
+    /* On this machine the answer is there at once; held back for too long, the last word is said after all. */
+    if (poll(&job->sockets[i], 1, 0) > 0) look_at(job, i);
+  }
   while (waiting(job) > 0 && (left = end - now()) > 0) {
     if (poll(job->sockets, job->count, (int)left) <= 0) continue;
     for (uint32_t i = 0; i < job->count; i++) look_at(job, i);

@@ -76,6 +76,46 @@ suite('containers', () => {
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 0, ending: 1 });
   });
 
+  test('are counted by their health, as it was last seen', async () => {
+    const since = new Date().toISOString();
+    const views = [
+      { docker: 'unhealthy', port: 'open', since },
+      { port: 'closed', since },
+      undefined,
+    ] as const;
+    const list = () =>
+      views.map((health) => ({ view: { state: 'ready' as const, ...(health && { health }) } }));
+    const [ttys, ports] = [new Ttys([]), new HostPorts([])];
+    const metrics = new Metrics({ ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } });
+    const count = (check: string, health: string) =>
+      numberOf(metrics, 'containers_health', { check, health });
+    for (const [check, health, number] of [
+      ['docker', 'unhealthy', 1],
+      ['docker', 'healthy', 0],
+      ['docker', 'starting', 0],
+      ['port', 'open', 1],
+      ['port', 'closed', 1],
+    ] as const)
+      assert.equal(await count(check, health), number, health);
+  });
+
+  test('do not come to a state by a change of their health', async () => {
+    const { metrics, clock } = withClock();
+    const [events, lifetime, life] = [new Events(), new Lifetime('service'), newContainerId()];
+    await metrics.follow(lifetime, events);
+    const tell = async (state: State, change: Parameters<Events['tell']>[1]) => {
+      events.tell(eventOf(life, undefined, state, 'begun').container, change);
+      await allElseHasRun();
+    };
+    await tell('running', { to: 'running', code: 'started', cause: '' });
+    clock.now += 3000;
+    await tell('running', { code: 'port-open', cause: '' });
+    clock.now += 4000;
+    await tell('assigned', { from: 'running', to: 'assigned', code: 'assigned', cause: '' });
+    assert.equal(await numberOf(metrics, 'container_step_seconds_sum', { step: 'running' }), 7);
+    assert.deepEqual(await lifetime.end(), []);
+  });
+
   test('spend in each state the time until the next one', async () => {
     const { metrics, clock } = withClock();
     const lives = [new Life(metrics), new Life(metrics)];

@@ -35,6 +35,7 @@ suite('when nothing has happened', () => {
         'counter …config_bytes_total',
         'counter …releases_failed_total',
         'gauge …containers',
+        'gauge …containers_health',
         'gauge …pool_size',
         'gauge …pool_held',
         'gauge …config_spool_bytes',

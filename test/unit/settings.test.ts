@@ -143,6 +143,8 @@ suite('defaults', () => {
       INPUT_DEVICES: 'required',
       UNCLAIMED_SECONDS: undefined,
       NOT_READY_SECONDS: undefined,
+      IDLE_SECONDS: undefined,
+      HEALTH_PROBE_SECONDS: 10,
       WEBSERVER_URL: new URL('https://webserver.example/'),
       DYING_HEARTBEAT: 'string',
       USE_PROD_LOGGING: true,
