@@ -138,7 +138,7 @@ export class Docker {
     );
     if (!found) return undefined;
     const { Running, Status, ExitCode, Pid } = found.State;
-    const { Ports = {}, Networks = {} } = found.NetworkSettings ?? {};
+    const { Ports, Networks } = found.NetworkSettings ?? {};
     const [, sharedWith] = /^container:(.+)$/.exec(found.HostConfig?.NetworkMode ?? '') ?? [];
     return {
       dockerId: found.Id as DockerId,

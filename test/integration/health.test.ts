@@ -1,6 +1,7 @@
 /** How well containers are, as it is seen from outside. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
@@ -52,9 +53,9 @@ async function pidOf(dockerId: string): Promise<number> {
   return (await host.docker.getContainer(dockerId).inspect()).State.Pid;
 }
 
-/** Has the program take clients, or no more. */
-async function tell(dockerId: string, takes: boolean): Promise<void> {
-  process.kill(await pidOf(dockerId), takes ? 'SIGUSR2' : 'SIGUSR1');
+/** Has the program with that pid take clients, or no more. */
+function tell(pid: number, takes: boolean): void {
+  execFileSync('kill', [takes ? '-USR2' : '-USR1', String(pid)]);
 }
 
 async function metric(root: string, check: string, health: string): Promise<number> {
@@ -97,8 +98,9 @@ test('a container whose port closes goes on, and that it opens again is told', a
   const { service, operator } = await start();
   using events = await operator.follow();
   const { body } = await operator.ask('POST', '/v1/containers', { image: PORT_IMAGE, app: 'demo' });
+  const pid = await pidOf(body.docker);
   for (const takes of [true, false, true]) {
-    await tell(body.docker, takes);
+    tell(pid, takes);
     await until(events, takes ? 'port-open' : 'port-closed');
   }
   assert.equal((await operator.get(`/v1/containers/${body.id}`)).body.state, 'running');
@@ -123,20 +125,20 @@ test("what Docker's own check finds is told too, and while Docker is away the po
   const dockerId = await makeChecked(root);
   const { cause } = await until(events, 'healthy');
   assert.equal(cause, "Docker's check of it says: healthy");
-  await tell(dockerId, false);
+  const pid = await pidOf(dockerId);
+  tell(pid, false);
   const { container } = await until(events, 'unhealthy');
   assert.equal(container.state, 'running');
   assert.equal(await metric(root, 'docker', 'unhealthy'), 1);
-  await tell(dockerId, true);
+  tell(pid, true);
   await until(events, 'healthy');
-  const pid = await pidOf(dockerId);
   await host.stopDocker('SIGKILL');
-  process.kill(pid, 'SIGUSR1');
+  tell(pid, false);
   await until(events, 'port-closed');
   await host.startDocker(DOCKER);
   const another = await makeChecked(root);
   await until(events, 'healthy', another);
-  process.kill(pid, 'SIGUSR2');
+  tell(pid, true);
   const { container: same } = await until(events, 'port-open', dockerId);
   assert.equal(same.state, 'running');
   assert.equal(await service.stop(), 0);
