@@ -53,8 +53,11 @@ export class HealthChecks {
   }
 
   async #knock(serving: readonly HostedContainer[]): Promise<void> {
+    // One that is not found, or ends at this moment, hinders no other.
     const found = await Promise.all(
-      serving.map(async (container) => ({ container, place: await this.#places.of(container) })),
+      serving.map(async (container) => {
+        return { container, place: await this.#places.of(container).catch(() => undefined) };
+      }),
     );
     const doors = found.flatMap(({ container, place }) => {
       return place?.address ? [{ container, address: place.address }] : [];

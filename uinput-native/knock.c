@@ -3,7 +3,8 @@
  * then it is taken back. A program that serves one client at a time, or that ends when its client has gone, would
  * be disturbed by a connection that Node makes.
  *
- * Source: tcp(7): without TCP_QUICKACK the kernel waits for data with its acknowledgement, 200 ms; SO_LINGER of 0 resets.
+ * Source: tcp(7). Without TCP_QUICKACK the kernel waits 200 ms for data to send with its acknowledgement; a socket
+ * that does not linger is reset.
  */
 
 #include "addon.h"

@@ -100,22 +100,8 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   const { app, env = [], label = [], publish = [], mount = [], cpus, memory, pids, timeout } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
-  const lists = { env, label, publish, mount };
-  const idleTimeout = values['idle-timeout'];
-  return {
-    name: 'create',
-    image,
-    app,
-    ...lists,
-    cpus,
-    memory,
-    pids,
-    timeout,
-    idleTimeout,
-    gpu,
-    isDryRun,
-    ...common,
-  };
+  const more = { env, label, publish, mount, idleTimeout: values['idle-timeout'] };
+  return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
 const TEXT = { type: 'string' } as const;

@@ -35,16 +35,7 @@ export async function create(api: Api, words: CreateWords, isJson: boolean): Pro
   return 'fits' in found ? describeCapacity(found) : tableOf([found]);
 }
 
-function bodyOf({
-  image,
-  app,
-  cpus,
-  memory,
-  pids,
-  timeout,
-  idleTimeout,
-  ...words
-}: CreateWords): NewContainer {
+function bodyOf({ image, app, cpus, memory, pids, timeout, ...words }: CreateWords): NewContainer {
   return {
     image,
     app,
@@ -56,7 +47,9 @@ function bodyOf({
     ...(memory !== undefined && { memory: bytes(memory) }),
     ...(pids !== undefined && { pids: numberOf('--pids', pids) }),
     ...(timeout !== undefined && { timeout: numberOf('--timeout', timeout) }),
-    ...(idleTimeout !== undefined && { idleTimeout: numberOf('--idle-timeout', idleTimeout) }),
+    ...(words.idleTimeout !== undefined && {
+      idleTimeout: numberOf('--idle-timeout', words.idleTimeout),
+    }),
     ...(words.gpu && { gpu: true }),
   };
 }
