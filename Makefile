@@ -36,7 +36,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge docker-cli compose docs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose docs
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -63,6 +63,9 @@ demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.sta
 
 demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
+
+demo-operator: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, stopped, and looked back at
+	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
@@ -103,12 +106,13 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output src/operator/api.d.ts > /dev/null
 	@biome check --write docs/settings.md docs/api.md docs/cli.md httpserver/v1/openapi.json src/operator/api.d.ts
+	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." src/operator/api.d.ts
 
 clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 # The addon for the other architecture is built and looked at on every machine.
 CROSS_x64 := aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross

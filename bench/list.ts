@@ -31,7 +31,9 @@ class Side {
       agent: this.#agent,
     });
     const [response] = await once(asked.end(), 'response');
-    return await text(response);
+    const body = await text(response);
+    if (response.statusCode !== 200) throw new Error(body);
+    return body;
   }
 
   /** One request after the other. @returns the milliseconds of each */

@@ -19,6 +19,7 @@ import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
+import { keepLog } from './kept-logs.ts';
 import { provenGone } from './proven-gone.ts';
 import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
@@ -26,7 +27,7 @@ import { SetUp } from './set-up.ts';
 import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
-import { type ContainerView, viewOf } from './view.ts';
+import { type ContainerView, LastView } from './view.ts';
 
 /** What a container has once it is prepared. */
 interface Prepared {
@@ -52,6 +53,7 @@ export class HostedContainer {
   #facts: ContainerFacts | undefined;
   readonly #began = new Date();
   #since = this.#began;
+  readonly #view = new LastView();
   #isAdopting = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
@@ -97,7 +99,7 @@ export class HostedContainer {
   }
 
   get view(): ContainerView {
-    return viewOf({
+    return this.#view.of({
       id: this.id,
       docker: this.#dockerId,
       purpose: this.#purpose,
@@ -270,7 +272,9 @@ export class HostedContainer {
     // Docker may be starting it at this moment, and would not say so yet.
     await this.#starting?.catch(() => {});
     await this.#provenGone();
+    const kept = this.#dockerId && keepLog(this.#host, this.id, this.#dockerId);
     const failures = await this.#lifetime.end(new ServiceError('container.ended', { id: this.id }));
+    await kept;
     this.#state.move('gone', failures.length === 0 ? ALL_RELEASED : NOT_ALL_RELEASED);
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);
@@ -279,14 +283,8 @@ export class HostedContainer {
   }
 
   #config(directories: ContainerDirectories): UserConfig {
-    return new UserConfig({
-      keeping: this.#host.keeping,
-      id: this.id,
-      appName: this.#purpose.appName,
-      directories,
-      lifetime: this.#lifetime,
-      log: this.#log,
-    });
+    const parts = { keeping: this.#host.keeping, id: this.id, appName: this.#purpose.appName, directories };
+    return new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log });
   }
 
   async #provenGone(): Promise<string> {

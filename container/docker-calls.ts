@@ -12,9 +12,11 @@ export const CALLS = {
   inspect: 'inspect the container',
   inspect_any: 'inspect a container',
   inspect_image: 'inspect an image',
+  pull: 'pull the image',
   list: 'list the containers',
   list_any: 'list all containers',
   events: 'open its event stream',
+  logs: 'read the log of the container',
 } as const;
 
 export type DockerCall = keyof typeof CALLS;

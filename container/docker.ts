@@ -247,7 +247,12 @@ export class Docker {
 /** What Docker itself gave as the reason. */
 function reasonOf(error: unknown): string {
   const answer = isRecord(error) && isRecord(error.json) ? error.json.message : undefined;
-  return typeof answer === 'string' ? answer : messageOf(error);
+  // Of an answer that was to be a stream dockerode gives no JSON, but what it made of it.
+  return typeof answer === 'string'
+    ? answer
+    : messageOf(error)
+        .replace(/^\(HTTP code .*? - /, '')
+        .trim();
 }
 
 /** The HTTP status of Docker's answer, when there was one. */

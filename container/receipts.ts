@@ -7,10 +7,11 @@
  * cannot be written is logged and hinders no end.
  */
 
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
+import { removeOldest } from '../host/old-files.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Purpose } from './facts.ts';
@@ -92,10 +93,7 @@ export class Receipts {
   async removeOld(): Promise<void> {
     try {
       await removeDrafts(this.#directory);
-      const paths = (await readdir(this.#directory)).map((name) => join(this.#directory, name));
-      const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
-      const old = files.sort((a, b) => b.at - a.at).slice(MOST_FILES);
-      for (const { path } of old) await rm(path);
+      await removeOldest(this.#directory, MOST_FILES);
     } catch (error) {
       this.#log.warn({ why: messageOf(error) }, 'old receipts could not be removed');
     }

@@ -11,6 +11,7 @@ import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
 import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
+import { keepLog } from './kept-logs.ts';
 import { isLeftToMaker } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -23,7 +24,7 @@ const BETWEEN_LOOKS = 100;
 
 /** What it takes to remove containers. */
 export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
-  readonly docker: Pick<Docker, 'list' | 'remove'>;
+  readonly docker: Pick<Docker, 'list' | 'remove' | 'call' | 'socket'>;
 };
 
 /** The containers that live on. */
@@ -48,7 +49,12 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
     ({ containerId, role, state }) =>
       !(containerId && claimed.has(containerId)) && !isLeftToMaker(role, state),
   );
-  await Promise.all(unclaimed.map(({ dockerId }) => docker.remove(dockerId)));
+  await Promise.all(
+    unclaimed.map(async ({ dockerId, containerId }) => {
+      if (containerId) await keepLog(host, containerId, dockerId);
+      await docker.remove(dockerId);
+    }),
+  );
   await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
     log.warn({ container: containerId, dockerId, state }, 'removed a container whose service had died');

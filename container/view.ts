@@ -73,3 +73,17 @@ export function viewOf({
     ...(health && { health }),
   };
 }
+
+/** The view of one container: the same object for as long as it says the same, since a full host is listed often. */
+export class LastView {
+  #of: Viewed | undefined;
+  #view: ContainerView | undefined;
+
+  of(viewed: Viewed): ContainerView {
+    const before = this.#of;
+    const names = Object.keys(viewed) as (keyof Viewed)[];
+    if (!this.#view || names.some((name) => before?.[name] !== viewed[name])) this.#view = viewOf(viewed);
+    this.#of = viewed;
+    return this.#view;
+  }
+}

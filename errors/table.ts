@@ -9,6 +9,8 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { IMAGE_ERRORS } from './image-errors.ts';
+import { LOG_ERRORS } from './log-errors.ts';
 
 export interface ErrorRow {
   readonly status: number;
@@ -169,10 +171,7 @@ export const ERRORS = {
     status: 502,
     text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
   },
-  'image.missing': {
-    status: 404,
-    text: 'image {image} is not on this host; run "docker pull {image}", then try again',
-  },
+  ...IMAGE_ERRORS,
   'tty.none_free': {
     status: 503,
     text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
@@ -280,6 +279,7 @@ export const ERRORS = {
 
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
+  ...LOG_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -30,6 +30,8 @@ export interface Paths {
   readonly spool: string;
   /** What ended containers had, and how it was seen gone. */
   readonly receipts: string;
+  /** The last of what ended containers wrote. */
+  readonly logs: string;
   readonly agent: AgentPaths;
 }
 
@@ -65,6 +67,7 @@ export function pathsBelow(root: string): Paths {
     state: join(root, 'var/lib/ecs-host-service'),
     spool: join(root, 'var/lib/ecs-host-service/spool'),
     receipts: join(root, 'var/lib/ecs-host-service/receipts'),
+    logs: join(root, 'var/lib/ecs-host-service/logs'),
     agent: {
       config: join(root, 'etc/ecs/ecs.config'),
       packagedConfig: join(root, 'var/lib/ecs/ecs.config'),

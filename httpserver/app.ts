@@ -96,7 +96,7 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
 
 function logAnswers(app: FastifyInstance, log: Logger): void {
   const refused = new Attempts();
-  app.addHook('onResponse', async ({ method, url }, reply) => {
+  const tell = ({ method, url }: FastifyRequest, reply: FastifyReply) => {
     const { error, from, statusCode: status } = reply;
     const line = {
       method,
@@ -108,6 +108,12 @@ function logAnswers(app: FastifyInstance, log: Logger): void {
     // Who is refused by the hundred fills no log.
     const many = error && refused.count(from ?? '') > MOST_ATTEMPTS;
     log[many ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
+  };
+  app.addHook('onResponse', async (request, reply) => tell(request, reply));
+  app.addHook('onRequest', async (request, reply) => {
+    const { raw } = reply;
+    // What goes on until its client does, such as events, has no other end.
+    raw.once('close', () => raw.headersSent && !raw.writableFinished && tell(request, reply));
   });
 }
 

@@ -5,6 +5,7 @@
 
 import type { ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';
+import type { Problem } from './v1/schemas.ts';
 
 export interface Answer {
   readonly status: number;
@@ -32,7 +33,14 @@ export function wireAnswer(error: ServiceError): Answer {
 }
 
 export function problemAnswer(error: ServiceError): Answer {
-  const { status } = error.row;
-  const body = JSON.stringify({ type: 'about:blank', title: error.code, status, detail: error.message });
-  return { status, contentType: 'application/problem+json', body };
+  const problem = problemOf(error);
+  return {
+    status: problem.status,
+    contentType: 'application/problem+json',
+    body: JSON.stringify(problem),
+  };
+}
+
+export function problemOf({ code, row, message }: ServiceError): Problem {
+  return { type: 'about:blank', title: code, status: row.status, detail: message };
 }

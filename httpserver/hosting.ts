@@ -1,5 +1,6 @@
 /** What requests act upon, once the host has started. */
 
+import type { ImagePulls } from '../container/image-pulls.ts';
 import type { KeptContainers } from '../container/kept-containers.ts';
 import type { Tracker } from '../container/tracker.ts';
 import type { Watch } from '../container/watch.ts';
@@ -11,4 +12,5 @@ export interface Hosted {
 
 export interface Hosting extends Hosted {
   readonly watch: Pick<Watch, 'silence'>;
+  readonly pulls: ImagePulls;
 }

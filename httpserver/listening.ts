@@ -1,6 +1,6 @@
 /** A server that listens, and how it comes to its end: with nobody connected. */
 
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors/service-error.ts';
 
@@ -14,6 +14,16 @@ export interface Listening {
   readonly sockets: Set<Socket>;
   /** What has no end by itself ends with it. */
   readonly closing: AbortController;
+}
+
+/** The connections that a server has at each moment. */
+export function socketsOf(server: Server): Set<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 /** Answers that are under way get a while to leave; idle connections, also those that become idle, none. */

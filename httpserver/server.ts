@@ -7,7 +7,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
-import { CLOSE_DEADLINE, close, seenClosed } from './listening.ts';
+import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import {
   addPredecessorRoutes,
@@ -59,12 +59,10 @@ async function listen(options: ServerOptions) {
   const { address, port } = options;
   const closing = new AbortController();
   const app = build(options, closing.signal);
-  const sockets = new Set<Socket>();
+  const sockets = socketsOf(app.server);
   app.server.on('connection', (socket: Socket) => {
     const own = [...sockets].filter(({ remoteAddress }) => remoteAddress === socket.remoteAddress);
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    if (own.length >= MOST_CONNECTIONS_OF_AN_ADDRESS) socket.destroy();
+    if (own.length > MOST_CONNECTIONS_OF_AN_ADDRESS) socket.destroy();
   });
   app.server.maxConnections = MOST_CONNECTIONS;
   try {

@@ -1,7 +1,6 @@
 /** The operator's API on a unix socket, for root on this host. */
 
 import { chmod, rm } from 'node:fs/promises';
-import type { Socket } from 'node:net';
 import { fastify } from 'fastify';
 import { seenGone } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -9,7 +8,7 @@ import type { Logger } from '../logging/logger.ts';
 import { equip, LIMITS } from './app.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
-import { CLOSE_DEADLINE, close, type Listening } from './listening.ts';
+import { CLOSE_DEADLINE, close, type Listening, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import type { Version } from './status-routes.ts';
 import { anybody } from './v1/authority.ts';
@@ -53,11 +52,7 @@ async function listen({
   const app = fastify(LIMITS);
   const operator = { authority: anybody, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
-  const sockets = new Set<Socket>();
-  app.server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  const sockets = socketsOf(app.server);
   // A service that died left it.
   await rm(path, { force: true });
   try {

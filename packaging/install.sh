@@ -2,7 +2,7 @@
 # Installs ecs-host-service on this host, or upgrades it. As root, from the unpacked tarball or from /opt/ecs-host-service:
 #
 #   install.sh [--force]             --force: also on a host that lacks something
-#   install.sh uninstall [--purge]   --purge: settings, secrets, receipts and the host's id go too
+#   install.sh uninstall [--purge]   --purge: settings, secrets, receipts, logs and the host's id go too
 #
 # A service that runs is not touched: it goes on with what it was started from. Again does no harm, and is how secrets
 # that were put into /etc/ecs-host-service/credentials later come to the service. DESTDIR=… lays the files below a
@@ -188,7 +188,7 @@ uninstall() {
   if [ "$1" = --purge ]; then
     rm -rf "$settings" "$state"
   else
-    say "Settings and secrets stay in $settings, receipts, the host's id and what waits for S3 in $state."
+    say "Settings and secrets stay in $settings, receipts, logs, the host's id and what waits for S3 in $state."
   fi
 }
 

@@ -7,6 +7,8 @@ import { isRecord } from '../container/json.ts';
 import { Gate } from '../httpserver/gate.ts';
 import { anybody } from '../httpserver/v1/authority.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
+import { PulledImage, PullProgress } from '../httpserver/v1/image-schemas.ts';
+import { LogLine } from '../httpserver/v1/log-routes.ts';
 import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
 import { Event } from '../httpserver/v1/schemas.ts';
 import { VERSION } from '../src/version.ts';
@@ -43,8 +45,8 @@ export async function openApi(): Promise<object> {
   const document = JSON.parse(JSON.stringify(app.swagger()));
   await app.close();
   const paths = named(document.paths, schemas);
-  // What a stream consists of: the paths cannot say it.
-  named(Event, schemas);
+  // What streams consist of: the paths cannot say it.
+  for (const schema of [Event, LogLine, PullProgress, PulledImage]) named(schema, schemas);
   return { ...document, paths, components: { ...document.components, schemas } };
 }
 

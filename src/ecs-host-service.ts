@@ -51,7 +51,8 @@ async function operate(command: OperatorCommand): Promise<void> {
     (text: string, done: (error?: Error | null) => void) => void process.stdout.write(text, done),
   );
   try {
-    await runOperatorCommand(command, environmentOf(command), write, progress);
+    const { columns } = process.stdout;
+    await runOperatorCommand(command, environmentOf(command), write, progress, columns);
   } catch (error) {
     // Whoever reads has had enough.
     if (!isSystemError(error, 'EPIPE')) throw error;

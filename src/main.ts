@@ -14,6 +14,8 @@ import { Watchdog } from './watchdog.ts';
 /** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
   process.title = 'ecs-host-service';
+  // A socket has its own mode only after it listens. All threads have one umask, so it is set before there is work for them.
+  process.umask(process.umask() | 0o022);
   const outlets = new Outlets(await openStdout(process.stdout.isTTY));
   try {
     if (process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});

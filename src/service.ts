@@ -5,7 +5,9 @@ import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
 import { HealthChecks } from '../container/health-checks.ts';
 import { Idle } from '../container/idle.ts';
+import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
+import { removeOldLogs } from '../container/kept-logs.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
 import { Sweeps } from '../container/sweeps.ts';
@@ -165,6 +167,8 @@ export class Service {
     await this.#share(this.#paths.state, 0o700);
     await this.#share(this.#paths.receipts, 0o700);
     await this.#receipts.removeOld();
+    await this.#share(this.#paths.logs, 0o700);
+    await removeOldLogs(this.#paths.logs, this.log);
     await this.#share(this.#paths.private, 0o700);
     await this.#share(this.#paths.containers, 0o755);
     await this.#share(this.#paths.temporary, 0o755);
@@ -244,7 +248,8 @@ export class Service {
     }
     Idle.open(this.root, tracker, this.#settings.IDLE_SECONDS);
     if (this.#isDraining) void tracker.drain();
-    this.gate.open({ tracker, kept, watch });
+    const pulls = new ImagePulls(docker, this.root, this.log);
+    this.gate.open({ tracker, kept, watch, pulls });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
   }
 

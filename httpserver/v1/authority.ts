@@ -1,6 +1,6 @@
 /** Whether a caller is the operator: whoever knows the operator's token is. */
 
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors/service-error.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from '../attempts.ts';
@@ -10,9 +10,11 @@ export type Authority = (authorization: string | undefined, address: string) => 
 
 /** Asks of each request to `app`, before its body is read. */
 export function askWho(app: FastifyInstance, authority: Authority): void {
-  app.addHook('onRequest', async ({ headers, socket }) =>
-    authority(headers.authorization, socket.remoteAddress ?? 'unknown'),
-  );
+  app.addHook('onRequest', async (request) => ask(authority, request));
+}
+
+export function ask(authority: Authority, { headers, socket }: FastifyRequest): void {
+  authority(headers.authorization, socket.remoteAddress ?? 'unknown');
 }
 
 /** For callers whom the kernel has let through already. */

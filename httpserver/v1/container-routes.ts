@@ -1,5 +1,6 @@
 /** The containers of this host, for operators. */
 
+import type { Static } from 'typebox';
 import { capacityOf } from '../../container/capacity.ts';
 import { type ContainerEvent, isOfHealth, MISSED } from '../../container/events.ts';
 import { isNamed } from '../../container/tracker.ts';
@@ -16,6 +17,7 @@ import {
   Containers,
   EventsHeaders,
   EventsQuery,
+  type Given,
   ListQuery,
   Receipt,
 } from './schemas.ts';
@@ -28,6 +30,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     summary: 'List the containers, the oldest first',
     query: ListQuery,
     answer: Containers,
+    write,
     handle: async ({ query }) =>
       list(
         gate
@@ -103,14 +106,31 @@ function placeOf({ began, id }: ContainerView): string {
   return `${began}_${id}`;
 }
 
+function isBefore(a: ContainerView, b: ContainerView): boolean {
+  return a.began === b.began ? a.id < b.id : a.began < b.began;
+}
+
 function list(views: readonly ContainerView[], { state, app, claimed, limit = MOST, after = '' }: ListQuery) {
   const fitting = views
     .filter((view) => (state ?? view.state) === view.state)
     .filter((view) => (app ?? view.app) === view.app)
     .filter((view) => (claimed ?? view.claimed) === view.claimed)
-    .filter((view) => placeOf(view) > after)
-    .sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
+    .filter((view) => after === '' || placeOf(view) > after)
+    .sort((a, b) => (isBefore(a, b) ? -1 : 1));
   const containers = fitting.slice(0, limit);
   const last = containers.at(-1);
   return { containers, ...(last && fitting.length > limit && { next: placeOf(last) }) };
+}
+
+/** A view that has not changed is written once. */
+const TEXTS = new WeakMap<object, string>();
+
+function write({ containers, next }: Given<Static<typeof Containers>>): string {
+  const texts = containers.map((view) => {
+    const text = TEXTS.get(view) ?? JSON.stringify(view);
+    TEXTS.set(view, text);
+    return text;
+  });
+  const end = next === undefined ? '' : `,"next":${JSON.stringify(next)}`;
+  return `{"containers":[${texts.join(',')}]${end}}`;
 }

@@ -32,7 +32,7 @@ export function addCreateRoutes(
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
-      'The header `Idempotency-Key` has it made once, however often the same is sent; the last thousand keys are remembered until this service ends. With `dryRun` nothing is made, and the answer says whether there is room.',
+      'The header `Idempotency-Key` has it made once, however often the same is sent; the keys of those under way and of the last thousand that were made are remembered until this service ends. With `dryRun` nothing is made, and the answer says whether there is room.',
     headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,

@@ -15,15 +15,32 @@ export interface Sent {
 /** Milliseconds between signs of life, for proxies that end what is silent. */
 const SIGN_OF_LIFE = 15_000;
 
-/** Writes what comes until it ends, the client is gone, or the server closes. */
+/**
+ * Aborts when the connection of a response is gone.
+ * @param mayGoOn is asked at each sign of life; when it throws, that is the end too
+ */
+export function goneWith(response: ServerResponse, mayGoOn = () => {}): AbortSignal {
+  const gone = new AbortController();
+  const timer = setInterval(() => {
+    try {
+      mayGoOn();
+    } catch {
+      gone.abort();
+    }
+  }, SIGN_OF_LIFE);
+  response.once('close', () => {
+    clearInterval(timer);
+    gone.abort();
+  });
+  return gone.signal;
+}
+
+/** Writes what comes until it ends, or nobody is to get it any more. */
 export async function sendEvents(
   response: ServerResponse,
   events: AsyncIterable<Sent>,
-  closing?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const signal = closing ? AbortSignal.any([gone.signal, closing]) : gone.signal;
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',

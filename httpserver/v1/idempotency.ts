@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { ServiceError } from '../../errors/service-error.ts';
 
-/** Keys that are remembered; beyond that the longest known is forgotten. */
+/** Answered requests that are remembered; beyond that the one answered first is forgotten. */
 const MOST = 1000;
 
 /** Of what callers send no more is kept: it may be long, and has secrets in it. */
@@ -21,7 +21,8 @@ interface Made<T> {
 }
 
 export class Idempotency<T> {
-  readonly #made = new Map<string, Made<T>>();
+  readonly #underWay = new Map<string, Made<T>>();
+  readonly #answered = new Map<string, Made<T>>();
 
   /**
    * @param key undefined: it is made anew
@@ -31,15 +32,18 @@ export class Idempotency<T> {
   async once(key: string | undefined, request: unknown, make: () => Promise<T>): Promise<T> {
     if (key === undefined) return await make();
     const [name, digest] = [digestOf(key), digestOf(JSON.stringify(request))];
-    const known = this.#made.get(name);
+    const known = this.#underWay.get(name) ?? this.#answered.get(name);
     if (known && known.digest !== digest) throw new ServiceError('create.other_request', {});
     if (known) return await known.answer;
-    const answer = make();
-    this.#made.set(name, { digest, answer });
-    answer.catch(() => {
-      if (this.#made.get(name)?.answer === answer) this.#made.delete(name);
-    });
-    if (this.#made.size > MOST) this.#made.delete([...this.#made.keys()][0] as string);
-    return await answer;
+    const made = { digest, answer: make() };
+    this.#underWay.set(name, made);
+    try {
+      const answer = await made.answer;
+      this.#answered.set(name, made);
+      if (this.#answered.size > MOST) this.#answered.delete([...this.#answered.keys()][0] as string);
+      return answer;
+    } finally {
+      this.#underWay.delete(name);
+    }
   }
 }

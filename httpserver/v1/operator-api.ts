@@ -11,6 +11,8 @@ import { type Authority, askWho } from './authority.ts';
 import { addContainerRoutes } from './container-routes.ts';
 import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
+import { addImageRoutes } from './image-routes.ts';
+import { addLogRoutes } from './log-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 
@@ -52,10 +54,12 @@ export function addOperatorApi(
         { parseAs: 'string' },
         async (_: FastifyRequest, body: string) => parseBody(body),
       );
-      const routes = new Routes(api);
+      const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create);
+      addLogRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
+      addImageRoutes(routes, gate, closing);
       routes.refuseOthers();
     },
     { prefix: PREFIX },

@@ -5,7 +5,8 @@ import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import { misfit } from '../../container/json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
-import { type Sent, sendEvents } from './event-stream.ts';
+import { type Authority, ask } from './authority.ts';
+import { goneWith, type Sent, sendEvents } from './event-stream.ts';
 import { type Given, Problem } from './schemas.ts';
 
 interface Shape<P extends TSchema, Q extends TSchema, B extends TSchema = TSchema> {
@@ -44,12 +45,19 @@ interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A exten
   readonly status?: number;
   /** Answers with another status. */
   readonly others?: Readonly<Record<number, TSchema>>;
+  /** Makes the JSON of an answer; left out: as usual. */
+  readonly write?: (answer: Given<Static<A>>) => string;
   readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
 }
 
-interface Stream<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
-  /** @param signal aborts when nobody listens any more */
-  readonly handle: (asked: Asked<P, Q>, signal: AbortSignal) => AsyncIterable<Sent>;
+interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extends Shape<P, Q, B> {
+  /** GET when left out. */
+  readonly method?: Method;
+  /** @param signal aborts when nobody listens any more @throws what is answered instead of a stream */
+  readonly handle: (
+    asked: Asked<P, Q, B>,
+    signal: AbortSignal,
+  ) => AsyncIterable<Sent> | Promise<AsyncIterable<Sent>>;
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
@@ -57,10 +65,12 @@ type Method = (typeof METHODS)[number];
 
 export class Routes {
   readonly #app: FastifyInstance;
+  readonly #authority: Authority;
   readonly #methods = new Map<string, Method[]>();
 
-  constructor(app: FastifyInstance) {
+  constructor(app: FastifyInstance, authority: Authority) {
     this.#app = app;
+    this.#authority = authority;
     app.setValidatorCompiler(({ schema, httpPart = 'request' }) => (given: unknown) => {
       const value = httpPart === 'body' ? given : fromTexts(schema as TObject, given);
       const why = misfit(schema as TSchema, value);
@@ -73,7 +83,7 @@ export class Routes {
   add<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>(
     method: Method,
     url: string,
-    { handle, answer, status = 200, others = {}, ...shape }: Route<P, Q, B, A>,
+    { handle, answer, status = 200, others = {}, write, ...shape }: Route<P, Q, B, A>,
   ): void {
     this.#note(method, url);
     this.#app.route({
@@ -84,28 +94,32 @@ export class Routes {
         const asked = { params, query, body, headers } as Asked<P, Q, B>;
         const answered = await handle(asked, (other, what) => new Other(other, what));
         if (answered instanceof Other) return reply.code(answered.status).send(answered.body);
+        if (write) reply.serializer(write);
         return reply.code(status).send(answered);
       },
     });
   }
 
   /** Server-sent events. @param closing aborts when the server does */
-  stream<P extends TSchema, Q extends TSchema>(
+  stream<P extends TSchema, Q extends TSchema, B extends TSchema>(
     url: string,
     closing: AbortSignal,
-    { handle, ...shape }: Stream<P, Q>,
+    { method = 'GET', handle, ...shape }: Stream<P, Q, B>,
   ): void {
-    this.#note('GET', url);
-    this.#app.get(url, {
+    this.#note(method, url);
+    this.#app.route({
+      method,
+      url,
       exposeHeadRoute: false,
       schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
-      handler: async ({ params, query, headers }, reply) => {
-        const gone = new AbortController();
-        const signal = AbortSignal.any([closing, gone.signal]);
-        const events = handle({ params, query, headers, body: undefined } as Asked<P, Q>, signal);
-        reply.raw.on('close', () => gone.abort());
+      handler: async (request, reply) => {
+        const { params, query, body, headers } = request;
+        // A token may be replaced while it goes on.
+        const gone = goneWith(reply.raw, () => ask(this.#authority, request));
+        const signal = AbortSignal.any([closing, gone]);
+        const events = await handle({ params, query, body, headers } as Asked<P, Q, B>, signal);
         reply.hijack();
-        await sendEvents(reply.raw, events, closing);
+        await sendEvents(reply.raw, events, signal);
       },
     });
   }

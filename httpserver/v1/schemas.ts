@@ -220,6 +220,7 @@ export const Problem = Type.Object(
 export type ListQuery = Static<typeof ListQuery>;
 export type Host = Given<Static<typeof Host>>;
 export type Agent = Given<Static<typeof Agent>>;
+export type Problem = Static<typeof Problem>;
 
 /** What JSON makes a `T` of. */
 export type Given<T> = T extends readonly (infer Item)[]

@@ -10,6 +10,7 @@ import { isRecord } from '../../container/json.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import type { components, paths } from './api.d.ts';
+import { printable } from './printable.ts';
 
 export type Api = Client<paths>;
 export type Schemas = components['schemas'];
@@ -92,9 +93,16 @@ interface Answered<T> {
 /** What the service answered. @throws {ServiceError} `operator.refused` when that is a problem, or not an answer of this API */
 export function dataOf<T>({ data, error, response: { ok, status } }: Answered<T>): T {
   if (ok && data !== undefined) return data;
-  const { title, detail } = isRecord(error) ? error : {};
-  throw new ServiceError('operator.refused', {
-    title: typeof title === 'string' ? title : `status ${status}`,
-    detail: typeof detail === 'string' ? detail : 'that is no answer of this API; see what runs there',
+  throw refusedBy(error, `status ${status}`);
+}
+
+/** @param problem if it is one; a registry or a container may have put words into it */
+export function refusedBy(problem: unknown, otherwise = 'an unknown problem'): ServiceError {
+  const { title, detail } = isRecord(problem) ? problem : {};
+  return new ServiceError('operator.refused', {
+    title: printable(typeof title === 'string' ? title : otherwise),
+    detail: printable(
+      typeof detail === 'string' ? detail : 'that is no answer of this API; see what runs there',
+    ),
   });
 }

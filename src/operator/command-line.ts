@@ -2,14 +2,20 @@
 
 import { parseArgs } from 'node:util';
 import type { CreateWords } from './create.ts';
+import type { LogWords } from './logs.ts';
+import type { PullWords } from './pull.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
-         --env NAME=VALUE, --label NAME=VALUE, --publish [HOST:]PORT[/udp], --mount /SOURCE:/TARGET[:rw] (each as often
-         as needed), --cpus N, --memory 2GiB, --pids N, --gpu, --timeout SECONDS (-1: for ever),
-         --idle-timeout SECONDS (0: for ever), --dry-run
+         --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
+         --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
+         --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
+  pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
+         have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
+         REGISTRY_PASSWORD_FILE names
   stop ID …                          stop containers in order, and say what became of what they had
   receipt ID                         what a container was, why it ended, and what became of what it had
+  logs [-f] [--tail N] ID            what a container wrote, or the last of it once it has ended; -f: until it ends
   events [--after EVENT]             follow what happens to containers
   capacity                           how many more containers have room, and what runs short first
   drain                              take no more containers, and end when the last one has
@@ -18,6 +24,8 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
 export const OPERATOR_OPTIONS = `Those about a running service ask the one on this host, as root, or with --host https://HOST:4678 another one, which has
 to know the token in OPERATOR_TOKEN or OPERATOR_TOKEN_FILE; --fingerprint SHA256 names its certificate where this machine
 does not trust it. With --json they print what the service answered. An ID may be its first digits.
+Every user of this machine can read a command line: what is secret belongs in FILE, which has NAME=VALUE on each line, or NAME
+alone, which takes its value from the environment; # begins a comment. What --env gives counts more.
 
   ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready
@@ -40,9 +48,11 @@ export type OperatorCommand = Common &
   (
     | { readonly name: 'ps'; readonly state: string | undefined; readonly app: string | undefined }
     | ({ readonly name: 'create' } & CreateWords)
+    | ({ readonly name: 'pull' } & PullWords)
     | { readonly name: 'stop'; readonly ids: readonly string[] }
     | { readonly name: 'receipt'; readonly id: string }
     | { readonly name: 'events'; readonly after: string | undefined }
+    | ({ readonly name: 'logs' } & LogWords)
     | { readonly name: 'capacity' | 'drain' }
   );
 
@@ -54,6 +64,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
   create: [
     'app',
     'env',
+    'env-from',
     'label',
     'publish',
     'mount',
@@ -65,9 +76,11 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'gpu',
     'dry-run',
   ],
+  pull: ['platform', 'registry-user'],
   stop: [],
   receipt: [],
   events: ['after'],
+  logs: ['follow', 'tail'],
   capacity: [],
   drain: [],
 };
@@ -87,7 +100,9 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
   if (name === 'stop') return positionals.length > 0 ? { name, ids: positionals, ...common } : undefined;
   const [id, ...others] = positionals;
   if (name === 'receipt') return id && others.length === 0 ? { name, id, ...common } : undefined;
+  if (name === 'pull') return id && others.length === 0 ? pullOf(id, values, common) : undefined;
   if (name === 'create') return id && others.length === 0 ? createOf(id, values, common) : undefined;
+  if (name === 'logs') return id && others.length === 0 ? logsOf(id, values, common) : undefined;
   if (id !== undefined) return undefined;
   if (name === 'ps') return { name, state: values.state, app: values.app, ...common };
   if (name === 'events') return { name, after: values.after, ...common };
@@ -97,11 +112,31 @@ export function parseOperatorCommand(name: Name, words: readonly string[]): Oper
 type Values = NonNullable<ReturnType<typeof readWords>>['values'];
 
 function createOf(image: string, values: Values, common: Common): OperatorCommand | undefined {
-  const { app, env = [], label = [], publish = [], mount = [], cpus, memory, pids, timeout } = values;
+  const {
+    app,
+    env = [],
+    'env-from': envFile = [],
+    label = [],
+    publish = [],
+    mount = [],
+    cpus,
+    memory,
+    pids,
+    timeout,
+  } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
-  const more = { env, label, publish, mount, idleTimeout: values['idle-timeout'] };
+  const more = { env, envFile, label, publish, mount, idleTimeout: values['idle-timeout'] };
   return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+}
+
+function pullOf(image: string, values: Values, common: Common): OperatorCommand {
+  const { platform, 'registry-user': user } = values;
+  return { name: 'pull', image, platform, user, ...common };
+}
+
+function logsOf(id: string, { follow = false, tail }: Values, common: Common): OperatorCommand {
+  return { name: 'logs', id, isFollowing: follow, tail, ...common };
 }
 
 const TEXT = { type: 'string' } as const;
@@ -115,6 +150,7 @@ const ALL = {
   app: TEXT,
   after: TEXT,
   env: TEXTS,
+  'env-from': TEXTS,
   label: TEXTS,
   publish: TEXTS,
   mount: TEXTS,
@@ -125,6 +161,10 @@ const ALL = {
   'idle-timeout': TEXT,
   gpu: FLAG,
   'dry-run': FLAG,
+  platform: TEXT,
+  'registry-user': TEXT,
+  follow: { type: 'boolean', short: 'f' },
+  tail: TEXT,
 } as const;
 
 /** A negative number after an option is its value. */

@@ -4,6 +4,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { bytes } from '../../settings/parsers.ts';
 import { type Api, dataOf, type Schemas } from './client.ts';
 import { asJson, tableOf } from './containers.ts';
+import { readEnvFile } from './env-file.ts';
 import { describeCapacity } from './host.ts';
 
 type NewContainer = Schemas['NewContainer'];
@@ -13,6 +14,7 @@ export interface CreateWords {
   readonly image: string;
   readonly app: string;
   readonly env: readonly string[];
+  readonly envFile: readonly string[];
   readonly label: readonly string[];
   readonly publish: readonly string[];
   readonly mount: readonly string[];
@@ -25,9 +27,14 @@ export interface CreateWords {
   readonly isDryRun: boolean;
 }
 
-/** @throws {ServiceError} `operator.bad_option` @throws Error of `bytes` */
-export async function create(api: Api, words: CreateWords, isJson: boolean): Promise<string> {
-  const body = bodyOf(words);
+/** @throws {ServiceError} `operator.bad_option`, `operator.env_from` @throws Error of `bytes` */
+export async function create(
+  api: Api,
+  words: CreateWords,
+  ours: NodeJS.ProcessEnv,
+  isJson: boolean,
+): Promise<string> {
+  const body = bodyOf(words, ours);
   const query = words.isDryRun ? { dryRun: true } : {};
   // Sent again by whoever it is, it is another container.
   const found = dataOf(await api.POST('/v1/containers', { params: { query }, body }));
@@ -35,11 +42,16 @@ export async function create(api: Api, words: CreateWords, isJson: boolean): Pro
   return 'fits' in found ? describeCapacity(found) : tableOf([found]);
 }
 
-function bodyOf({ image, app, cpus, memory, pids, timeout, ...words }: CreateWords): NewContainer {
+function bodyOf(
+  { image, app, cpus, memory, pids, timeout, ...words }: CreateWords,
+  ours: NodeJS.ProcessEnv,
+): NewContainer {
+  const files = words.envFile.map((file) => readEnvFile(file, ours));
+  const environment = Object.assign({}, ...files, pairsOf('--env', words.env));
   return {
     image,
     app,
-    ...(words.env.length > 0 && { environment: pairsOf('--env', words.env) }),
+    ...(Object.keys(environment).length > 0 && { environment }),
     ...(words.label.length > 0 && { labels: pairsOf('--label', words.label) }),
     ...(words.publish.length > 0 && { ports: words.publish.map(portOf) }),
     ...(words.mount.length > 0 && { mounts: words.mount.map(mountOf) }),

@@ -1,5 +1,6 @@
 /** The command that follows what happens to containers. */
 
+import type { EventSourceMessage } from 'eventsource-parser';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { type Api, dataOf, type Schemas } from './client.ts';
 
@@ -9,13 +10,17 @@ const MISSED = 'Some events are not kept any more.';
 export async function* events(api: Api, after: string | undefined, isJson: boolean): AsyncGenerator<string> {
   const params = { query: after === undefined ? {} : { after } };
   const body = dataOf(await api.GET('/v1/events', { params, parseAs: 'stream' }));
-  const messages = (body as ReadableStream<Uint8Array>)
-    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-    .pipeThrough(new EventSourceParserStream());
-  for await (const { event, data } of messages) {
+  for await (const { event, data } of messagesOf(body)) {
     if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
     else yield isJson ? `${data}\n` : `${describe(JSON.parse(data))}\n`;
   }
+}
+
+/** @param body a stream of bytes */
+export function messagesOf(body: unknown): ReadableStream<EventSourceMessage> {
+  return (body as ReadableStream<Uint8Array>)
+    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    .pipeThrough(new EventSourceParserStream());
 }
 
 function describe({ id, at, from, code, cause, container }: Schemas['Event']): string {

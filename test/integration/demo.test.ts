@@ -49,3 +49,25 @@ test('the demo of the bridge shows the command line of Docker with a container t
   assert.match(stdout, /the service has ended, exit code 0/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
+
+test('the demo of the command line shows containers made, listed, watched, stopped and looked back at', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo-operator.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  const [first, second] = [...stdout.matchAll(/^([0-9a-f]{12}) +[0-9a-f]{12} +running .* demo /gm)].map(
+    ([, id]) => id,
+  );
+  assert.match(stdout, new RegExp(`\\$ ecs-host-service ps\n(.*\n)*${first} .* ready .*\n`));
+  assert.match(stdout, /\$ ecs-host-service capacity\n(.*\n)*Room for \d+ more containers/);
+  assert.match(stdout, new RegExp(`^${first}[0-9a-f]{48} \\(demo\\) .*: an operator stopped it$`, 'm'));
+  assert.match(stdout, new RegExp(`^${second}[0-9a-f]{48} \\(demo\\) .*: it ended with code 137$`, 'm'));
+  const codesOf = (id = '') =>
+    [...stdout.matchAll(new RegExp(`^\\[events\\] .* ${id} .* {2}([a-z-]+) {2}`, 'gm'))].map(
+      ([, code]) => code,
+    );
+  assert.deepEqual(codesOf(first), ['created', 'started', 'assigned', 'furnished', 'operator', 'released']);
+  assert.deepEqual(codesOf(second), ['begun', 'created', 'started', 'exited', 'released']);
+  assert.match(stdout, /the service has ended, exit code 0/);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});

@@ -1,7 +1,7 @@
 /** The operator's API of a service that runs, on its unix socket. */
 
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { CLIENT_PORTS } from '../../container/published-ports.ts';
@@ -39,6 +39,8 @@ test('operators list containers, the oldest first, some of them alone, and page 
   assert.deepEqual(await listed('?state=running'), [0, 2]);
   assert.deepEqual(await listed('?claimed=true'), [1]);
   assert.deepEqual(await listed('?claimed=false&app=b'), []);
+  const { containers } = (await operator.get('/v1/containers')).body;
+  for (const one of containers) assert.deepEqual((await operator.get(`/v1/containers/${one.id}`)).body, one);
   const first = (await operator.get('/v1/containers?limit=2')).body;
   assert.deepEqual(
     first.containers.map(({ docker }: { docker: string }) => docker),
@@ -160,6 +162,26 @@ test('events tell each transition with its cause, and are gone on with where a f
   assert.equal(await later.next(), undefined);
 });
 
+test('a stream is in the log once when it has ended, whoever ended it, with how long it went on', async () => {
+  const { service, operator } = await start();
+  const lines = () => service.lines.filter(({ path }) => path === '/v1/events');
+  const follower = await operator.follow();
+  // The head of its answer is there already.
+  const seen = performance.now();
+  await operator.get('/v1/capacity');
+  assert.deepEqual(lines(), []);
+  const shortest = Math.floor(performance.now() - seen);
+  follower[Symbol.dispose]();
+  await service.line(({ path }) => path === '/v1/events');
+  using _ = await operator.follow();
+  assert.equal(await service.stop(), 0);
+  assert.deepEqual(
+    lines().map(({ msg, method, status }) => [msg, method, status]),
+    Array(2).fill(['answered', 'GET', 200]),
+  );
+  assert.ok(Number(lines()[0]?.ms) >= shortest, service.log());
+});
+
 test('events of the end of a service are told before its streams end', async () => {
   const { service, operator } = await start();
   using follower = await operator.follow();
@@ -217,6 +239,14 @@ test('what is wrong with a request is told as a problem, with what to do', async
     assert.equal(answer.type, 'application/problem+json; charset=utf-8');
   }
   assert.equal((await operator.ask('POST', '/v1/drain')).headers.allow, 'PUT');
+  assert.equal(await service.stop(), 0);
+});
+
+test('whatever the umask was, no socket can be connected to by others, not even before it has its mode', async () => {
+  const before = process.umask(0);
+  const { service } = await start().finally(() => process.umask(before));
+  const [, umask] = /^Umask:\t(\d+)$/m.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8')) ?? [];
+  assert.equal(umask, '0022');
   assert.equal(await service.stop(), 0);
 });
 

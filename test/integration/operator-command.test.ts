@@ -69,11 +69,13 @@ test('an operator lists, stops and looks back at a container in tables', async (
 test('an operator has a container made by the command line, with all that it is to have', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const file = join(host.newRoot(), 'env');
+  writeFileSync(file, 'A=from the file\nHIDDEN=in the file\n');
   const words = ['create', IMAGE, '--app', 'demo', '--env', 'A=b=c', '--env', 'EMPTY=', '--label', 'x=y'];
   const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout', '-1'];
   const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/usr/share:/usr/share'];
   const idle = ['--idle-timeout', '60'];
-  const all = [...words, ...limits, ...rest, ...idle];
+  const all = [...words, '--env-from', file, ...limits, ...rest, ...idle];
   const room = await say(root, [...all, '--dry-run']);
   assert.match(room.text, /^Room for \d+ more containers; .*\n(.*\n)+memory +\d+/);
   const made = await say(root, [...all, '--json']);
@@ -81,10 +83,12 @@ test('an operator has a container made by the command line, with all that it is 
   const { docker, ports, app, idleTimeout } = JSON.parse(made.text);
   const { Config, HostConfig } = await host.docker.getContainer(docker).inspect();
   assert.ok(app === 'demo' && Config.Env.includes('A=b=c') && Config.Env.includes('EMPTY='));
+  assert.ok(Config.Env.includes('HIDDEN=in the file'));
   assert.deepEqual([Config.Labels.x, HostConfig.Memory, HostConfig.PidsLimit], ['y', 2 ** 27, 64]);
   assert.ok(ports['8080/tcp'] > 0 && idleTimeout === 60);
   for (const [more, text] of [
     [['--env', 'A'], /--env must be like NAME=VALUE; got "A"/],
+    [['--env-from', '/nowhere'], /--env-from \/nowhere cannot be used: ENOENT/],
     [['--publish', 'x'], /--publish must be like/],
     [['--mount', 'x:/y'], /--mount must be like/],
     [['--memory', 'much'], /must be a number of bytes/],

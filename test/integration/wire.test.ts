@@ -207,7 +207,10 @@ test('S10: mounts are taken from the mount command, and any other flag is refuse
 });
 
 test('an image that is not there, and no image, are refused with what to do', async () => {
-  assert.match((await spinUp(service, { app_image: 'fractal/none:1' })).body, /docker pull fractal\/none:1/);
+  assert.match(
+    (await spinUp(service, { app_image: 'fractal/none:1' })).body,
+    /ecs-host-service pull fractal\/none:1/,
+  );
   assert.match((await spinUp(service, { app_image: '' })).body, /app_image and app_name must not be empty/);
   assert.match(
     (await spinUp(service, { protocol_timeout: -2 })).body,

@@ -143,15 +143,16 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** All files of a service but the host id and receipts, which stay, and the directories that stay with them. */
+  /** All files of a service but the host id, receipts and logs, which stay, and the directories that stay with them. */
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';
-    const kept = ['run', 'var', 'var/lib', state, `${state}/host-id`, `${state}/spool`, `${state}/receipts`];
-    const isReceipt = (path: string) => /\/receipts\/[0-9a-f]{60}\.json$/.test(path);
+    const stay = ['host-id', 'spool', 'receipts', 'logs'].map((name) => `${state}/${name}`);
+    const kept = ['run', 'var', 'var/lib', state, ...stay];
+    const isOfEnded = (path: string) => /\/(receipts\/\w{60}\.json|logs\/\w{60}\.log)$/.test(path);
     return found
       .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
-      .filter((path) => !kept.includes(path) && !isReceipt(path));
+      .filter((path) => !kept.includes(path) && !isOfEnded(path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -66,7 +66,7 @@ suite('a service error', () => {
     const { message } = new ServiceError('image.missing', { image: 'fractal/base' });
     assert.equal(
       message,
-      'image fractal/base is not on this host; run "docker pull fractal/base", then try again',
+      'image fractal/base is not on this host; run "ecs-host-service pull fractal/base", then try again',
     );
   });
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Sent, sendEvents } from '../../httpserver/v1/event-stream.ts';
+import { goneWith, type Sent, sendEvents } from '../../httpserver/v1/event-stream.ts';
 
 const OPENING = ': these are events\n\n';
 const SIGN_OF_LIFE = ':\n\n';
@@ -36,9 +36,8 @@ async function serve(t: TestContext, source: (gone: AbortSignal) => AsyncIterabl
     await directory.remove();
   });
   const sent = response.then(async (one) => {
-    const gone = new AbortController();
-    one.on('close', () => gone.abort());
-    await sendEvents(one, source(gone.signal));
+    const gone = goneWith(one);
+    await sendEvents(one, source(gone), gone);
   });
   sent.catch(() => {});
   await once(server, 'listening');

@@ -800,6 +800,7 @@ suite('the paths', () => {
       state: '/var/lib/ecs-host-service',
       spool: '/var/lib/ecs-host-service/spool',
       receipts: '/var/lib/ecs-host-service/receipts',
+      logs: '/var/lib/ecs-host-service/logs',
       agent: {
         config: '/etc/ecs/ecs.config',
         packagedConfig: '/var/lib/ecs/ecs.config',

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Events, MISSED } from '../../container/events.ts';
-import { sendEvents } from '../../httpserver/v1/event-stream.ts';
+import { goneWith, sendEvents } from '../../httpserver/v1/event-stream.ts';
 import { RotatingSecret } from '../../settings/rotating-secret.ts';
 
 const TOKEN = 'the-operators-token-of-unit-tests-1';
@@ -123,7 +123,7 @@ test('it ends with its client, also when its source does not know of the client'
   const closed = Promise.withResolvers<void>();
   const server = createServer((_, response) => {
     response.on('close', () => closed.resolve());
-    sendEvents(response, source()).then(sent.resolve, sent.reject);
+    sendEvents(response, source(), goneWith(response)).then(sent.resolve, sent.reject);
   }).listen(join(made.path, 'socket'));
   t.after(() => server.close());
   await once(server, 'listening');

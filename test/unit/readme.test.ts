@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +38,12 @@ test("the pages of the operator's API and of the command line are those of the c
 test("the document of the operator's API is that of its routes", async () => {
   const written = readFileSync(join(ROOT, 'httpserver/v1/openapi.json'), 'utf8');
   assert.deepEqual(JSON.parse(written), await openApi(), 'run "make docs"');
+});
+
+test("the command line's types of the API are made from its document", () => {
+  const digest = createHash('sha256').update(readFileSync(join(ROOT, 'httpserver/v1/openapi.json')));
+  const [line = ''] = readFileSync(join(ROOT, 'src/operator/api.d.ts'), 'utf8').split('\n');
+  assert.ok(line.includes(` ${digest.digest('hex')}.`), 'run "make docs"');
 });
 
 test('what the README points to is there', () => {

@@ -1,0 +1,117 @@
+/** Has Docker fetch an image from its registry, tells how far it is, and sees that the image is there then. */
+
+import { ServiceError } from '../errors/service-error.ts';
+import { unlessAborted } from '../lifetime/deadline.ts';
+import { Secrets } from '../logging/secrets.ts';
+import { type Docker, statusOf } from './docker.ts';
+import type { ImageReference } from './image-reference.ts';
+import type { PullProgress } from './pull-progress.ts';
+
+export interface RegistryAuth {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface PullRequest {
+  readonly reference: ImageReference;
+  /** Such as `linux/arm64`; left out: that of the host. */
+  readonly platform?: string | undefined;
+  readonly registryAuth?: RegistryAuth | undefined;
+}
+
+export interface PulledImage {
+  readonly image: string;
+  /** Of its manifest in the registry. */
+  readonly digest: string;
+  /** By which Docker knows it. */
+  readonly id: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+const LOOK = 10_000;
+/** Characters of a line, and of an error: either may have a registry's words in it. */
+const LONGEST_LINE = 64 * 1024;
+const LONGEST_WHY = 1000;
+
+/**
+ * @param news is called when `progress` has gone on
+ * @param signal ends the pull when it aborts
+ * @throws {ServiceError} `image.*`, `docker.unavailable`
+ */
+export async function pullImage(
+  docker: Docker,
+  request: PullRequest,
+  progress: PullProgress,
+  news: () => void,
+  signal: AbortSignal,
+): Promise<PulledImage> {
+  const { reference, platform, registryAuth } = request;
+  const _query = { fromImage: reference.name, tag: reference.version, ...(platform && { platform }) };
+  try {
+    await docker.call(
+      'pull',
+      Infinity,
+      async (abortSignal, api) => {
+        const stream = await api.createImage(registryAuth, { _query, _body: {}, abortSignal });
+        for await (const lines of linesOf(stream)) {
+          for (const line of lines) progress.take(line);
+          news();
+        }
+      },
+      signal,
+    );
+  } catch (error) {
+    throw explain(error, request);
+  }
+  return await unlessAborted(inspectPulled(docker, reference, progress.digest), signal);
+}
+
+/** The lines in each piece of it; what is longer is cut, and is no JSON then. */
+async function* linesOf(stream: AsyncIterable<string | Uint8Array>): AsyncGenerator<string[]> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = `${rest}${decoder.decode(chunk as Uint8Array, { stream: true })}`.split('\n');
+    rest = lines.pop()?.slice(0, LONGEST_LINE) ?? '';
+    yield lines;
+  }
+  if (rest) yield [rest];
+}
+
+/** An image of this name may have been there before, so it is looked for by its digest. */
+async function inspectPulled(
+  docker: Docker,
+  { name, text: image }: ImageReference,
+  digest: string | undefined,
+): Promise<PulledImage> {
+  const why = 'Docker ended its answer without it';
+  if (digest === undefined) throw new ServiceError('image.not_pulled', { image, why });
+  try {
+    const { Id, Size } = await docker.call('inspect_image', LOOK, (_, api) =>
+      api.getImage(`${name}@${digest}`).inspect(),
+    );
+    return { image, digest, id: Id, size: Size };
+  } catch (error) {
+    if (statusOf(error) === 404) throw new ServiceError('image.not_pulled', { image, why });
+    throw error;
+  }
+}
+
+/** In words that say what to do. A registry may repeat what was sent to it: the error has no cause, and no password in it. */
+function explain(error: unknown, { reference: { text: image }, registryAuth }: PullRequest): unknown {
+  if (!(error instanceof ServiceError) || error.code !== 'docker.failed') return error;
+  const { why } = (error as ServiceError<'docker.failed'>).parameters;
+  const told = { image, why: withoutSecrets(String(why), registryAuth).slice(0, LONGEST_WHY) };
+  const status = statusOf(error);
+  if (status === 400) return new ServiceError('image.bad_reference', { why: told.why });
+  return new ServiceError(status === 404 ? 'image.not_found' : 'image.not_pulled', told);
+}
+
+function withoutSecrets(text: string, auth: RegistryAuth | undefined): string {
+  if (!auth) return text;
+  const secrets = new Secrets();
+  secrets.set('password', auth.password);
+  secrets.set('header', Buffer.from(`${auth.username}:${auth.password}`).toString('base64'));
+  return JSON.parse(secrets.hide(JSON.stringify(text)));
+}

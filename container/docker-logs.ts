@@ -1,0 +1,103 @@
+/**
+ * The log that Docker has of a container, as a stream: what it does not send is not asked for, and what nobody reads
+ * waits at Docker.
+ */
+
+import type Dockerode from 'dockerode';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { type Docker, statusOf } from './docker.ts';
+import type { DockerId } from './identity.ts';
+import { type LogLine, type LogStream, linesOf } from './log-lines.ts';
+
+export interface LogWanted {
+  /** Until the container has ended. */
+  readonly follow?: boolean | undefined;
+  /** How many of the last lines of both streams; left out: all. */
+  readonly tail?: number | undefined;
+  /** Left out: both. */
+  readonly stream?: LogStream | undefined;
+  /** The `at` of a line: it is among what comes, and all that Docker wrote down behind it. */
+  readonly since?: string | undefined;
+}
+
+/** What of Docker is asked. */
+export type Asked = Pick<Docker, 'call' | 'socket'>;
+
+/** Milliseconds until Docker begins to answer. */
+const PATIENCE = 10_000;
+/** Seconds within which lines need not be in the order of their times. */
+const UNSORTED = 60;
+
+/**
+ * Resolves when Docker has opened it. The last of what it gives is the end of a log, or an error.
+ * @throws {ServiceError} `log.unreadable`, `docker.*`; status 404 when Docker does not know the container
+ */
+export async function openLog(
+  docker: Asked,
+  id: DockerId,
+  wanted: LogWanted,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<LogLine>> {
+  const { Config, HostConfig } = await inspect(docker, id, signal);
+  const options = {
+    // For dockerode: with it the answer is a stream, and not read to its end first.
+    follow: true,
+    _query: queryOf(wanted),
+  } as Dockerode.ContainerLogsOptions & { follow: true };
+  const open = (abortSignal: AbortSignal, api: Dockerode) =>
+    api.getContainer(id).logs({ ...options, abortSignal });
+  const chunks = await docker.call('logs', PATIENCE, open, signal).catch((error: unknown) => {
+    if (statusOf(error) !== 501) throw error;
+    const driver = HostConfig.LogConfig?.Type ?? '';
+    throw new ServiceError('log.unreadable', { id, driver }, { cause: error });
+  });
+  const lines = linesOf(chunks as AsyncIterable<Buffer>, Config.Tty);
+  return read(docker, lines, async () => {
+    if (!wanted.follow || !(await isRunning(docker, id, signal))) return;
+    throw new Error('it broke off while the container runs');
+  });
+}
+
+function inspect(docker: Asked, id: DockerId, signal: AbortSignal): Promise<Dockerode.ContainerInspectInfo> {
+  const ask = (abortSignal: AbortSignal, api: Dockerode) => api.getContainer(id).inspect({ abortSignal });
+  return docker.call('inspect', PATIENCE, ask, signal);
+}
+
+async function isRunning(docker: Asked, id: DockerId, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await inspect(docker, id, signal)).State.Running;
+  } catch (error) {
+    if (statusOf(error) === 404) return false;
+    throw error;
+  }
+}
+
+function queryOf({ follow = false, tail, stream, since }: LogWanted): object {
+  const streams = { stdout: stream !== 'stderr', stderr: stream !== 'stdout' };
+  return { follow, ...streams, timestamps: true, ...(tail !== undefined && { tail }), ...sinceOf(since) };
+}
+
+/**
+ * As Docker takes it: Unix time in seconds, with a fraction. A piece of a line has the time of the first one, so that
+ * what has an earlier time may stand behind what has a later one, and older Engines would leave it out.
+ */
+function sinceOf(at: string | undefined): object {
+  if (at === undefined) return {};
+  const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
+  return { since: `${Math.max(0, Date.parse(`${seconds}Z`) / 1000 - UNSORTED)}.${fraction}` };
+}
+
+async function* read(
+  docker: Asked,
+  lines: AsyncIterable<LogLine>,
+  throwIfCut: () => Promise<void>,
+): AsyncGenerator<LogLine> {
+  try {
+    yield* lines;
+    await throwIfCut();
+  } catch (error) {
+    if (error instanceof ServiceError) throw error;
+    const why = `its log: ${messageOf(error)}`;
+    throw new ServiceError('docker.unavailable', { socket: docker.socket, why }, { cause: error });
+  }
+}

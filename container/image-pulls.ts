@@ -1,0 +1,148 @@
+/**
+ * The pulls of images that are under way. Who asks for an image that is being pulled waits for that pull with all others.
+ *
+ * INVARIANTS
+ * - A pull is shared by those alone who ask for the same image, of the same platform, with the same credentials.
+ * - Nothing is kept for a follower but what it has seen: a slow one skips states, and holds up nobody.
+ * - A pull ends when the last follower has left, and with the service.
+ */
+
+import { createHash } from 'node:crypto';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Docker } from './docker.ts';
+import { type PulledImage, type PullRequest, pullImage } from './docker-images.ts';
+import { PullProgress, type PullState } from './pull-progress.ts';
+
+/** What a follower hears: states, and at last how it ended. */
+export type PullNews =
+  | { readonly event: 'progress'; readonly data: PullState }
+  | { readonly event: 'pulled'; readonly data: PulledImage }
+  | { readonly event: 'failed'; readonly data: ServiceError };
+
+type End = Exclude<PullNews, { event: 'progress' }>;
+
+export class ImagePulls {
+  readonly #docker: Docker;
+  readonly #lifetime: Lifetime;
+  readonly #log: Logger;
+  readonly #underWay = new Map<string, Pull>();
+
+  /** @param lifetime the pulls end with it */
+  constructor(docker: Docker, lifetime: Lifetime, log: Logger) {
+    this.#docker = docker;
+    this.#lifetime = lifetime;
+    this.#log = log;
+  }
+
+  /**
+   * Pulls an image, or follows whoever pulls it. Resolves when there is something to tell.
+   * @param signal aborts when the follower leaves
+   * @throws {ServiceError} why it failed, when it did before there was anything else to tell
+   */
+  follow(request: PullRequest, signal: AbortSignal): Promise<AsyncGenerator<PullNews>> {
+    const key = keyOf(request);
+    const pull = this.#underWay.get(key) ?? this.#begin(key, request);
+    return pull.follow(signal);
+  }
+
+  #begin(key: string, request: PullRequest): Pull {
+    const { signal } = this.#lifetime;
+    const pull = new Pull(signal);
+    this.#underWay.set(key, pull);
+    // Who comes after that begins another one.
+    pull.over.addEventListener('abort', () => this.#underWay.delete(key), { once: true });
+    const { text: image } = request.reference;
+    this.#log.info({ image }, 'pulling an image');
+    const running = pull.run(this.#docker, request).then((end) => {
+      const why = end.event === 'failed' ? { why: end.data.message } : end.data;
+      this.#log.info(
+        { image, ...why },
+        end.event === 'failed' ? 'an image was not pulled' : 'pulled an image',
+      );
+    });
+    void this.#lifetime.track(`pulling ${image}`, running);
+    return pull;
+  }
+}
+
+/** Of the credentials nothing is to be read in it. */
+function keyOf({ reference, platform, registryAuth: auth }: PullRequest): string {
+  const parts = [reference.text, platform, auth?.username, auth?.password];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+class Pull {
+  readonly #stopping: AbortSignal;
+  readonly #over = new AbortController();
+  readonly #progress = new PullProgress();
+  readonly #followers = new Set<symbol>();
+  /** States that there have been. */
+  #states = 0;
+  #end: End | undefined;
+  #more = Promise.withResolvers<void>();
+
+  constructor(stopping: AbortSignal) {
+    this.#stopping = stopping;
+  }
+
+  /** Aborts when it has ended, or nobody follows it any more. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Never rejects. */
+  async run(docker: Docker, request: PullRequest): Promise<End> {
+    const signal = AbortSignal.any([this.#stopping, this.over]);
+    const news = () => {
+      this.#states += 1;
+      this.#wake();
+    };
+    const end = await pullImage(docker, request, this.#progress, news, signal).then(
+      (data): End => ({ event: 'pulled', data }),
+      (error): End => ({ event: 'failed', data: this.#failureOf(error) }),
+    );
+    this.#end = end;
+    this.#over.abort();
+    this.#wake();
+    return end;
+  }
+
+  #failureOf(error: unknown): ServiceError {
+    if (this.#stopping.aborted) return new ServiceError('service.stopping', {});
+    return error instanceof ServiceError ? error : new ServiceError('internal', {}, { cause: error });
+  }
+
+  #wake(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  async follow(signal: AbortSignal): Promise<AsyncGenerator<PullNews>> {
+    const follower = Symbol();
+    this.#followers.add(follower);
+    const leave = () => {
+      this.#followers.delete(follower);
+      if (this.#followers.size === 0) this.#over.abort();
+      this.#wake();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    while (this.#states === 0 && !this.#end && !signal.aborted) await this.#more.promise;
+    if (this.#states === 0 && this.#end?.event === 'failed') throw this.#end.data;
+    return this.#tell(signal);
+  }
+
+  async *#tell(signal: AbortSignal): AsyncGenerator<PullNews> {
+    for (let told = 0; !signal.aborted; ) {
+      if (told < this.#states) {
+        told = this.#states;
+        yield { event: 'progress', data: this.#progress.state };
+      } else if (this.#end) {
+        yield this.#end;
+        return;
+      } else await this.#more.promise;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The last of what a container wrote, kept in a file when it has ended: Docker's own goes with the Docker container. It
+ * may have secrets of users in it, so that nothing of it is logged or reported, and root alone can read it.
+ *
+ * What cannot be read any more, because somebody has removed the container at once, is not kept; no end waits long for it.
+ */
+
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
+import { removeOldest } from '../host/old-files.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { Logger } from '../logging/logger.ts';
+import { type Asked, type LogWanted, openLog } from './docker-logs.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import type { LogLine } from './log-lines.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Of one container: as many of its last lines as that, and bytes of the file. */
+const MOST_LINES = 2000;
+const MOST_BYTES = 256 * 1024;
+const MOST_FILES = 1000;
+/** Milliseconds for Docker to give them. */
+const PATIENCE = 5000;
+
+/** Resolves when the file was written, or could not be. */
+export async function keepLog(
+  { docker, paths, log }: Pick<Surroundings, 'paths' | 'log'> & { readonly docker: Asked },
+  id: ContainerId,
+  dockerId: DockerId,
+): Promise<void> {
+  try {
+    const text = await withDeadline(PATIENCE, 'reading its log', (signal) =>
+      lastOf(docker, dockerId, signal),
+    );
+    await writeFileAtomically(join(paths.logs, `${id}.log`), text, 0o600);
+    await removeOldest(paths.logs, MOST_FILES);
+  } catch (error) {
+    const isMeant = error instanceof ServiceError && error.code === 'log.unreadable';
+    const level = isMeant ? 'info' : 'warn';
+    log[level]({ container: id, why: messageOf(error) }, 'the log of a container could not be kept');
+  }
+}
+
+/** Lines of JSON. */
+async function lastOf(docker: Asked, id: DockerId, signal: AbortSignal): Promise<string> {
+  const kept: string[] = [];
+  let bytes = 0;
+  for await (const line of await openLog(docker, id, { tail: MOST_LINES }, signal)) {
+    const text = `${JSON.stringify(line)}\n`;
+    kept.push(text);
+    bytes += Buffer.byteLength(text);
+    while (bytes > MOST_BYTES) bytes -= Buffer.byteLength(kept.shift() as string);
+  }
+  return kept.join('');
+}
+
+/**
+ * @param name the container id, or as many of its first digits as no other kept log has
+ * @throws {ServiceError} `container.no_log`, `container.ambiguous`
+ */
+export async function keptLog(
+  directory: string,
+  name: string,
+  { tail = MOST_LINES, stream }: LogWanted,
+): Promise<readonly LogLine[]> {
+  const files = await readdir(directory).catch(() => []);
+  const [file, ...others] = files.filter((one) => one.startsWith(name) && /^[0-9a-f]{60}\.log$/.test(one));
+  if (others.length > 0) throw new ServiceError('container.ambiguous', { name });
+  const text = file && (await readFile(join(directory, file), 'utf8').catch(() => undefined));
+  if (text === undefined) throw new ServiceError('container.no_log', { name });
+  const lines = text.split('\n').slice(0, -1);
+  const last = lines.slice(Math.max(0, lines.length - tail)).map((line): LogLine => JSON.parse(line));
+  return last.filter((line) => (stream ?? line.stream) === line.stream);
+}
+
+/** Removes all but the newest 1000, and halves of some that a service which died left. Never rejects. */
+export async function removeOldLogs(directory: string, log: Logger): Promise<void> {
+  try {
+    await removeDrafts(directory);
+    await removeOldest(directory, MOST_FILES);
+  } catch (error) {
+    log.warn({ why: messageOf(error) }, 'old logs of containers could not be removed');
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The log of a container by whichever of its names: Docker's while it lives, the kept one afterwards. Each line has an
+ * id, behind which a reader that was away goes on.
+ *
+ * INVARIANTS
+ * - Who goes on behind a line misses nothing that is still there; what Docker did not sort by time it may hear again.
+ */
+
+import { ServiceError } from '../errors/service-error.ts';
+import { statusOf } from './docker.ts';
+import { type LogWanted, openLog } from './docker-logs.ts';
+import { keptLog } from './kept-logs.ts';
+import type { LogLine } from './log-lines.ts';
+import { isNamed, type Tracker } from './tracker.ts';
+
+/** The time of a line, and the how manieth in a row with that time it is: pieces of a line have the same. */
+export const LINE_ID = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)-([1-9]\d{0,8})$/;
+
+export interface PlacedLine {
+  readonly id: string;
+  readonly line: LogLine;
+}
+
+/**
+ * Resolves when there is a log to be read.
+ * @param after the id of the last line that is known, which takes the place of `tail`
+ * @throws {ServiceError} `container.*`, `log.unreadable`, `docker.*`
+ */
+export async function logOf(
+  tracker: Tracker,
+  name: string,
+  { tail, ...wanted }: Omit<LogWanted, 'since'>,
+  after: string | undefined,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<PlacedLine>> {
+  const [, since] = LINE_ID.exec(after ?? '') ?? [];
+  const lines = await open(tracker, name, since ? { ...wanted, since } : { ...wanted, tail }, signal);
+  return placed(lines, after, since);
+}
+
+async function open(tracker: Tracker, name: string, wanted: LogWanted, signal: AbortSignal) {
+  const { docker, paths } = tracker.host;
+  if (!tracker.list().some((one) => isNamed(one, name))) return await keptLog(paths.logs, name, wanted);
+  const { id, dockerId, view } = tracker.named(name);
+  if (!dockerId || view.state === 'created') throw new ServiceError('container.not_running', { id });
+  try {
+    return await openLog(docker, dockerId, wanted, signal);
+  } catch (error) {
+    // It was removed while its end goes on.
+    if (statusOf(error) === 404) return await keptLog(paths.logs, id, wanted);
+    throw error;
+  }
+}
+
+/** @param since the time in `after` */
+async function* placed(
+  lines: AsyncIterable<LogLine> | Iterable<LogLine>,
+  after: string | undefined,
+  since = '',
+): AsyncGenerator<PlacedLine> {
+  let [isKnown, time, number] = [since !== '', '', 0];
+  for await (const line of lines) {
+    number = line.at === time ? number + 1 : 1;
+    time = line.at;
+    const id = `${time}-${number}`;
+    if (time > since) isKnown = false;
+    if (!isKnown) yield { id, line };
+    if (id === after) isKnown = false;
+  }
+}

@@ -1,0 +1,18 @@
+/** Keeps a directory of files, to which one after the other is added, from growing without end. */
+
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Removes all files but the newest `most`. Others may write and remove some meanwhile. */
+export async function removeOldest(directory: string, most: number): Promise<void> {
+  const paths = (await readdir(directory)).map((name) => join(directory, name));
+  if (paths.length <= most) return;
+  const files = await Promise.all(paths.map(async (path) => ({ path, at: await timeOf(path) })));
+  const old = files.sort((a, b) => b.at - a.at).slice(most);
+  for (const { path } of old) await rm(path, { force: true });
+}
+
+/** @returns that of no file, when it has gone meanwhile */
+async function timeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,58 @@
+/** The command that shows what a container writes. */
+
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { ServiceError } from '../../errors/service-error.ts';
+import { type Api, dataOf, type Schemas } from './client.ts';
+import type { Output } from './output.ts';
+
+/** As its options give it. */
+export interface LogWords {
+  readonly id: string;
+  readonly isFollowing: boolean;
+  readonly tail: string | undefined;
+}
+
+type LogLine = Schemas['LogLine'];
+
+/** Until the container has ended, or as far as there is a log. @throws {ServiceError} `operator.*` */
+export async function logs(
+  api: Api,
+  { id, isFollowing: follow, tail }: LogWords,
+  isJson: boolean,
+  stdout: Output,
+  stderr: Output,
+): Promise<void> {
+  const query = { follow, ...(tail !== undefined && { tail: numberOf(tail) }) };
+  const params = { path: { id }, query };
+  const body = dataOf(await api.GET('/v1/containers/{id}/logs', { params, parseAs: 'stream' }));
+  for await (const data of linesIn(body as ReadableStream<Uint8Array>)) {
+    const { stream, text, partial }: LogLine = JSON.parse(data);
+    const output = stream === 'stderr' && !isJson ? stderr : stdout;
+    await output.write(isJson ? `${data}\n` : `${text}${partial ? '' : '\n'}`);
+  }
+}
+
+function numberOf(tail: string): number {
+  if (/^\d{1,6}$/.test(tail)) return Number(tail);
+  throw new ServiceError('operator.bad_option', { option: '--tail', wanted: 'a number of lines', got: tail });
+}
+
+async function* linesIn(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const messages = body
+    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    .pipeThrough(new EventSourceParserStream());
+  for await (const { event, data } of uncut(messages)) {
+    if (event === 'end') return;
+    if (event === 'failed') throw new ServiceError('operator.refused', JSON.parse(data));
+    yield data;
+  }
+  throw new ServiceError('operator.cut_off', {});
+}
+
+async function* uncut<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw new ServiceError('operator.cut_off', {}, { cause: error });
+  }
+}

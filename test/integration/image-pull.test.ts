@@ -1,0 +1,184 @@
+/** Images that the real Docker pulls through the service, from a registry that is the test's own. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Operator } from '../support/operator.ts';
+import { Pulling, type Told } from '../support/pulling.ts';
+import { basicOf, Registry } from '../support/registry.ts';
+import { REGISTRY_PASSWORD } from '../support/secrets.ts';
+import { TestHost } from '../support/test-host.ts';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+const USER = { username: 'puller', password: REGISTRY_PASSWORD };
+
+async function start() {
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  return { root, service, pull: (body: object) => Pulling.open(root, body) };
+}
+
+const PLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
+
+/** Of each layer some bytes are there, and not all. */
+const isHalf = ({ data: { layers } }: Told) =>
+  layers.length === 2 && layers.every(({ current = 0, total = 0 }) => current > 0 && current < total);
+
+test('an image is pulled once for all who wait, who see how far it is, and is there for a container then', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/pulled');
+  const { root, service, pull } = await start();
+  const operator = new Operator(root);
+  const make = () => operator.ask('POST', '/v1/containers', { image, app: 'demo' });
+  const { status, body } = await make();
+  assert.deepEqual([status, body.title], [404, 'image.missing']);
+  assert.ok(body.detail.includes(`run "ecs-host-service pull ${image}"`));
+  const release = registry.hold();
+  using first = await pull({ image });
+  const { data } = await first.until(isHalf);
+  assert.ok(data.bytes.current > 0 && data.bytes.total > 4 * 2 ** 20, JSON.stringify(data));
+  // Both layers are held: what the second one hears first is how far the pull is.
+  using second = await pull({ image: `${image}:latest` });
+  await second.until(isHalf);
+  // One that does not read.
+  using _deaf = await pull({ image });
+  release();
+  const end = await first.end();
+  assert.deepEqual(await second.end(), end);
+  const { Id, Size, RepoDigests } = await host.docker.getImage(image).inspect();
+  assert.equal(end.event, 'pulled');
+  assert.deepEqual([end.data.image, end.data.id, end.data.size], [`${image}:latest`, Id, Size]);
+  assert.deepEqual(RepoDigests, [`${image}@${end.data.digest}`]);
+  assert.equal(registry.layersAsked.length, 2);
+  assert.equal((await make()).status, 201);
+  // It is there already, and by its digest too.
+  for (const name of [image, `${image}@${end.data.digest}`]) {
+    using again = await pull({ image: name });
+    assert.equal((await again.end()).data.id, Id);
+  }
+  assert.equal(registry.layersAsked.length, 2);
+  assert.equal(await service.stop(), 0);
+});
+
+/** As Docker says it: it leaves a registry that sends nothing to itself. */
+const pullsGivenUp = () => readFileSync('/run/test/dockerd.log', 'utf8').split('context canceled').length - 1;
+
+test('Docker pulls no further when the last one who waits has left, or the service stops', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/left');
+  const { service, pull } = await start();
+  registry.hold();
+  const [first, second] = [await pull({ image }), await pull({ image })];
+  await first.until(isHalf);
+  first[Symbol.dispose]();
+  await second.until(isHalf);
+  assert.equal(pullsGivenUp(), 0);
+  second[Symbol.dispose]();
+  while (pullsGivenUp() < 1) await pause(20);
+  using third = await pull({ image });
+  await third.until(isHalf);
+  const stopped = service.stop();
+  const { event, data } = await third.end();
+  assert.deepEqual([event, data.title], ['failed', 'service.stopping']);
+  while (pullsGivenUp() < 2) await pause(20);
+  assert.equal(await stopped, 0);
+});
+
+test('credentials are those of one pull, which nobody without them joins, and stand in no log, error or argument', async () => {
+  await using registry = await Registry.open(USER);
+  const image = registry.add('fractal/guarded');
+  const { root, service, pull } = await start();
+  const release = registry.hold();
+  using allowed = await pull({ image, registryAuth: USER });
+  await allowed.until(isHalf);
+  const wrong = { username: USER.username, password: 'another-password' };
+  for (const body of [{ image }, { image, registryAuth: wrong }]) {
+    using refused = await pull(body);
+    const { title, detail } = await refused.problem();
+    assert.equal(title, 'image.not_pulled');
+    assert.ok(!detail.includes('another-password') && !detail.includes(basicOf(wrong)), detail);
+  }
+  const file = join(mkdtempSync('/run/test/registry-'), 'password');
+  writeFileSync(file, `${USER.password}\n`, { mode: 0o600 });
+  const command = host.start({
+    env: { ROOT: root, APP_ENV: '', REGISTRY_PASSWORD_FILE: file },
+    arguments: ['pull', image, '--registry-user', USER.username, '--json'],
+  });
+  await command.line((line) => line.event === 'progress');
+  const words = readFileSync(`/proc/${command.child.pid}/cmdline`, 'utf8');
+  release();
+  assert.equal((await allowed.end()).event, 'pulled');
+  assert.equal(await command.ended(), 0);
+  assert.equal(registry.layersAsked.length, 2);
+  assert.equal(await service.stop(), 0);
+  for (const text of [service.log(), command.log(), words]) {
+    assert.ok(!text.includes(USER.password) && !text.includes(basicOf(USER)));
+    assert.ok(!text.includes('another-password'));
+  }
+});
+
+test('what is wrong with a pull is answered with what to do, and what goes wrong within it is its last event', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/spoiled', { spoiled: true });
+  const { service, pull } = await start();
+  for (const [body, status, title] of [
+    [{ image: `${image}:none` }, 404, 'image.not_found'],
+    [{ image: '127.0.0.1:1/a' }, 502, 'image.not_pulled'],
+    [{ image: 'Not an image' }, 422, 'image.bad_reference'],
+    [{ image: `${image}:` }, 422, 'image.bad_reference'],
+    [{ image: 'f'.repeat(64) }, 422, 'image.bad_reference'],
+    [{}, 400, 'request.invalid'],
+    [{ image, platform: '../..' }, 400, 'request.invalid'],
+    [{ image, registryAuth: { username: 'user' } }, 400, 'request.invalid'],
+    [{ image, all: true }, 400, 'request.invalid'],
+    [7, 400, 'request.invalid'],
+  ] as const) {
+    using refused = await pull(body as object);
+    const problem = await refused.problem();
+    assert.deepEqual([problem.status, problem.title], [status, title], problem.detail);
+  }
+  using spoiled = await pull({ image });
+  const { event, data } = await spoiled.end();
+  assert.deepEqual([event, data.title, data.status], ['failed', 'image.not_pulled', 502]);
+  assert.match(data.detail, /verification failed|digest/);
+  assert.equal(await service.stop(), 0);
+  assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
+});
+
+test('the command line shows a pull step by step, or as JSON, and fails with the reason', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/shown');
+  const { root, service } = await start();
+  const say = async (...words: string[]) => {
+    const command = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: ['pull', ...words] });
+    return { code: await command.ended(), text: command.log(), lines: command.lines };
+  };
+  const shown = await say(image);
+  assert.equal(shown.code, 0, shown.text);
+  const lines = shown.text.trimEnd().split('\n');
+  assert.match(
+    lines.at(-1) ?? '',
+    new RegExp(`^${image}:latest is on this host: sha256:\\w+, \\d+\\.\\d MiB$`),
+  );
+  assert.equal(lines.filter((line) => /^[0-9a-f]{12}: Pull complete$/.test(line)).length, 2);
+  assert.equal(new Set(lines).size, lines.length, shown.text);
+  const asJson = await say(image, '--json', '--platform', PLATFORM);
+  assert.equal(asJson.code, 0, asJson.text);
+  assert.deepEqual(asJson.lines.at(-1)?.event, 'pulled');
+  const missing = await say(`${image}:none`);
+  assert.equal(missing.code, 1);
+  assert.match(missing.text, /^image\.not_found: the registry shows no image .*:none: .*; see its name/);
+  const nobody = await say(image, '--registry-user', 'somebody');
+  assert.deepEqual([nobody.code, /REGISTRY_PASSWORD or REGISTRY_PASSWORD_FILE/.test(nobody.text)], [1, true]);
+  for (const words of [[], [image, 'more'], [image, '--app', 'x']])
+    assert.equal((await say(...words)).code, 2);
+  assert.equal(await service.stop(), 0);
+});

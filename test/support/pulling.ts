@@ -1,0 +1,90 @@
+/** An operator who has an image pulled over the unix socket, and sees that each event is what the API promises. */
+
+import assert from 'node:assert/strict';
+import { type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { TSchema } from 'typebox';
+import { misfit } from '../../container/json.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import { PulledImage, PullProgress } from '../../httpserver/v1/image-schemas.ts';
+import { Problem } from '../../httpserver/v1/schemas.ts';
+import { messagesOf } from '../../src/operator/events.ts';
+
+const DATA: Readonly<Record<string, TSchema>> = {
+  progress: PullProgress,
+  pulled: PulledImage,
+  failed: Problem,
+};
+
+export interface Told {
+  readonly event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what it must be is for the test to say
+  readonly data: any;
+}
+
+export class Pulling implements Disposable {
+  readonly #response: IncomingMessage;
+  readonly #told: AsyncGenerator<Told>;
+
+  static async open(root: string, body: unknown): Promise<Pulling> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const asked = {
+      socketPath: pathsBelow(root).apiSocket,
+      method: 'POST',
+      path: '/v1/images/pull',
+      agent: false,
+    };
+    request(asked, resolve).on('error', reject).end(JSON.stringify(body));
+    return new Pulling(await promise);
+  }
+
+  private constructor(response: IncomingMessage) {
+    this.#response = response;
+    this.#told = this.#read();
+  }
+
+  get status(): number {
+    return this.#response.statusCode ?? 0;
+  }
+
+  /** What was answered instead of a stream. */
+  async problem(): Promise<{ readonly title: string; readonly detail: string; readonly status: number }> {
+    assert.equal(this.#response.headers['content-type'], 'application/problem+json; charset=utf-8');
+    const problem = JSON.parse(await text(this.#response));
+    assert.equal(misfit(Problem, problem), undefined);
+    assert.equal(problem.status, this.status);
+    return problem;
+  }
+
+  async *#read(): AsyncGenerator<Told> {
+    assert.equal(this.status, 200);
+    assert.equal(this.#response.headers['content-type'], 'text/event-stream');
+    for await (const { event = '', data } of messagesOf(Readable.toWeb(this.#response))) {
+      const told = { event, data: JSON.parse(data) };
+      assert.equal(misfit(DATA[event] as TSchema, told.data), undefined, data);
+      yield told;
+    }
+  }
+
+  /** Up to the first that `fits`. */
+  async until(fits: (told: Told) => boolean): Promise<Told> {
+    for (;;) {
+      const { value, done } = await this.#told.next();
+      assert.ok(!done, 'the stream ended');
+      if (fits(value)) return value;
+      assert.equal(value.event, 'progress', JSON.stringify(value));
+    }
+  }
+
+  /** The last event, behind which there is none. */
+  async end(): Promise<Told> {
+    const last = await this.until(({ event }) => event !== 'progress');
+    assert.deepEqual(await this.#told.next(), { value: undefined, done: true });
+    return last;
+  }
+
+  [Symbol.dispose](): void {
+    this.#response.destroy();
+  }
+}

@@ -1,0 +1,249 @@
+/** The log of a container as Docker gives it, or does not, and what is kept of it; by an Engine that has its faults. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdir, mkdtempDisposable, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Docker } from '../../container/docker.ts';
+import { openLog } from '../../container/docker-logs.ts';
+import { type ContainerId, type DockerId, newContainerId } from '../../container/identity.ts';
+import { keepLog, keptLog, removeOldLogs } from '../../container/kept-logs.ts';
+import { logOf } from '../../container/log-of.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import { pathsBelow } from '../../host/paths.ts';
+import type { Line } from '../../logging/line.ts';
+import { createLogger } from '../../logging/logger.ts';
+
+const DOCKER_ID = 'd'.repeat(64) as DockerId;
+const { signal: never } = new AbortController();
+const timeOf = (n: number) => `2026-11-22T12:00:00.${String(n).padStart(9, '0')}Z`;
+const send = (response: ServerResponse, ...texts: readonly string[]) => {
+  for (const [i, text] of texts.entries()) response.write(`${timeOf(i)} ${text}\n`);
+  response.end();
+};
+
+/** A host whose Engine has one container, with a terminal. @param listener answers a request for its log */
+async function hostOf(
+  t: TestContext,
+  listener: (request: IncomingMessage, response: ServerResponse) => unknown,
+) {
+  const directory = await mkdtempDisposable(join(tmpdir(), 'logs-'));
+  const asked: string[] = [];
+  let isRunning = false;
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    if (!request.url?.endsWith('/json')) return void listener(request, response);
+    const State = { Running: isRunning };
+    const HostConfig = { LogConfig: { Type: 'none' } };
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ Config: { Tty: true }, HostConfig, State }));
+  });
+  await once(server.listen(join(directory.path, 'docker.sock')), 'listening');
+  t.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await directory.remove();
+  });
+  const lines: Line[] = [];
+  const log = createLogger({ level: 'info', stream: { write: (line) => void lines.push(JSON.parse(line)) } });
+  const docker = await Docker.open(join(directory.path, 'docker.sock'));
+  const paths = pathsBelow(directory.path);
+  await mkdir(paths.logs, { recursive: true });
+  const id = newContainerId();
+  const tracker = { host: { docker, paths }, list: () => [] } as unknown as Tracker;
+  return {
+    docker,
+    lines,
+    asked,
+    id,
+    logs: paths.logs,
+    keep: (one = id) => keepLog({ docker, paths, log }, one, DOCKER_ID),
+    removeOld: () => removeOldLogs(paths.logs, log),
+    files: () => readdir(paths.logs),
+    run: () => {
+      isRunning = true;
+    },
+    /** The texts of a kept log behind a line. */
+    behind: async (after: string | undefined) => {
+      const found = await Array.fromAsync(await logOf(tracker, id, {}, after, never));
+      return found.map(({ line }) => line.text);
+    },
+  };
+}
+
+const fileOf = (id: ContainerId) => `${id}.log`;
+
+test('of a long log the last 256 KiB are kept, for root alone', async (t) => {
+  const host = await hostOf(t, (_, response) => {
+    send(response, ...Array.from({ length: 5000 }, (_, n) => `${n} ${'\u0000'.repeat(100)}`));
+  });
+  await host.keep();
+  assert.deepEqual(await host.files(), [fileOf(host.id)]);
+  const path = join(host.logs, fileOf(host.id));
+  const { mode, size } = await stat(path);
+  assert.ok((mode & 0o777) === 0o600 && size <= 256 * 1024 && size > 250 * 1024, `${size} bytes`);
+  const kept = await keptLog(host.logs, host.id, {});
+  assert.deepEqual(kept.at(-1), { at: timeOf(4999), stream: 'stdout', text: `4999 ${'\u0000'.repeat(100)}` });
+  assert.deepEqual(
+    kept.map(({ text }) => Number.parseInt(text, 10)),
+    Array.from({ length: kept.length }, (_, n) => 5000 - kept.length + n),
+  );
+  assert.match(host.asked.at(-1) ?? '', /[?&]follow=false&.*tail=2000/);
+  assert.deepEqual(host.lines, []);
+});
+
+for (const [what, level, why, listener] of [
+  ['cannot be read', 'info', /the log driver is none; read it where that sends it/, 501],
+  ['is gone', 'warn', /no such container/, 404],
+  ['breaks off', 'warn', /its log: aborted/, 'breaks'],
+] as const) {
+  test(`a log that ${what} is not kept, which is said once, and nothing of it`, async (t) => {
+    const host = await hostOf(t, (_, response) => {
+      if (listener !== 'breaks') return void response.writeHead(listener).end('{"message":"no"}');
+      response.write(`${timeOf(0)} a secret\n`, () => response.destroy());
+    });
+    await host.keep();
+    assert.deepEqual(await host.files(), []);
+    const [line, ...others] = host.lines;
+    assert.deepEqual([line?.level, line?.container, others], [level, host.id, []]);
+    assert.equal(line?.msg, 'the log of a container could not be kept');
+    assert.match(String(line?.why), why);
+    assert.ok(!JSON.stringify(line).includes('a secret'));
+  });
+}
+
+test('a log that does not come to its end is given up after five seconds', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const host = await hostOf(t, (_, response) => {
+    response.on('close', () => closed.resolve());
+    response.write(`${timeOf(0)} one\n`, () => asked.resolve());
+  });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const kept = host.keep();
+  await asked.promise;
+  t.mock.timers.tick(5000);
+  await kept;
+  await closed.promise;
+  assert.match(String(host.lines[0]?.why), /reading its log did not finish within 5000 ms/);
+  assert.deepEqual(await host.files(), []);
+});
+
+test('where no log can be written that is said, and hinders nothing', async (t) => {
+  const host = await hostOf(t, (_, response) => send(response, 'one'));
+  await rm(host.logs, { recursive: true });
+  await host.keep();
+  await host.removeOld();
+  assert.match(String(host.lines[0]?.why), /cannot be written: .*ENOENT/);
+  assert.equal(host.lines[1]?.msg, 'old logs of containers could not be removed');
+});
+
+test('of kept logs the newest thousand stay, also while the service runs', async (t) => {
+  const host = await hostOf(t, (_, response) => send(response, 'one'));
+  const ids = Array.from({ length: 1002 }, newContainerId);
+  for (const [i, id] of ids.entries()) {
+    await writeFile(join(host.logs, fileOf(id)), '');
+    await utimes(join(host.logs, fileOf(id)), 0, i);
+  }
+  await host.keep();
+  const left = new Set(await readdir(host.logs));
+  assert.equal(left.size, 1000);
+  assert.ok(left.has(fileOf(host.id)) && left.has(fileOf(ids.at(-1) as ContainerId)));
+  assert.ok(ids.slice(0, 3).every((id) => !left.has(fileOf(id))));
+});
+
+test('a kept log is found by the first digits of its container, and read as far as is wanted', async (t) => {
+  const host = await hostOf(t, (_, response) => send(response, 'one', 'two', 'three'));
+  const texts = async (...words: Parameters<typeof keptLog>) =>
+    (await keptLog(...words)).map(({ text }) => text);
+  await host.keep();
+  assert.deepEqual(await texts(host.logs, host.id.slice(0, 6), {}), ['one', 'two', 'three']);
+  assert.deepEqual(await texts(host.logs, host.id, { tail: 2 }), ['two', 'three']);
+  assert.deepEqual(await texts(host.logs, host.id, { tail: 0 }), []);
+  assert.deepEqual(await texts(host.logs, host.id, { stream: 'stderr' }), []);
+  const other = `${host.id.slice(0, -1)}${host.id.endsWith('0') ? '1' : '0'}` as ContainerId;
+  await host.keep(other);
+  await assert.rejects(texts(host.logs, host.id.slice(0, 6), {}), { code: 'container.ambiguous' });
+  for (const name of ['..', 'docker.sock', '', '*'])
+    await assert.rejects(texts(join(host.logs, 'x'), name, {}), { code: 'container.no_log' });
+});
+
+test('who was away goes on behind the last line that it knows, and hears rather something twice than misses it', async (t) => {
+  const host = await hostOf(t, () => assert.fail('it is not asked'));
+  const line = (n: number, text: string) => JSON.stringify({ at: timeOf(n), stream: 'stdout', text });
+  // Pieces of a line have one time, and two streams are not sorted by theirs.
+  const all = [line(1, 'a'), line(2, 'b1'), line(2, 'b2'), line(2, 'b3'), line(4, 'd'), line(3, 'c')];
+  await writeFile(join(host.logs, fileOf(host.id)), `${all.join('\n')}\n`);
+  const behind = async (n: number, number: number) => (await host.behind(`${timeOf(n)}-${number}`)).join(' ');
+  assert.equal(await behind(1, 1), 'b1 b2 b3 d c');
+  assert.equal(await behind(2, 1), 'b2 b3 d c');
+  assert.equal(await behind(2, 3), 'd c');
+  assert.equal(await behind(4, 1), 'c');
+  assert.equal(await behind(3, 1), 'd c', 'd may have come after it');
+  assert.equal(await behind(0, 1), 'a b1 b2 b3 d c');
+  assert.deepEqual(await host.behind(undefined), ['a', 'b1', 'b2', 'b3', 'd', 'c']);
+});
+
+test('Docker is asked for what came since, and for a minute before, where lines may not be sorted', async (t) => {
+  const host = await hostOf(t, (_, response) => send(response, 'one'));
+  await Array.fromAsync(
+    await openLog(host.docker, DOCKER_ID, { since: timeOf(42), stream: 'stderr' }, never),
+  );
+  const query = new URL(host.asked.at(-1) ?? '', 'http://x').searchParams;
+  assert.deepEqual(Object.fromEntries(query), {
+    follow: 'false',
+    stdout: 'false',
+    stderr: 'true',
+    timestamps: 'true',
+    since: `${Date.parse('2026-11-22T11:59:00Z') / 1000}.000000042`,
+  });
+});
+
+test('a log that ends while its container runs was cut off, and does not pass for its end', async (t) => {
+  const host = await hostOf(t, (_, response) => send(response, 'one'));
+  host.run();
+  assert.equal((await Array.fromAsync(await openLog(host.docker, DOCKER_ID, {}, never))).length, 1);
+  const followed = await openLog(host.docker, DOCKER_ID, { follow: true }, never);
+  assert.equal((await followed.next()).value?.text, 'one');
+  await assert.rejects(followed.next(), /it broke off while the container runs/);
+});
+
+test('what nobody reads waits at Docker, and who reads no further closes it', async (t) => {
+  let [written, isClosed] = [0, false];
+  const answered = Promise.withResolvers<ServerResponse>();
+  const host = await hostOf(t, async (_, response) => {
+    answered.resolve(response);
+    response.on('close', () => {
+      isClosed = true;
+    });
+    for (let n = 0; !isClosed; n++) {
+      const text = `${timeOf(n)} ${'x'.repeat(1000)}\n`;
+      written += text.length;
+      if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    }
+  });
+  const lines = await openLog(host.docker, DOCKER_ID, { follow: true }, never);
+  await lines.next();
+  const response = await answered.promise;
+  for (let before = -1; before !== written; ) {
+    before = written;
+    for (let i = 0; i < 100; i++) await turn();
+  }
+  assert.ok(response.writableNeedDrain && written < 4_000_000, `${written} bytes were taken for nobody`);
+  const closed = once(response, 'close');
+  await lines.return(undefined);
+  await closed;
+});
+
+test('half a log, whose writer died, goes at the next start', async (t) => {
+  const host = await hostOf(t, () => {});
+  const draft = `.${fileOf(host.id)}.${crypto.randomUUID()}.tmp`;
+  await writeFile(join(host.logs, draft), '{');
+  await host.removeOld();
+  assert.deepEqual(await host.files(), []);
+  assert.equal(await readFile(join(host.logs, draft), 'utf8').catch(() => 'gone'), 'gone');
+});
