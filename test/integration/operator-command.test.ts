@@ -113,7 +113,7 @@ test('an operator has a container made by the command line, with all that it is 
 
 test('what is printed as JSON is what the service answers, and events follow as lines until it ends', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root } }).ready();
+  const service = await host.start({ env: { ROOT: root, HEALTH_PROBE_SECONDS: 'none' } }).ready();
   const follower = host.start({
     env: { ROOT: root, APP_ENV: '' },
     arguments: ['events', '--json', '--after', 'another-1'],
