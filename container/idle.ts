@@ -1,6 +1,6 @@
 /**
  * Ends containers that nobody uses any more: to whose published ports nobody has been connected for as long as they may
- * be idle. That is seen from outside, and looked at from time to time; a connection between two looks is not seen.
+ * be idle, and who is at none of its terminals. That is seen from outside, and looked at from time to time; a connection between two looks is not seen.
  * Before a container is ready nobody can use it, so that its time begins then, and anew after a take-over.
  */
 
@@ -105,6 +105,7 @@ export class Idle {
 
   /** Where it cannot be told, somebody may use it. @param before datagrams that it had got by the last look */
   async #find(container: HostedContainer, before?: number): Promise<{ isUsed: boolean; datagrams?: number }> {
+    if (this.#tracker.host.terminals.isAnyoneIn(container.id)) return { isUsed: true };
     try {
       const { isConnected, takesDatagrams, datagrams } = await this.#networkUse(container);
       const hasGot = takesDatagrams && before !== undefined && datagrams !== before;
