@@ -187,7 +187,7 @@ class Connection {
       : withHead(bytes, this.#client, this.#client.body(framing));
     let isTaken = true;
     for await (const piece of pieces) {
-      if (isTaken) isTaken = await passOn(engine.socket, piece);
+      if (isTaken) isTaken = await passOn(this.#client, engine.socket, piece);
     }
     this.#isSent = true;
     this.#passEnd();
@@ -209,7 +209,7 @@ class Connection {
       if (isRaw) return await this.#tunnel(engine);
       if (answer.status < 200) continue;
       for await (const piece of withHead(answer.bytes, engine, bodyOf(engine, answer))) {
-        if (!(await passOn(socket, piece))) return false;
+        if (!(await passOn(engine, socket, piece))) return false;
       }
       return !answer.isLast;
     }
@@ -236,7 +236,7 @@ async function* withHead(
 /** Up to its end, which it passes on too. */
 async function passAll(from: Source, to: Source): Promise<void> {
   for await (const piece of from.body('until close')) {
-    if (await passOn(to.socket, piece)) continue;
+    if (await passOn(from, to.socket, piece)) continue;
     from.socket.destroy();
     return;
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { messageOf } from '../../errors/service-error.ts';
 import { MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './message-head.ts';
+import { ReadBuffers } from './read-buffers.ts';
 import { Source, write } from './source.ts';
 
 /** The Engine did not take the connection: it knows nothing of the request. */
@@ -28,13 +29,14 @@ const LONGEST_ANSWER = 16 * 1024 * 1024;
 
 /** @param path of its socket @throws {Unreachable} */
 export async function connectEngine(path: string): Promise<Source> {
-  const socket = createConnection({ path, allowHalfOpen: true });
+  const buffers = new ReadBuffers();
+  const socket = createConnection({ path, allowHalfOpen: true, onread: buffers });
   try {
     await once(socket, 'connect');
   } catch (error) {
     throw new Unreachable(messageOf(error), { cause: error });
   }
-  return new Source(socket);
+  return new Source(socket, undefined, buffers);
 }
 
 /** @throws {Lost} */

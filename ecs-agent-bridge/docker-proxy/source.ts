@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { release } from '../../user-configs/used-up.ts';
 import { BodyScanner } from './body-scanner.ts';
 import { type Framing, MalformedMessage } from './message-head.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 
 /** Bytes that are read ahead, and bytes of a head, at most. */
 const AHEAD = 256 * 1024;
@@ -20,12 +21,18 @@ export class Source {
   #isOver = false;
   #wake: (() => void) | undefined;
   readonly #onOver: () => void;
+  readonly #buffers: ReadBuffers | undefined;
 
-  /** @param onOver is told once that nothing more will come, whether or not what has come was asked for */
-  constructor(socket: Socket, onOver = () => {}) {
+  /**
+   * @param onOver is told once that nothing more will come, whether or not what has come was asked for
+   * @param buffers into which the socket reads, if it does
+   */
+  constructor(socket: Socket, onOver = () => {}, buffers?: ReadBuffers) {
     this.socket = socket;
     this.#onOver = onOver;
-    socket.on('data', this.#take);
+    this.#buffers = buffers;
+    if (buffers) buffers.onPiece = this.#take;
+    else socket.on('data', this.#take);
     socket.on('end', this.#end);
     socket.on('close', this.#end);
     // Whoever reads or writes finds out.
@@ -100,8 +107,13 @@ export class Source {
       }
       const taken = scanner.take(piece, onData);
       this.unshift(piece.subarray(taken));
-      yield piece.subarray(0, taken);
+      yield taken === piece.length ? piece : piece.subarray(0, taken);
     }
+  }
+
+  /** Nobody needs the piece any more: its memory has another use. */
+  usedUp(piece: Buffer): void {
+    if (!this.#buffers?.giveBack(piece)) release(piece);
   }
 
   /** Nobody asks any more: what still comes is thrown away. */
@@ -154,6 +166,6 @@ export async function write(socket: Socket, bytes: Buffer | string, written?: ()
  * Writes a piece that is of no use to anybody afterwards: while gigabytes pass, the garbage collector of a process with
  * a large heap would take longer to find the pieces than it takes to pass them on.
  */
-export function passOn(socket: Socket, piece: Buffer): Promise<boolean> {
-  return write(socket, piece, () => release(piece));
+export function passOn(from: Source, to: Socket, piece: Buffer): Promise<boolean> {
+  return write(to, piece, () => from.usedUp(piece));
 }
