@@ -14,14 +14,24 @@ const AHEAD = 256 * 1024;
 const LONGEST_HEAD = 1024 * 1024;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
+/** Takes what comes while nobody asks for it. */
+export interface Sink {
+  /** Whether it takes nothing now; then it calls `flow` when it does. */
+  readonly isWaiting: boolean;
+  /** @param usedUp is told when the bytes are not needed any more @returns how many of them it takes */
+  take(piece: Buffer, usedUp: (part: Buffer) => void): number;
+  /** It was given what there is. @param isOver nothing more will come */
+  settle(isOver: boolean): void;
+}
+
 export class Source {
   readonly socket: Socket;
   #queue: Buffer[] = [];
   #queued = 0;
   #isOver = false;
   #wake: (() => void) | undefined;
+  #sink: Sink | undefined;
   readonly #onOver: () => void;
-  readonly #buffers: ReadBuffers | undefined;
 
   /**
    * @param onOver is told once that nothing more will come, whether or not what has come was asked for
@@ -30,7 +40,6 @@ export class Source {
   constructor(socket: Socket, onOver = () => {}, buffers?: ReadBuffers) {
     this.socket = socket;
     this.#onOver = onOver;
-    this.#buffers = buffers;
     if (buffers) buffers.onPiece = this.#take;
     else socket.on('data', this.#take);
     socket.on('end', this.#end);
@@ -60,11 +69,26 @@ export class Source {
         this.#wake = resolve;
       });
     }
-    const piece = this.#queue.shift();
-    if (!piece) return undefined;
-    this.#queued -= piece.length;
-    if (this.#queued < AHEAD) this.socket.resume();
+    const piece = this.#shift();
+    this.#pauseOrResume();
     return piece;
+  }
+
+  /** What has come and what comes goes to the sink; with none it waits for who asks. */
+  flowTo(sink: Sink | undefined): void {
+    this.#sink = sink;
+    this.flow();
+  }
+
+  /** Gives the sink what it takes. */
+  flow(): void {
+    for (let taken = 1; this.#sink && taken > 0 && this.hasMore; ) {
+      const piece = this.#shift() as Buffer;
+      taken = this.#sink.take(piece, release);
+      this.unshift(piece.subarray(taken));
+    }
+    this.#pauseOrResume();
+    this.#sink?.settle(this.isEmpty);
   }
 
   /** Puts back what was too much. */
@@ -97,23 +121,26 @@ export class Source {
    * @param onData gets what is data in it
    * @throws {MalformedMessage}
    */
-  async *body(framing: Framing, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
-    const scanner = new BodyScanner(framing);
+  body(framing: Framing, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
+    return this.#rest(new BodyScanner(framing), onData);
+  }
+
+  async *#rest(scanner: BodyScanner, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
     while (!scanner.isDone) {
       const piece = await this.next();
       if (!piece) {
-        if (framing === 'until close') return;
+        if (scanner.isUntilClose) return;
         throw new MalformedMessage('it ends within its body');
       }
       const taken = scanner.take(piece, onData);
       this.unshift(piece.subarray(taken));
-      yield taken === piece.length ? piece : piece.subarray(0, taken);
+      yield piece.subarray(0, taken);
     }
   }
 
-  /** Nobody needs the piece any more: its memory has another use. */
-  usedUp(piece: Buffer): void {
-    if (!this.#buffers?.giveBack(piece)) release(piece);
+  /** Reads over what is left of a body. @throws {MalformedMessage} */
+  async skip(scanner: BodyScanner): Promise<void> {
+    for await (const piece of this.#rest(scanner)) void piece;
   }
 
   /** Nobody asks any more: what still comes is thrown away. */
@@ -122,10 +149,17 @@ export class Source {
     this.socket.resume();
   }
 
-  readonly #take = (piece: Buffer): void => {
-    this.#queue.push(piece);
-    this.#queued += piece.length;
-    if (this.#queued >= AHEAD) this.socket.pause();
+  /** @param giveBack its memory is to be used again */
+  readonly #take = (piece: Buffer, giveBack?: () => void): void => {
+    const taken = this.hasMore ? 0 : (this.#sink?.take(piece, giveBack ?? release) ?? 0);
+    if (taken < piece.length) {
+      const rest = piece.subarray(taken);
+      this.#queue.push(giveBack ? Buffer.from(rest) : rest);
+      this.#queued += rest.length;
+    }
+    if (taken === 0) giveBack?.();
+    this.#pauseOrResume();
+    this.#sink?.settle(this.isEmpty);
     this.#awake();
   };
 
@@ -133,8 +167,20 @@ export class Source {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#onOver();
+    this.#sink?.settle(this.isEmpty);
     this.#awake();
   };
+
+  #shift(): Buffer | undefined {
+    const piece = this.#queue.shift();
+    this.#queued -= piece?.length ?? 0;
+    return piece;
+  }
+
+  #pauseOrResume(): void {
+    if (this.#sink?.isWaiting || this.#queued >= AHEAD) this.socket.pause();
+    else this.socket.resume();
+  }
 
   #awake(): void {
     this.#wake?.();
@@ -142,13 +188,10 @@ export class Source {
   }
 }
 
-/**
- * Writes, and waits while the peer does not read. @param written is told when the bytes are not needed any more
- * @returns whether it can still be written to
- */
-export async function write(socket: Socket, bytes: Buffer | string, written?: () => void): Promise<boolean> {
+/** Writes, and waits while the peer does not read. @returns whether it can still be written to */
+export async function write(socket: Socket, bytes: Buffer | string): Promise<boolean> {
   if (socket.destroyed || !socket.writable) return false;
-  if (!socket.write(bytes, written)) {
+  if (!socket.write(bytes)) {
     await new Promise<void>((resolve) => {
       const go = () => {
         socket.off('drain', go);
@@ -160,12 +203,4 @@ export async function write(socket: Socket, bytes: Buffer | string, written?: ()
     });
   }
   return !socket.destroyed && socket.writable;
-}
-
-/**
- * Writes a piece that is of no use to anybody afterwards: while gigabytes pass, the garbage collector of a process with
- * a large heap would take longer to find the pieces than it takes to pass them on.
- */
-export function passOn(from: Source, to: Socket, piece: Buffer): Promise<boolean> {
-  return write(to, piece, () => from.usedUp(piece));
 }
