@@ -31,6 +31,8 @@ class Passing implements Sink {
   readonly #scanner: BodyScanner;
   readonly #passed = Promise.withResolvers<boolean>();
   #head: Buffer;
+  /** Writes whose end was not told yet. */
+  #underWay = 0;
 
   constructor(from: Source, to: Socket, scanner: BodyScanner, head: Buffer) {
     this.#from = from;
@@ -53,14 +55,14 @@ class Passing implements Sink {
   }
 
   get isWaiting(): boolean {
-    return this.#to.writableLength > 0;
+    return this.#underWay > 0 && this.#to.writableLength > 0;
   }
 
   take(piece: Buffer, usedUp: (part: Buffer) => void): number {
     if (this.isWaiting || this.#scanner.isDone) return 0;
     try {
       const taken = this.#scanner.take(piece);
-      this.#write(piece.subarray(0, taken), usedUp);
+      this.#write(taken === piece.length ? piece : piece.subarray(0, taken), usedUp);
       return taken;
     } catch (error) {
       this.#passed.reject(error);
@@ -73,7 +75,9 @@ class Passing implements Sink {
     const bytes = this.#head.length === 0 ? part : Buffer.concat([this.#head, part]);
     this.#head = NOTHING;
     if (bytes.length === 0) return;
+    this.#underWay += 1;
     this.#to.write(bytes, () => {
+      this.#underWay -= 1;
       usedUp(part);
       this.#from.flow();
     });
