@@ -33,6 +33,7 @@ const LONGEST_ANSWER = 16 * 1024 * 1024;
 export async function connectEngine(path: string): Promise<Source> {
   const buffers = new ReadBuffers();
   const socket = createConnection({ path, allowHalfOpen: true, onread: buffers });
+  socket.on('close', buffers.close);
   try {
     await once(socket, 'connect');
   } catch (error) {
