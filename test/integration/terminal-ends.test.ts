@@ -1,7 +1,9 @@
 /** What becomes of terminals when something else ends: the container, the service, its life, its place. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { TERMINAL } from '../../container/terminal-processes.ts';
 import { hasVariable, type ProcessIdentity, processesThat } from '../../host/processes.ts';
@@ -134,14 +136,16 @@ test('what Docker began without being able to say so is ended too', async () => 
   // It passes no connection on that changes its protocol: it breaks, and Docker goes on.
   await using engine = await FaultyEngine.open();
   const { root, service, id, operator } = await begin(engine.settings);
-  const command = `command=sh&command=-c&command=${encodeURIComponent('echo > /tmp/began; sleep 1000')}`;
+  const { docker: dockerId } = (await operator.get(`/v1/containers/${id}`)).body;
+  const filters = { container: [dockerId], event: ['exec_die'] };
+  const events = await host.docker.getEvents({ filters });
+  const died = once(events, 'data', { signal: AbortSignal.timeout(60_000) });
   const before = await processesThat(isInATerminal);
+  const command = 'command=sleep&command=1000';
   await assert.rejects(TerminalClient.open(root, `/containers/${id}/terminal?${command}`), /response: 50\d/);
-  const docker = host.docker.getContainer((await operator.get(`/v1/containers/${id}`)).body.docker);
-  assert.ok(
-    (await docker.changes())?.some(({ Path }: { Path: string }) => Path === '/tmp/began'),
-    'Docker has not begun it',
-  );
+  await died;
+  events.removeAllListeners().on('error', () => {});
+  (events as Readable).destroy();
   assert.deepEqual(await processesThat(isInATerminal), before);
   assert.deepEqual((await operator.get('/v1/terminals')).body, { terminals: [] });
   assert.equal(await service.stop(), 0, service.log());
