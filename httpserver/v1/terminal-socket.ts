@@ -81,7 +81,8 @@ class Line {
     } catch {
       this.#socket.close(REFUSED, 'the token does not count any more');
     }
-    this.#silent += 1;
+    // What waits for the terminal keeps its answers from being read too.
+    if (this.#waiting === 0) this.#silent += 1;
     if (this.#silent > MOST_SILENT) this.#socket.terminate();
     else if (this.isOpen) this.#socket.ping();
   }
@@ -104,10 +105,13 @@ class Line {
 
   /** In order; as long as something waits for the terminal, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
+    // Whoever was refused may be slow to go.
+    if (!this.isOpen) return;
     this.#heard();
     this.#waiting += 1;
     this.#socket.pause();
-    this.#taking = this.#taking.then(() => this.#pass(data, isBinary));
+    // A terminal that takes nothing any more says so by its end.
+    this.#taking = this.#taking.then(() => this.#pass(data, isBinary)).catch(() => {});
     await this.#taking;
     this.#waiting -= 1;
     if (this.#waiting === 0) this.#socket.resume();
