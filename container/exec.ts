@@ -72,7 +72,7 @@ export class Exec implements Pty {
     const exec = new Exec(docker, id, options);
     try {
       await exec.#attach(signal);
-      await exec.#begin();
+      await exec.#begin(signal);
       return exec;
     } catch (error) {
       await exec.#undo();
@@ -100,8 +100,9 @@ export class Exec implements Pty {
   }
 
   /** An Engine before 23 knows no size to begin with, and for a moment no session. */
-  async #begin(): Promise<void> {
+  async #begin(signal?: AbortSignal): Promise<void> {
     for (let look = 1; look <= LOOKS; look++) {
+      signal?.throwIfAborted();
       const { Running: isRunning, ExitCode: code, Pid: pid } = await this.#look();
       if (pid > 0) this.#session = pid;
       if (!isRunning && code !== null) return;

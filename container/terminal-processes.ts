@@ -33,27 +33,31 @@ export async function processesOf({ dockerId, terminal, session }: OfTerminal): 
 
 /** @throws {ServiceError} `still.there` */
 export async function hangUp(one: OfTerminal): Promise<void> {
-  const found = await processesOf(one);
-  await Promise.all(found.map((process) => end(process, GRACE, ['HUP', 'CONT'])));
-  for (let round = 1; round <= ROUNDS; round++) {
-    const left = await processesOf(one);
-    if (left.length === 0) return;
-    await Promise.all(left.map(kill));
-  }
-  throw new ServiceError('still.there', {
-    what: `what runs in the terminal ${one.terminal}`,
-    why: 'it forks',
-  });
+  await end(await processesOf(one), GRACE, ['HUP', 'CONT']);
+  await killAll(() => processesOf(one), `what runs in the terminal ${one.terminal}`);
 }
 
-/** Ends what a dead service's terminals have left in a container. */
+/** Ends what a dead service's terminals have left in a container. @throws {ServiceError} `still.there` */
 export async function killLeft(dockerId: DockerId): Promise<void> {
-  const left = await processesThat(async (pid) => {
+  await killAll(() => leftIn(dockerId), `what ran in terminals of the container ${dockerId}`);
+}
+
+/** With what is forked meanwhile. */
+async function killAll(find: () => Promise<readonly ProcessIdentity[]>, what: string): Promise<void> {
+  for (let round = 1; round <= ROUNDS; round++) {
+    const left = await find();
+    if (left.length === 0) return;
+    await kill(...left);
+  }
+  throw new ServiceError('still.there', { what, why: 'it forks' });
+}
+
+function leftIn(dockerId: DockerId): Promise<ProcessIdentity[]> {
+  return processesThat(async (pid) => {
     if (!(await isIn(dockerId, pid))) return false;
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
     return environment.split('\0').some((variable) => variable.startsWith(`${TERMINAL}=`));
   });
-  await Promise.all(left.map(kill));
 }
 
 /** Docker names the control groups of a container by its id. */

@@ -76,35 +76,39 @@ export async function processesThat(fit: (pid: number) => Promise<boolean>): Pro
 }
 
 /** @throws {ServiceError} `still.there` */
-export async function kill(one: ProcessIdentity): Promise<void> {
-  await send('KILL', one);
-  if (!(await untilGone(one, LAST)))
-    throw new ServiceError('still.there', { what: `process ${one.pid}`, why: 'it was killed in vain' });
+export async function kill(...all: readonly ProcessIdentity[]): Promise<void> {
+  await send('KILL', all);
+  const [left] = await leftAfter(LAST, all);
+  if (left)
+    throw new ServiceError('still.there', { what: `process ${left.pid}`, why: 'it was killed in vain' });
 }
 
-/** Asks it to end, and kills it after so many milliseconds. Returns when it has gone. @throws as `kill` */
+/** Asks them to end, and kills those that are left after so many milliseconds. Returns when all have gone. @throws as `kill` */
 export async function end(
-  one: ProcessIdentity,
+  all: readonly ProcessIdentity[],
   milliseconds: number,
   by: readonly Signal[] = ['TERM'],
 ): Promise<void> {
-  for (const signal of by) await send(signal, one);
-  if (!(await untilGone(one, milliseconds))) await kill(one);
+  for (const signal of by) await send(signal, all);
+  await kill(...(await leftAfter(milliseconds, all)));
 }
 
-async function untilGone(one: ProcessIdentity, milliseconds: number): Promise<boolean> {
+async function leftAfter(
+  milliseconds: number,
+  all: readonly ProcessIdentity[],
+): Promise<readonly ProcessIdentity[]> {
   const late = performance.now() + milliseconds;
-  while (isRunning(one)) {
-    if (performance.now() > late) return false;
+  for (let left = all.filter(isRunning); ; left = left.filter(isRunning)) {
+    if (left.length === 0 || performance.now() > late) return left;
     await pause(BETWEEN_LOOKS);
   }
-  return true;
 }
 
-/** To nobody, when it has gone meanwhile. */
-async function send(signal: Signal, one: ProcessIdentity): Promise<void> {
-  if (!isRunning(one)) return;
-  const words = ['-c', 'kill -"$0" "$1" 2> /dev/null', signal, String(one.pid)];
+/** To nobody who has gone meanwhile. */
+async function send(signal: Signal, all: readonly ProcessIdentity[]): Promise<void> {
+  const running = all.filter(isRunning).map(({ pid }) => String(pid));
+  if (running.length === 0) return;
+  const words = ['-c', 'kill -"$0" "$@" 2> /dev/null', signal, ...running];
   await once(spawn('sh', words, { stdio: 'ignore', env: { PATH: process.env.PATH } }), 'exit');
 }
 

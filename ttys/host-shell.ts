@@ -1,6 +1,7 @@
 /** A shell on this host, in a pseudo-terminal of the service's own, as a user that a setting names. */
 
 import { execFile } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { IPty } from 'node-pty';
 import { ServiceError } from '../errors/service-error.ts';
@@ -86,8 +87,10 @@ export class HostShell implements Pty {
     }
   }
 
+  /** node-pty does not say when more can be taken, and would take anything. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#pty.write(Buffer.from(bytes));
+    while (!this.#isOver && queueOf(this.#pty).length > 0) await pause(BETWEEN_LOOKS);
   }
 
   async resize({ columns, rows }: Size): Promise<void> {
@@ -100,9 +103,9 @@ export class HostShell implements Pty {
 
   async hangUp(): Promise<void> {
     if (this.#isOver) return;
-    await Promise.all((await this.#session()).map((one) => end(one, GRACE, ['HUP', 'CONT'])));
+    await end(await this.#session(), GRACE, ['HUP', 'CONT']);
     // What was forked meanwhile.
-    await Promise.all((await this.#session()).map(kill));
+    await kill(...(await this.#session()));
   }
 
   abandon(): void {
@@ -120,6 +123,12 @@ export class HostShell implements Pty {
   #session() {
     return processesThat(async (pid) => sessionOf(pid) === this.#pty.pid);
   }
+}
+
+/** What waits to be written: of this version of node-pty, which is pinned. */
+function queueOf(pty: IPty): readonly unknown[] {
+  return (pty as IPty & { readonly _writeStream: { readonly _writeQueue: readonly unknown[] } })._writeStream
+    ._writeQueue;
 }
 
 interface User {

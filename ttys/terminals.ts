@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
-import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Failure, Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { HostShell } from './host-shell.ts';
 import type { Pty, Size } from './pty.ts';
@@ -41,7 +41,7 @@ export interface HostRequest extends Pick<Opening, 'size' | 'by'> {
 
 export interface Open extends Omit<Opening, 'size'> {
   readonly terminal: Terminal;
-  readonly end: () => Promise<unknown>;
+  readonly end: () => Promise<readonly Failure[]>;
 }
 
 export class Terminals {
@@ -86,10 +86,11 @@ export class Terminals {
     return terminal;
   }
 
-  /** Ends it with all that runs in it. @returns what it was @throws {ServiceError} `terminal.unknown` */
+  /** Ends it with all that runs in it. @returns what it was @throws {ServiceError} `terminal.unknown`, `still.there` */
   async end(id: string): Promise<Open> {
     const open = this.#named(id);
-    await open.end();
+    const [failure] = await open.end();
+    if (failure) throw failure.error;
     return open;
   }
 

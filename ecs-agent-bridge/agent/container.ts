@@ -69,7 +69,7 @@ export class Container implements Way {
       return new RunningContainer(this.#options, id, identity);
     } catch (error) {
       // Docker may have started it before it went away.
-      await Promise.allSettled((await findProcesses(markOf(hostId))).map(kill));
+      await Promise.allSettled((await findProcesses(markOf(hostId))).map((one) => kill(one)));
       await docker.remove(id).catch(() => {});
       throw error;
     }
@@ -119,7 +119,7 @@ class RunningContainer implements RunningAgent {
   }
 
   async stop(milliseconds: number): Promise<void> {
-    if (this.#identity) await end(this.#identity, milliseconds);
+    if (this.#identity) await end([this.#identity], milliseconds);
     await this.ended;
     const { docker, log } = this.#options;
     try {

@@ -48,7 +48,7 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
   const { pid, startTime } = (page.facts ?? {}) as AgentFacts;
   options.log.warn({ mode, pid }, 'stopping the ECS agent of a service that died');
   if (pid !== undefined && startTime !== undefined)
-    await end({ pid, startTime } satisfies ProcessIdentity, GRACE);
+    await end([{ pid, startTime } satisfies ProcessIdentity], GRACE);
   if (mode === 'container') await removeContainer(options);
   if (mode === 'unit') {
     const { environment, paths, proxySocket: socket } = options;

@@ -117,14 +117,14 @@ class RunningUnit implements RunningAgent {
 
   async kill(): Promise<void> {
     if (!this.#left) await killUnit(this.#options.systemctl);
-    await Promise.all((this.#left ?? (await agentsOf(this.#options.socket))).map(kill));
+    await kill(...(this.#left ?? (await agentsOf(this.#options.socket))));
     await this.ended;
   }
 
   async stop(milliseconds: number): Promise<void> {
     if (!this.#left) await stopUnit(this.#options.systemctl, this.#options, milliseconds);
     await this.ended;
-    await Promise.all((this.#left ?? []).map((one) => end(one, milliseconds)));
+    await end(this.#left ?? [], milliseconds);
   }
 
   async seenGone(): Promise<string> {
@@ -154,7 +154,7 @@ async function stopUnit(
       await pause(BETWEEN_LOOKS);
     }
   }
-  await Promise.all((await agentsOf(socket)).map((one) => end(one, milliseconds)));
+  await end(await agentsOf(socket), milliseconds);
 }
 
 /** No error when there is nothing of it to kill. */

@@ -186,16 +186,16 @@ suite('processes', () => {
     await using one = await sleeper('echo; read x');
     assert.equal(isRunning(one), true);
     assert.equal(isRunning({ ...one, startTime: '1' }), false);
-    await end({ ...one, startTime: '1' }, 0);
+    await end([{ ...one, startTime: '1' }], 0);
     assert.equal(isRunning(one), true, 'another process of that number is left alone');
-    await end(one, 10_000);
+    await end([one], 10_000);
     assert.equal(isRunning(one), false);
-    await end(one, 10_000);
+    await end([one], 10_000);
   });
 
   test('that do not end when they are asked to are killed', async () => {
     await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
-    await end(one, 50);
+    await end([one], 50);
     assert.equal(isRunning(one), false);
   });
 
