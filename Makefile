@@ -20,7 +20,7 @@ PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 src/ecs-host-servic
 # Where systemd does not watch the service, the launcher does.
 LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
-IMAGE_PROGRAMS := build/streaming-server build/input-program
+IMAGE_PROGRAMS := build/streaming-server build/input-program build/port-program
 # What the guest has besides the bundle.
 GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node
@@ -64,7 +64,7 @@ demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.sta
 demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
 
-demo-operator: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, stopped, and looked back at
+demo-operator: docker shell $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput

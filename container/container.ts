@@ -16,6 +16,7 @@ import { amendCreateBody } from './amend-create-body.ts';
 import { type CreateBody, type CreateOptions, IDENTIFYING_PORT } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
+import { Health } from './health.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
@@ -39,6 +40,7 @@ interface Prepared {
 
 export class HostedContainer {
   readonly id: ContainerId;
+  readonly health = new Health((change) => this.#host.events.tell(this.view, change));
   readonly #host: Surroundings;
   readonly #purpose: Purpose;
   readonly #lifetime: Lifetime;
@@ -106,6 +108,7 @@ export class HostedContainer {
       since: this.#since,
       facts: this.#facts,
       port: this.identifyingPort,
+      health: this.#state.serves ? this.health.view : undefined,
     });
   }
 
@@ -149,7 +152,7 @@ export class HostedContainer {
   async create(
     body: CreateBody,
     make: (amended: CreateBody) => Promise<DockerId>,
-    { timeout, shared }: CreateOptions = {},
+    { timeout, idleTimeout, shared }: CreateOptions = {},
   ): Promise<DockerId> {
     const lifetime = this.#lifetime;
     const directories = directoriesOf(this.#host.paths, this.id);
@@ -172,6 +175,7 @@ export class HostedContainer {
       chosen: wanted.chosen,
       tty,
       devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
+      ...(idleTimeout !== undefined && { idleTimeout }),
     });
 
     const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#purpose.role };
@@ -200,10 +204,7 @@ export class HostedContainer {
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
     await config.adopt();
     this.#prepare(directories, config, claimed);
-    const cause: Cause = { code: 'taken-over', text: 'taken over from a service that died' };
-    for (const state of ['created', 'running', 'assigned', ...(isReady ? ['ready' as const] : [])] as const) {
-      this.#state.move(state, cause);
-    }
+    this.#state.takeOver(isReady ?? false);
     this.#isAdopting = false;
   }
 

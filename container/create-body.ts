@@ -63,7 +63,9 @@ export type CreateBody = Omit<Static<typeof Body>, 'HostConfig'> & {
 /** What a hosted container is told, or has, beside its body. */
 export interface CreateOptions {
   /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
+  /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
+  readonly idleTimeout?: number | undefined;
   /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
   readonly shared?: number | undefined;
 }

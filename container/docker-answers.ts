@@ -1,5 +1,6 @@
 /** What this service reads of the Docker Engine's answers. */
 
+import type { CheckHealth } from './health.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { containerIdOf, type Labels, type Role } from './labels.ts';
 
@@ -10,6 +11,8 @@ export interface Listed {
   readonly role: Role | undefined;
   /** `created`, `running`, `exited`, … */
   readonly state: string;
+  /** What its own health check says; undefined when it has none. */
+  readonly health?: CheckHealth | undefined;
 }
 
 /** What a container may open: the paths of its device mappings, on the host and in it. */
@@ -28,6 +31,12 @@ export interface Inspected {
   readonly running: boolean;
   readonly status: string;
   readonly exitCode: number;
+  /** Of its first process; 0 when it does not run. */
+  readonly pid: number;
+  /** IPv4, in the first of its networks that has one. */
+  readonly address: string | undefined;
+  /** The docker id of the container whose network it shares. */
+  readonly sharedWith: string | undefined;
 }
 
 export interface EngineFacts {
@@ -45,6 +54,12 @@ export interface DockerEvent {
   /** Unix time in whole seconds. */
   readonly time: number;
   readonly exitCode: string | undefined;
+}
+
+/** @param status such as `Up 3 minutes (health: starting)` */
+export function healthIn(status: string): CheckHealth | undefined {
+  const [, word] = /\((?:health: )?(starting|healthy|unhealthy)\)$/.exec(status) ?? [];
+  return word as CheckHealth | undefined;
 }
 
 export function portsOf(

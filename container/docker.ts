@@ -12,6 +12,7 @@ import {
   type DockerEvent,
   type EngineFacts,
   eventsOf,
+  healthIn,
   type Inspected,
   type Listed,
   portsOf,
@@ -136,14 +137,19 @@ export class Docker {
       this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
     );
     if (!found) return undefined;
-    const { Running, Status, ExitCode } = found.State;
+    const { Running, Status, ExitCode, Pid } = found.State;
+    const { Ports, Networks } = found.NetworkSettings ?? {};
+    const [, sharedWith] = /^container:(.+)$/.exec(found.HostConfig?.NetworkMode ?? '') ?? [];
     return {
       dockerId: found.Id as DockerId,
       labels: await this.#inherited.remove(found.Config?.Labels ?? {}, found.Image),
-      ports: portsOf(found.NetworkSettings?.Ports ?? {}),
+      ports: portsOf(Ports ?? {}),
       running: Running,
       status: Status,
       exitCode: ExitCode,
+      pid: Pid,
+      address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
+      sharedWith,
     };
   }
 
@@ -153,11 +159,11 @@ export class Docker {
     const found = await this.call('list', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
-    const listed = found.map(async ({ Id, Labels, ImageID, State: state }) => {
+    const listed = found.map(async ({ Id, Labels, ImageID, State: state, Status }) => {
       const labels = await this.#inherited.remove(Labels, ImageID);
       const isOurs = isOfHost(labels, hostId);
       const named = { dockerId: Id as DockerId, containerId: containerIdOf(labels), role: roleOf(labels) };
-      return isOurs ? [{ ...named, state }] : [];
+      return isOurs ? [{ ...named, state, health: healthIn(Status) }] : [];
     });
     return (await Promise.all(listed)).flat();
   }

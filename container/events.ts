@@ -1,6 +1,6 @@
 /**
- * What happened to containers, for whoever follows it: the last thousand transitions are kept, and a follower that was
- * away goes on where it was.
+ * What happened to containers, for whoever follows it: the last thousand transitions and changes of health are kept,
+ * and a follower that was away goes on where it was.
  *
  * INVARIANTS
  * - A follower hears each event once and in order, or is told that it has missed some.
@@ -8,10 +8,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { HEALTH_CODES, type HealthChange } from './health.ts';
 import type { Transition } from './state.ts';
 import type { ContainerView } from './view.ts';
 
-export interface ContainerEvent {
+export interface TransitionEvent {
   /** To be given to `follow`, to go on behind it. */
   readonly id: string;
   /** ISO 8601. */
@@ -22,6 +23,18 @@ export interface ContainerEvent {
   readonly cause: string;
   /** As it is then. */
   readonly container: ContainerView;
+}
+
+/** Its health changed, and its state did not. */
+export interface HealthEvent extends Omit<TransitionEvent, 'from' | 'code'> {
+  readonly from?: undefined;
+  readonly code: HealthChange['code'];
+}
+
+export type ContainerEvent = TransitionEvent | HealthEvent;
+
+export function isOfHealth(event: ContainerEvent): event is HealthEvent {
+  return HEALTH_CODES.some((code) => code === event.code);
 }
 
 /** Stands for events that are not kept any more, or that another service told. */
@@ -44,11 +57,13 @@ export class Events {
 
   tell(
     container: ContainerView,
-    { from, code, cause }: Omit<Transition, 'from'> & Partial<Transition>,
+    happened: (Omit<Transition, 'from'> & Partial<Transition>) | HealthChange,
   ): void {
+    const { from, code, cause } = { from: undefined, ...happened };
     const id = `${this.#service}-${++this.#told}`;
     const at = new Date().toISOString();
-    this.#kept.push({ id, at, ...(from && { from }), code, cause, container });
+    const event = { id, at, ...(from && { from }), code, cause, container };
+    this.#kept.push(event as ContainerEvent);
     if (this.#kept.length > this.#most) this.#kept.shift();
     this.#wake();
   }

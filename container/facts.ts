@@ -32,6 +32,8 @@ export interface ContainerFacts extends Purpose {
   readonly chosen?: readonly HostPort[];
   readonly tty: number;
   readonly devices: readonly MadeDevice[];
+  /** Seconds; 0: for ever; left out: as the host has it. */
+  readonly idleTimeout?: number;
   /** Once Docker has made it. */
   readonly dockerId?: DockerId;
   /** Once it is claimed. */

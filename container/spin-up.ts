@@ -13,6 +13,8 @@ export interface SpinUpRequest extends Requested {
   readonly appName: string;
   /** Seconds that the program inside waits for its first client; -1: for ever; left out: it decides. */
   readonly protocolTimeout?: number | undefined;
+  /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
+  readonly idleTimeout?: number | undefined;
 }
 
 /** How often another port is tried when Docker finds one taken. */
@@ -48,10 +50,10 @@ async function bringUp(
   container: HostedContainer,
   kept: KeptContainers,
   body: CreateBody,
-  { protocolTimeout: timeout }: SpinUpRequest,
+  { protocolTimeout: timeout, idleTimeout }: SpinUpRequest,
 ): Promise<void> {
   const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, timeout === undefined ? {} : { timeout });
+  const id = await container.create(body, make, { timeout, idleTimeout });
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
 }

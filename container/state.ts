@@ -25,6 +25,7 @@ export const END_CODES = [
   'operator',
   'unclaimed',
   'never-ready',
+  'idle',
   'service-stopped',
   'service-died',
 ] as const;
@@ -45,6 +46,7 @@ export interface Cause {
 /** What no container's own circumstances change. */
 export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was asked for' } as const;
 export const SERVICE_ENDS: Cause = { code: 'service-stopped', text: 'the service ends' };
+const TAKEN_OVER: Cause = { code: 'taken-over', text: 'taken over from a service that died' };
 export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was seen released' };
 export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not everything was released' };
 
@@ -83,5 +85,11 @@ export class StateMachine {
     }
     this.#current = to;
     this.#observe({ from, to, code, cause });
+  }
+
+  /** Comes again to where it was before its service died. */
+  takeOver(isReady: boolean): void {
+    const states = ['created', 'running', 'assigned', ...(isReady ? (['ready'] as const) : [])] as const;
+    for (const state of states) this.move(state, TAKEN_OVER);
   }
 }

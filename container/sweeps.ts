@@ -5,7 +5,8 @@
 
 import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { MISSED } from './events.ts';
+import type { HostedContainer } from './container.ts';
+import { isOfHealth, MISSED } from './events.ts';
 import type { ContainerId } from './identity.ts';
 import type { Cause, State } from './state.ts';
 import type { Tracker } from './tracker.ts';
@@ -54,7 +55,7 @@ export class Sweeps {
     for (const { view } of this.#tracker.list()) this.#watch(view);
     for await (const event of following) {
       if (event === MISSED) for (const { view } of this.#tracker.list()) this.#watch(view);
-      else this.#watch(event.container);
+      else if (!isOfHealth(event)) this.#watch(event.container);
     }
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
@@ -72,14 +73,18 @@ export class Sweeps {
     this.#timers.delete(id);
     const container = this.#tracker.list().find((one) => one.id === id);
     // It may have gone on at this moment.
-    if (container?.view.state !== state) return;
-    try {
-      await this.#tracker.lifetime.track('sweeping a container', container.end(cause));
-    } catch (error) {
-      this.#tracker.host.log.error(
-        { error, container: id },
-        `a container that waits in vain is not gone yet: ${messageOf(error)}`,
-      );
-    }
+    if (container?.view.state === state) await sweep(this.#tracker, container, cause);
+  }
+}
+
+/** Ends one that nobody needs. */
+export async function sweep(tracker: Tracker, container: HostedContainer, cause: Cause): Promise<void> {
+  try {
+    await tracker.lifetime.track('sweeping a container', container.end(cause));
+  } catch (error) {
+    tracker.host.log.error(
+      { error, container: container.id },
+      `a container that nobody needs is not gone yet: ${messageOf(error)}`,
+    );
   }
 }

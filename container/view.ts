@@ -1,6 +1,7 @@
 /** One container as operators see it: nothing of its user is in it but that there is one. */
 
 import type { ContainerFacts, Purpose } from './facts.ts';
+import type { HealthView } from './health.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { State } from './state.ts';
@@ -25,6 +26,10 @@ export interface ContainerView {
   readonly ports?: Readonly<Record<string, number>>;
   /** N of /dev/ttyN. */
   readonly tty?: number;
+  /** Seconds that it may be idle, where that was said of it; 0: for ever. */
+  readonly idleTimeout?: number;
+  /** While it runs, once it was looked at. */
+  readonly health?: HealthView;
 }
 
 export interface Viewed {
@@ -36,10 +41,22 @@ export interface Viewed {
   readonly since: Date;
   readonly facts: ContainerFacts | undefined;
   readonly port: number | undefined;
+  readonly health?: HealthView | undefined;
 }
 
-export function viewOf({ id, docker, purpose, state, began, since, facts, port }: Viewed): ContainerView {
+export function viewOf({
+  id,
+  docker,
+  purpose,
+  state,
+  began,
+  since,
+  facts,
+  port,
+  health,
+}: Viewed): ContainerView {
   const { role, appName: app, task } = purpose;
+  const { idleTimeout } = facts ?? {};
   return {
     id,
     ...(docker && { docker }),
@@ -52,6 +69,8 @@ export function viewOf({ id, docker, purpose, state, began, since, facts, port }
     claimed: facts?.startValues !== undefined,
     ...(port !== undefined && { port }),
     ...(facts && { ports: facts.ports, tty: facts.tty }),
+    ...(idleTimeout !== undefined && { idleTimeout }),
+    ...(health && { health }),
   };
 }
 

@@ -13,10 +13,13 @@ import { claim } from '../test/support/callers.ts';
 import { containerIdOf, hostPortOf } from '../test/support/inspect.ts';
 import { Operator } from '../test/support/operator.ts';
 import type { ServiceProcess } from '../test/support/service-process.ts';
+import { importShellImage } from '../test/support/shell-image.ts';
 import { demonstrate } from './demonstrate.ts';
-import { IMAGE, importImage } from './image.ts';
+import { IMAGE } from './image.ts';
 import { say } from './say.ts';
 
+/** What a container has been told. */
+const LOOK = 'tty; cd /fractal/resourceMappings; for f in *; do echo "$f: $(cat $f)"; done';
 const PROGRAM = join(import.meta.dirname, '../src/ecs-host-service.ts');
 
 /** Types commands. */
@@ -82,6 +85,9 @@ async function live(service: ServiceProcess, root: string, docker: Dockerode) {
   await terminal.run('ps');
   await terminal.run('capacity');
   console.log();
+  say('an operator looks into the first one, with a terminal of its own:');
+  await terminal.run('exec', '-it', first, 'sh', '-c', LOOK);
+  console.log();
   say('the first one is stopped, and the answer is its receipt: how each thing that it held was seen gone');
   say('(the Docker container stays for ten minutes, so that its log can be read):');
   await terminal.run('stop', first);
@@ -97,7 +103,7 @@ async function show(service: ServiceProcess, root: string): Promise<boolean> {
   say('starting the service in localdev, and Docker if it does not run …');
   await service.ready();
   const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
-  await importImage(docker, IMAGE);
+  await importShellImage(docker, IMAGE);
   say(`commands are for the service on this host, as root; that of this demo is found by ROOT=${root}`);
   const { followed } = await live(service, root, docker);
   console.log();

@@ -79,8 +79,11 @@ export function bytes(text: string): number {
   return number;
 }
 
+/** Of what a timer can wait for. */
+export const LONGEST_SECONDS = 2_000_000;
+
 export function secondsOrNone(text: string): number | undefined {
-  return text === 'none' ? undefined : wholeNumber(1, 2_000_000)(text);
+  return text === 'none' ? undefined : wholeNumber(1, LONGEST_SECONDS)(text);
 }
 
 export function region(text: string): string {

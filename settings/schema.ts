@@ -167,6 +167,16 @@ export const SCHEMA = {
     'User of this host as whom operators may have a shell on it; none: they may not.',
     userName,
   ),
+  IDLE_SECONDS: setting(
+    'Seconds after which a container ends that is ready and that nobody has been connected to; none: it does not.',
+    'none',
+    secondsOrNone,
+  ),
+  HEALTH_PROBE_SECONDS: setting(
+    "Seconds between looks at Docker's checks and the ports 32262/tcp of containers, of which their programs notice nothing; none: no looks.",
+    '10',
+    secondsOrNone,
+  ),
   WEBSERVER_URL: {
     ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),
     neededBy: ({ APP_ENV }: Known) =>

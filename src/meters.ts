@@ -6,6 +6,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CALLS } from '../container/docker-calls.ts';
+import { CHECK_HEALTHS, type HealthView, PORT_HEALTHS } from '../container/health.ts';
 import { END_CODES, STATES, type State } from '../container/state.ts';
 import { OUTCOMES } from '../host/heartbeats.ts';
 import { DIRECTIONS } from '../user-configs/user-configs.ts';
@@ -15,6 +16,7 @@ import { addProcessMeters } from './process-meters.ts';
 /** What is as it is when somebody asks. */
 export interface Levels {
   readonly states: () => readonly State[];
+  readonly healths: () => readonly Pick<HealthView, 'docker' | 'port'>[];
   /** Empty until the host is known. */
   readonly pools: () => readonly { readonly name: string; readonly size: number; readonly held: number }[];
   /** undefined where user configs are not kept. */
@@ -70,6 +72,7 @@ export class Meters {
 
   constructor(levels: Levels) {
     this.#addContainers(levels);
+    this.#addHealth(levels);
     this.#addPools(levels);
     this.#addSpool(levels);
     new Gauge({
@@ -118,6 +121,23 @@ export class Meters {
       collect() {
         for (const state of STATES) this.set({ state }, 0);
         for (const state of states()) this.inc({ state });
+      },
+    });
+  }
+
+  #addHealth({ healths }: Levels): void {
+    const known = { docker: CHECK_HEALTHS, port: PORT_HEALTHS };
+    new Gauge({
+      ...this.#named(
+        'containers_health',
+        "Containers by what Docker's check, and a look at 32262/tcp, found.",
+      ),
+      labelNames: ['check', 'health'],
+      collect() {
+        for (const check of ['docker', 'port'] as const) {
+          for (const health of known[check]) this.set({ check, health }, 0);
+          for (const { [check]: health } of healths()) if (health) this.inc({ check, health });
+        }
       },
     });
   }

@@ -6,7 +6,7 @@
 
 import { poolsOf } from '../container/capacity.ts';
 import type { CallObserver } from '../container/docker-calls.ts';
-import { type ContainerEvent, type Events, MISSED } from '../container/events.ts';
+import { type Events, isOfHealth, MISSED, type TransitionEvent } from '../container/events.ts';
 import type { ContainerId } from '../container/identity.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import type { ContainerView } from '../container/view.ts';
@@ -30,7 +30,7 @@ export interface Watched {
 
 interface WatchedTracker {
   readonly host: Pick<Surroundings, 'ttys' | 'ports'>;
-  list(): readonly { readonly view: Pick<ContainerView, 'state'> }[];
+  list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health'> }[];
 }
 
 type Note = (meters: Meters) => void;
@@ -91,11 +91,11 @@ export class Metrics {
   async #follow(events: Events, signal: AbortSignal): Promise<void> {
     for await (const event of events.follow(undefined, signal)) {
       if (event === MISSED) this.#since.clear();
-      else this.transition(event);
+      else if (!isOfHealth(event)) this.transition(event);
     }
   }
 
-  transition({ from, code, container: { id, state } }: ContainerEvent): void {
+  transition({ from, code, container: { id, state } }: TransitionEvent): void {
     const now = this.#now();
     const since = this.#since.get(id);
     if (from && since !== undefined)
@@ -138,6 +138,7 @@ export class Metrics {
 
 function levelsOf(watched: Watched) {
   return {
+    healths: () => watched.hosting?.tracker.list().map(({ view }) => view.health ?? {}) ?? [],
     states: () => watched.hosting?.tracker.list().map(({ view }) => view.state) ?? [],
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     spool: () => watched.userConfigs?.waiting,

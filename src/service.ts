@@ -3,6 +3,8 @@
 import { rm } from 'node:fs/promises';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
+import { HealthChecks } from '../container/health-checks.ts';
+import { Idle } from '../container/idle.ts';
 import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
@@ -241,7 +243,10 @@ export class Service {
     if (this.#as === 'service') {
       const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady } = this.#settings;
       Sweeps.open(this.root, tracker, { unclaimed, notReady });
+      const { HEALTH_PROBE_SECONDS: between } = this.#settings;
+      if (between !== undefined) HealthChecks.open(this.root, tracker, between);
     }
+    Idle.open(this.root, tracker, this.#settings.IDLE_SECONDS);
     if (this.#isDraining) void tracker.drain();
     const pulls = new ImagePulls(docker, this.root, this.log);
     this.gate.open({ tracker, kept, watch, pulls });

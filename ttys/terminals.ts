@@ -70,6 +70,11 @@ export class Terminals {
     );
   }
 
+  /** Whether somebody looks at a terminal in a container. */
+  isAnyoneIn(id: string): boolean {
+    return this.list().some(({ container, terminal }) => container === id && terminal.attached > 0);
+  }
+
   list(): readonly Open[] {
     return [...this.#open.values()];
   }

@@ -34,3 +34,5 @@ napi_value resume_socket(napi_env env, napi_callback_info info);
 napi_value close_socket(napi_env env, napi_callback_info info);
 
 napi_value notify(napi_env env, napi_callback_info info);
+
+napi_value knock(napi_env env, napi_callback_info info);

@@ -58,6 +58,12 @@ export interface Addon {
 
   /** Sends one datagram to a unix socket: a path, or `@` and an abstract name. Never blocks. */
   notify(socket: string, state: string): void;
+
+  /**
+   * Whether a port takes connections at each of the addresses (IPv4, 1 to 1024), asked without making one. Holds a
+   * thread of libuv's until all have answered, or for that many milliseconds.
+   */
+  knock(addresses: readonly string[], port: number, milliseconds: number): Promise<boolean[]>;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -2,7 +2,7 @@
 
 import type { Static } from 'typebox';
 import { capacityOf } from '../../container/capacity.ts';
-import { type ContainerEvent, MISSED } from '../../container/events.ts';
+import { type ContainerEvent, isOfHealth, MISSED } from '../../container/events.ts';
 import { isNamed } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
 import { readMemory } from '../../host/memory.ts';
@@ -83,7 +83,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
   routes.stream('/events', closing, {
     summary: 'Follow what happens to containers, as server-sent events',
     description:
-      'The data of each event of the kind `container` is an Event: one transition. `missed` says that some are not kept any more: list the containers, then go on.',
+      'The data of each event of the kind `container` is an Event: one transition; so it is of the kind `health`: a change of health. `missed` says that some are not kept any more: list the containers, then go on.',
     headers: EventsHeaders,
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {
@@ -97,7 +97,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
 async function* asSent(events: AsyncIterable<ContainerEvent | typeof MISSED>): AsyncGenerator<Sent> {
   for await (const event of events) {
     if (event === MISSED) yield { event: 'missed', data: {} };
-    else yield { event: 'container', id: event.id, data: event };
+    else yield { event: isOfHealth(event) ? 'health' : 'container', id: event.id, data: event };
   }
 }
 

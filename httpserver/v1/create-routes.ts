@@ -90,12 +90,13 @@ async function make(
   body: NewContainer,
   mounts: ReturnType<typeof allowedMounts>,
 ): Promise<HostedContainer> {
-  const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, labels, timeout } = body;
+  const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, labels } = body;
   const limits = { cpus, memory, pids, sharedMemory };
   const container = await spinUp(tracker, kept, {
     appImage: image,
     appName: app,
-    protocolTimeout: timeout,
+    protocolTimeout: body.timeout,
+    idleTimeout: body.idleTimeout,
     environment,
     limits,
     mounts,

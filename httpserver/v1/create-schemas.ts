@@ -1,6 +1,7 @@
 /** What is asked of a container that is to be made, and of its set-up, as JSON Schema. */
 
 import { type Static, Type } from 'typebox';
+import { LONGEST_SECONDS } from '../../settings/parsers.ts';
 
 const strict = { additionalProperties: false };
 const text = (description: string) => Type.String({ minLength: 1, description });
@@ -84,6 +85,14 @@ export const NewContainer = Type.Object(
         maximum: 2 ** 31 - 1,
         description:
           'Seconds that its program waits for its first client; -1: for ever; left out: it decides.',
+      }),
+    ),
+    idleTimeout: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: LONGEST_SECONDS,
+        description:
+          'Seconds after which it ends when it is ready and nobody has been connected to its ports; 0: it does not; left out: as IDLE_SECONDS of this host says.',
       }),
     ),
     startValues: Type.Optional(StartValues),

@@ -2,6 +2,7 @@
 
 import { type Static, Type } from 'typebox';
 import { RESOURCES } from '../../container/capacity.ts';
+import { CHECK_HEALTHS, HEALTH_CODES, PORT_HEALTHS } from '../../container/health.ts';
 import { ROLES } from '../../container/labels.ts';
 import { CAUSE_CODES, STATES } from '../../container/state.ts';
 
@@ -10,6 +11,21 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 export const State = Type.Enum([...STATES], { description: 'What a container has come to.' });
 const Code = Type.Enum([...CAUSE_CODES], { description: 'Why, for programs: these words stay.' });
+
+const Health = Type.Object(
+  {
+    docker: Type.Optional(
+      Type.Enum([...CHECK_HEALTHS], {
+        description: "What Docker's check says; left out where there is none.",
+      }),
+    ),
+    port: Type.Optional(
+      Type.Enum([...PORT_HEALTHS], { description: 'Whether 32262/tcp in it takes connections.' }),
+    ),
+    since: time('When one of them was first seen so.'),
+  },
+  { description: 'How well it is, once that was looked at. Nothing ends because of it.' },
+);
 
 export const Container = Type.Object(
   {
@@ -29,6 +45,8 @@ export const Container = Type.Object(
       }),
     ),
     tty: Type.Optional(Type.Integer({ description: 'N of /dev/ttyN.' })),
+    idleTimeout: Type.Optional(count('Seconds that it may be idle, where that was asked for; 0: for ever.')),
+    health: Type.Optional(Health),
   },
   { title: 'Container', description: 'A container that this host hosts.' },
 );
@@ -127,11 +145,13 @@ export const Event = Type.Object(
     id: Type.String({ description: 'To be sent as `Last-Event-ID`, to go on behind it.' }),
     at: time('When it happened.'),
     from: Type.Optional(State),
-    code: Code,
+    code: Type.Enum([...CAUSE_CODES, ...HEALTH_CODES], {
+      description: 'Why, for programs: these words stay.',
+    }),
     cause: Type.String({ description: 'Why, for people.' }),
     container: Container,
   },
-  { title: 'Event', description: 'A container came to a state.' },
+  { title: 'Event', description: 'A container came to a state, or its health changed.' },
 );
 
 export const EventsHeaders = Type.Object({

@@ -10,7 +10,7 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
          --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
-         --timeout SECONDS (-1: for ever), --dry-run
+         --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
   pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
          have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
          REGISTRY_PASSWORD_FILE names
@@ -86,6 +86,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'memory',
     'pids',
     'timeout',
+    'idle-timeout',
     'gpu',
     'dry-run',
   ],
@@ -141,8 +142,8 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
-  const lists = { env, envFile, label, publish, mount };
-  return { name: 'create', image, app, ...lists, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+  const more = { env, envFile, label, publish, mount, idleTimeout: values['idle-timeout'] };
+  return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
 function pullOf(image: string, values: Values, common: Common): OperatorCommand {
@@ -174,6 +175,7 @@ const ALL = {
   memory: TEXT,
   pids: TEXT,
   timeout: TEXT,
+  'idle-timeout': TEXT,
   gpu: FLAG,
   'dry-run': FLAG,
   platform: TEXT,

@@ -31,12 +31,13 @@ export async function ps(api: Api, { state, app }: Wanted, isJson: boolean): Pro
 }
 
 export function tableOf(containers: readonly Container[]): string {
-  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'APP', 'PORT', 'TTY', 'TASK'];
-  const rows = containers.map(({ id, docker = '-', state, since, app, port, tty, task = '-' }) => [
+  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'HEALTH', 'APP', 'PORT', 'TTY', 'TASK'];
+  const rows = containers.map(({ id, docker = '-', state, since, health, app, port, tty, task = '-' }) => [
     id.slice(0, SHORT),
     docker.slice(0, SHORT),
     state,
     spanOf(Date.now() - Date.parse(since)),
+    [health?.docker, health?.port].filter(Boolean).join('/') || '-',
     app,
     String(port ?? '-'),
     String(tty ?? '-'),

@@ -22,6 +22,7 @@ export interface CreateWords {
   readonly memory: string | undefined;
   readonly pids: string | undefined;
   readonly timeout: string | undefined;
+  readonly idleTimeout: string | undefined;
   readonly gpu: boolean;
   readonly isDryRun: boolean;
 }
@@ -58,6 +59,9 @@ function bodyOf(
     ...(memory !== undefined && { memory: bytes(memory) }),
     ...(pids !== undefined && { pids: numberOf('--pids', pids) }),
     ...(timeout !== undefined && { timeout: numberOf('--timeout', timeout) }),
+    ...(words.idleTimeout !== undefined && {
+      idleTimeout: numberOf('--idle-timeout', words.idleTimeout),
+    }),
     ...(words.gpu && { gpu: true }),
   };
 }

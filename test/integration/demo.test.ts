@@ -60,6 +60,7 @@ test('the demo of the command line shows containers made, listed, watched, stopp
   );
   assert.match(stdout, new RegExp(`\\$ ecs-host-service ps\n(.*\n)*${first} .* ready .*\n`));
   assert.match(stdout, /\$ ecs-host-service capacity\n(.*\n)*Room for \d+ more containers/);
+  assert.match(stdout, /^\/dev\/pts\/\d+\r\nDPI: \d+\r\n(.*\r\n)*tty: \d+\r$/m);
   assert.match(stdout, new RegExp(`^${first}[0-9a-f]{48} \\(demo\\) .*: an operator stopped it$`, 'm'));
   assert.match(stdout, new RegExp(`^${second}[0-9a-f]{48} \\(demo\\) .*: it ended with code 137$`, 'm'));
   const codesOf = (id = '') =>

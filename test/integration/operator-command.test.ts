@@ -39,7 +39,7 @@ test('an operator lists, stops and looks back at a container in tables', async (
   const listed = await say(root, ['ps', '--app', 'demo']);
   assert.equal(listed.code, 0, listed.text);
   const [heads, row, ...others] = listed.text.trimEnd().split('\n');
-  assert.match(heads ?? '', /^CONTAINER +DOCKER +STATE +FOR +APP +PORT +TTY +TASK$/);
+  assert.match(heads ?? '', /^CONTAINER +DOCKER +STATE +FOR +HEALTH +APP +PORT +TTY +TASK$/);
   assert.deepEqual(others, []);
   const tty = readFileSync(join(root, 'fractal', id, 'containerResourceMappings/tty'), 'utf8');
   const [container, docker, state, ...rest] = row?.split(/ +/) ?? [];
@@ -74,17 +74,18 @@ test('an operator has a container made by the command line, with all that it is 
   const words = ['create', IMAGE, '--app', 'demo', '--env', 'A=b=c', '--env', 'EMPTY=', '--label', 'x=y'];
   const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout', '-1'];
   const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/usr/share:/usr/share'];
-  const all = [...words, '--env-from', file, ...limits, ...rest];
+  const idle = ['--idle-timeout', '60'];
+  const all = [...words, '--env-from', file, ...limits, ...rest, ...idle];
   const room = await say(root, [...all, '--dry-run']);
   assert.match(room.text, /^Room for \d+ more containers; .*\n(.*\n)+memory +\d+/);
   const made = await say(root, [...all, '--json']);
   assert.equal(made.code, 0, made.text);
-  const { docker, ports, app } = JSON.parse(made.text);
+  const { docker, ports, app, idleTimeout } = JSON.parse(made.text);
   const { Config, HostConfig } = await host.docker.getContainer(docker).inspect();
   assert.ok(app === 'demo' && Config.Env.includes('A=b=c') && Config.Env.includes('EMPTY='));
   assert.ok(Config.Env.includes('HIDDEN=in the file'));
   assert.deepEqual([Config.Labels.x, HostConfig.Memory, HostConfig.PidsLimit], ['y', 2 ** 27, 64]);
-  assert.ok(ports['8080/tcp'] > 0);
+  assert.ok(ports['8080/tcp'] > 0 && idleTimeout === 60);
   for (const [more, text] of [
     [['--env', 'A'], /--env must be like NAME=VALUE; got "A"/],
     [['--env-from', '/nowhere'], /--env-from \/nowhere cannot be used: ENOENT/],
@@ -92,6 +93,7 @@ test('an operator has a container made by the command line, with all that it is 
     [['--mount', 'x:/y'], /--mount must be like/],
     [['--memory', 'much'], /must be a number of bytes/],
     [['--cpus', 'all'], /--cpus must be like a number/],
+    [['--idle-timeout', 'never'], /--idle-timeout must be like a number/],
     [['--mount', '/etc:/etc'], /create\.mount_not_allowed: .*ALLOWED_MOUNTS/],
   ] as const) {
     const said = await say(root, ['create', IMAGE, '--app', 'demo', ...more]);
@@ -111,7 +113,7 @@ test('an operator has a container made by the command line, with all that it is 
 
 test('what is printed as JSON is what the service answers, and events follow as lines until it ends', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root } }).ready();
+  const service = await host.start({ env: { ROOT: root, HEALTH_PROBE_SECONDS: 'none' } }).ready();
   const follower = host.start({
     env: { ROOT: root, APP_ENV: '' },
     arguments: ['events', '--json', '--after', 'another-1'],

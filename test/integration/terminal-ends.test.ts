@@ -99,6 +99,22 @@ test('a terminal that nobody uses ends, with the container going on', async () =
   assert.equal(await service.stop(), 0, service.log());
 });
 
+test('a container is not idle while somebody is at a terminal in it, and is when they have left', async () => {
+  const { root, service, id, operator } = await begin({ IDLE_SECONDS: '1' });
+  await claim(service, (await operator.get(`/v1/containers/${id}`)).body.port);
+  using events = await operator.follow();
+  using client = await openTerminal(root, id);
+  client.type("sleep 3; echo a''wake\r");
+  await client.sees('awake');
+  assert.equal((await operator.get(`/v1/containers/${id}`)).body.state, 'ready');
+  client.socket.terminate();
+  const last = (await events.until(({ container }) => container.state === 'gone')).find(
+    ({ container }) => container.state === 'ending',
+  );
+  assert.equal(last?.code, 'idle');
+  assert.equal(await service.stop(), 0, service.log());
+});
+
 test('what cannot be opened is told as a problem, and takes nothing', async () => {
   const { root, service, id, operator } = await begin({ TERMINALS_PER_CONTAINER: '1' });
   const refused = async (path: string, status: number) => {

@@ -60,7 +60,8 @@ export class FakeDocker implements Calls {
     await this.#answer('inspect');
     const status = this.states.get(id);
     const running = status === 'running';
-    return status && { dockerId: id, labels: {}, ports: new Map(), running, status, exitCode: 0 };
+    const nowhere = { pid: 0, address: undefined, sharedWith: undefined };
+    return status && { dockerId: id, labels: {}, ports: new Map(), running, status, exitCode: 0, ...nowhere };
   }
 
   async list(): Promise<Listed[]> {

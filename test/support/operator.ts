@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { TSchema } from 'typebox';
-import type { ContainerEvent } from '../../container/events.ts';
+import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
 import { misfit } from '../../container/json.ts';
 import {
   Agent,
@@ -117,6 +117,7 @@ export class Follower implements Disposable {
       else {
         const event = JSON.parse(fields.data ?? '');
         assert.equal(misfit(Event, event), undefined, fields.data);
+        assert.equal(fields.event, isOfHealth(event) ? 'health' : 'container');
         assert.equal(event.id, fields.id);
         yield event;
       }
@@ -124,17 +125,25 @@ export class Follower implements Disposable {
     }
   }
 
-  /** @returns undefined at the end of the stream */
-  async next(): Promise<ContainerEvent | 'missed' | undefined> {
-    const { value, done } = await this.#events.next();
-    return done ? undefined : value;
+  /** The next transition. @param takes those that are not passed over @returns undefined at the end of the stream */
+  async next(
+    takes = (event: ContainerEvent): boolean => !isOfHealth(event),
+  ): Promise<ContainerEvent | 'missed' | undefined> {
+    for (;;) {
+      const { value, done } = await this.#events.next();
+      if (done) return undefined;
+      if (value === 'missed' || takes(value)) return value;
+    }
   }
 
   /** Up to the first that `fits`. */
-  async until(fits: (event: ContainerEvent) => boolean): Promise<ContainerEvent[]> {
+  async until(
+    fits: (event: ContainerEvent) => boolean,
+    takes?: (event: ContainerEvent) => boolean,
+  ): Promise<ContainerEvent[]> {
     const read: ContainerEvent[] = [];
     for (;;) {
-      const event = await this.next();
+      const event = await this.next(takes);
       assert.ok(event && event !== 'missed', `the stream went on with ${JSON.stringify(event)}`);
       read.push(event);
       if (fits(event)) return read;

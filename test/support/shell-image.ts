@@ -32,18 +32,13 @@ const APPLETS = [
   'yes',
 ];
 
-export async function importShellImage(docker: Dockerode): Promise<void> {
+export async function importShellImage(docker: Dockerode, tag = SHELL_IMAGE): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'shell-image-'));
   try {
     await copyFile('/bin/busybox', join(directory, 'busybox'));
     for (const applet of APPLETS) await symlink('busybox', join(directory, applet));
     const words = ['--transform=s,^\\.,bin,', '-C', directory, '.'];
-    await importArchive(
-      docker,
-      SHELL_IMAGE,
-      words,
-      `CMD ${JSON.stringify(['/bin/sh', '-c', UNTIL_STOPPED])}`,
-    );
+    await importArchive(docker, tag, words, `CMD ${JSON.stringify(['/bin/sh', '-c', UNTIL_STOPPED])}`);
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
-import { type ContainerEvent, Events } from '../../container/events.ts';
+import { Events, type TransitionEvent } from '../../container/events.ts';
 import { HostPorts } from '../../container/host-ports.ts';
 import { type ContainerId, newContainerId } from '../../container/identity.ts';
 import { BEGUN, type Cause, STATES, type State } from '../../container/state.ts';
@@ -21,7 +21,7 @@ function eventOf(
   from: State | undefined,
   state: State,
   code: Cause['code'],
-): ContainerEvent {
+): TransitionEvent {
   const [purpose, began, since] = [{ role: 'spin-up', appName: 'an app' } as const, new Date(), new Date()];
   const container = viewOf({
     id,
@@ -74,6 +74,46 @@ suite('containers', () => {
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 2, ending: 0 });
     states.splice(0, 2, 'ending');
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 0, ending: 1 });
+  });
+
+  test('are counted by their health, as it was last seen', async () => {
+    const since = new Date().toISOString();
+    const views = [
+      { docker: 'unhealthy', port: 'open', since },
+      { port: 'closed', since },
+      undefined,
+    ] as const;
+    const list = () =>
+      views.map((health) => ({ view: { state: 'ready' as const, ...(health && { health }) } }));
+    const [ttys, ports] = [new Ttys([]), new HostPorts([])];
+    const metrics = new Metrics({ ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } });
+    const count = (check: string, health: string) =>
+      numberOf(metrics, 'containers_health', { check, health });
+    for (const [check, health, number] of [
+      ['docker', 'unhealthy', 1],
+      ['docker', 'healthy', 0],
+      ['docker', 'starting', 0],
+      ['port', 'open', 1],
+      ['port', 'closed', 1],
+    ] as const)
+      assert.equal(await count(check, health), number, health);
+  });
+
+  test('do not come to a state by a change of their health', async () => {
+    const { metrics, clock } = withClock();
+    const [events, lifetime, life] = [new Events(), new Lifetime('service'), newContainerId()];
+    await metrics.follow(lifetime, events);
+    const tell = async (state: State, change: Parameters<Events['tell']>[1]) => {
+      events.tell(eventOf(life, undefined, state, 'begun').container, change);
+      await allElseHasRun();
+    };
+    await tell('running', { to: 'running', code: 'started', cause: '' });
+    clock.now += 3000;
+    await tell('running', { code: 'port-open', cause: '' });
+    clock.now += 4000;
+    await tell('assigned', { from: 'running', to: 'assigned', code: 'assigned', cause: '' });
+    assert.equal(await numberOf(metrics, 'container_step_seconds_sum', { step: 'running' }), 7);
+    assert.deepEqual(await lifetime.end(), []);
   });
 
   test('spend in each state the time until the next one', async () => {

@@ -35,6 +35,7 @@ suite('when nothing has happened', () => {
         'counter …config_bytes_total',
         'counter …releases_failed_total',
         'gauge …containers',
+        'gauge …containers_health',
         'gauge …pool_size',
         'gauge …pool_held',
         'gauge …config_spool_bytes',
@@ -171,6 +172,7 @@ test('meters keep no process alive, neither before somebody asks nor after that'
   const keeping = () => process.getActiveResourcesInfo().filter((name) => name.includes('Histogram'));
   const meters = new Meters({
     states: () => [],
+    healths: () => [],
     pools: () => [],
     spool: () => undefined,
     predecessorDied: () => false,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Events } from '../../container/events.ts';
+import type { HealthChange } from '../../container/health.ts';
 import { newContainerId } from '../../container/identity.ts';
 import type { Cause, State, Transition } from '../../container/state.ts';
 import { type Patience, Sweeps } from '../../container/sweeps.ts';
@@ -36,13 +37,15 @@ function begin(t: TestContext, patience: Patience, most?: number) {
     containers.set(id, { id, view, end });
     events.tell(view, { to: state, code: 'started', cause: '' } as Transition);
   };
+  const tell = (id: string, change: HealthChange) =>
+    events.tell(containers.get(id)?.view as ContainerView, change);
   const open = () => Sweeps.open(lifetime, tracker as unknown as Tracker, patience);
   const pass = async (seconds: number) => {
     for (let i = 0; i < 10; i++) await turn();
     t.mock.timers.tick(1000 * seconds);
     for (let i = 0; i < 10; i++) await turn();
   };
-  return { open, move, pass, ended, lifetime };
+  return { open, move, tell, pass, ended, lifetime };
 }
 
 const BOTH = { unclaimed: 60, notReady: 30 };
@@ -85,6 +88,17 @@ test('those that are there already wait too, and those of events that were misse
   move(assigned, 'assigned');
   await pass(60);
   assert.deepEqual(ended, Array(6).fill('unclaimed'));
+});
+
+test('a change of its health does not make a container wait anew', async (t) => {
+  const { open, move, tell, pass, ended } = begin(t, BOTH);
+  open();
+  const id = newContainerId();
+  move(id, 'running');
+  await pass(59);
+  tell(id, { code: 'port-open', cause: '' });
+  await pass(1);
+  assert.deepEqual(ended, ['unclaimed']);
 });
 
 test('nothing is swept without patience, or after the end', async (t) => {

@@ -55,6 +55,7 @@ function makeProjectDisk(image: string): void {
   for (const name of [
     'streaming-server',
     'input-program',
+    'port-program',
     'bare-input',
     `uinput-linux-${process.arch}.node`,
   ]) {

@@ -1,0 +1,22 @@
+/** Images of the program that has clients for as long as they like (test/image/port-program.c), and its clients. */
+
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import type { TestHost } from './test-host.ts';
+
+export const PORT_IMAGE = 'tests/port:current-build';
+/** In which it is its own client. */
+export const SELF_IMAGE = 'tests/self:current-build';
+
+export async function importPortImages(host: TestHost): Promise<void> {
+  await host.importImage(PORT_IMAGE, [], '/port-program');
+  await host.importImage(SELF_IMAGE, ['itself'], '/port-program');
+}
+
+/** A client that stays until it is destroyed. */
+export async function stay(port: number): Promise<Socket> {
+  const client = connect({ host: '127.0.0.1', port });
+  client.on('error', () => {});
+  await once(client, 'connect');
+  return client;
+}

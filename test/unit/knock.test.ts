@@ -1,0 +1,81 @@
+/** Whether ports are open, asked so that nobody notices. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { suite, type TestContext, test } from 'node:test';
+import { addon } from '../../uinput-native/addon.ts';
+import { knock } from '../../uinput-native/knock.ts';
+
+/** Of this process, in its descriptors. */
+function sockets(): number {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return links.filter((link) => link.startsWith('socket:')).length;
+}
+
+async function listen(t: TestContext) {
+  let accepted = 0;
+  const server = createServer((socket) => {
+    accepted += 1;
+    socket.on('error', () => {}).destroy();
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, accepted: () => accepted };
+}
+
+suite('knock', () => {
+  test('tells open ports from closed ones, many at once, and leaves no descriptor', async (t) => {
+    const { port } = await listen(t);
+    assert.deepEqual(await knock(['127.0.0.1', '127.0.0.2', '127.0.0.1'], port), [true, false, true]);
+    const many: string[] = Array(1000).fill('127.0.0.1');
+    const before = sockets();
+    assert.deepEqual(
+      await knock(many, port),
+      many.map(() => true),
+    );
+    assert.equal(sockets(), before);
+    assert.deepEqual(await knock([], port), []);
+  });
+
+  test('is no connection for a program that listens', async (t) => {
+    const { port, accepted } = await listen(t);
+    for (let i = 0; i < 100; i++) assert.deepEqual(await knock(['127.0.0.1'], port), [true]);
+    // A machine that holds a thread up for 200 ms makes one of it now and then.
+    assert.ok(accepted() < 50, `${accepted()} of 100 were accepted`);
+  });
+
+  test('gives up in time on those that say nothing, and the others are known all the same', async () => {
+    // For documentation: nobody has it.
+    const found = addon().knock(['192.0.2.1', '127.0.0.1'], 9, 100);
+    assert.deepEqual(await found, [false, false]);
+  });
+
+  test('takes nothing but IPv4 addresses, a port and a time', () => {
+    const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+    const ask = (...given: unknown[]) => (addon().knock as (...given: unknown[]) => unknown)(...given);
+    for (const given of [
+      [],
+      ['127.0.0.1', 1, 1],
+      [[], 1, 1],
+      [Array(1025).fill('127.0.0.1'), 1, 1],
+      [['127.0.0'], 1, 1],
+      [['::1'], 1, 1],
+      [['localhost'], 1, 1],
+      [[1], 1, 1],
+      [['127.0.0.1'], 0, 1],
+      [['127.0.0.1'], 65_536, 1],
+      [['127.0.0.1'], 1, 'long'],
+    ]) {
+      assert.throws(() => ask(...given), wrong, JSON.stringify(given).slice(0, 50));
+    }
+  });
+});
