@@ -44,9 +44,9 @@ export class HostShell implements Pty {
     const { uid, gid, home, shell } = await lookUp(user);
     // Not node-pty's own way to be another user: root's groups would stay.
     const become = ['--reuid', uid, '--regid', gid, '--init-groups', '--reset-env', '--', shell, '-l'];
-    const { spawn } = await import('node-pty');
+    const { default: pty } = await import('node-pty');
     return new HostShell(
-      spawn('setpriv', become, {
+      pty.spawn('setpriv', become, {
         name: type,
         cols: size.columns,
         rows: size.rows,

@@ -11,6 +11,7 @@ const LF = 0x0a;
 
 export class BodyScanner {
   #state: 'size' | 'data' | 'after data' | 'trailer' | 'done';
+  readonly isUntilClose: boolean;
   readonly #isChunked: boolean;
   /** Bytes of data that are yet to come, of the chunk or of the whole body. */
   #left = 0;
@@ -19,7 +20,8 @@ export class BodyScanner {
   constructor(framing: Framing) {
     this.#isChunked = framing === 'chunked';
     this.#state = this.#isChunked ? 'size' : 'data';
-    if (framing === 'until close') this.#left = Infinity;
+    this.isUntilClose = framing === 'until close';
+    if (this.isUntilClose) this.#left = Infinity;
     else if (typeof framing === 'object') this.#left = framing.length;
     if (!this.#isChunked && this.#left === 0) this.#state = 'done';
   }

@@ -9,10 +9,12 @@
  */
 
 import type { Socket } from 'node:net';
-import { type Answer, ask, bodyOf, connectEngine, Lost, nextAnswer, Unreachable } from './engine.ts';
+import { BodyScanner } from './body-scanner.ts';
+import { type Answer, ask, connectEngine, Lost, nextAnswer, passAnswer, Unreachable } from './engine.ts';
 import { MalformedMessage, parseRequest, type RequestHead } from './message-head.ts';
 import { refusal } from './own-messages.ts';
-import { passOn, Source, write } from './source.ts';
+import { passOn } from './passing.ts';
+import { Source, write } from './source.ts';
 
 /** A body that was read before anything of it was passed on. */
 export interface ReadBody {
@@ -145,7 +147,7 @@ class Connection {
   async #skip({ framing, fields }: RequestHead): Promise<boolean> {
     // It comes only if it is asked for.
     if (fields.has('expect')) return false;
-    for await (const piece of this.#client.body(framing)) void piece;
+    await this.#client.skip(new BodyScanner(framing));
     return true;
   }
 
@@ -182,12 +184,13 @@ class Connection {
 
   async #send(engine: Source, { bytes, framing }: RequestHead, body?: ReadBody): Promise<void> {
     this.#isRead = true;
-    const pieces = body
-      ? [Buffer.concat([bytes, body.bytes])]
-      : withHead(bytes, this.#client, this.#client.body(framing));
-    let isTaken = true;
-    for await (const piece of pieces) {
-      if (isTaken) isTaken = await passOn(engine.socket, piece);
+    const { socket } = engine;
+    if (body) {
+      await write(socket, Buffer.concat([bytes, body.bytes]));
+    } else {
+      const scanner = new BodyScanner(framing);
+      const isTaken = await passOn(this.#client, socket, scanner, bytes);
+      if (!isTaken) await this.#client.skip(scanner);
     }
     this.#isSent = true;
     this.#passEnd();
@@ -208,10 +211,7 @@ class Connection {
       if (isRaw || answer.status < 200) await write(socket, answer.bytes);
       if (isRaw) return await this.#tunnel(engine);
       if (answer.status < 200) continue;
-      for await (const piece of withHead(answer.bytes, engine, bodyOf(engine, answer))) {
-        if (!(await passOn(socket, piece))) return false;
-      }
-      return !answer.isLast;
+      return (await passAnswer(engine, answer, socket)) && !answer.isLast;
     }
   }
 
@@ -222,25 +222,11 @@ class Connection {
   }
 }
 
-/** A message piece by piece. What has come of its body goes with its head: a write costs more than all else. */
-async function* withHead(
-  head: Buffer,
-  from: Source,
-  body: AsyncGenerator<Buffer, void>,
-): AsyncGenerator<Buffer, void> {
-  const first = from.hasMore ? await body.next() : undefined;
-  yield first?.value ? Buffer.concat([head, first.value]) : head;
-  if (!first?.done) yield* body;
-}
-
 /** Up to its end, which it passes on too. */
 async function passAll(from: Source, to: Source): Promise<void> {
-  for await (const piece of from.body('until close')) {
-    if (await passOn(to.socket, piece)) continue;
-    from.socket.destroy();
-    return;
-  }
-  to.socket.end();
+  const isTaken = await passOn(from, to.socket, new BodyScanner('until close'));
+  if (isTaken) to.socket.end();
+  else from.socket.destroy();
 }
 
 /** Old clients do not say that they want a connection of their own, and Docker gives it to them all the same. */

@@ -1,9 +1,12 @@
 /** A connection to the Docker Engine, and what can be wrong with it. */
 
 import { once } from 'node:events';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { messageOf } from '../../errors/service-error.ts';
+import { BodyScanner } from './body-scanner.ts';
 import { MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './message-head.ts';
+import { passOn } from './passing.ts';
+import { ReadBuffers } from './read-buffers.ts';
 import { Source, write } from './source.ts';
 
 /** The Engine did not take the connection: it knows nothing of the request. */
@@ -28,13 +31,15 @@ const LONGEST_ANSWER = 16 * 1024 * 1024;
 
 /** @param path of its socket @throws {Unreachable} */
 export async function connectEngine(path: string): Promise<Source> {
-  const socket = createConnection({ path, allowHalfOpen: true });
+  const buffers = new ReadBuffers();
+  const socket = createConnection({ path, allowHalfOpen: true, onread: buffers });
+  socket.on('close', buffers.close);
   try {
     await once(socket, 'connect');
   } catch (error) {
     throw new Unreachable(messageOf(error), { cause: error });
   }
-  return new Source(socket);
+  return new Source(socket, undefined, buffers);
 }
 
 /** @throws {Lost} */
@@ -57,9 +62,27 @@ export async function* bodyOf(
   try {
     yield* engine.body(framing, onData);
   } catch (error) {
-    if (!(error instanceof MalformedMessage)) throw error;
-    throw new Lost('Docker broke off its answer', { cause: error });
+    throw lostIf(error);
   }
+}
+
+/** Passes an answer on. @returns whether all of it was taken @throws {Lost} */
+export async function passAnswer(
+  engine: Source,
+  { bytes, framing }: ResponseHead,
+  to: Socket,
+): Promise<boolean> {
+  try {
+    return await passOn(engine, to, new BodyScanner(framing), bytes);
+  } catch (error) {
+    throw lostIf(error);
+  }
+}
+
+function lostIf(error: unknown): unknown {
+  return error instanceof MalformedMessage
+    ? new Lost('Docker broke off its answer', { cause: error })
+    : error;
 }
 
 /** Sends a request and waits for all of its answer. @throws {Lost} */

@@ -7,11 +7,22 @@ import type { Socket } from 'node:net';
 import { release } from '../../user-configs/used-up.ts';
 import { BodyScanner } from './body-scanner.ts';
 import { type Framing, MalformedMessage } from './message-head.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 
 /** Bytes that are read ahead, and bytes of a head, at most. */
 const AHEAD = 256 * 1024;
 const LONGEST_HEAD = 1024 * 1024;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
+
+/** Takes what comes while nobody asks for it. */
+export interface Sink {
+  /** Whether it takes nothing now; then it calls `flow` when it does. */
+  readonly isWaiting: boolean;
+  /** @param usedUp is told when the bytes are not needed any more @returns how many of them it takes */
+  take(piece: Buffer, usedUp: (part: Buffer) => void): number;
+  /** It was given what there is. @param isOver nothing more will come */
+  settle(isOver: boolean): void;
+}
 
 export class Source {
   readonly socket: Socket;
@@ -19,13 +30,18 @@ export class Source {
   #queued = 0;
   #isOver = false;
   #wake: (() => void) | undefined;
+  #sink: Sink | undefined;
   readonly #onOver: () => void;
 
-  /** @param onOver is told once that nothing more will come, whether or not what has come was asked for */
-  constructor(socket: Socket, onOver = () => {}) {
+  /**
+   * @param onOver is told once that nothing more will come, whether or not what has come was asked for
+   * @param buffers into which the socket reads, if it does
+   */
+  constructor(socket: Socket, onOver = () => {}, buffers?: ReadBuffers) {
     this.socket = socket;
     this.#onOver = onOver;
-    socket.on('data', this.#take);
+    if (buffers) buffers.onPiece = this.#take;
+    else socket.on('data', this.#take);
     socket.on('end', this.#end);
     socket.on('close', this.#end);
     // Whoever reads or writes finds out.
@@ -53,11 +69,26 @@ export class Source {
         this.#wake = resolve;
       });
     }
-    const piece = this.#queue.shift();
-    if (!piece) return undefined;
-    this.#queued -= piece.length;
-    if (this.#queued < AHEAD) this.socket.resume();
+    const piece = this.#shift();
+    this.#pauseOrResume();
     return piece;
+  }
+
+  /** What has come and what comes goes to the sink; with none it waits for who asks. */
+  flowTo(sink: Sink | undefined): void {
+    this.#sink = sink;
+    this.flow();
+  }
+
+  /** Gives the sink what it takes. */
+  flow(): void {
+    for (let taken = 1; this.#sink && taken > 0 && this.hasMore; ) {
+      const piece = this.#shift() as Buffer;
+      taken = this.#sink.take(piece, release);
+      this.unshift(piece.subarray(taken));
+    }
+    this.#pauseOrResume();
+    this.#sink?.settle(this.isEmpty);
   }
 
   /** Puts back what was too much. */
@@ -90,12 +121,15 @@ export class Source {
    * @param onData gets what is data in it
    * @throws {MalformedMessage}
    */
-  async *body(framing: Framing, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
-    const scanner = new BodyScanner(framing);
+  body(framing: Framing, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
+    return this.#rest(new BodyScanner(framing), onData);
+  }
+
+  async *#rest(scanner: BodyScanner, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
     while (!scanner.isDone) {
       const piece = await this.next();
       if (!piece) {
-        if (framing === 'until close') return;
+        if (scanner.isUntilClose) return;
         throw new MalformedMessage('it ends within its body');
       }
       const taken = scanner.take(piece, onData);
@@ -104,16 +138,28 @@ export class Source {
     }
   }
 
+  /** Reads over what is left of a body. @throws {MalformedMessage} */
+  async skip(scanner: BodyScanner): Promise<void> {
+    for await (const piece of this.#rest(scanner)) void piece;
+  }
+
   /** Nobody asks any more: what still comes is thrown away. */
   drop(): void {
     this.socket.off('data', this.#take);
     this.socket.resume();
   }
 
-  readonly #take = (piece: Buffer): void => {
-    this.#queue.push(piece);
-    this.#queued += piece.length;
-    if (this.#queued >= AHEAD) this.socket.pause();
+  /** @param giveBack its memory is to be used again */
+  readonly #take = (piece: Buffer, giveBack?: () => void): void => {
+    const taken = this.hasMore ? 0 : (this.#sink?.take(piece, giveBack ?? release) ?? 0);
+    if (taken < piece.length) {
+      const rest = piece.subarray(taken);
+      this.#queue.push(giveBack ? Buffer.from(rest) : rest);
+      this.#queued += rest.length;
+    }
+    if (taken === 0) giveBack?.();
+    this.#pauseOrResume();
+    this.#sink?.settle(this.isEmpty);
     this.#awake();
   };
 
@@ -121,8 +167,20 @@ export class Source {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#onOver();
+    this.#sink?.settle(this.isEmpty);
     this.#awake();
   };
+
+  #shift(): Buffer | undefined {
+    const piece = this.#queue.shift();
+    this.#queued -= piece?.length ?? 0;
+    return piece;
+  }
+
+  #pauseOrResume(): void {
+    if (this.#sink?.isWaiting || this.#queued >= AHEAD) this.socket.pause();
+    else this.socket.resume();
+  }
 
   #awake(): void {
     this.#wake?.();
@@ -130,13 +188,10 @@ export class Source {
   }
 }
 
-/**
- * Writes, and waits while the peer does not read. @param written is told when the bytes are not needed any more
- * @returns whether it can still be written to
- */
-export async function write(socket: Socket, bytes: Buffer | string, written?: () => void): Promise<boolean> {
+/** Writes, and waits while the peer does not read. @returns whether it can still be written to */
+export async function write(socket: Socket, bytes: Buffer | string): Promise<boolean> {
   if (socket.destroyed || !socket.writable) return false;
-  if (!socket.write(bytes, written)) {
+  if (!socket.write(bytes)) {
     await new Promise<void>((resolve) => {
       const go = () => {
         socket.off('drain', go);
@@ -148,12 +203,4 @@ export async function write(socket: Socket, bytes: Buffer | string, written?: ()
     });
   }
   return !socket.destroyed && socket.writable;
-}
-
-/**
- * Writes a piece that is of no use to anybody afterwards: while gigabytes pass, the garbage collector of a process with
- * a large heap would take longer to find the pieces than it takes to pass them on.
- */
-export function passOn(socket: Socket, piece: Buffer): Promise<boolean> {
-  return write(socket, piece, () => release(piece));
 }

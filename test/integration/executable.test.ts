@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { claim, host as hostContainer } from '../support/callers.ts';
 import { end, KILLED, running, until } from '../support/site.ts';
+import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '../../build/ecs-host-service');
@@ -81,6 +82,17 @@ test('a service of the executable hosts containers, and buries and waits by itse
     'nobody waits',
     () => !readdirSync(root).includes('run') || readdirSync(join(root, 'run')).length === 0,
   );
+  rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
+});
+
+test('a service of the executable has a shell on the host', async () => {
+  const root = host.newRoot();
+  const env = { ROOT: root, HOST_SHELL_USER: 'root' };
+  const service = await host.start({ executable: EXECUTABLE, arguments: ['run'], env }).ready();
+  using shell = await TerminalClient.open(root, '/host/terminal');
+  shell.type('exit 42\r');
+  assert.deepEqual(await shell.ended(), { type: 'ended', exitCode: 42 });
+  assert.equal(await service.stop(), 0, service.log());
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });
 

@@ -42,6 +42,33 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     await client.hear(OK);
   });
 
+  test('a client that does not read costs little memory, however small the bits are that come for it', async () => {
+    await using bench = await ProxyBench.open();
+    const [client, engine] = await bench.ask(PING);
+    client.socket.pause();
+    engine.say(CHUNKED);
+    const before = process.memoryUsage().arrayBuffers;
+    const bit = `40\r\n${'x'.repeat(64)}\r\n`;
+    for (let i = 0; i < 3000; i += 1) {
+      engine.say(bit);
+      await turns(1);
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < HELD);
+    client.socket.resume();
+    await client.hear(bit, 3000);
+  });
+
+  test('a client that reads late gets what comes after many answers that are not the last', async () => {
+    await using bench = await ProxyBench.open();
+    const [client, engine] = await bench.ask(PING);
+    client.socket.pause();
+    const answers = 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(2000) + OK;
+    engine.say(answers);
+    await turns();
+    client.socket.resume();
+    assert.equal(await client.hear(OK), answers);
+  });
+
   test('a client that asks on and on without reading is not read on and on', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
