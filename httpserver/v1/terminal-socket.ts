@@ -102,15 +102,16 @@ class Line {
     this.#heard();
   }
 
-  /** In order; as long as something waits for the terminal, nothing more is read. */
+  /** In order, and at once where nothing waits for the terminal; as long as two wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
     this.#heard();
+    const pass = () => this.#pass(data, isBinary);
+    this.#taking = this.#waiting === 0 ? pass() : this.#taking.then(pass);
     this.#waiting += 1;
-    this.#socket.pause();
-    this.#taking = this.#taking.then(() => this.#pass(data, isBinary));
+    if (this.#waiting > 1) this.#socket.pause();
     await this.#taking;
     this.#waiting -= 1;
-    if (this.#waiting === 0) this.#socket.resume();
+    if (this.#waiting === 0 && this.#socket.isPaused) this.#socket.resume();
   }
 
   async #pass(data: RawData, isBinary: boolean): Promise<void> {
