@@ -1,7 +1,7 @@
 /** A program in a container with a pseudo-terminal of Docker's: `docker exec -it`. */
 
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Pty, Size } from '../ttys/pty.ts';
@@ -36,20 +36,18 @@ interface Looked {
 export class Exec implements Pty {
   readonly #docker: Docker;
   readonly #id: string;
-  readonly #stream: Socket;
   readonly #options: ExecOptions;
+  /** Of no connection until Docker has made it one. */
+  #stream = new Socket();
   /** The session of what was begun, by its number on the host. */
   #session: number | undefined;
   /** What it ended with. What it has left running then is the container's. */
   #exitCode: number | undefined;
 
-  private constructor(docker: Docker, id: string, stream: Socket, options: ExecOptions) {
+  private constructor(docker: Docker, id: string, options: ExecOptions) {
     this.#docker = docker;
     this.#id = id;
-    this.#stream = stream;
     this.#options = options;
-    // Its end is what is looked at.
-    stream.on('error', () => {});
   }
 
   /** @throws {ServiceError} `docker.*` */
@@ -71,16 +69,34 @@ export class Exec implements Pty {
       (abortSignal, api) => api.getContainer(dockerId).exec({ ...body, abortSignal }),
       signal,
     );
+    const exec = new Exec(docker, id, options);
+    try {
+      await exec.#attach(signal);
+      await exec.#begin();
+      return exec;
+    } catch (error) {
+      await exec.#undo();
+      throw error;
+    }
+  }
+
+  async #attach(signal: AbortSignal): Promise<void> {
+    const { socket } = this.#docker;
     const start = { Detach: false, Tty: true };
-    const stream = await docker.call(
+    this.#stream = await this.#docker.call(
       'exec_start',
       PATIENCE,
-      (late) => hijack(docker.socket, `/exec/${id}/start`, start, late),
+      (late) => hijack(socket, `/exec/${this.#id}/start`, start, late),
       signal,
     );
-    const exec = new Exec(docker, id, stream, options);
-    await exec.#begin();
-    return exec;
+    // Its end is what is looked at.
+    this.#stream.on('error', () => {});
+  }
+
+  /** Docker may have begun it without being able to say so, or be about to. */
+  async #undo(): Promise<void> {
+    await this.#begin().catch(() => {});
+    await this.hangUp().catch(() => {});
   }
 
   /** An Engine before 23 knows no size to begin with, and for a moment no session. */

@@ -77,6 +77,8 @@ interface Gathered {
 const MOST_FILES = 1000;
 /** Containers that have ended, and of which something is still held, that are remembered. */
 const MOST_ENDED = 1000;
+/** Terminals that are told of in one receipt: there may be any number within the life of a container. */
+const MOST_TERMINALS = 100;
 
 export class Receipts {
   readonly #directory: string;
@@ -121,6 +123,7 @@ export class Receipts {
     const { kind, what, takenAt = new Date() } = holding;
     const { allotted } = gathered.resources.get(holding) ?? { allotted: takenAt };
     gathered.resources.set(holding, { kind, what, allotted, ...outcomeOf(event) });
+    if (step === 'gone' && kind === 'terminal') forgetOldestTerminal(gathered.resources);
     if (gathered.written && step !== 'releasing') await this.#write(gathered);
   }
 
@@ -172,6 +175,12 @@ export class Receipts {
     const ended = [...this.#gathered.values()].filter(({ written }) => written !== undefined);
     if (ended.length > MOST_ENDED) this.#gathered.delete(ended[0]?.id ?? '');
   }
+}
+
+function forgetOldestTerminal(resources: Map<Holding, Receipted>): void {
+  const ended = [...resources].filter(([, { kind, released }]) => kind === 'terminal' && released);
+  const [oldest] = ended.slice(0, -MOST_TERMINALS);
+  if (oldest) resources.delete(oldest[0]);
 }
 
 /** The container that a lifetime, by its name, belongs to. */

@@ -102,6 +102,15 @@ function isUnanswered({ facts }: Page): boolean {
   return prepared !== undefined && prepared.dockerId === undefined;
 }
 
+/** What the container keeps from ending hinders nobody else. */
+async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): Promise<void> {
+  try {
+    await killLeft(dockerId);
+  } catch (error) {
+    log.warn({ container: id, why: messageOf(error) }, 'what a dead service had opened in it goes on');
+  }
+}
+
 /** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
 export async function takeOver(
   tracker: Tracker,
@@ -109,7 +118,7 @@ export async function takeOver(
   pages: readonly Page[],
 ): Promise<void> {
   for (const claimed of claimedIn(pages)) {
-    await killLeft(claimed.dockerId);
+    await endTerminals(tracker.host, claimed);
     const container = await tracker.adopt(claimed);
     if (claimed.role === 'spin-up') {
       await kept.adopt(claimed.id, claimed.dockerId);

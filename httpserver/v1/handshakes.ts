@@ -4,14 +4,14 @@
  */
 
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
 
 interface Handshake {
   readonly response: ServerResponse;
-  readonly socket: Duplex;
+  readonly socket: Socket;
   readonly head: Buffer;
 }
 
@@ -28,13 +28,20 @@ export class Handshakes {
   readonly #asked = new WeakMap<IncomingMessage, Handshake>();
 
   constructor(app: FastifyInstance) {
-    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       // Whoever is gone needs no answer.
       socket.on('error', () => {});
       const response = new ServerResponse(request);
       response.shouldKeepAlive = false;
-      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
-      response.on('finish', () => socket.end());
+      try {
+        response.assignSocket(socket);
+      } catch {
+        // It did not wait for the answer to the request before, which still has the connection.
+        socket.destroy();
+        return;
+      }
+      // Not only its end: nothing else limits how long the client keeps it.
+      response.on('finish', () => socket.destroySoon());
       this.#asked.set(request, { response, socket, head });
       app.routing(request, response);
     });
@@ -54,7 +61,7 @@ export class Handshakes {
   /** @returns undefined when the client is gone */
   accept(request: IncomingMessage): WebSocket | undefined {
     const { response, socket, head } = this.#asked.get(request) as Handshake;
-    response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+    response.detachSocket(socket);
     let accepted: WebSocket | undefined;
     this.#server.handleUpgrade(request, socket, head, (one) => {
       accepted = one;

@@ -81,7 +81,8 @@ class Line {
     } catch {
       this.#socket.close(REFUSED, 'the token does not count any more');
     }
-    this.#silent += 1;
+    // What waits for the terminal keeps its answers from being read too.
+    if (this.#waiting === 0) this.#silent += 1;
     if (this.#silent > MOST_SILENT) this.#socket.terminate();
     else if (this.isOpen) this.#socket.ping();
   }
@@ -104,9 +105,13 @@ class Line {
 
   /** In order, and at once where nothing waits for the terminal; as long as two wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
+    // Whoever was refused may be slow to go.
+    if (!this.isOpen) return;
     this.#heard();
     const pass = () => this.#pass(data, isBinary);
-    this.#taking = this.#waiting === 0 ? pass() : this.#taking.then(pass);
+    const passed = this.#waiting === 0 ? pass() : this.#taking.then(pass);
+    // A terminal that takes nothing any more says so by its end.
+    this.#taking = passed.catch(() => {});
     this.#waiting += 1;
     if (this.#waiting > 1) this.#socket.pause();
     await this.#taking;

@@ -33,14 +33,14 @@ export async function exec(target: Target, words: ExecWords | 'host-shell', own:
   const session = new Session(socket, own);
   const restore = stdin.isTTY ? makeRaw() : () => {};
   for (const signal of SIGNALS) process.on(signal, session.leave);
-  stdout.on('resize', session.resize);
+  stdout.on('resize', session.resize).on('error', session.noReader);
   stdin.on('data', session.type).on('end', session.noMore);
   try {
     await once(socket, 'close');
   } finally {
     restore();
     for (const signal of SIGNALS) process.off(signal, session.leave);
-    stdout.off('resize', session.resize);
+    stdout.off('resize', session.resize).off('error', session.noReader);
     stdin.off('data', session.type).off('end', session.noMore).pause();
   }
   return session.result();
@@ -93,11 +93,17 @@ class Session {
     this.#socket.close();
   };
 
+  /** What is printed goes nowhere any more, nor is the end of it read. */
+  readonly noReader = (): void => {
+    this.#isLeft = true;
+    this.#socket.terminate();
+  };
+
   readonly noMore = (): void => this.#socket.send(Buffer.from(CTRL_D));
 
   readonly resize = (): void => {
-    const { columns, rows } = this.#own.stdout;
-    this.#socket.send(JSON.stringify({ type: 'resize', columns, rows }));
+    const { columns, rows, isTTY } = this.#own.stdout;
+    if (isTTY) this.#socket.send(JSON.stringify({ type: 'resize', columns, rows }));
   };
 
   #isLeaving(bytes: Buffer): boolean {
@@ -118,6 +124,8 @@ class Session {
     if (!isRecord(told)) return;
     if (told.type === 'attached') this.#terminal = String(told.terminal);
     if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes are not kept any more)\r`);
+    // It may have had another size until now.
+    if (told.type === 'writer' && told.writes) this.resize();
     if (told.type === 'writer' && !told.writes) this.#own.say('(watching: what is typed goes nowhere)\r');
     if (told.type === 'ended') this.#exitCode = typeof told.exitCode === 'number' ? told.exitCode : 1;
   }

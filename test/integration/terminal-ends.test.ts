@@ -1,10 +1,14 @@
 /** What becomes of terminals when something else ends: the container, the service, its life, its place. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { TERMINAL } from '../../container/terminal-processes.ts';
 import { hasVariable, type ProcessIdentity, processesThat } from '../../host/processes.ts';
 import { claim } from '../support/callers.ts';
+import { FaultyEngine } from '../support/faulty-engine.ts';
 import { Operator } from '../support/operator.ts';
 import { containerOn, importShellImage } from '../support/shell-image.ts';
 import { TerminalClient } from '../support/terminal-client.ts';
@@ -21,6 +25,10 @@ afterEach(() => host.finish());
 /** What runs in a terminal, wherever. */
 function processesIn(terminal: string): Promise<ProcessIdentity[]> {
   return processesThat((pid) => hasVariable(pid, `${TERMINAL}=${terminal}`));
+}
+
+async function isInATerminal(pid: number): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).includes(`${TERMINAL}=`);
 }
 
 async function begin(env: Record<string, string> = {}) {
@@ -137,5 +145,24 @@ test('what cannot be opened is told as a problem, and takes nothing', async () =
   await refused(`/terminals/${client.terminal}/attach`, 409);
   await operator.ask('POST', `/v1/containers/${id}/stop`);
   await refused(`/containers/${id}/terminal`, 404);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('what Docker began without being able to say so is ended too', async () => {
+  // It passes no connection on that changes its protocol: it breaks, and Docker goes on.
+  await using engine = await FaultyEngine.open();
+  const { root, service, id, operator } = await begin(engine.settings);
+  const { docker: dockerId } = (await operator.get(`/v1/containers/${id}`)).body;
+  const filters = { container: [dockerId], event: ['exec_die'] };
+  const events = await host.docker.getEvents({ filters });
+  const died = once(events, 'data', { signal: AbortSignal.timeout(60_000) });
+  const before = await processesThat(isInATerminal);
+  const command = 'command=sleep&command=1000';
+  await assert.rejects(TerminalClient.open(root, `/containers/${id}/terminal?${command}`), /response: 50\d/);
+  await died;
+  events.removeAllListeners().on('error', () => {});
+  (events as Readable).destroy();
+  assert.deepEqual(await processesThat(isInATerminal), before);
+  assert.deepEqual((await operator.get('/v1/terminals')).body, { terminals: [] });
   assert.equal(await service.stop(), 0, service.log());
 });

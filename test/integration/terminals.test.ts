@@ -9,6 +9,7 @@ import { Operator } from '../support/operator.ts';
 import { Person } from '../support/person.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { containerOn, importShellImage } from '../support/shell-image.ts';
+import { until } from '../support/site.ts';
 import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -171,6 +172,31 @@ test('a terminal outlives the connection to it: whoever comes back sees what was
   again.type('exit 1\r');
   taker.type('exit 5\r');
   assert.deepEqual(await Promise.all([again, watcher, taker].map((one) => one.ended())), [5, 5, 5]);
+});
+
+test('a terminal gets the size of whoever comes back to it', async () => {
+  const person = await inShell();
+  person.type('\x1d\x1d\x1d');
+  const [, terminal = ''] = await person.sees(/exec --attach ([0-9a-f]{16})/);
+  await person.ended();
+  const words = [...NODE_FLAGS, PROGRAM, 'exec', '--attach', terminal];
+  const env = { PATH: process.env.PATH as string, ROOT: root };
+  const again = new Person(process.execPath, words, { env, columns: 100, rows: 30 });
+  await again.sees(/# /);
+  await until('the size is told', async () => (await terminals())[0]?.columns === 100);
+  again.type('stty size; exit\r');
+  await again.sees(/30 100\r\n/);
+  assert.equal(await again.ended(), 0);
+});
+
+test('whoever reads no more of what is printed gets their own terminal back', async () => {
+  const words = [process.execPath, ...NODE_FLAGS, PROGRAM, 'exec', '-it', id, 'yes'];
+  const env = { PATH: process.env.PATH as string, ROOT: root };
+  const person = new Person('sh', ['-c', '"$@" | head -n 1; stty -a', 'sh', ...words], { env });
+  const [, terminal] = await person.sees(/exec --attach ([0-9a-f]{16})/);
+  await person.sees(/ icanon .* echo /s);
+  assert.equal(await person.ended(), 0);
+  assert.equal((await new Operator(root).ask('POST', `/v1/terminals/${terminal}/end`)).status, 200);
 });
 
 test('a person leaves a terminal by a key, and what runs there goes on until it is ended', async () => {

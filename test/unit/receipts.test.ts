@@ -201,3 +201,20 @@ test('of old receipts the newest thousand stay', async () => {
     [0, 1, 2],
   );
 });
+
+test('of the terminals of a container the last hundred are told of, and all that it holds still', async () => {
+  await using begun = await begin();
+  const names = Array.from({ length: 103 }, (_, i) => `terminal ${i}`);
+  const id = await begun.live([]);
+  begun.receipts.begin(id, PURPOSE);
+  for (const name of ['held', ...names]) {
+    const lifetime = new Lifetime(`terminal of container ${id}`, { holdings: begun.holdings });
+    await lifetime.acquire({ ...pretendedResource(name), kind: 'terminal' });
+    if (name !== 'held') await lifetime.end();
+  }
+  const { resources } = await begun.receipts.find(id);
+  assert.deepEqual(
+    resources.map(({ what }) => what),
+    ['held', ...names.slice(3)],
+  );
+});

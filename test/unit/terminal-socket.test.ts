@@ -116,6 +116,30 @@ test('what is typed goes there in order, and nothing more is read while it waits
   );
 });
 
+test('a terminal that fails to take what is typed ends nothing but itself', async (t) => {
+  const { pty, socket, done } = joined(t);
+  pty.write = () => Promise.reject(new Error('read ECONNRESET'));
+  socket.emit('message', Buffer.from('a'), true);
+  await settled();
+  assert.ok(!socket.isPaused);
+  pty.end(7);
+  await done;
+  assert.equal(socket.closed, 1000);
+});
+
+test('whoever waits for the terminal is not silent', async (t) => {
+  const { pty, socket, look } = joined(t);
+  const go = Promise.withResolvers<void>();
+  pty.write = () => go.promise;
+  socket.emit('message', Buffer.from('a'), true);
+  for (let i = 0; i < 8; i++) look();
+  assert.equal(socket.closed, undefined);
+  go.resolve();
+  await settled();
+  for (let i = 0; i < 5; i++) look();
+  assert.equal(socket.closed, 1006);
+});
+
 for (const said of [
   '',
   '{',
@@ -168,6 +192,20 @@ test('a client whose token does not count any more is closed, and the terminal g
   look();
   await done;
   assert.deepEqual([socket.closed, pty.isHungUp], [1008, false]);
+});
+
+test('what is typed after that goes nowhere, however slowly the client goes', async (t) => {
+  const { pty, socket, look } = joined(t, () => {
+    throw new Error('wrong');
+  });
+  socket.close = (code) => {
+    socket.closed = code;
+    socket.readyState = 2;
+  };
+  look();
+  socket.emit('message', Buffer.from('a'), true);
+  await settled();
+  assert.deepEqual([socket.closed, pty.typed], [1008, []]);
 });
 
 test('a server that closes says so', async (t) => {
