@@ -14,6 +14,7 @@ const MEASUREMENTS = [
   'start-up',
   'start-values',
   'list',
+  'terminals',
   'input-devices',
   'user-configs',
   'death',

@@ -103,18 +103,20 @@ class Line {
     this.#heard();
   }
 
-  /** In order; as long as something waits for the terminal, nothing more is read. */
+  /** In order, and at once where nothing waits for the terminal; as long as two wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
     // Whoever was refused may be slow to go.
     if (!this.isOpen) return;
     this.#heard();
-    this.#waiting += 1;
-    this.#socket.pause();
+    const pass = () => this.#pass(data, isBinary);
+    const passed = this.#waiting === 0 ? pass() : this.#taking.then(pass);
     // A terminal that takes nothing any more says so by its end.
-    this.#taking = this.#taking.then(() => this.#pass(data, isBinary)).catch(() => {});
+    this.#taking = passed.catch(() => {});
+    this.#waiting += 1;
+    if (this.#waiting > 1) this.#socket.pause();
     await this.#taking;
     this.#waiting -= 1;
-    if (this.#waiting === 0) this.#socket.resume();
+    if (this.#waiting === 0 && this.#socket.isPaused) this.#socket.resume();
   }
 
   async #pass(data: RawData, isBinary: boolean): Promise<void> {

@@ -83,8 +83,8 @@ class Session {
     const { stdin } = this.#own;
     if (stdin.isTTY && this.#isLeaving(bytes)) this.leave();
     else {
-      stdin.pause();
       this.#socket.send(bytes, () => stdin.resume());
+      if (this.#socket.bufferedAmount > 0) stdin.pause();
     }
   };
 
