@@ -14,6 +14,7 @@ const how = {
   after: Type.Optional(
     Type.Integer({
       minimum: 0,
+      maximum: 999_999_999_999_999,
       description: 'Printed bytes that are known already; left out: the last ones come again.',
     }),
   ),

@@ -28,7 +28,7 @@ export async function runFiles(
   const evidence = mkdtempSync(join(tmpdir(), 'ecs-host-service-evidence-'));
   process.env.TEST_EVIDENCE = evidence;
   const { promise, resolve } = Promise.withResolvers<void>();
-  run({ files: [...files], concurrency, timeout: 180_000 })
+  run({ files: [...files], concurrency, timeout: 300_000 })
     .on('test:fail', ({ details }) => {
       process.exitCode = 1;
       if (tellAtOnce) console.log(inspect(details.error.cause).slice(-MOST));
