@@ -21,6 +21,9 @@ const GRACE = 1000;
 /** Milliseconds between looks while what was printed waits to be read: soon after its end, node-pty reads no more. */
 const BETWEEN_LOOKS = 50;
 
+/** Messages that wait to be written until no more are taken. */
+const MOST_WAITING = 16;
+
 export class HostShell implements Pty {
   readonly #pty: IPty;
   readonly #printed: Buffer[] = [];
@@ -90,7 +93,9 @@ export class HostShell implements Pty {
   /** node-pty does not say when more can be taken, and would take anything. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#pty.write(Buffer.from(bytes));
-    while (!this.#isOver && queueOf(this.#pty).length > 0) await pause(BETWEEN_LOOKS);
+    while (!this.#isOver && queueOf(this.#pty).length > MOST_WAITING) {
+      await pause(BETWEEN_LOOKS, undefined, { ref: false });
+    }
   }
 
   async resize({ columns, rows }: Size): Promise<void> {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { processesThat, sessionOf } from '../../host/processes.ts';
 import { Operator } from '../support/operator.ts';
@@ -89,6 +89,36 @@ for (const [how, end] of [
     assert.equal(await service.stop(), 0, service.log());
   });
 }
+
+test('what is typed to a program on the host that reads nothing costs no memory', async () => {
+  const { root, service } = await begin();
+  using client = await TerminalClient.open(root, '/host/terminal');
+  client.type('stty raw -echo; echo ra""w; sleep 1000\r');
+  await client.sees('raw');
+  for (let i = 0; i < 2000; i++) client.type(Buffer.alloc(32 * 1024, 'x'));
+  // All of it would have been taken by the time that ten answers were given.
+  for (let i = 0; i < 10; i++) await new Operator(root).get('/v1/terminals');
+  const waiting = client.socket.bufferedAmount;
+  assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside`);
+  await new Operator(root).ask('POST', `/v1/terminals/${client.terminal}/end`);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('of shells on the host no descriptor is left in the service', async () => {
+  const { root, service } = await begin();
+  const descriptors = () => readdirSync(`/proc/${service.child.pid}/fd`).length;
+  const visit = async () => {
+    using client = await TerminalClient.open(root, '/host/terminal');
+    client.type('exit\r');
+    await client.ended();
+  };
+  await visit();
+  const before = descriptors();
+  for (let i = 0; i < 5; i++) await Promise.all([visit(), visit()]);
+  const late = performance.now() + 20_000;
+  while (descriptors() > before) assert.ok(performance.now() < late, `${before}, then ${descriptors()}`);
+  assert.equal(await service.stop(), 0, service.log());
+});
 
 test('of a service that was killed no shell on the host is left', async () => {
   const { root, service } = await begin();

@@ -1,7 +1,7 @@
 /** A person at a terminal in a container, with a real pseudo-terminal at both ends. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { NODE_FLAGS } from '../support/node-flags.ts';
@@ -252,6 +252,20 @@ test('a character passes whole that comes in pieces, both ways', async () => {
   await client.sees('ä€𝄞\r\nä€𝄞\r\n');
   client.type('\x04');
   assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
+});
+
+test('no descriptor of terminals is left in the service', async () => {
+  const descriptors = () => readdirSync(`/proc/${service.child.pid}/fd`).length;
+  const visit = async () => {
+    using client = await TerminalClient.open(root, `/containers/${id}/terminal?command=cat`);
+    client.type('\x04');
+    await client.ended();
+  };
+  await visit();
+  const before = descriptors();
+  for (let i = 0; i < 5; i++) await Promise.all([visit(), visit(), visit()]);
+  const late = performance.now() + 20_000;
+  while (descriptors() > before) assert.ok(performance.now() < late, `${before}, then ${descriptors()}`);
 });
 
 test('the log says who opened what, and nothing of what was typed or of arguments', async () => {

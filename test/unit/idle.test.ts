@@ -23,7 +23,7 @@ function begin(t: TestContext, seconds: number | undefined) {
     return { running: pid !== undefined, pid, ports: new Map([['32262/tcp', 20_000]]) };
   };
   const log = { warn: ({ container }: { container: string }) => warnings.push(container) };
-  const host = { events, docker: { inspect }, log };
+  const host = { events, docker: { inspect }, terminals: { isAnyoneIn: () => false }, log };
   const tracker = { lifetime, host, list: () => [...containers.values()] } as unknown as Tracker;
   /** Has a container come to a state. @returns what it ends with */
   const add = (id: string, state: State, pid: Pid, idleTimeout?: number): Promise<Cause> => {
