@@ -1,6 +1,5 @@
 /** The program: does what its command line says. */
 
-import { promisify } from 'node:util';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { withInstalled } from '../settings/installed.ts';
@@ -48,14 +47,8 @@ const UNREACHED: ReadonlySet<string> = new Set(['operator.unreachable', 'operato
 async function operate(command: OperatorCommand): Promise<void> {
   const { runOperatorCommand } = await import('./operator/run.ts');
   const progress = (line: string) => void (process.stderr.isTTY && process.stderr.write(`${line}\n`));
-  // What it is told of is an answer of the write.
-  process.stdout.on('error', () => {});
-  const write = promisify(
-    (text: string, done: (error?: Error | null) => void) => void process.stdout.write(text, done),
-  );
   try {
-    const { columns } = process.stdout;
-    await runOperatorCommand(command, environmentOf(command), write, progress, columns);
+    await runOperatorCommand(command, environmentOf(command), progress);
   } catch (error) {
     // Whoever reads has had enough.
     if (!isSystemError(error, 'EPIPE')) throw error;

@@ -1,8 +1,8 @@
 /** The command that shows what a container writes. */
 
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { ServiceError } from '../../errors/service-error.ts';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
+import { messagesOf } from './events.ts';
 import type { Output } from './output.ts';
 
 /** As its options give it. */
@@ -25,7 +25,7 @@ export async function logs(
   const query = { follow, ...(tail !== undefined && { tail: numberOf(tail) }) };
   const params = { path: { id }, query };
   const body = dataOf(await api.GET('/v1/containers/{id}/logs', { params, parseAs: 'stream' }));
-  for await (const data of linesIn(body as ReadableStream<Uint8Array>)) {
+  for await (const data of linesIn(body)) {
     const { stream, text, partial }: LogLine = JSON.parse(data);
     const output = stream === 'stderr' && !isJson ? stderr : stdout;
     await output.write(isJson ? `${data}\n` : `${text}${partial ? '' : '\n'}`);
@@ -37,13 +37,10 @@ function numberOf(tail: string): number {
   throw new ServiceError('operator.bad_option', { option: '--tail', wanted: 'a number of lines', got: tail });
 }
 
-async function* linesIn(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const messages = body
-    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-    .pipeThrough(new EventSourceParserStream());
-  for await (const { event, data } of uncut(messages)) {
+async function* linesIn(body: unknown): AsyncGenerator<string> {
+  for await (const { event, data } of uncut(messagesOf(body))) {
     if (event === 'end') return;
-    if (event === 'failed') throw new ServiceError('operator.refused', JSON.parse(data));
+    if (event === 'failed') throw refusedBy(JSON.parse(data));
     yield data;
   }
   throw new ServiceError('operator.cut_off', {});

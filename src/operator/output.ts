@@ -11,12 +11,15 @@ export interface Output {
   write(text: string): Promise<void>;
 }
 
-export function outputOf(stream: NodeJS.WriteStream): Output {
+/** Writes everything as it is. What it resolves or rejects with is what became of the text. */
+export function writerTo(stream: NodeJS.WriteStream): (text: string) => Promise<void> {
   // What it is told of is an answer of the write.
   stream.on('error', () => {});
-  const write = promisify(
-    (text: string, done: (error?: Error | null) => void) => void stream.write(text, done),
-  );
+  return promisify((text: string, done: (error?: Error | null) => void) => void stream.write(text, done));
+}
+
+export function outputOf(stream: NodeJS.WriteStream): Output {
+  const write = writerTo(stream);
   return { write: (text) => write(stream.isTTY ? harmless(text) : text) };
 }
 

@@ -8,25 +8,21 @@ import { events } from './events.ts';
 import { exec } from './exec.ts';
 import { capacity, drain } from './host.ts';
 import { logs } from './logs.ts';
-import { outputOf } from './output.ts';
+import { outputOf, writerTo } from './output.ts';
 import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
 import { terminals } from './terminals.ts';
 
-/**
- * @param write takes what is for stdout, and resolves when that took it @param progress takes what only a person waits for
- * @param columns of the terminal that stdout is; undefined when it is none
- */
+/** @param progress takes what only a person waits for */
 export async function runOperatorCommand(
   command: OperatorCommand,
   environment: NodeJS.ProcessEnv,
-  write: (text: string) => Promise<void>,
   progress: (line: string) => void,
-  columns: number | undefined,
 ): Promise<void> {
+  const { stdin, stdout, stderr } = process;
+  const write = writerTo(stdout);
   const target = targetOf(command.where, environment);
   if (command.name === 'exec' || command.name === 'host-shell') {
-    const { stdin, stdout } = process;
     const words = command.name === 'exec' ? command : command.name;
     process.exitCode = await exec(target, words, { stdin, stdout, say: progress });
     return;
@@ -40,7 +36,8 @@ export async function runOperatorCommand(
       // Not `environment`: settings of the installed service are among it.
       return write(await create(api, command, process.env, isJson));
     case 'pull':
-      for await (const text of pull(api, command, environment, { isJson, columns })) await write(text);
+      for await (const text of pull(api, command, environment, { isJson, columns: stdout.columns }))
+        await write(text);
       return;
     case 'stop':
       progress(`Stopping ${command.ids.join(', ')} …`);
@@ -54,7 +51,7 @@ export async function runOperatorCommand(
     case 'drain':
       return write(await drain(api, isJson));
     case 'logs':
-      return await logs(api, command, isJson, outputOf(process.stdout), outputOf(process.stderr));
+      return await logs(api, command, isJson, outputOf(stdout), outputOf(stderr));
     case 'events':
       for await (const line of events(api, command.after, isJson)) await write(line);
   }
