@@ -289,8 +289,8 @@ export class HostedContainer {
   }
 
   #config(directories: ContainerDirectories): UserConfig {
-    const [{ keeping }, { appName }, id] = [this.#host, this.#purpose, this.id];
-    return new UserConfig({ keeping, id, appName, directories, lifetime: this.#lifetime, log: this.#log });
+    const parts = { keeping: this.#host.keeping, id: this.id, appName: this.#purpose.appName, directories };
+    return new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log });
   }
 
   async #provenGone(): Promise<string> {

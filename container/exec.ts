@@ -168,8 +168,7 @@ export class Exec implements Pty {
   }
 
   abandon(): void {
-    this.#stream.destroy();
-    void hangUp(this.#processes).catch(() => {});
+    void this.hangUp().catch(() => {});
   }
 
   async seenGone(): Promise<string> {

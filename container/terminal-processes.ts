@@ -7,7 +7,15 @@
 
 import { readFile } from 'node:fs/promises';
 import { ServiceError } from '../errors/service-error.ts';
-import { end, hasVariable, kill, type ProcessIdentity, processesThat, sessionOf } from '../host/processes.ts';
+import {
+  end,
+  hasVariable,
+  kill,
+  type ProcessIdentity,
+  processesThat,
+  sessionOf,
+  variablesOf,
+} from '../host/processes.ts';
 import type { DockerId } from './identity.ts';
 
 /** Has the id of a terminal in the environment of what runs in it. */
@@ -55,8 +63,7 @@ async function killAll(find: () => Promise<readonly ProcessIdentity[]>, what: st
 function leftIn(dockerId: DockerId): Promise<ProcessIdentity[]> {
   return processesThat(async (pid) => {
     if (!(await isIn(dockerId, pid))) return false;
-    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    return environment.split('\0').some((variable) => variable.startsWith(`${TERMINAL}=`));
+    return (await variablesOf(pid)).some((variable) => variable.startsWith(`${TERMINAL}=`));
   });
 }
 

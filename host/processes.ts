@@ -55,14 +55,19 @@ export async function findProcesses(variable: string, word?: string): Promise<Pr
   const network = await readlink('/proc/self/ns/net');
   return await processesThat(async (pid) => {
     if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== network) return false;
-    if (word !== undefined && !(await has(`/proc/${pid}/cmdline`, word))) return false;
+    if (word !== undefined && !(await wordsIn(`/proc/${pid}/cmdline`)).includes(word)) return false;
     return await hasVariable(pid, variable);
   });
 }
 
 /** Whether it was given this in its environment, as `NAME=value`. */
-export function hasVariable(pid: number, variable: string): Promise<boolean> {
-  return has(`/proc/${pid}/environ`, variable);
+export async function hasVariable(pid: number, variable: string): Promise<boolean> {
+  return (await variablesOf(pid)).includes(variable);
+}
+
+/** What it was given in its environment, each as `NAME=value`; none when it has gone. */
+export function variablesOf(pid: number): Promise<string[]> {
+  return wordsIn(`/proc/${pid}/environ`);
 }
 
 export async function processesThat(fit: (pid: number) => Promise<boolean>): Promise<ProcessIdentity[]> {
@@ -112,9 +117,8 @@ async function send(signal: Signal, all: readonly ProcessIdentity[]): Promise<vo
   await once(spawn('sh', words, { stdio: 'ignore', env: { PATH: process.env.PATH } }), 'exit');
 }
 
-async function has(path: string, text: string): Promise<boolean> {
-  const found = await readFile(path, 'utf8').catch(() => '');
-  return found.split('\0').includes(text);
+async function wordsIn(path: string): Promise<string[]> {
+  return (await readFile(path, 'utf8').catch(() => '')).split('\0');
 }
 
 function read(path: string): string {

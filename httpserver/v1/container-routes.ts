@@ -8,7 +8,7 @@ import type { ContainerView } from '../../container/view.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
-import type { Sent } from './event-stream.ts';
+import { lastKnown, type Sent } from './event-stream.ts';
 import type { Routes } from './routes.ts';
 import {
   ById,
@@ -88,8 +88,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {
       const { events } = gate.check().tracker.host;
-      const given = headers['last-event-id'];
-      return asSent(events.follow(typeof given === 'string' ? given : query.after, signal));
+      return asSent(events.follow(lastKnown(headers, query.after), signal));
     },
   });
 }

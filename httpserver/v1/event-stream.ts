@@ -4,12 +4,20 @@
  */
 
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 
 export interface Sent {
   readonly event: string;
   readonly id?: string;
   readonly data: object;
+}
+
+/** The id of the last event that a client knows: by the header that browsers send, or as it asks for it. */
+export function lastKnown(
+  { 'last-event-id': given }: IncomingHttpHeaders,
+  after?: string,
+): string | undefined {
+  return typeof given === 'string' ? given : after;
 }
 
 /** Milliseconds between signs of life, for proxies that end what is silent. */

@@ -6,7 +6,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
 
 interface Handshake {
@@ -24,7 +24,6 @@ export function asksForWebSocket({ headers }: IncomingMessage): boolean {
 }
 
 export class Handshakes {
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MOST_MESSAGE, clientTracking: false });
   readonly #asked = new WeakMap<IncomingMessage, Handshake>();
 
   constructor(app: FastifyInstance) {
@@ -58,12 +57,14 @@ export class Handshakes {
     if (!isSound) throw new ServiceError('terminal.no_upgrade', {});
   }
 
-  /** @returns undefined when the client is gone */
-  accept(request: IncomingMessage): WebSocket | undefined {
+  /** Loads what it needs only now: a start does without. @returns undefined when the client is gone */
+  async accept(request: IncomingMessage): Promise<WebSocket | undefined> {
+    const { WebSocketServer } = await import('ws');
     const { response, socket, head } = this.#asked.get(request) as Handshake;
     response.detachSocket(socket);
+    const server = new WebSocketServer({ noServer: true, maxPayload: MOST_MESSAGE, clientTracking: false });
     let accepted: WebSocket | undefined;
-    this.#server.handleUpgrade(request, socket, head, (one) => {
+    server.handleUpgrade(request, socket, head, (one) => {
       accepted = one;
     });
     return accepted;

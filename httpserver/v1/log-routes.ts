@@ -7,7 +7,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
-import type { Sent } from './event-stream.ts';
+import { lastKnown, type Sent } from './event-stream.ts';
 import type { Routes } from './routes.ts';
 import { ById, type Given } from './schemas.ts';
 
@@ -59,8 +59,7 @@ export function addLogRoutes(routes: Routes, gate: Gate<Hosting>, closing: Abort
     headers: LogsHeaders,
     query: LogsQuery,
     handle: async ({ params, query: { after, ...wanted }, headers }, signal) => {
-      const given = headers['last-event-id'];
-      const last = typeof given === 'string' ? given : after;
+      const last = lastKnown(headers, after);
       return asSent(await logOf(gate.check().tracker, params.id, wanted, last, signal), signal);
     },
   });

@@ -162,7 +162,7 @@ export class Routes {
           typeof handle
         >[0]);
         reply.hijack();
-        const socket = this.#handshakes.accept(raw);
+        const socket = await this.#handshakes.accept(raw);
         if (!socket) return joined.abandon();
         await joined.join(socket, () => ask(this.#authority, request));
       },

@@ -23,10 +23,9 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     query: OpenQuery,
     handle: ({ params, query, by }) =>
       gate.pass(async ({ tracker }) => {
-        const { command = SHELL, user, type = 'xterm-256color', columns = 80, rows = 24 } = query;
+        const { command = SHELL, user } = query;
         const container = tracker.named(params.id);
-        const size = { columns, rows };
-        const request = { command: command as typeof SHELL, user, type, size, by };
+        const request = { command: command as typeof SHELL, user, ...screenOf(query), by };
         return opened(tracker.host.terminals, await openTerminalIn(container, tracker.host, request));
       }),
   });
@@ -36,10 +35,8 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     query: HostQuery,
     handle: ({ query, by }) =>
       gate.pass(async ({ tracker }) => {
-        const { type = 'xterm-256color', columns = 80, rows = 24 } = query;
         const { terminals } = tracker.host;
-        const request = { size: { columns, rows }, type, by };
-        return opened(terminals, await terminals.openOnHost(tracker.lifetime, request));
+        return opened(terminals, await terminals.openOnHost(tracker.lifetime, { ...screenOf(query), by }));
       }),
   });
   routes.socket('/terminals/:id/attach', {
@@ -78,6 +75,10 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
       abandon: () => attachment.detach(),
     };
   }
+}
+
+function screenOf({ type = 'xterm-256color', columns = 80, rows = 24 }: HostQuery) {
+  return { type, size: { columns, rows } };
 }
 
 function viewOf({ terminal, container, program, user, by }: Open): Terminal {

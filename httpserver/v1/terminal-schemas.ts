@@ -29,6 +29,7 @@ const what = {
 };
 
 export const HostQuery = Type.Object(what, { additionalProperties: false });
+export type HostQuery = Static<typeof HostQuery>;
 
 export const OpenQuery = Type.Object(
   {
