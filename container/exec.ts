@@ -106,7 +106,7 @@ export class Exec implements Pty {
       const { Running: isRunning, ExitCode: code, Pid: pid } = await this.#look();
       if (pid > 0) this.#session = pid;
       if (!isRunning && code !== null) return;
-      if (isRunning && (await this.#resize(this.#options.size))) return;
+      if (isRunning && pid > 0 && (await this.#resize(this.#options.size))) return;
       await pause(BETWEEN_LOOKS);
     }
   }
