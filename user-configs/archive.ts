@@ -47,7 +47,7 @@ const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
 pack() {
   tar -c "\${count[@]}" --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' \\
-    --sparse --numeric-owner --no-recursion --null --verbatim-files-from "$@" | zstd -q -1 --single-thread -c
+    --sparse --numeric-owner --no-recursion --null --verbatim-files-from "$@" | zstd -q -1 --no-check --single-thread -c
   local codes=("\${PIPESTATUS[@]}")
   ! is_at_limit "\${codes[0]}" || exit ${TOO_LARGE}
   [ "\${codes[0]}" -le 1 ] && [ "\${codes[1]}" = 0 ]
@@ -73,10 +73,10 @@ patiently all
 pack --ignore-failed-read -T list`;
 
 const PACK_CHANGES = `${LIVING}
-changes() { list -newerct "@$SINCE" -print0 > list; }
-names() { list -mindepth 1 -printf '%y%P\\0' | sort -z > names; }
-patiently changes
-patiently names
+changes_and_names() {
+  list '(' -newerct "@$SINCE" -fprint0 list , ! -path tree -fprintf names '%y%P\\0' ')' && sort -z -o names names
+}
+patiently changes_and_names
 pack --ignore-failed-read names -T list`;
 
 const FIND_CHANGE = `${PACK}

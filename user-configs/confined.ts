@@ -38,13 +38,11 @@ const ENTER = `set -eu
 view=$1 tree=$2 access=$3 user=$4 capabilities=$5 script=$6
 mount -t tmpfs -o mode=1777,nosuid,nodev,size=25% tmpfs "$view"
 mkdir "$view/usr" "$view/dev" "$view/tree"
-mount --bind /usr "$view/usr"
-mount -o remount,bind,ro,nosuid,nodev "$view/usr"
+mount --bind -o ro,nosuid,nodev /usr "$view/usr"
 ln -s usr/bin usr/sbin usr/lib usr/lib64 "$view"
 : > "$view/dev/null"
 mount --bind /dev/null "$view/dev/null"
-mount --bind "$tree" "$view/tree"
-mount -o "remount,bind,$access,nosymfollow,nosuid,nodev,noexec" "$view/tree"
+mount --bind -o "$access,nosymfollow,nosuid,nodev,noexec" "$tree" "$view/tree"
 exec chroot "$view" setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
   --inh-caps="-all$capabilities" --ambient-caps="-all$capabilities" --bounding-set="-all$capabilities" \\
   bash -c "$script"`;

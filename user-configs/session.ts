@@ -83,12 +83,11 @@ export class Session {
    * @throws {ServiceError} `config.*`, `host.filesystem`
    */
   async checkpoint(signal: AbortSignal): Promise<Entry | undefined> {
-    if (!(await this.#hasChanged(signal))) return undefined;
-    const { place } = this.#parts;
     const base = this.#base;
-    const mark = await place.mark();
+    const mark = await this.#parts.place.mark();
     const extent = base ? { since: momentOf(base.mark) } : 'living';
-    const entry = await this.#save(extent, base, signal);
+    const entry = await this.#saveChanged(extent, base, signal);
+    if (!entry) return undefined;
     this.#saved = mark;
     const { version } = entry.waiting;
     const { bytes } = entry.file;
@@ -104,16 +103,28 @@ export class Session {
    * @throws {ServiceError} `config.*`, `host.filesystem`; the same again may succeed
    */
   async save(signal: AbortSignal): Promise<string> {
-    const how = (await this.#hasChanged(signal))
-      ? await this.#saveAll(signal)
-      : 'saved by the last checkpoint';
+    const entry = await this.#saveChanged('all', undefined, signal);
     await rm(join(this.#parts.own, RECORD), { force: true });
-    return how;
+    if (!entry) return 'saved by the last checkpoint';
+    return `${entry.file.bytes} bytes are encrypted on the disk, on their way to S3`;
   }
 
-  async #saveAll(signal: AbortSignal): Promise<string> {
-    const { file } = await this.#save('all', undefined, signal);
-    return `${file.bytes} bytes are encrypted on the disk, on their way to S3`;
+  /** @returns undefined when nothing changed since the last time */
+  async #saveChanged(
+    extent: Extent,
+    base: Base | undefined,
+    signal: AbortSignal,
+  ): Promise<Entry | undefined> {
+    const { packing, uploads, onSaved } = this.#parts;
+    const entry = await packing(async () => {
+      // It loads while it is looked whether there is work for it.
+      await using thread = new PackingThread();
+      return (await this.#hasChanged(signal)) ? await this.#save(thread, extent, base, signal) : undefined;
+    });
+    if (!entry) return undefined;
+    onSaved?.(entry.file.bytes);
+    await uploads.forgetBefore(entry);
+    return entry;
   }
 
   async #hasChanged(signal: AbortSignal): Promise<boolean> {
@@ -121,20 +132,19 @@ export class Session {
     return await hasChanged(this.#parts.place.files, momentOf(this.#saved), signal);
   }
 
-  async #save(extent: Extent, base: Base | undefined, signal: AbortSignal): Promise<Entry> {
-    const { record, place, spool, uploads, packing, onSaved } = this.#parts;
+  async #save(
+    thread: PackingThread,
+    extent: Extent,
+    base: Base | undefined,
+    signal: AbortSignal,
+  ): Promise<Entry> {
+    const { record, place, spool, uploads } = this.#parts;
     this.#sequence++;
+    await this.#keepRecord();
     const recipient = Buffer.from(record.recipient, 'base64');
-    const entry = await packing(async () => {
-      await using thread = new PackingThread();
-      await this.#keepRecord();
-      const fill = (path: string, grow: (bytes: number) => void) =>
-        thread.pack({ place: place.files, extent, recipient, path }, grow, signal);
-      return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
-    });
-    onSaved?.(entry.file.bytes);
-    await uploads.forgetBefore(entry);
-    return entry;
+    const fill = (path: string, grow: (bytes: number) => void) =>
+      thread.pack({ place: place.files, extent, recipient, path }, grow, signal);
+    return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
   }
 
   #describe(base: Base | undefined): Waiting {
