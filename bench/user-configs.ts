@@ -1,6 +1,7 @@
 /** What it costs to save and to restore a user's files, against the predecessor's tools and a plain tar. */
 
 import { execFile } from 'node:child_process';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NODE_FLAGS } from '../test/support/node-flags.ts';
@@ -11,7 +12,8 @@ const ROOT = join(import.meta.dirname, '..');
 const BUNDLE = join(ROOT, 'build/bench');
 const ENTRIES = ['measure-configs', 'make-profile', 's3-server']
   .map((name) => `bench/${name}.ts`)
-  .concat('user-configs/packing-worker.ts');
+  .concat('user-configs/encrypting-worker.ts');
+const ADDON = `uinput-linux-${process.arch}.node`;
 /** Bytes. */
 const MEMORY = 64_000_000;
 
@@ -19,6 +21,7 @@ export const measure: Measure = async (say) => {
   say('about two minutes');
   const run = promisify(execFile);
   await run(process.execPath, ['scripts/bundle.ts', BUNDLE, ...ENTRIES], { cwd: ROOT });
+  await copyFile(join(ROOT, 'build', ADDON), join(BUNDLE, ADDON));
   const { stdout } = await run(process.execPath, [...NODE_FLAGS, join(BUNDLE, 'measure-configs.mjs')]);
   const { saves, restores, checkpoints, growths }: Taken = JSON.parse(stdout);
   const full = median(saves.map(([ours]) => ours));

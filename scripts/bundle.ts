@@ -13,7 +13,7 @@ const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
 rmSync(outdir, { recursive: true, force: true });
 
 const { metafile } = await build({
-  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', 'user-configs/packing-worker.ts'],
+  entryPoints: given.length > 0 ? given : ['src/ecs-host-service.ts', 'user-configs/encrypting-worker.ts'],
   outdir,
   entryNames: '[name]',
   outExtension: { '.js': '.mjs' },

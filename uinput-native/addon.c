@@ -100,6 +100,7 @@ NAPI_MODULE_INIT() {
     {"closeSocket", NULL, close_socket, NULL, NULL, NULL, napi_enumerable, NULL},
     {"notify", NULL, notify, NULL, NULL, NULL, napi_enumerable, NULL},
     {"knock", NULL, knock, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

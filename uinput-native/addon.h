@@ -36,3 +36,5 @@ napi_value close_socket(napi_env env, napi_callback_info info);
 napi_value notify(napi_env env, napi_callback_info info);
 
 napi_value knock(napi_env env, napi_callback_info info);
+
+napi_value make_pipe(napi_env env, napi_callback_info info);

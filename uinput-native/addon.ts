@@ -64,6 +64,12 @@ export interface Addon {
    * thread of libuv's until all have answered, or for that many milliseconds.
    */
   knock(addresses: readonly string[], port: number, milliseconds: number): Promise<boolean[]>;
+
+  /**
+   * @param bytes that it is to hold, as far as the kernel lets it
+   * @returns descriptors of its two ends, close-on-exec: to read from, and to write to
+   */
+  makePipe(bytes: number): [number, number];
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -16,32 +16,24 @@ import { Pieces } from './pieces.ts';
 const CHUNK = 64 * 1024;
 
 /**
- * Makes an age file of what is written to it. It keeps less than 0.5 MiB, whatever the size of the file.
+ * Makes an age file, whatever its size in less than 0.5 MiB.
  * @param recipient the raw 32 bytes of an X25519 public key
- * @param usedUp is given each buffer that was written to it, once it is not needed any more
+ * @param content in pieces, each of which is used up when the next one is asked for
  * @throws {RangeError} unless `recipient` has 32 bytes; an error of OpenSSL if everybody could read the file (a
  *   point of low order)
  */
-export function encryptor(recipient: Buffer, usedUp = keep): Transform {
+export function* encrypt(recipient: Buffer, content: Iterable<Buffer>): Generator<Buffer> {
   const fileKey = randomBytes(FILE_KEY_BYTES);
   const nonce = randomBytes(NONCE_BYTES);
   const key = payloadKey(fileKey, nonce);
-  const pieces = new Pieces(CHUNK);
+  const chunk = new Pieces(CHUNK);
   let chunks = 0;
-  const beginning = [headerFor(recipient, fileKey), nonce];
-  const sealed = (piece: Buffer, last: boolean) => [
-    ...beginning.splice(0),
-    ...seal(key, chunkNonce(chunks++, last), piece),
-  ];
-  return transform({
-    usedUp,
-    take(bytes, push) {
-      for (const piece of pieces.add(bytes)) for (const part of sealed(piece, false)) push(part);
-    },
-    end(push) {
-      for (const part of sealed(pieces.rest(), true)) push(part);
-    },
-  });
+  yield headerFor(recipient, fileKey);
+  yield nonce;
+  for (const bytes of content) {
+    for (const piece of chunk.add(bytes)) yield* seal(key, chunkNonce(chunks++, false), piece);
+  }
+  yield* seal(key, chunkNonce(chunks, true), chunk.rest());
 }
 
 /**
@@ -49,7 +41,7 @@ export function encryptor(recipient: Buffer, usedUp = keep): Transform {
  * what was encrypted, and all of it only if the stream ends without an error.
  * The stream fails with a {@link DamagedError}.
  * @param identity the raw 32 bytes of an X25519 scalar
- * @param usedUp as for {@link encryptor}
+ * @param usedUp is given each buffer that was written to it, once it is not needed any more
  * @throws {RangeError} unless `identity` has 32 bytes
  */
 export function decryptor(identity: Buffer, usedUp = keep): Transform {
@@ -65,22 +57,28 @@ export function decryptor(identity: Buffer, usedUp = keep): Transform {
     chunks++;
     return content;
   };
-  return transform({
-    usedUp,
-    take(bytes, push) {
-      let payload: Buffer | undefined = bytes;
-      if (!key) {
-        payload = opening.add(bytes);
-        if (!payload) return;
-        key = payloadKey(opener.fileKey(opening.header), opening.nonce);
-      }
-      for (const piece of pieces.add(payload)) push(openChunk(piece, false));
-    },
-    end(push) {
-      if (!key) throw opening.incomplete();
-      push(openChunk(pieces.rest(), true));
-    },
+  const take = (bytes: Buffer) => {
+    let payload: Buffer | undefined = bytes;
+    if (!key) {
+      payload = opening.add(bytes);
+      if (!payload) return;
+      key = payloadKey(opener.fileKey(opening.header), opening.nonce);
+    }
+    for (const piece of pieces.add(payload)) stream.push(openChunk(piece, false));
+  };
+  const stream = new Transform({
+    transform: (bytes: Buffer, _encoding, done) =>
+      attempt(() => {
+        take(bytes);
+        usedUp(bytes);
+      }, done),
+    flush: (done) =>
+      attempt(() => {
+        if (!key) throw opening.incomplete();
+        stream.push(openChunk(pieces.rest(), true));
+      }, done),
   });
+  return stream;
 }
 
 function damagedChunk(index: number, last: boolean): DamagedError {
@@ -89,25 +87,6 @@ function damagedChunk(index: number, last: boolean): DamagedError {
 }
 
 function keep(_bytes: Buffer): void {}
-
-interface Work {
-  usedUp(bytes: Buffer): void;
-  take(bytes: Buffer, push: (bytes: Buffer) => void): void;
-  end(push: (bytes: Buffer) => void): void;
-}
-
-function transform(work: Work): Transform {
-  const stream: Transform = new Transform({
-    transform: (bytes: Buffer, _encoding, done) =>
-      attempt(() => {
-        work.take(bytes, push);
-        work.usedUp(bytes);
-      }, done),
-    flush: (done) => attempt(() => work.end(push), done),
-  });
-  const push = (bytes: Buffer) => void stream.push(bytes);
-  return stream;
-}
 
 function attempt(work: () => void, done: (error?: Error) => void): void {
   try {

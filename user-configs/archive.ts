@@ -5,12 +5,15 @@
  * left out. docs/user-config-format.md tells what is inside.
  */
 
+import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import { CONTAINER_USER } from '../host/directories.ts';
+import { makePipe } from '../uinput-native/pipe.ts';
 import { type Confined, runConfined } from './confined.ts';
 import { DamagedError } from './damaged.ts';
 import { releasing } from './used-up.ts';
@@ -31,6 +34,9 @@ const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as 
 const WRITER = { user: CONTAINER_USER, capability: 'dac_override', access: 'rw' } as const;
 
 const TOO_LARGE = 70;
+const UNCHANGED = 71;
+/** Bytes that wait between tools and whoever reads what they make. */
+const PIPE = 2 ** 20;
 const RECORD_BLOCKS = 128;
 
 /** tar itself counts, by records of 64 KiB, and ends at the limit: whoever passes on all bytes to count them takes long. */
@@ -45,6 +51,13 @@ is_at_limit() { [ "$(kill -l "$1")" = USR1 ]; }
  */
 const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
+begin() {
+  local changed=unknown
+  [ -z "$SAVED" ] || changed=$(list -newerct "@$SAVED" -printf yes -quit) || exit 1
+  [ "$changed" ] || exit ${UNCHANGED}
+  echo >&3
+  exec 3>&-
+}
 pack() {
   tar -c "\${count[@]}" --format=posix --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include='user.*' \\
     --sparse --numeric-owner --no-recursion --null --verbatim-files-from "$@" | zstd -q -1 --no-check --single-thread -c
@@ -52,6 +65,7 @@ pack() {
   ! is_at_limit "\${codes[0]}" || exit ${TOO_LARGE}
   [ "\${codes[0]}" -le 1 ] && [ "\${codes[1]}" = 0 ]
 }
+begin
 `;
 
 const PACK_ALL = `${PACK}
@@ -78,9 +92,6 @@ changes_and_names() {
 }
 patiently changes_and_names
 pack --ignore-failed-read names -T list`;
-
-const FIND_CHANGE = `${PACK}
-list -newerct "@$SINCE" -print -quit`;
 
 const UNPACK = `${COUNTING}unpack() {
   $READ | tar -x "\${count[@]}" -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
@@ -120,38 +131,62 @@ const FIND_TOOLS = `for tool in ${TOOLS}; do
   command -v "$tool" > /dev/null || { echo "$tool is missing" >&2; exit 1; }
 done`;
 
-export interface Packing {
-  readonly archive: Readable;
-  /** Resolves when all of `archive` was read and is sound. @throws {ServiceError} `config.*` */
-  readonly done: Promise<void>;
+/** What is packed, and when it was saved last; then it is packed only if something changed since. */
+export interface PackingTask {
+  readonly place: Place;
+  readonly extent: Extent;
+  readonly saved?: Moment | undefined;
 }
 
-export function pack(place: Place, extent: Extent, signal: AbortSignal): Packing {
-  const child =
-    typeof extent === 'string'
-      ? start(place, READER, extent === 'all' ? PACK_ALL : PACK_LIVING, {}, signal)
-      : start(place, READER, PACK_CHANGES, { SINCE: extent.since }, signal);
-  child.input.end();
-  return { archive: child.output, done: packed(child, place, signal) };
-}
+/** A child that packs. */
+export class PackingChild implements AsyncDisposable {
+  /** Descriptor to read the archive from, until the child is disposed. */
+  readonly archive: number;
+  readonly #child: Confined;
+  readonly #limit: number;
+  readonly #signal: AbortSignal;
 
-async function packed(child: Confined, { limit }: Place, signal: AbortSignal): Promise<void> {
-  const { code, said } = await child.ended;
-  signal.throwIfAborted();
-  if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit });
-  if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
-}
+  /** @param signal kills it @throws Error with a `code` */
+  constructor({ place, extent, saved = '' }: PackingTask, signal: AbortSignal) {
+    const { reader, writer } = makePipe(PIPE);
+    const [script, SINCE = ''] =
+      typeof extent === 'string' ? [extent === 'all' ? PACK_ALL : PACK_LIVING] : [PACK_CHANGES, extent.since];
+    try {
+      this.#child = start(place, READER, script, { SINCE, SAVED: saved }, signal, writer);
+    } catch (error) {
+      closeSync(reader);
+      throw error;
+    } finally {
+      closeSync(writer);
+    }
+    this.#child.input.end();
+    this.archive = reader;
+    this.#limit = place.limit;
+    this.#signal = signal;
+  }
 
-/** Whether anything changed from a moment on. @throws {ServiceError} `config.not_packed` */
-export async function hasChanged(place: Place, since: Moment, signal: AbortSignal): Promise<boolean> {
-  const child = start(place, READER, FIND_CHANGE, { SINCE: since }, signal);
-  child.input.end();
-  let found = 0;
-  child.output.on('data', (bytes: Buffer) => {
-    found += bytes.length;
-  });
-  await packed(child, place, signal);
-  return found > 0;
+  /** Whether there is something to pack. @throws {ServiceError} `config.not_packed`, or the reason of its signal */
+  async begun(): Promise<boolean> {
+    const { signs, ended } = this.#child;
+    const end = await Promise.race([once(signs, 'data').then(() => undefined), ended]);
+    if (end?.code === UNCHANGED) return false;
+    if (end) await this.done();
+    return true;
+  }
+
+  /** Resolves when all of the archive was read and is sound. @throws {ServiceError} `config.*`, or the reason of its signal */
+  async done(): Promise<void> {
+    const { code, said } = await this.#child.ended;
+    this.#signal.throwIfAborted();
+    if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: this.#limit });
+    if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
+  }
+
+  /** When it has ended, and nobody reads any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.ended.catch(() => {});
+    closeSync(this.archive);
+  }
 }
 
 /**
@@ -170,7 +205,6 @@ export async function unpack(
 ): Promise<void> {
   const broken = new AbortController();
   const child = start(place, WRITER, UNPACKING[what], {}, AbortSignal.any([signal, broken.signal]));
-  child.output.resume();
   const failure = await pipeline(archive, releasing(child.input)).catch((error: unknown) => error);
   // One that stopped reading says why itself.
   const isChilds = isSystemError(failure, 'EPIPE') || isSystemError(failure, 'ERR_STREAM_PREMATURE_CLOSE');
@@ -198,7 +232,6 @@ export async function checkTools(directory: string): Promise<void> {
     await mkdir(view);
     const child = start({ tree, view, limit: 0 }, READER, FIND_TOOLS, {}, new AbortController().signal);
     child.input.end();
-    child.output.resume();
     const { code, said } = await child.ended;
     if (code !== 0) throw new ServiceError('start.no_config_tools', { why: said || `exit code ${code}` });
   } finally {
@@ -212,7 +245,8 @@ function start(
   script: string,
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
+  output?: number,
 ): Confined {
   const LIMIT = String(limit);
-  return runConfined({ tree, view, ...who, script, environment: { LIMIT, ...environment } }, signal);
+  return runConfined({ tree, view, ...who, script, environment: { LIMIT, ...environment }, output }, signal);
 }

@@ -25,11 +25,14 @@ export interface Confinement {
   /** For bash. */
   readonly script: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Descriptor that the script writes to; undefined: nobody reads it. */
+  readonly output?: number | undefined;
 }
 
 export interface Confined {
   readonly input: Writable;
-  readonly output: Readable;
+  /** What the script writes to its descriptor 3. */
+  readonly signs: Readable;
   /** How it ended: the script's exit code, or 128 when it was killed; and the end of what it said. */
   readonly ended: Promise<{ readonly code: number; readonly said: string }>;
 }
@@ -54,21 +57,25 @@ const MOST_SAID = 2000;
 
 /** Starts it. It is killed, with whatever it started, when `signal` aborts. */
 export function runConfined(confinement: Confinement, signal: AbortSignal): Confined {
-  const { view, tree, access, user, capability, script, environment } = confinement;
+  const { view, tree, access, user, capability, script, environment, output = 'ignore' } = confinement;
   const capabilities = capability ? `,+${capability}` : '';
   const words = [view, tree, access, String(user), capabilities, script];
   const child = spawn('unshare', [...NAMESPACES, 'sh', '-c', ENTER, 'enter', ...words], {
     env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin', LC_ALL: 'C', ...environment },
-    stdio: 'pipe',
+    stdio: ['pipe', output, 'pipe', 'pipe'],
   });
+  const closed = once(child, 'close');
+  closed.catch(() => {});
+  const { stdin: input, stderr: errors, stdio } = child;
+  if (!input || !errors) throw new Error('no child can be started: too many files are open');
   const ended = async () => {
     using _ = addAbortListener(signal, () => child.kill('SIGKILL'));
-    const [code, by] = await once(child, 'close');
+    const [code, by] = await closed;
     return { code: Number(code ?? 128), said: by ? `killed by ${by}` : said.trim() };
   };
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  errors.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-MOST_SAID);
   });
-  return { input: child.stdin, output: child.stdout, ended: ended() };
+  return { input, signs: stdio[3] as Readable, ended: ended() };
 }

@@ -1,17 +1,18 @@
 /**
- * Packs and encrypts a user's files in a thread of its own: what it allocates keeps only its own, small heap busy, and
- * nobody's request waits for it.
+ * Packs and encrypts a user's files into a file: a confined child packs, and a thread encrypts what comes through a pipe
+ * between them. What the thread allocates keeps only its own, small heap busy, and nobody's request waits for it.
  */
 
-import { addAbortListener, once } from 'node:events';
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode, Parameters } from '../errors/table.ts';
-import type { Extent, Place } from './archive.ts';
+import { PackingChild, type PackingTask } from './archive.ts';
 
-export interface PackingTask {
-  readonly place: Place;
-  readonly extent: Extent;
+/** What the thread is to do. */
+export interface EncryptingTask {
+  /** Descriptor of what is encrypted, to its end. */
+  readonly content: number;
   /** The public half of the key. */
   readonly recipient: Uint8Array;
   /** Of a file that is there, and empty. */
@@ -19,7 +20,7 @@ export interface PackingTask {
 }
 
 /** What the thread says. */
-export type Packed =
+export type Encrypted =
   | { readonly is: 'growing'; readonly bytes: number }
   | { readonly is: 'whole' }
   | { readonly is: 'failed'; readonly code: ErrorCode; readonly parameters: Words };
@@ -28,55 +29,61 @@ type Words = Readonly<Record<string, string | number>>;
 
 /** Where this code is bundled, the thread's is too, beside it. */
 const THREAD = new URL(
-  import.meta.filename.endsWith('.mjs') ? './packing-worker.mjs' : './packing-worker.ts',
+  import.meta.filename.endsWith('.mjs') ? './encrypting-worker.mjs' : './encrypting-worker.ts',
   import.meta.url,
 );
 
 /** Small, so that what was read and written is given back often. */
 const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
-/** It loads while its task is still being prepared, and does one. */
-export class PackingThread implements AsyncDisposable {
+/** One archive. The thread loads while the child begins. */
+export class Packing implements AsyncDisposable {
+  readonly #broken = new AbortController();
+  readonly #child: PackingChild;
   readonly #worker: Worker;
   readonly #ended: Promise<unknown>;
 
-  constructor() {
-    const { PATH } = process.env;
-    this.#worker = new Worker(THREAD, { env: { PATH }, resourceLimits: LIMITS });
+  /** @throws Error with a `code`, such as EMFILE */
+  constructor(task: PackingTask, signal: AbortSignal) {
+    this.#child = new PackingChild(task, AbortSignal.any([signal, this.#broken.signal]));
+    this.#worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS });
     this.#ended = once(this.#worker, 'exit').catch(() => {});
   }
 
+  /** Whether there is something to pack. @throws as {@link into} */
+  async begun(): Promise<boolean> {
+    return await this.#child.begun();
+  }
+
   /**
+   * @param path of a file that is there, and empty
+   * @param recipient the public half of the key
    * @param grow is told how many bytes more are in the file; what it throws ends the work
-   * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of `signal`
+   * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of the signal
    */
-  async pack(task: PackingTask, grow: (bytes: number) => void, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async into(path: string, recipient: Uint8Array, grow: (bytes: number) => void): Promise<void> {
     const worker = this.#worker;
-    using _ = addAbortListener(signal, () => worker.postMessage('stop'));
-    let failure: { readonly error: unknown } | undefined;
     let isWhole = false;
-    worker.on('message', (packed: Packed) => {
+    worker.on('message', (said: Encrypted) => {
       try {
-        if (packed.is === 'growing') grow(packed.bytes);
-        else if (packed.is === 'whole') isWhole = true;
-        else failure ??= { error: new ServiceError(packed.code, packed.parameters as Parameters<ErrorCode>) };
+        if (said.is === 'growing') grow(said.bytes);
+        else if (said.is === 'whole') isWhole = true;
+        else throw new ServiceError(said.code, said.parameters as Parameters<ErrorCode>);
       } catch (error) {
-        failure ??= { error };
-        worker.postMessage('stop');
+        this.#broken.abort(error);
       }
     });
-    worker.on('error', (error) => {
-      failure ??= { error };
-    });
-    worker.postMessage(task);
+    worker.on('error', (error) => this.#broken.abort(error));
+    worker.postMessage({ content: this.#child.archive, recipient, path } satisfies EncryptingTask);
     await this.#ended;
-    signal.throwIfAborted();
-    if (failure) throw failure.error;
-    if (!isWhole) throw new ServiceError('config.not_packed', { why: 'its thread ended before' });
+    if (!isWhole)
+      this.#broken.abort(new ServiceError('config.not_packed', { why: 'its thread ended before' }));
+    await this.#child.done();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#broken.abort();
     await this.#worker.terminate();
+    await this.#child[Symbol.asyncDispose]();
   }
 }

@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import type { LimitFunction } from 'p-limit';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 import { exists } from '../host/directories.ts';
-import { type Extent, hasChanged } from './archive.ts';
+import type { Extent } from './archive.ts';
 import type { Save } from './current.ts';
 import type { Base } from './furnish.ts';
-import { PackingThread } from './packing.ts';
+import { Packing } from './packing.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { Uploads } from './uploads.ts';
 import { nameOfChanges, nameOfVersion } from './versions.ts';
@@ -115,11 +115,12 @@ export class Session {
     base: Base | undefined,
     signal: AbortSignal,
   ): Promise<Entry | undefined> {
-    const { packing, uploads, onSaved } = this.#parts;
+    const { place, packing, uploads, onSaved } = this.#parts;
+    const saved = this.#saved && momentOf(this.#saved);
     const entry = await packing(async () => {
-      // It loads while it is looked whether there is work for it.
-      await using thread = new PackingThread();
-      return (await this.#hasChanged(signal)) ? await this.#save(thread, extent, base, signal) : undefined;
+      signal.throwIfAborted();
+      await using begun = new Packing({ place: place.files, extent, saved }, signal);
+      return (await begun.begun()) ? await this.#save(begun, base) : undefined;
     });
     if (!entry) return undefined;
     onSaved?.(entry.file.bytes);
@@ -127,23 +128,12 @@ export class Session {
     return entry;
   }
 
-  async #hasChanged(signal: AbortSignal): Promise<boolean> {
-    if (!this.#saved) return true;
-    return await hasChanged(this.#parts.place.files, momentOf(this.#saved), signal);
-  }
-
-  async #save(
-    thread: PackingThread,
-    extent: Extent,
-    base: Base | undefined,
-    signal: AbortSignal,
-  ): Promise<Entry> {
-    const { record, place, spool, uploads } = this.#parts;
+  async #save(packing: Packing, base: Base | undefined): Promise<Entry> {
+    const { record, spool, uploads } = this.#parts;
     this.#sequence++;
     await this.#keepRecord();
     const recipient = Buffer.from(record.recipient, 'base64');
-    const fill = (path: string, grow: (bytes: number) => void) =>
-      thread.pack({ place: place.files, extent, recipient, path }, grow, signal);
+    const fill = (path: string, grow: (bytes: number) => void) => packing.into(path, recipient, grow);
     return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
   }
 

@@ -15,6 +15,9 @@ import type { Logger } from '../logging/logger.ts';
 import type { Current, Save } from './current.ts';
 import { GrowingFile } from './growing-file.ts';
 
+/** Bytes that are sent to the disk while the next ones are made. */
+const SYNCED_TOGETHER = 2 ** 25;
+
 /** An archive that is to be stored, and what becomes current with it. */
 export interface Waiting extends Current {
   /** Below which all objects of this user and app are. */
@@ -112,9 +115,18 @@ export class Spool {
     const entry = new Entry(waiting, new GrowingFile(join(this.#directory, `${session}-${sequence}.age`)));
     await using handle = await this.#create(entry.file.path);
     this.#entries.add(entry);
+    let unsynced = 0;
+    const grow = (bytes: number) => {
+      this.#grow(entry, bytes);
+      unsynced += bytes;
+      if (unsynced < SYNCED_TOGETHER) return;
+      unsynced = 0;
+      // Else all of it would reach the disk at the end, while somebody waits.
+      void handle.datasync().catch(() => {});
+    };
     try {
       began(entry);
-      await fill(entry.file.path, (bytes) => this.#grow(entry, bytes));
+      await fill(entry.file.path, grow);
       await entry.commit(handle);
     } catch (error) {
       const removed = this.remove(entry);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chownSync,
+  createReadStream,
   existsSync,
   linkSync,
   lstatSync,
@@ -26,7 +27,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { checkTools, type Extent, hasChanged, pack, unpack } from '../../user-configs/archive.ts';
+import { checkTools, type Extent, PackingChild, unpack } from '../../user-configs/archive.ts';
 import { DamagedError } from '../../user-configs/damaged.ts';
 
 const USER = 1000;
@@ -61,8 +62,9 @@ class Desk {
   }
 
   async pack(extent: Extent = 'all', limit?: number): Promise<Buffer> {
-    const { archive, done } = pack(this.place(this.tree, limit), extent, never());
-    const [bytes] = await Promise.all([buffer(archive), done]);
+    await using child = new PackingChild({ place: this.place(this.tree, limit), extent }, never());
+    const archive = createReadStream('', { fd: child.archive, autoClose: false });
+    const [bytes] = await Promise.all([buffer(archive), child.done()]);
     return bytes;
   }
 
@@ -292,8 +294,11 @@ test('a file that went is a change like any other, and nothing is none', async (
   const desk = new Desk(t);
   writeFileSync(desk.at('a'), '');
   await tick(desk);
-  const since = moment(desk);
-  const changed = () => hasChanged(desk.place(desk.tree), since, never());
+  const saved = moment(desk);
+  const changed = async () => {
+    await using child = new PackingChild({ place: desk.place(desk.tree), extent: 'all', saved }, never());
+    return await child.begun();
+  };
   assert.equal(await changed(), false);
   await tick(desk);
   rmSync(desk.at('a'));
@@ -410,8 +415,50 @@ test('a failure of what delivers the archive is told as it is, and an end asked 
   const unpacking = unpack(desk.place(desk.staging), 'all', stalled, stop.signal);
   stop.abort(new Error('the container ends'));
   await assert.rejects(unpacking, /the container ends/);
-  const packing = pack(desk.place(desk.tree), 'all', stop.signal);
-  await assert.rejects(packing.done, /the container ends/);
+  await using child = new PackingChild({ place: desk.place(desk.tree), extent: 'all' }, stop.signal);
+  await assert.rejects(child.begun(), /the container ends/);
+  await assert.rejects(child.done(), /the container ends/);
+});
+
+test('a service that is out of descriptors says so when it packs, and keeps no pipe', (t) => {
+  const desk = new Desk(t);
+  const script = `
+    import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+    import { PackingChild } from '${join(import.meta.dirname, '../../user-configs/archive.ts')}';
+    const task = { place: ${JSON.stringify(desk.place(desk.tree))}, extent: 'all' };
+    const begin = async () => {
+      await using child = new PackingChild(task, new AbortController().signal);
+      await child.begun();
+    };
+    const linkOf = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd); } catch { return ''; } };
+    const pipes = () => readdirSync('/proc/self/fd').map(linkOf).filter((link) => link.startsWith('pipe:')).length;
+    await begin();
+    for (let free = 1, said = ''; said !== 'none'; free++) {
+      const held = [];
+      for (;;) try { held.push(openSync('/dev/null')); } catch { break; }
+      for (const fd of held.splice(-free)) closeSync(fd);
+      const before = pipes();
+      said = await begin().then(() => 'none', ({ message }) => message);
+      console.log(said, pipes() - before);
+      held.forEach(closeSync);
+    }`;
+  const words = [
+    '-c',
+    'ulimit -n 64; exec "$@"',
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+  ];
+  const { status, stdout, stderr } = spawnSync('sh', words, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const told = [...new Set(stdout.trim().split('\n'))];
+  assert.deepEqual(told, [
+    'make a pipe: too many open files 0',
+    'no child can be started: too many files are open 0',
+    'none 0',
+  ]);
 });
 
 test('a host on which no child can be confined is told apart from one that is fit', async () => {
