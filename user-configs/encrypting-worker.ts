@@ -12,7 +12,7 @@ import type { Encrypted, EncryptingTask } from './packing.ts';
 import { release } from './used-up.ts';
 
 /** Bytes that are read at once, and that are gathered for one write. */
-const AT_ONCE = 2 ** 20;
+const AT_ONCE = 2 ** 19;
 
 const port = parentPort as MessagePort;
 const say = (encrypted: Encrypted) => port.postMessage(encrypted);
