@@ -51,8 +51,9 @@ is_at_limit() { [ "$(kill -l "$1")" = USR1 ]; }
  */
 const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
-begin() {
+look() {
   local changed=unknown
+  read -r
   [ -z "$SAVED" ] || changed=$(list -newerct "@$SAVED" -printf yes -quit) || exit 1
   [ "$changed" ] || exit ${UNCHANGED}
   echo >&3
@@ -65,7 +66,7 @@ pack() {
   ! is_at_limit "\${codes[0]}" || exit ${TOO_LARGE}
   [ "\${codes[0]}" -le 1 ] && [ "\${codes[1]}" = 0 ]
 }
-begin
+look
 `;
 
 const PACK_ALL = `${PACK}
@@ -159,15 +160,16 @@ export class PackingChild implements AsyncDisposable {
     } finally {
       closeSync(writer);
     }
-    this.#child.input.end();
     this.archive = reader;
     this.#limit = place.limit;
     this.#signal = signal;
   }
 
-  /** Whether there is something to pack. @throws {ServiceError} `config.not_packed`, or the reason of its signal */
-  async begun(): Promise<boolean> {
-    const { signs, ended } = this.#child;
+  /** Looks, not before, whether there is something to pack. @throws {ServiceError} `config.not_packed`, or the reason of its signal */
+  async look(): Promise<boolean> {
+    const { input, signs, ended } = this.#child;
+    // One that has ended says why itself.
+    input.on('error', () => {}).end();
     const end = await Promise.race([once(signs, 'data').then(() => undefined), ended]);
     if (end?.code === UNCHANGED) return false;
     if (end) await this.done();

@@ -36,7 +36,7 @@ const THREAD = new URL(
 /** Small, so that what was read and written is given back often. */
 const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
-/** One archive. The thread loads while the child begins. */
+/** One archive. The thread loads while the child begins, and both before they are needed. */
 export class Packing implements AsyncDisposable {
   readonly #broken = new AbortController();
   readonly #child: PackingChild;
@@ -50,9 +50,9 @@ export class Packing implements AsyncDisposable {
     this.#ended = once(this.#worker, 'exit').catch(() => {});
   }
 
-  /** Whether there is something to pack. @throws as {@link into} */
-  async begun(): Promise<boolean> {
-    return await this.#child.begun();
+  /** Looks, not before, whether there is something to pack. @throws as {@link into} */
+  async look(): Promise<boolean> {
+    return await this.#child.look();
   }
 
   /**

@@ -84,17 +84,19 @@ export class Session {
    */
   async checkpoint(signal: AbortSignal): Promise<Entry | undefined> {
     const base = this.#base;
-    const mark = await this.#parts.place.mark();
-    const extent = base ? { since: momentOf(base.mark) } : 'living';
-    const entry = await this.#saveChanged(extent, base, signal);
-    if (!entry) return undefined;
-    this.#saved = mark;
-    const { version } = entry.waiting;
-    const { bytes } = entry.file;
-    if (!base) this.#base = { version, bytes, mark };
-    // What has changed that much is better saved anew.
-    else if (bytes > base.bytes / 2) this.#base = undefined;
-    return entry;
+    return await this.#parts.packing(async () => {
+      await using packing = this.#begin(base ? { since: momentOf(base.mark) } : 'living', signal);
+      const mark = await this.#parts.place.mark();
+      if (!(await packing.look())) return undefined;
+      const entry = await this.#save(packing, base);
+      this.#saved = mark;
+      const { version } = entry.waiting;
+      const { bytes } = entry.file;
+      if (!base) this.#base = { version, bytes, mark };
+      // What has changed that much is better saved anew.
+      else if (bytes > base.bytes / 2) this.#base = undefined;
+      return entry;
+    });
   }
 
   /**
@@ -103,38 +105,31 @@ export class Session {
    * @throws {ServiceError} `config.*`, `host.filesystem`; the same again may succeed
    */
   async save(signal: AbortSignal): Promise<string> {
-    const entry = await this.#saveChanged('all', undefined, signal);
+    const entry = await this.#parts.packing(async () => {
+      await using packing = this.#begin('all', signal);
+      return (await packing.look()) ? await this.#save(packing) : undefined;
+    });
     await rm(join(this.#parts.own, RECORD), { force: true });
     if (!entry) return 'saved by the last checkpoint';
     return `${entry.file.bytes} bytes are encrypted on the disk, on their way to S3`;
   }
 
-  /** @returns undefined when nothing changed since the last time */
-  async #saveChanged(
-    extent: Extent,
-    base: Base | undefined,
-    signal: AbortSignal,
-  ): Promise<Entry | undefined> {
-    const { place, packing, uploads, onSaved } = this.#parts;
+  #begin(extent: Extent, signal: AbortSignal): Packing {
+    signal.throwIfAborted();
     const saved = this.#saved && momentOf(this.#saved);
-    const entry = await packing(async () => {
-      signal.throwIfAborted();
-      await using begun = new Packing({ place: place.files, extent, saved }, signal);
-      return (await begun.begun()) ? await this.#save(begun, base) : undefined;
-    });
-    if (!entry) return undefined;
-    onSaved?.(entry.file.bytes);
-    await uploads.forgetBefore(entry);
-    return entry;
+    return new Packing({ place: this.#parts.place.files, extent, saved }, signal);
   }
 
-  async #save(packing: Packing, base: Base | undefined): Promise<Entry> {
-    const { record, spool, uploads } = this.#parts;
+  async #save(packing: Packing, base?: Base): Promise<Entry> {
+    const { record, spool, uploads, onSaved } = this.#parts;
     this.#sequence++;
     await this.#keepRecord();
     const recipient = Buffer.from(record.recipient, 'base64');
     const fill = (path: string, grow: (bytes: number) => void) => packing.into(path, recipient, grow);
-    return await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
+    const entry = await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
+    onSaved?.(entry.file.bytes);
+    await uploads.forgetBefore(entry);
+    return entry;
   }
 
   #describe(base: Base | undefined): Waiting {

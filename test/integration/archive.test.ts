@@ -63,6 +63,7 @@ class Desk {
 
   async pack(extent: Extent = 'all', limit?: number): Promise<Buffer> {
     await using child = new PackingChild({ place: this.place(this.tree, limit), extent }, never());
+    await child.look();
     const archive = createReadStream('', { fd: child.archive, autoClose: false });
     const [bytes] = await Promise.all([buffer(archive), child.done()]);
     return bytes;
@@ -297,7 +298,7 @@ test('a file that went is a change like any other, and nothing is none', async (
   const saved = moment(desk);
   const changed = async () => {
     await using child = new PackingChild({ place: desk.place(desk.tree), extent: 'all', saved }, never());
-    return await child.begun();
+    return await child.look();
   };
   assert.equal(await changed(), false);
   await tick(desk);
@@ -416,7 +417,7 @@ test('a failure of what delivers the archive is told as it is, and an end asked 
   stop.abort(new Error('the container ends'));
   await assert.rejects(unpacking, /the container ends/);
   await using child = new PackingChild({ place: desk.place(desk.tree), extent: 'all' }, stop.signal);
-  await assert.rejects(child.begun(), /the container ends/);
+  await assert.rejects(child.look(), /the container ends/);
   await assert.rejects(child.done(), /the container ends/);
 });
 
@@ -428,7 +429,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
     const task = { place: ${JSON.stringify(desk.place(desk.tree))}, extent: 'all' };
     const begin = async () => {
       await using child = new PackingChild(task, new AbortController().signal);
-      await child.begun();
+      await child.look();
     };
     const linkOf = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd); } catch { return ''; } };
     const pipes = () => readdirSync('/proc/self/fd').map(linkOf).filter((link) => link.startsWith('pipe:')).length;
