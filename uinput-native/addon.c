@@ -101,7 +101,6 @@ NAPI_MODULE_INIT() {
     {"notify", NULL, notify, NULL, NULL, NULL, napi_enumerable, NULL},
     {"knock", NULL, knock, NULL, NULL, NULL, napi_enumerable, NULL},
     {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
-    {"giveBackFrom", NULL, give_back_from, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

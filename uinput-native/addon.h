@@ -38,5 +38,3 @@ napi_value notify(napi_env env, napi_callback_info info);
 napi_value knock(napi_env env, napi_callback_info info);
 
 napi_value make_pipe(napi_env env, napi_callback_info info);
-
-napi_value give_back_from(napi_env env, napi_callback_info info);

@@ -70,9 +70,6 @@ export interface Addon {
    * @returns descriptors of its two ends, close-on-exec: to read from, and to write to
    */
   makePipe(bytes: number): [number, number];
-
-  /** Freed memory in pieces of at least so many bytes goes back to the kernel at once. */
-  giveBackFrom(bytes: number): void;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -4,7 +4,6 @@ import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { giveBackFrom } from '../uinput-native/memory.ts';
 import { deriveIdentity, recipientOf } from './config-key.ts';
 import { DamagedError } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
@@ -21,9 +20,6 @@ import { Workplace } from './workplace.ts';
 const EARLIER_SAVES = 10_000;
 const FURNISHING = 5 * 60_000;
 const PACKED_AT_A_TIME = 3;
-
-/** Bytes of a buffer that is large. */
-const LARGE = 128 * 1024;
 
 /** Of bytes, as they are stored: encrypted. */
 export const DIRECTIONS = ['saved', 'restored'] as const;
@@ -72,7 +68,6 @@ export class UserConfigs {
   static async open(lifetime: Lifetime, options: UserConfigsOptions): Promise<UserConfigs> {
     const { bucket, region, endpoint, log } = options;
     const [{ openS3 }, { ConfigStore }] = await Promise.all([import('./s3-client.ts'), import('./store.ts')]);
-    giveBackFrom(LARGE);
     const client = openS3(region, endpoint);
     await lifetime.defer('closing connections to S3', () => client.destroy());
     const buffers = new PartBuffers();
