@@ -46,7 +46,13 @@ export class Packing implements AsyncDisposable {
   /** @throws Error with a `code`, such as EMFILE */
   constructor(task: PackingTask, signal: AbortSignal) {
     this.#child = new PackingChild(task, AbortSignal.any([signal, this.#broken.signal]));
-    this.#worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS });
+    try {
+      this.#worker = new Worker(THREAD, { env: {}, resourceLimits: LIMITS });
+    } catch (error) {
+      this.#broken.abort();
+      void this.#child[Symbol.asyncDispose]();
+      throw error;
+    }
     this.#ended = once(this.#worker, 'exit').catch(() => {});
   }
 

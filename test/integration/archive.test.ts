@@ -425,11 +425,11 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
   const desk = new Desk(t);
   const script = `
     import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
-    import { PackingChild } from '${join(import.meta.dirname, '../../user-configs/archive.ts')}';
+    import { Packing } from '${join(import.meta.dirname, '../../user-configs/packing.ts')}';
     const task = { place: ${JSON.stringify(desk.place(desk.tree))}, extent: 'all' };
     const begin = async () => {
-      await using child = new PackingChild(task, new AbortController().signal);
-      await child.look();
+      await using packing = new Packing(task, new AbortController().signal);
+      await packing.look();
     };
     const linkOf = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd); } catch { return ''; } };
     const pipes = () => readdirSync('/proc/self/fd').map(linkOf).filter((link) => link.startsWith('pipe:')).length;

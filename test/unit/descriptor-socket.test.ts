@@ -119,7 +119,8 @@ test('C35: out of descriptors, it says why, lets programs wait, and serves them 
     directory,
   ];
   const { stdout, stderr } = spawnSync('sh', limited, { encoding: 'utf8' });
-  assert.match(stdout, /^handed over 1 EMFILE$/m, stdout + stderr);
+  // The program may have written to what it was handed before.
+  assert.match(stdout, /handed over 1 EMFILE$/m, stdout + stderr);
   assert.doesNotMatch(stdout, /too early/);
 });
 
