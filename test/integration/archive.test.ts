@@ -29,6 +29,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkTools, type Extent, PackingChild, unpack } from '../../user-configs/archive.ts';
 import { DamagedError } from '../../user-configs/damaged.ts';
+import { runWithFew } from '../support/descriptors.ts';
 
 const USER = 1000;
 const ROOMY = 2 ** 30;
@@ -443,16 +444,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
       console.log(said, pipes() - before);
       held.forEach(closeSync);
     }`;
-  const words = [
-    '-c',
-    'ulimit -n 64; exec "$@"',
-    'sh',
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    script,
-  ];
-  const { status, stdout, stderr } = spawnSync('sh', words, { encoding: 'utf8' });
+  const { status, stdout, stderr } = runWithFew(script);
   assert.equal(status, 0, stderr);
   const told = [...new Set(stdout.trim().split('\n'))];
   assert.deepEqual(told, [

@@ -23,6 +23,7 @@ test('a pipe is not left to programs that are started meanwhile', () => {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  assert.match(stdout, / 1 -> /);
   for (const end of [reader, writer]) {
     assert.doesNotMatch(stdout, new RegExp(` ${end} -> pipe`));
     closeSync(end);
