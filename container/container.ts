@@ -20,7 +20,7 @@ import { Health } from './health.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
-import { provenGone } from './proven-gone.ts';
+import { provenGone, removeRevived } from './proven-gone.ts';
 import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import { SetUp } from './set-up.ts';
@@ -285,7 +285,7 @@ export class HostedContainer {
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);
     // Somebody may have started it again meanwhile.
-    await this.#provenGone();
+    await this.#provenGone((id) => removeRevived(this.#host, this.id, id));
   }
 
   #config(directories: ContainerDirectories): UserConfig {
@@ -293,8 +293,8 @@ export class HostedContainer {
     return new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log });
   }
 
-  async #provenGone(): Promise<string> {
+  async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {
     if (!this.#dockerId) return 'it never was';
-    return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log);
+    return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log, stop);
   }
 }

@@ -125,10 +125,12 @@ export class Docker {
 
   /** Removes it and its anonymous volumes, running or not; no error when it is not there. */
   async remove(id: DockerId): Promise<void> {
-    await this.call('remove', WORK, (abortSignal) =>
+    const container = this.#api.getContainer(id);
+    await this.call('remove', WORK, async (abortSignal) => {
+      await container.remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409));
       // 409: somebody else is removing it at this moment.
-      this.#api.getContainer(id).remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409)),
-    );
+      await container.wait({ condition: 'removed', abortSignal }).catch(unlessStatus(404));
+    });
   }
 
   /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */

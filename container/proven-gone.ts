@@ -1,10 +1,14 @@
-/** The proof that a Docker container does not run, without which nothing that it was given is released. */
+/**
+ * The proof that a Docker container does not run, without which nothing that it was given is released; and what
+ * becomes of one that somebody starts again.
+ */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Docker } from './docker.ts';
-import type { DockerId } from './identity.ts';
+import type { ContainerId, DockerId } from './identity.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Seconds that a container gets to end by itself when it is stopped. */
 const STOP_GRACE = 10;
@@ -13,6 +17,7 @@ const PAUSE = 500;
 
 /**
  * Stops the container if it runs, and asks until Docker can tell that it does not.
+ * @param stop in another way
  * @param patience when this aborts, Docker is asked once more and then given up
  * @returns how it was seen
  */
@@ -21,6 +26,7 @@ export async function provenGone(
   id: DockerId,
   patience: AbortSignal,
   log: Logger,
+  stop = (running: DockerId) => docker.stop(running, STOP_GRACE),
 ): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     const last = patience.aborted;
@@ -28,7 +34,7 @@ export async function provenGone(
       const found = await docker.inspect(id);
       if (!found) return 'Docker does not know its container any more';
       if (!found.running) return `its container is ${found.status}, code ${found.exitCode}`;
-      await docker.stop(id, STOP_GRACE);
+      await stop(id);
     } catch (error) {
       if (last) throw error;
       if (attempt === 1)
@@ -36,4 +42,14 @@ export async function provenGone(
       await pause(PAUSE, undefined, { signal: patience }).catch(() => {});
     }
   }
+}
+
+/** Removes a container that runs after its end: its ports and its console are others' by now. */
+export async function removeRevived(
+  { docker, log }: Pick<Surroundings, 'docker' | 'log'>,
+  container: ContainerId | undefined,
+  dockerId: DockerId,
+): Promise<void> {
+  await docker.remove(dockerId);
+  log.error({ container, dockerId }, 'removed a container that was started again after its end');
 }

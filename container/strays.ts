@@ -8,6 +8,7 @@ import type { ContainerId, DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { isLeftToMaker, isOfHost, roleOf } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
+import { removeRevived } from './proven-gone.ts';
 import type { Tracker } from './tracker.ts';
 
 /** What is known of a container when it turns up. */
@@ -43,14 +44,10 @@ export class Strays {
 
   /** Removes a container that was started, if that was after its end. */
   async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
-    const { docker, hostId, log } = this.#tracker.host;
+    const { docker, hostId } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId)) return;
     const found = await docker.inspect(dockerId);
     if (!found?.running || !isOfHost(found.labels, hostId)) return;
-    await docker.remove(dockerId);
-    log.error(
-      { container: containerId, dockerId },
-      'removed a container that was started again after its end',
-    );
+    await removeRevived(this.#tracker.host, containerId, dockerId);
   }
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer, startValues } from '../support/callers.ts';
 import { FaultyEngine } from '../support/faulty-engine.ts';
@@ -114,9 +113,10 @@ async function endedOne(service: ServiceProcess, dockerId: string, root: string)
   mkdirSync(join(root, 'fractal/temp', id, 'sockets'), { recursive: true });
   return {
     start: () => container.start(),
-    /** Removes the directories again, as nobody else does. */
+    /** Removes the directories again, where nobody else does. */
     clear: () => {
-      for (const name of [id, `temp/${id}`]) rmSync(join(root, 'fractal', name), { recursive: true });
+      for (const name of [id, `temp/${id}`])
+        rmSync(join(root, 'fractal', name), { recursive: true, force: true });
     },
   };
 }
@@ -126,12 +126,30 @@ test("a container that is started again after its end is removed: its console ma
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);
   const ended = await endedOne(service, dockerId, root);
-  const removed = service.message('removed a container that was started again after its end');
-  // An end that is not quite over stops it itself, without removing it.
-  do await ended.start().catch(() => {});
-  while (!(await Promise.race([removed, pause(500)])));
-  const line = await removed;
+  await ended.start();
+  const line = await service.message('removed a container that was started again after its end');
   assert.equal(line.level, 'error');
+  ended.clear();
+  assert.ok(!(await isThere(dockerId)));
+  assert.equal(await service.stop(), 0);
+});
+
+test('one that was started again while Docker could not tell is removed as soon as it can', async () => {
+  await using engine = await FaultyEngine.open();
+  const root = host.newRoot();
+  const service = await host.start({ env: { ...engine.settings, ROOT: root } }).ready();
+  const dockerId = await hostContainer(service);
+  const own = join(root, 'fractal', await host.containerIdOf(dockerId));
+  engine.before = () => {
+    if (!existsSync(own)) engine.fault = 'fails';
+  };
+  const ended = await endedOne(service, dockerId, root);
+  await service.message('cannot tell yet whether the container still runs');
+  engine.before = () => {};
+  await ended.start();
+  await service.message('ending a container that was started again failed');
+  engine.fault = undefined;
+  await service.message('removed a container that was started again after its end');
   ended.clear();
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await service.stop(), 0);
@@ -147,7 +165,9 @@ test('one that was started again while Docker could not be heard is removed when
   await service.message("lost Docker's event stream");
   await ended.start();
   engine.fault = undefined;
-  await service.message('removed a container that nobody tracks');
+  // By an end that is not quite over, or as one that nobody tracks.
+  await service.line(({ msg }) => msg.startsWith('removed a container that'));
+  ended.clear();
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await service.stop(), 0);
 });
