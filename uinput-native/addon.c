@@ -101,6 +101,7 @@ NAPI_MODULE_INIT() {
     {"notify", NULL, notify, NULL, NULL, NULL, napi_enumerable, NULL},
     {"knock", NULL, knock, NULL, NULL, NULL, napi_enumerable, NULL},
     {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

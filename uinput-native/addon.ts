@@ -70,6 +70,9 @@ export interface Addon {
    * @returns descriptors of its two ends, close-on-exec: to read from, and to write to
    */
   makePipe(bytes: number): [number, number];
+
+  /** Gives memory that was freed back to the kernel. Holds a thread of libuv's for some milliseconds. */
+  trimMemory(): Promise<void>;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode, Parameters } from '../errors/table.ts';
+import { trimMemory } from '../uinput-native/memory.ts';
 import { PackingChild, type PackingTask } from './archive.ts';
 
 /** What the thread is to do. */
@@ -82,6 +83,8 @@ export class Packing implements AsyncDisposable {
     worker.on('error', (error) => this.#broken.abort(error));
     worker.postMessage({ content: this.#child.archive, recipient, path } satisfies EncryptingTask);
     await this.#ended;
+    // What such threads leave in the arenas of others adds up.
+    await trimMemory();
     if (!isWhole)
       this.#broken.abort(new ServiceError('config.not_packed', { why: 'its thread ended before' }));
     await this.#child.done();

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { trimMemory } from '../../uinput-native/memory.ts';
+import { release } from '../../user-configs/used-up.ts';
+
+const PIECES = 1024;
+/** Of less than what glibc asks the kernel for by itself. */
+const BYTES = 2 ** 16;
+
+test('memory that was freed below some that is in use is given back', async () => {
+  const pieces = Array.from({ length: PIECES }, () => Buffer.allocUnsafeSlow(BYTES).fill(1));
+  const inUse = pieces.pop() as Buffer;
+  pieces.forEach(release);
+  const kept = process.memoryUsage.rss();
+  await trimMemory();
+  const freed = kept - process.memoryUsage.rss();
+  assert.ok(freed > (PIECES * BYTES) / 2, `${freed} bytes`);
+  assert.ok(inUse.every((byte) => byte === 1));
+});
