@@ -1,6 +1,7 @@
 /*
- * Plays a program that has clients on 32262/tcp for as long as they like, and reads what is sent to 32263/udp. After
- * SIGUSR1 it takes no more clients, and after SIGUSR2 it does again. It does not wait for its container to be ready.
+ * Plays a program that has clients on 32262/tcp for as long as they like, greets each of them, and reads what is sent to
+ * 32263/udp. After SIGUSR1 it takes no more clients, and after SIGUSR2 it does again. It does not wait for its container
+ * to be ready.
  *
  * With the word "itself" it is its own client, over loopback and over its own address. With "check" it says by its exit
  * code whether it takes clients, for Docker's health check.
@@ -52,12 +53,17 @@ static void dial_itself(void) {
   }
 }
 
+static int greet(int client) {
+  if (send(client, "\n", 1, MSG_NOSIGNAL) != 1) perror("greet");
+  return client;
+}
+
 /* The first two are for clients to come and for datagrams. */
 static void serve(struct pollfd *sockets, int count) {
   char data[64];
   if (sockets[1].revents && read(sockets[1].fd, data, sizeof data) < 0) perror("read");
   if (sockets[0].revents && count < MOST_CLIENTS)
-    sockets[count] = (struct pollfd){.fd = accept(sockets[0].fd, NULL, NULL), .events = POLLIN};
+    sockets[count] = (struct pollfd){.fd = greet(accept(sockets[0].fd, NULL, NULL)), .events = POLLIN};
   for (int i = 2; i < count; i++) {
     if (!sockets[i].revents || read(sockets[i].fd, data, sizeof data) > 0) continue;
     close(sockets[i].fd);

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { TestHost } from './test-host.ts';
 
 export const PORT_IMAGE = 'tests/port:current-build';
@@ -13,10 +14,13 @@ export async function importPortImages(host: TestHost): Promise<void> {
   await host.importImage(SELF_IMAGE, ['itself'], '/port-program');
 }
 
-/** A client that stays until it is destroyed. */
+/** A client that stays until it is destroyed. Docker takes connections before the program does, and closes them then. */
 export async function stay(port: number): Promise<Socket> {
-  const client = connect({ host: '127.0.0.1', port });
-  client.on('error', () => {});
-  await once(client, 'connect');
-  return client;
+  for (;;) {
+    const client = connect({ host: '127.0.0.1', port });
+    const greeted = once(client, 'data').then(() => true);
+    const left = once(client, 'close').then(() => false);
+    if (await Promise.race([greeted, left]).catch(() => false)) return client.on('error', () => {});
+    await pause(50);
+  }
 }
