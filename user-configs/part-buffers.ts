@@ -7,7 +7,7 @@ import pLimit from 'p-limit';
 
 /** Bytes of a part; S3 takes 10,000 of at least 5 MiB. */
 export const PART = 5 * 2 ** 20;
-const COUNT = 4;
+const COUNT = 3;
 
 export class PartBuffers {
   readonly #atATime = pLimit(COUNT);
