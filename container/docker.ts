@@ -127,9 +127,14 @@ export class Docker {
   async remove(id: DockerId): Promise<void> {
     const container = this.#api.getContainer(id);
     await this.call('remove', WORK, async (abortSignal) => {
-      await container.remove({ force: true, v: true, abortSignal }).catch(unlessStatus(404, 409));
-      // 409: somebody else is removing it at this moment.
-      await container.wait({ condition: 'removed', abortSignal }).catch(unlessStatus(404));
+      const removed = container
+        .remove({ force: true, v: true, abortSignal })
+        .catch(async (error: unknown) => {
+          if (statusOf(error) !== 409) throw error;
+          // Somebody else is removing it at this moment.
+          await container.wait({ condition: 'removed', abortSignal });
+        });
+      await removed.catch(unlessStatus(404));
     });
   }
 

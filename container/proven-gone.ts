@@ -17,8 +17,8 @@ const PAUSE = 500;
 
 /**
  * Stops the container if it runs, and asks until Docker can tell that it does not.
- * @param stop in another way
  * @param patience when this aborts, Docker is asked once more and then given up
+ * @param stop what is done with one that runs
  * @returns how it was seen
  */
 export async function provenGone(
