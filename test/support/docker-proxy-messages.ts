@@ -1,6 +1,5 @@
 /** Messages of HTTP/1.1 at random, in all forms that a sender may give them. */
 
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Chance } from './chance.ts';
 import { turns } from './docker-proxy-peers.ts';
@@ -30,14 +29,16 @@ export class RandomMessages extends Chance {
     return { fields, body: Buffer.concat([...parts, Buffer.from(end)]) };
   }
 
-  /** Writes all of it in pieces, some of which come by themselves. */
+  /** Writes all of it in pieces, some of which come by themselves, to whoever takes them or not. */
   async write(socket: Socket, bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const end = at + 1 + this.below(this.oneOf(3, 100, 200_000));
       // Drawn also where it does not matter, which timing decides.
       const isAlone = this.below(2) === 0;
-      const isTaken = socket.write(bytes.subarray(at, end));
-      if (!isTaken) await once(socket, 'drain');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // Called also when the other side has gone, where no 'drain' comes.
+      const isTaken = socket.write(bytes.subarray(at, end), () => resolve());
+      if (!isTaken) await promise;
       else if (isAlone) await turns(1);
       at = end;
     }
