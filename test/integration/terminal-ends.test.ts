@@ -110,9 +110,10 @@ test('a terminal that nobody uses ends, with the container going on', async () =
 
 test('a container is not idle while somebody is at a terminal in it, and is when they have left', async () => {
   const { root, service, id, operator } = await begin({ IDLE_SECONDS: '1' });
-  await claim(service, (await operator.get(`/v1/containers/${id}`)).body.port);
   using events = await operator.follow();
+  // Before the claim, from which on it may be idle.
   using client = await openTerminal(root, id);
+  await claim(service, (await operator.get(`/v1/containers/${id}`)).body.port);
   client.type("sleep 3; echo a''wake\r");
   await client.sees('awake');
   assert.equal((await operator.get(`/v1/containers/${id}`)).body.state, 'ready');
