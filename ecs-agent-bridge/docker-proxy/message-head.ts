@@ -22,7 +22,7 @@ interface Head {
 
 export interface RequestHead extends Head {
   readonly method: string;
-  /** Path and query. */
+  /** Path and query, in the one form in which Docker knows what is asked for, however it was written. */
   readonly target: string;
   readonly fields: Fields;
 }
@@ -40,7 +40,17 @@ export function parseRequest(bytes: Buffer): RequestHead {
   const [, method, target, version = ''] = /^([A-Z]+) (\S+) (HTTP\/1\.[01])$/.exec(first) ?? [];
   if (!method || !target) throw new MalformedMessage('its first line is not that of a request');
   const framing = framingOf(version, fields) ?? 'none';
-  return { bytes, method, target, fields, framing, isLast: isLast(version, fields) };
+  return { bytes, method, target: plain(target), fields, framing, isLast: isLast(version, fields) };
+}
+
+/** Without a host, and in the path no more is escaped than has to be. */
+function plain(target: string): string {
+  const [, path = '', query] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/i.exec(target) ?? [];
+  const unescaped = path.replace(/%([\da-f]{2})/gi, (escaped, digits) => {
+    const character = String.fromCharCode(Number.parseInt(digits, 16));
+    return /[\w.~/-]/.test(character) ? character : escaped;
+  });
+  return `${unescaped}${query}`;
 }
 
 /** @param method of the request that it answers @throws {MalformedMessage} */

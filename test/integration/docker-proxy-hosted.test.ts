@@ -230,13 +230,26 @@ test("what Docker refuses is told in Docker's words, and nothing is held on", as
 });
 
 /** A connection that has asked for a container. */
-function asking(): Socket {
+function asking(target = '/v1.41/containers/create'): Socket {
   const body = JSON.stringify({ Image: IMAGE, Labels: { 'ecs-host-service.interactive': 'true' } });
-  const head = ['POST /v1.41/containers/create HTTP/1.1', 'Host: docker', 'Content-Type: application/json'];
+  const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json'];
   const socket = connect(proxy);
   socket.write([...head, `Content-Length: ${body.length}`, '', body].join('\r\n'));
   return socket;
 }
+
+test('a container is hosted, however the path is written by which it is made', async () => {
+  for (const target of ['/v1.41/containers/%63reate', 'http://docker/containers%2fcreate']) {
+    const from = service.lines.length;
+    const socket = asking(target);
+    const [answer] = await once(socket, 'data');
+    const [, dockerId] = /^HTTP\/1\.1 201 .*"Id":"(\w+)"/s.exec(String(answer)) ?? [];
+    assert.ok(dockerId && (await host.containerIdOf(dockerId)), String(answer));
+    await cli.ok('rm', dockerId);
+    await goneSince(from);
+    socket.destroy();
+  }
+});
 
 test('of a client that goes away while its container is made nothing is left', async () => {
   const moments: readonly ((from: number) => Promise<unknown>)[] = [

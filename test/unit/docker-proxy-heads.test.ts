@@ -36,6 +36,19 @@ suite('the head of a request', () => {
     assert.match(head.bytes.toString(), /\r\nX-One:\t two \t\r\n\r\n$/);
   });
 
+  test('asks for the same, however its target is written', () => {
+    for (const [written, target] of [
+      ['/containers/%63reate', '/containers/create'],
+      ['/v1%2E44%2fcontainers/%7e%2D_/start?a=%63', '/v1.44/containers/~-_/start?a=%63'],
+      ['http://docker:80/v1.44/containers/create?name=a', '/v1.44/containers/create?name=a'],
+      ['HTTPS://docker?a=/%63', '?a=/%63'],
+      ['/containers/a%20b%3F%00%zz%', '/containers/a%20b%3F%00%zz%'],
+      ['*', '*'],
+    ] as const) {
+      assert.equal(request(`POST ${written} HTTP/1.1`).target, target);
+    }
+  });
+
   test('has all values of a field that comes more than once, whatever the case of its name', () => {
     assert.deepEqual(request('GET / HTTP/1.1', 'Via: a', 'VIA: b', 'via:').fields.get('via'), ['a', 'b', '']);
   });
