@@ -220,7 +220,7 @@ export class HostedCalls {
   /** @param ref docker id, the beginning of one, or name, as it is in a path @returns one that is or was hosted here */
   async #find(ref: string): Promise<Hosted | undefined> {
     const { docker, hostId } = this.#tracker.host;
-    const found = await docker.inspect(decoded(ref));
+    const found = await docker.inspect(ref);
     const id = found && containerIdOf(found.labels);
     if (!id || !isOfHost(found.labels, hostId)) return undefined;
     return { id, dockerId: found.dockerId, isRunning: found.running };
@@ -271,15 +271,6 @@ function dockerIdIn({ data }: Answer): DockerId {
   const { Id: id } = parse(data) ?? {};
   if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw new Lost('Docker did not say what it made');
   return id as DockerId;
-}
-
-/** What is no code for anything stands for itself. */
-function decoded(ref: string): string {
-  try {
-    return decodeURIComponent(ref);
-  } catch {
-    return ref;
-  }
 }
 
 /** @returns undefined when it is no object in JSON */
