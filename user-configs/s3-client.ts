@@ -1,11 +1,15 @@
 /** The client of S3, with limits on each wait. This file is loaded only where there is a bucket. */
 
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
+import { releasingReads } from './used-up.ts';
 
 /** Milliseconds: for a connection, for an answer to a request with all of its body, and of silence amid either. */
 const CONNECT = 3000;
 const ANSWER = 60_000;
 const SILENCE = 15_000;
+const CONNECTIONS = { keepAlive: true, maxSockets: 50 };
 
 /** @param region where it is looked for first @param endpoint of another S3 than Amazon's */
 export function openS3(region: string, endpoint: URL | undefined): S3Client {
@@ -15,6 +19,8 @@ export function openS3(region: string, endpoint: URL | undefined): S3Client {
     followRegionRedirects: true,
     maxAttempts: 5,
     requestHandler: {
+      httpAgent: releasingReads(new Agent(CONNECTIONS)),
+      httpsAgent: releasingReads(new TlsAgent(CONNECTIONS)),
       connectionTimeout: CONNECT,
       requestTimeout: ANSWER,
       throwOnRequestTimeout: true,

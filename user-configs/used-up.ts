@@ -3,6 +3,7 @@
  * it sees the small objects that they are to it, and lets a process that streams files grow by all that it streams.
  */
 
+import type { Agent } from 'node:http';
 import { finished, Writable } from 'node:stream';
 
 /** Makes the buffer empty, unless others may have parts of the same memory. */
@@ -24,4 +25,15 @@ export function releasing(target: Writable): Writable {
     if (error) stream.destroy(error);
   });
   return stream;
+}
+
+/**
+ * Releases what the agent's connections have read once it was looked at. Node's parser of HTTP copies what it gives out:
+ * without this, a download leaves as much again behind it.
+ */
+export function releasingReads<A extends Agent>(agent: A): A {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (...words) =>
+    connect(...words)?.on('data', (bytes) => process.nextTick(release, bytes));
+  return agent;
 }

@@ -1,10 +1,15 @@
 /** Memory that is given back at once. */
 
 import assert from 'node:assert/strict';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { get as getOverTls, Agent as TlsAgent } from 'node:https';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
-import { release, releasing } from '../../user-configs/used-up.ts';
+import { makeCertificate } from '../../httpserver/certificate.ts';
+import { release, releasing, releasingReads } from '../../user-configs/used-up.ts';
+import { Recorder } from '../support/recorder.ts';
 
 test('a buffer that is used up is empty, unless others have a part of its memory', () => {
   const own = Buffer.alloc(100_000, 'a');
@@ -43,3 +48,28 @@ test('what is passed on fails as what takes it does, also while nothing comes', 
   left.destroy();
   await assert.rejects(finished(other), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 });
+
+for (const tls of [undefined, await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000))]) {
+  test(`a download comes whole and leaves nothing of what was read, with ${tls ? 'TLS' : 'HTTP'}`, async (t) => {
+    const body = 'what is downloaded '.repeat(100_000);
+    const server = await Recorder.open({ reply: () => ({ status: 200, body }), ...(tls && { tls }) });
+    t.after(() => server.close());
+    const agent = releasingReads(
+      tls ? new TlsAgent({ keepAlive: true, rejectUnauthorized: false }) : new Agent({ keepAlive: true }),
+    );
+    t.after(() => agent.destroy());
+    const read: Buffer[] = [];
+    const download = async () => {
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+      (tls ? getOverTls : get)(server.url, { agent }, resolve)
+        .on('error', reject)
+        .once('socket', (socket) => socket.on('data', (bytes) => read.push(bytes)));
+      return await text(await promise);
+    };
+    assert.equal(await download(), body);
+    assert.equal(await download(), body);
+    assert.equal(server.connections, 1);
+    assert.ok(read.length > 1);
+    assert.ok(read.every(({ length }) => length === 0));
+  });
+}
