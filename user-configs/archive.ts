@@ -52,11 +52,8 @@ is_at_limit() { [ "$(kill -l "$1")" = USR1 ]; }
  */
 const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
-look() {
-  local changed=unknown
-  read -r
-  [ -z "$SAVED" ] || changed=$(list -newerct "@$SAVED" -printf yes -quit) || exit 1
-  [ "$changed" ] || exit ${UNCHANGED}
+go_on_if() {
+  [ "$1" ] || exit ${UNCHANGED}
   echo >&3
   exec 3>&-
 }
@@ -67,32 +64,38 @@ pack() {
   ! is_at_limit "\${codes[0]}" || exit ${TOO_LARGE}
   [ "\${codes[0]}" -le 1 ] && [ "\${codes[1]}" = 0 ]
 }
-look
+read -r
 `;
 
-const PACK_ALL = `${PACK}
+const PACK_ALL = `${PACK}changed=unknown
+[ -z "$SAVED" ] || changed=$(list -newerct "@$SAVED" -printf yes -quit) || exit 1
+go_on_if "$changed"
 list -print0 | pack -T -`;
 
 /**
  * Living files are in use, which is not to be slowed down, and one that is gone before it is read is no fault. Of
  * directories that go while they are listed find knows no better than of a disk that fails; only a list that is whole
- * may say what is to be taken away.
+ * may say what is to be taken away. They are listed once: that takes longer than anything else, where little changed.
  */
 const LIVING = `${PACK}
 renice -n 10 $$ > /dev/null
-patiently() { for attempt in {1..5}; do "$@" && return; done; exit 1; }
+look() {
+  for attempt in {1..5}; do
+    list '(' "$@" , -newerct "@\${SAVED:-0}" -fprintf changed y ')' || continue
+    go_on_if "$(< changed)"
+    return
+  done
+  exit 1
+}
 `;
 
 const PACK_LIVING = `${LIVING}
-all() { list -print0 > list; }
-patiently all
+look -fprint0 list
 pack --ignore-failed-read -T list`;
 
 const PACK_CHANGES = `${LIVING}
-changes_and_names() {
-  list '(' -newerct "@$SINCE" -fprint0 list , ! -path tree -fprintf names '%y%P\\0' ')' && sort -z -o names names
-}
-patiently changes_and_names
+look -newerct "@$SINCE" -fprint0 list , ! -path tree -fprintf names '%y%P\\0'
+sort -z -o names names || exit 1
 pack --ignore-failed-read names -T list`;
 
 const UNPACK = `${COUNTING}unpack() {
