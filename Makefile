@@ -16,7 +16,7 @@ export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --forma
 # Containers, consoles and namespaces are root's.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),env,sudo --preserve-env env) PATH="$$PATH"
 INSTALL := $(AS_ROOT) scripts/install-packages.sh
-PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 src/ecs-host-service.ts
+PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 --max-old-space-size=512 src/ecs-host-service.ts
 # Where systemd does not watch the service, the launcher does.
 LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
