@@ -73,6 +73,9 @@ export interface Addon {
 
   /** Gives memory that was freed back to the kernel. Holds a thread of libuv's for some milliseconds. */
   trimMemory(): Promise<void>;
+
+  /** @param bytes that may wait in a socket for whoever reads it, as far as the kernel lets them */
+  setSendBuffer(socket: number, bytes: number): void;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;
