@@ -20,7 +20,7 @@ const MEBIBYTES = 128;
 
 /** Calls of each kind, and streams of each kind, on each side. */
 const CALLS = 1000;
-const STREAMS = 15;
+const STREAMS = 31;
 /** Milliseconds that the proxy may add to a small call. */
 const ADDED = 0.4;
 /** Of the throughput without the proxy, what is left with it. */

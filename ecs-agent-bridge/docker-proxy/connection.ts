@@ -14,6 +14,8 @@ import { type Answer, ask, connectEngine, Lost, nextAnswer, passAnswer, Unreacha
 import { MalformedMessage, parseRequest, type RequestHead } from './message-head.ts';
 import { refusal } from './own-messages.ts';
 import { passOn } from './passing.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import { adopt } from './sockets.ts';
 import { Source, write } from './source.ts';
 
 /** A body that was read before anything of it was passed on. */
@@ -52,9 +54,9 @@ export interface ConnectionOptions {
   readonly lost: () => Promise<void>;
 }
 
-/** Serves a client until it or Docker is through. */
-export async function serveClient(socket: Socket, options: ConnectionOptions): Promise<void> {
-  await new Connection(socket, options).serve();
+/** Serves a client, whose connection was just accepted, until it or Docker is through. */
+export async function serveClient(accepted: Socket, options: ConnectionOptions): Promise<void> {
+  await new Connection(accepted, options).serve();
 }
 
 class Connection {
@@ -69,9 +71,11 @@ class Connection {
   /** Whether the client has the beginning of an answer. */
   #isAnswering = false;
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(accepted: Socket, options: ConnectionOptions) {
     this.#options = options;
-    this.#client = new Source(socket, () => {
+    const buffers = new ReadBuffers();
+    const socket = adopt(accepted, buffers);
+    this.#client = new Source(socket, buffers, () => {
       this.#gone.abort(new Error('the client has gone'));
       this.#passEnd();
     });

@@ -7,6 +7,7 @@ import { BodyScanner } from './body-scanner.ts';
 import { MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './message-head.ts';
 import { passOn } from './passing.ts';
 import { ReadBuffers } from './read-buffers.ts';
+import { widen } from './sockets.ts';
 import { Source, write } from './source.ts';
 
 /** The Engine did not take the connection: it knows nothing of the request. */
@@ -39,7 +40,8 @@ export async function connectEngine(path: string): Promise<Source> {
   } catch (error) {
     throw new Unreachable(messageOf(error), { cause: error });
   }
-  return new Source(socket, undefined, buffers);
+  widen(socket);
+  return new Source(socket, buffers);
 }
 
 /** @throws {Lost} */

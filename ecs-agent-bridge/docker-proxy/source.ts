@@ -31,17 +31,18 @@ export class Source {
   #isOver = false;
   #wake: (() => void) | undefined;
   #sink: Sink | undefined;
+  readonly #buffers: ReadBuffers;
   readonly #onOver: () => void;
 
   /**
+   * @param buffers into which the socket reads
    * @param onOver is told once that nothing more will come, whether or not what has come was asked for
-   * @param buffers into which the socket reads, if it does
    */
-  constructor(socket: Socket, onOver = () => {}, buffers?: ReadBuffers) {
+  constructor(socket: Socket, buffers: ReadBuffers, onOver = () => {}) {
     this.socket = socket;
+    this.#buffers = buffers;
     this.#onOver = onOver;
-    if (buffers) buffers.onPiece = this.#take;
-    else socket.on('data', this.#take);
+    buffers.onPiece = this.#take;
     socket.on('end', this.#end);
     socket.on('close', this.#end);
     // Whoever reads or writes finds out.
@@ -145,19 +146,19 @@ export class Source {
 
   /** Nobody asks any more: what still comes is thrown away. */
   drop(): void {
-    this.socket.off('data', this.#take);
+    this.#buffers.onPiece = (_piece, giveBack) => giveBack();
     this.socket.resume();
   }
 
   /** @param giveBack its memory is to be used again */
-  readonly #take = (piece: Buffer, giveBack?: () => void): void => {
-    const taken = this.hasMore ? 0 : (this.#sink?.take(piece, giveBack ?? release) ?? 0);
+  readonly #take = (piece: Buffer, giveBack: () => void): void => {
+    const taken = this.hasMore ? 0 : (this.#sink?.take(piece, giveBack) ?? 0);
     if (taken < piece.length) {
       const rest = piece.subarray(taken);
-      this.#queue.push(giveBack ? Buffer.from(rest) : rest);
+      this.#queue.push(Buffer.from(rest));
       this.#queued += rest.length;
     }
-    if (taken === 0) giveBack?.();
+    if (taken === 0) giveBack();
     this.#pauseOrResume();
     this.#sink?.settle(this.isEmpty);
     this.#awake();

@@ -1,9 +1,10 @@
 /** Messages that come in pieces of a test's choice. */
 
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { BodyScanner } from '../../ecs-agent-bridge/docker-proxy/body-scanner.ts';
 import type { Framing } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
+import { ReadBuffers } from '../../ecs-agent-bridge/docker-proxy/read-buffers.ts';
 import { Source } from '../../ecs-agent-bridge/docker-proxy/source.ts';
 
 /** What comes piece by piece and then ends; nothing can be written to it. */
@@ -12,7 +13,14 @@ export function sourceOf(pieces: readonly string[]): Source {
     pieces.filter((piece) => piece !== '').map((piece) => Buffer.from(piece, 'latin1')),
     { objectMode: false },
   );
-  return new Source(socket as Socket);
+  return sourceOn(socket);
+}
+
+/** What comes on a stream in the place of a socket. */
+export function sourceOn(stream: Readable | Duplex): Source {
+  const buffers = new ReadBuffers();
+  stream.on('data', (piece: Buffer) => buffers.onPiece(piece, () => {}));
+  return new Source(stream as Socket, buffers);
 }
 
 interface Scanned {

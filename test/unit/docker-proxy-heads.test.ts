@@ -7,8 +7,7 @@ import {
   parseRequest,
   parseResponse,
 } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
-import { Source } from '../../ecs-agent-bridge/docker-proxy/source.ts';
-import { sourceOf } from '../support/docker-proxy-pieces.ts';
+import { sourceOf, sourceOn } from '../support/docker-proxy-pieces.ts';
 
 function request(...lines: string[]) {
   return parseRequest(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
@@ -253,7 +252,7 @@ suite('a head among pieces', () => {
       },
       write: (_piece, _encoding, done) => done(),
     });
-    await assert.rejects(new Source(socket as never).head(), MalformedMessage);
+    await assert.rejects(sourceOn(socket).head(), MalformedMessage);
     assert.ok(given < 2 * 1024 * 1024, `${given} bytes were read`);
     socket.destroy();
   });
