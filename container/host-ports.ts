@@ -38,11 +38,8 @@ export class HostPorts {
 
   /** @param reserved ports that no container gets */
   static async ofThisHost(reserved: readonly number[]): Promise<HostPorts> {
-    const [ephemeral, kept] = await Promise.all([
-      sysctl('ip_local_port_range'),
-      sysctl('ip_local_reserved_ports'),
-    ]);
-    return new HostPorts(usablePorts(ephemeral, kept, reserved), isPortFree, reserved);
+    const { usable } = await portsOfThisHost(reserved);
+    return new HostPorts(usable, isPortFree, reserved);
   }
 
   /**
@@ -116,6 +113,17 @@ export class HostPorts {
     }
     return 'another program has it';
   }
+}
+
+/** What the kernel hands out by itself, as `first-last`, and the ports that containers may have beside that. */
+export async function portsOfThisHost(
+  reserved: readonly number[],
+): Promise<{ readonly ephemeral: string; readonly usable: readonly number[] }> {
+  const [ephemeral, kept] = await Promise.all([
+    sysctl('ip_local_port_range'),
+    sysctl('ip_local_reserved_ports'),
+  ]);
+  return { ephemeral: ephemeral.trim().replace(/\s+/, '-'), usable: usablePorts(ephemeral, kept, reserved) };
 }
 
 /** @param ephemeral the kernel's `first<TAB>last`; @param kept its list of ports and ranges, `8080,9000-9010` */

@@ -3,11 +3,10 @@
  * systemd. It talks to Docker through this service's proxy alone, its log is part of ours, and its containers outlive it.
  */
 
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Docker } from '../../container/docker.ts';
-import { usablePorts } from '../../container/host-ports.ts';
+import { portsOfThisHost } from '../../container/host-ports.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { exists } from '../../host/directories.ts';
 import type { Paths } from '../../host/paths.ts';
@@ -179,20 +178,12 @@ async function choose(
 /** @throws {ServiceError} `agent.config` */
 async function readFacts(mode: Mode, { settings, paths, secrets, log }: EcsAgentOptions): Promise<Facts> {
   const { LISTEN_PORT, RESERVED_PORTS } = settings;
-  const [ephemeral = '', kept = ''] = await Promise.all(
-    ['ip_local_port_range', 'ip_local_reserved_ports'].map((name) =>
-      readFile(`/proc/sys/net/ipv4/${name}`, 'utf8'),
-    ),
-  );
+  const { ephemeral, usable } = await portsOfThisHost([...RESERVED_PORTS, LISTEN_PORT]);
   const { config: path } = paths.agent;
-  const { config, warnings } = await readConfig(path, {
-    mode,
-    usablePorts: usablePorts(ephemeral, kept, [...RESERVED_PORTS, LISTEN_PORT]),
-  });
+  const { config, warnings } = await readConfig(path, { mode, usablePorts: usable });
   for (const [name, secret] of secretsIn(config)) secrets.set(`${name} of the ECS agent`, secret);
   for (const warning of [...warnings, ...notReserved(mode, config, LISTEN_PORT)]) log.warn({ path }, warning);
-  const ephemeralPorts = ephemeral.trim().replace(/\s+/, '-');
-  return { config, paths: paths.agent, listenPort: LISTEN_PORT, ephemeralPorts };
+  return { config, paths: paths.agent, listenPort: LISTEN_PORT, ephemeralPorts: ephemeral };
 }
 
 /** Elsewhere it is added. */
