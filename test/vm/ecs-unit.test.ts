@@ -1,0 +1,93 @@
+/** The ECS agent as its packages run it: systemd's unit ecs.service, here with a program that only lives and ends. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import Dockerode from 'dockerode';
+import { GuestHost } from './guest-host.ts';
+import { show, type UnitService, untilState } from './unit-service.ts';
+
+const AGENT = 'ecs.service';
+const FILE = `/etc/systemd/system/${AGENT}`;
+/** What the packages give to the agent's container. */
+const SETTINGS = '/var/lib/ecs/ecs.config';
+const OWN_SETTINGS = 'ECS_CLUSTER=guest\n';
+const PROGRAM = '/usr/local/sbin/played-agent';
+const ENVIRONMENT = '/run/test/agent-environment';
+const SOCKET = '/var/run/ecs-host-service/docker.sock';
+
+/** The one that the unit runs starts another, which has the agent's name in its image and the settings. */
+const PLAYED = `#!/bin/bash
+env > ${ENVIRONMENT}
+trap 'exit 1' USR1
+(set -a; . ${SETTINGS}; exec -a /agent sleep infinity) &
+wait
+`;
+const PACKAGED = `[Service]
+Environment=DOCKER_HOST=unix:///elsewhere.sock
+ExecStart=${PROGRAM}
+Restart=always
+RestartSec=100ms
+`;
+
+const host = await GuestHost.open();
+let service: UnitService;
+
+before(() => {
+  for (const directory of ['/etc/ecs', '/var/lib/ecs']) mkdirSync(directory, { recursive: true });
+  writeFileSync(SETTINGS, OWN_SETTINGS);
+  writeFileSync(PROGRAM, PLAYED, { mode: 0o755 });
+  writeFileSync(FILE, PACKAGED);
+  execFileSync('systemctl', ['daemon-reload']);
+});
+after(async () => {
+  await host[Symbol.asyncDispose]();
+  for (const path of [FILE, PROGRAM, SETTINGS]) rmSync(path);
+  execFileSync('systemctl', ['daemon-reload']);
+});
+
+async function start(): Promise<void> {
+  service = await host.start({ ECS_AGENT: 'unit' });
+  await service.message('the ECS agent is started');
+  await untilState('active', AGENT);
+}
+
+function assertAsBefore(): void {
+  assert.equal(show('ActiveState', AGENT), 'inactive');
+  assert.equal(show('DropInPaths', AGENT), '');
+  assert.equal(show('Restart', AGENT), 'always');
+  assert.equal(readFileSync(SETTINGS, 'utf8'), OWN_SETTINGS);
+}
+
+test('the unit of the packages is started with what makes its agent speak to Docker through the service', async () => {
+  await start();
+  assert.equal(show('Restart', AGENT), 'no');
+  assert.doesNotMatch(readFileSync(ENVIRONMENT, 'utf8'), /DOCKER_HOST/);
+  assert.equal(readFileSync(SETTINGS, 'utf8'), `${OWN_SETTINGS}DOCKER_HOST=unix://${SOCKET}\n`);
+  assert.equal(String(await new Dockerode({ socketPath: SOCKET }).ping()), 'OK');
+});
+
+test('a unit that fails is started again by the service', async () => {
+  const first = show('InvocationID', AGENT);
+  const lines = service.lines.length;
+  execFileSync('systemctl', ['kill', '--kill-who=main', '--signal=USR1', AGENT]);
+  await service.line(
+    ({ msg }) => /^the ECS agent ended with exit code 1 and is started again/.test(msg),
+    lines,
+  );
+  await service.message('the ECS agent is started', lines);
+  await untilState('active', AGENT);
+  assert.notEqual(show('InvocationID', AGENT), first);
+});
+
+test('at the end of the service the unit has ended, and is as it was', async () => {
+  assert.equal(await service.stop(), 0);
+  assertAsBefore();
+});
+
+test('after a death of the service the unit is ended with all else, and is as it was', async () => {
+  await start();
+  await service.die('SIGKILL');
+  assertAsBefore();
+});
