@@ -123,17 +123,19 @@ export async function portsOfThisHost(
     sysctl('ip_local_port_range'),
     sysctl('ip_local_reserved_ports'),
   ]);
-  return { ephemeral: ephemeral.trim().replace(/\s+/, '-'), usable: usablePorts(ephemeral, kept, reserved) };
+  return { ephemeral: asRange(ephemeral), usable: usablePorts(ephemeral, kept, reserved) };
+}
+
+function asRange(ephemeral: string): string {
+  return ephemeral.trim().replace(/\s+/, '-');
 }
 
 /** @param ephemeral the kernel's `first<TAB>last`; @param kept its list of ports and ranges, `8080,9000-9010` */
 export function usablePorts(ephemeral: string, kept: string, reserved: readonly number[]): number[] {
-  const ranges = [ephemeral.trim().replace(/\s+/, '-'), ...kept.trim().split(',')]
-    .filter(Boolean)
-    .map((range) => {
-      const [first = 0, last = first] = range.split('-').map(Number);
-      return { first, last };
-    });
+  const ranges = [asRange(ephemeral), ...kept.trim().split(',')].filter(Boolean).map((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return { first, last };
+  });
   return Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i).filter(
     (port) => !reserved.includes(port) && !ranges.some(({ first, last }) => port >= first && port <= last),
   );

@@ -74,7 +74,7 @@ export interface Addon {
   /** Gives memory that was freed back to the kernel. Holds a thread of libuv's for some milliseconds. */
   trimMemory(): Promise<void>;
 
-  /** @param bytes that may wait in a socket for whoever reads it, as far as the kernel lets them */
+  /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
 }
 

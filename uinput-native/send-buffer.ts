@@ -4,7 +4,7 @@ import { addon } from './addon.ts';
 
 /**
  * @param socket its descriptor
- * @param bytes that may wait, as far as the kernel lets them: beyond a limit of the host it asks for CAP_NET_ADMIN
+ * @param bytes that may wait; without CAP_NET_ADMIN it stays as many as they were
  */
 export function setSendBuffer(socket: number, bytes: number): void {
   addon().setSendBuffer(socket, bytes);

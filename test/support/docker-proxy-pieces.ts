@@ -1,7 +1,7 @@
 /** Messages that come in pieces of a test's choice. */
 
 import type { Socket } from 'node:net';
-import { type Duplex, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { BodyScanner } from '../../ecs-agent-bridge/docker-proxy/body-scanner.ts';
 import type { Framing } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
 import { ReadBuffers } from '../../ecs-agent-bridge/docker-proxy/read-buffers.ts';
@@ -17,7 +17,7 @@ export function sourceOf(pieces: readonly string[]): Source {
 }
 
 /** What comes on a stream in the place of a socket. */
-export function sourceOn(stream: Readable | Duplex): Source {
+export function sourceOn(stream: Readable): Source {
   const buffers = new ReadBuffers();
   stream.on('data', (piece: Buffer) => buffers.onPiece(piece, () => {}));
   return new Source(stream as Socket, buffers);
