@@ -19,6 +19,7 @@ units=/etc/systemd/system
 service=ecs-host-service.service
 wait=ecs-host-service-wait.service
 guard=ecs-host-service-metadata-guard.service
+gettys="getty@.service autovt@.service"
 profile=/etc/docker/ecs-host-service-seccomp.json
 daemon=/etc/docker/daemon.json
 
@@ -34,6 +35,7 @@ places() {
   for rules in 69-fractal-input.rules 90-fractal-input.rules; do echo "$rules /etc/udev/rules.d/$rules"; done
   echo "60-ecs-host-service.conf /etc/sysctl.d/60-ecs-host-service.conf"
   echo "modules-load.conf /etc/modules-load.d/ecs-host-service.conf"
+  echo "logind.conf /etc/systemd/logind.conf.d/ecs-host-service.conf"
   echo "system.conf /etc/systemd/system.conf.d/ecs-host-service.conf"
   echo "seccomp.json $profile"
 }
@@ -110,6 +112,11 @@ check_host() {
 
 tell_system() {
   systemctl mask --quiet ctrl-alt-del.target
+  # What a person types in a container must not reach a login prompt of the host. serial-getty@ stays.
+  # shellcheck disable=SC2086 # they are several
+  systemctl mask --quiet $gettys ||
+    say "Login prompts on virtual consoles ($gettys) could not be masked; see that none is started."
+  systemctl stop 'getty@*.service' 'autovt@*.service'
   # It is this service that starts the agent.
   if systemctl is-enabled --quiet ecs.service 2>/dev/null; then systemctl disable --quiet ecs.service; fi
   systemctl daemon-reexec
@@ -169,7 +176,9 @@ uninstall() {
   systemctl disable --quiet --now "$service" "$guard" || true
   "$opt/metadata-guard.sh" off
   ! systemctl cat ecs.service > /dev/null 2>&1 || say "ecs.service stays disabled; \"systemctl enable ecs.service\" changes that."
-  systemctl unmask --quiet ctrl-alt-del.target
+  # shellcheck disable=SC2086 # they are several
+  systemctl unmask --quiet ctrl-alt-del.target $gettys
+  say "Login prompts on virtual consoles come back with the next boot, or with \"systemctl start getty@tty1.service\"."
   if cmp -s "$daemon" "$opt/daemon.json"; then
     rm "$daemon"
     say "Docker keeps its seccomp profile until it is restarted."
