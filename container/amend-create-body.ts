@@ -21,7 +21,8 @@ import { type Labelled, labelsOf } from './labels.ts';
 export interface Allotted extends Labelled {
   /** Host port by container port, such as `32262/tcp` → 32262. */
   readonly ports: ReadonlyMap<string, number>;
-  readonly tty: number;
+  /** Left out: it has no console. */
+  readonly tty?: number | undefined;
   /** Its own input devices. */
   readonly devices: readonly DeviceMapping[];
   /** The mount points at and below /sys/fs/cgroup. */
@@ -60,9 +61,13 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
       Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
       Devices: [...(host.Devices ?? []), ...allotted.devices],
-      DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), deviceRule(allotted.tty)],
+      DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), ...consoleRules(allotted)],
     },
   };
+}
+
+function consoleRules({ tty }: Allotted): string[] {
+  return tty === undefined ? [] : [deviceRule(tty)];
 }
 
 function fillIn(text: string, { containerId }: Allotted): string {

@@ -13,7 +13,7 @@ import { mountsBelow } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { amendCreateBody } from './amend-create-body.ts';
-import { type CreateBody, type CreateOptions, IDENTIFYING_PORT } from './create-body.ts';
+import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
@@ -162,7 +162,7 @@ export class HostedContainer {
       Promise.all([
         holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
         holdPorts(lifetime, this.#host.ports, wanted),
-        this.#host.ttys.acquire(lifetime, () => this.#provenGone()),
+        wantsConsole(body) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
         holdInputDevices(lifetime, this.#host.eventNumbers),
         mountsBelow('/sys/fs/cgroup'),
       ]);
@@ -173,7 +173,7 @@ export class HostedContainer {
       ...this.#purpose,
       ports: { ...Object.fromEntries(ports), [IDENTIFYING_PORT]: port },
       chosen: wanted.chosen,
-      tty,
+      ...(tty !== undefined && { tty }),
       devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
       ...(idleTimeout !== undefined && { idleTimeout }),
     });
@@ -200,7 +200,7 @@ export class HostedContainer {
     await config.find();
     await holdDirectories(lifetime, directories, () => config.throwIfUnsaved(), true);
     await adoptPorts(lifetime, this.#host.ports, ports, chosen);
-    await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
+    if (tty !== undefined) await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
     await config.adopt();
     this.#prepare(directories, config, claimed);

@@ -6,6 +6,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { ServiceError } from '../errors/service-error.ts';
 import { misfit } from './json.ts';
+import { CONSOLE } from './labels.ts';
 
 /** Stands for the container id in the host paths of a body. */
 export const PLACEHOLDER = '%%FRACTAL_ID_PLACEHOLDER%%';
@@ -75,4 +76,9 @@ export function checkCreateBody(body: unknown): CreateBody {
   const why = misfit(Body, body);
   if (why !== undefined) throw new ServiceError('create.bad_body', { why });
   return body as CreateBody;
+}
+
+/** Whether the container gets a virtual console: it does unless its label says that it has none. */
+export function wantsConsole({ Labels }: CreateBody): boolean {
+  return Labels?.[CONSOLE] !== 'none';
 }

@@ -30,7 +30,8 @@ export interface ContainerFacts extends Purpose {
   readonly ports: Readonly<Record<string, number>>;
   /** Host ports that its maker chose; older versions did not note them. */
   readonly chosen?: readonly HostPort[];
-  readonly tty: number;
+  /** Left out: it has no console. */
+  readonly tty?: number;
   readonly devices: readonly MadeDevice[];
   /** Seconds; 0: for ever; left out: as the host has it. */
   readonly idleTimeout?: number;

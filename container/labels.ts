@@ -11,6 +11,8 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** With the value `true` it asks for a hosted container. */
 export const INTERACTIVE = `${PREFIX}.interactive`;
+/** With the value `none` it asks for a container that has no virtual console; left out, it has one. */
+export const CONSOLE = `${PREFIX}.console`;
 /** The ECS agent gives it to the containers of tasks. Source: the agent's documentation of container labels. */
 export const TASK = 'com.amazonaws.ecs.task-arn';
 

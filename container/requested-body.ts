@@ -5,7 +5,7 @@ import type { Paths } from '../host/paths.ts';
 import type { CreateBody, HostConfig, Mount } from './create-body.ts';
 import type { Docker } from './docker.ts';
 import { CGROUPS } from './forbidden.ts';
-import type { Labels } from './labels.ts';
+import { CONSOLE, type Labels } from './labels.ts';
 import { bind, ownMounts } from './own-mounts.ts';
 import { CLIENT_PORTS } from './published-ports.ts';
 
@@ -36,6 +36,8 @@ export interface Requested {
   readonly labels?: Labels | undefined;
   /** Whether it gets the host's GPUs; left out: where there are any. */
   readonly gpu?: boolean | undefined;
+  /** Whether it gets a virtual console; left out: it does. */
+  readonly console?: boolean | undefined;
 }
 
 const CAPABILITIES =
@@ -59,7 +61,7 @@ export async function bodyOf(docker: Docker, paths: Paths, requested: Requested)
     Tty: true,
     OpenStdin: true,
     Env: Object.entries({ ...gpu, ...environment, ...hidden }).map(([name, value]) => `${name}=${value}`),
-    ...(labels && { Labels: { ...labels } }),
+    Labels: { ...labels, ...(requested.console === false && { [CONSOLE]: 'none' }) },
     HostConfig: {
       Mounts: [...ownMounts(paths), bind(CGROUPS, CGROUPS, true), ...mounts],
       PortBindings: bindingsOf(ports),

@@ -68,7 +68,7 @@ export function viewOf({
     since: since.toISOString(),
     claimed: facts?.startValues !== undefined,
     ...(port !== undefined && { port }),
-    ...(facts && { ports: facts.ports, tty: facts.tty }),
+    ...(facts && { ports: facts.ports, ...(facts.tty !== undefined && { tty: facts.tty }) }),
     ...(idleTimeout !== undefined && { idleTimeout }),
     ...(health && { health }),
   };

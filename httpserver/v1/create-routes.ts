@@ -90,7 +90,7 @@ async function make(
   body: NewContainer,
   mounts: ReturnType<typeof allowedMounts>,
 ): Promise<HostedContainer> {
-  const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, labels } = body;
+  const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, console, labels } = body;
   const limits = { cpus, memory, pids, sharedMemory };
   const container = await spinUp(tracker, kept, {
     appImage: image,
@@ -102,6 +102,7 @@ async function make(
     mounts,
     ports,
     gpu,
+    console,
     labels,
   });
   if (!body.startValues) return container;

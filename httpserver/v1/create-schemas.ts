@@ -73,6 +73,9 @@ export const NewContainer = Type.Object(
     gpu: Type.Optional(
       Type.Boolean({ description: "Whether it gets the host's GPUs; left out: where there are any." }),
     ),
+    console: Type.Optional(
+      Type.Boolean({ description: 'Whether it gets a virtual console of its own; left out: it does.' }),
+    ),
     labels: Type.Optional(
       Type.Record(Type.String({ pattern: '^(?!ecs-host-service\\.).+$' }), Type.String(), {
         ...strict,

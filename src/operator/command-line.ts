@@ -10,7 +10,7 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
          --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
-         --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
+         --no-console, --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
   pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
          have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
          REGISTRY_PASSWORD_FILE names
@@ -88,6 +88,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'timeout',
     'idle-timeout',
     'gpu',
+    'no-console',
     'dry-run',
   ],
   pull: ['platform', 'registry-user'],
@@ -142,7 +143,8 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
   } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
-  const more = { env, envFile, label, publish, mount, idleTimeout: values['idle-timeout'] };
+  const hasConsole = !values['no-console'];
+  const more = { env, envFile, label, publish, mount, hasConsole, idleTimeout: values['idle-timeout'] };
   return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
@@ -177,6 +179,7 @@ const ALL = {
   timeout: TEXT,
   'idle-timeout': TEXT,
   gpu: FLAG,
+  'no-console': FLAG,
   'dry-run': FLAG,
   platform: TEXT,
   'registry-user': TEXT,

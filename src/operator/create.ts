@@ -24,6 +24,7 @@ export interface CreateWords {
   readonly timeout: string | undefined;
   readonly idleTimeout: string | undefined;
   readonly gpu: boolean;
+  readonly hasConsole: boolean;
   readonly isDryRun: boolean;
 }
 
@@ -63,6 +64,7 @@ function bodyOf(
       idleTimeout: numberOf('--idle-timeout', words.idleTimeout),
     }),
     ...(words.gpu && { gpu: true }),
+    ...(!words.hasConsole && { console: false }),
   };
 }
 

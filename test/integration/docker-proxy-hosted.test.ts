@@ -114,6 +114,17 @@ test('its port and console are there before its program runs, its terminal is as
   assert.equal((await terminal.finish()).code, 0);
 });
 
+test('a container with the label ecs-host-service.console=none has no console', async () => {
+  const words = ['--label', 'ecs-host-service.console=none', SHELL, 'sh', '-c', 'read line'];
+  const dockerId = await cli.ok('run', '-d', '-i', ...LABEL, ...words);
+  const id = await host.containerIdOf(dockerId);
+  assert.equal(existsSync(join(root, 'fractal', id, 'containerResourceMappings/tty')), false);
+  const { HostConfig } = await host.docker.getContainer(dockerId).inspect();
+  assert.doesNotMatch(JSON.stringify(HostConfig.DeviceCgroupRules), /c 4:/);
+  assert.ok(!service.heldByContainers().some((held) => /tty/.test(JSON.stringify(held))));
+  await cli.ok('rm', '-f', dockerId);
+});
+
 test('the placeholder in Binds and in Mounts is its container id', async () => {
   const api = new Dockerode({ socketPath: proxy });
   const made = await api.createContainer({

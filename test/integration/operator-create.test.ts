@@ -98,6 +98,15 @@ test('start values can come with the request, and a token before them', async ()
   assert.equal(await service.stop(), 0);
 });
 
+test('a container that is asked for without a console has none', async () => {
+  const { service, operator } = await start();
+  const { status, body } = await operator.ask('POST', '/v1/containers', { ...MINIMAL, console: false });
+  assert.deepEqual([status, body.tty], [201, undefined]);
+  const { HostConfig } = await host.docker.getContainer(body.docker).inspect();
+  assert.doesNotMatch(JSON.stringify(HostConfig.DeviceCgroupRules), /c 4:/);
+  assert.equal(await service.stop(), 0);
+});
+
 test('what is mounted in a directory that is to be only read is not in the container at all', async () => {
   const shared = join(host.newRoot(), 'shared');
   mkdirSync(join(shared, 'below'), { recursive: true });

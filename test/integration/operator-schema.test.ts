@@ -61,6 +61,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     ports: [{ container: '8080/tcp', host: 8080 }],
     mounts: [{ source: '/usr/share', target: '/x', readOnly: true }],
     gpu: false,
+    console: false,
     labels: { a: 'b' },
     timeout: -1,
     startValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
