@@ -9,6 +9,7 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
@@ -173,14 +174,7 @@ export const ERRORS = {
     text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
   },
   ...IMAGE_ERRORS,
-  'tty.none_free': {
-    status: 503,
-    text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
-  },
-  'tty.none_exist': {
-    status: 503,
-    text: 'this host has none of /dev/tty10 to /dev/tty63; it needs a kernel with virtual consoles (CONFIG_VT)',
-  },
+  ...CONSOLE_ERRORS,
   'input.failed': {
     status: 503,
     text: 'the {what} of a container cannot be made: {why}; see that /dev/uinput is there and udev runs ("systemctl status systemd-udevd")',

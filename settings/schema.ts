@@ -142,6 +142,12 @@ export const SCHEMA = {
     fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
     parse: oneOf('required', 'optional'),
   } satisfies Setting<'required' | 'optional'>,
+  FRONT_CONSOLE: {
+    meaning:
+      'Whether the service keeps a console of its own in front (own), so that no container and no login prompt gets keys that are typed elsewhere, or leaves the one that is there (leave).',
+    fallback: (environment) => (environment === 'localdev' ? 'leave' : 'own'),
+    parse: oneOf('own', 'leave'),
+  } satisfies Setting<'own' | 'leave'>,
   UNCLAIMED_SECONDS: setting(
     'Seconds after which a container ends that nobody has been assigned to; none: it waits.',
     'none',

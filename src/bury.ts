@@ -23,6 +23,7 @@ import { createLogger, type Logger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { childEnvironment, loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
+import { giveBackLeft } from './front-console.ts';
 import { pageOf, SERVICE_PAGE } from './observe.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
@@ -105,6 +106,7 @@ class Burial {
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
       await removeRemains(pages);
+      await giveBackLeft(pages);
       await this.#clear(ledger);
       return false;
     } finally {

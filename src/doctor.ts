@@ -23,7 +23,8 @@ export async function examine(
 ): Promise<Diagnosis> {
   const { settings, problems } = examineSettings(environment);
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
-  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES }));
+  const { FRONT_CONSOLE = 'own' } = settings;
+  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE }));
   const findings = isHostAlone ? host : [...host, ...checkSettings(problems)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {

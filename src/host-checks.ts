@@ -44,6 +44,18 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
       : warning(noInputDevices, advice);
   },
   consoles: ({ ttys }) => judgeConsoles(ttys),
+  'front console': ({ frontConsole }) =>
+    frontConsole === 'own'
+      ? ok('the service keeps its own there while it runs')
+      : warning(
+          'FRONT_CONSOLE=leave: a container can read the keys that are typed in others',
+          'set FRONT_CONSOLE=own, except on a machine with a desktop',
+        ),
+  'login prompts': ({ gettys }) => {
+    if (!gettys) return ok('none on a virtual console');
+    const units = gettys.split('\n').map((line) => line.split(' ', 1)[0]);
+    return warning(`on a virtual console: ${units.join(', ')}`, `${INSTALL}, which masks them`);
+  },
   programs: ({ missingPrograms }) =>
     missingPrograms.length === 0
       ? ok('all there')

@@ -19,10 +19,11 @@ const PATIENCE = 10_000;
 const CGROUP2 = 0x63677270;
 const TMPFS = 0x01021994;
 const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
+const GETTYS = ['--state=active,activating', 'getty@*.service', 'autovt@*.service'];
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
 
 /** The settings that say where to look, and for what. */
-export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES'>;
+export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'FRONT_CONSOLE'>;
 
 export interface HostFacts {
   readonly kernel: string;
@@ -32,6 +33,9 @@ export interface HostFacts {
   readonly noInputDevices: string | undefined;
   readonly needsInputDevices: boolean;
   readonly ttys: number;
+  readonly frontConsole: Settings['FRONT_CONSOLE'];
+  /** Of systemd: login prompts that run on virtual consoles, a line each. */
+  readonly gettys: string | undefined;
   readonly run: { readonly directory: string; readonly isInMemory: boolean };
   /** Bytes that are free, by directory. */
   readonly free: ReadonlyMap<string, number>;
@@ -50,6 +54,7 @@ export async function lookAtHost({
   ROOT: root,
   DOCKER_HOST: socket,
   INPUT_DEVICES,
+  FRONT_CONSOLE: frontConsole,
 }: Where): Promise<HostFacts> {
   const { state, run } = pathsBelow(root);
   const docker = await dockerFacts(socket);
@@ -61,6 +66,8 @@ export async function lookAtHost({
     noInputDevices: await whyNoInputDevices(),
     needsInputDevices: INPUT_DEVICES === 'required',
     ttys: (await Ttys.ofThisHost()).use.size,
+    frontConsole,
+    gettys: await told('systemctl', 'list-units', '--plain', '--no-legend', ...GETTYS),
     run: { directory: dirname(run), isInMemory: (await fileSystemOf(dirname(run))).type === TMPFS },
     free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
     isClockSynchronised: yesOrNo(await told('timedatectl', 'show', '--property=NTPSynchronized', '--value')),

@@ -58,6 +58,7 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     await service.step('lock', () => service.lock());
     await service.step('filesystem', () => service.makeDirectories());
     await service.step('input devices', () => service.checkInputDevices());
+    await service.step('front console', () => service.keepFrontConsole());
     await service.step('https', () => service.serveHttps());
     await service.step('host', () => service.describeHost());
     await service.step('docker', () => service.reachDocker());

@@ -32,6 +32,7 @@ import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
+import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings } from './gather-surroundings.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { Metrics } from './metrics.ts';
@@ -193,6 +194,11 @@ export class Service {
       throw new ServiceError('start.no_input_devices', { why });
     }
     this.log.warn({ why }, 'containers get no input devices');
+  }
+
+  async keepFrontConsole(): Promise<void> {
+    const { log, left } = this;
+    await keepFrontConsole(this.presence as Lifetime, this.#settings.FRONT_CONSOLE, { left, log });
   }
 
   async serveHttps(): Promise<void> {

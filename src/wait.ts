@@ -94,7 +94,17 @@ async function begin(service: Service): Promise<void> {
   await service.step('lock', () => service.lock());
   await reportUnreported(service);
   await service.step('filesystem', () => service.makeDirectories());
+  await keepFrontConsole(service);
   await service.step('docker', () => service.reachDocker());
+}
+
+/** Users' files do not wait for it. */
+async function keepFrontConsole(service: Service): Promise<void> {
+  try {
+    await service.step('front console', () => service.keepFrontConsole());
+  } catch (error) {
+    service.log.error({ error }, messageOf(error));
+  }
 }
 
 /** Users' files do not wait for one that does not end, which is then tried again. */

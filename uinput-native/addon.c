@@ -103,6 +103,8 @@ NAPI_MODULE_INIT() {
     {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
     {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
     {"setSendBuffer", NULL, set_send_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"controlConsole", NULL, control_console, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"consoleState", NULL, console_state, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

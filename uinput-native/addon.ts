@@ -26,6 +26,9 @@ export interface NativeSocket {
   readonly native: never;
 }
 
+/** `lock` forbids every change of the console in front, also with a right to it, until `unlock`. */
+export type ConsoleControl = 'keyboard mode' | 'activate' | 'lock' | 'unlock';
+
 /** All functions throw a TypeError for an argument of another type, and an Error with a `code` such as `ENOENT`. */
 export interface Addon {
   /**
@@ -76,6 +79,18 @@ export interface Addon {
 
   /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
+
+  /**
+   * @param fd of any virtual console; `keyboard mode` is about this one
+   * @param number the keyboard mode (K_… of the kernel's kd.h), or the console to activate
+   */
+  controlConsole(fd: number, control: ConsoleControl, number: number): void;
+
+  /**
+   * @param fd of any virtual console
+   * @returns N of the /dev/ttyN in front, and which of /dev/tty1 to /dev/tty15 some program has open: bit N is set
+   */
+  consoleState(fd: number): [number, number];
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -11,6 +11,11 @@
  *   listen-to           answers how many events came to what was opened, or why they cannot be read
  *   axes                answers the ranges of the axes X and Y of what was opened
  *   nodes               answers the names in /dev/input
+ *   console N           makes a node for /dev/ttyN and its console its controlling terminal
+ *   control R A         the ioctl R of that console with the number A
+ *   control-text R TEXT the same with a pointer to these bytes, in hexadecimal
+ *   print TEXT          writes these bytes to it, in hexadecimal
+ *   typed               answers in hexadecimal what can be read from it
  *
  * With the arguments "receive PATH" it gets descriptors from the socket at PATH, writes its number to each, says how
  * many they were, and ends.
@@ -31,14 +36,19 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define DEVICES 3
 #define INPUT_MAJOR 13
 #define FIRST_EVENT_MINOR 64
+#define TTY_MAJOR 4
+/* Seconds after which what blocks is given up. */
+#define PATIENCE 3
 
 static int descriptors[DEVICES] = {-1, -1, -1};
 static int opened = -1;
+static int console = -1;
 
 static const char *result(int value) { return value < 0 ? strerror(errno) : "done"; }
 
@@ -117,9 +127,50 @@ static void list_nodes(FILE *answer) {
   fputs("\n", answer);
 }
 
+/* Whatever Docker gave it as its controlling terminal makes way. */
+static int open_console(int number) {
+  struct termios mode;
+  int old = open("/dev/tty", O_RDWR);
+  signal(SIGHUP, SIG_IGN);
+  if (old >= 0) ioctl(old, TIOCNOTTY), close(old);
+  unlink("/tmp/console");
+  if (mknod("/tmp/console", S_IFCHR | 0600, makedev(TTY_MAJOR, number)) != 0) return -1;
+  console = open("/tmp/console", O_RDWR | O_NONBLOCK | O_NOCTTY);
+  if (console < 0 || ioctl(console, TIOCSCTTY, 0) < 0 || tcgetattr(console, &mode) < 0) return -1;
+  cfmakeraw(&mode);
+  return tcsetattr(console, TCSANOW, &mode);
+}
+
+static void stay_awake(int signal) { (void)signal; }
+
+static int control(unsigned long request, long argument) {
+  struct sigaction give_up = {.sa_handler = stay_awake};
+  sigaction(SIGALRM, &give_up, NULL);
+  alarm(PATIENCE);
+  int value = ioctl(console, request, argument);
+  alarm(0);
+  return value;
+}
+
+static int bytes_of(const char *text, unsigned char *bytes, int size) {
+  int length = 0;
+  while (length < size && sscanf(text + 2 * length, "%2hhx", &bytes[length]) == 1) length++;
+  return length;
+}
+
+static void show_typed(FILE *answer) {
+  unsigned char bytes[256];
+  ssize_t length = read(console, bytes, sizeof bytes);
+  for (ssize_t i = 0; i < length; i++) fprintf(answer, "%02x", bytes[i]);
+  fputs("\n", answer);
+}
+
 static void obey(const char *line, FILE *answer) {
   int index, type, code, value;
   char path[200];
+  unsigned char bytes[100] = {0};
+  unsigned long request;
+  long argument;
   if (strcmp(line, "connect\n") == 0) get_descriptors("/tmp/sockets/uinput.sock", answer);
   else if (strcmp(line, "listen-to\n") == 0) listen_to(answer);
   else if (strcmp(line, "axes\n") == 0) describe_axes(answer);
@@ -131,6 +182,15 @@ static void obey(const char *line, FILE *answer) {
   else if (sscanf(line, "disguise %d", &index) == 1) fprintf(answer, "%s\n", result(disguise(index)));
   else if (sscanf(line, "open-number %d", &index) == 1) fprintf(answer, "%s\n", result(open_number(index)));
   else if (sscanf(line, "open %199s", path) == 1) fprintf(answer, "%s\n", result(open_node(path)));
+  else if (sscanf(line, "console %d", &index) == 1) fprintf(answer, "%s\n", result(open_console(index)));
+  else if (sscanf(line, "control-text %lx %199s", &request, path) == 2) {
+    bytes_of(path, bytes, sizeof bytes);
+    fprintf(answer, "%s\n", result(control(request, (long)bytes)));
+  } else if (sscanf(line, "control %lx %ld", &request, &argument) == 2)
+    fprintf(answer, "%s\n", result(control(request, argument)));
+  else if (sscanf(line, "print %199s", path) == 1)
+    fprintf(answer, "%s\n", result(write(console, bytes, bytes_of(path, bytes, sizeof bytes))));
+  else if (strcmp(line, "typed\n") == 0) show_typed(answer);
   else fputs("what?\n", answer);
   fflush(answer);
 }

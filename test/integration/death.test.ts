@@ -49,7 +49,7 @@ for (const [fault, words] of [
 }
 
 for (const step of [
-  ...['reporting', 'lock', 'filesystem', 'input devices', 'https'],
+  ...['reporting', 'lock', 'filesystem', 'input devices', 'front console', 'https'],
   ...['host', 'docker', 'user configs', 'containers', 'heartbeats'],
 ]) {
   test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {

@@ -33,6 +33,7 @@ test('each step of the start is logged once', async () => {
     'lock',
     'filesystem',
     'input devices',
+    'front console',
     'https',
     'host',
     'docker',

@@ -110,6 +110,8 @@ export class World {
     return {
       APP_ENV: 'dev',
       INPUT_DEVICES: 'optional',
+      // There is one for the whole machine, which test hosts share.
+      FRONT_CONSOLE: 'leave',
       ECS_AGENT: 'none',
       WEBSERVER_AUTH_SECRET: OWN_SECRET,
       WEBSERVER_URL: this.webserver.url,

@@ -19,6 +19,8 @@ const SOUND: HostFacts = {
   noInputDevices: undefined,
   needsInputDevices: true,
   ttys: 54,
+  frontConsole: 'own',
+  gettys: '',
   run: { directory: '/run', isInMemory: true },
   free: new Map([
     ['/var/lib/ecs-host-service', 40 * GIB],
@@ -55,6 +57,8 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ noInputDevices: 'there is none', needsInputDevices: false }, 'uinput', 'warning'],
   [{ ttys: 0 }, 'consoles', 'error'],
   [{ ttys: 53 }, 'consoles', 'warning'],
+  [{ frontConsole: 'leave' }, 'front console', 'warning'],
+  [{ gettys: 'getty@tty1.service loaded active running Getty on tty1' }, 'login prompts', 'warning'],
   [{ run: { directory: '/run', isInMemory: false } }, 'run directory', 'error'],
   [{ free: new Map([['/var/lib/docker', GIB - 1]]) }, 'disk', 'error'],
   [{ free: new Map([['/var/lib/docker', 5 * GIB - 1]]) }, 'disk', 'warning'],

@@ -141,6 +141,7 @@ suite('defaults', () => {
       ECS_AGENT_BINARY: '/usr/libexec/amazon-ecs-agent',
       ECS_AGENT_IMAGE: 'amazon/amazon-ecs-agent:latest',
       INPUT_DEVICES: 'required',
+      FRONT_CONSOLE: 'own',
       UNCLAIMED_SECONDS: undefined,
       NOT_READY_SECONDS: undefined,
       IDLE_SECONDS: undefined,
@@ -182,6 +183,7 @@ suite('defaults', () => {
   test('localdev needs no input devices and reports to nobody', () => {
     const settings = loadSettings({ APP_ENV: 'localdev' });
     assert.equal(settings.INPUT_DEVICES, 'optional');
+    assert.equal(settings.FRONT_CONSOLE, 'leave', 'a desktop stays in front');
     assert.equal(settings.USE_PROD_LOGGING, false);
     for (const name of Object.keys(REPORTING) as (keyof typeof REPORTING)[]) {
       assert.equal(settings[name], undefined, name);
@@ -190,8 +192,8 @@ suite('defaults', () => {
 
   test('every environment but localdev needs input devices and reports errors', () => {
     for (const APP_ENV of ['dev', 'staging', 'production']) {
-      const { INPUT_DEVICES, USE_PROD_LOGGING } = production({ APP_ENV });
-      assert.deepEqual([INPUT_DEVICES, USE_PROD_LOGGING], ['required', true], APP_ENV);
+      const { INPUT_DEVICES, FRONT_CONSOLE, USE_PROD_LOGGING } = production({ APP_ENV });
+      assert.deepEqual([INPUT_DEVICES, FRONT_CONSOLE, USE_PROD_LOGGING], ['required', 'own', true], APP_ENV);
     }
   });
 
@@ -242,6 +244,8 @@ suite('what is given', () => {
     ['UNCLAIMED_SECONDS', '90', 90],
     ['INPUT_DEVICES', 'required', 'required'],
     ['INPUT_DEVICES', 'optional', 'optional'],
+    ['FRONT_CONSOLE', 'own', 'own'],
+    ['FRONT_CONSOLE', 'leave', 'leave'],
     ['DYING_HEARTBEAT', 'string', 'string'],
     ['DYING_HEARTBEAT', 'boolean', 'boolean'],
     ...['1', 'yes', 'true', 'YES', 'True'].map((text) => ['USE_PROD_LOGGING', text, true] as const),
@@ -373,6 +377,7 @@ suite('what is given', () => {
       ROOT: 'x',
       LISTEN_PORT: 'x',
       INPUT_DEVICES: 'x',
+      FRONT_CONSOLE: 'x',
       WEBSERVER_URL: '',
       DYING_HEARTBEAT: 'x',
       ECS_AGENT: 'x',
@@ -402,6 +407,7 @@ suite('what is given', () => {
         'ECS_AGENT_BINARY',
         'ECS_AGENT_IMAGE',
         'INPUT_DEVICES',
+        'FRONT_CONSOLE',
         'WEBSERVER_URL',
         'DYING_HEARTBEAT',
         'USE_PROD_LOGGING',

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { consoleInFront } from './front.ts';
 import { GuestHost } from './guest-host.ts';
 import { assertNoLeaks, Survivor } from './survivor.ts';
 import { show, untilState, WAIT_UNIT } from './unit-service.ts';
@@ -26,11 +27,21 @@ test('after SIGKILL of the service, devices live as long as the container that h
   });
 });
 
+test('while the container in use lives, the dead service’s console stays in front', async () => {
+  assert.equal(consoleInFront(), 'tty9');
+  await survivor.container.program.say(`console ${survivor.container.tty}`);
+  await survivor.container.program.say(
+    `print ${Buffer.from(`\x1b[12;${survivor.container.tty}]`).toString('hex')}`,
+  );
+  assert.equal(consoleInFront(), 'tty9');
+});
+
 test('a service that is started takes over, and a new container gets other event numbers and another console', async () => {
   service = await host.start();
   await untilState('active');
   assert.deepEqual([show('ActiveState', WAIT_UNIT), show('Result', WAIT_UNIT)], ['inactive', 'success']);
   await survivor.assertAlone();
+  assert.equal(consoleInFront(), 'tty9');
   unclaimed = await host.hostInputProgram(service);
   const { numbers, tty, ports } = survivor.container;
   assert.ok(numbers.length > 0 && !unclaimed.numbers.some((number) => numbers.includes(number)));
@@ -60,4 +71,5 @@ test('a service that took over and dies of SIGSEGV is buried as the first one wa
 
 test('when the container in use ends by itself, all that was its is released, and nobody waits any more', async () => {
   await survivor.end();
+  assert.equal(consoleInFront(), 'tty1');
 });

@@ -9,6 +9,7 @@ import { host as hostContainer, OK, startValues, token } from '../support/caller
 import { containerIdOf, hostPortOf } from '../support/inspect.ts';
 import { World } from '../support/world.ts';
 import { virtualDevices } from './evdev.ts';
+import { consoleInFront } from './front.ts';
 import { INPUT_IMAGE, InputProgram } from './input-program.ts';
 import { show, UnitService, WAIT_UNIT } from './unit-service.ts';
 
@@ -52,7 +53,7 @@ export class GuestHost implements AsyncDisposable {
   get settings(): Record<string, string> {
     const { AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT, ...settings } = this.world.settings;
     assert.ok(AWS_EC2_METADATA_DISABLED && AWS_EC2_METADATA_SERVICE_ENDPOINT);
-    return { ...settings, INPUT_DEVICES: 'required', LOG_LEVEL: 'debug' };
+    return { ...settings, INPUT_DEVICES: 'required', FRONT_CONSOLE: 'own', LOG_LEVEL: 'debug' };
   }
 
   /** Starts the service; in localdev, where containers can be spun up, unless told otherwise. */
@@ -72,8 +73,8 @@ export class GuestHost implements AsyncDisposable {
     return containerIdOf(this.docker, dockerId);
   }
 
-  async hostInputProgram(service: UnitService): Promise<InputContainer> {
-    return await this.#inputContainer(await hostContainer(service, { app_image: INPUT_IMAGE }));
+  async hostInputProgram(service: UnitService, image = INPUT_IMAGE): Promise<InputContainer> {
+    return await this.#inputContainer(await hostContainer(service, { app_image: image }));
   }
 
   /** The same, without the host's seccomp profile. */
@@ -132,6 +133,7 @@ export class GuestHost implements AsyncDisposable {
       'containers are left',
     );
     assert.deepEqual(virtualDevices(), [], 'input devices are left');
+    assert.equal(consoleInFront(), 'tty1', 'the service’s console is still in front');
     assert.deepEqual(left, [], 'directories are left');
   }
 

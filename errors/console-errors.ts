@@ -1,0 +1,16 @@
+/** Part of the table of errors: virtual consoles. */
+
+export const CONSOLE_ERRORS = {
+  'tty.none_free': {
+    status: 503,
+    text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
+  },
+  'tty.none_exist': {
+    status: 503,
+    text: 'this host has none of /dev/tty10 to /dev/tty63; it needs a kernel with virtual consoles (CONFIG_VT)',
+  },
+  'start.no_front_console': {
+    status: 500,
+    text: 'the service cannot keep a console of its own in front: {why}; see that nothing uses /dev/tty7 to /dev/tty9 (fuser /dev/tty[789]), or set FRONT_CONSOLE=leave, and a container can then read keys that are typed in others',
+  },
+} as const;

@@ -1,0 +1,52 @@
+/** The service's console in front, which keeps containers' keys apart: when it is held, and when it is given back. */
+
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Page } from '../lifetime/ledger.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Settings } from '../settings/load.ts';
+import { frontConsoleIn, giveBackFrontConsole, holdFrontConsole } from '../ttys/front-console.ts';
+import { Ttys } from '../ttys/ttys.ts';
+import { pageIn } from './reporting.ts';
+
+interface Options {
+  /** Pages that a dead service left. */
+  readonly left: readonly Page[];
+  readonly log: Logger;
+}
+
+/**
+ * @param lifetime that is left, for whoever comes next, when containers live on: they must stay apart
+ * @throws {ServiceError} `start.no_front_console`
+ */
+export async function keepFrontConsole(
+  lifetime: Lifetime,
+  setting: Settings['FRONT_CONSOLE'],
+  { left, log }: Options,
+): Promise<void> {
+  if (setting === 'leave') {
+    await giveBackLeft(left);
+    log.warn('FRONT_CONSOLE=leave: a container can read the keys that are typed in others');
+    return;
+  }
+  if ((await Ttys.ofThisHost()).use.size === 0) {
+    log.info('no console is kept in front: this host has none for containers');
+    return;
+  }
+  try {
+    const { own } = await holdFrontConsole(lifetime, foundIn(left));
+    log.info({ tty: own }, 'a console of the service is kept in front');
+  } catch (error) {
+    throw new ServiceError('start.no_front_console', { why: messageOf(error) }, { cause: error });
+  }
+}
+
+/** What a dead service left in front; the same again does no harm. */
+export async function giveBackLeft(pages: readonly Page[]): Promise<void> {
+  const left = foundIn(pages);
+  if (left) await giveBackFrontConsole(left);
+}
+
+function foundIn(pages: readonly Page[]) {
+  return frontConsoleIn(pageIn(pages)?.entries ?? []);
+}
