@@ -31,7 +31,7 @@ try {
   }).trim();
   mkdirSync(KEPT, { recursive: true });
   console.error('Booting the guest (about half a minute) …');
-  makeProjectDisk(join(work, 'project.img'));
+  makeProjectDisk(join(work, 'project.img'), join(guest, 'xorg.tar'));
   process.exitCode = await boot(guest);
 } finally {
   rmSync(work, { recursive: true });
@@ -39,7 +39,7 @@ try {
 if (process.exitCode !== 0) console.error(`The guest's journal and console are in ${KEPT}.`);
 
 /** What an AMI carries, and the programs that try it. */
-function makeProjectDisk(image: string): void {
+function makeProjectDisk(image: string, xServer: string): void {
   const disk = join(work, 'disk');
   const programs = ['test/vm/*.test.ts', 'test/vm/run.ts', 'scripts/demo*.ts', 'bench/guest/*.ts'];
   const entries = globSync(programs, { cwd: ROOT });
@@ -61,6 +61,7 @@ function makeProjectDisk(image: string): void {
   ]) {
     cpSync(join(ROOT, 'build', name), join(disk, 'build', name));
   }
+  cpSync(xServer, join(disk, 'build/xorg.tar'));
   const command = ['/project/service/node', `/project/vm/${program.replace(/\.ts$/, '.mjs')}`, ...words];
   const script = [
     '#!/bin/sh',

@@ -3,7 +3,7 @@
 # distribution's packages alone. It is kept outside the checkout, under a key of what it is made from; while
 # that stays the same it is not built again.
 #
-# Prints the directory that holds vmlinuz, initrd and disk.img.
+# Prints the directory that holds vmlinuz, initrd, disk.img, and xorg.tar: an X server, for an image.
 set -eu
 
 here=$(dirname "$(realpath "$0")")
@@ -52,6 +52,19 @@ rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 
 say "Building the guest: its disk …"
 logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 8G
+
+say "Building the guest: an X server for containers …"
+inside apt-get update -qq
+inside apt-get install -y -qq --no-install-recommends xserver-xorg-core xserver-xorg-video-dummy xserver-xorg-input-evdev xinput
+# shellcheck disable=SC2016 # the shell in there fills it in
+inside sh -euc '
+  cd /usr/lib/xorg
+  programs=$(ls "$PWD/Xorg" "$PWD"/modules/*fb.so "$PWD/modules/drivers/dummy_drv.so" "$PWD/modules/input/evdev_drv.so")
+  programs="$programs /bin/sh /bin/mkdir /bin/mknod /usr/bin/xkbcomp /usr/bin/xinput"
+  # With the libraries that they name, and the dynamic linker.
+  libraries=$(ldd $programs | grep -o "/[^ :]*" | sort -u)
+  tar --create --dereference --absolute-names --file /xorg.tar $programs $libraries /usr/share/X11/xkb'
+mv "$root/xorg.tar" "$work/"
 rm -rf "$root" "$work/log"
 touch "$work/done"
 mv "$work" "$guest"
