@@ -1,6 +1,7 @@
 /**
- * Makes the seccomp profile of a host out of Docker's own: browsers can build their sandboxes in a container, and an
- * input device that was handed to a container cannot be made into another one. `seccomp.ts SOURCE OUTPUT`
+ * Makes the seccomp profile of hosted containers out of Docker's own: browsers can build their sandboxes in a container,
+ * an input device that was handed to a container cannot be made into another one, and a program that has its own console
+ * can neither switch to another, nor change what all consoles share. `seccomp.ts SOURCE OUTPUT`
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ const [source = '', output = ''] = process.argv.slice(2);
 interface Rule {
   readonly names: readonly string[];
   readonly action: string;
+  readonly errnoRet?: number;
   readonly args?: readonly unknown[] | null;
   readonly includes?: object;
   readonly excludes?: object;
@@ -26,8 +28,57 @@ const ALLOW = 'SCMP_ACT_ALLOW';
  * what is in it. clone3, which no filter can look into, stays without: libc takes its ENOSYS and goes on with clone.
  */
 const SANDBOX = ['chroot', 'clone', 'setns', 'unshare'];
-/** Of uinput: with it a device gets a name that the host's udev rules do not know. */
-const UI_DEV_CREATE = 0x5501;
+
+/** All numbers that differ from `first` in the last `bits` bits alone. */
+interface Block {
+  readonly first: number;
+  readonly bits: number;
+}
+
+/**
+ * Requests of ioctl that are refused. Of the two whole blocks, what a program does with its own console is allowed again
+ * below. Drivers that use the letters K, T, U, and V as well do so with a size in the upper half of the number, or with
+ * other numbers: VIDIOC_LOG_STATUS is 0x5646, and those of sound timers begin at 0x54a0.
+ */
+const CLOSED_REQUESTS: readonly Block[] = [
+  // UI_DEV_CREATE of uinput: with it a device gets a name that the host's udev rules do not know.
+  { first: 0x5501, bits: 0 },
+  // TIOCSTI types into a terminal.
+  { first: 0x5412, bits: 0 },
+  // TIOCLINUX selects and pastes text of whatever console is in front. TIOCCONS takes the kernel's messages.
+  { first: 0x541c, bits: 1 },
+  // linux/kd.h: keymaps, fonts, colours, lights, key repeat, and the speaker are those of all consoles.
+  { first: 0x4b00, bits: 8 },
+  // linux/vt.h: switching, locking, resizing, and freeing consoles concerns all of them.
+  { first: 0x5600, bits: 4 },
+];
+
+/** What an X server and a shell need on their own console, and what only reads. */
+const CONSOLE_REQUESTS = {
+  KDGETLED: 0x4b31,
+  KDGKBTYPE: 0x4b33,
+  KDSETMODE: 0x4b3a,
+  KDGETMODE: 0x4b3b,
+  KDGKBMODE: 0x4b44,
+  KDSKBMODE: 0x4b45,
+  KDGKBENT: 0x4b46,
+  KDGKBSENT: 0x4b48,
+  KDGKBMETA: 0x4b62,
+  KDSKBMETA: 0x4b63,
+  KDGKBLED: 0x4b64,
+  VT_OPENQRY: 0x5600,
+  VT_GETMODE: 0x5601,
+  VT_SETMODE: 0x5602,
+  VT_GETSTATE: 0x5603,
+  VT_RELDISP: 0x5605,
+  VT_GETHIFONTMASK: 0x560d,
+};
+
+/**
+ * These succeed and do nothing. An X server that is started for a console asks for it to be in front and waits until it
+ * is: if that failed, or took for ever, the server would not start.
+ */
+const PRETENDED_REQUESTS = { VT_ACTIVATE: 0x5606, VT_WAITACTIVE: 0x5607, VT_SETACTIVATE: 0x560f };
 
 function fail(what: string): never {
   throw new Error(`${source} is no seccomp profile of Docker's as this script knows it: ${what}`);
@@ -55,16 +106,36 @@ function check({ defaultAction, syscalls }: Profile): void {
 }
 
 /**
- * Every ioctl whose request is another: one rule for each bit that can differ, since rules add up to what is allowed.
- * The kernel takes 32 bits of the 64 that a filter sees, so to compare all of them would let 0x1_0000_5501 through.
+ * Matches a block in an argument. The kernel takes 32 of the 64 bits that a filter sees, so the others are not compared:
+ * else 0x1_0000_5501 would pass for another request than 0x5501.
  */
-function otherIoctls(): Rule[] {
-  return Array.from({ length: 32 }, (_, i) => {
-    const bit = 2 ** i;
-    const valueTwo = (UI_DEV_CREATE >>> i) & 1 ? 0 : bit;
-    const args = [{ index: 1, value: bit, valueTwo, op: 'SCMP_CMP_MASKED_EQ' }];
-    return { names: ['ioctl'], action: ALLOW, args };
-  });
+function isIn({ first, bits }: Block, index: number): object {
+  return { index, value: 2 ** 32 - 2 ** bits, valueTwo: first, op: 'SCMP_CMP_MASKED_EQ' };
+}
+
+/**
+ * The blocks that hold every number of `within` which is in none of `closed`. Rules add up to what is allowed, so one that
+ * allowed a call altogether would outdo those that refuse some of it.
+ */
+function others(closed: readonly Block[], within: Block = { first: 0, bits: 32 }): Block[] {
+  const { first, bits } = within;
+  const inside = closed.filter((block) => block.first >= first && block.first < first + 2 ** bits);
+  if (inside.length === 0) return [within];
+  if (inside.some((block) => block.bits === bits)) return [];
+  const half = bits - 1;
+  return [first + 2 ** half, first].flatMap((start) => others(inside, { first: start, bits: half }));
+}
+
+function ioctls(): Rule[] {
+  const rule = (block: Block, action: Pick<Rule, 'action' | 'errnoRet'>): Rule => {
+    return { names: ['ioctl'], ...action, args: [isIn(block, 1)] };
+  };
+  const each = (requests: Readonly<Record<string, number>>): Block[] =>
+    Object.values(requests).map((first) => ({ first, bits: 0 }));
+  return [
+    ...each(PRETENDED_REQUESTS).map((block) => rule(block, { action: 'SCMP_ACT_ERRNO', errnoRet: 0 })),
+    ...[...others(CLOSED_REQUESTS), ...each(CONSOLE_REQUESTS)].map((block) => rule(block, { action: ALLOW })),
+  ];
 }
 
 function change(profile: Profile): Profile {
@@ -72,7 +143,7 @@ function change(profile: Profile): Profile {
   const kept = profile.syscalls
     .map((rule) => ({ ...rule, names: rule.names.filter((name) => !changed.includes(name)) }))
     .filter(({ names }) => names.length > 0);
-  return { ...profile, syscalls: [...kept, { names: SANDBOX, action: ALLOW }, ...otherIoctls()] };
+  return { ...profile, syscalls: [...kept, { names: SANDBOX, action: ALLOW }, ...ioctls()] };
 }
 
 const profile: Profile = JSON.parse(readFileSync(source, 'utf8'));

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,11 +77,27 @@ static int i386(unsigned long number) {
   return result < 0 ? -1 : 0;
 }
 
+static int activate_i386(void) { return i386(VT_ACTIVATE); }
+static int paste_i386(void) { return i386(TIOCLINUX); }
 static int create_i386(void) { return i386(UI_DEV_CREATE); }
 static int unknown_i386(void) { return i386(UNKNOWN); }
 static int create_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UI_DEV_CREATE, 0); }
 static int unknown_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UNKNOWN, 0); }
 #endif
+
+/* What the kernel says to a request, with the upper half of the argument clear and with it set. */
+static void tell(unsigned long number) {
+  for (unsigned long high = 0; high <= 1; high++) {
+    int error = request(high << 32 | number) < 0 ? errno : 0;
+    printf("request %s0x%lx: %s\n", high ? "1:" : "", number, strerror(error));
+  }
+}
+
+/* All that terminals, keyboards, and consoles know, and what uinput and others have beside them. */
+static void tell_requests(void) {
+  for (unsigned long number = 0x5400; number < 0x5700; number++) tell(number);
+  for (unsigned long number = 0x4b00; number < 0x4c00; number++) tell(number);
+}
 
 /*
  * Each in a process of its own: some change what the next would find, and a kernel without i386 ends the process, which
@@ -115,9 +132,12 @@ int main(void) {
   probe("UI_DEV_CREATE with all high bits", create_high_bits);
 #ifdef __x86_64__
   probe("UI_DEV_CREATE of i386", create_i386);
+  probe("VT_ACTIVATE of i386", activate_i386);
+  probe("TIOCLINUX of i386", paste_i386);
   probe("an unknown request of i386", unknown_i386);
   probe("UI_DEV_CREATE of x32", create_x32);
   probe("an unknown request of x32", unknown_x32);
 #endif
+  tell_requests();
   return EXIT_SUCCESS;
 }
