@@ -1,7 +1,8 @@
 /**
- * Makes the seccomp profile of hosted containers out of Docker's own: browsers can build their sandboxes in a container,
- * an input device that was handed to a container cannot be made into another one, and a program that has its own console
- * can neither switch to another, nor change what all consoles share. `seccomp.ts SOURCE OUTPUT`
+ * Makes the seccomp profile of hosted containers out of Docker's own. Browsers can build their sandboxes in a container.
+ * An input device that was handed to a container cannot be made into another one. A program can neither switch consoles
+ * nor change what all consoles share, nor make a node of the host's console. Parts of the kernel that have often let
+ * attackers out, and that nothing in a container needs, are out of reach. `seccomp.ts SOURCE OUTPUT`
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -22,12 +23,19 @@ interface Profile {
   readonly syscalls: readonly Rule[];
 }
 
-const ALLOW = 'SCMP_ACT_ALLOW';
+const ALLOW = { action: 'SCMP_ACT_ALLOW' };
+const SUCCEED = { action: 'SCMP_ACT_ERRNO', errnoRet: 0 };
+/** ENOSYS. Runc drops rules that do what is done by default, which is EPERM. */
+const NOT_THERE = { action: 'SCMP_ACT_ERRNO', errnoRet: 38 };
+
 /**
  * Docker's profile has them for CAP_SYS_ADMIN and CAP_SYS_CHROOT alone; a user namespace gives these to anybody, for
  * what is in it. clone3, which no filter can look into, stays without: libc takes its ENOSYS and goes on with clone.
  */
 const SANDBOX = ['chroot', 'clone', 'setns', 'unshare'];
+
+/** Docker 25 removed them: many faults of io_uring have let programs out of containers. Programs go on without it. */
+const IO_URING = ['io_uring_enter', 'io_uring_register', 'io_uring_setup'];
 
 /** All numbers that differ from `first` in the last `bits` bits alone. */
 interface Block {
@@ -51,6 +59,40 @@ const CLOSED_REQUESTS: readonly Block[] = [
   { first: 0x4b00, bits: 8 },
   // linux/vt.h: switching, locking, resizing, and freeing consoles concerns all of them.
   { first: 0x5600, bits: 4 },
+];
+
+/** 5:1, as mknod takes it: it would be the host's console, which Docker's device rules let every container open. */
+const CONSOLE_NODE: Block = { first: 0x501, bits: 0 };
+
+/**
+ * The families of sockets that remain. Docker 23 removed AF_VSOCK, which reaches hypervisors and enclaves, and Docker 29
+ * AF_ALG, which has let programs write to files that they could only read. The others are rarely used and rarely looked
+ * at, and most of them the kernel loads for whoever asks.
+ */
+const SOCKET_FAMILIES = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_PACKET: 17 };
+const AF_NETLINK: Block = { first: 16, bits: 0 };
+/**
+ * Of netlink, what only an administrator of the network can use. A browser's sandbox needs a network namespace, and in it
+ * anybody is one; so without this each user could reach nf_tables and xfrm.
+ */
+const CLOSED_NETLINK: readonly Block[] = [
+  { first: 6, bits: 0 },
+  { first: 12, bits: 0 },
+];
+const NETLINK: Block = { first: 0, bits: 5 };
+/** The way by which 32-bit programs may call the above. No filter can see what they ask for. */
+const SOCKETCALL = ['socketcall'];
+
+const SOL_IP: Block = { first: 0, bits: 0 };
+const SOL_IPV6: Block = { first: 41, bits: 0 };
+/** Those of sockets themselves. For the same reason the others are refused, which are of iptables, ipvs, and multicast routing. */
+const IP_OPTIONS: readonly Block[] = [{ first: 0, bits: 6 }];
+/** From IPV6_RECVTCLASS on; 64 and 65 are of ip6tables. */
+const IPV6_OPTIONS: readonly Block[] = [
+  ...IP_OPTIONS,
+  { first: 66, bits: 1 },
+  { first: 68, bits: 2 },
+  { first: 72, bits: 3 },
 ];
 
 /** What an X server and a shell need on their own console, and what only reads. */
@@ -92,16 +134,21 @@ function isUnconditional({ args, includes, excludes }: Rule): boolean {
   return [args, includes, excludes].every(isEmpty);
 }
 
+/** What is allowed on conditions of ours alone. */
+const LIMITED = ['ioctl', 'mknod', 'mknodat', 'socket', 'socketpair', 'setsockopt'];
+
 /** @throws Error when a change would not mean what it is meant to */
 function check({ defaultAction, syscalls }: Profile): void {
   if (defaultAction !== 'SCMP_ACT_ERRNO') fail(`defaultAction is ${defaultAction}, not SCMP_ACT_ERRNO`);
   if (!Array.isArray(syscalls) || !syscalls.every(({ names }) => Array.isArray(names)))
     fail('syscalls is no list of rules with names');
-  for (const name of [...SANDBOX, 'ioctl']) {
+  for (const name of [...SANDBOX, ...LIMITED]) {
     const rules = syscalls.filter(({ names }) => names.includes(name));
     if (rules.length === 0) fail(`no rule names ${name}`);
-    if (rules.some(({ action }) => action !== ALLOW)) fail(`a rule does something else than allow ${name}`);
-    if (name === 'ioctl' && !rules.every(isUnconditional)) fail('ioctl is allowed on conditions already');
+    if (rules.some(({ action }) => action !== ALLOW.action))
+      fail(`a rule does something else than allow ${name}`);
+    if (LIMITED.includes(name) && !rules.every(isUnconditional))
+      fail(`${name} is allowed on conditions already`);
   }
 }
 
@@ -126,24 +173,57 @@ function others(closed: readonly Block[], within: Block = { first: 0, bits: 32 }
   return [first + 2 ** half, first].flatMap((start) => others(inside, { first: start, bits: half }));
 }
 
+type Doing = Pick<Rule, 'action' | 'errnoRet'>;
+
+/** A call when each of these arguments is in its block. */
+function rule(name: string, doing: Doing, blocks: Readonly<Record<number, Block>>): Rule {
+  const args = Object.entries(blocks).map(([index, block]) => isIn(block, Number(index)));
+  return { names: [name], ...doing, args };
+}
+
+function each(numbers: Readonly<Record<string, number>>): Block[] {
+  return Object.values(numbers).map((first) => ({ first, bits: 0 }));
+}
+
 function ioctls(): Rule[] {
-  const rule = (block: Block, action: Pick<Rule, 'action' | 'errnoRet'>): Rule => {
-    return { names: ['ioctl'], ...action, args: [isIn(block, 1)] };
-  };
-  const each = (requests: Readonly<Record<string, number>>): Block[] =>
-    Object.values(requests).map((first) => ({ first, bits: 0 }));
   return [
-    ...each(PRETENDED_REQUESTS).map((block) => rule(block, { action: 'SCMP_ACT_ERRNO', errnoRet: 0 })),
-    ...[...others(CLOSED_REQUESTS), ...each(CONSOLE_REQUESTS)].map((block) => rule(block, { action: ALLOW })),
+    ...each(PRETENDED_REQUESTS).map((request) => rule('ioctl', SUCCEED, { 1: request })),
+    ...[...others(CLOSED_REQUESTS), ...each(CONSOLE_REQUESTS)].map((request) =>
+      rule('ioctl', ALLOW, { 1: request }),
+    ),
+  ];
+}
+
+function nodes(): Rule[] {
+  return others([CONSOLE_NODE]).flatMap((device) => [
+    rule('mknod', ALLOW, { 2: device }),
+    rule('mknodat', ALLOW, { 3: device }),
+  ]);
+}
+
+function sockets(): Rule[] {
+  return [
+    { names: SOCKETCALL, ...NOT_THERE },
+    ...each(SOCKET_FAMILIES).map((family) => rule('socket', ALLOW, { 0: family })),
+    ...others(CLOSED_NETLINK, NETLINK).map((protocol) =>
+      rule('socket', ALLOW, { 0: AF_NETLINK, 2: protocol }),
+    ),
+    ...each(SOCKET_FAMILIES).map((family) => rule('socketpair', ALLOW, { 0: family })),
+    ...others([SOL_IP, SOL_IPV6]).map((level) => rule('setsockopt', ALLOW, { 1: level })),
+    ...IP_OPTIONS.map((option) => rule('setsockopt', ALLOW, { 1: SOL_IP, 2: option })),
+    ...IPV6_OPTIONS.map((option) => rule('setsockopt', ALLOW, { 1: SOL_IPV6, 2: option })),
   ];
 }
 
 function change(profile: Profile): Profile {
-  const changed = [...SANDBOX, 'ioctl'];
+  const changed = [...SANDBOX, ...LIMITED, ...IO_URING, ...SOCKETCALL];
   const kept = profile.syscalls
     .map((rule) => ({ ...rule, names: rule.names.filter((name) => !changed.includes(name)) }))
     .filter(({ names }) => names.length > 0);
-  return { ...profile, syscalls: [...kept, { names: SANDBOX, action: ALLOW }, ...ioctls()] };
+  return {
+    ...profile,
+    syscalls: [...kept, { names: SANDBOX, ...ALLOW }, ...ioctls(), ...nodes(), ...sockets()],
+  };
 }
 
 const profile: Profile = JSON.parse(readFileSync(source, 'utf8'));
