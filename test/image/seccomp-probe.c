@@ -6,13 +6,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/vt.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +29,14 @@
 #define X32 0x40000000L
 #define X32_IOCTL (X32 | 514)
 #define I386_IOCTL 54
+#define I386_MKNOD 14
+#define I386_SOCKETCALL 102
+#define I386_MKNODAT 297
+#define I386_SOCKET 359
+/* As mknod takes 5:1. */
+#define CONSOLE 0x501L
+/* No socket is of it, which the kernel sees before it looks for the family. */
+#define NO_TYPE 15
 
 static int pipe_end;
 
@@ -68,19 +83,120 @@ static int neighbours(void) {
   return -1;
 }
 
+static int ring(void) { return (int)syscall(SYS_io_uring_setup, 0, 0); }
+static int ring_enter(void) { return (int)syscall(SYS_io_uring_enter, -1, 1, 1, 1 << 31, 0, 0); }
+static int ring_register(void) { return (int)syscall(SYS_io_uring_register, -1, 1 << 30, 0, 0); }
+
+/* As a browser begins its sandbox: in a child that is an administrator of namespaces of its own, and of nothing else. */
+static int browser_sandbox(void) {
+  long child = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) {
+    bool works = getpid() == 1 && chroot("/proc/self/fdinfo") == 0 && socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0;
+    _exit(works ? 0 : 1);
+  }
+  int status = 0;
+  if (child < 0 || waitpid((pid_t)child, &status, 0) < 0) return -1;
+  errno = ECHILD;
+  return status == 0 ? 0 : -1;
+}
+
+/* What the kernel says to a program that is an administrator of a network of its own: not that it has no right to it. */
+static int in_own_network(int protocol) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) return -1;
+  return socket(AF_NETLINK, SOCK_RAW, protocol) < 0 && errno == EPERM ? -1 : 0;
+}
+
+static int nf_tables(void) { return in_own_network(NETLINK_NETFILTER); }
+static int xfrm(void) { return in_own_network(NETLINK_XFRM); }
+
 #ifdef __x86_64__
-static int i386(unsigned long number) {
+static int call_i386(long call, long first, long second, long third, long fourth) {
   long result;
-  __asm__ volatile("int $0x80" : "=a"(result) : "a"(I386_IOCTL), "b"(pipe_end), "c"(number), "d"(0) : "memory");
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(call), "b"(first), "c"(second), "d"(third), "S"(fourth)
+                   : "memory", "r8", "r9", "r10", "r11");
   errno = (int)-result;
   return result < 0 ? -1 : 0;
 }
 
+static int i386(unsigned long number) { return call_i386(I386_IOCTL, pipe_end, (long)number, 0, 0); }
+
+/* No addresses are given: those of this program are beyond what 32 bits hold. */
+static int socketcall_i386(void) { return call_i386(I386_SOCKETCALL, 1, 0, 0, 0); }
+static int socket_i386(void) { return call_i386(I386_SOCKET, AF_ALG, NO_TYPE, 0, 0); }
+static int unix_i386(void) { return call_i386(I386_SOCKET, AF_UNIX, NO_TYPE, 0, 0); }
+static int ring_i386(void) { return call_i386(SYS_io_uring_setup, 0, 0, 0, 0); }
+static int node_i386(void) { return call_i386(I386_MKNOD, 0, S_IFCHR, CONSOLE, 0); }
+static int nodeat_i386(void) { return call_i386(I386_MKNODAT, AT_FDCWD, 0, S_IFCHR, CONSOLE); }
+static int other_node_i386(void) { return call_i386(I386_MKNOD, 0, S_IFCHR, CONSOLE + 1, 0); }
+
+static int activate_i386(void) { return i386(VT_ACTIVATE); }
+static int paste_i386(void) { return i386(TIOCLINUX); }
 static int create_i386(void) { return i386(UI_DEV_CREATE); }
 static int unknown_i386(void) { return i386(UNKNOWN); }
 static int create_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UI_DEV_CREATE, 0); }
 static int unknown_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UNKNOWN, 0); }
 #endif
+
+/* What the kernel says to a request, with the upper half of the argument clear and with it set. */
+static void tell(unsigned long number) {
+  for (unsigned long high = 0; high <= 1; high++) {
+    int error = request(high << 32 | number) < 0 ? errno : 0;
+    printf("request %s0x%lx: %s\n", high ? "1:" : "", number, strerror(error));
+  }
+}
+
+/* All that terminals, keyboards, and consoles know, and what uinput and others have beside them. */
+static void tell_requests(void) {
+  for (unsigned long number = 0x5400; number < 0x5700; number++) tell(number);
+  for (unsigned long number = 0x4b00; number < 0x4c00; number++) tell(number);
+}
+
+static void say(const char *what, long number, long result) {
+  int error = result < 0 ? errno : 0;
+  printf("%s %ld: %s\n", what, number, strerror(error));
+}
+
+/* In a directory that is not there, which the kernel sees before it asks for the capability. */
+static void tell_nodes(void) {
+  static const struct { int major, minor; } devices[] = {{5, 1}, {5, 0}, {5, 2}, {4, 10}, {226, 0}, {1, 5}, {1, 3}, {0, 0}};
+  for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+    unsigned long device = makedev(devices[i].major, devices[i].minor);
+    for (unsigned long high = 0; high <= 1; high++) {
+      long number = (long)(high << 32 | device);
+      say("mknod of", number, syscall(SYS_mknodat, AT_FDCWD, "/nowhere/node", S_IFCHR, number));
+#ifdef SYS_mknod
+      say("old mknod of", number, syscall(SYS_mknod, "/nowhere/node", S_IFCHR, number));
+#endif
+    }
+  }
+  for (int bit = 0; bit < 32; bit++) {
+    long number = CONSOLE ^ 1L << bit;
+    say("mknod of", number, syscall(SYS_mknodat, AT_FDCWD, "/nowhere/node", S_IFCHR, number));
+  }
+}
+
+static void tell_sockets(void) {
+  for (long family = 0; family < 64; family++) {
+    say("socket of", family, syscall(SYS_socket, family, NO_TYPE, 0));
+    say("socket with a high bit of", family, syscall(SYS_socket, 1L << 32 | family, NO_TYPE, 0));
+    say("socketpair of", family, syscall(SYS_socketpair, family, NO_TYPE, 0, 0));
+  }
+  for (long protocol = 0; protocol < 32; protocol++) {
+    say("netlink", protocol, syscall(SYS_socket, AF_NETLINK, NO_TYPE, protocol));
+    say("netlink with a high bit", protocol, syscall(SYS_socket, AF_NETLINK, NO_TYPE, 1L << 32 | protocol));
+  }
+}
+
+static void tell_options(void) {
+  for (long option = 0; option < 2048; option++) {
+    say("option of IP", option, syscall(SYS_setsockopt, -1, IPPROTO_IP, option, 0, 0));
+    say("option of IPv6", option, syscall(SYS_setsockopt, -1, IPPROTO_IPV6, option, 0, 0));
+  }
+  for (long level = 0; level < 512; level++)
+    say("first option of level", level, syscall(SYS_setsockopt, -1, level, 1, 0, 0));
+}
 
 /*
  * Each in a process of its own: some change what the next would find, and a kernel without i386 ends the process, which
@@ -113,11 +229,30 @@ int main(void) {
   probe("UI_DEV_CREATE", create);
   probe("UI_DEV_CREATE with a high bit", create_high_bit);
   probe("UI_DEV_CREATE with all high bits", create_high_bits);
+  probe("io_uring_setup", ring);
+  probe("io_uring_enter", ring_enter);
+  probe("io_uring_register", ring_register);
+  probe("a browser's sandbox in namespaces", browser_sandbox);
+  probe("nf_tables in an own network namespace", nf_tables);
+  probe("xfrm in an own network namespace", xfrm);
 #ifdef __x86_64__
+  probe("socketcall of i386", socketcall_i386);
+  probe("AF_ALG of i386", socket_i386);
+  probe("AF_UNIX of i386", unix_i386);
+  probe("io_uring_setup of i386", ring_i386);
+  probe("5:1 of i386", node_i386);
+  probe("5:1 of i386, below a directory", nodeat_i386);
+  probe("5:2 of i386", other_node_i386);
   probe("UI_DEV_CREATE of i386", create_i386);
+  probe("VT_ACTIVATE of i386", activate_i386);
+  probe("TIOCLINUX of i386", paste_i386);
   probe("an unknown request of i386", unknown_i386);
   probe("UI_DEV_CREATE of x32", create_x32);
   probe("an unknown request of x32", unknown_x32);
 #endif
+  tell_requests();
+  tell_nodes();
+  tell_sockets();
+  tell_options();
   return EXIT_SUCCESS;
 }

@@ -50,15 +50,124 @@ async function probe(...SecurityOpt: string[]): Promise<Answers> {
   );
 }
 
+/** Requests of linux/kd.h, linux/vt.h, and asm-generic/ioctls.h that reach beyond a program's own console. */
+const FAR_REACHING = Object.entries({
+  KIOCSOUND: 0x4b2f,
+  KDMKTONE: 0x4b30,
+  KDSETLED: 0x4b32,
+  KDADDIO: 0x4b34,
+  KDDELIO: 0x4b35,
+  KDENABIO: 0x4b36,
+  KDDISABIO: 0x4b37,
+  PIO_SCRNMAP: 0x4b41,
+  KDSKBENT: 0x4b47,
+  KDSKBSENT: 0x4b49,
+  KDSKBDIACR: 0x4b4b,
+  KDSETKEYCODE: 0x4b4d,
+  KDSIGACCEPT: 0x4b4e,
+  KDKBDREP: 0x4b52,
+  PIO_FONT: 0x4b61,
+  KDSKBLED: 0x4b65,
+  PIO_UNIMAP: 0x4b67,
+  PIO_UNIMAPCLR: 0x4b68,
+  PIO_UNISCRNMAP: 0x4b6a,
+  PIO_FONTX: 0x4b6c,
+  PIO_FONTRESET: 0x4b6d,
+  PIO_CMAP: 0x4b71,
+  KDFONTOP: 0x4b72,
+  KDSKBDIACRUC: 0x4bfb,
+  TIOCSTI: 0x5412,
+  TIOCLINUX: 0x541c,
+  TIOCCONS: 0x541d,
+  UI_DEV_CREATE: 0x5501,
+  VT_SENDSIG: 0x5604,
+  VT_DISALLOCATE: 0x5608,
+  VT_RESIZE: 0x5609,
+  VT_RESIZEX: 0x560a,
+  VT_LOCKSWITCH: 0x560b,
+  VT_UNLOCKSWITCH: 0x560c,
+  VT_WAITEVENT: 0x560e,
+});
+/** What an X server asks of its own console. */
+const NEEDED = Object.entries({
+  KDGKBTYPE: 0x4b33,
+  KDSETMODE: 0x4b3a,
+  KDGETMODE: 0x4b3b,
+  KDGKBMODE: 0x4b44,
+  KDSKBMODE: 0x4b45,
+  VT_OPENQRY: 0x5600,
+  VT_GETMODE: 0x5601,
+  VT_SETMODE: 0x5602,
+  VT_GETSTATE: 0x5603,
+  VT_RELDISP: 0x5605,
+  TCGETS: 0x5401,
+  TIOCSCTTY: 0x540e,
+  FIONREAD: 0x541b,
+});
+/** Switches of the console that an X server must believe in. */
+const PRETENDED = Object.entries({ VT_ACTIVATE: 0x5606, VT_WAITACTIVE: 0x5607, VT_SETACTIVATE: 0x560f });
+
+/** A request's names among the probes: the kernel does not look at the upper half of the number. */
+function spelled([, number]: readonly [string, number]): string[] {
+  return ['request ', 'request 1:'].map((text) => `${text}0x${number.toString(16)}`);
+}
+
+const asked = (answers: Answers, requests: readonly [string, number][]): Answers =>
+  Object.fromEntries(requests.flatMap(spelled).map((name) => [name, answers[name] ?? 'was not asked']));
+const answered = (requests: readonly [string, number][], answer: string): Answers =>
+  Object.fromEntries(requests.flatMap(spelled).map((name) => [name, answer]));
+
+/** Without the requests of ioctl, which are looked at by themselves. */
+function calls(answers: Answers): Answers {
+  return Object.fromEntries(Object.entries(answers).filter(([name]) => !name.startsWith('request')));
+}
+
+function requests(answers: Answers): Answers {
+  return Object.fromEntries(Object.entries(answers).filter(([name]) => name.startsWith('request')));
+}
+
 /** As without a profile, but that those are refused, and that libc is sent from clone3 to clone. */
 function refusing(refused: (name: string) => boolean): Answers {
   const names = Object.keys(unconfined).filter(refused);
   const refusals = Object.fromEntries(names.map((name) => [name, REFUSED]));
-  return { ...unconfined, clone3: 'Function not implemented', ...refusals };
+  return { ...calls(unconfined), clone3: 'Function not implemented', ...refusals };
 }
 
 const makesDevice = (name: string): boolean => name.startsWith('UI_DEV_CREATE');
+const CLOSED = /^UI_DEV_CREATE|^TIOCLINUX|^io_uring|^nf_tables|^xfrm|^AF_ALG|^5:1/;
+
+function oursRefuses(name: string): boolean {
+  const [, kind = '', number] = /^(.*) (\d+)$/.exec(name) ?? [];
+  return NUMBERED[kind]?.(Number(number)) ?? CLOSED.test(name);
+}
+
 const makesSandbox = (name: string): boolean => /namespace|nowhere/.test(name);
+
+const FAMILIES = [1, 2, 10, 16, 17];
+const isConsole = (device: number): boolean => device % 2 ** 32 === 0x501;
+const isOtherFamily = (family: number): boolean => !FAMILIES.includes(family);
+const isClosedNetlink = (protocol: number): boolean => [6, 12].includes(protocol);
+/** What ours refuses of the probes that are made for many numbers. */
+const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
+  'mknod of': isConsole,
+  'old mknod of': isConsole,
+  'socket of': isOtherFamily,
+  'socket with a high bit of': isOtherFamily,
+  'socketpair of': (family) => isOtherFamily(family) || family === 16,
+  netlink: isClosedNetlink,
+  'netlink with a high bit': isClosedNetlink,
+  'option of IP': (option) => option >= 64,
+  'option of IPv6': (option) => option >= 80 || option === 64 || option === 65,
+  'first option of level': () => false,
+};
+
+function assertOurs(answers: Answers): void {
+  const expected = refusing(oursRefuses);
+  const changed = (start: string, answer: string) =>
+    Object.keys(expected).flatMap((name) => (name.startsWith(start) ? [[name, answer]] : []));
+  const others = [...changed('VT_ACTIVATE', 'Success'), ...changed('socketcall', 'Function not implemented')];
+  assert.deepEqual(calls(answers), { ...expected, ...Object.fromEntries(others) });
+}
 
 test('without a profile nothing is refused, so that a refusal is the work of one', () => {
   assert.deepEqual(
@@ -69,11 +178,67 @@ test('without a profile nothing is refused, so that a refusal is the work of one
 });
 
 test("in Docker's own profile no user can build a sandbox, and each can make a device", async () => {
-  assert.deepEqual(await probe(), refusing(makesSandbox));
+  const answers = await probe();
+  assert.deepEqual(calls(answers), refusing(makesSandbox));
+  assert.deepEqual(requests(answers), requests(unconfined));
 });
 
 test('in ours each user can build a sandbox, and none can make a device, by whichever bits or system call', async () => {
-  assert.deepEqual(await probe(`seccomp=${readFileSync(OURS, 'utf8')}`), refusing(makesDevice));
+  assertOurs(await probe(`seccomp=${readFileSync(OURS, 'utf8')}`));
+});
+
+test('in ours no request of ioctl reaches beyond an own console, and to switch it succeeds without being done', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  assert.deepEqual(asked(answers, FAR_REACHING), answered(FAR_REACHING, REFUSED));
+  assert.deepEqual(asked(answers, PRETENDED), answered(PRETENDED, 'Success'));
+  assert.deepEqual(asked(answers, NEEDED), asked(unconfined, NEEDED));
+});
+
+test('in ours no node of the host’s console can be made, and every other one as before', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  const refused = Object.keys(answers).filter((name) => /mknod|5:/.test(name) && answers[name] === REFUSED);
+  const i386 = Object.keys(unconfined).filter((name) => name.startsWith('5:1'));
+  const numbers = ['1281', `${2 ** 32 + 1281}`].flatMap((number) => [
+    `mknod of ${number}`,
+    `old mknod of ${number}`,
+  ]);
+  const meant = [...numbers.filter((name) => name in unconfined), ...i386];
+  assert.deepEqual(refused.sort(), meant.sort());
+});
+
+test('in ours io_uring, unusual sockets, and what a network namespace gives to anybody are out of reach', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  const refused = [
+    'io_uring_setup',
+    'socket of 38',
+    'socket of 40',
+    'netlink 12',
+    'nf_tables in an own network namespace',
+  ];
+  assert.deepEqual(
+    refused.map((name) => answers[name]),
+    refused.map(() => REFUSED),
+  );
+  const kept = [
+    "a browser's sandbox in namespaces",
+    'socket of 1',
+    'socket of 2',
+    'socket of 10',
+    'netlink 0',
+    'netlink 15',
+  ];
+  assert.deepEqual(
+    kept.map((name) => answers[name]),
+    kept.map((name) => unconfined[name]),
+  );
+});
+
+test('in ours only requests of consoles, keyboards, and terminals are refused', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  const changed = Object.keys(requests(answers)).filter((name) => answers[name] !== unconfined[name]);
+  const meant = new Set([...FAR_REACHING, ...PRETENDED].flatMap(spelled));
+  const others = changed.filter((name) => !meant.has(name) && !/0x(4b[0-9a-f]{2}|560[0-9a-f])$/.test(name));
+  assert.deepEqual(others, []);
 });
 
 test('Docker takes ours for all containers too, and says so', async () => {
@@ -81,7 +246,7 @@ test('Docker takes ours for all containers too, and says so', async () => {
   await host.startDocker(['--seccomp-profile', OURS]);
   const { SecurityOptions } = await host.docker.info();
   assert.ok(SecurityOptions.includes(`name=seccomp,profile=${OURS}`), SecurityOptions.join());
-  assert.deepEqual(await probe(), refusing(makesDevice));
+  assertOurs(await probe());
 });
 
 /** Makes a profile of a source that is Docker's with another text somewhere. */
