@@ -28,6 +28,10 @@ export async function importXServer(docker: Dockerode): Promise<void> {
   rmSync(directory, { recursive: true });
 }
 
+/**
+ * With the dummy driver alone the server would not open its console. Of a driver for real screens it does, also when
+ * there is no such screen.
+ */
 function configOf({ numbers }: InputContainer): string {
   const input = (name: string, number = -1, core = '') => `
     Section "InputDevice"
@@ -41,12 +45,17 @@ function configOf({ numbers }: InputContainer): string {
       Identifier "card"
       Driver "dummy"
     EndSection
+    Section "Device"
+      Identifier "spare"
+      Driver "fbdev"
+    EndSection
     Section "ServerFlags"
       Option "AutoAddDevices" "false"
       Option "AutoAddGPU" "false"
     EndSection
     Section "ServerLayout"
       Identifier "all"
+      Inactive "spare"
       InputDevice "keyboard"
       InputDevice "mouse"
     EndSection`;
@@ -60,7 +69,9 @@ export class XServer {
   /** Starts it, and a client that hears of every key and button. @throws Error with its log when it does not start */
   static async open(container: InputContainer): Promise<XServer> {
     const script = `
-      mkdir -p /tmp/.X11-unix && read -r minor < /fractal/resourceMappings/tty; mknod /dev/tty10 c 4 "$minor" &&
+      mkdir -p /tmp/.X11-unix /var/log && read -r minor < /fractal/resourceMappings/tty
+      # By the first one the server sees that there are consoles; it cannot open it.
+      mknod /dev/tty0 c 4 0; mknod /dev/tty10 c 4 "$minor" &&
       echo '${configOf(container)}' > /tmp/xorg.conf && exec /usr/lib/xorg/Xorg :10 vt10 -config /tmp/xorg.conf`;
     const server = spawn('docker', ['exec', container.dockerId, 'sh', '-c', script]);
     let log = '';

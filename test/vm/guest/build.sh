@@ -55,11 +55,11 @@ logged mke2fs -q -t ext4 -L root -d "$root" "$work/disk.img" 8G
 
 say "Building the guest: an X server for containers …"
 inside apt-get update -qq
-inside apt-get install -y -qq --no-install-recommends xserver-xorg-core xserver-xorg-video-dummy xserver-xorg-input-evdev xinput
+inside apt-get install -y -qq --no-install-recommends xserver-xorg-core xserver-xorg-video-dummy xserver-xorg-video-fbdev xserver-xorg-input-evdev xinput
 # shellcheck disable=SC2016 # the shell in there fills it in
 inside sh -euc '
   cd /usr/lib/xorg
-  programs=$(ls "$PWD/Xorg" "$PWD"/modules/*fb.so "$PWD/modules/drivers/dummy_drv.so" "$PWD/modules/input/evdev_drv.so")
+  programs=$(ls "$PWD/Xorg" "$PWD"/modules/*fb*.so "$PWD"/modules/drivers/dummy_drv.so "$PWD"/modules/drivers/fbdev_drv.so "$PWD/modules/input/evdev_drv.so")
   programs="$programs /bin/sh /bin/mkdir /bin/mknod /usr/bin/xkbcomp /usr/bin/xinput"
   # With the libraries that they name, and the dynamic linker.
   libraries=$(ldd $programs | grep -o "/[^ :]*" | sort -u)
