@@ -43,28 +43,28 @@ build: $(TARBALL) ## Build the executable, which a host needs alone, and the tar
 upload: $(TARBALL) ## Put executable and tarball to S3, under the commit and the branch
 	@$(NODE) scripts/upload.ts $(EXECUTABLE) $(TARBALL)
 
-run: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
+run: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
 	@$(AS_ROOT) APP_ENV=localdev $(SERVICE)
 
-rundev: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the dev environment
+rundev: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the dev environment
 	@$(AS_ROOT) APP_ENV=dev $(SERVICE)
 
-runstaging: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the staging environment
+runstaging: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the staging environment
 	@$(AS_ROOT) APP_ENV=staging $(SERVICE)
 
-runprod: config-tools $(ADDON) $(LAUNCHER) | node_modules/.stamp ## Run the service in the production environment
+runprod: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the production environment
 	@$(AS_ROOT) APP_ENV=production $(SERVICE)
 
-demo: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show the main job: two containers, from beginning to end
+demo: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the main job: two containers, from beginning to end
 	@$(AS_ROOT) $(NODE) scripts/demo.ts
 
-demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show a user's files that outlive their container and an outage of S3
+demo-configs: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show a user's files that outlive their container and an outage of S3
 	@$(AS_ROOT) $(NODE) scripts/demo-configs.ts
 
-demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
+demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show Docker's own command line making interactive containers, without ECS
 	@$(AS_ROOT) $(NODE) scripts/demo-bridge.ts
 
-demo-operator: docker shell $(ADDON) | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
+demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
@@ -80,7 +80,7 @@ bench: docker-cli shell guest-tools config-tools config-readers $(LAUNCHER) $(GU
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 
-soak: docker $(IMAGE_PROGRAMS) $(ADDON) | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
+soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Host CONTAINERS=10000 in one process, and see that nothing grows
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/soak.ts $(CONTAINERS)
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
@@ -144,7 +144,7 @@ shell:
 compose:
 	@$(INSTALL) docker-compose:docker-compose
 
-$(BUNDLE): $(SOURCES) $(ADDON) | node_modules/.stamp
+$(BUNDLE): $(SOURCES) $(ADDON) build/seccomp.json | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
 	@cp $(ADDON) $(@D)
 	@cp node_modules/node-pty/prebuilds/linux-$(ARCH)/pty.node $(@D)/pty-linux-$(ARCH).node

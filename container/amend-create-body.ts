@@ -16,6 +16,7 @@ import {
 } from './create-body.ts';
 import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
+import { confine } from './seccomp-profile.ts';
 
 /** What the container was allotted before Docker hears of it. */
 export interface Allotted extends Labelled {
@@ -27,6 +28,8 @@ export interface Allotted extends Labelled {
   readonly devices: readonly DeviceMapping[];
   /** The mount points at and below /sys/fs/cgroup. */
   readonly cgroupMounts: readonly string[];
+  /** JSON; undefined where Docker takes none. */
+  readonly seccompProfile: string | undefined;
 }
 
 /**
@@ -62,6 +65,7 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
       Devices: [...(host.Devices ?? []), ...allotted.devices],
       DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), ...consoleRules(allotted)],
+      SecurityOpt: confine(host.SecurityOpt, allotted.seccompProfile),
     },
   };
 }

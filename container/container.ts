@@ -145,8 +145,7 @@ export class HostedContainer {
   }
 
   /**
-   * Prepares everything that the container will own, has it made from the amended body, and tells it its
-   * port and console.
+   * Prepares all that the container will own, has it made of the amended body, and tells it its port and console.
    * @param make creates the container in Docker and returns its id
    */
   async create(
@@ -178,8 +177,9 @@ export class HostedContainer {
       ...(idleTimeout !== undefined && { idleTimeout }),
     });
 
-    const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#purpose.role };
-    const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
+    const { hostId, seccompProfile } = this.#host;
+    const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile };
+    const dockerId = await make(amendCreateBody(body, { ...own, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#note({ dockerId });
     this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });

@@ -43,6 +43,7 @@ const HostConfig = Type.Object({
   DeviceCgroupRules: maybe(Type.Array(Type.String())),
   RestartPolicy: maybe(Type.Object({ Name: Type.Optional(Type.String()) })),
   Privileged: Type.Optional(Type.Boolean()),
+  SecurityOpt: maybe(Type.Array(Type.String())),
   NetworkMode: maybe(Type.String()),
 });
 

@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly keeping: ConfigKeeping | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
   readonly preparing: LimitFunction;
+  /** JSON; undefined where Docker takes none. */
+  readonly seccompProfile: string | undefined;
   readonly terminals: Terminals;
   readonly receipts: Receipts;
   readonly events: Events;

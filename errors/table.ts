@@ -9,6 +9,7 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
 import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
@@ -271,9 +272,9 @@ export const ERRORS = {
     status: 500,
     text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
   },
-
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
+  ...CONFINEMENT_ERRORS,
   ...LOG_ERRORS,
   ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },

@@ -3,7 +3,7 @@
  * only when it is used stands in files of its own, so that a start need not read it.
  */
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { licencesOf } from './licences.ts';
@@ -45,7 +45,10 @@ const { metafile } = await build({
       },
     },
   ],
-  define: { BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown') },
+  define: {
+    BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown'),
+    SECCOMP_PROFILE: JSON.stringify(JSON.stringify(JSON.parse(readFileSync('build/seccomp.json', 'utf8')))),
+  },
   // What CommonJS packages expect to find.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",

@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import { Events } from '../container/events.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
+import { seccompProfile, takesProfiles } from '../container/seccomp-profile.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
 import type { Settings } from '../settings/load.ts';
@@ -30,11 +31,12 @@ export async function gatherSurroundings({
   ...found
 }: Found): Promise<Surroundings> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, profile] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
+    profileFor(found),
   ]);
   return {
     ...found,
@@ -44,6 +46,7 @@ export async function gatherSurroundings({
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),
+    seccompProfile: profile,
     events: new Events(),
     terminals: new Terminals(
       {
@@ -55,4 +58,13 @@ export async function gatherSurroundings({
       found.log,
     ),
   };
+}
+
+async function profileFor({ docker, log }: Pick<Found, 'docker' | 'log'>): Promise<string | undefined> {
+  const { security } = await docker.describe();
+  if (takesProfiles(security)) return seccompProfile();
+  log.warn(
+    'Docker has no seccomp here: containers can reach consoles and kernel interfaces that they need not; see doctor',
+  );
+  return undefined;
 }

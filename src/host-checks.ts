@@ -1,6 +1,7 @@
 /** What the service needs of a host, and what is to be done where that is not there. */
 
 import type { EngineFacts } from '../container/docker-answers.ts';
+import { takesProfiles } from '../container/seccomp-profile.ts';
 import type { HostFacts } from './host-facts.ts';
 
 /** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */
@@ -104,11 +105,10 @@ function judgeDocker(docker: EngineFacts | string): Verdict {
 
 function judgeSeccomp(docker: EngineFacts | string): Verdict {
   if (typeof docker === 'string') return warning('Docker does not say', 'see docker above');
-  const found = docker.security.find((option) => option.startsWith('name=seccomp')) ?? 'none';
-  if (/profile=\//.test(found)) return ok(found);
+  if (takesProfiles(docker.security)) return ok('each hosted container gets its own');
   return warning(
-    `Docker's is ${found}: browsers' own sandboxes fail, and a container can make further input devices`,
-    `${INSTALL}, or set "seccomp-profile" in /etc/docker/daemon.json and restart Docker`,
+    'Docker has no seccomp: a container can switch consoles, make further input devices, and use all that this kernel offers',
+    'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine that was built with seccomp',
   );
 }
 

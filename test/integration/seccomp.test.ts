@@ -4,7 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import Dockerode from 'dockerode';
 import { importArchive } from '../../scripts/image.ts';
+import { host as hostOne } from '../support/callers.ts';
+import { until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -12,6 +15,8 @@ const BUILD = join(ROOT, 'build');
 const OURS = join(BUILD, 'seccomp.json');
 const DOCKERS = join(BUILD, 'docker-seccomp.json');
 const IMAGE = 'test/seccomp-probe:1';
+/** Of which a container lives on when all is told. */
+const STAYING = 'test/seccomp-probe:2';
 const REFUSED = 'Operation not permitted';
 
 type Answers = Readonly<Record<string, string>>;
@@ -22,6 +27,7 @@ let unconfined: Answers;
 before(async () => {
   await host.startDocker();
   await importArchive(host.docker, IMAGE, ['-C', BUILD, 'seccomp-probe'], 'CMD ["/seccomp-probe"]');
+  await importArchive(host.docker, STAYING, ['-C', BUILD, 'seccomp-probe'], 'CMD ["/seccomp-probe", "stay"]');
   unconfined = await probe('seccomp=unconfined');
 });
 after(async () => {
@@ -32,22 +38,21 @@ afterEach(() => host.finish());
 
 /** What the kernel says in a container to each probe of a user without capabilities. */
 async function probe(...SecurityOpt: string[]): Promise<Answers> {
-  const container = await host.docker.createContainer({
-    Image: IMAGE,
-    User: '1000',
-    Tty: true,
-    HostConfig: { CapDrop: ['ALL'], SecurityOpt },
-  });
+  return await probeAs(host.docker, { User: '1000', HostConfig: { CapDrop: ['ALL'], SecurityOpt } });
+}
+
+async function probeAs(docker: Dockerode, body: Dockerode.ContainerCreateOptions): Promise<Answers> {
+  const container = await docker.createContainer({ Image: IMAGE, Tty: true, ...body });
   await container.start();
   assert.equal((await container.wait()).StatusCode, 0);
-  const text = String(await container.logs({ stdout: true }));
+  const answers = answersIn(await container.logs({ stdout: true }));
   await container.remove();
-  return Object.fromEntries(
-    text
-      .trim()
-      .split('\r\n')
-      .map((line) => line.split(': ')),
-  );
+  return answers;
+}
+
+function answersIn(log: Buffer): Answers {
+  const lines = String(log).trim().split(/\r?\n/);
+  return Object.fromEntries(lines.map((line) => line.split(': ')));
 }
 
 /** Requests of linux/kd.h, linux/vt.h, and asm-generic/ioctls.h that reach beyond a program's own console. */
@@ -112,10 +117,10 @@ function spelled([, number]: readonly [string, number]): string[] {
   return ['request ', 'request 1:'].map((text) => `${text}0x${number.toString(16)}`);
 }
 
-const asked = (answers: Answers, requests: readonly [string, number][]): Answers =>
-  Object.fromEntries(requests.flatMap(spelled).map((name) => [name, answers[name] ?? 'was not asked']));
-const answered = (requests: readonly [string, number][], answer: string): Answers =>
-  Object.fromEntries(requests.flatMap(spelled).map((name) => [name, answer]));
+const asked = (answers: Answers, names: readonly string[]): Answers =>
+  Object.fromEntries(names.map((name) => [name, answers[name] ?? 'was not asked']));
+const answered = (names: readonly string[], answer: string): Answers =>
+  Object.fromEntries(names.map((name) => [name, answer]));
 
 /** Without the requests of ioctl, which are looked at by themselves. */
 function calls(answers: Answers): Answers {
@@ -161,12 +166,19 @@ const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'first option of level': () => false,
 };
 
+/** Says only what differs: there are thousands of answers. */
+function assertSame(actual: Answers, expected: Answers): void {
+  const names = new Set([...Object.keys(actual), ...Object.keys(expected)]);
+  const different = [...names].filter((name) => actual[name] !== expected[name]);
+  assert.deepEqual(asked(actual, different), asked(expected, different));
+}
+
 function assertOurs(answers: Answers): void {
   const expected = refusing(oursRefuses);
   const changed = (start: string, answer: string) =>
     Object.keys(expected).flatMap((name) => (name.startsWith(start) ? [[name, answer]] : []));
   const others = [...changed('VT_ACTIVATE', 'Success'), ...changed('socketcall', 'Function not implemented')];
-  assert.deepEqual(calls(answers), { ...expected, ...Object.fromEntries(others) });
+  assertSame(calls(answers), { ...expected, ...Object.fromEntries(others) });
 }
 
 test('without a profile nothing is refused, so that a refusal is the work of one', () => {
@@ -179,8 +191,8 @@ test('without a profile nothing is refused, so that a refusal is the work of one
 
 test("in Docker's own profile no user can build a sandbox, and each can make a device", async () => {
   const answers = await probe();
-  assert.deepEqual(calls(answers), refusing(makesSandbox));
-  assert.deepEqual(requests(answers), requests(unconfined));
+  assertSame(calls(answers), refusing(makesSandbox));
+  assertSame(requests(answers), requests(unconfined));
 });
 
 test('in ours each user can build a sandbox, and none can make a device, by whichever bits or system call', async () => {
@@ -189,9 +201,12 @@ test('in ours each user can build a sandbox, and none can make a device, by whic
 
 test('in ours no request of ioctl reaches beyond an own console, and to switch it succeeds without being done', async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
-  assert.deepEqual(asked(answers, FAR_REACHING), answered(FAR_REACHING, REFUSED));
-  assert.deepEqual(asked(answers, PRETENDED), answered(PRETENDED, 'Success'));
-  assert.deepEqual(asked(answers, NEEDED), asked(unconfined, NEEDED));
+  const far = FAR_REACHING.flatMap(spelled);
+  const pretended = PRETENDED.flatMap(spelled);
+  const needed = NEEDED.flatMap(spelled);
+  assert.deepEqual(asked(answers, far), answered(far, REFUSED));
+  assert.deepEqual(asked(answers, pretended), answered(pretended, 'Success'));
+  assert.deepEqual(asked(answers, needed), asked(unconfined, needed));
 });
 
 test('in ours no node of the host’s console can be made, and every other one as before', async () => {
@@ -215,10 +230,7 @@ test('in ours io_uring, unusual sockets, and what a network namespace gives to a
     'netlink 12',
     'nf_tables in an own network namespace',
   ];
-  assert.deepEqual(
-    refused.map((name) => answers[name]),
-    refused.map(() => REFUSED),
-  );
+  assert.deepEqual(asked(answers, refused), answered(refused, REFUSED));
   const kept = [
     "a browser's sandbox in namespaces",
     'socket of 1',
@@ -227,10 +239,7 @@ test('in ours io_uring, unusual sockets, and what a network namespace gives to a
     'netlink 0',
     'netlink 15',
   ];
-  assert.deepEqual(
-    kept.map((name) => answers[name]),
-    kept.map((name) => unconfined[name]),
-  );
+  assert.deepEqual(asked(answers, kept), asked(unconfined, kept));
 });
 
 test('in ours only requests of consoles, keyboards, and terminals are refused', async () => {
@@ -247,6 +256,30 @@ test('Docker takes ours for all containers too, and says so', async () => {
   const { SecurityOptions } = await host.docker.info();
   assert.ok(SecurityOptions.includes(`name=seccomp,profile=${OURS}`), SecurityOptions.join());
   assertOurs(await probe());
+});
+
+test('a hosted container gets ours, whoever makes it and whichever profile the Engine gives to others', async () => {
+  const open = join(work, 'open.json');
+  const { archMap } = JSON.parse(readFileSync(DOCKERS, 'utf8'));
+  writeFileSync(open, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', archMap, syscalls: [] }));
+  await host.stopDocker();
+  await host.startDocker(['--seccomp-profile', open]);
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const proxy = new Dockerode({ socketPath: join(root, 'run/ecs-host-service/docker.sock') });
+  const Labels = { 'ecs-host-service.interactive': 'true' };
+  const user = { User: '1000', HostConfig: { CapDrop: ['ALL'] } };
+  assertSame(await probeAs(proxy, user), unconfined);
+  assertOurs(await probeAs(proxy, { ...user, Labels }));
+
+  const spunUp = host.docker.getContainer(await hostOne(service, { app_image: STAYING }));
+  const log = () => spunUp.logs({ stdout: true });
+  await until('all is told', async () => String(await log()).includes('all is told'));
+  const { CapAdd, CapDrop } = (await spunUp.inspect()).HostConfig;
+  const SecurityOpt = [`seccomp=${readFileSync(OURS, 'utf8')}`];
+  const same = await probeAs(host.docker, { HostConfig: { CapAdd, CapDrop, SecurityOpt } });
+  assertSame(answersIn(await log()), { ...same, 'all is told': 'Success' });
+  assert.equal(await service.stop(), 0);
 });
 
 /** Makes a profile of a source that is Docker's with another text somewhere. */

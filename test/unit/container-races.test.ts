@@ -48,6 +48,7 @@ function hostOf(t: TestContext) {
     eventNumbers: undefined,
     keeping: undefined,
     preparing: pLimit(4),
+    seccompProfile: undefined,
     receipts: new Receipts(root, log),
     events: new Events(),
     terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),

@@ -25,6 +25,7 @@ const ALLOTTED: Allotted = {
     '/sys/fs/cgroup/systemd',
     '/sys/fs/cgroup/unified',
   ],
+  seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
 };
 
 function amend(HostConfig: HostConfig): HostConfig {
@@ -37,6 +38,22 @@ function amendJson(hostConfig: string): HostConfig {
 }
 
 suite('what the container was allotted is put in', () => {
+  test('the seccomp profile of this host comes after the security options that were asked for', () => {
+    const ours = `seccomp=${ALLOTTED.seccompProfile}`;
+    assert.deepEqual(amend({}).SecurityOpt, [ours]);
+    assert.deepEqual(amendJson('{"SecurityOpt":null}').SecurityOpt, [ours]);
+    assert.deepEqual(amend({ SecurityOpt: ['no-new-privileges'] }).SecurityOpt, ['no-new-privileges', ours]);
+  });
+
+  test('a seccomp profile that was asked for is not replaced, and none is put in where Docker takes none', () => {
+    for (const named of ['seccomp={}', 'seccomp:unconfined']) {
+      assert.deepEqual(amend({ SecurityOpt: [named] }).SecurityOpt, [named]);
+    }
+    const body = { HostConfig: { SecurityOpt: ['no-new-privileges'] } };
+    const { HostConfig } = amendCreateBody(body, { ...ALLOTTED, seccompProfile: undefined });
+    assert.deepEqual(HostConfig?.SecurityOpt, ['no-new-privileges']);
+  });
+
   test('the placeholder becomes the container id in binds', () => {
     const { Binds } = amend({ Binds: [`/host/${PLACEHOLDER}/a:/a:ro`, `/${PLACEHOLDER}/${PLACEHOLDER}:/b`] });
     assert.deepEqual(Binds, [`/host/${ID}/a:/a:ro`, `/${ID}/${ID}:/b`]);
