@@ -14,6 +14,7 @@ import {
   type Mount,
   PLACEHOLDER,
 } from './create-body.ts';
+import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
 import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 
@@ -26,6 +27,8 @@ export interface Allotted extends Labelled {
   readonly devices: readonly DeviceMapping[];
   /** The mount points at and below /sys/fs/cgroup. */
   readonly cgroupMounts: readonly string[];
+  /** Where the body sets none. */
+  readonly limits: DefaultLimits;
 }
 
 /**
@@ -55,7 +58,7 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
       ...Object.fromEntries([...allotted.ports.keys()].map((port) => [port, {}])),
     },
     HostConfig: {
-      ...host,
+      ...withDefaultLimits(host, allotted.limits),
       Binds: binds,
       Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),

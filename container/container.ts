@@ -179,7 +179,10 @@ export class HostedContainer {
     });
 
     const labels = { hostId: this.#host.hostId, containerId: this.id, role: this.#purpose.role };
-    const dockerId = await make(amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts }));
+    const { limits } = this.#host;
+    const dockerId = await make(
+      amendCreateBody(body, { ...labels, ports, tty, devices, cgroupMounts, limits }),
+    );
     this.#dockerId = dockerId;
     this.#note({ dockerId });
     this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });

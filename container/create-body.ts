@@ -43,6 +43,12 @@ const HostConfig = Type.Object({
   RestartPolicy: maybe(Type.Object({ Name: Type.Optional(Type.String()) })),
   Privileged: Type.Optional(Type.Boolean()),
   NetworkMode: maybe(Type.String()),
+  LogConfig: maybe(
+    Type.Object({
+      Type: Type.Optional(Type.String()),
+      Config: maybe(Type.Record(Type.String(), Type.String())),
+    }),
+  ),
 });
 
 const Body = Type.Object({

@@ -1,16 +1,19 @@
 /** Finds out what this host can lend to its containers. */
 
 import pLimit from 'p-limit';
+import { limitsOf, warnOfUnkept } from '../container/default-limits.ts';
 import { Events } from '../container/events.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
+import { readMemory } from '../host/memory.ts';
 import type { Settings } from '../settings/load.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 
+const KIB = 1024;
 /** Containers that are prepared at a time. */
 const AT_A_TIME = 4;
 
@@ -30,12 +33,15 @@ export async function gatherSurroundings({
   ...found
 }: Found): Promise<Surroundings> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, engine, { total }] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
+    found.docker.describe(),
+    readMemory(),
   ]);
+  warnOfUnkept(settings, engine, found.log);
   return {
     ...found,
     hostId,
@@ -44,6 +50,7 @@ export async function gatherSurroundings({
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),
+    limits: limitsOf(settings, engine, KIB * total),
     events: new Events(),
     terminals: new Terminals(
       {

@@ -48,6 +48,13 @@ function hostOf(t: TestContext) {
     eventNumbers: undefined,
     keeping: undefined,
     preparing: pLimit(4),
+    limits: {
+      pids: undefined,
+      memory: undefined,
+      canLimitSwap: true,
+      log: undefined,
+      logDriver: 'json-file',
+    },
     receipts: new Receipts(root, log),
     events: new Events(),
     terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),

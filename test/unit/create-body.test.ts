@@ -25,6 +25,7 @@ const ALLOTTED: Allotted = {
     '/sys/fs/cgroup/systemd',
     '/sys/fs/cgroup/unified',
   ],
+  limits: { pids: undefined, memory: undefined, canLimitSwap: true, log: undefined, logDriver: 'json-file' },
 };
 
 function amend(HostConfig: HostConfig): HostConfig {
