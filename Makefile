@@ -20,7 +20,7 @@ PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 --max-old-space-siz
 # Where systemd does not watch the service, the launcher does.
 LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
-IMAGE_PROGRAMS := build/streaming-server build/input-program build/port-program
+IMAGE_PROGRAMS := build/streaming-server build/input-program build/port-program build/hostile-neighbour
 # What the guest has besides the bundle.
 GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node

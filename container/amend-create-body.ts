@@ -14,6 +14,7 @@ import {
   type Mount,
   PLACEHOLDER,
 } from './create-body.ts';
+import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
 import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 import { confine } from './seccomp-profile.ts';
@@ -30,6 +31,8 @@ export interface Allotted extends Labelled {
   readonly cgroupMounts: readonly string[];
   /** JSON; undefined where Docker takes none. */
   readonly seccompProfile: string | undefined;
+  /** Where the body sets none. */
+  readonly limits: DefaultLimits;
 }
 
 /**
@@ -59,7 +62,7 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
       ...Object.fromEntries([...allotted.ports.keys()].map((port) => [port, {}])),
     },
     HostConfig: {
-      ...host,
+      ...withDefaultLimits(host, allotted.limits),
       Binds: binds,
       Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),

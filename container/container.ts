@@ -177,8 +177,8 @@ export class HostedContainer {
       ...(idleTimeout !== undefined && { idleTimeout }),
     });
 
-    const { hostId, seccompProfile } = this.#host;
-    const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile };
+    const { hostId, seccompProfile, limits } = this.#host;
+    const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile, limits };
     const dockerId = await make(amendCreateBody(body, { ...own, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#note({ dockerId });

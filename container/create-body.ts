@@ -45,6 +45,12 @@ const HostConfig = Type.Object({
   Privileged: Type.Optional(Type.Boolean()),
   SecurityOpt: maybe(Type.Array(Type.String())),
   NetworkMode: maybe(Type.String()),
+  LogConfig: maybe(
+    Type.Object({
+      Type: Type.Optional(Type.String()),
+      Config: maybe(Type.Record(Type.String(), Type.String())),
+    }),
+  ),
 });
 
 const Body = Type.Object({

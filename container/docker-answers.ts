@@ -45,6 +45,10 @@ export interface EngineFacts {
   readonly directory: string;
   /** Such as `name=seccomp,profile=builtin`. */
   readonly security: readonly string[];
+  /** Which limits of a container the kernel can keep. */
+  readonly canLimit: { readonly pids: boolean; readonly memory: boolean; readonly swap: boolean };
+  /** The driver of a container's log that names none. */
+  readonly logDriver: string;
 }
 
 export interface DockerEvent {

@@ -28,6 +28,10 @@ interface Info {
   readonly Runtimes?: unknown;
   readonly DockerRootDir: string;
   readonly SecurityOptions: readonly string[] | null;
+  readonly PidsLimit?: boolean;
+  readonly MemoryLimit?: boolean;
+  readonly SwapLimit?: boolean;
+  readonly LoggingDriver?: string;
 }
 
 /** Three calls of dockerode that take a signal, which its types leave out. */
@@ -92,7 +96,14 @@ export class Docker {
 
   async describe(): Promise<EngineFacts> {
     const [version, info] = await Promise.all([this.version(), this.#info()]);
-    return { version: version.engine, directory: info.DockerRootDir, security: info.SecurityOptions ?? [] };
+    const { PidsLimit: pids = false, MemoryLimit: memory = false, SwapLimit: swap = false } = info;
+    return {
+      version: version.engine,
+      directory: info.DockerRootDir,
+      security: info.SecurityOptions ?? [],
+      canLimit: { pids, memory, swap },
+      logDriver: info.LoggingDriver ?? '',
+    };
   }
 
   #info(): Promise<Info> {

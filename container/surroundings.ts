@@ -7,6 +7,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Terminals } from '../ttys/terminals.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
+import type { DefaultLimits } from './default-limits.ts';
 import type { Docker } from './docker.ts';
 import type { Events } from './events.ts';
 import type { HostPorts } from './host-ports.ts';
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly preparing: LimitFunction;
   /** JSON; undefined where Docker takes none. */
   readonly seccompProfile: string | undefined;
+  /** Of each container whose create body sets none. */
+  readonly limits: DefaultLimits;
   readonly terminals: Terminals;
   readonly receipts: Receipts;
   readonly events: Events;

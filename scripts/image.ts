@@ -10,7 +10,7 @@ import type Dockerode from 'dockerode';
 export const IMAGE = 'fractal/demo:current-build';
 
 const BUILD = join(import.meta.dirname, '../build');
-const PROGRAMS = ['streaming-server', 'input-program', 'port-program'];
+const PROGRAMS = ['streaming-server', 'input-program', 'port-program', 'hostile-neighbour'];
 
 /** @param tag `name:tag`; @param words what the program is started with */
 export async function importImage(

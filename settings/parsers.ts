@@ -82,6 +82,15 @@ export function bytes(text: string): number {
 /** Of what a timer can wait for. */
 export const LONGEST_SECONDS = 2_000_000;
 
+export function bytesOrNone(text: string): number | undefined {
+  return text === 'none' ? undefined : bytes(text);
+}
+
+export function wholeNumberOrNone(least: number, most: number): (text: string) => number | undefined {
+  const parse = wholeNumber(least, most);
+  return (text) => (text === 'none' ? undefined : parse(text));
+}
+
 export function secondsOrNone(text: string): number | undefined {
   return text === 'none' ? undefined : wholeNumber(1, LONGEST_SECONDS)(text);
 }

@@ -1,10 +1,12 @@
 /** Every setting of the service, with its default, its meaning, and how its text is understood. */
 
 import { isIP } from 'node:net';
+import { amountOrNone } from './amount.ts';
 import {
   absolutePath,
   bucket,
   bytes,
+  bytesOrNone,
   directories,
   image,
   oneOf,
@@ -19,6 +21,7 @@ import {
   url,
   userName,
   wholeNumber,
+  wholeNumberOrNone,
   yesOrNo,
 } from './parsers.ts';
 
@@ -119,6 +122,21 @@ export const SCHEMA = {
     'Directories of this host that operators may have mounted into containers, separated by commas; none: none.',
     'none',
     directories,
+  ),
+  CONTAINER_PIDS: setting(
+    'Processes and threads that a container may have whose create body sets no limit; none: any number.',
+    '4096',
+    wholeNumberOrNone(1, 4_194_304),
+  ),
+  CONTAINER_MEMORY: setting(
+    "Memory that a container may use whose create body sets no limit, in bytes or as a share of the host's memory, without swap; none: all.",
+    '50%',
+    amountOrNone,
+  ),
+  CONTAINER_LOG_SIZE: setting(
+    "Bytes that Docker keeps of a container's output with its drivers json-file and local, where the create body sets no size; none: all.",
+    '64MiB',
+    bytesOrNone,
   ),
   ECS_AGENT: {
     meaning:

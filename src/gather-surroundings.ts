@@ -1,17 +1,22 @@
 /** Finds out what this host can lend to its containers. */
 
 import pLimit from 'p-limit';
+import { limitsOf, warnOfUnkept } from '../container/default-limits.ts';
+import type { EngineFacts } from '../container/docker-answers.ts';
 import { Events } from '../container/events.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { seccompProfile, takesProfiles } from '../container/seccomp-profile.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
+import { readMemory } from '../host/memory.ts';
+import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 
+const KIB = 1024;
 /** Containers that are prepared at a time. */
 const AT_A_TIME = 4;
 
@@ -31,13 +36,15 @@ export async function gatherSurroundings({
   ...found
 }: Found): Promise<Surroundings> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers, profile] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, engine, { total }] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
-    profileFor(found),
+    found.docker.describe(),
+    readMemory(),
   ]);
+  warnOfUnkept(settings, engine, found.log);
   return {
     ...found,
     hostId,
@@ -46,7 +53,8 @@ export async function gatherSurroundings({
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),
-    seccompProfile: profile,
+    seccompProfile: profileFor(engine, found.log),
+    limits: limitsOf(settings, engine, KIB * total),
     events: new Events(),
     terminals: new Terminals(
       {
@@ -60,8 +68,7 @@ export async function gatherSurroundings({
   };
 }
 
-async function profileFor({ docker, log }: Pick<Found, 'docker' | 'log'>): Promise<string | undefined> {
-  const { security } = await docker.describe();
+function profileFor({ security }: EngineFacts, log: Logger): string | undefined {
   if (takesProfiles(security)) return seccompProfile();
   log.warn(
     'Docker has no seccomp here: containers can reach consoles and kernel interfaces that they need not; see doctor',

@@ -49,6 +49,13 @@ function hostOf(t: TestContext) {
     keeping: undefined,
     preparing: pLimit(4),
     seccompProfile: undefined,
+    limits: {
+      pids: undefined,
+      memory: undefined,
+      canLimitSwap: true,
+      log: undefined,
+      logDriver: 'json-file',
+    },
     receipts: new Receipts(root, log),
     events: new Events(),
     terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),

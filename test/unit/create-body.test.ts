@@ -26,6 +26,7 @@ const ALLOTTED: Allotted = {
     '/sys/fs/cgroup/unified',
   ],
   seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
+  limits: { pids: undefined, memory: undefined, canLimitSwap: true, log: undefined, logDriver: 'json-file' },
 };
 
 function amend(HostConfig: HostConfig): HostConfig {

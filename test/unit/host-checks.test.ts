@@ -8,6 +8,8 @@ const DOCKER = {
   version: '20.10.24',
   directory: '/var/lib/docker',
   security: ['name=apparmor', 'name=seccomp,profile=default'],
+  canLimit: { pids: true, memory: true, swap: true },
+  logDriver: 'json-file',
 };
 const RULES = '-A DOCKER-USER -d 169.254.169.254/32 -j DROP\n-A DOCKER-USER -d 169.254.170.2/32 -j DROP';
 

@@ -56,6 +56,7 @@ function makeProjectDisk(image: string, xServer: string): void {
     'streaming-server',
     'input-program',
     'port-program',
+    'hostile-neighbour',
     'bare-input',
     `uinput-linux-${process.arch}.node`,
   ]) {

@@ -1,0 +1,150 @@
+/*
+ * Plays a program that takes as much of the host as it can get, within bounds of its own, so that a host without limits
+ * survives it too. It says on its output what it got, one line for each attack, and then waits to be stopped; after two
+ * minutes it ends by itself.
+ *
+ *   forks N        makes up to N processes that only wait
+ *   memory MIB     has a child touch so much memory
+ *   ooms N MIB     does that N times, one after the other
+ *   log MIB        writes so much to its output
+ *   file PATH MIB  writes so much to a file
+ *   files DIR N    makes up to N empty files
+ *
+ * Several attacks may follow each other.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1L << 20)
+#define MOST_SECONDS 120
+
+static char block[MIB];
+
+static void end(int number) {
+  (void)number;
+  _exit(0);
+}
+
+static void say(const char *format, ...) {
+  va_list words;
+  va_start(words, format);
+  vprintf(format, words);
+  va_end(words);
+  fflush(stdout);
+}
+
+static void forks(long most) {
+  long made = 0;
+  int why = 0;
+  while (made < most) {
+    pid_t child = fork();
+    if (child == 0)
+      for (;;) pause();
+    if (child < 0) {
+      why = errno;
+      break;
+    }
+    made++;
+  }
+  say("forks: %ld, %s\n", made, why ? strerror(why) : "no end");
+}
+
+/* Resolves to how the child ended that touched the memory. */
+static int touch(long mib) {
+  pid_t child = fork();
+  if (child == 0) {
+    for (long i = 0; i < mib; i++) {
+      char *more = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (more == MAP_FAILED) _exit(1);
+      memset(more, 1, MIB);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+static void memory(long mib) {
+  int status = touch(mib);
+  say("memory: %s\n", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "no end");
+}
+
+static void ooms(long times, long mib) {
+  long killed = 0;
+  for (long i = 0; i < times; i++) killed += WIFSIGNALED(touch(mib));
+  say("ooms: %ld\n", killed);
+}
+
+static void write_log(long mib) {
+  memset(block, 'x', sizeof block);
+  for (long i = 127; i < MIB; i += 128) block[i] = '\n';
+  for (long i = 0; i < mib; i++)
+    for (long done = 0; done < MIB;) {
+      ssize_t written = write(STDOUT_FILENO, block + done, MIB - done);
+      if (written <= 0) _exit(1);
+      done += written;
+    }
+  say("log: %ld\n", mib);
+}
+
+/* In a child, since the memory of what it writes to a tmpfs counts as its own. */
+static void file(const char *path, long mib) {
+  pid_t child = fork();
+  if (child == 0) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    long written = 0;
+    while (fd >= 0 && written < mib * MIB) {
+      ssize_t more = write(fd, block, MIB);
+      if (more <= 0) break;
+      written += more;
+    }
+    say("file: %ld, %s\n", written / MIB, written < mib * MIB ? strerror(errno) : "no end");
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status)) say("file: %s\n", strsignal(WTERMSIG(status)));
+}
+
+static void files(const char *directory, long most) {
+  long made = 0;
+  int why = 0;
+  for (; made < most; made++) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%ld", directory, made);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+      why = errno;
+      break;
+    }
+    close(fd);
+  }
+  say("files: %ld, %s\n", made, why ? strerror(why) : "no end");
+}
+
+int main(int count, char **words) {
+  signal(SIGTERM, end);
+  signal(SIGALRM, end);
+  alarm(MOST_SECONDS);
+  for (int i = 1; i < count; i++) {
+    const char *word = words[i];
+    if (strcmp(word, "forks") == 0) forks(atol(words[++i]));
+    else if (strcmp(word, "memory") == 0) memory(atol(words[++i]));
+    else if (strcmp(word, "ooms") == 0) ooms(atol(words[i + 1]), atol(words[i + 2])), i += 2;
+    else if (strcmp(word, "log") == 0) write_log(atol(words[++i]));
+    else if (strcmp(word, "file") == 0) file(words[i + 1], atol(words[i + 2])), i += 2;
+    else if (strcmp(word, "files") == 0) files(words[i + 1], atol(words[i + 2])), i += 2;
+  }
+  for (;;) pause();
+}
