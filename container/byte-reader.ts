@@ -3,6 +3,9 @@
 export class ByteReader implements AsyncDisposable {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest = Buffer.alloc(0);
+  /** What follows it, not put together yet: done for each chunk, that would cost their number squared. */
+  #later: Uint8Array[] = [];
+  #laterLength = 0;
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
     this.#chunks = chunks[Symbol.asyncIterator]();
@@ -10,7 +13,8 @@ export class ByteReader implements AsyncDisposable {
 
   /** @returns fewer than `count` at the end of the stream alone */
   async peek(count: number): Promise<Buffer> {
-    while (this.#rest.length < count && (await this.#readMore()));
+    while (this.#length < count && (await this.#readMore()));
+    this.#join();
     return this.#rest.subarray(0, count);
   }
 
@@ -23,18 +27,32 @@ export class ByteReader implements AsyncDisposable {
 
   /** Those up to the next `last`, and that too, but no more than `most`. @returns none at the end of the stream */
   async takeThrough(last: number, most: number): Promise<Buffer> {
-    for (let seen = 0; ; ) {
-      const found = this.#rest.subarray(0, most).indexOf(last, seen);
-      if (found >= 0) return await this.take(found + 1);
-      seen = this.#rest.length;
-      if (seen >= most || !(await this.#readMore())) return await this.take(Math.min(seen, most));
+    this.#join();
+    let found = this.#rest.subarray(0, most).indexOf(last);
+    while (found < 0 && this.#length < most && (await this.#readMore())) {
+      const at = (this.#later.at(-1) as Uint8Array).indexOf(last);
+      if (at >= 0) found = this.#length - (this.#later.at(-1) as Uint8Array).length + at;
     }
+    return await this.take(Math.min(most, found < 0 ? this.#length : found + 1));
+  }
+
+  get #length(): number {
+    return this.#rest.length + this.#laterLength;
+  }
+
+  #join(): void {
+    if (this.#later.length === 0) return;
+    this.#rest = Buffer.concat([this.#rest, ...this.#later]);
+    this.#later = [];
+    this.#laterLength = 0;
   }
 
   async #readMore(): Promise<boolean> {
     const { value, done } = await this.#chunks.next();
-    if (!done) this.#rest = Buffer.concat([this.#rest, value]);
-    return !done;
+    if (done) return false;
+    this.#later.push(value);
+    this.#laterLength += value.length;
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

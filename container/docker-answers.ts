@@ -3,6 +3,7 @@
 import type { CheckHealth } from './health.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { containerIdOf, type Labels, type Role } from './labels.ts';
+import { linesIn } from './lines-in.ts';
 
 /** A container of this host, as Docker lists it. */
 export interface Listed {
@@ -76,12 +77,11 @@ export function portsOf(
   return new Map(published);
 }
 
+/** Bytes: all labels of a container are in an event. */
+const LONGEST_EVENT = 16 * 2 ** 20;
+
 export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<DockerEvent> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of stream) {
-    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
-    rest = lines.pop() ?? '';
+  for await (const lines of linesIn(stream, LONGEST_EVENT)) {
     for (const line of lines) {
       const { Action, Actor, time } = JSON.parse(line);
       const { ID: dockerId, Attributes } = Actor;

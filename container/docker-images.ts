@@ -5,6 +5,7 @@ import { unlessAborted } from '../lifetime/deadline.ts';
 import { Secrets } from '../logging/secrets.ts';
 import { type Docker, statusOf } from './docker.ts';
 import type { ImageReference } from './image-reference.ts';
+import { linesIn } from './lines-in.ts';
 import type { PullProgress } from './pull-progress.ts';
 
 export interface RegistryAuth {
@@ -30,7 +31,7 @@ export interface PulledImage {
 }
 
 const LOOK = 10_000;
-/** Characters of a line, and of an error: either may have a registry's words in it. */
+/** Bytes of a line, and characters of an error: either may have a registry's words in it. */
 const LONGEST_LINE = 64 * 1024;
 const LONGEST_WHY = 1000;
 
@@ -54,7 +55,7 @@ export async function pullImage(
       Infinity,
       async (abortSignal, api) => {
         const stream = await api.createImage(registryAuth, { _query, _body: {}, abortSignal });
-        for await (const lines of linesOf(stream)) {
+        for await (const lines of linesIn(stream as AsyncIterable<Uint8Array>, LONGEST_LINE)) {
           for (const line of lines) progress.take(line);
           news();
         }
@@ -65,18 +66,6 @@ export async function pullImage(
     throw explain(error, request);
   }
   return await unlessAborted(inspectPulled(docker, reference, progress.digest), signal);
-}
-
-/** The lines in each piece of it; what is longer is cut, and is no JSON then. */
-async function* linesOf(stream: AsyncIterable<string | Uint8Array>): AsyncGenerator<string[]> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of stream) {
-    const lines = `${rest}${decoder.decode(chunk as Uint8Array, { stream: true })}`.split('\n');
-    rest = lines.pop()?.slice(0, LONGEST_LINE) ?? '';
-    yield lines;
-  }
-  if (rest) yield [rest];
 }
 
 /** An image of this name may have been there before, so it is looked for by its digest. */

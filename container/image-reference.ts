@@ -15,7 +15,7 @@ export interface ImageReference {
 }
 
 /** Source: distribution's reference grammar, and its limit on a name. */
-const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const LABEL = '[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*';
 const REGISTRY = `(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?`;
 const PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
 const REFERENCE = new RegExp(

@@ -15,12 +15,12 @@ const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rsla
  * @throws {ServiceError} `create.bad_mount`
  */
 export function parseMountCommand(command: string): Mount[] {
-  const words = command.split(/\s+/).filter(Boolean);
+  const words = command.split(/\s+/).filter(Boolean).values();
   const mounts: Mount[] = [];
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+  for (const word of words) {
     const [, flag, inline] = /^(--mount|--volume|-v)(?:=(.*))?$/.exec(word) ?? [];
     if (!flag) throw refusal(`"${word}" is neither --mount nor -v; nothing else can be given`);
-    const value = inline ?? words.shift();
+    const value = inline ?? words.next().value;
     if (!value) throw refusal(`${flag} needs a value`);
     mounts.push(flag === '--mount' ? parseMount(value) : parseVolume(value));
   }

@@ -121,14 +121,28 @@ function logAnswers(app: FastifyInstance, log: Logger): void {
   });
 }
 
-function noRoute({ method, url }: FastifyRequest, puts: readonly string[]): ServiceError {
-  const expected = puts.includes(pathOf(url)) ? 'PUT' : isStatusPath(url) ? 'GET' : undefined;
-  if (expected) return new ServiceError('request.wrong_method', { expected, got: method });
+function noRoute(request: FastifyRequest, puts: readonly string[]): ServiceError {
+  const path = routeOf(request);
+  const expected = puts.includes(path) ? 'PUT' : isStatusPath(path) ? 'GET' : undefined;
+  if (expected) return new ServiceError('request.wrong_method', { expected, got: request.method });
   return new ServiceError('request.not_found', {});
 }
 
-function isStatusPath(url: string): boolean {
-  return [HEALTH, VERSION, METRICS].includes(pathOf(url));
+function isStatusPath(path: string): boolean {
+  return [HEALTH, VERSION, METRICS].includes(path);
+}
+
+/**
+ * The path of the route that answers: what it is for does not depend on how a request writes it. Where no route answers,
+ * the path that was asked for, with nothing escaped.
+ */
+function routeOf({ is404, routeOptions, url }: FastifyRequest): string {
+  if (!is404 && routeOptions.url !== undefined) return routeOptions.url;
+  try {
+    return decodeURIComponent(pathOf(url));
+  } catch {
+    return pathOf(url);
+  }
 }
 
 function pathOf(url: string): string {
@@ -137,7 +151,8 @@ function pathOf(url: string): string {
 }
 
 function answer(error: ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const isProblem = isStatusPath(request.url) || isOperatorPath(pathOf(request.url));
+  const path = routeOf(request);
+  const isProblem = isStatusPath(path) || isOperatorPath(path);
   if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
   const { status, contentType, body } = isProblem ? problemAnswer(error) : wireAnswer(error);
   return reply.code(status).type(contentType).send(body);

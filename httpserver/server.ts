@@ -1,12 +1,12 @@
 /** The HTTPS server, for the webserver, the client app, and operators far away. */
 
-import type { Socket } from 'node:net';
 import { fastify } from 'fastify';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { equip, LIMITS, UPGRADES } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
+import { limitConnections } from './connections.ts';
 import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import {
@@ -34,8 +34,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly log: Logger;
 }
 
-const MOST_CONNECTIONS = 1024;
-const MOST_CONNECTIONS_OF_AN_ADDRESS = 256;
+const CONNECTIONS = { all: 1024, each: 256 };
 /** Milliseconds: for the TLS handshake, and a request's headers; between looks. */
 const HANDSHAKE = 10_000;
 const HEADERS = 10_000;
@@ -60,11 +59,7 @@ async function listen(options: ServerOptions) {
   const closing = new AbortController();
   const app = build(options, closing.signal);
   const sockets = socketsOf(app.server);
-  app.server.on('connection', (socket: Socket) => {
-    const own = [...sockets].filter(({ remoteAddress }) => remoteAddress === socket.remoteAddress);
-    if (own.length > MOST_CONNECTIONS_OF_AN_ADDRESS) socket.destroy();
-  });
-  app.server.maxConnections = MOST_CONNECTIONS;
+  limitConnections(app.server, CONNECTIONS);
   try {
     await app.listen({ host: address, port });
     return { app, sockets, closing };

@@ -145,7 +145,7 @@ export class Opening {
     this.#length += bytes.copy(this.#bytes, before);
     const seen = this.#bytes.subarray(0, this.#length);
     if (this.#macLine < 0) this.#macLine = seen.indexOf('\n---', Math.max(0, before - 3));
-    const end = this.#macLine < 0 ? -1 : seen.indexOf('\n', this.#macLine + 1);
+    const end = this.#headerLength > 0 ? this.#headerLength - 1 : this.#endIn(seen, before);
     if (end < 0 || end >= LONGEST_HEADER) {
       if (this.#length > LONGEST_HEADER) throw this.incomplete();
       return undefined;
@@ -153,6 +153,11 @@ export class Opening {
     this.#headerLength = end + 1;
     const length = this.#headerLength + NONCE_BYTES;
     return length <= this.#length ? bytes.subarray(length - before) : undefined;
+  }
+
+  /** @param from what is before was looked through, unless the last line began there */
+  #endIn(seen: Buffer, from: number): number {
+    return this.#macLine < 0 ? -1 : seen.indexOf('\n', Math.max(from, this.#macLine + 1));
   }
 
   get header(): Buffer {

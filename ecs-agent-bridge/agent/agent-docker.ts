@@ -1,6 +1,7 @@
 /** What Docker is asked for the ECS agent's own container, beside what it is asked for hosted ones. */
 
 import type Dockerode from 'dockerode';
+import { ByteReader } from '../../container/byte-reader.ts';
 import { statusOf } from '../../container/docker.ts';
 import type { DockerId } from '../../container/identity.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
@@ -9,6 +10,8 @@ import { withDeadline } from '../../lifetime/deadline.ts';
 /** Milliseconds for a call that looks something up, and for one that does something. */
 const LOOK = 10_000;
 const WORK = 120_000;
+/** Bytes. */
+const LONGEST_PIECE = 16 * 1024;
 
 export interface FoundContainer {
   readonly dockerId: DockerId;
@@ -84,17 +87,19 @@ export class AgentDocker {
 }
 
 /** Source: the Engine's API, "Stream format": a byte for the stream, three empty ones, four for the length. */
-async function demultiplex(
+export async function demultiplex(
   stream: AsyncIterable<Uint8Array>,
   take: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  let rest = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    rest = Buffer.concat([rest, chunk]);
-    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
-      const end = 8 + rest.readUInt32BE(4);
-      take(rest.subarray(8, end));
-      rest = rest.subarray(end);
+  await using bytes = new ByteReader(stream);
+  for (;;) {
+    const head = await bytes.take(8);
+    if (head.length < 8) return;
+    for (let left = head.readUInt32BE(4); left > 0; ) {
+      const piece = await bytes.take(Math.min(left, LONGEST_PIECE));
+      if (piece.length === 0) return;
+      left -= piece.length;
+      take(piece);
     }
   }
 }

@@ -46,7 +46,8 @@ function fromJson(line: string): Record<string, unknown> | undefined {
 
 function fromWords(line: string): Record<string, unknown> | undefined {
   if (!/^(level|time)=/.test(line)) return undefined;
-  const words = line.matchAll(/([\w.-]+)=("(?:\\.|[^"\\])*"|\S*)/g);
+  // A name begins where no other character of one is before it: else a long run of them is looked at from each.
+  const words = line.matchAll(/(?<![\w.-])([\w.-]+)=("(?:\\.|[^"\\])*"|\S*)/g);
   return Object.fromEntries([...words].map(([, name, value = '']) => [name, unquoted(value)]));
 }
 

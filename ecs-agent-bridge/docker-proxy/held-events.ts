@@ -14,6 +14,8 @@ import { type Source, write } from './source.ts';
 /** Milliseconds between attempts to reach Docker: at first, and at most. */
 const SHORTEST_PAUSE = 50;
 const LONGEST_PAUSE = 2000;
+/** Bytes. */
+const LONGEST_EVENT = 16 * 1024 * 1024;
 const LF = 0x0a;
 
 /** @param socket of the Docker Engine @returns undefined when it is another call, or has an end */
@@ -71,8 +73,7 @@ class HeldEvents {
       if (!isStream) return this.#isBegun ? undefined : await this.#passOn(engine, answer);
       this.#isBegun = true;
       this.#wait = SHORTEST_PAUSE;
-      await this.#pass(engine, answer);
-      return undefined;
+      return (await this.#pass(engine, answer)) ? undefined : false;
     } finally {
       signal.removeEventListener('abort', leave);
       leave();
@@ -94,25 +95,37 @@ class HeldEvents {
     return !answer.isLast;
   }
 
-  /** Whole events: half of one, which Docker did not end, would spoil what follows. */
-  async #pass(engine: Source, answer: ResponseHead): Promise<void> {
-    let rest = Buffer.alloc(0);
+  /**
+   * Whole events: half of one, which Docker did not end, would spoil what follows.
+   * @returns false when one is too long: asked again, Docker would send it again
+   */
+  async #pass(engine: Source, answer: ResponseHead): Promise<boolean> {
+    let begun: Buffer[] = [];
+    let length = 0;
+    const whole: Buffer[] = [];
     const take = (data: Buffer) => {
-      rest = Buffer.concat([rest, data]);
+      const end = data.lastIndexOf(LF) + 1;
+      if (end > 0) {
+        whole.push(Buffer.concat([...begun, data.subarray(0, end)]));
+        begun = [];
+        length = 0;
+      }
+      begun.push(data.subarray(end));
+      length += data.length - end;
     };
     for await (const _ of bodyOf(engine, answer, take)) {
-      const end = rest.lastIndexOf(LF) + 1;
-      if (end === 0) continue;
-      const events = rest.subarray(0, end);
-      rest = rest.subarray(end);
+      if (length > LONGEST_EVENT) return false;
+      if (whole.length === 0) continue;
+      const events = Buffer.concat(whole.splice(0));
       this.#note(events.toString());
-      const chunk = [Buffer.from(`${end.toString(16)}\r\n`), events, Buffer.from('\r\n')];
+      const chunk = [Buffer.from(`${events.length.toString(16)}\r\n`), events, Buffer.from('\r\n')];
       await this.#exchange.reply(Buffer.concat(chunk));
     }
+    return true;
   }
 
   #note(events: string): void {
-    for (const [, time = '0'] of events.matchAll(/"timeNano":(\d+)/g)) {
+    for (const [, time = '0'] of events.matchAll(/"timeNano":(\d{1,20})/g)) {
       if (this.#told === undefined || BigInt(time) > this.#told) this.#told = BigInt(time);
     }
   }

@@ -64,12 +64,27 @@ export function parseResponse(bytes: Buffer, method: string): ResponseHead {
   return { bytes, status, framing, isLast: framing === 'until close' || isLast(version, fields) };
 }
 
+const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+
+/** Without the spaces and tabs at its ends. A regular expression would look at a run of them once for each of them. */
+function trimmed(text: string): string {
+  const isBlank = (at: number) => text[at] === ' ' || text[at] === '\t';
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(start)) start += 1;
+  while (end > start && isBlank(end - 1)) end -= 1;
+  return text.slice(start, end);
+}
+
 function parse(bytes: Buffer): { readonly first: string; readonly fields: Fields } {
   const [first = '', ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
   const fields = new Map<string, string[]>();
   for (const line of lines) {
-    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
-    if (!name || value === undefined) throw new MalformedMessage('a field of it is not understood');
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon));
+    // A lone line end within a value would be one to a less strict reader.
+    if (!NAME.test(name) || /[\r\n]/.test(line))
+      throw new MalformedMessage('a field of it is not understood');
+    const value = trimmed(line.slice(colon + 1));
     const key = name.toLowerCase();
     const values = fields.get(key);
     if (values) values.push(value);
@@ -79,10 +94,7 @@ function parse(bytes: Buffer): { readonly first: string; readonly fields: Fields
 }
 
 function isLast(version: string, fields: Fields): boolean {
-  const wishes = (fields.get('connection') ?? [])
-    .join()
-    .toLowerCase()
-    .split(/[ \t]*,[ \t]*/);
+  const wishes = (fields.get('connection') ?? []).join().toLowerCase().split(',').map(trimmed);
   return wishes.includes('close') || (version === 'HTTP/1.0' && !wishes.includes('keep-alive'));
 }
 

@@ -11,7 +11,9 @@ import type { ReadBuffers } from './read-buffers.ts';
 
 /** Bytes that are read ahead, and bytes of a head, at most. */
 const AHEAD = 256 * 1024;
-const LONGEST_HEAD = 1024 * 1024;
+const LONGEST_HEAD = 64 * 1024;
+/** What a piece counts for at least: many small ones would cost more than their bytes. */
+const LEAST = 1024;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /** Takes what comes while nobody asks for it. */
@@ -96,24 +98,31 @@ export class Source {
   unshift(piece: Buffer): void {
     if (piece.length === 0) return;
     this.#queue.unshift(piece);
-    this.#queued += piece.length;
+    this.#queued += Math.max(piece.length, LEAST);
   }
 
   /** The next head, as it came. @returns undefined when nothing more comes @throws {MalformedMessage} */
   async head(): Promise<Buffer | undefined> {
-    let got = await this.next();
-    if (!got) return undefined;
-    for (let from = 0; ; ) {
-      const end = got.indexOf(END_OF_HEAD, from);
-      if (end !== -1) {
-        this.unshift(got.subarray(end + 4));
-        return got.subarray(0, end + 4);
+    let piece = await this.next();
+    if (!piece) return undefined;
+    const pieces: Buffer[] = [];
+    // The end may be spread over pieces.
+    let before: Buffer = Buffer.alloc(0);
+    for (let length = 0; ; ) {
+      const seen: Buffer = Buffer.concat([before, piece.subarray(0, LONGEST_HEAD - length)]);
+      const at = seen.indexOf(END_OF_HEAD);
+      if (at !== -1) {
+        const end = at + END_OF_HEAD.length - before.length;
+        this.unshift(piece.subarray(end));
+        pieces.push(piece.subarray(0, end));
+        return Buffer.concat(pieces);
       }
-      if (got.length > LONGEST_HEAD) throw new MalformedMessage('its head is too long');
-      from = Math.max(0, got.length - 3);
-      const piece = await this.next();
+      length += piece.length;
+      if (length >= LONGEST_HEAD) throw new MalformedMessage('its head is longer than 64 KiB');
+      pieces.push(piece);
+      before = seen.subarray(1 - END_OF_HEAD.length);
+      piece = await this.next();
       if (!piece) throw new MalformedMessage('it ends within its head');
-      got = Buffer.concat([got, piece]);
     }
   }
 
@@ -156,7 +165,7 @@ export class Source {
     if (taken < piece.length) {
       const rest = piece.subarray(taken);
       this.#queue.push(Buffer.from(rest));
-      this.#queued += rest.length;
+      this.#queued += Math.max(rest.length, LEAST);
     }
     if (taken === 0) giveBack();
     this.#pauseOrResume();
@@ -174,7 +183,7 @@ export class Source {
 
   #shift(): Buffer | undefined {
     const piece = this.#queue.shift();
-    this.#queued -= piece?.length ?? 0;
+    if (piece) this.#queued -= Math.max(piece.length, LEAST);
     return piece;
   }
 

@@ -27,7 +27,7 @@ export const anybody: Authority = () => {};
 export function whoKnows(token: () => string | undefined): Authority {
   const attempts = new Attempts();
   return (authorization = '', address) => {
-    const given = /^Bearer +(.+)$/i.exec(authorization)?.[1];
+    const given = /^Bearer +([^ ]+)$/i.exec(authorization)?.[1];
     const wanted = token();
     if (given !== undefined && wanted !== undefined && sameSecret(given, wanted)) return;
     if (attempts.count(address) > MOST_ATTEMPTS) throw new ServiceError('request.too_many_attempts', {});
