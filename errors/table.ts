@@ -9,6 +9,7 @@
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
+import { CONFIG_ERRORS } from './config-errors.ts';
 import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
 import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
@@ -200,29 +201,6 @@ export const ERRORS = {
 
   'docker.silent': { status: 503, text: 'Docker is not heard ({why}); see that it runs' },
 
-  // The user's files.
-  'config.too_large': {
-    status: 507,
-    text: "a user's files are more than {limit} bytes; remove some, or raise USER_CONFIG_LIMIT",
-  },
-  'config.store': {
-    status: 502,
-    text: 'the store of user configs did not {what}: {why}; see that S3 can be reached and allows it',
-  },
-  'config.spool_full': {
-    status: 507,
-    text: 'user configs that wait for S3 would be more than {limit} bytes in {directory}; see that S3 can be reached, or raise USER_CONFIG_SPOOL_LIMIT',
-  },
-  'config.no_version': {
-    status: 404,
-    text: 'there is no stored version {version}; "configs list" names those that there are',
-  },
-  'config.busy': {
-    status: 409,
-    text: 'a container saved at this moment, and nothing was changed; look at the versions again, and try again',
-  },
-  'config.not_packed': { status: 500, text: "a user's files could not be packed: {why}" },
-
   // What lies beyond this host.
   'metadata.unavailable': {
     status: 503,
@@ -275,6 +253,7 @@ export const ERRORS = {
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
   ...CONFINEMENT_ERRORS,
+  ...CONFIG_ERRORS,
   ...LOG_ERRORS,
   ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },

@@ -1,8 +1,9 @@
-/** The client of S3, with limits on each wait. This file is loaded only where there is a bucket. */
+/** The client of S3, with limits on each wait and each answer. This file is loaded only where there is a bucket. */
 
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
+import { limitAnswers } from './answer-limits.ts';
 import { releasingReads } from './used-up.ts';
 
 /** Milliseconds: for a connection, for an answer to a request with all of its body, and of silence amid either. */
@@ -37,5 +38,6 @@ export function openS3(region: string, endpoint: URL | undefined): S3Client {
     },
     { step: 'build' },
   );
+  limitAnswers(client);
   return client;
 }

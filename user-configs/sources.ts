@@ -13,6 +13,8 @@ export interface SourcesParts {
   /** The whole bucket, and the predecessor's object in it. */
   readonly bucket: ConfigStore;
   readonly oldKey: string | undefined;
+  /** Bytes that an archive may have. */
+  readonly most: number;
 }
 
 export class Sources {
@@ -43,7 +45,7 @@ export class Sources {
 
   /** @returns undefined when there is no such object @throws {ServiceError} `config.store` */
   async open(name: string, signal: AbortSignal): Promise<Content | undefined> {
-    const { spool, prefix, store } = this.#parts;
+    const { spool, prefix, store, most } = this.#parts;
     const entry = spool.list(prefix).find(({ waiting }) => nameOf(waiting) === name);
     if (entry?.file.isWhole) {
       try {
@@ -54,12 +56,12 @@ export class Sources {
         if (!isSystemError(error, 'ENOENT')) throw error;
       }
     }
-    return await store.open(name, signal);
+    return await store.open(name, most, signal);
   }
 
   /** What the predecessor stored. */
   async openOld(signal: AbortSignal): Promise<Content | undefined> {
-    const { bucket, oldKey } = this.#parts;
-    return oldKey === undefined ? undefined : await bucket.open(oldKey, signal);
+    const { bucket, oldKey, most } = this.#parts;
+    return oldKey === undefined ? undefined : await bucket.open(oldKey, most, signal);
   }
 }

@@ -10,6 +10,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   AbortMultipartUploadCommand,
   type CompletedPart,
@@ -25,6 +26,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
+import { limited, MOST_KEYS, MOST_OF_CURRENT, MOST_PAGES, tooLarge } from './answer-limits.ts';
 import { type Current, isSame, parseCurrent } from './current.ts';
 import type { GrowingFile } from './growing-file.ts';
 import { PART, type PartBuffers } from './part-buffers.ts';
@@ -83,15 +85,12 @@ export class ConfigStore {
 
   /**
    * @param name below the prefix
+   * @param most bytes that it may have
    * @returns undefined when there is no such object; its stream may still break
-   * @throws {ServiceError} `config.store`
+   * @throws {ServiceError} `config.store`, `config.answer_too_large`, which its stream can fail with too
    */
-  async open(name: string, signal: AbortSignal): Promise<Content | undefined> {
-    return await this.#attempt(`give ${name}`, async () => {
-      const found = await this.#get(name, signal);
-      // In Node its stream is one of Node's.
-      return found && { stream: found.body as Readable, bytes: found.bytes };
-    });
+  async open(name: string, most: number, signal: AbortSignal): Promise<Content | undefined> {
+    return await this.#attempt(`give ${name}`, () => this.#get(name, most, signal));
   }
 
   /**
@@ -136,16 +135,26 @@ export class ConfigStore {
     });
   }
 
-  /** All objects below the prefix, in the order of their names. @throws {ServiceError} `config.store` */
-  async list(signal: AbortSignal): Promise<Stored[]> {
+  /**
+   * All objects below the prefix, in the order of their names.
+   * @param directory only of this one, such as `versions/`
+   * @throws {ServiceError} `config.store`, `config.answer_too_large`
+   */
+  async list(signal: AbortSignal, directory = ''): Promise<Stored[]> {
     return await this.#attempt('list its objects', async () => {
       const found: Stored[] = [];
-      const where = { Bucket: this.#bucket, Prefix: this.#prefix };
+      const where = { Bucket: this.#bucket, Prefix: `${this.#prefix}${directory}` };
+      let pages = 0;
       for await (const page of paginateListObjectsV2({ client: this.#client }, where, {
         abortSignal: signal,
       })) {
         for (const { Key = '', Size: bytes = 0, LastModified: at = new Date(0) } of page.Contents ?? []) {
           found.push({ name: Key.slice(this.#prefix.length), bytes, at });
+        }
+        if (++pages > MOST_PAGES || found.length > MOST_KEYS) {
+          throw new Error(
+            `there are more than ${MOST_KEYS} objects; remove those that this service has not stored`,
+          );
         }
       }
       return found;
@@ -164,13 +173,15 @@ export class ConfigStore {
   }
 
   async #findCurrent(signal: AbortSignal): Promise<Found | undefined> {
-    const found = await this.#get(CURRENT, signal);
-    if (!found?.body) return undefined;
-    const current = parseCurrent(await found.body.transformToString());
-    return { current, etag: found.etag };
+    const found = await this.#get(CURRENT, MOST_OF_CURRENT, signal);
+    return found && { current: parseCurrent(await text(found.stream)), etag: found.etag };
   }
 
-  async #get(name: string, signal: AbortSignal) {
+  async #get(
+    name: string,
+    most: number,
+    signal: AbortSignal,
+  ): Promise<(Content & { etag: string }) | undefined> {
     try {
       const command = new GetObjectCommand(this.#target(name));
       const {
@@ -181,7 +192,13 @@ export class ConfigStore {
         abortSignal: signal,
         requestTimeout: FIRST_BYTE,
       });
-      return { body: Body, etag: ETag, bytes: ContentLength };
+      // In Node its stream is one of Node's.
+      const body = Body as Readable;
+      if (ContentLength > most) {
+        body.destroy();
+        throw tooLarge(name, most);
+      }
+      return { stream: limited(body, most, name), etag: ETag, bytes: ContentLength };
     } catch (error) {
       if (error instanceof S3ServiceException && error.name === 'NoSuchKey') return undefined;
       throw error;
@@ -233,6 +250,7 @@ export class ConfigStore {
     try {
       return await work();
     } catch (error) {
+      if (error instanceof ServiceError && error.code === 'config.answer_too_large') throw error;
       throw new ServiceError('config.store', { what, why: messageOf(error) }, { cause: error });
     }
   }

@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { mostOfArchive } from './answer-limits.ts';
 import { deriveIdentity, recipientOf } from './config-key.ts';
 import { DamagedError } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
@@ -104,6 +105,7 @@ export class UserConfigs {
       prefix,
       store: this.#storeAt(prefix),
       bucket: this.#storeAt(''),
+      most: mostOfArchive(this.#options.limit),
       oldKey: oldKeyOf(userId, appName),
     });
     const { outcome, basis, base } = await this.#attempt(session, signal, async (limited) => {
@@ -176,5 +178,6 @@ export class UserConfigs {
 /** Also of what unpacks to more than it may. */
 function isDamaged(error: unknown): boolean {
   if (!(error instanceof ServiceError)) return error instanceof DamagedError;
-  return error.code === 'config.too_large' || error.cause instanceof DamagedError;
+  if (error.code === 'config.too_large' || error.code === 'config.answer_too_large') return true;
+  return error.cause instanceof DamagedError;
 }

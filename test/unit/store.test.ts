@@ -42,7 +42,7 @@ async function openStore(t: TestContext, maxAttempts = 1) {
     await store.put(name, await GrowingFile.whole(path), never);
   };
   const read = async (name: string) => {
-    const content = await store.open(name, never);
+    const content = await store.open(name, 2 ** 30, never);
     return content && (await buffer(content.stream));
   };
   return { s3, store, path, put, read };
