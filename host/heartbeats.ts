@@ -8,6 +8,7 @@ import { messageOf } from '../errors/service-error.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { KeptRegistration, Registration } from './kept-registration.ts';
 import { readMemory } from './memory.ts';
 import type { Metadata } from './metadata.ts';
 import type { Webserver } from './webserver.ts';
@@ -25,25 +26,23 @@ export type Outcome = (typeof OUTCOMES)[number];
 export interface HeartbeatOptions {
   readonly webserver: Webserver;
   readonly metadata: Metadata;
+  /** The registration that an earlier service left, and where a new one goes. */
+  readonly kept: Pick<KeptRegistration, 'exists' | 'read' | 'write' | 'forget'>;
   readonly log: Logger;
-  /** Is told each one that the webserver made; its token must be kept out of the log. */
+  /** Is told each one before it is used; its token must be kept out of the log. */
   readonly onRegistration: (registration: Registration) => void;
   /** Is told how each one went, but for the last; must not throw. */
   readonly onBeat?: ((outcome: Outcome) => void) | undefined;
-  readonly pause?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
+  readonly pause?: Pause;
 }
 
-/** Who this host is to the webserver. */
-export interface Registration {
-  readonly token: string;
-  readonly instanceId: string;
-}
+type Pause = (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 
-const wait = (milliseconds: number, signal: AbortSignal) => pauseFor(milliseconds, undefined, { signal });
+const wait: Pause = (milliseconds, signal) => pauseFor(milliseconds, undefined, { signal });
 
 export class Heartbeats {
   readonly #options: HeartbeatOptions;
-  readonly #pause: NonNullable<HeartbeatOptions['pause']>;
+  readonly #pause: Pause;
   readonly #stop = new AbortController();
   /** Aborts what must not be cut short by a stop. */
   readonly #giveUp = new AbortController();
@@ -88,13 +87,12 @@ export class Heartbeats {
   }
 
   async #sayLast(late: AbortSignal): Promise<void> {
-    const { log } = this.#options;
+    const { log, kept } = this.#options;
     await this.#running;
     if (!this.#registration) return;
     const registration = this.#registration;
-    if (await sendLast(() => this.#send(registration, true, late), log, late))
-      log.info('the webserver knows that this host dies');
-    else log.warn('the webserver does not know this host any more');
+    await sendLast(() => this.#send(registration, true, late), log, late);
+    await kept.forget();
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -134,6 +132,7 @@ export class Heartbeats {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
+    if (this.#number === 0) this.#registration = await this.#remember(signal);
     if (this.#registration && (await this.#send(this.#registration, false, signal))) return;
     // The old one is kept until there is a new one: it may be known again when the webserver is itself again.
     this.#registration = await this.#register(signal);
@@ -141,12 +140,24 @@ export class Heartbeats {
     throw new Error('the webserver does not know the token that it has just given');
   }
 
+  /** The webserver may still know this instance from an earlier service, and would then refuse to register it again. */
+  async #remember(signal: AbortSignal): Promise<Registration | undefined> {
+    const { metadata, kept, log, onRegistration } = this.#options;
+    const { instanceId } = await unlessAborted(metadata.facts(), signal);
+    const found = await kept.read(instanceId);
+    if (!found) return undefined;
+    onRegistration(found);
+    log.info({ instanceId }, 'the registration of an earlier service is used again');
+    return found;
+  }
+
   async #register(signal: AbortSignal): Promise<Registration> {
-    const { webserver, metadata, log, onRegistration } = this.#options;
+    const { webserver, metadata, kept, log, onRegistration } = this.#options;
     const facts = await unlessAborted(metadata.facts(), signal);
     const { instanceId } = facts;
     const registration = { token: await webserver.handshake(facts, this.#cut), instanceId };
     onRegistration(registration);
+    await kept.write(registration);
     log.info({ instanceId }, 'the webserver has registered this host');
     return registration;
   }
@@ -159,33 +170,47 @@ export class Heartbeats {
   }
 }
 
-/** Says in the name of a service that has died that its host dies, for `milliseconds` at most. Never rejects. */
-export async function sayDied(
-  webserver: Webserver,
-  registration: Registration,
-  log: Logger,
-  milliseconds: number,
-): Promise<void> {
-  const beat = { ...registration, number: 0, dying: true, draining: false };
-  try {
-    await withDeadline(milliseconds, 'the dying heartbeat', (late) =>
-      sendLast(async () => webserver.heartbeat({ ...beat, memory: await readMemory() }, late), log, late),
+export type LastWords = Omit<HeartbeatOptions, 'onBeat'>;
+
+/**
+ * Sends the last heartbeat that a service which is gone still owes, if it does: again and again, with growing pauses.
+ * @throws the reason of `signal` when that aborts before the webserver has answered
+ */
+export async function sayGone(options: LastWords, signal: AbortSignal): Promise<void> {
+  const { webserver, metadata, kept, log, onRegistration, pause } = options;
+  const send = async () => {
+    const { instanceId } = await unlessAborted(metadata.facts(), signal);
+    const registration = await kept.read(instanceId);
+    if (!registration) return undefined;
+    onRegistration(registration);
+    const memory = await readMemory();
+    return await webserver.heartbeat(
+      { ...registration, number: 0, memory, dying: true, draining: false },
+      signal,
     );
-    log.info('the webserver knows that this host dies');
-  } catch (error) {
-    log.warn({ error }, 'the webserver was not told that this host dies');
-  }
+  };
+  if (!(await kept.exists())) return;
+  await sendLast(send, log, signal, { pause, longest: LONGEST_PAUSE });
+  await kept.forget();
 }
 
-/** As often as it takes. @returns whether the webserver knew this host */
-async function sendLast(send: () => Promise<boolean>, log: Logger, late: AbortSignal): Promise<boolean> {
-  for (;;) {
+/** Sends the last one until the webserver has answered. @param send resolves to undefined when none is owed @throws the reason of `late` */
+async function sendLast(
+  send: () => Promise<boolean | undefined>,
+  log: Logger,
+  late: AbortSignal,
+  { pause = wait, longest = BETWEEN_LAST }: { pause?: Pause | undefined; longest?: number } = {},
+): Promise<void> {
+  for (let between = BETWEEN_LAST; ; between = Math.min(2 * between, longest)) {
     try {
-      return await send();
+      const isKnown = await send();
+      if (isKnown) log.info('the webserver knows that this host dies');
+      if (isKnown === false) log.warn('the webserver does not know this host any more');
+      return;
     } catch (error) {
       late.throwIfAborted();
       log.warn(messageOf(error));
-      await wait(BETWEEN_LAST, late);
+      await pause(between, late);
     }
   }
 }

@@ -12,7 +12,7 @@ import { Docker } from '../container/docker.ts';
 import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { exists, removeMarked } from '../host/directories.ts';
+import { exists, MARK, makeWithParents, removeMarked } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { isLocked, lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -46,12 +46,16 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   const outlets = new Outlets(await openStdout(process.stdout.isTTY));
   const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
   const paths = pathsBelow(settings.ROOT);
-  if (!(await exists(paths.run))) return;
+  const reporting = new Reporting({ settings, outlets, log });
+  if (!(await exists(paths.run))) {
+    if (!(await reporting.owesHeartbeat())) return;
+    await makeWithParents(paths.run, MARK | 0o700);
+  }
   const lifetime = new Lifetime('bury');
   let isLeft = true;
   try {
     await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
-    isLeft = await new Burial({ environment, settings, outlets, log, paths }).run();
+    isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
   } catch (error) {
     if (!isLocked(error)) throw error;
     log.info('another process takes care of this host: there is nothing to bury');
@@ -66,7 +70,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
 interface Parts {
   readonly environment: NodeJS.ProcessEnv;
   readonly settings: Settings;
-  readonly outlets: Outlets;
+  readonly reporting: Reporting;
   readonly log: Logger;
   readonly paths: Paths;
 }
@@ -78,17 +82,16 @@ class Burial {
     this.#parts = parts;
   }
 
-  /** @returns whether containers live on, or files of users are to be saved @throws {ServiceError} `docker.*` */
+  /** @returns whether containers live on, files of users are to be saved, or the webserver is to be told @throws {ServiceError} `docker.*` */
   async run(): Promise<boolean> {
-    const { settings, outlets, log, paths } = this.#parts;
+    const { reporting, log, paths } = this.#parts;
     const ledger = new Ledger(paths.ledger, pageOf);
     const pages = ledger.open();
     if (pages.length === 0) {
       await this.#clear(ledger);
-      return false;
+      return await reporting.owesHeartbeat();
     }
     const { pid, ...left } = serviceFactsIn(pages) ?? { isReported: true };
-    const reporting = new Reporting({ settings, outlets, log });
     reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, ...identity }));
     reporting.ownInstance();
     try {
@@ -108,7 +111,7 @@ class Burial {
       await removeRemains(pages);
       await giveBackLeft(pages);
       await this.#clear(ledger);
-      return false;
+      return await reporting.owesHeartbeat();
     } finally {
       await reporting.close();
     }

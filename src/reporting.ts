@@ -4,8 +4,9 @@
  */
 
 import { messageOf } from '../errors/service-error.ts';
-import { Heartbeats, type Outcome, type Registration, sayDied } from '../host/heartbeats.ts';
+import { type HeartbeatOptions, Heartbeats, type Outcome, sayGone } from '../host/heartbeats.ts';
 import { InstanceState } from '../host/instance-state.ts';
+import { KeptRegistration } from '../host/kept-registration.ts';
 import {
   askEc2,
   describeThisMachine,
@@ -14,6 +15,7 @@ import {
   isEc2,
   Metadata,
 } from '../host/metadata.ts';
+import { pathsBelow } from '../host/paths.ts';
 import { Webserver } from '../host/webserver.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Page } from '../lifetime/ledger.ts';
@@ -26,6 +28,7 @@ import type { Outlets } from '../logging/outlets.ts';
 import { Sentry } from '../logging/sentry.ts';
 import { HttpClient } from '../outgoing/http-client.ts';
 import type { Settings } from '../settings/load.ts';
+import { awsTags } from './aws-tags.ts';
 import { SERVICE_PAGE } from './observe.ts';
 
 /** Milliseconds, at most: of finding out who died, of all of the report of a death, and of what the end of a stop waits for. */
@@ -42,7 +45,6 @@ const TAG = 60_000;
 /** Who this host is to the world: what whoever reports a death that nobody saw coming has to know. */
 export interface Identity {
   readonly facts?: HostFacts;
-  readonly registration?: Registration;
   /** Whether its start was complete, and nobody has asked it to stop. */
   readonly wasRunning?: boolean;
   /** Whether its end was told. */
@@ -157,9 +159,7 @@ export class Reporting {
    */
   keepIdentity(left: Identity, keep: (identity: Identity) => void): void {
     this.#keep = keep;
-    const { facts, registration } = left;
-    if (facts) this.#tag(awsTags(facts));
-    if (registration) this.#outlets.secrets.set('the token of the dead service', registration.token);
+    if (left.facts) this.#tag(awsTags(left.facts));
     this.#know(left);
   }
 
@@ -173,23 +173,32 @@ export class Reporting {
     this.#know({ wasRunning: true });
     const running = this.#instance?.running(TAG, lifetime.signal);
     if (running) void lifetime.track('tagging the instance', running);
-    const webserver = this.#webserver();
-    if (!webserver) return;
-    this.#heartbeats = new Heartbeats(lifetime, {
-      webserver,
-      metadata: this.#metadata,
-      log: this.#log,
-      onRegistration: (registration) => {
-        this.#outlets.secrets.set('the token of the webserver', registration.token);
-        this.#know({ registration });
-      },
-      onBeat,
-    });
+    const options = this.#heartbeatOptions();
+    if (options) this.#heartbeats = new Heartbeats(lifetime, { ...options, onBeat });
   }
 
-  #webserver(): Webserver | undefined {
-    const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs } = this.#settings;
-    return url && new Webserver({ http: this.#http, url, dyingAs });
+  /** @returns undefined where there is no webserver to tell */
+  #heartbeatOptions(): HeartbeatOptions | undefined {
+    const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs, ROOT } = this.#settings;
+    if (!url) return undefined;
+    return {
+      webserver: new Webserver({ http: this.#http, url, dyingAs }),
+      metadata: this.#metadata,
+      kept: new KeptRegistration(pathsBelow(ROOT).state, url.href, this.#log),
+      log: this.#log,
+      onRegistration: ({ token }) => this.#outlets.secrets.set('the token of the webserver', token),
+    };
+  }
+
+  /** Whether the webserver has yet to hear the last heartbeat of a service that is gone. */
+  async owesHeartbeat(): Promise<boolean> {
+    return (await this.#heartbeatOptions()?.kept.exists()) ?? false;
+  }
+
+  /** Delivers it, however long that takes. @throws the reason of `signal` */
+  async payHeartbeat(signal: AbortSignal): Promise<void> {
+    const options = this.#heartbeatOptions();
+    if (options) await sayGone(options, signal);
   }
 
   /** Tells EC2 and the webserver that this host takes no more containers. */
@@ -216,9 +225,9 @@ export class Reporting {
 
   async #sayDying(patience: number): Promise<void> {
     if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
-    const { registration } = this.#identity;
-    const webserver = this.#webserver();
-    if (registration && webserver) await sayDied(webserver, registration, this.#log, patience);
+    await withDeadline(patience, 'the dying heartbeat', (late) => this.payHeartbeat(late)).catch(
+      (error: unknown) => this.#log.warn({ error }, 'the webserver was not told that this host dies'),
+    );
   }
 
   async #tellSentry(error: unknown, say: () => void, patience: number): Promise<void> {
@@ -278,16 +287,4 @@ export class Reporting {
     if (this.#sentry) this.#sentry.tags = this.#tags;
     if (this.#logzIo) this.#logzIo.tags = this.#tags;
   }
-}
-
-/** The predecessor's names, by which people have come to search. */
-function awsTags(facts: HostFacts): Tags {
-  return {
-    'aws.ami-id': facts.amiId,
-    'aws.ami-launch-index': facts.amiLaunchIndex,
-    'aws.instance-id': facts.instanceId,
-    'aws.instance-type': facts.instanceType,
-    'aws.placement-region': facts.region,
-    ...(facts.publicIpv4 && { 'aws.public-ipv4': facts.publicIpv4 }),
-  };
 }

@@ -50,10 +50,14 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   const reporting = new Reporting({ settings, outlets, log });
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
-    await begin(service);
+    await takePlace(service);
+    const told = service.root.track('the last heartbeat', tellWebserver(settings, service));
+    await service.step('filesystem', () => service.makeDirectories());
+    await keepFrontConsole(service);
+    await service.step('docker', () => service.reachDocker());
     const stopped = stopAgent(service);
     await hostOn(service);
-    await stopped;
+    await Promise.all([stopped, told]);
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
     const paths = pathsBelow(settings.ROOT);
@@ -89,13 +93,21 @@ async function reportUnreported({ left, reporting, log }: Service): Promise<void
   await reporting.tellDeath(error, () => log.fatal({ error }, messageOf(error)));
 }
 
-async function begin(service: Service): Promise<void> {
+/** Delivers the last heartbeat if one is owed. An instance that is to be terminated does not wait for that. */
+async function tellWebserver(
+  { ON_DEATH: onDeath }: Settings,
+  { left, reporting, root, log }: Service,
+): Promise<void> {
+  if (onDeath === 'terminate' && serviceFactsIn(left)?.wasRunning) return;
+  await reporting.payHeartbeat(root.signal).catch((error: unknown) => {
+    if (!root.signal.aborted) log.error({ error }, messageOf(error));
+  });
+}
+
+async function takePlace(service: Service): Promise<void> {
   await service.step('reporting', () => service.openReporting());
   await service.step('lock', () => service.lock());
   await reportUnreported(service);
-  await service.step('filesystem', () => service.makeDirectories());
-  await keepFrontConsole(service);
-  await service.step('docker', () => service.reachDocker());
 }
 
 /** Users' files do not wait for it. */

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { totalmem } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { type HeartbeatOptions, Heartbeats } from '../../host/heartbeats.ts';
+import { KeptRegistration, type Registration } from '../../host/kept-registration.ts';
 import { type HostFacts, Metadata } from '../../host/metadata.ts';
 import { Webserver } from '../../host/webserver.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
@@ -78,6 +81,8 @@ interface Options {
   readonly find?: (signal: AbortSignal) => Promise<HostFacts>;
   /** Is told each token when it is handed over. */
   readonly onToken?: (token: string, begun: Begun) => void;
+  /** What an earlier service left on the disk. */
+  readonly kept?: Registration;
   /** Pauses last as long as they really do. */
   readonly realPauses?: true;
   /** They begin when their lifetime has ended. */
@@ -93,6 +98,7 @@ interface Begun {
   /** What `onToken` was told. */
   readonly tokens: string[];
   readonly lines: Line[];
+  readonly kept: KeptRegistration;
   /** What the webserver was sent, like `auth` and `beat 0 the-token-1`. */
   readonly calls: () => string[];
 }
@@ -131,10 +137,19 @@ async function begin(t: TestContext, options: Options = {}): Promise<Begun> {
   const pauses = new Pauses();
   const tokens: string[] = [];
   const lines: Line[] = [];
+  const log = createLogger({
+    level: 'trace',
+    stream: { write: (line) => void lines.push(JSON.parse(line)) },
+  });
+  const state = mkdtempSync(join(tmpdir(), 'state-'));
+  t.after(() => rmSync(state, { recursive: true }));
+  const kept = new KeptRegistration(state, recorder.url, log);
+  if (options.kept) await kept.write(options.kept);
   const heartbeats = new Heartbeats(lifetime, {
     webserver: new Webserver({ http, url: new URL(recorder.url), dyingAs: 'string' }),
     metadata: new Metadata(() => find(lifetime.signal)),
-    log: createLogger({ level: 'trace', stream: { write: (line) => void lines.push(JSON.parse(line)) } }),
+    kept,
+    log,
     onRegistration: ({ token }) => {
       tokens.push(token);
       options.onToken?.(token, begun);
@@ -142,7 +157,7 @@ async function begin(t: TestContext, options: Options = {}): Promise<Begun> {
     ...(!options.realPauses && { pause: pauses.begin }),
   });
   const calls = () => recorder.requests.map(callOf);
-  const begun = { recorder, http, lifetime, heartbeats, pauses, tokens, lines, calls };
+  const begun = { recorder, http, lifetime, heartbeats, pauses, tokens, lines, calls, kept };
   return begun;
 }
 
@@ -373,6 +388,51 @@ suite('the token of a host', () => {
     assert.deepEqual([level, msg], ['error', 'the webserver does not know the token that it has just given']);
     await pauses.next();
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'beat 1 the-token-1']);
+  });
+});
+
+suite('a registration that an earlier service left', () => {
+  const { instanceId } = FACTS;
+
+  test('a host goes on with the token of an earlier service, and does not register again', async (t) => {
+    const { pauses, calls, kept } = await begin(t, { kept: { instanceId, token: 'the-token-of-old' } });
+    await pauses.several(2);
+    assert.deepEqual(calls(), ['beat 0 the-token-of-old', 'beat 1 the-token-of-old']);
+    assert.equal((await kept.read(instanceId))?.token, 'the-token-of-old');
+  });
+
+  test('a host whose old token the webserver does not know registers anew', async (t) => {
+    const old = { instanceId, token: 'the-token-of-old' };
+    const { pauses, calls, kept } = await begin(t, { kept: old, heartbeat: [404] });
+    await pauses.next();
+    assert.deepEqual(calls(), ['beat 0 the-token-of-old', 'auth', 'beat 1 the-token-1']);
+    assert.equal((await kept.read(instanceId))?.token, 'the-token-1');
+  });
+
+  test('the token of the host from which an image was made is not used, and is removed', async (t) => {
+    const other = { instanceId: 'i-of-another-host', token: 'the-token-of-old' };
+    const { pauses, calls, kept } = await begin(t, { kept: other });
+    await pauses.next();
+    assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1']);
+    assert.equal(await kept.read(other.instanceId), undefined);
+  });
+
+  for (const status of [200, 404]) {
+    test(`the token is removed when the last heartbeat is answered with ${status}`, async (t) => {
+      const { pauses, heartbeats, kept } = await begin(t, { heartbeat: [200, status] });
+      await pauses.next();
+      assert.ok(await kept.exists());
+      await heartbeats.sayDying(LONG);
+      assert.ok(!(await kept.exists()));
+    });
+  }
+
+  test('the token stays when nobody answers the last heartbeat', async (t) => {
+    const { pauses, heartbeats, recorder, kept } = await begin(t);
+    await pauses.next();
+    await recorder.turn('refuses');
+    await heartbeats.sayDying(300);
+    assert.ok(await kept.exists());
   });
 });
 

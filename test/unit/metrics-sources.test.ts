@@ -91,6 +91,12 @@ test('heartbeats are told as they went, but not the one that an end cuts short',
   new Heartbeats(lifetime, {
     webserver: webserver as unknown as HeartbeatOptions['webserver'],
     metadata: new Metadata(async () => FACTS),
+    kept: {
+      exists: async () => false,
+      read: async () => undefined,
+      write: async () => {},
+      forget: async () => {},
+    },
     log: createLogger({ level: 'fatal', stream: { write: () => {} } }),
     onRegistration: () => {},
     onBeat: (outcome) => outcomes.push(outcome),

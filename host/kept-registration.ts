@@ -1,0 +1,75 @@
+/**
+ * The webserver's token for this host, kept on disk until the webserver has accepted the last heartbeat. A webserver
+ * that still knows an instance refuses to register it again, so a host that lost its token could never come back.
+ */
+
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Type } from 'typebox';
+import { Check } from 'typebox/value';
+import { isSystemError, messageOf } from '../errors/service-error.ts';
+import type { Logger } from '../logging/logger.ts';
+import { writeFileAtomically } from './atomic-file.ts';
+import { exists } from './directories.ts';
+
+/** Who this host is to the webserver. */
+export interface Registration {
+  readonly token: string;
+  readonly instanceId: string;
+}
+
+const Content = Type.Object({ webserver: Type.String(), instanceId: Type.String(), token: Type.String() });
+
+/** Nothing that goes wrong with the file is thrown: the host then registers again. */
+export class KeptRegistration {
+  readonly #path: string;
+  readonly #webserver: string;
+  readonly #log: Logger;
+
+  /** @param state the directory that is kept over reboots @param webserver its URL: a token is of use there alone */
+  constructor(state: string, webserver: string, log: Logger) {
+    this.#path = join(state, 'webserver-registration.json');
+    this.#webserver = webserver;
+    this.#log = log;
+  }
+
+  /** Whether a last heartbeat is owed, unless it turns out to be another instance's. */
+  async exists(): Promise<boolean> {
+    return await exists(this.#path);
+  }
+
+  /**
+   * That of this instance. An image that was made from a host carries the file of that host, which is removed.
+   * @returns undefined when there is none, or when it belongs to another webserver
+   */
+  async read(instanceId: string): Promise<Registration | undefined> {
+    try {
+      const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'));
+      if (!Check(Content, content)) throw new Error('it has another form than this service writes');
+      const { token, ...of } = content;
+      if (of.webserver === this.#webserver && of.instanceId === instanceId) return { instanceId, token };
+      await this.forget();
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) this.#warn('cannot be read', error);
+    }
+    return undefined;
+  }
+
+  async write(registration: Registration): Promise<void> {
+    const content = { webserver: this.#webserver, ...registration };
+    await writeFileAtomically(this.#path, `${JSON.stringify(content)}\n`, 0o600).catch((error: unknown) =>
+      this.#warn('cannot be written', error),
+    );
+  }
+
+  /** Once the webserver does not know this host any more. */
+  async forget(): Promise<void> {
+    await rm(this.#path, { force: true }).catch((error: unknown) => this.#warn('cannot be removed', error));
+  }
+
+  /** The path is told, and never what is in the file. */
+  #warn(what: string, error: unknown): void {
+    const why = error instanceof SyntaxError ? 'it is not JSON' : messageOf(error);
+    this.#log.warn(`${this.#path}, the webserver's token for this host, ${what}: ${why}`);
+  }
+}

@@ -1,0 +1,16 @@
+/** What Sentry and logz.io are told of the EC2 instance, with each event and each line. */
+
+import type { HostFacts } from '../host/metadata.ts';
+import type { Tags } from '../logging/line.ts';
+
+/** The predecessor's names, by which people have come to search. */
+export function awsTags(facts: HostFacts): Tags {
+  return {
+    'aws.ami-id': facts.amiId,
+    'aws.ami-launch-index': facts.amiLaunchIndex,
+    'aws.instance-id': facts.instanceId,
+    'aws.instance-type': facts.instanceType,
+    'aws.placement-region': facts.region,
+    ...(facts.publicIpv4 && { 'aws.public-ipv4': facts.publicIpv4 }),
+  };
+}

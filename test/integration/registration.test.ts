@@ -1,0 +1,92 @@
+/** A webserver that knows an instance refuses to register it again: however a service ended, the next one can go on. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { Site, until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+import { World } from '../support/world.ts';
+
+let host: TestHost;
+let world: World;
+let site: Site;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+beforeEach(async () => {
+  world = await World.open();
+  site = new Site(host, world.settings);
+});
+afterEach(async () => {
+  await world.close();
+  await host.finish();
+});
+
+const registrations = () => world.beats.filter(({ call }) => call === 'auth').length;
+const beats = (dying: 'True' | 'False') =>
+  world.beats.filter(({ fields }) => fields.IsDyingHeartbeat === dying);
+
+/** Until the webserver has heard one more heartbeat of a host that lives. */
+async function untilItBeats(): Promise<void> {
+  const before = beats('False').length;
+  await until('a heartbeat came', () => beats('False').length > before);
+}
+
+/** Starts a service, and lets the webserver be away from its first heartbeat on. */
+async function startAndLose() {
+  const service = site.run([]);
+  await untilItBeats();
+  await service.ready();
+  world.webserver.fault = '500';
+  return service;
+}
+
+/** Starts one that the webserver must know without a second registration. */
+async function startAgain(): Promise<void> {
+  world.webserver.fault = undefined;
+  const service = site.run([]);
+  await untilItBeats();
+  assert.equal(registrations(), 1);
+  assert.equal(await (await service.ready()).stop(), 0);
+  assert.equal(beats('True').length, 1);
+}
+
+test('a host that was stopped while the webserver was away goes on with its registration', async () => {
+  const service = await startAndLose();
+  assert.equal(await service.stop(), 0);
+  world.webserver.requests.length = 1;
+  await startAgain();
+});
+
+test('a host whose death nobody could report goes on with its registration', async () => {
+  await site.kill(await startAndLose());
+  await startAgain();
+});
+
+test('a host that was buried while the webserver was away goes on with its registration', async () => {
+  await site.kill(await startAndLose());
+  await site.bury();
+  world.webserver.requests.length = 1;
+  await startAgain();
+});
+
+for (const [how, end] of Object.entries({
+  stopped: async (service: Awaited<ReturnType<typeof startAndLose>>) => assert.equal(await service.stop(), 0),
+  killed: (service: Awaited<ReturnType<typeof startAndLose>>) => site.kill(service),
+})) {
+  test(`a last heartbeat that is owed by a service that was ${how} is delivered when the webserver is back`, async () => {
+    await end(await startAndLose());
+    await site.bury();
+    await until('somebody waits to deliver it', () => site.waitLog.includes('"step":"lock"'));
+    assert.equal(registrations(), 1);
+    world.webserver.requests.length = 0;
+    world.webserver.fault = undefined;
+    await site.over();
+    assert.equal(beats('True').length, 1);
+    // The webserver knows it no more, so the next one registers.
+    const next = site.run([]);
+    await untilItBeats();
+    assert.equal(registrations(), 1);
+    assert.equal(await (await next.ready()).stop(), 0);
+  });
+}
