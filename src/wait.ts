@@ -7,6 +7,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
+import { claimedIn } from '../container/take-over.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeMarked } from '../host/directories.ts';
 import { isLocked } from '../host/lock.ts';
@@ -16,6 +17,7 @@ import { Outlets } from '../logging/outlets.ts';
 import { loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { endService } from './end.ts';
+import { giveBackLeft } from './front-console.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 import { Service } from './service.ts';
@@ -110,10 +112,12 @@ async function takePlace(service: Service): Promise<void> {
   await reportUnreported(service);
 }
 
-/** Users' files do not wait for it. */
+/** Users' files do not wait for it. Without a container in use, nobody needs it. */
 async function keepFrontConsole(service: Service): Promise<void> {
+  const isNeeded = claimedIn(service.left).length > 0;
   try {
-    await service.step('front console', () => service.keepFrontConsole());
+    if (isNeeded) await service.step('front console', () => service.keepFrontConsole());
+    else await giveBackLeft(service.left);
   } catch (error) {
     service.log.error({ error }, messageOf(error));
   }
