@@ -76,6 +76,13 @@ export interface Addon {
 
   /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
+
+  /**
+   * Removes what `name` is in `directory`, with all that is in it, by descriptors: no link is followed and no mount
+   * entered, whoever changes the tree meanwhile. Takes turns with others that wait for a thread of libuv's.
+   * @throws Error with the `code` ETIMEDOUT when it takes longer; the same again goes on
+   */
+  removeTree(directory: string, name: string, milliseconds: number): Promise<void>;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;
