@@ -4,12 +4,11 @@
  * that is in them.
  */
 
-import { execFile } from 'node:child_process';
-import { chmod, lchown, lstat, mkdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, readFile, realpath, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import { removeByDescriptors } from '../uinput-native/tree.ts';
 import { explain } from './atomic-file.ts';
 
 /**
@@ -94,6 +93,9 @@ export async function removeIfEmpty(path: string): Promise<void> {
   }
 }
 
+/** Milliseconds for removing a tree: less than a release has. */
+const REMOVING = 50_000;
+
 export interface OwnDirectory {
   readonly path: string;
   readonly mode: number;
@@ -137,20 +139,23 @@ async function makeOwn(path: string, mode: number, owner: number | undefined): P
 }
 
 /**
- * Removes a tree without following a link and without entering a mount.
+ * Removes a tree without following a link and without entering a mount, even while a container changes it.
+ * @param path the directory that it is in must be one that root alone can write, or what a container sees as a mount point
+ * @param milliseconds that it may take
  * @throws Error when something is mounted in it
+ * @throws {ServiceError} `still.there` when it takes longer; calling it again goes on with what is left
  */
-export async function removeTree(path: string): Promise<void> {
+export async function removeTree(path: string, milliseconds = REMOVING): Promise<void> {
   if (!(await exists(path))) return;
-  const [mount] = await mountsBelow(join(await realpath(dirname(path)), basename(path)));
+  const directory = await realpath(dirname(path));
+  const [mount] = await mountsBelow(join(directory, basename(path)));
   if (mount !== undefined) throw new Error(`${mount} is mounted there; run "umount ${mount}"`);
   try {
-    await rm(path, { recursive: true, force: true });
+    await removeByDescriptors(directory, basename(path), milliseconds);
   } catch (error) {
-    // A container can nest directories until their path is longer than the kernel takes; rm(1) goes step by step.
-    if (!isSystemError(error, 'ENAMETOOLONG')) throw error;
-    const { PATH } = process.env;
-    await promisify(execFile)('rm', ['-rf', '--one-file-system', '--', path], { env: { PATH } });
+    if (!isSystemError(error, 'ETIMEDOUT')) throw error;
+    const why = `it could not be removed within ${milliseconds / 1000} s, and the rest is removed later`;
+    throw new ServiceError('still.there', { what: path, why }, { cause: error });
   }
 }
 

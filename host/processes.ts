@@ -5,8 +5,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { createReadStream, readFileSync } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
 
@@ -14,6 +15,9 @@ import { ServiceError } from '../errors/service-error.ts';
 const BETWEEN_LOOKS = 20;
 /** Milliseconds in which one that was killed goes, unless the kernel holds it. */
 const LAST = 5000;
+
+/** Bytes that are read of the words that a process was given: with prctl(2) it can pass off gigabytes as these. */
+const MOST_WORDS = 2 ** 20;
 
 export type Signal = 'TERM' | 'KILL' | 'HUP' | 'CONT';
 
@@ -118,7 +122,7 @@ async function send(signal: Signal, all: readonly ProcessIdentity[]): Promise<vo
 }
 
 async function wordsIn(path: string): Promise<string[]> {
-  return (await readFile(path, 'utf8').catch(() => '')).split('\0');
+  return (await text(createReadStream(path, { end: MOST_WORDS - 1 })).catch(() => '')).split('\0');
 }
 
 function read(path: string): string {

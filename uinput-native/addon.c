@@ -105,6 +105,7 @@ NAPI_MODULE_INIT() {
     {"setSendBuffer", NULL, set_send_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
     {"controlConsole", NULL, control_console, NULL, NULL, NULL, napi_enumerable, NULL},
     {"consoleState", NULL, console_state, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"removeTree", NULL, remove_tree, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

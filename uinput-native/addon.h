@@ -45,3 +45,4 @@ napi_value set_send_buffer(napi_env env, napi_callback_info info);
 
 napi_value control_console(napi_env env, napi_callback_info info);
 napi_value console_state(napi_env env, napi_callback_info info);
+napi_value remove_tree(napi_env env, napi_callback_info info);

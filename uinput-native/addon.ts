@@ -91,6 +91,13 @@ export interface Addon {
    * @returns N of the /dev/ttyN in front, and which of /dev/tty1 to /dev/tty15 some program has open: bit N is set
    */
   consoleState(fd: number): [number, number];
+
+  /**
+   * Removes what `name` is in `directory`, with all that is in it, by descriptors: no link is followed and no mount
+   * entered, whoever changes the tree meanwhile. Takes turns with others that wait for a thread of libuv's.
+   * @throws Error with the `code` ETIMEDOUT when it takes longer; the same again goes on
+   */
+  removeTree(directory: string, name: string, milliseconds: number): Promise<void>;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

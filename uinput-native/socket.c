@@ -75,13 +75,27 @@ static void stop(napi_async_cleanup_hook_handle hook, void *data) {
   uv_close((uv_handle_t *)&socket->poll, free_watched);
 }
 
+/* The mode of what `name` is in the directory, if that is a socket and no link to one. */
+static int set_mode(int directory, const char *name, int mode) {
+  char path[32];
+  struct statx found;
+  int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -1;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  int failure = statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &found) != 0 ? errno : S_ISSOCK(found.stx_mode) ? 0 : ENOTSOCK;
+  if (failure == 0 && chmod(path, mode) != 0) failure = errno;
+  close(fd);
+  errno = failure;
+  return failure == 0 ? 0 : -1;
+}
+
 /* Binds by way of the open directory, so that a path of any length fits. */
 static int bind_in(int directory, int fd, const char *name, int mode) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory, name);
   if (length >= (int)sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
   if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) return -1;
-  if (chmod(address.sun_path, mode) != 0) return -1;
+  if (set_mode(directory, name, mode) != 0) return -1;
   return listen(fd, BACKLOG);
 }
 

@@ -98,30 +98,38 @@ look -newerct "@$SINCE" -fprint0 list , ! -path tree -fprintf names '%y%P\\0'
 sort -z -o names names || exit 1
 pack --ignore-failed-read names -T list`;
 
+/**
+ * The members are below `tree`, which is a mount point here: tar cannot replace it, whatever a member of that name is.
+ * What is none of ours (a FIFO, say) is taken away again before anything is used.
+ */
 const UNPACK = `${COUNTING}unpack() {
   $READ | tar -x "\${count[@]}" -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
   local codes=("\${PIPESTATUS[@]}")
   ! is_at_limit "\${codes[1]}" || exit ${TOO_LARGE}
   [ "\${codes[0]}" = 0 ] && [ "\${codes[1]}" = 0 ] || exit 1
+  find tree '!' '(' -type f -o -type d -o -type l ')' -delete || exit 1
 }
 `;
 
 const UNPACK_ALL = `${UNPACK}
 READ='zstd -q -dc'
-unpack -C tree tree`;
+unpack tree`;
 
 /** The predecessor's archives have no directory above the files. */
 const UNPACK_OLD = `${UNPACK}
 READ='lz4 -q -dc'
-mkdir tree/tree && unpack -C tree/tree`;
+unpack -C tree`;
 
 const UNPACK_CHANGES = `${UNPACK}
 READ='zstd -q -dc'
-cd tree && mkdir changes || exit
-unpack -C changes names tree
-(cd tree && find . -mindepth 1 -printf '%y%P\\0') | sort -z | comm -z -23 - changes/names | cut -z -c 2- |
-  (cd tree && xargs -0 -r rm -rf --) || exit
-cp -a --remove-destination changes/tree/. tree/ && rm -rf changes`;
+changes=$(mktemp -d tree/.changes-XXXXXXXXXXXXXXXX) || exit
+unpack -C "$changes" names tree
+is_a() { [ "$1" "$2" ] && [ ! -L "$2" ] || { echo "\${2##*/} is missing, or of another type" >&2; exit 1; }; }
+is_a -f "$changes/names"
+is_a -d "$changes/tree"
+(cd tree && find . -mindepth 1 -path "./\${changes#*/}" -prune -o -printf '%y%P\\0') | sort -z |
+  comm -z -23 - "$changes/names" | cut -z -c 2- | (cd tree && xargs -0 -r rm -rf --) || exit
+cp -a --remove-destination "$changes/tree/." tree/ && rm -rf "$changes"`;
 
 const UNPACKING = { all: UNPACK_ALL, changes: UNPACK_CHANGES, old: UNPACK_OLD } as const;
 
@@ -131,7 +139,7 @@ export type Moment = string;
 /** All files, which nobody changes; all files as they live; or what changed among living ones from a moment on. */
 export type Extent = 'all' | 'living' | { readonly since: Moment };
 
-const TOOLS = 'tar zstd lz4 find sort comm cut xargs cp renice';
+const TOOLS = 'tar zstd lz4 find sort comm cut xargs cp mktemp renice';
 const FIND_TOOLS = `for tool in ${TOOLS}; do
   command -v "$tool" > /dev/null || { echo "$tool is missing" >&2; exit 1; }
 done`;
@@ -196,8 +204,8 @@ export class PackingChild implements AsyncDisposable {
 }
 
 /**
- * Unpacks into an empty directory all files, below `tree/`; then, into the same, changes relative to them. After a
- * failure, what is there is worth nothing.
+ * Unpacks all files into an empty directory; then, into the same, changes relative to them. Nothing of the host can come
+ * into it, whatever the archive is. After a failure, what is there is worth nothing.
  * @param archive its buffers are released
  * @param what `old`: all files, as the predecessor packed them (tar in lz4)
  * @throws {DamagedError} when it is not what `pack` made, or what `archive` fails with

@@ -4,12 +4,15 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { chown, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { chown, type FileHandle, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors/service-error.ts';
 import { CONTAINER_USER, removeTree } from '../host/directories.ts';
+import { openDirectory, within } from '../host/open-directory.ts';
 import type { Moment, Place } from './archive.ts';
 
+/** Milliseconds for removing what was in the way: the container that put it there may still be changing it. */
+const REMOVING_REPLACED = 5000;
 /** How often something that appears in the way of a file is moved away. */
 const ATTEMPTS = 5;
 const IN_THE_WAY = ['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR'];
@@ -53,7 +56,7 @@ export class Workplace {
     return { tree: this.#files, view: this.#view, limit: this.#limit };
   }
 
-  /** An empty place to unpack into. */
+  /** An empty place to unpack into. The directory is mounted for whoever unpacks, so no archive can put something else there. */
   async beginIncoming(): Promise<Place> {
     await removeTree(this.#incoming);
     await mkdir(this.#incoming, { mode: 0o700 });
@@ -67,27 +70,21 @@ export class Workplace {
 
   /**
    * Moves what was unpacked to where the container sees it. The directory itself stays: it is mounted. What the
-   * container has put in the way goes; its links lead nowhere, since names are moved and not followed.
+   * container has put in the way is moved away, whatever it is, and removed while the container may still have it open.
    */
   async putInPlace(): Promise<void> {
-    const from = Buffer.from(join(this.#incoming, 'tree/'));
-    const to = Buffer.from(`${this.#files}/`);
-    for (const name of await readdir(from, { encoding: 'buffer' })) {
-      await this.#move(Buffer.concat([from, name]), Buffer.concat([to, name]));
-    }
+    await this.#moveIncoming();
     await removeTree(this.#incoming);
-    await removeTree(this.#replaced);
+    // What a container keeps from being removed goes with its other directories, once it is proven gone.
+    await removeTree(this.#replaced, REMOVING_REPLACED).catch(() => {});
   }
 
-  async #move(from: Buffer, to: Buffer): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await rename(from, to);
-        return;
-      } catch (error) {
-        if (attempt === ATTEMPTS || !IN_THE_WAY.some((code) => isSystemError(error, code))) throw error;
-        await rename(to, join(this.#replaced, randomUUID())).catch(() => {});
-      }
+  async #moveIncoming(): Promise<void> {
+    await using from = await openDirectory(this.#incoming);
+    await using to = await openDirectory(this.#files);
+    await using replaced = await openDirectory(this.#replaced);
+    for (const name of await readdir(within(from), { encoding: 'buffer' })) {
+      await move(within(from, name), within(to, name), replaced);
     }
   }
 
@@ -98,6 +95,19 @@ export class Workplace {
     const offset = Date.now() - performance.now();
     const { ctimeNs } = await stat(this.#mark, { bigint: true });
     return { nanoseconds: ctimeNs - 1n, offset };
+  }
+}
+
+/** Neither name is followed if it is a link. */
+async function move(from: Buffer, to: Buffer, replaced: FileHandle): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await rename(from, to);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS || !IN_THE_WAY.some((code) => isSystemError(error, code))) throw error;
+      await rename(to, within(replaced, Buffer.from(randomUUID()))).catch(() => {});
+    }
   }
 }
 

@@ -74,13 +74,17 @@ class Desk {
     await unpack(this.place(this.staging, limit), what, Readable.from([Buffer.from(archive)]), never());
   }
 
+  emptyStaging(): void {
+    for (const name of readdirSync(this.staging)) rmSync(join(this.staging, name), { recursive: true });
+  }
+
   /** A path among the files as they were, or as they came back. */
   at(path: string): string {
     return join(this.tree, path);
   }
 
   back(path: string): string {
-    return join(this.staging, 'tree', path);
+    return join(this.staging, path);
   }
 }
 
@@ -148,7 +152,7 @@ test('files, links, modes, times, extended attributes and holes come back as the
   const archive = await desk.pack();
   assert.ok(archive.length < 10_000, 'holes take no room');
   await desk.unpack(archive);
-  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
+  assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('profile/a'), 'utf8'), 'alpha');
   assert.equal(readFileSync(desk.back('secret'), 'utf8'), "of the container's root");
   assert.equal(lstatSync(desk.back('profile/a')).ino, lstatSync(desk.back('profile/b')).ino);
@@ -184,7 +188,7 @@ test('sockets, FIFOs, devices and paths that nobody can open are left out, and e
   execFileSync('bash', ['-c', deep, 'n'.repeat(250)], { cwd: desk.tree });
   await desk.unpack(await desk.pack());
   assert.deepEqual(
-    readdirSync(join(desk.staging, 'tree')).filter((name) => !name.startsWith('n')),
+    readdirSync(desk.staging).filter((name) => !name.startsWith('n')),
     ['kept'],
   );
   assert.equal(readdirSync(desk.back('n'.repeat(250))).length, 1);
@@ -286,8 +290,7 @@ test('changes bring what is new, changed, or of another type, and take away what
   const listed = execFileSync('bash', ['-c', 'zstd -dcq | tar -t'], { input: changes, encoding: 'utf8' });
   assert.doesNotMatch(listed, /tree\/same$/m, 'what did not change is not packed');
   await desk.unpack(changes, 'changes');
-  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
-  assert.deepEqual(readdirSync(desk.staging), ['tree']);
+  assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('edited'), 'utf8'), 'new');
   assert.equal(readlinkSync(desk.back('to-link')), 'same');
 });
@@ -356,6 +359,121 @@ test('S8: hard links of an archive to files outside, and programs that change th
   assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
 });
 
+/** How an archive can say what `tree` is, in a directory that has a file `outside/secret`. */
+const NO_TREES: Readonly<Record<string, (forge: string) => void>> = {
+  'a link to a directory': (forge) => symlinkSync(join(forge, '../outside'), join(forge, 'tree')),
+  'a link to what is above it': (forge) => symlinkSync('../outside', join(forge, 'tree')),
+  'a link to the tools': (forge) => symlinkSync('/usr/bin', join(forge, 'tree')),
+  'a link to itself': (forge) => symlinkSync('tree', join(forge, 'tree')),
+  'a file': (forge) => writeFileSync(join(forge, 'tree'), 'no directory'),
+  'a FIFO': (forge) => execFileSync('mkfifo', [join(forge, 'tree')]),
+};
+
+for (const [what, make] of Object.entries(NO_TREES)) {
+  test(`an archive whose tree is ${what} is damaged, and brings nothing of the host`, async (t) => {
+    const desk = new Desk(t);
+    const forge = join(desk.root, 'forge');
+    mkdirSync(forge);
+    mkdirSync(join(desk.root, 'outside'));
+    writeFileSync(join(desk.root, 'outside/secret'), "the host's", { mode: 0o600 });
+    make(forge);
+    writeFileSync(join(forge, 'names'), 'fsecret\0');
+    await assert.rejects(desk.unpack(archiveOf(forge, ['tree'])), DamagedError);
+    assert.ok(lstatSync(desk.staging).isDirectory(), 'it is still the directory that was made for it');
+    assert.deepEqual(readdirSync(desk.staging), []);
+    await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree']), 'changes'), DamagedError);
+    assert.deepEqual(readdirSync(join(desk.root, 'outside')), ['secret']);
+  });
+}
+
+test('a member beneath a link that the same archive made is damaged, and lands nowhere', async (t) => {
+  const desk = new Desk(t);
+  const forge = join(desk.root, 'forge');
+  const outside = join(desk.root, 'outside');
+  mkdirSync(join(forge, 'real'), { recursive: true });
+  mkdirSync(outside, { mode: 0o777 });
+  chownSync(outside, USER, USER);
+  writeFileSync(join(forge, 'real/file'), 'from the archive');
+  symlinkSync(outside, join(forge, 'tree'));
+  // Two members of one name: the link, then a file that would go through it.
+  await assert.rejects(
+    desk.unpack(archiveOf(forge, ['--transform=s,^real,tree,', 'tree', 'real/file'])),
+    DamagedError,
+  );
+  assert.deepEqual(readdirSync(outside), []);
+});
+
+test('changes whose list is a link, a directory or a FIFO are damaged, and what they would delete stays', async (t) => {
+  const desk = new Desk(t);
+  writeFileSync(desk.at('kept'), 'kept');
+  writeFileSync(join(desk.root, 'list'), '');
+  const base = await desk.pack();
+  const lists: Readonly<Record<string, (path: string) => void>> = {
+    'a link': (path) => symlinkSync(join(desk.root, 'list'), path),
+    'a directory': (path) => mkdirSync(path),
+    'a FIFO': (path) => execFileSync('mkfifo', [path]),
+  };
+  for (const [what, make] of Object.entries(lists)) {
+    const forge = join(desk.root, `forge ${what}`);
+    mkdirSync(join(forge, 'tree'), { recursive: true });
+    make(join(forge, 'names'));
+    desk.emptyStaging();
+    await desk.unpack(base);
+    await assert.rejects(
+      desk.unpack(archiveOf(forge, ['names', 'tree']), 'changes'),
+      (error) => error instanceof DamagedError && /names is missing, or of another type/.test(error.message),
+      what,
+    );
+    assert.equal(readFileSync(desk.back('kept'), 'utf8'), 'kept', what);
+  }
+});
+
+test('changes do not go through links of the base, and what is beside their tree is not taken', async (t) => {
+  const desk = new Desk(t);
+  const outside = join(desk.root, 'outside');
+  mkdirSync(outside);
+  chownSync(outside, USER, USER);
+  symlinkSync(outside, desk.at('through'));
+  writeFileSync(desk.at('kept'), '');
+  await desk.unpack(await desk.pack());
+  const forge = join(desk.root, 'forge');
+  mkdirSync(join(forge, 'tree/through'), { recursive: true });
+  writeFileSync(join(forge, 'tree/through/file'), 'escaped');
+  writeFileSync(join(forge, 'beside'), '');
+  // It says that the link stays, and has a directory of that name.
+  writeFileSync(join(forge, 'names'), 'fkept\0lthrough\0');
+  await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree', 'beside']), 'changes'), DamagedError);
+  assert.deepEqual(readdirSync(outside), []);
+  assert.ok(!existsSync(desk.back('beside')));
+});
+
+test('of an archive, also of the predecessor, only files, directories and links are kept', async (t) => {
+  const desk = new Desk(t);
+  const forge = join(desk.root, 'forge');
+  mkdirSync(join(forge, 'tree/in'), { recursive: true });
+  writeFileSync(join(forge, 'tree/in/file'), '');
+  symlinkSync('file', join(forge, 'tree/in/link'));
+  execFileSync('mkfifo', [join(forge, 'tree/in/fifo')]);
+  await desk.unpack(archiveOf(forge, ['tree']));
+  assert.deepEqual(readdirSync(desk.back('in')).sort(), ['file', 'link']);
+  desk.emptyStaging();
+  const old = execFileSync('bash', ['-c', 'tar -C "$0" -c . | lz4 -q', join(forge, 'tree')]);
+  await desk.unpack(old, 'old');
+  assert.deepEqual(readdirSync(desk.back('in')).sort(), ['file', 'link']);
+});
+
+test("an archive of the predecessor's whose top is a link is damaged", async (t) => {
+  const desk = new Desk(t);
+  const forge = join(desk.root, 'forge');
+  mkdirSync(join(desk.root, 'outside'));
+  mkdirSync(forge);
+  symlinkSync(join(desk.root, 'outside'), join(forge, 'top'));
+  const words = ['-c', 'tar -C "$0" -c --transform="flags=r;s,^top,.," top | lz4 -q', forge];
+  await assert.rejects(desk.unpack(execFileSync('bash', words), 'old'), DamagedError);
+  assert.ok(lstatSync(desk.staging).isDirectory());
+  assert.deepEqual(readdirSync(desk.staging), []);
+});
+
 test('S8: more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('zeros'), Buffer.alloc(20_000_000));
@@ -390,9 +508,9 @@ test('what the predecessor packed is unpacked too, and what is damaged in it fou
   const words = ['-c', 'tar -C "$0" -c . | lz4 -q', desk.tree];
   const old = execFileSync('bash', words);
   await desk.unpack(old, 'old');
-  assert.equal(describe(join(desk.staging, 'tree')), describe(desk.tree));
+  assert.equal(describe(desk.staging), describe(desk.tree));
   for (const damaged of [old.subarray(0, -40), Buffer.alloc(0), Buffer.from('garbage'.repeat(999))]) {
-    rmSync(join(desk.staging, 'tree'), { recursive: true });
+    desk.emptyStaging();
     await assert.rejects(desk.unpack(damaged, 'old'), DamagedError);
   }
 });

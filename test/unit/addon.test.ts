@@ -75,6 +75,8 @@ suite('the addon', () => {
     wrong(describe({ ids: NO_BITS }), /^ids must be four/);
     wrong(describe({ bits: Uint16Array.of(1) }), /^bits must be pairs/);
     wrong(() => addon().openSocket('/x', 'x', '0755' as never, () => {}), /^mode must be an integer/);
+    wrong(() => void addon().removeTree('/x', 'a/b', 1), /^name must be a name in the directory/);
+    wrong(() => void addon().removeTree('/x', '..', 1), /^name must be a name in the directory/);
     wrong(() => addon().handOver({} as never, [1]), /^socket must be what this addon made/);
     wrong(() => addon().handOver({} as never, []), /^descriptors must be an array of 1 to 8/);
   });
@@ -87,7 +89,7 @@ suite('the addon', () => {
       const random = (n) => (state = (state * 1103515245 + 12345) % 2 ** 31) % n;
       const made = [{}];
       const values = [
-        undefined, null, true, 0, -1, 1.5, NaN, Infinity, 2 ** 40, 10n, '', 'x', '/dev/null', '/tmp', 'a\\0b', 'ü'.repeat(5000),
+        undefined, null, true, 0, -1, 1.5, NaN, Infinity, 2 ** 40, 10n, '', 'no-such-name', '/dev/null', '/tmp', 'a\\0b', 'ü'.repeat(5000),
         Symbol('s'), [], [0], [1, 2, 3], [-1], ['0'], [2 ** 33], Array(9).fill(0), new Array(2 ** 32 - 1), {}, () => {}, () => { throw new Error('thrown'); },
         new Uint16Array(4), new Uint16Array(0), new Uint16Array(3), new Uint8Array(4), new DataView(new ArrayBuffer(8)),
         new Uint16Array(new SharedArrayBuffer(8)), structuredClone(new Uint16Array(4).buffer, {}), new Proxy({}, {}), new Proxy([], {}),

@@ -443,6 +443,52 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(join(link, 'tree/mount')), ['file']);
   });
 
+  test('a tree is removed that is deeper than any path, whatever its modes', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'tree');
+    await mkdir(path);
+    const deep =
+      'for i in {1..600}; do mkdir "$0" && cd "$0" || exit; done; touch file; mkfifo fifo; chmod 0 .';
+    await runFile('bash', ['-c', deep, 'n'.repeat(200)], { cwd: path });
+    await removeTree(path);
+    assert.deepEqual(await readdir(temporary.path), []);
+  });
+
+  test('a link is removed, as is each in a tree, and what they lead to stays', async () => {
+    await using temporary = await directory();
+    await using elsewhere = await directory();
+    await writeFile(join(elsewhere.path, 'file'), 'of somebody');
+    await mkdir(join(temporary.path, 'tree/in'), { recursive: true });
+    for (const name of ['link', 'tree/link', 'tree/in/link'])
+      await symlink(elsewhere.path, join(temporary.path, name));
+    await removeTree(join(temporary.path, 'link'));
+    await removeTree(join(temporary.path, 'tree'));
+    assert.deepEqual(await readdir(temporary.path), []);
+    assert.deepEqual(await readdir(elsewhere.path), ['file']);
+  });
+
+  test('what takes longer than it may is still there, and removing it again goes on', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'tree');
+    await mkdir(path);
+    await runFile('bash', ['-c', 'seq -f file%.0f 100000 | xargs touch'], { cwd: path });
+    await assert.rejects(removeTree(path, 1), refusedWith('still.there', /within 0.001 s/));
+    const { length: left } = await readdir(path);
+    assert.ok(left > 0 && left < 100_000, `${left} are left`);
+    await removeTree(path);
+    assert.deepEqual(await readdir(temporary.path), []);
+  });
+
+  test('nothing stays open when a tree could not be removed', async () => {
+    await using temporary = await directory();
+    const path = join(temporary.path, 'tree');
+    await mkdir(path);
+    await runFile('bash', ['-c', 'seq -f file%.0f 50000 | xargs touch'], { cwd: path });
+    const open = (await readdir('/proc/self/fd')).length;
+    await assert.rejects(removeTree(path, 1), refusedWith('still.there', /within/));
+    assert.equal((await readdir('/proc/self/fd')).length, open);
+  });
+
   test('what is still there is not seen gone, not even a link to nowhere', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'link');
