@@ -11,6 +11,7 @@ import { readRecord, type Session, type SessionRecord } from '../user-configs/se
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { ContainerId } from './identity.ts';
+import type { Receipts } from './receipts.ts';
 
 /** How a host keeps user configs. */
 export interface ConfigKeeping {
@@ -26,6 +27,7 @@ export interface UserConfigParts {
   readonly appName: string;
   readonly directories: ContainerDirectories;
   readonly lifetime: Lifetime;
+  readonly receipts: Pick<Receipts, 'warn'>;
   readonly log: Logger;
 }
 
@@ -65,12 +67,16 @@ export class UserConfig {
   }
 
   async #furnish(userId: string, token: string): Promise<Outcome | 'none'> {
-    const { keeping, id, appName, directories } = this.#parts;
+    const { keeping, receipts, id, appName, directories } = this.#parts;
     if (!keeping || userId === '') return 'none';
     const { own, userConfig: files } = directories;
     const session = id.slice(0, SESSION_DIGITS);
     const request = { userId, appName, token, session, own, files };
-    return await this.#hold(keeping, (signal) => keeping.configs.begin(request, signal));
+    return await this.#hold(keeping, async (signal) => {
+      const begun = await keeping.configs.begin(request, signal);
+      if (begun.alarm) receipts.warn(id, begun.alarm);
+      return begun;
+    });
   }
 
   /** Looks for the session that a dead service left: from now on its files stay until they are saved. */
