@@ -5,12 +5,14 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { readRecord, type Session, type SessionRecord } from '../user-configs/session.ts';
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { ContainerId } from './identity.ts';
+import { isFinal, keepFiles } from './kept-files.ts';
 import type { Receipts } from './receipts.ts';
 
 /** How a host keeps user configs. */
@@ -28,9 +30,13 @@ export interface UserConfigParts {
   readonly directories: ContainerDirectories;
   readonly lifetime: Lifetime;
   readonly receipts: Pick<Receipts, 'warn'>;
+  readonly paths: Paths;
   readonly log: Logger;
 }
 
+/** Said once of each such container. */
+export const NOT_SAVED =
+  'files of a user are too large to be saved: the last checkpoint stays current, and they are kept on this host for some hours';
 /** Digits of a container id that name its session: enough that no two are the same. */
 const SESSION_DIGITS = 16;
 /** Milliseconds for saving all files. */
@@ -115,7 +121,7 @@ export class UserConfig {
         return { ...taken, saved: '' };
       },
       release: async (taken, signal) => {
-        taken.saved = await taken.session.save(signal);
+        taken.saved = await this.#save(taken.session, signal);
         this.#isUnsaved = false;
       },
       seenGone: ({ saved }) => saved,
@@ -123,6 +129,21 @@ export class UserConfig {
     });
     void lifetime.track('checkpoints', this.#keepCheckpoints(begun.session, checkpoints));
     return begun.outcome;
+  }
+
+  /** @returns how it is known that they are saved, or where they are kept because they never can be */
+  async #save(session: Session, signal: AbortSignal): Promise<string> {
+    const { keeping, receipts, paths, id, directories, log } = this.#parts;
+    try {
+      return await session.save(signal);
+    } catch (error) {
+      if (!isFinal(error)) throw error;
+      const path = await keepFiles(paths, id, directories.own);
+      receipts.warn(id, error);
+      keeping?.configs.tellTooLarge();
+      log.error({ error, path }, NOT_SAVED);
+      return `too large to be saved; kept in ${path}`;
+    }
   }
 
   /** Until the lifetime ends. */

@@ -227,6 +227,11 @@ export const SCHEMA = {
     oneOf('read', 'refuse'),
   ),
   USER_CONFIG_LIMIT: setting("Bytes that a user's files of one app may have, such as 4GiB.", '4GiB', bytes),
+  USER_CONFIG_KEEP_HOURS: setting(
+    'Hours for which files over USER_CONFIG_LIMIT stay on this host once their container has ended.',
+    '24',
+    wholeNumber(0, 8760),
+  ),
   USER_CONFIG_SPOOL_LIMIT: setting(
     'Bytes of saved user configs that may wait on this host for S3.',
     '20GiB',

@@ -165,6 +165,11 @@ export class UserConfigs {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
   }
 
+  /** That files are too large to be saved, and will not be. */
+  tellTooLarge(): void {
+    this.#options.onAlarm?.('too_large');
+  }
+
   /** What waits for S3, also what is just being saved. */
   get waiting(): { readonly files: number; readonly bytes: number } {
     return { files: this.#spool.list().length, bytes: this.#spool.bytes };
