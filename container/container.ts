@@ -289,7 +289,7 @@ export class HostedContainer {
   }
 
   #config(directories: ContainerDirectories): UserConfig {
-    const parts = { keeping: this.#host.keeping, id: this.id, appName: this.#purpose.appName, directories };
+    const parts = { ...this.#host, id: this.id, appName: this.#purpose.appName, directories };
     return new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log });
   }
 

@@ -7,8 +7,10 @@ import { readdir } from 'node:fs/promises';
 import { messageOf } from '../errors/service-error.ts';
 import { readRecord } from '../user-configs/session.ts';
 import { directoriesOf, removeDirectories } from './directories.ts';
+import { isFinal, keepFiles } from './kept-files.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Tracker } from './tracker.ts';
+import { NOT_SAVED } from './user-config.ts';
 
 const CONTAINER_ID = /^[0-9a-f]{60}$/;
 
@@ -43,6 +45,13 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     await removeDirectories(paths, id);
     log.warn({ container: id, saved }, 'saved the user config of a container whose service had died');
   } catch (error) {
+    if (isFinal(error)) {
+      const path = await keepFiles(paths, id, own);
+      await removeDirectories(paths, id);
+      keeping?.configs.tellTooLarge();
+      log.error({ container: id, error, path }, NOT_SAVED);
+      return;
+    }
     log.error(
       { container: id, own, why: messageOf(error) },
       'a user config that a dead service left cannot be saved; it stays for the next start',

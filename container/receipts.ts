@@ -10,6 +10,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { ErrorCode } from '../errors/table.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import { removeOldest } from '../host/old-files.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
@@ -34,7 +35,16 @@ export interface Receipt {
   readonly cause: string | undefined;
   readonly code: Cause['code'] | undefined;
   readonly states: readonly Passed[];
+  /** Left out when there are none. */
+  readonly warnings?: readonly Warning[] | undefined;
   readonly resources: readonly Receipted[];
+}
+
+/** What an operator must know of what became of its user's files. */
+export interface Warning {
+  readonly at: Date;
+  readonly code: ErrorCode;
+  readonly text: string;
 }
 
 /** A state that it came to. */
@@ -67,6 +77,7 @@ interface Gathered {
   readonly id: ContainerId;
   readonly purpose: Purpose;
   readonly states: [Passed, ...Passed[]];
+  readonly warnings: Warning[];
   readonly resources: Map<Holding, Receipted>;
   docker?: DockerId | undefined;
   /** Once it has ended: the last writing of its file. */
@@ -104,7 +115,7 @@ export class Receipts {
   /** A container begins: from now on it is gathered what happens to it, and to what it holds. */
   begin(id: ContainerId, purpose: Purpose): void {
     const preparing: Passed = { state: 'preparing', at: new Date() };
-    this.#gathered.set(id, { id, purpose, states: [preparing], resources: new Map() });
+    this.#gathered.set(id, { id, purpose, states: [preparing], warnings: [], resources: new Map() });
   }
 
   /** @param docker once it is known */
@@ -113,6 +124,10 @@ export class Receipts {
     if (!gathered) return;
     gathered.states.push({ state, at: new Date(), code, cause });
     gathered.docker = docker;
+  }
+
+  warn(id: ContainerId, { code, message: text }: ServiceError): void {
+    this.#gathered.get(id)?.warnings.push({ at: new Date(), code, text });
   }
 
   /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
@@ -193,7 +208,7 @@ function outcomeOf(event: HoldingEvent): Pick<Receipted, 'released' | 'seen' | '
   return 'error' in event ? { failed: messageOf(event.error) } : {};
 }
 
-function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receipt {
+function receiptOf({ id, purpose, docker, states, warnings, resources }: Gathered): Receipt {
   const ending = states.find(({ state }) => state === 'ending');
   return {
     container: id,
@@ -206,6 +221,7 @@ function receiptOf({ id, purpose, docker, states, resources }: Gathered): Receip
     cause: ending?.cause,
     code: ending?.code,
     states,
+    warnings: warnings.length > 0 ? warnings : undefined,
     resources: [...resources.values()],
   };
 }

@@ -5,12 +5,15 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { readRecord, type Session, type SessionRecord } from '../user-configs/session.ts';
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { ContainerId } from './identity.ts';
+import { isFinal, keepFiles } from './kept-files.ts';
+import type { Receipts } from './receipts.ts';
 
 /** How a host keeps user configs. */
 export interface ConfigKeeping {
@@ -26,9 +29,14 @@ export interface UserConfigParts {
   readonly appName: string;
   readonly directories: ContainerDirectories;
   readonly lifetime: Lifetime;
+  readonly receipts: Pick<Receipts, 'warn'>;
+  readonly paths: Paths;
   readonly log: Logger;
 }
 
+/** Said once of each such container. */
+export const NOT_SAVED =
+  'files of a user are too large to be saved: the last checkpoint stays current, and they are kept on this host for some hours';
 /** Digits of a container id that name its session: enough that no two are the same. */
 const SESSION_DIGITS = 16;
 /** Milliseconds for saving all files. */
@@ -65,12 +73,16 @@ export class UserConfig {
   }
 
   async #furnish(userId: string, token: string): Promise<Outcome | 'none'> {
-    const { keeping, id, appName, directories } = this.#parts;
+    const { keeping, receipts, id, appName, directories } = this.#parts;
     if (!keeping || userId === '') return 'none';
     const { own, userConfig: files } = directories;
     const session = id.slice(0, SESSION_DIGITS);
     const request = { userId, appName, token, session, own, files };
-    return await this.#hold(keeping, (signal) => keeping.configs.begin(request, signal));
+    return await this.#hold(keeping, async (signal) => {
+      const begun = await keeping.configs.begin(request, signal);
+      if (begun.alarm) receipts.warn(id, begun.alarm);
+      return begun;
+    });
   }
 
   /** Looks for the session that a dead service left: from now on its files stay until they are saved. */
@@ -109,7 +121,7 @@ export class UserConfig {
         return { ...taken, saved: '' };
       },
       release: async (taken, signal) => {
-        taken.saved = await taken.session.save(signal);
+        taken.saved = await this.#save(taken.session, signal);
         this.#isUnsaved = false;
       },
       seenGone: ({ saved }) => saved,
@@ -117,6 +129,21 @@ export class UserConfig {
     });
     void lifetime.track('checkpoints', this.#keepCheckpoints(begun.session, checkpoints));
     return begun.outcome;
+  }
+
+  /** @returns how it is known that they are saved, or where they are kept because they never can be */
+  async #save(session: Session, signal: AbortSignal): Promise<string> {
+    const { keeping, receipts, paths, id, directories, log } = this.#parts;
+    try {
+      return await session.save(signal);
+    } catch (error) {
+      if (!isFinal(error)) throw error;
+      const path = await keepFiles(paths, id, directories.own);
+      receipts.warn(id, error);
+      keeping?.configs.tellTooLarge();
+      log.error({ error, path }, NOT_SAVED);
+      return `too large to be saved; kept in ${path}`;
+    }
   }
 
   /** Until the lifetime ends. */

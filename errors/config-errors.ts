@@ -13,6 +13,10 @@ export const CONFIG_ERRORS = {
     status: 502,
     text: 'S3 gave more than {limit} bytes as {what}, which this service never stores; see who can write to the bucket, and put back what was there before',
   },
+  'config.rolled_back': {
+    status: 502,
+    text: 'S3 may have given back an older state of a user\'s files than there was: {why}; see who can write to the bucket, and choose a version with "configs restore"',
+  },
   'config.spool_full': {
     status: 507,
     text: 'user configs that wait for S3 would be more than {limit} bytes in {directory}; see that S3 can be reached, or raise USER_CONFIG_SPOOL_LIMIT',

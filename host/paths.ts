@@ -6,6 +6,8 @@ export interface Paths {
   readonly root: string;
   /** One directory for each container, and `temp/`. */
   readonly containers: string;
+  /** Files of users that were too large to be saved, for some hours. */
+  readonly kept: string;
   /** `<container id>/sockets/`, which a container sees as /tmp/sockets. */
   readonly temporary: string;
   /** dockerd makes directories here for a bind that the programs no longer use. */
@@ -55,6 +57,7 @@ export function pathsBelow(root: string): Paths {
   return {
     root,
     containers: join(root, 'fractal'),
+    kept: join(root, 'fractal/kept'),
     temporary: join(root, 'fractal/temp'),
     cloudStorage: join(root, 'fractalCloudStorage'),
     private: join(root, 'fractalprivate'),

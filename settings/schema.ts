@@ -245,7 +245,17 @@ export const SCHEMA = {
     '180',
     wholeNumber(1, 86_400),
   ),
+  USER_CONFIG_OLD_FORMAT: setting(
+    'Whether what the predecessor stored is read for users of whom nothing else is stored: read, or refuse, since nothing authenticates it.',
+    'read',
+    oneOf('read', 'refuse'),
+  ),
   USER_CONFIG_LIMIT: setting("Bytes that a user's files of one app may have, such as 4GiB.", '4GiB', bytes),
+  USER_CONFIG_KEEP_HOURS: setting(
+    'Hours for which files over USER_CONFIG_LIMIT stay on this host once their container has ended.',
+    '24',
+    wholeNumber(0, 8760),
+  ),
   USER_CONFIG_SPOOL_LIMIT: setting(
     'Bytes of saved user configs that may wait on this host for S3.',
     '20GiB',

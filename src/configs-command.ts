@@ -29,7 +29,10 @@ export async function restoreConfig(
   whose: Whose,
   version: string,
 ): Promise<string> {
-  await restoreVersion(await storeOf(environment, whose), version, new AbortController().signal);
+  const { WEBSERVER_AUTH_SECRET: secret } = loadSome(environment, ['APP_ENV', 'WEBSERVER_AUTH_SECRET']);
+  const store = await storeOf(environment, whose);
+  const parts = { store, prefix: prefixOf(whose.user, whose.app), secret: secret.reveal() };
+  await restoreVersion(parts, version, new AbortController().signal);
   return `The next container of user "${whose.user}", app "${whose.app}", begins with ${version}.\n`;
 }
 

@@ -1,5 +1,6 @@
 /** Begins to keep the files of users, where a bucket is named for them. */
 
+import { join } from 'node:path';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -35,6 +36,10 @@ export async function keepUserConfigs(
     spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
     limit: settings.USER_CONFIG_LIMIT,
     versions: settings.USER_CONFIG_VERSIONS,
+    seen: join(paths.state, 'seen-configs'),
+    readsOldFormat: settings.USER_CONFIG_OLD_FORMAT === 'read',
+    secret: settings.WEBSERVER_AUTH_SECRET,
+    onAlarm: metrics.configAlarm,
     onBytes: metrics.configBytes,
     log,
   });

@@ -9,7 +9,7 @@ import { CALLS } from '../container/docker-calls.ts';
 import { CHECK_HEALTHS, type HealthView, PORT_HEALTHS } from '../container/health.ts';
 import { END_CODES, STATES, type State } from '../container/state.ts';
 import { OUTCOMES } from '../host/heartbeats.ts';
-import { DIRECTIONS } from '../user-configs/user-configs.ts';
+import { ALARMS, DIRECTIONS } from '../user-configs/user-configs.ts';
 import { addLoopMeters } from './loop-meters.ts';
 import { addProcessMeters } from './process-meters.ts';
 
@@ -65,6 +65,11 @@ export class Meters {
     'config_bytes_total',
     'Bytes of user configs, encrypted, that were saved on this host or restored to a container.',
     { direction: DIRECTIONS },
+  );
+  readonly configAlarms = this.#counter(
+    'config_alarms_total',
+    'User configs that S3 may have given back in an older state, and those that were too large to be saved.',
+    { alarm: ALARMS },
   );
   readonly releasesFailed = new Counter({
     ...this.#named('releases_failed_total', 'Resources whose release failed, each counted once.'),

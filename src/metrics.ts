@@ -14,7 +14,7 @@ import type { Outcome } from '../host/heartbeats.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import type { Direction, UserConfigs } from '../user-configs/user-configs.ts';
+import type { Alarm, Direction, UserConfigs } from '../user-configs/user-configs.ts';
 import type { Meters } from './meters.ts';
 import { pageIn, serviceFactsIn } from './reporting.ts';
 
@@ -73,6 +73,9 @@ export class Metrics {
 
   readonly configBytes = (direction: Direction, bytes: number): void =>
     this.#note(({ configBytes }) => configBytes.inc({ direction }, bytes));
+
+  readonly configAlarm = (alarm: Alarm): void =>
+    this.#note(({ configAlarms }) => configAlarms.inc({ alarm }));
 
   holding({ step, holding }: HoldingEvent): void {
     // A release is tried again each minute.

@@ -6,6 +6,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isContainerId } from '../container/identity.ts';
+import { countKept } from '../container/kept-files.ts';
 import { removeDrafts } from '../host/atomic-file.ts';
 import { exists, removeIfEmpty } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
@@ -28,12 +29,13 @@ export async function removeRemains(pages: readonly Page[]): Promise<void> {
 }
 
 /** @returns of how many containers files of a user are on this host alone: for them the instance must stay */
-export async function countUnsaved({ containers, spool }: Paths): Promise<number> {
+export async function countUnsaved(paths: Paths): Promise<number> {
+  const { containers, spool } = paths;
   const records = await Promise.all(
     (await namesIn(containers)).filter(isContainerId).map((id) => readRecord(join(containers, id))),
   );
   const waiting = (await namesIn(spool)).filter((name) => name.endsWith('.json'));
-  return waiting.length + records.filter(Boolean).length;
+  return waiting.length + records.filter(Boolean).length + (await countKept(paths));
 }
 
 async function namesIn(path: string): Promise<string[]> {

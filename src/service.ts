@@ -7,6 +7,7 @@ import { HealthChecks } from '../container/health-checks.ts';
 import { Idle } from '../container/idle.ts';
 import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
+import { removeKeptInTime } from '../container/kept-files.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
@@ -245,6 +246,8 @@ export class Service {
     await takeOver(tracker, kept, this.left);
     const watch = await Watch.open(this.root, tracker, kept);
     await saveAllLeft(tracker);
+    const { USER_CONFIG_KEEP_HOURS: hours } = this.#settings;
+    await removeKeptInTime(this.root, { paths: this.#paths, hours, log: this.log });
     retryReleases(this.root);
     if (this.#as === 'service') {
       const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady } = this.#settings;

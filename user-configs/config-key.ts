@@ -9,6 +9,7 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 const INFO = 'ecs-host-service user config v1';
+const STAMP_INFO = 'ecs-host-service user config v1 stamp';
 const KEY_BYTES = 32;
 
 /** What stands before the raw bytes of an X25519 key in DER. */
@@ -23,6 +24,12 @@ const PUBLIC_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
 export function deriveIdentity(token: string): Buffer {
   if (token === '') throw new RangeError('an empty token protects nothing');
   return Buffer.from(hkdfSync('sha256', token, '', INFO, KEY_BYTES));
+}
+
+/** @returns what saves are stamped with; it opens none of them. @throws {RangeError} when the token is empty */
+export function deriveStampKey(token: string): Buffer {
+  if (token === '') throw new RangeError('an empty token protects nothing');
+  return Buffer.from(hkdfSync('sha256', token, '', STAMP_INFO, KEY_BYTES));
 }
 
 /** @returns the public half, 32 bytes: whoever has it can save, and cannot read. @throws {RangeError} unless `identity` has 32 bytes */

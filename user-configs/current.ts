@@ -14,6 +14,10 @@ export interface Current extends Save {
   /** Names of the object with all files, and of the changes on top of it. */
   readonly version: string;
   readonly changes?: string;
+  /** Grows with each session whose save becomes current, and with each choice of an operator; left out: of before. */
+  readonly generation?: number;
+  /** That an operator chose it: a signature. */
+  readonly chosen?: string;
 }
 
 /** The object that was stored with a save. */
@@ -49,14 +53,23 @@ export function mayFollow(
 
 /** @throws {DamagedError} when it is not what this service writes */
 export function parseCurrent(text: string): Current {
-  const { version, changes, session, sequence } = parse(text);
+  const { version, changes, session, sequence, generation, chosen } = parse(text);
   const isSound =
     isObjectName(version) &&
     (changes === undefined || isObjectName(changes)) &&
     typeof session === 'string' &&
-    Number.isSafeInteger(sequence);
+    Number.isSafeInteger(sequence) &&
+    (generation === undefined || (Number.isSafeInteger(generation) && generation > 0)) &&
+    (chosen === undefined || typeof chosen === 'string');
   if (!isSound) throw new DamagedError(NOT_OURS);
-  return { version, session, sequence, ...(changes && { changes }) };
+  return {
+    version,
+    session,
+    sequence,
+    ...(changes && { changes }),
+    ...(generation && { generation }),
+    ...(chosen && { chosen }),
+  };
 }
 
 function parse(text: string): ReturnType<typeof JSON.parse> {

@@ -31,7 +31,7 @@ port.once('message', (task: EncryptingTask) => {
   port.close();
 });
 
-function work({ content, recipient, path }: EncryptingTask): void {
+function work({ content, recipient, stamp, path }: EncryptingTask): void {
   const file = openSync(path, 'r+');
   let pieces: Buffer[] = [];
   let gathered = 0;
@@ -43,7 +43,7 @@ function work({ content, recipient, path }: EncryptingTask): void {
     gathered = 0;
   };
   try {
-    for (const piece of encrypt(Buffer.from(recipient), piecesOf(content))) {
+    for (const piece of encrypt(Buffer.from(recipient), piecesOf(stamp, content))) {
       pieces.push(piece);
       gathered += piece.length;
       if (gathered >= AT_ONCE) write();
@@ -54,7 +54,8 @@ function work({ content, recipient, path }: EncryptingTask): void {
   }
 }
 
-function* piecesOf(descriptor: number): Generator<Buffer> {
+function* piecesOf(stamp: Uint8Array, descriptor: number): Generator<Buffer> {
+  yield Buffer.from(stamp);
   const bytes = Buffer.allocUnsafeSlow(AT_ONCE);
   for (let length = 1; length > 0; ) {
     length = readSync(descriptor, bytes);

@@ -3,16 +3,21 @@
  * place where the container sees them, and put there when all of it was found good.
  */
 
-import { pipeline, type Readable, type Transform } from 'node:stream';
-import { isSystemError, ServiceError } from '../errors/service-error.ts';
+import { addAbortSignal, pipeline, type Readable, type Transform } from 'node:stream';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Logger } from '../logging/logger.ts';
 import { decryptor } from './age.ts';
 import { unpack } from './archive.ts';
-import type { Current, Save } from './current.ts';
+import { type Current, nameOf, type Save } from './current.ts';
 import { DamagedError } from './damaged.ts';
 import { oldFormatDecryptor } from './old-format.ts';
-import type { Sources } from './sources.ts';
+import { doubtBy, doubtByNewer, judge, ON_ITS_WAY, type Restored } from './rollback.ts';
+import type { Placed, Seen } from './seen.ts';
+import type { Named, Sources } from './sources.ts';
+import { type Stamp, stampReader } from './stamp.ts';
 import type { Content } from './store.ts';
 import { release } from './used-up.ts';
+import type { Version } from './versions.ts';
 import type { Mark, Workplace } from './workplace.ts';
 
 /** What there was, and what the session's own saves can be relative to. */
@@ -23,6 +28,10 @@ export interface Furnished {
   /** The save that it began with. */
   readonly basis?: Save;
   readonly base?: Base;
+  /** Of that save; 0: there was none, or it has no stamp. */
+  readonly generation: number;
+  /** Why this may be an older state than there was. */
+  readonly doubt?: string | undefined;
 }
 
 /** All files as they are stored. */
@@ -31,14 +40,30 @@ export interface Base {
   readonly bytes: number;
   /** From when on changes are not in it. */
   readonly mark: Mark;
+  readonly isStamped: boolean;
 }
 
 export interface FurnishParts {
   readonly sources: Sources;
   readonly place: Workplace;
+  readonly prefix: string;
+  readonly seen: Seen;
   readonly identity: Buffer;
+  readonly stampKey: Buffer;
+  /** With which operators sign what they restore. */
+  readonly secret: string;
+  readonly now: () => number;
+  readonly log: Logger;
   readonly token: string;
 }
+
+/** Milliseconds for a look at what else is stored. */
+const LISTING = 10_000;
+
+const ALL_GONE = 'nothing is stored any more, though this host has known a save';
+const NOT_NAMED = 'current.json is gone, so the latest save that is stored was taken';
+const NOT_LISTED =
+  'the stored versions of a user config could not be listed, so a rollback would not be noticed';
 
 /** How often a download that breaks, or an object that is replaced before it is opened, is begun again. */
 const ATTEMPTS = 3;
@@ -59,34 +84,135 @@ export async function furnish(parts: FurnishParts, signal: AbortSignal): Promise
 }
 
 async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Furnished> {
-  const { sources, place, token } = parts;
-  const current = await sources.current(signal);
-  if (current) return await restore(parts, current, signal);
+  const { sources, place, token, seen, prefix } = parts;
+  const known = await seen.newest(prefix);
+  const named = await sources.current(signal);
+  if (named) return await restoreNamed(parts, named, known, signal);
+  const [latest] = await sources.versions(signal);
+  if (latest) return await restoreUnnamed(parts, latest, known, signal);
+  if (known) return { how: 'new', bytes: 0, generation: known.generation, doubt: ALL_GONE };
   const old = await sources.openOld(signal);
-  if (!old) return { how: 'new', bytes: 0 };
+  if (!old) return { how: 'new', bytes: 0, generation: 0 };
   await unpack(await place.beginIncoming(), 'old', through(old, oldFormatDecryptor(token)), signal);
   await place.putInPlace();
-  return { how: 'restored', bytes: old.bytes };
+  return { how: 'restored', bytes: old.bytes, generation: 0 };
+}
+
+async function restoreNamed(
+  parts: FurnishParts,
+  { current, isHere }: Named,
+  known: Placed | undefined,
+  signal: AbortSignal,
+): Promise<Furnished> {
+  const { prefix, secret, seen } = parts;
+  const versions = isHere ? undefined : listVersions(parts, signal);
+  const { stamp, baseStamp, ...restored } = await restore(parts, current, signal);
+  const { session, sequence } = current;
+  const basis = { session, sequence };
+  // What waits on this host was written by root.
+  if (isHere) return { ...restored, basis, generation: current.generation ?? 0 };
+  const judged = judge({ current, stamp, baseStamp }, prefix, secret);
+  const found: Placed = { session, sequence, generation: judged.generation };
+  const look = (version: Version) => lookInto(parts, version, signal);
+  const doubt =
+    judged.doubt ??
+    doubtBy(known, found) ??
+    (await doubtByNewer(
+      { current, generation: found.generation },
+      (await versions) ?? [],
+      parts.now(),
+      look,
+    ));
+  if (found.generation > 0 || doubt) await seen.note(prefix, found);
+  return { ...restored, basis, generation: found.generation, doubt };
+}
+
+/** Without `current.json`, the latest save is the one to begin with. */
+async function restoreUnnamed(
+  parts: FurnishParts,
+  latest: Version,
+  known: Placed | undefined,
+  signal: AbortSignal,
+): Promise<Furnished> {
+  const { stamp, baseStamp: _, ...restored } = await restore(parts, latest, signal);
+  // The first save of a user is there a moment before it is named.
+  const isOnItsWay = !known && parts.now() - latest.at.getTime() < ON_ITS_WAY;
+  return { ...restored, generation: stamp?.generation ?? 0, doubt: isOnItsWay ? undefined : NOT_NAMED };
+}
+
+/** It must not keep a user from the files: what cannot be listed is not looked into. */
+async function listVersions({ sources, log }: FurnishParts, signal: AbortSignal): Promise<Version[]> {
+  try {
+    return await sources.versions(AbortSignal.any([signal, AbortSignal.timeout(LISTING)]));
+  } catch (error) {
+    if (!signal.aborted) log.warn({ why: messageOf(error) }, NOT_LISTED);
+    return [];
+  }
+}
+
+/** Reads the stamp of a stored save, and no more of it. @returns undefined when it has none, or cannot be read */
+async function lookInto(
+  parts: FurnishParts,
+  version: Version,
+  signal: AbortSignal,
+): Promise<Stamp | undefined> {
+  const name = nameOf(version);
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(LISTING)]);
+  const content = await parts.sources.open(name, limited).catch(() => undefined);
+  if (!content) return undefined;
+  let found: Stamp | undefined;
+  const stream = stamped(parts, name, content, (stamp) => {
+    found = stamp;
+  });
+  try {
+    for await (const _ of addAbortSignal(limited, stream)) break;
+  } catch {
+    // One that is damaged is no newer save.
+  }
+  return found;
 }
 
 async function restore(
-  { sources, place, identity }: FurnishParts,
-  { version, changes, session, sequence }: Current,
+  parts: FurnishParts,
+  { version, changes }: Pick<Current, 'version' | 'changes'>,
   signal: AbortSignal,
-): Promise<Furnished> {
+): Promise<Pick<Furnished, 'how' | 'bytes' | 'base'> & Pick<Restored, 'stamp' | 'baseStamp'>> {
+  const { sources, place } = parts;
+  const stamps = new Map<string, Stamp>();
   const incoming = await place.beginIncoming();
   const bring = async (name: string, what: 'all' | 'changes') => {
     const content = await sources.open(name, signal);
     if (!content) throw new GoneError(`${name} is gone`);
-    await unpack(incoming, what, through(content, decryptor(identity, release)), signal);
+    await unpack(
+      incoming,
+      what,
+      stamped(parts, name, content, (stamp) => stamps.set(name, stamp)),
+      signal,
+    );
     return content.bytes;
   };
   const bytes = await bring(version, 'all');
   const mark = await place.mark();
   const more = changes ? await bring(changes, 'changes') : 0;
+  const [stamp, baseStamp] = [stamps.get(changes ?? version), stamps.get(version)];
+  if (stamp?.isBaseStamped && !baseStamp) throw new DamagedError(`${version} has lost its stamp`);
   await place.putInPlace();
-  const basis = { session, sequence };
-  return { how: 'restored', bytes: bytes + more, basis, base: { version, bytes, mark } };
+  const base = { version, bytes, mark, isStamped: baseStamp !== undefined };
+  return { how: 'restored', bytes: bytes + more, base, stamp, baseStamp };
+}
+
+/** What is in an archive, once it is known to be the one of this name. */
+function stamped(
+  { prefix: of, identity, stampKey }: FurnishParts,
+  name: string,
+  content: Content,
+  found: (stamp: Stamp) => void,
+): Readable {
+  return pipeline(
+    through(content, decryptor(identity, release)),
+    stampReader(stampKey, { of, name }, found),
+    () => {},
+  );
 }
 
 /** What was said to be current is not there: replaced meanwhile, or lost. */

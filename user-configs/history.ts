@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
+import { proofOf } from './chosen.ts';
 import { nameOf } from './current.ts';
 import type { ConfigStore } from './store.ts';
 import { type Version, versionsAmong } from './versions.ts';
@@ -26,9 +27,18 @@ export async function listVersions(store: ConfigStore, signal: AbortSignal): Pro
 /**
  * Makes a version the one that the user's next container begins with. Those that are in use keep theirs, and what
  * they save is kept beside it.
+ * @param secret of the webserver, by which hosts know that it was an operator
  * @throws {ServiceError} `config.no_version`, `config.busy`, `config.store`
  */
-export async function restoreVersion(store: ConfigStore, word: string, signal: AbortSignal): Promise<void> {
+export async function restoreVersion(
+  {
+    store,
+    prefix,
+    secret,
+  }: { readonly store: ConfigStore; readonly prefix: string; readonly secret: string },
+  word: string,
+  signal: AbortSignal,
+): Promise<void> {
   const find = async () => {
     const found = (await listVersions(store, signal)).find((one) => one.word === word);
     if (!found) throw new ServiceError('config.no_version', { version: word });
@@ -36,9 +46,12 @@ export async function restoreVersion(store: ConfigStore, word: string, signal: A
   };
   const { version, changes } = await find();
   const found = await store.findCurrent(signal);
+  // As a generation, milliseconds are later than all that sessions have counted, also where what was current is lost.
   const session = `restored-${randomBytes(8).toString('hex')}`;
-  const next = { version, ...(changes && { changes }), session, sequence: 1 };
-  if (!(await store.makeCurrent(next, found, signal))) throw new ServiceError('config.busy', {});
+  const next = { version, ...(changes && { changes }), session, sequence: 1, generation: Date.now() };
+  const chosen = proofOf(secret, prefix, next);
+  if (!(await store.makeCurrent({ ...next, chosen }, found, signal)))
+    throw new ServiceError('config.busy', {});
   // A host may have removed it as one of the oldest, meanwhile.
   await find();
 }

@@ -16,6 +16,8 @@ export interface EncryptingTask {
   readonly content: number;
   /** The public half of the key. */
   readonly recipient: Uint8Array;
+  /** What is encrypted before it. */
+  readonly stamp: Uint8Array;
   /** Of a file that is there, and empty. */
   readonly path: string;
 }
@@ -65,10 +67,16 @@ export class Packing implements AsyncDisposable {
   /**
    * @param path of a file that is there, and empty
    * @param recipient the public half of the key
+   * @param stamp what comes before the archive
    * @param grow is told how many bytes more are in the file; what it throws ends the work
    * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of the signal
    */
-  async into(path: string, recipient: Uint8Array, grow: (bytes: number) => void): Promise<void> {
+  async into(
+    path: string,
+    recipient: Uint8Array,
+    stamp: Uint8Array,
+    grow: (bytes: number) => void,
+  ): Promise<void> {
     const worker = this.#worker;
     let isWhole = false;
     worker.on('message', (said: Encrypted) => {
@@ -81,7 +89,7 @@ export class Packing implements AsyncDisposable {
       }
     });
     worker.on('error', (error) => this.#broken.abort(error));
-    worker.postMessage({ content: this.#child.archive, recipient, path } satisfies EncryptingTask);
+    worker.postMessage({ content: this.#child.archive, recipient, stamp, path } satisfies EncryptingTask);
     await this.#ended;
     // What such threads leave in the arenas of others adds up.
     await trimMemory();

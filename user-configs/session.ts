@@ -14,15 +14,16 @@ import type { LimitFunction } from 'p-limit';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 import { exists } from '../host/directories.ts';
 import type { Extent } from './archive.ts';
-import type { Save } from './current.ts';
+import { nameOf, type Save } from './current.ts';
 import type { Base } from './furnish.ts';
 import { Packing } from './packing.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
+import { sealStamp } from './stamp.ts';
 import type { Uploads } from './uploads.ts';
 import { nameOfChanges, nameOfVersion } from './versions.ts';
 import { type Mark, momentOf, type Workplace } from './workplace.ts';
 
-/** All that it takes to save a session. It has no secret. */
+/** All that it takes to save a session. It has no secret that opens what is saved. */
 export interface SessionRecord {
   readonly prefix: string;
   readonly session: string;
@@ -34,6 +35,14 @@ export interface SessionRecord {
   readonly isAside: boolean;
   /** The save that it began with. */
   readonly basis?: Save;
+  /** With which its saves are stamped; left out: by an earlier version, which did not. */
+  readonly stamp?: StampSource;
+}
+
+interface StampSource {
+  /** In base64. */
+  readonly key: string;
+  readonly generation: number;
 }
 
 const RECORD = 'user-config.json';
@@ -92,7 +101,7 @@ export class Session {
       this.#saved = mark;
       const { version } = entry.waiting;
       const { bytes } = entry.file;
-      if (!base) this.#base = { version, bytes, mark };
+      if (!base) this.#base = { version, bytes, mark, isStamped: this.#parts.record.stamp !== undefined };
       // What has changed that much is better saved anew.
       else if (bytes > base.bytes / 2) this.#base = undefined;
       return entry;
@@ -125,21 +134,45 @@ export class Session {
     this.#sequence++;
     await this.#keepRecord();
     const recipient = Buffer.from(record.recipient, 'base64');
-    const fill = (path: string, grow: (bytes: number) => void) => packing.into(path, recipient, grow);
-    const entry = await spool.write(this.#describe(base), fill, (begun) => uploads.add(begun));
+    const waiting = this.#describe(base);
+    const stamp = this.#stampOf(waiting, base);
+    const fill = (path: string, grow: (bytes: number) => void) => packing.into(path, recipient, stamp, grow);
+    const entry = await spool.write(waiting, fill, (begun) => uploads.add(begun));
     onSaved?.(entry.file.bytes);
     await uploads.forgetBefore(entry);
     return entry;
   }
 
   #describe(base: Base | undefined): Waiting {
-    const { prefix, session, isAside, basis } = this.#parts.record;
+    const { prefix, session, isAside, basis, stamp } = this.#parts.record;
     const now = new Date();
     const save = { session, sequence: this.#sequence };
     const objects = base
       ? { version: base.version, changes: nameOfChanges(base.version, save, now) }
       : { version: nameOfVersion(isAside ? 'aside' : 'versions', save, now) };
-    return { ...objects, ...save, prefix, savedAt: now.getTime(), ...(basis && { basis }) };
+    return {
+      ...objects,
+      ...save,
+      ...(stamp && { generation: stamp.generation }),
+      prefix,
+      savedAt: now.getTime(),
+      ...(basis && { basis }),
+    };
+  }
+
+  #stampOf(waiting: Waiting, base: Base | undefined): Buffer {
+    const { stamp } = this.#parts.record;
+    if (!stamp) return Buffer.alloc(0);
+    const { prefix: of, session, sequence, basis: follows } = waiting;
+    return sealStamp(Buffer.from(stamp.key, 'base64'), {
+      of,
+      name: nameOf(waiting),
+      session,
+      sequence,
+      generation: stamp.generation,
+      ...(follows && { follows }),
+      ...(base && { isBaseStamped: base.isStamped }),
+    });
   }
 
   async #keepRecord(): Promise<void> {

@@ -5,6 +5,7 @@ import { isSystemError } from '../errors/service-error.ts';
 import { type Current, isAside, mayFollow, nameOf } from './current.ts';
 import type { Spool } from './spool.ts';
 import type { ConfigStore, Content } from './store.ts';
+import { type Version, versionsAmong } from './versions.ts';
 
 export interface SourcesParts {
   readonly spool: Spool;
@@ -12,9 +13,17 @@ export interface SourcesParts {
   readonly store: ConfigStore;
   /** The whole bucket, and the predecessor's object in it. */
   readonly bucket: ConfigStore;
+  /** undefined: it is not read. */
   readonly oldKey: string | undefined;
   /** Bytes that an archive may have. */
   readonly most: number;
+}
+
+/** What is said to be current. */
+export interface Named {
+  readonly current: Current;
+  /** Whether it waits in the spool of this host, which nobody else can write. */
+  readonly isHere: boolean;
 }
 
 export class Sources {
@@ -26,9 +35,9 @@ export class Sources {
 
   /**
    * What a session begins with; when S3 cannot be asked, what waits for it here.
-   * @returns undefined when nothing was ever saved @throws {ServiceError} `config.store`
+   * @returns undefined when S3 names none @throws {ServiceError} `config.store`, `config.answer_too_large`
    */
-  async current(signal: AbortSignal): Promise<Current | undefined> {
+  async current(signal: AbortSignal): Promise<Named | undefined> {
     const { spool, prefix, store } = this.#parts;
     const waiting = spool
       .list(prefix)
@@ -38,9 +47,15 @@ export class Sources {
       stored = (await store.findCurrent(signal))?.current;
     } catch (error) {
       if (!waiting) throw error;
-      return waiting;
+      return { current: waiting, isHere: true };
     }
-    return waiting && mayFollow(waiting, waiting.basis, stored) ? waiting : stored;
+    if (waiting && mayFollow(waiting, waiting.basis, stored)) return { current: waiting, isHere: true };
+    return stored && { current: stored, isHere: false };
+  }
+
+  /** Saves that S3 has, the latest first, but those that were kept aside. @throws {ServiceError} `config.store` */
+  async versions(signal: AbortSignal): Promise<Version[]> {
+    return versionsAmong(await this.#parts.store.list(signal, 'versions/'));
   }
 
   /** @returns undefined when there is no such object @throws {ServiceError} `config.store` */
@@ -59,7 +74,7 @@ export class Sources {
     return await store.open(name, most, signal);
   }
 
-  /** What the predecessor stored. */
+  /** What the predecessor stored. @returns undefined also where that is not to be read */
   async openOld(signal: AbortSignal): Promise<Content | undefined> {
     const { bucket, oldKey, most } = this.#parts;
     return oldKey === undefined ? undefined : await bucket.open(oldKey, most, signal);

@@ -14,6 +14,7 @@ import { messageOf } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type Current, isAside, mayFollow, nameOf } from './current.ts';
+import type { Seen } from './seen.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { ConfigStore } from './store.ts';
 import { superfluous } from './versions.ts';
@@ -28,6 +29,7 @@ const AT_A_TIME = 3;
 export interface UploadsParts {
   readonly spool: Spool;
   readonly storeAt: (prefix: string) => ConfigStore;
+  readonly seen: Seen;
   /** Versions that stay, of each user and app. */
   readonly keep: number;
   readonly log: Logger;
@@ -126,7 +128,7 @@ export class Uploads {
   }
 
   async #upload(entry: Entry, queue: Queue): Promise<void> {
-    const { spool, storeAt, log } = this.#parts;
+    const { spool, storeAt, seen, log } = this.#parts;
     if (!spool.has(entry)) return;
     const { waiting, file } = entry;
     const { signal } = this.#stopped;
@@ -135,6 +137,8 @@ export class Uploads {
     try {
       await store.put(nameOf(waiting), file, signal);
       const became = await placeOf(store, waiting, signal);
+      const { generation } = waiting;
+      if (became === 'current' && generation) await seen.note(waiting.prefix, { ...waiting, generation });
       await spool.remove(entry);
       const of = { session: waiting.session, version: nameOf(waiting), bytes: file.bytes };
       if (became === 'overtaken') {
@@ -204,12 +208,18 @@ async function placeOf(
   waiting: Waiting,
   signal: AbortSignal,
 ): Promise<'current' | 'aside' | 'overtaken'> {
-  const { version, changes, session, sequence, basis } = waiting;
+  const { version, changes, session, sequence, basis, generation } = waiting;
   if (isAside(version)) return 'aside';
   for (;;) {
     const found = await store.findCurrent(signal);
     if (!mayFollow(waiting, basis, found?.current)) return 'overtaken';
-    const next: Current = { version, session, sequence, ...(changes && { changes }) };
+    const next: Current = {
+      version,
+      session,
+      sequence,
+      ...(changes && { changes }),
+      ...(generation && { generation }),
+    };
     if (await store.makeCurrent(next, found, signal)) return 'current';
   }
 }

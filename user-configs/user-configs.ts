@@ -4,12 +4,14 @@ import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Secret } from '../settings/secret.ts';
 import { mostOfArchive } from './answer-limits.ts';
-import { deriveIdentity, recipientOf } from './config-key.ts';
+import { deriveIdentity, deriveStampKey, recipientOf } from './config-key.ts';
 import { DamagedError } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
 import { oldKeyOf, prefixOf } from './object-keys.ts';
 import { PartBuffers } from './part-buffers.ts';
+import { Seen } from './seen.ts';
 import { Session, type SessionRecord } from './session.ts';
 import { Sources } from './sources.ts';
 import { Spool } from './spool.ts';
@@ -26,6 +28,10 @@ const PACKED_AT_A_TIME = 3;
 export const DIRECTIONS = ['saved', 'restored'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
+/** What an operator must know of a user's files, beside that a container begins without them. */
+export const ALARMS = ['rolled_back', 'too_large'] as const;
+export type Alarm = (typeof ALARMS)[number];
+
 export interface UserConfigsOptions {
   readonly bucket: string;
   readonly region: string;
@@ -33,14 +39,24 @@ export interface UserConfigsOptions {
   readonly endpoint: URL | undefined;
   /** Directory of root's for what waits. */
   readonly spool: string;
+  /** Directory of root's for what this host knows of the saves of users. */
+  readonly seen: string;
   /** Bytes that may wait there. */
   readonly spoolLimit: number;
   /** Bytes that one user's files may have. */
   readonly limit: number;
+  /** Whether what the predecessor stored is read, where nothing else is. */
+  readonly readsOldFormat: boolean;
+  /** The webserver's, with which operators sign what they restore. */
+  readonly secret: Secret;
   /** Versions that stay in S3, of each user and app. */
   readonly versions: number;
   /** Is told of each save that is on this host's disk, and of what a container got; must not throw. */
   readonly onBytes?: ((direction: Direction, bytes: number) => void) | undefined;
+  /** Is told of each alarm; must not throw. */
+  readonly onAlarm?: ((alarm: Alarm) => void) | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
   readonly log: Logger;
 }
 
@@ -59,9 +75,18 @@ export interface Request {
 /** A container is told how it went by this word. */
 export type Outcome = 'new' | 'restored' | 'damaged' | 'unavailable';
 
+/** How a session began. */
+export interface Begun {
+  readonly session: Session;
+  readonly outcome: Outcome;
+  /** `config.rolled_back` */
+  readonly alarm: ServiceError | undefined;
+}
+
 export class UserConfigs {
   readonly #options: UserConfigsOptions;
   readonly #spool: Spool;
+  readonly #seen: Seen;
   readonly #uploads: Uploads;
   readonly #packing = pLimit(PACKED_AT_A_TIME);
   readonly #storeAt: (prefix: string) => ConfigStore;
@@ -74,18 +99,21 @@ export class UserConfigs {
     const buffers = new PartBuffers();
     const storeAt = (prefix: string) => new ConfigStore({ client, bucket, prefix, buffers });
     const spool = await Spool.open(options.spool, options.spoolLimit, log);
-    const uploads = new Uploads({ spool, storeAt, keep: options.versions, log });
-    return new UserConfigs(options, spool, uploads, storeAt);
+    const seen = await Seen.open(options.seen, bucket, log);
+    const uploads = new Uploads({ spool, seen, storeAt, keep: options.versions, log });
+    return new UserConfigs(options, spool, seen, uploads, storeAt);
   }
 
   private constructor(
     options: UserConfigsOptions,
     spool: Spool,
+    seen: Seen,
     uploads: Uploads,
     storeAt: (prefix: string) => ConfigStore,
   ) {
     this.#options = options;
     this.#spool = spool;
+    this.#seen = seen;
     this.#uploads = uploads;
     this.#storeAt = storeAt;
   }
@@ -95,10 +123,11 @@ export class UserConfigs {
    * is saved aside.
    * @throws the reason of `signal`, or {ServiceError} `host.filesystem`
    */
-  async begin(request: Request, signal: AbortSignal): Promise<{ session: Session; outcome: Outcome }> {
+  async begin(request: Request, signal: AbortSignal): Promise<Begun> {
     const { userId, appName, token, session, own, files } = request;
     const prefix = prefixOf(userId, appName);
     const identity = deriveIdentity(token);
+    const stampKey = deriveStampKey(token);
     const place = await Workplace.open(own, files, this.#options.limit);
     const sources = new Sources({
       spool: this.#spool,
@@ -106,12 +135,18 @@ export class UserConfigs {
       store: this.#storeAt(prefix),
       bucket: this.#storeAt(''),
       most: mostOfArchive(this.#options.limit),
-      oldKey: oldKeyOf(userId, appName),
+      oldKey: this.#options.readsOldFormat ? oldKeyOf(userId, appName) : undefined,
     });
-    const { outcome, basis, base } = await this.#attempt(session, signal, async (limited) => {
-      await this.#awaitEarlierSaves(prefix, limited);
-      return await furnish({ sources, place, identity, token }, limited);
-    });
+    const { log, secret, now = Date.now } = this.#options;
+    const { outcome, basis, base, generation, doubt } = await this.#attempt(
+      session,
+      signal,
+      async (limited) => {
+        await this.#awaitEarlierSaves(prefix, limited);
+        const keys = { identity, stampKey, token, secret: secret.reveal() };
+        return await furnish({ sources, place, prefix, seen: this.#seen, ...keys, now, log }, limited);
+      },
+    );
     const record: SessionRecord = {
       prefix,
       session,
@@ -119,13 +154,20 @@ export class UserConfigs {
       recipient: recipientOf(identity).toString('base64'),
       isAside: outcome === 'damaged' || outcome === 'unavailable',
       ...(basis && { basis }),
+      stamp: { key: stampKey.toString('base64'), generation: generation + 1 },
     };
-    return { session: await this.#open(record, own, place, base), outcome };
+    const alarm = doubt === undefined ? undefined : this.#alarm(session, doubt);
+    return { session: await this.#open(record, own, place, base), outcome, alarm };
   }
 
   /** The session of a container whose service died. */
   async resume(record: SessionRecord, own: string, files: string): Promise<Session> {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
+  }
+
+  /** That files are too large to be saved, and will not be. */
+  tellTooLarge(): void {
+    this.#options.onAlarm?.('too_large');
   }
 
   /** What waits for S3, also what is just being saved. */
@@ -153,7 +195,7 @@ export class UserConfigs {
     session: string,
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<Furnished>,
-  ): Promise<Pick<Furnished, 'basis' | 'base'> & { readonly outcome: Outcome }> {
+  ): Promise<Omit<Furnished, 'how' | 'bytes'> & { readonly outcome: Outcome }> {
     try {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(FURNISHING)]);
       const { how, bytes, ...furnished } = await work(limited);
@@ -164,8 +206,15 @@ export class UserConfigs {
       const outcome = isDamaged(error) ? 'damaged' : 'unavailable';
       const why = messageOf(error);
       this.#options.log.error({ session, why, outcome }, 'a container begins without its user config');
-      return { outcome };
+      return { outcome, generation: 0 };
     }
+  }
+
+  #alarm(session: string, why: string): ServiceError {
+    const alarm = new ServiceError('config.rolled_back', { why });
+    this.#options.log.error({ session, error: alarm }, messageOf(alarm));
+    this.#options.onAlarm?.('rolled_back');
+    return alarm;
   }
 
   /** Such as those of the user's last container on this host, which may have ended just now. */

@@ -86,6 +86,12 @@ const Passed = Type.Object({
   cause: Type.Optional(Type.String({ description: 'Why, for people.' })),
 });
 
+const Warning = Type.Object({
+  at: time('When it was noticed.'),
+  code: Type.String({ description: 'Of the table of errors.' }),
+  text: Type.String({ description: 'What it is, for people.' }),
+});
+
 const Held = Type.Object({
   kind: Type.String(),
   what: Type.String(),
@@ -107,6 +113,7 @@ export const Receipt = Type.Object(
     cause: Type.Optional(Type.String({ description: 'Why it ended, for people.' })),
     code: Type.Optional(Code),
     states: Type.Array(Passed),
+    warnings: Type.Optional(Type.Array(Warning)),
     resources: Type.Array(Held),
   },
   {

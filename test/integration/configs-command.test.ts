@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigHost } from '../support/config-host.ts';
 import { S3 } from '../support/s3.ts';
+import { SECRET } from '../support/secrets.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
 const never = new AbortController().signal;
@@ -27,7 +28,13 @@ async function open(t: TestContext) {
   });
   const run = (words: readonly string[], settings: NodeJS.ProcessEnv = s3.settings) =>
     new Promise<Ran>((resolve) => {
-      const env = { PATH: process.env.PATH, APP_ENV: 'dev', AWS_EC2_METADATA_DISABLED: 'true', ...settings };
+      const env = {
+        PATH: process.env.PATH,
+        APP_ENV: 'dev',
+        WEBSERVER_AUTH_SECRET: SECRET,
+        AWS_EC2_METADATA_DISABLED: 'true',
+        ...settings,
+      };
       execFile(process.execPath, [PROGRAM, ...words], { env }, (error, stdout, stderr) =>
         resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
       );
@@ -56,7 +63,7 @@ function versionsIn(table: string): string[] {
 }
 
 test('what is stored is listed, the latest first, and an earlier version can be restored', async (t) => {
-  const { run, leave, find } = await open(t);
+  const { s3, run, leave, find } = await open(t);
   await leave('first');
   await leave('second');
   const { code, stdout } = await run(['configs', 'list', 'user', 'app']);
@@ -73,6 +80,12 @@ test('what is stored is listed, the latest first, and an earlier version can be 
   assert.deepEqual([restored.code, restored.stderr], [0, '']);
   assert.match(restored.stdout, /The next container of user "user", app "app", begins with /);
   assert.equal(await find(), 'first');
+  const without = await run(['configs', 'restore', 'user', 'app', latest.split(' ')[0] as string], {
+    ...s3.settings,
+    WEBSERVER_AUTH_SECRET: '',
+  });
+  assert.equal(without.code, 1);
+  assert.match(without.stderr, /WEBSERVER_AUTH_SECRET: must be given/, 'hosts would take it for a rollback');
 });
 
 test('changes can be restored, and what was kept aside', async (t) => {

@@ -6,12 +6,14 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ServiceError } from '../../errors/service-error.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
+import { Secret } from '../../settings/secret.ts';
 import type { Session } from '../../user-configs/session.ts';
 import { type Outcome, UserConfigs, type UserConfigsOptions } from '../../user-configs/user-configs.ts';
 import type { S3 } from './s3.ts';
-import { S3_KEY_ID, S3_SECRET, TOKEN } from './secrets.ts';
+import { S3_KEY_ID, S3_SECRET, SECRET, TOKEN } from './secrets.ts';
 
 const USER = 1000;
 
@@ -25,6 +27,7 @@ export interface Line {
 export interface Container {
   readonly session: Session;
   readonly outcome: Outcome;
+  readonly alarm: ServiceError | undefined;
   readonly own: string;
   readonly files: string;
   /** Writes files as the container does. */
@@ -78,6 +81,9 @@ export class ConfigHost implements AsyncDisposable {
       spool: this.spool,
       spoolLimit: 2 ** 30,
       limit: 2 ** 30,
+      seen: join(this.root, 'seen'),
+      readsOldFormat: true,
+      secret: new Secret(SECRET),
       versions: 10,
       log: createLogger({ level: 'debug', stream }),
       ...this.#options,

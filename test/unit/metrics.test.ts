@@ -33,6 +33,7 @@ suite('when nothing has happened', () => {
         'counter …docker_call_errors_total',
         'counter …heartbeats_total',
         'counter …config_bytes_total',
+        'counter …config_alarms_total',
         'counter …releases_failed_total',
         'gauge …containers',
         'gauge …containers_health',

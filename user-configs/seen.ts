@@ -1,0 +1,72 @@
+/**
+ * Which save of each user and app this host has last known to be current, by which it notices that S3 gives it an older
+ * one. Users and apps stand here by a digest alone. What is forgotten is only not noticed.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../errors/service-error.ts';
+import { writeFileAtomically } from '../host/atomic-file.ts';
+import { removeOldest } from '../host/old-files.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Save } from './current.ts';
+
+/** A save, and its place in the row of sessions. */
+export interface Placed extends Save {
+  readonly generation: number;
+}
+
+/** Users and apps that are remembered. */
+const MOST = 20_000;
+/** Notes after which it is seen to that there are no more. */
+const NOTES = 1000;
+
+export class Seen {
+  readonly #directory: string;
+  readonly #bucket: string;
+  readonly #log: Logger;
+  #notes = 0;
+
+  static async open(directory: string, bucket: string, log: Logger): Promise<Seen> {
+    await mkdir(directory, { mode: 0o700, recursive: true });
+    await removeOldest(directory, MOST);
+    return new Seen(directory, bucket, log);
+  }
+
+  private constructor(directory: string, bucket: string, log: Logger) {
+    this.#log = log;
+    this.#directory = directory;
+    this.#bucket = bucket;
+  }
+
+  /** @param prefix below which all objects of the user and app are @returns undefined when nothing is known */
+  async newest(prefix: string): Promise<Placed | undefined> {
+    try {
+      return JSON.parse(await readFile(this.#pathOf(prefix), 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Never rejects: what cannot be written down hinders nobody. */
+  async note(prefix: string, { session, sequence, generation }: Placed): Promise<void> {
+    const text = JSON.stringify({ session, sequence, generation });
+    try {
+      await writeFileAtomically(this.#pathOf(prefix), text, 0o600);
+      if (++this.#notes % NOTES === 0) await removeOldest(this.#directory, MOST);
+    } catch (error) {
+      this.#log.warn({ why: messageOf(error) }, 'which user config is current could not be remembered');
+    }
+  }
+
+  #pathOf(prefix: string): string {
+    return join(this.#directory, createHash('sha256').update(`${this.#bucket}\n${prefix}`).digest('hex'));
+  }
+}
+
+/** Whether a save that S3 says is current comes before one that was. */
+export function isBefore(found: Placed, seen: Placed): boolean {
+  if (found.generation !== seen.generation) return found.generation < seen.generation;
+  return found.session !== seen.session || found.sequence < seen.sequence;
+}
