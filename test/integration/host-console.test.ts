@@ -1,13 +1,14 @@
 /** The host's console, of which an image can bring a node. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import Dockerode from 'dockerode';
 import { importArchive } from '../../scripts/image.ts';
+import { denyDevice } from '../../uinput-native/device-denial.ts';
 import { until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -49,4 +50,20 @@ test('no hosted container opens the host’s console with a node that its image 
     assert.equal(await attack(proxy, { 'ecs-host-service.interactive': 'true' }), REFUSED);
   }
   assert.equal(await service.stop(), 0);
+});
+
+test('on cgroup v2 a process loses one device of its group and no other', () => {
+  const mounted = mkdtempSync('/run/test/cgroup-');
+  execFileSync('mount', ['-t', 'cgroup2', 'none', mounted]);
+  const group = mkdtempSync(join(mounted, 'console-'));
+  const inGroup = (node: string) =>
+    spawnSync('/bin/sh', ['-c', `echo 0 > ${group}/cgroup.procs; exec 3< ${node}`], { encoding: 'utf8' });
+  execFileSync('mknod', ['/run/test/five', 'c', '1', '5']);
+  assert.equal(inGroup('/run/test/five').status, 0);
+  denyDevice(group, 1, 5);
+  assert.match(inGroup('/run/test/five').stderr, /Operation not permitted/);
+  for (const other of ['/dev/null', '/dev/full', '/dev/urandom'])
+    assert.equal(inGroup(other).status, 0, other);
+  rmdirSync(group);
+  execFileSync('umount', [mounted]);
 });
