@@ -17,6 +17,7 @@ import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } f
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
+import { startWithoutConsole } from './host-console.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
@@ -60,8 +61,7 @@ export class HostedContainer {
   #end: Promise<void> | undefined;
 
   /**
-   * @param parent the lifetime within which the container lives
-   * @param patience aborts when an end that cannot be proven must be given up
+   * @param parent the lifetime within which it lives; @param patience aborts when its end need not be proven any more
    * @param id of one that a dead service left
    */
   constructor(
@@ -233,7 +233,7 @@ export class HostedContainer {
   async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
     try {
-      this.#starting = run(this.#dockerId as DockerId);
+      this.#starting = startWithoutConsole(this.#host.docker, this.#dockerId as DockerId, run);
       await this.#starting;
     } catch (error) {
       this.#starting = undefined;
@@ -253,8 +253,8 @@ export class HostedContainer {
   }
 
   /**
-   * Ends the container, once: stops it if it runs, proves that it does not, and only then releases what it
-   * owned. @throws {ServiceError} when Docker cannot tell; everything stays held then
+   * Ends the container, once: stops it if it runs, proves that it does not, and only then releases what it owned.
+   * @throws {ServiceError} when Docker cannot tell; everything stays held then
    */
   end(cause: Cause): Promise<void> {
     this.#end ??= this.#finish(cause);

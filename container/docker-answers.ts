@@ -34,6 +34,8 @@ export interface Inspected {
   readonly exitCode: number;
   /** Of its first process; 0 when it does not run. */
   readonly pid: number;
+  /** As it was asked for; '': Docker's default. */
+  readonly cgroupParent: string;
   /** IPv4, in the first of its networks that has one. */
   readonly address: string | undefined;
   /** The docker id of the container whose network it shares. */

@@ -166,6 +166,7 @@ export class Docker {
       status: Status,
       exitCode: ExitCode,
       pid: Pid,
+      cgroupParent: found.HostConfig?.CgroupParent ?? '',
       address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
       sharedWith,
     };

@@ -4,4 +4,8 @@ export const CONFINEMENT_ERRORS = {
     status: 500,
     text: 'the seccomp profile of containers cannot be read from {path} ({why}); run "make build/seccomp.json"',
   },
+  'confinement.console': {
+    status: 500,
+    text: "the host's console cannot be taken from the container, so it is not started: {why}; see that this service may write control groups and load BPF programs",
+  },
 } as const;

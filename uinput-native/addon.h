@@ -41,6 +41,8 @@ napi_value make_pipe(napi_env env, napi_callback_info info);
 
 napi_value trim_memory(napi_env env, napi_callback_info info);
 
+napi_value deny_device(napi_env env, napi_callback_info info);
+
 napi_value set_send_buffer(napi_env env, napi_callback_info info);
 
 napi_value control_console(napi_env env, napi_callback_info info);

@@ -77,6 +77,9 @@ export interface Addon {
   /** Gives memory that was freed back to the kernel. Holds a thread of libuv's for some milliseconds. */
   trimMemory(): Promise<void>;
 
+  /** Takes a character device from a control group of version 2. @param group its directory */
+  denyDevice(group: string, major: number, minor: number): void;
+
   /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
 

@@ -60,7 +60,7 @@ export class FakeDocker implements Calls {
     await this.#answer('inspect');
     const status = this.states.get(id);
     const running = status === 'running';
-    const nowhere = { pid: 0, address: undefined, sharedWith: undefined };
+    const nowhere = { pid: 0, cgroupParent: '', address: undefined, sharedWith: undefined };
     return status && { dockerId: id, labels: {}, ports: new Map(), running, status, exitCode: 0, ...nowhere };
   }
 

@@ -1,0 +1,101 @@
+/**
+ * Takes the host's console (5:1) from a container. Docker's device rules open it to every container and nobody can tell
+ * Docker otherwise. The seccomp profile keeps programs from making the node, but an image or an archive can bring one.
+ *
+ * It must be taken before the container's program runs, and after runc has looked whether the rules are as it wrote
+ * them. Between the two, runc's own process has entered the container's files and waits for its start.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { denyDevice } from '../uinput-native/device-denial.ts';
+import type { Docker } from './docker.ts';
+import type { DockerId } from './identity.ts';
+
+const CGROUPS = '/sys/fs/cgroup';
+/** Where it rules over devices, on hosts with cgroup v1. */
+const DEVICES = join(CGROUPS, 'devices');
+/** Milliseconds between two looks while Docker starts the container. */
+const BETWEEN = 2;
+
+/**
+ * @param run has Docker start it
+ * @throws {ServiceError} `confinement.console`, when it runs and still has the console
+ */
+export async function startWithoutConsole(
+  docker: Docker,
+  id: DockerId,
+  run: (id: DockerId) => Promise<void>,
+): Promise<void> {
+  const started = new AbortController();
+  // While Docker starts it, Docker says nothing of it.
+  const groups = placesOf(id, (await docker.inspect(id))?.cgroupParent ?? '');
+  const taken = takeEarly(groups, started.signal);
+  taken.catch(() => {});
+  await run(id).finally(() => started.abort());
+  if (await taken.catch(() => false)) return;
+  // Docker may have been told to make control groups elsewhere.
+  const pid = (await docker.inspect(id))?.pid;
+  const group = pid ? groupOf(pid) : undefined;
+  if (group !== undefined) take(group);
+}
+
+/** @returns whether it was taken before `started` aborted */
+async function takeEarly(groups: readonly string[], started: AbortSignal): Promise<boolean> {
+  for (; !started.aborted; await pause(BETWEEN)) {
+    const group = groups.find((one) => isEntered(one));
+    if (group === undefined) continue;
+    take(group);
+    return true;
+  }
+  return false;
+}
+
+/** Source: Docker's and runc's drivers for control groups; systemd.slice(5). @param parent as the create body has it */
+function placesOf(id: DockerId, parent: string): string[] {
+  const root = existsSync(DEVICES) ? DEVICES : CGROUPS;
+  const words = (parent || 'system.slice').replace(/\.slice$/, '').split('-');
+  const slices = words.map((_, i) => `${words.slice(0, i + 1).join('-')}.slice`);
+  return [join(root, parent || 'docker', id), join(root, ...slices, `docker-${id}.scope`)];
+}
+
+/** Whether there is a process in it that sees other files than this service. */
+function isEntered(group: string): boolean {
+  try {
+    const [pid] = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n');
+    return !!pid && rootOf(pid) !== rootOf('self');
+  } catch {
+    return false;
+  }
+}
+
+/** Source: proc_pid_mountinfo(5). */
+function rootOf(pid: string): string | undefined {
+  const [, device, root] = / (\d+:\d+) (\S+) \/ /.exec(readFileSync(`/proc/${pid}/mountinfo`, 'utf8')) ?? [];
+  return device && `${device} ${root}`;
+}
+
+/** @returns undefined when the process has ended */
+function groupOf(pid: number): string | undefined {
+  const isVersion1 = existsSync(DEVICES);
+  try {
+    const text = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    const [, path] = (isVersion1 ? /^\d+:devices:(.*)$/m : /^0::(.*)$/m).exec(text) ?? [];
+    return path && join(isVersion1 ? DEVICES : CGROUPS, path);
+  } catch {
+    return undefined;
+  }
+}
+
+function take(group: string): void {
+  try {
+    if (existsSync(join(group, 'devices.deny'))) writeFileSync(join(group, 'devices.deny'), 'c 5:1 rwm');
+    else denyDevice(group, 5, 1);
+  } catch (error) {
+    // With its last process a container's group goes.
+    if (existsSync(group))
+      throw new ServiceError('confinement.console', { why: messageOf(error) }, { cause: error });
+  }
+}
