@@ -8,6 +8,7 @@
  */
 
 import { AGENT_ERRORS } from './agent-errors.ts';
+import { ALLOW_ERRORS } from './allow-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
@@ -121,14 +122,6 @@ export const ERRORS = {
   'container.bad_transition': { status: 500, text: 'container {id} cannot go from {from} to {to} ({cause})' },
 
   // Creating a container.
-  'create.restart_policy': {
-    status: 422,
-    text: 'an interactive container must not have the restart policy "{policy}": it would be started again without its devices; leave the policy out',
-  },
-  'create.privileged': {
-    status: 422,
-    text: "an interactive container must not be privileged: it could open every other container's devices; name the capabilities that it needs instead",
-  },
   'create.bad_body': { status: 422, text: 'the create body cannot be used: {why}' },
   'create.no_identifying_port': {
     status: 422,
@@ -279,6 +272,7 @@ export const ERRORS = {
   },
 
   ...AGENT_ERRORS,
+  ...ALLOW_ERRORS,
   ...COMMAND_ERRORS,
   ...LOG_ERRORS,
   ...TERMINAL_ERRORS,

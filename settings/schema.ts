@@ -1,6 +1,7 @@
 /** Every setting of the service, with its default, its meaning, and how its text is understood. */
 
 import { isIP } from 'node:net';
+import { hostedAllow } from './hosted-allow.ts';
 import {
   absolutePath,
   bucket,
@@ -119,6 +120,11 @@ export const SCHEMA = {
     'Directories of this host that operators may have mounted into containers, separated by commas; none: none.',
     'none',
     directories,
+  ),
+  HOSTED_ALLOW: setting(
+    'What hosted containers may ask of Docker beyond the table in docs/security.md: FIELD=VALUE, separated by commas, such as CapAdd=SYS_PTRACE,Binds=/srv/data; none: nothing.',
+    'none',
+    hostedAllow,
   ),
   ECS_AGENT: {
     meaning:

@@ -38,6 +38,7 @@ export async function gatherSurroundings({
   ]);
   return {
     ...found,
+    allowed: settings.HOSTED_ALLOW,
     hostId,
     ports,
     ttys,
