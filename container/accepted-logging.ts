@@ -57,7 +57,7 @@ const gelf: Options = (name, value) =>
     : /^gelf-(compression-(type|level)|tcp-(max-reconnect|reconnect-delay))$/.test(name);
 
 const DRIVERS: Readonly<Record<string, Options>> = {
-  '': none,
+  '': toFile,
   none,
   journald: none,
   local: toFile,
