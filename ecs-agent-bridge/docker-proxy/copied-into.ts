@@ -1,5 +1,6 @@
 /** Where an archive is unpacked that a client sends to a hosted container. */
 
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path/posix';
 import { type Docker, statusOf } from '../../container/docker.ts';
 import type { DockerId } from '../../container/identity.ts';
@@ -38,7 +39,11 @@ async function linkTarget(docker: Docker, id: DockerId, path: string): Promise<s
     api
       .getContainer(id)
       .infoArchive({ path, abortSignal })
-      .then(({ headers }: { headers: Record<string, string> }) => headers['x-docker-container-path-stat'])
+      .then((answer: IncomingMessage) => {
+        // All of it is in its head, and nothing else would end its connection.
+        answer.destroy();
+        return answer.headers['x-docker-container-path-stat'] as string | undefined;
+      })
       .catch((error: unknown) => {
         if (statusOf(error) === 404) return undefined;
         throw error;
