@@ -102,6 +102,7 @@ format: | node_modules/.stamp ## Format the code and mend what can be mended
 
 docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is made from the code: the document of the settings, that of the API and its types
 	@$(NODE) scripts/settings-doc.ts docs/settings.md
+	@$(NODE) scripts/accepted-doc.ts docs/security.md
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output src/operator/api.d.ts > /dev/null

@@ -1,21 +1,21 @@
 /**
  * The one function that turns a Docker create body into that of a hosted container, whoever wrote the body.
- * It puts in what the container was allotted, and refuses what would let it out of that.
+ * It puts in what the container was allotted. What was asked for has been accepted before (`accept-create-body.ts`).
  */
 
 import { relative } from 'node:path';
 import { join } from 'node:path/posix';
 import { deviceRule } from '../ttys/ttys.ts';
+import { isCgroupRoot } from './accepted-mounts.ts';
 import {
   type CreateBody,
-  checkCreateBody,
   type DeviceMapping,
   type HostConfig,
   type Mount,
   PLACEHOLDER,
 } from './create-body.ts';
 import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
-import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
+import { CGROUPS, HIDDEN_CGROUP, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 import { confine } from './seccomp-profile.ts';
 
@@ -35,13 +35,9 @@ export interface Allotted extends Labelled {
   readonly limits: DefaultLimits;
 }
 
-/**
- * The body is not changed in place.
- * @throws {ServiceError} `create.*` when it asks for what a hosted container must not have
- */
+/** The body is not changed in place. @param body accepted */
 export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBody {
-  const host = checkCreateBody(body).HostConfig ?? {};
-  refuseForbidden(host);
+  const host = body.HostConfig ?? {};
   const [cgroupBinds, binds] = split(
     (host.Binds ?? []).map((bind) => fillIn(bind, allotted)),
     (bind) => isCgroupRoot(bind.split(':')[0]),
@@ -91,10 +87,6 @@ function bindPorts(asked: NonNullable<HostConfig['PortBindings']>, ports: Allott
     return [port, [{ HostIp, HostPort: String(hostPort) }]];
   });
   return { ...asked, ...Object.fromEntries(bound) };
-}
-
-function isCgroupRoot(source: string | undefined): boolean {
-  return source !== undefined && realPath(source) === CGROUPS;
 }
 
 /** Those that match, and the others. */

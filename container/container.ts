@@ -12,6 +12,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { mountsBelow } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { acceptCreateBody, checkMade } from './accept-create-body.ts';
 import { amendCreateBody } from './amend-create-body.ts';
 import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
@@ -151,12 +152,13 @@ export class HostedContainer {
   async create(
     body: CreateBody,
     make: (amended: CreateBody) => Promise<DockerId>,
-    { timeout, idleTimeout, shared }: CreateOptions = {},
+    { timeout, idleTimeout, shared, granted }: CreateOptions = {},
   ): Promise<DockerId> {
+    const accepted = await acceptCreateBody(body, this.#host, granted);
     const lifetime = this.#lifetime;
     const directories = directoriesOf(this.#host.paths, this.id);
     const config = this.#config(directories);
-    const wanted = portsWanted(body, shared);
+    const wanted = portsWanted(accepted, shared);
     const prepare = () =>
       Promise.all([
         holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
@@ -179,11 +181,11 @@ export class HostedContainer {
 
     const { hostId, seccompProfile, limits } = this.#host;
     const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile, limits };
-    const dockerId = await make(amendCreateBody(body, { ...own, ports, tty, devices, cgroupMounts }));
+    const dockerId = await make(amendCreateBody(accepted, { ...own, ports, tty, devices, cgroupMounts }));
     this.#dockerId = dockerId;
     this.#note({ dockerId });
     this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
-
+    await checkMade(accepted, dockerId, this.#host);
     await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
     return dockerId;
   }
@@ -209,12 +211,11 @@ export class HostedContainer {
   }
 
   #prepare(directories: ContainerDirectories, config: UserConfig, facts: ContainerFacts): void {
-    const { ports } = facts;
-    const port = ports[IDENTIFYING_PORT] as number;
+    const port = facts.ports[IDENTIFYING_PORT] as number;
     const mappings = new ResourceMappings(directories.mappings, directories.own);
     const parts = { port, mappings, config, state: this.#state, lifetime: this.#lifetime, log: this.#log };
     const setUp = new SetUp({ ...parts, note: (more) => this.#note(more) }, facts);
-    this.#prepared = { ports: new Map(Object.entries(ports)), identifyingPort: port, mappings, setUp };
+    this.#prepared = { ports: new Map(Object.entries(facts.ports)), identifyingPort: port, mappings, setUp };
     this.#facts = facts;
     this.#note({});
   }

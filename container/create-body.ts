@@ -1,6 +1,6 @@
 /**
  * What this service reads in the body of Docker's create call (`POST /containers/create`, Engine API 1.41).
- * Fields that are not named here pass through it untouched.
+ * What else a body may have stands in `accepted-body.ts`.
  */
 
 import { type Static, type TSchema, Type } from 'typebox';
@@ -76,6 +76,8 @@ export interface CreateOptions {
   readonly idleTimeout?: number | undefined;
   /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
   readonly shared?: number | undefined;
+  /** Those of its mounts that other rules of this service have accepted. */
+  readonly granted?: readonly Mount[] | undefined;
 }
 
 /** @throws {ServiceError} `create.bad_body` when a field that is read here has another shape than Docker's */

@@ -50,10 +50,10 @@ async function bringUp(
   container: HostedContainer,
   kept: KeptContainers,
   body: CreateBody,
-  { protocolTimeout: timeout, idleTimeout }: SpinUpRequest,
+  { protocolTimeout: timeout, idleTimeout, mounts: granted }: SpinUpRequest,
 ): Promise<void> {
   const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, { timeout, idleTimeout });
+  const id = await container.create(body, make, { timeout, idleTimeout, granted });
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
 }

@@ -4,6 +4,7 @@ import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
 import type { Ledger } from '../lifetime/ledger.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Allowance } from '../settings/hosted-allow.ts';
 import type { Terminals } from '../ttys/terminals.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
@@ -18,6 +19,8 @@ export interface Surroundings {
   readonly hostId: string;
   readonly paths: Paths;
   readonly docker: Docker;
+  /** What hosted containers may ask of Docker beyond what all of them may. */
+  readonly allowed: Allowance;
   /** Of what all containers hold, with a page for each. */
   readonly ledger: Ledger;
   readonly ports: HostPorts;

@@ -8,6 +8,7 @@
  */
 
 import { AGENT_ERRORS } from './agent-errors.ts';
+import { ALLOW_ERRORS } from './allow-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { CONFIG_ERRORS } from './config-errors.ts';
 import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
@@ -124,14 +125,6 @@ export const ERRORS = {
   'container.bad_transition': { status: 500, text: 'container {id} cannot go from {from} to {to} ({cause})' },
 
   // Creating a container.
-  'create.restart_policy': {
-    status: 422,
-    text: 'an interactive container must not have the restart policy "{policy}": it would be started again without its devices; leave the policy out',
-  },
-  'create.privileged': {
-    status: 422,
-    text: "an interactive container must not be privileged: it could open every other container's devices; name the capabilities that it needs instead",
-  },
   'create.bad_body': { status: 422, text: 'the create body cannot be used: {why}' },
   'create.no_identifying_port': {
     status: 422,
@@ -251,6 +244,7 @@ export const ERRORS = {
     text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
   },
   ...AGENT_ERRORS,
+  ...ALLOW_ERRORS,
   ...COMMAND_ERRORS,
   ...CONFINEMENT_ERRORS,
   ...CONFIG_ERRORS,

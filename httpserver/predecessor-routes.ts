@@ -5,6 +5,7 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Static, type TSchema, Type } from 'typebox';
+import { developersMounts } from '../container/developers-mounts.ts';
 import { parseMountCommand } from '../container/mount-command.ts';
 import { spinUp } from '../container/spin-up.ts';
 import { ServiceError } from '../errors/service-error.ts';
@@ -118,7 +119,11 @@ function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): 
       const { dockerId = '' } = await spinUp(tracker, kept, {
         appName: body.app_name ?? '',
         appImage: body.app_image ?? '',
-        mounts: parseMountCommand(body.mount_command ?? ''),
+        mounts: developersMounts(
+          parseMountCommand(body.mount_command ?? ''),
+          tracker.host.paths,
+          tracker.host.docker.socket,
+        ),
         protocolTimeout: body.protocol_timeout ?? 0,
       });
       return dockerId;

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
+import { hostedAllow } from './hosted-allow.ts';
 import {
   absolutePath,
   bucket,
@@ -137,6 +138,11 @@ export const SCHEMA = {
     "Bytes that Docker keeps of a container's output with its drivers json-file and local, where the create body sets no size; none: all.",
     '64MiB',
     bytesOrNone,
+  ),
+  HOSTED_ALLOW: setting(
+    'What hosted containers may ask of Docker beyond the table in docs/security.md: FIELD=VALUE, separated by commas, such as CapAdd=SYS_PTRACE,Binds=/srv/data; none: nothing.',
+    'none',
+    hostedAllow,
   ),
   ECS_AGENT: {
     meaning:

@@ -1,5 +1,6 @@
 /** Looks at a host, before and while the service runs there: what it lacks, and what to do. It changes nothing. */
 
+import { type Allowance, describeAllowance } from '../settings/hosted-allow.ts';
 import { examineSettings } from '../settings/load.ts';
 import { align } from './align.ts';
 import { describeAgent } from './describe-agent.ts';
@@ -25,7 +26,9 @@ export async function examine(
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
   const { FRONT_CONSOLE = 'own' } = settings;
   const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE }));
-  const findings = isHostAlone ? host : [...host, ...checkSettings(problems)];
+  const findings = isHostAlone
+    ? host
+    : [...host, ...checkSettings(problems), ...checkAllowance(settings.HOSTED_ALLOW)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {
     isSound: !findings.some(({ grade }) => grade === 'error'),
@@ -37,6 +40,14 @@ function checkSettings(problems: readonly string[]): Finding[] {
   if (problems.length === 0) return [{ check: 'settings', grade: 'ok', found: 'all can be used' }];
   const advice = 'see "ecs-host-service settings" for what each means';
   return problems.map((problem) => ({ check: 'settings', grade: 'error', found: problem.trim(), advice }));
+}
+
+function checkAllowance(allowed: Allowance | undefined): Finding[] {
+  if (!allowed) return [];
+  const check = 'hosted containers';
+  if (allowed.size === 0) return [{ check, grade: 'ok', found: 'may ask of Docker what all may' }];
+  const advice = 'see that each is still needed; docs/security.md has what all may ask for';
+  return [{ check, grade: 'warning', found: `HOSTED_ALLOW=${describeAllowance(allowed)}`, advice }];
 }
 
 function describe(findings: readonly Finding[], agent: readonly string[]): string {

@@ -47,6 +47,7 @@ export async function gatherSurroundings({
   warnOfUnkept(settings, engine, found.log);
   return {
     ...found,
+    allowed: settings.HOSTED_ALLOW,
     hostId,
     ports,
     ttys,

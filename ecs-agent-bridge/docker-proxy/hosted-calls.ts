@@ -1,6 +1,7 @@
 /**
  * The calls of Docker's API that make, start and change containers, as far as those are hosted ones: such a container
- * is made by the same code as one that this service makes itself. All other calls go their way.
+ * is made by the same code as one that this service makes itself, and never gets more than `accepted-body.ts` says. All
+ * other calls go their way.
  *
  * INVARIANTS
  * - A container that did not come up, whoever's fault that is, leaves nothing.
@@ -8,7 +9,9 @@
  */
 
 import { existsSync } from 'node:fs';
-import type { HostedContainer } from '../../container/container.ts';
+import { createRule } from '../../container/accepted-body.ts';
+import { refusal } from '../../container/accepted-fields.ts';
+import { HostedContainer } from '../../container/container.ts';
 import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
 import { CGROUPS } from '../../container/forbidden.ts';
 import type { ContainerId, DockerId } from '../../container/identity.ts';
@@ -19,14 +22,14 @@ import type { Tracker } from '../../container/tracker.ts';
 import { removeUnanswered } from '../../container/unanswered.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
+import { Changes, sendInstead } from './changes.ts';
+import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, Handler } from './connection.ts';
 import { type Answer, Lost, Unreachable } from './engine.ts';
 import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
 import type { RequestHead } from './message-head.ts';
 import { rewritten } from './own-messages.ts';
 
-/** Bytes of a body that is read, at most. */
-const LONGEST_BODY = 16 * 1024 * 1024;
 /** Milliseconds that Docker gets to start a container. */
 const LONGEST_START = 60_000;
 
@@ -65,31 +68,45 @@ export class HostedCalls {
   /** Of each container that is being made or started. */
   readonly #coming = new Map<ContainerId, Promise<unknown>>();
 
+  readonly #handlers: Readonly<
+    Record<string, (exchange: Exchange, ref: string, query: string) => Promise<boolean>>
+  >;
+
   constructor({ tracker, pass }: HostedCallsOptions) {
     this.#tracker = tracker;
     this.#pass = pass;
+    const changes = new Changes(tracker.host, (ref) => this.#find(ref));
+    this.#handlers = {
+      'POST containers start': (exchange, ref) => this.#start(exchange, ref),
+      'POST containers restart': (exchange, ref) => this.#restart(exchange, ref),
+      'POST containers update': (exchange, ref) => changes.update(exchange, ref),
+      'POST containers exec': (exchange, ref) => changes.exec(exchange, ref),
+      'POST networks connect': (exchange, ref) => changes.connect(exchange, ref),
+      'PUT containers archive': (exchange, ref, query) => changes.archive(exchange, ref, query),
+    };
   }
 
   /** Who handles a call; undefined: it is none of these. */
-  handlerOf({ method, target }: RequestHead): Handler | undefined {
-    if (method !== 'POST') return undefined;
-    const [path = ''] = target.split('?', 1);
-    const [, create, ref, verb] =
-      /^(?:\/v[\d.]+)?\/containers\/(?:(create)|([^/]+)\/(start|restart|update))$/.exec(path) ?? [];
-    if (create) return (exchange) => this.#create(exchange);
-    if (!ref) return undefined;
-    if (verb === 'start') return (exchange) => this.#start(exchange, ref);
-    if (verb === 'restart') return (exchange) => this.#restart(exchange, ref);
-    return (exchange) => this.#update(exchange, ref);
+  handlerOf({ method, target, fields }: RequestHead): Handler | undefined {
+    const [path = '', query = ''] = target.split('?', 2);
+    const [, call = ''] = /^(?:\/v[\d.]+)?(\/.*)$/s.exec(path) ?? [];
+    if (isHidden(call, fields))
+      return (exchange) => exchange.refuse(400, 'calls in HTTP/2 are not looked at');
+    if (method === 'POST' && call === '/containers/create') return (exchange) => this.#create(exchange);
+    // Docker takes more than one word for the name: one of another container, and that of a link in it.
+    const [, kind, ref = '', verb] = /^\/(containers|networks)\/(.+)\/(\w+)$/s.exec(call) ?? [];
+    const handle = this.#handlers[`${method} ${kind} ${verb}`];
+    return handle && ((exchange) => this.#answer(exchange, () => handle(exchange, ref, query)));
   }
 
   async #create(exchange: Exchange): Promise<boolean> {
-    const read = await exchange.read(LONGEST_BODY);
-    const body = parse(read.data);
-    if (!body || !isInteractive(body)) return await exchange.forward(read);
-    // The service's end waits until what Docker still makes is removed.
-    const host = () => this.#tracker.lifetime.track('making a container', this.#host(exchange, body));
+    const sent = await exchange.read(LONGEST_BODY);
     return await this.#answer(exchange, async () => {
+      const read = readBody(sent);
+      if (!read || !isInteractive(read.tree)) return await exchange.forward(sent);
+      const body = foldBody(read, sent, createRule) as Record<string, unknown>;
+      // The service's end waits until what Docker still makes is removed.
+      const host = () => this.#tracker.lifetime.track('making a container', this.#host(exchange, body));
       const { container, answer } = await this.#pass(host);
       const isTold = await exchange.reply(answer.bytes);
       if (!isTold) await this.#takeDown(container, 'its client has gone');
@@ -140,13 +157,14 @@ export class HostedCalls {
   }
 
   async #start(exchange: Exchange, ref: string): Promise<boolean> {
-    return await this.#answer(exchange, async () => {
-      const container = this.#waiting(ref) ?? (await this.#startable(ref));
-      if (!container) return await exchange.forward();
-      const begin = () => this.#alone(container.id, this.#begin(exchange, container));
-      const { bytes } = await this.#pass(begin);
-      return await exchange.reply(bytes);
-    });
+    const found = this.#waiting(ref) ?? (await this.#findSettled(ref));
+    if (!found) return await exchange.forward();
+    if (/[?&;]checkpoint/i.test(exchange.request.target)) throw refusal('checkpoint', 'of processes');
+    const container = found instanceof HostedContainer ? found : this.#startable(found);
+    if (!container) return await sendInstead(exchange, Buffer.alloc(0));
+    const begin = () => this.#alone(container.id, this.#begin(exchange, container));
+    const { bytes } = await this.#pass(begin);
+    return await exchange.reply(bytes);
   }
 
   /** One that waits for its start, named by its id as those do that made it: Docker has nothing to add. */
@@ -155,10 +173,8 @@ export class HostedCalls {
     return !container || container.isStarted || this.#coming.has(container.id) ? undefined : container;
   }
 
-  /** @returns undefined where the answer is Docker's. @throws {ServiceError} `container.ended` */
-  async #startable(ref: string): Promise<HostedContainer | undefined> {
-    const found = await this.#findSettled(ref);
-    if (!found) return undefined;
+  /** @returns undefined where it runs: the answer is Docker's. @throws {ServiceError} `container.ended` */
+  #startable(found: Hosted): HostedContainer | undefined {
     const container = this.#tracker.byDockerId(found.dockerId);
     if (container?.isStarted && found.isRunning) return undefined;
     if (!container || container.isStarted) throw new ServiceError('container.ended', { id: found.id });
@@ -189,22 +205,9 @@ export class HostedCalls {
   }
 
   async #restart(exchange: Exchange, ref: string): Promise<boolean> {
-    return await this.#answer(exchange, async () => {
-      const found = await this.#find(ref);
-      if (found) throw new ServiceError('container.restart', { id: found.id });
-      return await exchange.forward();
-    });
-  }
-
-  async #update(exchange: Exchange, ref: string): Promise<boolean> {
-    const read = await exchange.read(LONGEST_BODY);
-    const { RestartPolicy: asked } = parse(read.data) ?? {};
-    const policy = isRecord(asked) && typeof asked.Name === 'string' ? asked.Name : '';
-    return await this.#answer(exchange, async () => {
-      const isRefused = !['', 'no'].includes(policy) && (await this.#find(ref));
-      if (isRefused) throw new ServiceError('create.restart_policy', { policy });
-      return await exchange.forward(read);
-    });
+    const found = await this.#find(ref);
+    if (found) throw new ServiceError('container.restart', { id: found.id });
+    return await exchange.forward();
   }
 
   /** As `#find`, once nothing is on its way: its ports and files, or a start. */
@@ -271,6 +274,12 @@ function dockerIdIn({ data }: Answer): DockerId {
   const { Id: id } = parse(data) ?? {};
   if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw new Lost('Docker did not say what it made');
   return id as DockerId;
+}
+
+/** Whether the calls that follow would be ones of HTTP/2, and none of a build, which Docker has answer there. */
+function isHidden(call: string, fields: RequestHead['fields']): boolean {
+  const upgrade = (fields.get('upgrade') ?? []).join().toLowerCase();
+  return /\bh2c\b/.test(upgrade) && !['/session', '/grpc'].includes(call);
 }
 
 /** @returns undefined when it is no object in JSON */

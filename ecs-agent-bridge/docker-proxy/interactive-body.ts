@@ -4,24 +4,31 @@
  */
 
 import { type CreateBody, PLACEHOLDER } from '../../container/create-body.ts';
+import { Members, membersOf, type Tree } from '../../container/docker-json.ts';
 import type { Purpose } from '../../container/facts.ts';
-import { isRecord } from '../../container/json.ts';
 import { INTERACTIVE, TASK } from '../../container/labels.ts';
 import { ownMounts } from '../../container/own-mounts.ts';
 import { CLIENT_PORTS } from '../../container/published-ports.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Paths } from '../../host/paths.ts';
 
-/** Whether a body has our placeholder in what it mounts, or says so by a label. */
-export function isInteractive(body: unknown): body is Record<string, unknown> {
-  if (!isRecord(body)) return false;
-  const { Labels: labels, HostConfig: host } = body;
-  if (isRecord(labels) && labels[INTERACTIVE] === 'true') return true;
-  if (!isRecord(host)) return false;
-  const binds = Array.isArray(host.Binds) ? host.Binds : [];
-  const mounts = Array.isArray(host.Mounts) ? host.Mounts : [];
-  const sources = [...binds, ...mounts.map((mount) => (isRecord(mount) ? mount.Source : undefined))];
+/**
+ * Whether a body has our placeholder in what it mounts, or says so by a label, in any way in which Docker could read
+ * it: of a field that comes twice, each counts, and old clients have the fields of the host configuration in the body itself.
+ */
+export function isInteractive(body: Tree): boolean {
+  const labels = membersOf(body, 'Labels').flatMap((one) => (one instanceof Members ? one.list : []));
+  if (labels.some(([name, value]) => name === INTERACTIVE && value === 'true')) return true;
+  const hosts = [body, ...membersOf(body, 'HostConfig')];
+  const sources = hosts.flatMap((host) => [
+    ...itemsOf(host, 'Binds'),
+    ...itemsOf(host, 'Mounts').flatMap((mount) => membersOf(mount, 'Source')),
+  ]);
   return sources.some((source) => typeof source === 'string' && source.includes(PLACEHOLDER));
+}
+
+function itemsOf(tree: Tree, name: string): Tree[] {
+  return membersOf(tree, name).flatMap((one) => (Array.isArray(one) ? one : []));
 }
 
 export function purposeOf({ Image = '', Labels }: CreateBody): Purpose {

@@ -43,9 +43,16 @@ export function parseRequest(bytes: Buffer): RequestHead {
   return { bytes, method, target: plain(target), fields, framing, isLast: isLast(version, fields) };
 }
 
-/** Without a host, and in the path no more is escaped than has to be. */
+/**
+ * Without a host, and in the path no more is escaped than has to be. Docker takes a path, with any scheme and host before
+ * it; here these are http and https. @throws {MalformedMessage}
+ */
 function plain(target: string): string {
-  const [, path = '', query] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/i.exec(target) ?? [];
+  const found = /^(?:(?:https?:\/\/[^/?]*)(?<rest>\/[^?]*)?|(?<path>\/[^?]*|\*))(?<query>\?.*)?$/i.exec(
+    target,
+  );
+  if (!found) throw new MalformedMessage('its target is neither a path nor an address of http');
+  const { rest = '', path = rest, query = '' } = found.groups ?? {};
   const unescaped = path.replace(/%([\da-f]{2})/gi, (escaped, digits) => {
     const character = String.fromCharCode(Number.parseInt(digits, 16));
     return /[\w.~/-]/.test(character) ? character : escaped;

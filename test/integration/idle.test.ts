@@ -117,8 +117,10 @@ test('IDLE_SECONDS holds for all that are not made with an idle timeout of their
 test('of a container that shares the network of another one, that is where its clients come', async () => {
   const [service, operator, root] = await start({ IDLE_SECONDS: '2' });
   using events = await operator.follow();
+  const task = { 'com.amazonaws.ecs.task-arn': 'arn:task/1' };
   const owner = await host.docker.createContainer({
     Image: PORT_IMAGE,
+    Labels: task,
     ExposedPorts: { '32262/tcp': {} },
     HostConfig: { PublishAllPorts: true },
   });
@@ -127,7 +129,7 @@ test('of a container that shares the network of another one, that is where its c
   const proxy = new Dockerode({ socketPath: pathsBelow(root).dockerProxy });
   const sharing = await proxy.createContainer({
     Image: SHELL,
-    Labels: { 'ecs-host-service.interactive': 'true' },
+    Labels: { ...task, 'ecs-host-service.interactive': 'true' },
     HostConfig: { NetworkMode: `container:${owner.id}` },
   });
   await sharing.start();

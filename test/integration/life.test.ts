@@ -148,9 +148,10 @@ test('C29: the mappings hold bare values, and .ready comes last', async () => {
 
 test('the Docker container is made as the programs in the images expect, and labelled', async () => {
   const root = host.newRoot();
+  const own = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service, {
-    mount_command: `--mount type=bind,source=${root},destination=/mnt/a,readonly -v ${root}:/mnt/b`,
+    mount_command: `--mount type=bind,source=${own},destination=/mnt/a,readonly -v ${own}:/mnt/b`,
   });
   const { Config, HostConfig, Mounts } = await host.docker.getContainer(dockerId).inspect();
   assert.deepEqual([Config.Tty, Config.OpenStdin], [true, true]);

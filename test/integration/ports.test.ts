@@ -82,8 +82,10 @@ test('the port by which one is reached that shares a network is held for its lif
   const service = await site.start();
   const cli = cliOf(site);
   // Not ours, as that of a task with Service Connect.
-  await new DockerCli('/run/docker.sock').ok('run', '-d', '--name', 'pause', '-p', '20500:32262', SHELL);
-  const sharing = ['--network', 'container:pause', IMAGE];
+  const task = ['--label', 'com.amazonaws.ecs.task-arn=arn:task/1'];
+  const pause = ['--name', 'pause', ...task, '-p', '20500:32262', SHELL];
+  await new DockerCli('/run/docker.sock').ok('run', '-d', ...pause);
+  const sharing = [...task, '--network', 'container:pause', IMAGE];
   const dockerId = await cli.ok('run', '-d', ...LABEL, ...sharing);
   const refused = await cli.fails('run', '-d', ...LABEL, ...sharing);
   assert.match(refused, /host port 20500\/tcp is held by another container/);

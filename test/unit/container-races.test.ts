@@ -45,6 +45,7 @@ function hostOf(t: TestContext) {
     ledger: new Ledger(join(root, 'ledger'), () => 'page'),
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
+    allowed: new Map(),
     eventNumbers: undefined,
     keeping: undefined,
     preparing: pLimit(4),

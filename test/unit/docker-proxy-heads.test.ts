@@ -48,6 +48,18 @@ suite('the head of a request', () => {
     }
   });
 
+  test('is refused when its target has another scheme, or is no path', () => {
+    for (const target of [
+      'x://h/containers/a/restart',
+      'http:/containers/a/restart',
+      'containers/a',
+      '?a',
+      'x:a',
+    ]) {
+      assert.throws(() => request(`POST ${target} HTTP/1.1`), MalformedMessage, target);
+    }
+  });
+
   test('has all values of a field that comes more than once, whatever the case of its name', () => {
     assert.deepEqual(request('GET / HTTP/1.1', 'Via: a', 'VIA: b', 'via:').fields.get('via'), ['a', 'b', '']);
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type CreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
+import { readJson } from '../../container/docker-json.ts';
 import { CLIENT_PORTS, portsWanted } from '../../container/published-ports.ts';
 import {
   appNameOf,
@@ -15,6 +16,10 @@ import { pathsBelow } from '../../host/paths.ts';
 
 const PATHS = pathsBelow('/root');
 const LABEL = { 'ecs-host-service.interactive': 'true' };
+function isHosted(body: unknown): boolean {
+  return isInteractive(readJson(JSON.stringify(body)).tree);
+}
+
 const TASK = 'com.amazonaws.ecs.task-arn';
 
 function refusedWith(code: string) {
@@ -32,12 +37,26 @@ suite('which create calls are for a hosted container', () => {
         HostConfig: { Binds: null, Mounts: [{ Type: 'bind', Source: `/x/${PLACEHOLDER}`, Target: '/x' }] },
       },
     ];
-    for (const body of bodies) assert.equal(isInteractive(body), true, JSON.stringify(body));
+    for (const body of bodies) assert.equal(isHosted(body), true, JSON.stringify(body));
+  });
+
+  test('also when Docker alone would understand it so', () => {
+    const label = '{"ecs-host-service.interactive":"true"}';
+    const texts = [
+      `{"labels":${label}}`,
+      `{"LABEL\u017f":${label}}`,
+      `{"Labels":${label},"labels":{}}`,
+      `{"Labels":{"ecs-host-service.interactive":"true","ecs-host-service.interactive":"false"}}`,
+      `{"hostconfig":{"binds":["/fractal/${PLACEHOLDER}:/x"]}}`,
+      `{"HostConfig":{},"hostConfig":{"Mounts":[{"source":"/fractal/${PLACEHOLDER}"}]}}`,
+      `{"Binds":["/fractal/${PLACEHOLDER}:/x"]}`,
+      `{"Labels":${label}} trailing`,
+    ];
+    for (const text of texts) assert.equal(isInteractive(readJson(text).tree), true, text);
   });
 
   test('and no others, whatever they send', () => {
     const bodies: unknown[] = [
-      undefined,
       null,
       [],
       'x',
@@ -55,7 +74,7 @@ suite('which create calls are for a hosted container', () => {
         },
       },
     ];
-    for (const body of bodies) assert.equal(isInteractive(body), false, JSON.stringify(body));
+    for (const body of bodies) assert.equal(isHosted(body), false, JSON.stringify(body));
   });
 });
 

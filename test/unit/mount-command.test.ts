@@ -3,8 +3,10 @@ import { isAbsolute, normalize } from 'node:path';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import type { Mount } from '../../container/create-body.ts';
+import { developersMounts } from '../../container/developers-mounts.ts';
 import { parseMountCommand } from '../../container/mount-command.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import { pathsBelow } from '../../host/paths.ts';
 
 const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 
@@ -165,5 +167,47 @@ suite('whatever is given', () => {
         );
       }),
     );
+  });
+});
+
+suite('what local development may mount', () => {
+  const judge = (command: string) =>
+    developersMounts(parseMountCommand(command), pathsBelow('/'), '/var/run/docker.sock');
+
+  test("is the developer's own, by the path to which its links lead", () => {
+    const [mount] = judge('-v /proc/self/root/usr/share:/x:rslave');
+    assert.deepEqual(mount, {
+      ...mounted({ Source: '/usr/share', Target: '/x' }),
+      BindOptions: { Propagation: 'rslave' },
+    });
+  });
+
+  for (const source of [
+    '/',
+    '/etc',
+    '/etc/ssl',
+    '/dev/shm',
+    '/proc/self',
+    '/sys/fs/cgroup',
+    '/run',
+    '/run/docker.sock',
+    '/var/run/docker.sock',
+    '/var',
+    '/var/lib/docker/volumes',
+    '/run/ecs-host-service',
+    '/var/lib/ecs-host-service',
+    '/fractal',
+    '/fractal/temp/x',
+    '/fractalprivate',
+    '/proc/self/root/etc',
+    '/usr/share/../../etc',
+  ]) {
+    test(`and not ${source}`, () => {
+      assert.throws(() => judge(`-v ${source}:/x`), { code: 'create.bad_mount' });
+    });
+  }
+
+  test('and nothing that the container could mount on the host', () => {
+    assert.throws(() => judge('-v /usr/share:/x:rshared'), { code: 'create.bad_mount', message: /rslave/ });
   });
 });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { withAccepted } from '../../scripts/accepted-doc.ts';
 import { apiDoc, cliDoc } from '../../scripts/api-doc.ts';
 import { openApi } from '../../scripts/openapi.ts';
 import { settingsDoc } from '../../scripts/settings-doc.ts';
@@ -56,4 +57,9 @@ test('make runs the service with the same flags for Node as the executable has',
   assert.ok(
     readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${NODE_FLAGS.join(' ')} src/ecs-host-service.ts`),
   );
+});
+
+test('the document on security has the table of what is accepted', () => {
+  const written = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
+  assert.equal(unaligned(written), unaligned(withAccepted(written)), 'run "make docs"');
 });

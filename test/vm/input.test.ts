@@ -8,7 +8,7 @@ import { KEYBOARD, MOUSE, POINTER } from './input-program.ts';
 import { show } from './unit-service.ts';
 
 const host = await GuestHost.open();
-const service = await host.start();
+const service = await host.start({ HOSTED_ALLOW: 'SecurityOpt=seccomp=unconfined' });
 const container = await host.hostInputProgram(service);
 const { numbers, program } = container;
 after(async () => {

@@ -1,0 +1,190 @@
+/**
+ * Holds a create body against what a hosted container may ask of Docker, before anything is put into it: its fields,
+ * and the containers, volumes and networks that it names, as Docker knows them at this moment. Another container is
+ * named by its id from then on. What a volume is can change until Docker has made the container, so it is looked at
+ * again then.
+ */
+
+import { ServiceError } from '../errors/service-error.ts';
+import { createRule } from './accepted-body.ts';
+import { type Asker, isAllowed, refusal } from './accepted-fields.ts';
+import { parseBind, VOLUME } from './accepted-mounts.ts';
+import { type CreateBody, checkCreateBody, type HostConfig, type Mount } from './create-body.ts';
+import type { DockerId } from './identity.ts';
+import { containerIdOf, isOfHost, type Labels, TASK } from './labels.ts';
+import { type KnownContainer, type KnownMount, References } from './references.ts';
+import type { Surroundings } from './surroundings.ts';
+
+type Host = Pick<Surroundings, 'hostId' | 'docker' | 'paths' | 'allowed'>;
+
+/** @param granted mounts that other rules have accepted @throws {ServiceError} `create.*`, `docker.*` */
+export async function acceptCreateBody(
+  body: CreateBody,
+  host: Host,
+  granted: readonly Mount[] = [],
+): Promise<CreateBody> {
+  checkCreateBody(body);
+  const { paths, allowed } = host;
+  const asker = { labels: body.Labels ?? {}, paths, allowed, granted };
+  const accepted = createRule.accept(body, '', asker) as CreateBody;
+  const named = new Named(asker, host.hostId, new References(host.docker));
+  const config = (accepted.HostConfig ?? {}) as HostConfig & Strings;
+  await named.networks(accepted);
+  await named.links(config.Links ?? []);
+  await Promise.all(volumesIn(config).map((name) => named.volume(name)));
+  const pinned = {
+    ...(await named.modes(config)),
+    ...(config.VolumesFrom && {
+      VolumesFrom: await Promise.all(config.VolumesFrom.map((from) => named.volumesFrom(from, config))),
+    }),
+  };
+  return { ...accepted, HostConfig: { ...config, ...pinned } };
+}
+
+/** @throws {ServiceError} `create.not_allowed` when a volume in it has become another one meanwhile */
+export async function checkMade(accepted: CreateBody, dockerId: DockerId, host: Host): Promise<void> {
+  const config = (accepted.HostConfig ?? {}) as HostConfig & Strings;
+  if (volumesIn(config).length === 0 && !config.VolumesFrom?.length) return;
+  const { paths, allowed } = host;
+  const references = new References(host.docker);
+  const named = new Named({ labels: {}, paths, allowed, granted: [] }, host.hostId, references);
+  const made = await references.container(dockerId);
+  await named.volumesAmong(made?.mounts ?? []);
+}
+
+interface Strings {
+  readonly [mode: `${string}Mode`]: string | null | undefined;
+  readonly VolumesFrom?: readonly string[] | null;
+  readonly Links?: readonly string[] | null;
+}
+
+function volumesIn({ Binds, Mounts }: HostConfig): string[] {
+  const bound = (Binds ?? []).map((bind) => parseBind(bind, 'Binds').source ?? '');
+  const mounted = (Mounts ?? []).map(({ Type, Source }) => (Type === 'volume' ? (Source ?? '') : ''));
+  return [...bound, ...mounted].filter((name) => VOLUME.test(name));
+}
+
+const MODES = ['NetworkMode', 'PidMode', 'IpcMode'] as const;
+type Mode = (typeof MODES)[number];
+
+/** What a body names that Docker knows. */
+class Named {
+  readonly #asker: Asker;
+  readonly #hostId: string;
+  readonly #references: References;
+
+  constructor(asker: Asker, hostId: string, references: References) {
+    this.#asker = asker;
+    this.#hostId = hostId;
+    this.#references = references;
+  }
+
+  /** @returns them with the ids of the containers that they name */
+  async modes(config: Strings): Promise<Partial<Record<Mode, string>>> {
+    const pinned = await Promise.all(
+      MODES.map(async (mode): Promise<[Mode, string][]> => {
+        const [, ref] = /^container:(.+)$/.exec(config[mode] ?? '') ?? [];
+        return ref === undefined ? [] : [[mode, `container:${await this.#partner(mode, ref)}`]];
+      }),
+    );
+    return Object.fromEntries(pinned.flat());
+  }
+
+  /** @returns its docker id */
+  async #partner(mode: Mode, ref: string): Promise<DockerId> {
+    const value = `container:${ref}`;
+    const found = await this.#known(`HostConfig.${mode}`, ref);
+    if (isAllowed(this.#asker, mode, value)) return found.dockerId;
+    // What it shares itself, it would share on.
+    const isOwn = !/^(host$|container:)/.test(found.modes[mode] ?? '') && !found.isPrivileged;
+    if (isOwn && this.#belongs(found)) return found.dockerId;
+    throw refusal(`HostConfig.${mode}`, value, `${mode}=${value}`);
+  }
+
+  async links(links: readonly string[]): Promise<void> {
+    for (const link of links) {
+      const [ref = ''] = link.split(':', 1);
+      const found = await this.#known('HostConfig.Links', ref);
+      if (!isAllowed(this.#asker, 'Links', ref) && !this.#belongs(found)) {
+        throw refusal('HostConfig.Links', link, `Links=${ref}`);
+      }
+    }
+  }
+
+  /** Whether it is of the same ECS task, or hosted. */
+  #belongs({ labels }: KnownContainer): boolean {
+    const task = this.#asker.labels[TASK];
+    return (task !== undefined && labels[TASK] === task) || isHosted(labels, this.#hostId);
+  }
+
+  /** @returns the same by its id */
+  async volumesFrom(from: string, config: HostConfig): Promise<string> {
+    const [ref = '', ...mode] = from.split(':');
+    const { dockerId, mounts } = await this.#known('HostConfig.VolumesFrom', ref);
+    const covered = targetsOf(config);
+    const left = mounts.filter(({ target }) => !covered.has(target));
+    const strange = left.find(({ type }) => type !== 'volume' && type !== 'tmpfs');
+    if (strange) throw refusal('HostConfig.VolumesFrom', `${from} with its mount at ${strange.target}`);
+    await this.volumesAmong(left);
+    return [dockerId, ...mode].join(':');
+  }
+
+  async volumesAmong(mounts: readonly KnownMount[]): Promise<void> {
+    const names = mounts.flatMap(({ type, name }) => (type === 'volume' ? [name] : []));
+    await Promise.all(names.map((name) => this.volume(name)));
+  }
+
+  /** A volume that is not there yet is made by Docker, with nothing in it. */
+  async volume(name: string): Promise<void> {
+    if (isAllowed(this.#asker, 'Volumes', name)) return;
+    const found = await this.#references.volume(name);
+    if (!found || (found.driver === 'local' && !found.hasOptions)) return;
+    throw refusal(
+      'the volume',
+      `${name}, which has another driver than local, or options`,
+      `Volumes=${name}`,
+    );
+  }
+
+  async networks({ HostConfig: host, NetworkingConfig: networking }: CreateBody): Promise<void> {
+    const { EndpointsConfig: endpoints } = (networking ?? {}) as { EndpointsConfig?: object | null };
+    const mode = host?.NetworkMode ?? '';
+    const isShared = mode.startsWith('container:');
+    const names = new Set([...(isShared ? [] : [mode]), ...Object.keys(endpoints ?? {})]);
+    await Promise.all([...names].map((name) => acceptNetwork(name, this.#asker, this.#references)));
+  }
+
+  async #known(field: string, ref: string): Promise<KnownContainer> {
+    const found = await this.#references.container(ref);
+    if (found) return found;
+    throw new ServiceError('create.bad_body', {
+      why: `${field} names ${JSON.stringify(ref)}, which Docker does not know`,
+    });
+  }
+}
+
+function isHosted(labels: Labels, hostId: string): boolean {
+  return isOfHost(labels, hostId) && containerIdOf(labels) !== undefined;
+}
+
+/** Where a body mounts something itself, which counts more than what comes from another container. */
+function targetsOf({ Binds, Mounts }: HostConfig): Set<KnownMount['target']> {
+  const bound = (Binds ?? []).map((bind) => parseBind(bind, 'Binds').target);
+  return new Set([...bound, ...(Mounts ?? []).map(({ Target }) => Target)]);
+}
+
+/** Networks that lie on this host alone, or between Dockers. Others are those of the host, or give it away. */
+const NETWORKS = ['bridge', 'overlay'];
+
+/** @throws {ServiceError} `create.not_allowed` */
+export async function acceptNetwork(
+  name: string,
+  asker: Pick<Asker, 'allowed'>,
+  references: References,
+): Promise<void> {
+  if (['', 'default', 'bridge'].includes(name) || asker.allowed.get('NetworkMode')?.has(name)) return;
+  const driver = await references.networkDriver(name);
+  // Docker itself refuses one that it does not know.
+  if (driver === undefined ? !['host', 'none'].includes(name) : NETWORKS.includes(driver)) return;
+  throw refusal('the network', name, ['host', 'none'].includes(name) ? undefined : `NetworkMode=${name}`);
+}

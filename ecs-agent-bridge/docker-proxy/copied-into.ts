@@ -1,0 +1,55 @@
+/** Where an archive is unpacked that a client sends to a hosted container. */
+
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path/posix';
+import { type Docker, statusOf } from '../../container/docker.ts';
+import type { DockerId } from '../../container/identity.ts';
+import { References } from '../../container/references.ts';
+
+const LOOK = 10_000;
+
+/**
+ * The container may change a link until Docker follows it. What is only read in it, Docker itself does not write.
+ * @param query of the call
+ * @returns the place at which it would write into what is mounted from the host; undefined: nowhere
+ */
+export async function intoMount(docker: Docker, id: DockerId, query: string): Promise<string | undefined> {
+  const known = await new References(docker).container(id);
+  const binds = (known?.mounts ?? []).flatMap(({ type, target }) => (type === 'bind' ? [target] : []));
+  for (const path of new URLSearchParams(query.replaceAll(';', '&')).getAll('path')) {
+    const place = await resolve(docker, id, path);
+    if (binds.some((target) => place === target || place.startsWith(`${target}/`))) return place;
+  }
+  return undefined;
+}
+
+/** Follows the links of a path in the container, as Docker does. */
+async function resolve(docker: Docker, id: DockerId, path: string): Promise<string> {
+  let place = '/';
+  for (const name of path.split('/').filter(Boolean)) {
+    place = join(place, name);
+    place = (await linkTarget(docker, id, place)) || place;
+  }
+  return place;
+}
+
+/** @returns undefined when nothing is there, or no link */
+async function linkTarget(docker: Docker, id: DockerId, path: string): Promise<string | undefined> {
+  const header = await docker.call('inspect', LOOK, (abortSignal, api) =>
+    api
+      .getContainer(id)
+      .infoArchive({ path, abortSignal })
+      .then((answer: IncomingMessage) => {
+        // All of it is in its head, and nothing else would end its connection.
+        answer.destroy();
+        return answer.headers['x-docker-container-path-stat'] as string | undefined;
+      })
+      .catch((error: unknown) => {
+        if (statusOf(error) === 404) return undefined;
+        throw error;
+      }),
+  );
+  if (header === undefined) return undefined;
+  const stat = JSON.parse(Buffer.from(header, 'base64').toString()) as { linkTarget?: string };
+  return stat.linkTarget;
+}

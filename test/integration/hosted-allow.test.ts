@@ -1,0 +1,272 @@
+/** What attackers ask of Docker for hosted containers, in their own words: with Docker's API, command line and compose. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, afterEach, before, test } from 'node:test';
+import { PLACEHOLDER } from '../../container/create-body.ts';
+import { IMAGE } from '../../scripts/image.ts';
+import { Cli, DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const LABEL = '"ecs-host-service.interactive":"true"';
+const ALLOWED = 'CapAdd=SYS_PTRACE,Binds=/usr/share';
+
+let host: TestHost;
+let service: ServiceProcess;
+let root: string;
+let proxy: string;
+let cli: DockerCli;
+before(async () => {
+  host = await TestHost.open();
+  await importShell(host.docker);
+  root = host.newRoot();
+  service = await host.start({ env: { ROOT: root, HOSTED_ALLOW: ALLOWED } }).ready();
+  proxy = join(root, 'run/ecs-host-service/docker.sock');
+  cli = new DockerCli(proxy);
+});
+after(async () => {
+  try {
+    assert.equal(await service.stop(), 0, service.log());
+    await host.finish();
+  } finally {
+    await host[Symbol.asyncDispose]();
+  }
+});
+afterEach(async () => {
+  for (const { Id } of await host.docker.listContainers({ all: true })) {
+    await host.docker.getContainer(Id).remove({ force: true });
+  }
+  await until('nothing is held', () => service.heldByContainers().length === 0);
+});
+
+interface Answer {
+  readonly status: number;
+  readonly message: string;
+}
+
+async function post(path: string, body: string | Buffer, type = 'application/json'): Promise<Answer> {
+  const call = request({ socketPath: proxy, method: 'POST', path, headers: { 'Content-Type': type } });
+  const answered = new Promise<Answer>((resolve, reject) => {
+    call.on('error', reject);
+    call.on('response', (answer) => {
+      const status = answer.statusCode ?? 0;
+      text(answer).then((message) => resolve({ status, message }), reject);
+    });
+  });
+  call.end(body);
+  return await answered;
+}
+
+/** A create body as somebody writes it who wants its second part overlooked. */
+function body(fields: string, hostFields = ''): string {
+  return `{"Image":"${IMAGE}","Labels":{${LABEL}}${fields},"HostConfig":{${hostFields}}}`;
+}
+
+const ATTACKS: readonly string[] = [
+  body('', '"devicecgrouprules":["a *:* rwm"]'),
+  body('', '"networkMode":"host"'),
+  body('', '"networkmode":"none"'),
+  body(',"hostConfig":{"Privileged":true}'),
+  body(',"HOSTCONFIG":{"Binds":["/:/host"]}'),
+  body(',"HoſtConfig":{"Binds":["/:/host"]}'),
+  body('', '"restartPolicy":{"name":"always"}'),
+  body('', '"RestartPolicy":{"Name":"no","name":"always"}'),
+  body('', '"CapAdd":["SYS_ADMIN"],"SecurityOpt":["seccomp=unconfined","apparmor=unconfined"]'),
+  body('', '"maskedPaths":[],"readonlyPaths":[]'),
+  body('', '"pidMode":"host"'),
+  body('', '"IpcMode":"host"'),
+  body('', '"UTSMode":"host"'),
+  body('', '"cgroupParent":"/system.slice"'),
+  body('', '"Binds":["/dev:/host"]'),
+  body('', '"Binds":["/etc:/host"]'),
+  body('', '"Binds":["/run/docker.sock:/docker.sock"]'),
+  body('', '"Binds":["/fractal:/host"]'),
+  body('', `"Binds":["/fractal/${PLACEHOLDER}/..:/host"]`),
+  body('', '"Binds":["/usr/share/../..:/host"]'),
+  body('', '"Binds":["/usr/share:/host:shared"]'),
+  body('', '"mounts":[{"type":"bind","source":"/","target":"/host"}]'),
+  body(
+    '',
+    '"Mounts":[{"Type":"bind","Source":"/run/udev/data","source":"/","Target":"/host","ReadOnly":true}]',
+  ),
+  body(
+    '',
+    '"Mounts":[{"Type":"volume","Source":"v","Target":"/v","VolumeOptions":{"driverconfig":{"name":"local","options":{"type":"none","o":"bind","device":"/etc"}}}}]',
+  ),
+  body('', '"Devices":[{"PathOnHost":"/dev/sda","PathInContainer":"/dev/sda","CgroupPermissions":"rwm"}]'),
+  body('', '"LogConfig":{"Type":"syslog","Config":{"syslog-address":"unixgram:///run/docker.sock"}}'),
+  body(',"Binds":["/:/host"]'),
+  body(',"NetworkingConfig":{"EndpointsConfig":{"host":{}}}'),
+  `${body('')} {"HostConfig":{"Privileged":true}}`,
+  `{"image":"${IMAGE}","labels":{${LABEL}},"hostconfig":{"privileged":true}}`,
+  `{"Image":"${IMAGE}","hostconfig":{"binds":["/fractal/${PLACEHOLDER}:/x","/:/host"]}}`,
+  `{"Image":"${IMAGE}","Labels":{${LABEL}},"labels":{},"HostConfig":{"Privileged":true}}`,
+  `{"Image":"${IMAGE}","Labels":{${LABEL}},"a":${'['.repeat(5000)}${']'.repeat(5000)},"HostConfig":{"Privileged":true}}`,
+];
+
+test('what an attacker asks for is refused, and nothing is left', async () => {
+  for (const attack of ATTACKS) {
+    const { status, message } = await post('/v1.41/containers/create?name=attack', attack);
+    assert.equal(status, 422, `${attack}: ${message}`);
+  }
+  const invalid = Buffer.concat([
+    Buffer.from(body('', '"Runtime":"x').slice(0, -2)),
+    Buffer.from([0xff]),
+    Buffer.from('"}}'),
+  ]);
+  assert.equal((await post('/v1.41/containers/create', invalid)).status, 422);
+  assert.deepEqual(await host.docker.listContainers({ all: true }), []);
+  assert.deepEqual(service.heldByContainers(), []);
+});
+
+test('volumes and containers that lead to the host are refused', async () => {
+  const device = '/sys/fs/cgroup';
+  await cli.ok('volume', 'create', '-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`, 'groups');
+  await cli.ok('run', '-d', '--name', 'binder', '-v', '/etc:/host', '-v', 'plain:/plain', SHELL);
+  await cli.ok('run', '-d', '--name', 'volumes', '-v', 'plain:/plain', SHELL);
+  await cli.ok('run', '-d', '--name', 'bound', '-v', 'groups:/groups', SHELL);
+  await cli.ok('run', '-d', '--name', 'host', '--network', 'host', '--pid', 'host', '--ipc', 'host', SHELL);
+  const hosted = ['create', '--label', 'ecs-host-service.interactive=true'];
+  const attacks: readonly (readonly string[])[] = [
+    ['-v', 'groups:/groups'],
+    ['--mount', 'type=volume,source=groups,target=/groups'],
+    ['--volumes-from', 'binder'],
+    ['--volumes-from', 'bound:ro'],
+    ['--network', 'container:host'],
+    ['--pid', 'container:host'],
+    ['--ipc', 'container:host'],
+    ['--pid', 'container:volumes'],
+    ['--link', 'volumes'],
+  ];
+  for (const words of attacks) {
+    assert.match(
+      await cli.fails(...hosted, ...words, IMAGE),
+      /may not ask for|must publish/,
+      words.join(' '),
+    );
+  }
+  const id = await cli.ok(...hosted, '--volumes-from', 'volumes', '-v', 'plain:/again', IMAGE);
+  const { Mounts } = await host.docker.getContainer(id).inspect();
+  assert.deepEqual(
+    Mounts.filter(({ Name }) => Name === 'plain')
+      .map(({ Destination }) => Destination)
+      .toSorted(),
+    ['/again', '/plain'],
+  );
+});
+
+/** What Docker answers, or this service, to a request with this target. */
+async function ask(target: string, content = ''): Promise<string> {
+  const socket = connect(proxy);
+  const head = [
+    `POST ${target} HTTP/1.1`,
+    'Host: docker',
+    'Connection: close',
+    'Content-Type: application/json',
+  ];
+  socket.end([...head, `Content-Length: ${content.length}`, '', content].join('\r\n'));
+  return await text(socket);
+}
+
+test('later calls give a hosted container no more', async () => {
+  await cli.ok('run', '-d', '--name', 'one', '--label', 'ecs-host-service.interactive=true', SHELL);
+  const before = await host.docker.getContainer('one').inspect();
+  for (const target of [
+    'x://h/containers/one/restart',
+    'http:/v1.41/containers/one/restart',
+    'h:80/containers/one/restart',
+  ]) {
+    assert.match(await ask(target), /^HTTP\/1\.1 400 /, target);
+  }
+  assert.match(await ask('http://h/containers/one/restart'), /^HTTP\/1\.1 409 /);
+  for (const [path, content] of [
+    ['update', '{"restartPolicy":{"Name":"always"}}'],
+    ['update', '{"Memory":67108864,"devicecgrouprules":["a *:* rwm"]}'],
+    ['update', '{"PidsLimit":-1}'],
+    ['update', '{"RestartPolicy":{},"restartpolicy":{"name":"always"}}'],
+    ['exec', '{"privileged":true,"Cmd":["/bin/true"]}'],
+    ['exec', '{"Cmd":["/bin/true"],"Privileged":false,"privileged":true}'],
+    ['exec', '{"Cmd":["/bin/true"]} x'],
+  ] as const) {
+    const { status, message } = await post(`/v1.41/containers/one/${path}`, content);
+    assert.equal(status, 422, `${path} ${content}: ${message}`);
+  }
+  assert.match(
+    await cli.fails('exec', '--privileged', 'one', 'cat'),
+    /may not ask for Privileged true.*Exec=privileged/,
+  );
+  assert.match(await cli.fails('network', 'connect', 'host', 'one'), /may not ask for the network/);
+  const own = '{"container":"one","endpointconfig":{"macaddress":"02:00:00:00:00:01"}}';
+  await cli.ok('network', 'create', 'net');
+  assert.equal((await post('/v1.41/networks/net/connect', own)).status, 422);
+  const after = await host.docker.getContainer('one').inspect();
+  assert.deepEqual(after.HostConfig, before.HostConfig);
+  assert.equal(after.State.StartedAt, before.State.StartedAt);
+
+  await cli.ok('network', 'connect', '--alias', 'other', 'net', 'one');
+  await cli.ok('update', '--memory', '64m', '--memory-swap', '64m', 'one');
+  assert.equal(await cli.ok('exec', '-e', 'A=b', '-w', '/', 'one', 'sh', '-c', 'echo $A'), 'b');
+  await cli.ok('rm', '-f', 'one');
+  await cli.ok('network', 'rm', 'net');
+});
+
+test('files are copied into a container, and not into what is mounted there', async () => {
+  await cli.ok('run', '-d', '--name', 'one', '--label', 'ecs-host-service.interactive=true', SHELL);
+  const desk = join(host.newRoot(), 'desk');
+  mkdirSync(desk);
+  writeFileSync(join(desk, 'file'), 'text');
+  symlinkSync('/fractal', join(desk, 'link'));
+  await cli.ok('cp', desk, 'one:/desk');
+  assert.equal(await cli.ok('exec', 'one', 'cat', '/desk/file'), 'text');
+  for (const target of [
+    '/fractal/userConfigs/x',
+    '/fractal/resourceMappings/x',
+    '/tmp/sockets/uinput.sock',
+    '/tmp/../fractal/userConfigs/x',
+    '/desk/link/userConfigs/x',
+  ]) {
+    const said = await cli.fails('cp', join(desk, 'file'), `one:${target}`);
+    assert.match(said, /nothing may be copied to \/|does not exist|marked read-only/, target);
+  }
+});
+
+test('what compose makes with a volume and a network of its own is hosted, and host access is not', async () => {
+  const directory = host.newRoot();
+  const file = join(directory, 'compose.yaml');
+  const project = new Cli('docker-compose', ['-H', `unix://${proxy}`, '-f', file, '-p', 'demo']);
+  const place = (more: string) => `version: "3.7"
+services:
+  place:
+    image: ${IMAGE}
+    labels:
+      ecs-host-service.interactive: "true"
+${more}
+volumes:
+  data:
+`;
+  writeFileSync(
+    file,
+    place('    volumes: ["data:/data"]\n    tmpfs: ["/scratch"]\n    cap_drop: ["ALL"]\n    init: true'),
+  );
+  await project.ok('up', '-d');
+  await project.ok('down');
+  writeFileSync(file, place('    volumes: ["/etc:/host"]\n    pid: host'));
+  const { code, out, err } = await project.run('up', '-d');
+  assert.notEqual(code, 0);
+  assert.match(out + err, /may not ask for HostConfig/);
+  await project.ok('down');
+});
+
+test('what an operator has allowed can be asked for, and doctor shows it', async () => {
+  const words = ['--cap-add', 'SYS_PTRACE', '-v', '/usr/share:/share:ro'];
+  await cli.ok('run', '-d', '--label', 'ecs-host-service.interactive=true', ...words, IMAGE);
+  const doctor = host.start({ env: { ROOT: root, HOSTED_ALLOW: ALLOWED }, arguments: ['doctor'] });
+  await doctor.ended();
+  assert.match(doctor.log(), /hosted containers +HOSTED_ALLOW=CapAdd=SYS_PTRACE,Binds=\/usr\/share/);
+});
