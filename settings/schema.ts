@@ -138,6 +138,11 @@ export const SCHEMA = {
     '64MiB',
     bytesOrNone,
   ),
+  CONTAINER_DISK: setting(
+    'Disk that a container may have when little is left, in bytes or as a share of the disk and of its inodes; one that has more is ended; none: any.',
+    '25%',
+    amountOrNone,
+  ),
   ECS_AGENT: {
     meaning:
       'How the Amazon ECS agent is run: unit (ecs.service), container, binary, none, or auto: the first that is there.',

@@ -23,7 +23,9 @@ export async function examine(
 ): Promise<Diagnosis> {
   const { settings, problems } = examineSettings(environment);
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
-  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES }));
+  const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK } = settings;
+  const limits = { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK };
+  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, ...limits }));
   const findings = isHostAlone ? host : [...host, ...checkSettings(problems)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {

@@ -1,6 +1,7 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
+import { DiskWatch } from '../container/disk-watch.ts';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
 import { HealthChecks } from '../container/health-checks.ts';
@@ -246,11 +247,20 @@ export class Service {
       const { HEALTH_PROBE_SECONDS: between } = this.#settings;
       if (between !== undefined) HealthChecks.open(this.root, tracker, between);
     }
+    await this.#watchDisk(tracker, kept);
     Idle.open(this.root, tracker, this.#settings.IDLE_SECONDS);
     if (this.#isDraining) void tracker.drain();
     const pulls = new ImagePulls(docker, this.root, this.log);
     this.gate.open({ tracker, kept, watch, pulls });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
+  }
+
+  async #watchDisk(tracker: Tracker, kept: KeptContainers): Promise<void> {
+    const { CONTAINER_DISK: amount } = this.#settings;
+    if (amount === undefined) return;
+    const { directory } = await tracker.host.docker.describe();
+    const directories = [this.#paths.containers, directory];
+    DiskWatch.open(this.root, { tracker, kept, amount, directories });
   }
 
   async serveDocker(): Promise<void> {
