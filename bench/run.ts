@@ -17,6 +17,7 @@ const MEASUREMENTS = [
   'terminals',
   'input-devices',
   'user-configs',
+  'hostile-neighbours',
   'death',
 ];
 

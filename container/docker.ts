@@ -172,6 +172,16 @@ export class Docker {
     };
   }
 
+  /** The directories of this host that Docker gave a container to write to: its own layer, and its volumes. */
+  async writtenBy(id: DockerId): Promise<string[]> {
+    const found = await this.call('inspect', LOOK, (abortSignal) =>
+      this.#api.getContainer(id).inspect({ abortSignal }).catch(unlessStatus(404)),
+    );
+    const { UpperDir } = (found?.GraphDriver?.Data ?? {}) as { readonly UpperDir?: string };
+    const volumes = (found?.Mounts ?? []).filter(({ Type, RW }) => Type === 'volume' && RW);
+    return [...(UpperDir ? [UpperDir] : []), ...volumes.map(({ Source }) => Source)];
+  }
+
   /** All containers with this host's label, or the one with this container id. */
   async list(hostId: string, containerId?: ContainerId): Promise<Listed[]> {
     const filters = { label: filterOf(hostId, containerId) };

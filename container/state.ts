@@ -26,6 +26,7 @@ export const END_CODES = [
   'unclaimed',
   'never-ready',
   'idle',
+  'over-disk-limit',
   'service-stopped',
   'service-died',
 ] as const;

@@ -139,6 +139,11 @@ export const SCHEMA = {
     '64MiB',
     bytesOrNone,
   ),
+  CONTAINER_DISK: setting(
+    'Disk that a container may have when little is left, in bytes or as a share of the disk and of its inodes; one that has more is ended; none: any.',
+    '25%',
+    amountOrNone,
+  ),
   HOSTED_ALLOW: setting(
     'What hosted containers may ask of Docker beyond the table in docs/security.md: FIELD=VALUE, separated by commas, such as CapAdd=SYS_PTRACE,Binds=/srv/data; none: nothing.',
     'none',

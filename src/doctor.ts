@@ -24,8 +24,10 @@ export async function examine(
 ): Promise<Diagnosis> {
   const { settings, problems } = examineSettings(environment);
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
+  const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK } = settings;
+  const limits = { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK };
   const { FRONT_CONSOLE = 'own' } = settings;
-  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE }));
+  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits }));
   const findings = isHostAlone
     ? host
     : [...host, ...checkSettings(problems), ...checkAllowance(settings.HOSTED_ALLOW)];

@@ -1,8 +1,10 @@
 /** What the service needs of a host, and what is to be done where that is not there. */
 
+import { unkept } from '../container/default-limits.ts';
 import type { EngineFacts } from '../container/docker-answers.ts';
 import { takesProfiles } from '../container/seccomp-profile.ts';
-import type { HostFacts } from './host-facts.ts';
+import type { Amount } from '../settings/amount.ts';
+import type { HostFacts, LimitsAsked } from './host-facts.ts';
 
 /** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */
 export type Grade = 'ok' | 'warning' | 'error';
@@ -17,6 +19,7 @@ export interface Finding {
 
 type Verdict = Omit<Finding, 'check'>;
 
+const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const ALL_TTYS = 54;
 const INSTALL = 'run install.sh of the tarball';
@@ -37,6 +40,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
       : error('/sys/fs/cgroup has no controllers', 'mount it; without it no container is kept from devices'),
   docker: ({ docker }) => judgeDocker(docker),
   'seccomp profile': ({ docker }) => judgeSeccomp(docker),
+  'container limits': ({ docker, limits }) => judgeLimits(docker, limits),
   uinput: ({ noInputDevices, needsInputDevices }) => {
     if (noInputDevices === undefined) return ok('input devices can be made');
     const advice = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
@@ -110,6 +114,36 @@ function judgeSeccomp(docker: EngineFacts | string): Verdict {
     'Docker has no seccomp: a container can switch consoles, make further input devices, and use all that this kernel offers',
     'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine that was built with seccomp',
   );
+}
+
+function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict {
+  if (typeof docker === 'string') return warning('Docker does not say', 'see docker above');
+  const cannot = unkept(limits, docker);
+  const found = [
+    `processes ${limits.CONTAINER_PIDS ?? 'any'}`,
+    `memory ${inWords(limits.CONTAINER_MEMORY)}${docker.canLimit.swap ? '' : ' beside swap'}`,
+    `log ${inWords(limits.CONTAINER_LOG_SIZE)} (${docker.logDriver})`,
+    `disk ${inWords(limits.CONTAINER_DISK)} when it is almost full`,
+  ].join(', ');
+  if (cannot.length > 0) {
+    const advice =
+      'choose a kernel with the control groups pids and memory; some need cgroup_enable=memory at boot';
+    return warning(`${found}; Docker cannot keep ${cannot.join(' and ')} here`, advice);
+  }
+  const off = Object.entries(limits).filter(([, value]) => value === undefined);
+  if (off.length === 0) return ok(found);
+  const names = off.map(([name]) => name).join(', ');
+  return warning(
+    found,
+    `without ${names} one container can take the host down; set it, unless every task sets its own`,
+  );
+}
+
+function inWords(amount: Amount | number | undefined): string {
+  if (amount === undefined) return 'any';
+  if (typeof amount === 'object' && 'percent' in amount) return `${amount.percent}%`;
+  const bytes = typeof amount === 'number' ? amount : amount.bytes;
+  return `${Math.round(bytes / MIB)} MiB`;
 }
 
 function judgeConsoles(ttys: number): Verdict {

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { access, constants, readFile, readlink, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { LimitSettings } from '../container/default-limits.ts';
 import { Docker } from '../container/docker.ts';
 import type { EngineFacts } from '../container/docker-answers.ts';
 import { messageOf } from '../errors/service-error.ts';
@@ -23,13 +24,17 @@ const GETTYS = ['--state=active,activating', 'getty@*.service', 'autovt@*.servic
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
 
 /** The settings that say where to look, and for what. */
-export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'FRONT_CONSOLE'>;
+export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'FRONT_CONSOLE'> & LimitsAsked;
+
+/** The settings that limit what a container may use. */
+export type LimitsAsked = LimitSettings & Pick<Settings, 'CONTAINER_DISK'>;
 
 export interface HostFacts {
   readonly kernel: string;
   readonly cgroups: 1 | 2 | undefined;
   /** Or why it does not answer. */
   readonly docker: EngineFacts | string;
+  readonly limits: LimitsAsked;
   readonly noInputDevices: string | undefined;
   readonly needsInputDevices: boolean;
   readonly ttys: number;
@@ -55,6 +60,7 @@ export async function lookAtHost({
   DOCKER_HOST: socket,
   INPUT_DEVICES,
   FRONT_CONSOLE: frontConsole,
+  ...limits
 }: Where): Promise<HostFacts> {
   const { state, run } = pathsBelow(root);
   const docker = await dockerFacts(socket);
@@ -63,6 +69,7 @@ export async function lookAtHost({
     kernel: release(),
     cgroups: await cgroups(),
     docker,
+    limits,
     noInputDevices: await whyNoInputDevices(),
     needsInputDevices: INPUT_DEVICES === 'required',
     ttys: (await Ttys.ofThisHost()).use.size,

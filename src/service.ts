@@ -1,6 +1,7 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
+import { DiskWatch } from '../container/disk-watch.ts';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
 import { HealthChecks } from '../container/health-checks.ts';
@@ -255,6 +256,7 @@ export class Service {
       const { HEALTH_PROBE_SECONDS: between } = this.#settings;
       if (between !== undefined) HealthChecks.open(this.root, tracker, between);
     }
+    await DiskWatch.open(this.root, { tracker, kept, amount: this.#settings.CONTAINER_DISK });
     Idle.open(this.root, tracker, this.#settings.IDLE_SECONDS);
     if (this.#isDraining) void tracker.drain();
     const pulls = new ImagePulls(docker, this.root, this.log);

@@ -21,6 +21,9 @@ const GRACE = 1000;
 /** Milliseconds between looks while what was printed waits to be read: soon after its end, node-pty reads no more. */
 const BETWEEN_LOOKS = 50;
 
+/** When the host runs out of memory, what runs in a shell is not spared as the service is. */
+const BECOME = 'echo 0 2> /dev/null > /proc/self/oom_score_adj; exec setpriv "$@"';
+
 /** Messages that wait to be written until no more are taken. */
 const MOST_WAITING = 16;
 
@@ -50,7 +53,7 @@ export class HostShell implements Pty {
     const become = ['--reuid', uid, '--regid', gid, '--init-groups', '--reset-env', '--', shell, '-l'];
     const { default: pty } = await import('node-pty');
     return new HostShell(
-      pty.spawn('setpriv', become, {
+      pty.spawn('sh', ['-c', BECOME, 'setpriv', ...become], {
         name: type,
         cols: size.columns,
         rows: size.rows,

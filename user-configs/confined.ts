@@ -37,7 +37,9 @@ export interface Confined {
   readonly ended: Promise<{ readonly code: number; readonly said: string }>;
 }
 
+/** It may be large: when the host runs out of memory, it is not spared as the service is. */
 const ENTER = `set -eu
+echo 0 2> /dev/null > /proc/self/oom_score_adj || :
 view=$1 tree=$2 access=$3 user=$4 capabilities=$5 script=$6
 mount -t tmpfs -o mode=1777,nosuid,nodev,size=25% tmpfs "$view"
 mkdir "$view/usr" "$view/dev" "$view/tree"

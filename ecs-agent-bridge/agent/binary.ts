@@ -9,8 +9,11 @@ import { identify, isRunning, type ProcessIdentity } from '../../host/processes.
 import { Lines } from './agent-log.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
-/** It begins when it is told that it is known: one that nobody knows must not run on after a death of ours. */
-const BEGIN = 'read -r go && exec "$0" < /dev/null';
+/**
+ * It begins when it is told that it is known: one that nobody knows must not run on after a death of ours. When the host
+ * runs out of memory, it is not spared as the service is.
+ */
+const BEGIN = 'echo 0 2> /dev/null > /proc/self/oom_score_adj; read -r go && exec "$0" < /dev/null';
 /** Milliseconds in which its last lines come, unless others hold on to its stdout. */
 const LAST_LINES = 1000;
 

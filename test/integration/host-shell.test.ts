@@ -41,6 +41,20 @@ async function left(session: number): Promise<number> {
   return (await processesThat(async (pid) => sessionOf(pid) === session)).length;
 }
 
+test('a shell on the host is not spared when memory runs out, as the service is', async () => {
+  // Not -500, which a test may lack the right to set: what counts is that it is not inherited.
+  writeFileSync('/proc/self/oom_score_adj', '300');
+  const { root, service } = await begin();
+  using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');
+  client.type('echo adjusted=$(cat /proc/self/oom_score_adj).\r');
+  await client.until(() => /adjusted=-?\d+\./.test(client.printed.toString()));
+  assert.match(client.printed.toString(), /adjusted=0\./);
+  client.type('exit\r');
+  assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
+  assert.equal(await service.stop(), 0, service.log());
+  writeFileSync('/proc/self/oom_score_adj', '0');
+});
+
 test('a shell on the host is its user’s alone: no right, group, or variable of the service is in it', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');

@@ -13,11 +13,19 @@ const DOCKER = {
 };
 const RULES = '-A DOCKER-USER -d 169.254.169.254/32 -j DROP\n-A DOCKER-USER -d 169.254.170.2/32 -j DROP';
 
+const LIMITS = {
+  CONTAINER_PIDS: 4096,
+  CONTAINER_MEMORY: { percent: 50 },
+  CONTAINER_LOG_SIZE: 64 * 2 ** 20,
+  CONTAINER_DISK: { bytes: GIB },
+};
+
 /** A host that has everything. */
 const SOUND: HostFacts = {
   kernel: '6.1.0-28-cloud-amd64',
   cgroups: 2,
   docker: DOCKER,
+  limits: LIMITS,
   noInputDevices: undefined,
   needsInputDevices: true,
   ttys: 54,
@@ -54,6 +62,12 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ docker: { ...DOCKER, version: '19.03.15' } }, 'docker', 'error'],
   [{ docker: { ...DOCKER, version: '20.9.0' } }, 'docker', 'error'],
   [{ docker: { ...DOCKER, security: [] } }, 'seccomp profile', 'warning'],
+  [{ limits: { ...LIMITS, CONTAINER_PIDS: undefined } }, 'container limits', 'warning'],
+  [
+    { docker: { ...DOCKER, canLimit: { pids: true, memory: false, swap: false } } },
+    'container limits',
+    'warning',
+  ],
   [{ noInputDevices: 'there is no /dev/uinput; run "modprobe uinput"' }, 'uinput', 'error'],
   [{ noInputDevices: 'there is none', needsInputDevices: false }, 'uinput', 'warning'],
   [{ ttys: 0 }, 'consoles', 'error'],

@@ -1,0 +1,99 @@
+/** A container that fills the disk, with bytes or with files, is ended; its neighbour is served, and there is room again. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { askTcp, claim, host as spinUp } from '../support/callers.ts';
+import { Operator } from '../support/operator.ts';
+import { until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const MIB = 2 ** 20;
+const USER_FILES = '/fractal/userConfigs';
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** Bytes of a disk in use. */
+function used(path: string): number {
+  const { blocks, bfree, bsize } = statfsSync(path);
+  return (blocks - bfree) * bsize;
+}
+
+/** Hosts a neighbour and a container that fills the disk, until that is ended. @param words what it does */
+async function fill(root: string, ...words: string[]) {
+  const image = 'tests/filler:1';
+  await host.importImage(image, words, '/hostile-neighbour');
+  const service = await host.start({ env: { ROOT: root } }).ready();
+  const operator = new Operator(root);
+  const neighbour = await host.hostPort(await spinUp(service));
+  await claim(service, neighbour);
+  const before = used(root);
+  using events = await operator.follow();
+  const { body } = await operator.ask('POST', '/v1/containers', { image, app: 'demo' });
+  const [ending] = (
+    await events.until(({ container }) => container.id === body.id && container.state === 'ending')
+  ).slice(-1);
+  await service.gone(body.id);
+  await until('its Docker container is gone', async () => {
+    const all = await host.docker.listContainers({ all: true });
+    return all.every(({ Id }) => Id !== body.docker);
+  });
+  const receipt = (await operator.get(`/v1/containers/${body.id}/receipt`)).body;
+  assert.equal((await askTcp(neighbour)).port, String(neighbour));
+  assert.equal((await operator.get('/v1/containers')).body.containers.length, 1);
+  await host.docker.getContainer((await operator.get('/v1/containers')).body.containers[0].docker).stop();
+  return { service, before, ending, receipt };
+}
+
+/** On a small disk of its own. */
+async function onSmallDisk(options: string, words: readonly string[]): Promise<void> {
+  const root = host.newRoot();
+  const disk = join(root, 'fractal');
+  execFileSync('mkdir', ['-p', disk]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=755,${options}`, 'tmpfs', disk]);
+  try {
+    const { service, ending, receipt } = await fill(root, ...words);
+    assert.ok(ending);
+    assert.equal(ending.code, 'over-disk-limit');
+    assert.match(ending.cause ?? '', /more than CONTAINER_DISK allows/);
+    assert.equal(receipt.code, 'over-disk-limit');
+    assert.ok(used(disk) < MIB, `${used(disk)} bytes are still in use`);
+    const warned = service.lines.find(({ msg }) =>
+      /^a container is about to be ended: it has/.test(msg ?? ''),
+    );
+    assert.equal(warned?.container, receipt.container);
+    assert.equal(await service.stop(), 0);
+  } finally {
+    execFileSync('umount', ['--lazy', disk]);
+    execFileSync('rmdir', [disk]);
+  }
+}
+
+test("a container that fills the disk with its user's files is warned of and ended, and its neighbour is served", async () => {
+  await onSmallDisk('size=48m', ['file', `${USER_FILES}/file`, '100']);
+});
+
+test('so is one that fills it through the directory of its socket', async () => {
+  await onSmallDisk('size=48m', ['file', '/tmp/sockets/file', '100']);
+});
+
+test('so is one that uses up the inodes', async () => {
+  await onSmallDisk('size=480m,nr_inodes=4000', ['files', USER_FILES, '6000']);
+});
+
+test("so is one that fills Docker's disk through its own layer, which is removed", async () => {
+  const root = host.newRoot();
+  const size = Math.ceil(used('/var/lib/docker') / MIB) + 64;
+  execFileSync('mount', ['-o', `remount,size=${size}m`, '/var/lib/docker']);
+  const { service, receipt } = await fill(root, 'file', '/file', '200');
+  assert.equal(receipt.code, 'over-disk-limit');
+  assert.ok(used('/var/lib/docker') < (size - 40) * MIB);
+  assert.equal(await service.stop(), 0);
+});

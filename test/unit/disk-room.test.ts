@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isLittle } from '../../host/disk-room.ts';
+
+const GIB = 2 ** 30;
+const ROOM = { path: '/', device: 1, size: 30 * GIB, free: 20 * GIB, inodes: 1000, freeInodes: 900 };
+
+test('a tenth of a disk or of its inodes is little room, and 5 GiB of a large one', () => {
+  assert.equal(isLittle(ROOM), false);
+  assert.equal(isLittle({ ...ROOM, free: 3 * GIB }), false);
+  assert.equal(isLittle({ ...ROOM, free: 3 * GIB - 1 }), true);
+  assert.equal(isLittle({ ...ROOM, freeInodes: 99 }), true);
+  assert.equal(isLittle({ ...ROOM, inodes: 0, freeInodes: 0 }), false);
+  assert.equal(isLittle({ ...ROOM, size: 1000 * GIB, free: 6 * GIB }), false);
+  assert.equal(isLittle({ ...ROOM, size: 1000 * GIB, free: 4 * GIB }), true);
+});
