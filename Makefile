@@ -70,7 +70,7 @@ demo-operator: docker shell $(ADDON) | node_modules/.stamp ## Show the operator'
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) build/seccomp-probe build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) build/seccomp-probe build/network-attack build/cgroup-attack build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -157,7 +157,7 @@ $(TARBALL): $(EXECUTABLE) build/seccomp.json $(wildcard packaging/*) LICENSE scr
 	@echo "Building $@ …"
 	@$(NODE) scripts/tarball.ts $(EXECUTABLE) $(dir $(BUNDLE))LICENCES.txt build/seccomp.json $@
 
-$(IMAGE_PROGRAMS) build/seccomp-probe: build/%: test/image/%.c
+$(IMAGE_PROGRAMS) build/seccomp-probe build/network-attack build/cgroup-attack: build/%: test/image/%.c
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC) $(C_FLAGS) -static -o $@ $<
 

@@ -3,8 +3,8 @@
  * It puts in what the container was allotted, and refuses what would let it out of that.
  */
 
-import { relative } from 'node:path';
-import { join } from 'node:path/posix';
+import { resolve } from 'node:path';
+import { ServiceError } from '../errors/service-error.ts';
 import { deviceRule } from '../ttys/ttys.ts';
 import {
   type CreateBody,
@@ -14,7 +14,7 @@ import {
   type Mount,
   PLACEHOLDER,
 } from './create-body.ts';
-import { CGROUPS, HIDDEN_CGROUP, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
+import { CGROUPS, realPath, refuseForbidden, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 
 /** What the container was allotted before Docker hears of it. */
@@ -24,8 +24,8 @@ export interface Allotted extends Labelled {
   readonly tty: number;
   /** Its own input devices. */
   readonly devices: readonly DeviceMapping[];
-  /** The mount points at and below /sys/fs/cgroup. */
-  readonly cgroupMounts: readonly string[];
+  /** What leads to its own control group in the hierarchy of systemd's; undefined where there is none. */
+  readonly cgroup: string | undefined;
 }
 
 /**
@@ -57,7 +57,8 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
     HostConfig: {
       ...host,
       Binds: binds,
-      Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
+      Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroup(target, allotted.cgroup))],
+      ...(cgroupTargets.length > 0 && { CgroupnsMode: 'private' }),
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
       Devices: [...(host.Devices ?? []), ...allotted.devices],
       DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), deviceRule(allotted.tty)],
@@ -92,17 +93,16 @@ function split<T>(all: readonly T[], matches: (one: T) => boolean): [T[], T[]] {
 }
 
 /**
- * A read-only bind of /sys/fs/cgroup does not make the hierarchies mounted in it read-only: root in the
- * container could write its pid to the `devices` hierarchy's root and open every console and keyboard of
- * the host. So each hierarchy is bound by itself, read-only where it rules over anything.
+ * Of the host's control groups a container gets none but its own: those Docker shows it at this place, read-only, and
+ * one for a systemd inside to write. That looks for itself at the root, where a private namespace puts it.
  */
-function mountCgroups(target: string, mountPoints: readonly string[]): Mount[] {
-  const shown = mountPoints.filter((source) => source !== HIDDEN_CGROUP);
-  return shown.map((source) => ({
-    Type: 'bind',
-    Source: source,
-    Target: join(target, relative(CGROUPS, source)),
-    ReadOnly: source !== WRITABLE_CGROUP,
-    BindOptions: { NonRecursive: true },
-  }));
+function mountCgroup(target: string, cgroup: string | undefined): Mount[] {
+  if (resolve(target) !== CGROUPS) {
+    throw new ServiceError('create.bad_body', {
+      why: `${CGROUPS} cannot be mounted at ${target}; mount it at ${CGROUPS}`,
+    });
+  }
+  if (cgroup === undefined) return [];
+  const BindOptions = { NonRecursive: true };
+  return [{ Type: 'bind', Source: cgroup, Target: WRITABLE_CGROUP, ReadOnly: false, BindOptions }];
 }

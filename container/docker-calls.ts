@@ -12,6 +12,7 @@ export const CALLS = {
   inspect: 'inspect the container',
   inspect_any: 'inspect a container',
   inspect_image: 'inspect an image',
+  inspect_network: 'inspect a network',
   pull: 'pull the image',
   exec_create: 'prepare a program in the container',
   exec_start: 'start a program in the container',

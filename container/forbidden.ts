@@ -69,15 +69,13 @@ export function realPath(path: string): string {
 export const CGROUPS = '/sys/fs/cgroup';
 /** The hierarchy that a systemd in the container must write; it gives no right to a device. */
 export const WRITABLE_CGROUP = `${CGROUPS}/systemd`;
-/** Left out: writing it, a container could kill any process of the host. A systemd inside does without it. */
-export const HIDDEN_CGROUP = `${CGROUPS}/unified`;
 
 /** A bind of /sys/fs/cgroup itself is made safe; one of what lies above it, or in it, could not be. */
 function refuseSource(source: string): void {
   if (!isAbsolute(source)) return; // The name of a volume.
   const real = realPath(source);
   const above = real === '/' || CGROUPS.startsWith(`${real}/`);
-  const inside = real.startsWith(`${CGROUPS}/`) && real !== WRITABLE_CGROUP;
+  const inside = real.startsWith(`${CGROUPS}/`);
   if (!above && !inside) return;
   throw new ServiceError('create.bad_body', {
     why: `a mount of ${source} would let the container out of its device rules; mount what it needs, or all of ${CGROUPS}`,

@@ -193,6 +193,10 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to be given one',
   },
+  'network.not_apart': {
+    status: 500,
+    text: "the container cannot be kept apart from others in Docker's default bridge, so it is not started: {why}; the kernel must have veth, bridge, sch_ingress and cls_bpf",
+  },
   'port.taken': {
     status: 503,
     text: 'another program took host port {port} while the container was starting; try again',

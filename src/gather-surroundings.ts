@@ -1,11 +1,13 @@
 /** Finds out what this host can lend to its containers. */
 
 import pLimit from 'p-limit';
+import { Apart } from '../container/apart.ts';
 import { Events } from '../container/events.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Settings } from '../settings/load.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
@@ -18,29 +20,35 @@ const AT_A_TIME = 4;
 const AGENT_PORTS = [51_678, 51_679];
 
 export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' | 'receipts' | 'log'> {
+  readonly lifetime: Lifetime;
   readonly settings: Settings;
   readonly canInput: boolean;
   readonly userConfigs: UserConfigs | undefined;
 }
 
 export async function gatherSurroundings({
+  lifetime,
   settings,
   canInput,
   userConfigs,
   ...found
-}: Found): Promise<Surroundings> {
+}: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, apart, cgroupDriver] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
+    Apart.open(lifetime, found.docker, found.log),
+    found.docker.cgroupDriver(),
   ]);
   return {
     ...found,
     hostId,
     ports,
     ttys,
+    apart,
+    cgroupDriver,
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),

@@ -223,6 +223,7 @@ export class Service {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
     const docker = this.docker as Docker;
     const host = await gatherSurroundings({
+      lifetime: this.root,
       settings: this.#settings,
       paths: this.#paths,
       docker,
@@ -238,6 +239,7 @@ export class Service {
     this.hosting = { tracker, kept };
     await takeOver(tracker, kept, this.left);
     const watch = await Watch.open(this.root, tracker, kept);
+    await host.apart.begin();
     await saveAllLeft(tracker);
     retryReleases(this.root);
     if (this.#as === 'service') {

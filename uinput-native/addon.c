@@ -103,6 +103,10 @@ NAPI_MODULE_INIT() {
     {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
     {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
     {"setSendBuffer", NULL, set_send_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"listPorts", NULL, list_bridge_ports, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"setPort", NULL, set_bridge_port, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"isolatePorts", NULL, isolate_ports, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"stopIsolating", NULL, stop_isolating, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

@@ -42,3 +42,8 @@ napi_value make_pipe(napi_env env, napi_callback_info info);
 napi_value trim_memory(napi_env env, napi_callback_info info);
 
 napi_value set_send_buffer(napi_env env, napi_callback_info info);
+
+napi_value list_bridge_ports(napi_env env, napi_callback_info info);
+napi_value set_bridge_port(napi_env env, napi_callback_info info);
+napi_value isolate_ports(napi_env env, napi_callback_info info);
+napi_value stop_isolating(napi_env env, napi_callback_info info);

@@ -26,6 +26,30 @@ export interface NativeSocket {
   readonly native: never;
 }
 
+/** A port of a bridge. */
+export interface BridgePort {
+  /** Of its interface. */
+  readonly name: string;
+  readonly index: number;
+  /** MAC of its end on this side. */
+  readonly address: string;
+  /** The id that the kernel has given to the network namespace of its other end; -1: it is in this one. */
+  readonly netns: number;
+  readonly isolated: boolean;
+}
+
+export interface BridgePorts {
+  /** The bridge itself is the first. */
+  readonly ports: readonly BridgePort[];
+  /** Of the namespaces that were asked for; -1: the kernel has given none, or the namespace has gone. */
+  readonly ids: readonly number[];
+}
+
+/** A thread that isolates ports; nothing can be read from it. */
+export interface PortGuard {
+  readonly guard: never;
+}
+
 /** All functions throw a TypeError for an argument of another type, and an Error with a `code` such as `ENOENT`. */
 export interface Addon {
   /**
@@ -76,6 +100,16 @@ export interface Addon {
 
   /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
+
+  /**  namespaces paths of at most 63 bytes */
+  listPorts(bridge: string, namespaces: readonly string[]): Promise<BridgePorts>;
+
+  /**  program a classic BPF program, four numbers for each of at most 256 instructions; empty: none */
+  setPort(index: number, isolated: boolean, program: Uint32Array): Promise<void>;
+
+  /** Does not keep the process alive. */
+  isolatePorts(bridge: string, onChange: () => void): PortGuard;
+  stopIsolating(guard: PortGuard): void;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;
