@@ -20,6 +20,7 @@ import type { Docker } from './docker.ts';
 import type { Inspected } from './docker-answers.ts';
 import { type Endpoint, frameFilter } from './frame-filter.ts';
 import type { ContainerId, DockerId } from './identity.ts';
+import { type End, link } from './linked.ts';
 
 /** A container that has a place in the network for as long as its lifetime. */
 export interface Placed {
@@ -35,8 +36,8 @@ interface Member {
   /** What the path leads to: another process may get the number of one that has ended. */
   readonly namespace: string;
   readonly endpoint: Endpoint | undefined;
-  /** Indices of its ports that are as they must be. */
-  readonly settled: Set<number>;
+  /** Names, by index, of its ports that are as they must be. */
+  readonly settled: Map<number, string>;
 }
 
 const NOTHING = new Uint32Array();
@@ -86,6 +87,7 @@ export class Apart {
     if (isSharing) await this.#place(one);
     await run(one.dockerId);
     await this.#place(one);
+    await this.#link(one);
   }
 
   /** Goes on with one that a dead service left. Whoever uses it goes on using it, also when it cannot be kept apart. */
@@ -120,6 +122,20 @@ export class Apart {
     }
     this.#coming.delete(id);
     this.#changed();
+  }
+
+  /** Lets it reach those that it is linked to, as its task asks for, and them it. */
+  async #link({ id, dockerId }: Placed): Promise<void> {
+    const one = endOf(this.#members.get(id));
+    const links = one ? ((await this.#docker.inspect(dockerId))?.links ?? []) : [];
+    for (const name of links) {
+      const linked = await this.#docker.inspect(name);
+      const other = endOf([...this.#members.values()].find((member) => member.dockerId === linked?.dockerId));
+      if (!one || !other) continue;
+      await link(one, other).catch((error: unknown) => {
+        throw new ServiceError('network.not_linked', { name, why: messageOf(error) }, { cause: error });
+      });
+    }
   }
 
   /** The container whose network it is in: itself, or the one whose network it shares. */
@@ -164,7 +180,7 @@ export class Apart {
       if (port.isolated && member.settled.has(port.index)) return;
       const { endpoint = await this.#look(owner, member) } = member;
       await setPort(port.index, true, endpoint ? frameFilter(endpoint, local) : NOTHING);
-      member.settled.add(port.index);
+      member.settled.set(port.index, port.name);
     } else if (port.isolated && this.#coming.size === 0) {
       await setPort(port.index, false, NOTHING).catch((error: unknown) => {
         this.#log.debug({ port: port.name, why: messageOf(error) }, 'a port has gone');
@@ -180,10 +196,15 @@ export class Apart {
   }
 }
 
+function endOf(member: Member | undefined): End | undefined {
+  const [port] = member?.settled.values() ?? [];
+  return member?.endpoint && port ? { port, endpoint: member.endpoint } : undefined;
+}
+
 function memberOf({ dockerId, pid, bridge: endpoint }: Inspected): Member | undefined {
   const path = `/proc/${pid}/ns/net`;
   const namespace = namespaceOf(path);
-  return namespace === undefined ? undefined : { dockerId, path, namespace, endpoint, settled: new Set() };
+  return namespace === undefined ? undefined : { dockerId, path, namespace, endpoint, settled: new Map() };
 }
 
 /** @returns undefined when the process has gone */

@@ -41,6 +41,8 @@ export interface Inspected {
   readonly sharedWith: string | undefined;
   /** Where it is in Docker's default bridge; undefined when it is not in it. */
   readonly bridge?: Endpoint | undefined;
+  /** Names of the containers that it is linked to. */
+  readonly links?: readonly string[];
 }
 
 export interface EngineFacts {

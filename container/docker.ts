@@ -164,6 +164,8 @@ export class Docker {
       address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
       sharedWith,
       bridge: endpointIn(Networks?.bridge),
+      // Such as `/other:/this/alias`.
+      links: (found.HostConfig?.Links ?? []).map((one: string) => one.split(':')[0]?.slice(1) ?? ''),
     };
   }
 

@@ -2,15 +2,15 @@
  * Everything that this service refuses or fails at, on one page. It stands on the lowest floor because
  * every room throws from it; only `httpserver/` reads the statuses.
  *
- * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer,
- * where it is not the 406 that their callers know as "the handler refused". `text` says what went wrong and
- * what to do about it; its placeholders are typed.
+ * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer, where it is
+ * not the 406 that their callers know as "the handler refused". `text` says what went wrong and what to do about it.
  */
 
 import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
+import { NETWORK_ERRORS } from './network-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
@@ -193,10 +193,6 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to be given one',
   },
-  'network.not_apart': {
-    status: 500,
-    text: "the container cannot be kept apart from others in Docker's default bridge, so it is not started: {why}; the kernel must have veth, bridge, sch_ingress and cls_bpf",
-  },
   'port.taken': {
     status: 503,
     text: 'another program took host port {port} while the container was starting; try again',
@@ -285,6 +281,7 @@ export const ERRORS = {
   ...AGENT_ERRORS,
   ...COMMAND_ERRORS,
   ...LOG_ERRORS,
+  ...NETWORK_ERRORS,
   ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;

@@ -182,6 +182,35 @@ test('a container that shares a network with a hosted one is apart from the othe
   assert.equal(await service.stop(), 0);
 });
 
+test('linked hosted containers reach each other, and no others', async () => {
+  const site = new Site(host);
+  const service = await site.start();
+  const [third] = await hostTwo(service);
+  const start = async (...more: string[]) => {
+    const words = [
+      '--host',
+      `unix://${site.dockerProxy}`,
+      'run',
+      '--detach',
+      '--label',
+      `${INTERACTIVE}=true`,
+    ];
+    const id = execFileSync('docker', [...words, ...more, IMAGE], { encoding: 'utf8' }).trim();
+    await said(id, /listens/);
+    return await placeOf(id);
+  };
+  const one = await start('--name', 'one');
+  const other = await start('--link', 'one:alias');
+  assert.equal(attack(other, 'connect', one.address, PORT), 'reached');
+  assert.equal(attack(one, 'connect', other.address, PORT), 'reached');
+  for (const linked of [one, other]) {
+    assert.equal(attack(linked, 'connect', third.address, PORT), 'nothing');
+    assert.equal(attack(third, 'connect', linked.address, PORT), 'nothing');
+  }
+  assert.equal(await service.stop(), 0);
+  for (const { id } of [one, other]) await host.docker.getContainer(id).remove({ force: true });
+});
+
 test('hosted containers in a network of their own reach each other, and nobody in the default bridge', async () => {
   const site = new Site(host);
   const service = await site.start();
