@@ -3,8 +3,8 @@
  * It puts in what the container was allotted. What was asked for has been accepted before (`accept-create-body.ts`).
  */
 
-import { relative } from 'node:path';
-import { join } from 'node:path/posix';
+import { resolve } from 'node:path';
+import { ServiceError } from '../errors/service-error.ts';
 import { deviceRule } from '../ttys/ttys.ts';
 import { isCgroupRoot } from './accepted-mounts.ts';
 import {
@@ -15,7 +15,7 @@ import {
   PLACEHOLDER,
 } from './create-body.ts';
 import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
-import { CGROUPS, HIDDEN_CGROUP, WRITABLE_CGROUP } from './forbidden.ts';
+import { CGROUPS, WRITABLE_CGROUP } from './forbidden.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 import { confine } from './seccomp-profile.ts';
 
@@ -27,12 +27,12 @@ export interface Allotted extends Labelled {
   readonly tty?: number | undefined;
   /** Its own input devices. */
   readonly devices: readonly DeviceMapping[];
-  /** The mount points at and below /sys/fs/cgroup. */
-  readonly cgroupMounts: readonly string[];
   /** JSON; undefined where Docker takes none. */
   readonly seccompProfile: string | undefined;
   /** Where the body sets none. */
   readonly limits: DefaultLimits;
+  /** What leads to its own control group in the hierarchy of systemd's; undefined where there is none. */
+  readonly cgroup: string | undefined;
 }
 
 /** The body is not changed in place. @param body accepted */
@@ -60,7 +60,8 @@ export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBod
     HostConfig: {
       ...withDefaultLimits(host, allotted.limits),
       Binds: binds,
-      Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroups(target, allotted.cgroupMounts))],
+      Mounts: [...mounts, ...cgroupTargets.flatMap((target) => mountCgroup(target, allotted.cgroup))],
+      ...(cgroupTargets.length > 0 && { CgroupnsMode: 'private' }),
       PortBindings: bindPorts(host.PortBindings ?? {}, allotted.ports),
       Devices: [...(host.Devices ?? []), ...allotted.devices],
       DeviceCgroupRules: [...(host.DeviceCgroupRules ?? []), ...consoleRules(allotted)],
@@ -96,17 +97,16 @@ function split<T>(all: readonly T[], matches: (one: T) => boolean): [T[], T[]] {
 }
 
 /**
- * A read-only bind of /sys/fs/cgroup does not make the hierarchies mounted in it read-only: root in the
- * container could write its pid to the `devices` hierarchy's root and open every console and keyboard of
- * the host. So each hierarchy is bound by itself, read-only where it rules over anything.
+ * Of the host's control groups a container gets none but its own: those Docker shows it at this place, read-only, and
+ * one for a systemd inside to write. That looks for itself at the root, where a private namespace puts it.
  */
-function mountCgroups(target: string, mountPoints: readonly string[]): Mount[] {
-  const shown = mountPoints.filter((source) => source !== HIDDEN_CGROUP);
-  return shown.map((source) => ({
-    Type: 'bind',
-    Source: source,
-    Target: join(target, relative(CGROUPS, source)),
-    ReadOnly: source !== WRITABLE_CGROUP,
-    BindOptions: { NonRecursive: true },
-  }));
+function mountCgroup(target: string, cgroup: string | undefined): Mount[] {
+  if (resolve(target) !== CGROUPS) {
+    throw new ServiceError('create.bad_body', {
+      why: `${CGROUPS} cannot be mounted at ${target}; mount it at ${CGROUPS}`,
+    });
+  }
+  if (cgroup === undefined) return [];
+  const BindOptions = { NonRecursive: true };
+  return [{ Type: 'bind', Source: cgroup, Target: WRITABLE_CGROUP, ReadOnly: false, BindOptions }];
 }

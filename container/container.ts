@@ -9,11 +9,11 @@
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { mountsBelow } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { acceptCreateBody, checkMade } from './accept-create-body.ts';
 import { amendCreateBody } from './amend-create-body.ts';
+import { adoptCgroup, holdCgroup, holdCgroupPath } from './cgroups.ts';
 import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
@@ -22,6 +22,7 @@ import { startWithoutConsole } from './host-console.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
+import type { Prepared } from './prepared.ts';
 import { provenGone, removeRevived } from './proven-gone.ts';
 import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
@@ -30,15 +31,6 @@ import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateM
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
 import { type ContainerView, LastView } from './view.ts';
-
-/** What a container has once it is prepared. */
-interface Prepared {
-  /** Host port by container port. */
-  readonly ports: ReadonlyMap<string, number>;
-  readonly identifyingPort: number;
-  readonly mappings: ResourceMappings;
-  readonly setUp: SetUp;
-}
 
 export class HostedContainer {
   readonly id: ContainerId;
@@ -57,6 +49,7 @@ export class HostedContainer {
   #since = this.#began;
   readonly #view = new LastView();
   #isAdopting = false;
+  #isSharing = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
   #end: Promise<void> | undefined;
@@ -159,17 +152,18 @@ export class HostedContainer {
     const directories = directoriesOf(this.#host.paths, this.id);
     const config = this.#config(directories);
     const wanted = portsWanted(accepted, shared);
+    this.#isSharing = shared !== undefined;
     const prepare = () =>
       Promise.all([
         holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
         holdPorts(lifetime, this.#host.ports, wanted),
         wantsConsole(body) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
         holdInputDevices(lifetime, this.#host.eventNumbers),
-        mountsBelow('/sys/fs/cgroup'),
       ]);
-    const [, ports, tty, inputs, cgroupMounts] = await this.#host.preparing(prepare);
+    const [, ports, tty, inputs] = await this.#host.preparing(prepare);
     const port = shared ?? (ports.get(IDENTIFYING_PORT) as number);
     const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
+    const cgroup = await holdCgroupPath(lifetime, directories.own);
     this.#prepare(directories, config, {
       ...this.#purpose,
       ports: { ...Object.fromEntries(ports), [IDENTIFYING_PORT]: port },
@@ -181,9 +175,11 @@ export class HostedContainer {
 
     const { hostId, seccompProfile, limits } = this.#host;
     const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile, limits };
-    const dockerId = await make(amendCreateBody(accepted, { ...own, ports, tty, devices, cgroupMounts }));
+    const amended = amendCreateBody(accepted, { ...own, ports, tty, devices, cgroup });
+    const dockerId = await make(amended);
     this.#dockerId = dockerId;
     this.#note({ dockerId });
+    if (cgroup) await holdCgroup(lifetime, cgroup, amended, this.#host.cgroupDriver, dockerId);
     this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
     await checkMade(accepted, dockerId, this.#host);
     await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
@@ -204,7 +200,9 @@ export class HostedContainer {
     await adoptPorts(lifetime, this.#host.ports, ports, chosen);
     if (tty !== undefined) await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
+    if (claimed.cgroup) await adoptCgroup(lifetime, claimed.cgroup);
     await config.adopt();
+    await this.#host.apart.adopt({ id: this.id, dockerId, lifetime });
     this.#prepare(directories, config, claimed);
     this.#state.takeOver(isReady ?? false);
     this.#isAdopting = false;
@@ -234,7 +232,9 @@ export class HostedContainer {
   async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
     try {
-      this.#starting = startWithoutConsole(this.#host.docker, this.#dockerId as DockerId, run);
+      const { docker, apart } = this.#host;
+      const one = { id: this.id, dockerId: this.#dockerId as DockerId, lifetime: this.#lifetime };
+      this.#starting = apart.start(one, (id) => startWithoutConsole(docker, id, run), this.#isSharing);
       await this.#starting;
     } catch (error) {
       this.#starting = undefined;

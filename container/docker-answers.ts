@@ -1,5 +1,7 @@
 /** What this service reads of the Docker Engine's answers. */
 
+import type Dockerode from 'dockerode';
+import type { Endpoint } from './frame-filter.ts';
 import type { CheckHealth } from './health.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { containerIdOf, type Labels, type Role } from './labels.ts';
@@ -40,6 +42,10 @@ export interface Inspected {
   readonly address: string | undefined;
   /** The docker id of the container whose network it shares. */
   readonly sharedWith: string | undefined;
+  /** Where it is in Docker's default bridge; undefined when it is not in it. */
+  readonly bridge?: Endpoint | undefined;
+  /** Names of the containers that it is linked to. */
+  readonly links?: readonly string[];
 }
 
 export interface EngineFacts {
@@ -96,4 +102,18 @@ export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerat
       };
     }
   }
+}
+
+/** Of an endpoint in Docker's answer; undefined while it is in no network. */
+export function endpointIn(found: Dockerode.NetworkInfo | undefined): Endpoint | undefined {
+  if (!found?.IPAddress || !found.MacAddress) return undefined;
+  return {
+    mac: found.MacAddress,
+    address: found.IPAddress,
+    prefix: found.IPPrefixLen,
+    gateway: found.Gateway,
+    address6: found.GlobalIPv6Address,
+    prefix6: found.GlobalIPv6PrefixLen,
+    gateway6: found.IPv6Gateway,
+  };
 }

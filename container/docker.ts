@@ -11,6 +11,7 @@ import {
   type DeviceList,
   type DockerEvent,
   type EngineFacts,
+  endpointIn,
   eventsOf,
   healthIn,
   type Inspected,
@@ -27,6 +28,7 @@ import { containerIdOf, filterOf, isOfHost, type Labels, roleOf } from './labels
 interface Info {
   readonly Runtimes?: unknown;
   readonly DockerRootDir: string;
+  readonly CgroupDriver: string;
   readonly SecurityOptions: readonly string[] | null;
   readonly PidsLimit?: boolean;
   readonly MemoryLimit?: boolean;
@@ -92,6 +94,10 @@ export class Docker {
       this.#nvidia = { found, until: performance.now() + REMEMBERED };
     }
     return this.#nvidia.found;
+  }
+
+  async cgroupDriver(): Promise<string> {
+    return (await this.#info()).CgroupDriver;
   }
 
   async describe(): Promise<EngineFacts> {
@@ -169,6 +175,9 @@ export class Docker {
       cgroupParent: found.HostConfig?.CgroupParent ?? '',
       address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
       sharedWith,
+      bridge: endpointIn(Networks?.bridge),
+      // Such as `/other:/this/alias`.
+      links: (found.HostConfig?.Links ?? []).map((one: string) => one.split(':')[0]?.slice(1) ?? ''),
     };
   }
 
@@ -180,6 +189,14 @@ export class Docker {
     const { UpperDir } = (found?.GraphDriver?.Data ?? {}) as { readonly UpperDir?: string };
     const volumes = (found?.Mounts ?? []).filter(({ Type, RW }) => Type === 'volume' && RW);
     return [...(UpperDir ? [UpperDir] : []), ...volumes.map(({ Source }) => Source)];
+  }
+
+  /** The name of the interface that containers are linked to which ask for no network. */
+  async defaultBridge(): Promise<string> {
+    const found = await this.call('inspect_network', LOOK, () =>
+      this.#api.getNetwork('bridge').inspect().catch(unlessStatus(404)),
+    );
+    return found?.Options?.['com.docker.network.bridge.name'] ?? 'docker0';
   }
 
   /** All containers with this host's label, or the one with this container id. */

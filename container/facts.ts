@@ -47,4 +47,6 @@ export interface Claimed extends ContainerFacts {
   readonly id: ContainerId;
   readonly dockerId: DockerId;
   readonly startValues: StartValues;
+  /** The control group that it may write, if it has one. */
+  readonly cgroup: string | undefined;
 }

@@ -16,5 +16,3 @@ export function realPath(path: string): string {
 export const CGROUPS = '/sys/fs/cgroup';
 /** The hierarchy that a systemd in the container must write; it gives no right to a device. */
 export const WRITABLE_CGROUP = `${CGROUPS}/systemd`;
-/** Left out: writing it, a container could kill any process of the host. A systemd inside does without it. */
-export const HIDDEN_CGROUP = `${CGROUPS}/unified`;

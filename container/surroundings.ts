@@ -8,6 +8,7 @@ import type { Allowance } from '../settings/hosted-allow.ts';
 import type { Terminals } from '../ttys/terminals.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
+import type { Apart } from './apart.ts';
 import type { DefaultLimits } from './default-limits.ts';
 import type { Docker } from './docker.ts';
 import type { Events } from './events.ts';
@@ -24,7 +25,11 @@ export interface Surroundings {
   /** Of what all containers hold, with a page for each. */
   readonly ledger: Ledger;
   readonly ports: HostPorts;
+  /** Keeps containers from each other in Docker's default bridge. */
+  readonly apart: Pick<Apart, 'start' | 'adopt'>;
   readonly ttys: Ttys;
+  /** What Docker makes control groups with: `cgroupfs` or `systemd`. */
+  readonly cgroupDriver: string;
   /** undefined where containers get no input devices. */
   readonly eventNumbers: EventNumbers | undefined;
   /** undefined where user configs are not kept. */

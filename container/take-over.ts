@@ -7,6 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Page } from '../lifetime/ledger.ts';
+import { cgroupIn, removeCgroup } from './cgroups.ts';
 import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
 import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
@@ -34,7 +35,7 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
     const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
     const isHeld = entries.some(({ owner }) => owner === `container ${id}`);
     if (!isContainerId(id) || !isHeld || !dockerId || !startValues) return [];
-    return [{ ...others, id, dockerId, startValues }];
+    return [{ ...others, id, dockerId, startValues, cgroup: cgroupIn(entries) }];
   });
 }
 
@@ -68,12 +69,22 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
     ...gone.map(({ name }) => name),
     ...unclaimed.flatMap(({ containerId }) => containerId ?? []),
   ]);
-  await Promise.all([...ids].map((id) => removeWhatWasOf(id, host)));
+  await Promise.all(
+    [...ids].map((id) =>
+      removeWhatWasOf(
+        id,
+        host,
+        gone.find(({ name }) => name === id),
+      ),
+    ),
+  );
 }
 
 /** One that cannot be removed now keeps its page, and hinders no other. */
-async function removeWhatWasOf(id: string, host: Remover): Promise<void> {
+async function removeWhatWasOf(id: string, host: Remover, page: Page | undefined): Promise<void> {
   try {
+    const cgroup = page && cgroupIn(page.entries);
+    if (cgroup) await removeCgroup(cgroup, AbortSignal.timeout(10_000));
     await removeLeftOf(host, id);
     host.ledger.remove(id);
   } catch (error) {

@@ -2,9 +2,8 @@
  * Everything that this service refuses or fails at, on one page. It stands on the lowest floor because
  * every room throws from it; only `httpserver/` reads the statuses.
  *
- * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer,
- * where it is not the 406 that their callers know as "the handler refused". `text` says what went wrong and
- * what to do about it; its placeholders are typed.
+ * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer, where it is
+ * not the 406 that their callers know as "the handler refused". `text` says what went wrong and what to do about it.
  */
 
 import { AGENT_ERRORS } from './agent-errors.ts';
@@ -15,6 +14,7 @@ import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
 import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
+import { NETWORK_ERRORS } from './network-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
@@ -249,6 +249,7 @@ export const ERRORS = {
   ...CONFINEMENT_ERRORS,
   ...CONFIG_ERRORS,
   ...LOG_ERRORS,
+  ...NETWORK_ERRORS,
   ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;

@@ -3,16 +3,26 @@
 # Docker asks the chain DOCKER-USER first about all that containers send, and leaves to others what is in it.
 set -eu
 
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
 # What ECS means for a task reaches it all the same: the agent's rules redirect that to the host itself before.
 guard() {
   iptables=$1 act=$2
   shift 2
+  found=0
+  "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || found=$?
   # 1: there is no such chain.
-  "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || {
-    [ $? != 1 ] || return 0
-    echo "$iptables cannot say what is in DOCKER-USER, so containers may reach the credentials of this host" >&2
-    exit 1
-  }
+  [ "$found" -le 1 ] ||
+    fail "$iptables cannot say what is in DOCKER-USER, so containers may reach the credentials of this host"
+  if [ "$found" = 1 ]; then
+    [ "$act" = on ] || return 0
+    fail "$iptables has no chain DOCKER-USER, so containers may reach the credentials of this host. Docker makes the" \
+      "chain when it starts: start it, and this again. With \"iptables\": false in its settings it makes none: take that" \
+      "out, or have your own firewall drop what containers send to $*"
+  fi
   for address in "$@"; do
     if [ "$act" = off ]; then
       "$iptables" --wait 10 --delete DOCKER-USER --destination "$address" --jump DROP || true
@@ -22,10 +32,27 @@ guard() {
   done
 }
 
+# Whether containers have IPv6. Where nobody can tell, they may have it.
+has_ipv6() {
+  networks=$(docker network ls --quiet) || return 0
+  # shellcheck disable=SC2086 # one word for each network
+  found=$(docker network inspect --format '{{.EnableIPv6}}' $networks) || return 0
+  case $found in *true*) return 0 ;; *) return 1 ;; esac
+}
+
+# Docker makes the chain for IPv6 only where it was told to. With a network that has IPv6 and no chain, nothing would be guarded.
+guard6() {
+  found=127
+  ! command -v ip6tables > /dev/null || {
+    found=0
+    ip6tables --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || found=$?
+  }
+  if [ "$found" = 0 ] || { [ "$1" = on ] && has_ipv6; }; then guard ip6tables "$1" fd00:ec2::254; fi
+}
+
 case "$*" in
   on | off) ;;
   *) echo "usage: metadata-guard.sh on|off" >&2 && exit 2 ;;
 esac
 guard iptables "$1" 169.254.169.254 169.254.170.2
-# Docker guards IPv6 only where it was told to.
-! command -v ip6tables > /dev/null || guard ip6tables "$1" fd00:ec2::254
+guard6 "$1"

@@ -1,6 +1,7 @@
 /** Finds out what this host can lend to its containers. */
 
 import pLimit from 'p-limit';
+import { Apart } from '../container/apart.ts';
 import { limitsOf, warnOfUnkept } from '../container/default-limits.ts';
 import type { EngineFacts } from '../container/docker-answers.ts';
 import { Events } from '../container/events.ts';
@@ -10,6 +11,7 @@ import { seccompProfile, takesProfiles } from '../container/seccomp-profile.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import { readHostId } from '../host/host-id.ts';
 import { readMemory } from '../host/memory.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
 import { Terminals } from '../ttys/terminals.ts';
@@ -24,25 +26,29 @@ const AT_A_TIME = 4;
 const AGENT_PORTS = [51_678, 51_679];
 
 export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' | 'receipts' | 'log'> {
+  readonly lifetime: Lifetime;
   readonly settings: Settings;
   readonly canInput: boolean;
   readonly userConfigs: UserConfigs | undefined;
 }
 
 export async function gatherSurroundings({
+  lifetime,
   settings,
   canInput,
   userConfigs,
   ...found
-}: Found): Promise<Surroundings> {
+}: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers, engine, { total }] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart, cgroupDriver] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : undefined,
     found.docker.describe(),
     readMemory(),
+    Apart.open(lifetime, found.docker, found.log),
+    found.docker.cgroupDriver(),
   ]);
   warnOfUnkept(settings, engine, found.log);
   return {
@@ -51,6 +57,8 @@ export async function gatherSurroundings({
     hostId,
     ports,
     ttys,
+    apart,
+    cgroupDriver,
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),

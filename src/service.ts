@@ -231,6 +231,7 @@ export class Service {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
     const docker = this.docker as Docker;
     const host = await gatherSurroundings({
+      lifetime: this.root,
       settings: this.#settings,
       paths: this.#paths,
       docker,
@@ -246,6 +247,7 @@ export class Service {
     this.hosting = { tracker, kept };
     await takeOver(tracker, kept, this.left);
     const watch = await Watch.open(this.root, tracker, kept);
+    await host.apart.begin();
     await saveAllLeft(tracker);
     const { USER_CONFIG_KEEP_HOURS: hours } = this.#settings;
     await removeKeptInTime(this.root, { paths: this.#paths, hours, log: this.log });

@@ -107,6 +107,10 @@ NAPI_MODULE_INIT() {
     {"controlConsole", NULL, control_console, NULL, NULL, NULL, napi_enumerable, NULL},
     {"consoleState", NULL, console_state, NULL, NULL, NULL, napi_enumerable, NULL},
     {"removeTree", NULL, remove_tree, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"listPorts", NULL, list_bridge_ports, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"setPort", NULL, set_bridge_port, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"isolatePorts", NULL, isolate_ports, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"stopIsolating", NULL, stop_isolating, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

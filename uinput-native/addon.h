@@ -48,3 +48,7 @@ napi_value set_send_buffer(napi_env env, napi_callback_info info);
 napi_value control_console(napi_env env, napi_callback_info info);
 napi_value console_state(napi_env env, napi_callback_info info);
 napi_value remove_tree(napi_env env, napi_callback_info info);
+napi_value list_bridge_ports(napi_env env, napi_callback_info info);
+napi_value set_bridge_port(napi_env env, napi_callback_info info);
+napi_value isolate_ports(napi_env env, napi_callback_info info);
+napi_value stop_isolating(napi_env env, napi_callback_info info);

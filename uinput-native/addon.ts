@@ -29,6 +29,30 @@ export interface NativeSocket {
 /** `lock` forbids every change of the console in front, also with a right to it, until `unlock`. */
 export type ConsoleControl = 'keyboard mode' | 'activate' | 'lock' | 'unlock';
 
+/** A port of a bridge. */
+export interface BridgePort {
+  /** Of its interface. */
+  readonly name: string;
+  readonly index: number;
+  /** MAC of its end on this side. */
+  readonly address: string;
+  /** The id that the kernel has given to the network namespace of its other end; -1: it is in this one. */
+  readonly netns: number;
+  readonly isolated: boolean;
+}
+
+export interface BridgePorts {
+  /** The bridge itself is the first. */
+  readonly ports: readonly BridgePort[];
+  /** Of the namespaces that were asked for; -1: the kernel has given none, or the namespace has gone. */
+  readonly ids: readonly number[];
+}
+
+/** A thread that isolates ports; nothing can be read from it. */
+export interface PortGuard {
+  readonly guard: never;
+}
+
 /** All functions throw a TypeError for an argument of another type, and an Error with a `code` such as `ENOENT`. */
 export interface Addon {
   /**
@@ -101,6 +125,16 @@ export interface Addon {
    * @throws Error with the `code` ETIMEDOUT when it takes longer; the same again goes on
    */
   removeTree(directory: string, name: string, milliseconds: number): Promise<void>;
+
+  /** @param namespaces paths of at most 63 bytes */
+  listPorts(bridge: string, namespaces: readonly string[]): Promise<BridgePorts>;
+
+  /** @param program a classic BPF program, four numbers for each of at most 256 instructions; empty: none */
+  setPort(index: number, isolated: boolean, program: Uint32Array): Promise<void>;
+
+  /** Does not keep the process alive. */
+  isolatePorts(bridge: string, onChange: () => void): PortGuard;
+  stopIsolating(guard: PortGuard): void;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -175,7 +175,6 @@ test('the Docker container is made as the programs in the images expect, and lab
     '/fractal/userConfigs rw',
     '/mnt/a ro',
     '/mnt/b rw',
-    '/sys/fs/cgroup ro',
     '/tmp/sockets rw',
   ]);
   assert.equal(await service.stop(), 0);

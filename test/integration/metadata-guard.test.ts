@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
@@ -107,9 +108,42 @@ test('it goes when it is told to, and leaves the rules of others', () => {
   assert.deepEqual(rules(), ['-A DOCKER-USER -d 198.51.100.1/32 -j DROP']);
 });
 
-test('where Docker has made no rules there is nothing to guard', async () => {
+/** What the guard says, where one of its programs is replaced. @param programs scripts by name */
+function guardWith(programs: Readonly<Record<string, string>>, act = 'on') {
+  const directory = mkdtempSync('/run/test/programs-');
+  for (const [name, script] of Object.entries(programs))
+    writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const env = { PATH: `${directory}:${process.env.PATH}` };
+  return spawnSync(GUARD, [act], { env, encoding: 'utf8' });
+}
+
+test('where a network has IPv6 and Docker guards IPv4 alone, the guard fails', async () => {
+  const noChain = { ip6tables: 'exit 1' };
+  assert.equal(guardWith(noChain).status, 0);
+  const network = await host.docker.createNetwork({
+    Name: 'six',
+    EnableIPv6: true,
+    IPAM: { Driver: 'default', Config: [{ Subnet: 'fd12:3456:789a::/64' }] },
+  } as never);
+  const failed = guardWith(noChain);
+  assert.equal(failed.status, 1, failed.stderr);
+  assert.match(failed.stderr, /ip6tables has no chain DOCKER-USER.*fd00:ec2::254/);
+  assert.equal(guardWith(noChain, 'off').status, 0);
+  const guarded = guardWith({ ip6tables: 'echo "$@" >&2; case "$*" in *--check*) exit 1 ;; esac' });
+  assert.equal(guarded.status, 0, guarded.stderr);
+  assert.match(guarded.stderr, /--insert DOCKER-USER --destination fd00:ec2::254 --jump DROP/);
+  await network.remove();
+  // Who cannot be asked may have one.
+  assert.equal(guardWith({ ...noChain, docker: 'exit 1' }).status, 1);
+});
+
+test('where Docker has made no rules, the guard fails and says what to do', async () => {
   await host.stopDocker();
   execFileSync('iptables', ['--flush']);
   execFileSync('iptables', ['--delete-chain']);
-  execFileSync(GUARD, ['on']);
+  const failed = spawnSync(GUARD, ['on'], { encoding: 'utf8' });
+  assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /^iptables has no chain DOCKER-USER.*"iptables": false/m);
+  // There is nothing to take away either.
+  execFileSync(GUARD, ['off']);
 });

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pLimit from 'p-limit';
+import type { Placed } from '../../container/apart.ts';
 import { Events } from '../../container/events.ts';
 import { HostPorts } from '../../container/host-ports.ts';
+import type { DockerId } from '../../container/identity.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
@@ -59,6 +61,11 @@ function hostOf(t: TestContext) {
     },
     receipts: new Receipts(root, log),
     events: new Events(),
+    cgroupDriver: 'cgroupfs',
+    apart: {
+      start: async (one: Placed, run: (id: DockerId) => Promise<void>) => await run(one.dockerId),
+      adopt: async () => {},
+    },
     terminals: new Terminals({ all: 0, each: 0, idle: 0, hostUser: undefined }, log),
     log,
   };

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
-import {
-  type CreateBody,
-  checkCreateBody,
-  type HostConfig,
-  type Mount,
-  PLACEHOLDER,
-} from '../../container/create-body.ts';
+import { type CreateBody, checkCreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
 import type { ContainerId } from '../../container/identity.ts';
 import { portsWanted } from '../../container/published-ports.ts';
 
@@ -23,13 +17,7 @@ const ALLOTTED: Allotted = {
   ]),
   tty: 17,
   devices: [],
-  cgroupMounts: [
-    '/sys/fs/cgroup',
-    '/sys/fs/cgroup/devices',
-    '/sys/fs/cgroup/cpu,cpuacct',
-    '/sys/fs/cgroup/systemd',
-    '/sys/fs/cgroup/unified',
-  ],
+  cgroup: '/fractal/own/cgroup',
   seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
   limits: { pids: undefined, memory: undefined, canLimitSwap: true, log: undefined, logDriver: 'json-file' },
 };
@@ -170,47 +158,45 @@ suite('what does not concern the host is left alone', () => {
   });
 });
 
-suite('the control groups are bound one by one', () => {
-  const hierarchy = (below: string, ReadOnly: boolean, at = '/sys/fs/cgroup'): Mount => ({
+suite('of the control groups a container gets its own', () => {
+  const own = (Source = '/fractal/own/cgroup') => ({
     Type: 'bind',
-    Source: `/sys/fs/cgroup${below}`,
-    Target: `${at}${below}`,
-    ReadOnly,
+    Source,
+    Target: '/sys/fs/cgroup/systemd',
+    ReadOnly: false,
     BindOptions: { NonRecursive: true },
   });
-  const all = (at = '/sys/fs/cgroup') => [
-    hierarchy('', true, at),
-    hierarchy('/devices', true, at),
-    hierarchy('/cpu,cpuacct', true, at),
-    hierarchy('/systemd', false, at),
-  ];
 
   for (const source of ['/sys/fs/cgroup', '/sys/fs/cgroup/', '/sys/fs/../fs/cgroup']) {
-    test(`a bind of ${source} becomes one mount for each hierarchy, of which only systemd's can be written`, () => {
-      const { Binds, Mounts } = amend({ Binds: [`${source}:/sys/fs/cgroup:ro`, '/a:/b'] });
+    test(`a bind of ${source} becomes one of its own group in systemd's hierarchy`, () => {
+      const { Binds, Mounts, CgroupnsMode } = amend({ Binds: [`${source}:/sys/fs/cgroup:ro`, '/a:/b'] });
       assert.deepEqual(Binds, ['/a:/b']);
-      assert.deepEqual(Mounts, all());
+      assert.deepEqual(Mounts, [own()]);
+      assert.equal(CgroupnsMode, 'private');
     });
 
-    test(`a mount of ${source} becomes one mount for each hierarchy, of which only systemd's can be written`, () => {
+    test(`a mount of ${source} becomes one of its own group in systemd's hierarchy`, () => {
       const other = { Type: 'bind', Source: '/a', Target: '/b' };
       const { Mounts } = amend({
         Mounts: [{ Type: 'bind', Source: source, Target: '/sys/fs/cgroup', ReadOnly: true }, other],
       });
-      assert.deepEqual(Mounts, [other, ...all()]);
+      assert.deepEqual(Mounts, [other, own()]);
     });
   }
 
   test('a writable bind of the control groups is no more writable than a read-only one', () => {
-    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/sys/fs/cgroup:rw'] }).Mounts, all());
+    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/sys/fs/cgroup:rw'] }).Mounts, [own()]);
   });
 
-  test('the hierarchies appear below another target', () => {
-    assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/host/groups'] }).Mounts, all('/host/groups'));
-    assert.deepEqual(
-      amend({ Mounts: [{ Type: 'bind', Source: '/sys/fs/cgroup', Target: '/host/groups' }] }).Mounts,
-      all('/host/groups'),
-    );
+  test('where the host has no such hierarchy nothing is bound', () => {
+    const body = { Image: 'demo', HostConfig: { Binds: ['/sys/fs/cgroup:/sys/fs/cgroup'] } };
+    const { HostConfig } = amendCreateBody(body, { ...ALLOTTED, cgroup: undefined });
+    assert.deepEqual([HostConfig?.Binds, HostConfig?.Mounts], [[], []]);
+  });
+
+  test('they are not mounted at another place', () => {
+    const refused = { code: 'create.bad_body', message: /mount it at \/sys\/fs\/cgroup/ };
+    assert.throws(() => amend({ Binds: ['/sys/fs/cgroup:/host/groups'] }), refused);
   });
 
   test('a container that does not ask for the control groups gets none', () => {
