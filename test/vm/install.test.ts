@@ -42,6 +42,7 @@ test('the installer leaves a host that lacks nothing that it can give', () => {
   const found = run('ecs-host-service', 'doctor', '--host', '--json');
   assert.equal(found.status, 0, found.stdout);
   const { findings }: { findings: { check: string; grade: string }[] } = JSON.parse(found.stdout);
+  assert.ok(findings.some(({ check, grade }) => check === 'login prompts' && grade === 'ok'));
   // Nobody keeps the guest's clock.
   const lacks = findings.filter(({ check, grade }) => grade !== 'ok' && check !== 'clock');
   assert.deepEqual(lacks, []);
@@ -124,6 +125,9 @@ test('uninstalling takes all but what is the operator’s, and installing puts i
     '/etc/sysctl.d/60-ecs-host-service.conf',
     '/etc/modules-load.d/ecs-host-service.conf',
     '/etc/systemd/system.conf.d/ecs-host-service.conf',
+    '/etc/systemd/logind.conf.d/ecs-host-service.conf',
+    '/etc/systemd/system/getty@.service',
+    '/etc/systemd/system/autovt@.service',
     '/var/lib/ecs-host-service/program',
     ...UNITS.map((unit) => `/etc/systemd/system/${unit}`),
   ];
@@ -140,6 +144,10 @@ test('uninstalling takes all but what is the operator’s, and installing puts i
     [],
   );
   assert.equal(show('UnitFileState'), 'enabled');
+  for (const unit of ['getty@tty1.service', 'autovt@tty2.service']) {
+    assert.equal(show('LoadState', unit), 'masked');
+  }
+  assert.notEqual(show('LoadState', 'serial-getty@ttyS0.service'), 'masked');
   service = await host.start();
   assert.equal(await service.stop(), 0);
   await host.finish();
