@@ -147,6 +147,10 @@ export const ERRORS = {
     status: 403,
     text: '{source} may not be mounted; ALLOWED_MOUNTS of this host names the directories that may',
   },
+  'create.mount_leads_out': {
+    status: 403,
+    text: '{source} may not be mounted any more: {why}; see that it is a directory of its own, and no link to another one',
+  },
   'create.bad_target': {
     status: 422,
     text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
@@ -260,6 +264,14 @@ export const ERRORS = {
   'start.filesystem': {
     status: 500,
     text: 'cannot prepare {path}: {why}; make it a directory that root can write',
+  },
+  'start.host_shell': {
+    status: 500,
+    text: 'HOST_SHELL_USER names a user that is equal to root: {why}; name another user, leave it out, or set HOST_SHELL_AS_ROOT=yes, which makes root of every operator',
+  },
+  'start.mounts': {
+    status: 500,
+    text: 'ALLOWED_MOUNTS names what would let a container out: {why}; name a directory that holds nothing but what containers are to have, such as one in /srv',
   },
   'start.listen': {
     status: 500,

@@ -5,6 +5,7 @@ import { align } from './align.ts';
 import { describeAgent } from './describe-agent.ts';
 import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
+import { findRights } from './rights.ts';
 
 export interface DoctorOptions {
   /** Not the settings, and not the ECS agent. */
@@ -24,7 +25,9 @@ export async function examine(
   const { settings, problems } = examineSettings(environment);
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
   const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES }));
-  const findings = isHostAlone ? host : [...host, ...checkSettings(problems)];
+  const findings = isHostAlone
+    ? host
+    : [...host, ...(await findRights(settings)), ...checkSettings(problems)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {
     isSound: !findings.some(({ grade }) => grade === 'error'),
