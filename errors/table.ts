@@ -11,6 +11,7 @@ import { AGENT_ERRORS } from './agent-errors.ts';
 import { COMMAND_ERRORS } from './command-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
+import { RIGHTS_ERRORS } from './rights-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
@@ -143,14 +144,6 @@ export const ERRORS = {
     text: 'app_image and app_name must not be empty; send both, for example "fractal/base:current-build" and "base"',
   },
   'create.bad_mount': { status: 422, text: 'mount_command is refused: {why}' },
-  'create.mount_not_allowed': {
-    status: 403,
-    text: '{source} may not be mounted; ALLOWED_MOUNTS of this host names the directories that may',
-  },
-  'create.mount_leads_out': {
-    status: 403,
-    text: '{source} may not be mounted any more: {why}; see that it is a directory of its own, and no link to another one',
-  },
   'create.bad_target': {
     status: 422,
     text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
@@ -177,6 +170,7 @@ export const ERRORS = {
     text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
   },
   ...IMAGE_ERRORS,
+  ...RIGHTS_ERRORS,
   'tty.none_free': {
     status: 503,
     text: 'all {size} virtual consoles of this host are in use; end a container, or use another host',
@@ -264,14 +258,6 @@ export const ERRORS = {
   'start.filesystem': {
     status: 500,
     text: 'cannot prepare {path}: {why}; make it a directory that root can write',
-  },
-  'start.host_shell': {
-    status: 500,
-    text: 'HOST_SHELL_USER names a user that is equal to root: {why}; name another user, leave it out, or set HOST_SHELL_AS_ROOT=yes, which makes root of every operator',
-  },
-  'start.mounts': {
-    status: 500,
-    text: 'ALLOWED_MOUNTS names what would let a container out: {why}; name a directory that holds nothing but what containers are to have, such as one in /srv',
   },
   'start.listen': {
     status: 500,
