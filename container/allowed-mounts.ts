@@ -3,9 +3,10 @@
  * a container that has one could put a link to anything there, and the next one would have that mounted.
  */
 
-import { normalize } from 'node:path';
 import { ServiceError } from '../errors/service-error.ts';
+import type { Paths } from '../host/paths.ts';
 import type { Mount } from './create-body.ts';
+import { isWithin, tidy, whyNotMountable } from './mountable.ts';
 import { bind } from './own-mounts.ts';
 
 export interface RequestedMount {
@@ -15,22 +16,20 @@ export interface RequestedMount {
   readonly readOnly?: boolean | undefined;
 }
 
-function tidy(path: string): string {
-  return normalize(path).replace(/(?<=.)\/$/, '');
-}
-
-function isWithin(inner: string, outer: string): boolean {
-  return inner === outer || inner.startsWith(outer === '/' ? outer : `${outer}/`);
-}
-
 /** Where a container has what is its own, or the kernel's. */
 const TAKEN = ['/fractal', '/tmp/sockets', '/run', '/sys', '/proc', '/dev'];
 
-/** @throws {ServiceError} `create.mount_not_allowed`, `create.bad_target` */
-export function allowedMounts(requested: readonly RequestedMount[], allowed: readonly string[]): Mount[] {
+/** @throws {ServiceError} `create.mount_not_allowed`, `create.mount_leads_out`, `create.bad_target` */
+export function allowedMounts(
+  requested: readonly RequestedMount[],
+  allowed: readonly string[],
+  paths: Paths,
+): Mount[] {
   return requested.map(({ source, target, readOnly = true }) => {
     const wanted = tidy(source);
     if (!allowed.includes(wanted)) throw new ServiceError('create.mount_not_allowed', { source });
+    const why = whyNotMountable(wanted, paths);
+    if (why !== undefined) throw new ServiceError('create.mount_leads_out', { source, why });
     const place = tidy(target);
     if (TAKEN.some((one) => isWithin(one, place) || isWithin(place, one))) {
       throw new ServiceError('create.bad_target', { target });

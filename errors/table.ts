@@ -15,6 +15,7 @@ import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
+import { RIGHTS_ERRORS } from './rights-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
@@ -139,10 +140,6 @@ export const ERRORS = {
     text: 'app_image and app_name must not be empty; send both, for example "fractal/base:current-build" and "base"',
   },
   'create.bad_mount': { status: 422, text: 'mount_command is refused: {why}' },
-  'create.mount_not_allowed': {
-    status: 403,
-    text: '{source} may not be mounted; ALLOWED_MOUNTS of this host names the directories that may',
-  },
   'create.bad_target': {
     status: 422,
     text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
@@ -170,6 +167,7 @@ export const ERRORS = {
   },
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
+  ...RIGHTS_ERRORS,
   'input.failed': {
     status: 503,
     text: 'the {what} of a container cannot be made: {why}; see that /dev/uinput is there and udev runs ("systemctl status systemd-udevd")',

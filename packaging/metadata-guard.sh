@@ -50,9 +50,21 @@ guard6() {
   if [ "$found" = 0 ] || { [ "$1" = on ] && has_ipv6; }; then guard ip6tables "$1" fd00:ec2::254; fi
 }
 
+# What the service itself keeps the user of host shells from: it puts these rules up, with each shell.
+drop_owner_rules() {
+  for iptables in iptables ip6tables; do
+    "$iptables" --wait 10 --table raw --list-rules OUTPUT 2> /dev/null | sed -n 's/^-A \(.*--uid-owner .* -j DROP\)$/\1/p' |
+      while read -r rule; do
+        # shellcheck disable=SC2086 # its words
+        "$iptables" --wait 10 --table raw --delete $rule
+      done
+  done
+}
+
 case "$*" in
   on | off) ;;
   *) echo "usage: metadata-guard.sh on|off" >&2 && exit 2 ;;
 esac
+[ "$1" = on ] || drop_owner_rules
 guard iptables "$1" 169.254.169.254 169.254.170.2
 guard6 "$1"

@@ -202,6 +202,11 @@ export const SCHEMA = {
     'User of this host as whom operators may have a shell on it; none: they may not.',
     userName,
   ),
+  HOST_SHELL_AS_ROOT: setting(
+    'Whether HOST_SHELL_USER may be root, or a user who can become root, such as a member of the group docker.',
+    'no',
+    yesOrNo,
+  ),
   IDLE_SECONDS: setting(
     'Seconds after which a container ends that is ready and that nobody has been connected to; none: it does not.',
     'none',

@@ -6,6 +6,7 @@ import { align } from './align.ts';
 import { describeAgent } from './describe-agent.ts';
 import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
+import { findRights } from './rights.ts';
 
 export interface DoctorOptions {
   /** Not the settings, and not the ECS agent. */
@@ -26,11 +27,11 @@ export async function examine(
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
   const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK } = settings;
   const limits = { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK };
-  const { FRONT_CONSOLE = 'own' } = settings;
+  const { FRONT_CONSOLE = 'own', HOSTED_ALLOW } = settings;
   const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits }));
   const findings = isHostAlone
     ? host
-    : [...host, ...checkSettings(problems), ...checkAllowance(settings.HOSTED_ALLOW)];
+    : [...host, ...(await findRights(settings)), ...checkSettings(problems), ...checkAllowance(HOSTED_ALLOW)];
   const agent = isHostAlone ? [] : await describeAgent();
   return {
     isSound: !findings.some(({ grade }) => grade === 'error'),

@@ -25,6 +25,14 @@ const AT_A_TIME = 4;
 /** The ECS agent's, on loopback; it has them by name in its own code. */
 const AGENT_PORTS = [51_678, 51_679];
 
+function shellUser({
+  HOST_SHELL_USER: name,
+  HOST_SHELL_AS_ROOT: mayBeRoot,
+  DOCKER_HOST: dockerSocket,
+}: Settings) {
+  return name === undefined ? undefined : { name, mayBeRoot, dockerSocket };
+}
+
 export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' | 'receipts' | 'log'> {
   readonly lifetime: Lifetime;
   readonly settings: Settings;
@@ -70,7 +78,7 @@ export async function gatherSurroundings({
         all: settings.TERMINALS,
         each: settings.TERMINALS_PER_CONTAINER,
         idle: 1000 * settings.TERMINAL_IDLE_SECONDS,
-        hostUser: settings.HOST_SHELL_USER,
+        hostUser: shellUser(settings),
       },
       found.log,
     ),

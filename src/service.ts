@@ -42,6 +42,7 @@ import { type Observer, observeHoldings, pageOf } from './observe.ts';
 import { bePresent } from './presence.ts';
 import { countUnsaved } from './remains.ts';
 import { pageIn, type Reporting } from './reporting.ts';
+import { checkRights } from './rights.ts';
 import { serveCallers } from './serve-callers.ts';
 
 export interface ServiceOptions {
@@ -207,6 +208,7 @@ export class Service {
     const { root, gate, log, reporting } = this;
     const [settings, environment, paths] = [this.#settings, this.#environment, this.#paths];
     const { secrets } = reporting;
+    await checkRights(settings, paths, log);
     await serveCallers(root, { settings, environment, paths, gate, service: this, secrets, log });
   }
 

@@ -1,15 +1,24 @@
 /** A shell on this host, in a pseudo-terminal of the service's own, as a user that a setting names. */
 
-import { execFile } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { IPty } from 'node-pty';
 import { ServiceError } from '../errors/service-error.ts';
 import { end, kill, processesThat, sessionOf } from '../host/processes.ts';
+import { keepFromCredentials } from './credential-guard.ts';
+import { lookUp, whyEqualToRoot } from './host-user.ts';
 import type { Pty, Size } from './pty.ts';
 
+/** As whom shells on the host are. */
+export interface ShellUser {
+  readonly name: string;
+  /** It may be equal to root. */
+  readonly mayBeRoot: boolean;
+  /** Of the Docker Engine: who can use it is equal to root. */
+  readonly dockerSocket: string;
+}
+
 export interface ShellOptions {
-  readonly user: string;
+  readonly user: ShellUser;
   /** TERM of its environment. */
   readonly type: string;
   readonly size: Size;
@@ -48,9 +57,26 @@ export class HostShell implements Pty {
 
   /** @throws {ServiceError} `terminal.no_host_shell` */
   static async start({ user, type, size }: ShellOptions): Promise<HostShell> {
-    const { uid, gid, home, shell } = await lookUp(user);
+    const { uid, gid, home, shell } = await lookUp(user.name);
+    // The groups of a user may have changed since the start.
+    const why = user.mayBeRoot ? undefined : await whyEqualToRoot(user.name, user.dockerSocket);
+    if (why !== undefined)
+      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so equal to root` });
+    // Root's way to the credentials is this service's own.
+    if (Number(uid) !== 0) await keepFromCredentials(user.name, uid);
     // Not node-pty's own way to be another user: root's groups would stay.
-    const become = ['--reuid', uid, '--regid', gid, '--init-groups', '--reset-env', '--', shell, '-l'];
+    const become = [
+      '--reuid',
+      uid,
+      '--regid',
+      gid,
+      '--init-groups',
+      '--no-new-privs',
+      '--reset-env',
+      '--',
+      shell,
+      '-l',
+    ];
     const { default: pty } = await import('node-pty');
     return new HostShell(
       pty.spawn('sh', ['-c', BECOME, 'setpriv', ...become], {
@@ -137,22 +163,4 @@ export class HostShell implements Pty {
 function queueOf(pty: IPty): readonly unknown[] {
   return (pty as IPty & { readonly _writeStream: { readonly _writeQueue: readonly unknown[] } })._writeStream
     ._writeQueue;
-}
-
-interface User {
-  readonly uid: string;
-  readonly gid: string;
-  readonly home: string;
-  readonly shell: string;
-}
-
-/** Source: passwd(5). */
-async function lookUp(user: string): Promise<User> {
-  try {
-    const { stdout } = await promisify(execFile)('getent', ['passwd', '--', user], { env: { PATH } });
-    const [, , uid = '', gid = '', , home = '/', shell = ''] = stdout.trimEnd().split(':');
-    return { uid, gid, home: home || '/', shell: shell || '/bin/sh' };
-  } catch (error) {
-    throw new ServiceError('terminal.no_host_shell', { why: `it has no user ${user}` }, { cause: error });
-  }
 }

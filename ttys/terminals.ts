@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Failure, Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { HostShell } from './host-shell.ts';
+import { HostShell, type ShellUser } from './host-shell.ts';
 import type { Pty, Size } from './pty.ts';
 import { Terminal } from './terminal.ts';
 
@@ -18,7 +18,7 @@ export interface TerminalLimits {
   /** Milliseconds. */
   readonly idle: number;
   /** Of shells on the host; undefined: there are none. */
-  readonly hostUser: string | undefined;
+  readonly hostUser: ShellUser | undefined;
 }
 
 /** What is opened for whom. */
@@ -64,7 +64,7 @@ export class Terminals {
     const user = this.#limits.hostUser;
     if (user === undefined)
       throw new ServiceError('terminal.no_host_shell', { why: 'no user is named for it' });
-    const opening = { container: undefined, program: 'shell', user, size, by };
+    const opening = { container: undefined, program: 'shell', user: user.name, size, by };
     return await this.open(parent.child('terminal on the host'), opening, () =>
       HostShell.start({ user, type, size }),
     );

@@ -41,7 +41,7 @@ export function addCreateRoutes(
     others: { 200: Capacity },
     handle: ({ query, body, headers }, answer) =>
       gate.pass(async ({ tracker, kept }) => {
-        const mounts = allowedMounts(body.mounts ?? [], allowed);
+        const mounts = allowedMounts(body.mounts ?? [], allowed, tracker.host.paths);
         refuseTwice(body.ports ?? []);
         if (query.dryRun) return answer(200, await roomFor(tracker, body));
         const key = headers['idempotency-key'];

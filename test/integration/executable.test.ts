@@ -87,7 +87,7 @@ test('a service of the executable hosts containers, and buries and waits by itse
 
 test('a service of the executable has a shell on the host', async () => {
   const root = host.newRoot();
-  const env = { ROOT: root, HOST_SHELL_USER: 'root' };
+  const env = { ROOT: root, HOST_SHELL_USER: 'root', HOST_SHELL_AS_ROOT: 'yes' };
   const service = await host.start({ executable: EXECUTABLE, arguments: ['run'], env }).ready();
   using shell = await TerminalClient.open(root, '/host/terminal');
   shell.type('exit 42\r');

@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { processesThat, sessionOf } from '../../host/processes.ts';
 import { keepsNone } from '../support/descriptors.ts';
@@ -10,14 +13,25 @@ import { Operator } from '../support/operator.ts';
 import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
-/** In the test's own mounts the host has one user more, who is in a group beside their own. */
-const USERS = { passwd: 'visitor:x:4242:4242::/tmp:/bin/sh\n', group: 'helpers:x:4243:visitor\n' };
+/**
+ * In the test's own mounts the host has users more: one who is in a group beside their own, one who is in a group that is
+ * equal to root, and one who is root by another name.
+ */
+const USERS = {
+  passwd: 'visitor:x:4242:4242::/tmp:/bin/sh\ninsider:x:4244:4244::/tmp:/bin/sh\ntwin:x:0:0::/tmp:/bin/sh\n',
+  group: 'helpers:x:4243:visitor\nwheel:x:4245:insider\n',
+  subuid: 'visitor:700000:65536\n',
+};
+
+const GUARD = join(import.meta.dirname, '../../packaging/metadata-guard.sh');
 
 let host: TestHost;
 before(async () => {
   mkdirSync('/run/test', { recursive: true });
   for (const [name, line] of Object.entries(USERS)) {
-    writeFileSync(`/run/test/${name}`, `${readFileSync(`/etc/${name}`, 'utf8')}${line}`);
+    const before = existsSync(`/etc/${name}`) ? readFileSync(`/etc/${name}`, 'utf8') : '';
+    writeFileSync(`/run/test/${name}`, `${before}${line}`);
+    if (!existsSync(`/etc/${name}`)) continue;
     execFileSync('mount', ['--bind', `/run/test/${name}`, `/etc/${name}`]);
   }
   host = await TestHost.open();
@@ -139,6 +153,72 @@ test('of a service that was killed no shell on the host is left', async () => {
   while ((await left(session)) > 0);
   const next = await host.start({ env: { ROOT: root } }).ready();
   assert.equal(await next.stop(), 0, next.log());
+});
+
+test('a user who is equal to root gets no shell: the service does not start with one', async () => {
+  for (const [user, why] of [
+    ['root', 'root is root'],
+    ['twin', 'twin is root'],
+    ['insider', 'insider is in the group wheel'],
+  ]) {
+    const env = { ROOT: host.newRoot(), HOST_SHELL_USER: user as string };
+    const service = host.start({ env });
+    assert.equal(await service.ended(), 1);
+    assert.match(service.log(), new RegExp(`HOST_SHELL_USER names a user that is equal to root: ${why};`));
+  }
+});
+
+test('a user who becomes equal to root after the start gets no shell any more', async () => {
+  const { root, service } = await begin();
+  const group = readFileSync('/run/test/group', 'utf8');
+  writeFileSync('/run/test/group', `${group}lxd:x:4247:visitor\n`);
+  try {
+    await assert.rejects(TerminalClient.open(root, '/host/terminal'), /Unexpected server response: 403/);
+  } finally {
+    writeFileSync('/run/test/group', group);
+  }
+  using client = await TerminalClient.open(root, '/host/terminal');
+  client.type('exit\r');
+  await client.ended();
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('with HOST_SHELL_AS_ROOT a shell may be that of root, and can win no other rights', async () => {
+  const { root, service } = await begin({ HOST_SHELL_USER: 'insider', HOST_SHELL_AS_ROOT: 'yes' });
+  assert.match(service.log(), /operators can become root on this host by its shell/);
+  using client = await TerminalClient.open(root, '/host/terminal');
+  client.type('grep NoNewPrivs /proc/self/status; echo DO""NE\r');
+  await client.sees('DONE');
+  assert.match(client.printed.toString(), /NoNewPrivs:\s+1/);
+  assert.equal(await service.stop(), 0, service.log());
+});
+
+test('a shell on the host does not reach the credentials of its host, and root does', async () => {
+  const address = '169.254.169.254';
+  const server = createServer((_, response) => response.end('the credentials')).listen(80, address);
+  await once(server, 'listening');
+  const ask = (from: string) =>
+    `timeout 2 bash -c 'exec 3<>/dev/tcp/${from}/80; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'; echo DO""NE\r`;
+  try {
+    const { root, service } = await begin();
+    using client = await TerminalClient.open(root, '/host/terminal');
+    client.type(ask(address));
+    await client.sees('DONE');
+    assert.doesNotMatch(client.printed.toString(), /the credentials/);
+    const reached = await fetch(`http://${address}/`);
+    assert.equal(await reached.text(), 'the credentials');
+    const rules = execFileSync('iptables', ['--table', 'raw', '--list-rules', 'OUTPUT'], {
+      encoding: 'utf8',
+    });
+    for (const owner of ['4242', '700000-765535'])
+      assert.match(rules, new RegExp(`-d ${address}/32 -m owner --uid-owner ${owner} -j DROP`));
+    assert.equal(await service.stop(), 0, service.log());
+    execFileSync(GUARD, ['off'], { stdio: 'ignore' });
+    const left = execFileSync('iptables', ['--table', 'raw', '--list-rules', 'OUTPUT'], { encoding: 'utf8' });
+    assert.doesNotMatch(left, /uid-owner/);
+  } finally {
+    server.close();
+  }
 });
 
 test('where no user is named, or one that is not there, nobody has a shell on the host', async () => {

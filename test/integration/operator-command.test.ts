@@ -68,12 +68,12 @@ test('an operator lists, stops and looks back at a container in tables', async (
 
 test('an operator has a container made by the command line, with all that it is to have', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const file = join(host.newRoot(), 'env');
   writeFileSync(file, 'A=from the file\nHIDDEN=in the file\n');
   const words = ['create', IMAGE, '--app', 'demo', '--env', 'A=b=c', '--env', 'EMPTY=', '--label', 'x=y'];
   const limits = ['--cpus', '0.5', '--memory', '128MiB', '--pids', '64', '--timeout', '-1'];
-  const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/usr/share:/usr/share'];
+  const rest = ['--publish', '8080', '--publish', '30053:53/udp', '--mount', '/srv:/srv'];
   const idle = ['--idle-timeout', '60'];
   const all = [...words, '--env-from', file, ...limits, ...rest, ...idle];
   const room = await say(root, [...all, '--dry-run']);

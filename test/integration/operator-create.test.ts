@@ -40,7 +40,7 @@ async function start(env: Readonly<Record<string, string>> = {}) {
 test('an operator has a container made with all that it is to have, and sets it up', async () => {
   const shared = join(host.newRoot(), 'shared');
   mkdirSync(shared);
-  const { service, operator } = await start({ ALLOWED_MOUNTS: `/usr/share,${shared}` });
+  const { service, operator } = await start({ ALLOWED_MOUNTS: `/srv,${shared}` });
   const { status, body } = await operator.ask('POST', '/v1/containers', {
     ...MINIMAL,
     environment: { GREETING: 'hällo = "x"', EMPTY: '' },
@@ -51,7 +51,7 @@ test('an operator has a container made with all that it is to have, and sets it 
     ports: [{ container: '8080/tcp' }, { container: '53/udp', host: 30_053 }],
     mounts: [
       { source: `${shared}/`, target: '/shared', readOnly: false },
-      { source: '/usr/share', target: '/usr/share' },
+      { source: '/srv', target: '/srv' },
     ],
     labels: { 'org.example.team': 'a' },
     timeout: 30,
@@ -67,7 +67,7 @@ test('an operator has a container made with all that it is to have, and sets it 
   );
   assert.deepEqual(HostConfig.PortBindings['53/udp'], [{ HostIp: '', HostPort: '30053' }]);
   const rights = Object.fromEntries(Mounts.map(({ Destination, RW }) => [Destination, RW]));
-  assert.deepEqual([rights['/shared'], rights['/usr/share']], [true, false]);
+  assert.deepEqual([rights['/shared'], rights['/srv']], [true, false]);
 
   const path = `/v1/containers/${body.id}`;
   const assigned = await operator.ask('PUT', `${path}/start-values`, START_VALUES);
@@ -202,7 +202,7 @@ test('a dry run says whether there is room, and makes nothing', async () => {
 });
 
 test('what a container must not have is refused with what to do, and nothing is left of it', async () => {
-  const { service, operator, root } = await start({ ALLOWED_MOUNTS: '/usr/share' });
+  const { service, operator, root } = await start({ ALLOWED_MOUNTS: '/srv' });
   const taken = (
     await operator.ask('POST', '/v1/containers', {
       ...MINIMAL,
@@ -221,12 +221,12 @@ test('what a container must not have is refused with what to do, and nothing is 
     [{ ports: [{ container: '8080' }] }, 400, 'request.invalid'],
     [{ startValues: { dpi: 96 } }, 400, 'request.invalid'],
     [{ mounts: [{ source: '/etc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
-    [{ mounts: [{ source: '/usr/share/../../etc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
-    [{ mounts: [{ source: '/usr/share/doc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
-    [{ mounts: [{ source: '/usr/share', target: '/fractal' }] }, 422, 'create.bad_target'],
-    [{ mounts: [{ source: '/usr/share', target: '/tmp' }] }, 422, 'create.bad_target'],
-    [{ mounts: [{ source: '/usr/share', target: '/sys/fs/cgroup/x' }] }, 422, 'create.bad_target'],
-    [{ mounts: [{ source: '/usr/share', target: '/x/../dev' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/srv/../../etc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
+    [{ mounts: [{ source: '/srv/doc', target: '/x' }] }, 403, 'create.mount_not_allowed'],
+    [{ mounts: [{ source: '/srv', target: '/fractal' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/srv', target: '/tmp' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/srv', target: '/sys/fs/cgroup/x' }] }, 422, 'create.bad_target'],
+    [{ mounts: [{ source: '/srv', target: '/x/../dev' }] }, 422, 'create.bad_target'],
     [{ ports: [{ container: '99999/tcp' }] }, 422, 'create.refused'],
     [{ cpus: 10_000 }, 422, 'create.refused'],
     [{ image: 'UPPER case' }, 422, 'create.refused'],

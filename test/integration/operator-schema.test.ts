@@ -59,7 +59,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     pids: 50,
     sharedMemory: 2 ** 20,
     ports: [{ container: '8080/tcp', host: 8080 }],
-    mounts: [{ source: '/usr/share', target: '/x', readOnly: true }],
+    mounts: [{ source: '/srv', target: '/x', readOnly: true }],
     gpu: false,
     console: false,
     labels: { a: 'b' },
@@ -188,7 +188,7 @@ function rightBodies(): Readonly<Record<string, unknown>>[] {
 
 test('containers that the document allows are made, and leave nothing', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);
   for (const body of rightBodies()) {
     const { status, body: made } = await operator.ask('POST', '/v1/containers', body);
@@ -207,7 +207,7 @@ test('containers that the document allows are made, and leave nothing', async ()
 
 test('no request that the document allows, or that breaks it in any place, is a fault of the service', async () => {
   const root = host.newRoot();
-  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/usr/share' } }).ready();
+  const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);
   const id = await host.containerIdOf(await hostContainer(service));
   const { body: document } = await operator.get('/v1/openapi.json');

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
-import { type CreateBody, checkCreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
+import {
+  type CreateBody,
+  checkCreateBody,
+  type HostConfig,
+  PLACEHOLDER,
+} from '../../container/create-body.ts';
 import type { ContainerId } from '../../container/identity.ts';
 import { portsWanted } from '../../container/published-ports.ts';
 

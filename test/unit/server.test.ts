@@ -115,3 +115,46 @@ test("S14: an operator's certificate is served, and a new one without a restart"
   while ((await servedCertificate(port)) === fingerprints[0]);
   assert.equal(await servedCertificate(port), fingerprints[1]);
 });
+
+test('without a token the operator’s API is closed, however its path is written', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'server-'));
+  await using lifetime = new Lifetime('server');
+  const port = await serve(lifetime, { files: undefined, directory: directory.path, log }, false);
+  const answerTo = async (path: string) => {
+    const { status, body } = await call({ port, method: 'GET', path });
+    return [status, body.startsWith('{') ? JSON.parse(body).title : body.trim()];
+  };
+  for (const path of [
+    '/v1/containers',
+    '/%76%31/containers',
+    '/v1/%63ontainers',
+    'https://x/v1/containers',
+    'https://x/%76%31/containers',
+    '/v1/containers?a=/../healthz',
+    '/%6detrics',
+  ]) {
+    assert.deepEqual(await answerTo(path), [401, 'request.no_operator'], path);
+  }
+  for (const path of [
+    '/v1/containers/',
+    '/%76%31/containers/',
+    '/v1//containers',
+    '/v1/containers;a',
+    '/v1/../v1/containers',
+    '/v1%2fcontainers',
+  ]) {
+    assert.ok(
+      ['401 request.no_operator', '404 request.not_found'].includes((await answerTo(path)).join(' ')),
+      path,
+    );
+  }
+  for (const path of [
+    '//v1/containers',
+    '/V1/containers',
+    '/./v1/containers',
+    '/healthz/../v1/containers',
+    '/%',
+  ]) {
+    assert.deepEqual(await answerTo(path), [404, '404 page not found'], path);
+  }
+});

@@ -155,6 +155,7 @@ suite('defaults', () => {
       TERMINALS_PER_CONTAINER: 10,
       TERMINAL_IDLE_SECONDS: 1800,
       HOST_SHELL_USER: undefined,
+      HOST_SHELL_AS_ROOT: false,
       WEBSERVER_URL: new URL('https://webserver.example/'),
       DYING_HEARTBEAT: 'string',
       USE_PROD_LOGGING: true,

@@ -1,0 +1,98 @@
+/**
+ * The user of this host as whom operators may have a shell on it. One that can become root by itself is equal to root,
+ * and gets none, unless the settings say that this is meant.
+ */
+
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { isSystemError, ServiceError } from '../errors/service-error.ts';
+
+const run = promisify(execFile);
+const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
+/** English, so that what programs say can be understood. */
+const ENV = { PATH, LC_ALL: 'C' };
+/** Milliseconds. */
+const LOOK = 10_000;
+
+/**
+ * Their members start containers or virtual machines with the disks of this host in them, read its disks, its memory or
+ * its passwords, or run programs as root.
+ */
+const GROUPS = [
+  ...['root', 'docker', 'lxd', 'incus-admin', 'libvirt', 'disk', 'kmem', 'shadow'],
+  ...['sudo', 'wheel', 'admin'],
+];
+
+export interface HostUser {
+  readonly uid: string;
+  readonly gid: string;
+  readonly home: string;
+  readonly shell: string;
+}
+
+/** Source: passwd(5). @throws {ServiceError} `terminal.no_host_shell` */
+export async function lookUp(user: string): Promise<HostUser> {
+  try {
+    const { stdout } = await run('getent', ['passwd', '--', user], { env: ENV });
+    const [, , uid = '', gid = '', , home = '/', shell = ''] = stdout.trimEnd().split(':');
+    return { uid, gid, home: home || '/', shell: shell || '/bin/sh' };
+  } catch (error) {
+    throw new ServiceError('terminal.no_host_shell', { why: `it has no user ${user}` }, { cause: error });
+  }
+}
+
+/**
+ * @param socket of the Docker Engine
+ * @returns undefined where the user is not equal to root, as far as can be seen
+ * @throws {ServiceError} `terminal.no_host_shell` when there is no such user
+ */
+export async function whyEqualToRoot(user: string, socket: string): Promise<string | undefined> {
+  const { uid } = await lookUp(user);
+  if (Number(uid) === 0) return `${user} is root`;
+  const [known, own] = await Promise.all([groupsEqualToRoot(), groupsOf(user)]);
+  const found = own.find((id) => known.has(id));
+  if (found !== undefined) return `${user} is in the group ${known.get(found)}`;
+  if (await canWrite(socket, uid, own)) return `${user} can use Docker at ${socket}`;
+  if (await maySudo(user)) return `sudo lets ${user} run programs as somebody else`;
+  return undefined;
+}
+
+/** Ids of all groups that the user is in. Source: id(1). */
+async function groupsOf(user: string): Promise<string[]> {
+  const { stdout } = await run('id', ['-Gz', '--', user], { env: ENV });
+  return stdout.split('\0').filter(Boolean);
+}
+
+/** Names by id. Source: getent(1), which fails when one of them is not there, and tells of the others. */
+async function groupsEqualToRoot(): Promise<Map<string, string>> {
+  const stdout = await run('getent', ['group', '--', ...GROUPS], { env: ENV }).then(
+    (said) => said.stdout,
+    (error: { readonly stdout?: string }) => error.stdout ?? '',
+  );
+  const lines = stdout.split('\n').map((line) => line.split(':'));
+  return new Map([['0', 'root'], ...lines.map(([name = '', , id = '']): [string, string] => [id, name])]);
+}
+
+async function canWrite(path: string, uid: string, groups: readonly string[]): Promise<boolean> {
+  try {
+    const found = await stat(path);
+    const isOwner = found.uid === Number(uid) && (found.mode & 0o200) !== 0;
+    const isMember = groups.includes(String(found.gid)) && (found.mode & 0o020) !== 0;
+    return isOwner || isMember || (found.mode & 0o002) !== 0;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** Source: sudo(8). */
+async function maySudo(user: string): Promise<boolean> {
+  try {
+    const { stdout } = await run('sudo', ['-n', '-l', '-U', user], { env: ENV, timeout: LOOK });
+    return /may run the following commands/.test(stdout);
+  } catch {
+    // There is no sudo, or it knows nothing of this user.
+    return false;
+  }
+}
