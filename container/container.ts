@@ -70,8 +70,7 @@ export class HostedContainer {
     this.#purpose = purpose;
     this.#patience = patience;
     this.#lifetime = parent.child(`container ${this.id}`, () => this.end(SERVICE_ENDS));
-    const { task } = purpose;
-    this.#log = host.log.child({ container: this.id, ...(task && { task }) });
+    this.#log = host.log.child({ container: this.id, ...(purpose.task && { task: purpose.task }) });
     host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);

@@ -19,6 +19,7 @@ import {
   portsOf,
 } from './docker-answers.ts';
 import { CALLS, type CallObserver, type DockerCall, observing } from './docker-calls.ts';
+import { reasonOf, statusOf, unlessStatus } from './docker-status.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { InheritedLabels } from './inherited.ts';
 import { isRecord } from './json.ts';
@@ -288,28 +289,4 @@ export class Docker {
     const why = `${what}: ${messageOf(error)}`;
     return new ServiceError('docker.unavailable', { socket: this.socket, why }, { cause: error });
   }
-}
-
-/** What Docker itself gave as the reason. */
-function reasonOf(error: unknown): string {
-  const answer = isRecord(error) && isRecord(error.json) ? error.json.message : undefined;
-  // Of an answer that was to be a stream dockerode gives no JSON, but what it made of it.
-  return typeof answer === 'string'
-    ? answer
-    : messageOf(error)
-        .replace(/^\(HTTP code .*? - /, '')
-        .trim();
-}
-
-/** The HTTP status of Docker's answer, when there was one. */
-export function statusOf(error: unknown): number | undefined {
-  if (error instanceof ServiceError) return statusOf(error.cause);
-  const status = isRecord(error) ? error.statusCode : undefined;
-  return typeof status === 'number' ? status : undefined;
-}
-
-function unlessStatus(...expected: number[]): (error: unknown) => undefined {
-  return (error) => {
-    if (!expected.includes(statusOf(error) ?? 0)) throw error;
-  };
 }

@@ -7,7 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
-import { type Docker, statusOf } from './docker.ts';
+import type { Docker } from './docker.ts';
+import { statusOf } from './docker-status.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import { removeUnanswered } from './unanswered.ts';
 

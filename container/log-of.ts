@@ -7,8 +7,8 @@
  */
 
 import { ServiceError } from '../errors/service-error.ts';
-import { statusOf } from './docker.ts';
 import { type LogWanted, openLog } from './docker-logs.ts';
+import { statusOf } from './docker-status.ts';
 import { keptLog } from './kept-logs.ts';
 import type { LogLine } from './log-lines.ts';
 import { isNamed, type Tracker } from './tracker.ts';

@@ -1,7 +1,7 @@
 /** What Docker knows of the containers, volumes and networks that a body names. */
 
 import type { Docker } from './docker.ts';
-import { statusOf } from './docker.ts';
+import { statusOf } from './docker-status.ts';
 import type { DockerId } from './identity.ts';
 import type { Labels } from './labels.ts';
 

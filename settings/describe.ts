@@ -1,6 +1,7 @@
 /** Every setting in words: for people who ask a host, and for its document. */
 
-import { type Environment, SCHEMA, type Setting } from './schema.ts';
+import type { Environment } from './environment.ts';
+import { SCHEMA, type Setting } from './schema.ts';
 
 export interface Described {
   readonly name: keyof typeof SCHEMA;

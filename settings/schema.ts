@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
+import { type Environment, parseEnvironment } from './environment.ts';
 import { hostedAllow } from './hosted-allow.ts';
 import {
   absolutePath,
@@ -26,26 +27,12 @@ import {
   yesOrNo,
 } from './parsers.ts';
 
-export const ENVIRONMENTS = ['localdev', 'dev', 'staging', 'production'] as const;
-export type Environment = (typeof ENVIRONMENTS)[number];
-
 /** The secrets that the predecessor compiled in; everybody knows them. */
 export const WELL_KNOWN_SECRETS: readonly string[] = [
   'testwebserverauthsecretdev',
   'testwebserverauthsecretstaging',
   'testwebserverauthsecretprod',
 ];
-
-const ALIASES = new Map(
-  Object.entries<Environment>({
-    localdev: 'localdev',
-    dev: 'dev',
-    development: 'dev',
-    staging: 'staging',
-    prod: 'production',
-    production: 'production',
-  }),
-);
 
 /** The commit that a bundle was made from. */
 declare const BUILT_FROM: string | undefined;
@@ -71,12 +58,6 @@ export interface Known {
 
 function setting<T>(meaning: string, fallback: string, parse: (text: string) => T): Setting<T> {
   return { meaning, fallback: () => fallback, parse };
-}
-
-export function parseEnvironment(text: string): Environment {
-  const environment = ALIASES.get(text.toLowerCase());
-  if (!environment) throw new Error(`must be one of ${[...ALIASES.keys()].join(', ')}; got "${text}"`);
-  return environment;
 }
 
 export const SCHEMA = {

@@ -1,18 +1,13 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
-import { DiskWatch } from '../container/disk-watch.ts';
 import { Docker } from '../container/docker.ts';
 import { reachDocker } from '../container/docker-engine.ts';
-import { HealthChecks } from '../container/health-checks.ts';
-import { Idle } from '../container/idle.ts';
 import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
-import { removeKeptInTime } from '../container/kept-files.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
-import { Sweeps } from '../container/sweeps.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
@@ -29,7 +24,6 @@ import { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
-import { retryReleases } from '../lifetime/retry-releases.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
@@ -43,6 +37,7 @@ import { bePresent } from './presence.ts';
 import { countUnsaved } from './remains.ts';
 import { pageIn, type Reporting } from './reporting.ts';
 import { checkRights } from './rights.ts';
+import { beginRounds } from './rounds.ts';
 import { serveCallers } from './serve-callers.ts';
 
 export interface ServiceOptions {
@@ -251,17 +246,8 @@ export class Service {
     const watch = await Watch.open(this.root, tracker, kept);
     await host.apart.begin();
     await saveAllLeft(tracker);
-    const { USER_CONFIG_KEEP_HOURS: hours } = this.#settings;
-    await removeKeptInTime(this.root, { paths: this.#paths, hours, log: this.log });
-    retryReleases(this.root);
-    if (this.#as === 'service') {
-      const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady } = this.#settings;
-      Sweeps.open(this.root, tracker, { unclaimed, notReady });
-      const { HEALTH_PROBE_SECONDS: between } = this.#settings;
-      if (between !== undefined) HealthChecks.open(this.root, tracker, between);
-    }
-    await DiskWatch.open(this.root, { tracker, kept, amount: this.#settings.CONTAINER_DISK });
-    Idle.open(this.root, tracker, this.#settings.IDLE_SECONDS);
+    const options = { settings: this.#settings, paths: this.#paths, log: this.log };
+    await beginRounds(this.root, { tracker, kept, ...options, takesNew: this.#as === 'service' });
     if (this.#isDraining) void tracker.drain();
     const pulls = new ImagePulls(docker, this.root, this.log);
     this.gate.open({ tracker, kept, watch, pulls });

@@ -2,7 +2,7 @@
 
 import type Dockerode from 'dockerode';
 import { ByteReader } from '../../container/byte-reader.ts';
-import { statusOf } from '../../container/docker.ts';
+import { statusOf } from '../../container/docker-status.ts';
 import type { DockerId } from '../../container/identity.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { withDeadline } from '../../lifetime/deadline.ts';

@@ -2,7 +2,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path/posix';
-import { type Docker, statusOf } from '../../container/docker.ts';
+import type { Docker } from '../../container/docker.ts';
+import { statusOf } from '../../container/docker-status.ts';
 import type { DockerId } from '../../container/identity.ts';
 import { References } from '../../container/references.ts';
 

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ServiceError } from '../../errors/service-error.ts';
+import { ENVIRONMENTS, parseEnvironment } from '../../settings/environment.ts';
 import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
-import { ENVIRONMENTS, parseEnvironment, SCHEMA, WELL_KNOWN_SECRETS } from '../../settings/schema.ts';
+import { SCHEMA, WELL_KNOWN_SECRETS } from '../../settings/schema.ts';
 import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
 type Given = Readonly<Record<string, string>>;
@@ -163,7 +164,9 @@ suite('defaults', () => {
       USER_CONFIG_BUCKET: 'fractal-user-app-configs',
       USER_CONFIG_VERSIONS: 10,
       USER_CONFIG_CHECKPOINT_SECONDS: 180,
+      USER_CONFIG_OLD_FORMAT: 'read',
       USER_CONFIG_LIMIT: 4 * 2 ** 30,
+      USER_CONFIG_KEEP_HOURS: 24,
       USER_CONFIG_SPOOL_LIMIT: 20 * 2 ** 30,
       AWS_REGION: undefined,
       AWS_ENDPOINT_URL_S3: undefined,

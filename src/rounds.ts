@@ -1,0 +1,38 @@
+/** What is looked at again and again while containers are hosted, and what comes of it. */
+
+import { DiskWatch } from '../container/disk-watch.ts';
+import { HealthChecks } from '../container/health-checks.ts';
+import { Idle } from '../container/idle.ts';
+import type { KeptContainers } from '../container/kept-containers.ts';
+import { removeKeptInTime } from '../container/kept-files.ts';
+import { Sweeps } from '../container/sweeps.ts';
+import type { Tracker } from '../container/tracker.ts';
+import type { Paths } from '../host/paths.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import { retryReleases } from '../lifetime/retry-releases.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Settings } from '../settings/load.ts';
+
+export interface Rounds {
+  readonly tracker: Tracker;
+  readonly kept: KeptContainers;
+  readonly settings: Settings;
+  readonly paths: Paths;
+  readonly log: Logger;
+  /** Whether new containers come; whoever only waits for the last ones neither sweeps nor asks for their health. */
+  readonly takesNew: boolean;
+}
+
+/** They end with `root`. */
+export async function beginRounds(root: Lifetime, rounds: Rounds): Promise<void> {
+  const { tracker, kept, settings, paths, log, takesNew } = rounds;
+  await removeKeptInTime(root, { paths, hours: settings.USER_CONFIG_KEEP_HOURS, log });
+  retryReleases(root);
+  if (takesNew) {
+    const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady, HEALTH_PROBE_SECONDS } = settings;
+    Sweeps.open(root, tracker, { unclaimed, notReady });
+    if (HEALTH_PROBE_SECONDS !== undefined) HealthChecks.open(root, tracker, HEALTH_PROBE_SECONDS);
+  }
+  await DiskWatch.open(root, { tracker, kept, amount: settings.CONTAINER_DISK });
+  Idle.open(root, tracker, settings.IDLE_SECONDS);
+}
