@@ -179,8 +179,8 @@ export class HostedContainer {
     this.#dockerId = dockerId;
     this.#note({ dockerId });
     if (cgroup) await holdCgroup(lifetime, cgroup, amended, this.#host.cgroupDriver, dockerId);
-    this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
     await checkMade(accepted, dockerId, this.#host);
+    this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
     await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
     return dockerId;
   }

@@ -1,14 +1,15 @@
 /** The control groups of the host, and how a path of it is understood. */
 
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
-/** Where a path leads on this host; the path itself when it leads nowhere. */
+/** Where a path leads on this host. What is not there lies in what its directory leads to. */
 export function realPath(path: string): string {
+  const whole = resolve(path);
   try {
-    return realpathSync.native(path);
+    return realpathSync.native(whole);
   } catch {
-    return resolve(path);
+    return whole === '/' ? whole : join(realPath(dirname(whole)), basename(whole));
   }
 }
 

@@ -834,6 +834,7 @@ suite('the paths', () => {
     assert.deepEqual(pathsBelow('/'), {
       root: '/',
       containers: '/fractal',
+      kept: '/fractal/kept',
       temporary: '/fractal/temp',
       cloudStorage: '/fractalCloudStorage',
       private: '/fractalprivate',
