@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempDisposableSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -38,8 +38,8 @@ async function start(env: Readonly<Record<string, string>> = {}) {
 }
 
 test('an operator has a container made with all that it is to have, and sets it up', async () => {
-  const shared = join(host.newRoot(), 'shared');
-  mkdirSync(shared);
+  using directory = mkdtempDisposableSync('/tmp/shared-');
+  const shared = directory.path;
   const { service, operator } = await start({ ALLOWED_MOUNTS: `/srv,${shared}` });
   const { status, body } = await operator.ask('POST', '/v1/containers', {
     ...MINIMAL,
@@ -108,8 +108,9 @@ test('a container that is asked for without a console has none', async () => {
 });
 
 test('what is mounted in a directory that is to be only read is not in the container at all', async () => {
-  const shared = join(host.newRoot(), 'shared');
-  mkdirSync(join(shared, 'below'), { recursive: true });
+  using directory = mkdtempDisposableSync('/tmp/shared-');
+  const shared = directory.path;
+  mkdirSync(join(shared, 'below'));
   await run('mount', ['-t', 'tmpfs', 'below', join(shared, 'below')]);
   try {
     const { service, operator } = await start({ ALLOWED_MOUNTS: shared });
