@@ -21,6 +21,8 @@ PROGRAM := $(NODE) --disable-sigusr1 --max-semi-space-size=2 --max-old-space-siz
 LAUNCHER := build/launcher
 SERVICE := $(LAUNCHER) $(PROGRAM) run -- $(PROGRAM) bury
 IMAGE_PROGRAMS := build/streaming-server build/input-program build/port-program build/hostile-neighbour
+# What attackers run in containers.
+ATTACKERS := build/seccomp-probe build/link-swapper build/console-opener build/network-attack build/cgroup-attack
 # What the guest has besides the bundle.
 GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node
