@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { INTERACTIVE } from '../../container/labels.ts';
+import { INTERACTIVE, TASK } from '../../container/labels.ts';
 import { importArchive } from '../../scripts/image.ts';
 import { claim, host as hostContainer } from '../support/callers.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
@@ -167,8 +167,17 @@ test('a container that shares a network with a hosted one is apart from the othe
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
-  const other = await runOrdinary('--publish', '32262');
-  const words = ['--host', `unix://${site.dockerProxy}`, 'run', '--detach', '--label', `${INTERACTIVE}=true`];
+  const task = ['--label', `${TASK}=arn:task/1`];
+  const other = await runOrdinary('--publish', '32262', ...task);
+  const words = [
+    '--host',
+    `unix://${site.dockerProxy}`,
+    'run',
+    '--detach',
+    '--label',
+    `${INTERACTIVE}=true`,
+    ...task,
+  ];
   const command = ['/network-attack', 'listen', '8888'];
   const id = execFileSync('docker', [...words, '--network', `container:${other.id}`, IMAGE, ...command], {
     encoding: 'utf8',

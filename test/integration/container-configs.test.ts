@@ -11,6 +11,7 @@ import { askTcp, host as hostContainer, OK, startValues, token, USER } from '../
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { receiptOf } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const APP = 'demo';
@@ -225,8 +226,8 @@ test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the res
   assert.deepEqual([told.length, told[0]?.level], [1, 'error']);
   const [kept = ''] = readdirSync(join(root, 'fractal/kept'));
   assert.ok(existsSync(join(root, 'fractal/kept', kept, 'userConfigs/unpacked_configs/large')));
-  const receipt = readFileSync(join(root, `var/lib/ecs-host-service/receipts/${container.id}.json`), 'utf8');
-  assert.equal(JSON.parse(receipt).warnings[0].code, 'config.too_large');
+  const { warnings } = await receiptOf(root, container.id);
+  assert.equal(warnings?.[0]?.code, 'config.too_large');
   assert.equal(await service.stop(), 0, 'nothing is held for it');
   const next = await start(s3, { ROOT: root, USER_CONFIG_LIMIT: '1MiB', USER_CONFIG_KEEP_HOURS: '0' });
   await next.service.line(({ msg }) => msg.startsWith('removed files of a user'));
