@@ -108,7 +108,7 @@ async function endedOne(service: ServiceProcess, dockerId: string, root: string)
   const container = host.docker.getContainer(dockerId);
   await container.stop();
   await service.gone(id);
-  for (const name of ['containerResourceMappings', 'userConfigs/unpacked_configs'])
+  for (const name of ['cgroup', 'containerResourceMappings', 'userConfigs/unpacked_configs'])
     mkdirSync(join(root, 'fractal', id, name), { recursive: true });
   mkdirSync(join(root, 'fractal/temp', id, 'sockets'), { recursive: true });
   return {
