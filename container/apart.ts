@@ -11,7 +11,7 @@
 
 import { readlinkSync } from 'node:fs';
 import pLimit from 'p-limit';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { BridgePort } from '../uinput-native/addon.ts';
@@ -118,6 +118,8 @@ export class Apart {
       if (member.endpoint && member.settled.size === 0 && (await this.#docker.inspect(dockerId))?.running)
         throw new Error(`it has no port in ${this.#bridge}`);
     } catch (error) {
+      // One that has ended already reaches nobody.
+      if (!(await this.#docker.inspect(dockerId))?.running) return;
       throw new ServiceError('network.not_apart', { why: messageOf(error) }, { cause: error });
     }
     this.#coming.delete(id);
@@ -179,12 +181,23 @@ export class Apart {
     if (member && owner) {
       if (port.isolated && member.settled.has(port.index)) return;
       const { endpoint = await this.#look(owner, member) } = member;
-      await setPort(port.index, true, endpoint ? frameFilter(endpoint, local) : NOTHING);
-      member.settled.set(port.index, port.name);
+      const isThere = await this.#set(port, true, endpoint ? frameFilter(endpoint, local) : NOTHING);
+      if (isThere) member.settled.set(port.index, port.name);
     } else if (port.isolated && this.#coming.size === 0) {
-      await setPort(port.index, false, NOTHING).catch((error: unknown) => {
-        this.#log.debug({ port: port.name, why: messageOf(error) }, 'a port has gone');
-      });
+      await this.#set(port, false, NOTHING);
+    }
+  }
+
+  /** @returns whether the port is still there: it goes when its container ends */
+  async #set({ index, name }: BridgePort, isolated: boolean, program: Uint32Array): Promise<boolean> {
+    try {
+      await setPort(index, isolated, program);
+      return true;
+    } catch (error) {
+      // EINVAL: it has left the bridge, and is about to go.
+      if (!isSystemError(error, 'ENODEV') && !isSystemError(error, 'EINVAL')) throw error;
+      this.#log.debug({ port: name }, 'a port has gone');
+      return false;
     }
   }
 
