@@ -183,15 +183,17 @@ export class HostedCalls {
 
   async #begin(exchange: Exchange, container: HostedContainer): Promise<Answer> {
     const { request } = exchange;
-    const begun = Promise.withResolvers<Answer>();
+    let begun: Answer | undefined;
     try {
       await container.start(async () => {
         const answer = await inTime(exchange.ask(rewritten(request, request.target, Buffer.alloc(0))));
         if (answer.status !== 204) throw new Refused(answer);
-        begun.resolve(answer);
+        begun = answer;
       });
-      return await begun.promise;
+      return begun as unknown as Answer;
     } catch (error) {
+      // It ran, if only for a moment, as it would have without this service.
+      if (begun && error instanceof ServiceError && error.code === 'create.ended_at_once') return begun;
       // Docker has not heard of it: the same again may succeed.
       if (error instanceof Unreachable) throw error;
       await this.#takeDown(container, `could not be started: ${messageOf(error)}`);

@@ -212,7 +212,7 @@ test('of a container with a terminal the log is one text, with lines longer than
 });
 
 test('a container that writes 50 MB ends at once, a reader that does not read keeps nothing up and misses nothing', async () => {
-  const seen = await Seen.begin();
+  const seen = await Seen.begin({ CONTAINER_LOG_SIZE: 'none' });
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 6 ]; do x=$x$x; i=$((i+1)); done';
   const program = `${double}; ${WAIT} go; n=0; while [ $n -lt 50000 ]; do echo $n $x; n=$((n+1)); done`;
   const { dockerId, id } = await seen.run(program);
