@@ -143,14 +143,16 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** All files of a service but the host id, receipts, logs and what it remembers of saves, which stay with their directories. */
+  /** All files of a service but the host id, receipts, logs and what it remembers of saves and of the webserver, which stay. */
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';
     const stay = ['host-id', 'spool', 'receipts', 'logs', 'seen-configs'].map((name) => `${state}/${name}`);
     const kept = ['run', 'var', 'var/lib', state, ...stay];
     const isOfEnded = (path: string) =>
-      /\/(receipts\/\w{60}\.json|logs\/\w{60}\.log|seen-configs\/\w{64})$/.test(path);
+      /\/(receipts\/\w{60}\.json|logs\/\w{60}\.log|seen-configs\/\w{64}|webserver-registration\.json)$/.test(
+        path,
+      );
     return found
       .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
       .filter((path) => !kept.includes(path) && !isOfEnded(path));
