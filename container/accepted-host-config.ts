@@ -27,7 +27,7 @@ import {
 } from './accepted-fields.ts';
 import { logConfig } from './accepted-logging.ts';
 import { binds, mounts, tmpfs } from './accepted-mounts.ts';
-import { realPath } from './forbidden.ts';
+import { realPath } from './host-paths.ts';
 import { isRecord } from './json.ts';
 import { TASK } from './labels.ts';
 

@@ -26,7 +26,7 @@ import {
 } from './accepted-fields.ts';
 import { PLACEHOLDER } from './create-body.ts';
 import { directoriesOf } from './directories.ts';
-import { CGROUPS, realPath } from './forbidden.ts';
+import { CGROUPS, realPath } from './host-paths.ts';
 import { isRecord } from './json.ts';
 import { TASK } from './labels.ts';
 

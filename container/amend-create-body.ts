@@ -15,7 +15,7 @@ import {
   PLACEHOLDER,
 } from './create-body.ts';
 import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
-import { CGROUPS, WRITABLE_CGROUP } from './forbidden.ts';
+import { CGROUPS, WRITABLE_CGROUP } from './host-paths.ts';
 import { type Labelled, labelsOf } from './labels.ts';
 import { confine } from './seccomp-profile.ts';
 

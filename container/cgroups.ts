@@ -16,7 +16,7 @@ import { exists, holdOwnDirectory, seenGone } from '../host/directories.ts';
 import type { Entry } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
-import { WRITABLE_CGROUP } from './forbidden.ts';
+import { WRITABLE_CGROUP } from './host-paths.ts';
 import type { DockerId } from './identity.ts';
 
 const KIND = 'control group';

@@ -6,7 +6,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Mount } from './create-body.ts';
-import { realPath } from './forbidden.ts';
+import { realPath } from './host-paths.ts';
 
 const HOSTS_OWN =
   '/boot /dev /etc /proc /sys /run/containerd /run/dbus /run/docker /run/lock /run/systemd /run/udev /run/user /var/lib/containerd /var/lib/docker /var/lib/ecs'.split(

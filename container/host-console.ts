@@ -12,9 +12,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { denyDevice } from '../uinput-native/device-denial.ts';
 import type { Docker } from './docker.ts';
+import { CGROUPS } from './host-paths.ts';
 import type { DockerId } from './identity.ts';
 
-const CGROUPS = '/sys/fs/cgroup';
 /** Where it rules over devices, on hosts with cgroup v1. */
 const DEVICES = join(CGROUPS, 'devices');
 /** Milliseconds between two looks while Docker starts the container. */

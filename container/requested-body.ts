@@ -4,7 +4,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { Paths } from '../host/paths.ts';
 import type { CreateBody, HostConfig, Mount } from './create-body.ts';
 import type { Docker } from './docker.ts';
-import { CGROUPS } from './forbidden.ts';
+import { CGROUPS } from './host-paths.ts';
 import { CONSOLE, type Labels } from './labels.ts';
 import { bind, ownMounts } from './own-mounts.ts';
 import { CLIENT_PORTS } from './published-ports.ts';

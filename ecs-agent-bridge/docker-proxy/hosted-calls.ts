@@ -13,7 +13,7 @@ import { createRule } from '../../container/accepted-body.ts';
 import { refusal } from '../../container/accepted-fields.ts';
 import { HostedContainer } from '../../container/container.ts';
 import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
-import { CGROUPS } from '../../container/forbidden.ts';
+import { CGROUPS } from '../../container/host-paths.ts';
 import type { ContainerId, DockerId } from '../../container/identity.ts';
 import { isRecord } from '../../container/json.ts';
 import { containerIdOf, isOfHost } from '../../container/labels.ts';
