@@ -169,14 +169,17 @@ export class Service {
     await this.#share(this.#paths.logs, 0o700);
     await removeOldLogs(this.#paths.logs, this.log);
     await this.#share(this.#paths.private, 0o700);
-    await this.#share(this.#paths.containers, 0o755);
+    // Files of users that are kept may outlive the service that made it.
+    await this.#share(this.#paths.containers, MARK | 0o755);
     await this.#share(this.#paths.temporary, 0o755);
   }
 
   /** It is left, for whoever comes next, when containers live on. */
   async #share(path: string, mode: number): Promise<void> {
     const left = pageIn(this.left)?.entries ?? [];
-    const isOurs = () => left.some(({ kind, what }) => kind === 'shared directory' && what === path);
+    const marked = await isMarked(path);
+    const isOurs = () =>
+      marked || left.some(({ kind, what }) => kind === 'shared directory' && what === path);
     await holdSharedDirectory(this.presence as Lifetime, path, mode, isOurs);
   }
 
