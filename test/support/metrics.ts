@@ -1,6 +1,10 @@
 /** What the service's metrics say, read as strictly as their format is written. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { pathsBelow } from '../../host/paths.ts';
 import type { Metrics, Watched } from '../../src/metrics.ts';
 
 /** A service of which there is nothing to see. */
@@ -104,4 +108,14 @@ export async function numbersOf(
 ): Promise<Record<string, number>> {
   const family = parse(await metrics.text()).get(PREFIX + name);
   return Object.fromEntries(family?.samples.map(({ labels, value }) => [labels[label], value]) ?? []);
+}
+
+/** Asks a service for its metrics. @returns the value of a series, whose labels are given as JSON */
+export async function askForMetrics(root: string) {
+  const asked = get({ socketPath: pathsBelow(root).apiSocket, path: '/metrics' });
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  assert.equal(answer.statusCode, 200);
+  const samples = [...parse(await text(answer)).values()].flatMap(({ samples }) => samples);
+  return (name: string, labels = '{}') =>
+    samples.find((one) => one.name === PREFIX + name && JSON.stringify(one.labels) === labels)?.value;
 }
