@@ -6,6 +6,7 @@ import type { Docker } from '../../container/docker.ts';
 import { statusOf } from '../../container/docker-status.ts';
 import type { DockerId } from '../../container/identity.ts';
 import { References } from '../../container/references.ts';
+import { parametersOf } from './message-head.ts';
 
 const LOOK = 10_000;
 
@@ -17,7 +18,7 @@ const LOOK = 10_000;
 export async function intoMount(docker: Docker, id: DockerId, query: string): Promise<string | undefined> {
   const known = await new References(docker).container(id);
   const binds = (known?.mounts ?? []).flatMap(({ type, target }) => (type === 'bind' ? [target] : []));
-  for (const path of new URLSearchParams(query.replaceAll(';', '&')).getAll('path')) {
+  for (const path of parametersOf(query).getAll('path')) {
     const place = await resolve(docker, id, path);
     if (binds.some((target) => place === target || place.startsWith(`${target}/`))) return place;
   }

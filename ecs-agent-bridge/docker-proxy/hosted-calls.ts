@@ -27,7 +27,7 @@ import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, Handler } from './connection.ts';
 import { type Answer, Lost, Unreachable } from './engine.ts';
 import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
-import type { RequestHead } from './message-head.ts';
+import { parametersOf, type RequestHead } from './message-head.ts';
 import { rewritten } from './own-messages.ts';
 
 /** Milliseconds that Docker gets to start a container. */
@@ -77,7 +77,7 @@ export class HostedCalls {
     this.#pass = pass;
     const changes = new Changes(tracker.host, (ref) => this.#find(ref));
     this.#handlers = {
-      'POST containers start': (exchange, ref) => this.#start(exchange, ref),
+      'POST containers start': (exchange, ref, query) => this.#start(exchange, ref, query),
       'POST containers restart': (exchange, ref) => this.#restart(exchange, ref),
       'POST containers update': (exchange, ref) => changes.update(exchange, ref),
       'POST containers exec': (exchange, ref) => changes.exec(exchange, ref),
@@ -88,7 +88,7 @@ export class HostedCalls {
 
   /** Who handles a call; undefined: it is none of these. */
   handlerOf({ method, target, fields }: RequestHead): Handler | undefined {
-    const [path = '', query = ''] = target.split('?', 2);
+    const [path = '', query = ''] = target.split(/\?(.*)/s);
     const [, call = ''] = /^(?:\/v[\d.]+)?(\/.*)$/s.exec(path) ?? [];
     if (isHidden(call, fields))
       return (exchange) => exchange.refuse(400, 'calls in HTTP/2 are not looked at');
@@ -156,10 +156,11 @@ export class HostedCalls {
     return port;
   }
 
-  async #start(exchange: Exchange, ref: string): Promise<boolean> {
+  async #start(exchange: Exchange, ref: string, query: string): Promise<boolean> {
     const found = this.#waiting(ref) ?? (await this.#findSettled(ref));
     if (!found) return await exchange.forward();
-    if (/[?&;]checkpoint/i.test(exchange.request.target)) throw refusal('checkpoint', 'of processes');
+    if ([...parametersOf(query).keys()].some((name) => /^checkpoint/i.test(name)))
+      throw refusal('checkpoint', 'of processes');
     const container = found instanceof HostedContainer ? found : this.#startable(found);
     if (!container) return await sendInstead(exchange, Buffer.alloc(0));
     const begin = () => this.#alone(container.id, this.#begin(exchange, container));

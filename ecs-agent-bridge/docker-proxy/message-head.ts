@@ -60,6 +60,11 @@ function plain(target: string): string {
   return `${unescaped}${query}`;
 }
 
+/** The parameters of a query as Docker reads them; earlier versions of it take a semicolon for an ampersand. */
+export function parametersOf(query: string): URLSearchParams {
+  return new URLSearchParams(query.replaceAll(';', '&'));
+}
+
 /** @param method of the request that it answers @throws {MalformedMessage} */
 export function parseResponse(bytes: Buffer, method: string): ResponseHead {
   const { first, fields } = parse(bytes);

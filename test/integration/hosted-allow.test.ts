@@ -1,6 +1,7 @@
 /** What attackers ask of Docker for hosted containers, in their own words: with Docker's API, command line and compose. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -50,8 +51,8 @@ interface Answer {
   readonly message: string;
 }
 
-async function post(path: string, body: string | Buffer, type = 'application/json'): Promise<Answer> {
-  const call = request({ socketPath: proxy, method: 'POST', path, headers: { 'Content-Type': type } });
+async function post(path: string, body: string | Buffer, type = 'application/json', method = 'POST') {
+  const call = request({ socketPath: proxy, method, path, headers: { 'Content-Type': type } });
   const answered = new Promise<Answer>((resolve, reject) => {
     call.on('error', reject);
     call.on('response', (answer) => {
@@ -162,14 +163,9 @@ test('volumes and containers that lead to the host are refused', async () => {
 });
 
 /** What Docker answers, or this service, to a request with this target. */
-async function ask(target: string, content = ''): Promise<string> {
+async function ask(target: string, content = '', fields = ['Connection: close']): Promise<string> {
   const socket = connect(proxy);
-  const head = [
-    `POST ${target} HTTP/1.1`,
-    'Host: docker',
-    'Connection: close',
-    'Content-Type: application/json',
-  ];
+  const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json', ...fields];
   socket.end([...head, `Content-Length: ${content.length}`, '', content].join('\r\n'));
   return await text(socket);
 }
@@ -184,7 +180,13 @@ test('later calls give a hosted container no more', async () => {
   ]) {
     assert.match(await ask(target), /^HTTP\/1\.1 400 /, target);
   }
-  assert.match(await ask('http://h/containers/one/restart'), /^HTTP\/1\.1 409 /);
+  for (const target of ['http://h/containers/one/restart', '/v1.41/containers/one/%72estart'])
+    assert.match(await ask(target), /^HTTP\/1\.1 409 /, target);
+  const upgrade = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAoAAA'];
+  assert.match(await ask('/v1.41/containers/json', '', upgrade), /^HTTP\/1\.1 400 .*HTTP\/2 are not/s);
+  await cli.ok('create', '--name', 'two', '--label', 'ecs-host-service.interactive=true', SHELL);
+  for (const target of ['?checkpoint=c', '?checkpoint-dir=/etc&checkpoint=c', '?%63heckpoint=c'])
+    assert.equal((await post(`/v1.41/containers/two/start${target}`, '')).status, 422, target);
   for (const [path, content] of [
     ['update', '{"restartPolicy":{"Name":"always"}}'],
     ['update', '{"Memory":67108864,"devicecgrouprules":["a *:* rwm"]}'],
@@ -233,6 +235,12 @@ test('files are copied into a container, and not into what is mounted there', as
   ]) {
     const said = await cli.fails('cp', join(desk, 'file'), `one:${target}`);
     assert.match(said, /nothing may be copied to \/|does not exist|marked read-only/, target);
+  }
+  const archive = execFileSync('tar', ['-C', desk, '-cf', '-', 'file']);
+  for (const query of ['path=/tmp/sockets', 'a=b?&path=/tmp/sockets', 'a=b;%70ath=/tmp/sockets']) {
+    const path = `/v1.41/containers/one/archive?${query}`;
+    const { status, message } = await post(path, archive, 'application/x-tar', 'PUT');
+    assert.match(`${status} ${message}`, /^403 .*nothing may be copied to/, query);
   }
 });
 
