@@ -32,17 +32,18 @@ export async function holdCgroupPath(lifetime: Lifetime, own: string): Promise<s
 }
 
 /**
- * The container's own group in that hierarchy. Source: Docker's and runc's drivers; systemd.slice(5).
+ * A container's own group. Source: Docker's and runc's drivers; systemd.slice(5).
+ * @param hierarchy where groups are made
  * @param driver Docker's: `cgroupfs` or `systemd`
  * @param parent as the create body has it; '': Docker's default
  */
-export function cgroupOf(driver: string, parent: string, dockerId: DockerId): string {
+export function cgroupOf(hierarchy: string, driver: string, parent: string, dockerId: DockerId): string {
   // None leads out of the hierarchy: `..` ends at its root.
-  if (driver !== 'systemd') return join(WRITABLE_CGROUP, join('/', parent || 'docker'), dockerId);
+  if (driver !== 'systemd') return join(hierarchy, join('/', parent || 'docker'), dockerId);
   const slice = parent || 'system.slice';
   const words = slice.replace(/\.slice$/, '').split('-');
   const slices = words.map((_, i) => `${words.slice(0, i + 1).join('-')}.slice`);
-  return join(WRITABLE_CGROUP, join('/', ...slices), `docker-${dockerId}.scope`);
+  return join(hierarchy, join('/', ...slices), `docker-${dockerId}.scope`);
 }
 
 /**
@@ -59,7 +60,7 @@ export async function holdCgroup(
 ): Promise<void> {
   if (!host?.Mounts?.some(({ Source }) => Source === path)) return;
   const parent = typeof host.CgroupParent === 'string' ? host.CgroupParent : '';
-  const group = cgroupOf(driver, parent, dockerId);
+  const group = cgroupOf(WRITABLE_CGROUP, driver, parent, dockerId);
   await hold(lifetime, group, async () => {
     await mkdir(group, { recursive: true });
     await rmdir(path);

@@ -9,8 +9,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { denyDevice } from '../uinput-native/device-denial.ts';
+import { cgroupOf } from './cgroups.ts';
 import type { Docker } from './docker.ts';
 import { CGROUPS } from './host-paths.ts';
 import type { DockerId } from './identity.ts';
@@ -31,7 +32,9 @@ export async function startWithoutConsole(
 ): Promise<void> {
   const started = new AbortController();
   // While Docker starts it, Docker says nothing of it.
-  const groups = placesOf(id, (await docker.inspect(id))?.cgroupParent ?? '');
+  const parent = (await docker.inspect(id))?.cgroupParent ?? '';
+  const hierarchy = existsSync(DEVICES) ? DEVICES : CGROUPS;
+  const groups = ['cgroupfs', 'systemd'].map((driver) => cgroupOf(hierarchy, driver, parent, id));
   const taken = takeEarly(groups, started.signal);
   taken.catch(() => {});
   await run(id).finally(() => started.abort());
@@ -51,14 +54,6 @@ async function takeEarly(groups: readonly string[], started: AbortSignal): Promi
     return true;
   }
   return false;
-}
-
-/** Source: Docker's and runc's drivers for control groups; systemd.slice(5). @param parent as the create body has it */
-function placesOf(id: DockerId, parent: string): string[] {
-  const root = existsSync(DEVICES) ? DEVICES : CGROUPS;
-  const words = (parent || 'system.slice').replace(/\.slice$/, '').split('-');
-  const slices = words.map((_, i) => `${words.slice(0, i + 1).join('-')}.slice`);
-  return [join(root, parent || 'docker', id), join(root, ...slices, `docker-${id}.scope`)];
 }
 
 /** Whether there is a process in it that sees other files than this service. */
@@ -94,8 +89,8 @@ function take(group: string): void {
     if (existsSync(join(group, 'devices.deny'))) writeFileSync(join(group, 'devices.deny'), 'c 5:1 rwm');
     else denyDevice(group, 5, 1);
   } catch (error) {
-    // With its last process a container's group goes.
-    if (existsSync(group))
+    // With its last process a container's group goes, and before that it takes no more writes.
+    if (existsSync(group) && !isSystemError(error, 'ENODEV'))
       throw new ServiceError('confinement.console', { why: messageOf(error) }, { cause: error });
   }
 }
