@@ -156,7 +156,7 @@ export class HostedContainer {
       Promise.all([
         holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
         holdPorts(lifetime, this.#host.ports, wanted),
-        wantsConsole(body) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
+        wantsConsole(accepted) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
         holdInputDevices(lifetime, this.#host.eventNumbers),
       ]);
     const [, ports, tty, inputs] = await this.#host.preparing(prepare);

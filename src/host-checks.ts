@@ -65,6 +65,13 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
     missingPrograms.length === 0
       ? ok('all there')
       : error(`missing: ${missingPrograms.join(', ')}`, 'install them; packages: tar, zstd, lz4, util-linux'),
+  'network filters': ({ missingModules }) =>
+    missingModules.length === 0
+      ? ok('containers can be kept apart')
+      : error(
+          `missing kernel modules: ${missingModules.join(', ')}; no container that uses Docker's default bridge starts`,
+          'install the package that has them, such as linux-modules-extra or kernel-modules-extra',
+        ),
   'run directory': ({ run: { directory, isInMemory } }) =>
     isInMemory
       ? ok(`${directory} is a tmpfs`)

@@ -23,6 +23,9 @@ const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
 const GETTYS = ['--state=active,activating', 'getty@*.service', 'autovt@*.service'];
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
 
+/** What filters the frames of hosted containers, where the kernel has it as modules. */
+const MODULES = ['sch_ingress', 'cls_bpf'];
+
 /** The settings that say where to look, and for what. */
 export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'FRONT_CONSOLE'> & LimitsAsked;
 
@@ -46,6 +49,7 @@ export interface HostFacts {
   readonly free: ReadonlyMap<string, number>;
   readonly isClockSynchronised: boolean | undefined;
   readonly missingPrograms: readonly string[];
+  readonly missingModules: readonly string[];
   readonly sysrq: string | undefined;
   readonly isCtrlAltDelMasked: boolean;
   readonly hasUdevRules: boolean;
@@ -79,6 +83,7 @@ export async function lookAtHost({
     free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
     isClockSynchronised: yesOrNo(await told('timedatectl', 'show', '--property=NTPSynchronized', '--value')),
     missingPrograms: await without(PROGRAMS, isOnPath),
+    missingModules: await missingModules(`/lib/modules/${release()}`),
     sysrq: (await readFile('/proc/sys/kernel/sysrq', 'utf8').catch(() => undefined))?.trim(),
     isCtrlAltDelMasked:
       (await readlink('/etc/systemd/system/ctrl-alt-del.target').catch(() => '')) === '/dev/null',
@@ -121,6 +126,14 @@ async function isOnPath(program: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** @param directory where this kernel's modules are; where there is none, everything is built in */
+async function missingModules(directory: string): Promise<string[]> {
+  if (!(await exists(directory))) return [];
+  const canLoad = async (name: string) =>
+    (await told('modprobe', '--dry-run', '--quiet', name)) !== undefined;
+  return await without(MODULES, canLoad);
 }
 
 async function without<T>(all: readonly T[], isThere: (one: T) => Promise<boolean>): Promise<T[]> {
