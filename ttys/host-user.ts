@@ -86,13 +86,15 @@ async function canWrite(path: string, uid: string, groups: readonly string[]): P
   }
 }
 
-/** Source: sudo(8). */
+/** Source: sudo(8). @throws {ServiceError} `terminal.no_host_shell` when it does not answer */
 async function maySudo(user: string): Promise<boolean> {
   try {
     const { stdout } = await run('sudo', ['-n', '-l', '-U', user], { env: ENV, timeout: LOOK });
     return /may run the following commands/.test(stdout);
-  } catch {
-    // There is no sudo, or it knows nothing of this user.
-    return false;
+  } catch (error) {
+    // Otherwise there is no sudo, or it lets nobody do anything.
+    if (!(error as { readonly killed?: boolean }).killed) return false;
+    const why = `sudo did not say within ${LOOK / 1000} seconds whether ${user} may use it`;
+    throw new ServiceError('terminal.no_host_shell', { why }, { cause: error });
   }
 }

@@ -15,12 +15,19 @@ import { TestHost } from '../support/test-host.ts';
 
 /**
  * In the test's own mounts the host has users more: one who is in a group beside their own, one who is in a group that is
- * equal to root, and one who is root by another name.
+ * equal to root, one whom sudo makes root, and one who is root by another name.
  */
 const USERS = {
-  passwd: 'visitor:x:4242:4242::/tmp:/bin/sh\ninsider:x:4244:4244::/tmp:/bin/sh\ntwin:x:0:0::/tmp:/bin/sh\n',
+  passwd: [
+    'visitor:x:4242:4242::/tmp:/bin/sh',
+    'insider:x:4244:4244::/tmp:/bin/sh',
+    'deputy:x:4246:4246::/tmp:/bin/sh',
+    'twin:x:0:0::/tmp:/bin/sh',
+    '',
+  ].join('\n'),
   group: 'helpers:x:4243:visitor\nwheel:x:4245:insider\n',
   subuid: 'visitor:700000:65536\n',
+  sudoers: 'deputy ALL=(root) NOPASSWD: /bin/true\n',
 };
 
 const GUARD = join(import.meta.dirname, '../../packaging/metadata-guard.sh');
@@ -160,6 +167,7 @@ test('a user who is equal to root gets no shell: the service does not start with
     ['root', 'root is root'],
     ['twin', 'twin is root'],
     ['insider', 'insider is in the group wheel'],
+    ['deputy', 'sudo lets deputy run programs as somebody else'],
   ]) {
     const env = { ROOT: host.newRoot(), HOST_SHELL_USER: user as string };
     const service = host.start({ env });
