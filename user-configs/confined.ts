@@ -3,7 +3,7 @@
  * host (/usr, read-only), and an empty place of its own. It is not root, has no network and no other process to
  * look at, and the kernel follows no symbolic link in that directory, whoever swaps what while it is read.
  *
- * Source: mount(8) (`nosymfollow`, Linux 5.10), unshare(1), setpriv(1).
+ * Source: mount(8) (`nosymfollow`, Linux 5.10), unshare(1), pivot_root(8), setpriv(1). umount(8) needs /proc.
  */
 
 import { spawn } from 'node:child_process';
@@ -42,13 +42,18 @@ const ENTER = `set -eu
 echo 0 2> /dev/null > /proc/self/oom_score_adj || :
 view=$1 tree=$2 access=$3 user=$4 capabilities=$5 script=$6
 mount -t tmpfs -o mode=1777,nosuid,nodev,size=25% tmpfs "$view"
-mkdir "$view/usr" "$view/dev" "$view/tree"
-mount --bind -o ro,nosuid,nodev /usr "$view/usr"
-ln -s usr/bin usr/sbin usr/lib usr/lib64 "$view"
-: > "$view/dev/null"
-mount --bind /dev/null "$view/dev/null"
-mount --bind -o "$access,nosymfollow,nosuid,nodev,noexec" "$tree" "$view/tree"
-exec chroot "$view" setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
+cd "$view"
+mkdir usr dev tree old proc
+mount --bind -o ro,nosuid,nodev /usr usr
+ln -s usr/bin usr/sbin usr/lib usr/lib64 .
+: > dev/null
+mount --bind /dev/null dev/null
+mount --bind -o "$access,nosymfollow,nosuid,nodev,noexec" "$tree" tree
+mount -t proc proc proc
+pivot_root . old
+umount -l /old /proc
+rmdir old proc
+exec setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
   --inh-caps="-all$capabilities" --ambient-caps="-all$capabilities" --bounding-set="-all$capabilities" \\
   bash -c "$script"`;
 

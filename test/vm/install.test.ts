@@ -13,8 +13,8 @@ const SETTINGS = '/etc/ecs-host-service';
 /** The unpacked tarball of another version. */
 const NEWER = '/root/newer';
 const UNITS = ['', '-wait', '-metadata-guard'].map((name) => `ecs-host-service${name}.service`);
-/** As systemd judges from 0, safe, to 10: what the service may do, which mounts, makes devices and speaks to Docker. */
-const EXPOSURE = 7;
+/** As systemd judges from 0, safe, to 10: what the service may do, which mounts, makes input devices and speaks to Docker. */
+const EXPOSURE = 5;
 
 const host = await GuestHost.open();
 let service: UnitService;
