@@ -7,6 +7,7 @@
 
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeIfEmpty, removeTree } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
@@ -49,6 +50,11 @@ export async function removeKeptInTime(lifetime: Lifetime, keeping: KeepingTime)
   const again = () => void lifetime.track('removing kept files', removeKept(keeping));
   const timer = setInterval(again, BETWEEN).unref();
   lifetime.signal.addEventListener('abort', () => clearInterval(timer));
+}
+
+/** Resolves when nothing is kept any more. @throws the reason of `signal` */
+export async function nothingKept(paths: Paths, signal: AbortSignal): Promise<void> {
+  while ((await countKept(paths)) > 0) await pause(BETWEEN, undefined, { signal });
 }
 
 /** Never rejects: what cannot be removed is tried again. */

@@ -1,17 +1,19 @@
 /**
  * Waits for the containers that a dead service left in use: hosts each on until it ends by itself, saves its user
- * config, and releases what was its. No new ones come and nobody is listened to. It may be killed at any moment:
- * whoever comes next goes on with what is left, and a service that starts does so to take over.
+ * config, and releases what was its. Then it waits until files of users that are kept have been removed in their time.
+ * No new containers come and nobody is listened to. It may be killed at any moment: whoever comes next goes on with
+ * what is left, and a service that starts does so to take over.
  */
 
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
+import { countKept, nothingKept } from '../container/kept-files.ts';
 import { claimedIn } from '../container/take-over.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeMarked } from '../host/directories.ts';
 import { isLocked } from '../host/lock.ts';
-import { pathsBelow } from '../host/paths.ts';
+import { type Paths, pathsBelow } from '../host/paths.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { loadSettings, type Settings } from '../settings/load.ts';
@@ -58,7 +60,7 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
     await keepFrontConsole(service);
     await service.step('docker', () => service.reachDocker());
     const stopped = stopAgent(service);
-    await hostOn(service);
+    await hostOn(service, pathsBelow(settings.ROOT));
     await Promise.all([stopped, told]);
     await removeRemains(service.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
@@ -130,9 +132,12 @@ function stopAgent(service: Service): Promise<void> {
   return service.root.track('stopping the ECS agent', stopped);
 }
 
-async function hostOn(service: Service): Promise<void> {
+async function hostOn(service: Service, paths: Paths): Promise<void> {
   await service.step('user configs', () => service.keepUserConfigs());
   await service.step('containers', () => service.hostContainers());
   await service.hosting?.tracker.drain();
   await service.userConfigs?.uploaded();
+  const kept = await countKept(paths);
+  if (kept > 0) service.log.info({ kept }, 'waiting until files of users have been kept for long enough');
+  await nothingKept(paths, service.root.signal);
 }

@@ -11,7 +11,6 @@ import { askTcp, host as hostContainer, OK, startValues, token, USER } from '../
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
-import { receiptOf } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const APP = 'demo';
@@ -214,25 +213,6 @@ test('C10: where a config cannot be saved, its directories stay until it can', a
   rmSync(join(container.files, 'large'));
   assert.equal(await service.stop(), 0, 'at the end it is tried once more');
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
-});
-
-test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the rest is kept, and it is told once', async () => {
-  await using s3 = await S3.open();
-  const { root, service } = await start(s3, { USER_CONFIG_LIMIT: '1MiB' });
-  const container = await visit(service, root);
-  put(container.files, 'large', randomBytes(2_000_000));
-  await kill(service, container);
-  const told = service.lines.filter(({ msg }) => msg.startsWith('files of a user are too large'));
-  assert.deepEqual([told.length, told[0]?.level], [1, 'error']);
-  const [kept = ''] = readdirSync(join(root, 'fractal/kept'));
-  assert.ok(existsSync(join(root, 'fractal/kept', kept, 'userConfigs/unpacked_configs/large')));
-  const { warnings } = await receiptOf(root, container.id);
-  assert.equal(warnings?.[0]?.code, 'config.too_large');
-  assert.equal(await service.stop(), 0, 'nothing is held for it');
-  const next = await start(s3, { ROOT: root, USER_CONFIG_LIMIT: '1MiB', USER_CONFIG_KEEP_HOURS: '0' });
-  await next.service.line(({ msg }) => msg.startsWith('removed files of a user'));
-  assert.equal(await next.service.stop(), 0);
-  assert.equal(existsSync(join(root, 'fractal/kept')), false);
 });
 
 test('what a killed service did not save, the next one does without a ledger too, and then removes', async () => {
