@@ -10,7 +10,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { addon } from '../../uinput-native/addon.ts';
 import { until } from '../support/site.ts';
-import { consoleInFront, press, typeSpy } from './front.ts';
+import { consoleInFront, press, typeSpy, typeSpyOnHost } from './front.ts';
 import { GuestHost } from './guest-host.ts';
 
 /** Source: the kernel's kd.h, vt.h, tiocl.h and ioctls.h. */
@@ -90,17 +90,32 @@ test('a container does not read the screen of its neighbour, by a selection that
   assert.doesNotMatch(pasted, /secret/);
 });
 
-test('a login prompt of the host reads nothing that is typed in a container', async () => {
-  const prompt = spawn('cat', ['/dev/tty1'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** A program that reads the host's first console, as a login prompt does. */
+function prompt() {
+  const program = spawn('cat', ['/dev/tty1'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let read = '';
-  prompt.stdout.on('data', (chunk) => {
+  program.stdout.on('data', (chunk) => {
     read += chunk;
   });
+  const end = async () => {
+    program.kill();
+    await once(program, 'close');
+  };
+  return { read: () => read, end };
+}
+
+test('a login prompt of the host reads nothing that is typed in a container', async () => {
+  const { read, end } = prompt();
   await typeSpy(neighbour);
   await spy.program.say('typed');
-  prompt.kill();
-  await once(prompt, 'close');
-  assert.equal(read, '');
+  await end();
+  assert.equal(read(), '');
+});
+
+test('a container reads nothing that is typed on a keyboard of the host', async () => {
+  await typeSpyOnHost();
+  assert.equal(await spy.program.say('typed'), '');
+  assert.equal(consoleInFront(), 'tty9');
 });
 
 test('Alt+F2 brings no console to the front, Ctrl+ScrollLock fills no log, and Ctrl+Alt+Del is not heard', async () => {
@@ -121,4 +136,8 @@ test('a service that stops gives back the console that was in front, and console
     await until(`tty${n} is in front`, () => consoleInFront() === `tty${n}`);
   }
   closeSync(console);
+  const { read, end } = prompt();
+  await typeSpyOnHost();
+  await until('the host reads its own keyboard again', () => read() === 'spy\n');
+  await end();
 });

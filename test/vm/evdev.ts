@@ -2,8 +2,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Device } from '../../uinput-native/addon.ts';
 
 /** Type, code, value. Source: struct input_event of the kernel's input.h, on 64 bits. */
 export type InputEvent = readonly [type: number, code: number, value: number];
@@ -56,6 +57,18 @@ export class Evdev {
     this.#reader.kill();
     await once(this.#reader, 'close');
   }
+}
+
+/** Has a device of this process say that these have happened. */
+export function inject({ fd }: Device, events: readonly InputEvent[]): void {
+  const bytes = events.map(([type, code, value]) => {
+    const event = Buffer.alloc(EVENT_SIZE);
+    event.writeUInt16LE(type, 16);
+    event.writeUInt16LE(code, 18);
+    event.writeInt32LE(value, 20);
+    return event;
+  });
+  writeSync(fd, Buffer.concat(bytes));
 }
 
 export interface FoundDevice {

@@ -1,7 +1,11 @@
 /** The virtual consoles as the host sees them, and what is typed. */
 
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { Evdev, type InputEvent } from './evdev.ts';
+import { addon } from '../../uinput-native/addon.ts';
+import { DEVICES, type DeviceDescription } from '../../uinput-native/descriptions.ts';
+import { createDevices } from '../../uinput-native/input-device.ts';
+import { Evdev, type InputEvent, inject, virtualDevices } from './evdev.ts';
 import type { InputContainer } from './guest-host.ts';
 import { KEYBOARD } from './input-program.ts';
 
@@ -27,26 +31,52 @@ export function consoleInFront(): string {
   return readFileSync('/sys/class/tty/tty0/active', 'utf8').trim();
 }
 
-/** Presses the keys of each chord together and releases them, on a container's keyboard; returns when the kernel has taken them. */
-export async function press(
-  { program, numbers }: InputContainer,
-  ...chords: readonly (readonly Key[])[]
-): Promise<void> {
+/** What the kernel is told when the keys of each chord are pressed together and released. */
+function eventsOf(chords: readonly (readonly Key[])[]): InputEvent[] {
   const step = (key: Key, value: number): InputEvent[] => [
     [EV_KEY, KEYS[key], value],
     [EV_SYN, 0, 0],
   ];
-  const events = chords.flatMap((keys) => [
+  return chords.flatMap((keys) => [
     ...keys.flatMap((key) => step(key, 1)),
     ...keys.flatMap((key) => step(key, 0)),
   ]);
-  const evdev = await Evdev.open(numbers[KEYBOARD] as number);
-  await program.write(KEYBOARD, events);
+}
+
+/** Returns when the kernel has taken them. @param number N of /dev/input/eventN */
+async function pass(number: number, events: readonly InputEvent[], write: () => unknown): Promise<void> {
+  const evdev = await Evdev.open(number);
+  await write();
   await evdev.read(events.length);
   await evdev.close();
 }
 
+/** Presses the keys of each chord on a container's keyboard. */
+export async function press(
+  { program, numbers }: InputContainer,
+  ...chords: readonly (readonly Key[])[]
+): Promise<void> {
+  const events = eventsOf(chords);
+  await pass(numbers[KEYBOARD] as number, events, () => program.write(KEYBOARD, events));
+}
+
+const SPY: readonly (readonly Key[])[] = [['s'], ['p'], ['y'], ['enter']];
+
 /** A word and the end of its line. */
 export async function typeSpy(container: InputContainer): Promise<void> {
-  await press(container, ['s'], ['p'], ['y'], ['enter']);
+  await press(container, ...SPY);
+}
+
+/** Makes a keyboard of the host's own, and types the same on it. */
+export async function typeSpyOnHost(): Promise<void> {
+  const [keyboard] = await createDevices([DEVICES[KEYBOARD] as DeviceDescription]);
+  assert.ok(keyboard);
+  try {
+    const found = virtualDevices().find(({ sysname }) => sysname === keyboard.sysname);
+    assert.ok(found);
+    const events = eventsOf(SPY);
+    await pass(found.number, events, () => inject(keyboard, events));
+  } finally {
+    await addon().destroyDevice(keyboard);
+  }
 }
