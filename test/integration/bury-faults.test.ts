@@ -8,7 +8,9 @@ import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { newContainerId } from '../../container/identity.ts';
 import { askTcp } from '../support/callers.ts';
+import { Chance } from '../support/chance.ts';
 import { S3 } from '../support/s3.ts';
+import { SEED } from '../support/seed.ts';
 import { end, hostTwo, KILLED, running, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -33,14 +35,16 @@ test('who would wait while a service runs is not needed, and that is no failure'
   assert.equal(await service.stop(), 0);
 });
 
-test('a burial that is cut off at any moment is gone on with by the next one', async () => {
+test('a burial that is cut off at any moment is gone on with by the next one', async (t) => {
+  t.diagnostic(`seed ${SEED}`);
+  const chance = new Chance(SEED);
   const site = new Site(host);
   const service = await site.start();
   const { claimed } = await hostTwo(host, service);
   await site.kill(service);
   for (let i = 0; i < CUT_OFF; i++) {
     const bury = site.run(['bury'], KILLED);
-    await pause(Math.random() * LONGEST_BURIAL);
+    await pause(chance.below(LONGEST_BURIAL));
     await bury.stop('SIGKILL');
   }
   await site.bury();

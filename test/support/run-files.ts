@@ -2,13 +2,15 @@
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
 import { findSecrets, sources } from './evidence.ts';
 import { SECRETS } from './secrets.ts';
 
+/** Files whose time is told. */
+const SLOWEST = 30;
 /** Characters of a failure that are told at once. */
 const MOST = 3_000;
 
@@ -28,16 +30,30 @@ export async function runFiles(
   const evidence = mkdtempSync(join(tmpdir(), 'ecs-host-service-evidence-'));
   process.env.TEST_EVIDENCE = evidence;
   const { promise, resolve } = Promise.withResolvers<void>();
+  const durations = new Map<string, number>();
   run({ files: [...files], concurrency, timeout: 300_000 })
     .on('test:fail', ({ details }) => {
       process.exitCode = 1;
       if (tellAtOnce) console.log(inspect(details.error.cause).slice(-MOST));
+    })
+    .on('test:complete', ({ file = '', nesting, details }) => {
+      if (nesting === 0) durations.set(file, (durations.get(file) ?? 0) + details.duration_ms);
     })
     .compose(spec)
     .on('end', resolve)
     .pipe(process.stdout, { end: false });
   await promise;
   searchEvidence(evidence, kept);
+  if (files.length > SLOWEST) tellSlowest(durations);
+}
+
+/** Where the time goes. */
+function tellSlowest(durations: ReadonlyMap<string, number>): void {
+  const slowest = [...durations].sort(([, a], [, b]) => b - a).slice(0, SLOWEST);
+  const lines = slowest.map(
+    ([file, milliseconds]) => `${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${relative('.', file)}\n`,
+  );
+  process.stdout.write(`the ${SLOWEST} slowest files:\n${lines.join('')}`);
 }
 
 /** Whatever the service wrote or sent while it was tested, no secret may be in it. */

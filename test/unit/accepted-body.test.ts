@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import { connectRule, createRule, execRule, updateRule } from '../../container/accepted-body.ts';
 import type { Asker, Rule } from '../../container/accepted-fields.ts';
 import type { CreateBody, HostConfig } from '../../container/create-body.ts';
@@ -18,6 +17,7 @@ import {
   TASK_DEFINITION,
   TASK_LABELS,
 } from '../support/create-bodies.ts';
+import fc from '../support/properties.ts';
 
 const ASKER: Asker = { labels: {}, paths: pathsBelow('/'), allowed: new Map(), granted: [] };
 

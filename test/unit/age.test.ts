@@ -5,13 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import fc from 'fast-check';
 import { decryptor, encrypt as encryptPieces } from '../../user-configs/age.ts';
 import { derive, seal } from '../../user-configs/age-cipher.ts';
 import { headerFor, LONGEST_HEADER } from '../../user-configs/age-header.ts';
 import { rawPublicKey, recipientOf } from '../../user-configs/config-key.ts';
 import { DamagedError } from '../../user-configs/damaged.ts';
 import { identityText, recipientText } from '../support/bech32.ts';
+import fc from '../support/properties.ts';
 import { cutAt, pass, singly, through } from '../support/through.ts';
 import fixed from './user-config-vectors.json' with { type: 'json' };
 

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import { deriveIdentity, privateKey, publicKey, recipientOf } from '../../user-configs/config-key.ts';
 import { identityText, recipientText } from '../support/bech32.ts';
+import fc from '../support/properties.ts';
 import fixed from './user-config-vectors.json' with { type: 'json' };
 
 /** The documented way from a token to a key, as its reader would run it. */

@@ -4,15 +4,15 @@ import { buffer } from 'node:stream/consumers';
 import { suite, type TestContext, test } from 'node:test';
 import { ProxyBench } from '../support/docker-proxy-bench.ts';
 import { RandomMessages } from '../support/docker-proxy-messages.ts';
+import { SEED } from '../support/seed.ts';
 
 /** Messages of a test. */
 const MANY = 150;
 
 /** Told at once, so that also a test that hangs has told it; `SEED=…` repeats it. */
 function seedOf(t: TestContext): number {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-  t.diagnostic(`seed ${seed}`);
-  return seed;
+  t.diagnostic(`seed ${SEED}`);
+  return SEED;
 }
 
 interface Heard {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import { type ContainerEvent, Events, MISSED } from '../../container/events.ts';
 import { newContainerId } from '../../container/identity.ts';
 import { BEGUN } from '../../container/state.ts';
 import { viewOf } from '../../container/view.ts';
+import fc from '../support/properties.ts';
 
 type Follower = AsyncGenerator<ContainerEvent | typeof MISSED>;
 

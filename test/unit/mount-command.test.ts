@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { isAbsolute, normalize } from 'node:path';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import type { Mount } from '../../container/create-body.ts';
 import { developersMounts } from '../../container/developers-mounts.ts';
 import { parseMountCommand } from '../../container/mount-command.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
+import fc from '../support/properties.ts';
 
 const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { oldKeyOf, prefixOf } from '../../user-configs/object-keys.ts';
+import fc from '../support/properties.ts';
 
 test('a user and an app are found again below a prefix that can be read', () => {
   assert.equal(prefixOf('user@x.com', 'dev/browsers/chrome'), 'v1/user@x.com/dev%2Fbrowsers%2Fchrome/');

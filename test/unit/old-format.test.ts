@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import { DamagedError } from '../../user-configs/damaged.ts';
 import { oldFormatDecryptor } from '../../user-configs/old-format.ts';
+import fc from '../support/properties.ts';
 import { cutAt, pass, singly, through } from '../support/through.ts';
 
 const PASSWORD = 'an old token, with spaces & ümlauts';

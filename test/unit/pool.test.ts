@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import fc from 'fast-check';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { type Allotment, Pool, PoolExhaustedError } from '../../lifetime/pool.ts';
+import fc from '../support/properties.ts';
 
 function allotment(changes: Partial<Allotment> = {}): Allotment {
   return {

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import fc from 'fast-check';
 import type { Attachment, Seen } from '../../ttys/attachment.ts';
 import { Scrollback } from '../../ttys/scrollback.ts';
 import { Terminal } from '../../ttys/terminal.ts';
 import { FakePty } from '../support/fake-pty.ts';
+import fc from '../support/properties.ts';
 
 const SIZE = { columns: 80, rows: 24 };
 const KIB = 1024;
