@@ -9,7 +9,7 @@ import type { Logger } from '../logging/logger.ts';
 import { decryptor } from './age.ts';
 import { unpack } from './archive.ts';
 import { type Current, nameOf, type Save } from './current.ts';
-import { DamagedError } from './damaged.ts';
+import { DamagedError, isDamaged } from './damaged.ts';
 import { oldFormatDecryptor } from './old-format.ts';
 import { doubtBy, doubtByNewer, judge, ON_ITS_WAY, type Restored } from './rollback.ts';
 import type { Placed, Seen } from './seen.ts';
@@ -90,12 +90,31 @@ async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Fu
   if (named) return await restoreNamed(parts, named, known, signal);
   const [latest] = await sources.versions(signal);
   if (latest) return await restoreUnnamed(parts, latest, known, signal);
-  if (known) return { how: 'new', bytes: 0, generation: known.generation, doubt: ALL_GONE };
-  const old = await sources.openOld(signal);
-  if (!old) return { how: 'new', bytes: 0, generation: 0 };
+  const old = known ? undefined : await sources.openOld(signal);
+  if (!old) return await restoreAside(parts, known, signal);
   await unpack(await place.beginIncoming(), 'old', through(old, oldFormatDecryptor(token)), signal);
   await place.putInPlace();
   return { how: 'restored', bytes: old.bytes, generation: 0 };
+}
+
+/** Where nothing else is stored, what the user made while S3 could not be asked is all that there is. */
+async function restoreAside(
+  parts: FurnishParts,
+  known: Placed | undefined,
+  signal: AbortSignal,
+): Promise<Furnished> {
+  const about = { generation: known?.generation ?? 0, doubt: known && ALL_GONE };
+  for (const one of await parts.sources.aside(signal)) {
+    try {
+      const { how, bytes } = await restore(parts, one, signal);
+      return { how, bytes, ...about };
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      parts.log.warn({ version: nameOf(one), why: messageOf(error) }, 'what was kept aside cannot be used');
+      await parts.place.dropIncoming();
+    }
+  }
+  return { how: 'new', bytes: 0, ...about };
 }
 
 async function restoreNamed(

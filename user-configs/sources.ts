@@ -58,6 +58,11 @@ export class Sources {
     return versionsAmong(await this.#parts.store.list(signal, 'versions/'));
   }
 
+  /** What sessions saved that had begun without the user's files, the latest first. @throws {ServiceError} `config.store` */
+  async aside(signal: AbortSignal): Promise<Version[]> {
+    return versionsAmong(await this.#parts.store.list(signal, 'aside/'));
+  }
+
   /** @returns undefined when there is no such object @throws {ServiceError} `config.store` */
   async open(name: string, signal: AbortSignal): Promise<Content | undefined> {
     const { spool, prefix, store, most } = this.#parts;

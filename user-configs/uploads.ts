@@ -25,6 +25,11 @@ const LONGEST_PAUSE = 5 * 60_000;
 /** The attempt whose failure makes it an error, some half a minute after the first. */
 const ATTEMPT_THAT_ALARMS = 6;
 const AT_A_TIME = 3;
+/** Why a save is not the one that comes next. */
+const BESIDE = {
+  aside: 'a container that began without the files of its user has saved: this config is kept aside',
+  overtaken: 'another container of the user saved meanwhile: this config is kept beside its one',
+};
 
 export interface UploadsParts {
   readonly spool: Spool;
@@ -141,11 +146,8 @@ export class Uploads {
       if (became === 'current' && generation) await seen.note(waiting.prefix, { ...waiting, generation });
       await spool.remove(entry);
       const of = { session: waiting.session, version: nameOf(waiting), bytes: file.bytes };
-      if (became === 'overtaken') {
-        log.warn(of, 'another container of the user saved meanwhile: this config is kept beside its one');
-      } else {
-        log.info(of, became === 'aside' ? 'a user config is kept aside' : 'a user config is stored');
-      }
+      if (became === 'current') log.info(of, 'a user config is stored');
+      else log.warn(of, BESIDE[became]);
     } finally {
       queue.busyWith = undefined;
     }

@@ -7,7 +7,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Secret } from '../settings/secret.ts';
 import { mostOfArchive } from './answer-limits.ts';
 import { deriveIdentity, deriveStampKey, recipientOf } from './config-key.ts';
-import { DamagedError } from './damaged.ts';
+import { isDamaged } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
 import { oldKeyOf, prefixOf } from './object-keys.ts';
 import { PartBuffers } from './part-buffers.ts';
@@ -222,11 +222,4 @@ export class UserConfigs {
     const soon = AbortSignal.any([signal, AbortSignal.timeout(EARLIER_SAVES)]);
     await this.#uploads.hurry(prefix, soon).catch(() => {});
   }
-}
-
-/** Also of what unpacks to more than it may. */
-function isDamaged(error: unknown): boolean {
-  if (!(error instanceof ServiceError)) return error instanceof DamagedError;
-  if (error.code === 'config.too_large' || error.code === 'config.answer_too_large') return true;
-  return error.cause instanceof DamagedError;
 }

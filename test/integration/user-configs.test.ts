@@ -234,6 +234,45 @@ for (const fault of ['away', 'silent', 'deny', 'throttle', 'cut-download'] as co
   });
 }
 
+test('what a user makes on a first visit while the store is away is what the next one finds', async (t) => {
+  const { s3, host } = await open(t);
+  await s3.turn('away');
+  const first = await host.begin();
+  assert.equal(first.outcome, 'unavailable');
+  first.write({ a: 'made meanwhile' });
+  await first.session.checkpoint(never);
+  first.write({ b: 'made later' });
+  await first.session.save(never);
+  await s3.turn('none');
+  const second = await host.begin();
+  assert.deepEqual([second.outcome, second.alarm], ['restored', undefined]);
+  assert.deepEqual(content(second), { a: 'made meanwhile', b: 'made later' });
+  second.write({ a: 'of the second' });
+  await second.session.checkpoint(never);
+  await arrived(host);
+  assert.match((await current(s3)).version, /^versions\//);
+  assert.equal(content(await host.begin()).a, 'of the second');
+  assert.equal((await host.begin({ token: 'another' })).outcome, 'damaged');
+});
+
+test('what was kept aside and cannot be used is passed over, and hides nothing of the predecessor', async (t) => {
+  const { s3, host } = await open(t);
+  const leaveAside = async (token: string) => {
+    await s3.turn('away');
+    const container = await host.begin({ token });
+    container.write({ a: token });
+    await container.session.save(never);
+    await s3.turn('none');
+    await host.configs.uploaded();
+  };
+  await leaveAside(TOKEN);
+  await leaveAside('another');
+  assert.deepEqual(content(await host.begin()), { a: TOKEN });
+  assert.equal((await host.begin({ token: 'a third' })).outcome, 'new');
+  await s3.write(oldKeyOf('user', 'app') as string, Buffer.from('not what the predecessor wrote'));
+  assert.equal((await host.begin()).outcome, 'damaged');
+});
+
 test('a download that breaks once is begun again', async (t) => {
   const { s3, host } = await open(t);
   await leave(host, { a: String(randomBytes(100_000)) });
