@@ -119,9 +119,9 @@ class RunningContainer implements RunningAgent {
   }
 
   async stop(milliseconds: number): Promise<void> {
-    if (this.#identity) await end([this.#identity], milliseconds);
+    const { docker, log, reports } = this.#options;
+    if (this.#identity && (await end([this.#identity], milliseconds))) reports.killed();
     await this.ended;
-    const { docker, log } = this.#options;
     try {
       await docker.remove(this.#id);
     } catch (error) {

@@ -38,6 +38,8 @@ export interface Reports {
   readonly line: (line: string) => void;
   /** Is told what whoever comes after a death has to know. */
   readonly note: (facts: AgentFacts) => void;
+  /** Is told that an agent had to be killed, since it did not end when it was asked to. */
+  readonly killed: () => void;
 }
 
 export function describeEnd({ code, signal }: Ended): string {

@@ -246,6 +246,14 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
+  test('that does not hear SIGTERM is killed, and that is a warning', async () => {
+    const keeping = new Keeping('container', [{ isDeaf: true }]);
+    const keeper = await keeping.registered();
+    assert.equal(await keeper.stop(), 0, keeper.log());
+    const { level } = await keeper.line(({ msg }) => msg.startsWith('the ECS agent was killed'));
+    assert.equal(level, 'warn');
+  });
+
   test('that was killed from outside is made again', async () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
