@@ -4,10 +4,10 @@ import type { ProcessIdentity } from '../../host/processes.ts';
 
 export type Mode = 'binary' | 'container' | 'unit';
 
-/** How an agent ended: its exit code, or the signal that killed it, where it is known. */
+/** How an agent ended: its exit code, or the signal that killed it; neither where Docker has it and has gone away. */
 export type Ended =
   | { readonly code: number; readonly signal?: undefined }
-  | { readonly code?: undefined; readonly signal: string };
+  | { readonly code?: undefined; readonly signal?: string };
 
 /** An agent that was started. */
 export interface RunningAgent {
@@ -43,5 +43,6 @@ export interface Reports {
 }
 
 export function describeEnd({ code, signal }: Ended): string {
-  return signal === undefined ? `exit code ${code}` : `signal ${signal}`;
+  if (code !== undefined) return `exit code ${code}`;
+  return signal === undefined ? 'an exit code that Docker cannot tell' : `signal ${signal}`;
 }
