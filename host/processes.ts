@@ -92,14 +92,19 @@ export async function kill(...all: readonly ProcessIdentity[]): Promise<void> {
     throw new ServiceError('still.there', { what: `process ${left.pid}`, why: 'it was killed in vain' });
 }
 
-/** Asks them to end, and kills those that are left after so many milliseconds. Returns when all have gone. @throws as `kill` */
+/**
+ * Asks them to end, and kills those that are left after so many milliseconds. Returns when all have gone.
+ * @returns whether any was killed @throws as `kill`
+ */
 export async function end(
   all: readonly ProcessIdentity[],
   milliseconds: number,
   by: readonly Signal[] = ['TERM'],
-): Promise<void> {
+): Promise<boolean> {
   for (const signal of by) await send(signal, all);
-  await kill(...(await leftAfter(milliseconds, all)));
+  const left = await leftAfter(milliseconds, all);
+  await kill(...left);
+  return left.length > 0;
 }
 
 async function leftAfter(

@@ -45,7 +45,7 @@ export class Binary implements Way {
       const identity = identify(child.pid as number);
       if (identity) reports.note(identity);
       child.stdin.on('error', () => {}).end('go\n');
-      return new RunningBinary(child, ended, identity);
+      return new RunningBinary(child, ended, identity, reports);
     } catch (error) {
       child.stdin.destroy();
       throw error;
@@ -69,8 +69,10 @@ class RunningBinary implements RunningAgent {
   readonly ended: Promise<Ended>;
   readonly #child: Child;
   readonly #identity: ProcessIdentity | undefined;
+  readonly #reports: Reports;
 
-  constructor(child: Child, ended: Promise<Ended>, identity: ProcessIdentity | undefined) {
+  constructor(child: Child, ended: Promise<Ended>, identity: ProcessIdentity | undefined, reports: Reports) {
+    this.#reports = reports;
     this.#child = child;
     this.ended = ended;
     this.#identity = identity;
@@ -83,7 +85,10 @@ class RunningBinary implements RunningAgent {
 
   async stop(milliseconds: number): Promise<void> {
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), milliseconds);
+    const timer = setTimeout(() => {
+      this.#reports.killed();
+      this.#child.kill('SIGKILL');
+    }, milliseconds);
     await this.ended;
     clearTimeout(timer);
   }

@@ -98,6 +98,8 @@ class RunningContainer implements RunningAgent {
   readonly #id: DockerId;
   readonly #identity: ProcessIdentity | undefined;
   #isKilled = false;
+  /** Whether it was said that its container could not be removed. */
+  #isLeft = false;
 
   constructor(options: ContainerOptions, id: DockerId, identity: ProcessIdentity | undefined) {
     this.#options = options;
@@ -119,13 +121,15 @@ class RunningContainer implements RunningAgent {
   }
 
   async stop(milliseconds: number): Promise<void> {
-    if (this.#identity) await end([this.#identity], milliseconds);
+    const { docker, log, reports } = this.#options;
+    if (this.#identity && (await end([this.#identity], milliseconds))) reports.killed();
     await this.ended;
-    const { docker, log } = this.#options;
     try {
       await docker.remove(this.#id);
     } catch (error) {
-      log.warn(`the ended container of the ECS agent stays until the next start: ${messageOf(error)}`);
+      if (!this.#isLeft)
+        log.warn(`the ended container of the ECS agent stays until the next start: ${messageOf(error)}`);
+      this.#isLeft = true;
     }
   }
 
@@ -154,7 +158,7 @@ class RunningContainer implements RunningAgent {
       if (found.pid === 0) return { code: found.exitCode };
       await pause(BETWEEN_LOOKS);
     }
-    return { signal: 'unknown' };
+    return {};
   }
 
   /** Opened again while it runs: Docker may be restarted without it. */

@@ -29,7 +29,7 @@ import {
   reservesPort,
 } from './environment.ts';
 import { type AgentTask, INTROSPECTION, Introspection } from './introspection.ts';
-import { AGENT_LIFETIME, AGENT_PAGE, stopLeftAgent } from './left-agent.ts';
+import { AGENT_LIFETIME, AGENT_PAGE, stopLeftAgent, warnOfKill } from './left-agent.ts';
 import { Supervision, type SupervisionOptions } from './supervision.ts';
 import { Systemctl } from './systemctl.ts';
 import { Unit } from './unit.ts';
@@ -97,6 +97,7 @@ export class EcsAgent {
       const reports: Reports = {
         line: agentLog.take,
         note: (known: AgentFacts) => options.ledger.note(AGENT_PAGE, known),
+        killed: () => warnOfKill(options.log),
       };
       const way = await prepare(own, { mode, facts, options, systemctl, api, reports });
       const introspection = new Introspection(options.introspection ?? INTROSPECTION);

@@ -129,6 +129,12 @@ async function open(): Promise<Agent> {
   return new undici.Agent({ maxResponseSize: LIMIT });
 }
 
+/** Each once: the agent has one for IPv4 and one for IPv6. */
+function portsOf(all: readonly Static<typeof PORT>[]): string[] {
+  const each = all.map((one) => `${one.ContainerPort}/${one.Protocol} → ${one.HostPort ?? 'none'}`);
+  return [...new Set(each)];
+}
+
 function asTask({
   Arn,
   Family,
@@ -145,7 +151,7 @@ function asTask({
     containers: (Containers ?? []).map(({ Name, DockerId, Ports }) => ({
       name: Name,
       dockerId: DockerId,
-      ports: (Ports ?? []).map((one) => `${one.ContainerPort}/${one.Protocol} → ${one.HostPort ?? 'none'}`),
+      ports: portsOf(Ports ?? []),
     })),
   };
 }

@@ -5,7 +5,7 @@
 
 import type { Docker } from '../../container/docker.ts';
 import type { Paths } from '../../host/paths.ts';
-import { end, type ProcessIdentity } from '../../host/processes.ts';
+import { end } from '../../host/processes.ts';
 import type { Ledger, Page } from '../../lifetime/ledger.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { childEnvironment } from '../../settings/load.ts';
@@ -47,14 +47,25 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
   const mode = modeOn(page);
   const { pid, startTime } = (page.facts ?? {}) as AgentFacts;
   options.log.warn({ mode, pid }, 'stopping the ECS agent of a service that died');
-  if (pid !== undefined && startTime !== undefined)
-    await end([{ pid, startTime } satisfies ProcessIdentity], GRACE);
+  const agents = pid !== undefined && startTime !== undefined ? [{ pid, startTime }] : [];
+  if (await end(agents, GRACE)) warnOfKill(options.log);
   if (mode === 'container') await removeContainer(options);
   if (mode === 'unit') {
     const { environment, paths, proxySocket: socket } = options;
-    await undoUnit(new Systemctl(childEnvironment(environment)), { paths: paths.agent, socket });
+    const isKilled = await undoUnit(new Systemctl(childEnvironment(environment)), {
+      paths: paths.agent,
+      socket,
+    });
+    if (isKilled) warnOfKill(options.log);
   }
   options.ledger.remove(AGENT_PAGE);
+}
+
+/** It may not have written down what it knew last. */
+export function warnOfKill(log: Logger): void {
+  const text =
+    'the ECS agent was killed, since it did not end when it was asked to; its last lines say what it was doing';
+  log.warn({ seconds: GRACE / 1000 }, text);
 }
 
 /** The unit is changed before its agent is started. */

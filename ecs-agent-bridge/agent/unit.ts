@@ -79,7 +79,7 @@ export class Unit implements Way {
   async start(signal: AbortSignal): Promise<RunningAgent> {
     const { systemctl, paths, reports } = this.#options;
     // Two agents on one data directory wait for each other, for ever and in silence.
-    await stopUnit(systemctl, this.#options);
+    if (await stopUnit(systemctl, this.#options)) reports.killed();
     signal.throwIfAborted();
     const following = new AbortController();
     const file = new FollowedFile(join(paths.log, 'ecs-agent.log'), reports.line);
@@ -122,9 +122,10 @@ class RunningUnit implements RunningAgent {
   }
 
   async stop(milliseconds: number): Promise<void> {
-    if (!this.#left) await stopUnit(this.#options.systemctl, this.#options, milliseconds);
+    const { systemctl, reports } = this.#options;
+    const isKilled = !this.#left && (await stopUnit(systemctl, this.#options, milliseconds));
     await this.ended;
-    await end(this.#left ?? [], milliseconds);
+    if ((await end(this.#left ?? [], milliseconds)) || isKilled) reports.killed();
   }
 
   async seenGone(): Promise<string> {
@@ -135,16 +136,17 @@ class RunningUnit implements RunningAgent {
   }
 }
 
-/** Ends the unit, and an agent that it has left behind. @throws {ServiceError} `agent.systemd`, `still.there` */
+/** Ends the unit, and an agent that it has left behind. @returns whether one was killed @throws {ServiceError} `agent.systemd`, `still.there` */
 async function stopUnit(
   systemctl: Systemctl,
   { socket }: Pick<UnitOptions, 'socket'>,
   milliseconds = 10_000,
-): Promise<void> {
+): Promise<boolean> {
+  let kills = 0;
   if (!(await systemctl.state()).isOver) {
     await systemctl.run('stop', '--no-block', UNIT);
     const late = performance.now() + milliseconds;
-    for (let kills = 0; !(await systemctl.state()).isOver; ) {
+    while (!(await systemctl.state()).isOver) {
       if (kills === KILLS)
         throw new ServiceError('still.there', { what: UNIT, why: 'systemd has not ended it' });
       if (performance.now() > late) {
@@ -154,7 +156,7 @@ async function stopUnit(
       await pause(BETWEEN_LOOKS);
     }
   }
-  await end(await agentsOf(socket), milliseconds);
+  return (await end(await agentsOf(socket), milliseconds)) || kills > 0;
 }
 
 /** No error when there is nothing of it to kill. */
@@ -197,14 +199,15 @@ function endOf({ isKilled, status, result }: Awaited<ReturnType<Systemctl['state
   return { code: status === 0 && result !== 'success' ? 1 : status };
 }
 
-/** Of a service that died: ends the unit and takes away what was ours. The same again does no harm. */
+/** Of a service that died: ends the unit and takes away what was ours. The same again does no harm. @returns as `stopUnit` */
 export async function undoUnit(
   systemctl: Systemctl,
   options: Pick<UnitOptions, 'paths' | 'socket'>,
-): Promise<void> {
-  await stopUnit(systemctl, options);
+): Promise<boolean> {
+  const isKilled = await stopUnit(systemctl, options);
   await setLine(options.paths, '');
   await removeDropIn(options.paths, systemctl);
+  return isKilled;
 }
 
 async function removeDropIn(paths: AgentPaths, systemctl: Systemctl): Promise<void> {

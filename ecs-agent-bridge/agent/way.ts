@@ -4,10 +4,10 @@ import type { ProcessIdentity } from '../../host/processes.ts';
 
 export type Mode = 'binary' | 'container' | 'unit';
 
-/** How an agent ended: its exit code, or the signal that killed it, where it is known. */
+/** How an agent ended: its exit code, or the signal that killed it; neither where Docker has it and has gone away. */
 export type Ended =
   | { readonly code: number; readonly signal?: undefined }
-  | { readonly code?: undefined; readonly signal: string };
+  | { readonly code?: undefined; readonly signal?: string };
 
 /** An agent that was started. */
 export interface RunningAgent {
@@ -38,8 +38,11 @@ export interface Reports {
   readonly line: (line: string) => void;
   /** Is told what whoever comes after a death has to know. */
   readonly note: (facts: AgentFacts) => void;
+  /** Is told that an agent had to be killed, since it did not end when it was asked to. */
+  readonly killed: () => void;
 }
 
 export function describeEnd({ code, signal }: Ended): string {
-  return signal === undefined ? `exit code ${code}` : `signal ${signal}`;
+  if (code !== undefined) return `exit code ${code}`;
+  return signal === undefined ? 'an exit code that Docker cannot tell' : `signal ${signal}`;
 }

@@ -41,7 +41,7 @@ export interface Exchange {
   ask(request: Buffer): Promise<Answer>;
   /** @returns whether the connection goes on */
   reply(bytes: Buffer): Promise<boolean>;
-  /** In the form of Docker's errors. */
+  /** In the form that Docker's errors have in the version of the request. */
   refuse(status: number, message: string): Promise<false>;
 }
 
@@ -64,6 +64,8 @@ class Connection {
   readonly #client: Source;
   readonly #gone = new AbortController();
   #engine: Source | undefined;
+  /** Of the request that is served; empty: it is not understood yet. */
+  #target = '';
   /** Whether somebody reads the body of the request, or has read it. */
   #isRead = false;
   /** Whether Docker has all of the request that it is to answer. */
@@ -119,12 +121,14 @@ class Connection {
   }
 
   async #serveOne(): Promise<boolean> {
+    this.#target = '';
     const bytes = await this.#client.head();
     if (!bytes) return false;
     this.#isRead = false;
     this.#isSent = false;
     this.#isAnswering = false;
     const request = parseRequest(bytes);
+    this.#target = request.target;
     const handle = this.#options.handlerOf(request);
     const goesOn = handle ? await handle(this.#exchange(request)) : await this.#forward(request);
     return goesOn && !request.isLast && (this.#isRead || (await this.#skip(request)));
@@ -143,7 +147,7 @@ class Connection {
   }
 
   async #refuse(status: number, message: string): Promise<false> {
-    await write(this.#client.socket, refusal(status, message));
+    await write(this.#client.socket, refusal(status, message, this.#target));
     return false;
   }
 

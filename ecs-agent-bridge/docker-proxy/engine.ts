@@ -88,7 +88,11 @@ function lostIf(error: unknown): unknown {
 }
 
 /** Sends a request and waits for all of its answer. @throws {Lost} */
-export async function ask(engine: Source, request: Buffer, { method }: RequestHead): Promise<Answer> {
+export async function ask(
+  engine: Source,
+  request: Buffer,
+  { method }: Pick<RequestHead, 'method'>,
+): Promise<Answer> {
   await write(engine.socket, request);
   let head = await nextAnswer(engine, method);
   while (head.status < 200) head = await nextAnswer(engine, method);

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Exchange, Handler } from './connection.ts';
 import { bodyOf, connectEngine, Lost, nextAnswer, Unreachable } from './engine.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
+import { MissedEnds, secondsOf } from './missed-ends.ts';
 import { rewritten } from './own-messages.ts';
 import { type Source, write } from './source.ts';
 
@@ -20,22 +21,29 @@ const LF = 0x0a;
 
 /** @param socket of the Docker Engine @returns undefined when it is another call, or has an end */
 export function eventsHandlerOf(socket: string, { method, target }: RequestHead): Handler | undefined {
-  const events = /^(?:\/v[\d.]+)?\/events(?:\?(.*))?$/.exec(target);
-  if (method !== 'GET' || !events || new URLSearchParams(events[1]).get('until')) return undefined;
-  return (exchange) => new HeldEvents(socket, exchange).run();
+  const events = /^(\/v[\d.]+)?\/events(?:\?(.*))?$/.exec(target);
+  if (method !== 'GET' || !events) return undefined;
+  const [, version = '', query] = events;
+  const asked = new URLSearchParams(query);
+  if (asked.get('until')) return undefined;
+  const isOfAll = !asked.get('since') && !asked.get('filters');
+  const ends = isOfAll ? new MissedEnds(socket, version) : undefined;
+  return (exchange) => new HeldEvents(socket, exchange, ends).run();
 }
 
 class HeldEvents {
   readonly #socket: string;
   readonly #exchange: Exchange;
+  readonly #ends: MissedEnds | undefined;
   /** Nanoseconds since 1970 up to which everything was told; undefined: nothing yet of a past that was asked for. */
   #told: bigint | undefined;
   #isBegun = false;
   #wait = SHORTEST_PAUSE;
 
-  constructor(socket: string, exchange: Exchange) {
+  constructor(socket: string, exchange: Exchange, ends: MissedEnds | undefined) {
     this.#socket = socket;
     this.#exchange = exchange;
+    this.#ends = ends;
     const beginsNow = !this.#url().searchParams.get('since');
     if (beginsNow) this.#told = BigInt(Date.now()) * 1_000_000n;
   }
@@ -73,6 +81,8 @@ class HeldEvents {
       if (!isStream) return this.#isBegun ? undefined : await this.#passOn(engine, answer);
       this.#isBegun = true;
       this.#wait = SHORTEST_PAUSE;
+      const missed = await this.#ends?.find(this.#told ?? 0n, signal);
+      if (missed) await this.#reply(Buffer.from(missed));
       return (await this.#pass(engine, answer)) ? undefined : false;
     } finally {
       signal.removeEventListener('abort', leave);
@@ -85,8 +95,7 @@ class HeldEvents {
     const { request } = this.#exchange;
     if (!this.#isBegun || this.#told === undefined) return request.bytes;
     const url = this.#url();
-    const next = String(this.#told + 1n);
-    url.searchParams.set('since', `${next.slice(0, -9)}.${next.slice(-9)}`);
+    url.searchParams.set('since', secondsOf(this.#told + 1n));
     return rewritten(request, url.pathname + url.search, Buffer.alloc(0));
   }
 
@@ -118,13 +127,18 @@ class HeldEvents {
       if (whole.length === 0) continue;
       const events = Buffer.concat(whole.splice(0));
       this.#note(events.toString());
-      const chunk = [Buffer.from(`${events.length.toString(16)}\r\n`), events, Buffer.from('\r\n')];
-      await this.#exchange.reply(Buffer.concat(chunk));
+      await this.#reply(events);
     }
     return true;
   }
 
+  async #reply(events: Buffer): Promise<void> {
+    const chunk = [Buffer.from(`${events.length.toString(16)}\r\n`), events, Buffer.from('\r\n')];
+    await this.#exchange.reply(Buffer.concat(chunk));
+  }
+
   #note(events: string): void {
+    this.#ends?.note(events);
     for (const [, time = '0'] of events.matchAll(/"timeNano":(\d{1,20})/g)) {
       if (this.#told === undefined || BigInt(time) > this.#told) this.#told = BigInt(time);
     }

@@ -5,7 +5,7 @@
  *
  * INVARIANTS
  * - A container that did not come up, whoever's fault that is, leaves nothing.
- * - Docker's own answer reaches the client as it was.
+ * - Docker's own answer reaches the client as it was, or as it is in the version of the API that the client speaks.
  */
 
 import { existsSync } from 'node:fs';
@@ -15,7 +15,6 @@ import { HostedContainer } from '../../container/container.ts';
 import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
 import { CGROUPS } from '../../container/host-paths.ts';
 import type { ContainerId, DockerId } from '../../container/identity.ts';
-import { isRecord } from '../../container/json.ts';
 import { containerIdOf, isOfHost } from '../../container/labels.ts';
 import { takeDown } from '../../container/take-down.ts';
 import type { Tracker } from '../../container/tracker.ts';
@@ -29,20 +28,10 @@ import { type Answer, Lost, Unreachable } from './engine.ts';
 import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
 import { parametersOf, type RequestHead } from './message-head.ts';
 import { rewritten } from './own-messages.ts';
+import { Refused, recordIn } from './refused.ts';
 
 /** Milliseconds that Docker gets to start a container. */
 const LONGEST_START = 60_000;
-
-/** Docker did not do what was asked. */
-class Refused extends Error {
-  readonly answer: Answer;
-
-  constructor(answer: Answer) {
-    const { message } = parse(answer.data) ?? {};
-    super(typeof message === 'string' ? message : `Docker answered with status ${answer.status}`);
-    this.answer = answer;
-  }
-}
 
 interface Hosted {
   readonly id: ContainerId;
@@ -238,7 +227,7 @@ export class HostedCalls {
       return await work();
     } catch (error) {
       const cause = error instanceof ServiceError ? error.cause : error;
-      if (cause instanceof Refused) return await exchange.reply(cause.answer.bytes);
+      if (cause instanceof Refused) return await cause.tell(exchange);
       if (!(error instanceof ServiceError)) throw error;
       if (error.code === 'docker.unavailable') throw new Unreachable(error.message, { cause: error });
       return await exchange.refuse(error.row.status, error.message);
@@ -274,7 +263,7 @@ async function inTime<T>(asked: Promise<T>): Promise<T> {
 }
 
 function dockerIdIn({ data }: Answer): DockerId {
-  const { Id: id } = parse(data) ?? {};
+  const { Id: id } = recordIn(data) ?? {};
   if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw new Lost('Docker did not say what it made');
   return id as DockerId;
 }
@@ -283,14 +272,4 @@ function dockerIdIn({ data }: Answer): DockerId {
 function isHidden(call: string, fields: RequestHead['fields']): boolean {
   const upgrade = (fields.get('upgrade') ?? []).join().toLowerCase();
   return /\bh2c\b/.test(upgrade) && !['/session', '/grpc'].includes(call);
-}
-
-/** @returns undefined when it is no object in JSON */
-function parse(data: Buffer): Record<string, unknown> | undefined {
-  try {
-    const found: unknown = JSON.parse(data.toString());
-    return isRecord(found) ? found : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -3,12 +3,24 @@
 import { STATUS_CODES } from 'node:http';
 import type { RequestHead } from './message-head.ts';
 
-/** After it the connection is closed: what more of the request comes is not read. */
-export function refusal(status: number, message: string): Buffer {
-  const body = `${JSON.stringify({ message })}\n`;
+/** From this minor version of the API on, errors are JSON. Source: Docker's own answers. */
+const JSON_ERRORS = 24;
+
+/** Whether errors are plain text in the version in which this is asked. @param target of a request */
+export function takesPlainErrors(target: string): boolean {
+  return Number(/^\/v1\.(\d+)\//.exec(target)?.[1] ?? JSON_ERRORS) < JSON_ERRORS;
+}
+
+/**
+ * After it the connection is closed: what more of the request comes is not read.
+ * @param target of the request; empty: it was not understood
+ */
+export function refusal(status: number, message: string, target: string): Buffer {
+  const isPlain = takesPlainErrors(target);
+  const body = `${isPlain ? message : JSON.stringify({ message })}\n`;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: application/json',
+    `Content-Type: ${isPlain ? 'text/plain; charset=utf-8' : 'application/json'}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ];

@@ -134,6 +134,26 @@ test("ports that are not the programs' own stay as the agent chose them, ranges 
   });
 });
 
+test('a refusal has the form that those of Docker have in the version of the call', async () => {
+  await withAgent(async ({ site, agent }) => {
+    using direct = new AgentDriver('/run/docker.sock');
+    const refused = taskBody(site.root, { host: { Privileged: true } });
+    const missing = taskBody(site.root, { image: 'nothing:here' });
+    for (const version of ['', '/v1.12', '/v1.21', '/v1.23', '/v1.24', '/v1.41']) {
+      const path = `${version}/containers/create`;
+      const expected = await direct.ask('POST', path, { body: { Image: 'nothing:here' } });
+      const own = await agent.ask('POST', path, { body: missing });
+      const ours = await agent.ask('POST', path, { body: refused });
+      assert.deepEqual([own.status, String(own.data)], [404, String(expected.data)], version);
+      const type = expected.headers['content-type'];
+      assert.deepEqual([own.headers['content-type'], ours.headers['content-type']], [type, type], version);
+      const text = String(ours.data);
+      const message = type === 'application/json' ? JSON.parse(text).message : text;
+      assert.match(message, /^[^{]*privileged/, version);
+    }
+  });
+});
+
 test('a start that is asked for several times at once is done once, and the others are told that', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
@@ -190,7 +210,7 @@ test('the event stream and idle connections outlive a restart of Docker, and wha
     ] as const) {
       const { status, data } = await agent.ask(method, path, { body });
       assert.equal(status, 503, path);
-      assert.match(JSON.parse(data.toString()).message, /Docker does not answer at .*; start it/);
+      assert.match(data.toString(), /^Docker does not answer at .*; start it/);
     }
     assert.deepEqual(service.heldByContainers(), []);
     await host.startDocker();

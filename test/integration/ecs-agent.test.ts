@@ -83,8 +83,8 @@ class Keeping {
     return keeper;
   }
 
-  async registered(): Promise<ServiceProcess> {
-    const keeper = this.begin();
+  async registered(env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> {
+    const keeper = this.begin(env);
     await keeper.message(REGISTERED);
     return keeper;
   }
@@ -246,6 +246,14 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
+  test('that does not hear SIGTERM is killed, and that is a warning', async () => {
+    const keeping = new Keeping('container', [{ isDeaf: true }]);
+    const keeper = await keeping.registered();
+    assert.equal(await keeper.stop(), 0, keeper.log());
+    const { level } = await keeper.line(({ msg }) => msg.startsWith('the ECS agent was killed'));
+    assert.equal(level, 'warn');
+  });
+
   test('that was killed from outside is made again', async () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
@@ -254,6 +262,36 @@ suite('the container of an agent', () => {
     await keeper.message(REGISTERED, before);
     const ends = keeper.lines.filter(({ msg }) => /ended with exit code 137/.test(msg));
     assert.equal(ends.length, 1);
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('that ends while Docker is away has ended with a code that Docker cannot tell', async () => {
+    const keeping = new Keeping('container');
+    const keeper = await keeping.registered();
+    await host.stopDocker('SIGKILL');
+    process.kill(keeping.agent.pid, 'SIGKILL');
+    await keeper.message(
+      'the ECS agent ended with an exit code that Docker cannot tell and is started again; its last lines say why',
+    );
+    await host.startDocker();
+    await keeper.message(REGISTERED, keeper.lines.length);
+    assert.equal(await keeper.stop(), 0);
+  });
+
+  test('that is stopped since Docker stays away cannot be removed, which is said once', async () => {
+    await host.stopDocker();
+    await host.startDocker(['--live-restore']);
+    const keeping = new Keeping('container');
+    const keeper = await keeping.registered({ TEST_DOCKER_AWAY: '100' });
+    await host.stopDocker('SIGKILL');
+    keeper.child.kill('SIGUSR2');
+    await keeper.message('the ECS agent has ended, as it was to');
+    const from = keeper.lines.length;
+    await host.startDocker();
+    await keeper.message(REGISTERED, from);
+    const warnings = keeper.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+    assert.equal(warnings.length, 2, String(warnings));
+    assert.match(warnings[1] as string, /^the ended container of the ECS agent stays until the next start/);
     assert.equal(await keeper.stop(), 0);
   });
 

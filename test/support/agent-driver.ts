@@ -29,6 +29,9 @@ export interface Event {
   readonly status?: string;
   readonly id?: string;
   readonly Type: string;
+  readonly Actor?: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  readonly time?: number;
+  readonly timeNano?: number;
 }
 
 /** What Docker sends without end. */

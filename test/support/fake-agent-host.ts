@@ -51,7 +51,7 @@ const agent = await EcsAgent.open(lifetime, {
   share: (path, mode) => holdSharedDirectory(lifetime, path, mode),
   drain: () => log.info('the host drains'),
   // The machine is busy when a Docker dies on it.
-  timing: { quick: 5000 },
+  timing: { quick: 5000, dockerAway: Number(process.env.TEST_DOCKER_AWAY ?? 30_000) },
 });
 async function loseDocker(): Promise<void> {
   await agent?.dockerLost();

@@ -11,6 +11,7 @@ import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } f
 import { AgentSite } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 
+const KILLED = /^the ECS agent was killed/;
 const FAST = { timing: { shortestPause: 10, longestPause: 20, shortestLook: 10, longestLook: 10 } };
 
 test('an agent is started as a process, registers, and is stopped, and nothing of it is left', async () => {
@@ -27,6 +28,7 @@ test('an agent is started as a process, registers, and is stopped, and nothing o
   assert.equal(identify(pid), undefined);
   assert.ok(!site.ledger.open().some(({ name }) => name === AGENT_PAGE));
   await site.says('Agent received termination signal');
+  assert.ok(!site.lines.some(({ level }) => level === 'warn'));
 });
 
 test('the lines of an agent are in the log, in either of its formats', async () => {
@@ -76,7 +78,7 @@ test('an agent that ends is started again, one that ends with code 5 is not, and
   assert.deepEqual((final.lastLines as string[]).at(-1), 'Ends with 5 on purpose');
 });
 
-test('an agent that does not hear SIGTERM is killed after its grace', async (t) => {
+test('an agent that does not hear SIGTERM is killed after its grace, and that is a warning', async (t) => {
   await using site = await AgentSite.open({ plan: [{ isDeaf: true }] });
   const agent = await site.begin(FAST);
   await site.registers();
@@ -89,6 +91,7 @@ test('an agent that does not hear SIGTERM is killed after its grace', async (t) 
   t.mock.timers.tick(10_000);
   await stopped;
   assert.equal(identify(pid), undefined);
+  assert.equal((await site.says(KILLED)).level, 'warn');
 });
 
 test('an agent that starts while Docker goes away is killed, and started when Docker is back', async () => {
@@ -195,8 +198,9 @@ suite('processes', () => {
 
   test('that do not end when they are asked to are killed', async () => {
     await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
-    await end([one], 50);
+    assert.equal(await end([one], 50), true);
     assert.equal(isRunning(one), false);
+    assert.equal(await end([one], 50), false);
   });
 
   test('that cannot be killed are not waited for for ever', async (t) => {
@@ -257,6 +261,17 @@ suite('an agent that a dead service has left', () => {
     await stopLeftAgent([], site.options());
     for (let i = 0; i < 2; i++) await stopLeftAgent([pageWith(one)], site.options());
     assert.equal(isRunning(one), false);
+  });
+
+  test('and does not hear SIGTERM is killed, and that is a warning', async (t) => {
+    await using site = await AgentSite.open();
+    await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
+    const entries = [{ kind: 'ecs agent', what: 'binary', owner: 'ecs agent' }];
+    let now = 0;
+    t.mock.method(performance, 'now', () => (now += 1000));
+    await stopLeftAgent([{ name: AGENT_PAGE, entries, facts: one }], site.options());
+    assert.equal(isRunning(one), false);
+    assert.equal((await site.says(KILLED)).level, 'warn');
   });
 
   test('takes its page of the ledger with it', async () => {

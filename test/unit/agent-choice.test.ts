@@ -118,6 +118,20 @@ suite('what an agent says of itself', () => {
     assert.match(String(await describeAgent(nobody)), /^the ECS agent does not answer at .*: none runs, or/);
   });
 
+  test('has each port once, although the agent has it for IPv4 and for IPv6', async (t) => {
+    const port = (ContainerPort: number, HostPort: number, Protocol = 'tcp') => ({
+      ContainerPort,
+      HostPort,
+      Protocol,
+    });
+    const Ports = [port(1, 2), port(1, 2), port(1, 3), port(1, 2, 'udp')];
+    const Containers = [{ DockerId: 'd', Name: 'n', Ports }];
+    const task = { Arn: 'a', Family: 'f', Version: '1', KnownStatus: 'RUNNING', Containers };
+    const agent = await serve(t, 200, JSON.stringify({ Tasks: [task] }));
+    const [found] = await agent.tasks();
+    assert.deepEqual(found?.containers[0]?.ports, ['1/tcp → 2', '1/tcp → 3', '1/udp → 2']);
+  });
+
   test('may lack what a task does not have yet', async (t) => {
     const task = { Arn: 'a', Family: 'f', Version: '1', DesiredStatus: '', KnownStatus: 'NONE' };
     const containers = [{ DockerId: 'd', Name: 'n' }];

@@ -36,6 +36,30 @@ suite("a line of the agent's log", () => {
     assert.deepEqual(ours, ['trace', 'debug', 'info', 'warn', 'error', 'error']);
   });
 
+  test('that is an error at each start, and no fault of the host, is a warning', () => {
+    const skipped = 'msg="Skipping emitting event for task due to error" task="5f1d" reason=""';
+    const levelOf = (words: string) => parseAgentLine(`level=error time=t ${words}`).level;
+    for (const words of [
+      'msg="Failed to load pause container: open /images/amazon-ecs-pause.tar: no such file or directory" module=agent.go',
+      'msg="Appnet watcher" error="error adding /managed-agents/serviceconnect: no such file or directory"',
+      `${skipped} error="create task state change event api: status [RUNNING] already sent"`,
+    ])
+      assert.equal(levelOf(words), 'warn', words);
+    const json = { level: 'error', time: 't', msg: 'Skipping emitting event for task due to error' };
+    const error = 'create task state change event api: status [STOPPED] already sent';
+    assert.equal(parseAgentLine(JSON.stringify({ ...json, error })).level, 'warn');
+    for (const words of [
+      `${skipped} error="the task is not known"`,
+      'msg="Unable to start the container" error="Failed to load pause container: x"',
+      'msg="Message already sent"',
+    ])
+      assert.equal(levelOf(words), 'error', words);
+    assert.equal(
+      parseAgentLine('level=critical time=t msg="Failed to load pause container: x"').level,
+      'error',
+    );
+  });
+
   test('that is not understood is information, word for word', () => {
     for (const line of [
       'panic: runtime error: index out of range',

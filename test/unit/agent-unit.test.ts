@@ -242,6 +242,7 @@ test('a unit that does not stop within 10 s is killed', async (t) => {
   await agent.stop();
   assert.ok(unit.calls.includes('kill --signal=SIGKILL ecs.service'));
   assert.equal(await unit.agents(), 0);
+  assert.equal((await unit.site.says(/^the ECS agent was killed/)).level, 'warn');
 });
 
 test('when Docker is lost while its agent starts the unit is killed, and so is the agent that it leaves behind', async () => {
@@ -323,7 +324,7 @@ test('the end of a unit that is tried again leaves the one that was started afte
   await using unit = await UnitSite.open();
   const { site, options } = unit;
   const { proxySocket: socket, environment } = options;
-  const reports = { line: () => {}, note: () => {} };
+  const reports = { line: () => {}, note: () => {}, killed: () => {} };
   mkdirSync(site.paths.agent.log, { recursive: true });
   mkdirSync(site.paths.agent.state, { recursive: true });
   const way = new Unit({ systemctl: new Systemctl(environment), paths: site.paths.agent, socket, reports });

@@ -10,6 +10,8 @@ import { scan } from '../support/docker-proxy-pieces.ts';
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
 const FILTERS = '{"type":["container"],"event":["die","start"]}';
+/** With filters, so that nobody asks Docker who has ended meanwhile. */
+const EVENTS = '/v1.44/events?filters={}';
 /** Later than whenever this runs, in nanoseconds. */
 const LATER = 4_000_000_000_000_000_000n;
 
@@ -63,7 +65,7 @@ async function restarted(bench: ProxyBench): Promise<Peer> {
 suite('a stream of events', { timeout: 60_000 }, () => {
   test('begins with its head, before there is an event', async () => {
     await using bench = await open();
-    const [client] = await follow(bench, '/v1.44/events');
+    const [client] = await follow(bench, EVENTS);
     assert.equal(client.text, HEAD);
   });
 
@@ -104,7 +106,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
       said.length - 2,
     ]) {
       await using bench = await open();
-      const [client, engine] = await follow(bench, '/events');
+      const [client, engine] = await follow(bench, EVENTS);
       engine.say(said.slice(0, cut));
       await turns();
       const told = scan('chunked', [said.slice(0, cut)]).data.split('\n').length - 1;
@@ -123,7 +125,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
 
   test('is not ended by a Docker that ends it', async () => {
     await using bench = await open();
-    const [client, first] = await follow(bench, '/events');
+    const [client, first] = await follow(bench, EVENTS);
     first.say(`${chunk(event(1))}0\r\n\r\n`);
     const second = await bench.engine(1);
     second.say(HEAD + chunk(event(2)));
@@ -135,7 +137,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
   test('goes on from the moment in which it was asked for when nothing was told', async () => {
     const before = Date.now();
     await using bench = await open();
-    await follow(bench, '/events');
+    await follow(bench, EVENTS);
     const after = Date.now();
     const second = await restarted(bench);
     const since = Number(sinceOf(await second.hear('\r\n\r\n'))) * 1000;
@@ -157,7 +159,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
 
   test('is silent while Docker does not answer as it should, and then goes on', async () => {
     await using bench = await open();
-    const [client] = await follow(bench, '/events');
+    const [client] = await follow(bench, EVENTS);
     const answers = [
       'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}',
       'nonsense\r\n\r\n',
@@ -180,7 +182,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
 
   test('makes Docker wait for a client that does not read', async () => {
     await using bench = await open();
-    const [client, engine] = await follow(bench, '/events');
+    const [client, engine] = await follow(bench, EVENTS);
     client.socket.pause();
     const line = `{"timeNano":${LATER},"x":"${'x'.repeat(10_000)}"}\n`;
     const all = engine.pour(Buffer.from(chunk(line).repeat(3000)));
@@ -231,7 +233,7 @@ suite('what is passed on as it is', { timeout: 60_000 }, () => {
       handlerOf: (engine) => (request) => eventsHandlerOf(engine, request),
     });
     const client = await bench.dial();
-    client.say(requestFor('/events').bytes);
+    client.say(requestFor(EVENTS).bytes);
     assert.match(await client.ended(), /^HTTP\/1\.1 503 /);
     assert.equal(bench.losses, 1);
   });
@@ -240,7 +242,7 @@ suite('what is passed on as it is', { timeout: 60_000 }, () => {
 suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
   test('ends that of Docker', async () => {
     await using bench = await open();
-    const [client, engine] = await follow(bench, '/events');
+    const [client, engine] = await follow(bench, EVENTS);
     client.socket.end();
     await engine.ended();
     await engine.refused();
@@ -249,7 +251,7 @@ suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
 
   test('ends it while Docker is away', async () => {
     await using bench = await open();
-    const [client] = await follow(bench, '/events');
+    const [client] = await follow(bench, EVENTS);
     bench.stopEngine();
     await turns();
     client.socket.end();
@@ -261,11 +263,11 @@ suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
     await using bench = await ProxyBench.open();
     const gone = new AbortController();
     const exchange: Partial<Exchange> = {
-      request: requestFor('/events'),
+      request: requestFor(EVENTS),
       signal: gone.signal,
       reply: () => Promise.resolve(false),
     };
-    const handle = eventsHandlerOf(bench.enginePath, requestFor('/events'));
+    const handle = eventsHandlerOf(bench.enginePath, requestFor(EVENTS));
     assert.ok(handle);
     const ended = assert.rejects(handle(exchange as Exchange), Lost);
     gone.abort();

@@ -208,9 +208,22 @@ suite('messages of the proxy itself', () => {
 
   test('a refusal has the form of those of Docker, with the length in bytes', () => {
     assert.equal(
-      refusal(503, 'ä "quoted"\r\nline').toString(),
+      refusal(503, 'ä "quoted"\r\nline', '').toString(),
       'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 36\r\n' +
         'Connection: close\r\n\r\n{"message":"ä \\"quoted\\"\\r\\nline"}\n',
     );
+    assert.equal(
+      refusal(404, 'ä "quoted"', '/v1.21/x').toString(),
+      'HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n' +
+        'Connection: close\r\n\r\nä "quoted"\n',
+    );
+  });
+
+  test('a request that is not understood is refused as one without a version, whatever came before', async () => {
+    await using bench = await ProxyBench.open();
+    const [client, engine] = await bench.ask(PING.replace('/_ping', '/v1.21/_ping'));
+    engine.say(OK);
+    client.say('nonsense\r\n\r\n');
+    assert.match(await client.ended(), /\r\n\r\n\{"message":"the request is not understood.*"\}\n$/s);
   });
 });

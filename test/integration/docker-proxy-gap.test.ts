@@ -1,0 +1,83 @@
+/** What becomes of containers while Docker is away and they are not: the ECS agent hears of it. */
+
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { IMAGE } from '../../scripts/image.ts';
+import { AgentDriver, type Event, labelsOf, taskBody } from '../support/agent-driver.ts';
+import { Site, until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const LIVE_RESTORE = ['--live-restore'];
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** What a client was told of the lives of containers. */
+function told(events: readonly unknown[], dockerId: string): Event[] {
+  return (events as Event[]).filter(
+    ({ id, status }) => id === dockerId && ['start', 'die', 'destroy'].includes(status ?? ''),
+  );
+}
+
+/** What does not tell one container from another. */
+function formOf(event: Event | undefined) {
+  const { id: _id, time: _time, timeNano: _nano, Actor, ...rest } = event as Required<Event>;
+  const { exitCode: _code, name: _name, ...attributes } = Actor.Attributes;
+  return { ...rest, attributes };
+}
+
+for (const [how, words, signal] of [
+  ['that is killed, and live-restore', LIVE_RESTORE, 'SIGKILL'],
+  ['that is stopped, and live-restore', LIVE_RESTORE, 'SIGTERM'],
+  ['that is killed', [], 'SIGKILL'],
+  ['that is stopped', [], 'SIGTERM'],
+] as const) {
+  test(`the ends of containers during a restart of a Docker ${how} are told once, and as Docker tells them`, async () => {
+    await host.stopDocker();
+    await host.startDocker(words);
+    const site = new Site(host);
+    const service = await site.start();
+    using agent = new AgentDriver(site.dockerProxy);
+    const events = await agent.stream('/events');
+    const make = async (name: string, body: unknown = { Image: IMAGE, Labels: labelsOf('sidecar') }) => {
+      const dockerId = await agent.create(name, body);
+      await agent.begin(dockerId);
+      return dockerId;
+    };
+    const before = await make('before');
+    await agent.stop(before);
+    const living = await make('living');
+    const ended = [await make('sidecar'), await make('task', taskBody(site.root))];
+    const pids = await Promise.all(ended.map(async (id) => (await agent.inspect(id)).State.Pid as number));
+    const from = service.lines.length;
+    await host.stopDocker(signal);
+    for (const pid of pids) if (words.length > 0) process.kill(pid, 'SIGKILL');
+    await host.startDocker(words);
+    await service.message('Docker is back', from);
+    const all = words.length > 0 ? ended : [...ended, living];
+    for (const id of all) await until('its end is told', () => told(events.objects, id).length > 1);
+    if (words.length > 0) await agent.stop(living);
+    // What comes last: nothing that was to come before is missing.
+    const last = await make('last');
+    await until('the last one is told', () => told(events.objects, last).length > 0);
+    for (const id of [before, living, ...ended])
+      assert.deepEqual(
+        told(events.objects, id).map(({ status }) => status),
+        ['start', 'die'],
+      );
+    const [, end] = told(events.objects, ended[0] as string);
+    assert.deepEqual(formOf(end), formOf(told(events.objects, before)[1]));
+    const { State } = await agent.inspect(ended[0] as string);
+    assert.equal(end?.Actor?.Attributes.exitCode, String(State.ExitCode));
+    await agent.stop(last);
+    for (const id of [before, living, last, ...ended]) await agent.remove(id);
+    assert.equal(await service.stop(), 0);
+    rmSync(join(site.root, 'fractalCloudStorage'), { recursive: true, force: true });
+  });
+}
