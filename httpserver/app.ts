@@ -9,6 +9,7 @@ import type { Logger } from '../logging/logger.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
 import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
+import { closeGently, linger } from './gentle-close.ts';
 import type { Hosting } from './hosting.ts';
 import { parseJsonObject } from './json-body.ts';
 import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
@@ -63,6 +64,7 @@ declare module 'fastify' {
 /** Adds to a server what all have. */
 export function equip(app: FastifyInstance, options: AppOptions): void {
   const { gate, version, operator, metrics, puts, log } = options;
+  closeGently(app.server);
   // Types are as they were sent, and fields that nobody knows are ignored.
   app.setValidatorCompiler(({ schema }) => (body: unknown) => {
     const why = misfit(schema as TSchema, body);
@@ -172,8 +174,14 @@ function toServiceError(error: FastifyError, log: Logger): ServiceError {
 
 /** Answers what is no HTTP request, or does not become one in time, and closes the connection. */
 function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
-  const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const isTimeout = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  // Not even HTTP: a handshake of TLS that failed, or a connection that broke.
+  if (!socket.writable || !(isTimeout || code?.startsWith('HPE_'))) {
+    socket.destroy();
+    return;
+  }
+  const status = isTimeout ? '408 Request Timeout' : '400 Bad Request';
   const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
-  if (socket.writable) socket.write(`${head}\r\n\r\nMalformed request\n`);
-  socket.destroy();
+  socket.write(`${head}\r\n\r\nMalformed request\n`);
+  linger(socket);
 }

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
+import { linger } from '../gentle-close.ts';
 
 interface Handshake {
   readonly response: ServerResponse;
@@ -40,7 +41,7 @@ export class Handshakes {
         return;
       }
       // Not only its end: nothing else limits how long the client keeps it.
-      response.on('finish', () => socket.destroySoon());
+      response.on('finish', () => linger(socket));
       this.#asked.set(request, { response, socket, head });
       app.routing(request, response);
     });
