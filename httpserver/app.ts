@@ -1,15 +1,15 @@
 /** What the servers have in common: limits, the order of checks, and the one place where errors become answers. */
 
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { misfit } from '../container/json.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
+import { answerInTurn } from './answers-in-turn.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
-import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
+import { problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
-import { closeGently, linger } from './gentle-close.ts';
+import { closeGently } from './gentle-close.ts';
 import type { Hosting } from './hosting.ts';
 import { parseJsonObject } from './json-body.ts';
 import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
@@ -38,7 +38,7 @@ const REQUEST = 30_000;
 const IDLE = 5_000;
 
 /** For the server below fastify. */
-export const UPGRADES = { shouldUpgradeCallback: asksForWebSocket } as const;
+export const BELOW = { shouldUpgradeCallback: asksForWebSocket, requireHostHeader: false } as const;
 
 /** For fastify. */
 export const LIMITS = {
@@ -46,7 +46,8 @@ export const LIMITS = {
   requestTimeout: REQUEST,
   keepAliveTimeout: IDLE,
   forceCloseConnections: 'idle',
-  clientErrorHandler: refuseConnection,
+  // See answers-in-turn.ts.
+  clientErrorHandler: () => {},
   // A path that cannot be decoded leads nowhere.
   frameworkErrors: (_: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     answer(new ServiceError('request.not_found', {}), request, reply);
@@ -65,6 +66,7 @@ declare module 'fastify' {
 export function equip(app: FastifyInstance, options: AppOptions): void {
   const { gate, version, operator, metrics, puts, log } = options;
   closeGently(app.server);
+  answerInTurn(app);
   // Types are as they were sent, and fields that nobody knows are ignored.
   app.setValidatorCompiler(({ schema }) => (body: unknown) => {
     const why = misfit(schema as TSchema, body);
@@ -80,6 +82,8 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   app.addHook('onRequest', async (request, reply) => {
     // Later the connection may be gone, and its address with it.
     reply.from = request.socket.remoteAddress;
+    const { httpVersion, headers } = request.raw;
+    if (httpVersion === '1.1' && headers.host === undefined) throw new ServiceError('request.no_host', {});
     if (request.is404) throw noRoute(request, puts);
     // Callers have never been asked for a content type, so whatever it says is not looked at.
     request.raw.headers['content-type'] = JSON_TYPE;
@@ -170,18 +174,4 @@ function toServiceError(error: FastifyError, log: Logger): ServiceError {
   }
   log.error({ error }, 'a request failed');
   return new ServiceError('internal', {}, { cause: error });
-}
-
-/** Answers what is no HTTP request, or does not become one in time, and closes the connection. */
-function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
-  const isTimeout = code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  // Not even HTTP: a handshake of TLS that failed, or a connection that broke.
-  if (!socket.writable || !(isTimeout || code?.startsWith('HPE_'))) {
-    socket.destroy();
-    return;
-  }
-  const status = isTimeout ? '408 Request Timeout' : '400 Bad Request';
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
-  socket.write(`${head}\r\n\r\nMalformed request\n`);
-  linger(socket);
 }

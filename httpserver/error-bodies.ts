@@ -20,6 +20,7 @@ const REFUSED = 406;
 
 /** Errors that the predecessor answered with a line of text, before any handler ran. */
 const LINES: Partial<Record<ErrorCode, string>> = {
+  'request.no_host': '400 Bad Request: missing required Host header',
   'request.malformed': 'Malformed body',
   'request.too_large': 'Malformed body',
   'request.unauthorized': 'Unauthorized',
