@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { PLAIN } from './error-bodies.ts';
+import { NO_SNIFFING, PLAIN } from './error-bodies.ts';
 import { lastResponse, linger } from './gentle-close.ts';
 
 interface Exchange {
@@ -63,7 +63,7 @@ async function refuse(socket: Socket, connection: Connection, code = ''): Promis
   await answersOn(connection);
   if (!socket.writable) return;
   const status = isTimeout ? '408 Request Timeout' : '400 Bad Request';
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\n${NO_SNIFFING.join(': ')}\r\nConnection: close`;
   if (!isAnswered) socket.write(`${head}\r\n\r\nMalformed request\n`);
   linger(socket);
 }

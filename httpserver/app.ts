@@ -7,7 +7,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import { answerInTurn } from './answers-in-turn.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
-import { problemAnswer, wireAnswer } from './error-bodies.ts';
+import { NO_SNIFFING, problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
 import { closeGently } from './gentle-close.ts';
 import type { Hosting } from './hosting.ts';
@@ -93,6 +93,8 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   logAnswers(app, log);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     reply.error = toServiceError(error, log);
+    // Fastify closes the connection after each body that cannot be used; where all of it was read there is no need.
+    if (request.raw.complete) reply.removeHeader('connection');
     return answer(reply.error, request, reply);
   });
   addStatusRoutes(app, gate, version);
@@ -160,7 +162,8 @@ function answer(error: ServiceError, request: FastifyRequest, reply: FastifyRepl
   const path = routeOf(request);
   const isProblem = isStatusPath(path) || isOperatorPath(path);
   if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
-  const { status, contentType, body } = isProblem ? problemAnswer(error) : wireAnswer(error);
+  const { status, contentType, body, isLine } = isProblem ? problemAnswer(error) : wireAnswer(error);
+  if (isLine) reply.header(...NO_SNIFFING);
   return reply.code(status).type(contentType).send(body);
 }
 

@@ -21,7 +21,7 @@ async function open(t: TestContext) {
   const path = join(directory.path, 'api.sock');
   await serveApiSocket(lifetime, path);
   const overTls = (bytes: string) => sayThenRead({ host: '127.0.0.1', port }, bytes, true);
-  return { overTls, path };
+  return { overTls, onSocket: (bytes: string) => sayThenRead({ path }, bytes, false), path };
 }
 
 const statuses = (answer: string) =>
@@ -67,4 +67,33 @@ test('a request without a Host header, and one for a tunnel, are answered with w
   const tunnel = await overTls('CONNECT there:443 HTTP/1.1\r\nHost: x\r\n\r\n');
   assert.match(tunnel, /^HTTP\/1\.1 404 .*\r\n\r\n404 page not found\n$/s);
   assert.match(await overTls('GET /version HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
+});
+
+test('a body that is no JSON does not cost the connection, over HTTPS and on the API socket', async (t) => {
+  const { overTls, onSocket } = await open(t);
+  const broken = (method: string, path: string) =>
+    `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{`;
+  const last = VERSION.replace('Host', 'Connection: close\r\nHost');
+  const put = broken('PUT', '/set_container_start_values');
+  assert.deepEqual(statuses(await overTls(put + put + last)), [400, 400, 200]);
+  assert.deepEqual(statuses(await onSocket(broken('POST', '/v1/containers') + last)), [400, 200]);
+});
+
+test('a line of text is not to be taken for anything else', async (t) => {
+  const { overTls } = await open(t);
+  const last = 'Host: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n';
+  const isForText = async (bytes: string) =>
+    /\r\nX-Content-Type-Options: nosniff\r\n/i.test((await overTls(bytes)).split('\r\n\r\n')[0] ?? '');
+  for (const request of [
+    `GET /nowhere HTTP/1.1\r\n${last}{}`,
+    `POST /set_container_start_values HTTP/1.1\r\n${last}{}`,
+    `PUT /set_container_start_values HTTP/1.1\r\n${last}[]`,
+    `PUT /set_container_start_values HTTP/1.1\r\n${last}{}`,
+    'CONNECT there:443 HTTP/1.1\r\nHost: x\r\n\r\n',
+    'nonsense\r\n\r\n',
+  ]) {
+    assert.ok(await isForText(request), request);
+  }
+  // What the predecessor's handlers answered is JSON.
+  assert.ok(!(await isForText(`PUT /set_config_encryption_token HTTP/1.1\r\n${last}{}`)));
 });
