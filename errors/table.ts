@@ -31,6 +31,11 @@ export const ERRORS = {
     wire: 400,
     text: 'Bad request type. Expected {expected}, got {got}',
   },
+  'request.no_host': {
+    status: 400,
+    wire: 400,
+    text: 'a request of HTTP/1.1 needs a Host header; send one',
+  },
   'request.malformed': { status: 400, wire: 400, text: 'the request body cannot be used: {why}' },
   'request.invalid': { status: 400, text: 'the {part} of the request is refused: {why}' },
   'request.no_operator': {

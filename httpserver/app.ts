@@ -1,14 +1,15 @@
 /** What the servers have in common: limits, the order of checks, and the one place where errors become answers. */
 
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { misfit } from '../container/json.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
+import { answerInTurn } from './answers-in-turn.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
-import { PLAIN, problemAnswer, wireAnswer } from './error-bodies.ts';
+import { NO_SNIFFING, problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
+import { closeGently } from './gentle-close.ts';
 import type { Hosting } from './hosting.ts';
 import { parseJsonObject } from './json-body.ts';
 import { addMetricsRoute, METRICS, type MetricsSource } from './metrics-route.ts';
@@ -37,7 +38,7 @@ const REQUEST = 30_000;
 const IDLE = 5_000;
 
 /** For the server below fastify. */
-export const UPGRADES = { shouldUpgradeCallback: asksForWebSocket } as const;
+export const BELOW = { shouldUpgradeCallback: asksForWebSocket, requireHostHeader: false } as const;
 
 /** For fastify. */
 export const LIMITS = {
@@ -45,7 +46,8 @@ export const LIMITS = {
   requestTimeout: REQUEST,
   keepAliveTimeout: IDLE,
   forceCloseConnections: 'idle',
-  clientErrorHandler: refuseConnection,
+  // See answers-in-turn.ts.
+  clientErrorHandler: () => {},
   // A path that cannot be decoded leads nowhere.
   frameworkErrors: (_: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     answer(new ServiceError('request.not_found', {}), request, reply);
@@ -63,6 +65,8 @@ declare module 'fastify' {
 /** Adds to a server what all have. */
 export function equip(app: FastifyInstance, options: AppOptions): void {
   const { gate, version, operator, metrics, puts, log } = options;
+  closeGently(app.server);
+  answerInTurn(app);
   // Types are as they were sent, and fields that nobody knows are ignored.
   app.setValidatorCompiler(({ schema }) => (body: unknown) => {
     const why = misfit(schema as TSchema, body);
@@ -78,6 +82,8 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   app.addHook('onRequest', async (request, reply) => {
     // Later the connection may be gone, and its address with it.
     reply.from = request.socket.remoteAddress;
+    const { httpVersion, headers } = request.raw;
+    if (httpVersion === '1.1' && headers.host === undefined) throw new ServiceError('request.no_host', {});
     if (request.is404) throw noRoute(request, puts);
     // Callers have never been asked for a content type, so whatever it says is not looked at.
     request.raw.headers['content-type'] = JSON_TYPE;
@@ -87,6 +93,8 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   logAnswers(app, log);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     reply.error = toServiceError(error, log);
+    // Fastify closes the connection after each body that cannot be used; where all of it was read there is no need.
+    if (request.raw.complete) reply.removeHeader('connection');
     return answer(reply.error, request, reply);
   });
   addStatusRoutes(app, gate, version);
@@ -154,7 +162,8 @@ function answer(error: ServiceError, request: FastifyRequest, reply: FastifyRepl
   const path = routeOf(request);
   const isProblem = isStatusPath(path) || isOperatorPath(path);
   if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
-  const { status, contentType, body } = isProblem ? problemAnswer(error) : wireAnswer(error);
+  const { status, contentType, body, isLine } = isProblem ? problemAnswer(error) : wireAnswer(error);
+  if (isLine) reply.header(...NO_SNIFFING);
   return reply.code(status).type(contentType).send(body);
 }
 
@@ -168,12 +177,4 @@ function toServiceError(error: FastifyError, log: Logger): ServiceError {
   }
   log.error({ error }, 'a request failed');
   return new ServiceError('internal', {}, { cause: error });
-}
-
-/** Answers what is no HTTP request, or does not become one in time, and closes the connection. */
-function refuseConnection({ code }: NodeJS.ErrnoException, socket: Socket): void {
-  const status = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: ${PLAIN}\r\nConnection: close`;
-  if (socket.writable) socket.write(`${head}\r\n\r\nMalformed request\n`);
-  socket.destroy();
 }

@@ -11,15 +11,20 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** Whether it is a line of text, which no client may take for anything else. */
+  readonly isLine: boolean;
 }
 
 export const PLAIN = 'text/plain; charset=utf-8';
+/** With a line of text, as the predecessor sent it. */
+export const NO_SNIFFING = ['X-Content-Type-Options', 'nosniff'] as const;
 
 /** What the handlers of the predecessor refuse with. */
 const REFUSED = 406;
 
 /** Errors that the predecessor answered with a line of text, before any handler ran. */
 const LINES: Partial<Record<ErrorCode, string>> = {
+  'request.no_host': '400 Bad Request: missing required Host header',
   'request.malformed': 'Malformed body',
   'request.too_large': 'Malformed body',
   'request.unauthorized': 'Unauthorized',
@@ -29,7 +34,7 @@ const LINES: Partial<Record<ErrorCode, string>> = {
 export function wireAnswer(error: ServiceError): Answer {
   const line = error.code === 'request.wrong_method' ? error.message : LINES[error.code];
   const body = line === undefined ? JSON.stringify({ result: '', error: error.message }) : `${line}\n`;
-  return { status: error.row.wire ?? REFUSED, contentType: PLAIN, body };
+  return { status: error.row.wire ?? REFUSED, contentType: PLAIN, body, isLine: line !== undefined };
 }
 
 export function problemAnswer(error: ServiceError): Answer {
@@ -38,6 +43,7 @@ export function problemAnswer(error: ServiceError): Answer {
     status: problem.status,
     contentType: 'application/problem+json',
     body: JSON.stringify(problem),
+    isLine: false,
   };
 }
 

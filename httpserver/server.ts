@@ -4,7 +4,7 @@ import { fastify } from 'fastify';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { equip, LIMITS, UPGRADES } from './app.ts';
+import { BELOW, equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { limitConnections } from './connections.ts';
 import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
@@ -76,7 +76,7 @@ function build(
   const app = fastify({
     ...LIMITS,
     https: {
-      ...UPGRADES,
+      ...BELOW,
       ...certificate.pair,
       minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE,

@@ -5,7 +5,7 @@ import { fastify } from 'fastify';
 import { seenGone } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import { equip, LIMITS, UPGRADES } from './app.ts';
+import { BELOW, equip, LIMITS } from './app.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
 import { CLOSE_DEADLINE, close, type Listening, socketsOf } from './listening.ts';
@@ -49,7 +49,7 @@ async function listen({
   log,
 }: UnixServerOptions): Promise<Listening> {
   const closing = new AbortController();
-  const app = fastify({ ...LIMITS, http: UPGRADES });
+  const app = fastify({ ...LIMITS, http: BELOW });
   const operator = { authority: anybody, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
   const sockets = socketsOf(app.server);

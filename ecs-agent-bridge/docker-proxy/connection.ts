@@ -88,16 +88,13 @@ class Connection {
   }
 
   async serve(): Promise<void> {
-    const { socket } = this.#client;
     try {
       while (await this.#serveOne());
     } catch (error) {
       await this.#fail(error);
     } finally {
       this.#engine?.socket.destroy();
-      socket.end();
-      // A client that still writes would not read its answer, were it cut off.
-      this.#client.drop();
+      this.#client.close();
     }
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net';
+import { lingerUntilClose } from '../../lifetime/lingering-close.ts';
 import { release } from '../../user-configs/used-up.ts';
 import { BodyScanner } from './body-scanner.ts';
 import { type Framing, MalformedMessage } from './message-head.ts';
@@ -153,9 +154,13 @@ export class Source {
     for await (const piece of this.#rest(scanner)) void piece;
   }
 
-  /** Nobody asks any more: what still comes is thrown away. */
-  drop(): void {
-    this.#buffers.onPiece = (_piece, giveBack) => giveBack();
+  /** Nobody asks any more. A peer that still writes would not read its last answer, were it cut off. */
+  close(): void {
+    const drop = lingerUntilClose(this.socket);
+    this.#buffers.onPiece = (piece, giveBack) => {
+      drop(piece.length);
+      giveBack();
+    };
     this.socket.resume();
   }
 

@@ -3,11 +3,12 @@
  * with it is told in the same way; only then its connection becomes a WebSocket.
  */
 
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
+import { lastResponse } from '../gentle-close.ts';
 
 interface Handshake {
   readonly response: ServerResponse;
@@ -30,17 +31,14 @@ export class Handshakes {
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       // Whoever is gone needs no answer.
       socket.on('error', () => {});
-      const response = new ServerResponse(request);
-      response.shouldKeepAlive = false;
+      let response: ServerResponse;
       try {
-        response.assignSocket(socket);
+        response = lastResponse(request, socket);
       } catch {
         // It did not wait for the answer to the request before, which still has the connection.
         socket.destroy();
         return;
       }
-      // Not only its end: nothing else limits how long the client keeps it.
-      response.on('finish', () => socket.destroySoon());
       this.#asked.set(request, { response, socket, head });
       app.routing(request, response);
     });

@@ -7,7 +7,7 @@ import { type Answer, problemAnswer, wireAnswer } from '../../httpserver/error-b
 const PLAIN = 'text/plain; charset=utf-8';
 
 function plain(status: number, body: string): Answer {
-  return { status, contentType: PLAIN, body };
+  return { status, contentType: PLAIN, body, isLine: !body.startsWith('{') };
 }
 
 /** An error of any code; what its placeholders stand for does not matter. */

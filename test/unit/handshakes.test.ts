@@ -6,7 +6,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fastify } from 'fastify';
-import { LIMITS, UPGRADES } from '../../httpserver/app.ts';
+import { BELOW, LIMITS } from '../../httpserver/app.ts';
 import { socketsOf } from '../../httpserver/listening.ts';
 import { Handshakes } from '../../httpserver/v1/handshakes.ts';
 
@@ -14,7 +14,7 @@ const HANDSHAKE = 'GET /b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade:
 
 /** A server whose answers wait until they are let go, and a client that never ends its own side. */
 async function open(t: TestContext) {
-  const app = fastify({ ...LIMITS, http: UPGRADES });
+  const app = fastify({ ...LIMITS, http: BELOW });
   new Handshakes(app);
   const asked: string[] = [];
   const go = Promise.withResolvers<void>();

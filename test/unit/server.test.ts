@@ -2,59 +2,14 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { type KeyPair, makeCertificate } from '../../httpserver/certificate.ts';
-import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certificate-keeper.ts';
-import { Gate } from '../../httpserver/gate.ts';
-import type { Hosting } from '../../httpserver/hosting.ts';
-import { serveHttps } from '../../httpserver/server.ts';
-import { Idempotency } from '../../httpserver/v1/idempotency.ts';
-import type { Operations } from '../../httpserver/v1/operations.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
-import { createLogger, openStdout } from '../../logging/logger.ts';
-import { Secret } from '../../settings/secret.ts';
 import { call } from '../support/https.ts';
-
-const log = createLogger({ level: 'error', stream: await openStdout(false) });
-
-const NO_OPERATIONS: Operations = {
-  describeHost: () => Promise.reject(new Error('nobody asks')),
-  describeAgent: () => Promise.reject(new Error('nobody asks')),
-  drain: () => 0,
-};
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** A server that is still starting. @returns its port */
-async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean): Promise<number> {
-  const port = await freePort();
-  await serveHttps(lifetime, {
-    address: '127.0.0.1',
-    port,
-    certificate: await CertificateKeeper.open(lifetime, keeper),
-    version: { version: '1', commit: 'none' },
-    gate: new Gate<Hosting>(),
-    operations: NO_OPERATIONS,
-    create: { allowedMounts: [], requests: new Idempotency<never>() },
-    metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
-    operatorToken: () => undefined,
-    secret: new Secret('x'),
-    spinUp,
-    log,
-  });
-  return port;
-}
+import { log, serve } from '../support/starting-server.ts';
 
 async function servedCertificate(port: number): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });

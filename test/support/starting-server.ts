@@ -1,0 +1,59 @@
+/** The servers of a host that is still starting: they listen, and nothing stands behind them. */
+
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certificate-keeper.ts';
+import { Gate } from '../../httpserver/gate.ts';
+import type { Hosting } from '../../httpserver/hosting.ts';
+import { serveHttps } from '../../httpserver/server.ts';
+import { serveUnixSocket } from '../../httpserver/unix-server.ts';
+import { Idempotency } from '../../httpserver/v1/idempotency.ts';
+import type { Operations } from '../../httpserver/v1/operations.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { createLogger, openStdout } from '../../logging/logger.ts';
+import { Secret } from '../../settings/secret.ts';
+
+export const log = createLogger({ level: 'error', stream: await openStdout(false) });
+
+const NO_OPERATIONS: Operations = {
+  describeHost: () => Promise.reject(new Error('nobody asks')),
+  describeAgent: () => Promise.reject(new Error('nobody asks')),
+  drain: () => 0,
+};
+
+const common = () => ({
+  version: { version: '1', commit: 'none' },
+  gate: new Gate<Hosting>(),
+  operations: NO_OPERATIONS,
+  create: { allowedMounts: [], requests: new Idempotency<never>() },
+  metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
+  log,
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** @returns its port */
+export async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: boolean): Promise<number> {
+  const port = await freePort();
+  await serveHttps(lifetime, {
+    ...common(),
+    address: '127.0.0.1',
+    port,
+    certificate: await CertificateKeeper.open(lifetime, keeper),
+    operatorToken: () => undefined,
+    secret: new Secret('x'),
+    spinUp,
+  });
+  return port;
+}
+
+export async function serveApiSocket(lifetime: Lifetime, path: string): Promise<void> {
+  await serveUnixSocket(lifetime, { ...common(), path });
+}

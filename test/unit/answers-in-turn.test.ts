@@ -1,0 +1,99 @@
+/** Each request is answered in its turn, whatever comes behind it or is no request at all. */
+
+import assert from 'node:assert/strict';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { sayThenRead } from '../support/late-reader.ts';
+import { log, serve, serveApiSocket } from '../support/starting-server.ts';
+
+async function open(t: TestContext) {
+  const directory = await mkdtempDisposable(join(tmpdir(), 'in-turn-'));
+  const lifetime = new Lifetime('servers');
+  t.after(async () => {
+    await lifetime.end();
+    await directory.remove();
+  });
+  const port = await serve(lifetime, { files: undefined, directory: directory.path, log }, true);
+  const path = join(directory.path, 'api.sock');
+  await serveApiSocket(lifetime, path);
+  const overTls = (bytes: string) => sayThenRead({ host: '127.0.0.1', port }, bytes, true);
+  return { overTls, onSocket: (bytes: string) => sayThenRead({ path }, bytes, false), path };
+}
+
+const statuses = (answer: string) =>
+  [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+
+const VERSION = 'GET /version HTTP/1.1\r\nHost: x\r\n\r\n';
+const CHUNKED = 'Host: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n';
+
+test('what comes behind a request, and is none, is answered after it', async (t) => {
+  const { overTls } = await open(t);
+  for (const [bytes, expected] of [
+    [`${VERSION}nonsense\r\n\r\n`, [200, 400]],
+    [`${VERSION}${VERSION}nonsense\r\n\r\n`, [200, 200, 400]],
+    [`${VERSION}PUT /set_container_start_values HTTP/1.1\r\n${CHUNKED}`, [200, 400]],
+    [`${VERSION}CONNECT there:443 HTTP/1.1\r\nHost: x\r\n\r\n`, [200, 404]],
+    [`${VERSION.replace('Host', 'Connection: close\r\nHost')}nonsense\r\n\r\n`, [200]],
+  ] as const) {
+    assert.deepEqual(statuses(await overTls(bytes)), expected, bytes);
+  }
+});
+
+test('a request that was answered before it was whole gets no second answer', async (t) => {
+  const { path } = await open(t);
+  const client = connect({ path });
+  client.write(`POST /nowhere HTTP/1.1\r\n${CHUNKED.replace('nonsense\r\n', '')}`);
+  let heard = '';
+  for await (const piece of client) {
+    heard += piece;
+    if (heard.endsWith('\n')) client.write('nonsense\r\n');
+  }
+  assert.deepEqual(statuses(heard), [404]);
+});
+
+test('a request without a Host header, and one for a tunnel, are answered with what to do', async (t) => {
+  const { overTls } = await open(t);
+  const last = 'Connection: close\r\n\r\n';
+  const bare = await overTls(`PUT /set_container_start_values HTTP/1.1\r\nContent-Length: 2\r\n${last}{}`);
+  assert.match(bare, /^HTTP\/1\.1 400 /);
+  assert.match(bare, /\r\ncontent-type: text\/plain; charset=utf-8\r\n/);
+  assert.match(bare, /\r\n\r\n400 Bad Request: missing required Host header\n$/);
+  const problem = await overTls(`GET /healthz HTTP/1.1\r\n${last}`);
+  assert.match(problem, /^HTTP\/1\.1 400 .*"request\.no_host".*needs a Host header/s);
+  const tunnel = await overTls('CONNECT there:443 HTTP/1.1\r\nHost: x\r\n\r\n');
+  assert.match(tunnel, /^HTTP\/1\.1 404 .*\r\n\r\n404 page not found\n$/s);
+  assert.match(await overTls('GET /version HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
+});
+
+test('a body that is no JSON does not cost the connection, over HTTPS and on the API socket', async (t) => {
+  const { overTls, onSocket } = await open(t);
+  const broken = (method: string, path: string) =>
+    `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{`;
+  const last = VERSION.replace('Host', 'Connection: close\r\nHost');
+  const put = broken('PUT', '/set_container_start_values');
+  assert.deepEqual(statuses(await overTls(put + put + last)), [400, 400, 200]);
+  assert.deepEqual(statuses(await onSocket(broken('POST', '/v1/containers') + last)), [400, 200]);
+});
+
+test('a line of text is not to be taken for anything else', async (t) => {
+  const { overTls } = await open(t);
+  const last = 'Host: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n';
+  const isForText = async (bytes: string) =>
+    /\r\nX-Content-Type-Options: nosniff\r\n/i.test((await overTls(bytes)).split('\r\n\r\n')[0] ?? '');
+  for (const request of [
+    `GET /nowhere HTTP/1.1\r\n${last}{}`,
+    `POST /set_container_start_values HTTP/1.1\r\n${last}{}`,
+    `PUT /set_container_start_values HTTP/1.1\r\n${last}[]`,
+    `PUT /set_container_start_values HTTP/1.1\r\n${last}{}`,
+    'CONNECT there:443 HTTP/1.1\r\nHost: x\r\n\r\n',
+    'nonsense\r\n\r\n',
+  ]) {
+    assert.ok(await isForText(request), request);
+  }
+  // What the predecessor's handlers answered is JSON.
+  assert.ok(!(await isForText(`PUT /set_config_encryption_token HTTP/1.1\r\n${last}{}`)));
+});
