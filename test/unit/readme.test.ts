@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { withAccepted } from '../../scripts/accepted-doc.ts';
 import { apiDoc, cliDoc } from '../../scripts/api-doc.ts';
@@ -10,7 +10,6 @@ import { settingsDoc } from '../../scripts/settings-doc.ts';
 import { NODE_FLAGS } from '../support/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 /** As biome leaves it, but for the widths of columns. */
 function unaligned(markdown: string): string {
@@ -47,10 +46,35 @@ test("the command line's types of the API are made from its document", () => {
   assert.ok(line.includes(` ${digest.digest('hex')}.`), 'run "make docs"');
 });
 
-test('what the README points to is there', () => {
-  const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, path]) => path as string);
-  assert.ok(links.length > 0);
-  for (const path of links) assert.ok(readFileSync(join(ROOT, path)).length > 0, path);
+/** As GitHub makes them of headings. */
+function anchorsOf(markdown: string): string[] {
+  const prose = markdown.replaceAll(/^```[\s\S]*?^```/gm, '');
+  return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test('what the documents link to is there, headings too', () => {
+  const pages = globSync('{*.md,{docs,packaging,*-*}/*.md}', { cwd: ROOT });
+  assert.ok(pages.includes('README.md'));
+  for (const page of pages) {
+    const text = readFileSync(join(ROOT, page), 'utf8');
+    for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link)) continue;
+      const [path = '', anchor] = link.split('#');
+      const target = path ? join(ROOT, dirname(page), path) : join(ROOT, page);
+      assert.ok(existsSync(target), `${page}: ${link}`);
+      if (anchor) assert.ok(anchorsOf(readFileSync(target, 'utf8')).includes(anchor), `${page}: ${link}`);
+    }
+  }
+});
+
+test('the README fits on a few screens', () => {
+  const lines = readFileSync(join(ROOT, 'README.md'), 'utf8').split('\n').length - 1;
+  assert.ok(lines <= 150, `${lines} lines; move what is not the overview into docs/`);
 });
 
 test('make runs the service with the same flags for Node as the executable has', () => {
