@@ -38,7 +38,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo docs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo docs
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -87,6 +87,12 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
+
+audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of what ships
+	@$(NODE) scripts/audit.ts $(<D)/LICENCES.txt
+
+record-ci: | node_modules/.stamp ## Run all that a change must pass on a clean clone, LOAD=busy beside other work, and commit what came of it
+	@$(NODE) scripts/record-ci.ts $(LOAD)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts

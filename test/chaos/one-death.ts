@@ -93,13 +93,15 @@ class Death {
     else assert.equal(code, 0, service.log());
     if (missing === 'Docker' && died) await this.#host.startDocker();
     if (missing === 'S3') await this.#s3.turn('none');
+    if (missing === 'webserver') await this.#world.turn('none');
     await this.#endContainers();
     await this.#over(service);
     if (this.#isWritten) await this.#assertSaved();
     const told = this.#told();
     // Before its first heartbeat it may not have been registered: then the webserver knows nobody who could die.
     const isKnown = this.#world.beats.some(({ call, at }) => died && call === 'heartbeat' && at < died.at);
-    if (isKnown && missing === 'nothing') assert.ok(told !== undefined, 'the webserver was told');
+    if (isKnown && ['nothing', 'webserver'].includes(missing))
+      assert.ok(told !== undefined, 'the webserver was told');
     const steps = /^steps (\d+)$/m.exec(service.other.join('\n'))?.[1];
     return {
       died: died?.what,

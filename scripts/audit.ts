@@ -1,0 +1,35 @@
+/**
+ * Looks at what others wrote and this project passes on: the licences, the hashes by which npm knows a package again, and
+ * versions with known faults. The exit code is 1 when something must be done.
+ *
+ *   node scripts/audit.ts LICENCES.txt
+ */
+
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { known, type Lock, unhashed, unknownLicences } from './audited.ts';
+
+const [licences = ''] = process.argv.slice(2);
+
+function tell(about: string, faults: readonly string[], fine: string): void {
+  console.log(`${about}: ${faults.length === 0 ? fine : ''}`);
+  for (const fault of faults) console.log(`  ${fault}`);
+  if (faults.length > 0) process.exitCode = 1;
+}
+
+tell(
+  'licences of what is bundled',
+  unknownLicences(readFileSync(licences, 'utf8')),
+  'each lets others use, change, and pass on the package',
+);
+
+for (const path of ['package-lock.json', ...globSync('tools/*/package-lock.json')]) {
+  const { without, optional } = unhashed(JSON.parse(readFileSync(path, 'utf8')) as Lock);
+  const note = `${optional} builds of tools for other systems have none, since npm never fetched them`;
+  tell(`hashes in ${path}`, without, optional === 0 ? 'all there' : note);
+}
+
+const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], { encoding: 'utf8' });
+const vulnerable = known(stdout || '{}');
+if (vulnerable) tell('versions with known faults', vulnerable, 'none');
+else console.log('versions with known faults: not looked at, since the registry does not answer "npm audit"');
