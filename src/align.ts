@@ -1,14 +1,45 @@
 /** Columns of text that people compare. */
 
+/** Characters between two columns, and to which none is narrowed. */
+const GAP = 2;
+const LEAST = 8;
+
 /** @returns a line for each row, without spaces at its end */
 export function align(rows: readonly (readonly string[])[]): string[] {
   const widths = columnWidths(rows);
   return rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
+      .join(' '.repeat(GAP))
       .trimEnd(),
   );
+}
+
+/** As `align`, with lines of at most so many characters: what is too long for its column goes on below. */
+export function fit(rows: readonly (readonly string[])[], columns = Infinity): string[] {
+  const widths = columnWidths(rows);
+  let over = widths.reduce((sum, width) => sum + width, GAP * (widths.length - 1)) - columns;
+  for (; over > 0; over -= 1) {
+    const widest = Math.max(...widths);
+    if (widest <= LEAST) break;
+    widths[widths.indexOf(widest)] = widest - 1;
+  }
+  return align(rows.flatMap((row) => broken(row, widths)));
+}
+
+/** A row as several ones, each cell of which is as wide as its column at most. */
+function broken(row: readonly string[], widths: readonly number[]): string[][] {
+  const cells = row.map((cell, column) => piecesOf(cell, widths[column] ?? 0));
+  const height = Math.max(...cells.map(({ length }) => length));
+  return Array.from({ length: height }, (_, line) => cells.map((pieces) => pieces[line] ?? ''));
+}
+
+/** Cut behind a space or a slash, where there is one. */
+function piecesOf(cell: string, width: number): string[] {
+  if (cell.length <= width) return [cell];
+  const at = Math.max(cell.lastIndexOf(' ', width), cell.lastIndexOf('/', width - 1) + 1);
+  const end = at > 0 ? at : width;
+  return [cell.slice(0, end), ...piecesOf(cell.slice(end).trimStart(), width)];
 }
 
 export function columnWidths(rows: readonly (readonly string[])[]): number[] {

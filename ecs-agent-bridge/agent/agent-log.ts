@@ -46,7 +46,7 @@ export function parseAgentLine(line: string): AgentLine {
   const { level, msg, ...fields } = (line.startsWith('{') ? fromJson(line) : fromWords(line)) ?? {};
   const known = LEVELS.get(level);
   if (!known || typeof msg !== 'string') return { level: 'info', message: line, fields: {} };
-  const text = `${msg} ${fields.error ?? ''}`.trimEnd();
+  const text = [msg, fields.error].filter((one) => typeof one === 'string').join(' ');
   const isWarning = level === 'error' && WARNINGS.some((one) => one.test(text));
   return { level: isWarning ? 'warn' : known, message: msg, fields };
 }

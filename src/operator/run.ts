@@ -41,9 +41,9 @@ export async function runOperatorCommand(
       return;
     case 'stop':
       progress(`Stopping ${command.ids.join(', ')} …`);
-      return await stop(api, command.ids, isJson, write);
+      return await stop(api, command.ids, { isJson, columns: stdout.columns }, write);
     case 'receipt':
-      return write(await receipt(api, command.id, isJson));
+      return write(await receipt(api, command.id, { isJson, columns: stdout.columns }));
     case 'capacity':
       return write(await capacity(api, isJson));
     case 'terminals':

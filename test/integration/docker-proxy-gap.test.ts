@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { identify, kill } from '../../host/processes.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { AgentDriver, type Event, labelsOf, taskBody } from '../support/agent-driver.ts';
 import { Site, until } from '../support/site.ts';
@@ -54,10 +55,12 @@ for (const [how, words, signal] of [
     await agent.stop(before);
     const living = await make('living');
     const ended = [await make('sidecar'), await make('task', taskBody(site.root))];
-    const pids = await Promise.all(ended.map(async (id) => (await agent.inspect(id)).State.Pid as number));
+    const programs = await Promise.all(
+      ended.map(async (id) => identify((await agent.inspect(id)).State.Pid) ?? assert.fail()),
+    );
     const from = service.lines.length;
     await host.stopDocker(signal);
-    for (const pid of pids) if (words.length > 0) process.kill(pid, 'SIGKILL');
+    if (words.length > 0) await kill(...programs);
     await host.startDocker(words);
     await service.message('Docker is back', from);
     const all = words.length > 0 ? ended : [...ended, living];

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, afterEach, before, suite, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
-import { identify, isRunning } from '../../host/processes.ts';
+import { identify, isRunning, kill } from '../../host/processes.ts';
 import type { FakeStart } from '../support/fake-agent.ts';
 import { furnish } from '../support/fake-agent-site.ts';
 import { ServiceProcess } from '../support/service-process.ts';
@@ -269,7 +269,7 @@ suite('the container of an agent', () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
     await host.stopDocker('SIGKILL');
-    process.kill(keeping.agent.pid, 'SIGKILL');
+    await kill(keeping.agent);
     await keeper.message(
       'the ECS agent ended with an exit code that Docker cannot tell and is started again; its last lines say why',
     );

@@ -56,7 +56,8 @@ test('an operator lists, stops and looks back at a container in tables', async (
 
   const stopped = await say(root, ['stop', id.slice(0, 8)]);
   assert.equal(stopped.code, 0, stopped.text);
-  assert.match(stopped.text, new RegExp(`^${id} \\(demo\\) began .*, ended .*: an operator stopped it\\n`));
+  const head = `^${id} \\(demo\\)\\n  docker id +${dockerId}\\n  began .*\\n  ended .*: an operator stopped it\\n`;
+  assert.match(stopped.text, new RegExp(head));
   assert.match(stopped.text, /^ {2}tty +\d+ +\d+ s +its container is exited, code \d+$/m);
   assert.equal((await say(root, ['receipt', id])).text, stopped.text);
 
