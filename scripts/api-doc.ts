@@ -48,25 +48,25 @@ export async function apiDoc(): Promise<string> {
     .map(([name, schema]) => schemaDoc(name, schema));
   return `# The operator's API
 
-On the unix socket \`/run/ecs-host-service/api.sock\` (below \`ROOT\`) for root, and on the HTTPS port with the operator's token:
-\`Authorization: Bearer TOKEN\`. \`make docs\` makes this page from the routes, as it does the
-[OpenAPI document](../httpserver/v1/openapi.json), which is also served at \`/v1/openapi.json\`.
+This page lists the calls of \`/v1\`. \`make docs\` generates it from the routes, together with the
+[OpenAPI document](../httpserver/v1/openapi.json), which the service also serves at \`/v1/openapi.json\`.
+
+Root on the host calls the API on the unix socket \`/run/ecs-host-service/api.sock\` (below \`ROOT\`). Everybody else calls it on the
+HTTPS port, with the operator's token in \`Authorization: Bearer TOKEN\`:
 
 \`\`\`sh
 curl --unix-socket /run/ecs-host-service/api.sock http://localhost/v1/containers?state=ready
 curl --header "Authorization: Bearer $TOKEN" https://host:4678/v1/capacity
 \`\`\`
 
-What goes wrong is told as a problem (RFC 9457): \`title\` is a word for programs that stays, \`detail\` says what to do. The words are
-[at the end](#problems).
+Errors are problems (RFC 9457). \`title\` is a code for programs, which does not change; \`detail\` says what went wrong and what to do. All codes
+are [at the end](#problems).
 
 ## Calls
 
 ${operations.join('\n\n')}
 
-## What goes in and out
-
-Of each field: its name, *optional* ones so called, its type, and what it means.
+## Types of requests and answers
 
 ${schemas.join('\n\n')}
 
@@ -153,7 +153,8 @@ function cell(text: string): string {
 export function cliDoc(): string {
   return `# The command line
 
-\`make docs\` makes this page from the program's own help.
+This page lists every command. \`make docs\` generates it from the program's own help. [operations.md](operations.md#looking-at-a-host) shows how to
+use the commands.
 
 \`\`\`
 ${USAGE.trimEnd()}
@@ -162,8 +163,8 @@ ${USAGE.trimEnd()}
 | exit code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | failed, refused, or something is wrong (\`doctor\`) |
-| 2 | the command line makes no sense |
+| 1 | failed or refused; \`doctor\`: something is wrong |
+| 2 | the command line is not valid |
 | 3 | no service can be reached |
 `;
 }

@@ -24,7 +24,7 @@ export async function openApi(): Promise<object> {
         title: 'ecs-host-service',
         version: VERSION,
         description:
-          "What operators ask of a host: on its HTTPS port with the operator's token, and on a unix socket as root.",
+          "The operator's API of a host: on its HTTPS port with the operator's token, and on a unix socket for root.",
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: 'https://{host}:4678', variables: { host: { default: 'localhost' } } }],

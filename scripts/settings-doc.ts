@@ -10,11 +10,12 @@ export function settingsDoc(): string {
   );
   return `# Settings
 
-All come from the environment; \`make docs\` makes this page from their schema. A setting that is missing, mistyped or unsafe
-stops the start and says why. \`ecs-host-service settings\` shows those of a host: each with its value and who gave it.
+This page lists every setting. \`make docs\` generates it from the schema. All settings come from the environment. The service refuses
+to start when a setting is missing, misspelt or unsafe, and says why. \`ecs-host-service settings\` shows the settings of a
+host, each with its value and where the value comes from.
 
-A secret is given as the variable itself, as a file that \`<NAME>_FILE\` names and that only root can read, or as the systemd
-credential of its name, in this order.
+You can give a secret in three ways. The first one that is present is used: the variable itself, a file that only root can read and that
+\`<NAME>_FILE\` names, or the systemd credential of the same name.
 
 | setting | default | meaning |
 | --- | --- | --- |

@@ -131,7 +131,7 @@ export function url(text: string): URL {
 export function remoteUrl(text: string): URL {
   const found = url(text);
   if (found.protocol === 'http:' && !isLoopback(found.hostname)) {
-    throw new Error('must be an https address; only loopback is spoken to in the clear');
+    throw new Error('must be an https address; only a loopback address may be http');
   }
   return found;
 }

@@ -67,19 +67,19 @@ export const SCHEMA = {
     parse: parseEnvironment,
   } satisfies Setting<Environment>,
   ROOT: setting(
-    'Directory below which the service keeps all its files; run/ in it must be a tmpfs, since secrets are there.',
+    'Directory below which the service keeps all its files. Its run/ must be a tmpfs, because it holds secrets.',
     '/',
     absolutePath,
   ),
   LISTEN_ADDRESS: {
-    meaning: 'Address that HTTPS listens on.',
+    meaning: 'IP address on which the service listens for HTTPS.',
     fallback: (environment) => (environment === 'localdev' ? '127.0.0.1' : '0.0.0.0'),
     parse: (text) => {
       if (!isIP(text)) throw new Error(`must be an IP address; got "${text}"`);
       return text;
     },
   } satisfies Setting<string>,
-  LISTEN_PORT: setting('Port that HTTPS listens on.', '4678', port),
+  LISTEN_PORT: setting('Port on which the service listens for HTTPS.', '4678', port),
   WEBSERVER_AUTH_SECRET: {
     meaning: 'Secret that the webserver sends with its calls.',
     fallback: (environment) => (environment === 'localdev' ? WELL_KNOWN_SECRETS[0] : undefined),
@@ -88,99 +88,99 @@ export const SCHEMA = {
   } satisfies Setting<string>,
   OPERATOR_TOKEN: {
     ...optional(
-      "The operator's token for /v1 over HTTPS; none: nobody is let in there. Its file is read again when it changes.",
+      "The operator's token for /v1 over HTTPS. Without it, /v1 answers on the unix socket only. The service reads the token's file again when it changes.",
       operatorToken,
     ),
     secret: true,
   },
   TLS_CERT_FILE: optional(
-    'Certificate chain (PEM) to serve, read again when it changes; none: a self-signed one, renewed by itself.',
+    'File with the certificate chain (PEM) to serve. The service reads it again when it changes. Without it, the service makes a self-signed certificate and renews it.',
     absolutePath,
   ),
-  TLS_KEY_FILE: optional('Private key (PEM) of TLS_CERT_FILE.', absolutePath),
+  TLS_KEY_FILE: optional('File with the private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
   ALLOWED_MOUNTS: setting(
-    'Directories of this host that operators may have mounted into containers, separated by commas; none: none.',
+    'Directories of this host that operators may mount into containers, separated by commas. With none, they may mount no directory.',
     'none',
     directories,
   ),
   CONTAINER_PIDS: setting(
-    'Processes and threads that a container may have whose create body sets no limit; none: any number.',
+    'Limit of processes and threads for a container whose create body sets none. With none, there is no limit.',
     '4096',
     wholeNumberOrNone(1, 4_194_304),
   ),
   CONTAINER_MEMORY: setting(
-    "Memory that a container may use whose create body sets no limit, in bytes or as a share of the host's memory, without swap; none: all.",
+    "Memory limit for a container whose create body sets none, in bytes or as a percentage of the host's memory, without swap. With none, there is no limit.",
     '50%',
     amountOrNone,
   ),
   CONTAINER_LOG_SIZE: setting(
-    "Bytes that Docker keeps of a container's output with its drivers json-file and local, where the create body sets no size; none: all.",
+    "Bytes of a container's output that Docker keeps, for the log drivers json-file and local, if the create body sets no size. With none, there is no limit.",
     '64MiB',
     bytesOrNone,
   ),
   CONTAINER_DISK: setting(
-    'Disk that a container may have when little is left, in bytes or as a share of the disk and of its inodes; one that has more is ended; none: any.',
+    'Disk space that a container may use while the disk is nearly full, in bytes or as a percentage of the disk and of its inodes. The service ends a container that uses more. With none, there is no limit.',
     '25%',
     amountOrNone,
   ),
   HOSTED_ALLOW: setting(
-    'What hosted containers may ask of Docker beyond the table in docs/security.md: FIELD=VALUE, separated by commas, such as CapAdd=SYS_PTRACE,Binds=/srv/data; none: nothing.',
+    'What hosted containers may ask of Docker beyond the table in docs/security.md: FIELD=VALUE, separated by commas, such as CapAdd=SYS_PTRACE,Binds=/srv/data. With none, only what the table allows.',
     'none',
     hostedAllow,
   ),
   ECS_AGENT: {
     meaning:
-      'How the Amazon ECS agent is run: unit (ecs.service), container, binary, none, or auto: the first that is there.',
+      'How the service runs the Amazon ECS agent: unit (ecs.service), container, binary, none, or auto, which takes the first of them that is installed.',
     fallback: (environment) => (environment === 'localdev' ? 'none' : 'auto'),
     parse: oneOf('auto', 'none', 'unit', 'container', 'binary'),
   } satisfies Setting<'auto' | 'none' | 'unit' | 'container' | 'binary'>,
   ECS_AGENT_BINARY: setting(
-    "The ECS agent's program, for ECS_AGENT=binary.",
+    "Path of the ECS agent's program, for ECS_AGENT=binary.",
     '/usr/libexec/amazon-ecs-agent',
     absolutePath,
   ),
   ECS_AGENT_IMAGE: setting(
-    "The ECS agent's image, for ECS_AGENT=container; /var/cache/ecs/ecs-agent.tar is loaded where Docker has none.",
+    "The ECS agent's image, for ECS_AGENT=container. If Docker does not have it, the service loads /var/cache/ecs/ecs-agent.tar.",
     'amazon/amazon-ecs-agent:latest',
     image,
   ),
   INPUT_DEVICES: {
     meaning:
-      'Whether containers must get input devices of their own: required (no start without uinput) or optional.',
+      'Whether containers must get input devices: required (the service does not start without uinput) or optional.',
     fallback: (environment) => (environment === 'localdev' ? 'optional' : 'required'),
     parse: oneOf('required', 'optional'),
   } satisfies Setting<'required' | 'optional'>,
   FRONT_CONSOLE: {
     meaning:
-      'Whether the service keeps a console of its own in front (own), so that no container and no login prompt gets keys that are typed elsewhere, or leaves the one that is there (leave).',
+      'Which virtual console is in front: own (one of the service, so that no container and no login prompt receives keys that are typed elsewhere) or leave (the one that is there).',
     fallback: (environment) => (environment === 'localdev' ? 'leave' : 'own'),
     parse: oneOf('own', 'leave'),
   } satisfies Setting<'own' | 'leave'>,
   UNCLAIMED_SECONDS: setting(
-    'Seconds after which a container ends that nobody has been assigned to; none: it waits.',
+    'Seconds after which the service ends a container that is still unassigned. With none, it never does.',
     'none',
     secondsOrNone,
   ),
   NOT_READY_SECONDS: setting(
-    'Seconds after which a container ends that was assigned and is not ready; none: it waits.',
+    'Seconds after which the service ends a container that is assigned but still not ready. With none, it never does.',
     'none',
     secondsOrNone,
   ),
-  TERMINALS: setting('Terminals that may be open on this host.', '100', wholeNumber(0, 1000)),
+  TERMINALS: setting('Number of terminals that may be open on this host.', '100', wholeNumber(0, 1000)),
   TERMINALS_PER_CONTAINER: setting(
-    'Terminals that may be open in one container, and on the host itself.',
+    'Number of terminals that may be open in one container, and of shells on the host itself.',
     '10',
     wholeNumber(0, 1000),
   ),
   TERMINAL_IDLE_SECONDS: setting(
-    'Seconds after which a terminal ends into which nobody has typed and of which nobody has seen anything new.',
+    'Seconds after which the service ends an idle terminal. A terminal is idle when nobody types into it and nobody receives new output from it.',
     '1800',
     wholeNumber(1, 86_400),
   ),
   HOST_SHELL_USER: optional(
-    'User of this host as whom operators may have a shell on it; none: they may not.',
+    'User of this host as whom operators may open a shell on it. Without it, they may not.',
     userName,
   ),
   HOST_SHELL_AS_ROOT: setting(
@@ -189,19 +189,22 @@ export const SCHEMA = {
     yesOrNo,
   ),
   IDLE_SECONDS: setting(
-    'Seconds after which a container ends that is ready and that nobody has been connected to; none: it does not.',
+    'Seconds after which the service ends a ready container to which nobody is connected. With none, it never does.',
     'none',
     secondsOrNone,
   ),
   HEALTH_PROBE_SECONDS: setting(
-    "Seconds between looks at Docker's checks and the ports 32262/tcp of containers, of which their programs notice nothing; none: no looks.",
+    "Seconds between health checks. Each reads Docker's own check and tests whether port 32262/tcp is open, which the container's programs do not notice. With none, the service does not check.",
     '10',
     secondsOrNone,
   ),
   WEBSERVER_URL: {
-    ...optional('Base address of the webserver that gets registration and heartbeats.', remoteUrl),
+    ...optional(
+      'Base URL of the webserver that receives the registration and heartbeats of this host.',
+      remoteUrl,
+    ),
     neededBy: ({ APP_ENV }: Known) =>
-      APP_ENV === 'localdev' ? undefined : 'the webserver must learn that this host lives',
+      APP_ENV === 'localdev' ? undefined : 'the webserver must learn that this host is alive',
   },
   DYING_HEARTBEAT: setting(
     'JSON type of IsDyingHeartbeat: string ("True", which the known webserver acts on) or boolean.',
@@ -209,75 +212,82 @@ export const SCHEMA = {
     oneOf('string', 'boolean'),
   ),
   USE_PROD_LOGGING: {
-    meaning: 'Whether errors go to Sentry and the log to logz.io.',
+    meaning: 'Whether the service sends errors to Sentry and its log to logz.io.',
     fallback: (environment) => (environment === 'localdev' ? 'no' : 'yes'),
     parse: yesOrNo,
   } satisfies Setting<boolean>,
   SENTRY_DSN: {
-    ...optional('Address of the Sentry project that errors go to.', sentryDsn),
+    ...optional('DSN of the Sentry project that receives errors.', sentryDsn),
     neededBy: neededForLogging,
     secret: true,
   },
   LOGZIO_URL: {
-    ...optional('Address of the logz.io listener of your region.', remoteUrl),
+    ...optional('URL of the logz.io listener of your region.', remoteUrl),
     neededBy: neededForLogging,
   },
   LOGZIO_SHIPPING_TOKEN: {
-    ...optional('Token of the logz.io account.', (text: string) => text),
+    ...optional('Shipping token of the logz.io account.', (text: string) => text),
     neededBy: neededForLogging,
     secret: true,
   },
   USER_CONFIG_BUCKET: {
-    meaning: "S3 bucket of the users' files; none: they are not kept.",
+    meaning: "S3 bucket for users' files. With none, the service does not keep them.",
     fallback: (environment) => (environment === 'localdev' ? 'none' : 'fractal-user-app-configs'),
     parse: bucket,
   } satisfies Setting<string | undefined>,
   USER_CONFIG_VERSIONS: setting(
-    'Containers of a user and app whose last save stays in the bucket, 2 or more.',
+    'For each user and app, the number of most recent containers whose last save stays in the bucket; at least 2.',
     '10',
     wholeNumber(2, 1000),
   ),
   USER_CONFIG_CHECKPOINT_SECONDS: setting(
-    "Seconds between checkpoints of a living container's user config.",
+    "Seconds between checkpoints of a running container's user config.",
     '180',
     wholeNumber(1, 86_400),
   ),
   USER_CONFIG_OLD_FORMAT: setting(
-    'Whether what the predecessor stored is read for users of whom nothing else is stored: read, or refuse, since nothing authenticates it.',
+    "Whether the service reads the predecessor's files for a user who has no others: read, or refuse, because nothing authenticates these files.",
     'read',
     oneOf('read', 'refuse'),
   ),
-  USER_CONFIG_LIMIT: setting("Bytes that a user's files of one app may have, such as 4GiB.", '4GiB', bytes),
+  USER_CONFIG_LIMIT: setting(
+    "Largest size of a user's files of one app, in bytes or such as 4GiB.",
+    '4GiB',
+    bytes,
+  ),
   USER_CONFIG_KEEP_HOURS: setting(
-    'Hours for which files over USER_CONFIG_LIMIT stay on this host once their container has ended.',
+    'Hours for which files over USER_CONFIG_LIMIT stay on this host after their container has ended.',
     '24',
     wholeNumber(0, 8760),
   ),
   USER_CONFIG_SPOOL_LIMIT: setting(
-    'Bytes of saved user configs that may wait on this host for S3.',
+    'Largest total size of the saved user configs that wait on this host for S3, in bytes or such as 20GiB.',
     '20GiB',
     bytes,
   ),
-  AWS_REGION: optional('Region of the bucket; on EC2 that of the instance, else us-east-1.', region),
-  AWS_ENDPOINT_URL_S3: optional("Address of another S3 than Amazon's.", remoteUrl),
+  AWS_REGION: optional(
+    'AWS region of the bucket. The default is the region of the instance on EC2, and us-east-1 elsewhere.',
+    region,
+  ),
+  AWS_ENDPOINT_URL_S3: optional("URL of an S3 service other than Amazon's.", remoteUrl),
   ON_DEATH: setting(
-    'What EC2 sees of the service: none, tag (its state, in tags) or terminate (also ends the instance of one that died).',
+    "What the service does in EC2: none, tag (writes its state to the instance's tags) or terminate (also terminates the instance after the service has died).",
     'none',
     oneOf('none', 'tag', 'terminate'),
   ),
-  AWS_ENDPOINT_URL_EC2: optional("Address of another EC2 than Amazon's.", remoteUrl),
+  AWS_ENDPOINT_URL_EC2: optional("URL of an EC2 service other than Amazon's.", remoteUrl),
   AWS_EC2_METADATA_SERVICE_ENDPOINT: optional(
-    'Where EC2 metadata is asked for; on EC2 the usual address, elsewhere nowhere.',
+    'URL of the EC2 metadata service. The default is the usual address on EC2; elsewhere the service asks for no metadata.',
     url,
   ),
-  AWS_EC2_METADATA_DISABLED: setting('Whether EC2 metadata is never asked for.', 'false', yesOrNo),
+  AWS_EC2_METADATA_DISABLED: setting('Whether the service never asks for EC2 metadata.', 'false', yesOrNo),
   LOG_LEVEL: setting(
-    'Least level that is logged: trace, debug, info, warn, error.',
+    'Lowest level that is logged: trace, debug, info, warn or error.',
     'info',
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
   ),
   COMMIT: setting(
-    'Git commit, the release in Sentry; make and the executable know it.',
+    'Git commit, which names the release in Sentry. make and the executable set it.',
     typeof BUILT_FROM === 'string' ? BUILT_FROM : 'unknown',
     (text) => text,
   ),

@@ -11,17 +11,18 @@ import {
 export const USAGE = `Usage: ecs-host-service [command]
 
   run                                host containers until told to stop (the default)
-  bury [--wait-unit UNIT]            after a death: report it, remove what nobody uses; UNIT waits for the rest
-  wait                               until the containers that a dead service left in use have ended
-  doctor [--host] [--json]           say what this host, its settings and its ECS agent lack; --host: the host alone
-  doctor --leaks                     look for what ledger, Docker and kernel do not agree about
-  settings [--json]                  list every setting with its value, who gave it, and what it means
-  configs list USER APP              show what is stored of a user's files of one app
-  configs restore USER APP VERSION   let the user's next container begin with that version
+  bury [--wait-unit UNIT]            clean up after a crash: report it, and remove unassigned containers;
+                                     UNIT then hosts the containers that are in use
+  wait                               host the containers that a dead service left in use until they have ended
+  doctor [--host] [--json]           check this host, its settings and its ECS agent; --host: the host only
+  doctor --leaks                     compare the ledger with Docker and the kernel, and list the differences
+  settings [--json]                  list every setting with its value, where the value comes from, and its meaning
+  configs list USER APP              list the stored versions of a user's files of an app
+  configs restore USER APP VERSION   choose the version with which the user's next container starts
 ${OPERATOR_USAGE}  version                            print the version
-  help                               print this
+  help                               print this help
 
-Settings come from the environment; without APP_ENV in it, those of the installed service are read.
+Settings come from the environment. Without APP_ENV in it, the settings of the installed service are used.
 ${OPERATOR_OPTIONS}`;
 
 export type Command =

@@ -27,7 +27,7 @@ const MOST = 100;
 /** @param closing aborts when the server does: streams end then */
 export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.add('GET', '/containers', {
-    summary: 'List the containers, the oldest first',
+    summary: 'List the containers, oldest first',
     query: ListQuery,
     answer: Containers,
     write,
@@ -47,9 +47,9 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     handle: async ({ params }) => gate.check().tracker.named(params.id).view,
   });
   routes.add('POST', '/containers/:id/stop', {
-    summary: 'Stop a container, and answer with its receipt when nothing of it is left',
+    summary: 'Stop a container, and return its receipt once everything is released',
     description:
-      'Its program gets SIGTERM and ten seconds. The files of its user are saved, which may take as long as S3 does; who does not wait for the answer changes nothing of it.',
+      "The program gets SIGTERM, and SIGKILL after ten seconds. The service then saves the user's files, which can take long if S3 is slow. The stop continues even if you do not wait for the answer.",
     params: ById,
     answer: Receipt,
     handle: ({ params }) =>
@@ -60,8 +60,10 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
       }),
   });
   routes.add('GET', '/containers/:id/receipt', {
-    summary: 'What a container was, why it ended, and what became of all that it held',
-    description: 'Also of one that has ended, the last thousand at least, and of one that has not, so far.',
+    summary:
+      'Get the receipt of a container: its states, why it ended, and how each of its resources was released',
+    description:
+      'Receipts of at least the last thousand ended containers are kept. The receipt of a container that has not ended shows its history so far.',
     params: ById,
     answer: Receipt,
     handle: async ({ params }) => {
@@ -72,7 +74,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     },
   });
   routes.add('GET', '/capacity', {
-    summary: 'How many more containers have room, and what runs short first',
+    summary: 'Get how many more containers have room, and which resource runs out first',
     answer: Capacity,
     handle: async () => {
       const { tracker } = gate.check();
@@ -83,7 +85,7 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
   routes.stream('/events', closing, {
     summary: 'Follow what happens to containers, as server-sent events',
     description:
-      'The data of each event of the kind `container` is an Event: one transition; so it is of the kind `health`: a change of health. `missed` says that some are not kept any more: list the containers, then go on.',
+      'An event `container` is a change of state, and an event `health` a change of health. The data of both is an Event. An event `missed` says that some events are no longer kept: list the containers, then continue.',
     headers: EventsHeaders,
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {

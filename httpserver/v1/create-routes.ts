@@ -32,7 +32,7 @@ export function addCreateRoutes(
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
-      'The header `Idempotency-Key` has it made once, however often the same is sent; the keys of those under way and of the last thousand that were made are remembered until this service ends. With `dryRun` nothing is made, and the answer says whether there is room.',
+      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With `dryRun`, it makes nothing, and the answer says whether there is room.',
     headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,
@@ -53,7 +53,8 @@ export function addCreateRoutes(
   });
   routes.add('PUT', '/containers/:id/start-values', {
     summary: 'Assign a container to a user',
-    description: 'Once: the same again changes nothing, and other values are refused.',
+    description:
+      'The first call fixes the values. The same call again has no effect, and other values are refused.',
     params: ById,
     body: StartValues,
     answer: Container,
@@ -65,9 +66,9 @@ export function addCreateRoutes(
       }),
   });
   routes.add('PUT', '/containers/:id/config-token', {
-    summary: "Give a container the key of its user's files",
+    summary: "Give a container the token that decrypts its user's files",
     description:
-      'Answered when it is ready; before the start values have come, when the token is kept, for two minutes.',
+      'Returns when the container is ready. Before the start values have come, the service keeps the token for two minutes and returns at once.',
     params: ById,
     body: ConfigToken,
     answer: Container,

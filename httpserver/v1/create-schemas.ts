@@ -10,9 +10,12 @@ const bytes = (description: string, minimum: number) =>
 
 const Port = Type.Object(
   {
-    container: Type.String({ pattern: '^([1-9]\\d{0,4})/(tcp|udp)$', description: 'Such as "8080/tcp".' }),
+    container: Type.String({
+      pattern: '^([1-9]\\d{0,4})/(tcp|udp)$',
+      description: 'For example "8080/tcp".',
+    }),
     host: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 65_535, description: 'Left out: any that is free.' }),
+      Type.Integer({ minimum: 1, maximum: 65_535, description: 'The default is any free port.' }),
     ),
   },
   strict,
@@ -20,8 +23,8 @@ const Port = Type.Object(
 
 const Mount = Type.Object(
   {
-    source: Type.String({ pattern: '^/', description: 'One of ALLOWED_MOUNTS of this host.' }),
-    target: Type.String({ pattern: '^/.*[^/]$', description: 'Where the container sees it.' }),
+    source: Type.String({ pattern: '^/', description: 'A directory in ALLOWED_MOUNTS of this host.' }),
+    target: Type.String({ pattern: '^/.*[^/]$', description: 'Where the container sees the directory.' }),
     readOnly: Type.Optional(Type.Boolean({ default: true })),
   },
   strict,
@@ -29,10 +32,17 @@ const Mount = Type.Object(
 
 export const StartValues = Type.Object(
   {
-    dpi: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "Of the user's screen." })),
+    dpi: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000, description: "Dots per inch of the user's screen." }),
+    ),
     containerArn: Type.Optional(Type.String()),
-    userId: Type.Optional(Type.String({ description: "Whose files it gets; left out or empty: nobody's." })),
-    clientAppAuthSecret: text('By which the client app proves itself.'),
+    userId: Type.Optional(
+      Type.String({
+        description:
+          'The user whose files the container gets. Without it, or with an empty one, it gets none.',
+      }),
+    ),
+    clientAppAuthSecret: text('The secret with which the client app proves itself.'),
   },
   { ...strict, title: 'StartValues' },
 );
@@ -41,15 +51,15 @@ export const ConfigToken = Type.Object(
   {
     userId: Type.Optional(Type.String()),
     clientAppAuthSecret: Type.String(),
-    configEncryptionToken: text("Of which the key of the user's files is made."),
+    configEncryptionToken: text("The token from which the key of the user's files is derived."),
   },
   { ...strict, title: 'ConfigToken' },
 );
 
 export const NewContainer = Type.Object(
   {
-    image: text('An image that this host has.'),
-    app: text('Whose files of a user it has.'),
+    image: text('An image that is on this host.'),
+    app: text("The app. It says which of its user's files the container gets."),
     environment: Type.Optional(
       Type.Record(
         Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }),
@@ -57,29 +67,31 @@ export const NewContainer = Type.Object(
         strict,
       ),
     ),
-    cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10_000, description: 'Processors, at most.' })),
-    memory: Type.Optional(bytes('Bytes, at most.', 6 * 2 ** 20)),
+    cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10_000, description: 'Limit of processors.' })),
+    memory: Type.Optional(bytes('Limit of memory, in bytes.', 6 * 2 ** 20)),
     pids: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 2 ** 22, description: 'Processes and threads, at most.' }),
+      Type.Integer({ minimum: 1, maximum: 2 ** 22, description: 'Limit of processes and threads.' }),
     ),
-    sharedMemory: Type.Optional(bytes('Bytes of /dev/shm; 8 GiB when left out.', 2 ** 16)),
+    sharedMemory: Type.Optional(bytes('Size of /dev/shm in bytes; 8 GiB by default.', 2 ** 16)),
     ports: Type.Optional(
       Type.Array(Port, {
         maxItems: 100,
-        description: 'Beside 32262/tcp, 32263/udp and 32273/tcp, which all have.',
+        description: 'Ports in addition to 32262/tcp, 32263/udp and 32273/tcp, which every container has.',
       }),
     ),
     mounts: Type.Optional(Type.Array(Mount, { maxItems: 100 })),
     gpu: Type.Optional(
-      Type.Boolean({ description: "Whether it gets the host's GPUs; left out: where there are any." }),
+      Type.Boolean({
+        description: "Whether the container gets the host's GPUs. By default it does, if there are any.",
+      }),
     ),
     console: Type.Optional(
-      Type.Boolean({ description: 'Whether it gets a virtual console of its own; left out: it does.' }),
+      Type.Boolean({ description: 'Whether the container gets a virtual console. By default it does.' }),
     ),
     labels: Type.Optional(
       Type.Record(Type.String({ pattern: '^(?!ecs-host-service\\.).+$' }), Type.String(), {
         ...strict,
-        description: 'Of the Docker container.',
+        description: 'Labels of the Docker container.',
       }),
     ),
     timeout: Type.Optional(
@@ -87,7 +99,7 @@ export const NewContainer = Type.Object(
         minimum: -1,
         maximum: 2 ** 31 - 1,
         description:
-          'Seconds that its program waits for its first client; -1: for ever; left out: it decides.',
+          'Seconds for which the program waits for its first client; -1 means no limit. By default the program decides.',
       }),
     ),
     idleTimeout: Type.Optional(
@@ -95,7 +107,7 @@ export const NewContainer = Type.Object(
         minimum: 0,
         maximum: LONGEST_SECONDS,
         description:
-          'Seconds after which it ends when it is ready and nobody has been connected to its ports; 0: it does not; left out: as IDLE_SECONDS of this host says.',
+          'Seconds after which the service ends the container if it is ready and nobody is connected to its ports; 0 means never. The default is IDLE_SECONDS of this host.',
       }),
     ),
     startValues: Type.Optional(StartValues),
@@ -108,16 +120,14 @@ export const CreateHeaders = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      description: 'The same request with the same one makes one container.',
+      description: 'The same request with the same key makes one container only.',
     }),
   ),
 });
 
 export const CreateQuery = Type.Object(
   {
-    dryRun: Type.Optional(
-      Type.Boolean({ description: 'Says whether it would have room, and makes nothing.' }),
-    ),
+    dryRun: Type.Optional(Type.Boolean({ description: 'Only say whether there is room, and make nothing.' })),
   },
   strict,
 );

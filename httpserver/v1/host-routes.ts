@@ -12,18 +12,19 @@ export function addHostRoutes(routes: Routes, operations: Operations): void {
     handle: () => operations.describeHost(),
   });
   routes.add('GET', '/agent', {
-    summary: 'What the ECS agent on this host says of itself',
+    summary: 'Get what the ECS agent on this host reports about itself',
     answer: Agent,
     handle: () => operations.describeAgent(),
   });
   routes.add('GET', '/openapi.json', {
-    summary: 'This document',
+    summary: 'Get this document',
     answer: Document,
     handle: async () => document,
   });
   routes.add('PUT', '/drain', {
-    summary: 'Take no more containers, and end when the last one has',
-    description: 'Those in use go on. It cannot be taken back, and the same again changes nothing.',
+    summary: 'Drain: accept no more containers, and exit when the last one has ended',
+    description:
+      'Containers in use keep running. You cannot undo a drain. The same call again has no effect.',
     answer: Draining,
     handle: async () => ({ containers: operations.drain() }),
   });

@@ -13,9 +13,9 @@ import type { Routes } from './routes.ts';
 export function addImageRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.stream('/images/pull', closing, {
     method: 'POST',
-    summary: 'Pull an image, and tell how far that is, as server-sent events',
+    summary: 'Pull an image, and follow its progress, as server-sent events',
     description:
-      'The data of each event `progress` is a PullProgress, the newest that there is; the last event is `pulled`, a PulledImage, or `failed`, a Problem. What goes wrong before there is progress is answered as a problem. Who asks for the same image, platform and credentials waits for the same pull; it is given up when the last one has left.',
+      'The data of an event `progress` is a PullProgress, always the newest. The last event is `pulled`, with a PulledImage, or `failed`, with a Problem. An error before there is any progress is the answer to the request. Requests for the same image, platform and credentials share one pull. The pull is cancelled when the last of them has left.',
     body: ImagePull,
     handle: async ({ body: { image, ...request } }, signal) =>
       asSent(await gate.check().pulls.follow({ ...request, reference: referenceOf(image) }, signal)),

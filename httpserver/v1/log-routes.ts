@@ -13,38 +13,44 @@ import { ById, type Given } from './schemas.ts';
 
 export const LogLine = Type.Object(
   {
-    at: Type.String({ format: 'date-time', description: 'When Docker read it, to the nanosecond.' }),
-    stream: Type.Enum([...LOG_STREAMS], { description: 'All is stdout of a container with a terminal.' }),
+    at: Type.String({ format: 'date-time', description: 'When Docker read the line, with nanoseconds.' }),
+    stream: Type.Enum([...LOG_STREAMS], {
+      description: 'If the container has a terminal, everything is stdout.',
+    }),
     text: Type.String({
       description:
-        "Without the line's end; what is no UTF-8 is U+FFFD. The container's own words: never trust them.",
+        'The line, without its end. Bytes that are not UTF-8 become U+FFFD. The text comes from the container: do not trust it.',
     }),
     partial: Type.Optional(
       Type.Literal(true, {
         description:
-          'No end of a line came behind it: it goes on in the next one of the same stream, if there is one.',
+          'True if the line is not complete. It continues in the next LogLine of the same stream, if there is one.',
       }),
     ),
   },
-  { title: 'LogLine', description: 'A line that a container wrote, or 16 KiB of one.' },
+  { title: 'LogLine', description: "A line of a container's output, or a piece of one with at most 16 KiB." },
 );
 
 const lineId = (description: string) => Type.Optional(Type.String({ pattern: LINE_ID.source, description }));
 
-const LogsHeaders = Type.Object({ 'last-event-id': lineId('The id of the last line that is known.') });
+const LogsHeaders = Type.Object({
+  'last-event-id': lineId('The id of the last line that you have received.'),
+});
 
 const LogsQuery = Type.Object(
   {
-    follow: Type.Optional(Type.Boolean({ default: false, description: 'Until the container has ended.' })),
+    follow: Type.Optional(
+      Type.Boolean({ default: false, description: 'Follow the output until the container has ended.' }),
+    ),
     tail: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: 1_000_000,
-        description: 'How many of the last lines of both streams; left out: all that there are.',
+        description: 'Number of last lines, of both streams together. All lines by default.',
       }),
     ),
-    stream: Type.Optional(Type.Enum([...LOG_STREAMS], { description: 'Only this one.' })),
-    after: lineId('As the header `Last-Event-ID`, which counts first. Then `tail` does not count.'),
+    stream: Type.Optional(Type.Enum([...LOG_STREAMS], { description: 'Only this stream.' })),
+    after: lineId('The same as the header `Last-Event-ID`, which takes precedence. `tail` is then ignored.'),
   },
   { additionalProperties: false },
 );
@@ -52,9 +58,9 @@ const LogsQuery = Type.Object(
 /** @param closing aborts when the server does: streams end then */
 export function addLogRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.stream('/containers/:id/logs', closing, {
-    summary: 'Read or follow what a container writes, as server-sent events',
+    summary: 'Read or follow the output of a container, as server-sent events',
     description:
-      'The data of each event of the kind `line` is a LogLine. The last event is `end`, or `failed` with a Problem; a stream that ends without was cut off. Of a container that has ended the last 2000 lines are kept, at most 256 KiB.',
+      'The data of an event `line` is a LogLine. The last event is `end`, or `failed` with a Problem. A stream without one of them was cut off. Of an ended container, the service keeps the last 2000 lines, at most 256 KiB.',
     params: ById,
     headers: LogsHeaders,
     query: LogsQuery,

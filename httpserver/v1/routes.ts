@@ -229,11 +229,11 @@ function schemaOf<P extends TSchema, Q extends TSchema>(
       ...Object.fromEntries(
         Object.entries(answers).map(([status, schema]) => [
           status,
-          { description: 'Done.', content: { [type]: { schema } } },
+          { description: 'Success.', content: { [type]: { schema } } },
         ]),
       ),
       default: {
-        description: 'What is wrong.',
+        description: 'Failure.',
         content: { 'application/problem+json': { schema: Problem } },
       },
     },

@@ -9,62 +9,85 @@ import { CAUSE_CODES, STATES } from '../../container/state.ts';
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 
-export const State = Type.Enum([...STATES], { description: 'What a container has come to.' });
-const Code = Type.Enum([...CAUSE_CODES], { description: 'Why, for programs: these words stay.' });
+export const State = Type.Enum([...STATES], { description: 'The state of a container.' });
+const Code = Type.Enum([...CAUSE_CODES], {
+  description: 'The cause as a code for programs, which does not change.',
+});
 
 const Health = Type.Object(
   {
     docker: Type.Optional(
       Type.Enum([...CHECK_HEALTHS], {
-        description: "What Docker's check says; left out where there is none.",
+        description: "The result of Docker's health check. Missing if the image has none.",
       }),
     ),
     port: Type.Optional(
-      Type.Enum([...PORT_HEALTHS], { description: 'Whether 32262/tcp in it takes connections.' }),
+      Type.Enum([...PORT_HEALTHS], { description: 'Whether its port 32262/tcp accepts connections.' }),
     ),
-    since: time('When one of them was first seen so.'),
+    since: time('When one of the two last changed.'),
   },
-  { description: 'How well it is, once that was looked at. Nothing ends because of it.' },
+  {
+    description:
+      'The health of the container. Missing until the first check. The service does not end a container because of it.',
+  },
 );
 
 export const Container = Type.Object(
   {
-    id: Type.String({ pattern: '^[0-9a-f]{60}$', description: 'The container id, which this service gave.' }),
-    docker: Type.Optional(Type.String({ description: 'The docker id, once Docker has made it.' })),
-    role: Type.Enum([...ROLES], { description: 'Who had it made.' }),
-    app: Type.String({ description: 'Whose files of a user it has.' }),
-    task: Type.Optional(Type.String({ description: 'ARN of the ECS task that it is of.' })),
+    id: Type.String({
+      pattern: '^[0-9a-f]{60}$',
+      description: 'The container id, which this service assigns.',
+    }),
+    docker: Type.Optional(
+      Type.String({ description: 'The docker id. Missing until Docker has made the container.' }),
+    ),
+    role: Type.Enum([...ROLES], { description: 'Who made the container.' }),
+    app: Type.String({ description: "The app. It says which of its user's files the container gets." }),
+    task: Type.Optional(Type.String({ description: 'ARN of its ECS task.' })),
     state: State,
-    began: time('When it was asked for.'),
-    since: time('When it came to its state.'),
-    claimed: Type.Boolean({ description: 'Whether a user has been assigned to it.' }),
-    port: Type.Optional(Type.Integer({ description: 'Its identifying host port, that of 32262/tcp.' })),
+    began: time('When the container was requested.'),
+    since: time('When it entered this state.'),
+    claimed: Type.Boolean({ description: 'Whether it is assigned to a user.' }),
+    port: Type.Optional(
+      Type.Integer({ description: 'Its identifying host port, which is bound to 32262/tcp.' }),
+    ),
     ports: Type.Optional(
       Type.Record(Type.String(), Type.Integer(), {
         description: 'Host port by container port, such as "32262/tcp".',
       }),
     ),
     tty: Type.Optional(Type.Integer({ description: 'N of /dev/ttyN.' })),
-    idleTimeout: Type.Optional(count('Seconds that it may be idle, where that was asked for; 0: for ever.')),
+    idleTimeout: Type.Optional(
+      count('Seconds for which it may be idle, if the request set this; 0 means no limit.'),
+    ),
     health: Type.Optional(Health),
   },
-  { title: 'Container', description: 'A container that this host hosts.' },
+  { title: 'Container', description: 'A hosted container.' },
 );
 
 export const Containers = Type.Object({
   containers: Type.Array(Container),
-  next: Type.Optional(Type.String({ description: 'To be given as `after` for those that follow.' })),
+  next: Type.Optional(
+    Type.String({ description: 'Pass this as `after` to get the next page. Missing on the last page.' }),
+  ),
 });
 
 export const ListQuery = Type.Object(
   {
     state: Type.Optional(State),
-    app: Type.Optional(Type.String({ description: 'Only those of this app.' })),
+    app: Type.Optional(Type.String({ description: 'Only containers of this app.' })),
     claimed: Type.Optional(
-      Type.Boolean({ description: 'Only those that a user has, or has not, been assigned to.' }),
+      Type.Boolean({ description: 'Only assigned containers (true), or only unassigned ones (false).' }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
-    after: Type.Optional(Type.String({ description: 'The `next` of the answer before.' })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        default: 100,
+        description: 'Containers on a page; 100 by default.',
+      }),
+    ),
+    after: Type.Optional(Type.String({ description: 'The `next` of the previous page.' })),
   },
   { additionalProperties: false },
 );
@@ -75,30 +98,30 @@ export const ById = Type.Object({
     maxLength: 64,
     pattern: '^[0-9a-f]+$',
     description:
-      'A container id or, while it lives, docker id, or as many of its first digits as no other one has.',
+      'A container id, or the docker id of a container that has not ended. Its first digits are enough, if they are unique.',
   }),
 });
 
 const Passed = Type.Object({
   state: State,
-  at: time('When it came to it.'),
+  at: time('When the container entered this state.'),
   code: Type.Optional(Code),
-  cause: Type.Optional(Type.String({ description: 'Why, for people.' })),
+  cause: Type.Optional(Type.String({ description: 'The cause as text for people.' })),
 });
 
 const Warning = Type.Object({
-  at: time('When it was noticed.'),
-  code: Type.String({ description: 'Of the table of errors.' }),
-  text: Type.String({ description: 'What it is, for people.' }),
+  at: time('When the service noticed it.'),
+  code: Type.String({ description: 'A code from the table of errors.' }),
+  text: Type.String({ description: 'The warning as text for people.' }),
 });
 
 const Held = Type.Object({
   kind: Type.String(),
   what: Type.String(),
-  allotted: time('When it was taken.'),
-  released: Type.Optional(time('When it was seen gone; left out while it is held.')),
-  seen: Type.Optional(Type.String({ description: 'How it was seen gone.' })),
-  failed: Type.Optional(Type.String({ description: 'Why it could not be released so far.' })),
+  allotted: time('When the resource was acquired.'),
+  released: Type.Optional(time('When the service saw that it was gone. Missing while it is held.')),
+  seen: Type.Optional(Type.String({ description: 'How the service saw that it was gone.' })),
+  failed: Type.Optional(Type.String({ description: 'Why it could not be released yet.' })),
 });
 
 export const Receipt = Type.Object(
@@ -108,9 +131,9 @@ export const Receipt = Type.Object(
     role: Type.Enum([...ROLES]),
     task: Type.Optional(Type.String()),
     app: Type.String(),
-    began: time('When it was asked for.'),
-    ended: Type.Optional(time('When it was gone.')),
-    cause: Type.Optional(Type.String({ description: 'Why it ended, for people.' })),
+    began: time('When the container was requested.'),
+    ended: Type.Optional(time('When everything was released. Missing until then.')),
+    cause: Type.Optional(Type.String({ description: 'Why it ended, as text for people.' })),
     code: Type.Optional(Code),
     states: Type.Array(Passed),
     warnings: Type.Optional(Type.Array(Warning)),
@@ -118,30 +141,31 @@ export const Receipt = Type.Object(
   },
   {
     title: 'Receipt',
-    description: 'What a container was, why it ended, and what became of all that it held.',
+    description:
+      'The history of a container: its states, why it ended, and how each of its resources was released.',
   },
 );
 
 const Resource = Type.Object({
   name: Type.Enum([...RESOURCES]),
-  size: count('How many this host has.'),
-  held: count('How many containers have.'),
-  each: count('How many each container takes.'),
-  fits: count('For how many containers the others suffice.'),
+  size: count('How many of them this host has.'),
+  held: count('How many are held by containers.'),
+  each: count('How many each container needs.'),
+  fits: count('How many more containers the free ones are enough for.'),
 });
 
 export const Capacity = Type.Object(
   {
     fits: count('How many more containers have room.'),
-    short: Type.Enum([...RESOURCES], { description: 'What runs short first.' }),
+    short: Type.Enum([...RESOURCES], { description: 'The resource that runs out first.' }),
     resources: Type.Array(Resource),
     memory: Type.Object(
       {
-        total: count('In all.'),
-        free: count('Used for nothing.'),
-        available: count('To be had by programs.'),
+        total: count('All memory of the host.'),
+        free: count('Memory that is not used at all.'),
+        available: count('Memory that programs can still get.'),
       },
-      { description: 'In KiB.' },
+      { description: 'Memory, in KiB.' },
     ),
   },
   { title: 'Capacity' },
@@ -149,43 +173,50 @@ export const Capacity = Type.Object(
 
 export const Event = Type.Object(
   {
-    id: Type.String({ description: 'To be sent as `Last-Event-ID`, to go on behind it.' }),
+    id: Type.String({ description: 'Send this as `Last-Event-ID` to continue after this event.' }),
     at: time('When it happened.'),
     from: Type.Optional(State),
     code: Type.Enum([...CAUSE_CODES, ...HEALTH_CODES], {
-      description: 'Why, for programs: these words stay.',
+      description: 'The cause as a code for programs, which does not change.',
     }),
-    cause: Type.String({ description: 'Why, for people.' }),
+    cause: Type.String({ description: 'The cause as text for people.' }),
     container: Container,
   },
-  { title: 'Event', description: 'A container came to a state, or its health changed.' },
+  { title: 'Event', description: "A change of a container's state or health." },
 );
 
 export const EventsHeaders = Type.Object({
-  'last-event-id': Type.Optional(Type.String({ description: 'The id of the last event that is known.' })),
+  'last-event-id': Type.Optional(
+    Type.String({ description: 'The id of the last event that you have received.' }),
+  ),
 });
 
 export const EventsQuery = Type.Object(
   {
-    after: Type.Optional(Type.String({ description: 'As the header `Last-Event-ID`, which counts first.' })),
+    after: Type.Optional(
+      Type.String({ description: 'The same as the header `Last-Event-ID`, which takes precedence.' }),
+    ),
   },
   { additionalProperties: false },
 );
 
 export const Document = Type.Record(Type.String(), Type.Unknown(), { description: 'OpenAPI 3.1.' });
 
-export const Draining = Type.Object({ containers: count('How many are waited for.') }, { title: 'Draining' });
+export const Draining = Type.Object(
+  { containers: count('How many containers the host still waits for.') },
+  { title: 'Draining' },
+);
 
 export const Host = Type.Object(
   {
-    id: Type.String({ description: 'Made once, and kept over reboots.' }),
+    id: Type.String({ description: 'The id of the host. It stays the same after reboots.' }),
     version: Type.String(),
     commit: Type.String(),
-    environment: Type.String({ description: 'APP_ENV.' }),
+    environment: Type.String({ description: 'The value of APP_ENV.' }),
     state: Type.Enum(['starting', 'running', 'draining', 'stopping']),
     started: time('When the service was started.'),
     docker: Type.Object({ engine: Type.String(), api: Type.String() }),
-    containers: count('How many it hosts.'),
+    containers: count('Number of containers.'),
   },
   { title: 'Host' },
 );
@@ -199,7 +230,7 @@ const AgentTask = Type.Object({
     Type.Object({
       name: Type.String(),
       dockerId: Type.String(),
-      ports: Type.Array(Type.String(), { description: 'Such as "32262/tcp → 20001".' }),
+      ports: Type.Array(Type.String(), { description: 'For example "32262/tcp → 20001".' }),
     }),
   ),
 });
@@ -207,21 +238,23 @@ const AgentTask = Type.Object({
 export const Agent = Type.Object(
   {
     cluster: Type.String(),
-    containerInstance: Type.String({ description: 'ARN of this host in the cluster.' }),
+    containerInstance: Type.String({
+      description: 'ARN of this host as a container instance of the cluster.',
+    }),
     version: Type.String(),
     tasks: Type.Array(AgentTask),
   },
-  { title: 'Agent', description: 'What the ECS agent says of itself.' },
+  { title: 'Agent', description: 'What the ECS agent reports about itself.' },
 );
 
 export const Problem = Type.Object(
   {
     type: Type.String(),
-    title: Type.String({ description: 'What went wrong, for programs: these words stay.' }),
+    title: Type.String({ description: 'The error as a code for programs, which does not change.' }),
     status: Type.Integer(),
-    detail: Type.String({ description: 'The same for people, with what to do.' }),
+    detail: Type.String({ description: 'What went wrong and what to do, as text for people.' }),
   },
-  { title: 'Problem', description: 'RFC 9457.' },
+  { title: 'Problem', description: 'An error, as in RFC 9457.' },
 );
 
 export type ListQuery = Static<typeof ListQuery>;

@@ -5,7 +5,7 @@ import { type Static, Type } from 'typebox';
 const MOST_CELLS = 4096;
 const cells = (description: string) => Type.Integer({ minimum: 1, maximum: MOST_CELLS, description });
 
-export const SIZE = { columns: cells('Characters in a line.'), rows: cells('Lines.') };
+export const SIZE = { columns: cells('Number of characters in a line.'), rows: cells('Number of lines.') };
 
 /** What a client says. */
 export const Said = Type.Object({ type: Type.Literal('resize'), ...SIZE });
@@ -29,4 +29,4 @@ export type Told =
   | { readonly type: 'ended'; readonly exitCode?: number };
 
 export const PROTOCOL =
-  'A WebSocket: binary messages are bytes, typed and printed. Text messages are JSON: the service says `{"type":"attached","terminal":ID,"columns":N,"rows":N,"after":N}` first, `{"type":"writer","writes":true|false}` whenever that changes, `{"type":"missed","bytes":N}` to one who reads too slowly, and `{"type":"ended","exitCode":N}` last; a client says `{"type":"resize","columns":N,"rows":N}`. What is wrong with the handshake is told as a problem.';
+  'The connection is a WebSocket. Binary messages carry the bytes that are typed and printed. Text messages are JSON. The service sends `{"type":"attached","terminal":ID,"columns":N,"rows":N,"after":N}` first, `{"type":"writer","writes":true|false}` whenever that changes, `{"type":"missed","bytes":N}` to a client that reads too slowly, and `{"type":"ended","exitCode":N}` last. The client may send `{"type":"resize","columns":N,"rows":N}`. An error in the handshake is answered with a Problem.';

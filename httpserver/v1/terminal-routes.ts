@@ -18,7 +18,7 @@ const SHELL: [string, ...string[]] = ['/bin/sh', '-c', 'command -v bash > /dev/n
 export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.socket('/containers/:id/terminal', {
     summary: 'Open a terminal in a container',
-    description: `It goes on when the connection breaks, until nobody has used it for a while. ${PROTOCOL}`,
+    description: `The terminal keeps running when the connection breaks, until nobody has used it for TERMINAL_IDLE_SECONDS. ${PROTOCOL}`,
     params: ById,
     query: OpenQuery,
     handle: ({ params, query, by }) =>
@@ -30,8 +30,8 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
       }),
   });
   routes.socket('/host/terminal', {
-    summary: 'Open a shell on this host, where HOST_SHELL_USER allows it',
-    description: `It goes on like one in a container. ${PROTOCOL}`,
+    summary: 'Open a shell on this host, if HOST_SHELL_USER allows it',
+    description: `The shell keeps running when the connection breaks, like a terminal in a container. ${PROTOCOL}`,
     query: HostQuery,
     handle: ({ query, by }) =>
       gate.pass(async ({ tracker }) => {
@@ -40,7 +40,7 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
       }),
   });
   routes.socket('/terminals/:id/attach', {
-    summary: 'Come back to a terminal, or look at it',
+    summary: 'Return to a terminal, or watch it',
     description: PROTOCOL,
     params: ByTerminal,
     query: AttachQuery,
@@ -50,12 +50,12 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     },
   });
   routes.add('GET', '/terminals', {
-    summary: 'List the terminals that are open, the oldest first',
+    summary: 'List the open terminals, oldest first',
     answer: Terminals,
     handle: async () => ({ terminals: gate.check().tracker.host.terminals.list().map(viewOf) }),
   });
   routes.add('POST', '/terminals/:id/end', {
-    summary: 'End a terminal with all that runs in it',
+    summary: 'End a terminal and everything that runs in it',
     params: ByTerminal,
     answer: Terminal,
     handle: ({ params }) =>

@@ -7,7 +7,7 @@ const how = {
   as: Type.Optional(
     Type.Enum(['write', 'take', 'watch'], {
       description:
-        'write: as its writer, if there is none; take: as its writer, and who is it now watches from then on; watch: only to see it.',
+        'write: type, if nobody else does; take: type, and let whoever typed until now only watch; watch: only look.',
       default: 'write',
     }),
   ),
@@ -15,14 +15,19 @@ const how = {
     Type.Integer({
       minimum: 0,
       maximum: 999_999_999_999_999,
-      description: 'Printed bytes that are known already; left out: the last ones come again.',
+      description:
+        'How many printed bytes you have already received. Without it, you get the last output again.',
     }),
   ),
 };
 
 const what = {
   type: Type.Optional(
-    Type.String({ pattern: '^[0-9A-Za-z.+-]{1,64}$', description: 'TERM.', default: 'xterm-256color' }),
+    Type.String({
+      pattern: '^[0-9A-Za-z.+-]{1,64}$',
+      description: 'The value of TERM.',
+      default: 'xterm-256color',
+    }),
   ),
   columns: Type.Optional({ ...SIZE.columns, default: 80 }),
   rows: Type.Optional({ ...SIZE.rows, default: 24 }),
@@ -39,13 +44,14 @@ export const OpenQuery = Type.Object(
         minItems: 1,
         maxItems: 256,
         description:
-          'The program and its arguments, as often as there are; left out: bash, or sh where there is none.',
+          'The program, and again for each of its arguments. The default is bash, or sh if there is no bash.',
       }),
     ),
     user: Type.Optional(
       Type.String({
         pattern: '^[0-9A-Za-z_][0-9A-Za-z_.-]{0,31}(:[0-9A-Za-z_][0-9A-Za-z_.-]{0,31})?$',
-        description: "As whom it runs, such as `root` or `1000:1000`; left out: as the container's own user.",
+        description:
+          "The user as whom the program runs, such as `root` or `1000:1000`. The default is the container's own user.",
       }),
     ),
   },
@@ -62,21 +68,23 @@ export const Terminal = Type.Object(
   {
     id: Type.String({ pattern: '^[0-9a-f]{16}$' }),
     container: Type.Optional(
-      Type.String({ description: 'The container that it is in; left out: it is on the host.' }),
+      Type.String({ description: 'The container of the terminal. Missing if the terminal is on the host.' }),
     ),
-    program: Type.String({ description: 'What runs in it, without arguments.' }),
-    user: Type.Optional(Type.String({ description: "As whom; left out: the container's own user." })),
-    by: Type.String({ description: 'Who opened it: an address, or `unix socket`.' }),
+    program: Type.String({ description: 'The program that runs in it, without arguments.' }),
+    user: Type.Optional(
+      Type.String({ description: "The user as whom it runs. Missing if that is the container's own user." }),
+    ),
+    by: Type.String({ description: 'Who opened it: a network address, or `unix socket`.' }),
     began: Type.String({ format: 'date-time' }),
     ...SIZE,
-    attached: Type.Integer({ minimum: 0, description: 'How many look at it.' }),
-    written: Type.Boolean({ description: 'Whether one of them is its writer.' }),
+    attached: Type.Integer({ minimum: 0, description: 'How many clients are attached to it.' }),
+    written: Type.Boolean({ description: 'Whether one of them can type.' }),
     idle: Type.Integer({
       minimum: 0,
-      description: 'Seconds since somebody typed, came, went or saw something new.',
+      description: 'Seconds since a client typed, attached, left or received new output.',
     }),
   },
-  { title: 'Terminal', description: 'A terminal that is open.' },
+  { title: 'Terminal', description: 'An open terminal.' },
 );
 export type Terminal = Static<typeof Terminal>;
 

@@ -7,32 +7,35 @@ import type { LogWords } from './logs.ts';
 import type { PullWords } from './pull.ts';
 
 export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the containers
-  create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
+  create IMAGE --app APP [option …]  make and start a container; APP says which of its user's files it gets:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
-         --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
-         --no-console, --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
+         --mount /SOURCE:/TARGET[:rw] (these as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
+         --no-console, --timeout SECONDS (-1: no limit), --idle-timeout SECONDS (0: no limit), --dry-run
   pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
-         have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
+         pull an image from its registry; give NAME's password in REGISTRY_PASSWORD, or in the file that
          REGISTRY_PASSWORD_FILE names
-  stop ID …                          stop containers in order, and say what became of what they had
-  receipt ID                         what a container was, why it ended, and what became of what it had
-  logs [-f] [--tail N] ID            what a container wrote, or the last of it once it has ended; -f: until it ends
+  stop ID …                          stop containers gracefully, and print their receipts
+  receipt ID                         print why a container ended, and how each of its resources was released
+  logs [-f] [--tail N] ID            print a container's output, or the last of it once it has ended; -f: follow it
   exec [-it] [--user USER] ID [COMMAND [ARGUMENT …]]
-                                     a terminal in a container, with a shell or COMMAND; Ctrl-] three times leaves it
+                                     open a terminal in a container, with a shell or COMMAND; leave it with
+                                     Ctrl-] three times
   exec --attach TERMINAL [--take | --watch]
-                                     come back to a terminal; --take: from whoever types there; --watch: only see it
-  host-shell                         a shell on the host itself, where HOST_SHELL_USER allows it
-  terminals [--end TERMINAL]         list the terminals that are open, or end one with all that runs in it
+                                     return to a terminal; --take: type there instead of whoever does;
+                                     --watch: only look
+  host-shell                         open a shell on the host itself, if HOST_SHELL_USER allows it
+  terminals [--end TERMINAL]         list the open terminals, or end one and everything that runs in it
   events [--after EVENT]             follow what happens to containers
-  capacity                           how many more containers have room, and what runs short first
-  drain                              take no more containers, and end when the last one has
+  capacity                           print how many more containers have room, and what runs out first
+  drain                              accept no more containers, and exit when the last one has ended
 `;
 
-export const OPERATOR_OPTIONS = `Those about a running service ask the one on this host, as root, or with --host https://HOST:4678 another one, which has
-to know the token in OPERATOR_TOKEN or OPERATOR_TOKEN_FILE; --fingerprint SHA256 names its certificate where this machine
-does not trust it. With --json they print what the service answered. An ID may be its first digits.
-Every user of this machine can read a command line: what is secret belongs in FILE, which has NAME=VALUE on each line, or NAME
-alone, which takes its value from the environment; # begins a comment. What --env gives counts more.
+export const OPERATOR_OPTIONS = `Commands about a running service ask the one on this host, as root. With --host https://HOST:4678, they ask the service on
+another host, and need its operator's token in OPERATOR_TOKEN, or in the file that OPERATOR_TOKEN_FILE names. Add --fingerprint SHA256
+if this machine does not trust that service's certificate. With --json, they print the service's answer as it is. An ID
+may be shortened to its first digits.
+Every user of this machine can read a command line. So put secrets into FILE, for --env-from: each line is NAME=VALUE, or NAME
+alone, which takes its value from the environment; # begins a comment. --env takes precedence over FILE.
 
   ecs-host-service create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8
   ecs-host-service ps --state ready

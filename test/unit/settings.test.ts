@@ -379,7 +379,7 @@ suite('what is given', () => {
         'http://[::2]',
         'http://[::ffff:10.0.0.1]',
       ].map(
-        (text) => [name, text, /must be an https address; only loopback is spoken to in the clear$/] as const,
+        (text) => [name, text, /must be an https address; only a loopback address may be http$/] as const,
       ),
     ]),
     ...['169.254.169.254', 'file:///etc/passwd', 'imds'].map(
@@ -499,7 +499,7 @@ suite('what is given', () => {
     }
   });
 
-  test('a DSN is given on as it was written, and loopback is spoken to in the clear', () => {
+  test('a DSN is given on as it was written, and http is accepted on loopback', () => {
     for (const SENTRY_DSN of [
       DSN,
       'https://key:password@sentry.example/path/42',
@@ -529,7 +529,7 @@ suite('where a host reports to', () => {
   const isOn = forLogging.map(
     (name) => `${name}: must be given: USE_PROD_LOGGING is on; turn it off to go without`,
   );
-  const noWebserver = 'WEBSERVER_URL: must be given: the webserver must learn that this host lives';
+  const noWebserver = 'WEBSERVER_URL: must be given: the webserver must learn that this host is alive';
 
   /** The problems of a host that reports to nobody. */
   function missing(given: Given): string[] {
