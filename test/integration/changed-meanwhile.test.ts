@@ -142,3 +142,20 @@ test('a hosted container is not named like the id of another one, for which Dock
   assert.equal((await ask('POST', '/v1.41/containers/two/rename?name=three', '')).status, 204);
   assert.equal((await inspect(hosted)).Name, '/three');
 });
+
+test('a link leads to the container that was looked at, whoever gets its name meanwhile', async () => {
+  const one = await cli.ok('run', '-d', '--name', 'one', ...LABEL, SHELL);
+  const stranger = await cli.ok('run', '-d', '--name', 'two', SHELL);
+  const body = {
+    Image: SHELL,
+    Labels: { 'ecs-host-service.interactive': 'true' },
+    HostConfig: { Links: ['one:a', 'one'] },
+  };
+  const create = ['POST', '/v1.41/containers/create?name=three', JSON.stringify(body)] as const;
+  const { status, message } = await exchanging(one, stranger, ...create);
+  assert.equal(status, 201, message);
+  assert.deepEqual((await inspect('three')).HostConfig.Links.toSorted(), [
+    '/one:/three/a',
+    '/one:/three/one',
+  ]);
+});
