@@ -8,6 +8,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { createRule } from './accepted-body.ts';
 import { type Asker, isAllowed, refusal } from './accepted-fields.ts';
+import { HOST_CONFIG } from './accepted-host-config.ts';
 import { parseBind, VOLUME } from './accepted-mounts.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount } from './create-body.ts';
 import type { DockerId } from './identity.ts';
@@ -30,10 +31,10 @@ export async function acceptCreateBody(
   const named = new Named(asker, host.hostId, new References(host.docker));
   const config = (accepted.HostConfig ?? {}) as HostConfig & Strings;
   await named.networks(accepted);
-  await named.links(config.Links ?? []);
   await Promise.all(volumesIn(config).map((name) => named.volume(name)));
   const pinned = {
     ...(await named.modes(config)),
+    ...(config.Links && { Links: await Promise.all(config.Links.map((link) => named.link(link))) }),
     ...(config.VolumesFrom && {
       VolumesFrom: await Promise.all(config.VolumesFrom.map((from) => named.volumesFrom(from, config))),
     }),
@@ -67,6 +68,19 @@ function volumesIn({ Binds, Mounts }: HostConfig): string[] {
 const MODES = ['NetworkMode', 'PidMode', 'IpcMode'] as const;
 type Mode = (typeof MODES)[number];
 
+/** What a container may do that others can do through it who see its processes. */
+const LENT = [
+  'CapAdd',
+  'DeviceCgroupRules',
+  'Devices',
+  'IpcMode',
+  'MaskedPaths',
+  'ReadonlyPaths',
+  'SecurityOpt',
+  'UTSMode',
+  'UsernsMode',
+];
+
 /** What a body names that Docker knows. */
 class Named {
   readonly #asker: Asker;
@@ -97,18 +111,33 @@ class Named {
     if (isAllowed(this.#asker, mode, value)) return found.dockerId;
     // What it shares itself, it would share on.
     const isOwn = !/^(host$|container:)/.test(found.modes[mode] ?? '') && !found.isPrivileged;
-    if (isOwn && this.#belongs(found)) return found.dockerId;
-    throw refusal(`HostConfig.${mode}`, value, `${mode}=${value}`);
+    if (!isOwn || !this.#belongs(found)) throw refusal(`HostConfig.${mode}`, value, `${mode}=${value}`);
+    if (mode === 'PidMode' && !isHosted(found.labels, this.#hostId)) await this.#opens(found);
+    return found.dockerId;
   }
 
-  async links(links: readonly string[]): Promise<void> {
-    for (const link of links) {
-      const [ref = ''] = link.split(':', 1);
-      const found = await this.#known('HostConfig.Links', ref);
-      if (!isAllowed(this.#asker, 'Links', ref) && !this.#belongs(found)) {
-        throw refusal('HostConfig.Links', link, `Links=${ref}`);
-      }
+  /**
+   * Who sees the processes of another container sees its files too, and can have them do what that one may. Of one that is
+   * hosted all this was accepted. @throws {ServiceError} `create.not_allowed`
+   */
+  async #opens({ mounts, modes, config }: KnownContainer): Promise<void> {
+    const at = 'HostConfig.PidMode of a container with';
+    if (modes.NetworkMode === 'host') throw refusal(`${at} NetworkMode`, modes.NetworkMode);
+    for (const field of LENT)
+      HOST_CONFIG[field]?.accept(config[field] ?? null, `${at} ${field}`, this.#asker);
+    const bound = mounts.find(({ type }) => type !== 'volume' && type !== 'tmpfs');
+    if (bound) throw refusal(`${at} a mount of the host at`, bound.target);
+    await this.volumesAmong(mounts);
+  }
+
+  /** @returns the same with the id of the container, and with its name as what it is called where none is given */
+  async link(link: string): Promise<string> {
+    const [ref = '', ...alias] = link.split(':');
+    const found = await this.#known('HostConfig.Links', ref);
+    if (!isAllowed(this.#asker, 'Links', ref) && !this.#belongs(found)) {
+      throw refusal('HostConfig.Links', link, `Links=${ref}`);
     }
+    return [found.dockerId, ...(alias.length > 0 ? alias : [ref])].join(':');
   }
 
   /** Whether it is of the same ECS task, or hosted. */

@@ -119,6 +119,21 @@ export function membersOf(tree: Tree | undefined, name: string): Tree[] {
   return tree.list.flatMap(([found, value]) => (foldName(found) === foldName(name) ? [value] : []));
 }
 
+/** The same object with another value for a field. */
+export function withMember(tree: Tree, name: string, value: Tree): Tree {
+  if (!(tree instanceof Members)) return tree;
+  return new Members(
+    tree.list.map(([found, old]) => [found, foldName(found) === foldName(name) ? value : old] as const),
+  );
+}
+
+/** As it was read, fields that come twice among it. */
+export function writeJson(tree: Tree): string {
+  if (tree instanceof Members)
+    return `{${tree.list.map(([name, value]) => `${JSON.stringify(name)}:${writeJson(value)}`).join()}}`;
+  return Array.isArray(tree) ? `[${tree.map(writeJson).join()}]` : JSON.stringify(tree);
+}
+
 /** Which names of an object are fields of Docker's; in all other objects they are data, and stay as they are. */
 export interface Shape {
   readonly fields?: Readonly<Record<string, Shape>>;

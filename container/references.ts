@@ -20,6 +20,8 @@ export interface KnownContainer {
   /** Whose namespaces it has, as it was asked for. */
   readonly modes: Readonly<Record<string, string | undefined>>;
   readonly isPrivileged: boolean;
+  /** What it was made with. */
+  readonly config: Readonly<Record<string, unknown>>;
   readonly mounts: readonly KnownMount[];
 }
 
@@ -46,6 +48,7 @@ export class References {
       labels,
       modes: { NetworkMode, PidMode, IpcMode },
       isPrivileged: Privileged ?? false,
+      config: { ...found.HostConfig },
       mounts: found.Mounts.map(({ Type, Name = '', Destination, RW }) => ({
         type: Type,
         name: Name,

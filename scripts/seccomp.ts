@@ -25,6 +25,8 @@ interface Profile {
 
 const ALLOW = { action: 'SCMP_ACT_ALLOW' };
 const SUCCEED = { action: 'SCMP_ACT_ERRNO', errnoRet: 0 };
+/** EPROTONOSUPPORT. */
+const NO_PROTOCOL = { action: 'SCMP_ACT_ERRNO', errnoRet: 93 };
 /** ENOSYS. Runc drops rules that do what is done by default, which is EPERM. */
 const NOT_THERE = { action: 'SCMP_ACT_ERRNO', errnoRet: 38 };
 
@@ -79,9 +81,25 @@ const CLOSED_NETLINK: readonly Block[] = [
   { first: 6, bits: 0 },
   { first: 12, bits: 0 },
 ];
+/**
+ * By it CAP_AUDIT_WRITE, which each container has, writes what it likes to the log of the host's kernel and of its logins.
+ * Programs that log in take this answer for a kernel without it, and any other one for a fault.
+ */
+const AUDIT: Block = { first: 9, bits: 0 };
 const NETLINK: Block = { first: 0, bits: 5 };
 /** The way by which 32-bit programs may call the above. No filter can see what they ask for. */
 const SOCKETCALL = ['socketcall'];
+
+/**
+ * CAP_SYS_NICE, which the predecessor's images have, lets a program take all of the host's processors, or its disks, before
+ * any other: real-time policies and classes know of no shares. Its nice values count within the container alone.
+ */
+const SCHEDULED = { SCHED_OTHER: 0, SCHED_BATCH: 3, SCHED_IDLE: 5 };
+const SCHED_RESET_ON_FORK = 0x4000_0000;
+const IO_CLASSES = { IOPRIO_CLASS_NONE: 0, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 };
+const IO_CLASS_SHIFT = 13;
+/** The newer call for both, whose policy no filter sees. Programs go on with the older one. */
+const SCHED_SETATTR = ['sched_setattr'];
 
 const SOL_IP: Block = { first: 0, bits: 0 };
 const SOL_IPV6: Block = { first: 41, bits: 0 };
@@ -135,7 +153,10 @@ function isUnconditional({ args, includes, excludes }: Rule): boolean {
 }
 
 /** What is allowed on conditions of ours alone. */
-const LIMITED = ['ioctl', 'mknod', 'mknodat', 'socket', 'socketpair', 'setsockopt'];
+const LIMITED = [
+  ...['ioctl', 'mknod', 'mknodat', 'socket', 'socketpair', 'setsockopt'],
+  ...['ioprio_set', 'sched_setscheduler', ...SCHED_SETATTR],
+];
 
 /** @throws Error when a change would not mean what it is meant to */
 function check({ defaultAction, syscalls }: Profile): void {
@@ -205,13 +226,27 @@ function sockets(): Rule[] {
   return [
     { names: SOCKETCALL, ...NOT_THERE },
     ...each(SOCKET_FAMILIES).map((family) => rule('socket', ALLOW, { 0: family })),
-    ...others(CLOSED_NETLINK, NETLINK).map((protocol) =>
+    rule('socket', NO_PROTOCOL, { 0: AF_NETLINK, 2: AUDIT }),
+    ...others([...CLOSED_NETLINK, AUDIT], NETLINK).map((protocol) =>
       rule('socket', ALLOW, { 0: AF_NETLINK, 2: protocol }),
     ),
     ...each(SOCKET_FAMILIES).map((family) => rule('socketpair', ALLOW, { 0: family })),
     ...others([SOL_IP, SOL_IPV6]).map((level) => rule('setsockopt', ALLOW, { 1: level })),
     ...IP_OPTIONS.map((option) => rule('setsockopt', ALLOW, { 1: SOL_IP, 2: option })),
     ...IPV6_OPTIONS.map((option) => rule('setsockopt', ALLOW, { 1: SOL_IPV6, 2: option })),
+  ];
+}
+
+function priorities(): Rule[] {
+  const policies = Object.values(SCHEDULED).flatMap((policy) => [policy, policy + SCHED_RESET_ON_FORK]);
+  const mask = 7 << IO_CLASS_SHIFT;
+  return [
+    { names: SCHED_SETATTR, ...NOT_THERE },
+    ...policies.map((first) => rule('sched_setscheduler', ALLOW, { 1: { first, bits: 0 } })),
+    ...Object.values(IO_CLASSES).map((one) => {
+      const args = [{ index: 2, value: mask, valueTwo: one << IO_CLASS_SHIFT, op: 'SCMP_CMP_MASKED_EQ' }];
+      return { names: ['ioprio_set'], ...ALLOW, args };
+    }),
   ];
 }
 
@@ -222,7 +257,7 @@ function change(profile: Profile): Profile {
     .filter(({ names }) => names.length > 0);
   return {
     ...profile,
-    syscalls: [...kept, { names: SANDBOX, ...ALLOW }, ...ioctls(), ...nodes(), ...sockets()],
+    syscalls: [...kept, { names: SANDBOX, ...ALLOW }, ...ioctls(), ...nodes(), ...sockets(), ...priorities()],
   };
 }
 

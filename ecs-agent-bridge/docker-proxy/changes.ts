@@ -6,18 +6,15 @@
 import { acceptNetwork } from '../../container/accept-create-body.ts';
 import { connectRule, execRule, updateRule } from '../../container/accepted-body.ts';
 import type { Rule } from '../../container/accepted-fields.ts';
-import { membersOf, type Read } from '../../container/docker-json.ts';
-import type { DockerId } from '../../container/identity.ts';
+import { membersOf, type Read, withMember, writeJson } from '../../container/docker-json.ts';
 import { References } from '../../container/references.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, ReadBody } from './connection.ts';
 import { intoMount } from './copied-into.ts';
+import { checkName, type Find, type Named, refuseUnknown } from './named.ts';
 import { rewritten } from './own-messages.ts';
-
-/** Finds one that is or was hosted here. @param ref docker id, the beginning of one, or name, as it is in a path */
-type Find = (ref: string) => Promise<{ readonly dockerId: DockerId } | undefined>;
 
 /** Each handles a call, and may throw what its client is to be told. @returns whether the connection goes on */
 export class Changes {
@@ -29,37 +26,40 @@ export class Changes {
     this.#find = find;
   }
 
-  async update(exchange: Exchange, ref: string): Promise<boolean> {
-    return await this.#change(exchange, ref, updateRule);
+  async update(exchange: Exchange, named: Named): Promise<boolean> {
+    return await this.#change(exchange, named, updateRule);
   }
 
-  async exec(exchange: Exchange, ref: string): Promise<boolean> {
-    return await this.#change(exchange, ref, execRule);
+  async exec(exchange: Exchange, named: Named): Promise<boolean> {
+    return await this.#change(exchange, named, execRule);
   }
 
-  async #change(exchange: Exchange, ref: string, rule: Rule): Promise<boolean> {
+  async #change(exchange: Exchange, { hosted }: Named, rule: Rule): Promise<boolean> {
     const sent = await exchange.read(LONGEST_BODY);
-    if (!(await this.#find(ref))) return await exchange.forward(sent);
+    if (!hosted) return await exchange.forward(sent);
     return await passOn(exchange, this.#accepted(readBody(sent), sent, rule));
   }
 
-  /** Who is connected stands in the body. */
+  /** Who is connected stands in the body, in which its id takes the place of its name too. */
   async connect(exchange: Exchange, network: string): Promise<boolean> {
     const sent = await exchange.read(LONGEST_BODY);
     const read = readBody(sent);
-    const refs = membersOf(read?.tree, 'Container').filter((ref) => typeof ref === 'string');
-    const found = await Promise.all(refs.map((ref) => this.#find(ref)));
-    if (!found.some(Boolean)) return await exchange.forward(sent);
-    const body = this.#accepted(read, sent, connectRule);
+    const named = membersOf(read?.tree, 'Container');
+    const [ref] = named;
+    if (!read || named.length !== 1 || typeof ref !== 'string') throw unclear();
+    const found = await this.#find(ref);
+    if (!found) return await refuseUnknown(exchange, ref);
+    const { dockerId, hosted } = found;
+    if (!hosted) return await sendInstead(exchange, writeJson(withMember(read.tree, 'Container', dockerId)));
+    const body = this.#accepted(read, sent, connectRule) as object;
     const { docker, allowed } = this.#host;
     await acceptNetwork(decodeURIComponent(network), { allowed }, new References(docker));
-    return await passOn(exchange, body);
+    return await passOn(exchange, { ...body, Container: dockerId });
   }
 
   /** An archive, which is unpacked in the container. */
-  async archive(exchange: Exchange, ref: string, query: string): Promise<boolean> {
-    const found = await this.#find(ref);
-    const target = found && (await intoMount(this.#host.docker, found.dockerId, query));
+  async archive(exchange: Exchange, { dockerId, hosted }: Named, query: string): Promise<boolean> {
+    const target = hosted && (await intoMount(this.#host.docker, dockerId, query));
     if (target !== undefined) throw new ServiceError('container.copy_into_mount', { target });
     return await exchange.forward();
   }
@@ -71,13 +71,29 @@ export class Changes {
   }
 }
 
+export async function restart(exchange: Exchange, { hosted }: Named): Promise<boolean> {
+  if (hosted) throw new ServiceError('container.restart', { id: hosted.id });
+  return await exchange.forward();
+}
+
+/** Docker would take the name from a body too. */
+export async function rename(exchange: Exchange, { hosted }: Named, query: string): Promise<boolean> {
+  if (!hosted) return await exchange.forward();
+  checkName(query);
+  return await sendInstead(exchange, '');
+}
+
+function unclear(): ServiceError {
+  return new ServiceError('create.bad_body', { why: 'it must be JSON that names one Container' });
+}
+
 async function passOn(exchange: Exchange, body: unknown): Promise<boolean> {
-  return await sendInstead(exchange, Buffer.from(JSON.stringify(body)));
+  return await sendInstead(exchange, JSON.stringify(body));
 }
 
 /** The call with another body, and else as it came. */
-export async function sendInstead(exchange: Exchange, body: Buffer): Promise<boolean> {
+export async function sendInstead(exchange: Exchange, body: string): Promise<boolean> {
   const { request } = exchange;
-  const { bytes } = await exchange.ask(rewritten(request, request.target, body));
+  const { bytes } = await exchange.ask(rewritten(request, request.target, Buffer.from(body)));
   return await exchange.reply(bytes);
 }

@@ -12,7 +12,7 @@ import type { Socket } from 'node:net';
 import { BodyScanner } from './body-scanner.ts';
 import { type Answer, ask, connectEngine, Lost, nextAnswer, passAnswer, Unreachable } from './engine.ts';
 import { MalformedMessage, parseRequest, type RequestHead } from './message-head.ts';
-import { refusal } from './own-messages.ts';
+import { refusal, retargeted } from './own-messages.ts';
 import { passOn } from './passing.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { adopt } from './sockets.ts';
@@ -33,6 +33,8 @@ export interface Exchange {
   readonly request: RequestHead;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** The same with another target, on which goes what is forwarded. */
+  at(target: string): Exchange;
   /** @throws {MalformedMessage} when it is longer than `limit` bytes */
   read(limit: number): Promise<ReadBody>;
   /** Lets it go its way. @param body if it was read @returns whether the connection goes on */
@@ -135,6 +137,7 @@ class Connection {
     return {
       request,
       signal: this.#gone.signal,
+      at: (target) => this.#exchange(retargeted(request, target)),
       read: (limit) => this.#read(request, limit),
       forward: (body) => this.#forward(request, body),
       ask: async (bytes) => await ask(await this.#connect(), bytes, request),

@@ -11,33 +11,27 @@
 import { existsSync } from 'node:fs';
 import { createRule } from '../../container/accepted-body.ts';
 import { refusal } from '../../container/accepted-fields.ts';
-import { HostedContainer } from '../../container/container.ts';
+import type { HostedContainer } from '../../container/container.ts';
 import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
 import { CGROUPS } from '../../container/host-paths.ts';
 import type { ContainerId, DockerId } from '../../container/identity.ts';
-import { containerIdOf, isOfHost } from '../../container/labels.ts';
 import { takeDown } from '../../container/take-down.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import { removeUnanswered } from '../../container/unanswered.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
-import { Changes, sendInstead } from './changes.ts';
+import { Changes, rename, restart, sendInstead } from './changes.ts';
 import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, Handler } from './connection.ts';
 import { type Answer, Lost, Unreachable } from './engine.ts';
 import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
 import { parametersOf, type RequestHead } from './message-head.ts';
+import { byId, checkName, type Find, finder, type Hosted, type Named } from './named.ts';
 import { rewritten } from './own-messages.ts';
 import { Refused, recordIn } from './refused.ts';
 
 /** Milliseconds that Docker gets to start a container. */
 const LONGEST_START = 60_000;
-
-interface Hosted {
-  readonly id: ContainerId;
-  readonly dockerId: DockerId;
-  readonly isRunning: boolean;
-}
 
 /** A container that was made, and what its client is to hear of that. */
 interface Made {
@@ -54,6 +48,7 @@ export interface HostedCallsOptions {
 export class HostedCalls {
   readonly #tracker: Tracker;
   readonly #pass: HostedCallsOptions['pass'];
+  readonly #find: Find;
   /** Of each container that is being made or started. */
   readonly #coming = new Map<ContainerId, Promise<unknown>>();
 
@@ -64,14 +59,18 @@ export class HostedCalls {
   constructor({ tracker, pass }: HostedCallsOptions) {
     this.#tracker = tracker;
     this.#pass = pass;
-    const changes = new Changes(tracker.host, (ref) => this.#find(ref));
+    this.#find = finder(tracker.host);
+    const changes = new Changes(tracker.host, this.#find);
     this.#handlers = {
       'POST containers start': (exchange, ref, query) => this.#start(exchange, ref, query),
-      'POST containers restart': (exchange, ref) => this.#restart(exchange, ref),
-      'POST containers update': (exchange, ref) => changes.update(exchange, ref),
-      'POST containers exec': (exchange, ref) => changes.exec(exchange, ref),
+      'POST containers restart': byId(this.#find, restart),
+      'POST containers rename': byId(this.#find, rename),
+      'POST containers update': byId(this.#find, (exchange, named) => changes.update(exchange, named)),
+      'POST containers exec': byId(this.#find, (exchange, named) => changes.exec(exchange, named)),
       'POST networks connect': (exchange, ref) => changes.connect(exchange, ref),
-      'PUT containers archive': (exchange, ref, query) => changes.archive(exchange, ref, query),
+      'PUT containers archive': byId(this.#find, (exchange, named, query) =>
+        changes.archive(exchange, named, query),
+      ),
     };
   }
 
@@ -81,18 +80,20 @@ export class HostedCalls {
     const [, call = ''] = /^(?:\/v[\d.]+)?(\/.*)$/s.exec(path) ?? [];
     if (isHidden(call, fields))
       return (exchange) => exchange.refuse(400, 'calls in HTTP/2 are not looked at');
-    if (method === 'POST' && call === '/containers/create') return (exchange) => this.#create(exchange);
+    if (method === 'POST' && call === '/containers/create')
+      return (exchange) => this.#create(exchange, query);
     // Docker takes more than one word for the name: one of another container, and that of a link in it.
     const [, kind, ref = '', verb] = /^\/(containers|networks)\/(.+)\/(\w+)$/s.exec(call) ?? [];
     const handle = this.#handlers[`${method} ${kind} ${verb}`];
     return handle && ((exchange) => this.#answer(exchange, () => handle(exchange, ref, query)));
   }
 
-  async #create(exchange: Exchange): Promise<boolean> {
+  async #create(exchange: Exchange, query: string): Promise<boolean> {
     const sent = await exchange.read(LONGEST_BODY);
     return await this.#answer(exchange, async () => {
       const read = readBody(sent);
       if (!read || !isInteractive(read.tree)) return await exchange.forward(sent);
+      checkName(query);
       const body = foldBody(read, sent, createRule) as Record<string, unknown>;
       // The service's end waits until what Docker still makes is removed.
       const host = () => this.#tracker.lifetime.track('making a container', this.#host(exchange, body));
@@ -146,12 +147,24 @@ export class HostedCalls {
   }
 
   async #start(exchange: Exchange, ref: string, query: string): Promise<boolean> {
-    const found = this.#waiting(ref) ?? (await this.#findSettled(ref));
-    if (!found) return await exchange.forward();
+    const waiting = this.#waiting(ref);
+    if (waiting) return await this.#startOne(exchange, waiting, query);
+    const start = async (pinned: Exchange, { hosted }: Named) => {
+      const found = hosted && (await this.#settled(hosted));
+      return found ? await this.#startOne(pinned, this.#startable(found), query) : await pinned.forward();
+    };
+    return await byId(this.#find, start)(exchange, ref, query);
+  }
+
+  /** @param container undefined where it runs: the answer is Docker's */
+  async #startOne(
+    exchange: Exchange,
+    container: HostedContainer | undefined,
+    query: string,
+  ): Promise<boolean> {
     if ([...parametersOf(query).keys()].some((name) => /^checkpoint/i.test(name)))
       throw refusal('checkpoint', 'of processes');
-    const container = found instanceof HostedContainer ? found : this.#startable(found);
-    if (!container) return await sendInstead(exchange, Buffer.alloc(0));
+    if (!container) return await sendInstead(exchange, '');
     const begin = () => this.#alone(container.id, this.#begin(exchange, container));
     const { bytes } = await this.#pass(begin);
     return await exchange.reply(bytes);
@@ -196,29 +209,13 @@ export class HostedCalls {
     await takeDown(container, this.#tracker, why, (id) => docker.remove(id));
   }
 
-  async #restart(exchange: Exchange, ref: string): Promise<boolean> {
-    const found = await this.#find(ref);
-    if (found) throw new ServiceError('container.restart', { id: found.id });
-    return await exchange.forward();
-  }
-
-  /** As `#find`, once nothing is on its way: its ports and files, or a start. */
-  async #findSettled(ref: string): Promise<Hosted | undefined> {
-    for (;;) {
-      const found = await this.#find(ref);
-      const coming = found && this.#coming.get(found.id);
-      if (!coming) return found;
+  /** Once nothing of it is on its way: its ports and files, or a start. */
+  async #settled(found: Hosted): Promise<Hosted | undefined> {
+    for (let one: Hosted | undefined = found; ; one = (await this.#find(one.dockerId))?.hosted) {
+      const coming = one && this.#coming.get(one.id);
+      if (!one || !coming) return one;
       await coming.catch(() => {});
     }
-  }
-
-  /** @param ref docker id, the beginning of one, or name, as it is in a path @returns one that is or was hosted here */
-  async #find(ref: string): Promise<Hosted | undefined> {
-    const { docker, hostId } = this.#tracker.host;
-    const found = await docker.inspect(ref);
-    const id = found && containerIdOf(found.labels);
-    if (!id || !isOfHost(found.labels, hostId)) return undefined;
-    return { id, dockerId: found.dockerId, isRunning: found.running };
   }
 
   /** @param work answers, or lets the call go its way; what it throws is told to the client */

@@ -30,6 +30,14 @@ export function refusal(status: number, message: string, target: string): Buffer
 /** What in a head tells of its body; the body is another one now. */
 const OF_THE_BODY = /^(content-length|transfer-encoding|expect|trailer):/i;
 
+/** A request with another target, and else byte for byte as it came. */
+export function retargeted(request: RequestHead, target: string): RequestHead {
+  if (target === request.target) return request;
+  const text = request.bytes.toString('latin1');
+  const rest = text.slice(text.indexOf('\r\n') - ' HTTP/1.1'.length);
+  return { ...request, target, bytes: Buffer.from(`${request.method} ${target}${rest}`, 'latin1') };
+}
+
 /** A request with another target and body, and else as it was. */
 export function rewritten({ bytes, method }: RequestHead, target: string, body: Buffer): Buffer {
   const [, ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');

@@ -198,6 +198,26 @@ static void tell_options(void) {
     say("first option of level", level, syscall(SYS_setsockopt, -1, level, 1, 0, 0));
 }
 
+/* Of a process that cannot be, which the kernel sees before it asks for a right. */
+static void tell_policies(void) {
+  struct sched_param priority = {0};
+  for (long policy = 0; policy < 16; policy++) {
+    say("policy", policy, syscall(SYS_sched_setscheduler, -1, policy, &priority));
+    say("policy with a high bit", policy, syscall(SYS_sched_setscheduler, -1, 1L << 32 | policy, &priority));
+    say("policy until a fork", policy, syscall(SYS_sched_setscheduler, -1, SCHED_RESET_ON_FORK | policy, &priority));
+  }
+}
+
+static int attributes(void) { return (int)syscall(SYS_sched_setattr, -1, 0, 0); }
+
+/* Of itself, and with the right to them all. */
+static void tell_classes(void) {
+  for (long class = 0; class < 4; class++) {
+    say("class", class, syscall(SYS_ioprio_set, 1, 0, class << 13 | (class ? 4 : 0)));
+    say("class with a high bit", class, syscall(SYS_ioprio_set, 1, 0, 1L << 32 | class << 13 | (class ? 4 : 0)));
+  }
+}
+
 /*
  * Each in a process of its own: some change what the next would find, and a kernel without i386 ends the process, which
  * gives no line.
@@ -212,7 +232,10 @@ static void probe(const char *name, int (*call)(void)) {
 }
 
 int main(int argc, char **argv) {
-  (void)argv;
+  if (argc > 1 && strcmp(argv[1], "classes") == 0) {
+    tell_classes();
+    return EXIT_SUCCESS;
+  }
   int ends[2];
   if (pipe(ends)) return EXIT_FAILURE;
   pipe_end = ends[0];
@@ -235,6 +258,7 @@ int main(int argc, char **argv) {
   probe("io_uring_register", ring_register);
   probe("a browser's sandbox in namespaces", browser_sandbox);
   probe("nf_tables in an own network namespace", nf_tables);
+  probe("sched_setattr", attributes);
   probe("xfrm in an own network namespace", xfrm);
 #ifdef __x86_64__
   probe("socketcall of i386", socketcall_i386);
@@ -255,6 +279,7 @@ int main(int argc, char **argv) {
   tell_nodes();
   tell_sockets();
   tell_options();
+  tell_policies();
   if (argc > 1) {
     int signal_number;
     sigset_t end;

@@ -162,6 +162,31 @@ test('volumes and containers that lead to the host are refused', async () => {
   );
 });
 
+test('processes are shared only with a container of the task that may do no more, and has nothing of the host', async () => {
+  const task = ['--label', 'com.amazonaws.ecs.task-arn=arn:aws:ecs:region:1:task/cluster/one'];
+  const hosted = [...task, '--label', 'ecs-host-service.interactive=true', '--pid', 'container:partner'];
+  const partner = ['run', '-d', '--name', 'partner', ...task];
+  for (const words of [
+    ['-v', '/etc:/host'],
+    ['--mount', 'type=bind,source=/etc,target=/host'],
+    ['--cap-add', 'SYS_ADMIN'],
+    ['--device', '/dev/null:/dev/x'],
+    ['--device-cgroup-rule', 'c 4:* rwm'],
+    ['--security-opt', 'seccomp=unconfined'],
+    ['--security-opt', 'systempaths=unconfined'],
+    ['--network', 'host'],
+    ['--ipc', 'host'],
+    ['--uts', 'host'],
+  ]) {
+    await cli.ok(...partner, ...words, SHELL);
+    const said = await cli.fails('run', ...hosted, SHELL, 'cat', '/proc/1/root/host/hostname');
+    assert.match(said, /may not ask for HostConfig\.PidMode of a container with/, words.join(' '));
+    await cli.ok('rm', '-f', 'partner');
+  }
+  await cli.ok(...partner, '-v', '/data', '--cap-add', 'SYS_NICE', SHELL);
+  assert.equal(await cli.ok('run', ...hosted, SHELL, 'cat', '/proc/1/comm'), 'sleep');
+});
+
 /** What Docker answers, or this service, to a request with this target. */
 async function ask(target: string, content = '', fields = ['Connection: close']): Promise<string> {
   const socket = connect(proxy);

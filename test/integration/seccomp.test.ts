@@ -152,6 +152,7 @@ const FAMILIES = [1, 2, 10, 16, 17];
 const isConsole = (device: number): boolean => device % 2 ** 32 === 0x501;
 const isOtherFamily = (family: number): boolean => !FAMILIES.includes(family);
 const isClosedNetlink = (protocol: number): boolean => [6, 12].includes(protocol);
+const isRealTime = (policy: number): boolean => ![0, 3, 5].includes(policy);
 /** What ours refuses of the probes that are made for many numbers. */
 const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'mknod of': isConsole,
@@ -161,6 +162,9 @@ const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'socketpair of': (family) => isOtherFamily(family) || family === 16,
   netlink: isClosedNetlink,
   'netlink with a high bit': isClosedNetlink,
+  policy: isRealTime,
+  'policy with a high bit': isRealTime,
+  'policy until a fork': isRealTime,
   'option of IP': (option) => option >= 64,
   'option of IPv6': (option) => option >= 80 || option === 64 || option === 65,
   'first option of level': () => false,
@@ -177,7 +181,12 @@ function assertOurs(answers: Answers): void {
   const expected = refusing(oursRefuses);
   const changed = (start: string, answer: string) =>
     Object.keys(expected).flatMap((name) => (name.startsWith(start) ? [[name, answer]] : []));
-  const others = [...changed('VT_ACTIVATE', 'Success'), ...changed('socketcall', 'Function not implemented')];
+  const others = [
+    ...changed('VT_ACTIVATE', 'Success'),
+    ...changed('socketcall', 'Function not implemented'),
+    ...changed('sched_setattr', 'Function not implemented'),
+    ...['netlink 9', 'netlink with a high bit 9'].map((name) => [name, 'Protocol not supported']),
+  ];
   assertSame(calls(answers), { ...expected, ...Object.fromEntries(others) });
 }
 
@@ -240,6 +249,28 @@ test('in ours io_uring, unusual sockets, and what a network namespace gives to a
     'netlink 15',
   ];
   assert.deepEqual(asked(answers, kept), asked(unconfined, kept));
+});
+
+test('in ours nothing is written to the log of the host’s kernel and of its logins', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  assert.equal(answers['netlink 9'], 'Protocol not supported');
+});
+
+test('in ours no program gets before those of others by real-time priority, with CAP_SYS_NICE either', async () => {
+  const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
+  const realTime = ['policy 1', 'policy 2', 'policy 6', 'policy until a fork 1', 'policy with a high bit 2'];
+  assert.deepEqual(asked(answers, realTime), answered(realTime, REFUSED));
+  assert.equal(answers.sched_setattr, 'Function not implemented');
+  const ordinary = ['policy 0', 'policy 3', 'policy 5', 'policy until a fork 0'];
+  assert.deepEqual(asked(answers, ordinary), asked(unconfined, ordinary));
+
+  const Cmd = ['/seccomp-probe', 'classes'];
+  const ask = async (SecurityOpt: string) =>
+    await probeAs(host.docker, { Cmd, HostConfig: { CapAdd: ['SYS_NICE'], SecurityOpt: [SecurityOpt] } });
+  const free = await ask('seccomp=unconfined');
+  const refused = answered(['class 1', 'class with a high bit 1'], REFUSED);
+  assert.deepEqual(new Set(Object.values(free)), new Set(['Success']));
+  assert.deepEqual(await ask(`seccomp=${readFileSync(OURS, 'utf8')}`), { ...free, ...refused });
 });
 
 test('in ours only requests of consoles, keyboards, and terminals are refused', async () => {

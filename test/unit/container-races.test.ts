@@ -165,6 +165,7 @@ test('a container whose client has gone before it could be told is taken down', 
   const exchange: Exchange = {
     request,
     signal: new AbortController().signal,
+    at: () => assert.fail('it is not there yet'),
     read: async () => ({ bytes: data, data }),
     forward: async () => assert.fail('it is hosted'),
     ask: async () => ({ status: 201, bytes: made, data: made }),

@@ -1,0 +1,63 @@
+/**
+ * Which container a call is about. Clients can give its name to another container while this service looks at it, so
+ * from then on the call has its id, which no hosted container can take as a name.
+ */
+
+import { refusal } from '../../container/accepted-fields.ts';
+import type { ContainerId, DockerId } from '../../container/identity.ts';
+import { containerIdOf, isOfHost } from '../../container/labels.ts';
+import type { Surroundings } from '../../container/surroundings.ts';
+import type { Exchange } from './connection.ts';
+import { parametersOf } from './message-head.ts';
+
+/** One that is or was hosted here. */
+export interface Hosted {
+  readonly id: ContainerId;
+  readonly dockerId: DockerId;
+  readonly isRunning: boolean;
+}
+
+export interface Named {
+  readonly dockerId: DockerId;
+  /** undefined: it is another client's own matter. */
+  readonly hosted: Hosted | undefined;
+}
+
+/** @param ref docker id, the beginning of one, or name, as it is in a path */
+export type Find = (ref: string) => Promise<Named | undefined>;
+
+export function finder({ docker, hostId }: Pick<Surroundings, 'docker' | 'hostId'>): Find {
+  return async (ref) => {
+    const found = await docker.inspect(ref);
+    if (!found) return undefined;
+    const { dockerId, labels, running: isRunning } = found;
+    const id = isOfHost(labels, hostId) ? containerIdOf(labels) : undefined;
+    return { dockerId, hosted: id && { id, dockerId, isRunning } };
+  };
+}
+
+/** Handles a call on one container. @returns whether the connection goes on */
+type Handle = (exchange: Exchange, named: Named, query: string) => Promise<boolean>;
+
+/** @param handle gets the call with the id of the container in its target */
+export function byId(find: Find, handle: Handle) {
+  return async (exchange: Exchange, ref: string, query: string): Promise<boolean> => {
+    const named = await find(ref);
+    if (!named) return await refuseUnknown(exchange, ref);
+    const target = exchange.request.target.replace(`/containers/${ref}/`, `/containers/${named.dockerId}/`);
+    return await handle(exchange.at(target), named, query);
+  };
+}
+
+/** In Docker's words: were it asked, somebody might have the name by then. */
+export async function refuseUnknown(exchange: Exchange, ref: string): Promise<boolean> {
+  return await exchange.refuse(404, `No such container: ${ref}`);
+}
+
+/** Docker takes an id for a name when no container has that id any more. @throws {ServiceError} `create.not_allowed` */
+export function checkName(query: string): void {
+  const id = parametersOf(query)
+    .getAll('name')
+    .find((name) => /^\/?[0-9a-f]{64}$/.test(name));
+  if (id !== undefined) throw refusal('a name like the id of a container,', id);
+}

@@ -1,0 +1,161 @@
+/** What clients change after the service has looked at it, and before Docker does, gives a hosted container no more. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, afterEach, before, test } from 'node:test';
+import { DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
+import { FaultyEngine } from '../support/faulty-engine.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const LABEL = ['--label', 'ecs-host-service.interactive=true'];
+
+let host: TestHost;
+let engine: FaultyEngine;
+let service: ServiceProcess;
+let proxy: string;
+let cli: DockerCli;
+before(async () => {
+  host = await TestHost.open();
+  await importShell(host.docker);
+  engine = await FaultyEngine.open();
+  const root = host.newRoot();
+  service = await host.start({ env: { ROOT: root, ...engine.settings } }).ready();
+  proxy = join(root, 'run/ecs-host-service/docker.sock');
+  cli = new DockerCli(proxy);
+});
+after(async () => {
+  try {
+    assert.equal(await service.stop(), 0, service.log());
+    await host.finish();
+  } finally {
+    await engine[Symbol.asyncDispose]();
+    await host[Symbol.asyncDispose]();
+  }
+});
+afterEach(async () => {
+  for (const { Id } of await host.docker.listContainers({ all: true })) {
+    await host.docker.getContainer(Id).remove({ force: true });
+  }
+  await until('nothing is held', () => service.heldByContainers().length === 0);
+});
+
+async function ask(method: string, path: string, body: string | Buffer, type = 'application/json') {
+  const call = request({ socketPath: proxy, method, path, headers: { 'Content-Type': type } });
+  const answered = new Promise<{ readonly status: number; readonly message: string }>((resolve, reject) => {
+    call.on('error', reject);
+    call.on('response', (answer) => {
+      text(answer).then((message) => resolve({ status: answer.statusCode ?? 0, message }), reject);
+    });
+  });
+  call.end(body);
+  return await answered;
+}
+
+/** Asks something of the container `one`, whose name `two` gets as soon as the service has looked it up. */
+async function exchanging(one: string, two: string, ...call: Parameters<typeof ask>) {
+  const looked = engine.spoil(/^GET \/containers\/one\/json/, 'held');
+  const answer = ask(...call);
+  await looked;
+  await host.docker.getContainer(one).rename({ name: 'other' });
+  await host.docker.getContainer(two).rename({ name: 'one' });
+  engine.release();
+  const answered = await answer;
+  await host.docker.getContainer(two).rename({ name: 'two' });
+  await host.docker.getContainer(one).rename({ name: 'one' });
+  return answered;
+}
+
+async function inspect(dockerId: string) {
+  return await host.docker.getContainer(dockerId).inspect();
+}
+
+test('a call goes to the container that was looked at, though a hosted one gets its name meanwhile', async () => {
+  const one = await cli.ok('run', '-d', '--name', 'one', '-v', '/fractal/userConfigs', SHELL);
+  const hosted = await cli.ok('run', '-d', '--name', 'two', ...LABEL, SHELL);
+  await cli.ok('network', 'create', 'net');
+  const before = await inspect(hosted);
+  const on = (what: string) => `/v1.41/containers/one/${what}`;
+
+  const privileged = JSON.stringify({ Cmd: ['/bin/true'], Privileged: true });
+  const { status, message } = await exchanging(one, hosted, 'POST', on('exec'), privileged);
+  assert.equal(status, 201, message);
+  const { ContainerID } = await host.docker.getExec(JSON.parse(message).Id).inspect();
+  assert.equal(ContainerID, one);
+
+  const policy = JSON.stringify({ RestartPolicy: { Name: 'always' } });
+  assert.equal((await exchanging(one, hosted, 'POST', on('update'), policy)).status, 200);
+  assert.equal((await inspect(one)).HostConfig.RestartPolicy?.Name, 'always');
+
+  const address = { Container: 'one', EndpointConfig: { MacAddress: '02:00:00:00:00:01' } };
+  const connect = ['POST', '/v1.41/networks/net/connect', JSON.stringify(address)] as const;
+  assert.equal((await exchanging(one, hosted, ...connect)).status, 200);
+  assert.ok((await inspect(one)).NetworkSettings.Networks.net);
+
+  const file = join(host.newRoot(), 'file');
+  writeFileSync(file, 'text');
+  const archive = execFileSync('tar', ['-C', join(file, '..'), '-cf', '-', 'file']);
+  const copy = ['PUT', on('archive?path=/fractal/userConfigs'), archive, 'application/x-tar'] as const;
+  assert.equal((await exchanging(one, hosted, ...copy)).status, 200);
+  assert.equal(
+    await new DockerCli('/run/docker.sock').ok('exec', one, 'cat', '/fractal/userConfigs/file'),
+    'text',
+  );
+
+  const restarted = (await inspect(one)).State.StartedAt;
+  assert.equal((await exchanging(one, hosted, 'POST', on('restart?t=0'), '')).status, 204);
+  assert.notEqual((await inspect(one)).State.StartedAt, restarted);
+
+  const after = await inspect(hosted);
+  assert.deepEqual(after.HostConfig, before.HostConfig);
+  assert.deepEqual(Object.keys(after.NetworkSettings.Networks), ['bridge']);
+  assert.equal(after.State.StartedAt, before.State.StartedAt);
+  await cli.ok('rm', '-f', one);
+  await cli.ok('network', 'rm', 'net');
+});
+
+test('a hosted container is not started in the place of another one that gives it its name', async () => {
+  const hosted = await cli.ok('create', '--name', 'two', ...LABEL, SHELL);
+  for (const words of [[], LABEL]) {
+    const one = await cli.ok('create', '--name', 'one', ...words, SHELL);
+    assert.equal((await exchanging(one, hosted, 'POST', '/v1.41/containers/one/start', '')).status, 204);
+    assert.ok((await inspect(one)).State.Running);
+    assert.equal((await inspect(hosted)).State.Status, 'created');
+    await cli.ok('rm', '-f', one);
+  }
+});
+
+test('a hosted container is not named like the id of another one, for which Docker would take it once that is gone', async () => {
+  const id = 'a'.repeat(64);
+  const hosted = await cli.ok('create', '--name', 'two', ...LABEL, SHELL);
+  const body = JSON.stringify({ Image: SHELL, Labels: { 'ecs-host-service.interactive': 'true' } });
+  assert.equal((await ask('POST', `/v1.41/containers/create?name=${id}`, body)).status, 422);
+  for (const name of [id, `/${id}`, `b&name=${id}`])
+    assert.equal((await ask('POST', `/v1.41/containers/two/rename?name=${name}`, '')).status, 422, name);
+  await ask('POST', '/v1.41/containers/two/rename', `name=${id}`, 'application/x-www-form-urlencoded');
+  assert.equal((await inspect(hosted)).Name, '/two');
+  assert.equal((await ask('POST', '/v1.41/containers/two/rename?name=three', '')).status, 204);
+  assert.equal((await inspect(hosted)).Name, '/three');
+});
+
+test('a link leads to the container that was looked at, whoever gets its name meanwhile', async () => {
+  const one = await cli.ok('run', '-d', '--name', 'one', ...LABEL, SHELL);
+  const stranger = await cli.ok('run', '-d', '--name', 'two', SHELL);
+  const body = {
+    Image: SHELL,
+    Labels: { 'ecs-host-service.interactive': 'true' },
+    HostConfig: { Links: ['one:a', 'one'] },
+  };
+  const create = ['POST', '/v1.41/containers/create?name=three', JSON.stringify(body)] as const;
+  const { status, message } = await exchanging(one, stranger, ...create);
+  assert.equal(status, 201, message);
+  assert.deepEqual((await inspect('three')).HostConfig.Links.toSorted(), [
+    '/one:/three/a',
+    '/one:/three/one',
+  ]);
+});
