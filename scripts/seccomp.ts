@@ -1,7 +1,7 @@
 /**
  * Makes the seccomp profile of hosted containers out of Docker's own. Browsers can build their sandboxes in a container.
  * An input device that was handed to a container cannot be made into another one. A program can neither switch consoles
- * nor change what all consoles share, nor make a node of the host's console. Parts of the kernel that have often let
+ * nor change what all consoles share, nor make a node of the host's console, nor leave the limit of its files. Parts of the kernel that have often let
  * attackers out, and that nothing in a container needs, are out of reach. `seccomp.ts SOURCE OUTPUT`
  */
 
@@ -39,6 +39,9 @@ const SANDBOX = ['chroot', 'clone', 'setns', 'unshare'];
 /** Docker 25 removed them: many faults of io_uring have let programs out of containers. Programs go on without it. */
 const IO_URING = ['io_uring_enter', 'io_uring_register', 'io_uring_setup'];
 
+/** Linux 6.17: what FS_IOC_FSSETXATTR does, by a path. */
+const FILE_ATTRIBUTES = ['file_setattr'];
+
 /** All numbers that differ from `first` in the last `bits` bits alone. */
 interface Block {
   readonly first: number;
@@ -62,6 +65,18 @@ const CLOSED_REQUESTS: readonly Block[] = [
   // linux/vt.h: switching, locking, resizing, and freeing consoles concerns all of them.
   { first: 0x5600, bits: 4 },
 ];
+
+/**
+ * With these whoever owns a file takes it out of its project, and so out of the limit that its container has on the disk;
+ * or a directory, so that what is made in it is in none. Programs are told, as on a filesystem that has no attributes, that
+ * there is no such request (ENOTTY), and go on. The third is what 32-bit programs know the second as.
+ */
+const NO_TTY = { action: 'SCMP_ACT_ERRNO', errnoRet: 25 };
+const FILE_REQUESTS = {
+  FS_IOC_FSSETXATTR: 0x401c5820,
+  FS_IOC_SETFLAGS: 0x40086602,
+  FS_IOC32_SETFLAGS: 0x40046602,
+};
 
 /** 5:1, as mknod takes it: it would be the host's console, which Docker's device rules let every container open. */
 const CONSOLE_NODE: Block = { first: 0x501, bits: 0 };
@@ -207,9 +222,11 @@ function each(numbers: Readonly<Record<string, number>>): Block[] {
 }
 
 function ioctls(): Rule[] {
+  const attributes = each(FILE_REQUESTS);
   return [
     ...each(PRETENDED_REQUESTS).map((request) => rule('ioctl', SUCCEED, { 1: request })),
-    ...[...others(CLOSED_REQUESTS), ...each(CONSOLE_REQUESTS)].map((request) =>
+    ...attributes.map((request) => rule('ioctl', NO_TTY, { 1: request })),
+    ...[...others([...CLOSED_REQUESTS, ...attributes]), ...each(CONSOLE_REQUESTS)].map((request) =>
       rule('ioctl', ALLOW, { 1: request }),
     ),
   ];
@@ -251,7 +268,7 @@ function priorities(): Rule[] {
 }
 
 function change(profile: Profile): Profile {
-  const changed = [...SANDBOX, ...LIMITED, ...IO_URING, ...SOCKETCALL];
+  const changed = [...SANDBOX, ...LIMITED, ...IO_URING, ...FILE_ATTRIBUTES, ...SOCKETCALL];
   const kept = profile.syscalls
     .map((rule) => ({ ...rule, names: rule.names.filter((name) => !changed.includes(name)) }))
     .filter(({ names }) => names.length > 0);

@@ -93,7 +93,7 @@ class Death {
     else assert.equal(code, 0, service.log());
     if (missing === 'Docker' && died) await this.#host.startDocker();
     if (missing === 'S3') await this.#s3.turn('none');
-    if (missing === 'webserver') await this.#world.turn('none');
+    if (missing === 'webserver') await this.#world.mend();
     await this.#endContainers();
     await this.#over(service);
     if (this.#isWritten) await this.#assertSaved();

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/vt.h>
 #include <sched.h>
@@ -29,6 +30,7 @@
 #define X32 0x40000000L
 #define X32_IOCTL (X32 | 514)
 #define I386_IOCTL 54
+#define FILE_SETATTR 469
 #define I386_MKNOD 14
 #define I386_SOCKETCALL 102
 #define I386_MKNODAT 297
@@ -87,6 +89,8 @@ static int ring(void) { return (int)syscall(SYS_io_uring_setup, 0, 0); }
 static int ring_enter(void) { return (int)syscall(SYS_io_uring_enter, -1, 1, 1, 1 << 31, 0, 0); }
 static int ring_register(void) { return (int)syscall(SYS_io_uring_register, -1, 1 << 30, 0, 0); }
 
+static int attributes_by_path(void) { return (int)syscall(FILE_SETATTR, -1, 0, 0, 0, 0); }
+
 /* As a browser begins its sandbox: in a child that is an administrator of namespaces of its own, and of nothing else. */
 static int browser_sandbox(void) {
   long child = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
@@ -131,6 +135,7 @@ static int node_i386(void) { return call_i386(I386_MKNOD, 0, S_IFCHR, CONSOLE, 0
 static int nodeat_i386(void) { return call_i386(I386_MKNODAT, AT_FDCWD, 0, S_IFCHR, CONSOLE); }
 static int other_node_i386(void) { return call_i386(I386_MKNOD, 0, S_IFCHR, CONSOLE + 1, 0); }
 
+static int attributes_i386(void) { return i386(FS_IOC32_SETFLAGS); }
 static int activate_i386(void) { return i386(VT_ACTIVATE); }
 static int paste_i386(void) { return i386(TIOCLINUX); }
 static int create_i386(void) { return i386(UI_DEV_CREATE); }
@@ -147,8 +152,16 @@ static void tell(unsigned long number) {
   }
 }
 
-/* All that terminals, keyboards, and consoles know, and what uinput and others have beside them. */
+/*
+ * All that terminals, keyboards, and consoles know, and what uinput and others have beside them; and those that read and
+ * change attributes of files.
+ */
 static void tell_requests(void) {
+  tell(FS_IOC_GETFLAGS);
+  tell(FS_IOC_SETFLAGS);
+  tell(FS_IOC32_SETFLAGS);
+  tell(FS_IOC_FSGETXATTR);
+  tell(FS_IOC_FSSETXATTR);
   for (unsigned long number = 0x5400; number < 0x5700; number++) tell(number);
   for (unsigned long number = 0x4b00; number < 0x4c00; number++) tell(number);
 }
@@ -256,6 +269,7 @@ int main(int argc, char **argv) {
   probe("io_uring_setup", ring);
   probe("io_uring_enter", ring_enter);
   probe("io_uring_register", ring_register);
+  probe("file_setattr", attributes_by_path);
   probe("a browser's sandbox in namespaces", browser_sandbox);
   probe("nf_tables in an own network namespace", nf_tables);
   probe("sched_setattr", attributes);
@@ -269,6 +283,7 @@ int main(int argc, char **argv) {
   probe("5:1 of i386, below a directory", nodeat_i386);
   probe("5:2 of i386", other_node_i386);
   probe("UI_DEV_CREATE of i386", create_i386);
+  probe("FS_IOC32_SETFLAGS of i386", attributes_i386);
   probe("VT_ACTIVATE of i386", activate_i386);
   probe("TIOCLINUX of i386", paste_i386);
   probe("an unknown request of i386", unknown_i386);

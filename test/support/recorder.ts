@@ -88,6 +88,15 @@ export class Recorder {
     await once(this.#standIn.listen(port, address), 'listening');
   }
 
+  /** Behaves again. */
+  async mend(): Promise<void> {
+    this.fault = undefined;
+    if (this.#standIn?.listening) await once(this.#standIn.close(), 'close');
+    if (this.#server.listening) return;
+    const { address, port } = this.#address;
+    await once(this.#server.listen(port, address), 'listening');
+  }
+
   /** The first request that `matches`, waiting for it if need be. */
   async request(matches: (request: Request) => boolean): Promise<Request> {
     for (const patience = AbortSignal.timeout(30_000); ; ) {

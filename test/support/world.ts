@@ -132,6 +132,11 @@ export class World {
     await Promise.all([this.webserver, this.sentry, this.logzIo].map((one) => one.turn(fault)));
   }
 
+  /** All behave again. */
+  async mend(): Promise<void> {
+    await Promise.all([this.webserver, this.sentry, this.logzIo].map((one) => one.mend()));
+  }
+
   /** What the webserver was sent: by which call, and the fields. */
   get beats(): { readonly at: number; readonly call: string; readonly fields: Record<string, unknown> }[] {
     return this.webserver.requests.map(({ at, path, body }) => ({
