@@ -215,11 +215,18 @@ export class Docker {
     return (await Promise.all(listed)).flat();
   }
 
+  async hasImage(image: string): Promise<boolean> {
+    return (await this.#image(image)) !== undefined;
+  }
+
   async #labelsOf(image: string): Promise<Labels> {
-    const found = await this.call('inspect_image', LOOK, () =>
+    return (await this.#image(image))?.Config?.Labels ?? {};
+  }
+
+  #image(image: string): Promise<Dockerode.ImageInspectInfo | undefined> {
+    return this.call('inspect_image', LOOK, () =>
       this.#api.getImage(image).inspect().catch(unlessStatus(404)),
     );
-    return found?.Config?.Labels ?? {};
   }
 
   /** The device lists of all containers on this machine that have not ended, whoever made them. */

@@ -24,6 +24,12 @@ const REFERENCE = new RegExp(
 const LONGEST_NAME = 255;
 const LONGEST = 500;
 
+/** Whether the name begins with the host of a registry. Source: as Docker tells it. */
+export function namesRegistry({ name }: ImageReference): boolean {
+  const [first = '', ...others] = name.split('/');
+  return others.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost');
+}
+
 /** Where both are given the digest counts, as with Docker. @throws {ServiceError} `image.bad_reference` */
 export function referenceOf(image: string): ImageReference {
   const [, name, tag = 'latest', digest] = (image.length <= LONGEST && REFERENCE.exec(image)) || [];

@@ -17,6 +17,9 @@ export interface SpinUpRequest extends Requested {
   readonly idleTimeout?: number | undefined;
 }
 
+/** @param image as it was asked for @returns what it is called on this host, where it is from now on */
+export type FindImage = (image: string) => Promise<string>;
+
 /** How often another port is tried when Docker finds one taken. */
 const ATTEMPTS = 5;
 
@@ -28,9 +31,13 @@ export async function spinUp(
   tracker: Tracker,
   kept: KeptContainers,
   request: SpinUpRequest,
+  findImage: FindImage = async (image) => image,
 ): Promise<HostedContainer> {
   checkRequest(request);
-  const body = await bodyOf(tracker.host.docker, tracker.host.paths, request);
+  // Nothing is pulled in vain.
+  tracker.throwIfClosed();
+  const appImage = await findImage(request.appImage);
+  const body = await bodyOf(tracker.host.docker, tracker.host.paths, { ...request, appImage });
   for (let attempt = 1; ; attempt++) {
     const container = tracker.begin({ role: 'spin-up', appName: request.appName });
     try {

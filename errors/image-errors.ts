@@ -5,6 +5,14 @@ export const IMAGE_ERRORS = {
     status: 404,
     text: 'image {image} is not on this host; run "ecs-host-service pull {image}", then try again',
   },
+  'image.no_registry': {
+    status: 422,
+    text: 'image {image} cannot be pulled: its name does not say which registry has it; put the host of that before it, or set DEFAULT_REGISTRY',
+  },
+  'image.too_slow': {
+    status: 504,
+    text: 'image {image} was not pulled within {seconds} seconds; run "ecs-host-service pull {image}", which takes its time, then try again',
+  },
   'image.bad_reference': { status: 422, text: 'the name of the image cannot be used: {why}' },
   'image.not_found': {
     status: 404,

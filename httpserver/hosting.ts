@@ -2,6 +2,7 @@
 
 import type { ImagePulls } from '../container/image-pulls.ts';
 import type { KeptContainers } from '../container/kept-containers.ts';
+import type { NeededImages } from '../container/needed-images.ts';
 import type { Tracker } from '../container/tracker.ts';
 import type { Watch } from '../container/watch.ts';
 
@@ -13,4 +14,5 @@ export interface Hosted {
 export interface Hosting extends Hosted {
   readonly watch: Pick<Watch, 'silence'>;
   readonly pulls: ImagePulls;
+  readonly images: NeededImages;
 }

@@ -115,8 +115,8 @@ function isWrongAttempt(error: unknown): boolean {
 
 function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): void {
   put(app, SPIN_UP, SpinUpBody, secret, (body) =>
-    gate.pass(async ({ tracker, kept }) => {
-      const { dockerId = '' } = await spinUp(tracker, kept, {
+    gate.pass(async ({ tracker, kept, images }) => {
+      const request = {
         appName: body.app_name ?? '',
         appImage: body.app_image ?? '',
         mounts: developersMounts(
@@ -125,7 +125,10 @@ function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): 
           tracker.host.docker.socket,
         ),
         protocolTimeout: body.protocol_timeout ?? 0,
-      });
+      };
+      const { dockerId = '' } = await spinUp(tracker, kept, request, (image) =>
+        images.find(image, 'missing'),
+      );
       return dockerId;
     }),
   );

@@ -49,6 +49,17 @@ export function image(text: string): string {
   return text;
 }
 
+/** As the names of its images begin. */
+export function registry(text: string): string | undefined {
+  if (text === 'none') return undefined;
+  const part = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*';
+  const host = `(?:localhost|(?=[^/]*[.:])${part}(?::\\d+)?|\\[[0-9a-f:]+\\](?::\\d+)?)`;
+  if (!new RegExp(`^${host}(?:/${part})*$`).test(text)) {
+    throw new Error(`must be the host of a registry such as registry.example.com, or none; got "${text}"`);
+  }
+  return text;
+}
+
 /** Source: the rules for names of S3 buckets. */
 export function bucket(text: string): string | undefined {
   if (text === 'none') return undefined;

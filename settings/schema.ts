@@ -16,6 +16,7 @@ import {
   port,
   ports,
   region,
+  registry,
   remoteUrl,
   secondsOrNone,
   sentryDsn,
@@ -99,6 +100,11 @@ export const SCHEMA = {
   ),
   TLS_KEY_FILE: optional('File with the private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
+  DEFAULT_REGISTRY: setting(
+    'Registry from which images are pulled whose names say none, such as registry.example.com; none: they must be on this host.',
+    'none',
+    registry,
+  ),
   RESERVED_PORTS: setting('Host ports that no container gets, separated by commas.', '2375,2376', ports),
   ALLOWED_MOUNTS: setting(
     'Directories of this host that operators may mount into containers, separated by commas. With none, they may mount no directory.',

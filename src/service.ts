@@ -7,6 +7,7 @@ import { ImagePulls } from '../container/image-pulls.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
+import { NeededImages } from '../container/needed-images.ts';
 import { Receipts } from '../container/receipts.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
@@ -253,7 +254,8 @@ export class Service {
     await beginRounds(this.root, { tracker, kept, ...options, takesNew: this.#as === 'service' });
     if (this.#isDraining) void tracker.drain();
     const pulls = new ImagePulls(docker, this.root, this.log);
-    this.gate.open({ tracker, kept, watch, pulls });
+    const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
+    this.gate.open({ tracker, kept, watch, pulls, images });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
   }
 

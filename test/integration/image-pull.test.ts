@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { spinUp } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
 import { Pulling, type Told } from '../support/pulling.ts';
 import { basicOf, Registry } from '../support/registry.ts';
@@ -182,3 +183,28 @@ test('the command line shows a pull step by step, or as JSON, and fails with the
     assert.equal((await say(...words)).code, 2);
   assert.equal(await service.stop(), 0);
 });
+
+test('the predecessor’s spin-up gets an image that is not there, if it is said where that is', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/qualified');
+  const other = registry.add('fractal/elsewhere');
+  const refused = await spunUp({}, 'fractal/elsewhere');
+  assert.match(
+    refused.body,
+    /"error":"image fractal\/elsewhere is not on this host; run \\"ecs-host-service pull/,
+  );
+  assert.equal((await spunUp({}, image)).image, `${image}:latest`);
+  const DEFAULT_REGISTRY = other.replace(/\/.*/, '');
+  assert.equal((await spunUp({ DEFAULT_REGISTRY }, 'fractal/elsewhere')).image, `${other}:latest`);
+});
+
+/** Has a service of its own spin a container up. @returns what it answered, and the image that the container has */
+async function spunUp(env: Readonly<Record<string, string>>, app_image: string) {
+  const service = await host.start({ env: { ROOT: host.newRoot(), ...env } }).ready();
+  const { status, body } = await spinUp(service, { app_image });
+  assert.equal(status, body.includes('"error"') ? 406 : 200);
+  const { result } = JSON.parse(body);
+  const image = result && (await host.docker.getContainer(result).inspect()).Config.Image;
+  assert.equal(await service.stop(), 0);
+  return { body, image };
+}
