@@ -61,8 +61,10 @@ test('the demo of the command line shows containers made, listed, watched, stopp
   assert.match(stdout, new RegExp(`\\$ ecs-host-service ps\n(.*\n)*${first} .* ready .*\n`));
   assert.match(stdout, /\$ ecs-host-service capacity\n(.*\n)*Room for \d+ more containers/);
   assert.match(stdout, /^\/dev\/pts\/\d+\r\n(.*\r\n)*DPI: \d+\r\n(.*\r\n)*tty: \d+\r$/m);
-  assert.match(stdout, new RegExp(`^${first}[0-9a-f]{48} \\(demo\\) .*: an operator stopped it$`, 'm'));
-  assert.match(stdout, new RegExp(`^${second}[0-9a-f]{48} \\(demo\\) .*: it ended with code 137$`, 'm'));
+  const looksBack = (id = '', why = '') =>
+    new RegExp(`^${id}[0-9a-f]{48} \\(demo\\)\n( {2}.*\n)* {2}ended .*: ${why}$`, 'm');
+  assert.match(stdout, looksBack(first, 'an operator stopped it'));
+  assert.match(stdout, looksBack(second, 'it ended with code 137'));
   // Of its port, where it lived long enough for a look.
   const codesOf = (id = '') =>
     [...stdout.matchAll(new RegExp(`^\\[events\\] .* ${id} .* {2}([a-z-]+) {2}`, 'gm'))]
