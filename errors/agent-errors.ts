@@ -1,18 +1,18 @@
 /** Part of the table of errors: the ECS agent. */
 
 export const AGENT_ERRORS = {
-  'agent.config': { status: 500, text: 'mend {path}, then start the service again:\n{problems}' },
+  'agent.config': { status: 500, text: 'correct {path}, then start the service again:\n{problems}' },
   'agent.not_found': {
     status: 500,
-    text: 'there is no ECS agent on this host: {why}; install amazon-ecs-init, or run "docker pull amazon/amazon-ecs-agent", or set ECS_AGENT=none to do without',
+    text: 'there is no ECS agent on this host: {why}; install amazon-ecs-init, run "docker pull amazon/amazon-ecs-agent", or set ECS_AGENT=none to run without one',
   },
   'agent.no_image': {
     status: 500,
-    text: 'Docker has no image {image}, and {archive} does not bring it; run "docker pull {image}"',
+    text: 'Docker has no image {image}, and {archive} does not contain it; run "docker pull {image}"',
   },
   'agent.name_taken': {
     status: 500,
-    text: 'another container than this service made is named {name} ({id}); run "systemctl disable --now ecs" where there is that unit, then "docker rm --force {name}"',
+    text: 'a container that this service did not make has the name {name} ({id}); if this host has ecs.service, run "systemctl disable --now ecs"; then run "docker rm --force {name}"',
   },
   'agent.unit_runs': {
     status: 500,
@@ -20,16 +20,16 @@ export const AGENT_ERRORS = {
   },
   'agent.socket': {
     status: 500,
-    text: 'the agent of ecs.service cannot reach {socket}: it sees of this host only what is below /run; set ROOT=/, or another ECS_AGENT',
+    text: 'the agent of ecs.service cannot reach {socket}, because it sees only what is below /run of this host; set ROOT=/, or choose another ECS_AGENT',
   },
   'agent.systemd': {
     status: 502,
     text: '"systemctl {words}" failed: {why}; see "journalctl --unit=ecs"',
   },
-  'agent.none': { status: 404, text: 'this host runs no ECS agent; ECS_AGENT says whether it does' },
+  'agent.none': { status: 404, text: 'this host runs no ECS agent; check the setting ECS_AGENT' },
   'agent.silent': {
     status: 503,
-    text: '{why}; it answers once it has registered, and the log of this host has its lines',
+    text: "{why}; the agent answers once it has registered, and the log of this host has the agent's lines",
   },
   'agent.ended': {
     status: 502,
@@ -37,6 +37,6 @@ export const AGENT_ERRORS = {
   },
   'agent.final': {
     status: 502,
-    text: 'the ECS agent ended with exit code {code} and would do so again, so this host drains; its last lines say why: if ECS refuses this host, see that its role may register it in the cluster of {config}; if the cluster has changed, stop the service, empty {data}, and start it again',
+    text: 'the ECS agent ended with exit code {code} and would do so again, so this host drains; its last lines say why: if ECS refuses this host, check that its role may register it in the cluster of {config}; if the cluster has changed, stop the service, empty {data}, and start it again',
   },
 } as const;

@@ -3,11 +3,11 @@
 export const ALLOW_ERRORS = {
   'create.restart_policy': {
     status: 422,
-    text: 'an interactive container must not have the restart policy "{policy}": it would be started again without its devices; leave the policy out',
+    text: 'an interactive container must not have the restart policy "{policy}", because Docker would start it again without its devices; leave the policy out',
   },
   'create.privileged': {
     status: 422,
-    text: "an interactive container must not be privileged: it could open every other container's devices; name the capabilities that it needs instead",
+    text: "an interactive container must not be privileged, because it could open every other container's devices; name the capabilities that it needs instead",
   },
   'create.not_allowed': {
     status: 422,
@@ -15,6 +15,6 @@ export const ALLOW_ERRORS = {
   },
   'container.copy_into_mount': {
     status: 403,
-    text: 'nothing may be copied to {target} in a hosted container: this host mounts it; copy to another place',
+    text: 'you cannot copy to {target} in a hosted container, because this host mounts it; copy to another place',
   },
 } as const;

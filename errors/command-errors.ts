@@ -5,27 +5,27 @@ export const COMMAND_ERRORS = {
   'operator.bad_option': { status: 400, text: '{option} must be like {wanted}; got "{got}"' },
   'operator.env_from': {
     status: 400,
-    text: '--env-from {file} cannot be used: {why}; each line is NAME=VALUE, or NAME alone, which takes its value from the environment, or begins with #',
+    text: '--env-from {file} cannot be used: {why}; each line must be NAME=VALUE, or NAME alone (its value then comes from the environment), or begin with #',
   },
   'operator.not_root': {
     status: 403,
-    text: '{where} is for root alone; use sudo, or name a host with --host',
+    text: 'only root may use {where}; use sudo, or name a host with --host',
   },
   'operator.unreachable': {
     status: 503,
-    text: 'no service answers at {where}: {why}; see that it runs ("systemctl status ecs-host-service"), or name a host with --host',
+    text: 'no service answers at {where}: {why}; check that it runs ("systemctl status ecs-host-service"), or name a host with --host',
   },
   'operator.broken_off': {
     status: 502,
-    text: 'the service broke off before {image} was pulled ({why}); see that it runs, and pull again',
+    text: 'the connection to the service broke before {image} was pulled ({why}); check that the service runs, and pull again',
   },
   'operator.cut_off': {
     status: 502,
-    text: 'the service broke off before the end of the log; see that it runs, then ask again',
+    text: 'the connection to the service broke before the end of the log; check that the service runs, then try again',
   },
   'operator.terminal_cut_off': {
     status: 503,
-    text: 'the connection to the terminal {terminal} broke; it goes on for a while: "ecs-host-service exec --attach {terminal}"',
+    text: 'the connection to the terminal {terminal} broke, but the terminal keeps running for a while; to return to it, run "ecs-host-service exec --attach {terminal}"',
   },
   'operator.refused': { status: 502, text: '{title}: {detail}' },
 } as const;

@@ -6,6 +6,6 @@ export const CONFINEMENT_ERRORS = {
   },
   'confinement.console': {
     status: 500,
-    text: "the host's console cannot be taken from the container, so it is not started: {why}; see that this service may write control groups and load BPF programs",
+    text: "the host's console cannot be withheld from the container, so the container is not started: {why}; check that this service may write control groups and load BPF programs",
   },
 } as const;

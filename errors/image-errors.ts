@@ -13,13 +13,13 @@ export const IMAGE_ERRORS = {
     status: 504,
     text: 'image {image} was not pulled within {seconds} seconds; run "ecs-host-service pull {image}", which takes its time, then try again',
   },
-  'image.bad_reference': { status: 422, text: 'the name of the image cannot be used: {why}' },
+  'image.bad_reference': { status: 422, text: 'the name of the image is not valid: {why}' },
   'image.not_found': {
     status: 404,
-    text: 'the registry shows no image {image}: {why}; see its name, and that the credentials may read it',
+    text: 'the registry shows no image {image}: {why}; check its name, and that the credentials may read it',
   },
   'image.not_pulled': {
     status: 502,
-    text: 'image {image} could not be pulled: {why}; see that this host reaches the registry, which may want credentials, and has room for it',
+    text: 'image {image} could not be pulled: {why}; check that this host reaches the registry and has room for the image, and give credentials if the registry needs them',
   },
 } as const;

@@ -3,10 +3,10 @@
 export const LOG_ERRORS = {
   'container.no_log': {
     status: 404,
-    text: 'no container has an id that begins with {name}, nor is there a kept log of one; those of the last thousand are kept, as far as Docker had them',
+    text: 'no running container has an id that begins with {name}, and no log of an ended one is kept; only the last thousand logs are kept, as far as Docker had them',
   },
   'log.unreadable': {
     status: 409,
-    text: 'Docker keeps no log of its container {id} that can be read: the log driver is {driver}; read it where that sends it, or have containers made with another one',
+    text: 'Docker cannot read the log of its container {id}, because the log driver is {driver}; read the log where that driver sends it, or use another driver for new containers',
   },
 } as const;

@@ -3,10 +3,10 @@
 export const NETWORK_ERRORS = {
   'network.not_apart': {
     status: 500,
-    text: "the container cannot be kept apart from others in Docker's default bridge, so it is not started: {why}; the kernel must have veth, bridge, sch_ingress and cls_bpf",
+    text: "the container cannot be isolated from other containers in Docker's default bridge, so it is not started: {why}; use a kernel with veth, bridge, sch_ingress and cls_bpf",
   },
   'network.not_linked': {
     status: 500,
-    text: 'the container cannot be linked to {name}: {why}; install iproute2, and see that the kernel has cls_u32 and act_mirred',
+    text: 'the container cannot be linked to {name}: {why}; install iproute2, and check that the kernel has cls_u32 and act_mirred',
   },
 } as const;

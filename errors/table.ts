@@ -36,11 +36,11 @@ export const ERRORS = {
     wire: 400,
     text: 'a request of HTTP/1.1 needs a Host header; send one',
   },
-  'request.malformed': { status: 400, wire: 400, text: 'the request body cannot be used: {why}' },
-  'request.invalid': { status: 400, text: 'the {part} of the request is refused: {why}' },
+  'request.malformed': { status: 400, wire: 400, text: 'the request body is not valid: {why}' },
+  'request.invalid': { status: 400, text: 'the {part} of the request is not valid: {why}' },
   'request.no_operator': {
     status: 401,
-    text: 'the operator\'s token is missing or wrong; send the one of OPERATOR_TOKEN as "Authorization: Bearer TOKEN", or use the unix socket',
+    text: 'the operator\'s token is missing or wrong; send the value of OPERATOR_TOKEN as "Authorization: Bearer TOKEN", or use the unix socket',
   },
   'request.too_many_attempts': {
     status: 429,
@@ -49,39 +49,42 @@ export const ERRORS = {
   'request.too_large': {
     status: 413,
     wire: 413,
-    text: 'the request body is larger than {limit} bytes; send less',
+    text: 'the request body is larger than {limit} bytes; send a smaller one',
   },
   'request.unauthorized': {
     status: 401,
     wire: 401,
-    text: 'the secret is missing or wrong; send the one that this host was configured with',
+    text: 'the secret is missing or wrong; send the secret that this host is configured with',
   },
   'request.not_found': { status: 404, wire: 404, text: 'there is nothing at this path' },
-  internal: { status: 500, text: 'the service failed at this request; its log has the cause' },
+  internal: {
+    status: 500,
+    text: 'the service failed while it handled this request; see its log for the cause',
+  },
 
   // The state of the service.
   'service.starting': { status: 503, wire: 503, text: 'the host is still starting; try again in a moment' },
-  'service.stopping': { status: 503, wire: 503, text: 'the host is stopping; ask for another one' },
+  'service.stopping': { status: 503, wire: 503, text: 'the host is stopping; use another host' },
   'service.draining': {
     status: 503,
     wire: 503,
-    text: 'the host takes no new containers and stops when its last one has ended; ask for another one',
+    text: 'the host is draining: it accepts no new containers and stops when its last one has ended; use another host',
   },
 
   'host.filesystem': {
     status: 507,
-    text: '{path} cannot be written: {why}; make room there (df -h, df -i) or make it writable, then try again',
+    text: '{path} cannot be written: {why}; free some space (df -h, df -i) or make it writable, then try again',
   },
 
   'ledger.not_written': {
     status: 507,
-    text: 'what is held cannot be written down in {directory}: {why}; make room there (df -h, df -i), then try again',
+    text: 'the ledger cannot be written in {directory}: {why}; free some space there (df -h, df -i), then try again',
   },
 
   // Setting up a container.
   'container.unknown_port': {
     status: 404,
-    text: 'no running container has the identifying host port {port}; it may have ended, or not started yet',
+    text: 'no running container has the identifying host port {port}; it may have ended, or may not have started yet',
   },
   'container.unknown': {
     status: 404,
@@ -93,19 +96,19 @@ export const ERRORS = {
   },
   'container.not_running': {
     status: 409,
-    text: 'container {id} does not run yet, or not any more; "GET /v1/containers/{id}" says what it has come to',
+    text: 'container {id} is not running; "GET /v1/containers/{id}" shows its state',
   },
   'container.no_receipt': {
     status: 404,
-    text: 'there is no receipt of a container whose id begins with {name}; those of the last thousand are kept',
+    text: 'there is no receipt of a container whose id begins with {name}; only the receipts of the last thousand containers are kept',
   },
   'container.other_start_values': {
     status: 409,
-    text: 'the container at port {port} is already assigned with other start values; they are fixed for its life',
+    text: 'the container at port {port} is already assigned with other start values, which cannot be changed; use another container',
   },
   'container.no_client_secret': {
     status: 422,
-    text: 'client_app_auth_secret is empty, so that no client app could ever prove itself; send a random one',
+    text: 'client_app_auth_secret is empty, so no client app could prove itself; send a random secret',
   },
   'container.empty_token': {
     status: 422,
@@ -113,7 +116,7 @@ export const ERRORS = {
   },
   'container.token_mismatch': {
     status: 403,
-    text: 'user_id or client_app_auth_secret is not the one that the webserver gave for the container at port {port}; the container waits for the right one',
+    text: 'user_id or client_app_auth_secret does not match what the webserver sent for the container at port {port}; send the right values, for which the container still waits',
   },
   'container.too_many_tokens': {
     status: 429,
@@ -121,7 +124,7 @@ export const ERRORS = {
   },
   'container.too_many_attempts': {
     status: 429,
-    text: 'too many wrong attempts from this address; a right one is still accepted',
+    text: 'too many wrong attempts came from this address; a right one is still accepted',
   },
   'container.ended': { status: 409, text: 'container {id} has ended; make a new one' },
   'container.restart': {
@@ -131,10 +134,10 @@ export const ERRORS = {
   'container.bad_transition': { status: 500, text: 'container {id} cannot go from {from} to {to} ({cause})' },
 
   // Creating a container.
-  'create.bad_body': { status: 422, text: 'the create body cannot be used: {why}' },
+  'create.bad_body': { status: 422, text: 'the create body is not valid: {why}' },
   'create.no_identifying_port': {
     status: 422,
-    text: 'an interactive container must publish 32262/tcp, by which it is identified; add it to the port bindings',
+    text: 'an interactive container must publish 32262/tcp, which identifies it; add 32262/tcp to the port bindings',
   },
   'create.no_network': {
     status: 422,
@@ -144,46 +147,49 @@ export const ERRORS = {
     status: 422,
     text: 'app_image and app_name must not be empty; send both, for example "fractal/base:current-build" and "base"',
   },
-  'create.bad_mount': { status: 422, text: 'mount_command is refused: {why}' },
+  'create.bad_mount': { status: 422, text: 'mount_command is not valid: {why}' },
   'create.bad_target': {
     status: 422,
-    text: 'nothing can be mounted at {target} in a container: what it has of its own is there, or below; choose another place',
+    text: 'nothing can be mounted at {target}, because the service mounts its own files there or below; choose another target',
   },
-  'create.refused': { status: 422, text: 'Docker refuses this container: {why}; mend what it names' },
+  'create.refused': {
+    status: 422,
+    text: 'Docker refuses to create this container: {why}; correct what Docker names',
+  },
   'port.reserved': {
     status: 409,
-    text: 'host port {port} is one that no container gets (RESERVED_PORTS, LISTEN_PORT, and those of the ECS agent); choose another one',
+    text: 'host port {port} is reserved (by RESERVED_PORTS, LISTEN_PORT, or for the ECS agent); choose another one',
   },
   'create.no_gpu': {
     status: 409,
-    text: "Docker has no nvidia runtime here; leave the GPU out, use another host, or install NVIDIA's container toolkit",
+    text: "Docker has no nvidia runtime on this host; leave the GPU out, use another host, or install NVIDIA's container toolkit",
   },
   'create.other_request': {
     status: 422,
-    text: 'the same Idempotency-Key came with another request before; use a new key for each container',
+    text: 'this Idempotency-Key was already used for another request; use a new key for each container',
   },
   'create.bad_timeout': {
     status: 422,
-    text: 'protocol_timeout must be a number of seconds, or -1 for none; got {got}',
+    text: 'protocol_timeout must be a number of seconds, or -1 for no time-out; got {got}',
   },
   'create.ended_at_once': {
     status: 502,
-    text: 'the container ended as soon as it was started ({why}); run its image by hand to see why',
+    text: 'the container exited right after its start ({why}); run its image by hand to see why',
   },
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
   ...RIGHTS_ERRORS,
   'input.failed': {
     status: 503,
-    text: 'the {what} of a container cannot be made: {why}; see that /dev/uinput is there and udev runs ("systemctl status systemd-udevd")',
+    text: 'the {what} of a container cannot be created: {why}; check that /dev/uinput exists and that udev runs ("systemctl status systemd-udevd")',
   },
   'port.none_free': {
     status: 503,
-    text: 'no {protocol} port is free for a container: {why}; end a container or widen the range (net.ipv4.ip_local_port_range takes ports away)',
+    text: 'no {protocol} port is free for a container: {why}; end a container, or leave more ports to containers (net.ipv4.ip_local_port_range, RESERVED_PORTS)',
   },
   'port.in_use': {
     status: 409,
-    text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to be given one',
+    text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to get a free one',
   },
   'port.taken': {
     status: 503,
@@ -192,43 +198,46 @@ export const ERRORS = {
   'docker.failed': { status: 502, text: 'Docker could not {what}: {why}' },
   'docker.unavailable': {
     status: 503,
-    text: 'Docker does not answer at {socket} ({why}); start it, or see its log',
+    text: 'Docker does not answer at {socket} ({why}); start Docker, or check its log',
   },
 
-  'docker.silent': { status: 503, text: 'Docker is not heard ({why}); see that it runs' },
+  'docker.silent': {
+    status: 503,
+    text: 'the service receives no events from Docker ({why}); check that Docker runs',
+  },
 
   // What lies beyond this host.
   'metadata.unavailable': {
     status: 503,
-    text: 'EC2 metadata does not come from {endpoint}: {why}; see that the instance has it switched on',
+    text: 'EC2 metadata does not come from {endpoint}: {why}; check that the metadata service is switched on for this instance',
   },
   'webserver.failed': {
     status: 502,
-    text: 'the webserver did not take the {what} of this host: {why}; see WEBSERVER_URL and its log',
+    text: "the webserver did not take the {what} of this host: {why}; check WEBSERVER_URL and the webserver's log",
   },
   'instance.failed': {
     status: 502,
-    text: 'EC2 did not {what}: {why}; see that it can be reached, and that the role of this instance allows {action}',
+    text: 'EC2 did not {what}: {why}; check that this host can reach EC2, and that the role of this instance allows {action}',
   },
 
   // Starting the service.
   'start.not_root': {
     status: 500,
-    text: 'the service must run as root, for Docker, consoles and devices; start it with sudo',
+    text: 'the service must run as root, because it uses Docker, consoles and devices; start it with sudo',
   },
   'start.settings': { status: 500, text: 'these settings cannot be used:\n{problems}' },
   'service.died': { status: 500, text: 'the service died: {cause}' },
   'bury.no_wait': {
     status: 500,
-    text: 'the unit {unit}, which waits until claimed containers have ended, cannot be started; install it, then run "systemctl start {unit}"',
+    text: 'the unit {unit}, which hosts containers in use until they have ended, cannot be started; install it, then run "systemctl start {unit}"',
   },
   'start.locked': {
     status: 500,
-    text: 'another copy of the service{owner} runs on {root}; stop it first, or give this one its own ROOT',
+    text: 'another copy of the service{owner} runs on {root}; stop that copy first, or give this one a ROOT of its own',
   },
   'start.filesystem': {
     status: 500,
-    text: 'cannot prepare {path}: {why}; make it a directory that root can write',
+    text: 'cannot prepare {path}: {why}; make it a directory that root can write to',
   },
   'start.listen': {
     status: 500,
@@ -236,7 +245,7 @@ export const ERRORS = {
   },
   'start.certificate': {
     status: 500,
-    text: 'the TLS certificate cannot be used: {why}; see TLS_CERT_FILE and TLS_KEY_FILE',
+    text: 'the TLS certificate cannot be used: {why}; check TLS_CERT_FILE and TLS_KEY_FILE',
   },
   'start.no_input_devices': {
     status: 500,
@@ -244,7 +253,7 @@ export const ERRORS = {
   },
   'start.no_config_tools': {
     status: 500,
-    text: "users' files cannot be packed and unpacked here: {why}; it takes Linux 5.10, util-linux, tar, zstd and lz4 (apt-get install zstd lz4), or USER_CONFIG_BUCKET=none",
+    text: "users' files cannot be packed and unpacked here: {why}; install what is missing (Linux 5.10, util-linux, tar, zstd and lz4: apt-get install zstd lz4), or set USER_CONFIG_BUCKET=none",
   },
   ...AGENT_ERRORS,
   ...ALLOW_ERRORS,

@@ -3,22 +3,22 @@
 export const TERMINAL_ERRORS = {
   'terminal.unknown': {
     status: 404,
-    text: 'there is no terminal {id}, or it has ended; GET /v1/terminals lists those that there are',
+    text: 'there is no terminal {id}, or it has ended; GET /v1/terminals lists the open ones',
   },
   'terminal.has_writer': {
     status: 409,
-    text: 'somebody types into the terminal {id} already; take it from them (as=take), or watch (as=watch)',
+    text: 'somebody already types in the terminal {id}; take over (as=take), or watch (as=watch)',
   },
   'terminal.too_many': {
     status: 409,
-    text: '{place} has {most} terminals already; end one, or raise {setting}',
+    text: '{place} already has {most} terminals; end one, or raise {setting}',
   },
   'terminal.no_upgrade': {
     status: 426,
-    text: 'a terminal is spoken to by WebSocket; send a handshake, with the version 13',
+    text: 'a terminal needs a WebSocket; send a WebSocket handshake, version 13',
   },
   'terminal.no_host_shell': {
     status: 403,
-    text: 'nobody can have a shell on this host: {why}; HOST_SHELL_USER names the user that it is for',
+    text: 'nobody can open a shell on this host: {why}; set HOST_SHELL_USER to the user that the shell is for',
   },
 } as const;

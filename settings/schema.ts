@@ -256,11 +256,7 @@ export const SCHEMA = {
     'read',
     oneOf('read', 'refuse'),
   ),
-  USER_CONFIG_LIMIT: setting(
-    "Largest size of a user's files of one app, in bytes or such as 4GiB.",
-    '4GiB',
-    bytes,
-  ),
+  USER_CONFIG_LIMIT: setting("Largest size of a user's files of one app, such as 4GiB.", '4GiB', bytes),
   USER_CONFIG_KEEP_HOURS: setting(
     'Hours for which files over USER_CONFIG_LIMIT stay on this host after their container has ended.',
     '24',
@@ -272,7 +268,7 @@ export const SCHEMA = {
     bytes,
   ),
   AWS_REGION: optional(
-    'AWS region of the bucket. The default is the region of the instance on EC2, and us-east-1 elsewhere.',
+    'Region of the bucket. By default that of the instance, and outside EC2 us-east-1.',
     region,
   ),
   AWS_ENDPOINT_URL_S3: optional("URL of an S3 service other than Amazon's.", remoteUrl),

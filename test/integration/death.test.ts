@@ -79,7 +79,7 @@ for (const kind of ['directory', 'port', 'tty', 'docker container']) {
     const { status, body } = await spinUp(service);
     assert.deepEqual(
       [status, JSON.parse(body).error],
-      [406, 'the service failed at this request; its log has the cause'],
+      [406, 'the service failed while it handled this request; see its log for the cause'],
     );
     assert.deepEqual(await host.docker.listContainers({ all: true }), []);
     assert.deepEqual(service.heldByContainers(), []);
@@ -93,7 +93,7 @@ test('a container that ends as soon as it starts is answered with an error and l
   const service = await host.start().ready();
   const { status, body } = await spinUp(service, { app_image: 'fractal/short:1' });
   if (status === 200) await service.message('container is gone');
-  else assert.match(body, /ended as soon as it was started/);
+  else assert.match(body, /exited right after its start/);
   assert.equal((await startValues(service, 32262)).status, 406);
   assert.equal(await service.stop(), 0);
 });
@@ -121,7 +121,7 @@ test('C18: while it stops, calls are answered with 503, and a second signal cuts
   ]) {
     assert.deepEqual(
       [reply.status, JSON.parse(reply.body).error],
-      [503, 'the host is stopping; ask for another one'],
+      [503, 'the host is stopping; use another host'],
     );
   }
   assert.equal((await service.get('/healthz')).status, 503);

@@ -55,7 +55,7 @@ test('while Docker is away, requests are answered with what to do, and nothing i
     app_image: IMAGE,
   });
   assert.equal(status, 406);
-  assert.match(body, /Docker does not answer at .*; start it, or see its log/);
+  assert.match(body, /Docker does not answer at .*; start Docker, or check its log/);
   await host.startDocker();
   await service.message('Docker is back');
   assert.equal(await service.stop(), 0);

@@ -63,7 +63,7 @@ test('a service that drains makes none, goes on with those that it has, and serv
   const made = await cli.ok('create', ...LABEL, IMAGE);
   service.child.kill('SIGUSR2');
   await service.message('asked to drain');
-  assert.match(await cli.fails('run', '-d', ...LABEL, IMAGE), /takes no new containers.*ask for another one/);
+  assert.match(await cli.fails('run', '-d', ...LABEL, IMAGE), /accepts no new containers.*use another host/);
   await assertOthersRun(cli);
   await cli.ok('start', made);
   await claim(service, await host.hostPort(made));
@@ -83,7 +83,7 @@ test('a service that stops makes and starts none, and serves other calls until i
   const dockerId = await run(site);
   service.child.kill('SIGTERM');
   await service.line(({ msg, kind }) => msg === 'releasing' && kind === 'tty');
-  assert.match(await cli.fails('run', '-d', ...LABEL, IMAGE), /the host is stopping; ask for another one/);
+  assert.match(await cli.fails('run', '-d', ...LABEL, IMAGE), /the host is stopping; use another host/);
   await assertOthersRun(cli);
   assert.equal(await service.stop('SIGURG'), 0);
   assert.equal((await host.docker.getContainer(dockerId).inspect()).State.Status, 'exited');

@@ -14,7 +14,7 @@ after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
 const DRAINING =
-  'the host takes no new containers and stops when its last one has ended; ask for another one';
+  'the host is draining: it accepts no new containers and stops when its last one has ended; use another host';
 
 async function drain(service: ServiceProcess): Promise<void> {
   const from = service.lines.length;

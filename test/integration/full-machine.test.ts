@@ -71,7 +71,7 @@ test('on a full disk a container is refused with what to do, and nothing is left
   withDisk('', async (root) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     const makeRoom = fill(root);
-    refused(await spinUp(service), /cannot be written: ENOSPC.*make room there/);
+    refused(await spinUp(service), /cannot be written: ENOSPC.*free some space/);
     assert.deepEqual(await host.docker.listContainers({ all: true }), []);
     assert.deepEqual(service.heldByContainers(), []);
     makeRoom();
@@ -84,8 +84,8 @@ test('what cannot be written into the ledger is not taken: a container is refuse
     const service = await host.start({ env: { ROOT: root } }).ready();
     const port = await host.hostPort(await hostContainer(service));
     const makeRoom = fill(disk);
-    refused(await spinUp(service), /what is held cannot be written down in .*ENOSPC.*make room there/);
-    refused(await startValues(service, port), /what is held cannot be written down in .*ENOSPC/);
+    refused(await spinUp(service), /the ledger cannot be written in .*ENOSPC.*free some space there/);
+    refused(await startValues(service, port), /the ledger cannot be written in .*ENOSPC/);
     makeRoom();
     assert.deepEqual(await startValues(service, port), OK);
     assert.equal((await host.docker.listContainers({ all: true })).length, 1);

@@ -185,7 +185,7 @@ test('where no service runs that is said, with an exit code of its own', async (
   const root = host.newRoot();
   const { code, text } = await say(root, ['ps']);
   assert.equal(code, 3);
-  assert.match(text, /no service answers at .*api\.sock: .*ENOENT.*; see that it runs/);
+  assert.match(text, /no service answers at .*api\.sock: .*ENOENT.*; check that it runs/);
 });
 
 const ask = (service: ServiceProcess, authorization?: string): Promise<Reply> =>

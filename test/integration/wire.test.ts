@@ -230,5 +230,5 @@ test('S13: no part of a malformed body is in the log', async () => {
   const from = service.lines.length;
   await send('PUT', START_VALUES, '{"auth_secret":not-even-quoted-secret');
   const line = await service.line(({ msg, path }) => msg === 'answered' && path === START_VALUES, from);
-  assert.equal(line.why, 'the request body cannot be used: it is not JSON');
+  assert.equal(line.why, 'the request body is not valid: it is not JSON');
 });

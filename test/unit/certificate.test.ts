@@ -364,7 +364,7 @@ suite("an operator's certificate", () => {
     await place.put({ cert: one.cert, key: other.key });
     await assert.rejects(place.open({ files: place.files }), {
       code: 'start.certificate',
-      message: /mismatch.*see TLS_CERT_FILE and TLS_KEY_FILE/,
+      message: /mismatch.*check TLS_CERT_FILE and TLS_KEY_FILE/,
     });
   });
 

@@ -34,7 +34,7 @@ test('a start that hangs is given up after a minute, with what was being done', 
     assert.ok(error instanceof ServiceError && error.code === 'docker.unavailable');
     assert.match(
       error.message,
-      /start the container did not finish within 60000 ms.*start it, or see its log/,
+      /start the container did not finish within 60000 ms.*start Docker, or check its log/,
     );
     return true;
   });

@@ -35,19 +35,22 @@ suite("the form of the predecessor's calls", () => {
       new ServiceError('container.unknown_port', { port: 32_262 }),
       plain(
         406,
-        '{"result":"","error":"no running container has the identifying host port 32262; it may have ended, or not started yet"}',
+        '{"result":"","error":"no running container has the identifying host port 32262; it may have ended, or may not have started yet"}',
       ),
     ],
     'a refused restart policy': [
       new ServiceError('create.restart_policy', { policy: 'always' }),
       plain(
         406,
-        '{"result":"","error":"an interactive container must not have the restart policy \\"always\\": it would be started again without its devices; leave the policy out"}',
+        '{"result":"","error":"an interactive container must not have the restart policy \\"always\\", because Docker would start it again without its devices; leave the policy out"}',
       ),
     ],
     'a failure of the service': [
       new ServiceError('internal', {}),
-      plain(406, '{"result":"","error":"the service failed at this request; its log has the cause"}'),
+      plain(
+        406,
+        '{"result":"","error":"the service failed while it handled this request; see its log for the cause"}',
+      ),
     ],
     'a host that is starting': [
       new ServiceError('service.starting', {}),
@@ -55,7 +58,7 @@ suite("the form of the predecessor's calls", () => {
     ],
     'a host that is stopping': [
       new ServiceError('service.stopping', {}),
-      plain(503, '{"result":"","error":"the host is stopping; ask for another one"}'),
+      plain(503, '{"result":"","error":"the host is stopping; use another host"}'),
     ],
   };
   for (const [what, [error, expected]] of Object.entries(answers)) {
@@ -97,7 +100,7 @@ suite('problems', () => {
       type: 'about:blank',
       title: 'service.stopping',
       status: 503,
-      detail: 'the host is stopping; ask for another one',
+      detail: 'the host is stopping; use another host',
     });
   });
 

@@ -51,7 +51,7 @@ suite('a service error', () => {
     const cause = new Error('ENOSPC');
     const error = new ServiceError('start.filesystem', { path: '/x', why: 'no space' }, { cause });
     assert.equal(error.code, 'start.filesystem');
-    assert.equal(error.message, 'cannot prepare /x: no space; make it a directory that root can write');
+    assert.equal(error.message, 'cannot prepare /x: no space; make it a directory that root can write to');
     assert.equal(error.row, ERRORS['start.filesystem']);
     assert.equal(error.cause, cause);
     assert.equal(error.name, 'ServiceError');

@@ -609,7 +609,7 @@ suite('the lock', () => {
         refusedWith(
           'start.locked',
           new RegExp(
-            `^another copy of the service \\(pid ${process.pid}\\) runs on /the/root; stop it first`,
+            `^another copy of the service \\(pid ${process.pid}\\) runs on /the/root; stop that copy first`,
           ),
         ),
       );

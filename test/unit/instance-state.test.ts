@@ -186,7 +186,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
         const status = refusal === 'AuthFailure' ? 401 : 403;
         assert.equal(
           failureIn(lines),
-          `EC2 did not ${what}: ${refusal}, status ${status}; see that it can be reached, and that the role of this instance allows ${action}`,
+          `EC2 did not ${what}: ${refusal}, status ${status}; check that this host can reach EC2, and that the role of this instance allows ${action}`,
         );
         assert.doesNotMatch(JSON.stringify(lines), /Encoded|Signature/);
       });

@@ -259,7 +259,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     test(`metadata do not come from a service with the fault "${fault}"`, async (t) => {
       const asked = await open(t);
       asked.service.fault = fault;
-      await assertUnavailable(asked, /; see that the instance has it switched on$/);
+      await assertUnavailable(asked, /; check that the metadata service is switched on for this instance$/);
     });
   }
 

@@ -249,7 +249,7 @@ suite('any call to the webserver', () => {
         ['registration', handshake],
         ['heartbeat', heartbeat],
       ] as const) {
-        await assert.rejects(call(), failed(what, /: [^;]+; see WEBSERVER_URL and its log$/));
+        await assert.rejects(call(), failed(what, /: [^;]+; check WEBSERVER_URL and the webserver's log$/));
       }
     });
   }
