@@ -121,7 +121,7 @@ export const SCHEMA = {
     bytesOrNone,
   ),
   CONTAINER_DISK: setting(
-    'Disk that a container may have when little is left, in bytes or as a share of the disk and of its inodes; one that has more is ended; none: any.',
+    'Disk that a container may have, in bytes or as a share of the disk and of its inodes. Where the filesystem has project quotas, writes over it fail; elsewhere a container that has more is ended when little is left. none: any.',
     '25%',
     amountOrNone,
   ),
