@@ -50,7 +50,7 @@ export interface HeldWith {
 
 /**
  * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container. What the
- * container can write there, and what is moved there, is one project; what the service itself needs is not.
+ * container can write there, and what is moved there, is one project; what the service itself needs is in none.
  * @param left by a dead service
  * @returns the project, where there are quotas
  */

@@ -1,7 +1,7 @@
 /**
- * Ends a container that fills the disk. The room on the disk is looked at all the time, which costs next to nothing; only
- * when there is little left is it counted what each container has there. One that has more than CONTAINER_DISK is warned
- * of in the log, and ended when that is still so at the next look.
+ * Ends a container that fills the disk, with what `disk-quotas.ts` does not limit. The room on the disk is looked at all
+ * the time, which costs next to nothing; only when there is little left is it counted what each container has there. One
+ * that has more than CONTAINER_DISK is warned of in the log, and ended when that is still so at the next look.
  */
 
 import { stat } from 'node:fs/promises';

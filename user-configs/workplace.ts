@@ -2,8 +2,8 @@
  * Where the files of one session are worked on: a directory of the container's own that root alone can enter, on the
  * filesystem of the files themselves. Plaintext is nowhere else.
  *
- * What comes is unpacked, and what it replaces is put, beside the files: with these they are one project, if the
- * container has one, since the kernel moves no file into another.
+ * What comes is unpacked beside the files: it is of their project, if the container has one, since the kernel moves no file
+ * into another. All else is made where there is none, so that it can be made when the container's disk is full.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -51,7 +51,7 @@ export class Workplace {
     this.#files = files;
     this.#incoming = join(dirname(files), 'incoming');
     this.#view = join(own, 'view');
-    this.#replaced = join(dirname(files), 'replaced');
+    this.#replaced = join(own, 'replaced');
     this.#mark = join(own, 'mark');
     this.#limit = limit;
   }

@@ -96,7 +96,7 @@ test('a program that swaps its directories for links while its files come remove
     await claimed;
     assert.equal(readFileSync(join(container.files, NAME), 'utf8'), 'of the user');
     assert.ok(
-      !existsSync(join(container.own, 'userConfigs/replaced')),
+      !existsSync(join(container.own, 'replaced')),
       'what was in the way is gone while the container lives',
     );
     assert.match(await said(container.dockerId, /exchanged: .*/), /exchanged: yes, the tree is gone/);
