@@ -148,18 +148,17 @@ export class HostedContainer {
   ): Promise<DockerId> {
     const accepted = await acceptCreateBody(body, this.#host, granted);
     const lifetime = this.#lifetime;
-    const directories = directoriesOf(this.#host.paths, this.id);
-    const config = this.#config(directories);
+    const { directories, config } = this.#place();
     const wanted = portsWanted(accepted, shared);
     this.#isSharing = shared !== undefined;
     const prepare = () =>
       Promise.all([
-        holdDirectories(lifetime, directories, () => config.throwIfUnsaved()),
+        holdDirectories(lifetime, directories, { ...this.#host, config }),
         holdPorts(lifetime, this.#host.ports, wanted),
         wantsConsole(accepted) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
         holdInputDevices(lifetime, this.#host.eventNumbers),
       ]);
-    const [, ports, tty, inputs] = await this.#host.preparing(prepare);
+    const [project, ports, tty, inputs] = await this.#host.preparing(prepare);
     const port = shared ?? (ports.get(IDENTIFYING_PORT) as number);
     const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
     const cgroup = await holdCgroupPath(lifetime, directories.own);
@@ -168,12 +167,12 @@ export class HostedContainer {
       ports: { ...Object.fromEntries(ports), [IDENTIFYING_PORT]: port },
       chosen: wanted.chosen,
       ...(tty !== undefined && { tty }),
+      ...(project !== undefined && { project }),
       devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
       ...(idleTimeout !== undefined && { idleTimeout }),
     });
 
-    const { hostId, seccompProfile, limits } = this.#host;
-    const own = { hostId, containerId: this.id, role: this.#purpose.role, seccompProfile, limits };
+    const own = { ...this.#host, containerId: this.id, role: this.#purpose.role };
     const amended = amendCreateBody(accepted, { ...own, ports, tty, devices, cgroup });
     const dockerId = await make(amended);
     this.#dockerId = dockerId;
@@ -189,13 +188,12 @@ export class HostedContainer {
   async adopt(claimed: Claimed): Promise<void> {
     const lifetime = this.#lifetime;
     const { ports, chosen = [], tty, devices, dockerId, isReady } = claimed;
-    const directories = directoriesOf(this.#host.paths, this.id);
-    const config = this.#config(directories);
+    const { directories, config } = this.#place();
     this.#dockerId = dockerId;
     this.#facts = claimed;
     this.#isAdopting = true;
     await config.find();
-    await holdDirectories(lifetime, directories, () => config.throwIfUnsaved(), true);
+    await holdDirectories(lifetime, directories, { ...this.#host, config }, claimed);
     await adoptPorts(lifetime, this.#host.ports, ports, chosen);
     if (tty !== undefined) await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
     await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
@@ -231,7 +229,8 @@ export class HostedContainer {
   async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
     try {
-      const { docker, apart } = this.#host;
+      const { docker, apart, quotas } = this.#host;
+      await quotas.giveLayer(this.#facts?.project, this.#dockerId as DockerId);
       const one = { id: this.id, dockerId: this.#dockerId as DockerId, lifetime: this.#lifetime };
       this.#starting = apart.start(one, (id) => startWithoutConsole(docker, id, run), this.#isSharing);
       await this.#starting;
@@ -288,9 +287,10 @@ export class HostedContainer {
     await this.#provenGone((id) => removeRevived(this.#host, this.id, id));
   }
 
-  #config(directories: ContainerDirectories): UserConfig {
+  #place(): { readonly directories: ContainerDirectories; readonly config: UserConfig } {
+    const directories = directoriesOf(this.#host.paths, this.id);
     const parts = { ...this.#host, id: this.id, appName: this.#purpose.appName, directories };
-    return new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log });
+    return { directories, config: new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log }) };
   }
 
   async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {

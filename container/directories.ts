@@ -10,6 +10,7 @@ import {
 } from '../host/directories.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { DiskQuotas } from './disk-quotas.ts';
 
 /** Absolute paths on the host. */
 export interface ContainerDirectories {
@@ -39,17 +40,30 @@ export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
   };
 }
 
+export interface HeldWith {
+  readonly quotas: Pick<DiskQuotas, 'hold' | 'adopt' | 'give'>;
+  readonly config: {
+    /** Throws while the user's files must stay. */
+    throwIfUnsaved(): void;
+  };
+}
+
 /**
- * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container.
- * @param mayGo throws while the user's files must stay
- * @param isLeft whether a dead service made them
+ * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container. What the
+ * container can write there, and what is moved there, is one project; what the service itself needs is in none.
+ * @param left by a dead service
+ * @returns the project, where there are quotas
  */
 export async function holdDirectories(
   lifetime: Lifetime,
   made: ContainerDirectories,
-  mayGo: () => void,
-  isLeft = false,
-): Promise<void> {
+  { quotas, config }: HeldWith,
+  left?: { readonly project?: number },
+): Promise<number | undefined> {
+  const isLeft = left !== undefined;
+  const project = isLeft ? left.project : await quotas.hold(lifetime);
+  if (isLeft && project !== undefined) await quotas.adopt(lifetime, project);
+  const mayGo = () => config.throwIfUnsaved();
   const hold = (directory: OwnDirectory) => holdOwnDirectory(lifetime, { ...directory, isLeft });
   await hold({ path: made.own, mode: 0o700, mayGo });
   await hold({ path: made.mappings, mode: 0o755 });
@@ -58,6 +72,8 @@ export async function holdDirectories(
   await hold({ path: made.ownSockets, mode: 0o700 });
   await hold({ path: made.sockets, mode: 0o755 });
   await removeCloudStorageAfter(lifetime, made.cloudStorage);
+  if (!isLeft) await quotas.give(project, [dirname(made.userConfig), made.ownSockets]);
+  return project;
 }
 
 /** dockerd makes this one by itself for a bind that old task definitions still carry. */

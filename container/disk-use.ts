@@ -5,6 +5,8 @@
 
 import { mkdir, rmdir } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import type { Room } from '../host/disk-room.ts';
+import { type Amount, bytesOf } from '../settings/amount.ts';
 import { runConfined } from '../user-configs/confined.ts';
 
 export interface DiskUse {
@@ -12,6 +14,9 @@ export interface DiskUse {
   /** Files, directories, and whatever else has an inode. */
   readonly inodes: number;
 }
+
+/** Of a limit that is given in bytes, each file counts for so many, as where filesystems are made. */
+const BYTES_OF_INODE = 16_384;
 
 /** Who counts is nobody, and may read everything that is seen. */
 const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as const;
@@ -48,4 +53,11 @@ export function sumOf(uses: readonly DiskUse[]): DiskUse {
     bytes: 0,
     inodes: 0,
   });
+}
+
+/** What a container may have on a filesystem. */
+export function limitOn({ size, inodes }: Room, amount: Amount): DiskUse {
+  const bytes = bytesOf(amount, size);
+  if (inodes === 0) return { bytes, inodes: Infinity };
+  return { bytes, inodes: 'percent' in amount ? bytesOf(amount, inodes) : bytes / BYTES_OF_INODE };
 }

@@ -1,7 +1,7 @@
 /**
- * Ends a container that fills the disk. The room on the disk is looked at all the time, which costs next to nothing; only
- * when there is little left is it counted what each container has there. One that has more than CONTAINER_DISK is warned
- * of in the log, and ended when that is still so at the next look.
+ * Ends a container that fills the disk, with what `disk-quotas.ts` does not limit. The room on the disk is looked at all
+ * the time, which costs next to nothing; only when there is little left is it counted what each container has there. One
+ * that has more than CONTAINER_DISK is warned of in the log, and ended when that is still so at the next look.
  */
 
 import { stat } from 'node:fs/promises';
@@ -10,10 +10,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import { isLittle, type Room, roomsOf } from '../host/disk-room.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import { type Amount, bytesOf } from '../settings/amount.ts';
+import type { Amount } from '../settings/amount.ts';
 import type { HostedContainer } from './container.ts';
 import { directoriesOf } from './directories.ts';
-import { countUse, type DiskUse, sumOf } from './disk-use.ts';
+import { countUse, type DiskUse, limitOn, sumOf } from './disk-use.ts';
 import type { ContainerId, DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import type { Cause } from './state.ts';
@@ -22,8 +22,6 @@ import type { Tracker } from './tracker.ts';
 /** Milliseconds between looks at the room, and between counts that found nobody to end. */
 const BETWEEN_LOOKS = 2_000;
 const BETWEEN_COUNTS = 30_000;
-/** Of a limit that is given in bytes, each file counts for so many, as where filesystems are made. */
-const BYTES_OF_INODE = 16_384;
 const MIB = 2 ** 20;
 
 export class DiskWatch {
@@ -160,12 +158,6 @@ interface Watched extends DiskWatchOptions {
   readonly amount: Amount;
   /** On the filesystems that containers write to. */
   readonly directories: readonly string[];
-}
-
-function limitOn({ size, inodes }: Room, amount: Amount): DiskUse {
-  const bytes = bytesOf(amount, size);
-  if (inodes === 0) return { bytes, inodes: Infinity };
-  return { bytes, inodes: 'percent' in amount ? bytesOf(amount, inodes) : bytes / BYTES_OF_INODE };
 }
 
 function describe({ bytes, inodes }: DiskUse): string {

@@ -34,6 +34,8 @@ export interface Inspected {
   readonly running: boolean;
   readonly status: string;
   readonly exitCode: number;
+  /** Whether the kernel has killed a program of it because it had used up its memory. */
+  readonly lackedMemory?: boolean;
   /** Of its first process; 0 when it does not run. */
   readonly pid: number;
   /** As it was asked for; '': Docker's default. */
@@ -58,6 +60,10 @@ export interface EngineFacts {
   readonly canLimit: { readonly pids: boolean; readonly memory: boolean; readonly swap: boolean };
   /** The driver of a container's log that names none. */
   readonly logDriver: string;
+  /** What keeps images, and what containers change of them: `overlay2`, … */
+  readonly storageDriver: string;
+  /** What makes control groups: `cgroupfs` or `systemd`. */
+  readonly cgroupDriver: string;
 }
 
 export interface DockerEvent {
@@ -83,6 +89,12 @@ export function portsOf(
     return first ? [[port, Number(first.HostPort)]] : [];
   });
   return new Map(published);
+}
+
+/** The directories of a container's own layer, as the driver overlay2 has them: what it changed, and where that is prepared. */
+export function layerIn(found: Dockerode.ContainerInspectInfo | undefined): string[] {
+  const { UpperDir, WorkDir } = (found?.GraphDriver?.Data ?? {}) as Partial<Record<string, string>>;
+  return [UpperDir, WorkDir].filter((path) => path !== undefined);
 }
 
 /** Bytes: all labels of a container are in an event. */

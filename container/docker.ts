@@ -16,6 +16,7 @@ import {
   healthIn,
   type Inspected,
   type Listed,
+  layerIn,
   portsOf,
 } from './docker-answers.ts';
 import { CALLS, type CallObserver, type DockerCall, observing } from './docker-calls.ts';
@@ -35,6 +36,7 @@ interface Info {
   readonly MemoryLimit?: boolean;
   readonly SwapLimit?: boolean;
   readonly LoggingDriver?: string;
+  readonly Driver: string;
 }
 
 /** Three calls of dockerode that take a signal, which its types leave out. */
@@ -97,10 +99,6 @@ export class Docker {
     return this.#nvidia.found;
   }
 
-  async cgroupDriver(): Promise<string> {
-    return (await this.#info()).CgroupDriver;
-  }
-
   async describe(): Promise<EngineFacts> {
     const [version, info] = await Promise.all([this.version(), this.#info()]);
     const { PidsLimit: pids = false, MemoryLimit: memory = false, SwapLimit: swap = false } = info;
@@ -110,6 +108,8 @@ export class Docker {
       security: info.SecurityOptions ?? [],
       canLimit: { pids, memory, swap },
       logDriver: info.LoggingDriver ?? '',
+      storageDriver: info.Driver,
+      cgroupDriver: info.CgroupDriver,
     };
   }
 
@@ -158,11 +158,9 @@ export class Docker {
 
   /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */
   async inspect(ref: string): Promise<Inspected | undefined> {
-    const found = await this.call('inspect', LOOK, (abortSignal) =>
-      this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
-    );
+    const found = await this.#inspect(ref);
     if (!found) return undefined;
-    const { Running, Status, ExitCode, Pid } = found.State;
+    const { Running, Status, ExitCode, OOMKilled, Pid } = found.State;
     const { Ports, Networks } = found.NetworkSettings ?? {};
     const [, sharedWith] = /^container:(.+)$/.exec(found.HostConfig?.NetworkMode ?? '') ?? [];
     return {
@@ -172,6 +170,7 @@ export class Docker {
       running: Running,
       status: Status,
       exitCode: ExitCode,
+      lackedMemory: OOMKilled,
       pid: Pid,
       cgroupParent: found.HostConfig?.CgroupParent ?? '',
       address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
@@ -184,12 +183,20 @@ export class Docker {
 
   /** The directories of this host that Docker gave a container to write to: its own layer, and its volumes. */
   async writtenBy(id: DockerId): Promise<string[]> {
-    const found = await this.call('inspect', LOOK, (abortSignal) =>
-      this.#api.getContainer(id).inspect({ abortSignal }).catch(unlessStatus(404)),
-    );
-    const { UpperDir } = (found?.GraphDriver?.Data ?? {}) as { readonly UpperDir?: string };
+    const found = await this.#inspect(id);
     const volumes = (found?.Mounts ?? []).filter(({ Type, RW }) => Type === 'volume' && RW);
-    return [...(UpperDir ? [UpperDir] : []), ...volumes.map(({ Source }) => Source)];
+    return [...layerIn(found).slice(0, 1), ...volumes.map(({ Source }) => Source)];
+  }
+
+  /** The directories of its own layer, between which the kernel renames files; none where its driver has no such. */
+  async layerOf(id: DockerId): Promise<string[]> {
+    return layerIn(await this.#inspect(id));
+  }
+
+  #inspect(ref: string): Promise<Dockerode.ContainerInspectInfo | undefined> {
+    return this.call('inspect', LOOK, (abortSignal) =>
+      this.#api.getContainer(encodeURIComponent(ref)).inspect({ abortSignal }).catch(unlessStatus(404)),
+    );
   }
 
   /** The name of the interface that containers are linked to which ask for no network. */

@@ -33,6 +33,8 @@ export interface ContainerFacts extends Purpose {
   /** Left out: it has no console. */
   readonly tty?: number;
   readonly devices: readonly MadeDevice[];
+  /** That its files are of, where there are disk quotas. */
+  readonly project?: number;
   /** Seconds; 0: for ever; left out: as the host has it. */
   readonly idleTimeout?: number;
   /** Once Docker has made it. */

@@ -10,6 +10,7 @@ import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Apart } from './apart.ts';
 import type { DefaultLimits } from './default-limits.ts';
+import type { DiskQuotas } from './disk-quotas.ts';
 import type { Docker } from './docker.ts';
 import type { Events } from './events.ts';
 import type { HostPorts } from './host-ports.ts';
@@ -28,6 +29,7 @@ export interface Surroundings {
   /** Keeps containers from each other in Docker's default bridge. */
   readonly apart: Pick<Apart, 'start' | 'adopt'>;
   readonly ttys: Ttys;
+  readonly quotas: DiskQuotas;
   /** What Docker makes control groups with: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;
   /** undefined where containers get no input devices. */

@@ -39,6 +39,11 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
   });
 }
 
+/** The projects of their files. */
+export function projectsIn(pages: readonly Page[]): number[] {
+  return claimedIn(pages).flatMap(({ project }) => project ?? []);
+}
+
 /**
  * Removes the containers of this host that nobody has claimed, side by side, then what was theirs.
  * @throws {ServiceError} `docker.*`; the same again goes on

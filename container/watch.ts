@@ -8,7 +8,7 @@ import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { HostedContainer } from './container.ts';
 import type { DockerEvent, Listed } from './docker-answers.ts';
-import type { ContainerId } from './identity.ts';
+import type { ContainerId, DockerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import type { Cause } from './state.ts';
 import { Strays } from './strays.ts';
@@ -22,6 +22,9 @@ const LONGEST_PAUSE = 2_000;
  * end, it still lists the container as running.
  */
 const TOLD_BEFORE = 60;
+/** Of a container whose program was killed, by whomever. */
+const KILLED = '137';
+const REMOVED: Cause = { code: 'removed', text: 'it was removed' };
 
 export class Watch {
   readonly #tracker: Tracker;
@@ -29,6 +32,8 @@ export class Watch {
   readonly #strays: Strays;
   readonly #signal: AbortSignal;
   readonly #listed = Promise.withResolvers<void>();
+  /** Whose end Docker has told; that they are removed too is not why they end. */
+  readonly #dying = new WeakSet<HostedContainer>();
   #isHeard = false;
   /** Why it is not heard, once that was logged. */
   #silence: string | undefined;
@@ -131,15 +136,22 @@ export class Watch {
       this.#react('ending a container that was started again', containerId, () =>
         this.#strays.removeIfRevived({ dockerId, containerId }),
       );
-    } else if (container) {
-      const cause: Cause =
-        action === 'die'
-          ? { code: 'exited', text: `it ended with code ${exitCode}` }
-          : { code: 'removed', text: 'it was removed' };
-      this.#react('ending a container', containerId, () => container.end(cause));
+    } else if (container && !this.#dying.has(container)) {
+      if (action === 'die') this.#dying.add(container);
+      this.#react('ending a container', containerId, async () =>
+        container.end(action === 'die' ? await this.#causeOf(dockerId, exitCode) : REMOVED),
+      );
     }
     if (action === 'destroy')
       this.#react('forgetting a removed container', containerId, () => this.#kept.remove(dockerId));
+  }
+
+  async #causeOf(dockerId: DockerId, exitCode: string | undefined): Promise<Cause> {
+    const text = `it ended with code ${exitCode}`;
+    const { docker } = this.#tracker.host;
+    const found = exitCode === KILLED ? await docker.inspect(dockerId).catch(() => undefined) : undefined;
+    const why = ': it had used up its memory, and the kernel killed a program in it (OOMKilled)';
+    return { code: 'exited', text: found?.lackedMemory ? `${text}${why}` : text };
   }
 
   /** Does what an event asks for, beside the events that follow it. */

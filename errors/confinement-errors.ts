@@ -8,4 +8,8 @@ export const CONFINEMENT_ERRORS = {
     status: 500,
     text: "the host's console cannot be withheld from the container, so the container is not started: {why}; check that this service may write control groups and load BPF programs",
   },
+  'confinement.disk': {
+    status: 500,
+    text: 'what the container may write below {directory} cannot be limited, so it is not started: {why}; mount that filesystem without project quotas if it cannot keep them, and the disk is watched instead',
+  },
 } as const;

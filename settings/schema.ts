@@ -127,7 +127,7 @@ export const SCHEMA = {
     bytesOrNone,
   ),
   CONTAINER_DISK: setting(
-    'Disk space that a container may use while the disk is nearly full, in bytes or as a percentage of the disk and of its inodes. The service ends a container that uses more. With none, there is no limit.',
+    'Disk space that a container may use, in bytes or as a percentage of the disk and of its inodes. Where the file system has project quotas, writes over the limit fail. Elsewhere the service ends a container that uses more, but only while the disk is nearly full. With none, there is no limit.',
     '25%',
     amountOrNone,
   ),

@@ -8,8 +8,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
+import { clearLimits } from '../container/disk-quotas.ts';
 import { Docker } from '../container/docker.ts';
-import { claimedIn, removeUnclaimed } from '../container/take-over.ts';
+import { claimedIn, projectsIn, removeUnclaimed } from '../container/take-over.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { exists, MARK, makeWithParents, removeMarked } from '../host/directories.ts';
@@ -133,6 +134,8 @@ class Burial {
     // An agent that cannot be stopped must not keep containers from being removed.
     const [stopped] = await Promise.allSettled([stopLeftAgent(pages, agent)]);
     await removeUnclaimed({ docker, hostId, paths, ledger, log }, pages);
+    const { directory } = await docker.describe();
+    await clearLimits([paths.containers, directory], projectsIn(pages));
     if (stopped.status === 'rejected') throw stopped.reason;
   }
 

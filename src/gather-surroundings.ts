@@ -3,14 +3,17 @@
 import pLimit from 'p-limit';
 import { Apart } from '../container/apart.ts';
 import { limitsOf, warnOfUnkept } from '../container/default-limits.ts';
+import { clearLimits, DiskQuotas } from '../container/disk-quotas.ts';
 import type { EngineFacts } from '../container/docker-answers.ts';
 import { Events } from '../container/events.ts';
 import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { seccompProfile, takesProfiles } from '../container/seccomp-profile.ts';
 import type { Surroundings } from '../container/surroundings.ts';
+import { projectsIn } from '../container/take-over.ts';
 import { readHostId } from '../host/host-id.ts';
 import { readMemory } from '../host/memory.ts';
+import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
@@ -38,6 +41,8 @@ export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' 
   readonly settings: Settings;
   readonly canInput: boolean;
   readonly userConfigs: UserConfigs | undefined;
+  /** What the ledger says of a service that died. */
+  readonly left: readonly Page[];
 }
 
 export async function gatherSurroundings({
@@ -45,10 +50,11 @@ export async function gatherSurroundings({
   settings,
   canInput,
   userConfigs,
+  left,
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart, cgroupDriver] = await Promise.all([
+  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart] = await Promise.all([
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
@@ -56,9 +62,10 @@ export async function gatherSurroundings({
     found.docker.describe(),
     readMemory(),
     Apart.open(lifetime, found.docker, found.log),
-    found.docker.cgroupDriver(),
   ]);
   warnOfUnkept(settings, engine, found.log);
+  const directories = [found.paths.containers, engine.directory];
+  await clearLimits(directories, projectsIn(left));
   return {
     ...found,
     allowed: settings.HOSTED_ALLOW,
@@ -66,7 +73,8 @@ export async function gatherSurroundings({
     ports,
     ttys,
     apart,
-    cgroupDriver,
+    cgroupDriver: engine.cgroupDriver,
+    quotas: new DiskQuotas({ ...found, directories, amount: settings.CONTAINER_DISK }),
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
     preparing: pLimit(AT_A_TIME),

@@ -41,6 +41,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   docker: ({ docker }) => judgeDocker(docker),
   'seccomp profile': ({ docker }) => judgeSeccomp(docker),
   'container limits': ({ docker, limits }) => judgeLimits(docker, limits),
+  'disk quotas': (facts) => judgeQuotas(facts),
   uinput: ({ noInputDevices, needsInputDevices }) => {
     if (noInputDevices === undefined) return ok('input devices can be made');
     const advice = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
@@ -130,7 +131,7 @@ function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict
     `processes ${limits.CONTAINER_PIDS ?? 'any'}`,
     `memory ${inWords(limits.CONTAINER_MEMORY)}${docker.canLimit.swap ? '' : ' beside swap'}`,
     `log ${inWords(limits.CONTAINER_LOG_SIZE)} (${docker.logDriver})`,
-    `disk ${inWords(limits.CONTAINER_DISK)} when it is almost full`,
+    `disk ${inWords(limits.CONTAINER_DISK)}`,
   ].join(', ');
   if (cannot.length > 0) {
     const advice =
@@ -143,6 +144,31 @@ function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict
   return warning(
     found,
     `without ${names} one container can take the host down; set it, unless every task sets its own`,
+  );
+}
+
+const QUOTAS_ON = {
+  xfs: 'mount it with the option prjquota; the root filesystem needs rootflags=prjquota at boot',
+  ext4: 'while it is not mounted, run "tune2fs -O project,quota" on its device; then mount it with the option prjquota',
+};
+
+function judgeQuotas({ disks, docker, limits }: HostFacts): Verdict {
+  if (limits.CONTAINER_DISK === undefined) return ok('none are asked for: CONTAINER_DISK=none');
+  const without = disks.filter(({ hasQuotas }) => !hasQuotas);
+  const [first] = without;
+  const driver = typeof docker === 'string' ? undefined : docker.storageDriver;
+  const watched = 'so the disk is watched, and a container is ended only when there is little room';
+  if (first) {
+    const names = without.map(({ directory }) => directory).join(' and ');
+    const advice = first.type ? QUOTAS_ON[first.type] : 'put it on xfs or ext4 with the option prjquota';
+    return warning(`none in ${names}, ${watched}`, `${first.directory}: ${advice}`);
+  }
+  if (driver !== 'overlay2') {
+    const found = `none for layers, as Docker keeps them with ${driver ?? 'an unknown driver'}, ${watched}`;
+    return warning(found, 'use the driver overlay2');
+  }
+  return ok(
+    `hold each container to CONTAINER_DISK in ${disks.map(({ directory }) => directory).join(' and ')}`,
   );
 }
 

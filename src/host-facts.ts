@@ -13,12 +13,15 @@ import { pathsBelow } from '../host/paths.ts';
 import type { Settings } from '../settings/load.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
+import { keepsProjects } from '../uinput-native/projects.ts';
 
 /** Milliseconds that another program gets to answer. */
 const PATIENCE = 10_000;
 /** Types of file systems. Source: the kernel's magic.h. */
 const CGROUP2 = 0x63677270;
 const TMPFS = 0x01021994;
+const XFS = 0x58465342;
+const EXT4 = 0xef53;
 const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
 const GETTYS = ['--state=active,activating', 'getty@*.service', 'autovt@*.service'];
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
@@ -31,6 +34,14 @@ export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'F
 
 /** The settings that limit what a container may use. */
 export type LimitsAsked = LimitSettings & Pick<Settings, 'CONTAINER_DISK'>;
+
+/** A filesystem that containers write to. */
+export interface Disk {
+  readonly directory: string;
+  readonly type: 'xfs' | 'ext4' | undefined;
+  /** Whether it holds projects of files to limits. */
+  readonly hasQuotas: boolean;
+}
 
 export interface HostFacts {
   readonly kernel: string;
@@ -47,6 +58,7 @@ export interface HostFacts {
   readonly run: { readonly directory: string; readonly isInMemory: boolean };
   /** Bytes that are free, by directory. */
   readonly free: ReadonlyMap<string, number>;
+  readonly disks: readonly Disk[];
   readonly isClockSynchronised: boolean | undefined;
   readonly missingPrograms: readonly string[];
   readonly missingModules: readonly string[];
@@ -66,9 +78,10 @@ export async function lookAtHost({
   FRONT_CONSOLE: frontConsole,
   ...limits
 }: Where): Promise<HostFacts> {
-  const { state, run } = pathsBelow(root);
+  const { state, run, containers } = pathsBelow(root);
   const docker = await dockerFacts(socket);
-  const directories = [state, ...(typeof docker === 'string' ? [] : [docker.directory])];
+  const dockers = typeof docker === 'string' ? [] : [docker.directory];
+  const directories = [state, ...dockers];
   return {
     kernel: release(),
     cgroups: await cgroups(),
@@ -81,6 +94,7 @@ export async function lookAtHost({
     gettys: await told('systemctl', 'list-units', '--plain', '--no-legend', ...GETTYS),
     run: { directory: dirname(run), isInMemory: (await fileSystemOf(dirname(run))).type === TMPFS },
     free: new Map(await Promise.all(directories.map(async (path) => [path, await freeIn(path)] as const))),
+    disks: await Promise.all([containers, ...dockers].map(diskOf)),
     isClockSynchronised: yesOrNo(await told('timedatectl', 'show', '--property=NTPSynchronized', '--value')),
     missingPrograms: await without(PROGRAMS, isOnPath),
     missingModules: await missingModules(`/lib/modules/${release()}`),
@@ -109,9 +123,18 @@ async function cgroups(): Promise<1 | 2 | undefined> {
 
 /** Of the directory, or of the nearest one above it that is there. */
 async function fileSystemOf(directory: string) {
-  let path = directory;
-  while (!(await exists(path))) path = dirname(path);
-  return await statfs(path);
+  return await statfs(await nearest(directory));
+}
+
+async function nearest(directory: string): Promise<string> {
+  return (await exists(directory)) ? directory : await nearest(dirname(directory));
+}
+
+async function diskOf(directory: string): Promise<Disk> {
+  const path = await nearest(directory);
+  const { type } = await statfs(path);
+  const known = type === XFS ? 'xfs' : type === EXT4 ? 'ext4' : undefined;
+  return { directory, type: known, hasQuotas: keepsProjects(path) };
 }
 
 async function freeIn(directory: string): Promise<number> {

@@ -240,6 +240,7 @@ export class Service {
       receipts: this.#receipts,
       canInput: this.#canInput,
       userConfigs: this.userConfigs,
+      left: this.left,
       log: this.log,
     });
     await this.metrics.follow(this.root, host.events);

@@ -111,6 +111,10 @@ NAPI_MODULE_INIT() {
     {"setPort", NULL, set_bridge_port, NULL, NULL, NULL, napi_enumerable, NULL},
     {"isolatePorts", NULL, isolate_ports, NULL, NULL, NULL, napi_enumerable, NULL},
     {"stopIsolating", NULL, stop_isolating, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"keepsProjects", NULL, keeps_projects, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"nextProject", NULL, next_project, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"limitProject", NULL, limit_project, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"giveToProject", NULL, give_to_project, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

@@ -52,3 +52,8 @@ napi_value list_bridge_ports(napi_env env, napi_callback_info info);
 napi_value set_bridge_port(napi_env env, napi_callback_info info);
 napi_value isolate_ports(napi_env env, napi_callback_info info);
 napi_value stop_isolating(napi_env env, napi_callback_info info);
+
+napi_value keeps_projects(napi_env env, napi_callback_info info);
+napi_value next_project(napi_env env, napi_callback_info info);
+napi_value limit_project(napi_env env, napi_callback_info info);
+napi_value give_to_project(napi_env env, napi_callback_info info);

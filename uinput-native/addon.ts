@@ -135,6 +135,22 @@ export interface Addon {
   /** Does not keep the process alive. */
   isolatePorts(bridge: string, onChange: () => void): PortGuard;
   stopIsolating(guard: PortGuard): void;
+
+  /** Whether the filesystem of the directory holds projects to their limits. Linux 5.14. */
+  keepsProjects(directory: string): boolean;
+
+  /** @returns the first project that the filesystem knows from this one on: its number, bytes, inodes, and the limits of these */
+  nextProject(directory: string, project: number): [number, number, number, number, number] | undefined;
+
+  /** @param directory any on the filesystem @param bytes, inodes 0: no limit */
+  limitProject(directory: string, project: number, bytes: number, inodes: number): void;
+
+  /**
+   * Gives the directory, and all that is in it, to a project, with what will be made there. No link is followed and no
+   * mount entered; links, devices, and the like stay as they are.
+   * @returns false when the directory is another project's already, and stays so
+   */
+  giveToProject(directory: string, project: number): Promise<boolean>;
 }
 
 const FILE = `uinput-linux-${process.arch}.node`;

@@ -1,11 +1,14 @@
 /**
  * Where the files of one session are worked on: a directory of the container's own that root alone can enter, on the
  * filesystem of the files themselves. Plaintext is nowhere else.
+ *
+ * What comes is unpacked beside the files: it is of their project, if the container has one, since the kernel moves no file
+ * into another. All else is made where there is none, so that it can be made when the container's disk is full.
  */
 
 import { randomUUID } from 'node:crypto';
 import { chown, type FileHandle, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isSystemError } from '../errors/service-error.ts';
 import { CONTAINER_USER, removeTree } from '../host/directories.ts';
 import { openDirectory, within } from '../host/open-directory.ts';
@@ -35,6 +38,7 @@ export class Workplace {
 
   /**
    * @param own a directory of root's; what is made in it goes with it
+   * @param files lies in a directory of root's below it
    * @param limit bytes that the files may have as a tar archive
    */
   static async open(own: string, files: string, limit: number): Promise<Workplace> {
@@ -45,7 +49,7 @@ export class Workplace {
 
   private constructor(own: string, files: string, limit: number) {
     this.#files = files;
-    this.#incoming = join(own, 'incoming');
+    this.#incoming = join(dirname(files), 'incoming');
     this.#view = join(own, 'view');
     this.#replaced = join(own, 'replaced');
     this.#mark = join(own, 'mark');

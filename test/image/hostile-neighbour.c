@@ -6,9 +6,11 @@
  *   forks N        makes up to N processes that only wait
  *   memory MIB     has a child touch so much memory
  *   ooms N MIB     does that N times, one after the other
+ *   grow MIB       touches so much memory itself, after SIGUSR1
  *   log MIB        writes so much to its output
  *   file PATH MIB  writes so much to a file
  *   files DIR N    makes up to N empty files
+ *   leave DIR      tries to take DIR, and a file in it, out of the project that limits them, and to move files out
  *
  * Several attacks may follow each other.
  */
@@ -16,12 +18,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,15 +65,30 @@ static void forks(long most) {
   say("forks: %ld, %s\n", made, why ? strerror(why) : "no end");
 }
 
+static void grow(long mib) {
+  for (long i = 0; i < mib; i++) {
+    char *more = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (more == MAP_FAILED) _exit(1);
+    memset(more, 1, MIB);
+  }
+}
+
+static void grow_when_told(long mib) {
+  int number;
+  sigset_t go;
+  sigemptyset(&go);
+  sigaddset(&go, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &go, NULL);
+  say("grow: waits\n");
+  sigwait(&go, &number);
+  grow(mib);
+}
+
 /* Resolves to how the child ended that touched the memory. */
 static int touch(long mib) {
   pid_t child = fork();
   if (child == 0) {
-    for (long i = 0; i < mib; i++) {
-      char *more = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (more == MAP_FAILED) _exit(1);
-      memset(more, 1, MIB);
-    }
+    grow(mib);
     _exit(0);
   }
   int status = 0;
@@ -133,6 +154,33 @@ static void files(const char *directory, long most) {
   say("files: %ld, %s\n", made, why ? strerror(why) : "no end");
 }
 
+static void say_result(const char *what, long result) { say("leave %s: %s\n", what, result < 0 ? strerror(errno) : "done"); }
+
+/* What FS_IOC_FSSETXATTR takes, and file_setattr of Linux 6.17. */
+static void leave_one(const char *what, int fd) {
+  struct fsxattr none = {0};
+  struct { uint64_t flags; uint32_t extent, project, other; uint64_t extents; } by_path = {0};
+  int flags = 0;
+  say("leave %s: now %s\n", what, ioctl(fd, FS_IOC_FSGETXATTR, &none) == 0 && none.fsx_projid ? "in a project" : "in none");
+  memset(&none, 0, sizeof none);
+  say_result("by FSSETXATTR", ioctl(fd, FS_IOC_FSSETXATTR, &none));
+  say_result("by FSSETXATTR with a high bit", syscall(SYS_ioctl, fd, 1UL << 32 | FS_IOC_FSSETXATTR, &none));
+  say_result("by SETFLAGS", ioctl(fd, FS_IOC_SETFLAGS, &flags));
+  say_result("by file_setattr", syscall(469, fd, "", &by_path, sizeof by_path, AT_EMPTY_PATH));
+  say("leave %s: then %s\n", what, ioctl(fd, FS_IOC_FSGETXATTR, &none) == 0 && none.fsx_projid ? "in a project" : "in none");
+}
+
+static void leave(const char *directory) {
+  char path[4096], moved[4096];
+  snprintf(path, sizeof path, "%s/leaving", directory);
+  snprintf(moved, sizeof moved, "%s/left", directory);
+  int here = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  leave_one("directory", here);
+  leave_one("file", file);
+  say_result("rename", rename(path, moved));
+}
+
 int main(int count, char **words) {
   signal(SIGTERM, end);
   signal(SIGALRM, end);
@@ -142,6 +190,8 @@ int main(int count, char **words) {
     if (strcmp(word, "forks") == 0) forks(atol(words[++i]));
     else if (strcmp(word, "memory") == 0) memory(atol(words[++i]));
     else if (strcmp(word, "ooms") == 0) ooms(atol(words[i + 1]), atol(words[i + 2])), i += 2;
+    else if (strcmp(word, "grow") == 0) grow_when_told(atol(words[++i]));
+    else if (strcmp(word, "leave") == 0) leave(words[++i]);
     else if (strcmp(word, "log") == 0) write_log(atol(words[++i]));
     else if (strcmp(word, "file") == 0) file(words[i + 1], atol(words[i + 2])), i += 2;
     else if (strcmp(word, "files") == 0) files(words[i + 1], atol(words[i + 2])), i += 2;

@@ -82,6 +82,17 @@ test('a program that wants more memory than its container may have is killed, an
   assert.ok(await attack.isRunning());
 });
 
+test('a container that ends because it used up its memory says so', async () => {
+  await using attack = await attacker.begin('grow', '512');
+  await attack.said(/grow: waits/);
+  const id = await host.containerIdOf(attack.dockerId);
+  await host.docker.getContainer(attack.dockerId).kill({ signal: 'SIGUSR1' });
+  const { receipt } = await service.line(({ container, msg }) => container === id && msg === 'receipt');
+  const { code, cause } = receipt as { readonly code: string; readonly cause: string };
+  assert.equal(code, 'exited');
+  assert.match(cause, /^it ended with code 137: it had used up its memory, .* \(OOMKilled\)$/);
+});
+
 test('what a container writes to its shared memory and to its tmpfs mounts counts as its memory', async () => {
   for (const [place, HostConfig] of [
     ['/dev/shm', { ShmSize: 1024 * MIB }],

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pLimit from 'p-limit';
 import type { Placed } from '../../container/apart.ts';
+import { DiskQuotas } from '../../container/disk-quotas.ts';
 import { Events } from '../../container/events.ts';
 import { HostPorts } from '../../container/host-ports.ts';
 import type { DockerId } from '../../container/identity.ts';
@@ -62,6 +63,7 @@ function hostOf(t: TestContext) {
     receipts: new Receipts(root, log),
     events: new Events(),
     cgroupDriver: 'cgroupfs',
+    quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
     apart: {
       start: async (one: Placed, run: (id: DockerId) => Promise<void>) => await run(one.dockerId),
       adopt: async () => {},

@@ -16,6 +16,8 @@ const ENGINE = {
   version: '28.2.2',
   directory: '/var/lib/docker',
   security: [],
+  storageDriver: 'overlay2',
+  cgroupDriver: 'systemd',
   canLimit: { pids: true, memory: true, swap: true },
   logDriver: 'local',
 };

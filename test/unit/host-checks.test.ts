@@ -10,6 +10,8 @@ const DOCKER = {
   security: ['name=apparmor', 'name=seccomp,profile=default'],
   canLimit: { pids: true, memory: true, swap: true },
   logDriver: 'json-file',
+  storageDriver: 'overlay2',
+  cgroupDriver: 'systemd',
 };
 const RULES = '-A DOCKER-USER -d 169.254.169.254/32 -j DROP\n-A DOCKER-USER -d 169.254.170.2/32 -j DROP';
 
@@ -36,6 +38,10 @@ const SOUND: HostFacts = {
     ['/var/lib/ecs-host-service', 40 * GIB],
     ['/var/lib/docker', 40 * GIB],
   ]),
+  disks: [
+    { directory: '/fractal', type: 'ext4', hasQuotas: true },
+    { directory: '/var/lib/docker', type: 'xfs', hasQuotas: true },
+  ],
   isClockSynchronised: true,
   missingPrograms: [],
   missingModules: [],
@@ -79,6 +85,10 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ run: { directory: '/run', isInMemory: false } }, 'run directory', 'error'],
   [{ free: new Map([['/var/lib/docker', GIB - 1]]) }, 'disk', 'error'],
   [{ free: new Map([['/var/lib/docker', 5 * GIB - 1]]) }, 'disk', 'warning'],
+  [{ docker: { ...DOCKER, storageDriver: 'overlayfs' } }, 'disk quotas', 'warning'],
+  [{ disks: [{ directory: '/var/lib/docker', type: 'xfs', hasQuotas: false }] }, 'disk quotas', 'warning'],
+  [{ disks: [{ directory: '/fractal', type: 'ext4', hasQuotas: false }] }, 'disk quotas', 'warning'],
+  [{ disks: [{ directory: '/fractal', type: undefined, hasQuotas: false }] }, 'disk quotas', 'warning'],
   [{ isClockSynchronised: false }, 'clock', 'warning'],
   [{ isClockSynchronised: undefined }, 'clock', 'warning'],
   [{ missingPrograms: ['lz4'] }, 'programs', 'error'],
@@ -101,6 +111,23 @@ for (const [change, check, grade] of LACKS) {
     assert.ok(findings[0]?.advice);
   });
 }
+
+test('whether disk quotas hold is told, and how they are turned on', () => {
+  const told = (change: Partial<HostFacts>) =>
+    checkHost({ ...SOUND, ...change }).find(({ check }) => check === 'disk quotas');
+  assert.match(told({})?.found ?? '', /^hold each container .* in \/fractal and \/var\/lib\/docker$/);
+  const without = (type: 'xfs' | 'ext4' | undefined) =>
+    told({ disks: [{ directory: '/data', type, hasQuotas: false }] });
+  assert.match(without('xfs')?.found ?? '', /^none in \/data, so the disk is watched/);
+  assert.match(without('xfs')?.advice ?? '', /option prjquota/);
+  assert.match(without('ext4')?.advice ?? '', /tune2fs -O project,quota/);
+  assert.match(without(undefined)?.advice ?? '', /xfs or ext4/);
+  const none = told({
+    limits: { ...LIMITS, CONTAINER_DISK: undefined },
+    disks: [{ directory: '/data', type: 'xfs', hasQuotas: false }],
+  });
+  assert.deepEqual([none?.grade, none?.advice], ['ok', undefined]);
+});
 
 test('newer Dockers and kernels are fine', () => {
   const newer = { kernel: '6.18.44', docker: { ...DOCKER, version: '28.2.2' } };
