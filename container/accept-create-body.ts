@@ -10,6 +10,7 @@ import { createRule } from './accepted-body.ts';
 import { type Asker, isAllowed, refusal } from './accepted-fields.ts';
 import { HOST_CONFIG } from './accepted-host-config.ts';
 import { parseBind, VOLUME } from './accepted-mounts.ts';
+import { acceptNetwork } from './accepted-networks.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount } from './create-body.ts';
 import type { DockerId } from './identity.ts';
 import { containerIdOf, isOfHost, type Labels, TASK } from './labels.ts';
@@ -180,7 +181,7 @@ class Named {
     const mode = host?.NetworkMode ?? '';
     const isShared = mode.startsWith('container:');
     const names = new Set([...(isShared ? [] : [mode]), ...Object.keys(endpoints ?? {})]);
-    await Promise.all([...names].map((name) => acceptNetwork(name, this.#asker, this.#references)));
+    await Promise.all([...names].map((name) => acceptNetwork(name, this.#asker.allowed, this.#references)));
   }
 
   async #known(field: string, ref: string): Promise<KnownContainer> {
@@ -200,20 +201,4 @@ function isHosted(labels: Labels, hostId: string): boolean {
 function targetsOf({ Binds, Mounts }: HostConfig): Set<KnownMount['target']> {
   const bound = (Binds ?? []).map((bind) => parseBind(bind, 'Binds').target);
   return new Set([...bound, ...(Mounts ?? []).map(({ Target }) => Target)]);
-}
-
-/** Networks that lie on this host alone, or between Dockers. Others are those of the host, or give it away. */
-const NETWORKS = ['bridge', 'overlay'];
-
-/** @throws {ServiceError} `create.not_allowed` */
-export async function acceptNetwork(
-  name: string,
-  asker: Pick<Asker, 'allowed'>,
-  references: References,
-): Promise<void> {
-  if (['', 'default', 'bridge'].includes(name) || asker.allowed.get('NetworkMode')?.has(name)) return;
-  const driver = await references.networkDriver(name);
-  // Docker itself refuses one that it does not know.
-  if (driver === undefined ? !['host', 'none'].includes(name) : NETWORKS.includes(driver)) return;
-  throw refusal('the network', name, ['host', 'none'].includes(name) ? undefined : `NetworkMode=${name}`);
 }

@@ -42,7 +42,9 @@ const LABELLED = ['z', 'Z'];
 
 /** Where the kernel shows what is not the container's alone; nothing is mounted there, but the control groups. */
 function isKernels(target: string): boolean {
-  return /^\/(proc|sys)(\/|$)/.test(tidy(target)) || tidy(target) === '/';
+  // Of a volume Docker takes a path without a slash before it for one from the root.
+  const place = tidy(`/${target}`);
+  return /^\/(proc|sys)(\/|$)/.test(place) || place === '/';
 }
 
 function tidy(path: string): string {

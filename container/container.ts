@@ -14,11 +14,11 @@ import type { Logger } from '../logging/logger.ts';
 import { acceptCreateBody, checkMade } from './accept-create-body.ts';
 import { amendCreateBody } from './amend-create-body.ts';
 import { adoptCgroup, holdCgroup, holdCgroupPath } from './cgroups.ts';
+import { startConfined } from './confined-start.ts';
 import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } from './create-body.ts';
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
-import { startWithoutConsole } from './host-console.ts';
 import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
@@ -229,10 +229,10 @@ export class HostedContainer {
   async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
     try {
-      const { docker, apart, quotas } = this.#host;
+      const { apart, quotas } = this.#host;
       await quotas.giveLayer(this.#facts?.project, this.#dockerId as DockerId);
       const one = { id: this.id, dockerId: this.#dockerId as DockerId, lifetime: this.#lifetime };
-      this.#starting = apart.start(one, (id) => startWithoutConsole(docker, id, run), this.#isSharing);
+      this.#starting = apart.start(one, (id) => startConfined(this.#host, id, run), this.#isSharing);
       await this.#starting;
     } catch (error) {
       this.#starting = undefined;

@@ -42,6 +42,8 @@ export interface Inspected {
   readonly cgroupParent: string;
   /** IPv4, in the first of its networks that has one. */
   readonly address: string | undefined;
+  /** In which it is, or is to be: the id is empty until Docker has looked for it. */
+  readonly networks?: readonly { readonly name: string; readonly id: string }[];
   /** The docker id of the container whose network it shares. */
   readonly sharedWith: string | undefined;
   /** Where it is in Docker's default bridge; undefined when it is not in it. */

@@ -174,6 +174,7 @@ export class Docker {
       pid: Pid,
       cgroupParent: found.HostConfig?.CgroupParent ?? '',
       address: Object.values(Networks ?? {}).find(({ IPAddress }) => IPAddress)?.IPAddress,
+      networks: Object.entries(Networks ?? {}).map(([name, { NetworkID: id }]) => ({ name, id })),
       sharedWith,
       bridge: endpointIn(Networks?.bridge),
       // Such as `/other:/this/alias`.

@@ -3,9 +3,9 @@
  * spelling, and of other containers the call as it came.
  */
 
-import { acceptNetwork } from '../../container/accept-create-body.ts';
 import { connectRule, execRule, updateRule } from '../../container/accepted-body.ts';
 import type { Rule } from '../../container/accepted-fields.ts';
+import { acceptNetwork, checkNetworks } from '../../container/accepted-networks.ts';
 import { membersOf, type Read, withMember, writeJson } from '../../container/docker-json.ts';
 import { References } from '../../container/references.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
@@ -53,8 +53,18 @@ export class Changes {
     if (!hosted) return await sendInstead(exchange, writeJson(withMember(read.tree, 'Container', dockerId)));
     const body = this.#accepted(read, sent, connectRule) as object;
     const { docker, allowed } = this.#host;
-    await acceptNetwork(decodeURIComponent(network), { allowed }, new References(docker));
-    return await passOn(exchange, { ...body, Container: dockerId });
+    await acceptNetwork(decodeURIComponent(network), allowed, new References(docker));
+    const { request } = exchange;
+    const change = async (target: string, more: object) =>
+      await exchange.ask(
+        rewritten(request, target, Buffer.from(JSON.stringify({ ...more, Container: dockerId }))),
+      );
+    const { bytes } = await change(request.target, body);
+    await checkNetworks(dockerId, this.#host).catch(async (error: unknown) => {
+      await change(request.target.replace('/connect', '/disconnect'), { Force: true });
+      throw error;
+    });
+    return await exchange.reply(bytes);
   }
 
   /** An archive, which is unpacked in the container. */

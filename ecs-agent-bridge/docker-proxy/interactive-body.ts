@@ -83,6 +83,9 @@ export function networkOf({ HostConfig: host }: CreateBody): string | undefined 
   return mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
 }
 
+/** The version of the API that a call is in; Docker takes it with leading zeros, and with more numbers behind it. */
+const VERSION = /^\/v0*1\.(\d+)[\d.]*\//;
+
 /** From this version on Docker heeds everything that the amended body has. Source: its API's history, 1.40 and 1.41. */
 const NEEDED = 41;
 
@@ -96,11 +99,11 @@ export function inNeededVersion(
   body: CreateBody,
   hasCgroups2: boolean,
 ): { readonly target: string; readonly body: CreateBody } {
-  const minor = Number(/^\/v1\.(\d+)\//.exec(target)?.[1] ?? NEEDED);
+  const minor = Number(VERSION.exec(target)?.[1] ?? NEEDED);
   if (minor >= NEEDED) return { target, body };
   const host = body.HostConfig ?? {};
   return {
-    target: target.replace(/^\/v1\.\d+\//, `/v1.${NEEDED}/`),
+    target: target.replace(VERSION, `/v1.${NEEDED}/`),
     body: {
       ...body,
       HostConfig: {

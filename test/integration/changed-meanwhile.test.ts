@@ -159,3 +159,41 @@ test('a link leads to the container that was looked at, whoever gets its name me
     '/one:/three/one',
   ]);
 });
+
+test('a hosted container is in no network of the host that has got the name of another one', async () => {
+  // What a macvlan network gives to containers is a part of one of the host's.
+  execFileSync('ip', ['link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'elsewhere']);
+  const other = ['network', 'create', '-d', 'macvlan', '-o', 'parent=lan', 'net'];
+  const exchange = async () => {
+    await cli.ok('network', 'rm', 'net');
+    await cli.ok(...other);
+  };
+  const inNet = ['create', ...LABEL, '--network', 'net', SHELL];
+  await cli.ok('network', 'create', 'net');
+  const made = await cli.ok(...inNet);
+  await exchange();
+  assert.match(await cli.fails('start', made), /may not ask for the network "net"/);
+  await cli.ok('network', 'rm', 'net');
+
+  await cli.ok('network', 'create', 'net');
+  const looked = await cli.ok(...inNet);
+  const held = engine.spoil(/^GET \/networks\/\w+/, 'held');
+  const started = cli.run('start', looked);
+  await held;
+  await exchange();
+  engine.release();
+  assert.match((await started).err, /may not ask for the network "net"/);
+  await cli.ok('network', 'rm', 'net');
+
+  await cli.ok('network', 'create', 'net');
+  const running = await cli.ok('run', '-d', ...LABEL, SHELL);
+  const seen = engine.spoil(/^GET \/networks\/net/, 'held');
+  const connected = cli.run('network', 'connect', 'net', running);
+  await seen;
+  await exchange();
+  engine.release();
+  assert.match((await connected).err, /may not ask for the network "net"/);
+  assert.deepEqual(Object.keys((await inspect(running)).NetworkSettings.Networks), ['bridge']);
+  await cli.ok('network', 'rm', 'net');
+  execFileSync('ip', ['link', 'delete', 'lan']);
+});

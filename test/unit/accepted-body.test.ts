@@ -231,6 +231,7 @@ suite('what would let the container out is refused', () => {
     },
     { VolumeDriver: 'other' },
     { Tmpfs: { '/sys/fs/cgroup': '' } },
+    { Tmpfs: { 'a/../sys/fs': '' } },
     { Tmpfs: { '/x': 'size=1m,bind' } },
     { Sysctls: { 'kernel.core_pattern': '|/x' } },
     { Runtime: 'other' },
@@ -252,6 +253,11 @@ suite('what would let the container out is refused', () => {
   for (const host of hosts) {
     test(`for a hosted container ${JSON.stringify(host)} is refused`, () => refused(host));
   }
+
+  test('a volume below /proc or /sys is refused, also when its path has no slash before it', () => {
+    for (const place of ['/sys', 'sys', './proc/fs', '/a/../sys/fs', '.'])
+      assert.throws(() => accept({ Volumes: { [place]: {} } }), { code: 'create.not_allowed' }, place);
+  });
 
   test('fields of the host configuration in the body itself, as old clients have them, are refused', () => {
     assert.throws(() => accept({ Binds: ['/:/x'] }), { code: 'create.not_allowed' });

@@ -239,6 +239,8 @@ suite('the version of the API in which Docker is asked', () => {
       host: { AutoRemove: false, ...before40 },
     });
     assert.deepEqual(asked('/v1.21'), { target, host: { AutoRemove: false, ...before40 } });
+    for (const spelled of ['/v1.39.0', '/v01.039', '/v1.39.'])
+      assert.deepEqual(asked(spelled), { target, host: before40 });
     assert.deepEqual(asked('/v1.40', {}, true), { target, host: {} });
     assert.deepEqual(inNeededVersion(`/v1.40${QUERY}`, { HostConfig: null }, true).body.HostConfig, {});
   });

@@ -1,0 +1,40 @@
+/**
+ * The networks in which a hosted container may be. Docker looks for them by name when it starts the container, and who
+ * makes networks may have given the name to another one by then.
+ */
+
+import type { Allowance } from '../settings/hosted-allow.ts';
+import { refusal } from './accepted-fields.ts';
+import type { DockerId } from './identity.ts';
+import { References } from './references.ts';
+import type { Surroundings } from './surroundings.ts';
+
+type Host = Pick<Surroundings, 'docker' | 'allowed'>;
+
+/** Networks that lie on this host alone, or between Dockers. Others are those of the host, or give it away. */
+const NETWORKS = ['bridge', 'overlay'];
+
+/** @param ref its id, where that is known @throws {ServiceError} `create.not_allowed` */
+export async function acceptNetwork(
+  name: string,
+  allowed: Allowance,
+  references: References,
+  ref = name,
+): Promise<void> {
+  if (['', 'default', 'bridge'].includes(name) || allowed.get('NetworkMode')?.has(name)) return;
+  const driver = await references.networkDriver(ref);
+  // Docker itself refuses one that it does not know.
+  if (driver === undefined ? !['host', 'none'].includes(name) : NETWORKS.includes(driver)) return;
+  throw refusal('the network', name, ['host', 'none'].includes(name) ? undefined : `NetworkMode=${name}`);
+}
+
+/**
+ * Looks at the networks in which it is by now, or in which the container is whose network it shares. One in `none` is in none.
+ * @throws {ServiceError} `create.not_allowed`, `docker.*`
+ */
+export async function checkNetworks(dockerId: DockerId, host: Host): Promise<void> {
+  const found = await host.docker.inspect(dockerId);
+  if (found?.sharedWith !== undefined) return await checkNetworks(found.sharedWith as DockerId, host);
+  for (const { name, id } of found?.networks ?? [])
+    if (name !== 'none') await acceptNetwork(name, host.allowed, new References(host.docker), id || name);
+}

@@ -1,0 +1,20 @@
+/** How Docker starts a hosted container: without the host's console, and in networks in which it may be. */
+
+import { checkNetworks } from './accepted-networks.ts';
+import { startWithoutConsole } from './host-console.ts';
+import type { DockerId } from './identity.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/**
+ * @param run has Docker start it
+ * @throws {ServiceError} `create.not_allowed`, `confinement.console`, also when it runs; or what `run` throws
+ */
+export async function startConfined(
+  host: Pick<Surroundings, 'docker' | 'allowed'>,
+  dockerId: DockerId,
+  run: (id: DockerId) => Promise<void>,
+): Promise<void> {
+  await checkNetworks(dockerId, host);
+  await startWithoutConsole(host.docker, dockerId, run);
+  await checkNetworks(dockerId, host);
+}
