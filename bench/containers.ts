@@ -1,11 +1,12 @@
 /** Containers for the measurements: made through the service, or by Docker alone from the same body. */
 
 import { mkdirSync } from 'node:fs';
+import { Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type Dockerode from 'dockerode';
+import { pathsBelow } from '../host/paths.ts';
 import { IMAGE } from '../scripts/image.ts';
-import { SECRET } from '../test/support/secrets.ts';
 import type { ServiceProcess } from '../test/support/service-process.ts';
 import type { TestHost } from '../test/support/test-host.ts';
 
@@ -15,13 +16,7 @@ const SOURCE = '/run/test/bench';
 /** Each side keeps its connections open, as a client that calls often does. */
 export const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
-const BODY = JSON.stringify({
-  auth_secret: SECRET,
-  app_name: 'demo',
-  app_image: IMAGE,
-  mount_command: '',
-  protocol_timeout: 60,
-});
+const BODY = JSON.stringify({ app: 'demo', image: IMAGE, timeout: 60 });
 
 /** @returns the body of the answer */
 export async function put(port: number, path: string, body: string): Promise<string> {
@@ -34,11 +29,20 @@ export async function put(port: number, path: string, body: string): Promise<str
   return await promise;
 }
 
-/** @returns the docker id */
-export async function spinUp(): Promise<string> {
-  const { result, error } = JSON.parse(await put(4678, '/spin_up_container', BODY));
-  if (!result) throw new Error(error);
-  return result;
+/** @param root of the service @returns has it make a container, whose docker id it resolves with */
+export function makerAt(root: string): () => Promise<string> {
+  const headers = { 'content-length': Buffer.byteLength(BODY) };
+  const asked = { socketPath: pathsBelow(root).apiSocket, method: 'POST', path: '/v1/containers', headers };
+  const options = { ...asked, agent: new PlainAgent({ keepAlive: true }) };
+  return async () => {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    plainRequest(options, (response) => void text(response).then(resolve, reject))
+      .on('error', reject)
+      .end(BODY);
+    const { docker, detail } = JSON.parse(await promise);
+    if (!docker) throw new Error(detail);
+    return docker;
+  };
 }
 
 /** @returns the docker id */

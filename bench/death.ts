@@ -14,7 +14,7 @@ import { pageOf } from '../src/observe.ts';
 import { SECRET } from '../test/support/secrets.ts';
 import type { TestHost } from '../test/support/test-host.ts';
 import type { World } from '../test/support/world.ts';
-import { agent, direct, sameBody, spinUp, withAnyPorts } from './containers.ts';
+import { direct, makerAt, sameBody, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, median, ofPairs, row, timed } from './measure.ts';
 
 const ROUNDS = 7;
@@ -29,7 +29,7 @@ const silent = createLogger({ level: 'silent', stream: { write: () => {} } });
 async function removals(host: TestHost): Promise<[number, number]> {
   const paths = pathsBelow(host.newRoot());
   const service = await host.start({ env: { ROOT: paths.root, LOG_LEVEL: 'info' } }).ready();
-  const ids = await Promise.all(Array.from({ length: COUNT }, spinUp));
+  const ids = await Promise.all(Array.from({ length: COUNT }, makerAt(paths.root)));
   const body = withAnyPorts(await sameBody(host.docker, ids[0] as string));
   await service.stop('SIGKILL');
   const others = await Promise.all(Array.from({ length: COUNT }, () => direct(host.docker, body)));
@@ -54,7 +54,7 @@ async function burial(host: TestHost, world: World): Promise<{ told: number; bur
   const env = { ...world.settings, APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: SECRET, ROOT: root };
   const service = await host.start({ env, launcher: [] }).ready();
   await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
-  await Promise.all(Array.from({ length: COUNT }, spinUp));
+  await Promise.all(Array.from({ length: COUNT }, makerAt(root)));
   const [pid] = readFileSync(join(root, 'run/ecs-host-service/lock'), 'utf8').split(' ');
   world.webserver.requests.splice(0);
   const ended = once(service.child, 'exit');
@@ -86,7 +86,6 @@ export const measure: Measure = async (say) => {
     tolds.push(told);
     burieds.push(buried);
   }
-  agent.destroy();
   const raw = median(pairs.map(([, theirs]) => theirs));
   const most = (values: readonly number[]) => Math.max(...values);
   return {

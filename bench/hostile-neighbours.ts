@@ -9,7 +9,7 @@ import { pathsBelow } from '../host/paths.ts';
 import { Attacker } from '../test/support/attacker.ts';
 import { CLIENT_SECRET, SECRET } from '../test/support/secrets.ts';
 import { TestHost } from '../test/support/test-host.ts';
-import { agent, put, remove, spinUp } from './containers.ts';
+import { agent, makerAt, put, remove } from './containers.ts';
 import { type Measure, median, type Row, row } from './measure.ts';
 import { start, stop } from './program.ts';
 
@@ -95,7 +95,7 @@ export const measure: Measure = async (say) => {
   const env = { APP_ENV: 'localdev', ROOT: root, AWS_EC2_METADATA_DISABLED: 'true', ...LIMITS };
   const service = start('src/ecs-host-service.ts', ['run'], env);
   await answers(api);
-  const neighbour = await spinUp();
+  const neighbour = await makerAt(root)();
   const callers = new Callers(api, await host.hostPort(neighbour));
   const attacker = new Attacker(new Dockerode({ socketPath: dockerProxy }));
   await callers.load();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { TestHost } from '../test/support/test-host.ts';
-import { remove, spinUp } from './containers.ts';
+import { makerAt, remove } from './containers.ts';
 import { inRandomOrder, type Measure, median, quantile, row } from './measure.ts';
 import { start, stop } from './program.ts';
 
@@ -63,10 +63,11 @@ export const measure: Measure = async (say) => {
   const service = start('src/ecs-host-service.ts', ['run'], env);
   const ours = new Side(join(root, 'run/ecs-host-service/api.sock'));
   await ours.answers();
+  const make = makerAt(root);
   const ids: string[] = [];
   for (let made = 1; made <= CONTAINERS; made++) {
     say(`container ${made} of ${CONTAINERS}`);
-    ids.push(await spinUp());
+    ids.push(await make());
   }
   const directory = mkdtempSync('/run/test/bare-');
   writeFileSync(join(directory, 'list'), await ours.list());

@@ -2,7 +2,7 @@
 
 import type { ServiceProcess } from '../test/support/service-process.ts';
 import { TestHost } from '../test/support/test-host.ts';
-import { agent, direct, remove, sameBody, spinUp, withAnyPorts } from './containers.ts';
+import { agent, direct, makerAt, remove, sameBody, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, ofPairs, timed } from './measure.ts';
 
 const PAIRS = 100;
@@ -10,16 +10,18 @@ const ROUNDS = 5;
 const FULL = 54;
 export const measure: Measure = async (say) => {
   await using host = await TestHost.open();
-  const service = await host.start({ env: { LOG_LEVEL: 'info' } }).ready();
-  const first = await spinUp();
+  const root = host.newRoot();
+  const service = await host.start({ env: { ROOT: root, LOG_LEVEL: 'info' } }).ready();
+  const make = makerAt(root);
+  const first = await make();
   const body = await sameBody(host.docker, first);
   await remove(host, [first], service);
 
   /** Milliseconds that `count` of them take when they are made at once. */
-  const taken = async (count: number, make: () => Promise<string>, owner?: ServiceProcess) => {
+  const taken = async (count: number, makeOne: () => Promise<string>, owner?: ServiceProcess) => {
     let ids: string[] = [];
     const milliseconds = await timed(async () => {
-      ids = await Promise.all(Array.from({ length: count }, make));
+      ids = await Promise.all(Array.from({ length: count }, makeOne));
     });
     await remove(host, ids, owner);
     return milliseconds;
@@ -29,7 +31,7 @@ export const measure: Measure = async (say) => {
     say(`one container: pair ${pair} of ${PAIRS}`);
     alone.push(
       await inRandomOrder(
-        () => taken(1, spinUp, service),
+        () => taken(1, make, service),
         () => taken(1, () => direct(host.docker, body)),
       ),
     );
@@ -41,7 +43,7 @@ export const measure: Measure = async (say) => {
     say(`${FULL} at once: round ${round} of ${ROUNDS}`);
     full.push(
       await inRandomOrder(
-        () => taken(FULL, spinUp, service),
+        () => taken(FULL, make, service),
         () => taken(FULL, () => direct(host.docker, anyPorts)),
       ),
     );
@@ -51,8 +53,8 @@ export const measure: Measure = async (say) => {
   return {
     method: `The service's call against create and start of the same body at the Docker Engine's socket, in random order, with the same removal between; ${PAIRS} pairs of one container, ${ROUNDS} rounds of ${FULL} at once.`,
     rows: [
-      ofPairs('PUT /spin_up_container over create + start', alone, { median: 1.05, p95: 1.1 }),
-      ofPairs(`${FULL} × PUT /spin_up_container at once over ${FULL} × create + start`, full, {
+      ofPairs('POST /v1/containers over create + start', alone, { median: 1.05, p95: 1.1 }),
+      ofPairs(`${FULL} × POST /v1/containers at once over ${FULL} × create + start`, full, {
         median: 1.05,
       }),
     ],

@@ -7,7 +7,7 @@ import { call } from '../test/support/https.ts';
 import { CLIENT_SECRET, SECRET } from '../test/support/secrets.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { writePair } from './bare.ts';
-import { agent, direct, put, remove, sameBody, spinUp, withAnyPorts } from './containers.ts';
+import { agent, direct, makerAt, put, remove, sameBody, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, median, quantile, row } from './measure.ts';
 import { start, stop } from './program.ts';
 
@@ -109,8 +109,8 @@ async function load(host: TestHost, side: Side): Promise<Taken> {
   return taken;
 }
 
-async function startService(host: TestHost): Promise<ChildProcess> {
-  const env = { APP_ENV: 'localdev', ROOT: host.newRoot(), AWS_EC2_METADATA_DISABLED: 'true' };
+async function startService(root: string): Promise<ChildProcess> {
+  const env = { APP_ENV: 'localdev', ROOT: root, AWS_EC2_METADATA_DISABLED: 'true' };
   const service = start('src/ecs-host-service.ts', ['run'], env);
   await answers(SERVICE_PORT, '/healthz');
   return service;
@@ -136,14 +136,16 @@ async function answers(port: number, path: string): Promise<void> {
 
 export const measure: Measure = async (say) => {
   await using host = await TestHost.open();
-  const service = await startService(host);
+  const root = host.newRoot();
+  const service = await startService(root);
+  const make = makerAt(root);
   const bare = await startBare();
-  const first = await spinUp();
+  const first = await make();
   const body = withAnyPorts(await sameBody(host.docker, first));
   await remove(host, [first]);
 
   let ordinal = 0;
-  const ours: Side = { port: SERVICE_PORT, make: spinUp, key: (id) => host.hostPort(id) };
+  const ours: Side = { port: SERVICE_PORT, make, key: (id) => host.hostPort(id) };
   const theirs: Side = { port: BARE_PORT, make: () => direct(host.docker, body), key: () => ++ordinal };
   const pairs: [Taken, Taken][] = [];
   for (let round = 1; round <= ROUNDS; round++) {

@@ -144,7 +144,7 @@ export class HostedContainer {
   async create(
     body: CreateBody,
     make: (amended: CreateBody) => Promise<DockerId>,
-    { timeout, idleTimeout, shared, granted }: CreateOptions = {},
+    { timeout, idleTimeout, identifyingPort: needed, shared, granted }: CreateOptions = {},
   ): Promise<DockerId> {
     const accepted = await acceptCreateBody(body, this.#host, granted);
     const lifetime = this.#lifetime;
@@ -154,7 +154,7 @@ export class HostedContainer {
     const prepare = () =>
       Promise.all([
         holdDirectories(lifetime, directories, { ...this.#host, config }),
-        holdPorts(lifetime, this.#host.ports, wanted),
+        holdPorts(lifetime, this.#host.ports, { ...wanted, needed }),
         wantsConsole(accepted) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
         holdInputDevices(lifetime, this.#host.eventNumbers),
       ]);

@@ -74,6 +74,8 @@ export interface CreateOptions {
   readonly timeout?: number | undefined;
   /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
   readonly idleTimeout?: number | undefined;
+  /** The identifying host port that it must have; left out: any. */
+  readonly identifyingPort?: number | undefined;
   /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
   readonly shared?: number | undefined;
   /** Those of its mounts that other rules of this service have accepted. */

@@ -60,6 +60,14 @@ export class HostPorts {
     }
   }
 
+  /** Holds this very port until the lifetime ends. @throws {ServiceError} `port.of_scripts` when it is not free */
+  async acquireThe(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    const usable = () => !this.#reserved.includes(port) && this.#isFree(protocol, port);
+    if (await this.#pools[protocol].acquireThe(lifetime, port, { ...this.#allotment(protocol), usable }))
+      return;
+    throw new ServiceError('port.of_scripts', { port });
+  }
+
   /** Holds the very port that a caller chose. @throws {ServiceError} `port.reserved`, or `port.in_use` when another container has it */
   async take(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     if (this.#reserved.includes(port)) throw new ServiceError('port.reserved', { port });

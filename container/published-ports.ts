@@ -23,6 +23,8 @@ export interface PublishedPorts {
   readonly chosen: readonly HostPort[];
   /** The identifying host port of the container whose network it shares. */
   readonly shared: number | undefined;
+  /** Its identifying host port, where it can be no other one. */
+  readonly needed?: number | undefined;
 }
 
 /**
@@ -54,12 +56,15 @@ export function portsWanted(body: CreateBody, shared?: number): PublishedPorts {
 export async function holdPorts(
   lifetime: Lifetime,
   ports: HostPorts,
-  { allotted, chosen, shared }: PublishedPorts,
+  { allotted, chosen, shared, needed }: PublishedPorts,
 ): Promise<Map<string, number>> {
   if (shared !== undefined) await ports.share(lifetime, protocolOf(IDENTIFYING_PORT), shared);
   await Promise.all(chosen.map(({ protocol, number }) => ports.take(lifetime, protocol, number)));
   const held = [...allotted].map(async ([port, wish]): Promise<[string, number]> => {
-    return [port, await ports.acquire(lifetime, protocolOf(port), wish)];
+    if (port !== IDENTIFYING_PORT || needed === undefined)
+      return [port, await ports.acquire(lifetime, protocolOf(port), wish)];
+    await ports.acquireThe(lifetime, protocolOf(port), needed);
+    return [port, needed];
   });
   return new Map(await Promise.all(held));
 }

@@ -13,6 +13,8 @@ export interface SpinUpRequest extends Requested {
   readonly appName: string;
   /** Seconds that the program inside waits for its first client; -1: for ever; left out: it decides. */
   readonly protocolTimeout?: number | undefined;
+  /** The identifying host port that it must have; left out: any. */
+  readonly identifyingPort?: number | undefined;
   /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
   readonly idleTimeout?: number | undefined;
 }
@@ -57,10 +59,10 @@ async function bringUp(
   container: HostedContainer,
   kept: KeptContainers,
   body: CreateBody,
-  { protocolTimeout: timeout, idleTimeout, mounts: granted }: SpinUpRequest,
+  { protocolTimeout: timeout, idleTimeout, identifyingPort, mounts: granted }: SpinUpRequest,
 ): Promise<void> {
   const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, { timeout, idleTimeout, granted });
+  const id = await container.create(body, make, { timeout, idleTimeout, identifyingPort, granted });
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
 }

@@ -191,6 +191,10 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port}/{protocol} is held by another container; choose another one, or leave it out to get a free one',
   },
+  'port.of_scripts': {
+    status: 409,
+    text: 'host port {port} is taken, and whoever spins a container up sets up what has it; end that ("ecs-host-service ps", or ss -ltnp "sport = :{port}"), or make more containers by POST /v1/containers ("ecs-host-service create")',
+  },
   'port.taken': {
     status: 503,
     text: 'another program took host port {port} while the container was starting; try again',

@@ -28,6 +28,9 @@ export const SPIN_UP = '/spin_up_container';
 export const START_VALUES = '/set_container_start_values';
 export const TOKEN = '/set_config_encryption_token';
 
+/** By which the local scripts set up what they have spun up, whatever its port is. */
+const PORT_OF_SCRIPTS = 32_262;
+
 /** JSON null and a missing field are the same. Keys are matched whatever their case, so schemas have them in lower case. */
 const text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const integer = Type.Optional(
@@ -125,6 +128,7 @@ function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): 
           tracker.host.docker.socket,
         ),
         protocolTimeout: body.protocol_timeout ?? 0,
+        identifyingPort: PORT_OF_SCRIPTS,
       };
       const { dockerId = '' } = await spinUp(tracker, kept, request, (image) =>
         images.find(image, 'missing'),

@@ -75,6 +75,11 @@ export class Pool {
     throw new PoolExhaustedError(this.size, this.held);
   }
 
+  /** Holds this very number until `lifetime` ends, be it one of the pool or not. @returns whether it was free */
+  async acquireThe(lifetime: Lifetime, n: number, allotment: Allotment): Promise<boolean> {
+    return this.#isFree(n) && (await this.#hold(lifetime, n, allotment));
+  }
+
   /** Holds the very number that a container already has, whoever seems to have it. */
   async adopt(lifetime: Lifetime, n: number, allotment: Omit<Allotment, 'usable'>): Promise<void> {
     await this.#hold(lifetime, n, { ...allotment, usable: () => true });

@@ -53,7 +53,7 @@ async function show(service: ServiceProcess): Promise<boolean> {
   await importImage(docker, INPUT_IMAGE, [], '/input-program');
   say('hosting two containers (the processor is emulated, so this takes a while) …');
   const ids = [];
-  for (const fields of [{}, {}]) ids.push(await host(service, { ...fields, app_image: INPUT_IMAGE }));
+  for (let i = 0; i < 2; i++) ids.push(await host(service, { image: INPUT_IMAGE }));
   const [first, second] = ids as [string, string];
   say('each has a pointer, a mouse and a keyboard of its own from the kernel:');
   listDevices();

@@ -1,7 +1,8 @@
 /** Every setting in words: for people who ask a host, and for its document. */
 
 import type { Environment } from './environment.ts';
-import { SCHEMA, type Setting } from './schema.ts';
+import { SCHEMA } from './schema.ts';
+import type { Setting } from './setting.ts';
 
 export interface Described {
   readonly name: keyof typeof SCHEMA;

@@ -5,8 +5,9 @@
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { isLoopback } from './parsers.ts';
-import { type Known, SCHEMA, type Setting, WELL_KNOWN_SECRETS } from './schema.ts';
+import { SCHEMA, WELL_KNOWN_SECRETS } from './schema.ts';
 import { type Found, findSecret, Secret } from './secret.ts';
+import type { Known, Setting } from './setting.ts';
 
 type Schema = typeof SCHEMA;
 type Given<S> = S extends { secret: true } ? Secret : S extends Setting<infer T> ? T : never;

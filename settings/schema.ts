@@ -6,8 +6,6 @@ import { type Environment, parseEnvironment } from './environment.ts';
 import { hostedAllow } from './hosted-allow.ts';
 import {
   absolutePath,
-  bucket,
-  bytes,
   bytesOrNone,
   directories,
   image,
@@ -27,6 +25,8 @@ import {
   wholeNumberOrNone,
   yesOrNo,
 } from './parsers.ts';
+import { type Known, optional, type Setting, setting } from './setting.ts';
+import { USER_CONFIG_SETTINGS } from './user-config-settings.ts';
 
 /** The secrets that the predecessor compiled in; everybody knows them. */
 export const WELL_KNOWN_SECRETS: readonly string[] = [
@@ -37,29 +37,6 @@ export const WELL_KNOWN_SECRETS: readonly string[] = [
 
 /** The commit that a bundle was made from. */
 declare const BUILT_FROM: string | undefined;
-
-/** One setting. `parse` throws an Error that says what would be right. */
-export interface Setting<T> {
-  readonly meaning: string;
-  /** The text that stands when nothing is given; `undefined`: there is no default. */
-  readonly fallback: (environment: Environment) => string | undefined;
-  readonly parse: (text: string) => T;
-  /** Read by `findSecret` and kept out of every log. */
-  readonly secret?: true;
-  readonly optional?: true;
-  /** Why an optional setting has to be given all the same, judged by those that stand above it. */
-  readonly neededBy?: (known: Known) => string | undefined;
-}
-
-/** What decides about other settings. */
-export interface Known {
-  readonly APP_ENV?: Environment;
-  readonly USE_PROD_LOGGING?: boolean;
-}
-
-function setting<T>(meaning: string, fallback: string, parse: (text: string) => T): Setting<T> {
-  return { meaning, fallback: () => fallback, parse };
-}
 
 export const SCHEMA = {
   APP_ENV: {
@@ -236,37 +213,7 @@ export const SCHEMA = {
     neededBy: neededForLogging,
     secret: true,
   },
-  USER_CONFIG_BUCKET: {
-    meaning: "S3 bucket for users' files. With none, the service does not keep them.",
-    fallback: (environment) => (environment === 'localdev' ? 'none' : 'fractal-user-app-configs'),
-    parse: bucket,
-  } satisfies Setting<string | undefined>,
-  USER_CONFIG_VERSIONS: setting(
-    'For each user and app, the number of most recent containers whose last save stays in the bucket; at least 2.',
-    '10',
-    wholeNumber(2, 1000),
-  ),
-  USER_CONFIG_CHECKPOINT_SECONDS: setting(
-    "Seconds between checkpoints of a running container's user config.",
-    '180',
-    wholeNumber(1, 86_400),
-  ),
-  USER_CONFIG_OLD_FORMAT: setting(
-    "Whether the service reads the predecessor's files for a user who has no others: read, or refuse, because nothing authenticates these files.",
-    'read',
-    oneOf('read', 'refuse'),
-  ),
-  USER_CONFIG_LIMIT: setting("Largest size of a user's files of one app, such as 4GiB.", '4GiB', bytes),
-  USER_CONFIG_KEEP_HOURS: setting(
-    'Hours for which files over USER_CONFIG_LIMIT stay on this host after their container has ended.',
-    '24',
-    wholeNumber(0, 8760),
-  ),
-  USER_CONFIG_SPOOL_LIMIT: setting(
-    'Largest total size of the saved user configs that wait on this host for S3, in bytes or such as 20GiB.',
-    '20GiB',
-    bytes,
-  ),
+  ...USER_CONFIG_SETTINGS,
   AWS_REGION: optional(
     'Region of the bucket. By default that of the instance, and outside EC2 us-east-1.',
     region,
@@ -294,10 +241,6 @@ export const SCHEMA = {
     (text) => text,
   ),
 } as const;
-
-function optional<T>(meaning: string, parse: (text: string) => T): Setting<T> & { readonly optional: true } {
-  return { meaning, fallback: () => undefined, parse, optional: true };
-}
 
 function neededForLogging({ USE_PROD_LOGGING }: Known): string | undefined {
   return USE_PROD_LOGGING ? 'USE_PROD_LOGGING is on; turn it off to go without' : undefined;

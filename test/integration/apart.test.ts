@@ -47,7 +47,7 @@ async function placeOf(id: string): Promise<Place> {
 async function hostTwo(service: ServiceProcess): Promise<[Place, Place]> {
   const hosted = [];
   for (const _ of [1, 2]) {
-    const id = await hostContainer(service, { app_image: IMAGE });
+    const id = await hostContainer(service, { image: IMAGE });
     await said(id, /listens/);
     hosted.push(await placeOf(id));
   }
@@ -102,7 +102,7 @@ test('a hosted container reaches nobody from the first moment of its program on'
   await withService(async (service) => {
     await hostTwo(service);
     for (let time = 0; time < 3; time++) {
-      const id = await hostContainer(service, { app_image: SWEEPER });
+      const id = await hostContainer(service, { image: SWEEPER });
       await host.docker.getContainer(id).wait();
       assert.equal((await logOf(id)).replaceAll(/[^\w: .]/g, '').trim(), 'swept');
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { askTcp, host as hostContainer, spinUp, startValues, token } from '../support/callers.ts';
+import { askTcp, host as hostContainer, make, startValues, token } from '../support/callers.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -15,9 +15,9 @@ test('C1: 54 containers are hosted at once; the 55th is told that all consoles a
   const ports = await Promise.all(ids.map((id) => host.hostPort(id)));
   assert.equal(new Set(ports).size, 54);
 
-  const { status, body } = await spinUp(service);
-  assert.equal(status, 406);
-  assert.match(JSON.parse(body).error, /all 54 virtual consoles .* in use; end a container/);
+  const { status, body } = await make(service);
+  assert.equal(status, 503);
+  assert.match(JSON.parse(body).detail, /all 54 virtual consoles .* in use; end a container/);
 
   const found = await Promise.all(
     ports.map(async (port) => {

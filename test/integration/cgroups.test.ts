@@ -37,7 +37,7 @@ async function groupOf(dockerId: string): Promise<string> {
   return join(GROUPS, path);
 }
 
-const spinUp = (service: Parameters<typeof hostContainer>[0]) => hostContainer(service, { app_image: IMAGE });
+const spinUp = (service: Parameters<typeof hostContainer>[0]) => hostContainer(service, { image: IMAGE });
 
 test('a hosted container makes groups below its own, as a systemd does, and they go with it', async () => {
   const service = await host.start().ready();

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { host as hostContainer, OK, spinUp, startValues, token } from '../support/callers.ts';
-import { OWN_SECRET } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 import { World } from '../support/world.ts';
@@ -91,7 +90,7 @@ for (const [type, no, yes] of [
     t.after(() => world.close());
     const env = { ...world.settings, APP_ENV: 'localdev', DYING_HEARTBEAT: type };
     const service = await host.start({ env }).ready();
-    const dockerId = await hostContainer(service, { auth_secret: OWN_SECRET });
+    const dockerId = await hostContainer(service);
     await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
     await drain(service);
     await world.webserver.request(({ body }) => JSON.parse(body).IsDraining === yes);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { askTcp, askUdp, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { askTcp, askUdp, host as hostContainer, OK, spinUp, startValues, token } from '../support/callers.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -121,7 +121,7 @@ test('C42: the directories have the modes and owners that programs rely on, and 
 test('C29: the mappings hold bare values, and .ready comes last', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
-  const dockerId = await hostContainer(service, { protocol_timeout: -1 });
+  const dockerId = await hostContainer(service, { timeout: -1 });
   const directory = join(root, 'fractal', await host.containerIdOf(dockerId), 'containerResourceMappings');
   assert.deepEqual(readdirSync(directory).sort(), ['hostPort_for_my_32262_tcp', 'timeout', 'tty']);
   await startValues(service, 32262, { dpi: null, container_ARN: null });
@@ -150,9 +150,9 @@ test('the Docker container is made as the programs in the images expect, and lab
   const root = host.newRoot();
   const own = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
-  const dockerId = await hostContainer(service, {
-    mount_command: `--mount type=bind,source=${own},destination=/mnt/a,readonly -v ${own}:/mnt/b`,
-  });
+  const mount_command = `--mount type=bind,source=${own},destination=/mnt/a,readonly -v ${own}:/mnt/b`;
+  const { body } = await spinUp(service, { mount_command });
+  const dockerId = JSON.parse(body).result;
   const { Config, HostConfig, Mounts } = await host.docker.getContainer(dockerId).inspect();
   assert.deepEqual([Config.Tty, Config.OpenStdin], [true, true]);
   assert.equal(Config.Labels['ecs-host-service.role'], 'spin-up');

@@ -27,7 +27,7 @@ test('operators list containers, the oldest first, some of them alone, and page 
   const { service, operator } = await start();
   assert.deepEqual((await operator.get('/v1/containers')).body, { containers: [] });
   const made: string[] = [];
-  for (const app_name of ['a', 'b', 'a']) made.push(await hostContainer(service, { app_name }));
+  for (const app of ['a', 'b', 'a']) made.push(await hostContainer(service, { app }));
   await claim(service, await host.hostPort(made[1] as string));
   const listed = async (query: string) => {
     const { status, body } = await operator.get(`/v1/containers${query}`);

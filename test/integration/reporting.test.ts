@@ -85,7 +85,7 @@ test('S20: metadata is asked for with a session token, and never without one', a
 test('metadata that does not come keeps nothing else from working, and is asked for again', async () => {
   world.metadata.fault = 'hangs';
   const service = await start(LOCALDEV).ready();
-  await hostContainer(service, { auth_secret: OWN_SECRET });
+  await hostContainer(service);
   assert.deepEqual(world.beats, []);
   world.metadata.fault = undefined;
   await world.webserver.request(beat('False'));
@@ -110,12 +110,12 @@ for (const [fault, words] of [
 ] as const) {
   test(`a ${fault} is reported before anything else is done: cause, stack, last lines, what was running`, async () => {
     const service = await start(LOCALDEV, fault).ready();
-    const dockerId = await hostContainer(service, { auth_secret: OWN_SECRET });
+    const dockerId = await hostContainer(service);
     const id = await host.containerIdOf(dockerId);
     const port = await host.hostPort(dockerId);
     await startValues(service, port, { auth_secret: OWN_SECRET });
     await token(service, port);
-    const unclaimed = await hostContainer(service, { auth_secret: OWN_SECRET });
+    const unclaimed = await hostContainer(service);
     const other = { id: await host.containerIdOf(unclaimed), port: await host.hostPort(unclaimed) };
     await world.webserver.request(beat('False'));
     const killedAt = Date.now();
@@ -156,7 +156,7 @@ for (const [fault, words] of [
 
 test('C26: asked to stop, the last heartbeat comes after the last container has ended, and all of the log arrives', async () => {
   const service = await start(LOCALDEV).ready();
-  await hostContainer(service, { auth_secret: OWN_SECRET });
+  await hostContainer(service);
   await world.webserver.request(beat('False'));
   assert.equal(await service.stop(), 0);
   const gone = service.lines.find(({ msg }) => msg === 'container is gone');

@@ -323,7 +323,7 @@ test('a hosted container gets ours, whoever makes it and whichever profile the E
   assertSame(await probeAs(proxy, user), unconfined);
   assertOurs(await probeAs(proxy, { ...user, Labels }));
 
-  const spunUp = host.docker.getContainer(await hostOne(service, { app_image: STAYING }));
+  const spunUp = host.docker.getContainer(await hostOne(service, { image: STAYING }));
   const log = () => spunUp.logs({ stdout: true });
   await until('all is told', async () => String(await log()).includes('all is told'));
   const { CapAdd, CapDrop } = (await spunUp.inspect()).HostConfig;

@@ -159,7 +159,7 @@ test('S12: the secret can come from a file, which others must not be able to rea
   );
   execFileSync('chmod', ['600', file]);
   const service = await host.start({ env: { WEBSERVER_AUTH_SECRET_FILE: file } }).ready();
-  await hostContainer(service, { auth_secret: OWN_SECRET });
+  await hostContainer(service);
   assert.equal(
     (await startValues(service, 32262)).status,
     401,
@@ -180,7 +180,7 @@ test('Docker is started when it does not run, and stopped again', async () => {
   assert.ok(keepProcesses(service.child.pid as number) > 0, 'a child was looked at');
   assert.ok(await host.dockerAnswers());
   await host.importImage('fractal/demo:current-build');
-  const dockerId = await hostContainer(service, { auth_secret: OWN_SECRET });
+  const dockerId = await hostContainer(service);
   assert.equal(await host.hostPort(dockerId), 32262);
   assert.equal(await service.stop(), 0);
   assert.ok(!(await host.dockerAnswers()));

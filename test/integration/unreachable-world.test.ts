@@ -34,7 +34,7 @@ async function hostIn(world: World, inUse = true): Promise<ServiceProcess> {
   port += 1;
   const env = { ...world.settings, APP_ENV: 'localdev', LISTEN_PORT: String(port) };
   const service = await host.start({ env, entry: 'dying-service.ts', arguments: ['throw'] }).ready();
-  const hostPort = await host.hostPort(await hostContainer(service, { auth_secret: OWN_SECRET }));
+  const hostPort = await host.hostPort(await hostContainer(service));
   const secret = { auth_secret: OWN_SECRET };
   if (inUse) {
     assert.equal((await startValues(service, hostPort, secret)).status, 200);

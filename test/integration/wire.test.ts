@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { host as hostContainer, OK, spinUp, startValues, token } from '../support/callers.ts';
@@ -204,6 +205,30 @@ test('S10: mounts are taken from the mount command, and any other flag is refuse
   const { status, body } = await spinUp(service, { mount_command: '--privileged -v /:/host' });
   assert.equal(status, 406);
   assert.match(JSON.parse(body).error, /"--privileged" is neither --mount nor -v/);
+});
+
+test('a second spin-up is refused while 32262 is taken, since whoever asks for it sets up what is there', async () => {
+  for (const { Id } of await host.docker.listContainers()) {
+    await host.docker.getContainer(Id).kill();
+    await service.gone(await host.containerIdOf(Id));
+  }
+  const other = createServer().listen(32_262, '127.0.0.1');
+  await once(other, 'listening');
+  const refused = await spinUp(service);
+  other.close();
+  await once(other, 'close');
+  assert.deepEqual([refused.status, /32262 is taken.*POST \/v1\/containers/.test(refused.body)], [406, true]);
+  // Of many at once, one.
+  const replies = await Promise.all(Array.from({ length: 4 }, () => spinUp(service)));
+  assert.deepEqual(replies.map(({ status }) => status).sort(), [200, 406, 406, 406]);
+  const made = replies.find(({ status }) => status === 200)?.body ?? '';
+  const { result } = JSON.parse(made);
+  assert.equal(await host.hostPort(result), 32_262);
+  assert.equal((await host.docker.listContainers()).length, 1);
+  assert.notEqual(await host.hostPort(await hostContainer(service)), 32_262);
+  await host.docker.getContainer(result).kill();
+  await service.gone(await host.containerIdOf(result));
+  assert.equal((await spinUp(service)).status, 200);
 });
 
 test('an image that is not there, and no image, are refused with what to do', async () => {

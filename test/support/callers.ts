@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -29,11 +30,22 @@ export function spinUp(service: ServiceLog, fields: Fields = {}): Promise<Reply>
   return service.put('/spin_up_container', { ...body, ...fields });
 }
 
-/** Spins a container up. @returns its docker id */
+/** What an operator sends who makes a container, of which a host may have many. */
+export async function make(service: ServiceLog, fields: Fields = {}): Promise<Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const asked = { socketPath: service.apiSocket, method: 'POST', path: '/v1/containers', agent: false };
+  const body = JSON.stringify({ app: 'demo', image: IMAGE, timeout: 60, ...fields });
+  request(asked, resolve).on('error', reject).end(body);
+  const response = await promise;
+  const { statusCode: status = 0, headers } = response;
+  return { status, body: await text(response), type: headers['content-type'] };
+}
+
+/** Has a container made. @returns its docker id */
 export async function host(service: ServiceLog, fields: Fields = {}): Promise<string> {
-  const { status, body } = await spinUp(service, fields);
-  assert.equal(status, 200, body);
-  return JSON.parse(body).result;
+  const { status, body } = await make(service, fields);
+  assert.equal(status, 201, body);
+  return JSON.parse(body).docker;
 }
 
 /** What the webserver sends. */

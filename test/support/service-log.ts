@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
+import { pathsBelow } from '../../host/paths.ts';
 import { keep } from './evidence.ts';
 import { call, type Reply } from './https.ts';
 
@@ -17,12 +18,15 @@ export abstract class ServiceLog {
   /** What it wrote that is not a line of its log. */
   readonly other: string[] = [];
   readonly port: number;
+  /** Of the operator's API. */
+  readonly apiSocket: string;
   /** Milliseconds for anything that is waited for. */
   protected readonly patience: number;
   readonly #waiting = new Set<() => void>();
 
-  constructor(port: number, patience: number) {
+  constructor(port: number, root: string, patience: number) {
     this.port = port;
+    this.apiSocket = pathsBelow(root).apiSocket;
     this.patience = patience;
   }
 

@@ -44,7 +44,7 @@ export class ServiceProcess extends ServiceLog {
       patience = 30_000,
     }: StartOptions = {},
   ) {
-    super(Number(env.LISTEN_PORT ?? 4678), patience);
+    super(Number(env.LISTEN_PORT ?? 4678), env.ROOT ?? root, patience);
     const program = entry ? join(HERE, entry) : SERVICE;
     const settings = {
       APP_ENV: 'localdev',

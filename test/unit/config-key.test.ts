@@ -9,7 +9,7 @@ import fc from '../support/properties.ts';
 import fixed from './user-config-vectors.json' with { type: 'json' };
 
 /** The documented way from a token to a key, as its reader would run it. */
-const documented = /```js\n(.*?hkdfSync.*?)```/s.exec(
+const documented = /`age-key\.mjs`.*?```js\n(.*?)```/s.exec(
   readFileSync(join(import.meta.dirname, '../../docs/user-config-format.md'), 'utf8'),
 )?.[1];
 

@@ -74,7 +74,7 @@ export class GuestHost implements AsyncDisposable {
   }
 
   async hostInputProgram(service: UnitService, image = INPUT_IMAGE): Promise<InputContainer> {
-    return await this.#inputContainer(await hostContainer(service, { app_image: image }));
+    return await this.#inputContainer(await hostContainer(service, { image: image }));
   }
 
   /** The same, without the host's seccomp profile. */

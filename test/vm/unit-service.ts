@@ -34,7 +34,7 @@ export class UnitService extends ServiceLog {
 
   /** Starts the unit. @param settings its environment file */
   constructor(settings: Readonly<Record<string, string>>) {
-    super(4678, PATIENCE);
+    super(4678, '/', PATIENCE);
     if (show('ActiveState') === 'active') throw new Error('the service of the test before still runs');
     writeSettings(settings);
     // Not until it is ready: meanwhile this process is the world that the service asks.
