@@ -52,6 +52,19 @@ export interface Inspected {
   readonly links?: readonly string[];
 }
 
+/** What Docker says of itself, as far as it is asked. */
+export interface Info {
+  readonly Runtimes?: unknown;
+  readonly DockerRootDir: string;
+  readonly CgroupDriver: string;
+  readonly SecurityOptions: readonly string[] | null;
+  readonly PidsLimit?: boolean;
+  readonly MemoryLimit?: boolean;
+  readonly SwapLimit?: boolean;
+  readonly LoggingDriver?: string;
+  readonly Driver: string;
+}
+
 export interface EngineFacts {
   readonly version: string;
   /** Where it keeps images and containers. */
@@ -66,6 +79,20 @@ export interface EngineFacts {
   readonly storageDriver: string;
   /** What makes control groups: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;
+}
+
+/** @param version of the Engine */
+export function factsOf(version: string, info: Info): EngineFacts {
+  const { PidsLimit: pids = false, MemoryLimit: memory = false, SwapLimit: swap = false } = info;
+  return {
+    version,
+    directory: info.DockerRootDir,
+    security: info.SecurityOptions ?? [],
+    canLimit: { pids, memory, swap },
+    logDriver: info.LoggingDriver ?? '',
+    storageDriver: info.Driver,
+    cgroupDriver: info.CgroupDriver,
+  };
 }
 
 export interface DockerEvent {

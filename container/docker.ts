@@ -13,7 +13,9 @@ import {
   type EngineFacts,
   endpointIn,
   eventsOf,
+  factsOf,
   healthIn,
+  type Info,
   type Inspected,
   type Listed,
   layerIn,
@@ -25,19 +27,6 @@ import type { ContainerId, DockerId } from './identity.ts';
 import { InheritedLabels } from './inherited.ts';
 import { isRecord } from './json.ts';
 import { containerIdOf, filterOf, isOfHost, type Labels, roleOf } from './labels.ts';
-
-/** What Docker says of itself, as far as it is asked. */
-interface Info {
-  readonly Runtimes?: unknown;
-  readonly DockerRootDir: string;
-  readonly CgroupDriver: string;
-  readonly SecurityOptions: readonly string[] | null;
-  readonly PidsLimit?: boolean;
-  readonly MemoryLimit?: boolean;
-  readonly SwapLimit?: boolean;
-  readonly LoggingDriver?: string;
-  readonly Driver: string;
-}
 
 /** Three calls of dockerode that take a signal, which its types leave out. */
 interface UntypedCalls {
@@ -101,16 +90,7 @@ export class Docker {
 
   async describe(): Promise<EngineFacts> {
     const [version, info] = await Promise.all([this.version(), this.#info()]);
-    const { PidsLimit: pids = false, MemoryLimit: memory = false, SwapLimit: swap = false } = info;
-    return {
-      version: version.engine,
-      directory: info.DockerRootDir,
-      security: info.SecurityOptions ?? [],
-      canLimit: { pids, memory, swap },
-      logDriver: info.LoggingDriver ?? '',
-      storageDriver: info.Driver,
-      cgroupDriver: info.CgroupDriver,
-    };
+    return factsOf(version.engine, info);
   }
 
   #info(): Promise<Info> {
