@@ -8,4 +8,8 @@ export const CONFINEMENT_ERRORS = {
     status: 500,
     text: "the host's console cannot be taken from the container, so it is not started: {why}; see that this service may write control groups and load BPF programs",
   },
+  'confinement.terminals': {
+    status: 500,
+    text: 'the container could open all pseudo terminals of the host, so it is not started: {why}; see that this service may change mounts',
+  },
 } as const;

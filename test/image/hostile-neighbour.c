@@ -9,6 +9,7 @@
  *   log MIB        writes so much to its output
  *   file PATH MIB  writes so much to a file
  *   files DIR N    makes up to N empty files
+ *   terminals N    opens up to N pseudo terminals
  *
  * Several attacks may follow each other.
  */
@@ -133,6 +134,12 @@ static void files(const char *directory, long most) {
   say("files: %ld, %s\n", made, why ? strerror(why) : "no end");
 }
 
+static void terminals(long most) {
+  long opened = 0;
+  while (opened < most && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0) opened++;
+  say("terminals: %ld, %s\n", opened, opened < most ? strerror(errno) : "no end");
+}
+
 int main(int count, char **words) {
   signal(SIGTERM, end);
   signal(SIGALRM, end);
@@ -144,6 +151,7 @@ int main(int count, char **words) {
     else if (strcmp(word, "ooms") == 0) ooms(atol(words[i + 1]), atol(words[i + 2])), i += 2;
     else if (strcmp(word, "log") == 0) write_log(atol(words[++i]));
     else if (strcmp(word, "file") == 0) file(words[i + 1], atol(words[i + 2])), i += 2;
+    else if (strcmp(word, "terminals") == 0) terminals(atol(words[++i]));
     else if (strcmp(word, "files") == 0) files(words[i + 1], atol(words[i + 2])), i += 2;
   }
   for (;;) pause();
