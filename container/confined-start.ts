@@ -7,7 +7,7 @@ import type { Surroundings } from './surroundings.ts';
 
 /**
  * @param run has Docker start it
- * @throws {ServiceError} `create.not_allowed`, `confinement.console`, also when it runs; or what `run` throws
+ * @throws {ServiceError} `create.not_allowed`, `confinement.*`, also when it runs; or what `run` throws
  */
 export async function startConfined(
   host: Pick<Surroundings, 'docker' | 'allowed'>,

@@ -1,6 +1,7 @@
 /**
- * Takes the host's console (5:1) from a container. Docker's device rules open it to every container and nobody can tell
- * Docker otherwise. The seccomp profile keeps programs from making the node, but an image or an archive can bring one.
+ * Takes the host's console (5:1) from a container, and most of the pseudo terminals, of which the kernel has a number for
+ * all. Docker's device rules open both to every container and nobody can tell Docker otherwise. The seccomp profile keeps
+ * programs from making the node of the console, but an image or an archive can bring one.
  *
  * It must be taken before the container's program runs, and after runc has looked whether the rules are as it wrote
  * them. Between the two, runc's own process has entered the container's files and waits for its start.
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { denyDevice } from '../uinput-native/device-denial.ts';
+import { limitTerminals } from '../uinput-native/terminal-limit.ts';
 import { cgroupOf } from './cgroups.ts';
 import type { Docker } from './docker.ts';
 import { CGROUPS } from './host-paths.ts';
@@ -20,10 +22,12 @@ import type { DockerId } from './identity.ts';
 const DEVICES = join(CGROUPS, 'devices');
 /** Milliseconds between two looks while Docker starts the container. */
 const BETWEEN = 2;
+/** Pseudo terminals of a container: of the kernel's 4096, 1024 are kept for the host. */
+const MOST_TERMINALS = 256;
 
 /**
  * @param run has Docker start it
- * @throws {ServiceError} `confinement.console`, when it runs and still has the console
+ * @throws {ServiceError} `confinement.*`, when it runs and still has the console or all terminals
  */
 export async function startWithoutConsole(
   docker: Docker,
@@ -42,27 +46,29 @@ export async function startWithoutConsole(
   // Docker may have been told to make control groups elsewhere.
   const pid = (await docker.inspect(id))?.pid;
   const group = pid ? groupOf(pid) : undefined;
-  if (group !== undefined) take(group);
+  if (pid && group !== undefined) take(group, pid);
 }
 
 /** @returns whether it was taken before `started` aborted */
 async function takeEarly(groups: readonly string[], started: AbortSignal): Promise<boolean> {
   for (; !started.aborted; await pause(BETWEEN)) {
-    const group = groups.find((one) => isEntered(one));
-    if (group === undefined) continue;
-    take(group);
-    return true;
+    for (const group of groups) {
+      const pid = enteredBy(group);
+      if (pid === undefined) continue;
+      take(group, pid);
+      return true;
+    }
   }
   return false;
 }
 
-/** Whether there is a process in it that sees other files than this service. */
-function isEntered(group: string): boolean {
+/** A process in it that sees other files than this service; undefined: there is none. */
+function enteredBy(group: string): number | undefined {
   try {
     const [pid] = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n');
-    return !!pid && rootOf(pid) !== rootOf('self');
+    return pid && rootOf(pid) !== rootOf('self') ? Number(pid) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -84,7 +90,25 @@ function groupOf(pid: number): string | undefined {
   }
 }
 
-function take(group: string): void {
+function take(group: string, pid: number): void {
+  takeConsole(group);
+  takeTerminals(pid);
+}
+
+function takeTerminals(pid: number): void {
+  try {
+    limitTerminals(pid, MOST_TERMINALS);
+  } catch (error) {
+    // It has none, or none any more; and before Linux 5.6 the kernel takes no limit.
+    const isNothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ESRCH', 'ENOSYS'].some((code) =>
+      isSystemError(error, code),
+    );
+    if (!isNothing)
+      throw new ServiceError('confinement.terminals', { why: messageOf(error) }, { cause: error });
+  }
+}
+
+function takeConsole(group: string): void {
   try {
     if (existsSync(join(group, 'devices.deny'))) writeFileSync(join(group, 'devices.deny'), 'c 5:1 rwm');
     else denyDevice(group, 5, 1);

@@ -12,4 +12,8 @@ export const CONFINEMENT_ERRORS = {
     status: 500,
     text: 'what the container may write below {directory} cannot be limited, so it is not started: {why}; mount that filesystem without project quotas if it cannot keep them, and the disk is watched instead',
   },
+  'confinement.terminals': {
+    status: 500,
+    text: 'the container could open all pseudo terminals of the host, so it is not started: {why}; see that this service may change mounts',
+  },
 } as const;

@@ -103,6 +103,7 @@ NAPI_MODULE_INIT() {
     {"makePipe", NULL, make_pipe, NULL, NULL, NULL, napi_enumerable, NULL},
     {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
     {"denyDevice", NULL, deny_device, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"limitTerminals", NULL, limit_terminals, NULL, NULL, NULL, napi_enumerable, NULL},
     {"setSendBuffer", NULL, set_send_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
     {"controlConsole", NULL, control_console, NULL, NULL, NULL, napi_enumerable, NULL},
     {"consoleState", NULL, console_state, NULL, NULL, NULL, napi_enumerable, NULL},

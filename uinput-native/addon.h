@@ -42,6 +42,7 @@ napi_value make_pipe(napi_env env, napi_callback_info info);
 napi_value trim_memory(napi_env env, napi_callback_info info);
 
 napi_value deny_device(napi_env env, napi_callback_info info);
+napi_value limit_terminals(napi_env env, napi_callback_info info);
 
 napi_value set_send_buffer(napi_env env, napi_callback_info info);
 

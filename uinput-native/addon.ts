@@ -104,6 +104,9 @@ export interface Addon {
   /** Takes a character device from a control group of version 2. @param group its directory */
   denyDevice(group: string, major: number, minor: number): void;
 
+  /** Limits the pseudo terminals in the devpts that a process sees at /dev/pts. @throws Error with a `code` */
+  limitTerminals(pid: number, most: number): void;
+
   /** @param bytes that may wait in a socket for whoever reads it; without CAP_NET_ADMIN it stays as many as they were */
   setSendBuffer(socket: number, bytes: number): void;
 

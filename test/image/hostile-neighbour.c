@@ -11,6 +11,7 @@
  *   file PATH MIB  writes so much to a file
  *   files DIR N    makes up to N empty files
  *   leave DIR      tries to take DIR, and a file in it, out of the project that limits them, and to move files out
+ *   terminals N    opens up to N pseudo terminals
  *
  * Several attacks may follow each other.
  */
@@ -181,6 +182,12 @@ static void leave(const char *directory) {
   say_result("rename", rename(path, moved));
 }
 
+static void terminals(long most) {
+  long opened = 0;
+  while (opened < most && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0) opened++;
+  say("terminals: %ld, %s\n", opened, opened < most ? strerror(errno) : "no end");
+}
+
 int main(int count, char **words) {
   signal(SIGTERM, end);
   signal(SIGALRM, end);
@@ -194,6 +201,7 @@ int main(int count, char **words) {
     else if (strcmp(word, "leave") == 0) leave(words[++i]);
     else if (strcmp(word, "log") == 0) write_log(atol(words[++i]));
     else if (strcmp(word, "file") == 0) file(words[i + 1], atol(words[i + 2])), i += 2;
+    else if (strcmp(word, "terminals") == 0) terminals(atol(words[++i]));
     else if (strcmp(word, "files") == 0) files(words[i + 1], atol(words[i + 2])), i += 2;
   }
   for (;;) pause();

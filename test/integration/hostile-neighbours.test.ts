@@ -103,6 +103,15 @@ test('what a container writes to its shared memory and to its tmpfs mounts count
   }
 });
 
+test('a container that opens all pseudo terminals that it gets leaves most of them to others', async () => {
+  await using attack = await attacker.begin('terminals', '10000');
+  const [, opened, why] = await attack.said(/terminals: (\d+), (.*)/);
+  assert.equal(why, 'No space left on device');
+  assert.equal(Number(opened), 256);
+  await using other = await attacker.begin('terminals', '200');
+  assert.match((await other.said(/terminals: (.*)/))[1] ?? '', /^200, no end/);
+});
+
 test('a flood of output takes no more of the disk than the log may have', async () => {
   await using attack = await attacker.begin('log', '32');
   await attack.said(/log: 32/);
