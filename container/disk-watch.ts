@@ -140,7 +140,7 @@ export class DiskWatch {
       else
         this.#tracker.host.log.warn(
           { container: id, tree },
-          'what a container has on the disk was not counted',
+          'the disk use of a container could not be counted',
         );
     }
     return sumOf(uses);

@@ -40,7 +40,7 @@ export class HealthChecks {
   /** A look that fails says nothing of a container. */
   readonly #logged = async (look: Promise<void>): Promise<void> => {
     await look.catch((error: unknown) => {
-      this.#tracker.host.log.debug({ why: messageOf(error) }, 'cannot tell how containers are');
+      this.#tracker.host.log.debug({ why: messageOf(error) }, 'cannot check the health of containers');
     });
   };
 

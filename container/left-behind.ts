@@ -43,7 +43,7 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     if (!session) return;
     const saved = await session.save(lifetime.signal);
     await removeDirectories(paths, id);
-    log.warn({ container: id, saved }, 'saved the user config of a container whose service had died');
+    log.warn({ container: id, saved }, 'saved the user config of a container of a dead service');
   } catch (error) {
     if (isFinal(error)) {
       const path = await keepFiles(paths, id, own);

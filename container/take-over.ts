@@ -64,7 +64,7 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   );
   await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
-    log.warn({ container: containerId, dockerId, state }, 'removed a container whose service had died');
+    log.warn({ container: containerId, dockerId, state }, 'removed a container of a dead service');
   }
   const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
   const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
@@ -140,7 +140,7 @@ export async function takeOver(
       await kept.adopt(claimed.id, claimed.dockerId);
       void container.gone.then(() => kept.removeLater(claimed.dockerId));
     }
-    tracker.host.log.warn(container.describe(), 'hosting on a container whose service had died');
+    tracker.host.log.warn(container.describe(), 'adopted a container of a dead service');
   }
   await removeUnclaimed(tracker.host, pages);
 }

@@ -155,7 +155,7 @@ export class UserConfig {
         const saved = await session.checkpoint(signal);
         log.debug({ bytes: saved?.file.bytes ?? 0 }, 'checkpoint of the user config');
       } catch (error) {
-        if (!signal.aborted) log.warn({ why: messageOf(error) }, 'no checkpoint of the user config was made');
+        if (!signal.aborted) log.warn({ why: messageOf(error) }, 'a checkpoint of the user config failed');
       }
     }
   }

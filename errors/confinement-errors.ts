@@ -10,7 +10,7 @@ export const CONFINEMENT_ERRORS = {
   },
   'confinement.disk': {
     status: 500,
-    text: 'what the container may write below {directory} cannot be limited, so it is not started: {why}; mount that filesystem without project quotas if it cannot keep them, and the disk is watched instead',
+    text: 'the disk use of the container below {directory} cannot be limited, so the container is not started: {why}; if that filesystem cannot keep project quotas, mount it without them, and the service watches the disk instead',
   },
   'confinement.terminals': {
     status: 500,

@@ -7,11 +7,11 @@ export const IMAGE_ERRORS = {
   },
   'image.no_registry': {
     status: 422,
-    text: 'image {image} cannot be pulled: its name does not say which registry has it; put the host of that before it, or set DEFAULT_REGISTRY',
+    text: "image {image} cannot be pulled: its name does not say which registry has it; put the registry's host in front of the name, or set DEFAULT_REGISTRY",
   },
   'image.too_slow': {
     status: 504,
-    text: 'image {image} was not pulled within {seconds} seconds; run "ecs-host-service pull {image}", which takes its time, then try again',
+    text: 'image {image} was not pulled within {seconds} seconds; run "ecs-host-service pull {image}", which has no time limit, then try again',
   },
   'image.bad_reference': { status: 422, text: 'the name of the image is not valid: {why}' },
   'image.not_found': {

@@ -80,7 +80,7 @@ export class Heartbeats {
     try {
       await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sayLast(late));
     } catch (error) {
-      this.#options.log.warn({ error }, 'the webserver was not told that this host dies');
+      this.#options.log.warn({ error }, 'the webserver could not be told that this host is dying');
     } finally {
       this.#giveUp.abort();
     }
@@ -110,7 +110,7 @@ export class Heartbeats {
     try {
       await this.#beat(signal);
       onBeat?.('ok');
-      if (this.#failures > 0) log.info('the webserver takes heartbeats again');
+      if (this.#failures > 0) log.info('the webserver accepts heartbeats again');
       this.#failures = 0;
       return BETWEEN.least + Math.random() * (BETWEEN.most - BETWEEN.least);
     } catch (error) {
@@ -204,8 +204,8 @@ async function sendLast(
   for (let between = BETWEEN_LAST; ; between = Math.min(2 * between, longest)) {
     try {
       const isKnown = await send();
-      if (isKnown) log.info('the webserver knows that this host dies');
-      if (isKnown === false) log.warn('the webserver does not know this host any more');
+      if (isKnown) log.info('the webserver knows that this host is dying');
+      if (isKnown === false) log.warn('the webserver no longer knows this host');
       return;
     } catch (error) {
       late.throwIfAborted();

@@ -139,7 +139,7 @@ export class InstanceState {
   }
 
   #tellElsewhere(): void {
-    if (!this.#isElsewhere) this.#options.log.warn('this is no EC2 instance: ON_DEATH has no effect');
+    if (!this.#isElsewhere) this.#options.log.warn('this is not an EC2 instance, so ON_DEATH has no effect');
     this.#isElsewhere = true;
   }
 }

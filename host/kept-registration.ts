@@ -62,7 +62,7 @@ export class KeptRegistration {
     );
   }
 
-  /** Once the webserver does not know this host any more. */
+  /** Once the webserver no longer knows this host. */
   async forget(): Promise<void> {
     await rm(this.#path, { force: true }).catch((error: unknown) => this.#warn('cannot be removed', error));
   }

@@ -78,7 +78,7 @@ export const SCHEMA = {
   TLS_KEY_FILE: optional('File with the private key (PEM) of TLS_CERT_FILE.', absolutePath),
   DOCKER_HOST: setting('Unix socket of the Docker Engine.', 'unix:///var/run/docker.sock', unixSocket),
   DEFAULT_REGISTRY: setting(
-    'Registry from which images are pulled whose names say none, such as registry.example.com; none: they must be on this host.',
+    'Registry for images whose names say no registry, such as registry.example.com. With none, such images must be on this host.',
     'none',
     registry,
   ),

@@ -59,7 +59,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
   } catch (error) {
     if (!isLocked(error)) throw error;
-    log.info('another process takes care of this host: there is nothing to bury');
+    log.info('another process takes care of this host: there is nothing to clean up');
     isLeft = false;
   } finally {
     await lifetime.end();
@@ -105,7 +105,7 @@ class Burial {
       const unsaved = await countUnsaved(paths);
       log.info(
         { claimed, unsaved },
-        'what the service left is buried, but for claimed containers and unsaved files',
+        'cleaned up after the dead service; containers in use and unsaved files are left',
       );
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
@@ -172,5 +172,5 @@ async function beginWait(
   });
   await once(child, 'spawn');
   child.unref();
-  log.info({ pid: child.pid }, 'a process waits until the claimed containers have ended');
+  log.info({ pid: child.pid }, 'a wait process hosts the containers in use until they have ended');
 }

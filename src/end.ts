@@ -54,7 +54,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
     drain.resolve();
   });
   const die = (error: unknown) => {
-    if (known) log.error({ error }, 'an error that nothing caught, while the service ends');
+    if (known) log.error({ error }, 'an uncaught error while the service ends');
     known = true;
     process.exitCode = 1;
     resolve({ kind: 'died', error });
@@ -118,7 +118,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   await root.holdings.retry();
   const held = root.holdings.list();
   for (const { kind, what, owner } of held) {
-    log.error({ kind, what, owner, ...concerned(owner) }, 'still held at the end');
+    log.error({ kind, what, owner, ...concerned(owner) }, 'a resource is still held at the end');
   }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
   const left = alive + held.length + saves + (await service.countUnsaved());
@@ -138,7 +138,7 @@ async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ende
 async function leaveClaimed(why: string, { hosting, log }: Ended): Promise<number> {
   const claimed = (await hosting?.tracker.endUnclaimed({ code: ENDS.died, text: why })) ?? [];
   for (const container of claimed) {
-    log.warn(container.describe(), 'a container that is in use lives on');
+    log.warn(container.describe(), 'a container in use keeps running');
     await container.leave(why);
     if (container.dockerId) await hosting?.kept.leave(container.dockerId);
   }
@@ -149,6 +149,6 @@ async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {
   try {
     await withDeadline(REQUESTS, 'finishing requests', () => gate.idle());
   } catch (error) {
-    log.error({ error }, 'requests are cut short');
+    log.error({ error }, 'requests in progress are aborted');
   }
 }

@@ -26,7 +26,7 @@ export async function keepFrontConsole(
 ): Promise<void> {
   if (setting === 'leave') {
     await giveBackLeft(left);
-    log.warn('FRONT_CONSOLE=leave: a container can read the keys that are typed in others');
+    log.warn('FRONT_CONSOLE=leave: a container can read the keys that are typed in other containers');
     return;
   }
   if ((await Ttys.ofThisHost()).use.size === 0) {

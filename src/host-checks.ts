@@ -54,7 +54,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
     frontConsole === 'own'
       ? ok('the service keeps its own there while it runs')
       : warning(
-          'FRONT_CONSOLE=leave: a container can read the keys that are typed in others',
+          'FRONT_CONSOLE=leave: a container can read the keys that are typed in other containers',
           'set FRONT_CONSOLE=own, except on a machine with a desktop',
         ),
   'login prompts': ({ gettys }) => {

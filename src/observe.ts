@@ -43,7 +43,7 @@ export function observeHoldings(
       await receipts.note(event);
     }),
     report: ({ lifetime, what, error }) =>
-      log.error({ lifetime, what, error, ...concerned(lifetime) }, 'could not be ended as it should'),
+      log.error({ lifetime, what, error, ...concerned(lifetime) }, 'could not be ended properly'),
   };
 }
 

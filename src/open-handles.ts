@@ -40,7 +40,10 @@ export class OpenHandles {
     const timers = [...this.#timers.values()].filter(({ _destroyed }) => !_destroyed);
     const left = [...handles, ...timers].filter((handle) => handle.hasRef?.() ?? true);
     for (const handle of left) {
-      log.error({ handle: nameOf(handle) }, 'something still keeps the process alive; letting go of it');
+      log.error(
+        { handle: nameOf(handle) },
+        'a handle still keeps the process alive; the process exits without it',
+      );
       handle.unref?.();
     }
     return left.length;

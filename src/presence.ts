@@ -30,7 +30,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
   const left = ledger.open();
   const { pid, ...identity } = serviceFactsIn(left) ?? { isReported: true };
   if (!identity.isReported)
-    log.error({ pid }, 'the last service on this host died, which nobody has reported');
+    log.error({ pid }, 'the previous service on this host died, and nobody has reported it');
   const lifetime = root.child('service');
   await lifetime.acquire({
     kind: 'process',

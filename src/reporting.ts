@@ -226,14 +226,15 @@ export class Reporting {
   async #sayDying(patience: number): Promise<void> {
     if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
     await withDeadline(patience, 'the dying heartbeat', (late) => this.payHeartbeat(late)).catch(
-      (error: unknown) => this.#log.warn({ error }, 'the webserver was not told that this host dies'),
+      (error: unknown) =>
+        this.#log.warn({ error }, 'the webserver could not be told that this host is dying'),
     );
   }
 
   async #tellSentry(error: unknown, say: () => void, patience: number): Promise<void> {
     const beginning = performance.now();
     if (this.#sentry && !this.#identity.facts) {
-      this.#log.warn({ error }, 'dying; finding out which host this is, to report it');
+      this.#log.warn({ error }, 'dying; asking EC2 which host this is, to report the death');
       await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
     }
     say();

@@ -138,6 +138,6 @@ async function hostOn(service: Service, paths: Paths): Promise<void> {
   await service.hosting?.tracker.drain();
   await service.userConfigs?.uploaded();
   const kept = await countKept(paths);
-  if (kept > 0) service.log.info({ kept }, 'waiting until files of users have been kept for long enough');
+  if (kept > 0) service.log.info({ kept }, 'waiting until the kept files of users may be removed');
   await nothingKept(paths, service.root.signal);
 }

@@ -43,7 +43,8 @@ export class Watchdog {
     try {
       notify(this.#socket, state);
     } catch (error) {
-      if (!this.#hasFailed) this.#log.error({ error, state }, `nobody was told: ${messageOf(error)}`);
+      if (!this.#hasFailed)
+        this.#log.error({ error, state }, `the watchdog could not be notified: ${messageOf(error)}`);
       this.#hasFailed = true;
     }
   }

@@ -82,7 +82,7 @@ export class Terminals {
   /** For somebody who comes to look at it. @throws {ServiceError} `terminal.unknown` */
   find(id: string, by: string): Terminal {
     const { terminal } = this.#named(id);
-    this.#log.info({ terminal: id, by }, 'somebody comes to a terminal');
+    this.#log.info({ terminal: id, by }, 'a client attached to a terminal');
     return terminal;
   }
 

@@ -163,7 +163,7 @@ async function find(path: string, record: string, log: Logger): Promise<Entry[]>
     const waiting: Waiting = JSON.parse(await readFile(record, 'utf8'));
     return [new Entry(waiting, await GrowingFile.whole(path))];
   } catch (error) {
-    log.error({ path, why: messageOf(error) }, 'a saved user config cannot be understood and stays there');
+    log.error({ path, why: messageOf(error) }, 'a saved user config cannot be read and stays in the spool');
     return [];
   }
 }

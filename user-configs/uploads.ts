@@ -28,7 +28,7 @@ const AT_A_TIME = 3;
 /** Why a save is not the one that comes next. */
 const BESIDE = {
   aside: 'a container that began without the files of its user has saved: this config is kept aside',
-  overtaken: 'another container of the user saved meanwhile: this config is kept beside its one',
+  overtaken: 'another container of the user saved in the meantime: this save is kept beside that one',
 };
 
 export interface UploadsParts {

@@ -205,7 +205,7 @@ export class UserConfigs {
       signal.throwIfAborted();
       const outcome = isDamaged(error) ? 'damaged' : 'unavailable';
       const why = messageOf(error);
-      this.#options.log.error({ session, why, outcome }, 'a container begins without its user config');
+      this.#options.log.error({ session, why, outcome }, 'a container starts without its user config');
       return { outcome, generation: 0 };
     }
   }

@@ -162,7 +162,7 @@ export class Supervision {
       if (over.signal.aborted || this.#lifetime.signal.aborted) return;
       log.warn(
         { seconds: dockerAway / 1000 },
-        'Docker stays away; the ECS agent is stopped until it is back',
+        'Docker stays away; the ECS agent is stopped until Docker is back',
       );
       run.isAsked = true;
       await run.agent?.stop(GRACE).catch((error: unknown) => {
@@ -265,7 +265,7 @@ export class Supervision {
     const how = describeEnd(ended);
     const lastLines = agentLog.takeLast();
     if (run.isAsked) {
-      log.info({ how }, 'the ECS agent has ended, as it was to');
+      log.info({ how }, 'the ECS agent has ended, as requested');
       return 0;
     }
     if (ended.code === FINAL) {

@@ -83,7 +83,7 @@ test('C14: a container that was created and never started is removed, and its di
   mkdirSync(join(root, 'fractal', ID), { recursive: true });
   mkdirSync(join(root, 'fractalCloudStorage', ID), { recursive: true });
   const second = await host.start({ env: { ROOT: root } }).ready();
-  await second.message('removed a container whose service had died');
+  await second.message('removed a container of a dead service');
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await second.stop(), 0);
   for (const name of ['fractal', 'fractalCloudStorage']) rmdirSync(join(root, name));
@@ -178,7 +178,9 @@ test('C32, C40: when Docker stays away, what may still be in use is kept and nam
   const id = await host.containerIdOf(await hostContainer(service));
   await host.stopDocker('SIGKILL');
   assert.equal(await service.stop(), 1);
-  const held = service.lines.filter(({ msg }) => msg === 'still held at the end').map(({ kind }) => kind);
+  const held = service.lines
+    .filter(({ msg }) => msg === 'a resource is still held at the end')
+    .map(({ kind }) => kind);
   assert.ok(held.includes('tty') && held.includes('port') && held.includes('docker container'), String(held));
   assert.ok(existsSync(join(site.root, 'fractal', id, 'containerResourceMappings/tty')));
   const bury = site.run(['bury']);

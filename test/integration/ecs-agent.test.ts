@@ -285,7 +285,7 @@ suite('the container of an agent', () => {
     const keeper = await keeping.registered({ TEST_DOCKER_AWAY: '100' });
     await host.stopDocker('SIGKILL');
     keeper.child.kill('SIGUSR2');
-    await keeper.message('the ECS agent has ended, as it was to');
+    await keeper.message('the ECS agent has ended, as requested');
     const from = keeper.lines.length;
     await host.startDocker();
     await keeper.message(REGISTERED, from);

@@ -55,7 +55,7 @@ test('after a death somebody waits until they have been kept for long enough, an
   const { site, service, kept } = await leaveTooMuch(s3);
   await site.kill(service);
   await site.bury();
-  await until('somebody waits', () => site.waitLog.includes('have been kept for long enough'));
+  await until('somebody waits', () => site.waitLog.includes('kept files of users may be removed'));
   assert.equal(readdirSync(kept).length, 1);
   const next = await site.run([], { USER_CONFIG_KEEP_HOURS: '0' }).ready();
   await next.line(({ msg }) => msg === REMOVED);

@@ -212,7 +212,7 @@ test('an error while the service ends is reported too, and the exit code says so
   const service = await start(LOCALDEV, 'throws-while-ending').ready();
   assert.equal(await service.stop(), 1);
   const messages = world.events.map(({ event }) => event.message);
-  assert.deepEqual(messages, ['an error that nothing caught, while the service ends']);
+  assert.deepEqual(messages, ['an uncaught error while the service ends']);
   assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, 'True');
 });
 
@@ -235,7 +235,7 @@ test('a death while metadata hang is logged at once, and told in time', async ()
   const service = host.start({ env, entry: 'dying-service.ts', arguments: ['step-fails', 'lock'] });
   assert.equal(await service.ended(), 1);
   const [dying, fatal] = service.lines.filter(({ error }) => error);
-  assert.match(String(dying?.msg), /^dying; finding out which host/);
+  assert.match(String(dying?.msg), /^dying; asking EC2 which host/);
   assert.equal(fatal?.level, 'fatal');
   assert.equal(world.events.at(-1)?.event.level, 'fatal');
 });

@@ -133,7 +133,9 @@ export class TestHost implements AsyncDisposable {
       'containers are left',
     );
     for (const { root, process: service } of this.#services) {
-      const held = service.lines.flatMap(({ msg, what }) => (msg === 'still held at the end' ? what : []));
+      const held = service.lines.flatMap(({ msg, what }) =>
+        msg === 'a resource is still held at the end' ? what : [],
+      );
       assert.deepEqual(await mountsBelow(root), [], `mounts are left below ${root}`);
       assert.deepEqual(
         await this.filesBelow(root),

@@ -230,7 +230,7 @@ suite('a host that lives', () => {
       await pauses.several(2);
       assert.deepEqual(said(), [
         ...(what === 'registration' ? [['info', 'the webserver has registered this host']] : []),
-        ['info', 'the webserver takes heartbeats again'],
+        ['info', 'the webserver accepts heartbeats again'],
       ]);
     }
   });
@@ -524,7 +524,7 @@ suite('heartbeats that are stopped', () => {
       const bad = [...byTheEnd.lines, ...byTheLast.lines].filter(({ level }) => level !== 'info');
       assert.deepEqual(
         bad.map(({ msg }) => msg),
-        patience === undefined ? [] : ['the webserver was not told that this host dies'],
+        patience === undefined ? [] : ['the webserver could not be told that this host is dying'],
       );
     });
   }
@@ -560,7 +560,7 @@ suite('a host that dies', () => {
     const { heartbeats, pauses, lines } = await begin(t, { heartbeat: [200, 404] });
     await pauses.next();
     await heartbeats.sayDying(LONG);
-    assert.equal(lines.at(-1)?.msg, 'the webserver does not know this host any more');
+    assert.equal(lines.at(-1)?.msg, 'the webserver no longer knows this host');
   });
 
   test('C26: a host that says that it dies waits until the webserver has answered', async (t) => {
@@ -579,7 +579,7 @@ suite('a host that dies', () => {
     held.resolve();
     await dying;
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'dying 1 the-token-1']);
-    assert.equal(lines.at(-1)?.msg, 'the webserver knows that this host dies');
+    assert.equal(lines.at(-1)?.msg, 'the webserver knows that this host is dying');
   });
 
   test('C26: a host that could not say that it dies tries again until it can', async (t) => {
@@ -619,7 +619,11 @@ suite('a host that dies', () => {
       assert.ok(performance.now() - since > 49, fault);
       assert.ok(recorder.requests.some(isDying), fault);
       const { level, msg, error } = lines.at(-1) ?? assert.fail();
-      assert.deepEqual([level, msg], ['warn', 'the webserver was not told that this host dies'], fault);
+      assert.deepEqual(
+        [level, msg],
+        ['warn', 'the webserver could not be told that this host is dying'],
+        fault,
+      );
       assert.match(JSON.stringify(error), /the dying heartbeat did not finish within 50 ms/, fault);
     }
   });

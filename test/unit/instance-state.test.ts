@@ -240,7 +240,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
       await state.terminate(LONG);
       assert.deepEqual(
         lines.map(({ level, msg }) => [level, msg]),
-        [['warn', 'this is no EC2 instance: ON_DEATH has no effect']],
+        [['warn', 'this is not an EC2 instance, so ON_DEATH has no effect']],
       );
       assert.equal(ec2.connections, 0);
     }

@@ -93,7 +93,7 @@ suite('the watchdog', () => {
     watchdog.stopping();
     assert.deepEqual(
       lines.map(({ level, state, msg }) => [level, state, msg]),
-      [['error', 'WATCHDOG=1', 'nobody was told: notify: no such file or directory']],
+      [['error', 'WATCHDOG=1', 'the watchdog could not be notified: notify: no such file or directory']],
     );
     new Watchdog({ WATCHDOG_USEC: '600000' }, log).ready();
     assert.equal(lines.length, 1, 'without a socket there is nobody to tell');

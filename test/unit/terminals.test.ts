@@ -66,9 +66,9 @@ test('a terminal is held until what runs in it has ended, and it is logged who o
 test('there are no more terminals than may be in one place and on the host, those that are being opened included', async (t) => {
   const { begin } = open(t, { all: 3, each: 2 });
   const [, , third] = await Promise.allSettled([begin('one'), begin('one'), begin('one')]);
-  assert.match(String((third as PromiseRejectedResult).reason), /the container one has 2 terminals already/);
+  assert.match(String((third as PromiseRejectedResult).reason), /the container one already has 2 terminals/);
   const { pty } = await begin('two');
-  await assert.rejects(begin('three'), /this host has 3 terminals already/);
+  await assert.rejects(begin('three'), /this host already has 3 terminals/);
   pty.end(0);
   await turn();
   await begin('three');
