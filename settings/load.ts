@@ -125,10 +125,10 @@ function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): G
   const { APP_ENV, WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN, LISTEN_ADDRESS } = settings;
   const wellKnown = WELL_KNOWN_SECRETS.includes(WEBSERVER_AUTH_SECRET?.reveal() ?? '');
   if (wellKnown && APP_ENV && APP_ENV !== 'localdev') {
-    yield '  WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone';
+    yield '  WEBSERVER_AUTH_SECRET: this one is well known; use it in localdev only';
   }
   if (wellKnown && LISTEN_ADDRESS && !isLoopback(LISTEN_ADDRESS)) {
-    yield '  LISTEN_ADDRESS: goes beyond loopback, where the well-known secret must not be used; set WEBSERVER_AUTH_SECRET';
+    yield '  LISTEN_ADDRESS: is not a loopback address, where the well-known secret must not be used; set WEBSERVER_AUTH_SECRET';
   }
   if (OPERATOR_TOKEN && OPERATOR_TOKEN.reveal() === WEBSERVER_AUTH_SECRET?.reveal()) {
     yield '  OPERATOR_TOKEN: must not be the webserver\'s secret; "openssl rand -hex 32" makes one';

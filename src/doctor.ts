@@ -40,16 +40,18 @@ export async function examine(
 }
 
 function checkSettings(problems: readonly string[]): Finding[] {
-  if (problems.length === 0) return [{ check: 'settings', grade: 'ok', found: 'all can be used' }];
-  const advice = 'see "ecs-host-service settings" for what each means';
+  if (problems.length === 0) return [{ check: 'settings', grade: 'ok', found: 'all are valid' }];
+  const advice = 'run "ecs-host-service settings" to see what each setting means';
   return problems.map((problem) => ({ check: 'settings', grade: 'error', found: problem.trim(), advice }));
 }
 
 function checkAllowance(allowed: Allowance | undefined): Finding[] {
   if (!allowed) return [];
   const check = 'hosted containers';
-  if (allowed.size === 0) return [{ check, grade: 'ok', found: 'may ask of Docker what all may' }];
-  const advice = 'see that each is still needed; docs/security.md has what all may ask for';
+  if (allowed.size === 0)
+    return [{ check, grade: 'ok', found: 'may ask of Docker only what docs/security.md allows' }];
+  const advice =
+    'check that you still need each of them; docs/security.md has what all containers may ask for';
   return [{ check, grade: 'warning', found: `HOSTED_ALLOW=${describeAllowance(allowed)}`, advice }];
 }
 

@@ -31,20 +31,23 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
     isAtLeast(kernel, 5, 10)
       ? ok(kernel)
       : error(
-          `${kernel}, and 5.10 is needed`,
-          'choose a newer image; user configs cannot be unpacked safely here',
+          `${kernel}; 5.10 or newer is needed`,
+          'choose a newer image; this kernel cannot unpack user configs safely',
         ),
   cgroups: ({ cgroups }) =>
     cgroups
       ? ok(`version ${cgroups}`)
-      : error('/sys/fs/cgroup has no controllers', 'mount it; without it no container is kept from devices'),
+      : error(
+          '/sys/fs/cgroup has no controllers',
+          'mount it; without it, every container can open every device',
+        ),
   docker: ({ docker }) => judgeDocker(docker),
   'seccomp profile': ({ docker }) => judgeSeccomp(docker),
   'container limits': ({ docker, limits }) => judgeLimits(docker, limits),
   'disk quotas': (facts) => judgeQuotas(facts),
   uinput: ({ noInputDevices, needsInputDevices }) => {
-    if (noInputDevices === undefined) return ok('input devices can be made');
-    const advice = 'cloud kernels have it in a package of their own, such as linux-modules-extra';
+    if (noInputDevices === undefined) return ok('input devices can be created');
+    const advice = 'install the package that has it for this kernel, such as linux-modules-extra';
     return needsInputDevices
       ? error(noInputDevices, `${advice}; or set INPUT_DEVICES=optional`)
       : warning(noInputDevices, advice);
@@ -52,15 +55,15 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   consoles: ({ ttys }) => judgeConsoles(ttys),
   'front console': ({ frontConsole }) =>
     frontConsole === 'own'
-      ? ok('the service keeps its own there while it runs')
+      ? ok('the service keeps a console of its own in front while it runs')
       : warning(
           'FRONT_CONSOLE=leave: a container can read the keys that are typed in other containers',
           'set FRONT_CONSOLE=own, except on a machine with a desktop',
         ),
   'login prompts': ({ gettys }) => {
-    if (!gettys) return ok('none on a virtual console');
+    if (!gettys) return ok('there are none on virtual consoles');
     const units = gettys.split('\n').map((line) => line.split(' ', 1)[0]);
-    return warning(`on a virtual console: ${units.join(', ')}`, `${INSTALL}, which masks them`);
+    return warning(`on virtual consoles: ${units.join(', ')}`, `${INSTALL}, which masks them`);
   },
   programs: ({ missingPrograms }) =>
     missingPrograms.length === 0
@@ -68,21 +71,21 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
       : error(`missing: ${missingPrograms.join(', ')}`, 'install them; packages: tar, zstd, lz4, util-linux'),
   'network filters': ({ missingModules }) =>
     missingModules.length === 0
-      ? ok('containers can be kept apart')
+      ? ok('containers can be isolated from each other')
       : error(
-          `missing kernel modules: ${missingModules.join(', ')}; no container that uses Docker's default bridge starts`,
+          `missing kernel modules: ${missingModules.join(', ')}; containers in Docker's default bridge cannot start`,
           'install the package that has them, such as linux-modules-extra or kernel-modules-extra',
         ),
   'run directory': ({ run: { directory, isInMemory } }) =>
     isInMemory
       ? ok(`${directory} is a tmpfs`)
-      : error(`${directory} is not a tmpfs`, 'mount one there; secrets must not come onto a disk'),
+      : error(`${directory} is not a tmpfs`, 'mount a tmpfs there; secrets must not be on a disk'),
   disk: ({ free }) => judgeDisk(free),
   clock: ({ isClockSynchronised }) => {
     if (isClockSynchronised) return ok('synchronised');
     const found =
-      isClockSynchronised === false ? 'is not synchronised' : 'nobody says whether it is synchronised';
-    return warning(found, 'run chrony or systemd-timesyncd; S3 refuses a clock that is minutes off');
+      isClockSynchronised === false ? 'is not synchronised' : 'cannot tell whether it is synchronised';
+    return warning(found, 'run chrony or systemd-timesyncd; S3 refuses requests if the clock is minutes off');
   },
   'SysRq key': ({ sysrq }) =>
     sysrq === '0'
@@ -94,15 +97,18 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   'Ctrl-Alt-Del': ({ isCtrlAltDelMasked }) =>
     isCtrlAltDelMasked ? ok('masked') : warning("a container's keyboard can restart the host", INSTALL),
   'udev rules': ({ hasUdevRules }) =>
-    hasUdevRules ? ok('there') : warning("a container's power key is the host's", INSTALL),
+    hasUdevRules ? ok('installed') : warning("a container's power key acts on the host", INSTALL),
   'metadata guard': ({ rules }) =>
     METADATA.every((address) => rules?.includes(`-d ${address}/32 -j DROP`))
-      ? ok('containers do not reach EC2 metadata')
+      ? ok('containers cannot reach EC2 metadata')
       : warning("containers can ask EC2 for the host's credentials", INSTALL),
   'ecs.service': ({ ecsUnit }) =>
     ecsUnit === 'enabled'
-      ? warning('systemd starts the ECS agent beside this service', 'run "systemctl disable ecs.service"')
-      : ok(ecsUnit ?? 'not there'),
+      ? warning(
+          'systemd starts the ECS agent itself, but this service does that',
+          'run "systemctl disable ecs.service"',
+        )
+      : ok(ecsUnit ?? 'not installed'),
 };
 
 export function checkHost(facts: HostFacts): Finding[] {
@@ -116,16 +122,18 @@ function judgeDocker(docker: EngineFacts | string): Verdict {
 }
 
 function judgeSeccomp(docker: EngineFacts | string): Verdict {
-  if (typeof docker === 'string') return warning('Docker does not say', 'see docker above');
-  if (takesProfiles(docker.security)) return ok('each hosted container gets its own');
+  if (typeof docker === 'string')
+    return warning('unknown, because Docker does not answer', 'see docker above');
+  if (takesProfiles(docker.security)) return ok('each hosted container gets the profile of the service');
   return warning(
-    'Docker has no seccomp: a container can switch consoles, make further input devices, and use all that this kernel offers',
+    'Docker has no seccomp: a container can switch consoles, create input devices, and use every system call of this kernel',
     'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine that was built with seccomp',
   );
 }
 
 function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict {
-  if (typeof docker === 'string') return warning('Docker does not say', 'see docker above');
+  if (typeof docker === 'string')
+    return warning('unknown, because Docker does not answer', 'see docker above');
   const cannot = unkept(limits, docker);
   const found = [
     `processes ${limits.CONTAINER_PIDS ?? 'any'}`,
@@ -136,14 +144,14 @@ function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict
   if (cannot.length > 0) {
     const advice =
       'choose a kernel with the control groups pids and memory; some need cgroup_enable=memory at boot';
-    return warning(`${found}; Docker cannot keep ${cannot.join(' and ')} here`, advice);
+    return warning(`${found}; Docker cannot enforce ${cannot.join(' and ')} here`, advice);
   }
   const off = Object.entries(limits).filter(([, value]) => value === undefined);
   if (off.length === 0) return ok(found);
   const names = off.map(([name]) => name).join(', ');
   return warning(
     found,
-    `without ${names} one container can take the host down; set it, unless every task sets its own`,
+    `without ${names}, one container can take down the host; set it, unless every task sets a limit of its own`,
   );
 }
 
@@ -153,14 +161,16 @@ const QUOTAS_ON = {
 };
 
 function judgeQuotas({ disks, docker, limits }: HostFacts): Verdict {
-  if (limits.CONTAINER_DISK === undefined) return ok('none are asked for: CONTAINER_DISK=none');
+  if (limits.CONTAINER_DISK === undefined) return ok('not needed: CONTAINER_DISK=none');
   const without = disks.filter(({ hasQuotas }) => !hasQuotas);
   const [first] = without;
   const driver = typeof docker === 'string' ? undefined : docker.storageDriver;
-  const watched = 'so the disk is watched, and a container is ended only when there is little room';
+  const watched = 'so the service watches the disk, and ends a container only when the disk is nearly full';
   if (first) {
     const names = without.map(({ directory }) => directory).join(' and ');
-    const advice = first.type ? QUOTAS_ON[first.type] : 'put it on xfs or ext4 with the option prjquota';
+    const advice = first.type
+      ? QUOTAS_ON[first.type]
+      : 'move it to xfs or ext4, mounted with the option prjquota';
     return warning(`none in ${names}, ${watched}`, `${first.directory}: ${advice}`);
   }
   if (driver !== 'overlay2') {
@@ -182,7 +192,7 @@ function inWords(amount: Amount | number | undefined): string {
 function judgeConsoles(ttys: number): Verdict {
   if (ttys === ALL_TTYS) return ok(`${ttys}`);
   const found = `${ttys} of the ${ALL_TTYS} from /dev/tty10 to /dev/tty63`;
-  const advice = 'as many containers can be hosted; see that this kernel has virtual consoles (CONFIG_VT)';
+  const advice = 'each container needs one; use a kernel with virtual consoles (CONFIG_VT)';
   return ttys === 0 ? error(found, advice) : warning(found, advice);
 }
 
@@ -191,7 +201,7 @@ function judgeDisk(free: ReadonlyMap<string, number>): Verdict {
     .map(([path, bytes]) => `${path} has ${(bytes / GIB).toFixed(1)} GiB free`)
     .join(', ');
   const least = Math.min(...free.values());
-  const advice = 'make room; saved user configs and containers need it';
+  const advice = 'free some space; containers and saved user configs need it';
   if (least < GIB) return error(found, advice);
   return least < 5 * GIB ? warning(found, advice) : ok(found);
 }

@@ -76,7 +76,7 @@ test('the doctor names what the host and its settings lack, and what to do', asy
   const { code, text } = await ask(root, 'doctor');
   assert.equal(code, 1);
   const problems = [
-    /^error +settings +LISTEN_PORT: must be a port from 1 to 65535; got "0"\n +→ see "ecs-host-service settings"/m,
+    /^error +settings +LISTEN_PORT: must be a port from 1 to 65535; got "0"\n +→ run "ecs-host-service settings"/m,
     /^error +settings +WEBSERVER_URL: must be given/m,
     ...(existsSync('/dev/uinput')
       ? []
@@ -108,5 +108,5 @@ test('a host without Docker is told apart from a sound one', async () => {
   const { code, text } = await ask(root, 'doctor');
   assert.equal(code, 1);
   assert.match(text, /^error +docker +Docker does not answer at \/run\/test\/nobody\.sock/m);
-  assert.match(text, /^ok +settings +all can be used$/m);
+  assert.match(text, /^ok +settings +all are valid$/m);
 });

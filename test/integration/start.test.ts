@@ -69,7 +69,7 @@ test('outside localdev it does not start with a well-known secret, or without in
   const secret = { WEBSERVER_AUTH_SECRET: 'testwebserverauthsecretprod' };
   await refuses(
     host.start({ env: { APP_ENV: 'prod', ...secret } }),
-    /WEBSERVER_AUTH_SECRET: everybody knows this one/,
+    /WEBSERVER_AUTH_SECRET: this one is well known/,
   );
   if (existsSync('/dev/uinput')) return;
   const env = {

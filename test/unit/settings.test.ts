@@ -588,7 +588,7 @@ suite('what is unsafe', () => {
       for (const WEBSERVER_AUTH_SECRET of WELL_KNOWN_SECRETS) {
         const problems = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS: '127.0.0.1' });
         assert.deepEqual(problems, [
-          'WEBSERVER_AUTH_SECRET: everybody knows this one; it is for localdev alone',
+          'WEBSERVER_AUTH_SECRET: this one is well known; use it in localdev only',
         ]);
       }
     }
@@ -599,7 +599,7 @@ suite('what is unsafe', () => {
       for (const WEBSERVER_AUTH_SECRET of ['', ...WELL_KNOWN_SECRETS]) {
         const problems = problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS });
         assert.equal(problems.length, 1);
-        assert.match(problems[0] ?? '', /^LISTEN_ADDRESS: goes beyond loopback/);
+        assert.match(problems[0] ?? '', /^LISTEN_ADDRESS: is not a loopback address/);
       }
     }
   });
@@ -784,7 +784,7 @@ suite('where a secret comes from', () => {
     const path = join(temporary.path, 'secret');
     await secretFile(path, `${WELL_KNOWN_SECRETS[2]}\n`);
     const [problem] = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET_FILE: path });
-    assert.match(problem ?? '', /everybody knows this one/);
+    assert.match(problem ?? '', /this one is well known/);
   });
 });
 
