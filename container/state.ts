@@ -45,10 +45,10 @@ export interface Cause {
 }
 
 /** What no container's own circumstances change. */
-export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was asked for' } as const;
+export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was requested' } as const;
 export const SERVICE_ENDS: Cause = { code: 'service-stopped', text: 'the service ends' };
-const TAKEN_OVER: Cause = { code: 'taken-over', text: 'taken over from a service that died' };
-export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was seen released' };
+const TAKEN_OVER: Cause = { code: 'taken-over', text: 'adopted from a service that died' };
+export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was released' };
 export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not everything was released' };
 
 /** A transition that was made, with what caused it. */

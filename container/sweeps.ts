@@ -31,13 +31,13 @@ export class Sweeps {
       ...(unclaimed !== undefined && {
         running: {
           seconds: unclaimed,
-          cause: { code: 'unclaimed', text: `nobody was assigned to it within ${unclaimed} s` },
+          cause: { code: 'unclaimed', text: `it was not assigned within ${unclaimed} s` },
         },
       }),
       ...(notReady !== undefined && {
         assigned: {
           seconds: notReady,
-          cause: { code: 'never-ready', text: `it was assigned, and not ready within ${notReady} s` },
+          cause: { code: 'never-ready', text: `it was assigned but not ready within ${notReady} s` },
         },
       }),
     };

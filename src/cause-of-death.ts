@@ -28,7 +28,7 @@ export function causeOfDeath(environment: NodeJS.ProcessEnv, pid: number | undef
   const { SERVICE_RESULT: result, EXIT_CODE: code, EXIT_STATUS: status } = environment;
   const memory = outOfMemory(result, pid);
   if (memory) return memory;
-  if (result === 'watchdog') return 'it did not answer any more and was killed by its watchdog';
+  if (result === 'watchdog') return 'it stopped responding and was killed by its watchdog';
   if (result === 'timeout') return 'it did not start or end in time';
   const when = result === 'protocol' ? ' before it was ready' : '';
   if (code === 'exited') return `it ended with exit code ${status}${when}`;

@@ -21,7 +21,7 @@ const CAUSES: readonly (readonly [string, string, string, string])[] = [
   ['success', 'killed', 'TERM', 'killed by SIGTERM'],
   ['core-dump', 'dumped', 'SEGV', 'killed by SIGSEGV: it used memory that was not its own'],
   ['signal', 'killed', 'ABRT', 'killed by SIGABRT: it gave up, as Node does when its heap is used up'],
-  ['watchdog', 'killed', 'KILL', 'it did not answer any more and was killed by its watchdog'],
+  ['watchdog', 'killed', 'KILL', 'it stopped responding and was killed by its watchdog'],
   ['timeout', 'killed', 'KILL', 'it did not start or end in time'],
   ['oom-kill', 'killed', 'KILL', 'killed by the kernel, out of memory'],
 ];

@@ -29,7 +29,7 @@ function receipt(root: string): Parameters<typeof describeReceipt>[0] {
         state: 'gone',
         at: '2026-11-29T20:49:17.536Z',
         code: 'released',
-        cause: 'everything was seen released',
+        cause: 'everything was released',
       },
     ],
     resources: [

@@ -103,7 +103,7 @@ function silent(progress: Progress) {
 suite('a stream of events', () => {
   test('has an event, its id and its data on a line each, and a blank line behind them', async (t) => {
     const { path, sent } = await serve(t, async function* () {
-      yield { event: 'container', id: '5f-1', data: { id: '5f-1', cause: 'it was asked for' } };
+      yield { event: 'container', id: '5f-1', data: { id: '5f-1', cause: 'it was requested' } };
       yield { event: 'missed', data: {} };
       yield { event: 'container', id: '5f-2', data: { nested: { list: [1, null] } } };
     });
@@ -113,7 +113,7 @@ suite('a stream of events', () => {
     assert.deepEqual([type, cache, connection], ['text/event-stream', 'no-store', 'close']);
     assert.equal(
       (await response.toArray()).join(''),
-      `${OPENING}event: container\nid: 5f-1\ndata: {"id":"5f-1","cause":"it was asked for"}\n\n` +
+      `${OPENING}event: container\nid: 5f-1\ndata: {"id":"5f-1","cause":"it was requested"}\n\n` +
         'event: missed\ndata: {}\n\n' +
         'event: container\nid: 5f-2\ndata: {"nested":{"list":[1,null]}}\n\n',
     );

@@ -61,7 +61,7 @@ suite('an event', () => {
     events.tell(VIEW, BEGUN);
     events.tell(VIEW, { from: 'preparing', to: 'created', code: 'created', cause: 'Docker made it' });
     const { id, at, ...begun } = await first;
-    assert.deepEqual(begun, { code: 'begun', cause: 'it was asked for', container: VIEW });
+    assert.deepEqual(begun, { code: 'begun', cause: 'it was requested', container: VIEW });
     assert.ok(Date.parse(at) >= before && Date.parse(at) <= Date.now(), at);
     const { id: another, at: later, ...made } = await next(follower);
     const cause = 'Docker made it';

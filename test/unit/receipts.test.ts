@@ -42,7 +42,7 @@ async function begin() {
         from: 'ending',
         to: 'gone',
         code: 'released',
-        cause: 'everything was seen released',
+        cause: 'everything was released',
       });
       await receipts.end(id, 'd0c4e7' as DockerId);
       return id;
@@ -72,7 +72,7 @@ test('a receipt tells what a container was, why it ended, and what became of all
       ['preparing', '', ''],
       ['created', 'created', 'Docker made it'],
       ['ending', 'removed', 'it was removed'],
-      ['gone', 'released', 'everything was seen released'],
+      ['gone', 'released', 'everything was released'],
     ],
   );
   assert.deepEqual([began, ended], [states[0].at, states[3].at]);
