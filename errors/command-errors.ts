@@ -19,6 +19,10 @@ export const COMMAND_ERRORS = {
     status: 502,
     text: 'the service broke off before {image} was pulled ({why}); see that it runs, and pull again',
   },
+  'operator.create_broken_off': {
+    status: 502,
+    text: 'the service broke off before it said that the container was made ({why}); see that it runs, and with "ecs-host-service ps" whether the container is there, then try again',
+  },
   'operator.cut_off': {
     status: 502,
     text: 'the service broke off before the end of the log; see that it runs, then ask again',

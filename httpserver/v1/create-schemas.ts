@@ -1,6 +1,7 @@
 /** What is asked of a container that is to be made, and of its set-up, as JSON Schema. */
 
 import { type Static, Type } from 'typebox';
+import { PULL_POLICIES } from '../../container/needed-images.ts';
 import { LONGEST_SECONDS } from '../../settings/parsers.ts';
 
 const strict = { additionalProperties: false };
@@ -48,7 +49,15 @@ export const ConfigToken = Type.Object(
 
 export const NewContainer = Type.Object(
   {
-    image: text('An image that this host has.'),
+    image: text(
+      'NAME[:TAG][@DIGEST]. One that is not on this host is pulled if the name begins with the host of its registry, or DEFAULT_REGISTRY says where it is.',
+    ),
+    pull: Type.Optional(
+      Type.Union(
+        PULL_POLICIES.map((policy) => Type.Literal(policy)),
+        { description: 'When the image is pulled; "missing", where this host has none, when left out.' },
+      ),
+    ),
     app: text('Whose files of a user it has.'),
     environment: Type.Optional(
       Type.Record(

@@ -10,7 +10,8 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
   create IMAGE --app APP [option …]  have a container made and started; it gets the files that its user has of APP:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
          --mount /SOURCE:/TARGET[:rw] (each as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
-         --no-console, --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run
+         --no-console, --timeout SECONDS (-1: for ever), --idle-timeout SECONDS (0: for ever), --dry-run,
+         --pull missing|always|never (missing: when it is not on this host, and its name says which registry has it)
   pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
          have an image fetched from its registry; the password of NAME stands in REGISTRY_PASSWORD, or in the file that
          REGISTRY_PASSWORD_FILE names
@@ -90,6 +91,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'gpu',
     'no-console',
     'dry-run',
+    'pull',
   ],
   pull: ['platform', 'registry-user'],
   stop: [],
@@ -140,12 +142,13 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
     memory,
     pids,
     timeout,
+    pull,
   } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
   const hasConsole = !values['no-console'];
   const more = { env, envFile, label, publish, mount, hasConsole, idleTimeout: values['idle-timeout'] };
-  return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+  return { name: 'create', image, app, pull, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
 function pullOf(image: string, values: Values, common: Common): OperatorCommand {
@@ -181,6 +184,7 @@ const ALL = {
   gpu: FLAG,
   'no-console': FLAG,
   'dry-run': FLAG,
+  pull: TEXT,
   platform: TEXT,
   'registry-user': TEXT,
   follow: { type: 'boolean', short: 'f' },
