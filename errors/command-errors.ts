@@ -19,6 +19,10 @@ export const COMMAND_ERRORS = {
     status: 502,
     text: 'the connection to the service broke before {image} was pulled ({why}); check that the service runs, and pull again',
   },
+  'operator.create_broken_off': {
+    status: 502,
+    text: 'the service broke off before it said that the container was made ({why}); see that it runs, and with "ecs-host-service ps" whether the container is there, then try again',
+  },
   'operator.cut_off': {
     status: 502,
     text: 'the connection to the service broke before the end of the log; check that the service runs, then try again',

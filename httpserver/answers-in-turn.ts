@@ -44,10 +44,11 @@ export function answerInTurn(app: FastifyInstance): void {
   });
 
   // The predecessor had nothing there either.
-  server.on('connect', async (request: IncomingMessage, socket: Socket) => {
+  server.on('connect', (request: IncomingMessage, socket: Socket) => {
     socket.on('error', () => {});
-    await answersOn(connectionOf(socket));
-    if (socket.writable) app.routing(request, lastResponse(request, socket));
+    void answersOn(connectionOf(socket)).then(() => {
+      if (socket.writable) app.routing(request, lastResponse(request, socket));
+    });
   });
 }
 

@@ -220,7 +220,10 @@ test('a second spin-up is refused while 32262 is taken, since whoever asks for i
   assert.deepEqual([refused.status, /32262 is taken.*POST \/v1\/containers/.test(refused.body)], [406, true]);
   // Of many at once, one.
   const replies = await Promise.all(Array.from({ length: 4 }, () => spinUp(service)));
-  assert.deepEqual(replies.map(({ status }) => status).sort(), [200, 406, 406, 406]);
+  assert.deepEqual(
+    replies.map(({ status }) => status).toSorted((a, b) => a - b),
+    [200, 406, 406, 406],
+  );
   const made = replies.find(({ status }) => status === 200)?.body ?? '';
   const { result } = JSON.parse(made);
   assert.equal(await host.hostPort(result), 32_262);
