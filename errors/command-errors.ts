@@ -21,7 +21,7 @@ export const COMMAND_ERRORS = {
   },
   'operator.create_broken_off': {
     status: 502,
-    text: 'the service broke off before it said that the container was made ({why}); see that it runs, and with "ecs-host-service ps" whether the container is there, then try again',
+    text: 'the connection to the service broke before the container was made ({why}); check that the service runs and that "ecs-host-service ps" does not show the container, then try again',
   },
   'operator.cut_off': {
     status: 502,

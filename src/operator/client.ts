@@ -119,11 +119,13 @@ const WORDS: Readonly<Record<string, string>> = {
   registryAuth: '--registry-user',
 };
 
-/** The service names the field that it refuses; whoever typed it knows the option. */
+/** The service names the field that is wrong; whoever typed it knows the option. */
 function inOptions(detail: string): string {
   return detail.replace(
-    /^the (?:body|query) of the request is refused: \/(\w+)(.*)$/s,
-    (_, field: string, rest: string) =>
-      `${Object.hasOwn(WORDS, field) ? WORDS[field] : `--${field}`} is refused: it${rest}`,
+    /^the (?:body|query) of the request [^:]*: \/(\w+)(.*)$/s,
+    (_, field: string, rest: string) => {
+      const option = Object.hasOwn(WORDS, field) ? WORDS[field] : `--${field}`;
+      return `${option} is not valid: ${rest.startsWith('/') ? '' : 'it'}${rest}`;
+    },
   );
 }
