@@ -19,6 +19,10 @@ export const COMMAND_ERRORS = {
     status: 502,
     text: 'the connection to the service broke before {image} was pulled ({why}); check that the service runs, and pull again',
   },
+  'operator.create_broken_off': {
+    status: 502,
+    text: 'the connection to the service broke before the container was made ({why}); check that the service runs and that "ecs-host-service ps" does not show the container, then try again',
+  },
   'operator.cut_off': {
     status: 502,
     text: 'the connection to the service broke before the end of the log; check that the service runs, then try again',

@@ -1,10 +1,12 @@
 /** How operators have containers made and set up. It is the same code as behind the predecessor's three calls. */
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { allowedMounts } from '../../container/allowed-mounts.ts';
 import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
 import type { HostedContainer } from '../../container/container.ts';
+import type { PullNews } from '../../container/image-pulls.ts';
 import type { SetUp } from '../../container/set-up.ts';
-import { spinUp } from '../../container/spin-up.ts';
+import { type FindImage, spinUp } from '../../container/spin-up.ts';
 import { takeDown } from '../../container/take-down.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
@@ -12,10 +14,16 @@ import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosted, Hosting } from '../hosting.ts';
+import { tellMaking } from './create-events.ts';
 import { ConfigToken, CreateHeaders, CreateQuery, NewContainer, StartValues } from './create-schemas.ts';
 import type { Idempotency } from './idempotency.ts';
 import type { Routes } from './routes.ts';
 import { ById, Capacity, Container } from './schemas.ts';
+
+interface AskedToCreate {
+  readonly body: NewContainer;
+  readonly headers: IncomingHttpHeaders;
+}
 
 export interface CreateOptions {
   /** Directories of this host that may be mounted. */
@@ -28,28 +36,45 @@ export function addCreateRoutes(
   routes: Routes,
   gate: Gate<Hosting>,
   { allowedMounts: allowed, requests }: CreateOptions,
+  closing: AbortSignal,
 ): void {
+  /** @param tell is told how far the pull of its image is @param gone aborts when nobody waits for it any more */
+  const makeOnce = (
+    { body, headers }: AskedToCreate,
+    tell?: (news: PullNews) => void,
+    gone?: AbortSignal,
+  ): Promise<ContainerView> =>
+    gate.pass(async (hosting) => {
+      const mounts = mountsOf(body, allowed, hosting);
+      const key = headers['idempotency-key'];
+      return await requests.once(typeof key === 'string' ? key : undefined, body, async () => {
+        const { pull = 'missing' } = body;
+        const findImage = (image: string) => hosting.images.find(image, pull, tell, gone);
+        return (await make(hosting, body, mounts, findImage)).view;
+      });
+    });
+
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
-      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With `dryRun`, it makes nothing, and the answer says whether there is room.',
+      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With `dryRun`, it makes nothing, and the answer says whether there is room. With `Accept: text/event-stream`, the answer has the status 200 and consists of server-sent events: while the image is being pulled, `progress` with a PullProgress, then `pulled` with a PulledImage. The last event is `created` with a Container, or `failed` with a Problem. An error before the first progress is answered as a problem.',
     headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,
     answer: Container,
     status: 201,
     others: { 200: Capacity },
-    handle: ({ query, body, headers }, answer) =>
-      gate.pass(async ({ tracker, kept }) => {
-        const mounts = allowedMounts(body.mounts ?? [], allowed, tracker.host.paths);
-        refuseTwice(body.ports ?? []);
-        if (query.dryRun) return answer(200, await roomFor(tracker, body));
-        const key = headers['idempotency-key'];
-        return await requests.once(typeof key === 'string' ? key : undefined, body, async () => {
-          const container = await make({ tracker, kept }, body, mounts);
-          return container.view;
-        });
-      }),
+    handle: async (asked, answer) => {
+      if (!asked.query.dryRun) return await makeOnce(asked);
+      return await gate.pass(async (hosting) => {
+        mountsOf(asked.body, allowed, hosting);
+        return answer(200, await roomFor(hosting.tracker, asked.body));
+      });
+    },
+    events: {
+      closing,
+      handle: (asked, signal) => tellMaking((tell) => makeOnce(asked, tell, signal)),
+    },
   });
   routes.add('PUT', '/containers/:id/start-values', {
     summary: 'Assign a container to a user',
@@ -81,6 +106,11 @@ export function addCreateRoutes(
   });
 }
 
+function mountsOf({ mounts, ports }: NewContainer, allowed: readonly string[], { tracker }: Hosted) {
+  refuseTwice(ports ?? []);
+  return allowedMounts(mounts ?? [], allowed, tracker.host.paths);
+}
+
 function refuseTwice(ports: NonNullable<NewContainer['ports']>): void {
   if (new Set(ports.map(({ container }) => container)).size === ports.length) return;
   throw new ServiceError('request.invalid', { part: 'body', why: '/ports has a container port twice' });
@@ -90,22 +120,14 @@ async function make(
   { tracker, kept }: Hosted,
   body: NewContainer,
   mounts: ReturnType<typeof allowedMounts>,
+  findImage: FindImage,
 ): Promise<HostedContainer> {
   const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, console, labels } = body;
   const limits = { cpus, memory, pids, sharedMemory };
-  const container = await spinUp(tracker, kept, {
-    appImage: image,
-    appName: app,
-    protocolTimeout: body.timeout,
-    idleTimeout: body.idleTimeout,
-    environment,
-    limits,
-    mounts,
-    ports,
-    gpu,
-    console,
-    labels,
-  });
+  const { timeout: protocolTimeout, idleTimeout } = body;
+  const wanted = { appImage: image, appName: app, protocolTimeout, idleTimeout };
+  const more = { environment, limits, mounts, ports, gpu, console, labels };
+  const container = await spinUp(tracker, kept, { ...wanted, ...more }, findImage);
   if (!body.startValues) return container;
   try {
     await assign(container, body.startValues);

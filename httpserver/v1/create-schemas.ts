@@ -1,6 +1,7 @@
 /** What is asked of a container that is to be made, and of its set-up, as JSON Schema. */
 
 import { type Static, Type } from 'typebox';
+import { PULL_POLICIES } from '../../container/needed-images.ts';
 import { LONGEST_SECONDS } from '../../settings/parsers.ts';
 
 const strict = { additionalProperties: false };
@@ -58,7 +59,17 @@ export const ConfigToken = Type.Object(
 
 export const NewContainer = Type.Object(
   {
-    image: text('An image that is on this host.'),
+    image: text(
+      'NAME[:TAG][@DIGEST]. The service pulls an image that is not on this host if its name begins with the host of a registry, or if DEFAULT_REGISTRY is set.',
+    ),
+    pull: Type.Optional(
+      Type.Union(
+        PULL_POLICIES.map((policy) => Type.Literal(policy)),
+        {
+          description: 'When to pull the image. If left out: "missing", that is, if it is not on this host.',
+        },
+      ),
+    ),
     app: text("The app. It says which of its user's files the container gets."),
     environment: Type.Optional(
       Type.Record(

@@ -57,7 +57,7 @@ export function addOperatorApi(
       );
       const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
-      addCreateRoutes(routes, gate, create);
+      addCreateRoutes(routes, gate, create, closing);
       addLogRoutes(routes, gate, closing);
       addTerminalRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);

@@ -1,7 +1,7 @@
 /** How a route of the operator's API is told: what it takes and gives, from which its document is made too. */
 
 import type { IncomingHttpHeaders } from 'node:http';
-import type { FastifyInstance, FastifySchema, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { WebSocket } from 'ws';
 import { misfit } from '../../container/json.ts';
@@ -50,16 +50,24 @@ interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A exten
   /** Makes the JSON of an answer; left out: as usual. */
   readonly write?: (answer: Given<Static<A>>) => string;
   readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
+  /** Instead, for whoever accepts them. */
+  readonly events?: Events<P, Q, B>;
 }
 
-interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extends Shape<P, Q, B> {
-  /** GET when left out. */
-  readonly method?: Method;
+interface Events<P extends TSchema, Q extends TSchema, B extends TSchema> {
+  /** Aborts when the server does. */
+  readonly closing: AbortSignal;
   /** @param signal aborts when nobody listens any more @throws what is answered instead of a stream */
   readonly handle: (
     asked: Asked<P, Q, B>,
     signal: AbortSignal,
   ) => AsyncIterable<Sent> | Promise<AsyncIterable<Sent>>;
+}
+
+interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extends Shape<P, Q, B> {
+  /** GET when left out. */
+  readonly method?: Method;
+  readonly handle: Events<P, Q, B>['handle'];
 }
 
 /** What a WebSocket is joined to. */
@@ -74,6 +82,8 @@ interface SocketRoute<P extends TSchema, Q extends TSchema> extends Shape<P, Q> 
   /** @throws {ServiceError} which is told as a problem, instead of a handshake */
   readonly handle: (asked: Asked<P, Q> & { readonly by: string }) => Promise<Joined>;
 }
+
+const EVENTS = 'text/event-stream';
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
 type Method = (typeof METHODS)[number];
@@ -101,15 +111,18 @@ export class Routes {
   add<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>(
     method: Method,
     url: string,
-    { handle, answer, status = 200, others = {}, write, ...shape }: Route<P, Q, B, A>,
+    { handle, answer, status = 200, others = {}, write, events, ...shape }: Route<P, Q, B, A>,
   ): void {
     this.#note(method, url);
     this.#app.route({
       method,
       url,
       schema: schemaOf(shape, { ...others, [status]: answer }),
-      handler: async ({ params, query, body, headers }, reply) => {
+      handler: async (request, reply) => {
+        const { params, query, body, headers } = request;
         const asked = { params, query, body, headers } as Asked<P, Q, B>;
+        if (events && headers.accept?.includes(EVENTS))
+          return await this.#send(request, reply, asked, events);
         const answered = await handle(asked, (other, what) => new Other(other, what));
         if (answered instanceof Other) return reply.code(answered.status).send(answered.body);
         if (write) reply.serializer(write);
@@ -129,17 +142,27 @@ export class Routes {
       method,
       url,
       exposeHeadRoute: false,
-      schema: schemaOf(shape, { 200: Type.String() }, 'text/event-stream'),
+      schema: schemaOf(shape, { 200: Type.String() }, EVENTS),
       handler: async (request, reply) => {
         const { params, query, body, headers } = request;
-        // A token may be replaced while it goes on.
-        const gone = goneWith(reply.raw, () => ask(this.#authority, request));
-        const signal = AbortSignal.any([closing, gone]);
-        const events = await handle({ params, query, body, headers } as Asked<P, Q, B>, signal);
-        reply.hijack();
-        await sendEvents(reply.raw, events, signal);
+        const asked = { params, query, body, headers } as Asked<P, Q, B>;
+        await this.#send(request, reply, asked, { closing, handle });
       },
     });
+  }
+
+  async #send<P extends TSchema, Q extends TSchema, B extends TSchema>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: Asked<P, Q, B>,
+    { closing, handle }: Events<P, Q, B>,
+  ): Promise<void> {
+    // A token may be replaced while it goes on.
+    const gone = goneWith(reply.raw, () => ask(this.#authority, request));
+    const signal = AbortSignal.any([closing, gone]);
+    const events = await handle(asked, signal);
+    reply.hijack();
+    await sendEvents(reply.raw, events, signal);
   }
 
   /** A WebSocket. */

@@ -103,7 +103,29 @@ export function refusedBy(problem: unknown, otherwise = 'an unknown problem'): S
   return new ServiceError('operator.refused', {
     title: printable(typeof title === 'string' ? title : otherwise),
     detail: printable(
-      typeof detail === 'string' ? detail : 'that is no answer of this API; see what runs there',
+      typeof detail === 'string' ? inOptions(detail) : 'that is no answer of this API; see what runs there',
     ),
   });
+}
+
+/** What a field is called on the command line, where that is not its own name. */
+const WORDS: Readonly<Record<string, string>> = {
+  image: 'IMAGE',
+  environment: '--env',
+  labels: '--label',
+  ports: '--publish',
+  mounts: '--mount',
+  idleTimeout: '--idle-timeout',
+  registryAuth: '--registry-user',
+};
+
+/** The service names the field that is wrong; whoever typed it knows the option. */
+function inOptions(detail: string): string {
+  return detail.replace(
+    /^the (?:body|query) of the request [^:]*: \/(\w+)(.*)$/s,
+    (_, field: string, rest: string) => {
+      const option = Object.hasOwn(WORDS, field) ? WORDS[field] : `--${field}`;
+      return `${option} is not valid: ${rest.startsWith('/') ? '' : 'it'}${rest}`;
+    },
+  );
 }

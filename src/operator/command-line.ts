@@ -10,7 +10,8 @@ export const OPERATOR_USAGE = `  ps [--state STATE] [--app APP]     list the con
   create IMAGE --app APP [option …]  make and start a container; APP says which of its user's files it gets:
          --env NAME=VALUE, --env-from FILE, --label NAME=VALUE, --publish [HOST:]PORT[/udp],
          --mount /SOURCE:/TARGET[:rw] (these as often as needed), --cpus N, --memory 2GiB, --pids N, --gpu,
-         --no-console, --timeout SECONDS (-1: no limit), --idle-timeout SECONDS (0: no limit), --dry-run
+         --no-console, --timeout SECONDS (-1: no limit), --idle-timeout SECONDS (0: no limit), --dry-run,
+         --pull missing|always|never (missing: if the image is not on this host)
   pull IMAGE [--platform OS/ARCH] [--registry-user NAME]
          pull an image from its registry; give NAME's password in REGISTRY_PASSWORD, or in the file that
          REGISTRY_PASSWORD_FILE names
@@ -93,6 +94,7 @@ const OPTIONS: Readonly<Record<Name, readonly string[]>> = {
     'gpu',
     'no-console',
     'dry-run',
+    'pull',
   ],
   pull: ['platform', 'registry-user'],
   stop: [],
@@ -143,12 +145,13 @@ function createOf(image: string, values: Values, common: Common): OperatorComman
     memory,
     pids,
     timeout,
+    pull,
   } = values;
   if (!app) return undefined;
   const [gpu, isDryRun] = [values.gpu ?? false, values['dry-run'] ?? false];
   const hasConsole = !values['no-console'];
   const more = { env, envFile, label, publish, mount, hasConsole, idleTimeout: values['idle-timeout'] };
-  return { name: 'create', image, app, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
+  return { name: 'create', image, app, pull, ...more, cpus, memory, pids, timeout, gpu, isDryRun, ...common };
 }
 
 function pullOf(image: string, values: Values, common: Common): OperatorCommand {
@@ -184,6 +187,7 @@ const ALL = {
   gpu: FLAG,
   'no-console': FLAG,
   'dry-run': FLAG,
+  pull: TEXT,
   platform: TEXT,
   'registry-user': TEXT,
   follow: { type: 'boolean', short: 'f' },

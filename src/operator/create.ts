@@ -2,10 +2,11 @@
 
 import { ServiceError } from '../../errors/service-error.ts';
 import { bytes } from '../../settings/parsers.ts';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
 import { asJson, tableOf } from './containers.ts';
 import { readEnvFile } from './env-file.ts';
 import { describeCapacity } from './host.ts';
+import { describePulled, PullDisplay, unbroken } from './pull-progress.ts';
 
 type NewContainer = Schemas['NewContainer'];
 
@@ -13,6 +14,7 @@ type NewContainer = Schemas['NewContainer'];
 export interface CreateWords {
   readonly image: string;
   readonly app: string;
+  readonly pull: string | undefined;
   readonly env: readonly string[];
   readonly envFile: readonly string[];
   readonly label: readonly string[];
@@ -28,23 +30,49 @@ export interface CreateWords {
   readonly isDryRun: boolean;
 }
 
-/** @throws {ServiceError} `operator.bad_option`, `operator.env_from` @throws Error of `bytes` */
+/** Where it is shown how far the pull of the image is. */
+export interface Progress {
+  write(text: string): void;
+  /** Of the terminal; undefined where there is none. */
+  readonly columns: number | undefined;
+}
+
+/** @throws {ServiceError} `operator.*` */
 export async function create(
   api: Api,
   words: CreateWords,
   ours: NodeJS.ProcessEnv,
   isJson: boolean,
+  progress: Progress,
 ): Promise<string> {
   const body = bodyOf(words, ours);
-  const query = words.isDryRun ? { dryRun: true } : {};
+  if (words.isDryRun) {
+    const room = dataOf(await api.POST('/v1/containers', { params: { query: { dryRun: true } }, body }));
+    return isJson ? asJson(room) : describeCapacity(room as Schemas['Capacity']);
+  }
   // Sent again by whoever it is, it is another container.
-  const found = dataOf(await api.POST('/v1/containers', { params: { query }, body }));
-  if (isJson) return asJson(found);
-  return 'fits' in found ? describeCapacity(found) : tableOf([found]);
+  const headers = { accept: 'text/event-stream' };
+  const answer = dataOf(await api.POST('/v1/containers', { headers, body, parseAs: 'stream' }));
+  const made = await madeOf(answer, words.image, isJson ? undefined : progress);
+  return isJson ? asJson(made) : tableOf([made]);
+}
+
+/** @param progress undefined: nothing is shown */
+async function madeOf(answer: unknown, image: string, progress?: Progress): Promise<Schemas['Container']> {
+  const { show, clear } = new PullDisplay(image, progress?.columns);
+  const broken = (why: string) => new ServiceError('operator.create_broken_off', { why });
+  for await (const { event, data } of unbroken(answer, broken)) {
+    if (event === 'progress') progress?.write(show(data as Schemas['PullProgress']));
+    else progress?.write(clear);
+    if (event === 'pulled') progress?.write(`${describePulled(data as Schemas['PulledImage'])}\n`);
+    if (event === 'failed') throw refusedBy(data);
+    if (event === 'created') return data as Schemas['Container'];
+  }
+  throw broken('its answer ended');
 }
 
 function bodyOf(
-  { image, app, cpus, memory, pids, timeout, ...words }: CreateWords,
+  { image, app, pull, cpus, memory, pids, timeout, ...words }: CreateWords,
   ours: NodeJS.ProcessEnv,
 ): NewContainer {
   const files = words.envFile.map((file) => readEnvFile(file, ours));
@@ -52,12 +80,13 @@ function bodyOf(
   return {
     image,
     app,
+    ...(pull !== undefined && { pull: policyOf(pull) }),
     ...(Object.keys(environment).length > 0 && { environment }),
     ...(words.label.length > 0 && { labels: pairsOf('--label', words.label) }),
     ...(words.publish.length > 0 && { ports: words.publish.map(portOf) }),
     ...(words.mount.length > 0 && { mounts: words.mount.map(mountOf) }),
     ...(cpus !== undefined && { cpus: numberOf('--cpus', cpus) }),
-    ...(memory !== undefined && { memory: bytes(memory) }),
+    ...(memory !== undefined && { memory: bytesOf('--memory', memory) }),
     ...(pids !== undefined && { pids: numberOf('--pids', pids) }),
     ...(timeout !== undefined && { timeout: numberOf('--timeout', timeout) }),
     ...(words.idleTimeout !== undefined && {
@@ -99,6 +128,28 @@ function mountOf(text: string): { source: string; target: string; readOnly: bool
       got: text,
     });
   return { source, target, readOnly: mode !== 'rw' };
+}
+
+function policyOf(text: string): NonNullable<NewContainer['pull']> {
+  const found = (['missing', 'always', 'never'] as const).find((one) => one === text);
+  if (found) return found;
+  throw new ServiceError('operator.bad_option', {
+    option: '--pull',
+    wanted: 'missing, always or never',
+    got: text,
+  });
+}
+
+function bytesOf(option: string, text: string): number {
+  try {
+    return bytes(text);
+  } catch (error) {
+    throw new ServiceError(
+      'operator.bad_option',
+      { option, wanted: '500MiB or 4GiB', got: text },
+      { cause: error },
+    );
+  }
 }
 
 function numberOf(option: string, text: string): number {

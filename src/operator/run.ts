@@ -34,7 +34,7 @@ export async function runOperatorCommand(
       return write(await ps(api, command, isJson));
     case 'create':
       // Not `environment`: settings of the installed service are among it.
-      return write(await create(api, command, process.env, isJson));
+      return write(await create(api, command, process.env, isJson, stderr));
     case 'pull':
       for await (const text of pull(api, command, environment, { isJson, columns: stdout.columns }))
         await write(text);

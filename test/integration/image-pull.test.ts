@@ -39,7 +39,11 @@ test('an image is pulled once for all who wait, who see how far it is, and is th
   const { root, service, pull } = await start();
   const operator = new Operator(root);
   const make = () => operator.ask('POST', '/v1/containers', { image, app: 'demo' });
-  const { status, body } = await make();
+  const { status, body } = await operator.ask('POST', '/v1/containers', {
+    image,
+    app: 'demo',
+    pull: 'never',
+  });
   assert.deepEqual([status, body.title], [404, 'image.missing']);
   assert.ok(body.detail.includes(`run "ecs-host-service pull ${image}"`));
   const release = registry.hold();
@@ -181,6 +185,62 @@ test('the command line shows a pull step by step, or as JSON, and fails with the
   assert.deepEqual([nobody.code, /REGISTRY_PASSWORD or REGISTRY_PASSWORD_FILE/.test(nobody.text)], [1, true]);
   for (const words of [[], [image, 'more'], [image, '--app', 'x']])
     assert.equal((await say(...words)).code, 2);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a container whose image is not there waits for its pull, of which events and the command line tell', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/created');
+  const { root, service } = await start();
+  const release = registry.hold();
+  using making = await Pulling.open(root, { image, app: 'demo' }, '/v1/containers');
+  await making.until(isHalf);
+  release();
+  const pulled = await making.until(({ event }) => event === 'pulled');
+  const made = await making.end();
+  assert.deepEqual(
+    [pulled.data.image, made.event, made.data.state],
+    [`${image}:latest`, 'created', 'running'],
+  );
+  const { Config } = await host.docker.getContainer(made.data.docker).inspect();
+  assert.equal(Config.Image, `${image}:latest`);
+
+  const say = async (...words: string[]) => {
+    const command = host.start({
+      env: { ROOT: root, APP_ENV: '' },
+      arguments: ['create', '--app', 'demo', ...words],
+    });
+    return { code: await command.ended(), text: command.log(), lines: command.lines };
+  };
+  const other = registry.add('fractal/by-command');
+  const shown = await say(other);
+  assert.equal(shown.code, 0, shown.text);
+  assert.match(shown.text, /^[0-9a-f]{12}: Pull complete$/m);
+  assert.match(shown.text, new RegExp(`^${other}:latest is on this host: sha256:`, 'm'));
+  assert.match(shown.text, /running/);
+  const asJson = await say(registry.add('fractal/as-json'), '--json');
+  assert.deepEqual([asJson.code, JSON.parse(asJson.text).state], [0, 'running'], asJson.text);
+  const pulls = registry.layersAsked.length;
+  const local = await say('fractal/elsewhere');
+  assert.deepEqual([local.code, /^image\.missing: /m.test(local.text)], [1, true], local.text);
+  const always = await say('fractal/elsewhere', '--pull', 'always');
+  assert.match(always.text, /^image\.no_registry: .*DEFAULT_REGISTRY/m);
+  assert.match((await say(`${image}:none`)).text, /^image\.not_found: /m);
+  assert.equal(registry.layersAsked.length, pulls);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a container is not made when nobody waits for its image any more', async () => {
+  await using registry = await Registry.open();
+  const image = registry.add('fractal/given-up');
+  const { root, service } = await start();
+  registry.hold();
+  const making = await Pulling.open(root, { image, app: 'demo' }, '/v1/containers');
+  await making.until(isHalf);
+  making[Symbol.dispose]();
+  const line = await service.message('an image was not pulled');
+  assert.equal(line.image, `${image}:latest`);
+  assert.deepEqual(await host.docker.listContainers({ all: true }), []);
   assert.equal(await service.stop(), 0);
 });
 

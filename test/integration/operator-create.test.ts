@@ -230,7 +230,7 @@ test('what a container must not have is refused with what to do, and nothing is 
     [{ mounts: [{ source: '/srv', target: '/x/../dev' }] }, 422, 'create.bad_target'],
     [{ ports: [{ container: '99999/tcp' }] }, 422, 'create.refused'],
     [{ cpus: 10_000 }, 422, 'create.refused'],
-    [{ image: 'UPPER case' }, 422, 'create.refused'],
+    [{ image: 'UPPER case' }, 422, 'image.bad_reference'],
     [{ ports: [{ container: '80/tcp' }, { container: '80/tcp', host: 8080 }] }, 400, 'request.invalid'],
     [{ ports: [{ container: '80/tcp', host: 2375 }] }, 409, 'port.reserved'],
     [{ ports: [{ container: '80/tcp', host: 4678 }] }, 409, 'port.reserved'],

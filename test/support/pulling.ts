@@ -8,12 +8,13 @@ import type { TSchema } from 'typebox';
 import { misfit } from '../../container/json.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { PulledImage, PullProgress } from '../../httpserver/v1/image-schemas.ts';
-import { Problem } from '../../httpserver/v1/schemas.ts';
+import { Container, Problem } from '../../httpserver/v1/schemas.ts';
 import { messagesOf } from '../../src/operator/events.ts';
 
 const DATA: Readonly<Record<string, TSchema>> = {
   progress: PullProgress,
   pulled: PulledImage,
+  created: Container,
   failed: Problem,
 };
 
@@ -27,12 +28,14 @@ export class Pulling implements Disposable {
   readonly #response: IncomingMessage;
   readonly #told: AsyncGenerator<Told>;
 
-  static async open(root: string, body: unknown): Promise<Pulling> {
+  /** @param path of what pulls */
+  static async open(root: string, body: unknown, path = '/v1/images/pull'): Promise<Pulling> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const asked = {
       socketPath: pathsBelow(root).apiSocket,
       method: 'POST',
-      path: '/v1/images/pull',
+      path,
+      headers: { accept: 'text/event-stream' },
       agent: false,
     };
     request(asked, resolve).on('error', reject).end(JSON.stringify(body));
