@@ -102,7 +102,8 @@ test('C42: the directories have the modes and owners that programs rely on, and 
     }),
   );
   assert.deepEqual(modes, {
-    fractal: '0 755',
+    // Marked as made by a service: see directories.ts.
+    fractal: '0 1755',
     'fractal/<id>': '0 700',
     'fractal/<id>/containerResourceMappings': '0 755',
     'fractal/<id>/containerResourceMappings/tty': '0 644',
