@@ -12,7 +12,7 @@ export const AGENT_ERRORS = {
   },
   'agent.name_taken': {
     status: 500,
-    text: 'a container that this service did not make has the name {name} ({id}); if this host has ecs.service, run "systemctl disable --now ecs"; then run "docker rm --force {name}"',
+    text: 'a container that this service did not make is named {name} ({id}); if this host has ecs.service, run "systemctl disable --now ecs"; then run "docker rm --force {name}"',
   },
   'agent.unit_runs': {
     status: 500,
