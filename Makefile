@@ -114,7 +114,7 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output src/operator/api.d.ts > /dev/null
-	@biome check --write docs/settings.md docs/api.md docs/cli.md httpserver/v1/openapi.json src/operator/api.d.ts
+	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json src/operator/api.d.ts
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." src/operator/api.d.ts
 
 clean: ## Remove everything that was built or installed here

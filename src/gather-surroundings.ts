@@ -54,7 +54,7 @@ export async function gatherSurroundings({
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
-  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart] = await Promise.all([
+  const looks = [
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
@@ -62,7 +62,10 @@ export async function gatherSurroundings({
     found.docker.describe(),
     readMemory(),
     Apart.open(lifetime, found.docker, found.log),
-  ]);
+  ] as const;
+  // All of them have to come to rest before any failure is told: a call to Docker would keep the process alive.
+  await Promise.allSettled(looks);
+  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart] = await Promise.all(looks);
   warnOfUnkept(settings, engine, found.log);
   const directories = [found.paths.containers, engine.directory];
   await clearLimits(directories, projectsIn(left));

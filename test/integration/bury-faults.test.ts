@@ -64,7 +64,7 @@ test('while Docker is away a burial fails and says so, and who waits goes on whe
   unlinkSync(engine);
   const bury = site.run(['bury'], KILLED);
   assert.equal(await bury.ended(), 1);
-  assert.match(bury.other.join(), /Docker does not answer at .*; start it/);
+  assert.match(bury.other.join(), /Docker does not answer at .*; start Docker/);
   assert.ok(
     bury.lines.some(({ level }) => level === 'fatal'),
     'the death is reported all the same',

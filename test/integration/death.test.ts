@@ -63,7 +63,7 @@ for (const step of [
     await service.waiting();
     service.child.kill('SIGTERM');
     await service.message('asked to stop');
-    assert.equal(await service.stop('SIGURG'), 0);
+    assert.equal(await service.stop('SIGURG'), 0, service.log());
   });
 }
 
