@@ -21,7 +21,7 @@
 static int open_instance(int32_t pid) {
   char path[64];
   struct statfs kind;
-  struct stat found, ours;
+  struct statx found, ours;
   const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
   snprintf(path, sizeof path, "/proc/%d/root", pid);
   int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -31,8 +31,10 @@ static int open_instance(int32_t pid) {
   close(root);
   errno = error;
   if (instance < 0) return -1;
-  if (fstatfs(instance, &kind) == 0 && kind.f_type == DEVPTS_SUPER_MAGIC && fstat(instance, &found) == 0 &&
-      (stat("/dev/pts", &ours) != 0 || ours.st_dev != found.st_dev))
+  if (fstatfs(instance, &kind) == 0 && kind.f_type == DEVPTS_SUPER_MAGIC &&
+      statx(instance, "", AT_EMPTY_PATH, STATX_TYPE, &found) == 0 &&
+      (statx(AT_FDCWD, "/dev/pts", 0, STATX_TYPE, &ours) != 0 || ours.stx_dev_major != found.stx_dev_major ||
+       ours.stx_dev_minor != found.stx_dev_minor))
     return instance;
   close(instance);
   return errno = ENOENT, -1;

@@ -88,7 +88,7 @@ test('a program that swaps its directories for links while its files come remove
   await leaveFile(service, root, s3);
   const untouched = contentOf(victim);
   for (let session = 1; session <= SESSIONS; session++) {
-    const container = await create(service, root, { app_image: SWAPPER });
+    const container = await create(service, root, { image: SWAPPER });
     while (!existsSync(join(container.files, 'ready'))) await pause(10);
     const claimed = claim(service, container.port);
     await claimed.catch(() => {});

@@ -50,7 +50,7 @@ function assertLetGoOfAll(service: ServiceProcess): void {
 
 test('a service that dies tags its instance with the cause before a container ends, and terminates it after the last', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
-  await hostContainer(service, SECRET);
+  await hostContainer(service);
   const killedAt = Date.now();
   assert.equal(await service.stop('SIGURG'), 1);
   assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose', 'TerminateInstances']);
@@ -71,7 +71,7 @@ test('with ON_DEATH=tag a service that dies tags its instance and does not termi
 
 test('an instance on which a container lives on is not terminated', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
-  const port = await host.hostPort(await hostContainer(service, SECRET));
+  const port = await host.hostPort(await hostContainer(service));
   await startValues(service, port, SECRET);
   await token(service, port);
   assert.equal(await service.stop('SIGURG'), 1);
@@ -83,7 +83,7 @@ test('an instance on which a container lives on is not terminated', async () => 
 test('an instance on which saved user configs wait for S3 is not terminated', async () => {
   await using s3 = await S3.open();
   const service = await startRunning({ ON_DEATH: 'terminate', ...s3.settings }, 'throw');
-  const dockerId = await hostContainer(service, SECRET);
+  const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);
   await startValues(service, port, SECRET);
   await token(service, port);
@@ -99,7 +99,7 @@ test('an instance whose service was killed is terminated when nothing is needed 
   await using s3 = await S3.open();
   const env = { ON_DEATH: 'terminate', ...s3.settings, ROOT: host.newRoot() };
   const service = await startRunning(env);
-  const dockerId = await hostContainer(service, SECRET);
+  const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);
   await startValues(service, port, SECRET);
   await token(service, port);
@@ -139,7 +139,7 @@ test('a second copy of the service neither tags nor terminates the instance of t
 
 test('an instance whose service drains is tagged so, and as stopped at the end, and is not terminated', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' });
-  await hostContainer(service, SECRET);
+  await hostContainer(service);
   service.child.kill('SIGUSR2');
   await ec2.call(({ tags }) => tags['ecs-host-service:state'] === 'draining');
   assert.equal(await service.stop(), 0);
@@ -157,7 +157,7 @@ test('an EC2 that does not answer keeps no stop from ending as it should', async
 
 test('without ON_DEATH nobody asks EC2 for anything, dead or alive', async () => {
   const service = await start({}, 'throw').ready();
-  await hostContainer(service, SECRET);
+  await hostContainer(service);
   assert.equal(await service.stop('SIGURG'), 1);
   assert.equal(ec2.connections, 0);
 });
