@@ -31,7 +31,7 @@ export async function runFiles(
   process.env.TEST_EVIDENCE = evidence;
   const { promise, resolve } = Promise.withResolvers<void>();
   const durations = new Map<string, number>();
-  run({ files: [...files], concurrency, timeout: 300_000 })
+  run({ files: [...files], concurrency, timeout: 600_000 })
     .on('test:fail', ({ details }) => {
       process.exitCode = 1;
       if (tellAtOnce) console.log(inspect(details.error.cause).slice(-MOST));
