@@ -70,7 +70,7 @@ function describe(fault: Fault): string {
   return /^(\d|garbage)/.test(fault) ? `answers ${fault}` : fault === 'silent' ? 'is silent' : fault;
 }
 
-suite('a world that is of no use', { concurrency: 6 }, () => {
+suite('a world that is of no use', { concurrency: 3 }, () => {
   for (const fault of FAULTS) {
     const what = describe(fault);
     test(`a world that ${what} from the start: containers are hosted, and it stops as asked`, async () => {

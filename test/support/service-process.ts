@@ -41,7 +41,7 @@ export class ServiceProcess extends ServiceLog {
       arguments: words = [],
       flags = [],
       launcher,
-      patience = 30_000,
+      patience = 60_000,
     }: StartOptions = {},
   ) {
     super(Number(env.LISTEN_PORT ?? 4678), env.ROOT ?? root, patience);
