@@ -29,13 +29,20 @@ const LOOK = 10_000;
 
 export class References {
   readonly #docker: Docker;
+  readonly #containers = new Map<string, Promise<KnownContainer | undefined>>();
 
   constructor(docker: Docker) {
     this.#docker = docker;
   }
 
-  /** @param ref its docker id, the beginning of that, or a name */
+  /** @param ref its docker id, the beginning of that, or a name, which means the same container however often it is asked for */
   async container(ref: string): Promise<KnownContainer | undefined> {
+    const known = this.#containers.get(ref) ?? this.#look(ref);
+    this.#containers.set(ref, known);
+    return await known;
+  }
+
+  async #look(ref: string): Promise<KnownContainer | undefined> {
     const known = await this.#docker.inspect(ref);
     if (!known) return undefined;
     const { dockerId, labels } = known;
