@@ -163,25 +163,20 @@ test('published ports, and the containers that are not hosted, are reached as ev
   });
 });
 
+/** By Docker's command line. @returns its docker id */
+function runHosted(site: Site, ...words: string[]): string {
+  const run = ['--host', `unix://${site.dockerProxy}`, 'run', '--detach', '--label', `${INTERACTIVE}=true`];
+  return execFileSync('docker', [...run, ...words], { encoding: 'utf8' }).trim();
+}
+
 test('a container that shares a network with a hosted one is apart from the others too, and those that share reach each other', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
   const task = ['--label', `${TASK}=arn:task/1`];
   const other = await runOrdinary('--publish', '32262', ...task);
-  const words = [
-    '--host',
-    `unix://${site.dockerProxy}`,
-    'run',
-    '--detach',
-    '--label',
-    `${INTERACTIVE}=true`,
-    ...task,
-  ];
   const command = ['/network-attack', 'listen', '8888'];
-  const id = execFileSync('docker', [...words, '--network', `container:${other.id}`, IMAGE, ...command], {
-    encoding: 'utf8',
-  }).trim();
+  const id = runHosted(site, ...task, '--network', `container:${other.id}`, IMAGE, ...command);
   assert.equal(attack({ id }, 'connect', one.address, PORT), 'nothing');
   assert.equal(attack({ id }, 'ask', one.address), 'nothing');
   assert.equal(attack({ id }, 'connect', '127.0.0.1', PORT), 'reached');
@@ -196,15 +191,7 @@ test('linked hosted containers reach each other, and no others', async () => {
   const service = await site.start();
   const [third] = await hostTwo(service);
   const start = async (...more: string[]) => {
-    const words = [
-      '--host',
-      `unix://${site.dockerProxy}`,
-      'run',
-      '--detach',
-      '--label',
-      `${INTERACTIVE}=true`,
-    ];
-    const id = execFileSync('docker', [...words, ...more, IMAGE], { encoding: 'utf8' }).trim();
+    const id = runHosted(site, ...more, IMAGE);
     await said(id, /listens/);
     return await placeOf(id);
   };

@@ -3,12 +3,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
 import { DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
 import { FaultyEngine } from '../support/faulty-engine.ts';
+import { callProxy } from '../support/proxy-call.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -45,17 +44,8 @@ afterEach(async () => {
   await until('nothing is held', () => service.heldByContainers().length === 0);
 });
 
-async function ask(method: string, path: string, body: string | Buffer, type = 'application/json') {
-  const call = request({ socketPath: proxy, method, path, headers: { 'Content-Type': type } });
-  const answered = new Promise<{ readonly status: number; readonly message: string }>((resolve, reject) => {
-    call.on('error', reject);
-    call.on('response', (answer) => {
-      text(answer).then((message) => resolve({ status: answer.statusCode ?? 0, message }), reject);
-    });
-  });
-  call.end(body);
-  return await answered;
-}
+const ask = (method: string, path: string, body: string | Buffer, type?: string) =>
+  callProxy(proxy, method, path, body, type);
 
 /** Asks something of the container `one`, whose name `two` gets as soon as the service has looked it up. */
 async function exchanging(one: string, two: string, ...call: Parameters<typeof ask>) {

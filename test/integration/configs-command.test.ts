@@ -5,9 +5,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { ConfigHost } from '../support/config-host.ts';
-import { S3 } from '../support/s3.ts';
+import { openConfigHost } from '../support/config-host.ts';
 import { SECRET } from '../support/secrets.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
@@ -20,12 +18,7 @@ interface Ran {
 }
 
 async function open(t: TestContext) {
-  const s3 = await S3.open();
-  const host = await ConfigHost.open(s3);
-  t.after(async () => {
-    await host[Symbol.asyncDispose]();
-    await s3[Symbol.asyncDispose]();
-  });
+  const { s3, host } = await openConfigHost(t);
   const run = (words: readonly string[], settings: NodeJS.ProcessEnv = s3.settings) =>
     new Promise<Ran>((resolve) => {
       const env = {
@@ -44,7 +37,7 @@ async function open(t: TestContext) {
     const container = await host.begin();
     container.write({ file: text });
     await container.session.save(never);
-    while ((await host.waiting()).length > 0) await pause(5);
+    await host.arrived();
   };
   const find = async () => {
     const { files } = await host.begin();
@@ -98,7 +91,7 @@ test('changes can be restored, and what was kept aside', async (t) => {
   await aside.session.checkpoint(never);
   aside.write({ file: 'changed aside' });
   await aside.session.checkpoint(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   const { stdout } = await run(['configs', 'list', 'user', 'app']);
   const word = versionsIn(stdout).find((one) => one.startsWith('aside/') && one.includes('+'));
   assert.match(stdout, /changes, kept aside$/m);
@@ -115,7 +108,7 @@ test('a container that was in use while another version was restored does not re
   await run(['configs', 'restore', 'user', 'app', earlier]);
   used.write({ file: 'third' });
   await used.session.save(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   assert.equal(await find(), 'first');
 });
 

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -11,6 +10,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { PLACEHOLDER } from '../../container/create-body.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { Cli, DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
+import { callProxy } from '../support/proxy-call.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -46,23 +46,8 @@ afterEach(async () => {
   await until('nothing is held', () => service.heldByContainers().length === 0);
 });
 
-interface Answer {
-  readonly status: number;
-  readonly message: string;
-}
-
-async function post(path: string, body: string | Buffer, type = 'application/json', method = 'POST') {
-  const call = request({ socketPath: proxy, method, path, headers: { 'Content-Type': type } });
-  const answered = new Promise<Answer>((resolve, reject) => {
-    call.on('error', reject);
-    call.on('response', (answer) => {
-      const status = answer.statusCode ?? 0;
-      text(answer).then((message) => resolve({ status, message }), reject);
-    });
-  });
-  call.end(body);
-  return await answered;
-}
+const post = (path: string, body: string | Buffer, type?: string, method = 'POST') =>
+  callProxy(proxy, method, path, body, type);
 
 /** A create body as somebody writes it who wants its second part overlooked. */
 function body(fields: string, hostFields = ''): string {

@@ -16,9 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { ConfigHost } from '../support/config-host.ts';
-import { S3 } from '../support/s3.ts';
+import { openConfigHost } from '../support/config-host.ts';
+import type { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 
 const never = new AbortController().signal;
@@ -71,33 +70,19 @@ async function recover(t: TestContext, s3: S3, { user, app }: Whose, commands: s
   return own;
 }
 
-async function open(t: TestContext) {
-  const s3 = await S3.open();
-  const host = await ConfigHost.open(s3);
-  t.after(async () => {
-    await host[Symbol.asyncDispose]();
-    await s3[Symbol.asyncDispose]();
-  });
-  return { s3, host };
-}
-
-async function arrived(host: ConfigHost): Promise<void> {
-  while ((await host.waiting()).length > 0) await pause(5);
-}
-
 for (const whose of [
   { user: 'user@example.com', app: 'browsers/chrome' },
   { user: '.ünï "x"\\ \n', app: `~${'a/'.repeat(200)}` },
 ]) {
   test(`with the page and the token the files of ${JSON.stringify(whose.user)} are recovered by hand`, async (t) => {
-    const { s3, host } = await open(t);
+    const { s3, host } = await openConfigHost(t);
     const container = await host.begin({ userId: whose.user, appName: whose.app });
     mkdirSync(join(container.files, 'profile'));
     const large = Buffer.alloc(2 ** 20, 'large ');
     container.write({ large, 'profile/a': 'first', 'profile/b': 'goes', 'profile/c': 'becomes a link' });
     await host.tick();
     await container.session.checkpoint(never);
-    await arrived(host);
+    await host.arrived();
     const base = await recover(t, s3, whose, commandsIn('Recovering files by hand'));
     execFileSync('diff', ['-r', '--no-dereference', container.files, join(base, 'recovered/tree')]);
     assert.ok(!readdirSync(base).includes('changes.age'));
@@ -106,7 +91,7 @@ for (const whose of [
     symlinkSync('a', join(container.files, 'profile/c'));
     container.write({ 'profile/a': 'second', new: '' });
     await container.session.checkpoint(never);
-    await arrived(host);
+    await host.arrived();
     const changed = await recover(t, s3, whose, commandsIn('Recovering files by hand'));
     assert.ok(readdirSync(changed).includes('changes.age'));
     execFileSync('diff', ['-r', '--no-dereference', container.files, join(changed, 'recovered/tree')]);
@@ -114,7 +99,7 @@ for (const whose of [
 }
 
 test('what the predecessor stored is recovered by hand too', async (t) => {
-  const { s3 } = await open(t);
+  const { s3 } = await openConfigHost(t);
   const files = mkdtempSync(join(tmpdir(), 'old-'));
   t.after(() => rmSync(files, { recursive: true }));
   writeFileSync(join(files, 'a'), 'old');

@@ -5,7 +5,6 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { encrypt } from '../../user-configs/age.ts';
 import { deriveIdentity, recipientOf } from '../../user-configs/config-key.ts';
@@ -44,7 +43,7 @@ async function open(t: TestContext) {
     const container = await host.begin(whose);
     container.write({ file: text });
     await container.session.save(never);
-    while ((await host.waiting()).length > 0) await pause(5);
+    await host.arrived();
     return { ...container, current: String(await s3.read(`${prefixOf('user', 'app')}current.json`)) };
   };
   const client = s3.client();
@@ -129,7 +128,7 @@ test('without current.json the latest save is restored, and never what the prede
   assert.deepEqual(found(next), ['restored', 'second', ROLLED_BACK]);
   next.write({ file: 'third' });
   await next.session.save(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   assert.deepEqual(found(await host.begin()), ['restored', 'third', undefined], 'it is named again');
   for (const key of [CURRENT, ...(await versions())]) await remove(key);
   assert.deepEqual(found(await host.begin()), ['new', undefined, ROLLED_BACK]);
@@ -219,13 +218,13 @@ test('nothing that hosts do by themselves looks like a rollback', async (t) => {
     one.write({ file: text });
     await host.tick();
     await one.session.checkpoint(never);
-    while ((await host.waiting()).length > 0) await pause(5);
+    await host.arrived();
     assert.deepEqual(found(await (await openHost()).begin()), ['restored', text, undefined]);
   }
   await one.session.save(never);
   other.write({ file: 'overtaken' });
   await other.session.save(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   const next = await host.begin();
   assert.deepEqual(found(next), ['restored', 'c', undefined]);
   assert.deepEqual(found(await (await openHost()).begin()), ['restored', 'c', undefined]);
@@ -243,7 +242,7 @@ test('what was stored before saves had stamps is restored, saved and restored ag
   const { stamp: _, ...record } = (await readRecord(before.own)) ?? assert.fail();
   const session = await host.configs.resume(record, before.own, before.files);
   await session.checkpoint(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   assert.equal(JSON.parse(String(await s3.read(CURRENT))).generation, undefined);
   const next = await (await openHost()).begin();
   assert.deepEqual(found(next), ['restored', 'old', undefined]);
@@ -251,7 +250,7 @@ test('what was stored before saves had stamps is restored, saved and restored ag
   here.write({ file: 'changed' });
   await host.tick();
   await here.session.checkpoint(never);
-  while ((await host.waiting()).length > 0) await pause(5);
+  await host.arrived();
   assert.match(
     JSON.parse(String(await s3.read(CURRENT))).changes,
     /\+/,

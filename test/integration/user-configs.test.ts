@@ -15,33 +15,17 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { oldKeyOf, prefixOf } from '../../user-configs/object-keys.ts';
 import { readRecord } from '../../user-configs/session.ts';
-import type { UserConfigsOptions } from '../../user-configs/user-configs.ts';
 import { momentOf } from '../../user-configs/workplace.ts';
-import { ConfigHost, type Container } from '../support/config-host.ts';
+import { ConfigHost, type Container, openConfigHost } from '../support/config-host.ts';
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 
 const never = new AbortController().signal;
 const PREFIX = prefixOf('user', 'app');
-
-async function open(t: TestContext, options?: Partial<UserConfigsOptions>) {
-  const s3 = await S3.open();
-  const host = await ConfigHost.open(s3, options);
-  t.after(async () => {
-    await host[Symbol.asyncDispose]();
-    await s3[Symbol.asyncDispose]();
-  });
-  return { s3, host };
-}
-
-/** Waits until what is saved has reached the store. */
-async function arrived(host: ConfigHost): Promise<void> {
-  while ((await host.waiting()).length > 0) await pause(5);
-}
 
 async function current(s3: S3) {
   return JSON.parse(String(await s3.read(`${PREFIX}current.json`)));
@@ -68,7 +52,7 @@ async function leave(host: ConfigHost, files: Readonly<Record<string, string>> =
 }
 
 test('the first session of a user is new, and what it leaves is what the next one finds', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   const first = await host.begin();
   assert.equal(first.outcome, 'new');
   mkdirSync(join(first.files, 'profile'));
@@ -79,13 +63,13 @@ test('the first session of a user is new, and what it leaves is what the next on
   assert.equal(second.outcome, 'restored');
   execFileSync('diff', ['-r', '--no-dereference', first.files, second.files]);
   assert.deepEqual(readdirSync(second.own).sort(), ['files', 'mark', 'user-config.json', 'view']);
-  await arrived(host);
+  await host.arrived();
   assert.match((await archives(s3)).join(), /^versions\/[^,+]+\.age$/);
   assert.equal(s3.openUploads, 0);
 });
 
 test('users and apps are kept apart', async (t) => {
-  const { host } = await open(t);
+  const { host } = await openConfigHost(t);
   await leave(host);
   assert.equal((await host.begin({ appName: 'other' })).outcome, 'new');
   assert.equal((await host.begin({ userId: 'other' })).outcome, 'new');
@@ -93,11 +77,11 @@ test('users and apps are kept apart', async (t) => {
 });
 
 test('what the container has put in the way of its config is replaced, links and directories too, and the rest stays', async (t) => {
-  const { host } = await open(t);
+  const { host } = await openConfigHost(t);
   await leave(host, { a: 'stored a', b: 'stored b', c: 'stored c' });
   const outside = mkdtempSync(join(tmpdir(), 'outside-'));
   t.after(() => rmSync(outside, { recursive: true }));
-  await arrived(host);
+  await host.arrived();
   const container = await host.begin({}, (files) => {
     writeFileSync(join(files, 'a'), 'in the way');
     mkdirSync(join(files, 'b'));
@@ -110,7 +94,7 @@ test('what the container has put in the way of its config is replaced, links and
 });
 
 test('after a checkpoint a crash loses only what came later, and checkpoints are small', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   const container = await host.begin();
   container.write({ large: randomBytes(10 * 2 ** 20), b: 'first' });
   await host.tick();
@@ -122,7 +106,7 @@ test('after a checkpoint a crash loses only what came later, and checkpoints are
   container.write({ c: 'third' });
   await container.session.checkpoint(never);
   container.write({ d: 'lost' });
-  await arrived(host);
+  await host.arrived();
   // The base, and the last checkpoint: earlier ones go.
   while ((await archives(s3)).length > 2) await pause(5);
   const { version, changes } = await current(s3);
@@ -133,34 +117,34 @@ test('after a checkpoint a crash loses only what came later, and checkpoints are
 });
 
 test('changes are relative to what the session began with, and when they are many, all is saved anew', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'first', b: 'x'.repeat(100_000) });
-  await arrived(host);
+  await host.arrived();
   const base = (await current(s3)).version;
   const container = await host.begin();
   container.write({ a: 'second' });
   await container.session.checkpoint(never);
-  await arrived(host);
+  await host.arrived();
   assert.deepEqual([(await current(s3)).version, typeof (await current(s3)).changes], [base, 'string']);
   container.write({ b: String(randomBytes(100_000)) });
   await container.session.checkpoint(never);
   container.write({ c: 'third' });
   await container.session.checkpoint(never);
-  await arrived(host);
+  await host.arrived();
   assert.notEqual((await current(s3)).version, base);
   assert.deepEqual(content(await host.begin()), content(container));
 });
 
 test('what did not change since the last checkpoint is not saved again at the end', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   const container = await host.begin();
   container.write({ a: 'first' });
   await host.tick();
   await container.session.checkpoint(never);
-  await arrived(host);
+  await host.arrived();
   const before = await archives(s3);
   assert.match(await container.session.save(never), /last checkpoint/);
-  await arrived(host);
+  await host.arrived();
   assert.deepEqual(await archives(s3), before);
 });
 
@@ -172,25 +156,25 @@ test('a clock that is set back makes changes count from earlier on', () => {
 });
 
 test('of two containers of one user at once the later save does not replace the earlier, and both are kept', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await leave(host);
-  await arrived(host);
+  await host.arrived();
   const [one, other] = await Promise.all([host.begin(), host.begin()]);
   one.write({ a: 'of one' });
   other.write({ a: 'of the other' });
   await one.session.save(never);
-  await arrived(host);
+  await host.arrived();
   await other.session.save(never);
-  await arrived(host);
+  await host.arrived();
   assert.deepEqual(content(await host.begin()), { a: 'of one' });
   assert.equal((await archives(s3)).length, 3);
   assert.ok(host.lines.some(({ level, msg }) => level === 'warn' && /kept beside/.test(msg)));
 });
 
 test('C9: of a stored config that is damaged nothing is put in place, and what follows is saved aside', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'good' });
-  await arrived(host);
+  await host.arrived();
   const before = await current(s3);
   await s3.turn('flip');
   const container = await host.begin();
@@ -202,14 +186,14 @@ test('C9: of a stored config that is damaged nothing is put in place, and what f
   container.write({ b: 'made meanwhile' });
   await container.session.checkpoint(never);
   await container.session.save(never);
-  await arrived(host);
+  await host.arrived();
   assert.deepEqual(await current(s3), before);
   assert.ok((await archives(s3)).some((name) => name.startsWith('aside/')));
   assert.deepEqual(content(await host.begin()), { a: 'good' });
 });
 
 test('C9: with another token a config is not replaced either', async (t) => {
-  const { host } = await open(t);
+  const { host } = await openConfigHost(t);
   await leave(host, { a: 'good' });
   const container = await host.begin({ token: 'another' });
   assert.equal(container.outcome, 'damaged');
@@ -220,22 +204,22 @@ test('C9: with another token a config is not replaced either', async (t) => {
 
 for (const fault of ['away', 'silent', 'deny', 'throttle', 'cut-download'] as const) {
   test(`C9: when the store fails to give a config (${fault}), what follows is saved aside`, async (t) => {
-    const { s3, host } = await open(t);
+    const { s3, host } = await openConfigHost(t);
     await leave(host, { a: 'x'.repeat(100_000) });
-    await arrived(host);
+    await host.arrived();
     await s3.turn(fault);
     const container = await host.begin();
     await s3.turn('none');
     assert.equal(container.outcome, 'unavailable');
     container.write({ a: 'made meanwhile' });
     await container.session.save(never);
-    await arrived(host);
+    await host.arrived();
     assert.equal(content(await host.begin()).a?.length, 100_000);
   });
 }
 
 test('what a user makes on a first visit while the store is away is what the next one finds', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await s3.turn('away');
   const first = await host.begin();
   assert.equal(first.outcome, 'unavailable');
@@ -249,14 +233,14 @@ test('what a user makes on a first visit while the store is away is what the nex
   assert.deepEqual(content(second), { a: 'made meanwhile', b: 'made later' });
   second.write({ a: 'of the second' });
   await second.session.checkpoint(never);
-  await arrived(host);
+  await host.arrived();
   assert.match((await current(s3)).version, /^versions\//);
   assert.equal(content(await host.begin()).a, 'of the second');
   assert.equal((await host.begin({ token: 'another' })).outcome, 'damaged');
 });
 
 test('what was kept aside and cannot be used is passed over, and hides nothing of the predecessor', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   const leaveAside = async (token: string) => {
     await s3.turn('away');
     const container = await host.begin({ token });
@@ -274,17 +258,17 @@ test('what was kept aside and cannot be used is passed over, and hides nothing o
 });
 
 test('a download that breaks once is begun again', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await leave(host, { a: String(randomBytes(100_000)) });
-  await arrived(host);
+  await host.arrived();
   await s3.turn('cut-download', { times: 2 });
   assert.equal((await host.begin()).outcome, 'restored');
 });
 
 test('C10: a save while the store is away waits on the disk, also for the next start, and is what the user finds meanwhile', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'first' });
-  await arrived(host);
+  await host.arrived();
   const second = await host.begin();
   await s3.turn('away');
   second.write({ a: 'second' });
@@ -300,7 +284,7 @@ test('C10: a save while the store is away waits on the disk, also for the next s
   );
   await s3.turn('none');
   await host.start();
-  await arrived(host);
+  await host.arrived();
   assert.deepEqual(content(await host.begin()), { a: 'third' });
 });
 
@@ -313,7 +297,7 @@ for (const [fault, narrowing] of [
   ['wrong-clock', {}],
 ] as const) {
   test(`a save that the store hinders (${fault}) is not lost`, async (t) => {
-    const { s3, host } = await open(t);
+    const { s3, host } = await openConfigHost(t);
     await s3.turn(fault, narrowing);
     const container = await host.begin();
     const large = randomBytes(20 * 2 ** 20);
@@ -324,7 +308,7 @@ for (const [fault, narrowing] of [
         await pause(5);
       await s3.turn('none');
     }
-    await arrived(host);
+    await host.arrived();
     assert.equal(s3.openUploads, 0);
     const next = await host.begin();
     assert.ok(readFileSync(join(next.files, 'a')).equals(large));
@@ -332,7 +316,7 @@ for (const [fault, narrowing] of [
 }
 
 test('C10: when the disk is full, the files stay and can be saved once there is room', async (t) => {
-  const { host } = await open(t, { spoolLimit: 1_000_000 });
+  const { host } = await openConfigHost(t, { spoolLimit: 1_000_000 });
   const container = await host.begin();
   container.write({ a: randomBytes(2_000_000) });
   await assert.rejects(container.session.save(never), { code: 'config.spool_full' });
@@ -360,7 +344,7 @@ test('C10: when the disk is full, the files stay and can be saved once there is 
 });
 
 test('C11: files that cannot be packed are an error, not a smaller config', async (t) => {
-  const { s3, host } = await open(t, { limit: 1_000_000 });
+  const { s3, host } = await openConfigHost(t, { limit: 1_000_000 });
   const container = await host.begin();
   container.write({ a: randomBytes(2_000_000) });
   await assert.rejects(container.session.save(never), { code: 'config.too_large' });
@@ -368,7 +352,7 @@ test('C11: files that cannot be packed are an error, not a smaller config', asyn
 });
 
 test('what the predecessor stored is read and stays as it is; the first save stands beside it', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   const files = mkdtempSync(join(tmpdir(), 'old-'));
   t.after(() => rmSync(files, { recursive: true }));
   writeFileSync(join(files, 'a'), 'old');
@@ -386,25 +370,25 @@ test('what the predecessor stored is read and stays as it is; the first save sta
 });
 
 test('C12: what the predecessor stored, and is damaged, is known by its content, not by words', async (t) => {
-  const { s3, host } = await open(t);
+  const { s3, host } = await openConfigHost(t);
   await s3.write(oldKeyOf('user', 'app') as string, 'does not exist');
   assert.equal((await host.begin()).outcome, 'damaged');
 });
 
 test('the last versions stay', async (t) => {
-  const { s3, host } = await open(t, { versions: 2 });
+  const { s3, host } = await openConfigHost(t, { versions: 2 });
   for (let i = 0; i < 4; i++) {
     const container = await host.begin();
     container.write({ [`file${i}`]: '' });
     await container.session.save(never);
-    await arrived(host);
+    await host.arrived();
   }
   // They are of one hour.
   assert.equal((await archives(s3)).length, 4);
 });
 
 test('the session of a service that died can be saved by the next one', async (t) => {
-  const { host } = await open(t);
+  const { host } = await openConfigHost(t);
   await leave(host, { a: 'first' });
   const container = await host.begin();
   container.write({ a: 'second' });
@@ -421,9 +405,9 @@ test('the session of a service that died can be saved by the next one', async (t
 });
 
 test('what of a save was on the disk when the service died, and is not whole, is not mistaken for one', async (t) => {
-  const { host } = await open(t);
+  const { host } = await openConfigHost(t);
   await leave(host);
-  await arrived(host);
+  await host.arrived();
   await host.stop();
   writeFileSync(join(host.spool, 'abc-1.age'), 'the beginning of an archive');
   writeFileSync(join(host.spool, 'abc-2.json'), '{}');

@@ -5,6 +5,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ServiceError } from '../../errors/service-error.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
@@ -12,7 +13,7 @@ import { createLogger } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 import type { Session } from '../../user-configs/session.ts';
 import { type Outcome, UserConfigs, type UserConfigsOptions } from '../../user-configs/user-configs.ts';
-import type { S3 } from './s3.ts';
+import { S3 } from './s3.ts';
 import { S3_KEY_ID, S3_SECRET, SECRET, TOKEN } from './secrets.ts';
 
 const USER = 1000;
@@ -111,6 +112,11 @@ export class ConfigHost implements AsyncDisposable {
     return (await readdir(this.spool)).sort();
   }
 
+  /** Until what is saved has reached the store. */
+  async arrived(): Promise<void> {
+    while ((await this.waiting()).length > 0) await pause(5);
+  }
+
   /** @param before what the container does in its files before they are there */
   async begin(
     { userId = 'user', appName = 'app', token = TOKEN } = {},
@@ -135,4 +141,18 @@ export class ConfigHost implements AsyncDisposable {
     await this.stop();
     rmSync(this.root, { recursive: true });
   }
+}
+
+/** A host with a store of its own, for one test. */
+export async function openConfigHost(
+  t: TestContext,
+  options?: Partial<UserConfigsOptions>,
+): Promise<{ readonly s3: S3; readonly host: ConfigHost }> {
+  const s3 = await S3.open();
+  const host = await ConfigHost.open(s3, options);
+  t.after(async () => {
+    await host[Symbol.asyncDispose]();
+    await s3[Symbol.asyncDispose]();
+  });
+  return { s3, host };
 }

@@ -1,7 +1,11 @@
 /** The servers of a host that is still starting: they listen, and nothing stands behind them. */
 
 import { once } from 'node:events';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { CertificateKeeper, type KeeperOptions } from '../../httpserver/certificate-keeper.ts';
 import { Gate } from '../../httpserver/gate.ts';
 import type { Hosting } from '../../httpserver/hosting.ts';
@@ -9,7 +13,7 @@ import { serveHttps } from '../../httpserver/server.ts';
 import { serveUnixSocket } from '../../httpserver/unix-server.ts';
 import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 import type { Operations } from '../../httpserver/v1/operations.ts';
-import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 
@@ -56,4 +60,18 @@ export async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: b
 
 export async function serveApiSocket(lifetime: Lifetime, path: string): Promise<void> {
   await serveUnixSocket(lifetime, { ...common(), path });
+}
+
+/** Both, for one test. @returns the port of one, and the path of the other's socket */
+export async function serveBoth(t: TestContext): Promise<{ readonly port: number; readonly path: string }> {
+  const { path: directory, remove } = await mkdtempDisposable(join(tmpdir(), 'servers-'));
+  const lifetime = new Lifetime('servers');
+  t.after(async () => {
+    await lifetime.end();
+    await remove();
+  });
+  const port = await serve(lifetime, { files: undefined, directory, log }, true);
+  const path = join(directory, 'api.sock');
+  await serveApiSocket(lifetime, path);
+  return { port, path };
 }

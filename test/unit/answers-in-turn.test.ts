@@ -1,25 +1,13 @@
 /** Each request is answered in its turn, whatever comes behind it or is no request at all. */
 
 import assert from 'node:assert/strict';
-import { mkdtempDisposable } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Lifetime } from '../../lifetime/lifetime.ts';
 import { sayThenRead } from '../support/late-reader.ts';
-import { log, serve, serveApiSocket } from '../support/starting-server.ts';
+import { serveBoth } from '../support/starting-server.ts';
 
 async function open(t: TestContext) {
-  const directory = await mkdtempDisposable(join(tmpdir(), 'in-turn-'));
-  const lifetime = new Lifetime('servers');
-  t.after(async () => {
-    await lifetime.end();
-    await directory.remove();
-  });
-  const port = await serve(lifetime, { files: undefined, directory: directory.path, log }, true);
-  const path = join(directory.path, 'api.sock');
-  await serveApiSocket(lifetime, path);
+  const { port, path } = await serveBoth(t);
   const overTls = (bytes: string) => sayThenRead({ host: '127.0.0.1', port }, bytes, true);
   return { overTls, onSocket: (bytes: string) => sayThenRead({ path }, bytes, false), path };
 }

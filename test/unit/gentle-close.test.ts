@@ -2,30 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempDisposable } from 'node:fs/promises';
 import { connect, type NetConnectOpts } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Lifetime } from '../../lifetime/lifetime.ts';
 import { ProxyBench } from '../support/docker-proxy-bench.ts';
 import { sayThenRead } from '../support/late-reader.ts';
-import { log, serve, serveApiSocket } from '../support/starting-server.ts';
+import { serveBoth } from '../support/starting-server.ts';
 
 const MEGABYTE = 2 ** 20;
 const START_VALUES = '/set_container_start_values';
 
 async function open(t: TestContext) {
-  const directory = await mkdtempDisposable(join(tmpdir(), 'gentle-'));
-  const lifetime = new Lifetime('servers');
-  t.after(async () => {
-    await lifetime.end();
-    await directory.remove();
-  });
-  const port = await serve(lifetime, { files: undefined, directory: directory.path, log }, true);
-  const socket = join(directory.path, 'api.sock');
-  await serveApiSocket(lifetime, socket);
-  return { https: { host: '127.0.0.1', port }, api: { path: socket } };
+  const { port, path } = await serveBoth(t);
+  return { https: { host: '127.0.0.1', port }, api: { path } };
 }
 
 function message(method: string, path: string, length: number, more = ''): Buffer {
