@@ -5,7 +5,7 @@
 
 import type { Allowance } from '../settings/hosted-allow.ts';
 import { refusal } from './accepted-fields.ts';
-import type { DockerId } from './identity.ts';
+import type { Inspected } from './docker-answers.ts';
 import { References } from './references.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -29,12 +29,14 @@ export async function acceptNetwork(
 }
 
 /**
- * Looks at the networks in which it is by now, or in which the container is whose network it shares. One in `none` is in none.
+ * Looks at the networks that a container is in, or the one whose network it shares. One in `none` is in no network.
+ * @param found undefined: it has gone
  * @throws {ServiceError} `create.not_allowed`, `docker.*`
  */
-export async function checkNetworks(dockerId: DockerId, host: Host): Promise<void> {
-  const found = await host.docker.inspect(dockerId);
-  if (found?.sharedWith !== undefined) return await checkNetworks(found.sharedWith as DockerId, host);
+export async function checkNetworks(found: Inspected | undefined, host: Host): Promise<void> {
+  if (found?.sharedWith !== undefined)
+    return await checkNetworks(await host.docker.inspect(found.sharedWith), host);
+  const references = new References(host.docker);
   for (const { name, id } of found?.networks ?? [])
-    if (name !== 'none') await acceptNetwork(name, host.allowed, new References(host.docker), id || name);
+    if (name !== 'none') await acceptNetwork(name, host.allowed, references, id || name);
 }

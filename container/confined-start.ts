@@ -14,7 +14,9 @@ export async function startConfined(
   dockerId: DockerId,
   run: (id: DockerId) => Promise<void>,
 ): Promise<void> {
-  await checkNetworks(dockerId, host);
-  await startWithoutConsole(host.docker, dockerId, run);
-  await checkNetworks(dockerId, host);
+  // Docker does not answer for a container while it starts it.
+  const found = await host.docker.inspect(dockerId);
+  await checkNetworks(found, host);
+  await startWithoutConsole(host.docker, { id: dockerId, cgroupParent: found?.cgroupParent ?? '' }, run);
+  await checkNetworks(await host.docker.inspect(dockerId), host);
 }

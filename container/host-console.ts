@@ -22,7 +22,7 @@ import type { DockerId } from './identity.ts';
 const DEVICES = join(CGROUPS, 'devices');
 /** Milliseconds between two looks while Docker starts the container. */
 const BETWEEN = 2;
-/** Pseudo terminals of a container: of the kernel's 4096, 1024 are kept for the host. */
+/** Pseudo terminals that a container may open. The kernel has 4096 for all, and keeps 1024 of them for the host. */
 const MOST_TERMINALS = 256;
 
 /**
@@ -31,14 +31,12 @@ const MOST_TERMINALS = 256;
  */
 export async function startWithoutConsole(
   docker: Docker,
-  id: DockerId,
+  { id, cgroupParent }: { readonly id: DockerId; readonly cgroupParent: string },
   run: (id: DockerId) => Promise<void>,
 ): Promise<void> {
   const started = new AbortController();
-  // While Docker starts it, Docker says nothing of it.
-  const parent = (await docker.inspect(id))?.cgroupParent ?? '';
   const hierarchy = existsSync(DEVICES) ? DEVICES : CGROUPS;
-  const groups = ['cgroupfs', 'systemd'].map((driver) => cgroupOf(hierarchy, driver, parent, id));
+  const groups = ['cgroupfs', 'systemd'].map((driver) => cgroupOf(hierarchy, driver, cgroupParent, id));
   const taken = takeEarly(groups, started.signal);
   taken.catch(() => {});
   await run(id).finally(() => started.abort());

@@ -30,25 +30,27 @@ export async function removeMarked(path: string): Promise<void> {
 export const CONTAINER_USER = 1000;
 
 /**
- * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends.
- * @param isOurs whether it was made by a service that died
+ * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends. One that has the
+ * mark was made by a service.
+ * @param isLeft whether a service that died had made it, by what it had written down
  * @throws {ServiceError} `start.filesystem`
  */
 export async function holdSharedDirectory(
   lifetime: Lifetime,
   path: string,
   mode: number,
-  isOurs = (_path: string) => false,
+  isLeft = false,
 ): Promise<void> {
   try {
+    const isOurs = isLeft || (await isMarked(path));
     await lifetime.acquire({
       // Whoever comes after a death must not remove what was there before.
-      kind: (await exists(path)) && !isOurs(path) ? 'found directory' : 'shared directory',
+      kind: (await exists(path)) && !isOurs ? 'found directory' : 'shared directory',
       what: path,
       take: () => makeShared(path, mode),
-      release: (made) => (made || isOurs(path) ? removeIfEmpty(path) : undefined),
+      release: (made) => (made || isOurs ? removeIfEmpty(path) : undefined),
       seenGone: async (made) => {
-        if (!made && !isOurs(path)) return 'left as it was found';
+        if (!made && !isOurs) return 'left as it was found';
         return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
       },
     });

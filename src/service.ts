@@ -17,7 +17,7 @@ import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
 import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { holdSharedDirectory, isMarked, MARK } from '../host/directories.ts';
+import { holdSharedDirectory, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -144,8 +144,7 @@ export class Service {
 
   async lock(): Promise<void> {
     const { run, root } = this.#paths;
-    const isOurs = await isMarked(run);
-    await holdSharedDirectory(this.root, run, MARK | 0o700, () => isOurs);
+    await holdSharedDirectory(this.root, run, MARK | 0o700);
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') {
       this.reporting.ownInstance();
@@ -178,10 +177,8 @@ export class Service {
   /** It is left, for whoever comes next, when containers live on. */
   async #share(path: string, mode: number): Promise<void> {
     const left = pageIn(this.left)?.entries ?? [];
-    const marked = await isMarked(path);
-    const isOurs = () =>
-      marked || left.some(({ kind, what }) => kind === 'shared directory' && what === path);
-    await holdSharedDirectory(this.presence as Lifetime, path, mode, isOurs);
+    const isLeft = left.some(({ kind, what }) => kind === 'shared directory' && what === path);
+    await holdSharedDirectory(this.presence as Lifetime, path, mode, isLeft);
   }
 
   async describeHost(): Promise<void> {

@@ -88,7 +88,7 @@ async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Fu
   const known = await seen.newest(prefix);
   const named = await sources.current(signal);
   if (named) return await restoreNamed(parts, named, known, signal);
-  const [latest] = await sources.versions(signal);
+  const [latest] = await sources.saves('versions', signal);
   if (latest) return await restoreUnnamed(parts, latest, known, signal);
   const old = known ? undefined : await sources.openOld(signal);
   if (!old) return await restoreAside(parts, known, signal);
@@ -104,7 +104,7 @@ async function restoreAside(
   signal: AbortSignal,
 ): Promise<Furnished> {
   const about = { generation: known?.generation ?? 0, doubt: known && ALL_GONE };
-  for (const one of await parts.sources.aside(signal)) {
+  for (const one of await parts.sources.saves('aside', signal)) {
     try {
       const { how, bytes } = await restore(parts, one, signal);
       return { how, bytes, ...about };
@@ -162,7 +162,7 @@ async function restoreUnnamed(
 /** It must not keep a user from the files: what cannot be listed is not looked into. */
 async function listVersions({ sources, log }: FurnishParts, signal: AbortSignal): Promise<Version[]> {
   try {
-    return await sources.versions(AbortSignal.any([signal, AbortSignal.timeout(LISTING)]));
+    return await sources.saves('versions', AbortSignal.any([signal, AbortSignal.timeout(LISTING)]));
   } catch (error) {
     if (!signal.aborted) log.warn({ why: messageOf(error) }, NOT_LISTED);
     return [];

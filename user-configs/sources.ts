@@ -5,7 +5,7 @@ import { isSystemError } from '../errors/service-error.ts';
 import { type Current, isAside, mayFollow, nameOf } from './current.ts';
 import type { Spool } from './spool.ts';
 import type { ConfigStore, Content } from './store.ts';
-import { type Version, versionsAmong } from './versions.ts';
+import { type Directory, type Version, versionsAmong } from './versions.ts';
 
 export interface SourcesParts {
   readonly spool: Spool;
@@ -53,14 +53,9 @@ export class Sources {
     return stored && { current: stored, isHere: false };
   }
 
-  /** Saves that S3 has, the latest first, but those that were kept aside. @throws {ServiceError} `config.store` */
-  async versions(signal: AbortSignal): Promise<Version[]> {
-    return versionsAmong(await this.#parts.store.list(signal, 'versions/'));
-  }
-
-  /** What sessions saved that had begun without the user's files, the latest first. @throws {ServiceError} `config.store` */
-  async aside(signal: AbortSignal): Promise<Version[]> {
-    return versionsAmong(await this.#parts.store.list(signal, 'aside/'));
+  /** Saves that S3 has, the latest first: those that were kept aside, or the others. @throws {ServiceError} `config.store` */
+  async saves(directory: Directory, signal: AbortSignal): Promise<Version[]> {
+    return versionsAmong(await this.#parts.store.list(signal, `${directory}/`));
   }
 
   /** @returns undefined when there is no such object @throws {ServiceError} `config.store` */

@@ -60,10 +60,12 @@ export class Changes {
         rewritten(request, target, Buffer.from(JSON.stringify({ ...more, Container: dockerId }))),
       );
     const { bytes } = await change(request.target, body);
-    await checkNetworks(dockerId, this.#host).catch(async (error: unknown) => {
+    try {
+      await checkNetworks(await docker.inspect(dockerId), this.#host);
+    } catch (error) {
       await change(request.target.replace('/connect', '/disconnect'), { Force: true });
       throw error;
-    });
+    }
     return await exchange.reply(bytes);
   }
 

@@ -186,17 +186,18 @@ export class HostedCalls {
 
   async #begin(exchange: Exchange, container: HostedContainer): Promise<Answer> {
     const { request } = exchange;
-    let begun: Answer | undefined;
+    const begun: { answer?: Answer } = {};
     try {
       await container.start(async () => {
         const answer = await inTime(exchange.ask(rewritten(request, request.target, Buffer.alloc(0))));
         if (answer.status !== 204) throw new Refused(answer);
-        begun = answer;
+        begun.answer = answer;
       });
-      return begun as unknown as Answer;
+      return begun.answer as Answer;
     } catch (error) {
       // It ran, if only for a moment, as it would have without this service.
-      if (begun && error instanceof ServiceError && error.code === 'create.ended_at_once') return begun;
+      const hasEnded = error instanceof ServiceError && error.code === 'create.ended_at_once';
+      if (begun.answer && hasEnded) return begun.answer;
       // Docker has not heard of it: the same again may succeed.
       if (error instanceof Unreachable) throw error;
       await this.#takeDown(container, `could not be started: ${messageOf(error)}`);

@@ -11,6 +11,7 @@ import { ownMounts } from '../../container/own-mounts.ts';
 import { CLIENT_PORTS } from '../../container/published-ports.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Paths } from '../../host/paths.ts';
+import { minorVersionOf, VERSION } from './message-head.ts';
 
 /**
  * Whether a body has our placeholder in what it mounts, or says so by a label, in any way in which Docker could read
@@ -83,9 +84,6 @@ export function networkOf({ HostConfig: host }: CreateBody): string | undefined 
   return mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
 }
 
-/** The version of the API that a call is in; Docker takes it with leading zeros, and with more numbers behind it. */
-const VERSION = /^\/v0*1\.(\d+)[\d.]*\//;
-
 /** From this version on Docker heeds everything that the amended body has. Source: its API's history, 1.40 and 1.41. */
 const NEEDED = 41;
 
@@ -99,7 +97,7 @@ export function inNeededVersion(
   body: CreateBody,
   hasCgroups2: boolean,
 ): { readonly target: string; readonly body: CreateBody } {
-  const minor = Number(VERSION.exec(target)?.[1] ?? NEEDED);
+  const minor = minorVersionOf(target) ?? NEEDED;
   if (minor >= NEEDED) return { target, body };
   const host = body.HostConfig ?? {};
   return {

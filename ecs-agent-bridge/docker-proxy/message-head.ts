@@ -60,6 +60,15 @@ function plain(target: string): string {
   return `${unescaped}${query}`;
 }
 
+/** The version of the API that a call is in. Docker takes it with leading zeros, and with more numbers behind it. */
+export const VERSION = /^\/v0*1\.(\d+)[\d.]*\//;
+
+/** @returns such as 41 for `/v1.41/…`; undefined: the call names no version */
+export function minorVersionOf(target: string): number | undefined {
+  const [, minor] = VERSION.exec(target) ?? [];
+  return minor === undefined ? undefined : Number(minor);
+}
+
 /** The parameters of a query as Docker reads them; earlier versions of it take a semicolon for an ampersand. */
 export function parametersOf(query: string): URLSearchParams {
   return new URLSearchParams(query.replaceAll(';', '&'));

@@ -1,14 +1,14 @@
 /** The messages that the proxy makes itself: refusals in the form of Docker's errors, and calls that say something else. */
 
 import { STATUS_CODES } from 'node:http';
-import type { RequestHead } from './message-head.ts';
+import { minorVersionOf, type RequestHead } from './message-head.ts';
 
 /** From this minor version of the API on, errors are JSON. Source: Docker's own answers. */
 const JSON_ERRORS = 24;
 
 /** Whether errors are plain text in the version in which this is asked. @param target of a request */
 export function takesPlainErrors(target: string): boolean {
-  return Number(/^\/v1\.(\d+)\//.exec(target)?.[1] ?? JSON_ERRORS) < JSON_ERRORS;
+  return (minorVersionOf(target) ?? JSON_ERRORS) < JSON_ERRORS;
 }
 
 /**

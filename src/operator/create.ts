@@ -1,5 +1,6 @@
 /** The command that has a container made. */
 
+import { PULL_POLICIES } from '../../container/needed-images.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { bytes } from '../../settings/parsers.ts';
 import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
@@ -131,7 +132,7 @@ function mountOf(text: string): { source: string; target: string; readOnly: bool
 }
 
 function policyOf(text: string): NonNullable<NewContainer['pull']> {
-  const found = (['missing', 'always', 'never'] as const).find((one) => one === text);
+  const found = PULL_POLICIES.find((one) => one === text);
   if (found) return found;
   throw new ServiceError('operator.bad_option', {
     option: '--pull',
