@@ -58,7 +58,7 @@ export async function gatherSurroundings({
     readHostId(found.paths.state),
     HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
     Ttys.ofThisHost(),
-    canInput ? readEventNumbers(found.docker) : undefined,
+    canInput ? readEventNumbers(found.docker) : Promise.resolve(undefined),
     found.docker.describe(),
     readMemory(),
     Apart.open(lifetime, found.docker, found.log),

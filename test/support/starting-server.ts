@@ -64,14 +64,14 @@ export async function serveApiSocket(lifetime: Lifetime, path: string): Promise<
 
 /** Both, for one test. @returns the port of one, and the path of the other's socket */
 export async function serveBoth(t: TestContext): Promise<{ readonly port: number; readonly path: string }> {
-  const { path: directory, remove } = await mkdtempDisposable(join(tmpdir(), 'servers-'));
+  const place = await mkdtempDisposable(join(tmpdir(), 'servers-'));
   const lifetime = new Lifetime('servers');
   t.after(async () => {
     await lifetime.end();
-    await remove();
+    await place.remove();
   });
-  const port = await serve(lifetime, { files: undefined, directory, log }, true);
-  const path = join(directory, 'api.sock');
+  const port = await serve(lifetime, { files: undefined, directory: place.path, log }, true);
+  const path = join(place.path, 'api.sock');
   await serveApiSocket(lifetime, path);
   return { port, path };
 }
