@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Docker } from '../container/docker.ts';
+import { HostedDocker } from '../container/hosted-docker.ts';
 import { removeUnclaimed } from '../container/take-over.ts';
 import { readHostId } from '../host/host-id.ts';
 import { pathsBelow } from '../host/paths.ts';
@@ -33,7 +33,7 @@ async function removals(host: TestHost): Promise<[number, number]> {
   const body = withAnyPorts(await sameBody(host.docker, ids[0] as string));
   await service.stop('SIGKILL');
   const others = await Promise.all(Array.from({ length: COUNT }, () => direct(host.docker, body)));
-  const docker = await Docker.open('/run/docker.sock');
+  const docker = await HostedDocker.open('/run/docker.sock');
   const hostId = await readHostId(paths.state);
   return await inRandomOrder(
     () =>

@@ -5,6 +5,9 @@
  * again then.
  */
 
+import type { Labels } from '../docker-engine/answers.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import { type KnownContainer, type KnownMount, References } from '../docker-engine/references.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { createRule } from './accepted-body.ts';
 import { type Asker, isAllowed, refusal } from './accepted-fields.ts';
@@ -12,9 +15,7 @@ import { HOST_CONFIG } from './accepted-host-config.ts';
 import { parseBind, VOLUME } from './accepted-mounts.ts';
 import { acceptNetwork } from './accepted-networks.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount } from './create-body.ts';
-import type { DockerId } from './identity.ts';
-import { containerIdOf, isOfHost, type Labels, TASK } from './labels.ts';
-import { type KnownContainer, type KnownMount, References } from './references.ts';
+import { containerIdOf, isOfHost, TASK } from './labels.ts';
 import type { Surroundings } from './surroundings.ts';
 
 type Host = Pick<Surroundings, 'hostId' | 'docker' | 'paths' | 'allowed'>;

@@ -4,12 +4,12 @@
  * then left out: a newer Docker may read more into it.
  */
 
+import type { Labels } from '../docker-engine/answers.ts';
+import type { Shape } from '../docker-engine/docker-json.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Paths } from '../host/paths.ts';
+import { isRecord } from '../parsing/json.ts';
 import type { Allowance } from '../settings/hosted-allow.ts';
-import type { Shape } from './docker-json.ts';
-import { isRecord } from './json.ts';
-import type { Labels } from './labels.ts';
 
 /** Whose body it is, and what this host allows beyond the rules. */
 export interface Asker {

@@ -6,6 +6,7 @@
 
 import { posix } from 'node:path';
 import { ServiceError } from '../errors/service-error.ts';
+import { isRecord } from '../parsing/json.ts';
 import {
   anyForm,
   anyText,
@@ -28,7 +29,6 @@ import {
 import { logConfig } from './accepted-logging.ts';
 import { binds, mounts, tmpfs } from './accepted-mounts.ts';
 import { realPath } from './host-paths.ts';
-import { isRecord } from './json.ts';
 import { TASK } from './labels.ts';
 
 /** Docker's own defaults, and SYS_NICE, which the programs of the predecessor's images need. */

@@ -3,6 +3,7 @@
  * names: so only options are accepted that name none, but the socket of the task's own FireLens.
  */
 
+import { isRecord } from '../parsing/json.ts';
 import {
   type Asker,
   anyForm,
@@ -15,7 +16,6 @@ import {
   refusal,
   text,
 } from './accepted-fields.ts';
-import { isRecord } from './json.ts';
 import { TASK } from './labels.ts';
 
 const COMMON = /^(mode|max-buffer-size|labels|labels-regex|env|env-regex|tag)$/;

@@ -5,6 +5,7 @@
  */
 
 import { normalize } from 'node:path/posix';
+import { isRecord } from '../parsing/json.ts';
 import { RECORDS } from '../uinput-native/input-device.ts';
 import {
   type Asker,
@@ -27,7 +28,6 @@ import {
 import { PLACEHOLDER } from './create-body.ts';
 import { directoriesOf } from './directories.ts';
 import { CGROUPS, realPath } from './host-paths.ts';
-import { isRecord } from './json.ts';
 import { TASK } from './labels.ts';
 
 /** Modes of a mount in which neither side sees what the other one mounts, or only we do. */

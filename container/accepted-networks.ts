@@ -3,10 +3,10 @@
  * makes networks may have given the name to another one by then.
  */
 
+import type { Inspected } from '../docker-engine/answers.ts';
+import { References } from '../docker-engine/references.ts';
 import type { Allowance } from '../settings/hosted-allow.ts';
 import { refusal } from './accepted-fields.ts';
-import type { Inspected } from './docker-answers.ts';
-import { References } from './references.ts';
 import type { Surroundings } from './surroundings.ts';
 
 type Host = Pick<Surroundings, 'docker' | 'allowed'>;

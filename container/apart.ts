@@ -11,15 +11,16 @@
 
 import { readlinkSync } from 'node:fs';
 import pLimit from 'p-limit';
+import type { Endpoint, Inspected } from '../docker-engine/answers.ts';
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { BridgePort } from '../uinput-native/addon.ts';
 import { isolatePorts, listPorts, setPort, stopIsolating } from '../uinput-native/bridge-ports.ts';
-import type { Docker } from './docker.ts';
-import type { Inspected } from './docker-answers.ts';
-import { type Endpoint, frameFilter } from './frame-filter.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import { frameFilter } from './frame-filter.ts';
+import type { ContainerId } from './identity.ts';
 import { type End, link } from './linked.ts';
 
 /** A container that has a place in the network for as long as its lifetime. */

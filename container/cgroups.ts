@@ -12,12 +12,12 @@ import { mkdir, rmdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { exists, holdOwnDirectory, seenGone } from '../host/directories.ts';
 import type { Entry } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
 import { WRITABLE_CGROUP } from './host-paths.ts';
-import type { DockerId } from './identity.ts';
 
 const KIND = 'control group';
 /** Milliseconds before a group that processes are still leaving is removed again. */

@@ -8,6 +8,7 @@
  * - Whatever ends the parent lifetime ends the container in this way first.
  */
 
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -19,7 +20,7 @@ import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } f
 import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
-import { type ContainerId, type DockerId, newContainerId } from './identity.ts';
+import { type ContainerId, newContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
 import type { Prepared } from './prepared.ts';

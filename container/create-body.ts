@@ -5,7 +5,7 @@
 
 import { type Static, type TSchema, Type } from 'typebox';
 import { ServiceError } from '../errors/service-error.ts';
-import { misfit } from './json.ts';
+import { misfit } from '../parsing/json.ts';
 import { CONSOLE } from './labels.ts';
 
 /** Stands for the container id in the host paths of a body. */

@@ -3,10 +3,10 @@
  * log. Without these limits one container could take from the host what all others and the service need.
  */
 
+import type { EngineFacts } from '../docker-engine/answers.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type Amount, bytesOf } from '../settings/amount.ts';
 import type { HostConfig } from './create-body.ts';
-import type { EngineFacts } from './docker-answers.ts';
 
 /** undefined: there is no limit. */
 export interface DefaultLimits {

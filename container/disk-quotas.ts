@@ -8,6 +8,8 @@
  * - Limits are on the disk, and so outlive a reboot. Whoever starts or buries takes those away that no container has.
  */
 
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { type Room, roomsOf } from '../host/disk-room.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -16,8 +18,6 @@ import type { Logger } from '../logging/logger.ts';
 import type { Amount } from '../settings/amount.ts';
 import { giveToProject, keepsProjects, limitProject, projectsOf } from '../uinput-native/projects.ts';
 import { limitOn } from './disk-use.ts';
-import type { Docker } from './docker.ts';
-import type { DockerId } from './identity.ts';
 
 /** "EC" and 16 bits more. Docker counts from 1, and Kubernetes from 2^20. */
 const FIRST = 0x4543_0000;

@@ -7,6 +7,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { isLittle, type Room, roomsOf } from '../host/disk-room.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -14,7 +15,7 @@ import type { Amount } from '../settings/amount.ts';
 import type { HostedContainer } from './container.ts';
 import { directoriesOf } from './directories.ts';
 import { countUse, type DiskUse, limitOn, sumOf } from './disk-use.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import type { Cause } from './state.ts';
 import type { Tracker } from './tracker.ts';

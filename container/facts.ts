@@ -3,7 +3,8 @@
  * that made it. The client app's secret is among it, which is why the ledger is root's and never on a disk.
  */
 
-import type { ContainerId, DockerId } from './identity.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import type { ContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { HostPort } from './published-ports.ts';
 import type { StartValues } from './start-values.ts';

@@ -8,18 +8,7 @@
  */
 
 import { isIPv6 } from 'node:net';
-
-/** Where a container is in Docker's default bridge. */
-export interface Endpoint {
-  readonly mac: string;
-  readonly address: string;
-  readonly prefix: number;
-  readonly gateway: string;
-  /** Left out: it has none. */
-  readonly address6?: string;
-  readonly prefix6: number;
-  readonly gateway6: string;
-}
+import type { Endpoint } from '../docker-engine/answers.ts';
 
 const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
   0x20, 0x28, 0x30, 0x54, 0x15, 0x05, 0x06,

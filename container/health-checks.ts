@@ -46,7 +46,7 @@ export class HealthChecks {
 
   async #askDocker(): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
-    for (const { dockerId, health } of await docker.list(hostId)) {
+    for (const { dockerId, health } of await docker.hosted(hostId)) {
       const container = this.#tracker.byDockerId(dockerId);
       if (container?.setUp) container.health.check(health);
     }

@@ -3,9 +3,9 @@
  * 32262/tcp takes connections. Nothing ends because of it.
  */
 
-export const CHECK_HEALTHS = ['starting', 'healthy', 'unhealthy'] as const;
+import { CHECK_HEALTHS, type CheckHealth } from '../docker-engine/answers.ts';
+
 export const PORT_HEALTHS = ['open', 'closed'] as const;
-export type CheckHealth = (typeof CHECK_HEALTHS)[number];
 export type PortHealth = (typeof PORT_HEALTHS)[number];
 
 export interface HealthView {

@@ -10,13 +10,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { denyDevice } from '../uinput-native/device-denial.ts';
 import { limitTerminals } from '../uinput-native/terminal-limit.ts';
 import { cgroupOf } from './cgroups.ts';
-import type { Docker } from './docker.ts';
 import { CGROUPS } from './host-paths.ts';
-import type { DockerId } from './identity.ts';
 
 /** Where it rules over devices, on hosts with cgroup v1. */
 const DEVICES = join(CGROUPS, 'devices');

@@ -1,11 +1,9 @@
-/** The two names of a container, branded so that one can never be passed for the other. */
+/** The name that this service gives a container; branded so that Docker's name for it can never be passed instead. */
 
 import { randomBytes } from 'node:crypto';
 
 /** 60 random hex digits, made before Docker knows the container; names its directories. */
 export type ContainerId = string & { readonly brand: 'ContainerId' };
-/** What Docker's create call returned. */
-export type DockerId = string & { readonly brand: 'DockerId' };
 
 export function newContainerId(): ContainerId {
   return randomBytes(30).toString('hex') as ContainerId;

@@ -3,6 +3,7 @@
 import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Docker } from '../docker-engine/docker.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { removeTree, seenGone } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -18,7 +19,6 @@ import {
 } from '../uinput-native/input-device.ts';
 import type { DeviceMapping } from './create-body.ts';
 import type { ContainerDirectories } from './directories.ts';
-import type { Docker } from './docker.ts';
 import type { MadeDevice } from './facts.ts';
 
 const HOLDING = { kind: 'input devices', what: DEVICES.map(({ what }) => what).join(', ') };

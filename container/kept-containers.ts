@@ -4,12 +4,13 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { CreateBody } from './create-body.ts';
-import type { Docker } from './docker.ts';
-import { statusOf } from './docker-status.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { HostedDocker } from './hosted-docker.ts';
+import type { ContainerId } from './identity.ts';
 import { removeUnanswered } from './unanswered.ts';
 
 /** Milliseconds between the end of a hosted container and the removal of its Docker container. */
@@ -18,12 +19,12 @@ const KEPT_AFTER_END = 10 * 60_000;
 const BETWEEN_LOOKS = 200;
 
 export class KeptContainers {
-  readonly #docker: Docker;
+  readonly #docker: HostedDocker;
   readonly #hostId: string;
   readonly #parent: Lifetime;
   readonly #kept = new Map<DockerId, Lifetime>();
 
-  constructor(docker: Docker, hostId: string, parent: Lifetime) {
+  constructor(docker: HostedDocker, hostId: string, parent: Lifetime) {
     this.#docker = docker;
     this.#hostId = hostId;
     this.#parent = parent;

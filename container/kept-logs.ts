@@ -7,14 +7,15 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import type { LogLine } from '../docker-engine/log-lines.ts';
+import { type Asked, type LogWanted, openLog } from '../docker-engine/logs.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import { removeOldest } from '../host/old-files.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
-import { type Asked, type LogWanted, openLog } from './docker-logs.ts';
-import type { ContainerId, DockerId } from './identity.ts';
-import type { LogLine } from './log-lines.ts';
+import type { ContainerId } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Of one container: as many of its last lines as that, and bytes of the file. */

@@ -1,13 +1,12 @@
 /** The labels by which a host knows its own containers in Docker, also after it has lost its memory. */
 
+import type { Labels } from '../docker-engine/answers.ts';
 import { type ContainerId, isContainerId } from './identity.ts';
 
 const PREFIX = 'ecs-host-service';
 const HOST_ID = `${PREFIX}.host-id`;
 const CONTAINER_ID = `${PREFIX}.container-id`;
 const ROLE = `${PREFIX}.role`;
-
-export type Labels = Readonly<Record<string, string>>;
 
 /** With the value `true` it asks for a hosted container. */
 export const INTERACTIVE = `${PREFIX}.interactive`;

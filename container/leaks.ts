@@ -11,9 +11,9 @@ import type { Page } from '../lifetime/ledger.ts';
 import { DEVICES } from '../uinput-native/descriptions.ts';
 import { readRecord } from '../user-configs/session.ts';
 import { directoriesOf } from './directories.ts';
-import type { Listed } from './docker-answers.ts';
 import type { ContainerFacts, MadeDevice } from './facts.ts';
 import { isPortFree, type Protocol } from './host-ports.ts';
+import type { Hosted } from './hosted-docker.ts';
 import { isContainerId } from './identity.ts';
 import { isLeftToMaker } from './labels.ts';
 
@@ -24,7 +24,7 @@ export interface Sight {
   /** The ledger's. */
   readonly pages: readonly Page[];
   /** Docker's containers with this host's label. */
-  readonly listed: readonly Listed[];
+  readonly listed: readonly Hosted[];
   /** Container ids that directories are named after. */
   readonly directories: readonly string[];
   /** Those of them with files of a user that are not saved yet. */
@@ -74,7 +74,7 @@ export function compare(sight: Sight): string[] {
 }
 
 /** Looks at this host. */
-export async function look(pages: readonly Page[], listed: readonly Listed[], paths: Paths): Promise<Sight> {
+export async function look(pages: readonly Page[], listed: readonly Hosted[], paths: Paths): Promise<Sight> {
   const directories = await directoriesIn(paths);
   const unsaved = await filter(
     directories,
@@ -122,7 +122,7 @@ function factsOf({ facts }: Page): Partial<ContainerFacts> {
 }
 
 /** Also one that Docker is yet to make. */
-function isInDocker(page: Page, listed: readonly Listed[]): boolean {
+function isInDocker(page: Page, listed: readonly Hosted[]): boolean {
   const { dockerId } = factsOf(page);
   return !dockerId || listed.some((one) => one.dockerId === dockerId);
 }

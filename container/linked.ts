@@ -6,7 +6,7 @@
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Endpoint } from './frame-filter.ts';
+import type { Endpoint } from '../docker-engine/answers.ts';
 
 /** One end of a link. */
 export interface End {

@@ -6,11 +6,11 @@
  * - Who goes on behind a line misses nothing that is still there; what Docker did not sort by time it may hear again.
  */
 
+import { statusOf } from '../docker-engine/failures.ts';
+import type { LogLine } from '../docker-engine/log-lines.ts';
+import { type LogWanted, openLog } from '../docker-engine/logs.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { type LogWanted, openLog } from './docker-logs.ts';
-import { statusOf } from './docker-status.ts';
 import { keptLog } from './kept-logs.ts';
-import type { LogLine } from './log-lines.ts';
 import { isNamed, type Tracker } from './tracker.ts';
 
 /** The time of a line, and the how manieth in a row with that time it is: pieces of a line have the same. */

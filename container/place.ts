@@ -1,8 +1,8 @@
 /** Where the processes of a container run, and where its ports are, as Docker says. None of it changes while it runs. */
 
 import { readlink } from 'node:fs/promises';
-import type { Docker } from './docker.ts';
-import type { DockerId } from './identity.ts';
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 
 export interface Place {
   /** Of its first process. */

@@ -4,10 +4,11 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { Docker } from './docker.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { ContainerId } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Seconds that a container gets to end by itself when it is stopped. */

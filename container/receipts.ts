@@ -9,6 +9,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
@@ -16,7 +17,7 @@ import { removeOldest } from '../host/old-files.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Purpose } from './facts.ts';
-import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
+import { type ContainerId, isContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { Cause, State, Transition } from './state.ts';
 

@@ -1,11 +1,12 @@
 /** The body of Docker's create call for a container that is asked of this service itself. */
 
+import type { Labels } from '../docker-engine/answers.ts';
+import type { Docker } from '../docker-engine/docker.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Paths } from '../host/paths.ts';
 import type { CreateBody, HostConfig, Mount } from './create-body.ts';
-import type { Docker } from './docker.ts';
 import { CGROUPS } from './host-paths.ts';
-import { CONSOLE, type Labels } from './labels.ts';
+import { CONSOLE } from './labels.ts';
 import { bind, ownMounts } from './own-mounts.ts';
 import { CLIENT_PORTS } from './published-ports.ts';
 

@@ -4,7 +4,8 @@
  * by now. They are removed.
  */
 
-import type { ContainerId, DockerId } from './identity.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { isLeftToMaker, isOfHost, roleOf } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';

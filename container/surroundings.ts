@@ -11,16 +11,16 @@ import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { Apart } from './apart.ts';
 import type { DefaultLimits } from './default-limits.ts';
 import type { DiskQuotas } from './disk-quotas.ts';
-import type { Docker } from './docker.ts';
 import type { Events } from './events.ts';
 import type { HostPorts } from './host-ports.ts';
+import type { HostedDocker } from './hosted-docker.ts';
 import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
 
 export interface Surroundings {
   readonly hostId: string;
   readonly paths: Paths;
-  readonly docker: Docker;
+  readonly docker: HostedDocker;
   /** What hosted containers may ask of Docker beyond what all of them may. */
   readonly allowed: Allowance;
   /** Of what all containers hold, with a page for each. */

@@ -1,8 +1,8 @@
 /** What becomes of a container that did not come up. */
 
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HostedContainer } from './container.ts';
-import type { DockerId } from './identity.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Milliseconds that a caller is made to wait for what is left of it. */

@@ -5,18 +5,19 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import { killLeft } from '../docker-engine/terminal-processes.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Page } from '../lifetime/ledger.ts';
 import { cgroupIn, removeCgroup } from './cgroups.ts';
-import type { Docker } from './docker.ts';
 import type { Claimed, ContainerFacts } from './facts.ts';
-import { type ContainerId, type DockerId, isContainerId } from './identity.ts';
+import type { HostedDocker } from './hosted-docker.ts';
+import { type ContainerId, isContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import { keepLog } from './kept-logs.ts';
 import { isLeftToMaker } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import type { Surroundings } from './surroundings.ts';
-import { killLeft } from './terminal-processes.ts';
 import type { Tracker } from './tracker.ts';
 import { removeUnanswered } from './unanswered.ts';
 
@@ -26,7 +27,7 @@ const BETWEEN_LOOKS = 100;
 
 /** What it takes to remove containers. */
 export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
-  readonly docker: Pick<Docker, 'list' | 'remove' | 'call' | 'socket'>;
+  readonly docker: Pick<HostedDocker, 'hosted' | 'remove' | 'call' | 'socket'>;
 };
 
 /** The containers that live on. */
@@ -51,7 +52,7 @@ export function projectsIn(pages: readonly Page[]): number[] {
 export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
   const { docker, hostId, log } = host;
   const claimed = new Set(claimedIn(pages).map(({ id }) => id));
-  const listed = await docker.list(hostId);
+  const listed = await docker.hosted(hostId);
   const unclaimed = listed.filter(
     ({ containerId, role, state }) =>
       !(containerId && claimed.has(containerId)) && !isLeftToMaker(role, state),
@@ -100,7 +101,7 @@ async function removeWhatWasOf(id: string, host: Remover, page: Page | undefined
 /** Somebody else may be removing them at this moment. */
 async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>): Promise<void> {
   for (let look = 1; ids.size > 0; look++) {
-    const left = (await docker.list(hostId)).find(({ dockerId }) => ids.has(dockerId));
+    const left = (await docker.hosted(hostId)).find(({ dockerId }) => ids.has(dockerId));
     if (!left) return;
     if (look === LOOKS) {
       throw new ServiceError('still.there', {

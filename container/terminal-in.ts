@@ -1,10 +1,10 @@
 /** Opens terminals in containers. */
 
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import { Exec } from '../docker-engine/exec.ts';
 import type { Size } from '../ttys/pty.ts';
 import type { Terminal } from '../ttys/terminal.ts';
 import type { HostedContainer } from './container.ts';
-import { Exec } from './exec.ts';
-import type { DockerId } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface TerminalRequest {

@@ -1,10 +1,11 @@
 /** All containers that this host has at the moment, and who may be asked for by what. */
 
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { HostedContainer } from './container.ts';
 import type { Claimed, Purpose } from './facts.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { ContainerId } from './identity.ts';
 import type { SetUp } from './set-up.ts';
 import { type Cause, SERVICE_ENDS } from './state.ts';
 import type { Surroundings } from './surroundings.ts';

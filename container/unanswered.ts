@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Docker } from './docker.ts';
+import type { HostedDocker } from './hosted-docker.ts';
 import type { ContainerId } from './identity.ts';
 
 /** How often, and how many milliseconds apart, Docker is asked. */
@@ -12,12 +12,12 @@ const LOOKS = 20;
 const BETWEEN_LOOKS = 200;
 
 export async function removeUnanswered(
-  docker: Pick<Docker, 'list' | 'remove'>,
+  docker: Pick<HostedDocker, 'hosted' | 'remove'>,
   hostId: string,
   containerId: ContainerId,
 ): Promise<void> {
   for (let look = 0; look < LOOKS; look++) {
-    const made = await docker.list(hostId, containerId).catch(() => undefined);
+    const made = await docker.hosted(hostId, containerId).catch(() => undefined);
     // Where Docker does not answer at all, it has not heard of the container either.
     if (!made) return;
     for (const { dockerId } of made) await docker.remove(dockerId);

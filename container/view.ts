@@ -1,8 +1,9 @@
 /** One container as operators see it: nothing of its user is in it but that there is one. */
 
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ContainerFacts, Purpose } from './facts.ts';
 import type { HealthView } from './health.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { ContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { State } from './state.ts';
 

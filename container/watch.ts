@@ -4,11 +4,12 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../docker-engine/docker-id.ts';
 import { messageOf } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { HostedContainer } from './container.ts';
-import type { DockerEvent, Listed } from './docker-answers.ts';
-import type { ContainerId, DockerId } from './identity.ts';
+import type { Hosted, HostedEvent } from './hosted-docker.ts';
+import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
 import type { Cause } from './state.ts';
 import { Strays } from './strays.ts';
@@ -94,11 +95,11 @@ export class Watch {
 
   async #follow(signal: AbortSignal): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
-    const events = await docker.events(hostId, this.#since, signal);
+    const events = await docker.hostedEvents(hostId, this.#since, signal);
     // Taken before the list is: what is made meanwhile may not be in it yet.
     const made = this.#tracker.list().filter(({ dockerId }) => dockerId);
     const serving = new Set(made.filter(({ setUp }) => setUp));
-    const listed = await docker.list(hostId);
+    const listed = await docker.hosted(hostId);
     this.#endMissing(made, serving, listed);
     // Before anything new is hosted: a stray may run with a console that would be given out again.
     await Promise.all(listed.map((one) => this.#strays.removeIfStray(one)));
@@ -113,7 +114,7 @@ export class Watch {
   #endMissing(
     made: readonly HostedContainer[],
     serving: ReadonlySet<HostedContainer>,
-    listed: readonly Listed[],
+    listed: readonly Hosted[],
   ): void {
     const states = new Map(listed.map(({ dockerId, state }) => [dockerId, state]));
     for (const container of made) {
@@ -126,7 +127,7 @@ export class Watch {
     }
   }
 
-  #handle({ action, dockerId, containerId, exitCode }: DockerEvent): void {
+  #handle({ action, dockerId, containerId, exitCode }: HostedEvent): void {
     const container = this.#tracker.byDockerId(dockerId);
     if (action === 'create') {
       this.#react('removing a stray container', containerId, () =>

@@ -2,9 +2,9 @@
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { misfit } from '../container/json.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
+import { misfit } from '../parsing/json.ts';
 import { answerInTurn } from './answers-in-turn.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
 import { NO_SNIFFING, problemAnswer, wireAnswer } from './error-bodies.ts';

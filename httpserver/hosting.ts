@@ -1,10 +1,10 @@
 /** What requests act upon, once the host has started. */
 
-import type { ImagePulls } from '../container/image-pulls.ts';
 import type { KeptContainers } from '../container/kept-containers.ts';
-import type { NeededImages } from '../container/needed-images.ts';
 import type { Tracker } from '../container/tracker.ts';
 import type { Watch } from '../container/watch.ts';
+import type { ImagePulls } from '../docker-engine/image-pulls.ts';
+import type { NeededImages } from '../docker-engine/needed-images.ts';
 
 export interface Hosted {
   readonly tracker: Tracker;

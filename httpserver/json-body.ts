@@ -1,7 +1,7 @@
 /** Reads JSON bodies as the predecessor's JSON reader did, where its callers could tell the difference. */
 
-import { isRecord } from '../container/json.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import { isRecord } from '../parsing/json.ts';
 
 /** Stands for a number that was not written as an integer (`96.0`, `1e2`), so that no integer field takes it. */
 class NotAnInteger {}

@@ -1,8 +1,8 @@
 /** Writes the pages about the operator's API and the command line, which are made from the code: `api-doc.ts API CLI`. */
 
 import { writeFileSync } from 'node:fs';
-import { isRecord } from '../container/json.ts';
 import { ERRORS, type ErrorRow } from '../errors/table.ts';
+import { isRecord } from '../parsing/json.ts';
 import { USAGE } from '../src/command-line.ts';
 import { openApi } from './openapi.ts';
 

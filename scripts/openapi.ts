@@ -3,7 +3,6 @@
 import { writeFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
-import { isRecord } from '../container/json.ts';
 import { Gate } from '../httpserver/gate.ts';
 import { anybody } from '../httpserver/v1/authority.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
@@ -11,6 +10,7 @@ import { PulledImage, PullProgress } from '../httpserver/v1/image-schemas.ts';
 import { LogLine } from '../httpserver/v1/log-routes.ts';
 import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
 import { Event } from '../httpserver/v1/schemas.ts';
+import { isRecord } from '../parsing/json.ts';
 import { VERSION } from '../src/version.ts';
 
 const unasked = () => Promise.reject(new Error('this server answers nobody'));

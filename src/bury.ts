@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, rm } from 'node:fs/promises';
 import { clearLimits } from '../container/disk-quotas.ts';
-import { Docker } from '../container/docker.ts';
+import { HostedDocker } from '../container/hosted-docker.ts';
 import { claimedIn, projectsIn, removeUnclaimed } from '../container/take-over.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -127,7 +127,7 @@ class Burial {
 
   async #remove(ledger: Ledger, pages: readonly Page[]): Promise<void> {
     const { environment, settings, paths, log } = this.#parts;
-    const docker = await Docker.open(settings.DOCKER_HOST);
+    const docker = await HostedDocker.open(settings.DOCKER_HOST);
     const hostId = await readHostId(paths.state);
     const proxySocket = paths.dockerProxy;
     const agent = { docker, hostId, paths, ledger, log, environment, proxySocket };

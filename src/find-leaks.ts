@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Docker } from '../container/docker.ts';
+import { HostedDocker } from '../container/hosted-docker.ts';
 import { compare, look } from '../container/leaks.ts';
 import { exists } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
@@ -19,7 +19,7 @@ const SECOND_LOOK = 2000;
 export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnosis> {
   const { ROOT, DOCKER_HOST } = loadSome(environment, ['ROOT', 'DOCKER_HOST']);
   const paths = pathsBelow(ROOT);
-  const docker = await Docker.open(DOCKER_HOST);
+  const docker = await HostedDocker.open(DOCKER_HOST);
   let { leaks, pages } = await lookOnce(docker, paths);
   if (leaks.length > 0) {
     await pause(SECOND_LOOK);
@@ -35,10 +35,10 @@ export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnos
   return { isSound: leaks.length === 0, text: `${text}\n` };
 }
 
-async function lookOnce(docker: Docker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
+async function lookOnce(docker: HostedDocker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
   const pages = new Ledger(paths.ledger, pageOf).open();
   // Whoever reads an id that is not there makes one.
   const isKnown = await exists(join(paths.state, 'host-id'));
-  const listed = isKnown ? await docker.list(await readHostId(paths.state)) : [];
+  const listed = isKnown ? await docker.hosted(await readHostId(paths.state)) : [];
   return { leaks: compare(await look(pages, listed, paths)), pages };
 }

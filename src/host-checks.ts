@@ -1,8 +1,8 @@
 /** What the service needs of a host, and what is to be done where that is not there. */
 
 import { unkept } from '../container/default-limits.ts';
-import type { EngineFacts } from '../container/docker-answers.ts';
 import { takesProfiles } from '../container/seccomp-profile.ts';
+import type { EngineFacts } from '../docker-engine/answers.ts';
 import type { Amount } from '../settings/amount.ts';
 import type { HostFacts, LimitsAsked } from './host-facts.ts';
 

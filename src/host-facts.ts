@@ -5,8 +5,8 @@ import { access, constants, readFile, readlink, statfs } from 'node:fs/promises'
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { LimitSettings } from '../container/default-limits.ts';
-import { Docker } from '../container/docker.ts';
-import type { EngineFacts } from '../container/docker-answers.ts';
+import type { EngineFacts } from '../docker-engine/answers.ts';
+import { Docker } from '../docker-engine/docker.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { exists } from '../host/directories.ts';
 import { pathsBelow } from '../host/paths.ts';

@@ -5,9 +5,10 @@
  */
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { CALLS } from '../container/docker-calls.ts';
-import { CHECK_HEALTHS, type HealthView, PORT_HEALTHS } from '../container/health.ts';
+import { type HealthView, PORT_HEALTHS } from '../container/health.ts';
 import { END_CODES, STATES, type State } from '../container/state.ts';
+import { CHECK_HEALTHS } from '../docker-engine/answers.ts';
+import { CALLS } from '../docker-engine/calls.ts';
 import { OUTCOMES } from '../host/heartbeats.ts';
 import { ALARMS, DIRECTIONS } from '../user-configs/user-configs.ts';
 import { addLoopMeters } from './loop-meters.ts';

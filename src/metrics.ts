@@ -5,11 +5,11 @@
  */
 
 import { poolsOf } from '../container/capacity.ts';
-import type { CallObserver } from '../container/docker-calls.ts';
 import { type Events, isOfHealth, MISSED, type TransitionEvent } from '../container/events.ts';
 import type { ContainerId } from '../container/identity.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import type { ContainerView } from '../container/view.ts';
+import type { CallObserver } from '../docker-engine/calls.ts';
 import type { Outcome } from '../host/heartbeats.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Page } from '../lifetime/ledger.ts';

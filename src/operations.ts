@@ -1,6 +1,6 @@
 /** What the service says and does for its operators, beside its containers. */
 
-import type { Docker } from '../container/docker.ts';
+import type { Docker } from '../docker-engine/docker.ts';
 import { Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { readHostId } from '../host/host-id.ts';

@@ -1,17 +1,17 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
-import { Docker } from '../container/docker.ts';
-import { reachDocker } from '../container/docker-engine.ts';
-import { ImagePulls } from '../container/image-pulls.ts';
+import { HostedDocker } from '../container/hosted-docker.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
 import { saveAllLeft } from '../container/left-behind.ts';
-import { NeededImages } from '../container/needed-images.ts';
 import { Receipts } from '../container/receipts.ts';
 import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watch.ts';
+import { reachDocker } from '../docker-engine/engine-start.ts';
+import { ImagePulls } from '../docker-engine/image-pulls.ts';
+import { NeededImages } from '../docker-engine/needed-images.ts';
 import { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
@@ -82,7 +82,7 @@ export class Service {
   #isDraining = false;
   #isStarted = false;
   #canInput = false;
-  docker: Docker | undefined;
+  docker: HostedDocker | undefined;
 
   constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
     this.#as = as;
@@ -210,7 +210,7 @@ export class Service {
 
   async reachDocker(): Promise<void> {
     const environment = childEnvironment(this.#environment);
-    const docker = await Docker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
+    const docker = await HostedDocker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
     // Who only waits for containers leaves Docker to whoever keeps it.
     if (this.#as === 'wait') await docker.ping(this.root.signal);
     else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
@@ -227,7 +227,7 @@ export class Service {
 
   async hostContainers(): Promise<void> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const docker = this.docker as Docker;
+    const docker = this.docker as HostedDocker;
     const host = await gatherSurroundings({
       lifetime: this.root,
       settings: this.#settings,
@@ -274,7 +274,7 @@ export class Service {
       environment: this.#environment,
       paths: this.#paths,
       hostId: await readHostId(this.#paths.state),
-      docker: this.docker as Docker,
+      docker: this.docker as HostedDocker,
       proxySocket: this.#paths.dockerProxy,
       ledger: this.ledger,
       left: this.left,

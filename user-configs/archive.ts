@@ -13,10 +13,10 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import { CONTAINER_USER } from '../host/directories.ts';
+import { releasing } from '../lifetime/released-buffers.ts';
 import { makePipe } from '../uinput-native/pipe.ts';
 import { type Confined, runConfined } from './confined.ts';
 import { DamagedError } from './damaged.ts';
-import { releasing } from './used-up.ts';
 
 /** Where a confined child works. */
 export interface Place {

@@ -7,9 +7,9 @@ import { appendFileSync, closeSync, openSync, readSync, writevSync } from 'node:
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain } from '../host/atomic-file.ts';
+import { release } from '../lifetime/released-buffers.ts';
 import { encrypt } from './age.ts';
 import type { Encrypted, EncryptingTask } from './packing.ts';
-import { release } from './used-up.ts';
 
 /** Bytes that are read at once, and that are gathered for one write. */
 const AT_ONCE = 2 ** 19;

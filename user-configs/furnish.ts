@@ -5,6 +5,7 @@
 
 import { addAbortSignal, pipeline, type Readable, type Transform } from 'node:stream';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
+import { release } from '../lifetime/released-buffers.ts';
 import type { Logger } from '../logging/logger.ts';
 import { decryptor } from './age.ts';
 import { unpack } from './archive.ts';
@@ -16,7 +17,6 @@ import type { Placed, Seen } from './seen.ts';
 import type { Named, Sources } from './sources.ts';
 import { type Stamp, stampReader } from './stamp.ts';
 import type { Content } from './store.ts';
-import { release } from './used-up.ts';
 import type { Version } from './versions.ts';
 import type { Mark, Workplace } from './workplace.ts';
 

@@ -3,8 +3,8 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
+import { releasingReads } from '../lifetime/released-buffers.ts';
 import { limitAnswers } from './answer-limits.ts';
-import { releasingReads } from './used-up.ts';
 
 /** Milliseconds: for a connection, for an answer to a request with all of its body, and of silence amid either. */
 const CONNECT = 3000;

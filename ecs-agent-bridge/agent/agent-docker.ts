@@ -1,11 +1,11 @@
 /** What Docker is asked for the ECS agent's own container, beside what it is asked for hosted ones. */
 
 import type Dockerode from 'dockerode';
-import { ByteReader } from '../../container/byte-reader.ts';
-import { statusOf } from '../../container/docker-status.ts';
-import type { DockerId } from '../../container/identity.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { statusOf } from '../../docker-engine/failures.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { withDeadline } from '../../lifetime/deadline.ts';
+import { ByteReader } from '../../parsing/byte-reader.ts';
 
 /** Milliseconds for a call that looks something up, and for one that does something. */
 const LOOK = 10_000;

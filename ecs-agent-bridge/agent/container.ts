@@ -8,8 +8,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Docker } from '../../container/docker.ts';
-import type { DockerId } from '../../container/identity.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { exists } from '../../host/directories.ts';
 import type { AgentPaths } from '../../host/paths.ts';

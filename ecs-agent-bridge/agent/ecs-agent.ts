@@ -5,8 +5,8 @@
 
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Docker } from '../../container/docker.ts';
 import { portsOfThisHost } from '../../container/host-ports.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { exists } from '../../host/directories.ts';
 import type { Paths } from '../../host/paths.ts';

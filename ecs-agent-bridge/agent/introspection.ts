@@ -5,9 +5,9 @@
 
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Agent } from 'undici';
-import { misfit } from '../../container/json.ts';
 import { messageOf } from '../../errors/service-error.ts';
 import { withDeadline } from '../../lifetime/deadline.ts';
+import { misfit } from '../../parsing/json.ts';
 
 export const INTROSPECTION = new URL('http://127.0.0.1:51678');
 

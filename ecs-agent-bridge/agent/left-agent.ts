@@ -3,7 +3,7 @@
  * no other agent could use its data directory: it is stopped by whoever comes next. Its containers are not touched.
  */
 
-import type { Docker } from '../../container/docker.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
 import type { Paths } from '../../host/paths.ts';
 import { end } from '../../host/processes.ts';
 import type { Ledger, Page } from '../../lifetime/ledger.ts';

@@ -9,7 +9,7 @@
  */
 
 import { setTimeout as pauseFor } from 'node:timers/promises';
-import type { Docker } from '../../container/docker.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { unlessAborted, withDeadline } from '../../lifetime/deadline.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';

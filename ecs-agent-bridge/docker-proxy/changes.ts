@@ -6,9 +6,9 @@
 import { connectRule, execRule, updateRule } from '../../container/accepted-body.ts';
 import type { Rule } from '../../container/accepted-fields.ts';
 import { acceptNetwork, checkNetworks } from '../../container/accepted-networks.ts';
-import { membersOf, type Read, withMember, writeJson } from '../../container/docker-json.ts';
-import { References } from '../../container/references.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
+import { membersOf, type Read, withMember, writeJson } from '../../docker-engine/docker-json.ts';
+import { References } from '../../docker-engine/references.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, ReadBody } from './connection.ts';

@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { Rule } from '../../container/accepted-fields.ts';
-import { fold, type Read, readJson } from '../../container/docker-json.ts';
+import { fold, type Read, readJson } from '../../docker-engine/docker-json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { ReadBody } from './connection.ts';
 

@@ -2,10 +2,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path/posix';
-import type { Docker } from '../../container/docker.ts';
-import { statusOf } from '../../container/docker-status.ts';
-import type { DockerId } from '../../container/identity.ts';
-import { References } from '../../container/references.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { statusOf } from '../../docker-engine/failures.ts';
+import { References } from '../../docker-engine/references.ts';
 import { parametersOf } from './message-head.ts';
 
 const LOOK = 10_000;

@@ -4,11 +4,11 @@
  */
 
 import { type CreateBody, PLACEHOLDER } from '../../container/create-body.ts';
-import { Members, membersOf, type Tree } from '../../container/docker-json.ts';
 import type { Purpose } from '../../container/facts.ts';
 import { INTERACTIVE, TASK } from '../../container/labels.ts';
 import { ownMounts } from '../../container/own-mounts.ts';
 import { CLIENT_PORTS } from '../../container/published-ports.ts';
+import { Members, membersOf, type Tree } from '../../docker-engine/docker-json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Paths } from '../../host/paths.ts';
 import { minorVersionOf, VERSION } from './message-head.ts';

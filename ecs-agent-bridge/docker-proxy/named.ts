@@ -4,9 +4,10 @@
  */
 
 import { refusal } from '../../container/accepted-fields.ts';
-import type { ContainerId, DockerId } from '../../container/identity.ts';
+import type { ContainerId } from '../../container/identity.ts';
 import { containerIdOf, isOfHost } from '../../container/labels.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import type { Exchange } from './connection.ts';
 import { parametersOf } from './message-head.ts';
 

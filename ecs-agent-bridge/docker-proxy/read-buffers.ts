@@ -3,7 +3,7 @@
  * copies out of it what was read: much of what it takes to pass a stream on is spent with that.
  */
 
-import { release } from '../../user-configs/used-up.ts';
+import { release } from '../../lifetime/released-buffers.ts';
 
 /** Bytes: all that the far end of a unix socket can have sent ahead goes into one. */
 const LENGTH = 256 * 1024;

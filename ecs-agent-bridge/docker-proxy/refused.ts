@@ -1,6 +1,6 @@
 /** That Docker did not do what was asked, and how the client is told. */
 
-import { isRecord } from '../../container/json.ts';
+import { isRecord } from '../../parsing/json.ts';
 import type { Exchange } from './connection.ts';
 import type { Answer } from './engine.ts';
 import { takesPlainErrors } from './own-messages.ts';

@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net';
 import { lingerUntilClose } from '../../lifetime/lingering-close.ts';
-import { release } from '../../user-configs/used-up.ts';
+import { release } from '../../lifetime/released-buffers.ts';
 import { BodyScanner } from './body-scanner.ts';
 import { type Framing, MalformedMessage } from './message-head.ts';
 import type { ReadBuffers } from './read-buffers.ts';

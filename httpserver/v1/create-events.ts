@@ -1,7 +1,7 @@
 /** How the making of a container is told to who asks for events: how far the pull of its image is, and at last the container. */
 
-import type { PullNews } from '../../container/image-pulls.ts';
 import type { ContainerView } from '../../container/view.ts';
+import type { PullNews } from '../../docker-engine/image-pulls.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Sent } from './event-stream.ts';

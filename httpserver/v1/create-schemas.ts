@@ -1,7 +1,7 @@
 /** What is asked of a container that is to be made, and of its set-up, as JSON Schema. */
 
 import { type Static, Type } from 'typebox';
-import { PULL_POLICIES } from '../../container/needed-images.ts';
+import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import { LONGEST_SECONDS } from '../../settings/parsers.ts';
 
 const strict = { additionalProperties: false };

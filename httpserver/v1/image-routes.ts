@@ -1,7 +1,7 @@
 /** The images of this host, for operators. */
 
-import type { PullNews } from '../../container/image-pulls.ts';
-import { referenceOf } from '../../container/image-reference.ts';
+import type { PullNews } from '../../docker-engine/image-pulls.ts';
+import { referenceOf } from '../../docker-engine/image-reference.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';

@@ -1,8 +1,8 @@
 /** What containers write, for operators. */
 
 import { type Static, Type } from 'typebox';
-import { LOG_STREAMS } from '../../container/log-lines.ts';
 import { LINE_ID, logOf, type PlacedLine } from '../../container/log-of.ts';
+import { LOG_STREAMS } from '../../docker-engine/log-lines.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Gate } from '../gate.ts';

@@ -2,9 +2,10 @@
 
 import { type Static, Type } from 'typebox';
 import { RESOURCES } from '../../container/capacity.ts';
-import { CHECK_HEALTHS, HEALTH_CODES, PORT_HEALTHS } from '../../container/health.ts';
+import { HEALTH_CODES, PORT_HEALTHS } from '../../container/health.ts';
 import { ROLES } from '../../container/labels.ts';
 import { CAUSE_CODES, STATES } from '../../container/state.ts';
+import { CHECK_HEALTHS } from '../../docker-engine/answers.ts';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const count = (description: string) => Type.Integer({ minimum: 0, description });

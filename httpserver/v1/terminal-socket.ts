@@ -1,7 +1,7 @@
 /** Joins a WebSocket and a terminal until one of them has ended. */
 
 import type { RawData, WebSocket } from 'ws';
-import { misfit } from '../../container/json.ts';
+import { misfit } from '../../parsing/json.ts';
 import type { Attachment, Seen } from '../../ttys/attachment.ts';
 import type { Terminal } from '../../ttys/terminal.ts';
 import { Said, type Told } from './terminal-messages.ts';

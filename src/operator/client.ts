@@ -6,8 +6,8 @@
 import type { TLSSocket } from 'node:tls';
 import createClient, { type Client } from 'openapi-fetch';
 import type { buildConnector } from 'undici';
-import { isRecord } from '../../container/json.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
+import { isRecord } from '../../parsing/json.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import type { components, paths } from './api.d.ts';
 import { printable } from './printable.ts';

@@ -1,6 +1,6 @@
 /** The command that has a container made. */
 
-import { PULL_POLICIES } from '../../container/needed-images.ts';
+import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { bytes } from '../../settings/parsers.ts';
 import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';

@@ -5,8 +5,8 @@
 
 import { once } from 'node:events';
 import type { WebSocket } from 'ws';
-import { isRecord } from '../../container/json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import { isRecord } from '../../parsing/json.ts';
 import type { Target } from './client.ts';
 import type { ExecWords } from './exec-words.ts';
 import { makeRaw } from './raw-terminal.ts';

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { TSchema } from 'typebox';
-import { isRecord, misfit } from '../../container/json.ts';
 import { ConfigToken, NewContainer, StartValues } from '../../httpserver/v1/create-schemas.ts';
 import { ImagePull } from '../../httpserver/v1/image-schemas.ts';
+import { isRecord, misfit } from '../../parsing/json.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';

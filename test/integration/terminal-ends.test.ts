@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TERMINAL } from '../../container/terminal-processes.ts';
+import { TERMINAL } from '../../docker-engine/terminal-processes.ts';
 import { hasVariable, type ProcessIdentity, processesThat } from '../../host/processes.ts';
 import { claim } from '../support/callers.ts';
 import { FaultyEngine } from '../support/faulty-engine.ts';

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { Docker } from '../../container/docker.ts';
+import { HostedDocker } from '../../container/hosted-docker.ts';
 import { EcsAgent } from '../../ecs-agent-bridge/agent/ecs-agent.ts';
 import { holdSharedDirectory } from '../../host/directories.ts';
 import { pathsBelow } from '../../host/paths.ts';
@@ -42,7 +42,7 @@ const agent = await EcsAgent.open(lifetime, {
   environment: process.env,
   paths,
   hostId: 'the-host',
-  docker: await Docker.open(settings.DOCKER_HOST),
+  docker: await HostedDocker.open(settings.DOCKER_HOST),
   proxySocket,
   ledger,
   left,

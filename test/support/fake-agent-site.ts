@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Docker } from '../../container/docker.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
 import { EcsAgent, type EcsAgentOptions } from '../../ecs-agent-bridge/agent/ecs-agent.ts';
 import { AGENT_LIFETIME, AGENT_PAGE } from '../../ecs-agent-bridge/agent/left-agent.ts';
 import { holdSharedDirectory } from '../../host/directories.ts';

@@ -4,13 +4,14 @@
  */
 
 import { once } from 'node:events';
-import type { Docker } from '../../container/docker.ts';
-import type { DockerEvent, Inspected, Listed } from '../../container/docker-answers.ts';
-import type { DockerId } from '../../container/identity.ts';
+
+import type { Hosted, HostedDocker, HostedEvent } from '../../container/hosted-docker.ts';
+import type { Inspected } from '../../docker-engine/answers.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 
 type Calls = Pick<
-  Docker,
-  'create' | 'start' | 'stop' | 'remove' | 'inspect' | 'list' | 'events' | 'hasNvidia'
+  HostedDocker,
+  'create' | 'start' | 'stop' | 'remove' | 'inspect' | 'hosted' | 'hostedEvents' | 'hasNvidia'
 >;
 
 export class FakeDocker implements Calls {
@@ -20,13 +21,13 @@ export class FakeDocker implements Calls {
   /** The signals of all event streams that were opened. */
   readonly streams: AbortSignal[] = [];
   /** Events that a stream begins with when it is opened. */
-  readonly told: DockerEvent[] = [];
+  readonly told: HostedEvent[] = [];
   /** Is awaited before a call is answered; what it throws is the answer. */
   before: (call: string) => Promise<void> | void = () => {};
 
   /** As the service takes it. */
-  get asDocker(): Docker {
-    return this as unknown as Docker;
+  get asDocker(): HostedDocker {
+    return this as unknown as HostedDocker;
   }
 
   async #answer(call: string): Promise<void> {
@@ -61,10 +62,21 @@ export class FakeDocker implements Calls {
     const status = this.states.get(id);
     const running = status === 'running';
     const nowhere = { pid: 0, cgroupParent: '', address: undefined, sharedWith: undefined };
-    return status && { dockerId: id, labels: {}, ports: new Map(), running, status, exitCode: 0, ...nowhere };
+    return (
+      status && {
+        dockerId: id,
+        labels: {},
+        image: '',
+        ports: new Map(),
+        running,
+        status,
+        exitCode: 0,
+        ...nowhere,
+      }
+    );
   }
 
-  async list(): Promise<Listed[]> {
+  async hosted(): Promise<Hosted[]> {
     const listed = [...this.states].map(([dockerId, state]) => ({
       dockerId,
       containerId: undefined,
@@ -75,7 +87,11 @@ export class FakeDocker implements Calls {
     return listed;
   }
 
-  async events(_hostId: string, since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
+  async hostedEvents(
+    _hostId: string,
+    since: number,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<HostedEvent>> {
     await this.#answer('events');
     this.streams.push(signal);
     return streamOf(
@@ -89,7 +105,7 @@ export class FakeDocker implements Calls {
   }
 }
 
-async function* streamOf(told: readonly DockerEvent[], signal: AbortSignal): AsyncGenerator<DockerEvent> {
+async function* streamOf(told: readonly HostedEvent[], signal: AbortSignal): AsyncGenerator<HostedEvent> {
   yield* told;
   await once(signal, 'abort');
 }

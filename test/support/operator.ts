@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
-import { misfit } from '../../container/json.ts';
 import {
   Agent,
   Capacity,
@@ -21,6 +20,7 @@ import {
   Receipt,
 } from '../../httpserver/v1/schemas.ts';
 import { Terminal, Terminals } from '../../httpserver/v1/terminal-schemas.ts';
+import { misfit } from '../../parsing/json.ts';
 
 type Headers = Readonly<Record<string, string>>;
 

@@ -9,8 +9,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { Docker } from '../../container/docker.ts';
-import type { ObservedCall } from '../../container/docker-calls.ts';
+import type { ObservedCall } from '../../docker-engine/calls.ts';
+import { Docker } from '../../docker-engine/docker.ts';
 
 export const DIGEST = `sha256:${'d'.repeat(64)}`;
 

@@ -5,10 +5,10 @@ import { type IncomingMessage, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TSchema } from 'typebox';
-import { misfit } from '../../container/json.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { PulledImage, PullProgress } from '../../httpserver/v1/image-schemas.ts';
 import { Container, Problem } from '../../httpserver/v1/schemas.ts';
+import { misfit } from '../../parsing/json.ts';
 import { messagesOf } from '../../src/operator/events.ts';
 
 const DATA: Readonly<Record<string, TSchema>> = {

@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 import { connectRule, createRule, execRule, updateRule } from '../../container/accepted-body.ts';
 import type { Asker, Rule } from '../../container/accepted-fields.ts';
 import type { CreateBody, HostConfig } from '../../container/create-body.ts';
-import { fold, foldName, readJson } from '../../container/docker-json.ts';
+import { fold, foldName, readJson } from '../../docker-engine/docker-json.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { hostedAllow } from '../../settings/hosted-allow.ts';
 import {

@@ -12,6 +12,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   httpserver: 4,
   'ecs-agent-bridge': 4,
   container: 3,
+  'docker-engine': 2,
   host: 2,
   ttys: 2,
   'user-configs': 2,
@@ -20,6 +21,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   settings: 1,
   errors: 1,
   outgoing: 1,
+  parsing: 1,
   'uinput-native': 1,
 };
 

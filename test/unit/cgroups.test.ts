@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cgroupOf } from '../../container/cgroups.ts';
-import type { DockerId } from '../../container/identity.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 
 const ID = 'd0c4e7' as DockerId;
 

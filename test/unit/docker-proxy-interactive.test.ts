@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type CreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
-import { readJson } from '../../container/docker-json.ts';
 import { CLIENT_PORTS, portsWanted } from '../../container/published-ports.ts';
+import { readJson } from '../../docker-engine/docker-json.ts';
 import {
   appNameOf,
   complete,

@@ -5,8 +5,8 @@ import { createServer, type RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Docker } from '../../container/docker.ts';
-import type { DockerId } from '../../container/identity.ts';
+import { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 
 const ID = 'f'.repeat(64) as DockerId;

@@ -100,7 +100,7 @@ test('each promise of the specification is a sentence, made once, that names its
 
 test('each alarm that operators are told of is a message of the sources', () => {
   const files = globSync(
-    '{src,httpserver,ecs-agent-bridge,container,host,user-configs,logging,errors}/**/*.ts',
+    '{src,httpserver,ecs-agent-bridge,container,docker-engine,host,user-configs,logging,errors}/**/*.ts',
     {
       cwd: ROOT,
     },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Docker } from '../../container/docker.ts';
-import type { DockerId } from '../../container/identity.ts';
 import { readEventNumbers } from '../../container/input-devices.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { EventNumbers } from '../../uinput-native/event-numbers.ts';
 
 test('a number that was claimed is not given to another until it is released', async () => {

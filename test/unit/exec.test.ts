@@ -8,9 +8,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Docker } from '../../container/docker.ts';
-import { Exec } from '../../container/exec.ts';
-import type { DockerId } from '../../container/identity.ts';
+import { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { Exec } from '../../docker-engine/exec.ts';
 
 /** An Engine at which something runs before it knows as what. */
 async function engineThatLearnsLate(t: TestContext, pid: number): Promise<Docker> {

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { healthIn } from '../../container/docker-answers.ts';
 import { Events, isOfHealth } from '../../container/events.ts';
 import { Health, type HealthChange, type HealthView } from '../../container/health.ts';
 import { BEGUN } from '../../container/state.ts';
 import type { ContainerView } from '../../container/view.ts';
+import { healthIn } from '../../docker-engine/answers.ts';
 
 test('only changes are told, each with what is known of the other look', () => {
   const told: HealthChange['code'][] = [];

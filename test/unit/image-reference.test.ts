@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { referenceOf } from '../../container/image-reference.ts';
+import { referenceOf } from '../../docker-engine/image-reference.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 

@@ -5,9 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type DockerId, newContainerId } from '../../container/identity.ts';
+import { newContainerId } from '../../container/identity.ts';
 import type { Role } from '../../container/labels.ts';
 import { compare, look, type Sight } from '../../container/leaks.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import type { Page } from '../../lifetime/ledger.ts';
 

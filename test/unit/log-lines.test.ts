@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type LogLine, linesOf } from '../../container/log-lines.ts';
+import { type LogLine, linesOf } from '../../docker-engine/log-lines.ts';
 import { Chance } from '../support/chance.ts';
 
 const AT = '2026-11-22T12:29:46.928768792Z';

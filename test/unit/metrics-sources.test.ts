@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { Docker } from '../../container/docker.ts';
+import { Docker } from '../../docker-engine/docker.ts';
 import { type HeartbeatOptions, Heartbeats, type Outcome } from '../../host/heartbeats.ts';
 import { Metadata } from '../../host/metadata.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';

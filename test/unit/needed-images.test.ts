@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { ImagePulls, type PullNews } from '../../container/image-pulls.ts';
-import { NeededImages, type PullPolicy } from '../../container/needed-images.ts';
+import { ImagePulls, type PullNews } from '../../docker-engine/image-pulls.ts';
+import { NeededImages, type PullPolicy } from '../../docker-engine/needed-images.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { DIGEST, PullingEngine } from '../support/pulling-engine.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PullProgress } from '../../container/pull-progress.ts';
+import { PullProgress } from '../../docker-engine/pull-progress.ts';
 
 const A = 'a'.repeat(12);
 const B = 'b'.repeat(12);

@@ -4,8 +4,9 @@ import { mkdtempDisposable, readdir, readFile, rm, stat, utimes, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ContainerId, type DockerId, newContainerId } from '../../container/identity.ts';
+import { type ContainerId, newContainerId } from '../../container/identity.ts';
 import { Receipts } from '../../container/receipts.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { Holdings } from '../../lifetime/holdings.ts';
 import { Lifetime, type Resource } from '../../lifetime/lifetime.ts';
 import type { Line } from '../../logging/line.ts';

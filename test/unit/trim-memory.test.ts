@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { release } from '../../lifetime/released-buffers.ts';
 import { trimMemory } from '../../uinput-native/memory.ts';
-import { release } from '../../user-configs/used-up.ts';
 
 const PIECES = 1024;
 /** Of less than what glibc asks the kernel for by itself. */

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { makeCertificate } from '../../httpserver/certificate.ts';
-import { release, releasing, releasingReads } from '../../user-configs/used-up.ts';
+import { release, releasing, releasingReads } from '../../lifetime/released-buffers.ts';
 import { Recorder } from '../support/recorder.ts';
 
 test('a buffer that is used up is empty, unless others have a part of its memory', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ContainerFacts } from '../../container/facts.ts';
-import type { ContainerId, DockerId } from '../../container/identity.ts';
+import type { ContainerId } from '../../container/identity.ts';
 import { LastView, type Viewed, viewOf } from '../../container/view.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
 
 const FACTS: ContainerFacts = {
   role: 'spin-up',

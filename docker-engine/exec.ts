@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Pty, Size } from '../ttys/pty.ts';
 import type { Docker } from './docker.ts';
+import type { DockerId } from './docker-id.ts';
 import { hijack } from './hijack.ts';
-import type { DockerId } from './identity.ts';
 import { hangUp, processesOf, TERMINAL } from './terminal-processes.ts';
 
 export interface ExecOptions {

@@ -6,8 +6,8 @@
 import type Dockerode from 'dockerode';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Docker } from './docker.ts';
-import { statusOf } from './docker-status.ts';
-import type { DockerId } from './identity.ts';
+import type { DockerId } from './docker-id.ts';
+import { statusOf } from './failures.ts';
 import { type LogLine, type LogStream, linesOf } from './log-lines.ts';
 
 export interface LogWanted {

@@ -3,8 +3,9 @@
  * its own containers. Ours say there what is not so: such a container is none of this host's, and nobody's to remove.
  */
 
+import type { Labels } from '../docker-engine/answers.ts';
 import type { ContainerId } from './identity.ts';
-import { containerIdOf, type Labels, withoutOurs } from './labels.ts';
+import { containerIdOf, withoutOurs } from './labels.ts';
 
 export class InheritedLabels {
   readonly #labelsOf: (image: string) => Promise<Labels>;

@@ -1,21 +1,37 @@
 /** What this service reads of the Docker Engine's answers. */
 
 import type Dockerode from 'dockerode';
-import type { Endpoint } from './frame-filter.ts';
-import type { CheckHealth } from './health.ts';
-import type { ContainerId, DockerId } from './identity.ts';
-import { containerIdOf, type Labels, type Role } from './labels.ts';
-import { linesIn } from './lines-in.ts';
+import { linesIn } from '../parsing/lines.ts';
+import type { DockerId } from './docker-id.ts';
 
-/** A container of this host, as Docker lists it. */
+export type Labels = Readonly<Record<string, string>>;
+
+export const CHECK_HEALTHS = ['starting', 'healthy', 'unhealthy'] as const;
+export type CheckHealth = (typeof CHECK_HEALTHS)[number];
+
+/** A container, as Docker lists it. */
 export interface Listed {
   readonly dockerId: DockerId;
-  readonly containerId: ContainerId | undefined;
-  readonly role: Role | undefined;
+  /** With those that its image gave it. */
+  readonly labels: Labels;
+  /** The id of its image. */
+  readonly image: string;
   /** `created`, `running`, `exited`, … */
   readonly state: string;
   /** What its own health check says; undefined when it has none. */
   readonly health?: CheckHealth | undefined;
+}
+
+/** Where a container is in Docker's default bridge. */
+export interface Endpoint {
+  readonly mac: string;
+  readonly address: string;
+  readonly prefix: number;
+  readonly gateway: string;
+  /** Left out: it has none. */
+  readonly address6?: string;
+  readonly prefix6: number;
+  readonly gateway6: string;
 }
 
 /** What a container may open: the paths of its device mappings, on the host and in it. */
@@ -27,8 +43,9 @@ export interface DeviceList {
 /** A container that Docker knows. */
 export interface Inspected {
   readonly dockerId: DockerId;
-  /** Without those of ours that its image gave it. */
   readonly labels: Labels;
+  /** The id of its image. */
+  readonly image: string;
   /** Host port by container port, such as `32262/tcp`, while it runs. */
   readonly ports: ReadonlyMap<string, number>;
   readonly running: boolean;
@@ -98,7 +115,8 @@ export function factsOf(version: string, info: Info): EngineFacts {
 export interface DockerEvent {
   readonly action: 'create' | 'start' | 'die' | 'destroy';
   readonly dockerId: DockerId;
-  readonly containerId: ContainerId | undefined;
+  /** Of the container. */
+  readonly labels: Labels;
   /** Unix time in whole seconds. */
   readonly time: number;
   readonly exitCode: string | undefined;
@@ -107,7 +125,7 @@ export interface DockerEvent {
 /** @param status such as `Up 3 minutes (health: starting)` */
 export function healthIn(status: string): CheckHealth | undefined {
   const [, word] = /\((?:health: )?(starting|healthy|unhealthy)\)$/.exec(status) ?? [];
-  return word as CheckHealth | undefined;
+  return CHECK_HEALTHS.find((health) => health === word);
 }
 
 export function portsOf(
@@ -133,14 +151,8 @@ export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerat
   for await (const lines of linesIn(stream, LONGEST_EVENT)) {
     for (const line of lines) {
       const { Action, Actor, time } = JSON.parse(line);
-      const { ID: dockerId, Attributes } = Actor;
-      yield {
-        action: Action,
-        dockerId,
-        containerId: containerIdOf(Attributes),
-        time,
-        exitCode: Attributes.exitCode,
-      };
+      const { ID: dockerId, Attributes: labels } = Actor;
+      yield { action: Action, dockerId, labels, time, exitCode: labels.exitCode };
     }
   }
 }

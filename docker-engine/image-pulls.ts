@@ -12,7 +12,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Docker } from './docker.ts';
-import { type PulledImage, type PullRequest, pullImage } from './docker-images.ts';
+import { type PulledImage, type PullRequest, pullImage } from './pull-image.ts';
 import { PullProgress, type PullState } from './pull-progress.ts';
 
 /** What a follower hears: states, and at last how it ended. */

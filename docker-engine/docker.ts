@@ -1,12 +1,12 @@
 /**
  * The calls to the Docker Engine that this service needs, each with a time limit, each failing with an error
- * that says what was being done.
+ * that says what was being done. Nothing here knows of hosted containers.
  */
 
 import type Dockerode from 'dockerode';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
-import type { CreateBody } from './create-body.ts';
+import { isRecord } from '../parsing/json.ts';
 import {
   type DeviceList,
   type DockerEvent,
@@ -17,16 +17,14 @@ import {
   healthIn,
   type Info,
   type Inspected,
+  type Labels,
   type Listed,
   layerIn,
   portsOf,
-} from './docker-answers.ts';
-import { CALLS, type CallObserver, type DockerCall, observing } from './docker-calls.ts';
-import { reasonOf, statusOf, unlessStatus } from './docker-status.ts';
-import type { ContainerId, DockerId } from './identity.ts';
-import { InheritedLabels } from './inherited.ts';
-import { isRecord } from './json.ts';
-import { containerIdOf, filterOf, isOfHost, type Labels, roleOf } from './labels.ts';
+} from './answers.ts';
+import { CALLS, type CallObserver, type DockerCall, observing } from './calls.ts';
+import type { DockerId } from './docker-id.ts';
+import { reasonOf, statusOf, unlessStatus } from './failures.ts';
 
 /** Three calls of dockerode that take a signal, which its types leave out. */
 interface UntypedCalls {
@@ -46,7 +44,6 @@ export class Docker {
   readonly #api: Dockerode;
   readonly #untyped: UntypedCalls;
   readonly #observe: CallObserver;
-  readonly #inherited = new InheritedLabels((image) => this.#labelsOf(image));
   #nvidia = { found: false, until: 0 };
 
   /**
@@ -54,12 +51,16 @@ export class Docker {
    * @param socket path of the Engine's unix socket
    * @param observe is told of each call that has ended
    */
-  static async open(socket: string, observe: CallObserver = () => {}): Promise<Docker> {
-    const { default: Dockerode } = await import('dockerode');
-    return new Docker(socket, new Dockerode({ socketPath: socket }), observe);
+  static async open(socket: string, observe?: CallObserver): Promise<Docker> {
+    return new Docker(socket, await Docker.client(socket), observe);
   }
 
-  private constructor(socket: string, api: Dockerode, observe: CallObserver) {
+  protected static async client(socket: string): Promise<Dockerode> {
+    const { default: Dockerode } = await import('dockerode');
+    return new Dockerode({ socketPath: socket });
+  }
+
+  protected constructor(socket: string, api: Dockerode, observe: CallObserver = () => {}) {
     this.socket = socket;
     this.#api = api;
     this.#untyped = api as unknown as UntypedCalls;
@@ -97,8 +98,11 @@ export class Docker {
     return this.call('info', LOOK, (abortSignal) => this.#untyped.info({ abortSignal }));
   }
 
-  /** @param signal aborts the wait for its answer; Docker may make the container all the same */
-  async create(body: CreateBody, signal?: AbortSignal): Promise<DockerId> {
+  /**
+   * @param body of Docker's create call
+   * @param signal aborts the wait for its answer; Docker may make the container all the same
+   */
+  async create(body: object, signal?: AbortSignal): Promise<DockerId> {
     const options = { _query: {}, _body: body };
     const container = await this.call(
       'create',
@@ -145,7 +149,8 @@ export class Docker {
     const [, sharedWith] = /^container:(.+)$/.exec(found.HostConfig?.NetworkMode ?? '') ?? [];
     return {
       dockerId: found.Id as DockerId,
-      labels: await this.#inherited.remove(found.Config?.Labels ?? {}, found.Image),
+      labels: found.Config?.Labels ?? {},
+      image: found.Image,
       ports: portsOf(Ports ?? {}),
       running: Running,
       status: Status,
@@ -188,26 +193,27 @@ export class Docker {
     return found?.Options?.['com.docker.network.bridge.name'] ?? 'docker0';
   }
 
-  /** All containers with this host's label, or the one with this container id. */
-  async list(hostId: string, containerId?: ContainerId): Promise<Listed[]> {
-    const filters = { label: filterOf(hostId, containerId) };
+  /** All containers that have these labels, each `name=value`. */
+  async list(labels: readonly string[]): Promise<Listed[]> {
+    const filters = { label: [...labels] };
     const found = await this.call('list', LOOK, (abortSignal) =>
       this.#api.listContainers({ all: true, filters, abortSignal }),
     );
-    const listed = found.map(async ({ Id, Labels, ImageID, State: state, Status }) => {
-      const labels = await this.#inherited.remove(Labels, ImageID);
-      const isOurs = isOfHost(labels, hostId);
-      const named = { dockerId: Id as DockerId, containerId: containerIdOf(labels), role: roleOf(labels) };
-      return isOurs ? [{ ...named, state, health: healthIn(Status) }] : [];
-    });
-    return (await Promise.all(listed)).flat();
+    return found.map(({ Id, Labels, ImageID, State, Status }) => ({
+      dockerId: Id as DockerId,
+      labels: Labels,
+      image: ImageID,
+      state: State,
+      health: healthIn(Status),
+    }));
   }
 
   async hasImage(image: string): Promise<boolean> {
     return (await this.#image(image)) !== undefined;
   }
 
-  async #labelsOf(image: string): Promise<Labels> {
+  /** None when it is not there. */
+  async labelsOfImage(image: string): Promise<Labels> {
     return (await this.#image(image))?.Config?.Labels ?? {};
   }
 
@@ -236,14 +242,19 @@ export class Docker {
   }
 
   /**
-   * Creations, starts, deaths and removals of this host's containers, until the stream ends or `signal` aborts.
-   * Resolves when Docker has opened the stream. @param since Unix time in seconds: what came after it is told again
+   * Creations, starts, deaths and removals of containers that have these labels, each `name=value`, until the stream ends
+   * or `signal` aborts. Resolves when Docker has opened the stream.
+   * @param since Unix time in seconds: what came after it is told again
    */
-  async events(hostId: string, since: number, signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
+  async events(
+    labels: readonly string[],
+    since: number,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<DockerEvent>> {
     const filters = {
       type: ['container'],
       event: ['create', 'start', 'die', 'destroy'],
-      label: filterOf(hostId),
+      label: labels,
     };
     const options = {
       filters: JSON.stringify(filters),

@@ -3,10 +3,10 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import { Secrets } from '../logging/secrets.ts';
+import { linesIn } from '../parsing/lines.ts';
 import type { Docker } from './docker.ts';
-import { statusOf } from './docker-status.ts';
+import { statusOf } from './failures.ts';
 import type { ImageReference } from './image-reference.ts';
-import { linesIn } from './lines-in.ts';
 import type { PullProgress } from './pull-progress.ts';
 
 export interface RegistryAuth {

@@ -3,7 +3,7 @@
  * and a line that makes no sense says nothing.
  */
 
-import { isRecord } from './json.ts';
+import { isRecord } from '../parsing/json.ts';
 
 export interface Layer {
   /** The first digits of its digest. */

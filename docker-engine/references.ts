@@ -1,9 +1,9 @@
 /** What Docker knows of the containers, volumes and networks that a body names. */
 
+import type { Labels } from './answers.ts';
 import type { Docker } from './docker.ts';
-import { statusOf } from './docker-status.ts';
-import type { DockerId } from './identity.ts';
-import type { Labels } from './labels.ts';
+import type { DockerId } from './docker-id.ts';
+import { statusOf } from './failures.ts';
 
 export interface KnownMount {
   /** `bind`, `volume`, `tmpfs`, … */

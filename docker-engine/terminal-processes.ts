@@ -16,7 +16,7 @@ import {
   sessionOf,
   variablesOf,
 } from '../host/processes.ts';
-import type { DockerId } from './identity.ts';
+import type { DockerId } from './docker-id.ts';
 
 /** Has the id of a terminal in the environment of what runs in it. */
 export const TERMINAL = 'ECS_HOST_SERVICE_TERMINAL';

@@ -1,7 +1,7 @@
 /** What Docker's answer says of a call that failed. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../parsing/json.ts';
 
 /** What Docker itself gave as the reason. */
 export function reasonOf(error: unknown): string {

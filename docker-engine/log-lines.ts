@@ -11,8 +11,8 @@
 
 import { StringDecoder } from 'node:string_decoder';
 import { ServiceError } from '../errors/service-error.ts';
-import { ByteReader } from './byte-reader.ts';
-import { CALLS } from './docker-calls.ts';
+import { ByteReader } from '../parsing/byte-reader.ts';
+import { CALLS } from './calls.ts';
 
 /** A line, or a piece of one. */
 export interface LogLine {
