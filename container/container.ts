@@ -14,24 +14,30 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { acceptCreateBody, checkMade } from './accept-create-body.ts';
 import { amendCreateBody } from './amend-create-body.ts';
-import { adoptCgroup, holdCgroup, holdCgroupPath } from './cgroups.ts';
+import { holdCgroup } from './cgroups.ts';
 import { startConfined } from './confined-start.ts';
-import { type CreateBody, type CreateOptions, IDENTIFYING_PORT, wantsConsole } from './create-body.ts';
-import { type ContainerDirectories, directoriesOf, holdDirectories } from './directories.ts';
+import { type CreateBody, type CreateOptions, IDENTIFYING_PORT } from './create-body.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import { Health } from './health.ts';
 import { type ContainerId, newContainerId } from './identity.ts';
-import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { keepLog } from './kept-logs.ts';
-import type { Prepared } from './prepared.ts';
 import { provenGone, removeRevived } from './proven-gone.ts';
-import { adoptPorts, holdPorts, portsWanted, takenPort } from './published-ports.ts';
-import { ResourceMappings } from './resource-mappings.ts';
+import { takenPort } from './published-ports.ts';
+import { type Allotment, adoptResources, type Owner, type Resources, takeResources } from './resources.ts';
 import { SetUp } from './set-up.ts';
 import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
-import { UserConfig } from './user-config.ts';
 import { type ContainerView, LastView } from './view.ts';
+
+/** What lies between its preparation and what Docker made of it. */
+export interface Preparation {
+  /** Of Docker's create call. */
+  readonly body: CreateBody;
+  /** The same before it was amended. */
+  readonly accepted: CreateBody;
+  readonly options: CreateOptions;
+  readonly allotment: Allotment;
+}
 
 export class HostedContainer {
   readonly id: ContainerId;
@@ -43,14 +49,13 @@ export class HostedContainer {
   readonly #log: Logger;
   readonly #state: StateMachine;
   readonly #gone = Promise.withResolvers<void>();
-  readonly #prepares = Promise.withResolvers<void>();
-  #prepared: Prepared | undefined;
+  #resources: Resources | undefined;
+  #setUp: SetUp | undefined;
   #facts: ContainerFacts | undefined;
   readonly #began = new Date();
   #since = this.#began;
   readonly #view = new LastView();
-  #isAdopting = false;
-  #isSharing = false;
+  #sharesNetwork = false;
   #dockerId: DockerId | undefined;
   #starting: Promise<void> | undefined;
   #end: Promise<void> | undefined;
@@ -77,7 +82,6 @@ export class HostedContainer {
       this.#log.info(transition, `container is ${transition.to}`);
       host.receipts.moved(this.id, transition, this.#dockerId);
       this.#since = new Date();
-      this.#prepares.resolve();
       host.events.tell(this.view, transition);
     });
     host.events.tell(this.view, BEGUN);
@@ -89,7 +93,7 @@ export class HostedContainer {
 
   /** The host port by which callers name it; undefined until it is prepared. */
   get identifyingPort(): number | undefined {
-    return this.#prepared?.identifyingPort;
+    return this.#resources?.facts.ports[IDENTIFYING_PORT];
   }
 
   get view(): ContainerView {
@@ -114,7 +118,7 @@ export class HostedContainer {
 
   /** Its set-up, while it runs and takes part in the set-up calls. */
   get setUp(): SetUp | undefined {
-    return this.#state.serves ? this.#prepared?.setUp : undefined;
+    return this.#state.serves ? this.#setUp : undefined;
   }
 
   /** Whether Docker was told to start it, or will not be any more. */
@@ -124,7 +128,7 @@ export class HostedContainer {
 
   /** Whether it runs and a user has been assigned to it. */
   get isClaimed(): boolean {
-    return (this.#isAdopting || this.#state.serves) && this.#facts?.startValues !== undefined;
+    return !this.#state.isOver && this.#facts?.startValues !== undefined;
   }
 
   /** For what is held within it for a while. @throws {ServiceError} `container.not_running` */
@@ -139,80 +143,46 @@ export class HostedContainer {
   }
 
   /**
-   * Prepares all that the container will own, has it made of the amended body, and tells it its port and console.
-   * @param make creates the container in Docker and returns its id
+   * Takes all that the container will own. Whoever called this has Docker make it, and then calls `made` and `start`.
+   * @returns the body of Docker's create call
+   * @throws {ServiceError} `create.*`, `docker.*`, or what cannot be had; `end` gives back what was taken
    */
-  async create(
-    body: CreateBody,
-    make: (amended: CreateBody) => Promise<DockerId>,
-    { timeout, idleTimeout, identifyingPort: needed, shared, granted }: CreateOptions = {},
-  ): Promise<DockerId> {
-    const accepted = await acceptCreateBody(body, this.#host, granted);
-    const lifetime = this.#lifetime;
-    const { directories, config } = this.#place();
-    const wanted = portsWanted(accepted, shared);
-    this.#isSharing = shared !== undefined;
-    const prepare = () =>
-      Promise.all([
-        holdDirectories(lifetime, directories, { ...this.#host, config }),
-        holdPorts(lifetime, this.#host.ports, { ...wanted, needed }),
-        wantsConsole(accepted) ? this.#host.ttys.acquire(lifetime, () => this.#provenGone()) : undefined,
-        holdInputDevices(lifetime, this.#host.eventNumbers),
-      ]);
-    const [project, ports, tty, inputs] = await this.#host.preparing(prepare);
-    const port = shared ?? (ports.get(IDENTIFYING_PORT) as number);
-    const devices = await offerInputDevices(lifetime, directories, inputs, this.#log);
-    const cgroup = await holdCgroupPath(lifetime, directories.own);
-    this.#prepare(directories, config, {
-      ...this.#purpose,
-      ports: { ...Object.fromEntries(ports), [IDENTIFYING_PORT]: port },
-      chosen: wanted.chosen,
-      ...(tty !== undefined && { tty }),
-      ...(project !== undefined && { project }),
-      devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
-      ...(idleTimeout !== undefined && { idleTimeout }),
-    });
-
+  async prepare(body: CreateBody, options: CreateOptions = {}): Promise<Preparation> {
+    const accepted = await acceptCreateBody(body, this.#host, options.granted);
+    const { allotment, ...resources } = await takeResources(this.#owner, accepted, options);
+    this.#hold(resources);
     const own = { ...this.#host, containerId: this.id, role: this.#purpose.role };
-    const amended = amendCreateBody(accepted, { ...own, ports, tty, devices, cgroup });
-    const dockerId = await make(amended);
+    const amended = amendCreateBody(accepted, { ...own, ...allotment });
+    return { body: amended, accepted, options, allotment };
+  }
+
+  /** Docker made it. @throws {ServiceError} when it is not what was accepted, or has ended meanwhile */
+  async made(dockerId: DockerId, { body, accepted, allotment, options }: Preparation): Promise<void> {
     this.#dockerId = dockerId;
+    this.#sharesNetwork = options.shared !== undefined;
     this.#note({ dockerId });
-    if (cgroup) await holdCgroup(lifetime, cgroup, amended, this.#host.cgroupDriver, dockerId);
+    const { cgroup, tty } = allotment;
+    if (cgroup) await holdCgroup(this.#lifetime, cgroup, body, this.#host.cgroupDriver, dockerId);
     await checkMade(accepted, dockerId, this.#host);
     this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
-    await this.#prepared?.mappings.write({ hostPort_for_my_32262_tcp: port, tty, timeout });
-    return dockerId;
+    const { timeout } = options;
+    await this.#resources?.mappings.write({ hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout });
   }
 
   /** Goes on with one that a dead service left: what it has is held again, and it is where it was. */
   async adopt(claimed: Claimed): Promise<void> {
-    const lifetime = this.#lifetime;
-    const { ports, chosen = [], tty, devices, dockerId, isReady } = claimed;
-    const { directories, config } = this.#place();
-    this.#dockerId = dockerId;
+    this.#dockerId = claimed.dockerId;
     this.#facts = claimed;
-    this.#isAdopting = true;
-    await config.find();
-    await holdDirectories(lifetime, directories, { ...this.#host, config }, claimed);
-    await adoptPorts(lifetime, this.#host.ports, ports, chosen);
-    if (tty !== undefined) await this.#host.ttys.adopt(lifetime, tty, () => this.#provenGone());
-    await adoptInputDevices(lifetime, directories, this.#host.eventNumbers, devices);
-    if (claimed.cgroup) await adoptCgroup(lifetime, claimed.cgroup);
-    await config.adopt();
-    await this.#host.apart.adopt({ id: this.id, dockerId, lifetime });
-    this.#prepare(directories, config, claimed);
-    this.#state.takeOver(isReady ?? false);
-    this.#isAdopting = false;
+    this.#hold(await adoptResources(this.#owner, claimed));
+    this.#state.takeOver(claimed.isReady ?? false);
   }
 
-  #prepare(directories: ContainerDirectories, config: UserConfig, facts: ContainerFacts): void {
-    const port = facts.ports[IDENTIFYING_PORT] as number;
-    const mappings = new ResourceMappings(directories.mappings, directories.own);
-    const parts = { port, mappings, config, state: this.#state, lifetime: this.#lifetime, log: this.#log };
-    const setUp = new SetUp({ ...parts, note: (more) => this.#note(more) }, facts);
-    this.#prepared = { ports: new Map(Object.entries(facts.ports)), identifyingPort: port, mappings, setUp };
-    this.#facts = facts;
+  #hold(resources: Resources): void {
+    this.#resources = resources;
+    this.#facts = resources.facts;
+    const port = this.identifyingPort as number;
+    const parts = { ...resources, port, state: this.#state, lifetime: this.#lifetime, log: this.#log };
+    this.#setUp = new SetUp({ ...parts, note: (more) => this.#note(more) }, resources.facts);
     this.#note({});
   }
 
@@ -233,11 +203,11 @@ export class HostedContainer {
       const { apart, quotas } = this.#host;
       await quotas.giveLayer(this.#facts?.project, this.#dockerId as DockerId);
       const one = { id: this.id, dockerId: this.#dockerId as DockerId, lifetime: this.#lifetime };
-      this.#starting = apart.start(one, (id) => startConfined(this.#host, id, run), this.#isSharing);
+      this.#starting = apart.start(one, (id) => startConfined(this.#host, id, run), this.#sharesNetwork);
       await this.#starting;
     } catch (error) {
       this.#starting = undefined;
-      const port = takenPort(this.#prepared?.ports ?? new Map(), messageOf(error));
+      const port = takenPort(this.#facts?.ports ?? {}, messageOf(error));
       if (port === undefined) throw error;
       this.#host.ports.setAside(port.protocol, port.number);
       throw new ServiceError('port.taken', { port: port.number }, { cause: error });
@@ -263,7 +233,7 @@ export class HostedContainer {
 
   /** The same when somebody asks for it, who is answered when nothing is left: what Docker is making is waited for. */
   async stop(cause: Cause): Promise<void> {
-    await this.#prepares.promise;
+    await this.#state.prepared;
     await this.end(cause);
   }
 
@@ -288,10 +258,10 @@ export class HostedContainer {
     await this.#provenGone((id) => removeRevived(this.#host, this.id, id));
   }
 
-  #place(): { readonly directories: ContainerDirectories; readonly config: UserConfig } {
-    const directories = directoriesOf(this.#host.paths, this.id);
-    const parts = { ...this.#host, id: this.id, appName: this.#purpose.appName, directories };
-    return { directories, config: new UserConfig({ ...parts, lifetime: this.#lifetime, log: this.#log }) };
+  get #owner(): Owner {
+    const provenGone = () => this.#provenGone();
+    const parts = { id: this.id, purpose: this.#purpose, host: this.#host };
+    return { ...parts, lifetime: this.#lifetime, log: this.#log, provenGone };
   }
 
   async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {

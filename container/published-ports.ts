@@ -81,9 +81,9 @@ export async function adoptPorts(
 }
 
 /** The port that Docker, by its own words, found taken. @param published host port by container port */
-export function takenPort(published: ReadonlyMap<string, number>, said: string): HostPort | undefined {
+export function takenPort(published: Readonly<Record<string, number>>, said: string): HostPort | undefined {
   if (!/already (allocated|in use)/.test(said)) return undefined;
-  const taken = [...published].find(([, number]) => new RegExp(`:${number}\\b`).test(said));
+  const taken = Object.entries(published).find(([, number]) => new RegExp(`:${number}\\b`).test(said));
   return taken && hostPort(...taken);
 }
 

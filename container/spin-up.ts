@@ -61,8 +61,9 @@ async function bringUp(
   body: CreateBody,
   { protocolTimeout: timeout, idleTimeout, identifyingPort, mounts: granted }: SpinUpRequest,
 ): Promise<void> {
-  const make = (amended: CreateBody) => kept.make(container.id, amended);
-  const id = await container.create(body, make, { timeout, idleTimeout, identifyingPort, granted });
+  const prepared = await container.prepare(body, { timeout, idleTimeout, identifyingPort, granted });
+  const id = await kept.make(container.id, prepared.body);
+  await container.made(id, prepared);
   await container.start();
   void container.gone.then(() => kept.removeLater(id));
 }

@@ -62,6 +62,7 @@ export interface Transition {
 export class StateMachine {
   readonly #id: ContainerId;
   readonly #observe: (transition: Transition) => void;
+  readonly #prepared = Promise.withResolvers<void>();
   #current: State = 'preparing';
 
   constructor(id: ContainerId, observe: (transition: Transition) => void) {
@@ -78,6 +79,16 @@ export class StateMachine {
     return this.#current === 'running' || this.#current === 'assigned' || this.#current === 'ready';
   }
 
+  /** Whether its end has begun. */
+  get isOver(): boolean {
+    return this.#current === 'ending' || this.#current === 'gone';
+  }
+
+  /** Resolves when it is no longer being prepared. */
+  get prepared(): Promise<void> {
+    return this.#prepared.promise;
+  }
+
   /** @throws {ServiceError} `container.bad_transition` when `to` does not follow the current state */
   move(to: State, { code, text: cause }: Cause): void {
     const from = this.#current;
@@ -85,6 +96,7 @@ export class StateMachine {
       throw new ServiceError('container.bad_transition', { id: this.#id, from, to, cause });
     }
     this.#current = to;
+    this.#prepared.resolve();
     this.#observe({ from, to, code, cause });
   }
 

@@ -37,7 +37,7 @@ export interface Surroundings {
   /** undefined where user configs are not kept. */
   readonly keeping: ConfigKeeping | undefined;
   /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
-  readonly preparing: LimitFunction;
+  readonly limitPreparations: LimitFunction;
   /** JSON; undefined where Docker takes none. */
   readonly seccompProfile: string | undefined;
   /** Of each container whose create body sets none. */

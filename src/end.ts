@@ -12,6 +12,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { concerned } from './observe.ts';
+import type { Presence } from './presence.ts';
 import type { Reporting } from './reporting.ts';
 
 export type Cause =
@@ -82,7 +83,7 @@ export interface Ended {
   readonly hosting: Hosted | undefined;
   readonly agent: Pick<EcsAgent, 'settled' | 'stop'> | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
-  readonly presence: Lifetime | undefined;
+  readonly presence: Pick<Presence, 'lifetime'> | undefined;
   /** Of how many containers files of a user are on this host alone. */
   countUnsaved(): Promise<number>;
   readonly reporting: Reporting;
@@ -113,7 +114,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   const saves = (await service.userConfigs?.finish(UPLOADS)) ?? 0;
   if (cause.kind === 'asked') await reporting.tellStop();
   // Whoever buries what could not be released finds there whose it was.
-  if (alive > 0 || root.holdings.hasFailed) await service.presence?.leave(new Error(why));
+  if (alive > 0 || root.holdings.hasFailed) await service.presence?.lifetime.leave(new Error(why));
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();

@@ -36,13 +36,18 @@ function shellUser({
   return name === undefined ? undefined : { name, mayBeRoot, dockerSocket };
 }
 
-export interface Found extends Pick<Surroundings, 'paths' | 'docker' | 'ledger' | 'receipts' | 'log'> {
-  readonly lifetime: Lifetime;
-  readonly settings: Settings;
+/** What the steps of the start before it have made. */
+export interface HostingParts extends Pick<Surroundings, 'docker'> {
+  /** Whether containers get input devices. */
   readonly canInput: boolean;
   readonly userConfigs: UserConfigs | undefined;
   /** What the ledger says of a service that died. */
   readonly left: readonly Page[];
+}
+
+export interface Found extends HostingParts, Pick<Surroundings, 'paths' | 'ledger' | 'receipts' | 'log'> {
+  readonly lifetime: Lifetime;
+  readonly settings: Settings;
 }
 
 export async function gatherSurroundings({
@@ -80,7 +85,7 @@ export async function gatherSurroundings({
     quotas: new DiskQuotas({ ...found, directories, amount: settings.CONTAINER_DISK }),
     eventNumbers,
     keeping: userConfigs && { configs: userConfigs, checkpoints: 1000 * USER_CONFIG_CHECKPOINT_SECONDS },
-    preparing: pLimit(AT_A_TIME),
+    limitPreparations: pLimit(AT_A_TIME),
     seccompProfile: profileFor(engine, found.log),
     limits: limitsOf(settings, engine, KIB * total),
     events: new Events(),

@@ -55,17 +55,18 @@ async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Prom
 function start(service: Service, watchdog: Watchdog): Promise<void> {
   const steps = async () => {
     await service.step('reporting', () => service.openReporting());
-    await service.step('lock', () => service.lock());
-    await service.step('filesystem', () => service.makeDirectories());
-    await service.step('input devices', () => service.checkInputDevices());
-    await service.step('front console', () => service.keepFrontConsole());
+    const presence = await service.step('lock', () => service.lock());
+    await service.step('filesystem', () => service.makeDirectories(presence));
+    const canInput = await service.step('input devices', () => service.checkInputDevices());
+    await service.step('front console', () => service.keepFrontConsole(presence));
     await service.step('https', () => service.serveHttps());
     await service.step('host', () => service.describeHost());
-    await service.step('docker', () => service.reachDocker());
-    await service.step('user configs', () => service.keepUserConfigs());
-    await service.step('containers', () => service.hostContainers());
-    await service.step('docker proxy', () => service.serveDocker());
-    await service.step('ecs agent', () => service.runAgent());
+    const docker = await service.step('docker', () => service.reachDocker());
+    const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
+    const parts = { docker, userConfigs, canInput, left: presence.left };
+    const hosting = await service.step('containers', () => service.hostContainers(parts));
+    await service.step('docker proxy', () => service.serveDocker(hosting));
+    await service.step('ecs agent', () => service.runAgent(docker, presence));
     await service.step('heartbeats', () => service.beginHeartbeats());
     watchdog.ready();
   };

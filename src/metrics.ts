@@ -16,6 +16,7 @@ import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Alarm, Direction, UserConfigs } from '../user-configs/user-configs.ts';
 import type { Meters } from './meters.ts';
+import type { Presence } from './presence.ts';
 import { pageIn, serviceFactsIn } from './reporting.ts';
 
 /** A service, as far as it is looked at. */
@@ -24,8 +25,8 @@ export interface Watched {
   readonly hosting: { readonly tracker: WatchedTracker } | undefined;
   /** undefined where user configs are not kept. */
   readonly userConfigs: Pick<UserConfigs, 'waiting'> | undefined;
-  /** Pages of the ledger that a dead service left. */
-  readonly left: readonly Page[];
+  /** With what a dead service left; undefined until the lock is held. */
+  readonly presence: Pick<Presence, 'left'> | undefined;
 }
 
 interface WatchedTracker {
@@ -145,7 +146,7 @@ function levelsOf(watched: Watched) {
     states: () => watched.hosting?.tracker.list().map(({ view }) => view.state) ?? [],
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     spool: () => watched.userConfigs?.waiting,
-    predecessorDied: () => hasDied(watched.left),
+    predecessorDied: () => hasDied(watched.presence?.left ?? []),
   };
 }
 

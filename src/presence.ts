@@ -4,11 +4,12 @@
  */
 
 import { messageOf } from '../errors/service-error.ts';
+import { holdSharedDirectory } from '../host/directories.ts';
 import type { Ledger, Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { SERVICE_PAGE } from './observe.ts';
-import { type Reporting, type ServiceFacts, serviceFactsIn } from './reporting.ts';
+import { pageIn, type Reporting, type ServiceFacts, serviceFactsIn } from './reporting.ts';
 
 export interface PresenceOptions {
   readonly ledger: Ledger;
@@ -51,4 +52,11 @@ function note(facts: ServiceFacts, { ledger, log }: PresenceOptions): void {
   } catch (error) {
     log.warn({ error }, messageOf(error));
   }
+}
+
+/** A directory that is left, for whoever comes next, when containers live on. */
+export async function share({ lifetime, left }: Presence, path: string, mode: number): Promise<void> {
+  const entries = pageIn(left)?.entries ?? [];
+  const isLeft = entries.some(({ kind, what }) => kind === 'shared directory' && what === path);
+  await holdSharedDirectory(lifetime, path, mode, isLeft);
 }

@@ -23,20 +23,20 @@ import { lock } from '../host/lock.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
 import { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
-import { Ledger, type Page } from '../lifetime/ledger.ts';
+import { Ledger } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { keepFrontConsole } from './front-console.ts';
-import { gatherSurroundings } from './gather-surroundings.ts';
+import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { Metrics } from './metrics.ts';
 import { type Observer, observeHoldings, pageOf } from './observe.ts';
-import { bePresent } from './presence.ts';
+import { bePresent, type Presence, share } from './presence.ts';
 import { countUnsaved } from './remains.ts';
-import { pageIn, type Reporting } from './reporting.ts';
+import type { Reporting } from './reporting.ts';
 import { checkRights } from './rights.ts';
 import { beginRounds } from './rounds.ts';
 import { serveCallers } from './serve-callers.ts';
@@ -60,16 +60,16 @@ export class Service {
   readonly gate = new Gate<Hosting>();
   /** Aborts when the end begins: no further step of the start is taken then. */
   readonly starting = new AbortController();
+  /** undefined until it answers. */
+  docker: HostedDocker | undefined;
   /** What there is to end; undefined until the last step of the start. */
   hosting: Hosted | undefined;
   /** undefined where user configs are not kept. */
   userConfigs: UserConfigs | undefined;
   /** undefined where ECS places no containers. */
   agent: EcsAgent | undefined;
-  /** That there is a service, in the ledger; undefined until it is there. */
-  presence: Lifetime | undefined;
-  /** Pages of the ledger that a dead service left. */
-  left: readonly Page[] = [];
+  /** undefined until the ledger says that there is a service. */
+  presence: Presence | undefined;
   readonly metrics = new Metrics(this);
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
@@ -81,8 +81,6 @@ export class Service {
   readonly #as: 'service' | 'wait';
   #isDraining = false;
   #isStarted = false;
-  #canInput = false;
-  docker: HostedDocker | undefined;
 
   constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
     this.#as = as;
@@ -131,18 +129,20 @@ export class Service {
     await this.hosting?.tracker.drain();
   }
 
-  async step(name: string, take: () => Promise<void>): Promise<void> {
+  /** @returns what the step made, for those after it */
+  async step<T>(name: string, take: () => Promise<T>): Promise<T> {
     this.starting.signal.throwIfAborted();
     await this.#observer.step?.(name);
-    await take();
+    const made = await take();
     this.log.info({ step: name }, 'step done');
+    return made;
   }
 
   async openReporting(): Promise<void> {
     await this.reporting.open();
   }
 
-  async lock(): Promise<void> {
+  async lock(): Promise<Presence> {
     const { run, root } = this.#paths;
     await holdSharedDirectory(this.root, run, MARK | 0o700);
     await lock(this.root, { run, root, as: this.#as });
@@ -152,52 +152,46 @@ export class Service {
       await rm(this.#paths.waitLog, { force: true });
     }
     const { ledger, reporting, log } = this;
-    const { lifetime, left } = await bePresent(this.root, { ledger, reporting, as: this.#as, log });
-    this.presence = lifetime;
-    this.left = left;
+    const presence = await bePresent(this.root, { ledger, reporting, as: this.#as, log });
+    this.presence = presence;
     await this.reporting.keepLastLines(this.root, run);
+    return presence;
   }
 
   async countUnsaved(): Promise<number> {
     return await countUnsaved(this.#paths);
   }
 
-  async makeDirectories(): Promise<void> {
-    await this.#share(this.#paths.state, 0o700);
-    await this.#share(this.#paths.receipts, 0o700);
+  async makeDirectories(presence: Presence): Promise<void> {
+    const { state, receipts, logs, private: secret, containers, temporary } = this.#paths;
+    await share(presence, state, 0o700);
+    await share(presence, receipts, 0o700);
     await this.#receipts.removeOld();
-    await this.#share(this.#paths.logs, 0o700);
-    await removeOldLogs(this.#paths.logs, this.log);
-    await this.#share(this.#paths.private, 0o700);
+    await share(presence, logs, 0o700);
+    await removeOldLogs(logs, this.log);
+    await share(presence, secret, 0o700);
     // Files of users that are kept may outlive the service that made it.
-    await this.#share(this.#paths.containers, MARK | 0o755);
-    await this.#share(this.#paths.temporary, 0o755);
-  }
-
-  /** It is left, for whoever comes next, when containers live on. */
-  async #share(path: string, mode: number): Promise<void> {
-    const left = pageIn(this.left)?.entries ?? [];
-    const isLeft = left.some(({ kind, what }) => kind === 'shared directory' && what === path);
-    await holdSharedDirectory(this.presence as Lifetime, path, mode, isLeft);
+    await share(presence, containers, MARK | 0o755);
+    await share(presence, temporary, 0o755);
   }
 
   async describeHost(): Promise<void> {
     await this.reporting.describeHost(this.root);
   }
 
-  async checkInputDevices(): Promise<void> {
+  /** @returns whether containers get any */
+  async checkInputDevices(): Promise<boolean> {
     const why = await whyNoInputDevices();
-    this.#canInput = why === undefined;
-    if (why === undefined) return;
+    if (why === undefined) return true;
     if (this.#settings.INPUT_DEVICES === 'required') {
       throw new ServiceError('start.no_input_devices', { why });
     }
     this.log.warn({ why }, 'containers get no input devices');
+    return false;
   }
 
-  async keepFrontConsole(): Promise<void> {
-    const { log, left } = this;
-    await keepFrontConsole(this.presence as Lifetime, this.#settings.FRONT_CONSOLE, { left, log });
+  async keepFrontConsole({ lifetime, left }: Presence): Promise<void> {
+    await keepFrontConsole(lifetime, this.#settings.FRONT_CONSOLE, { left, log: this.log });
   }
 
   async serveHttps(): Promise<void> {
@@ -208,7 +202,7 @@ export class Service {
     await serveCallers(root, { settings, environment, paths, gate, service: this, secrets, log });
   }
 
-  async reachDocker(): Promise<void> {
+  async reachDocker(): Promise<HostedDocker> {
     const environment = childEnvironment(this.#environment);
     const docker = await HostedDocker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
     // Who only waits for containers leaves Docker to whoever keeps it.
@@ -216,18 +210,21 @@ export class Service {
     else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
     this.log.info(await docker.version(), 'Docker answers');
     this.docker = docker;
+    return docker;
   }
 
-  async keepUserConfigs(): Promise<void> {
+  /** @returns undefined where user configs are not kept */
+  async keepUserConfigs(presence: Presence): Promise<UserConfigs | undefined> {
     const { metrics, log, reporting } = this;
     const [settings, paths] = [this.#settings, this.#paths];
     const options = { settings, paths, region: reporting.region, metrics, log };
-    this.userConfigs = await keepUserConfigs(this.root, (path, mode) => this.#share(path, mode), options);
+    const sharing = (path: string, mode: number) => share(presence, path, mode);
+    this.userConfigs = await keepUserConfigs(this.root, sharing, options);
+    return this.userConfigs;
   }
 
-  async hostContainers(): Promise<void> {
+  async hostContainers({ docker, left, ...found }: HostingParts): Promise<Hosted> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const docker = this.docker as HostedDocker;
     const host = await gatherSurroundings({
       lifetime: this.root,
       settings: this.#settings,
@@ -235,16 +232,15 @@ export class Service {
       docker,
       ledger: this.ledger,
       receipts: this.#receipts,
-      canInput: this.#canInput,
-      userConfigs: this.userConfigs,
-      left: this.left,
+      left,
+      ...found,
       log: this.log,
     });
     await this.metrics.follow(this.root, host.events);
     const kept = new KeptContainers(docker, host.hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
-    await takeOver(tracker, kept, this.left);
+    await takeOver(tracker, kept, left);
     const watch = await Watch.open(this.root, tracker, kept);
     await host.apart.begin();
     await saveAllLeft(tracker);
@@ -255,10 +251,10 @@ export class Service {
     const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
     this.gate.open({ tracker, kept, watch, pulls, images });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
+    return this.hosting;
   }
 
-  async serveDocker(): Promise<void> {
-    const { tracker } = this.hosting as Hosted;
+  async serveDocker({ tracker }: Hosted): Promise<void> {
     await serveDocker(this.root, {
       path: this.#paths.dockerProxy,
       engine: this.#settings.DOCKER_HOST,
@@ -268,23 +264,23 @@ export class Service {
     });
   }
 
-  async runAgent(): Promise<void> {
+  async runAgent(docker: HostedDocker, presence: Presence): Promise<void> {
     const options = {
       settings: this.#settings,
       environment: this.#environment,
       paths: this.#paths,
       hostId: await readHostId(this.#paths.state),
-      docker: this.docker as HostedDocker,
+      docker,
       proxySocket: this.#paths.dockerProxy,
       ledger: this.ledger,
-      left: this.left,
+      left: presence.left,
       secrets: this.reporting.secrets,
       log: this.log,
-      share: (path: string, mode: number) => this.#share(path, mode),
+      share: (path: string, mode: number) => share(presence, path, mode),
       drain: () => this.drain(),
     };
     // Who only waits has no tasks for it.
-    if (this.#as === 'wait') await stopLeftAgent(this.left, options);
+    if (this.#as === 'wait') await stopLeftAgent(presence.left, options);
     else this.agent = await EcsAgent.open(this.root, options);
   }
 

@@ -8,6 +8,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
+import type { HostedDocker } from '../container/hosted-docker.ts';
 import { countKept, nothingKept } from '../container/kept-files.ts';
 import { claimedIn } from '../container/take-over.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -20,6 +21,7 @@ import { loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { endService } from './end.ts';
 import { giveBackLeft } from './front-console.ts';
+import type { Presence } from './presence.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 import { Service } from './service.ts';
@@ -27,6 +29,12 @@ import { Service } from './service.ts';
 /** Milliseconds before another attempt, while Docker is away for example: at first, and at most. */
 const SHORTEST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
+
+interface HostOnParts {
+  readonly docker: HostedDocker;
+  readonly presence: Presence;
+  readonly paths: Paths;
+}
 
 interface Parts {
   readonly environment: NodeJS.ProcessEnv;
@@ -54,15 +62,15 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   const reporting = new Reporting({ settings, outlets, log });
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
-    await takePlace(service);
-    const told = service.root.track('the last heartbeat', tellWebserver(settings, service));
-    await service.step('filesystem', () => service.makeDirectories());
-    await keepFrontConsole(service);
-    await service.step('docker', () => service.reachDocker());
-    const stopped = stopAgent(service);
-    await hostOn(service, pathsBelow(settings.ROOT));
+    const presence = await takePlace(service);
+    const told = service.root.track('the last heartbeat', tellWebserver(settings, presence, service));
+    await service.step('filesystem', () => service.makeDirectories(presence));
+    await keepFrontConsole(service, presence);
+    const docker = await service.step('docker', () => service.reachDocker());
+    const stopped = stopAgent(service, docker, presence);
+    await hostOn(service, { docker, presence, paths: pathsBelow(settings.ROOT) });
     await Promise.all([stopped, told]);
-    await removeRemains(service.left);
+    await removeRemains(presence.left);
     const left = await endService({ kind: 'asked', by: 'draining' }, service);
     const paths = pathsBelow(settings.ROOT);
     await rm(paths.waitLog, { force: true });
@@ -74,7 +82,7 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
     return true;
   } catch (error) {
     if (isLocked(error)) return await giveWay(service);
-    await service.presence?.leave(error);
+    await service.presence?.lifetime.leave(error);
     await endService({ kind: 'died', error }, service);
     return false;
   } finally {
@@ -90,7 +98,7 @@ async function giveWay({ root, log }: Service): Promise<true> {
 }
 
 /** Who should have done it died before. */
-async function reportUnreported({ left, reporting, log }: Service): Promise<void> {
+async function reportUnreported({ left }: Presence, { reporting, log }: Service): Promise<void> {
   const facts = serviceFactsIn(left);
   if (!facts || facts.isReported) return;
   const error = new ServiceError('service.died', { cause: causeOfDeath({}, facts.pid) });
@@ -100,7 +108,8 @@ async function reportUnreported({ left, reporting, log }: Service): Promise<void
 /** Delivers the last heartbeat if one is owed. An instance that is to be terminated does not wait for that. */
 async function tellWebserver(
   { ON_DEATH: onDeath }: Settings,
-  { left, reporting, root, log }: Service,
+  { left }: Presence,
+  { reporting, root, log }: Service,
 ): Promise<void> {
   if (onDeath === 'terminate' && serviceFactsIn(left)?.wasRunning) return;
   await reporting.payHeartbeat(root.signal).catch((error: unknown) => {
@@ -108,35 +117,38 @@ async function tellWebserver(
   });
 }
 
-async function takePlace(service: Service): Promise<void> {
+async function takePlace(service: Service): Promise<Presence> {
   await service.step('reporting', () => service.openReporting());
-  await service.step('lock', () => service.lock());
-  await reportUnreported(service);
+  const presence = await service.step('lock', () => service.lock());
+  await reportUnreported(presence, service);
+  return presence;
 }
 
 /** Users' files do not wait for it. Without a container in use, nobody needs it. */
-async function keepFrontConsole(service: Service): Promise<void> {
-  const isNeeded = claimedIn(service.left).length > 0;
+async function keepFrontConsole(service: Service, presence: Presence): Promise<void> {
+  const isNeeded = claimedIn(presence.left).length > 0;
   try {
-    if (isNeeded) await service.step('front console', () => service.keepFrontConsole());
-    else await giveBackLeft(service.left);
+    if (isNeeded) await service.step('front console', () => service.keepFrontConsole(presence));
+    else await giveBackLeft(presence.left);
   } catch (error) {
     service.log.error({ error }, messageOf(error));
   }
 }
 
 /** Users' files do not wait for one that does not end, which is then tried again. */
-function stopAgent(service: Service): Promise<void> {
-  const stopped = service.step('ecs agent', () => service.runAgent());
+function stopAgent(service: Service, docker: HostedDocker, presence: Presence): Promise<void> {
+  const stopped = service.step('ecs agent', () => service.runAgent(docker, presence));
   stopped.catch((error: unknown) => service.log.error({ error }, messageOf(error)));
   return service.root.track('stopping the ECS agent', stopped);
 }
 
-async function hostOn(service: Service, paths: Paths): Promise<void> {
-  await service.step('user configs', () => service.keepUserConfigs());
-  await service.step('containers', () => service.hostContainers());
-  await service.hosting?.tracker.drain();
-  await service.userConfigs?.uploaded();
+async function hostOn(service: Service, { docker, presence, paths }: HostOnParts): Promise<void> {
+  const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
+  // They have the input devices that they had.
+  const parts = { docker, userConfigs, canInput: false, left: presence.left };
+  const { tracker } = await service.step('containers', () => service.hostContainers(parts));
+  await tracker.drain();
+  await userConfigs?.uploaded();
   const kept = await countKept(paths);
   if (kept > 0) service.log.info({ kept }, 'waiting until the kept files of users may be removed');
   await nothingKept(paths, service.root.signal);

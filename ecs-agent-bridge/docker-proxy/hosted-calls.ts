@@ -110,17 +110,16 @@ export class HostedCalls {
     const body = complete(checkCreateBody(given), host.paths);
     const shared = await this.#sharedBy(body);
     const container = this.#tracker.begin(purposeOf(body));
-    const made = Promise.withResolvers<Answer>();
-    const make = async (amended: CreateBody): Promise<DockerId> => {
+    const make = async (): Promise<Answer> => {
+      const prepared = await container.prepare(body, { shared });
       exchange.signal.throwIfAborted();
-      const answer = await unlessGone(container, askToMake(exchange, amended));
-      made.resolve(answer);
-      return dockerIdIn(answer);
+      const answer = await unlessGone(container, askToMake(exchange, prepared.body));
+      await container.made(dockerIdIn(answer), prepared);
+      exchange.signal.throwIfAborted();
+      return answer;
     };
     try {
-      await this.#alone(container.id, container.create(body, make, { shared }));
-      exchange.signal.throwIfAborted();
-      return { container, answer: await made.promise };
+      return { container, answer: await this.#alone(container.id, make()) };
     } catch (error) {
       if (error instanceof Lost) await removeUnanswered(host.docker, host.hostId, container.id);
       await this.#takeDown(container, `could not be made: ${messageOf(error)}`);

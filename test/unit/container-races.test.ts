@@ -51,7 +51,7 @@ function hostOf(t: TestContext) {
     allowed: new Map(),
     eventNumbers: undefined,
     keeping: undefined,
-    preparing: pLimit(4),
+    limitPreparations: pLimit(4),
     seccompProfile: undefined,
     limits: {
       pids: undefined,

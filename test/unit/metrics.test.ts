@@ -160,7 +160,7 @@ test('what could not be released is counted once, however often it is tried', as
 test('a predecessor has died if it has left something, and had not been asked to stop', async () => {
   const died = async (name: string, facts: unknown) => {
     const left: Page[] = [{ name, entries: [], facts }];
-    return await numberOf(new Metrics({ ...NOTHING, left }), 'predecessor_died');
+    return await numberOf(new Metrics({ ...NOTHING, presence: { left } }), 'predecessor_died');
   };
   assert.equal(await died(SERVICE_PAGE, { pid: 1, wasRunning: true, isReported: true }), 1);
   assert.equal(await died(SERVICE_PAGE, { pid: 1 }), 1);

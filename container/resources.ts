@@ -1,0 +1,107 @@
+/**
+ * What a hosted container owns on this host: its directories, ports, console, input devices and control group. A new
+ * container takes them; one that a dead service left holds them again.
+ */
+
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { adoptCgroup, holdCgroupPath } from './cgroups.ts';
+import {
+  type CreateBody,
+  type CreateOptions,
+  type DeviceMapping,
+  IDENTIFYING_PORT,
+  wantsConsole,
+} from './create-body.ts';
+import { directoriesOf, holdDirectories } from './directories.ts';
+import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
+import type { ContainerId } from './identity.ts';
+import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
+import { adoptPorts, holdPorts, portsWanted } from './published-ports.ts';
+import { ResourceMappings } from './resource-mappings.ts';
+import type { Surroundings } from './surroundings.ts';
+import { UserConfig } from './user-config.ts';
+
+/** The container that owns them. */
+export interface Owner {
+  readonly id: ContainerId;
+  readonly purpose: Purpose;
+  readonly host: Surroundings;
+  readonly lifetime: Lifetime;
+  readonly log: Logger;
+  /** Resolves once the container does not run: its console can be given to another one. */
+  readonly provenGone: () => Promise<string>;
+}
+
+/** What it holds, from its preparation to its end. */
+export interface Resources {
+  readonly facts: ContainerFacts;
+  readonly mappings: ResourceMappings;
+  readonly config: UserConfig;
+}
+
+/** What Docker is to give to the container. */
+export interface Allotment {
+  /** Host port by container port. */
+  readonly ports: ReadonlyMap<string, number>;
+  readonly tty: number | undefined;
+  readonly devices: readonly DeviceMapping[];
+  readonly cgroup: string | undefined;
+}
+
+/**
+ * Takes all that a new container will own.
+ * @throws {ServiceError} when something cannot be had; its lifetime holds what it has until then
+ */
+export async function takeResources(
+  owner: Owner,
+  accepted: CreateBody,
+  { idleTimeout, identifyingPort: needed, shared }: CreateOptions,
+): Promise<Resources & { readonly allotment: Allotment }> {
+  const { host, lifetime, log, purpose } = owner;
+  const { directories, ...place } = placeOf(owner);
+  const wanted = portsWanted(accepted, shared);
+  const take = () =>
+    Promise.all([
+      holdDirectories(lifetime, directories, { ...host, config: place.config }),
+      holdPorts(lifetime, host.ports, { ...wanted, needed }),
+      wantsConsole(accepted) ? host.ttys.acquire(lifetime, owner.provenGone) : undefined,
+      holdInputDevices(lifetime, host.eventNumbers),
+    ]);
+  const [project, ports, tty, inputs] = await host.limitPreparations(take);
+  const devices = await offerInputDevices(lifetime, directories, inputs, log);
+  const cgroup = await holdCgroupPath(lifetime, directories.own);
+  const facts: ContainerFacts = {
+    ...purpose,
+    ports: { ...Object.fromEntries(ports), ...(shared !== undefined && { [IDENTIFYING_PORT]: shared }) },
+    chosen: wanted.chosen,
+    ...(tty !== undefined && { tty }),
+    ...(project !== undefined && { project }),
+    devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
+    ...(idleTimeout !== undefined && { idleTimeout }),
+  };
+  return { ...place, facts, allotment: { ports, tty, devices, cgroup } };
+}
+
+/** Holds again what a container has that a dead service left. */
+export async function adoptResources(owner: Owner, claimed: Claimed): Promise<Resources> {
+  const { id, host, lifetime } = owner;
+  const { ports, chosen = [], tty, devices, dockerId, cgroup } = claimed;
+  const { directories, ...place } = placeOf(owner);
+  const { config } = place;
+  await config.find();
+  await holdDirectories(lifetime, directories, { ...host, config }, claimed);
+  await adoptPorts(lifetime, host.ports, ports, chosen);
+  if (tty !== undefined) await host.ttys.adopt(lifetime, tty, owner.provenGone);
+  await adoptInputDevices(lifetime, directories, host.eventNumbers, devices);
+  if (cgroup) await adoptCgroup(lifetime, cgroup);
+  await config.adopt();
+  await host.apart.adopt({ id, dockerId, lifetime });
+  return { ...place, facts: claimed };
+}
+
+function placeOf({ id, purpose, host, lifetime, log }: Owner) {
+  const directories = directoriesOf(host.paths, id);
+  const config = new UserConfig({ ...host, id, appName: purpose.appName, directories, lifetime, log });
+  return { directories, config, mappings: new ResourceMappings(directories.mappings, directories.own) };
+}
