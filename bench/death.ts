@@ -10,7 +10,6 @@ import { readHostId } from '../host/host-id.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { Ledger } from '../lifetime/ledger.ts';
 import { createLogger } from '../logging/logger.ts';
-import { pageOf } from '../src/observe.ts';
 import { SECRET } from '../test/support/secrets.ts';
 import type { TestHost } from '../test/support/test-host.ts';
 import type { World } from '../test/support/world.ts';
@@ -38,7 +37,7 @@ async function removals(host: TestHost): Promise<[number, number]> {
   return await inRandomOrder(
     () =>
       timed(async () => {
-        const ledger = new Ledger(paths.ledger, pageOf);
+        const ledger = new Ledger(paths.ledger);
         await removeUnclaimed({ docker, hostId, paths, ledger, log: silent }, ledger.open());
       }),
     () =>

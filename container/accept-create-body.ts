@@ -15,7 +15,7 @@ import { HOST_CONFIG } from './accepted-host-config.ts';
 import { parseBind, VOLUME } from './accepted-mounts.ts';
 import { acceptNetwork } from './accepted-networks.ts';
 import { type CreateBody, checkCreateBody, type HostConfig, type Mount } from './create-body.ts';
-import { containerIdOf, isOfHost, TASK } from './labels.ts';
+import { containerIdOf, isHostedOn, TASK } from './labels.ts';
 import type { Surroundings } from './surroundings.ts';
 
 type Host = Pick<Surroundings, 'hostId' | 'docker' | 'paths' | 'allowed'>;
@@ -195,7 +195,7 @@ class Named {
 }
 
 function isHosted(labels: Labels, hostId: string): boolean {
-  return isOfHost(labels, hostId) && containerIdOf(labels) !== undefined;
+  return isHostedOn(labels, hostId) && containerIdOf(labels) !== undefined;
 }
 
 /** Where a body mounts something itself, which counts more than what comes from another container. */

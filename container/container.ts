@@ -75,7 +75,10 @@ export class HostedContainer {
     this.#host = host;
     this.#purpose = purpose;
     this.#patience = patience;
-    this.#lifetime = parent.child(`container ${this.id}`, () => this.end(SERVICE_ENDS));
+    this.#lifetime = parent.child(`container ${this.id}`, {
+      owner: { kind: 'container', id: this.id },
+      before: () => this.end(SERVICE_ENDS),
+    });
     this.#log = host.log.child({ container: this.id, ...(purpose.task && { task: purpose.task }) });
     host.receipts.begin(this.id, purpose);
     this.#state = new StateMachine(this.id, (transition) => {

@@ -5,7 +5,7 @@ import type { CallObserver } from '../docker-engine/calls.ts';
 import { Docker } from '../docker-engine/docker.ts';
 import type { ContainerId } from './identity.ts';
 import { InheritedLabels } from './inherited-labels.ts';
-import { containerIdOf, filterOf, isOfHost, type Role, roleOf } from './labels.ts';
+import { containerIdOf, filterOf, isHostedOn, type Role, roleOf } from './labels.ts';
 
 /** A container that carries this host's label. */
 export interface Hosted extends Pick<Listed, 'dockerId' | 'state' | 'health'> {
@@ -36,7 +36,7 @@ export class HostedDocker extends Docker {
     const hosted = listed.map(async ({ dockerId, state, health, ...found }) => {
       const labels = await this.#inherited.remove(found.labels, found.image);
       const named = { dockerId, containerId: containerIdOf(labels), role: roleOf(labels) };
-      return isOfHost(labels, hostId) ? [{ ...named, state, health }] : [];
+      return isHostedOn(labels, hostId) ? [{ ...named, state, health }] : [];
     });
     return (await Promise.all(hosted)).flat();
   }

@@ -48,7 +48,9 @@ export class KeptContainers {
     containerId: ContainerId,
     take: (signal: AbortSignal) => DockerId | Promise<DockerId>,
   ): Promise<DockerId> {
-    const lifetime = this.#parent.child(`docker container of ${containerId}`);
+    const lifetime = this.#parent.child(`docker container of ${containerId}`, {
+      owner: { kind: 'docker container', id: containerId },
+    });
     try {
       const id = await lifetime.acquire({
         kind: 'docker container',

@@ -24,8 +24,9 @@ export function isLeftToMaker(role: Role | undefined, state: string): boolean {
   return role !== undefined && role !== 'spin-up' && (state === 'exited' || state === 'dead');
 }
 
-export function isOfHost(labels: Labels, hostId: string): boolean {
-  return labels[HOST_ID] === hostId;
+/** Whether it is a hosted container of this host. Others of this host have a role that another room gave them. */
+export function isHostedOn(labels: Labels, hostId: string): boolean {
+  return labels[HOST_ID] === hostId && roleOf(labels) !== undefined;
 }
 
 export function roleOf(labels: Labels): Role | undefined {

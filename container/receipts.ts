@@ -134,7 +134,7 @@ export class Receipts {
   /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
   async note(event: HoldingEvent): Promise<void> {
     const { step, holding } = event;
-    const gathered = this.#gathered.get(containerOf(holding.owner));
+    const gathered = this.#gathered.get(holding.owner.id ?? '');
     if (!gathered || step === 'taking' || step === 'not taken') return;
     const { kind, what, takenAt = new Date() } = holding;
     const { allotted } = gathered.resources.get(holding) ?? { allotted: takenAt };
@@ -197,11 +197,6 @@ function forgetOldestTerminal(resources: Map<Holding, Receipted>): void {
   const ended = [...resources].filter(([, { kind, released }]) => kind === 'terminal' && released);
   const [oldest] = ended.slice(0, -MOST_TERMINALS);
   if (oldest) resources.delete(oldest[0]);
-}
-
-/** The container that a lifetime, by its name, belongs to. */
-function containerOf(owner: string): string {
-  return /^(?:docker container of|terminal of container|container) (\w+)$/.exec(owner)?.[1] ?? '';
 }
 
 function outcomeOf(event: HoldingEvent): Pick<Receipted, 'released' | 'seen' | 'failed'> {

@@ -7,7 +7,7 @@
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ContainerId } from './identity.ts';
 import type { KeptContainers } from './kept-containers.ts';
-import { isLeftToMaker, isOfHost, roleOf } from './labels.ts';
+import { isHostedOn, isLeftToMaker, roleOf } from './labels.ts';
 import { removeLeftOf } from './left-behind.ts';
 import { removeRevived } from './proven-gone.ts';
 import type { Tracker } from './tracker.ts';
@@ -32,7 +32,7 @@ export class Strays {
     const { docker, hostId, log } = this.#tracker.host;
     if (containerId && this.#tracker.has(containerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found || !isOfHost(found.labels, hostId)) return;
+    if (!found || !isHostedOn(found.labels, hostId)) return;
     if (this.#kept.has(dockerId) && !found.running) return;
     if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
@@ -48,7 +48,7 @@ export class Strays {
     const { docker, hostId } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId)) return;
     const found = await docker.inspect(dockerId);
-    if (!found?.running || !isOfHost(found.labels, hostId)) return;
+    if (!found?.running || !isHostedOn(found.labels, hostId)) return;
     await removeRevived(this.#tracker.host, containerId, dockerId);
   }
 }

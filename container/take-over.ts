@@ -34,7 +34,7 @@ export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> 
 export function claimedIn(pages: readonly Page[]): Claimed[] {
   return pages.flatMap(({ name: id, entries, facts }) => {
     const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
-    const isHeld = entries.some(({ owner }) => owner === `container ${id}`);
+    const isHeld = entries.some(({ owner }) => owner.kind === 'container');
     if (!isContainerId(id) || !isHeld || !dockerId || !startValues) return [];
     return [{ ...others, id, dockerId, startValues, cgroup: cgroupIn(entries) }];
   });

@@ -25,7 +25,7 @@ export class Tracker {
   /** @param parent the lifetime in which containers may be made and must have ended */
   constructor(host: Surroundings, parent: Lifetime) {
     this.host = host;
-    this.lifetime = parent.child('containers', () => this.endAll(SERVICE_ENDS));
+    this.lifetime = parent.child('containers', { before: () => this.endAll(SERVICE_ENDS) });
   }
 
   list(): readonly HostedContainer[] {

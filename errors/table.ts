@@ -81,6 +81,11 @@ export const ERRORS = {
     text: 'the ledger cannot be written in {directory}: {why}; free some space there (df -h, df -i), then try again',
   },
 
+  'ledger.newer': {
+    status: 500,
+    text: 'a newer version of this service wrote the ledger in {directory} (form {version}); start that version, or restart the host, which ends its containers',
+  },
+
   // Setting up a container.
   'container.unknown_port': {
     status: 404,

@@ -3,14 +3,21 @@
  * seen gone, so what is in the table when everything has ended is a leak, by name.
  */
 
+/** Whose a resource is: a part of the service by its kind, and by its id where there are many of the kind. */
+export interface Owner {
+  readonly kind: string;
+  readonly id?: string;
+}
+
 /** One resource that is being taken, held, or released. */
 export interface Holding {
   /** What sort of resource: `port`, `tty`, `directory`, … */
   readonly kind: string;
   /** Which one, in words that find it on the host: `tcp 32262`, a path, an id. */
   readonly what: string;
-  /** The name of the lifetime that holds it. */
-  readonly owner: string;
+  readonly owner: Owner;
+  /** The name of the lifetime that holds it, for people. */
+  readonly lifetime: string;
   takenAt?: Date;
 }
 
@@ -83,10 +90,10 @@ export class Holdings {
    * one release may wait for another. Never rejects: what fails again stays in the table.
    */
   async retry(): Promise<void> {
-    const byOwner = Map.groupBy(this.#failed, ([{ owner }]) => owner);
+    const byLifetime = Map.groupBy(this.#failed, ([{ lifetime }]) => lifetime);
     const inTurn = async (failed: readonly (readonly [Holding, () => Promise<unknown>])[]) => {
       for (const [, again] of failed) await again().catch(() => {});
     };
-    await Promise.all([...byOwner.values()].map(inTurn));
+    await Promise.all([...byLifetime.values()].map(inTurn));
   }
 }

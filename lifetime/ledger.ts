@@ -5,7 +5,7 @@
  *   <page>/<digest>.json    one holding, from before it is taken until it was seen gone
  *   <page>/facts.json       what its owner says of itself
  *
- * A page belongs to one container, or to the service. Everything is written before the call returns, which takes
+ * A page belongs to one owner: a container by its id, or a part of the service by its kind. Everything is written before the call returns, which takes
  * microseconds: a line that a dead process had still in its hands would be a leak.
  *
  * INVARIANTS
@@ -18,10 +18,17 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
-import type { Holding, HoldingEvent } from './holdings.ts';
+import type { Holding, HoldingEvent, Owner } from './holdings.ts';
 
 /** A holding as it is written down. */
-export type Entry = Pick<Holding, 'kind' | 'what' | 'owner'>;
+export type Entry = Pick<Holding, 'kind' | 'what' | 'owner' | 'lifetime'>;
+
+/** As any version has written it. */
+type Written = Omit<Entry, 'owner' | 'lifetime'> & {
+  readonly version?: number;
+  readonly owner: Owner | string;
+  readonly lifetime?: string;
+};
 
 export interface Page {
   readonly name: string;
@@ -31,24 +38,24 @@ export interface Page {
 }
 
 const FACTS = 'facts.json';
+/** Of the form of an entry. Version 1 had none, and the name of the lifetime as its owner. */
+const VERSION = 2;
 
 export class Ledger {
   readonly #directory: string;
-  readonly #pageOf: (owner: string) => string;
   /** Names of the entries that this process has written, by page. */
   readonly #written = new Map<string, Set<string>>();
   #isOpen = false;
 
-  /**
-   * @param directory of root's; made when something is written
-   * @param pageOf the name of the page that a lifetime's holdings stand on, by the lifetime's name
-   */
-  constructor(directory: string, pageOf: (owner: string) => string) {
+  /** @param directory of root's; made when something is written */
+  constructor(directory: string) {
     this.#directory = directory;
-    this.#pageOf = pageOf;
   }
 
-  /** To be called by whoever holds the lock. @returns what another process has left in it */
+  /**
+   * To be called by whoever holds the lock. @returns what another process has left in it
+   * @throws {ServiceError} `ledger.newer`
+   */
   open(): Page[] {
     this.#isOpen = true;
     return namesIn(this.#directory).map((page) => this.#read(page));
@@ -67,7 +74,7 @@ export class Ledger {
   }
 
   #strike(entry: Entry): void {
-    const page = this.#pageOf(entry.owner);
+    const page = pageOf(entry.owner);
     const name = nameOf(entry);
     rmSync(join(this.#directory, page, name), { force: true });
     const left = this.#written.get(page);
@@ -87,11 +94,11 @@ export class Ledger {
     }
   }
 
-  #write({ kind, what, owner }: Holding): void {
-    const entry: Entry = { kind, what, owner };
-    const page = this.#pageOf(owner);
+  #write({ kind, what, owner, lifetime }: Holding): void {
+    const entry: Entry = { kind, what, owner, lifetime };
+    const page = pageOf(owner);
     const name = nameOf(entry);
-    this.#put(page, name, entry);
+    this.#put(page, name, { version: VERSION, ...entry });
     this.#written.get(page)?.add(name);
   }
 
@@ -128,18 +135,30 @@ export class Ledger {
   #read(name: string): Page {
     const directory = join(this.#directory, name);
     const names = namesIn(directory);
-    const entries = names.filter(isEntry).flatMap((one) => (parse(join(directory, one)) as Entry) ?? []);
+    const written = names.filter(isEntry).flatMap((one) => (parse(join(directory, one)) as Written) ?? []);
+    const entries = written.map((one) => this.#entryOf(one));
     const facts = names.includes(FACTS) ? parse(join(directory, FACTS)) : undefined;
     return { name, entries, facts };
   }
+
+  #entryOf({ version = 1, ...entry }: Written): Entry {
+    if (version > VERSION) throw new ServiceError('ledger.newer', { directory: this.#directory, version });
+    if (typeof entry.owner !== 'string') return entry as Entry;
+    return { ...entry, owner: ownerNamed(entry.owner), lifetime: entry.owner };
+  }
+}
+
+/** @returns the name of the page on which what it holds stands */
+function pageOf({ kind, id }: Owner): string {
+  return id ?? kind;
 }
 
 function isEntry(name: string): boolean {
   return !name.startsWith('.') && name !== FACTS;
 }
 
-function nameOf({ kind, what, owner }: Entry): string {
-  const digest = createHash('sha256').update(JSON.stringify([kind, what, owner]));
+function nameOf({ kind, what, lifetime }: Entry): string {
+  const digest = createHash('sha256').update(JSON.stringify([kind, what, lifetime]));
   return `${digest.digest('hex').slice(0, 32)}.json`;
 }
 
@@ -160,4 +179,11 @@ function parse(path: string): unknown {
     if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** @param name of the lifetime that held it, in version 1 */
+function ownerNamed(name: string): Owner {
+  const [, maker, id] = /^(docker container of|.*\bcontainer) ([0-9a-f]{60})$/.exec(name) ?? [];
+  if (id) return { kind: maker === 'docker container of' ? 'docker container' : 'container', id };
+  return { kind: name === 'ecs agent' ? 'ecs-agent' : 'service' };
 }

@@ -10,7 +10,7 @@
  */
 
 import { withDeadline } from './deadline.ts';
-import { type Holding, Holdings } from './holdings.ts';
+import { type Holding, Holdings, type Owner } from './holdings.ts';
 
 /** How one resource is taken, given back, and seen to be gone. */
 export interface Resource<T> {
@@ -30,6 +30,7 @@ export interface Resource<T> {
 /** A cleanup or task that did not end as it should. */
 export interface Failure {
   readonly lifetime: string;
+  readonly owner: Owner;
   readonly what: string;
   readonly error: unknown;
 }
@@ -42,9 +43,18 @@ interface Cleanup {
 }
 
 export interface LifetimeOptions {
+  /** Whose everything is that it holds. */
+  readonly owner?: Owner;
   readonly holdings?: Holdings;
   /** Is told each failure when it happens. */
   readonly report?: (failure: Failure) => void;
+}
+
+export interface ChildOptions {
+  /** Left out: the same as its parent's. */
+  readonly owner?: Owner;
+  /** Runs when the parent ends it; when it throws, the child does not end and keeps what it holds. */
+  readonly before?: () => unknown;
 }
 
 /** Milliseconds that a cleanup, or the tasks of a lifetime, get unless told otherwise. */
@@ -52,6 +62,7 @@ export const DEFAULT_DEADLINE = 10_000;
 
 export class Lifetime implements AsyncDisposable {
   readonly name: string;
+  readonly owner: Owner;
   readonly holdings: Holdings;
   readonly #report: (failure: Failure) => void;
   readonly #abort = new AbortController();
@@ -62,8 +73,10 @@ export class Lifetime implements AsyncDisposable {
   #whenEnded: () => void = () => {};
   #isLeft = false;
 
-  constructor(name: string, { holdings = new Holdings(), report = () => {} }: LifetimeOptions = {}) {
+  constructor(name: string, options: LifetimeOptions = {}) {
+    const { owner = { kind: 'service' }, holdings = new Holdings(), report = () => {} } = options;
     this.name = name;
+    this.owner = owner;
     this.holdings = holdings;
     this.#report = report;
   }
@@ -75,14 +88,13 @@ export class Lifetime implements AsyncDisposable {
 
   /**
    * A lifetime within this one.
-   * @param before runs when this one ends it; when it throws, the child does not end and keeps what it holds
    * @throws the reason of the end, once this one has begun to end
    */
-  child(name: string, before: () => unknown = () => {}): Lifetime {
+  child(name: string, { owner = this.owner, before }: ChildOptions = {}): Lifetime {
     this.signal.throwIfAborted();
-    const child = new Lifetime(name, { holdings: this.holdings, report: this.#report });
+    const child = new Lifetime(name, { owner, holdings: this.holdings, report: this.#report });
     const end = async () => {
-      await before();
+      await before?.();
       this.#failures.push(...(await child.end(this.signal.reason)));
     };
     const leave = () => child.leave(this.signal.reason);
@@ -102,7 +114,12 @@ export class Lifetime implements AsyncDisposable {
 
   async #acquire<T>(resource: Resource<T>): Promise<T> {
     this.signal.throwIfAborted();
-    const holding: Holding = { kind: resource.kind, what: resource.what, owner: this.name };
+    const holding: Holding = {
+      kind: resource.kind,
+      what: resource.what,
+      owner: this.owner,
+      lifetime: this.name,
+    };
     await this.holdings.enter(holding);
     let value: T;
     try {
@@ -221,7 +238,7 @@ export class Lifetime implements AsyncDisposable {
   }
 
   #fail(what: string, error: unknown): void {
-    const failure: Failure = { lifetime: this.name, what, error };
+    const failure: Failure = { lifetime: this.name, owner: this.owner, what, error };
     this.#failures.push(failure);
     this.#report(failure);
   }

@@ -25,7 +25,7 @@ import { Outlets } from '../logging/outlets.ts';
 import { childEnvironment, loadSettings, type Settings } from '../settings/load.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { giveBackLeft } from './front-console.ts';
-import { pageOf, SERVICE_PAGE } from './observe.ts';
+import { SERVICE_PAGE } from './observe.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 import { Reporting, serviceFactsIn } from './reporting.ts';
 import { ownWords } from './self.ts';
@@ -86,7 +86,7 @@ class Burial {
   /** @returns whether containers live on, files of users are to be saved, or the webserver is to be told @throws {ServiceError} `docker.*` */
   async run(): Promise<boolean> {
     const { reporting, log, paths } = this.#parts;
-    const ledger = new Ledger(paths.ledger, pageOf);
+    const ledger = new Ledger(paths.ledger);
     const pages = ledger.open();
     if (pages.length === 0) {
       await this.#clear(ledger);

@@ -118,8 +118,8 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
   const held = root.holdings.list();
-  for (const { kind, what, owner } of held) {
-    log.error({ kind, what, owner, ...concerned(owner) }, 'a resource is still held at the end');
+  for (const { kind, what, owner, lifetime } of held) {
+    log.error({ kind, what, owner: lifetime, ...concerned(owner) }, 'a resource is still held at the end');
   }
   if (cause.kind === 'died' || failures.length > 0 || held.length > 0) process.exitCode = 1;
   const left = alive + held.length + saves + (await service.countUnsaved());

@@ -10,7 +10,6 @@ import { type Paths, pathsBelow } from '../host/paths.ts';
 import { Ledger, type Page } from '../lifetime/ledger.ts';
 import { loadSome } from '../settings/load.ts';
 import type { Diagnosis } from './doctor.ts';
-import { pageOf } from './observe.ts';
 
 /** What begins or ends at this moment looks like a leak; what still does so after these milliseconds is one. */
 const SECOND_LOOK = 2000;
@@ -36,7 +35,7 @@ export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnos
 }
 
 async function lookOnce(docker: HostedDocker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
-  const pages = new Ledger(paths.ledger, pageOf).open();
+  const pages = new Ledger(paths.ledger).open();
   // Whoever reads an id that is not there makes one.
   const isKnown = await exists(join(paths.state, 'host-id'));
   const listed = isKnown ? await docker.hosted(await readHostId(paths.state)) : [];

@@ -1,9 +1,8 @@
 /** Makes what is held visible: to the log, and to whoever watches the service from within a test. */
 
 import type { Receipts } from '../container/receipts.ts';
-import { AGENT_LIFETIME, AGENT_PAGE } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { messageOf } from '../errors/service-error.ts';
-import { type HoldingEvent, Holdings } from '../lifetime/holdings.ts';
+import { type HoldingEvent, Holdings, type Owner } from '../lifetime/holdings.ts';
 import type { Ledger } from '../lifetime/ledger.ts';
 import type { LifetimeOptions } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -26,7 +25,7 @@ export function observeHoldings(
 ): LifetimeOptions {
   return {
     holdings: new Holdings(async (event) => {
-      const { kind, what, owner } = event.holding;
+      const { kind, what, lifetime: owner } = event.holding;
       // It says that something is held for a moment too long rather than too short.
       if (event.step === 'taking') ledger.observe(event);
       const seen = event.step === 'gone' ? { seen: event.seen } : {};
@@ -42,19 +41,13 @@ export function observeHoldings(
       if (event.step !== 'taking') ledger.observe(event);
       await receipts.note(event);
     }),
-    report: ({ lifetime, what, error }) =>
-      log.error({ lifetime, what, error, ...concerned(lifetime) }, 'could not be ended properly'),
+    report: ({ lifetime, owner, what, error }) =>
+      log.error({ lifetime, what, error, ...concerned(owner) }, 'could not be ended properly'),
   };
 }
 
-/** The page of the ledger for what a lifetime of that name holds. */
-export function pageOf(owner: string): string {
-  if (owner === AGENT_LIFETIME) return AGENT_PAGE;
-  return concerned(owner).container ?? SERVICE_PAGE;
-}
-
-/** The id of the container that a lifetime, by its name, belongs to. */
-export function concerned(name: string): { readonly container?: string } {
-  const [container] = /[0-9a-f]{60}/.exec(name) ?? [];
-  return container === undefined ? {} : { container };
+/** The container of which something is, for the log. */
+export function concerned({ kind, id }: Owner): { readonly container?: string } {
+  const isOfContainer = kind === 'container' || kind === 'docker container';
+  return isOfContainer && id !== undefined ? { container: id } : {};
 }

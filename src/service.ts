@@ -33,7 +33,7 @@ import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { Metrics } from './metrics.ts';
-import { type Observer, observeHoldings, pageOf } from './observe.ts';
+import { type Observer, observeHoldings } from './observe.ts';
 import { bePresent, type Presence, share } from './presence.ts';
 import { countUnsaved } from './remains.ts';
 import type { Reporting } from './reporting.ts';
@@ -90,7 +90,7 @@ export class Service {
     this.reporting = reporting;
     this.#observer = observer;
     this.#paths = pathsBelow(settings.ROOT);
-    this.ledger = new Ledger(this.#paths.ledger, pageOf);
+    this.ledger = new Ledger(this.#paths.ledger);
     this.#receipts = new Receipts(this.#paths.receipts, log);
     const { ledger, metrics } = this;
     this.root = new Lifetime('service', observeHoldings(log, observer, ledger, this.#receipts, metrics));

@@ -91,7 +91,7 @@ export class EcsAgent {
     if (!mode) return undefined;
     const facts = await readFacts(mode, options);
     await shareDirectories(mode, facts, options);
-    const own = lifetime.child(AGENT_LIFETIME);
+    const own = lifetime.child(AGENT_LIFETIME, { owner: { kind: AGENT_PAGE } });
     try {
       const agentLog = new AgentLog(options.log);
       const reports: Reports = {

@@ -15,9 +15,9 @@ import { Systemctl } from './systemctl.ts';
 import { UNIT_KIND, undoUnit } from './unit.ts';
 import type { AgentFacts, Mode } from './way.ts';
 
-/** The name of every lifetime that holds something of the agent; its entries stand on a page of their own. */
+/** The name of every lifetime that holds something of the agent. */
 export const AGENT_LIFETIME = 'ecs agent';
-/** That page. */
+/** The kind of owner that it is for the ledger, where it has a page of that name. */
 export const AGENT_PAGE = 'ecs-agent';
 /** The kind of holding that is the agent itself; `what` is its mode. */
 export const AGENT_KIND = 'ecs agent';

@@ -16,7 +16,7 @@ import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { AgentLog } from './agent-log.ts';
 import type { AgentMetadata, Introspection } from './introspection.ts';
-import { AGENT_KIND, AGENT_LIFETIME, GRACE } from './left-agent.ts';
+import { AGENT_KIND, AGENT_LIFETIME, AGENT_PAGE, GRACE } from './left-agent.ts';
 import { describeEnd, type Ended, type RunningAgent, type Way } from './way.ts';
 
 /** Exit codes of the agent. Source: its ecs-init, StartSupervised. */
@@ -218,7 +218,7 @@ export class Supervision {
   async #live(run: Run): Promise<Ended> {
     const { way, log } = this.#options;
     const { signal } = this.#lifetime;
-    const held = this.#lifetime.child(AGENT_LIFETIME);
+    const held = this.#lifetime.child(AGENT_LIFETIME, { owner: { kind: AGENT_PAGE } });
     this.#state = 'starting';
     try {
       const agent = await held.acquire({

@@ -5,7 +5,7 @@
 
 import { refusal } from '../../container/accepted-fields.ts';
 import type { ContainerId } from '../../container/identity.ts';
-import { containerIdOf, isOfHost } from '../../container/labels.ts';
+import { containerIdOf, isHostedOn } from '../../container/labels.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import type { Exchange } from './connection.ts';
@@ -32,7 +32,7 @@ export function finder({ docker, hostId }: Pick<Surroundings, 'docker' | 'hostId
     const found = await docker.inspect(ref);
     if (!found) return undefined;
     const { dockerId, labels, running: isRunning } = found;
-    const id = isOfHost(labels, hostId) ? containerIdOf(labels) : undefined;
+    const id = isHostedOn(labels, hostId) ? containerIdOf(labels) : undefined;
     return { dockerId, hosted: id && { id, dockerId, isRunning } };
   };
 }

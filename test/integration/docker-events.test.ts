@@ -19,8 +19,12 @@ afterEach(() => host.finish());
 const ID = 'ab'.repeat(30);
 
 /** A Docker container with the labels of a host. */
-async function labelled(hostId: string): Promise<string> {
-  const Labels = { 'ecs-host-service.host-id': hostId, 'ecs-host-service.container-id': ID };
+async function labelled(hostId: string, role = 'spin-up'): Promise<string> {
+  const Labels = {
+    'ecs-host-service.host-id': hostId,
+    'ecs-host-service.container-id': ID,
+    'ecs-host-service.role': role,
+  };
   return (await host.docker.createContainer({ Image: IMAGE, Labels })).id;
 }
 
@@ -100,6 +104,24 @@ test('a container of another host, or of nobody, is left alone', async () => {
     assert.ok(await isThere(dockerId));
     await host.docker.getContainer(dockerId).remove();
   }
+});
+
+test('a container of this host whose role is not that of a hosted one is never touched', async () => {
+  const root = host.newRoot();
+  const first = await host.start({ env: { ROOT: root } }).ready();
+  const own = await hostContainer(first);
+  const { Config } = await host.docker.getContainer(own).inspect();
+  const other = await labelled(Config.Labels['ecs-host-service.host-id'] as string, 'node');
+  await host.docker.getContainer(other).start();
+  await host.docker.getContainer(other).stop({ t: 0 });
+  await first.stop('SIGKILL');
+  const second = await host.start({ env: { ROOT: root } }).ready();
+  assert.ok(!(await isThere(own)), 'what the service left is removed');
+  await host.docker.getContainer(other).restart({ t: 0 });
+  await hostContainer(second);
+  assert.equal(await second.stop(), 0);
+  assert.ok((await host.docker.getContainer(other).inspect()).State.Running);
+  await host.docker.getContainer(other).remove({ force: true });
 });
 
 /** One that has ended, and whose directories were made again, without which Docker does not start it. */

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Docker } from '../../docker-engine/docker.ts';
 import { EcsAgent, type EcsAgentOptions } from '../../ecs-agent-bridge/agent/ecs-agent.ts';
-import { AGENT_LIFETIME, AGENT_PAGE } from '../../ecs-agent-bridge/agent/left-agent.ts';
 import { holdSharedDirectory } from '../../host/directories.ts';
 import { type Paths, pathsBelow } from '../../host/paths.ts';
 import { Holdings } from '../../lifetime/holdings.ts';
@@ -37,7 +36,7 @@ export const SETTINGS: EcsAgentOptions['settings'] = {
 };
 
 export function ledgerOf(paths: Paths): Ledger {
-  return new Ledger(paths.ledger, (owner) => (owner === AGENT_LIFETIME ? AGENT_PAGE : 'service'));
+  return new Ledger(paths.ledger);
 }
 
 /** Writes the program and its settings. @returns the program */

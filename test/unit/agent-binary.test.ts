@@ -23,7 +23,7 @@ test('an agent is started as a process, registers, and is stopped, and nothing o
   assert.equal(environment.ECS_RESERVED_PORTS, '[22,2375,2376,51678,51679,4678]');
   const [page] = site.ledger.open().filter(({ name }) => name === AGENT_PAGE);
   assert.deepEqual(page?.facts, identify(pid));
-  assert.deepEqual(page?.entries, [{ kind: 'ecs agent', what: 'binary', owner: 'ecs agent' }]);
+  assert.deepEqual(page?.entries, [ENTRY]);
   await Promise.all([agent.stop(), agent.stop()]);
   assert.equal(identify(pid), undefined);
   assert.ok(!site.ledger.open().some(({ name }) => name === AGENT_PAGE));
@@ -245,13 +245,20 @@ suite('processes', () => {
   });
 });
 
+const ENTRY = {
+  kind: 'ecs agent',
+  what: 'binary',
+  owner: { kind: AGENT_PAGE },
+  lifetime: 'ecs agent',
+};
+
 suite('an agent that a dead service has left', () => {
   test('is stopped, by its number and the time of its start alone, and the same again does no harm', async () => {
     await using site = await AgentSite.open();
     await using one = await sleeper('echo; read x');
     const pageWith = (facts: unknown) => ({
       name: AGENT_PAGE,
-      entries: [{ kind: 'ecs agent', what: 'binary', owner: 'ecs agent' }],
+      entries: [ENTRY],
       facts,
     });
     await stopLeftAgent([pageWith({ ...one, startTime: '1' })], site.options());
@@ -266,10 +273,9 @@ suite('an agent that a dead service has left', () => {
   test('and does not hear SIGTERM is killed, and that is a warning', async (t) => {
     await using site = await AgentSite.open();
     await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
-    const entries = [{ kind: 'ecs agent', what: 'binary', owner: 'ecs agent' }];
     let now = 0;
     t.mock.method(performance, 'now', () => (now += 1000));
-    await stopLeftAgent([{ name: AGENT_PAGE, entries, facts: one }], site.options());
+    await stopLeftAgent([{ name: AGENT_PAGE, entries: [ENTRY], facts: one }], site.options());
     assert.equal(isRunning(one), false);
     assert.equal((await site.says(KILLED)).level, 'warn');
   });

@@ -45,7 +45,7 @@ function hostOf(t: TestContext) {
     hostId: 'host',
     paths: pathsBelow(root),
     docker: docker.asDocker,
-    ledger: new Ledger(join(root, 'ledger'), () => 'page'),
+    ledger: new Ledger(join(root, 'ledger')),
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
     allowed: new Map(),

@@ -7,8 +7,9 @@ import { frontConsoleIn } from '../../ttys/front-console.ts';
 import { addon } from '../../uinput-native/addon.ts';
 
 test('the console that a dead service left in front is found in its ledger, with the one from before', () => {
-  const others = { kind: 'file', what: '/fractalprivate/cert.pem', owner: 'service' };
-  const left = { kind: 'front console', what: 'tty9 instead of tty1', owner: 'service' };
+  const owner = { kind: 'service' };
+  const others = { kind: 'file', what: '/fractalprivate/cert.pem', owner, lifetime: 'service' };
+  const left = { kind: 'front console', what: 'tty9 instead of tty1', owner, lifetime: 'service' };
   assert.deepEqual(frontConsoleIn([others, left]), { own: 9, before: 1 });
   assert.equal(frontConsoleIn([others]), undefined);
   assert.equal(frontConsoleIn([{ ...left, what: 'tty9' }]), undefined);

@@ -137,7 +137,7 @@ test('two holdings of the same name are two', async () => {
   await second.acquire(pretendedResource('same'));
   await first.end();
   assert.deepEqual(
-    first.holdings.list().map(({ owner }) => owner),
+    first.holdings.list().map(({ lifetime }) => lifetime),
     ['second'],
   );
 });

@@ -14,17 +14,21 @@ import type { Page } from '../../lifetime/ledger.ts';
 
 const ID = newContainerId();
 const OTHER = newContainerId();
-const owner = `container ${ID}`;
-const DEVICES = { kind: 'input devices', what: 'pointer, mouse, keyboard', owner };
-const PORT = { kind: 'port', what: 'tcp 1234', owner };
+const ofContainer = { owner: { kind: 'container', id: ID }, lifetime: `container ${ID}` };
+const DEVICES = { kind: 'input devices', what: 'pointer, mouse, keyboard', ...ofContainer };
+const PORT = { kind: 'port', what: 'tcp 1234', ...ofContainer };
 const SERVICE: Page = {
   name: 'service',
-  entries: [{ kind: 'process', what: '7', owner: 'presence' }],
+  entries: [{ kind: 'process', what: '7', owner: { kind: 'service' }, lifetime: 'service' }],
   facts: { pid: 7 },
 };
 const PAGE = {
   name: ID,
-  entries: [DEVICES, PORT, { kind: 'docker container', what: ID, owner: `docker container of ${ID}` }],
+  entries: [
+    DEVICES,
+    PORT,
+    { ...PORT, kind: 'docker container', what: ID, owner: { kind: 'docker container', id: ID } },
+  ],
   facts: { dockerId: 'd1', devices: [{ number: 5, sysname: 'input7' }] },
 };
 

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { newContainerId } from '../../container/identity.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { Holdings } from '../../lifetime/holdings.ts';
 import { Ledger, type Page } from '../../lifetime/ledger.ts';
@@ -33,16 +34,19 @@ function open(t: TestContext, name = 'one'): Desk {
   const root = mkdtempSync(join(tmpdir(), 'ledger-'));
   t.after(() => rmSync(root, { recursive: true }));
   const directory = join(root, 'ledger');
-  const ledger = new Ledger(directory, (owner) => owner);
-  const lifetime = new Lifetime(name, { holdings: new Holdings((event) => ledger.observe(event)) });
-  const found = () => new Ledger(directory, (owner) => owner).open();
+  const ledger = new Ledger(directory);
+  const lifetime = new Lifetime(name, {
+    owner: { kind: name },
+    holdings: new Holdings((event) => ledger.observe(event)),
+  });
+  const found = () => new Ledger(directory).open();
   return { directory, ledger, lifetime, found };
 }
 
 test('what is about to be taken is in the ledger before it is, and until it was seen gone', async (t) => {
   const { ledger, lifetime, found, directory } = open(t);
   ledger.open();
-  const entry = { kind: 'port', what: 'tcp 1', owner: 'one' };
+  const entry = { kind: 'port', what: 'tcp 1', owner: { kind: 'one' }, lifetime: 'one' };
   const page = [{ name: 'one', entries: [entry], facts: undefined }];
   const seen: Page[][] = [];
   const look = () => void seen.push(found());
@@ -89,14 +93,17 @@ test('what is left is in the ledger for the next process, and goes when that one
   assert.ok(existsSync(join(directory, '../left')));
   assert.deepEqual(lifetime.holdings.list(), []);
 
-  const next = new Ledger(directory, (owner) => owner);
+  const next = new Ledger(directory);
   const [page] = next.open();
   assert.deepEqual(
     page?.entries.map(({ what }) => what).sort((a, b) => a.localeCompare(b)),
     ['1', '2', '3'],
   );
   assert.deepEqual(page?.facts, { secret: 'kept' });
-  const adopting = new Lifetime('one', { holdings: new Holdings((event) => next.observe(event)) });
+  const adopting = new Lifetime('one', {
+    owner: { kind: 'one' },
+    holdings: new Holdings((event) => next.observe(event)),
+  });
   await adopting.acquire({ kind: 'a', what: '2', take: () => {}, ...plain });
   assert.equal(readdirSync(join(directory, 'one')).length, 4);
   await adopting.end();
@@ -161,7 +168,7 @@ test('what cannot be written down takes nothing away that another process has le
   ledger.open();
   await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
   ledger.note('one', { left: true });
-  const next = new Ledger(directory, (owner) => owner);
+  const next = new Ledger(directory);
   next.open();
   // A directory where the draft would be.
   mkdirSync(join(directory, 'one/.facts.json/full'), { recursive: true });
@@ -170,4 +177,55 @@ test('what cannot be written down takes nothing away that another process has le
     found().map(({ entries, facts }) => [entries.length, facts]),
     [[1, { left: true }]],
   );
+});
+
+test('what a container and the Docker container made for it hold stands on one page, with whose it is', async (t) => {
+  const { ledger, lifetime, found } = open(t);
+  ledger.open();
+  const id = newContainerId();
+  for (const kind of ['container', 'docker container']) {
+    const child = lifetime.child(`${kind} in other words`, { owner: { kind, id } });
+    await child.acquire({ kind: 'a', what: kind, take: () => {}, ...plain });
+  }
+  const [page, ...others] = found();
+  assert.deepEqual([page?.name, others], [id, []]);
+  assert.deepEqual(
+    new Set(page?.entries.map(({ owner }) => owner)),
+    new Set([
+      { kind: 'container', id },
+      { kind: 'docker container', id },
+    ]),
+  );
+});
+
+test('pages of version 1, which had the name of a lifetime for its owner, are read', (t) => {
+  const { directory, found } = open(t);
+  const id = newContainerId();
+  const names = {
+    [id]: [`container ${id}`, `docker container of ${id}`, `terminal of container ${id}`],
+    'ecs-agent': ['ecs agent'],
+    service: ['service'],
+  };
+  for (const [page, owners] of Object.entries(names)) {
+    mkdirSync(join(directory, page), { recursive: true });
+    for (const owner of owners) {
+      const entry = JSON.stringify({ kind: 'a', what: 'b', owner });
+      writeFileSync(join(directory, page, `${owner.replaceAll(' ', '-')}.json`), entry);
+    }
+  }
+  const entries = found().flatMap((page) => page.entries);
+  assert.deepEqual(Object.fromEntries(entries.map(({ owner, lifetime }) => [lifetime, owner])), {
+    [`container ${id}`]: { kind: 'container', id },
+    [`docker container of ${id}`]: { kind: 'docker container', id },
+    [`terminal of container ${id}`]: { kind: 'container', id },
+    'ecs agent': { kind: 'ecs-agent' },
+    service: { kind: 'service' },
+  });
+});
+
+test('a page that a newer version wrote is not misread', (t) => {
+  const { directory, found } = open(t);
+  mkdirSync(join(directory, 'page'), { recursive: true });
+  writeFileSync(join(directory, 'page/entry.json'), '{"version":3,"kind":"a","what":"b","of":"whom"}');
+  assert.throws(found, { code: 'ledger.newer', message: /start that version/ });
 });

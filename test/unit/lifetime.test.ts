@@ -5,6 +5,9 @@ import { DeadlineError } from '../../lifetime/deadline.ts';
 import { DEFAULT_DEADLINE, type Failure, Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
 
+/** Whose a lifetime is unless it is told. */
+const SERVICE = { kind: 'service' };
+
 /** A lifetime that writes down the failures it reports. */
 function reporting(name = 'parent'): { lifetime: Lifetime; reported: Failure[] } {
   const reported: Failure[] = [];
@@ -70,8 +73,8 @@ suite('cleanups', () => {
     const failures = await lifetime.end();
     assert.deepEqual(ran, ['good']);
     assert.deepEqual(failures, [
-      { lifetime: 'parent', what: 'rejects', error: rejected },
-      { lifetime: 'parent', what: 'throws', error: thrown },
+      { lifetime: 'parent', owner: SERVICE, what: 'rejects', error: rejected },
+      { lifetime: 'parent', owner: SERVICE, what: 'throws', error: thrown },
     ]);
     assert.deepEqual(reported, failures);
   });
@@ -131,7 +134,7 @@ suite('cleanups', () => {
     assert.equal(ran, true);
     const error = new Error('broken');
     await lifetime.defer('too late and broken', () => Promise.reject(error));
-    assert.deepEqual(reported, [{ lifetime: 'parent', what: 'too late and broken', error }]);
+    assert.deepEqual(reported, [{ lifetime: 'parent', owner: SERVICE, what: 'too late and broken', error }]);
   });
 
   test('a cleanup that is registered during the end runs at once', async () => {
@@ -283,7 +286,7 @@ suite('resources', () => {
     assert.deepEqual(log, ['take a']);
     const [holding, ...others] = lifetime.holdings.list();
     assert.deepEqual(others, []);
-    assert.deepEqual([holding?.kind, holding?.what, holding?.owner], ['thing', 'a', 'owner']);
+    assert.deepEqual([holding?.kind, holding?.what, holding?.lifetime], ['thing', 'a', 'owner']);
     assert.ok(holding?.takenAt);
     assert.deepEqual(await lifetime.end(), []);
     assert.deepEqual(log, ['take a', 'release a', 'look for a']);
@@ -366,7 +369,7 @@ suite('resources', () => {
     await lifetime.acquire(stubborn);
     await lifetime.acquire(pretendedResource('b'));
     const failures = await lifetime.end();
-    assert.deepEqual(failures, [{ lifetime: 'parent', what: 'thing a', error }]);
+    assert.deepEqual(failures, [{ lifetime: 'parent', owner: SERVICE, what: 'thing a', error }]);
     assert.deepEqual(reported, failures);
     assert.deepEqual(
       lifetime.holdings.list().map(({ what }) => what),
@@ -445,7 +448,7 @@ suite('children', () => {
   test('a child can end before its parent, which goes on', async () => {
     const parent = new Lifetime('parent');
     const log: string[] = [];
-    const child = parent.child('child', () => log.push('ended by the parent'));
+    const child = parent.child('child', { before: () => log.push('ended by the parent') });
     await child.acquire(pretendedResource('a', log));
     await child.end();
     assert.equal(parent.signal.aborted, false);
@@ -476,9 +479,11 @@ suite('children', () => {
   test('what has to happen before the end of a child finds the child alive', async () => {
     const parent = new Lifetime('parent');
     const seen: boolean[] = [];
-    const child = parent.child('child', async () => {
-      await allElseHasRun();
-      seen.push(child.signal.aborted);
+    const child = parent.child('child', {
+      before: async () => {
+        await allElseHasRun();
+        seen.push(child.signal.aborted);
+      },
     });
     await parent.end();
     assert.deepEqual(seen, [false]);
@@ -490,14 +495,14 @@ suite('children', () => {
     const log: string[] = [];
     const error = new Error('the container still runs');
     await parent.acquire(pretendedResource('of the parent', log));
-    const child = parent.child('child', () => Promise.reject(error));
+    const child = parent.child('child', { before: () => Promise.reject(error) });
     await child.acquire(pretendedResource('of the child', log));
     const failures = await parent.end();
-    assert.deepEqual(failures, [{ lifetime: 'parent', what: 'child', error }]);
+    assert.deepEqual(failures, [{ lifetime: 'parent', owner: SERVICE, what: 'child', error }]);
     assert.deepEqual(reported, failures);
     assert.equal(child.signal.aborted, false);
     assert.deepEqual(
-      parent.holdings.list().map(({ what, owner }) => [what, owner]),
+      parent.holdings.list().map(({ what, lifetime }) => [what, lifetime]),
       [['of the child', 'child']],
     );
     assert.deepEqual(log.slice(2), ['release of the parent', 'look for of the parent']);
@@ -518,19 +523,19 @@ suite('children', () => {
     const error = new Error('broken');
     await parent.child('child').defer('breaks', () => Promise.reject(error));
     await parent.end();
-    assert.deepEqual(reported, [{ lifetime: 'child', what: 'breaks', error }]);
+    assert.deepEqual(reported, [{ lifetime: 'child', owner: SERVICE, what: 'breaks', error }]);
   });
 
   test('many children that ended leave nothing behind in their parent', async () => {
     const parent = new Lifetime('parent');
     let asked = 0;
     for (let i = 0; i < 1000; i++) {
-      const child = parent.child(`child ${i}`, () => asked++);
+      const child = parent.child(`child ${i}`, { before: () => asked++ });
       await child.acquire(pretendedResource(`${i}`));
       await child.end();
     }
     assert.deepEqual(parent.holdings.list(), []);
-    const last = parent.child('the last', () => asked++);
+    const last = parent.child('the last', { before: () => asked++ });
     await parent.end();
     assert.equal(asked, 1, 'the parent still knew of children that had ended');
     assert.equal(last.signal.aborted, true);

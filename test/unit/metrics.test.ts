@@ -146,7 +146,12 @@ test('pools are as large and as used as they are', async (t) => {
 
 test('what could not be released is counted once, however often it is tried', async () => {
   const metrics = new Metrics(NOTHING);
-  const holding = { kind: 'directory', what: '/a/path', owner: 'the owner' };
+  const holding = {
+    kind: 'directory',
+    what: '/a/path',
+    owner: { kind: 'container', id: 'the owner' },
+    lifetime: 'the lifetime',
+  };
   const error = new Error('busy');
   metrics.holding({ step: 'taking', holding });
   metrics.holding({ step: 'not taken', holding: { ...holding }, error });
@@ -154,7 +159,7 @@ test('what could not be released is counted once, however often it is tried', as
   metrics.holding({ step: 'failed', holding: { ...holding }, error });
   metrics.holding({ step: 'gone', holding, seen: 'not there' });
   assert.equal(await numberOf(metrics, 'releases_failed_total'), 2);
-  assert.doesNotMatch(await metrics.text(), /the owner|a\/path|directory/);
+  assert.doesNotMatch(await metrics.text(), /the owner|the lifetime|a\/path|directory/);
 });
 
 test('a predecessor has died if it has left something, and had not been asked to stop', async () => {

@@ -34,7 +34,7 @@ async function begin() {
     live: async (resources: readonly Resource<string>[] = []): Promise<ContainerId> => {
       const id = newContainerId();
       receipts.begin(id, PURPOSE);
-      const lifetime = new Lifetime(`container ${id}`, { holdings });
+      const lifetime = new Lifetime(`container ${id}`, { owner: { kind: 'container', id }, holdings });
       for (const resource of resources) await lifetime.acquire(resource);
       receipts.moved(id, { from: 'preparing', to: 'created', code: 'created', cause: 'Docker made it' });
       receipts.moved(id, { from: 'created', to: 'ending', code: 'removed', cause: 'it was removed' });
@@ -99,7 +99,8 @@ test('what was refused, or held by another container, is in no receipt', async (
   const id = newContainerId();
   begun.receipts.begin(id, PURPOSE);
   const [mine, others] = [id, other].map(
-    (one) => new Lifetime(`container ${one}`, { holdings: begun.holdings }),
+    (one) =>
+      new Lifetime(`container ${one}`, { owner: { kind: 'container', id: one }, holdings: begun.holdings }),
   );
   const refused = pretendedResource('x', [], { take: () => Promise.reject(new Error('none is free')) });
   await assert.rejects(mine?.acquire(refused) ?? assert.fail());
@@ -135,7 +136,7 @@ test('the Docker container that outlives its container is held in the receipt un
   await using begun = await begin();
   const id = newContainerId();
   begun.receipts.begin(id, PURPOSE);
-  const kept = new Lifetime(`docker container of ${id}`, { holdings: begun.holdings });
+  const kept = new Lifetime('kept', { owner: { kind: 'docker container', id }, holdings: begun.holdings });
   await kept.acquire(pretendedResource(id));
   await begun.receipts.end(id, 'd0c4e7' as DockerId);
   assert.ok(!('released' in (await begun.read(id)).resources[0]));
@@ -209,7 +210,7 @@ test('of the terminals of a container the last hundred are told of, and all that
   const id = await begun.live([]);
   begun.receipts.begin(id, PURPOSE);
   for (const name of ['held', ...names]) {
-    const lifetime = new Lifetime(`terminal of container ${id}`, { holdings: begun.holdings });
+    const lifetime = new Lifetime('terminal', { owner: { kind: 'container', id }, holdings: begun.holdings });
     await lifetime.acquire({ ...pretendedResource(name), kind: 'terminal' });
     if (name !== 'held') await lifetime.end();
   }
