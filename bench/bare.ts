@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeCertificate } from '../httpserver/certificate.ts';
+import { makeCertificate } from '../httpserver/self-signed-certificate.ts';
 
 /** Puts a certificate and its key into `directory`. */
 export async function writePair(directory: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { Memory } from '../host/memory.ts';
 import type { PoolUse } from '../lifetime/pool.ts';
-import { CLIENT_PORTS } from './published-ports.ts';
+import { CLIENT_PORTS } from './network/published-ports.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** In the order of the table that people read. */

@@ -16,7 +16,7 @@ import type { DockerId } from '../docker-engine/docker-id.ts';
 import { exists, holdOwnDirectory, seenGone } from '../host/directories.ts';
 import type { Entry } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import type { CreateBody } from './create-body.ts';
+import type { CreateBody } from './creation/create-body.ts';
 import { WRITABLE_CGROUP } from './host-paths.ts';
 
 const KIND = 'control group';

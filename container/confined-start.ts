@@ -1,7 +1,7 @@
 /** How Docker starts a hosted container: without the host's console, and in networks in which it may be. */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
-import { checkNetworks } from './accepted-networks.ts';
+import { checkNetworks } from './creation/accepted-networks.ts';
 import { startWithoutConsole } from './host-console.ts';
 import type { Surroundings } from './surroundings.ts';
 

@@ -6,7 +6,7 @@
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
-import type { HostPort } from './published-ports.ts';
+import type { HostPort } from './network/published-ports.ts';
 import type { StartValues } from './start-values.ts';
 
 /** What a container is made for. */

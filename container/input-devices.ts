@@ -17,7 +17,7 @@ import {
   makeInputDevices,
   seenDestroyed,
 } from '../uinput-native/input-device.ts';
-import type { DeviceMapping } from './create-body.ts';
+import type { DeviceMapping } from './creation/create-body.ts';
 import type { ContainerDirectories } from './directories.ts';
 import type { MadeDevice } from './facts.ts';
 

@@ -8,7 +8,7 @@ import type { DockerId } from '../docker-engine/docker-id.ts';
 import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
-import type { CreateBody } from './create-body.ts';
+import type { CreateBody } from './creation/create-body.ts';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { ContainerId } from './identity.ts';
 import { removeUnanswered } from './unanswered.ts';

@@ -12,12 +12,12 @@ import {
   type DeviceMapping,
   IDENTIFYING_PORT,
   wantsConsole,
-} from './create-body.ts';
+} from './creation/create-body.ts';
 import { directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import type { ContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
-import { adoptPorts, holdPorts, portsWanted } from './published-ports.ts';
+import { adoptPorts, holdPorts, portsWanted } from './network/published-ports.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';

@@ -2,9 +2,9 @@
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { HostedContainer } from './container.ts';
-import type { CreateBody } from './create-body.ts';
+import type { CreateBody } from './creation/create-body.ts';
+import { bodyOf, type Requested } from './creation/spin-up-body.ts';
 import type { KeptContainers } from './kept-containers.ts';
-import { bodyOf, type Requested } from './requested-body.ts';
 import { takeDown } from './take-down.ts';
 import type { Tracker } from './tracker.ts';
 

@@ -8,12 +8,12 @@ import type { Allowance } from '../settings/hosted-allow.ts';
 import type { Terminals } from '../ttys/terminals.ts';
 import type { Ttys } from '../ttys/ttys.ts';
 import type { EventNumbers } from '../uinput-native/event-numbers.ts';
-import type { Apart } from './apart.ts';
-import type { DefaultLimits } from './default-limits.ts';
+import type { DefaultLimits } from './creation/default-limits.ts';
 import type { DiskQuotas } from './disk-quotas.ts';
 import type { Events } from './events.ts';
-import type { HostPorts } from './host-ports.ts';
 import type { HostedDocker } from './hosted-docker.ts';
+import type { Apart } from './network/apart.ts';
+import type { HostPorts } from './network/host-ports.ts';
 import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
 

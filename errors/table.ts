@@ -1,5 +1,6 @@
 /**
- * Everything that this service refuses or fails at, on one page. It stands on the lowest floor because
+ * Everything that this service refuses or fails at, in one table; the rows of a large subject have a file of their own. It
+ * stands on the lowest floor because
  * every room throws from it; only `httpserver/` reads the statuses.
  *
  * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer, where it is

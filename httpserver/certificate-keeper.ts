@@ -13,7 +13,7 @@ import { writeFileAtomically } from '../host/atomic-file.ts';
 import { seenGone } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { KeyPair } from './certificate.ts';
+import type { KeyPair } from './self-signed-certificate.ts';
 
 const DAY = 24 * 60 * 60_000;
 
@@ -124,7 +124,7 @@ async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Sour
   }
   return {
     async load() {
-      const { makeCertificate } = await import('./certificate.ts');
+      const { makeCertificate } = await import('./self-signed-certificate.ts');
       const names = ownNames();
       const pair = await makeCertificate(names, new Date(Date.now() + validity));
       await writeFileAtomically(files.key, pair.key, 0o600);

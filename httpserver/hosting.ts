@@ -2,7 +2,7 @@
 
 import type { KeptContainers } from '../container/kept-containers.ts';
 import type { Tracker } from '../container/tracker.ts';
-import type { Watch } from '../container/watch.ts';
+import type { Watch } from '../container/watching/watch.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import type { NeededImages } from '../docker-engine/needed-images.ts';
 

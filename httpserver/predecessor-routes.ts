@@ -5,8 +5,8 @@
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Static, type TSchema, Type } from 'typebox';
-import { developersMounts } from '../container/developers-mounts.ts';
-import { parseMountCommand } from '../container/mount-command.ts';
+import { developersMounts } from '../container/creation/developers-mounts.ts';
+import { parseMountCommand } from '../container/creation/mount-command.ts';
 import { spinUp } from '../container/spin-up.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';

@@ -1,8 +1,8 @@
 /** Writes the table of what hosted containers may ask of Docker into the document that has it: `accepted-doc.ts DOCUMENT`. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connectRule, createRule, execRule, updateRule } from '../container/accepted-body.ts';
-import type { Fields, Rule } from '../container/accepted-fields.ts';
+import { connectRule, createRule, execRule, updateRule } from '../container/creation/accepted-calls.ts';
+import type { Fields, Rule } from '../container/creation/accepted-fields.ts';
 
 const BEGIN = '<!-- the accepted fields: made by "make docs" -->';
 const END = '<!-- end of the accepted fields -->';

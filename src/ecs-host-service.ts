@@ -3,16 +3,16 @@
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { withInstalled } from '../settings/installed.ts';
-import { bury } from './bury.ts';
+import { bury } from './after-death/bury.ts';
+import { waitForClaimed } from './after-death/wait.ts';
 import { type Command, parseCommandLine, USAGE } from './command-line.ts';
 import { listConfigs, restoreConfig } from './configs-command.ts';
-import { type Diagnosis, examine } from './doctor.ts';
-import { findLeaks } from './find-leaks.ts';
+import { type Diagnosis, examine } from './doctor/doctor.ts';
+import { findLeaks } from './doctor/find-leaks.ts';
 import { runService } from './main.ts';
 import type { OperatorCommand } from './operator/command-line.ts';
 import { showSettings } from './settings-command.ts';
 import { VERSION } from './version.ts';
-import { waitForClaimed } from './wait.ts';
 
 /** @returns what is to be said */
 async function answer(command: Exclude<Command, { name: 'run' } | OperatorCommand>): Promise<string> {

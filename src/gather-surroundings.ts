@@ -1,15 +1,15 @@
 /** Finds out what this host can lend to its containers. */
 
 import pLimit from 'p-limit';
-import { Apart } from '../container/apart.ts';
-import { limitsOf, warnOfUnkept } from '../container/default-limits.ts';
+import { projectsIn } from '../container/after-death/take-over.ts';
+import { limitsOf, warnOfUnkept } from '../container/creation/default-limits.ts';
+import { seccompProfile, takesProfiles } from '../container/creation/seccomp-profile.ts';
 import { clearLimits, DiskQuotas } from '../container/disk-quotas.ts';
 import { Events } from '../container/events.ts';
-import { HostPorts } from '../container/host-ports.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
-import { seccompProfile, takesProfiles } from '../container/seccomp-profile.ts';
+import { Apart } from '../container/network/apart.ts';
+import { HostPorts } from '../container/network/host-ports.ts';
 import type { Surroundings } from '../container/surroundings.ts';
-import { projectsIn } from '../container/take-over.ts';
 import type { EngineFacts } from '../docker-engine/answers.ts';
 import { readHostId } from '../host/host-id.ts';
 import { readMemory } from '../host/memory.ts';

@@ -5,9 +5,9 @@ import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
-import { checkTools } from '../user-configs/archive.ts';
+import { checkTools } from '../user-configs/confined-tar.ts';
 import { UserConfigs } from '../user-configs/user-configs.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 
 export interface KeepingOptions {
   readonly settings: Settings;

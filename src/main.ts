@@ -6,10 +6,10 @@ import { Outlets } from '../logging/outlets.ts';
 import { loadSettings } from '../settings/load.ts';
 import { type Cause, endService, type WatchedEnd, watchForEnd } from './end.ts';
 import type { Observer } from './observe.ts';
-import { OpenHandles } from './open-handles.ts';
+import { OpenHandles } from './process/open-handles.ts';
+import { Watchdog } from './process/watchdog.ts';
 import { Reporting } from './reporting.ts';
 import { Service } from './service.ts';
-import { Watchdog } from './watchdog.ts';
 
 /** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {

@@ -1,12 +1,12 @@
 /** Rights over this host that the settings give to operators: none of them may make an operator root by accident. */
 
-import { whyNotMountable } from '../container/mountable.ts';
+import { whyNotMountable } from '../container/creation/mountable.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
 import { whyEqualToRoot } from '../ttys/host-user.ts';
-import type { Finding } from './host-checks.ts';
+import type { Finding } from './doctor/host-checks.ts';
 
 type Given = Pick<Settings, 'ALLOWED_MOUNTS' | 'DOCKER_HOST' | 'HOST_SHELL_AS_ROOT' | 'HOST_SHELL_USER'>;
 

@@ -1,12 +1,12 @@
 /** What is looked at again and again while containers are hosted, and what comes of it. */
 
-import { DiskWatch } from '../container/disk-watch.ts';
-import { HealthChecks } from '../container/health-checks.ts';
-import { Idle } from '../container/idle.ts';
 import type { KeptContainers } from '../container/kept-containers.ts';
 import { removeKeptInTime } from '../container/kept-files.ts';
-import { Sweeps } from '../container/sweeps.ts';
 import type { Tracker } from '../container/tracker.ts';
+import { DiskWatch } from '../container/watching/disk-watch.ts';
+import { HealthChecks } from '../container/watching/health-checks.ts';
+import { Idle } from '../container/watching/idle.ts';
+import { Sweeps } from '../container/watching/sweeps.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { retryReleases } from '../lifetime/retry-releases.ts';

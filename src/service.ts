@@ -1,14 +1,14 @@
 /** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
 
 import { rm } from 'node:fs/promises';
+import { saveAllLeft } from '../container/after-death/left-behind.ts';
+import { takeOver } from '../container/after-death/take-over.ts';
 import { HostedDocker } from '../container/hosted-docker.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
 import { removeOldLogs } from '../container/kept-logs.ts';
-import { saveAllLeft } from '../container/left-behind.ts';
 import { Receipts } from '../container/receipts.ts';
-import { takeOver } from '../container/take-over.ts';
 import { Tracker } from '../container/tracker.ts';
-import { Watch } from '../container/watch.ts';
+import { Watch } from '../container/watching/watch.ts';
 import { reachDocker } from '../docker-engine/engine-start.ts';
 import { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { NeededImages } from '../docker-engine/needed-images.ts';
@@ -29,13 +29,13 @@ import type { Logger } from '../logging/logger.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
+import { countUnsaved } from './after-death/remains.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { type Observer, observeHoldings } from './observe.ts';
 import { bePresent, type Presence, share } from './presence.ts';
-import { countUnsaved } from './remains.ts';
 import type { Reporting } from './reporting.ts';
 import { checkRights } from './rights.ts';
 import { beginRounds } from './rounds.ts';

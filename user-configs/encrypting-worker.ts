@@ -1,5 +1,5 @@
 /**
- * The thread of `packing.ts`: encrypts what comes through a pipe into a file, and tells how far it is. Its calls hold up
+ * The thread of `pack-and-encrypt.ts`: encrypts what comes through a pipe into a file, and tells how far it is. Its calls hold up
  * nobody else, and who would end it ends what it reads.
  */
 
@@ -9,7 +9,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { explain } from '../host/atomic-file.ts';
 import { release } from '../lifetime/released-buffers.ts';
 import { encrypt } from './age.ts';
-import type { Encrypted, EncryptingTask } from './packing.ts';
+import type { Encrypted, EncryptingTask } from './pack-and-encrypt.ts';
 
 /** Bytes that are read at once, and that are gathered for one write. */
 const AT_ONCE = 2 ** 19;

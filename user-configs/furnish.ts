@@ -8,7 +8,7 @@ import { isSystemError, messageOf, ServiceError } from '../errors/service-error.
 import { release } from '../lifetime/released-buffers.ts';
 import type { Logger } from '../logging/logger.ts';
 import { decryptor } from './age.ts';
-import { unpack } from './archive.ts';
+import { unpack } from './confined-tar.ts';
 import { type Current, nameOf, type Save } from './current.ts';
 import { DamagedError, isDamaged } from './damaged.ts';
 import { oldFormatDecryptor } from './old-format.ts';

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { isSystemError } from '../errors/service-error.ts';
 import { CONTAINER_USER, removeTree } from '../host/directories.ts';
 import { openDirectory, within } from '../host/open-directory.ts';
-import type { Moment, Place } from './archive.ts';
+import type { Moment, Place } from './confined-tar.ts';
 
 /** Milliseconds for removing what was in the way: the container that put it there may still be changing it. */
 const REMOVING_REPLACED = 5000;

@@ -5,7 +5,7 @@
 
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { portsOfThisHost } from '../../container/host-ports.ts';
+import { portsOfThisHost } from '../../container/network/host-ports.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { exists } from '../../host/directories.ts';

@@ -3,18 +3,18 @@
  * spelling, and of other containers the call as it came.
  */
 
-import { connectRule, execRule, updateRule } from '../../container/accepted-body.ts';
-import type { Rule } from '../../container/accepted-fields.ts';
-import { acceptNetwork, checkNetworks } from '../../container/accepted-networks.ts';
+import { connectRule, execRule, updateRule } from '../../container/creation/accepted-calls.ts';
+import type { Rule } from '../../container/creation/accepted-fields.ts';
+import { acceptNetwork, checkNetworks } from '../../container/creation/accepted-networks.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
 import { membersOf, type Read, withMember, writeJson } from '../../docker-engine/docker-json.ts';
 import { References } from '../../docker-engine/references.ts';
 import { ServiceError } from '../../errors/service-error.ts';
-import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, ReadBody } from './connection.ts';
 import { intoMount } from './copied-into.ts';
 import { checkName, type Find, type Named, refuseUnknown } from './named.ts';
 import { rewritten } from './own-messages.ts';
+import { foldBody, LONGEST_BODY, readBody } from './read-body.ts';
 
 /** Each handles a call, and may throw what its client is to be told. @returns whether the connection goes on */
 export class Changes {

@@ -1,6 +1,6 @@
 /**
  * The calls of Docker's API that make, start and change containers, as far as those are hosted ones: such a container
- * is made by the same code as one that this service makes itself, and never gets more than `accepted-body.ts` says. All
+ * is made by the same code as one that this service makes itself, and never gets more than `accepted-calls.ts` says. All
  * other calls go their way.
  *
  * INVARIANTS
@@ -9,10 +9,10 @@
  */
 
 import { existsSync } from 'node:fs';
-import { createRule } from '../../container/accepted-body.ts';
-import { refusal } from '../../container/accepted-fields.ts';
 import type { HostedContainer } from '../../container/container.ts';
-import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/create-body.ts';
+import { createRule } from '../../container/creation/accepted-calls.ts';
+import { refusal } from '../../container/creation/accepted-fields.ts';
+import { type CreateBody, checkCreateBody, IDENTIFYING_PORT } from '../../container/creation/create-body.ts';
 import { CGROUPS } from '../../container/host-paths.ts';
 import type { ContainerId } from '../../container/identity.ts';
 import { takeDown } from '../../container/take-down.ts';
@@ -22,13 +22,13 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../../lifetime/deadline.ts';
 import { Changes, rename, restart, sendInstead } from './changes.ts';
-import { foldBody, LONGEST_BODY, readBody } from './client-body.ts';
 import type { Exchange, Handler } from './connection.ts';
 import { type Answer, Lost, Unreachable } from './engine.ts';
-import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-body.ts';
+import { complete, inNeededVersion, isInteractive, networkOf, purposeOf } from './interactive-creates.ts';
 import { parametersOf, type RequestHead } from './message-head.ts';
 import { byId, checkName, type Find, finder, type Hosted, type Named } from './named.ts';
 import { rewritten } from './own-messages.ts';
+import { foldBody, LONGEST_BODY, readBody } from './read-body.ts';
 import { Refused, recordIn } from './refused.ts';
 
 /** Milliseconds that Docker gets to start a container. */

@@ -3,7 +3,7 @@
  * from then on the call has its id, which no hosted container can take as a name.
  */
 
-import { refusal } from '../../container/accepted-fields.ts';
+import { refusal } from '../../container/creation/accepted-fields.ts';
 import type { ContainerId } from '../../container/identity.ts';
 import { containerIdOf, isHostedOn } from '../../container/labels.ts';
 import type { Surroundings } from '../../container/surroundings.ts';

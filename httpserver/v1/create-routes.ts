@@ -1,9 +1,9 @@
 /** How operators have containers made and set up. It is the same code as behind the predecessor's three calls. */
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { allowedMounts } from '../../container/allowed-mounts.ts';
 import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
 import type { HostedContainer } from '../../container/container.ts';
+import { allowedMounts } from '../../container/creation/allowed-mounts.ts';
 import type { SetUp } from '../../container/set-up.ts';
 import { type FindImage, spinUp } from '../../container/spin-up.ts';
 import { takeDown } from '../../container/take-down.ts';

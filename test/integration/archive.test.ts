@@ -27,7 +27,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { checkTools, type Extent, PackingChild, unpack } from '../../user-configs/archive.ts';
+import { checkTools, type Extent, PackingChild, unpack } from '../../user-configs/confined-tar.ts';
 import { DamagedError } from '../../user-configs/damaged.ts';
 import { runWithFew } from '../support/descriptors.ts';
 
@@ -544,7 +544,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
   const desk = new Desk(t);
   const script = `
     import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
-    import { Packing } from '${join(import.meta.dirname, '../../user-configs/packing.ts')}';
+    import { Packing } from '${join(import.meta.dirname, '../../user-configs/pack-and-encrypt.ts')}';
     const task = { place: ${JSON.stringify(desk.place(desk.tree))}, extent: 'all' };
     const begin = async () => {
       await using packing = new Packing(task, new AbortController().signal);
@@ -574,7 +574,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
 
 test('a host on which no child can be confined is told apart from one that is fit', async () => {
   await checkTools(tmpdir());
-  const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/archive.ts')}'; await checkTools('${tmpdir()}');`;
+  const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/confined-tar.ts')}'; await checkTools('${tmpdir()}');`;
   const words = ['--bounding-set=-sys_admin', process.execPath, '--input-type=module', '-e', check];
   const { status, stderr } = spawnSync('setpriv', words, { encoding: 'utf8' });
   assert.equal(status, 1);

@@ -7,7 +7,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import Dockerode from 'dockerode';
-import { PLACEHOLDER } from '../../container/create-body.ts';
+import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { askTcp, OK, startValues, token } from '../support/callers.ts';
 import { DockerCli, importShell, SHELL } from '../support/docker-cli.ts';

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, test } from 'node:test';
-import { PLACEHOLDER } from '../../container/create-body.ts';
+import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { Cli, DockerCli, importShell, SHELL } from '../support/docker-cli.ts';
 import { callProxy } from '../support/proxy-call.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { CLIENT_PORTS } from '../../container/published-ports.ts';
+import { CLIENT_PORTS } from '../../container/network/published-ports.ts';
 import { claim, host as hostContainer } from '../support/callers.ts';
 import { Operator } from '../support/operator.ts';
 import { CLIENT_SECRET, SECRET, TOKEN } from '../support/secrets.ts';

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { PLACEHOLDER } from '../../container/create-body.ts';
+import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { until } from './site.ts';
 

@@ -1,6 +1,6 @@
 /** Create bodies as clients of Docker send them; each sends what is not set in a way of its own. */
 
-import { PLACEHOLDER } from '../../container/create-body.ts';
+import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 
 const INTERACTIVE = { 'ecs-host-service.interactive': 'true' };
 

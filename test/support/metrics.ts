@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { pathsBelow } from '../../host/paths.ts';
-import type { Metrics, Watched } from '../../src/metrics.ts';
+import type { Metrics, Watched } from '../../src/metrics/metrics.ts';
 
 /** A service of which there is nothing to see. */
 export const NOTHING: Watched = { hosting: undefined, userConfigs: undefined, presence: undefined };

@@ -5,7 +5,7 @@ import { createServer as createHttp, type IncomingMessage, type ServerResponse }
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Socket, type Server as TcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { KeyPair } from '../../httpserver/certificate.ts';
+import type { KeyPair } from '../../httpserver/self-signed-certificate.ts';
 
 export interface Request {
   /** Milliseconds since 1970. */

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostFacts } from '../../host/metadata.ts';
-import { makeCertificate } from '../../httpserver/certificate.ts';
+import { makeCertificate } from '../../httpserver/self-signed-certificate.ts';
 import { keep } from './evidence.ts';
 import { type Fault, Recorder, type Reply, type Request } from './recorder.ts';
 import { AUTH_TOKEN, LOGZIO_TOKEN, OWN_SECRET, SENTRY_KEY } from './secrets.ts';

@@ -3,7 +3,7 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { usablePorts } from '../../container/host-ports.ts';
+import { usablePorts } from '../../container/network/host-ports.ts';
 import { parseConfig, readConfig, secretsIn } from '../../ecs-agent-bridge/agent/config-file.ts';
 import {
   binaryEnvironment,

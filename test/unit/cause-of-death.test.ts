@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { promisify } from 'node:util';
-import { causeOfDeath } from '../../src/cause-of-death.ts';
+import { causeOfDeath } from '../../src/after-death/cause-of-death.ts';
 
 /** SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, and what they mean. */
 const CAUSES: readonly (readonly [string, string, string, string])[] = [
@@ -70,7 +70,7 @@ suite('the cause of a death', () => {
 async function causeWithLog(log: string | undefined): Promise<string> {
   await using devices = await mkdtempDisposable(join(tmpdir(), 'cause-of-death-'));
   if (log !== undefined) await writeFile(join(devices.path, 'kmsg'), `6,1,1,-;before\n SUBSYSTEM=x\n${log}`);
-  const module = JSON.stringify(join(import.meta.dirname, '../../src/cause-of-death.ts'));
+  const module = JSON.stringify(join(import.meta.dirname, '../../src/after-death/cause-of-death.ts'));
   const script = `import { causeOfDeath } from ${module};
     process.stdout.write(causeOfDeath({ SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' }, 77));`;
   const inside = 'mount --bind "$0" /dev && exec "$@"';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { Events, type TransitionEvent } from '../../container/events.ts';
-import { HostPorts } from '../../container/host-ports.ts';
 import { type ContainerId, newContainerId } from '../../container/identity.ts';
+import { HostPorts } from '../../container/network/host-ports.ts';
 import { BEGUN, type Cause, STATES, type State } from '../../container/state.ts';
 import { viewOf } from '../../container/view.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
-import { Metrics, type Watched } from '../../src/metrics.ts';
+import { Metrics, type Watched } from '../../src/metrics/metrics.ts';
 import { Ttys } from '../../ttys/ttys.ts';
 import { NOTHING, numberOf, numbersOf } from '../support/metrics.ts';
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { type Allotted, amendCreateBody } from '../../container/amend-create-body.ts';
+import { type Allotted, amendCreateBody } from '../../container/creation/amend-create-body.ts';
 import {
   type CreateBody,
   checkCreateBody,
   type HostConfig,
   PLACEHOLDER,
-} from '../../container/create-body.ts';
+} from '../../container/creation/create-body.ts';
 import type { ContainerId } from '../../container/identity.ts';
-import { portsWanted } from '../../container/published-ports.ts';
+import { portsWanted } from '../../container/network/published-ports.ts';
 
 const ID = '0123456789'.repeat(6) as ContainerId;
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HostConfig } from '../../container/create-body.ts';
-import { type DefaultLimits, limitsOf, unkept, withDefaultLimits } from '../../container/default-limits.ts';
+import type { HostConfig } from '../../container/creation/create-body.ts';
+import {
+  type DefaultLimits,
+  limitsOf,
+  unkept,
+  withDefaultLimits,
+} from '../../container/creation/default-limits.ts';
 import { amountOrNone } from '../../settings/amount.ts';
 
 const LIMITS: DefaultLimits = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { type CreateBody, type HostConfig, PLACEHOLDER } from '../../container/create-body.ts';
-import { CLIENT_PORTS, portsWanted } from '../../container/published-ports.ts';
+import { type CreateBody, type HostConfig, PLACEHOLDER } from '../../container/creation/create-body.ts';
+import { CLIENT_PORTS, portsWanted } from '../../container/network/published-ports.ts';
 import { readJson } from '../../docker-engine/docker-json.ts';
 import {
   appNameOf,
@@ -10,7 +10,7 @@ import {
   isInteractive,
   networkOf,
   purposeOf,
-} from '../../ecs-agent-bridge/docker-proxy/interactive-body.ts';
+} from '../../ecs-agent-bridge/docker-proxy/interactive-creates.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkHost, type Grade } from '../../src/host-checks.ts';
-import type { HostFacts } from '../../src/host-facts.ts';
+import { checkHost, type Grade } from '../../src/doctor/host-checks.ts';
+import type { HostFacts } from '../../src/doctor/host-facts.ts';
 
 const GIB = 2 ** 30;
 const DOCKER = {

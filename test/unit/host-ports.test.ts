@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { suite, test } from 'node:test';
-import { HostPorts, isPortFree, type Protocol, usablePorts } from '../../container/host-ports.ts';
+import { HostPorts, isPortFree, type Protocol, usablePorts } from '../../container/network/host-ports.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
 const everyPortIsFree = async () => true;

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Events } from '../../container/events.ts';
-import { Idle } from '../../container/idle.ts';
 import type { Cause, State } from '../../container/state.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
+import { Idle } from '../../container/watching/idle.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
 /** What Docker says of a container: its first process, or none when it does not run. */

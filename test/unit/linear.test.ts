@@ -9,7 +9,7 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import { parseMountCommand } from '../../container/mount-command.ts';
+import { parseMountCommand } from '../../container/creation/mount-command.ts';
 import { eventsOf, healthIn } from '../../docker-engine/answers.ts';
 import { referenceOf } from '../../docker-engine/image-reference.ts';
 import { linesOf } from '../../docker-engine/log-lines.ts';

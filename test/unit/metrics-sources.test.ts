@@ -10,7 +10,7 @@ import { type HeartbeatOptions, Heartbeats, type Outcome } from '../../host/hear
 import { Metadata } from '../../host/metadata.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { Metrics } from '../../src/metrics.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
 import { ConfigHost } from '../support/config-host.ts';
 import { NOTHING, numberOf, numbersOf, parse } from '../support/metrics.ts';
 import { S3 } from '../support/s3.ts';

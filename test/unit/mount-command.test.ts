@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { isAbsolute, normalize } from 'node:path';
 import { suite, test } from 'node:test';
-import type { Mount } from '../../container/create-body.ts';
-import { developersMounts } from '../../container/developers-mounts.ts';
-import { parseMountCommand } from '../../container/mount-command.ts';
+import type { Mount } from '../../container/creation/create-body.ts';
+import { developersMounts } from '../../container/creation/developers-mounts.ts';
+import { parseMountCommand } from '../../container/creation/mount-command.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import fc from '../support/properties.ts';

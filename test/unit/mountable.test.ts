@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempDisposableSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import { allowedMounts } from '../../container/allowed-mounts.ts';
-import { whyNotMountable } from '../../container/mountable.ts';
+import { allowedMounts } from '../../container/creation/allowed-mounts.ts';
+import { whyNotMountable } from '../../container/creation/mountable.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
 

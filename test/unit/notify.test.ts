@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { Line } from '../../logging/line.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { Watchdog } from '../../src/watchdog.ts';
+import { Watchdog } from '../../src/process/watchdog.ts';
 import { notify } from '../../uinput-native/notify.ts';
 import { Receiver } from '../support/receiver.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HostPorts } from '../../container/host-ports.ts';
-import { adoptPorts, holdPorts, portsWanted } from '../../container/published-ports.ts';
+import { HostPorts } from '../../container/network/host-ports.ts';
+import { adoptPorts, holdPorts, portsWanted } from '../../container/network/published-ports.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
 function portsOf(lifetime: Lifetime): string[] {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
-import { type KeyPair, makeCertificate } from '../../httpserver/certificate.ts';
+import { type KeyPair, makeCertificate } from '../../httpserver/self-signed-certificate.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { call } from '../support/https.ts';
 import { log, serve } from '../support/starting-server.ts';

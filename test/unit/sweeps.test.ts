@@ -7,9 +7,9 @@ import { Events } from '../../container/events.ts';
 import type { HealthChange } from '../../container/health.ts';
 import { newContainerId } from '../../container/identity.ts';
 import type { Cause, State, Transition } from '../../container/state.ts';
-import { type Patience, Sweeps } from '../../container/sweeps.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
+import { type Patience, Sweeps } from '../../container/watching/sweeps.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
 /** Containers that do nothing but come to states. */

@@ -1,0 +1,147 @@
+/**
+ * What the ledger says of the containers of a service that died: those that a user has been assigned to are hosted on,
+ * the others are removed with everything that was theirs. Only what ledger and labels prove to be this host's is
+ * touched, and the same again does no harm: whoever does it can be killed in the middle.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { killLeft } from '../../docker-engine/terminal-processes.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import type { Page } from '../../lifetime/ledger.ts';
+import { cgroupIn, removeCgroup } from '../cgroups.ts';
+import type { Claimed, ContainerFacts } from '../facts.ts';
+import type { HostedDocker } from '../hosted-docker.ts';
+import { type ContainerId, isContainerId } from '../identity.ts';
+import type { KeptContainers } from '../kept-containers.ts';
+import { keepLog } from '../kept-logs.ts';
+import { isLeftToMaker } from '../labels.ts';
+import type { Surroundings } from '../surroundings.ts';
+import type { Tracker } from '../tracker.ts';
+import { removeUnanswered } from '../unanswered.ts';
+import { removeLeftOf } from './left-behind.ts';
+
+/** How often, and how many milliseconds apart, it is looked whether Docker has removed them. */
+const LOOKS = 100;
+const BETWEEN_LOOKS = 100;
+
+/** What it takes to remove containers. */
+export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
+  readonly docker: Pick<HostedDocker, 'hosted' | 'remove' | 'call' | 'socket'>;
+};
+
+/** The containers that live on. */
+export function claimedIn(pages: readonly Page[]): Claimed[] {
+  return pages.flatMap(({ name: id, entries, facts }) => {
+    const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
+    const isHeld = entries.some(({ owner }) => owner.kind === 'container');
+    if (!isContainerId(id) || !isHeld || !dockerId || !startValues) return [];
+    return [{ ...others, id, dockerId, startValues, cgroup: cgroupIn(entries) }];
+  });
+}
+
+/** The projects of their files. */
+export function projectsIn(pages: readonly Page[]): number[] {
+  return claimedIn(pages).flatMap(({ project }) => project ?? []);
+}
+
+/**
+ * Removes the containers of this host that nobody has claimed, side by side, then what was theirs.
+ * @throws {ServiceError} `docker.*`; the same again goes on
+ */
+export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
+  const { docker, hostId, log } = host;
+  const claimed = new Set(claimedIn(pages).map(({ id }) => id));
+  const listed = await docker.hosted(hostId);
+  const unclaimed = listed.filter(
+    ({ containerId, role, state }) =>
+      !(containerId && claimed.has(containerId)) && !isLeftToMaker(role, state),
+  );
+  await Promise.all(
+    unclaimed.map(async ({ dockerId, containerId }) => {
+      if (containerId) await keepLog(host, containerId, dockerId);
+      await docker.remove(dockerId);
+    }),
+  );
+  await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
+  for (const { containerId, dockerId, state } of unclaimed) {
+    log.warn({ container: containerId, dockerId, state }, 'removed a container of a dead service');
+  }
+  const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
+  const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
+  const unanswered = gone.filter((page) => isUnanswered(page) && !found.has(page.name));
+  await Promise.all(unanswered.map(({ name }) => removeUnanswered(docker, hostId, name as ContainerId)));
+  const ids = new Set([
+    ...gone.map(({ name }) => name),
+    ...unclaimed.flatMap(({ containerId }) => containerId ?? []),
+  ]);
+  await Promise.all(
+    [...ids].map((id) =>
+      removeWhatWasOf(
+        id,
+        host,
+        gone.find(({ name }) => name === id),
+      ),
+    ),
+  );
+}
+
+/** One that cannot be removed now keeps its page, and hinders no other. */
+async function removeWhatWasOf(id: string, host: Remover, page: Page | undefined): Promise<void> {
+  try {
+    const cgroup = page && cgroupIn(page.entries);
+    if (cgroup) await removeCgroup(cgroup, AbortSignal.timeout(10_000));
+    await removeLeftOf(host, id);
+    host.ledger.remove(id);
+  } catch (error) {
+    host.log.error({ container: id, error }, messageOf(error));
+  }
+}
+
+/** Somebody else may be removing them at this moment. */
+async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>): Promise<void> {
+  for (let look = 1; ids.size > 0; look++) {
+    const left = (await docker.hosted(hostId)).find(({ dockerId }) => ids.has(dockerId));
+    if (!left) return;
+    if (look === LOOKS) {
+      throw new ServiceError('still.there', {
+        what: `the container ${left.dockerId}`,
+        why: 'Docker has not removed it',
+      });
+    }
+    await pause(BETWEEN_LOOKS);
+  }
+}
+
+/** Whether its service died when it was to be made, and before Docker had said that it was. */
+function isUnanswered({ facts }: Page): boolean {
+  const prepared = facts as ContainerFacts | undefined;
+  return prepared !== undefined && prepared.dockerId === undefined;
+}
+
+/** What the container keeps from ending hinders nobody else. */
+async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): Promise<void> {
+  try {
+    await killLeft(dockerId);
+  } catch (error) {
+    log.warn({ container: id, why: messageOf(error) }, 'what a dead service had opened in it goes on');
+  }
+}
+
+/** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
+export async function takeOver(
+  tracker: Tracker,
+  kept: KeptContainers,
+  pages: readonly Page[],
+): Promise<void> {
+  for (const claimed of claimedIn(pages)) {
+    await endTerminals(tracker.host, claimed);
+    const container = await tracker.adopt(claimed);
+    if (claimed.role === 'spin-up') {
+      await kept.adopt(claimed.id, claimed.dockerId);
+      void container.gone.then(() => kept.removeLater(claimed.dockerId));
+    }
+    tracker.host.log.warn(container.describe(), 'adopted a container of a dead service');
+  }
+  await removeUnclaimed(tracker.host, pages);
+}

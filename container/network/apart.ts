@@ -1,0 +1,231 @@
+/**
+ * Keeps hosted containers from each other in Docker's default bridge, where all that ask for no other network are. The
+ * kernel passes no frame from one isolated port of a bridge to another, while the host and the ports of other containers
+ * stay reachable.
+ *
+ * INVARIANTS
+ * - Each new port of the bridge is isolated at once, before anything in its container runs. It stays so until it is
+ *   known to be no hosted container's.
+ * - Whose port it is, the kernel says: by the network namespace of the other end, which no container can change.
+ */
+
+import { readlinkSync } from 'node:fs';
+import pLimit from 'p-limit';
+import type { Endpoint, Inspected } from '../../docker-engine/answers.ts';
+import type { Docker } from '../../docker-engine/docker.ts';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { Logger } from '../../logging/logger.ts';
+import type { BridgePort } from '../../uinput-native/addon.ts';
+import { isolatePorts, listPorts, setPort, stopIsolating } from '../../uinput-native/bridge-ports.ts';
+import type { ContainerId } from '../identity.ts';
+import { frameFilter } from './frame-filter.ts';
+import { type End, link } from './linked.ts';
+
+/** A container that has a place in the network for as long as its lifetime. */
+export interface Placed {
+  readonly id: ContainerId;
+  readonly dockerId: DockerId;
+  readonly lifetime: Lifetime;
+}
+
+/** A network namespace in which a hosted container is. */
+interface Member {
+  readonly dockerId: DockerId;
+  readonly path: string;
+  /** What the path leads to: another process may get the number of one that has ended. */
+  readonly namespace: string;
+  readonly endpoint: Endpoint | undefined;
+  /** Names, by index, of its ports that are as they must be. */
+  readonly settled: Map<number, string>;
+}
+
+const NOTHING = new Uint32Array();
+
+export class Apart {
+  readonly #docker: Docker;
+  readonly #bridge: string;
+  readonly #log: Logger;
+  readonly #members = new Map<ContainerId, Member>();
+  /** Being started, and not placed yet: any new port may be theirs. */
+  readonly #coming = new Set<ContainerId | 'those of a dead service'>(['those of a dead service']);
+  readonly #alone = pLimit(1);
+
+  private constructor(docker: Docker, bridge: string, log: Logger) {
+    this.#docker = docker;
+    this.#bridge = bridge;
+    this.#log = log;
+  }
+
+  /** Isolates new ports until the lifetime ends. */
+  static async open(lifetime: Lifetime, docker: Docker, log: Logger): Promise<Apart> {
+    const apart = new Apart(docker, await docker.defaultBridge(), log);
+    await lifetime.acquire({
+      kind: 'watch of bridge ports',
+      what: apart.#bridge,
+      take: () => isolatePorts(apart.#bridge, () => apart.#changed()),
+      leave: (guard) => stopIsolating(guard),
+      release: (guard) => stopIsolating(guard),
+      seenGone: () => 'its thread has ended',
+    });
+    return apart;
+  }
+
+  /** The containers that a dead service left are all placed or gone. */
+  async begin(): Promise<void> {
+    this.#coming.delete('those of a dead service');
+    await this.#settle();
+  }
+
+  /**
+   * Has a container started so that it is apart from the others from its first moment on.
+   * @param isSharing whether it shares the network of another one, which is there already
+   * @throws {ServiceError} `network.not_apart`, `docker.*`; or what `run` throws
+   */
+  async start(one: Placed, run: (id: DockerId) => Promise<void>, isSharing: boolean): Promise<void> {
+    await this.#expect(one);
+    if (isSharing) await this.#place(one);
+    await run(one.dockerId);
+    await this.#place(one);
+    await this.#link(one);
+  }
+
+  /** Goes on with one that a dead service left. Whoever uses it goes on using it, also when it cannot be kept apart. */
+  async adopt(one: Placed): Promise<void> {
+    await this.#expect(one);
+    await this.#place(one).catch((error: unknown) => this.#log.error({ error }, messageOf(error)));
+  }
+
+  /** From now on new ports may be the container's, until it is placed; its place is given up when its lifetime ends. */
+  async #expect({ id, lifetime }: Placed): Promise<void> {
+    this.#coming.add(id);
+    await lifetime.defer('its place in the network', () => {
+      this.#coming.delete(id);
+      this.#members.delete(id);
+      this.#changed();
+    });
+  }
+
+  /** Sees to it that the container, if it runs, is apart from the others. */
+  async #place({ id, dockerId }: Placed): Promise<void> {
+    const found = await this.#inNetworkOf(dockerId);
+    if (!found?.running) return;
+    const member = memberOf(found);
+    if (!member) return;
+    this.#members.set(id, member);
+    try {
+      await this.#settle();
+      if (member.endpoint && member.settled.size === 0 && (await this.#docker.inspect(dockerId))?.running)
+        throw new Error(`it has no port in ${this.#bridge}`);
+    } catch (error) {
+      // One that has ended already reaches nobody.
+      if (!(await this.#docker.inspect(dockerId))?.running) return;
+      throw new ServiceError('network.not_apart', { why: messageOf(error) }, { cause: error });
+    }
+    this.#coming.delete(id);
+    this.#changed();
+  }
+
+  /** Lets it reach those that it is linked to, as its task asks for, and them it. */
+  async #link({ id, dockerId }: Placed): Promise<void> {
+    const one = endOf(this.#members.get(id));
+    const links = one ? ((await this.#docker.inspect(dockerId))?.links ?? []) : [];
+    for (const name of links) {
+      const linked = await this.#docker.inspect(name);
+      const other = endOf([...this.#members.values()].find((member) => member.dockerId === linked?.dockerId));
+      if (!one || !other) continue;
+      await link(one, other).catch((error: unknown) => {
+        throw new ServiceError('network.not_linked', { name, why: messageOf(error) }, { cause: error });
+      });
+    }
+  }
+
+  /** The container whose network it is in: itself, or the one whose network it shares. */
+  async #inNetworkOf(dockerId: DockerId): Promise<Inspected | undefined> {
+    const found = await this.#docker.inspect(dockerId);
+    return found?.sharedWith ? await this.#inNetworkOf(found.sharedWith as DockerId) : found;
+  }
+
+  #changed(): void {
+    if (this.#alone.pendingCount > 0) return;
+    this.#settle().catch((error: unknown) => this.#log.error({ error }, messageOf(error)));
+  }
+
+  #settle(): Promise<void> {
+    return this.#alone(async () => {
+      const members = [...this.#members].filter(
+        ([, member]) => namespaceOf(member.path) === member.namespace,
+      );
+      const paths = members.map(([, { path }]) => path);
+      const {
+        ports: [bridge, ...ports],
+        ids,
+      } = await listPorts(this.#bridge, paths);
+      if (!bridge) return;
+      const owners = new Map(ids.map((netns, i) => [netns, members[i]?.[0]]));
+      for (const port of ports) {
+        const owner = owners.get(port.netns);
+        await this.#settleOne(port, owner, [bridge.address, port.address]);
+      }
+    });
+  }
+
+  async #settleOne(
+    port: BridgePort,
+    owner: ContainerId | undefined,
+    local: readonly string[],
+  ): Promise<void> {
+    const member = owner && this.#members.get(owner);
+    // The other end of one that is being made is still here.
+    if (port.netns === -1) return;
+    if (member && owner) {
+      if (port.isolated && member.settled.has(port.index)) return;
+      const { endpoint = await this.#look(owner, member) } = member;
+      const isThere = await this.#set(port, true, endpoint ? frameFilter(endpoint, local) : NOTHING);
+      if (isThere) member.settled.set(port.index, port.name);
+    } else if (port.isolated && this.#coming.size === 0) {
+      await this.#set(port, false, NOTHING);
+    }
+  }
+
+  /** @returns whether the port is still there: it goes when its container ends */
+  async #set({ index, name }: BridgePort, isolated: boolean, program: Uint32Array): Promise<boolean> {
+    try {
+      await setPort(index, isolated, program);
+      return true;
+    } catch (error) {
+      // EINVAL: it has left the bridge, and is about to go.
+      if (!isSystemError(error, 'ENODEV') && !isSystemError(error, 'EINVAL')) throw error;
+      this.#log.debug({ port: name }, 'a port has gone');
+      return false;
+    }
+  }
+
+  /** It was connected to the bridge when it ran already. */
+  async #look(owner: ContainerId, member: Member): Promise<Endpoint | undefined> {
+    const endpoint = (await this.#docker.inspect(member.dockerId))?.bridge;
+    if (endpoint) this.#members.set(owner, { ...member, endpoint });
+    return endpoint;
+  }
+}
+
+function endOf(member: Member | undefined): End | undefined {
+  const [port] = member?.settled.values() ?? [];
+  return member?.endpoint && port ? { port, endpoint: member.endpoint } : undefined;
+}
+
+function memberOf({ dockerId, pid, bridge: endpoint }: Inspected): Member | undefined {
+  const path = `/proc/${pid}/ns/net`;
+  const namespace = namespaceOf(path);
+  return namespace === undefined ? undefined : { dockerId, path, namespace, endpoint, settled: new Map() };
+}
+
+/** @returns undefined when the process has gone */
+function namespaceOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What a hosted container may send into Docker's default bridge: frames from its own addresses alone. Under another's
+ * address it would get what is meant for that; and what it sends to a neighbour by way of the host is not stopped by the
+ * isolation of its port.
+ *
+ * A classic BPF program, four numbers for each instruction (code, jump if true, jump if false, operand), as the traffic
+ * control of the kernel runs it. Source: linux/filter.h, linux/pkt_cls.h; RFC 826, RFC 791, RFC 8200, RFC 4861.
+ */
+
+import { isIPv6 } from 'node:net';
+import type { Endpoint } from '../../docker-engine/answers.ts';
+
+const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
+  0x20, 0x28, 0x30, 0x54, 0x15, 0x05, 0x06,
+];
+/** TC_ACT_UNSPEC: what comes after this filter decides; and TC_ACT_SHOT. */
+const [PASS, DROP] = [0xffff_ffff, 2];
+const [ARP, IPV4, IPV6, ICMPV6, ADVERTISEMENT] = [0x0806, 0x0800, 0x86dd, 58, 136];
+const ALL = 0xffff_ffff;
+
+/** Offset in the frame, and what must be there. */
+interface Field {
+  readonly at: number;
+  readonly load: number;
+  readonly mask: number;
+  readonly is: number;
+}
+/** All must hold. */
+type Pattern = readonly Field[];
+interface Rule {
+  readonly verdict: number;
+  /** All of these patterns, one after the other, must hold. */
+  readonly when: Pattern;
+  /** And, if given, none of these. */
+  readonly unless?: readonly Pattern[];
+}
+
+/**
+ * @param local addresses of the host's ends of the link: what is sent to one of them is routed
+ */
+export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint32Array {
+  const { mac, address, prefix, gateway, address6, prefix6, gateway6 } = endpoint;
+  const own = macAt(6, mac);
+  const routed = (when: Pattern, unless: Pattern): Rule[] =>
+    local.map((one) => ({ verdict: DROP, when: [...macAt(0, one), ...when], unless: [unless] }));
+  const rules: Rule[] = [
+    { verdict: DROP, when: [], unless: [own] },
+    { verdict: PASS, when: [type(ARP), ...macAt(22, mac), ...bytesAt(28, ipv4(address))] },
+    ...routed([type(IPV4), ...bytesAt(30, ipv4(address), prefix)], bytesAt(30, ipv4(gateway))),
+    { verdict: PASS, when: [type(IPV4), ...bytesAt(26, ipv4(address))] },
+  ];
+  if (address6) {
+    const addresses = [ipv6(address6), linkLocal(mac)];
+    const net6 = bytesAt(38, ipv6(address6), prefix6);
+    rules.push(
+      {
+        verdict: DROP,
+        when: [type(IPV6), byte(20, ICMPV6), byte(54, ADVERTISEMENT)],
+        unless: addresses.map((one) => bytesAt(62, one)),
+      },
+      ...routed([type(IPV6), ...net6], bytesAt(38, ipv6(gateway6 || address6))),
+      // The unspecified address asks whether an address is free.
+      ...[...addresses, Buffer.alloc(16)].map((one) => ({
+        verdict: PASS,
+        when: [type(IPV6), ...bytesAt(22, one)],
+      })),
+    );
+  }
+  return Uint32Array.from([...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]]);
+}
+
+/** A rule that does not hold goes on behind itself. */
+function compile({ verdict, when, unless = [] }: Rule): number[] {
+  const end = [ANSWER, 0, 0, verdict];
+  // From the last to the first: how far each has to jump is known then.
+  let code = end;
+  for (const pattern of unless.toReversed()) {
+    // One that holds throughout jumps behind the rule.
+    const behind = code.length / 4;
+    const jump = [GOES_ON, 0, 0, behind];
+    code = [...match(pattern, 1), ...jump, ...code];
+  }
+  return [...match(when, code.length / 4), ...code];
+}
+
+/** @param miss instructions behind the pattern's own that are jumped over where it does not hold */
+function match(pattern: Pattern, miss: number): number[] {
+  let code: number[] = [];
+  for (const { at, load, mask, is } of pattern.toReversed()) {
+    const over = code.length / 4 + miss;
+    const masked = mask === ALL ? [] : [AND, 0, 0, mask];
+    code = [load, 0, 0, at, ...masked, IS_EQUAL, 0, over, is, ...code];
+  }
+  return code;
+}
+
+function type(is: number): Field {
+  return { at: 12, load: LOAD_HALF, mask: ALL, is };
+}
+
+function byte(at: number, is: number): Field {
+  return { at, load: LOAD_BYTE, mask: ALL, is };
+}
+
+function macAt(at: number, mac: string): Pattern {
+  const bytes = Buffer.from(mac.replaceAll(':', ''), 'hex');
+  return [
+    { at, load: LOAD_WORD, mask: ALL, is: bytes.readUInt32BE(0) },
+    { at: at + 4, load: LOAD_HALF, mask: ALL, is: bytes.readUInt16BE(4) },
+  ];
+}
+
+function bytesAt(at: number, bytes: Buffer, prefix = 8 * bytes.length): Pattern {
+  const words = Array.from({ length: bytes.length / 4 }, (_, i) => {
+    const bits = Math.min(32, Math.max(0, prefix - 32 * i));
+    const mask = bits === 0 ? 0 : (ALL << (32 - bits)) >>> 0;
+    return { at: at + 4 * i, load: LOAD_WORD, mask, is: (bytes.readUInt32BE(4 * i) & mask) >>> 0 };
+  });
+  return words.filter(({ mask }) => mask !== 0);
+}
+
+function ipv4(address: string): Buffer {
+  return Buffer.from(address.split('.').map(Number));
+}
+
+function ipv6(address: string): Buffer {
+  if (!isIPv6(address)) throw new Error(`${address} is not an IPv6 address`);
+  const [head = '', tail] = address.split('::');
+  const words = (text: string) => text.split(':').filter(Boolean);
+  const [first, last] = [words(head), words(tail ?? '')];
+  const between = tail === undefined ? 0 : 8 - first.length - last.length;
+  const all = [...first, ...Array(between).fill('0'), ...last];
+  return Buffer.from(all.map((word) => word.padStart(4, '0')).join(''), 'hex');
+}
+
+/** As the kernel makes it of a MAC. Source: RFC 4291, appendix A. */
+function linkLocal(mac: string): Buffer {
+  const bytes = Buffer.from(mac.replaceAll(':', ''), 'hex');
+  const flipped = Buffer.from([
+    (bytes[0] ?? 0) ^ 2,
+    ...bytes.subarray(1, 3),
+    0xff,
+    0xfe,
+    ...bytes.subarray(3),
+  ]);
+  return Buffer.concat([Buffer.from('fe80000000000000', 'hex'), flipped]);
+}

@@ -1,0 +1,102 @@
+/**
+ * Whether somebody is connected to a container, seen from outside: in what the kernel says of its network. A container can
+ * fill those tables, so no more than a part of them is read, and who cannot be told from a user is taken for one.
+ *
+ * Source: proc_pid_net(5); addresses are hexadecimal, each word of 32 bits in the order of the machine, which is little-endian.
+ */
+
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError } from '../../errors/service-error.ts';
+
+export interface NetworkUse {
+  /** Whether a program elsewhere is connected to one of the ports. */
+  readonly isConnected: boolean;
+  /** Whether a program waits at one of the ports for datagrams of whoever sends some. */
+  readonly takesDatagrams: boolean;
+  /** How many its programs have got since its network is there, at whatever port: the kernel does not count them by port. */
+  readonly datagrams: number;
+}
+
+/** Bytes of a table: some 25,000 connections. */
+const MOST_BYTES = 4 * 2 ** 20;
+const ESTABLISHED = '01';
+const ENTRY = /^\s*\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) ([\dA-F]{2}) /;
+
+interface Entry {
+  readonly local: string;
+  readonly port: number;
+  readonly peer: string;
+  readonly state: string;
+}
+
+/**
+ * @param directory `/proc/PID/net` of one of its processes
+ * @param published container ports, such as `32262/tcp`
+ * @throws Error when that process has gone
+ */
+export async function networkUse(directory: string, published: readonly string[]): Promise<NetworkUse> {
+  const find = async (protocol: 'tcp' | 'udp', fits: (entry: Entry) => boolean): Promise<boolean> => {
+    const ports = portsOf(published, protocol);
+    if (ports.size === 0) return false;
+    const isIt = (line: string) => {
+      const entry = entryIn(line);
+      return entry !== undefined && ports.has(entry.port) && fits(entry);
+    };
+    const tables = [protocol, `${protocol}6`].map((name) => hasLine(join(directory, name), isIt));
+    return (await Promise.all(tables)).includes(true);
+  };
+  const [hasConnection, hasPeer, takesDatagrams, datagrams] = await Promise.all([
+    find('tcp', isFromElsewhere),
+    find('udp', isFromElsewhere),
+    find('udp', ({ state }) => state !== ESTABLISHED),
+    countDatagrams(directory),
+  ]);
+  return { isConnected: hasConnection || hasPeer, takesDatagrams, datagrams };
+}
+
+function portsOf(published: readonly string[], protocol: 'tcp' | 'udp'): Set<number> {
+  const own = published.filter((port) => port.endsWith(`/${protocol}`));
+  return new Set(own.map((port) => Number.parseInt(port, 10)));
+}
+
+function entryIn(line: string): Entry | undefined {
+  const [, local = '', port = '', peer = '', , state = ''] = ENTRY.exec(line) ?? [];
+  return local ? { local, port: Number.parseInt(port, 16), peer, state } : undefined;
+}
+
+/** Whoever connects to an address of its own has that one too. */
+function isFromElsewhere({ local, peer, state }: Entry): boolean {
+  return state === ESTABLISHED && peer !== local && !isLoopback(peer);
+}
+
+/** 127.0.0.0/8, by itself or as the end of an IPv6 address, or ::1. */
+function isLoopback(address: string): boolean {
+  return /^(0{16}FFFF0000)?[\dA-F]{6}7F$/.test(address) || address === `${'0'.repeat(24)}01000000`;
+}
+
+/** @returns true, too, when there is more than is read; false when this kernel has no such table */
+async function hasLine(path: string, fits: (line: string) => boolean): Promise<boolean> {
+  let [rest, length] = ['', 0];
+  try {
+    for await (const chunk of createReadStream(path, { encoding: 'latin1', end: MOST_BYTES })) {
+      length += chunk.length;
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      if (length > MOST_BYTES || lines.some(fits)) return true;
+    }
+    return false;
+  } catch (error) {
+    if (path.endsWith('6') && isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+async function countDatagrams(directory: string): Promise<number> {
+  const four = await readFile(join(directory, 'snmp'), 'latin1');
+  const six = await readFile(join(directory, 'snmp6'), 'latin1').catch(() => '');
+  const [, ofFour] = /^Udp: (\d+) /m.exec(four) ?? [];
+  const [, ofSix] = /^Udp6InDatagrams\s+(\d+)$/m.exec(six) ?? [];
+  return Number(ofFour ?? 0) + Number(ofSix ?? 0);
+}

@@ -1,0 +1,135 @@
+/**
+ * Ends containers that nobody uses any more: to whose published ports nobody has been connected for as long as they may
+ * be idle, and who is at none of its terminals. That is seen from outside, and looked at from time to time; a connection between two looks is not seen.
+ * Before a container is ready nobody can use it, so that its time begins then, and anew after a take-over.
+ */
+
+import { messageOf } from '../../errors/service-error.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { HostedContainer } from '../container.ts';
+import { type NetworkUse, networkUse } from '../network/network-use.ts';
+import { networkOf, Places } from '../place.ts';
+import type { Cause } from '../state.ts';
+import type { Tracker } from '../tracker.ts';
+import { sweep } from './sweeps.ts';
+
+/** Milliseconds between looks, at most; of the shortest timeout a fraction. */
+const LONGEST_PAUSE = 15_000;
+const LOOKS = 4;
+
+interface Seen {
+  /** When it was last in use, on a clock that is never set. */
+  readonly used: number;
+  /** undefined until it was looked at. */
+  readonly datagrams?: number;
+}
+
+/** One that may be idle for some seconds. */
+interface Limited {
+  readonly container: HostedContainer;
+  readonly seconds: number;
+}
+
+export class Idle {
+  readonly #tracker: Tracker;
+  readonly #seconds: number | undefined;
+  readonly #signal: AbortSignal;
+  readonly #places: Places;
+  readonly #seen = new WeakMap<HostedContainer, Seen>();
+  readonly #untold = new WeakSet<HostedContainer>();
+  #timer: NodeJS.Timeout | undefined;
+  #due = Infinity;
+  #isLooking = false;
+
+  private constructor(tracker: Tracker, seconds: number | undefined, signal: AbortSignal) {
+    this.#tracker = tracker;
+    this.#seconds = seconds;
+    this.#signal = signal;
+    this.#places = new Places(tracker.host.docker);
+  }
+
+  /** Looks until the lifetime ends. @param seconds that one may be idle of which nothing else was said; undefined: for ever */
+  static open(lifetime: Lifetime, tracker: Tracker, seconds: number | undefined): void {
+    const idle = new Idle(tracker, seconds, lifetime.signal);
+    void lifetime.track('looking for idle containers', idle.#run());
+  }
+
+  async #run(): Promise<void> {
+    const following = this.#tracker.host.events.follow(undefined, this.#signal);
+    this.#plan();
+    for await (const _ of following) this.#plan();
+    clearTimeout(this.#timer);
+  }
+
+  /** Those that are ready, and may not be idle for ever. */
+  #limited(): Limited[] {
+    return this.#tracker.list().flatMap((container) => {
+      const { state, idleTimeout: seconds = this.#seconds } = container.view;
+      return state === 'ready' && seconds ? [{ container, seconds }] : [];
+    });
+  }
+
+  /** Has the next look come no later than any of them needs it. */
+  #plan(): void {
+    const now = performance.now();
+    const limited = this.#limited();
+    for (const { container } of limited)
+      if (!this.#seen.has(container)) this.#seen.set(container, { used: now });
+    if (limited.length === 0 || this.#isLooking || this.#signal.aborted) return;
+    const shortest = Math.min(...limited.map(({ seconds }) => seconds));
+    const wait = Math.min(LONGEST_PAUSE, (1000 * shortest) / LOOKS);
+    if (this.#due <= now + wait) return;
+    clearTimeout(this.#timer);
+    this.#due = now + wait;
+    this.#timer = setTimeout(() => void this.#look(), wait).unref();
+  }
+
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    for (const one of this.#limited()) await this.#lookAt(one);
+    this.#isLooking = false;
+    this.#due = Infinity;
+    this.#plan();
+  }
+
+  async #lookAt({ container, seconds }: Limited): Promise<void> {
+    const before = this.#seen.get(container);
+    const found = await this.#find(container, before?.datagrams);
+    const { isUsed, ...more } = found;
+    const used = isUsed || !before ? performance.now() : before.used;
+    this.#seen.set(container, { used, ...more });
+    if (performance.now() - used < 1000 * seconds || container.view.state !== 'ready') return;
+    const cause: Cause = { code: 'idle', text: `nobody was connected to it for ${seconds} s` };
+    void sweep(this.#tracker, container, cause);
+  }
+
+  /** Where it cannot be told, somebody may use it. @param before datagrams that it had got by the last look */
+  async #find(container: HostedContainer, before?: number): Promise<{ isUsed: boolean; datagrams?: number }> {
+    if (this.#tracker.host.terminals.isAnyoneIn(container.id)) return { isUsed: true };
+    try {
+      const { isConnected, takesDatagrams, datagrams } = await this.#networkUse(container);
+      const hasGot = takesDatagrams && before !== undefined && datagrams !== before;
+      return { isUsed: isConnected || hasGot, datagrams };
+    } catch (error) {
+      if (container.view.state === 'ready' && !this.#untold.has(container)) {
+        this.#untold.add(container);
+        const { log } = this.#tracker.host;
+        log.warn(
+          { container: container.id, why: messageOf(error) },
+          'cannot tell whether a container is idle',
+        );
+      }
+      return { isUsed: true };
+    }
+  }
+
+  async #networkUse(container: HostedContainer): Promise<NetworkUse> {
+    const place = await this.#places.of(container);
+    if (!place) throw new Error('Docker says that it does not run');
+    const { pid, network, ports } = place;
+    const use = await networkUse(`/proc/${pid}/net`, ports);
+    // The kernel gives the number of a process out again.
+    if ((await networkOf(pid)) !== network) throw new Error(`process ${pid} is another one by now`);
+    return use;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Docker containers that carry this host's label and that nobody tracks: left by a call whose answer never
+ * came or by a service that died, or started again after their end, with ports and a console that are others'
+ * by now. They are removed.
+ */
+
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { removeLeftOf } from '../after-death/left-behind.ts';
+import type { ContainerId } from '../identity.ts';
+import type { KeptContainers } from '../kept-containers.ts';
+import { isHostedOn, isLeftToMaker, roleOf } from '../labels.ts';
+import { removeRevived } from '../proven-gone.ts';
+import type { Tracker } from '../tracker.ts';
+
+/** What is known of a container when it turns up. */
+export interface Found {
+  readonly dockerId: DockerId;
+  readonly containerId: ContainerId | undefined;
+}
+
+export class Strays {
+  readonly #tracker: Tracker;
+  readonly #kept: KeptContainers;
+
+  constructor(tracker: Tracker, kept: KeptContainers) {
+    this.#tracker = tracker;
+    this.#kept = kept;
+  }
+
+  /** Removes it, with its directories, if nobody tracks it. */
+  async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
+    const { docker, hostId, log } = this.#tracker.host;
+    if (containerId && this.#tracker.has(containerId)) return;
+    const found = await docker.inspect(dockerId);
+    if (!found || !isHostedOn(found.labels, hostId)) return;
+    if (this.#kept.has(dockerId) && !found.running) return;
+    if (isLeftToMaker(roleOf(found.labels), found.status)) return;
+    await docker.remove(dockerId);
+    if (containerId) await removeLeftOf(this.#tracker.host, containerId);
+    log.warn(
+      { container: containerId, dockerId, state: found.status },
+      'removed a container that nobody tracks',
+    );
+  }
+
+  /** Removes a container that was started, if that was after its end. */
+  async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
+    const { docker, hostId } = this.#tracker.host;
+    if (this.#tracker.byDockerId(dockerId)) return;
+    const found = await docker.inspect(dockerId);
+    if (!found?.running || !isHostedOn(found.labels, hostId)) return;
+    await removeRevived(this.#tracker.host, containerId, dockerId);
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Follows what Docker says about this host's containers. Each time the stream is opened, everything is listed
+ * again, so that a death in a gap is found, and what nobody tracks any more is removed.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { messageOf } from '../../errors/service-error.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { HostedContainer } from '../container.ts';
+import type { Hosted, HostedEvent } from '../hosted-docker.ts';
+import type { ContainerId } from '../identity.ts';
+import type { KeptContainers } from '../kept-containers.ts';
+import type { Cause } from '../state.ts';
+import type { Tracker } from '../tracker.ts';
+import { Strays } from './strays.ts';
+
+/** Milliseconds before the stream is opened again: at first, and at most. */
+const SHORTEST_PAUSE = 50;
+const LONGEST_PAUSE = 2_000;
+/**
+ * Seconds of what Docker has told already that are heard at first: for a while after it has told of a container's
+ * end, it still lists the container as running.
+ */
+const TOLD_BEFORE = 60;
+/** Of a container whose program was killed, by whomever. */
+const KILLED = '137';
+const REMOVED: Cause = { code: 'removed', text: 'it was removed' };
+
+export class Watch {
+  readonly #tracker: Tracker;
+  readonly #kept: KeptContainers;
+  readonly #strays: Strays;
+  readonly #signal: AbortSignal;
+  readonly #listed = Promise.withResolvers<void>();
+  /** Whose end Docker has told; that they are removed too is not why they end. */
+  readonly #dying = new WeakSet<HostedContainer>();
+  #isHeard = false;
+  /** Why it is not heard, once that was logged. */
+  #silence: string | undefined;
+  #wait = SHORTEST_PAUSE;
+  /** Unix time in whole seconds. */
+  #since = Math.floor(Date.now() / 1000) - TOLD_BEFORE;
+
+  private constructor(tracker: Tracker, kept: KeptContainers, signal: AbortSignal) {
+    this.#tracker = tracker;
+    this.#kept = kept;
+    this.#strays = new Strays(tracker, kept);
+    this.#signal = signal;
+    signal.addEventListener('abort', () => this.#listed.reject(signal.reason));
+  }
+
+  /** Watches until the lifetime ends. Resolves when everything was listed, and what is stray removed, for the first time. */
+  static async open(lifetime: Lifetime, tracker: Tracker, kept: KeptContainers): Promise<Watch> {
+    const watch = new Watch(tracker, kept, lifetime.signal);
+    void lifetime.track('watching Docker', watch.#run());
+    await watch.#listed.promise;
+    return watch;
+  }
+
+  /** Why Docker is not heard at the moment; undefined while it is. */
+  get silence(): string | undefined {
+    return this.#isHeard ? undefined : (this.#silence ?? 'its event stream is being opened');
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#signal.aborted) {
+      const stream = new AbortController();
+      try {
+        await this.#follow(AbortSignal.any([this.#signal, stream.signal]));
+      } catch (error) {
+        this.#lost(messageOf(error));
+      } finally {
+        this.#isHeard = false;
+        stream.abort();
+      }
+      await pause(this.#wait, undefined, { signal: this.#signal }).catch(() => {});
+      this.#wait = Math.min(2 * this.#wait, LONGEST_PAUSE);
+    }
+  }
+
+  #lost(why: string): void {
+    const first = this.#silence === undefined;
+    this.#silence = why;
+    if (first && !this.#signal.aborted) this.#tracker.host.log.warn({ why }, "lost Docker's event stream");
+  }
+
+  #heard(): void {
+    if (this.#silence !== undefined) this.#tracker.host.log.info('Docker is back');
+    this.#silence = undefined;
+    this.#isHeard = true;
+    this.#wait = SHORTEST_PAUSE;
+    this.#listed.resolve();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { docker, hostId } = this.#tracker.host;
+    const events = await docker.hostedEvents(hostId, this.#since, signal);
+    // Taken before the list is: what is made meanwhile may not be in it yet.
+    const made = this.#tracker.list().filter(({ dockerId }) => dockerId);
+    const serving = new Set(made.filter(({ setUp }) => setUp));
+    const listed = await docker.hosted(hostId);
+    this.#endMissing(made, serving, listed);
+    // Before anything new is hosted: a stray may run with a console that would be given out again.
+    await Promise.all(listed.map((one) => this.#strays.removeIfStray(one)));
+    this.#heard();
+    for await (const event of events) {
+      // Whole seconds: what is told again after a gap is recognised as known.
+      this.#since = event.time;
+      this.#handle(event);
+    }
+  }
+
+  #endMissing(
+    made: readonly HostedContainer[],
+    serving: ReadonlySet<HostedContainer>,
+    listed: readonly Hosted[],
+  ): void {
+    const states = new Map(listed.map(({ dockerId, state }) => [dockerId, state]));
+    for (const container of made) {
+      const state = (container.dockerId && states.get(container.dockerId)) ?? 'not there';
+      if (state === 'running' || state === 'paused') continue;
+      if (state === 'created' && !serving.has(container)) continue;
+      this.#react('ending a container', container.id, () =>
+        container.end({ code: 'missing', text: `found ${state} when Docker was listed` }),
+      );
+    }
+  }
+
+  #handle({ action, dockerId, containerId, exitCode }: HostedEvent): void {
+    const container = this.#tracker.byDockerId(dockerId);
+    if (action === 'create') {
+      this.#react('removing a stray container', containerId, () =>
+        this.#strays.removeIfStray({ dockerId, containerId }),
+      );
+    } else if (action === 'start') {
+      this.#react('ending a container that was started again', containerId, () =>
+        this.#strays.removeIfRevived({ dockerId, containerId }),
+      );
+    } else if (container && !this.#dying.has(container)) {
+      if (action === 'die') this.#dying.add(container);
+      this.#react('ending a container', containerId, async () =>
+        container.end(action === 'die' ? await this.#causeOf(dockerId, exitCode) : REMOVED),
+      );
+    }
+    if (action === 'destroy')
+      this.#react('forgetting a removed container', containerId, () => this.#kept.remove(dockerId));
+  }
+
+  async #causeOf(dockerId: DockerId, exitCode: string | undefined): Promise<Cause> {
+    const text = `it ended with code ${exitCode}`;
+    const { docker } = this.#tracker.host;
+    const found = exitCode === KILLED ? await docker.inspect(dockerId).catch(() => undefined) : undefined;
+    const why = ': it had used up its memory, and the kernel killed a program in it (OOMKilled)';
+    return { code: 'exited', text: found?.lackedMemory ? `${text}${why}` : text };
+  }
+
+  /** Does what an event asks for, beside the events that follow it. */
+  #react(what: string, container: ContainerId | undefined, work: () => Promise<void>): void {
+    const { log } = this.#tracker.host;
+    const done = work().catch((error: unknown) => log.error({ error, container }, `${what} failed`));
+    void this.#tracker.lifetime.track(what, done);
+  }
+}

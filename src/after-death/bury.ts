@@ -1,0 +1,176 @@
+/**
+ * What comes after a death that the service did not see coming. It reads the ledger, tells the world what happened,
+ * and removes the containers that nobody has claimed with all that was theirs. Claimed ones run on: for them, and for
+ * users' files that are yet to be saved, a process is left behind that waits until the last of them has ended. All of
+ * it can be killed and done again; where nothing was left it does nothing.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, rm } from 'node:fs/promises';
+import { claimedIn, projectsIn, removeUnclaimed } from '../../container/after-death/take-over.ts';
+import { clearLimits } from '../../container/disk-quotas.ts';
+import { HostedDocker } from '../../container/hosted-docker.ts';
+import { stopLeftAgent } from '../../ecs-agent-bridge/agent/left-agent.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import { exists, MARK, makeWithParents, removeMarked } from '../../host/directories.ts';
+import { readHostId } from '../../host/host-id.ts';
+import { isLocked, lock } from '../../host/lock.ts';
+import { type Paths, pathsBelow } from '../../host/paths.ts';
+import { Ledger, type Page } from '../../lifetime/ledger.ts';
+import { Lifetime } from '../../lifetime/lifetime.ts';
+import { lastLinesIn, readLastLines } from '../../logging/last-lines.ts';
+import { createLogger, type Logger, openStdout } from '../../logging/logger.ts';
+import { Outlets } from '../../logging/outlets.ts';
+import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
+import { giveBackLeft } from '../front-console.ts';
+import { SERVICE_PAGE } from '../observe.ts';
+import { ownWords } from '../process/self.ts';
+import { Reporting, serviceFactsIn } from '../reporting.ts';
+import { causeOfDeath } from './cause-of-death.ts';
+import { countUnsaved, removeRemains } from './remains.ts';
+
+/** Milliseconds for the report: nothing waits for it that does not wait for Docker too. */
+const PATIENCE = 10_000;
+/** Lines of the log that go with the report. */
+const LAST_LINES = 20;
+
+export interface BuryOptions {
+  readonly environment: NodeJS.ProcessEnv;
+  /** The unit that waits; left out: a process of its own does. */
+  readonly waitUnit?: string | undefined;
+}
+
+/** @throws {ServiceError} when something is left that could not be buried; the same again goes on */
+export async function bury({ environment, waitUnit }: BuryOptions): Promise<void> {
+  const settings = loadSettings(environment);
+  const outlets = new Outlets(await openStdout(process.stdout.isTTY));
+  const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
+  const paths = pathsBelow(settings.ROOT);
+  const reporting = new Reporting({ settings, outlets, log });
+  if (!(await exists(paths.run))) {
+    if (!(await reporting.owesHeartbeat())) return;
+    await makeWithParents(paths.run, MARK | 0o700);
+  }
+  const lifetime = new Lifetime('bury');
+  let isLeft = true;
+  try {
+    await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
+    isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
+  } catch (error) {
+    if (!isLocked(error)) throw error;
+    log.info('another process takes care of this host: there is nothing to clean up');
+    isLeft = false;
+  } finally {
+    await lifetime.end();
+    if (isLeft) await beginWait(environment, paths, waitUnit, log);
+    else await removeMarked(paths.run);
+  }
+}
+
+interface Parts {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly settings: Settings;
+  readonly reporting: Reporting;
+  readonly log: Logger;
+  readonly paths: Paths;
+}
+
+class Burial {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @returns whether containers live on, files of users are to be saved, or the webserver is to be told @throws {ServiceError} `docker.*` */
+  async run(): Promise<boolean> {
+    const { reporting, log, paths } = this.#parts;
+    const ledger = new Ledger(paths.ledger);
+    const pages = ledger.open();
+    if (pages.length === 0) {
+      await this.#clear(ledger);
+      return await reporting.owesHeartbeat();
+    }
+    const { pid, ...left } = serviceFactsIn(pages) ?? { isReported: true };
+    reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, ...identity }));
+    reporting.ownInstance();
+    try {
+      // Neither waits for the other: who is far away may be slow, and Docker too.
+      const told = left.isReported ? undefined : this.#report(reporting, pages, pid);
+      const [removed, report] = await Promise.allSettled([this.#remove(ledger, pages), told]);
+      if (report.status === 'rejected') log.error({ error: report.reason }, messageOf(report.reason));
+      if (removed.status === 'rejected') throw removed.reason;
+      const claimed = claimedIn(pages).length;
+      const unsaved = await countUnsaved(paths);
+      log.info(
+        { claimed, unsaved },
+        'cleaned up after the dead service; containers in use and unsaved files are left',
+      );
+      if (claimed + unsaved > 0) return true;
+      await reporting.terminateInstance(0);
+      await removeRemains(pages);
+      await giveBackLeft(pages);
+      await this.#clear(ledger);
+      return await reporting.owesHeartbeat();
+    } finally {
+      await reporting.close();
+    }
+  }
+
+  /** All that is in the directory of a service which holds nothing else any more. */
+  async #clear(ledger: Ledger): Promise<void> {
+    const { run, waitLog } = this.#parts.paths;
+    for (const file of [...lastLinesIn(run), waitLog]) await rm(file, { force: true });
+    ledger.remove(SERVICE_PAGE);
+  }
+
+  async #remove(ledger: Ledger, pages: readonly Page[]): Promise<void> {
+    const { environment, settings, paths, log } = this.#parts;
+    const docker = await HostedDocker.open(settings.DOCKER_HOST);
+    const hostId = await readHostId(paths.state);
+    const proxySocket = paths.dockerProxy;
+    const agent = { docker, hostId, paths, ledger, log, environment, proxySocket };
+    // An agent that cannot be stopped must not keep containers from being removed.
+    const [stopped] = await Promise.allSettled([stopLeftAgent(pages, agent)]);
+    await removeUnclaimed({ docker, hostId, paths, ledger, log }, pages);
+    const { directory } = await docker.describe();
+    await clearLimits([paths.containers, directory], projectsIn(pages));
+    if (stopped.status === 'rejected') throw stopped.reason;
+  }
+
+  async #report(reporting: Reporting, pages: readonly Page[], pid: number | undefined) {
+    const { environment, log, paths } = this.#parts;
+    const error = new ServiceError('service.died', { cause: causeOfDeath(environment, pid) });
+    const lastLines = readLastLines(paths.run, LAST_LINES);
+    const held = pages.flatMap(({ entries }) => entries).map(({ kind, what }) => `${kind} ${what}`);
+    await reporting.open();
+    const say = () => log.fatal({ error, held, lastLines }, messageOf(error));
+    await reporting.tellDeath(error, say, PATIENCE);
+  }
+}
+
+/** Whoever waits is neither our child nor in our unit: it stays when we are gone. */
+async function beginWait(
+  environment: NodeJS.ProcessEnv,
+  paths: Paths,
+  unit: string | undefined,
+  log: Logger,
+): Promise<void> {
+  if (unit) {
+    const words = ['start', '--no-block', unit];
+    const systemctl = spawn('systemctl', words, { stdio: 'ignore', env: childEnvironment(environment) });
+    const [code] = await once(systemctl, 'exit').catch(() => []);
+    if (code !== 0) throw new ServiceError('bury.no_wait', { unit });
+    return;
+  }
+  await using output = await open(paths.waitLog, 'a', 0o600);
+  const child = spawn(process.execPath, [...ownWords(), 'wait'], {
+    detached: true,
+    env: environment,
+    stdio: ['ignore', output.fd, output.fd],
+  });
+  await once(child, 'spawn');
+  child.unref();
+  log.info({ pid: child.pid }, 'a wait process hosts the containers in use until they have ended');
+}

@@ -1,0 +1,43 @@
+/** Looks for leaks, for people and for tests: what ledger, Docker and kernel do not agree about. It changes nothing. */
+
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { compare, look } from '../../container/after-death/leaks.ts';
+import { HostedDocker } from '../../container/hosted-docker.ts';
+import { exists } from '../../host/directories.ts';
+import { readHostId } from '../../host/host-id.ts';
+import { type Paths, pathsBelow } from '../../host/paths.ts';
+import { Ledger, type Page } from '../../lifetime/ledger.ts';
+import { loadSome } from '../../settings/load.ts';
+import type { Diagnosis } from './doctor.ts';
+
+/** What begins or ends at this moment looks like a leak; what still does so after these milliseconds is one. */
+const SECOND_LOOK = 2000;
+
+/** @throws {ServiceError} `start.settings`, `docker.*` */
+export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnosis> {
+  const { ROOT, DOCKER_HOST } = loadSome(environment, ['ROOT', 'DOCKER_HOST']);
+  const paths = pathsBelow(ROOT);
+  const docker = await HostedDocker.open(DOCKER_HOST);
+  let { leaks, pages } = await lookOnce(docker, paths);
+  if (leaks.length > 0) {
+    await pause(SECOND_LOOK);
+    const second = await lookOnce(docker, paths);
+    leaks = leaks.filter((leak) => second.leaks.includes(leak));
+    pages = second.pages;
+  }
+  const held = pages.reduce((sum, { entries }) => sum + entries.length, 0);
+  const text =
+    leaks.length > 0
+      ? leaks.join('\n')
+      : `No leaks: ${held} holdings on ${pages.length} pages of the ledger agree with Docker and the kernel.`;
+  return { isSound: leaks.length === 0, text: `${text}\n` };
+}
+
+async function lookOnce(docker: HostedDocker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
+  const pages = new Ledger(paths.ledger).open();
+  // Whoever reads an id that is not there makes one.
+  const isKnown = await exists(join(paths.state, 'host-id'));
+  const listed = isKnown ? await docker.hosted(await readHostId(paths.state)) : [];
+  return { leaks: compare(await look(pages, listed, paths)), pages };
+}

@@ -1,0 +1,69 @@
+/**
+ * After the last cleanup the process ends by itself, because nothing is left. What is left all the same would
+ * keep it alive for ever: it is logged by name, as the fault that it is, and let go.
+ */
+
+import { createHook } from 'node:async_hooks';
+import type { Logger } from '../../logging/logger.ts';
+
+/** What handles and timers have in common. */
+interface Handle {
+  readonly fd?: number;
+  hasRef?(): boolean;
+  /** Set on a timer that is over, of which the hook hears only later. */
+  readonly _destroyed?: boolean;
+  unref?(): unknown;
+}
+
+/** Node's list of open handles, which has no public name. It lacks the timers. */
+const node = process as unknown as { _getActiveHandles(): (Handle & Described)[] };
+
+export class OpenHandles {
+  readonly #timers = new Map<number, Handle & Described>();
+
+  constructor() {
+    const timers = this.#timers;
+    createHook({
+      init: (id, type, _, timer) => {
+        if (type === 'Timeout') timers.set(id, timer as Handle & Described);
+      },
+      destroy: (id) => {
+        timers.delete(id);
+      },
+      trackPromises: false,
+    } as Parameters<typeof createHook>[0]).enable();
+  }
+
+  /** Lets go of all that would keep the process alive, and returns how many there were. */
+  letGo(log: Logger): number {
+    const handles = node._getActiveHandles().filter(({ fd }) => fd === undefined || fd > 2);
+    const timers = [...this.#timers.values()].filter(({ _destroyed }) => !_destroyed);
+    const left = [...handles, ...timers].filter((handle) => handle.hasRef?.() ?? true);
+    for (const handle of left) {
+      log.error(
+        { handle: nameOf(handle) },
+        'a handle still keeps the process alive; the process exits without it',
+      );
+      handle.unref?.();
+    }
+    return left.length;
+  }
+}
+
+/** What the kinds of handles tell of themselves. */
+interface Described {
+  readonly _idleTimeout?: number;
+  readonly _onTimeout?: { readonly name: string };
+  readonly spawnfile?: string;
+  readonly pid?: number;
+  address?(): unknown;
+}
+
+function nameOf(handle: Described): string {
+  const { name } = handle.constructor;
+  if (handle._onTimeout)
+    return `${name} of ${handle._idleTimeout} ms, ${handle._onTimeout.name || 'anonymous'}`;
+  if (handle.address) return `${name} ${JSON.stringify(handle.address())}`;
+  if (handle.spawnfile) return `${name} ${handle.spawnfile} (pid ${handle.pid})`;
+  return name;
+}
