@@ -5,6 +5,7 @@
 
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
+import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -15,10 +16,10 @@ import type { Webserver } from './webserver.ts';
 
 /** Milliseconds between heartbeats: at random within these, so that hosts do not beat together. */
 const BETWEEN = { least: 55_000, most: 65_000 };
-/** Milliseconds before the first attempt after a failure, doubled by each further one, and between attempts of the last. */
-const AFTER_FAILURE = 1000;
-const LONGEST_PAUSE = 60_000;
-const BETWEEN_LAST = 200;
+const AFTER_FAILURE: Backoff = { shortest: 1000, longest: 60_000 };
+/** Between attempts of the last one: at the end of a service, and by whoever delivers it afterwards. */
+const WHILE_ENDING: Backoff = { shortest: 200, longest: 200 };
+const AFTER_DEATH: Backoff = { shortest: 200, longest: 60_000 };
 
 export const OUTCOMES = ['ok', 'failed'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -114,7 +115,7 @@ export class Heartbeats {
       this.#failures = 0;
       return BETWEEN.least + Math.random() * (BETWEEN.most - BETWEEN.least);
     } catch (error) {
-      const milliseconds = Math.min(AFTER_FAILURE * 2 ** this.#failures, LONGEST_PAUSE);
+      const milliseconds = backoff(this.#failures, AFTER_FAILURE);
       if (!signal.aborted) {
         this.#tell(error);
         onBeat?.('failed');
@@ -190,7 +191,7 @@ export async function sayGone(options: LastWords, signal: AbortSignal): Promise<
     );
   };
   if (!(await kept.exists())) return;
-  await sendLast(send, log, signal, { pause, longest: LONGEST_PAUSE });
+  await sendLast(send, log, signal, { pause, between: AFTER_DEATH });
   await kept.forget();
 }
 
@@ -199,9 +200,9 @@ async function sendLast(
   send: () => Promise<boolean | undefined>,
   log: Logger,
   late: AbortSignal,
-  { pause = wait, longest = BETWEEN_LAST }: { pause?: Pause | undefined; longest?: number } = {},
+  { pause = wait, between = WHILE_ENDING }: { pause?: Pause | undefined; between?: Backoff } = {},
 ): Promise<void> {
-  for (let between = BETWEEN_LAST; ; between = Math.min(2 * between, longest)) {
+  for (let failures = 0; ; failures++) {
     try {
       const isKnown = await send();
       if (isKnown) log.info('the webserver knows that this host is dying');
@@ -210,7 +211,7 @@ async function sendLast(
     } catch (error) {
       late.throwIfAborted();
       log.warn(messageOf(error));
-      await pause(between, late);
+      await pause(backoff(failures, between), late);
     }
   }
 }

@@ -6,14 +6,14 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Ec2 } from './ec2.ts';
 import { describeThisMachine, type HostFacts, type Metadata } from './metadata.ts';
 
-/** Milliseconds between attempts: at first, and at most. */
-const SHORTEST_PAUSE = 200;
-const LONGEST_PAUSE = 5000;
+/** Between attempts. */
+const PAUSE: Backoff = { shortest: 200, longest: 5000 };
 
 /** Characters that a tag's value may have, and what none may contain. Source: the restrictions on tags of EC2 and of others. */
 const LONGEST_VALUE = 256;
@@ -106,7 +106,7 @@ export class InstanceState {
     try {
       await withDeadline(milliseconds, 'asking', async (late) => {
         const signal = AbortSignal.any([late, over]);
-        for (let between = SHORTEST_PAUSE; ; between = Math.min(2 * between, LONGEST_PAUSE)) {
+        for (let failures = 0; ; failures++) {
           try {
             return await unlessAborted(this.#ask(request, signal), signal);
           } catch (error) {
@@ -114,7 +114,7 @@ export class InstanceState {
             failure = error;
             if (!mayPass(error)) throw error;
           }
-          await pause(between, undefined, { signal });
+          await pause(backoff(failures, PAUSE), undefined, { signal });
         }
       });
     } catch (error) {

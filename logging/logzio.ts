@@ -5,6 +5,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
+import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 import { parseLine, type Tags } from './line.ts';
@@ -18,7 +19,7 @@ const LINE_SIZE = 256 * 1024;
 /** Milliseconds between batches, for one of them, and at most between attempts. */
 const BETWEEN = 1000;
 const REQUEST = 10_000;
-const LONGEST_PAUSE = 60_000;
+const AFTER_FAILURE: Backoff = { shortest: BETWEEN, longest: 60_000 };
 
 export interface LogzIoOptions {
   readonly http: HttpClient;
@@ -135,7 +136,7 @@ export class LogzIo implements Outlet {
 
   #failed(why: string): void {
     this.#failures += 1;
-    this.#notBefore = performance.now() + Math.min(BETWEEN * 2 ** this.#failures, LONGEST_PAUSE);
+    this.#notBefore = performance.now() + backoff(this.#failures, AFTER_FAILURE);
     if (this.#failures === 1) this.#options.report({ why }, 'logz.io does not take the log; trying again');
   }
 

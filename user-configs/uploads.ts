@@ -11,6 +11,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { messageOf } from '../errors/service-error.ts';
+import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type Current, isAside, mayFollow, nameOf } from './current.ts';
@@ -19,9 +20,8 @@ import type { Entry, Spool, Waiting } from './spool.ts';
 import type { ConfigStore } from './store.ts';
 import { superfluous } from './versions.ts';
 
-/** Milliseconds before an attempt is repeated: at first, and at most. */
-const SHORTEST_PAUSE = 1000;
-const LONGEST_PAUSE = 5 * 60_000;
+/** Before an attempt is repeated. */
+const PAUSE: Backoff = { shortest: 1000, longest: 5 * 60_000 };
 /** The attempt whose failure makes it an error, some half a minute after the first. */
 const ATTEMPT_THAT_ALARMS = 6;
 const AT_A_TIME = 3;
@@ -194,9 +194,8 @@ class Queue {
     this.#failed.resolve();
     this.#failed = Promise.withResolvers();
     this.#hurry = new AbortController();
-    const longest = Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** (attempt - 1));
     // Hosts that lost S3 together do not come back together.
-    const milliseconds = longest * (0.5 + Math.random() / 2);
+    const milliseconds = backoff(attempt - 1, PAUSE) * (0.5 + Math.random() / 2);
     await pause(milliseconds, undefined, {
       signal: AbortSignal.any([signal, this.#hurry.signal]),
       ref: false,

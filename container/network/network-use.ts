@@ -9,6 +9,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../../errors/service-error.ts';
+import { linesIn } from '../../parsing/lines.ts';
 
 export interface NetworkUse {
   /** Whether a program elsewhere is connected to one of the ports. */
@@ -21,6 +22,7 @@ export interface NetworkUse {
 
 /** Bytes of a table: some 25,000 connections. */
 const MOST_BYTES = 4 * 2 ** 20;
+const LONGEST_LINE = 1024;
 const ESTABLISHED = '01';
 const ENTRY = /^\s*\d+: ([\dA-F]+):([\dA-F]{4}) ([\dA-F]+):([\dA-F]{4}) ([\dA-F]{2}) /;
 
@@ -78,13 +80,10 @@ function isLoopback(address: string): boolean {
 
 /** @returns true, too, when there is more than is read; false when this kernel has no such table */
 async function hasLine(path: string, fits: (line: string) => boolean): Promise<boolean> {
-  let [rest, length] = ['', 0];
+  const file = createReadStream(path, { end: MOST_BYTES });
   try {
-    for await (const chunk of createReadStream(path, { encoding: 'latin1', end: MOST_BYTES })) {
-      length += chunk.length;
-      const lines = `${rest}${chunk}`.split('\n');
-      rest = lines.pop() ?? '';
-      if (length > MOST_BYTES || lines.some(fits)) return true;
+    for await (const lines of linesIn(file, LONGEST_LINE)) {
+      if (file.bytesRead > MOST_BYTES || lines.some(fits)) return true;
     }
     return false;
   } catch (error) {

@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { messageOf } from '../../errors/service-error.ts';
+import { type Backoff, backoff } from '../../lifetime/backoff.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { HostedContainer } from '../container.ts';
 import type { Hosted, HostedEvent } from '../hosted-docker.ts';
@@ -15,9 +16,8 @@ import type { Cause } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 import { Strays } from './strays.ts';
 
-/** Milliseconds before the stream is opened again: at first, and at most. */
-const SHORTEST_PAUSE = 50;
-const LONGEST_PAUSE = 2_000;
+/** Before the stream is opened again. */
+const PAUSE: Backoff = { shortest: 50, longest: 2_000 };
 /**
  * Seconds of what Docker has told already that are heard at first: for a while after it has told of a container's
  * end, it still lists the container as running.
@@ -38,7 +38,7 @@ export class Watch {
   #isHeard = false;
   /** Why it is not heard, once that was logged. */
   #silence: string | undefined;
-  #wait = SHORTEST_PAUSE;
+  #failures = 0;
   /** Unix time in whole seconds. */
   #since = Math.floor(Date.now() / 1000) - TOLD_BEFORE;
 
@@ -74,8 +74,8 @@ export class Watch {
         this.#isHeard = false;
         stream.abort();
       }
-      await pause(this.#wait, undefined, { signal: this.#signal }).catch(() => {});
-      this.#wait = Math.min(2 * this.#wait, LONGEST_PAUSE);
+      const milliseconds = backoff(this.#failures++, PAUSE);
+      await pause(milliseconds, undefined, { signal: this.#signal }).catch(() => {});
     }
   }
 
@@ -89,7 +89,7 @@ export class Watch {
     if (this.#silence !== undefined) this.#tracker.host.log.info('Docker is back');
     this.#silence = undefined;
     this.#isHeard = true;
-    this.#wait = SHORTEST_PAUSE;
+    this.#failures = 0;
     this.#listed.resolve();
   }
 

@@ -4,8 +4,9 @@
  */
 
 import type { Logger } from '../../logging/logger.ts';
+import { LineSplitter } from '../../parsing/lines.ts';
 
-/** Characters of a line that are kept. */
+/** Bytes of a line that are kept. */
 const LONGEST = 8192;
 /** Lines that are remembered for whoever asks why it ended. */
 const LAST = 20;
@@ -79,32 +80,24 @@ function unquoted(value: string): string {
 /** Takes what the agent writes, in pieces of any size, and cuts it into lines. */
 export class Lines {
   readonly #take: (line: string) => void;
-  readonly #decoder = new TextDecoder();
-  #rest = '';
+  readonly #splitter = new LineSplitter({ most: LONGEST, cuts: true });
 
   constructor(take: (line: string) => void) {
     this.#take = take;
   }
 
   push(bytes: Uint8Array): void {
-    const [first = '', ...others] = this.#decoder.decode(bytes, { stream: true }).split('\n');
-    this.#rest = cut(this.#rest + first);
-    for (const next of others) {
-      this.end();
-      this.#rest = cut(next);
-    }
+    this.#tell(this.#splitter.push(bytes));
   }
 
   /** What there is of a last line. */
   end(): void {
-    const line = this.#rest.trimEnd();
-    this.#rest = '';
-    if (line) this.#take(line);
+    this.#tell(this.#splitter.end());
   }
-}
 
-function cut(line: string): string {
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+  #tell(lines: readonly string[]): void {
+    for (const line of lines.map((one) => one.trimEnd())) if (line) this.#take(line);
+  }
 }
 
 export class AgentLog {

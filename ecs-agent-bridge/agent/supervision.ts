@@ -11,6 +11,7 @@
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import type { Docker } from '../../docker-engine/docker.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import { backoff } from '../../lifetime/backoff.ts';
 import { unlessAborted, withDeadline } from '../../lifetime/deadline.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
@@ -25,16 +26,14 @@ const UPDATED = 42;
 
 /** All in milliseconds. */
 const TIMING = {
-  /** Before it is started again: at first, doubled each time, and at most. */
-  shortestPause: 500,
-  longestPause: 15_000,
+  /** Before it is started again. */
+  restart: { shortest: 500, longest: 15_000 },
   /** After which an agent that ends is a new failure, and not the last one again. */
   soundAfter: 60_000,
   /** For which Docker may be away from an agent that has registered. */
   dockerAway: 30_000,
-  /** Between questions to an agent that starts, and to a Docker that is away: at first, and at most. */
-  shortestLook: 50,
-  longestLook: 2000,
+  /** Between questions to an agent that starts, and to a Docker that is away. */
+  look: { shortest: 50, longest: 2000 },
   /** In which an agent that is well says so. */
   quick: 500,
 };
@@ -188,12 +187,11 @@ export class Supervision {
   }
 
   async #untilDockerAnswers(signal: AbortSignal): Promise<void> {
-    const { shortestLook, longestLook } = this.#timing;
-    for (let next = shortestLook; ; next = Math.min(2 * next, longestLook)) {
+    for (let failures = 0; ; failures++) {
       try {
         return await this.#options.docker.ping(signal);
       } catch {
-        await this.#pause(next, signal);
+        await this.#pause(backoff(failures, this.#timing.look), signal);
       }
     }
   }
@@ -245,11 +243,10 @@ export class Supervision {
   }
 
   async #whenRegistered(run: Run, signal: AbortSignal): Promise<void> {
-    const { shortestLook, longestLook } = this.#timing;
-    for (let next = shortestLook; !signal.aborted; next = Math.min(2 * next, longestLook)) {
+    for (let failures = 0; !signal.aborted; failures++) {
       const metadata = await this.#options.introspection.metadata(signal).catch(() => undefined);
       if (metadata && !signal.aborted) return this.#registered(run, metadata);
-      await this.#pause(next, signal).catch(() => {});
+      await this.#pause(backoff(failures, this.#timing.look), signal).catch(() => {});
     }
   }
 
@@ -288,8 +285,7 @@ export class Supervision {
   /** The first of several failures is an error; the others only repeat it. */
   #again(error: unknown, lastLines: readonly string[] = []): number {
     const { log } = this.#options;
-    const { shortestPause, longestPause } = this.#timing;
-    const milliseconds = Math.min(shortestPause * 2 ** this.#failures, longestPause);
+    const milliseconds = backoff(this.#failures, this.#timing.restart);
     const again = { seconds: milliseconds / 1000, lastLines };
     if (this.#failures === 0) log.error({ error, ...again }, messageOf(error));
     else log.warn({ error, ...again }, messageOf(error));

@@ -5,6 +5,7 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { type Backoff, backoff } from '../../lifetime/backoff.ts';
 import type { Exchange, Handler } from './connection.ts';
 import { bodyOf, connectEngine, Lost, nextAnswer, Unreachable } from './engine.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
@@ -12,9 +13,8 @@ import { MissedEnds, secondsOf } from './missed-ends.ts';
 import { rewritten } from './own-messages.ts';
 import { type Source, write } from './source.ts';
 
-/** Milliseconds between attempts to reach Docker: at first, and at most. */
-const SHORTEST_PAUSE = 50;
-const LONGEST_PAUSE = 2000;
+/** Between attempts to reach Docker. */
+const PAUSE: Backoff = { shortest: 50, longest: 2000 };
 /** Bytes. */
 const LONGEST_EVENT = 16 * 1024 * 1024;
 const LF = 0x0a;
@@ -38,7 +38,7 @@ class HeldEvents {
   /** Nanoseconds since 1970 up to which everything was told; undefined: nothing yet of a past that was asked for. */
   #told: bigint | undefined;
   #isBegun = false;
-  #wait = SHORTEST_PAUSE;
+  #failures = 0;
 
   constructor(socket: string, exchange: Exchange, ends: MissedEnds | undefined) {
     this.#socket = socket;
@@ -61,8 +61,7 @@ class HeldEvents {
       } catch (error) {
         if (!this.#isBegun || !(error instanceof Unreachable || error instanceof Lost)) throw error;
       }
-      await pause(this.#wait, undefined, { signal }).catch(() => {});
-      this.#wait = Math.min(2 * this.#wait, LONGEST_PAUSE);
+      await pause(backoff(this.#failures++, PAUSE), undefined, { signal }).catch(() => {});
     }
     return false;
   }
@@ -80,7 +79,7 @@ class HeldEvents {
       if (!this.#isBegun) await this.#exchange.reply(answer.bytes);
       if (!isStream) return this.#isBegun ? undefined : await this.#passOn(engine, answer);
       this.#isBegun = true;
-      this.#wait = SHORTEST_PAUSE;
+      this.#failures = 0;
       const missed = await this.#ends?.find(this.#told ?? 0n, signal);
       if (missed) await this.#reply(Buffer.from(missed));
       return (await this.#pass(engine, answer)) ? undefined : false;

@@ -15,6 +15,7 @@ import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { removeMarked } from '../../host/directories.ts';
 import { isLocked } from '../../host/lock.ts';
 import { type Paths, pathsBelow } from '../../host/paths.ts';
+import { type Backoff, backoff } from '../../lifetime/backoff.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Outlets } from '../../logging/outlets.ts';
 import { loadSettings, type Settings } from '../../settings/load.ts';
@@ -26,9 +27,8 @@ import { Service } from '../service.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 
-/** Milliseconds before another attempt, while Docker is away for example: at first, and at most. */
-const SHORTEST_PAUSE = 1000;
-const LONGEST_PAUSE = 60_000;
+/** Before another attempt, while Docker is away for example. */
+const PAUSE: Backoff = { shortest: 1000, longest: 60_000 };
 
 interface HostOnParts {
   readonly docker: HostedDocker;
@@ -46,11 +46,11 @@ export async function waitForClaimed(environment: NodeJS.ProcessEnv): Promise<vo
   process.title = 'ecs-host-service wait';
   const settings = loadSettings(environment);
   const stdout = await openStdout(process.stdout.isTTY);
-  for (let between = SHORTEST_PAUSE; ; between = Math.min(2 * between, LONGEST_PAUSE)) {
+  for (let failures = 0; ; failures++) {
     // An attempt that failed does not count when a later one does not.
     process.exitCode = 0;
     if (await attempt({ environment, settings, stdout })) return;
-    await pause(between);
+    await pause(backoff(failures, PAUSE));
   }
 }
 

@@ -12,7 +12,7 @@ import { AgentSite } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 
 const KILLED = /^the ECS agent was killed/;
-const FAST = { timing: { shortestPause: 10, longestPause: 20, shortestLook: 10, longestLook: 10 } };
+const FAST = { timing: { restart: { shortest: 10, longest: 20 }, look: { shortest: 10, longest: 10 } } };
 
 test('an agent is started as a process, registers, and is stopped, and nothing of it is left', async () => {
   await using site = await AgentSite.open();

@@ -87,7 +87,7 @@ class World {
         if (milliseconds >= 500) this.pauses.push(milliseconds);
         await allElseHasRun();
       },
-      timing: { shortestLook: 1, longestLook: 1 },
+      timing: { look: { shortest: 1, longest: 1 } },
       ...options,
     });
     t.after(() => this.lifetime.end());
@@ -156,7 +156,7 @@ suite('an agent that ends', () => {
   });
 
   test('after it had run for long enough is a new failure', async (t) => {
-    const world = new World(t, { timing: { shortestLook: 1, longestLook: 1, soundAfter: 0 } });
+    const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, soundAfter: 0 } });
     for (let i = 1; i <= 3; i++) (await world.agent(i)).end({ code: 1 });
     await world.agent(4);
     assert.deepEqual(world.pauses, [500, 500, 500]);
@@ -289,7 +289,7 @@ suite('when Docker goes away', () => {
   });
 
   test('an agent that has registered is stopped when Docker stays away, and started when it is back', async (t) => {
-    const world = new World(t, { timing: { shortestLook: 1, longestLook: 1, dockerAway: 50 } });
+    const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, dockerAway: 50 } });
     const agent = await world.agent(1);
     world.agentAnswers = true;
     await world.enters('running');
@@ -313,7 +313,7 @@ suite('when Docker goes away', () => {
   });
 
   test('an agent that could not be stopped and ends later has ended unasked', async (t) => {
-    const world = new World(t, { timing: { shortestLook: 1, longestLook: 1, dockerAway: 50 } });
+    const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, dockerAway: 50 } });
     const agent = await world.agent(1);
     agent.isStuck = true;
     world.agentAnswers = true;

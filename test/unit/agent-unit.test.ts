@@ -23,7 +23,7 @@ import { findProcesses } from '../../host/processes.ts';
 import { AgentSite, type AgentSiteOptions } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 
-const FAST = { timing: { shortestPause: 10, longestPause: 20, shortestLook: 10, longestLook: 10 } };
+const FAST = { timing: { restart: { shortest: 10, longest: 20 }, look: { shortest: 10, longest: 10 } } };
 
 /** A host with systemd and ecs.service on it. */
 class UnitSite implements AsyncDisposable {
@@ -305,7 +305,7 @@ test('while ecs.service runs, no other agent is started beside it', async () => 
 test('the unit of a dead service is stopped, and what was changed of it is undone', async () => {
   await using unit = await UnitSite.open();
   const { site, options } = unit;
-  const timing = { shortestPause: 60_000, longestPause: 60_000 };
+  const timing = { restart: { shortest: 60_000, longest: 60_000 } };
   const agent = await site.begin({ ...options, timing });
   await until('its agent runs', async () => (await unit.agents()) === 1);
   const pages = site.ledger.open();

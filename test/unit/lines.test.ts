@@ -1,0 +1,41 @@
+/** Bytes from outside become lines, in whatever pieces they come, and no line is longer than it may be. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LineSplitter, linesIn } from '../../parsing/lines.ts';
+import fc from '../support/properties.ts';
+
+const MOST = 8;
+
+/** Cuts a text into pieces that all stand in the same memory, one after the other, as a reader with one buffer has them. */
+function* piecesOf(text: string, size: number): Generator<Uint8Array> {
+  const memory = Buffer.alloc(size);
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += size)
+    yield memory.subarray(0, bytes.copy(memory, 0, at, at + size));
+}
+
+test('the lines of a stream do not depend on the pieces in which it comes, nor on what becomes of their memory', () => {
+  const line = fc.stringMatching(/^[a-c ]{0,12}$/);
+  fc.assert(
+    fc.property(fc.array(line), line, fc.integer({ min: 1, max: 20 }), (lines, last, size) => {
+      const text = [...lines, last].join('\n');
+      for (const cuts of [false, true]) {
+        const splitter = new LineSplitter({ most: MOST, cuts });
+        const found: string[] = [];
+        for (const piece of piecesOf(text, size)) found.push(...splitter.push(piece));
+        const kept = (one: string) => (one.length <= MOST ? [one] : cuts ? [`${one.slice(0, MOST)}…`] : []);
+        assert.deepEqual(found, lines.flatMap(kept));
+        assert.deepEqual(splitter.end(), kept(last));
+      }
+    }),
+  );
+});
+
+test('of a stream that ends within a line that one is left out', async () => {
+  async function* stream() {
+    yield Buffer.from('one\ntw');
+    yield Buffer.from('o\nthr');
+  }
+  assert.deepEqual(await Array.fromAsync(linesIn(stream(), MOST)), [['one'], ['two']]);
+});
