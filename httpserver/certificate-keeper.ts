@@ -15,7 +15,8 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { KeyPair } from './self-signed-certificate.ts';
 
-const DAY = 24 * 60 * 60_000;
+/** Milliseconds: 90 days. */
+const VALIDITY = 90 * 24 * 60 * 60_000;
 
 export interface KeeperOptions {
   /** The operator's own files; undefined: the service makes its own pair. */
@@ -23,9 +24,9 @@ export interface KeeperOptions {
   /** Directory for the pair that the service makes, which only root can read. */
   readonly directory: string;
   readonly log: Logger;
-  /** Milliseconds that a pair of its own is valid, how long before the end it is renewed, how often it looks. */
+  /** Milliseconds that a pair of its own is valid: it is renewed when a third of them is left. */
   readonly validity?: number;
-  readonly renewBefore?: number;
+  /** Milliseconds between two looks. */
   readonly checkEvery?: number;
 }
 
@@ -111,7 +112,7 @@ function filesOf({ cert, key }: { cert: string; key: string }): Source {
 }
 
 async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Source> {
-  const { directory, validity = 90 * DAY, renewBefore = 30 * DAY } = options;
+  const { directory, validity = VALIDITY } = options;
   const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
   for (const path of Object.values(files)) {
     await lifetime.acquire({
@@ -133,7 +134,7 @@ async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Sour
     },
     async isStale({ pair, version }) {
       const left = new X509Certificate(pair.cert).validToDate.getTime() - Date.now();
-      return left < renewBefore || version !== ownNames().join();
+      return left < validity / 3 || version !== ownNames().join();
     },
   };
 }

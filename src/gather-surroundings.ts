@@ -17,6 +17,7 @@ import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
+import { reservedPorts } from '../settings/reserved-ports.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
@@ -24,9 +25,6 @@ import type { UserConfigs } from '../user-configs/user-configs.ts';
 const KIB = 1024;
 /** Containers that are prepared at a time. */
 const AT_A_TIME = 4;
-
-/** The ECS agent's, on loopback; it has them by name in its own code. */
-const AGENT_PORTS = [51_678, 51_679];
 
 function shellUser({
   HOST_SHELL_USER: name,
@@ -58,10 +56,10 @@ export async function gatherSurroundings({
   left,
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
-  const { RESERVED_PORTS, LISTEN_PORT, USER_CONFIG_CHECKPOINT_SECONDS } = settings;
+  const { USER_CONFIG_CHECKPOINT_SECONDS } = settings;
   const looks = [
     readHostId(found.paths.state),
-    HostPorts.ofThisHost([...RESERVED_PORTS, LISTEN_PORT, ...AGENT_PORTS]),
+    HostPorts.ofThisHost(reservedPorts(settings)),
     Ttys.ofThisHost(),
     canInput ? readEventNumbers(found.docker) : Promise.resolve(undefined),
     found.docker.describe(),

@@ -1,5 +1,8 @@
 /** The last of what a terminal has printed, each byte by its place in all that it ever printed. Its memory is fixed. */
 
+/** Bytes that a terminal keeps for those who attach later. */
+export const KEPT = 256 * 1024;
+
 export class Scrollback {
   /** Place `n` is at `n` modulo its length. Pages that were never written cost nothing. */
   readonly #ring: Buffer;

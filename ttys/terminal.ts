@@ -11,10 +11,9 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { Attachment, type Seen } from './attachment.ts';
 import type { Pty, Size } from './pty.ts';
-import { Scrollback } from './scrollback.ts';
+import { KEPT, Scrollback } from './scrollback.ts';
 
-/** Bytes that are kept for those who attach later, and that the writer may be behind. */
-const KEPT = 256 * 1024;
+/** Bytes that the writer may be behind. */
 const MOST_BEHIND = KEPT / 2;
 
 export interface AttachOptions {

@@ -15,6 +15,7 @@ import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { Secrets } from '../../logging/secrets.ts';
 import { childEnvironment, type Settings } from '../../settings/load.ts';
+import { reservedPorts } from '../../settings/reserved-ports.ts';
 import { AgentDocker } from './agent-docker.ts';
 import { AgentLog } from './agent-log.ts';
 import { Binary } from './binary.ts';
@@ -178,13 +179,14 @@ async function choose(
 
 /** @throws {ServiceError} `agent.config` */
 async function readFacts(mode: Mode, { settings, paths, secrets, log }: EcsAgentOptions): Promise<Facts> {
-  const { LISTEN_PORT, RESERVED_PORTS } = settings;
-  const { ephemeral, usable } = await portsOfThisHost([...RESERVED_PORTS, LISTEN_PORT]);
+  const { LISTEN_PORT } = settings;
+  const reserved = reservedPorts(settings);
+  const { ephemeral, usable } = await portsOfThisHost(reserved);
   const { config: path } = paths.agent;
   const { config, warnings } = await readConfig(path, { mode, usablePorts: usable });
   for (const [name, secret] of secretsIn(config)) secrets.set(`${name} of the ECS agent`, secret);
   for (const warning of [...warnings, ...notReserved(mode, config, LISTEN_PORT)]) log.warn({ path }, warning);
-  return { config, paths: paths.agent, listenPort: LISTEN_PORT, ephemeralPorts: ephemeral };
+  return { config, paths: paths.agent, reservedPorts: reserved, ephemeralPorts: ephemeral };
 }
 
 /** Elsewhere it is added. */

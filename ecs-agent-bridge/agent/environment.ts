@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import type { AgentPaths } from '../../host/paths.ts';
 import type { AgentConfig } from './config-file.ts';
 
-/** Ports that ECS must not give to a task: those of ssh, Docker and the agent. Source: the agent's default. */
-const RESERVED_PORTS = [22, 2375, 2376, 51_678, 51_679];
+/** Ports that ECS does not give to a task where nobody says more: those of ssh, Docker and the agent. Source: the agent's default. */
+const RESERVED_BY_ECS = [22, 2375, 2376, 51_678, 51_679];
 const LOGGING_DRIVERS = JSON.stringify(['json-file', 'syslog', 'awslogs', 'fluentd', 'none']);
 
 export interface Facts {
   readonly config: AgentConfig;
   readonly paths: AgentPaths;
-  /** The service's own port. */
-  readonly listenPort: number;
+  /** Those that no container on this host gets. */
+  readonly reservedPorts: readonly number[];
   /** The kernel's range of ports for connections, as `first-last`. */
   readonly ephemeralPorts: string;
 }
@@ -48,17 +48,17 @@ export function reservesPort(config: AgentConfig, port: number): boolean {
   return reservedIn(config).includes(port);
 }
 
-function common({ config, listenPort, ephemeralPorts }: Facts): Record<string, string> {
+function common({ config, reservedPorts, ephemeralPorts }: Facts): Record<string, string> {
   return {
     ECS_AVAILABLE_LOGGING_DRIVERS: LOGGING_DRIVERS,
     ECS_UPDATES_ENABLED: 'false',
     ECS_DYNAMIC_HOST_PORT_RANGE: ephemeralPorts,
     ...Object.fromEntries(config),
-    ECS_RESERVED_PORTS: JSON.stringify([...new Set([...reservedIn(config), listenPort])]),
+    ECS_RESERVED_PORTS: JSON.stringify([...new Set([...reservedIn(config), ...reservedPorts])]),
   };
 }
 
 function reservedIn(config: AgentConfig): number[] {
   const given = config.get('ECS_RESERVED_PORTS');
-  return given === undefined ? RESERVED_PORTS : JSON.parse(given);
+  return given === undefined ? RESERVED_BY_ECS : JSON.parse(given);
 }

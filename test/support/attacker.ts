@@ -44,11 +44,14 @@ export class Attack implements AsyncDisposable {
 
   /** Waits until it has said it. */
   async said(what: RegExp): Promise<RegExpExecArray> {
-    let found: RegExpExecArray | null = null;
-    await until(`it says ${what}`, async () => {
-      const log = await this.#container.logs({ stdout: true, stderr: true, tail: 5 });
-      found = what.exec(String(log));
+    let [log, found]: [string, RegExpExecArray | null] = ['', null];
+    const hasSaid = async () => {
+      log = String(await this.#container.logs({ stdout: true, stderr: true, tail: 5 }));
+      found = what.exec(log);
       return found !== null;
+    };
+    await until(`it says ${what}`, hasSaid).catch((error: unknown) => {
+      throw new Error(`it said: ${log}`, { cause: error });
     });
     return found as unknown as RegExpExecArray;
   }

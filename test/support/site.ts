@@ -13,7 +13,7 @@ import type { TestHost } from './test-host.ts';
 /** As systemd and the launcher tell it. */
 export const KILLED = { SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' };
 
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 /** Looks again and again. @throws when it takes too long */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -174,7 +174,7 @@ suite('what the agent is told', () => {
   const facts = (text = '') => ({
     ...parseConfig('', text, { mode: 'binary', usablePorts: PORTS }),
     paths,
-    listenPort: 4678,
+    reservedPorts: [2375, 4678, 51_678, 9100],
     ephemeralPorts: '32768-60999',
   });
 
@@ -184,7 +184,7 @@ suite('what the agent is told', () => {
       ECS_AVAILABLE_LOGGING_DRIVERS: '["json-file","syslog","awslogs","fluentd","none"]',
       ECS_DATADIR: '/var/lib/ecs/data',
       ECS_DYNAMIC_HOST_PORT_RANGE: '32768-60999',
-      ECS_RESERVED_PORTS: '[22,2375,2376,51678,51679,4678]',
+      ECS_RESERVED_PORTS: '[22,2375,2376,51678,51679,4678,9100]',
       ECS_UPDATES_ENABLED: 'false',
       DOCKER_HOST: 'unix:///run/proxy.sock',
     });
@@ -202,7 +202,7 @@ suite('what the agent is told', () => {
     const known = facts(text.join('\n'));
     const seen = binaryEnvironment(known, '/run/proxy.sock');
     assert.equal(seen.ECS_CLUSTER, 'live');
-    assert.equal(seen.ECS_RESERVED_PORTS, '[22,80,4678]');
+    assert.equal(seen.ECS_RESERVED_PORTS, '[22,80,2375,4678,51678,9100]');
     assert.equal(seen.ECS_DYNAMIC_HOST_PORT_RANGE, '50000-50100');
     assert.equal(seen.ECS_DATADIR, '/data/ecs');
     assert.equal(seen.ECS_UPDATES_ENABLED, 'true');

@@ -206,7 +206,7 @@ suite("the service's own certificate", () => {
 
   test('is renewed before its end, without a restart', async () => {
     await using place = await Place.make();
-    const keeper = await place.open({ validity: 3000, renewBefore: 1500, checkEvery: 20 });
+    const keeper = await place.open({ validity: 6000, checkEvery: 20 });
     const old = keeper.pair;
     const renewed = await nextPair(keeper, place);
     assert.ok(Date.now() < validUntil(old), 'it came too late');
@@ -235,6 +235,16 @@ suite("the service's own certificate", () => {
     await pass();
     assert.deepEqual(await place.lifetime.end(), []);
     assert.deepEqual(applied, []);
+  });
+
+  test('one of a short life is renewed when a third of that is left, and not at each look', async (t) => {
+    await using place = await Place.make();
+    const { applied, pass } = await kept(t, place, 4 * DAY, 7 * DAY);
+    await pass();
+    assert.deepEqual(applied, []);
+    await pass();
+    assert.deepEqual(await place.lifetime.end(), []);
+    assert.equal(applied.length, 1);
   });
 
   test('is renewed when the host gets another address', async (t) => {
@@ -274,12 +284,12 @@ suite("the service's own certificate", () => {
 });
 
 /** A keeper on mocked time, what it has applied, and a function that lets `span` pass. */
-async function kept(t: TestContext, place: Place, span: number) {
+async function kept(t: TestContext, place: Place, span: number, validity?: number) {
   t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: Date.now() });
   const applied: KeyPair[] = [];
   // Four looks: a timer takes no more than 24 days.
   const checkEvery = span / 4;
-  const keeper = await place.open({ checkEvery });
+  const keeper = await place.open({ checkEvery, ...(validity && { validity }) });
   keeper.keep(place.lifetime, (pair) => applied.push(pair));
   const pass = async () => {
     for (let look = 0; look < 4; look++) {
