@@ -19,7 +19,10 @@ import type { Amount } from '../settings/amount.ts';
 import { giveToProject, keepsProjects, limitProject, projectsOf } from '../uinput-native/projects.ts';
 import { limitOn } from './disk-use.ts';
 
-/** "EC" and 16 bits more. Docker counts from 1, and Kubernetes from 2^20. */
+/**
+ * "EC" and 16 bits more. Docker counts from 1, and Kubernetes from 2^20. The first one ends with zeros: of what comes after
+ * another number, ext4 of Linux 6.1 leaves some out.
+ */
 const FIRST = 0x4543_0000;
 const LAST = 0x4543_ffff;
 

@@ -46,7 +46,7 @@ export class Attack implements AsyncDisposable {
   async said(what: RegExp): Promise<RegExpExecArray> {
     let [log, found]: [string, RegExpExecArray | null] = ['', null];
     const hasSaid = async () => {
-      log = String(await this.#container.logs({ stdout: true, stderr: true, tail: 5 }));
+      log = String(await this.#container.logs({ stdout: true, stderr: true, tail: 12 }));
       found = what.exec(log);
       return found !== null;
     };

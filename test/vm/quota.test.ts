@@ -21,13 +21,15 @@ const FILES = (LIMIT * MIB) / 16_384;
 const USER_FILES = '/fractal/userConfigs';
 const FULL = /^(No space left on device|Disk quota exceeded)$/;
 /** A project that a service may have made, and one of somebody else. */
-const [LEFT, OTHERS] = [0x4543_8000, 77_777];
+const [LEFT, OTHERS] = [0x4543_8000, 0x2_0000];
+/** Behind Docker's own; ext4 of Linux 6.1 leaves some out of what comes after a number without zeros at its end. */
+const FROM = 0x1_0000;
 const DIRECTORIES = ['/var/lib/docker', '/fractal'] as const;
 const MAKERS = {
   ext4: ['mkfs.ext4', '-q', '-O', 'quota,project', '-E', 'quotatype=prjquota'],
   xfs: ['mkfs.xfs', '-q'],
 } as const;
-/** Whose output is what it writes, and nothing between. */
+/** Whose output is what it writes. The kernel tells a terminal, too, that a limit is reached. */
 const TEXT = { Tty: true };
 type Type = keyof typeof MAKERS;
 
@@ -47,7 +49,7 @@ function docker(verb: 'start' | 'stop'): void {
 
 /** The limits that there are, on both, but for Docker's own. */
 function limits(): Project[] {
-  const found = DIRECTORIES.flatMap((directory) => [...projectsOf(directory, OTHERS, 2 ** 31 - 1)]);
+  const found = DIRECTORIES.flatMap((directory) => [...projectsOf(directory, FROM, 2 ** 31 - 1)]);
   return found.filter(({ byteLimit, inodeLimit }) => byteLimit + inodeLimit > 0);
 }
 
@@ -112,7 +114,7 @@ for (const types of [
       const places = ['/file', `${USER_FILES}/file`, '/tmp/sockets/file'];
       const words = ['leave', '/', 'leave', USER_FILES, ...places.flatMap((path) => ['file', path, '64'])];
       attack = await attacker.begin(TEXT, ...words);
-      const log = await told(attack, /(file: .*\s+){3}/);
+      const log = await told(attack, /(file: [^]*){3}/);
       const [layer, files, sockets] = filesIn(log).map(([mib, why]) => {
         assert.match(String(why), FULL);
         return Number(mib);
@@ -126,7 +128,7 @@ for (const types of [
         ...['file', '/file', '8', 'file', `${USER_FILES}/file`, '8'],
         ...['files', '/', String(2 * FILES), 'files', USER_FILES, String(2 * FILES)],
       );
-      neighbours = await told(neighbour, /(files: .*\s+){2}/);
+      neighbours = await told(neighbour, /(files: [^]*){2}/);
       assert.deepEqual(filesIn(neighbours).slice(0, 2), [
         [8, 'no end'],
         [8, 'no end'],
