@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { host as hostContainer, spinUp, startValues, token } from '../support/callers.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { START_STEPS } from '../support/start-steps.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -48,10 +49,7 @@ for (const [fault, words] of [
   });
 }
 
-for (const step of [
-  ...['reporting', 'lock', 'filesystem', 'input devices', 'front console', 'https'],
-  ...['host', 'docker', 'user configs', 'containers', 'heartbeats'],
-]) {
+for (const step of START_STEPS) {
   test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
     const service = startDying('step-fails', step);
     assert.equal(await service.ended(), 1);

@@ -9,6 +9,7 @@ import { host as hostContainer, startValues } from '../support/callers.ts';
 import { keepProcesses } from '../support/evidence.ts';
 import { LOGZIO_TOKEN, OWN_SECRET, SENTRY_KEY } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { START_STEPS } from '../support/start-steps.ts';
 import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
@@ -28,21 +29,7 @@ test('each step of the start is logged once', async () => {
   const service = await host.start().ready();
   await service.stop();
   const steps = service.lines.flatMap(({ msg, step }) => (msg === 'step done' ? [step] : []));
-  assert.deepEqual(steps, [
-    'reporting',
-    'lock',
-    'filesystem',
-    'input devices',
-    'front console',
-    'https',
-    'host',
-    'docker',
-    'user configs',
-    'containers',
-    'docker proxy',
-    'ecs agent',
-    'heartbeats',
-  ]);
+  assert.deepEqual(steps, START_STEPS);
 });
 
 test('the process shows as ecs-host-service, and no setting is on its command line', async () => {
@@ -65,13 +52,17 @@ test('S11: without a known APP_ENV it does not start', async () => {
   await refuses(host.start({ env: { APP_ENV: 'produciton' } }), /APP_ENV: must be one of .*got "produciton"/);
 });
 
-test('outside localdev it does not start with a well-known secret, or without input devices', async () => {
+test('outside localdev it does not start with a well-known secret', async () => {
   const secret = { WEBSERVER_AUTH_SECRET: 'testwebserverauthsecretprod' };
   await refuses(
     host.start({ env: { APP_ENV: 'prod', ...secret } }),
     /WEBSERVER_AUTH_SECRET: this one is well known/,
   );
-  if (existsSync('/dev/uinput')) return;
+});
+
+test('outside localdev it does not start without input devices', {
+  skip: existsSync('/dev/uinput'),
+}, async () => {
   const env = {
     APP_ENV: 'dev',
     WEBSERVER_AUTH_SECRET: OWN_SECRET,

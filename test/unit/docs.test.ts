@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { START_STEPS } from '../support/start-steps.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -96,6 +97,11 @@ test('each promise of the specification is a sentence, made once, that names its
   });
   assert.ok(promises.length >= 50, `only ${promises.length} promises`);
   assert.equal(new Set(promises).size, promises.length);
+});
+
+test('the specification names the steps of the start as the source has them', () => {
+  const [, steps] = /^- The service starts in steps \((.*?)\)/m.exec(read('docs/SPECIFICATION.md')) ?? [];
+  assert.deepEqual(steps?.split(', '), START_STEPS);
 });
 
 test('each alarm that operators are told of is a message of the sources', () => {
