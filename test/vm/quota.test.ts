@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { globalAgent } from 'node:http';
 import { after, before, suite, test } from 'node:test';
 import Dockerode from 'dockerode';
 import { keepsProjects, limitProject, type Project, projectsOf } from '../../uinput-native/projects.ts';
@@ -96,6 +97,8 @@ for (const types of [
         for (const { Id } of await host.docker.listContainers({ all: true }))
           await host.docker.getContainer(Id).remove({ force: true });
       } finally {
+        // What is kept open to this Engine is of no use for the next one.
+        globalAgent.destroy();
         docker('stop');
         for (const directory of DIRECTORIES) execFileSync('umount', ['--lazy', directory]);
         rmdirSync('/fractal');
@@ -119,8 +122,8 @@ for (const types of [
         assert.match(String(why), FULL);
         return Number(mib);
       });
-      assert.ok(layer !== undefined && layer < LIMIT && layer > LIMIT / 2, log);
-      assert.ok(files !== undefined && files < LIMIT && files > LIMIT / 2, log);
+      assert.ok(layer !== undefined && layer <= LIMIT && layer > LIMIT / 2, log);
+      assert.ok(files !== undefined && files <= LIMIT && files > LIMIT / 2, log);
       assert.ok(sockets !== undefined && sockets <= LIMIT - files, log);
 
       await using neighbour = await attacker.begin(
