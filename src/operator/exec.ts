@@ -6,11 +6,11 @@
 import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
+import type { Target } from '../../packages/api-client/src/main.ts';
 import { isRecord } from '../../parsing/json.ts';
-import type { Target } from './client.ts';
+import { openSocket } from './client.ts';
 import type { ExecWords } from './exec-words.ts';
 import { makeRaw } from './raw-terminal.ts';
-import { openSocket } from './socket.ts';
 
 /** What the command is run in: a terminal, or not. */
 export interface Own {
