@@ -40,7 +40,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -74,7 +74,7 @@ demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ##
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose sudo shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -104,7 +104,7 @@ check: lint types ## Check format, lint, types, and that imports keep to their f
 lint: | node_modules/.stamp ## Check format and lint
 	@biome check --error-on-warnings . && oxlint --type-aware --deny-warnings
 	@$(INSTALL) shellcheck:shellcheck
-	@git ls-files '*.sh' | xargs shellcheck
+	@git ls-files '*.sh' ecs-host-service | xargs shellcheck
 
 types: | node_modules/.stamp ## Check types
 	@tsc --project .
@@ -154,6 +154,9 @@ docker-cli: docker
 # For an image with a shell.
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
+
+zsh:
+	@$(INSTALL) zsh:zsh
 
 compose:
 	@$(INSTALL) docker-compose:docker-compose

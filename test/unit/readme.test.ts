@@ -78,9 +78,9 @@ test('the README fits on a few screens', () => {
 });
 
 test('make runs the service with the same flags for Node as the executable has', () => {
-  assert.ok(
-    readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${NODE_FLAGS.join(' ')} src/ecs-host-service.ts`),
-  );
+  const flags = NODE_FLAGS.join(' ');
+  assert.ok(readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${flags} src/ecs-host-service.ts`));
+  assert.ok(readFileSync(join(ROOT, 'ecs-host-service'), 'utf8').includes(` ${flags} "$here/src`));
 });
 
 test('the document on security has the table of what is accepted', () => {
