@@ -5,8 +5,8 @@ ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 NODE_DIR := $(CURDIR)/tools/node/node_modules/node-linux-$(ARCH)
 NODE := $(NODE_DIR)/bin/node
 BIN := $(CURDIR)/node_modules/.bin
-# The next line of Node, which the addon must load on too.
-OTHER_NODE := $(CURDIR)/tools/node-26/node_modules/node-linux-$(ARCH)/bin/node
+# The next line of Node, which the addon must load on too, and the oldest one, which the packages must run on too.
+OTHER_NODES := $(foreach line,26 22,$(CURDIR)/tools/node-$(line)/node_modules/node-linux-$(ARCH)/bin/node)
 export PATH := $(NODE_DIR)/bin:$(BIN):$(PATH)
 # Asked once, not for each line of a recipe.
 export COMMIT := $(or $(COMMIT),$(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo unknown))
@@ -27,6 +27,8 @@ ATTACKERS := build/seccomp-probe build/link-swapper build/console-opener build/n
 GUEST_PROGRAMS = $(IMAGE_PROGRAMS) build/bare-input $(TARBALL)
 ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
+# The packages as npm would publish them.
+PACKAGES := build/packages/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
 EXECUTABLE := build/ecs-host-service
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
@@ -38,7 +40,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo docs
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -72,7 +74,7 @@ demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ##
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose sudo shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODE) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -88,6 +90,8 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
+packages: $(PACKAGES) ## Build and pack the packages, see that versions and changelogs fit, and rehearse their publication
+
 audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of what ships
 	@$(NODE) scripts/audit.ts $(<D)/LICENCES.txt
 
@@ -100,7 +104,7 @@ check: lint types ## Check format, lint, types, and that imports keep to their f
 lint: | node_modules/.stamp ## Check format and lint
 	@biome check --error-on-warnings . && oxlint --type-aware --deny-warnings
 	@$(INSTALL) shellcheck:shellcheck
-	@git ls-files '*.sh' | xargs shellcheck
+	@git ls-files '*.sh' ecs-host-service | xargs shellcheck
 
 types: | node_modules/.stamp ## Check types
 	@tsc --project .
@@ -108,17 +112,18 @@ types: | node_modules/.stamp ## Check types
 format: | node_modules/.stamp ## Format the code and mend what can be mended
 	@biome check --write .
 
+API_TYPES := packages/api-client/src/api-types.ts
 docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is made from the code: the document of the settings, that of the API and its types
 	@$(NODE) scripts/settings-doc.ts docs/settings.md
 	@$(NODE) scripts/accepted-doc.ts docs/security.md
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
-	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output src/operator/api.d.ts > /dev/null
-	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json src/operator/api.d.ts
-	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." src/operator/api.d.ts
+	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output $(API_TYPES) > /dev/null
+	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES)
+	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf build node_modules tools/*/node_modules
+	rm -rf build node_modules tools/*/node_modules packages/*/dist
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -150,6 +155,9 @@ docker-cli: docker
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
 
+zsh:
+	@$(INSTALL) zsh:zsh
+
 compose:
 	@$(INSTALL) docker-compose:docker-compose
 
@@ -160,6 +168,10 @@ $(BUNDLE): $(SOURCES) $(ADDON) build/seccomp.json | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
 	@cp $(ADDON) $(@D)
 	@cp node_modules/node-pty/prebuilds/linux-$(ARCH)/pty.node $(@D)/pty-linux-$(ARCH).node
+
+$(PACKAGES): $(shell git ls-files packages) tsconfig.json scripts/packages.ts | node_modules/.stamp
+	@$(NODE) scripts/packages.ts $(@D)
+	@touch $@
 
 $(EXECUTABLE): $(BUNDLE)
 	@echo "Building $@ …"
@@ -191,7 +203,7 @@ build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(N
 	@echo "Building $@ …" && mkdir -p $(@D)
 	@$(CC_$*) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=9 -I$(NODE_DIR)/include/node -o $@ $(filter %.c,$^)
 
-node_modules/.stamp: package.json package-lock.json .npmrc | $(NODE)
+node_modules/.stamp: package.json package-lock.json $(wildcard packages/*/package.json) .npmrc | $(NODE)
 	@echo "Installing npm packages (once) …"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -201,7 +213,7 @@ tools/openapi/node_modules/.stamp: tools/openapi/package.json tools/openapi/pack
 	@npm ci --prefix tools/openapi --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(NODE) $(OTHER_NODE): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json
+$(NODE) $(OTHER_NODES): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json
 	@echo "Installing Node for tools/$* (once) …"
 	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@test -x $@ || { echo "npm could not fetch node-linux-$(ARCH); see that it reaches its registry, then run make again." >&2; exit 1; }

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { ERRORS, type ErrorRow } from '../errors/table.ts';
 import { isRecord } from '../parsing/json.ts';
-import { USAGE } from '../src/command-line.ts';
+import { COMMANDS, parseCommandLine, USAGE } from '../src/commands/program.ts';
 import { openApi } from './openapi.ts';
 
 interface Schema {
@@ -154,7 +154,7 @@ export function cliDoc(): string {
   return `# The command line
 
 This page lists every command. \`make docs\` generates it from the program's own help. [operations.md](operations.md#looking-at-a-host) shows how to
-use the commands.
+use the commands. From a checkout, run \`./ecs-host-service\` instead of \`ecs-host-service\`.
 
 \`\`\`
 ${USAGE.trimEnd()}
@@ -166,7 +166,26 @@ ${USAGE.trimEnd()}
 | 1 | failed or refused; \`doctor\`: something is wrong |
 | 2 | the command line is not valid |
 | 3 | no service can be reached |
+
+## Completion
+
+This line completes commands, options and the ids of containers in bash; put it into your \`~/.bashrc\`. For zsh, put it into your
+\`~/.zshrc\`, behind \`compinit\`, with \`zsh\` instead of \`bash\`. Only root can list containers, so others get no ids.
+
+\`\`\`sh
+source <(ecs-host-service completion bash)
+\`\`\`
+
+## Commands
+
+${COMMANDS.map(({ name }) => commandDoc(name)).join('\n\n')}
 `;
+}
+
+function commandDoc(name: string): string {
+  const help = parseCommandLine([...name.split(' '), '--help']);
+  const text = help.name === 'command help' ? help.text : '';
+  return `### ${name}\n\n\`\`\`\n${text.trimEnd()}\n\`\`\``;
 }
 
 const [api, cli] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 /**
- * Runs test files with node:test. Files can be named; without any, all are run. Those in test/integration
+ * Runs test files with node:test. Files can be named; without any, all are run, the packages' too. Those in test/integration
  * get a host of their own each (support/own-host.sh).
  */
 
@@ -8,11 +8,10 @@ import { join, resolve } from 'node:path';
 import { runFiles } from './support/run-files.ts';
 
 const given = process.argv.slice(2).map((file) => resolve(file));
-const all = () =>
-  ['integration', 'unit'].flatMap((kind) =>
-    globSync(`${kind}/**/*.test.ts`, { cwd: import.meta.dirname }).sort(),
-  );
-const files = given.length > 0 ? given : all().map((file) => join(import.meta.dirname, file));
+const ALL = ['test/integration/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/unit/**/*.test.ts'];
+const ROOT = join(import.meta.dirname, '..');
+const all = () => ALL.flatMap((some) => globSync(some, { cwd: ROOT }).sort());
+const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
 
 // node:test starts each file with process.execPath, and has no option for that.
 process.env.TEST_NODE = process.execPath;

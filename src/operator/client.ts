@@ -1,100 +1,48 @@
-/**
- * The operator's API as the command line calls it: over the unix socket of the service on this host, or over HTTPS to
- * another host, whose certificate is either known to this machine or named by its fingerprint.
- */
+/** The client of the operator's API, with errors in the command line's words. */
 
-import type { TLSSocket } from 'node:tls';
-import createClient, { type Client } from 'openapi-fetch';
-import type { buildConnector } from 'undici';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
+import {
+  type Answered,
+  type Api,
+  dataOf as answeredData,
+  connect as connectTo,
+  openSocket as openSocketTo,
+  ProblemError,
+  type Target,
+  UnreachableError,
+} from '../../packages/api-client/src/main.ts';
 import { isRecord } from '../../parsing/json.ts';
-import { sameSecret } from '../../settings/secret.ts';
-import type { components, paths } from './api.d.ts';
 import { printable } from './printable.ts';
 
-export type Api = Client<paths>;
-export type Schemas = components['schemas'];
-
-/** Where the service is. */
-export type Target =
-  | { readonly socket: string }
-  | {
-      readonly host: URL;
-      /** SHA-256 of its certificate, as hex digits; undefined: this machine must trust it. */
-      readonly fingerprint: string | undefined;
-      readonly token: string;
-    };
-
-/** Milliseconds for making a connection. */
-const CONNECT = 5000;
-
+/** Its calls throw `operator.unreachable` and `operator.not_root`. */
 export async function connect(target: Target): Promise<Api> {
-  const { default: undici } = await import('undici');
-  const connector =
-    'socket' in target
-      ? { socketPath: target.socket, timeout: CONNECT }
-      : await secureConnector(target.fingerprint);
-  // A stream is silent for as long as nothing happens, and a stop may take its time.
-  const dispatcher = new undici.Agent({ connect: connector, headersTimeout: 0, bodyTimeout: 0 });
-  const where = 'socket' in target ? target.socket : target.host.origin;
-  return createClient<paths>({
-    baseUrl: 'socket' in target ? 'http://localhost' : target.host.origin,
-    headers: 'socket' in target ? {} : { authorization: `Bearer ${target.token}` },
-    Request: undici.Request as unknown as typeof Request,
-    requestInitExt: { dispatcher },
-    // What is asked has secrets in it: it goes nowhere else.
-    redirect: 'error',
-    fetch: async (request) => {
-      try {
-        const answered = await undici.fetch(request as unknown as Parameters<typeof undici.fetch>[0], {
-          dispatcher,
-        });
-        return answered as unknown as Response;
-      } catch (error) {
-        const cause = error instanceof Error && error.cause ? error.cause : error;
-        throw unreachable(where, cause);
-      }
-    },
+  const api = await connectTo(target);
+  api.use({ onError: ({ error }) => inWords(error) });
+  return api;
+}
+
+/** @throws {ServiceError} `operator.*` */
+export async function openSocket(target: Target, path: string): ReturnType<typeof openSocketTo> {
+  return await openSocketTo(target, path).catch((error: unknown) => {
+    throw inWords(error);
   });
-}
-
-export function unreachable(where: string, cause: unknown): ServiceError {
-  if (isSystemError(cause, 'EACCES')) return new ServiceError('operator.not_root', { where }, { cause });
-  return new ServiceError('operator.unreachable', { where, why: messageOf(cause) }, { cause });
-}
-
-/** Nothing is sent, the token least of all, before the certificate was seen to be the one that was named. */
-export async function secureConnector(fingerprint: string | undefined): Promise<buildConnector.connector> {
-  const { default: undici } = await import('undici');
-  const connector = undici.buildConnector({
-    timeout: CONNECT,
-    ...(fingerprint && { rejectUnauthorized: false }),
-  });
-  if (fingerprint === undefined) return connector;
-  return (options, callback) =>
-    connector(options, (...[error, socket]) => {
-      if (error) return callback(error, null);
-      const found = fingerprintOf(socket as TLSSocket);
-      if (sameSecret(found, fingerprint)) return callback(null, socket);
-      socket.destroy();
-      callback(new Error(`its certificate has the fingerprint ${found}`), null);
-    });
-}
-
-function fingerprintOf(socket: TLSSocket): string {
-  return (socket.getPeerX509Certificate?.()?.fingerprint256 ?? 'none').replaceAll(':', '').toLowerCase();
-}
-
-interface Answered<T> {
-  readonly data?: T;
-  readonly error?: unknown;
-  readonly response: Response;
 }
 
 /** What the service answered. @throws {ServiceError} `operator.refused` when that is a problem, or not an answer of this API */
-export function dataOf<T>({ data, error, response: { ok, status } }: Answered<T>): T {
-  if (ok && data !== undefined) return data;
-  throw refusedBy(error, `status ${status}`);
+export function dataOf<T>(answered: Answered<T>): T {
+  try {
+    return answeredData(answered);
+  } catch (error) {
+    throw inWords(error);
+  }
+}
+
+function inWords(error: unknown): Error {
+  if (error instanceof ProblemError) return refusedBy(error.problem, `status ${error.status}`);
+  if (!(error instanceof UnreachableError)) return error as Error;
+  const { where, cause } = error;
+  if (isSystemError(cause, 'EACCES')) return new ServiceError('operator.not_root', { where }, { cause });
+  return new ServiceError('operator.unreachable', { where, why: messageOf(cause) }, { cause });
 }
 
 /** @param problem if it is one; a registry or a container may have put words into it */

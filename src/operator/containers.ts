@@ -1,7 +1,8 @@
 /** The commands about containers: `ps`, `stop` and `receipt`. */
 
+import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { dataOf } from './client.ts';
 import { describeReceipt, spanOf } from './describe-receipt.ts';
 import type { Shown } from './pull.ts';
 

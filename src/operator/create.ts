@@ -2,8 +2,9 @@
 
 import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { bytes } from '../../settings/parsers.ts';
-import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
+import { dataOf, refusedBy } from './client.ts';
 import { asJson, tableOf } from './containers.ts';
 import { readEnvFile } from './env-file.ts';
 import { describeCapacity } from './host.ts';

@@ -1,7 +1,7 @@
 /** A receipt for people. Its ids are long and stand in most of its paths: they are told once, and paths below one directory. */
 
+import type { Schemas } from '../../packages/api-client/src/main.ts';
 import { fit } from '../align.ts';
-import type { Schemas } from './client.ts';
 
 type Receipt = Schemas['Receipt'];
 

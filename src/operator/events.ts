@@ -1,8 +1,7 @@
 /** The command that follows what happens to containers. */
 
-import type { EventSourceMessage } from 'eventsource-parser';
-import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { type Api, messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
+import { dataOf } from './client.ts';
 
 const MISSED = 'Some events are not kept any more.';
 
@@ -14,13 +13,6 @@ export async function* events(api: Api, after: string | undefined, isJson: boole
     if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
     else yield isJson ? `${data}\n` : `${describe(JSON.parse(data))}\n`;
   }
-}
-
-/** @param body a stream of bytes */
-export function messagesOf(body: unknown): ReadableStream<EventSourceMessage> {
-  return (body as ReadableStream<Uint8Array>)
-    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-    .pipeThrough(new EventSourceParserStream());
 }
 
 function describe({ id, at, from, code, cause, container }: Schemas['Event']): string {

@@ -6,11 +6,20 @@
 import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
+import type { Target } from '../../packages/api-client/src/main.ts';
 import { isRecord } from '../../parsing/json.ts';
-import type { Target } from './client.ts';
-import type { ExecWords } from './exec-words.ts';
+import { openSocket } from './client.ts';
 import { makeRaw } from './raw-terminal.ts';
-import { openSocket } from './socket.ts';
+
+export interface ExecWords {
+  /** The terminal to come back to; undefined: a new one. */
+  readonly attach: string | undefined;
+  readonly as: 'write' | 'take' | 'watch';
+  /** Of the container; empty for a terminal to come back to. */
+  readonly id: string;
+  readonly command: readonly string[];
+  readonly user: string | undefined;
+}
 
 /** What the command is run in: a terminal, or not. */
 export interface Own {

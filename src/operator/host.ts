@@ -1,7 +1,8 @@
 /** The commands about the host as a whole: `capacity` and `drain`. */
 
+import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { dataOf } from './client.ts';
 import { asJson, linesOf } from './containers.ts';
 
 const KIB_IN_GIB = 2 ** 20;

@@ -1,8 +1,8 @@
 /** The command that shows what a container writes. */
 
 import { ServiceError } from '../../errors/service-error.ts';
-import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
-import { messagesOf } from './events.ts';
+import { type Api, messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
+import { dataOf, refusedBy } from './client.ts';
 import type { Output } from './output.ts';
 
 /** As its options give it. */

@@ -4,8 +4,7 @@
  */
 
 import { messageOf, type ServiceError } from '../../errors/service-error.ts';
-import type { Schemas } from './client.ts';
-import { messagesOf } from './events.ts';
+import { messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
 import { printable } from './printable.ts';
 
 type Progress = Schemas['PullProgress'];

@@ -1,8 +1,9 @@
 /** The command that has an image pulled, and shows how far it is. */
 
 import { ServiceError } from '../../errors/service-error.ts';
+import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { findSecret } from '../../settings/secret.ts';
-import { type Api, dataOf, refusedBy, type Schemas } from './client.ts';
+import { dataOf, refusedBy } from './client.ts';
 import { printableJson } from './printable.ts';
 import { describePulled, PullDisplay, unbroken } from './pull-progress.ts';
 

@@ -1,7 +1,7 @@
 /** Does what an operator's command asks. */
 
 import { connect } from './client.ts';
-import type { OperatorCommand } from './command-line.ts';
+import type { OperatorCommand } from './commands.ts';
 import { ps, receipt, stop } from './containers.ts';
 import { create } from './create.ts';
 import { events } from './events.ts';

@@ -2,9 +2,9 @@
 
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
+import type { Target } from '../../packages/api-client/src/main.ts';
 import { findSecret } from '../../settings/secret.ts';
-import type { Target } from './client.ts';
-import type { Where } from './command-line.ts';
+import type { Where } from './commands.ts';
 
 /** @throws {ServiceError} `operator.bad_target` @throws Error when the token is not kept as a secret */
 export function targetOf({ host, fingerprint }: Where, environment: NodeJS.ProcessEnv): Target {

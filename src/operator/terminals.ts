@@ -1,7 +1,8 @@
 /** The command about terminals that are open. */
 
+import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
-import { type Api, dataOf, type Schemas } from './client.ts';
+import { dataOf } from './client.ts';
 import { asJson, linesOf } from './containers.ts';
 
 /** @param end the id of one that is to be ended */

@@ -46,11 +46,19 @@ test('the bundle runs without the packages that it was built from', () => {
   assert.match(service.stdout, /APP_ENV: must be one of/);
 });
 
-test('words that make no sense are answered with the usage', () => {
+test('from a checkout the program is run by its name, from wherever that is done', () => {
+  const { stdout, status } = spawnSync(join(ROOT, 'ecs-host-service'), ['version'], {
+    cwd: '/',
+    encoding: 'utf8',
+  });
+  assert.deepEqual([status, stdout], [0, '0.1.0\n']);
+});
+
+test('an unknown command is answered with one line', () => {
   const program = join(ROOT, 'src/ecs-host-service.ts');
   const { stderr, status } = spawnSync(process.execPath, [program, 'fly'], { encoding: 'utf8' });
   assert.equal(status, 2);
-  assert.match(stderr, /This makes no sense: fly\n\nUsage: ecs-host-service/);
+  assert.equal(stderr, 'There is no command "fly". "ecs-host-service help" lists all commands.\n');
 });
 
 test('on a terminal the log is for people, elsewhere it is JSON', () => {

@@ -8,8 +8,8 @@ import type { TSchema } from 'typebox';
 import { pathsBelow } from '../../host/paths.ts';
 import { PulledImage, PullProgress } from '../../httpserver/v1/image-schemas.ts';
 import { Container, Problem } from '../../httpserver/v1/schemas.ts';
+import { messagesOf } from '../../packages/api-client/src/main.ts';
 import { misfit } from '../../parsing/json.ts';
-import { messagesOf } from '../../src/operator/events.ts';
 
 const DATA: Readonly<Record<string, TSchema>> = {
   progress: PullProgress,

@@ -1,8 +1,11 @@
-/** The house keeps its shape: imports go down or stay on their floor, and never in a circle. */
+/**
+ * The house keeps its shape: imports go down or stay on their floor, and never in a circle. The packages beside it are
+ * published on their own, so they never import from the house.
+ */
 
 import assert from 'node:assert/strict';
-import { globSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -25,8 +28,12 @@ const FLOORS: Readonly<Record<string, number>> = {
   'uinput-native': 1,
 };
 
-/** Rooms that stand beside the house: nothing in the house may import them. */
+/** Packages that the house may import, each by its entry point. */
+const USED = ['api-client', 'echostream-node'];
+
+/** Rooms that stand beside the house: nothing in the house may import them, but for those packages. */
 const OUTSIDE = [
+  'packages',
   'launcher',
   'test',
   'bench',
@@ -39,15 +46,32 @@ const OUTSIDE = [
 ];
 
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
-const imports = new Map(files.map((file) => [file, importsOf(file)]));
+const packages = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
+const used = packages.filter((directory) => USED.includes(basename(directory)));
+const packageFiles = globSync('packages/*/{src,test}/**/*.ts', { cwd: ROOT });
+const imports = new Map([...files, ...packageFiles].map((file) => [file, importsOf(file)]));
 
-/** The files of this repository that `file` imports, statically or not. */
-function importsOf(file: string): string[] {
+/** What `file` imports, statically or not, as it is written there. */
+function specifiersIn(file: string): string[] {
   const source = readFileSync(join(ROOT, file), 'utf8');
-  const found = source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
-  return [...found]
-    .map(([, path]) => join(dirname(file), path as string))
-    .filter((path) => path.endsWith('.ts'));
+  return [...source.matchAll(/\b(?:from|import)\s*\(?\s*'([^'\s]+)'/g)].map(([, name]) => name as string);
+}
+
+/** The files of this repository that `file` imports. */
+function importsOf(file: string): string[] {
+  return specifiersIn(file)
+    .filter((name) => /^\..*\.ts$/.test(name))
+    .map((name) => join(dirname(file), name));
+}
+
+function manifestOf(directory: string) {
+  return JSON.parse(readFileSync(join(ROOT, directory, 'package.json'), 'utf8'));
+}
+
+/** The source of what a package exports. */
+function entryOf(directory: string): string {
+  const built: string = manifestOf(directory).exports['.'].default;
+  return join(directory, built.replace(/^\.\/dist\//, 'src/').replace(/\.js$/, '.ts'));
 }
 
 function roomOf(file: string): string {
@@ -66,14 +90,20 @@ test('every folder is a room of the house or stands beside it', () => {
 });
 
 test('an import goes down or stays on its floor', () => {
-  const wrong = [...imports].flatMap(([file, targets]) =>
-    targets
-      .filter(
-        (target) => (FLOORS[roomOf(target)] ?? Number.POSITIVE_INFINITY) > (FLOORS[roomOf(file)] as number),
-      )
+  const isAllowed = (file: string, target: string) =>
+    roomOf(target) === 'packages'
+      ? used.some((directory) => target === entryOf(directory))
+      : (FLOORS[roomOf(target)] ?? Number.POSITIVE_INFINITY) <= (FLOORS[roomOf(file)] as number);
+  const wrong = files.flatMap((file) =>
+    (imports.get(file) ?? [])
+      .filter((target) => !isAllowed(file, target))
       .map((target) => `${file} imports ${target}`),
   );
   assert.deepEqual(wrong, []);
+  const unused = packages.filter((directory) => !used.includes(directory));
+  const names = unused.map((directory) => manifestOf(directory).name);
+  const byName = files.filter((file) => specifiersIn(file).some((name) => names.includes(name)));
+  assert.deepEqual(byName, [], 'packages that the house does without');
 });
 
 test('no imports go in a circle', () => {
@@ -84,8 +114,50 @@ test('no imports go in a circle', () => {
     for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
     done.add(file);
   };
-  for (const file of files) visit(file, []);
-  assert.equal(done.size, files.length);
+  for (const file of imports.keys()) visit(file, []);
+  assert.equal(done.size, imports.size);
+});
+
+test('a package imports its own files, what it depends on, and Node', () => {
+  for (const directory of packages) {
+    const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
+    const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
+    for (const file of own) {
+      const isTest = file.startsWith(`${directory}/test/`);
+      const known = Object.keys({ ...dependencies, ...(isTest && devDependencies) });
+      for (const name of specifiersIn(file)) {
+        const isOwn = name.startsWith('.') && join(dirname(file), name).startsWith(`${directory}/`);
+        const isKnown = name.startsWith('node:') || known.some((one) => `${name}/`.startsWith(`${one}/`));
+        assert.ok(isOwn || isKnown, `${file} imports ${name}`);
+      }
+    }
+  }
+});
+
+test('a package has all that is published, and installs without running anything', () => {
+  const lifecycle =
+    /^(pre|post)?(install|prepare|pack|publish|version|uninstall)$|^(prepublishOnly|dependencies)$/;
+  for (const directory of packages) {
+    const { type, license, exports, files: published, engines, scripts = {} } = manifestOf(directory);
+    const facts = { type, license, published, hasTypes: exports['.'].types.endsWith('.d.ts') };
+    const expected = {
+      type: 'module',
+      license: 'Apache-2.0',
+      published: ['dist', 'CHANGELOG.md'],
+      hasTypes: true,
+    };
+    assert.deepEqual(facts, expected, directory);
+    assert.match(engines.node, /^>=22\.\d+$/, directory);
+    assert.deepEqual(
+      Object.keys(scripts).filter((name) => lifecycle.test(name)),
+      [],
+      directory,
+    );
+    for (const page of ['README.md', 'CHANGELOG.md', entryOf(directory)])
+      assert.ok(existsSync(join(ROOT, page.startsWith(directory) ? page : join(directory, page))), page);
+    const licence = readFileSync(join(ROOT, directory, 'LICENSE'), 'utf8');
+    assert.equal(licence, readFileSync(join(ROOT, 'LICENSE'), 'utf8'), directory);
+  }
 });
 
 test('a file is imported for what it has: there are no barrels', () => {
@@ -96,7 +168,8 @@ test('a file is imported for what it has: there are no barrels', () => {
 });
 
 test('files stay small enough to be read at once', () => {
-  const written = files.filter((file) => !file.endsWith('.d.ts'));
+  const generated = 'packages/api-client/src/api-types.ts';
+  const written = [...files, ...packageFiles].filter((file) => file !== generated);
   const long = written.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);
   assert.deepEqual(long, []);
 });

@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCommandLine, USAGE } from '../../src/command-line.ts';
+import { COMMANDS, type Command, parseCommandLine, USAGE } from '../../src/commands/program.ts';
+
+function helpOf(...words: string[]): string {
+  const help = parseCommandLine([...words, '--help']);
+  assert.ok(help.name === 'command help', words.join(' '));
+  return help.text;
+}
+
+/** What is answered. */
+function refusalOf(...words: string[]): string {
+  const found: Command = parseCommandLine(words);
+  assert.ok(found.name === 'misfit', words.join(' '));
+  return found.text;
+}
 
 test('without words the service runs', () => {
   assert.deepEqual(parseCommandLine([]), { name: 'run' });
@@ -39,7 +52,7 @@ test('the doctor looks at the host and its settings, at the host alone, or for l
   }
   assert.deepEqual(parseCommandLine(['doctor', '--leaks']), { name: 'doctor --leaks' });
   for (const words of ['--leak', '--leaks more', '--leaks --json', '--host more', 'more']) {
-    assert.equal(parseCommandLine(['doctor', ...words.split(' ')]), undefined, words);
+    refusalOf('doctor', ...words.split(' '));
   }
 });
 
@@ -47,7 +60,7 @@ test('the settings are shown for people, or as JSON', () => {
   assert.deepEqual(parseCommandLine(['settings']), { name: 'settings', isJson: false });
   assert.deepEqual(parseCommandLine(['settings', '--json']), { name: 'settings', isJson: true });
   for (const words of ['--host', '--json more']) {
-    assert.equal(parseCommandLine(['settings', ...words.split(' ')]), undefined, words);
+    refusalOf('settings', ...words.split(' '));
   }
 });
 
@@ -63,7 +76,7 @@ test('words that make no sense are not taken for a command', () => {
     'configs',
     'doctor --leaks',
   ]) {
-    assert.equal(parseCommandLine([word]), undefined, word);
+    refusalOf(word);
   }
 });
 
@@ -78,13 +91,85 @@ test('words that are missing, or too many, make no sense', () => {
     'configs restore user app version more',
     'configs remove user app',
   ]) {
-    assert.equal(parseCommandLine(words.split(' ')), undefined, words);
+    refusalOf(...words.split(' '));
   }
 });
 
 test('the usage names every command and ends its last line', () => {
-  for (const command of ['run', 'configs list', 'configs restore', 'version', 'help']) {
-    assert.match(USAGE, new RegExp(`^  ${command} `, 'm'));
-  }
+  for (const { name } of COMMANDS) assert.match(USAGE, new RegExp(`^  ${name} `, 'm'));
   assert.ok(USAGE.endsWith('\n'));
+});
+
+test('each command has help of its own, with its options and an example that it understands', () => {
+  for (const { name, options = [], example } of COMMANDS) {
+    const help = helpOf(...name.split(' '));
+    assert.ok(help.startsWith(`Usage: ecs-host-service ${name}`), name);
+    for (const { flags } of options) assert.ok(help.includes(`  ${flags}`), `${name} ${flags}`);
+    assert.ok(help.endsWith(`Example: ecs-host-service ${example}\n`), name);
+    const [command = ''] = example.split(/ [|>] /);
+    assert.equal(parseCommandLine(command.split(' ')).name, name);
+  }
+});
+
+test('an unknown command gets one line, with the nearest name if one is near', () => {
+  const more = ' "ecs-host-service help" lists all commands.\n';
+  for (const [words, line] of [
+    ['pss', `There is no command "pss"; did you mean "ps"?${more}`],
+    ['reciept 3f2a', `There is no command "reciept"; did you mean "receipt"?${more}`],
+    ['fly away', `There is no command "fly".${more}`],
+    ['configs lst user app', `There is no command "configs lst"; did you mean "configs list"?${more}`],
+    ['configs', '"configs" is not a whole command; use "configs list" or "configs restore".\n'],
+  ] as const) {
+    assert.equal(refusalOf(...words.split(' ')), line);
+  }
+});
+
+test('a command with wrong words is answered with what is wrong and its help, and none of the words', () => {
+  for (const [words, why] of [
+    ['create --env PASSWORD=hidden', '--app APP is missing.\n'],
+    ['create hidden --app', 'The value of --app APP is missing.\n'],
+    ['create hidden --app --json', ''],
+    ['ps --ap hidden', 'Did you mean --app?\n'],
+    ['create hidden -phidden --app demo', ''],
+    ['stop', 'ID is missing.\n'],
+    ['logs hidden hidden', ''],
+    ['ps --fingerprint hidden', ''],
+    ['exec --take hidden', ''],
+  ] as const) {
+    const [name = '', ...rest] = words.split(' ');
+    const head = `This makes no sense: ${name}${rest.length > 0 ? ' …' : ''}\n${why}\n`;
+    assert.equal(refusalOf(name, ...rest), `${head}${helpOf(name)}`);
+  }
+});
+
+test('the options of an operator become what is asked', () => {
+  const here = { where: { host: undefined, fingerprint: undefined }, isJson: false };
+  const ask = (words: string) => parseCommandLine(words.split(' '));
+  assert.deepEqual(ask('ps --state ready'), { name: 'ps', state: 'ready', app: undefined, ...here });
+  assert.deepEqual(ask('stop a b --json'), { name: 'stop', ids: ['a', 'b'], ...here, isJson: true });
+  const where = { host: 'https://a:1', fingerprint: 'ab' };
+  const drain = { name: 'drain', where, isJson: false };
+  assert.deepEqual(ask('drain --fingerprint=ab --host https://a:1'), drain);
+  const logs = { name: 'logs', id: 'a', isFollowing: true, tail: '5', ...here };
+  assert.deepEqual(ask('logs -f a --tail 5'), logs);
+  const made = ask('create a --app b --env A=1 --env B=-2 --timeout -1 --no-console --gpu');
+  assert.ok(made.name === 'create');
+  const { env, timeout, hasConsole, gpu, isDryRun, label } = made;
+  assert.deepEqual(
+    [env, timeout, hasConsole, gpu, isDryRun, label],
+    [['A=1', 'B=-2'], '-1', false, true, false, []],
+  );
+});
+
+test('what stands behind the id of exec is the program’s, options too', () => {
+  const ask = (words: string) => parseCommandLine(words.split(' '));
+  const common = { where: { host: undefined, fingerprint: undefined }, isJson: false, name: 'exec' };
+  const none = { attach: undefined, as: 'write', user: undefined };
+  const all = { ...common, ...none, id: 'a', user: 'u', command: ['ls', '-l', '--help', '--', '-it'] };
+  assert.deepEqual(ask('exec -it -u u a ls -l --help -- -it'), all);
+  assert.deepEqual(ask('exec a'), { ...common, ...none, id: 'a', command: [] });
+  const attached = { ...common, attach: 't', as: 'watch', id: '', command: [], user: undefined };
+  assert.deepEqual(ask('exec --attach t --watch'), attached);
+  for (const wrong of ['exec', 'exec --attach t a', 'exec --attach t --take --watch', 'exec --json a'])
+    refusalOf(...wrong.split(' '));
 });

@@ -40,9 +40,9 @@ test("the document of the operator's API is that of its routes", async () => {
   assert.deepEqual(JSON.parse(written), await openApi(), 'run "make docs"');
 });
 
-test("the command line's types of the API are made from its document", () => {
+test("the API client's types are made from its document", () => {
   const digest = createHash('sha256').update(readFileSync(join(ROOT, 'httpserver/v1/openapi.json')));
-  const [line = ''] = readFileSync(join(ROOT, 'src/operator/api.d.ts'), 'utf8').split('\n');
+  const [line = ''] = readFileSync(join(ROOT, 'packages/api-client/src/api-types.ts'), 'utf8').split('\n');
   assert.ok(line.includes(` ${digest.digest('hex')}.`), 'run "make docs"');
 });
 
@@ -58,7 +58,7 @@ function anchorsOf(markdown: string): string[] {
 }
 
 test('what the documents link to is there, headings too', () => {
-  const pages = globSync('{*.md,{docs,packaging,*-*}/*.md}', { cwd: ROOT });
+  const pages = globSync('{*.md,{docs,packaging,*-*,packages/*}/*.md}', { cwd: ROOT });
   assert.ok(pages.includes('README.md'));
   for (const page of pages) {
     const text = readFileSync(join(ROOT, page), 'utf8');
@@ -78,9 +78,9 @@ test('the README fits on a few screens', () => {
 });
 
 test('make runs the service with the same flags for Node as the executable has', () => {
-  assert.ok(
-    readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${NODE_FLAGS.join(' ')} src/ecs-host-service.ts`),
-  );
+  const flags = NODE_FLAGS.join(' ');
+  assert.ok(readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${flags} src/ecs-host-service.ts`));
+  assert.ok(readFileSync(join(ROOT, 'ecs-host-service'), 'utf8').includes(` ${flags} "$here/src`));
 });
 
 test('the document on security has the table of what is accepted', () => {

@@ -1,0 +1,34 @@
+/** What can go wrong with a call, apart from mistakes of its caller. */
+
+/** No service answered, or not the one whose certificate was named. */
+export class UnreachableError extends Error {
+  /** The path of the socket, or the origin of the host. */
+  readonly where: string;
+
+  constructor(where: string, cause: unknown) {
+    super(`no service answers at ${where}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.name = 'UnreachableError';
+    this.where = where;
+  }
+}
+
+/** The service answered that it did not do what it was asked. */
+export class ProblemError extends Error {
+  readonly status: number;
+  /** As it was answered: a problem (RFC 9457), if a service of this API answered. */
+  readonly problem: unknown;
+
+  constructor(problem: unknown, status: number) {
+    const { title, detail } = (problem ?? {}) as { readonly title?: unknown; readonly detail?: unknown };
+    super(
+      typeof title === 'string' && typeof detail === 'string'
+        ? `${title}: ${detail}`
+        : `the answer has status ${status} and is none of this API; check what runs there`,
+    );
+    this.name = 'ProblemError';
+    this.status = status;
+    this.problem = problem;
+  }
+}

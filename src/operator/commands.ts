@@ -1,0 +1,246 @@
+/** The commands about a running service. */
+
+import { STATES } from '../../container/state.ts';
+import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
+import type { CommandRow, Given, OptionRow } from '../commands/row.ts';
+import type { CreateWords } from './create.ts';
+import type { ExecWords } from './exec.ts';
+import type { LogWords } from './logs.ts';
+import type { PullWords } from './pull.ts';
+
+export interface Where {
+  /** undefined: this host. */
+  readonly host: string | undefined;
+  readonly fingerprint: string | undefined;
+}
+
+interface Common {
+  readonly where: Where;
+  readonly isJson: boolean;
+}
+
+type Asked =
+  | { readonly name: 'ps'; readonly state: string | undefined; readonly app: string | undefined }
+  | ({ readonly name: 'create' } & CreateWords)
+  | ({ readonly name: 'pull' } & PullWords)
+  | { readonly name: 'stop'; readonly ids: readonly string[] }
+  | { readonly name: 'receipt'; readonly id: string }
+  | ({ readonly name: 'exec' } & ExecWords)
+  | { readonly name: 'host-shell' }
+  | { readonly name: 'terminals'; readonly end: string | undefined }
+  | { readonly name: 'events'; readonly after: string | undefined }
+  | ({ readonly name: 'logs' } & LogWords)
+  | { readonly name: 'capacity' | 'drain' };
+
+export type OperatorCommand = Common & Asked;
+
+const WHERE: readonly OptionRow[] = [
+  { flags: '--host <URL>', meaning: 'ask the service on another host, at https://HOST:4678' },
+  {
+    flags: '--fingerprint <SHA256>',
+    meaning: "of that service's certificate, if this machine does not trust it",
+  },
+];
+const JSON_TOO: OptionRow = { flags: '--json', meaning: "print the service's answer as it is" };
+
+/** Adds what all of them have. */
+function asking({
+  read,
+  options = [],
+  ...row
+}: Omit<CommandRow<OperatorCommand>, 'read'> & {
+  readonly read: (given: Given) => Asked | undefined;
+}): CommandRow<OperatorCommand> {
+  // What a terminal shows is no answer.
+  const common = row.name === 'exec' ? WHERE : [...WHERE, JSON_TOO];
+  return {
+    ...row,
+    options: [...options, ...common],
+    read: (given) => {
+      const asked = read(given);
+      const [host, fingerprint] = [given.text('host'), given.text('fingerprint')];
+      if (!asked || (fingerprint !== undefined && host === undefined)) return undefined;
+      return { ...asked, where: { host, fingerprint }, isJson: given.flag('json') };
+    },
+  };
+}
+
+export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
+  asking({
+    name: 'ps',
+    summary: 'list the containers',
+    options: [
+      { flags: '--state <STATE>', meaning: 'only containers in this state', values: STATES },
+      { flags: '--app <APP>', meaning: 'only containers of this app' },
+    ],
+    example: 'ps --state ready',
+    read: (given) => ({ name: 'ps', state: given.text('state'), app: given.text('app') }),
+  }),
+  asking({
+    name: 'create',
+    words: '<IMAGE>',
+    summary: 'make a container and start it',
+    more: `Every user of this machine can read a command line. So put secrets into FILE, for --env-from: each line is NAME=VALUE, or NAME alone, which takes its value from the environment; # begins a comment. --env takes precedence over FILE.`,
+    options: [
+      {
+        flags: '--app <APP>',
+        meaning: 'the app; it decides which files of its user the container gets',
+        isRequired: true,
+      },
+      { flags: '--env <NAME=VALUE>', meaning: 'set an environment variable', isList: true },
+      { flags: '--env-from <FILE>', meaning: 'set the environment variables in FILE', isList: true },
+      { flags: '--label <NAME=VALUE>', meaning: 'add a label', isList: true },
+      { flags: '--publish <PORT>', meaning: 'publish a port: [HOST:]PORT[/udp]', isList: true },
+      {
+        flags: '--mount <MOUNT>',
+        meaning: 'mount a directory of this host that is allowed: /SOURCE:/TARGET[:rw]',
+        isList: true,
+      },
+      { flags: '--cpus <N>', meaning: 'processors, such as 0.5' },
+      { flags: '--memory <SIZE>', meaning: 'memory, such as 2GiB' },
+      { flags: '--pids <N>', meaning: 'processes and threads' },
+      { flags: '--gpu', meaning: 'give it the GPUs' },
+      { flags: '--no-console', meaning: 'make it without a virtual console' },
+      { flags: '--timeout <SECONDS>', meaning: "the protocol's timeout; -1: no limit", isSigned: true },
+      { flags: '--idle-timeout <SECONDS>', meaning: 'end it when nobody uses it for so long; 0: no limit' },
+      { flags: '--dry-run', meaning: 'make nothing; say whether there is room' },
+      {
+        flags: '--pull <POLICY>',
+        meaning: 'missing (the default): pull an image that is not on this host; always; never',
+        values: PULL_POLICIES,
+      },
+    ],
+    example: 'create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8',
+    read: createOf,
+  }),
+  asking({
+    name: 'pull',
+    words: '<IMAGE>',
+    summary: 'pull an image from its registry',
+    options: [
+      { flags: '--platform <OS/ARCH>', meaning: 'of this platform, such as linux/arm64' },
+      {
+        flags: '--registry-user <NAME>',
+        meaning: "log in as NAME; the password is in REGISTRY_PASSWORD, or in REGISTRY_PASSWORD_FILE's file",
+      },
+    ],
+    example: 'pull --platform linux/arm64 registry.example.com/demo:1.2',
+    read: (given) => {
+      const [image] = given.words;
+      const [platform, user] = [given.text('platform'), given.text('registry-user')];
+      return image ? { name: 'pull', image, platform, user } : undefined;
+    },
+  }),
+  asking({
+    name: 'stop',
+    words: '<ID...>',
+    summary: 'stop containers gracefully, and print their receipts',
+    example: 'stop 3f2a',
+    read: ({ words: ids }) => ({ name: 'stop', ids }),
+  }),
+  asking({
+    name: 'receipt',
+    words: '<ID>',
+    summary: 'print why a container ended, and how each of its resources was released',
+    example: 'receipt 3f2a',
+    read: ({ words: [id] }) => (id ? { name: 'receipt', id } : undefined),
+  }),
+  asking({
+    name: 'logs',
+    words: '<ID>',
+    summary: "print a container's output, or the last of it once it has ended",
+    options: [
+      { flags: '-f, --follow', meaning: 'follow the output until the container has ended' },
+      { flags: '--tail <N>', meaning: 'the last N lines only' },
+    ],
+    example: 'logs -f --tail 20 3f2a',
+    read: (given) => {
+      const [id] = given.words;
+      if (!id) return undefined;
+      return { name: 'logs', id, isFollowing: given.flag('follow'), tail: given.text('tail') };
+    },
+  }),
+  asking({
+    name: 'exec',
+    words: '[ID] [COMMAND...]',
+    summary: 'open a terminal in a container, with a shell or COMMAND, or return to one',
+    more: `Ctrl-] three times leaves the terminal, and what runs there keeps running for a while. Options come before ID; what follows is the command's.`,
+    options: [
+      { flags: '-i, --interactive', meaning: 'has no effect; a terminal always takes input' },
+      { flags: '-t, --tty', meaning: 'has no effect; there is always a terminal' },
+      { flags: '-u, --user <USER>', meaning: 'run as this user of the container' },
+      { flags: '--attach <TERMINAL>', meaning: 'return to a terminal; without ID' },
+      { flags: '--take', meaning: 'with --attach: type there instead of whoever does' },
+      { flags: '--watch', meaning: 'with --attach: only look' },
+    ],
+    passesOn: true,
+    example: 'exec -it 3f2a top',
+    read: execOf,
+  }),
+  asking({
+    name: 'host-shell',
+    summary: 'open a shell on the host itself, if HOST_SHELL_USER allows it',
+    example: 'host-shell',
+    read: () => ({ name: 'host-shell' }),
+  }),
+  asking({
+    name: 'terminals',
+    summary: 'list the open terminals, or end one',
+    options: [{ flags: '--end <TERMINAL>', meaning: 'end this one and everything that runs in it' }],
+    example: 'terminals',
+    read: (given) => ({ name: 'terminals', end: given.text('end') }),
+  }),
+  asking({
+    name: 'events',
+    summary: 'follow what happens to containers',
+    options: [{ flags: '--after <EVENT>', meaning: 'begin after the event with this id' }],
+    example: 'events --json | jq .container.state',
+    read: (given) => ({ name: 'events', after: given.text('after') }),
+  }),
+  asking({
+    name: 'capacity',
+    summary: 'print how many more containers have room, and what runs out first',
+    example: 'capacity',
+    read: () => ({ name: 'capacity' }),
+  }),
+  asking({
+    name: 'drain',
+    summary: 'accept no more containers, and exit when the last one has ended',
+    example: 'drain',
+    read: () => ({ name: 'drain' }),
+  }),
+];
+
+function createOf(given: Given): Asked | undefined {
+  const [image] = given.words;
+  const app = given.text('app');
+  if (!image || !app) return undefined;
+  return {
+    name: 'create',
+    image,
+    app,
+    pull: given.text('pull'),
+    env: given.texts('env'),
+    envFile: given.texts('env-from'),
+    label: given.texts('label'),
+    publish: given.texts('publish'),
+    mount: given.texts('mount'),
+    cpus: given.text('cpus'),
+    memory: given.text('memory'),
+    pids: given.text('pids'),
+    timeout: given.text('timeout'),
+    idleTimeout: given.text('idle-timeout'),
+    gpu: given.flag('gpu'),
+    hasConsole: given.flag('console'),
+    isDryRun: given.flag('dry-run'),
+  };
+}
+
+function execOf(given: Given): Asked | undefined {
+  const [id = '', ...command] = given.words;
+  const [attach, user] = [given.text('attach'), given.text('user')];
+  const [take, watch] = [given.flag('take'), given.flag('watch')];
+  const isNew = attach === undefined && !take && !watch;
+  if (isNew ? id === '' : id !== '' || attach === undefined || (take && watch) || user) return undefined;
+  return { name: 'exec', attach, as: take ? 'take' : watch ? 'watch' : 'write', id, command, user };
+}
