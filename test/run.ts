@@ -7,12 +7,13 @@ import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { runFiles } from './support/run-files.ts';
 
+const ROOT = join(import.meta.dirname, '..');
 const given = process.argv.slice(2).map((file) => resolve(file));
 const all = () =>
-  ['integration', 'unit'].flatMap((kind) =>
-    globSync(`${kind}/**/*.test.ts`, { cwd: import.meta.dirname }).sort(),
+  ['test/integration', 'test/unit', 'packages/*/test'].flatMap((where) =>
+    globSync(`${where}/**/*.test.ts`, { cwd: ROOT }).sort(),
   );
-const files = given.length > 0 ? given : all().map((file) => join(import.meta.dirname, file));
+const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
 
 // node:test starts each file with process.execPath, and has no option for that.
 process.env.TEST_NODE = process.execPath;

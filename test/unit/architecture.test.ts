@@ -32,6 +32,7 @@ const OUTSIDE = [
   'bench',
   'scripts',
   'packaging',
+  'packages',
   'docs',
   'tools',
   'build',
