@@ -1,5 +1,5 @@
 /**
- * Runs test files with node:test. Files can be named; without any, all are run. Those in test/integration
+ * Runs test files with node:test. Files can be named; without any, all are run, the packages' too. Those in test/integration
  * get a host of their own each (support/own-host.sh).
  */
 
@@ -7,12 +7,10 @@ import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { runFiles } from './support/run-files.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 const given = process.argv.slice(2).map((file) => resolve(file));
-const all = () =>
-  ['test/integration', 'test/unit', 'packages/*/test'].flatMap((where) =>
-    globSync(`${where}/**/*.test.ts`, { cwd: ROOT }).sort(),
-  );
+const ALL = ['test/integration/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/unit/**/*.test.ts'];
+const ROOT = join(import.meta.dirname, '..');
+const all = () => ALL.flatMap((some) => globSync(some, { cwd: ROOT }).sort());
 const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
 
 // node:test starts each file with process.execPath, and has no option for that.

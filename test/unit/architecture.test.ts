@@ -27,12 +27,12 @@ const FLOORS: Readonly<Record<string, number>> = {
 
 /** Rooms that stand beside the house: nothing in the house may import them. */
 const OUTSIDE = [
+  'packages',
   'launcher',
   'test',
   'bench',
   'scripts',
   'packaging',
-  'packages',
   'docs',
   'tools',
   'build',

@@ -27,7 +27,7 @@ export interface AppNodeOptions extends NodeOptions {
   readonly visibilityTimeout?: number;
   /** Default: at once after the first failure, then 1, 3, 7 … seconds, 300 at most. */
   readonly backoff?: number | Backoff;
-  /** Deliveries after which a message goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
   readonly maxReceives?: number;
   /** Milliseconds that a stop takes at most. Default: 25,000. */
   readonly stopTimeout?: number;
@@ -65,8 +65,8 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
   async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
 
-  /** Define it, and messages that were delivered too often come here; when it resolves, they are deleted. */
-  handlePoisonMessage?(delivery: Delivery): Promise<void>;
+  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
 
   /**
    * Signs in and begins to receive. When `signal` aborts, the node stops.
@@ -163,7 +163,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     const slots = new Slots(concurrency);
     const handle = makeHandling({
       handle: (delivery) => this.handleReceivedMessage(delivery),
-      handlePoison: this.handlePoisonMessage && ((delivery) => this.handlePoisonMessage?.(delivery)),
+      handlePoison: this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
       maxReceives,
       messageTimeout,
       telemetry: this.telemetry,

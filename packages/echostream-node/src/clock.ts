@@ -11,7 +11,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => performance.now(),
-  sleep: (milliseconds, signal) => setTimeout(milliseconds, undefined, signal && { signal }),
+  sleep: (milliseconds, signal) => setTimeout(Math.max(0, milliseconds), undefined, signal && { signal }),
 };
 
 /** Milliseconds to wait before an attempt: doubled each time, with jitter so that clients spread out. */

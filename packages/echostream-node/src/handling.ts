@@ -1,4 +1,9 @@
-/** What becomes of one delivery: the handler runs within its time, and a message that always fails is set aside. */
+/**
+ * What becomes of one delivery: the handler runs within its time, and a message that keeps failing is set aside.
+ *
+ * SQS counts deliveries, also those in which a message only waited behind another one of its group. So the count
+ * matters only once the handler has failed.
+ */
 
 import { EchoStreamError } from './errors.ts';
 import type { Logger } from './logger.ts';
@@ -6,11 +11,12 @@ import type { Delivery, Held } from './receiving/held.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export type Handler = (delivery: Delivery) => unknown;
+export type PoisonHandler = (delivery: Delivery, error: unknown) => unknown;
 
 export interface HandlingOptions {
   readonly handle: Handler;
-  /** Gets messages that were delivered more often than `maxReceives`. */
-  readonly handlePoison: Handler | undefined;
+  /** Gets messages that failed when they were delivered for the `maxReceives`th time, or later. */
+  readonly handlePoison: PoisonHandler | undefined;
   readonly maxReceives: number;
   /** Milliseconds that a handler has; undefined: as many as it needs. */
   readonly messageTimeout: number | undefined;
@@ -21,20 +27,23 @@ export interface HandlingOptions {
 /** Rejects when the message should come again. */
 export function makeHandling(options: HandlingOptions): (held: Held) => Promise<void> {
   const { handle, handlePoison, maxReceives, messageTimeout, telemetry, logger } = options;
+  const work = (held: Held): unknown =>
+    messageTimeout === undefined ? handle(held) : withTimeout(held, messageTimeout, async () => handle(held));
+  const attempt = async (held: Held): Promise<void> => {
+    try {
+      await work(held);
+    } catch (error) {
+      if (!handlePoison || held.receiveCount < maxReceives || held.lost) throw error;
+      await handlePoison(held, error);
+    }
+  };
   return async (held) => {
-    const handler = handlePoison && held.receiveCount > maxReceives ? handlePoison : handle;
     const { source, receiveCount, message } = held;
     try {
-      await telemetry.handling(source, held.attributes, async () => {
-        if (messageTimeout === undefined) return handler(held);
-        return withTimeout(held, messageTimeout, async () => handler(held));
-      });
+      await telemetry.handling(source, held.attributes, () => attempt(held));
     } catch (error) {
       const { trackingId } = message;
-      logger.error(
-        { error, source, trackingId, receiveCount },
-        'a handler failed, so its message comes again',
-      );
+      logger.error({ error, source, trackingId, receiveCount }, 'a handler failed, so its message comes again');
       throw error;
     }
   };

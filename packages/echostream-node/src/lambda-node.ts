@@ -21,7 +21,7 @@ export interface LambdaNodeOptions extends NodeOptions {
   readonly concurrency?: number;
   /** Milliseconds that a handler has. Default: as many as the function has. */
   readonly messageTimeout?: number;
-  /** Deliveries after which a message goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
   readonly maxReceives?: number;
   /**
    * Tells Lambda which messages failed. Set it if, and only if, the event source mapping has the response type
@@ -57,8 +57,8 @@ export class LambdaNode extends EchoNode {
   /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
   async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
 
-  /** Define it, and messages that were delivered too often come here; when it resolves, they are deleted. */
-  handlePoisonMessage?(delivery: Delivery): Promise<void>;
+  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
 
   /** The function's handler. */
   readonly handler = (event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> =>
@@ -111,7 +111,7 @@ export class LambdaNode extends EchoNode {
     const { maxReceives = 10, messageTimeout } = this.#lambdaOptions;
     const handle = makeHandling({
       handle: (delivery) => this.handleReceivedMessage(delivery),
-      handlePoison: this.handlePoisonMessage && ((delivery) => this.handlePoisonMessage?.(delivery)),
+      handlePoison: this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
       maxReceives,
       messageTimeout,
       telemetry: this.telemetry,
