@@ -8,7 +8,8 @@
 import { systemClock } from './clock.ts';
 import { EchoStreamError } from './errors.ts';
 import { makeHandling } from './handling.ts';
-import { EchoNode } from './node.ts';
+import type { Logger } from './logger.ts';
+import { EchoNode, sessionOf } from './node.ts';
 import { type NodeOptions, Problems } from './options.ts';
 import type { Delivery } from './receiving/held.ts';
 import { Slots } from './receiving/slots.ts';
@@ -42,6 +43,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   readonly #appOptions: AppNodeOptions;
   readonly #stopping = new AbortController();
   readonly #timers = new Set<Promise<void>>();
+  readonly #signals = new Set<NodeJS.Signals>();
   readonly #ended = Promise.withResolvers<void>();
   #sources: readonly Source[] = [];
   #starting: Promise<void> | undefined;
@@ -73,18 +75,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
    * @throws EchoStreamError, as `connect` does; ALREADY_STARTED
    */
   async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    if (this.#starting)
-      throw new EchoStreamError(
-        'ALREADY_STARTED',
-        `The node ${this.name} was started before. Start a node once.`,
-      );
-    this.#starting = this.#start(signal);
-    try {
-      await this.#starting;
-    } catch (error) {
-      this.#starting = undefined;
-      throw error;
-    }
+    await this.#startOnce(this.#appOptions.signals ?? [], signal);
   }
 
   /** Resolves when the node has stopped. */
@@ -94,8 +85,10 @@ export class AppNode extends EchoNode implements AsyncDisposable {
 
   /** Starts the node, and resolves when a signal or somebody else has stopped it. */
   async startAndRunForever(): Promise<void> {
-    this.#stopOn(this.#appOptions.signals ?? STOP_SIGNALS);
-    await this.start();
+    await this.#startOnce(this.#appOptions.signals ?? STOP_SIGNALS).catch((error: unknown) => {
+      // A stop while the node starts is an end like any other.
+      if (!this.#stopping.signal.aborted) throw error;
+    });
     await this.join();
   }
 
@@ -123,20 +116,40 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       tick,
       signal: this.#stopping.signal,
       clock: systemClock,
-      logger: this.logger,
+      logger: this.#logger,
     });
     this.#timers.add(timer);
     void timer.finally(() => this.#timers.delete(timer));
   }
 
-  async #start(signal: AbortSignal | undefined): Promise<void> {
+  get #logger(): Logger {
+    return sessionOf(this).options.logger;
+  }
+
+  async #startOnce(signals: readonly NodeJS.Signals[], signal?: AbortSignal): Promise<void> {
+    if (this.#starting) {
+      throw new EchoStreamError(
+        'ALREADY_STARTED',
+        `The node ${this.name} was started before. Start a node once.`,
+      );
+    }
+    this.#starting = this.#start(signals, signal);
+    try {
+      await this.#starting;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  async #start(signals: readonly NodeJS.Signals[], signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#appOptions.signals) this.#stopOn(this.#appOptions.signals);
     signal?.addEventListener('abort', () => void this.#stopAndLog(), { once: true });
-    await this.connect(this.#stopping.signal);
+    this.#stopOn(signals);
+    await sessionOf(this).connect(this.#stopping.signal);
     this.#stopping.signal.throwIfAborted();
     if (this.stopped) {
-      this.logger.warn(
+      this.#logger.warn(
         { node: this.name },
         'the node is stopped in EchoStream, so it receives and sends nothing',
       );
@@ -144,7 +157,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     }
     this.#sources = this.#makeSources();
     for (const source of this.#sources) source.start();
-    this.logger.info(
+    this.#logger.info(
       { node: this.name, sources: this.sources, targets: this.targets },
       'the node has started',
     );
@@ -160,20 +173,23 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     } = this.#appOptions;
     const messageType = this.receiveMessageType;
     if (!messageType) return [];
+    const { telemetry, sourceEdges, options, connection } = sessionOf(this);
+    const { logger } = options;
     const slots = new Slots(concurrency);
     const handle = makeHandling({
       handle: (delivery) => this.handleReceivedMessage(delivery),
-      handlePoison: this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
+      handlePoison:
+        this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
       maxReceives,
       messageTimeout,
-      telemetry: this.telemetry,
-      logger: this.logger,
+      telemetry,
+      logger,
     });
-    return this.sourceEdges.map(({ queue, source: { name } }) => {
+    return sourceEdges.map(({ queue, source: { name } }) => {
       const source = { source: name };
       return new Source({
         name,
-        queue: this.connection.queue(queue),
+        queue: connection.queue(queue),
         messageType,
         slots,
         concurrency,
@@ -181,9 +197,9 @@ export class AppNode extends EchoNode implements AsyncDisposable {
         handle,
         backoff: backoffOf(backoff),
         clock: systemClock,
-        logger: this.logger,
-        onReceived: (count) => this.telemetry.received(count, source),
-        onRetry: (operation, count) => this.telemetry.retried(count, { ...source, operation }),
+        logger,
+        onReceived: (count) => telemetry.received(count, source),
+        onRetry: (operation, count) => telemetry.retried(count, { ...source, operation }),
       });
     });
   }
@@ -198,17 +214,19 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       );
       await Promise.all(this.#sources.map((source) => source.stop(deadline)));
       await before(deadline, Promise.all([...this.#timers]));
-      await before(deadline, this.settle());
+      await before(deadline, sessionOf(this).settle());
     } finally {
-      this.close();
+      sessionOf(this).close();
     }
-    this.logger.info({ node: this.name }, 'the node has stopped');
+    this.#logger.info({ node: this.name }, 'the node has stopped');
   }
 
   #stopOn(signals: readonly NodeJS.Signals[]): void {
     for (const signal of signals) {
+      if (this.#signals.has(signal)) continue;
+      this.#signals.add(signal);
       const stop = (): void => {
-        this.logger.info({ node: this.name, signal }, 'a signal stops the node');
+        this.#logger.info({ node: this.name, signal }, 'a signal stops the node');
         void this.#stopAndLog();
       };
       process.on(signal, stop);
@@ -219,7 +237,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
 
   async #stopAndLog(): Promise<void> {
     await this.stop().catch((error: unknown) =>
-      this.logger.error({ error }, 'the node did not stop as it should'),
+      this.#logger.error({ error }, 'the node did not stop as it should'),
     );
   }
 }

@@ -115,7 +115,9 @@ async function pack(data: BulkData, signal?: AbortSignal): Promise<Packed> {
   const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
   try {
     const file = join(directory, 'bulk-data.gz');
-    await pipeline(data, createGzip(), createWriteStream(file, { mode: 0o600 }), signal && { signal });
+    await pipeline(data, createGzip(), createWriteStream(file, { mode: 0o600 }), {
+      ...(signal && { signal }),
+    });
     return { bytes: (await stat(file)).size, read: () => createReadStream(file), remove };
   } catch (error) {
     await remove();

@@ -43,7 +43,10 @@ export function makeHandling(options: HandlingOptions): (held: Held) => Promise<
       await telemetry.handling(source, held.attributes, () => attempt(held));
     } catch (error) {
       const { trackingId } = message;
-      logger.error({ error, source, trackingId, receiveCount }, 'a handler failed, so its message comes again');
+      logger.error(
+        { error, source, trackingId, receiveCount },
+        'a handler failed, so its message comes again',
+      );
       throw error;
     }
   };

@@ -10,7 +10,7 @@ import { makeHandling } from './handling.ts';
 import type { BatchItemFailures, LambdaContext, LambdaEvent, LambdaRecord } from './lambda/events.ts';
 import { handleRecords } from './lambda/handle-records.ts';
 import type { Attributes } from './message.ts';
-import { EchoNode } from './node.ts';
+import { EchoNode, sessionOf } from './node.ts';
 import { type NodeOptions, Problems } from './options.ts';
 import type { Received } from './queue.ts';
 import { type Delivery, Held } from './receiving/held.ts';
@@ -66,10 +66,12 @@ export class LambdaNode extends EchoNode {
 
   /** Signs in. The first event does it too; call it while the function is initialized to save that time. */
   async start(): Promise<void> {
-    this.#starting ??= this.connect().catch((error: unknown) => {
-      this.#starting = undefined;
-      throw error;
-    });
+    this.#starting ??= sessionOf(this)
+      .connect()
+      .catch((error: unknown) => {
+        this.#starting = undefined;
+        throw error;
+      });
     await this.#starting;
   }
 
@@ -95,7 +97,7 @@ export class LambdaNode extends EchoNode {
       this.#makeHandle(),
       (failed) => hasTime() && (reports || failed.length === 0),
     );
-    await this.settle();
+    await sessionOf(this).settle();
     if (ids.length === 0) return undefined;
     if (reports) return { batchItemFailures: ids.map((itemIdentifier) => ({ itemIdentifier })) };
     throw (
@@ -111,11 +113,12 @@ export class LambdaNode extends EchoNode {
     const { maxReceives = 10, messageTimeout } = this.#lambdaOptions;
     const handle = makeHandling({
       handle: (delivery) => this.handleReceivedMessage(delivery),
-      handlePoison: this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
+      handlePoison:
+        this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
       maxReceives,
       messageTimeout,
-      telemetry: this.telemetry,
-      logger: this.logger,
+      telemetry: sessionOf(this).telemetry,
+      logger: sessionOf(this).options.logger,
     });
     return ({ held }) => handle(held);
   }
@@ -127,7 +130,9 @@ export class LambdaNode extends EchoNode {
         'The event has no Records. Let the function be called by an event source mapping of an SQS queue.',
       );
     }
-    const sources = new Map(this.sourceEdges.map(({ queue, source }) => [nameOf(queue, '/'), source.name]));
+    const sources = new Map(
+      sessionOf(this).sourceEdges.map(({ queue, source }) => [nameOf(queue, '/'), source.name]),
+    );
     return (event as LambdaEvent).Records.map((record) => {
       const queue = nameOf(record.eventSourceARN, ':');
       const source = sources.get(queue);

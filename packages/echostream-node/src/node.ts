@@ -6,18 +6,15 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { AppType, NodeType } from './api/queries.ts';
-import type { AuditRecord, Audits } from './audits.ts';
+import type { AuditRecord } from './audits.ts';
 import type { BulkData } from './bulk-data.ts';
 import type { Config } from './config.ts';
-import { type Connection, connect } from './connection.ts';
 import { EchoStreamError } from './errors.ts';
-import type { Logger } from './logger.ts';
 import { Message, type MessageFields, type MessageType } from './message.ts';
-import { type NodeOptions, type Problems, type ResolvedNodeOptions, resolveNodeOptions } from './options.ts';
+import { type NodeOptions, type Problems, resolveNodeOptions } from './options.ts';
 import { type SendResult, sendToTargets } from './sending/send-to-targets.ts';
-import type { Target } from './sending/target.ts';
+import { Session } from './session.ts';
 import type { TenantTable } from './table.ts';
-import { makeTelemetry, type Telemetry } from './telemetry.ts';
 
 export interface NodeEvents {
   /** The merged config has changed: the new one, and the one before. */
@@ -44,76 +41,80 @@ export interface AuditManyOptions {
   readonly source?: string;
 }
 
+/** For the classes of this package: what a node keeps to itself. */
+export let sessionOf: (node: EchoNode) => Session;
+
 export abstract class EchoNode extends EventEmitter<NodeEvents> {
-  protected readonly options: ResolvedNodeOptions;
-  protected readonly telemetry: Telemetry;
-  #connection: Connection | undefined;
+  static {
+    sessionOf = (node) => node.#session;
+  }
+
+  readonly #session: Session;
   #config: Config | undefined;
 
   /** @throws EchoStreamError OPTIONS_INVALID; a subclass adds its problems to `problems` first */
   constructor(options: NodeOptions = {}, problems?: Problems) {
     super();
-    this.options = resolveNodeOptions(options, process.env, problems);
-    this.telemetry = makeTelemetry(this.options.name);
+    this.#session = new Session(resolveNodeOptions(options, process.env, problems));
   }
 
   get name(): string {
-    return this.options.name;
+    return this.#session.options.name;
   }
 
   get tenant(): string {
-    return this.options.tenant;
+    return this.#session.options.tenant;
   }
 
   /** The name of the app that the node belongs to. */
   get app(): string {
-    return this.connection.node.app.name;
+    return this.#session.connection.node.app.name;
   }
 
   get appType(): AppType {
-    return this.connection.node.app.__typename;
+    return this.#session.connection.node.app.__typename;
   }
 
   get nodeType(): NodeType {
-    return this.connection.node.__typename;
+    return this.#session.connection.node.__typename;
   }
 
   /** The config of the tenant, the app and the node, merged in this order. */
   get config(): Config {
-    return this.#config ?? this.connection.config;
+    return this.#config ?? this.#session.connection.config;
   }
 
   /** The names of the nodes that this one receives from. */
   get sources(): readonly string[] {
-    return this.sourceEdges.map(({ source }) => source.name);
+    return this.#session.sourceEdges.map(({ source }) => source.name);
   }
 
   /** The names of the nodes that this one sends to. */
   get targets(): readonly string[] {
-    return [...this.connection.targets.keys()];
+    return [...this.#session.connection.targets.keys()];
   }
 
   /** True when somebody has stopped the node in EchoStream. It then receives and sends nothing. */
   get stopped(): boolean {
-    return this.connection.node.stopped === true;
+    return this.#session.connection.node.stopped === true;
   }
 
   /** True when the tenant wants audit records. */
   get audit(): boolean {
-    return this.connection.node.tenant.audit !== false;
+    return this.#session.connection.node.tenant.audit !== false;
   }
 
   get receiveMessageType(): MessageType | undefined {
-    return typeOf(this.connection.node.receiveMessageType);
+    return typeOf(this.#session.connection.node.receiveMessageType);
   }
 
   get sendMessageType(): MessageType | undefined {
-    return typeOf(this.connection.node.sendMessageType);
+    return typeOf(this.#session.connection.node.sendMessageType);
   }
 
   /** @throws EchoStreamError NO_TABLE when the app has no access to the tenant's table */
   get table(): TenantTable {
-    const { table } = this.connection;
+    const { table } = this.#session.connection;
     if (table) return table;
     throw new EchoStreamError(
       'NO_TABLE',
@@ -145,16 +146,16 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     { targets }: SendOptions = {},
   ): Promise<readonly SendResult[]> {
     this.#refuseIfStopped();
-    return sendToTargets(messages, targets, this.connection.targets, this.telemetry);
+    return sendToTargets(messages, targets, this.#session.connection.targets, this.#session.telemetry);
   }
 
   /** Resolves when the record is kept for delivery, which takes long only while delivery is broken. */
   async auditMessage(message: Message, { extraAttributes, source }: AuditOptions = {}): Promise<void> {
     this.#refuseIfStopped();
-    const audits = this.connection.audits.get(message.messageType.name);
+    const audits = this.#session.connection.audits.get(message.messageType.name);
     if (!audits) return;
     const attributes = {
-      ...this.options.auditors.get(message.messageType.name)?.(message.body),
+      ...this.#session.options.auditors.get(message.messageType.name)?.(message.body),
       ...extraAttributes,
     };
     const record: AuditRecord = {
@@ -191,54 +192,16 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
    * @throws EchoStreamError BULK_DATA_FAILED, API_FAILED
    */
   async handleBulkData(data: BulkData, { signal }: { readonly signal?: AbortSignal } = {}): Promise<string> {
-    return this.connection.bulkData.upload(data, signal);
+    return this.#session.connection.bulkData.upload(data, signal);
   }
 
   /** Asks EchoStream for the config again, and emits `config` if it has changed. */
   async refreshConfig(): Promise<Config> {
     const before = this.config;
-    const config = await this.connection.freshConfig();
+    const config = await this.#session.connection.freshConfig();
     this.#config = config;
     if (!isDeepStrictEqual(config, before)) this.emit('config', config, before);
     return config;
-  }
-
-  protected get logger(): Logger {
-    return this.options.logger;
-  }
-
-  /** @throws EchoStreamError NOT_STARTED */
-  protected get connection(): Connection {
-    if (this.#connection) return this.#connection;
-    throw new EchoStreamError(
-      'NOT_STARTED',
-      `The node ${this.name} is not started. Await its start() first.`,
-    );
-  }
-
-  protected get sourceEdges() {
-    const { receiveEdge, receiveEdges } = this.connection.node;
-    return receiveEdges ?? (receiveEdge ? [receiveEdge] : []);
-  }
-
-  protected async connect(signal?: AbortSignal): Promise<void> {
-    this.#connection ??= await connect(this.options, this.telemetry, signal);
-  }
-
-  /** Resolves when all sent messages and audit records have arrived. */
-  protected async settle(): Promise<void> {
-    await Promise.all(this.#outgoing().map((one) => one.settle()));
-  }
-
-  /** Whatever has not arrived is given up. */
-  protected close(): void {
-    for (const one of this.#outgoing()) one.close();
-    this.#connection?.close();
-  }
-
-  #outgoing(): readonly (Target | Audits)[] {
-    if (!this.#connection) return [];
-    return [...this.#connection.targets.values(), ...this.#connection.audits.values()];
   }
 
   #refuseIfStopped(): void {

@@ -5,11 +5,11 @@ import type { ApiQuery } from './api.ts';
 export type AppType = 'CrossAccountApp' | 'ExternalApp' | 'ManagedApp';
 export type NodeType = 'AppChangeReceiverNode' | 'ExternalNode' | 'ManagedNode';
 
-interface Edge {
+export interface Edge {
   readonly queue: string;
 }
-type ReceiveEdge = Edge & { readonly source: { readonly name: string } };
-type SendEdge = Edge & { readonly target: { readonly name: string } };
+export type ReceiveEdge = Edge & { readonly source: { readonly name: string } };
+export type SendEdge = Edge & { readonly target: { readonly name: string } };
 interface TypeOfMessages {
   readonly name: string;
   readonly auditor?: string | null;

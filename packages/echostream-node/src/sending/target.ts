@@ -45,6 +45,7 @@ export class Target {
   #pending: Pending[] = [];
   #bytes = 0;
   #running: Promise<void> | undefined;
+  readonly #unsettled = new Set<Promise<unknown>>();
   readonly #waiting: (() => void)[] = [];
   #largest: Promise<number> | undefined;
   readonly #closed = new AbortController();
@@ -57,7 +58,27 @@ export class Target {
    * Resolves with SQS's id of the message when SQS has taken it.
    * @throws EchoStreamError MESSAGE_TOO_LARGE, SEND_FAILED, NODE_STOPPED
    */
-  async send(message: Message, trace: Attributes = {}): Promise<string | undefined> {
+  send(message: Message, trace: Attributes = {}): Promise<string | undefined> {
+    const sent = this.#enqueue(message, trace);
+    this.#unsettled.add(sent);
+    const forget = (): void => void this.#unsettled.delete(sent);
+    sent.then(forget, forget);
+    return sent;
+  }
+
+  /** Resolves when nothing is left to send. */
+  async settle(): Promise<void> {
+    while (this.#unsettled.size > 0) await Promise.allSettled(this.#unsettled);
+  }
+
+  /** What is still to be sent is rejected. */
+  close(): void {
+    this.#closed.abort();
+    for (const { reject } of this.#pending.splice(0)) reject(this.#stopped());
+    this.#makeRoom();
+  }
+
+  async #enqueue(message: Message, trace: Attributes): Promise<string | undefined> {
     const attributes = { ...message.attributes, ...trace };
     const bytes = bytesOf(message.body, attributes);
     const largest = await this.#largestMessage();
@@ -75,18 +96,6 @@ export class Target {
     this.#bytes += bytes;
     this.#running ??= this.#run();
     return promise;
-  }
-
-  /** Resolves when nothing is left to send. */
-  async settle(): Promise<void> {
-    while (this.#running) await this.#running;
-  }
-
-  /** What is still to be sent is rejected. */
-  close(): void {
-    this.#closed.abort();
-    for (const { reject } of this.#pending.splice(0)) reject(this.#stopped());
-    this.#makeRoom();
   }
 
   #isFull(): boolean {
