@@ -117,7 +117,7 @@ for (const types of [
       const places = ['/file', `${USER_FILES}/file`, '/tmp/sockets/file'];
       const words = ['leave', '/', 'leave', USER_FILES, ...places.flatMap((path) => ['file', path, '64'])];
       attack = await attacker.begin(TEXT, ...words);
-      const log = await told(attack, /(file: [\s\S]*){3}/);
+      const log = await told(attack, /(^file: [\s\S]*){3}/m);
       const [layer, files, sockets] = filesIn(log).map(([mib, why]) => {
         assert.match(String(why), FULL);
         return Number(mib);
@@ -131,7 +131,7 @@ for (const types of [
         ...['file', '/file', '8', 'file', `${USER_FILES}/file`, '8'],
         ...['files', '/', String(2 * FILES), 'files', USER_FILES, String(2 * FILES)],
       );
-      neighbours = await told(neighbour, /(files: [\s\S]*){2}/);
+      neighbours = await told(neighbour, /(^files: [\s\S]*){2}/m);
       assert.deepEqual(filesIn(neighbours).slice(0, 2), [
         [8, 'no end'],
         [8, 'no end'],
@@ -152,7 +152,7 @@ for (const types of [
     });
 
     test('a container does not leave its project, nor does a file of it', async () => {
-      const log = await told(attack, /file: /);
+      const log = await told(attack, /^file: /m);
       assert.equal(log.match(/now in a project/g)?.length, 4, log);
       assert.equal(log.match(/then in a project/g)?.length, 4, log);
       assert.equal(log.match(/by \w+( with a high bit)?: Inappropriate ioctl for device/g)?.length, 12, log);
@@ -172,7 +172,7 @@ for (const types of [
     test('a limit that Docker itself keeps for a layer stays', async () => {
       const body = { ...TEXT, HostConfig: { StorageOpt: { size: '12M' } } };
       await using attack = await attacker.begin(body, 'file', '/file', '64');
-      const [[mib, why] = []] = filesIn(await told(attack, /file: .*/));
+      const [[mib, why] = []] = filesIn(await told(attack, /^file: .*/m));
       assert.match(String(why), FULL);
       assert.ok(Number(mib) <= 12, `${mib}`);
     });

@@ -1,0 +1,56 @@
+/**
+ * The AWS credentials of a node's app. EchoStream gives them for an hour at a time. Their end is counted on this
+ * host's clock from the moment of the request, so a clock that is wrong does no harm.
+ */
+
+import type { Api } from './api.ts';
+import { type AppType, type CredentialsAnswer, credentialsQuery } from './queries.ts';
+import { Refreshed } from './refreshed.ts';
+
+/** Seconds that are asked for. */
+const DURATION = 3600;
+/** Milliseconds before their end at which they are fetched anew. */
+const MARGIN = 10 * 60_000;
+/**
+ * AWS's clients ask again five minutes before the end that they are told. They are told one a second later than
+ * that, so that credentials which AWS refuses are replaced at once. They get the kept ones until then.
+ */
+const TOLD = 5 * 60_000 + 1000;
+
+export interface App {
+  readonly name: string;
+  readonly tenant: string;
+  readonly type: AppType;
+}
+
+export interface TemporaryCredentials extends CredentialsAnswer {
+  readonly expiration: Date;
+}
+
+export class AppCredentials {
+  readonly #kept: Refreshed<CredentialsAnswer>;
+
+  constructor(api: Api, { name, tenant, type }: App) {
+    const query = credentialsQuery(type);
+    this.#kept = new Refreshed(async () => {
+      const { accessKeyId, secretAccessKey, sessionToken } = await api.query(query, {
+        name,
+        tenant,
+        duration: DURATION,
+      });
+      const value = { accessKeyId, secretAccessKey, sessionToken };
+      return { value, milliseconds: DURATION * 1000 - MARGIN };
+    });
+  }
+
+  /** For AWS's clients. */
+  readonly provide = async (): Promise<TemporaryCredentials> => {
+    const credentials = await this.#kept.value();
+    return { ...credentials, expiration: new Date(Date.now() + TOLD) };
+  };
+
+  /** AWS has refused the credentials that the app has now. */
+  forget(): void {
+    this.#kept.forget(() => true);
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * A node in a long-running program. Override `handleReceivedMessage`, start it, and wait for its end with `join`.
+ *
+ * A stop happens in this order: no more messages are taken, handlers end, handled messages are deleted, what was
+ * sent and audited arrives, the connections close. All of it has one deadline.
+ */
+
+import { systemClock } from './clock.ts';
+import { EchoStreamError } from './errors.ts';
+import { makeHandling } from './handling.ts';
+import type { Logger } from './logger.ts';
+import { EchoNode, sessionOf } from './node.ts';
+import { type NodeOptions, Problems } from './options.ts';
+import type { Delivery } from './receiving/held.ts';
+import { Slots } from './receiving/slots.ts';
+import { Source } from './receiving/source.ts';
+import { runTimer, type Tick } from './timers.ts';
+
+/** Seconds until a failed message comes again, from what failed and how. */
+export type Backoff = (delivery: Delivery, error: unknown) => number;
+
+export interface AppNodeOptions extends NodeOptions {
+  /** Handlers that run at once. Messages of a group are handled one at a time all the same. Default: 1. */
+  readonly concurrency?: number;
+  /** Milliseconds that a handler has. Default: as many as it needs, up to SQS's limit of twelve hours. */
+  readonly messageTimeout?: number;
+  /** Seconds after which others get the messages of a process that was killed. Default: 30. */
+  readonly visibilityTimeout?: number;
+  /** Default: at once after the first failure, then 1, 3, 7 … seconds, 300 at most. */
+  readonly backoff?: number | Backoff;
+  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  readonly maxReceives?: number;
+  /** Milliseconds that a stop takes at most. Default: 25,000. */
+  readonly stopTimeout?: number;
+  /** Signals that stop the node. Default: none; `startAndRunForever` takes SIGTERM, SIGINT and SIGHUP. */
+  readonly signals?: readonly NodeJS.Signals[];
+}
+
+export const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+const LONGEST_BACKOFF = 43_200;
+
+export class AppNode extends EchoNode implements AsyncDisposable {
+  readonly #appOptions: AppNodeOptions;
+  readonly #stopping = new AbortController();
+  readonly #timers = new Set<Promise<void>>();
+  readonly #signals = new Set<NodeJS.Signals>();
+  readonly #ended = Promise.withResolvers<void>();
+  #sources: readonly Source[] = [];
+  #starting: Promise<void> | undefined;
+  #stop: Promise<void> | undefined;
+
+  constructor(options: AppNodeOptions = {}) {
+    const problems = new Problems();
+    problems.integer('concurrency', options.concurrency, 1, 1000);
+    problems.integer('messageTimeout', options.messageTimeout, 1, 43_200_000);
+    problems.integer('visibilityTimeout', options.visibilityTimeout, 3, 43_200);
+    problems.integer('maxReceives', options.maxReceives, 1, 1_000_000);
+    problems.integer('stopTimeout', options.stopTimeout, 0, 43_200_000);
+    if (typeof options.backoff !== 'function')
+      problems.integer('backoff', options.backoff, 0, LONGEST_BACKOFF);
+    super(options, problems);
+    this.#appOptions = options;
+    // Whoever does not join has still asked for the stop, and gets its error there.
+    this.#ended.promise.catch(() => {});
+  }
+
+  /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
+  async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
+
+  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
+
+  /**
+   * Signs in and begins to receive. When `signal` aborts, the node stops.
+   * @throws EchoStreamError, as `connect` does; ALREADY_STARTED
+   */
+  async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.#startOnce(this.#appOptions.signals ?? [], signal);
+  }
+
+  /** Resolves when the node has stopped. */
+  join(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Starts the node, and resolves when a signal or somebody else has stopped it. */
+  async startAndRunForever(): Promise<void> {
+    await this.#startOnce(this.#appOptions.signals ?? STOP_SIGNALS).catch((error: unknown) => {
+      // A stop while the node starts is an end like any other.
+      if (!this.#stopping.signal.aborted) throw error;
+    });
+    await this.join();
+  }
+
+  /** Resolves when the node has stopped. What has not ended by then is given back or given up, and logged. */
+  stop({
+    timeout = this.#appOptions.stopTimeout ?? 25_000,
+  }: {
+    readonly timeout?: number;
+  } = {}): Promise<void> {
+    this.#stop ??= this.#end(timeout).then(this.#ended.resolve, (error: unknown) => {
+      this.#ended.reject(error);
+      throw error;
+    });
+    return this.#stop;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Calls a function at intervals, in milliseconds, until the node stops. It never overlaps itself. */
+  every(interval: number, tick: Tick): void {
+    const timer = runTimer({
+      interval,
+      tick,
+      signal: this.#stopping.signal,
+      clock: systemClock,
+      logger: this.#logger,
+    });
+    this.#timers.add(timer);
+    void timer.finally(() => this.#timers.delete(timer));
+  }
+
+  get #logger(): Logger {
+    return sessionOf(this).options.logger;
+  }
+
+  async #startOnce(signals: readonly NodeJS.Signals[], signal?: AbortSignal): Promise<void> {
+    if (this.#starting) {
+      throw new EchoStreamError(
+        'ALREADY_STARTED',
+        `The node ${this.name} was started before. Start a node once.`,
+      );
+    }
+    this.#starting = this.#start(signals, signal);
+    try {
+      await this.#starting;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  async #start(signals: readonly NodeJS.Signals[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', () => void this.#stopAndLog(), { once: true });
+    this.#stopOn(signals);
+    await sessionOf(this).connect(this.#stopping.signal);
+    this.#stopping.signal.throwIfAborted();
+    if (this.stopped) {
+      this.#logger.warn(
+        { node: this.name },
+        'the node is stopped in EchoStream, so it receives and sends nothing',
+      );
+      return;
+    }
+    this.#sources = this.#makeSources();
+    for (const source of this.#sources) source.start();
+    this.#logger.info(
+      { node: this.name, sources: this.sources, targets: this.targets },
+      'the node has started',
+    );
+  }
+
+  #makeSources(): readonly Source[] {
+    const {
+      concurrency = 1,
+      visibilityTimeout = 30,
+      maxReceives = 10,
+      messageTimeout,
+      backoff,
+    } = this.#appOptions;
+    const messageType = this.receiveMessageType;
+    if (!messageType) return [];
+    const { telemetry, sourceEdges, options, connection } = sessionOf(this);
+    const { logger } = options;
+    const slots = new Slots(concurrency);
+    const handle = makeHandling({
+      handle: (delivery) => this.handleReceivedMessage(delivery),
+      handlePoison:
+        this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
+      maxReceives,
+      messageTimeout,
+      telemetry,
+      logger,
+    });
+    return sourceEdges.map(({ queue, source: { name } }) => {
+      const source = { source: name };
+      return new Source({
+        name,
+        queue: connection.queue(queue),
+        messageType,
+        slots,
+        concurrency,
+        visibilitySeconds: visibilityTimeout,
+        handle,
+        backoff: backoffOf(backoff),
+        clock: systemClock,
+        logger,
+        onReceived: (count) => telemetry.received(count, source),
+        onRetry: (operation, count) => telemetry.retried(count, { ...source, operation }),
+      });
+    });
+  }
+
+  async #end(timeout: number): Promise<void> {
+    const deadline = AbortSignal.timeout(timeout);
+    this.#stopping.abort(new EchoStreamError('NODE_STOPPED', `The node ${this.name} was stopped.`));
+    try {
+      await before(
+        deadline,
+        this.#starting?.catch(() => {}),
+      );
+      await Promise.all(this.#sources.map((source) => source.stop(deadline)));
+      await before(deadline, Promise.all([...this.#timers]));
+      await before(deadline, sessionOf(this).settle());
+    } finally {
+      sessionOf(this).close();
+    }
+    this.#logger.info({ node: this.name }, 'the node has stopped');
+  }
+
+  #stopOn(signals: readonly NodeJS.Signals[]): void {
+    for (const signal of signals) {
+      if (this.#signals.has(signal)) continue;
+      this.#signals.add(signal);
+      const stop = (): void => {
+        this.#logger.info({ node: this.name, signal }, 'a signal stops the node');
+        void this.#stopAndLog();
+      };
+      process.on(signal, stop);
+      const forget = (): void => void process.off(signal, stop);
+      this.#ended.promise.then(forget, forget);
+    }
+  }
+
+  async #stopAndLog(): Promise<void> {
+    await this.stop().catch((error: unknown) =>
+      this.#logger.error({ error }, 'the node did not stop as it should'),
+    );
+  }
+}
+
+/** Waits for the work, but not beyond the deadline. */
+async function before(deadline: AbortSignal, work: Promise<unknown> | undefined): Promise<void> {
+  if (deadline.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  deadline.addEventListener('abort', () => resolve(), { once: true });
+  await Promise.race([work, promise]);
+}
+
+function backoffOf(given: number | Backoff | undefined): Backoff {
+  const seconds: Backoff =
+    typeof given === 'function'
+      ? given
+      : ({ receiveCount }) => given ?? Math.min(300, 2 ** (receiveCount - 1) - 1);
+  return (delivery, error) => {
+    const wanted = Math.round(seconds(delivery, error));
+    return Number.isFinite(wanted) ? Math.min(LONGEST_BACKOFF, Math.max(0, wanted)) : 0;
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * Audit records: what happened to which message, for the tenant's audit trail. They are delivered in batches.
+ *
+ * INVARIANT: at most `MOST` records wait. Whoever audits more waits too, so an outage costs time and not memory.
+ */
+
+import { backoff, type Clock } from './clock.ts';
+import { messageOf } from './errors.ts';
+import type { Logger } from './logger.ts';
+
+/** Gives the attributes of a message's audit record, from the message's body. */
+export type Auditor = (body: string) => Readonly<Record<string, unknown>>;
+
+export interface AuditRecord {
+  readonly datetime: string;
+  readonly previousTrackingIds: readonly string[] | null;
+  readonly sourceNode: string | null;
+  readonly trackingId: string;
+  readonly attributes?: Readonly<Record<string, unknown>>;
+}
+
+/** Delivers a batch. Rejects with `Refused` when another attempt is of no use. */
+export type Deliver = (body: { messageType: string; auditRecords: readonly AuditRecord[] }) => Promise<void>;
+
+export class Refused extends Error {}
+
+const BATCH = 500;
+const MOST = 10_000;
+/** Milliseconds that a record waits for others. */
+const PATIENCE = 100;
+
+export interface AuditsOptions {
+  readonly messageType: string;
+  readonly deliver: Deliver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onEnd: (count: number, outcome: 'delivered' | 'dropped') => void;
+}
+
+/** The records of one message type. */
+export class Audits {
+  readonly #options: AuditsOptions;
+  #records: AuditRecord[] = [];
+  #running: Promise<void> | undefined;
+  #flush = Promise.withResolvers<void>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #closed = new AbortController();
+
+  constructor(options: AuditsOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the record is kept for delivery. */
+  async add(record: AuditRecord): Promise<void> {
+    while (this.#records.length >= MOST && !this.#closed.signal.aborted) {
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
+    }
+    if (this.#closed.signal.aborted) return this.#drop(1, 'the node has stopped');
+    this.#records.push(record);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when all that was added is delivered. */
+  async settle(): Promise<void> {
+    while (this.#running) {
+      this.#flush.resolve();
+      await this.#running;
+    }
+  }
+
+  /** What is still to be delivered is dropped, and the log says how much. */
+  close(): void {
+    this.#closed.abort();
+    if (this.#records.length > 0) this.#drop(this.#records.splice(0).length, 'the node has stopped');
+    for (const goOn of this.#waiting.splice(0)) goOn();
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    this.#flush = Promise.withResolvers();
+    await Promise.race([this.#flush.promise, clock.sleep(PATIENCE, this.#closed.signal).catch(() => {})]);
+    for (let attempt = 0; this.#records.length > 0; ) {
+      const batch = this.#records.slice(0, BATCH);
+      if (await this.#deliver(batch)) {
+        attempt = 0;
+        this.#records.splice(0, batch.length);
+        for (const goOn of this.#waiting.splice(0, batch.length)) goOn();
+      } else {
+        attempt += 1;
+        await clock.sleep(backoff(attempt), this.#closed.signal).catch(() => {});
+      }
+    }
+    this.#running = undefined;
+  }
+
+  /** True when there is nothing more to do with the batch. */
+  async #deliver(auditRecords: readonly AuditRecord[]): Promise<boolean> {
+    const { deliver, messageType, logger, onEnd } = this.#options;
+    try {
+      await deliver({ messageType, auditRecords });
+      onEnd(auditRecords.length, 'delivered');
+      return true;
+    } catch (error) {
+      if (error instanceof Refused) {
+        this.#drop(auditRecords.length, messageOf(error));
+        return true;
+      }
+      logger.warn({ error, messageType }, 'audit records could not be delivered yet');
+      return false;
+    }
+  }
+
+  #drop(count: number, reason: string): void {
+    const { logger, messageType, onEnd } = this.#options;
+    logger.error({ count, messageType, reason }, 'audit records were dropped');
+    onEnd(count, 'dropped');
+  }
+}

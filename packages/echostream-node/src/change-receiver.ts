@@ -1,0 +1,93 @@
+/**
+ * Receives what changes in the tenant: an app gets the changes of its own resources. Nodes that follow a receiver
+ * have their config refreshed when the config of their tenant, their app or themselves may have changed.
+ */
+
+import { AppNode, type AppNodeOptions } from './app-node.ts';
+import { EchoStreamError } from './errors.ts';
+import type { EchoNode } from './node.ts';
+import type { Delivery } from './receiving/held.ts';
+
+/** A resource as it is, with its type and its attributes. */
+export interface Echo {
+  readonly type: string;
+  readonly [attribute: string]: unknown;
+}
+
+export interface Change {
+  /** When it happened, in ISO 8601. */
+  readonly datetime: string;
+  readonly lastModified: { readonly at: string; readonly by: string };
+  /** True when EchoStream itself has made the change. */
+  readonly system: boolean;
+  readonly tenant: string;
+  /** The resource after the change; missing when it was deleted. */
+  readonly new?: Echo | null;
+  /** The resource before the change; missing when it was created. */
+  readonly old?: Echo | null;
+}
+
+export interface ChangeReceiverOptions extends AppNodeOptions {
+  /** The name of the app, which gives the receiver's name. Environment: APP. */
+  readonly app?: string;
+}
+
+export class ChangeReceiver extends AppNode {
+  readonly #followers = new Set<EchoNode>();
+
+  constructor({ app = process.env.APP, ...options }: ChangeReceiverOptions = {}) {
+    if (!options.name && !app) {
+      throw new EchoStreamError(
+        'OPTIONS_INVALID',
+        'The node cannot be made: app is missing; give the option or set APP.',
+      );
+    }
+    super({ ...options, name: options.name ?? `${app}:Change Receiver` });
+  }
+
+  /** Override it. When it rejects, the change comes again. */
+  async handleChange(_change: Change, _delivery: Delivery): Promise<void> {}
+
+  /** Refreshes the config of a started node when a change concerns it. The node emits `config`. */
+  follow(node: EchoNode): void {
+    this.#followers.add(node);
+  }
+
+  unfollow(node: EchoNode): void {
+    this.#followers.delete(node);
+  }
+
+  override async handleReceivedMessage(delivery: Delivery): Promise<void> {
+    const change = parseChange(delivery.message.body);
+    const concerned = [...this.#followers].filter((node) => concerns(change, node));
+    await Promise.all(concerned.map((node) => node.refreshConfig()));
+    await this.handleChange(change, delivery);
+    await this.auditMessage(delivery.message, {
+      extraAttributes: { app: this.app },
+      source: delivery.source,
+    });
+  }
+}
+
+/** @throws EchoStreamError CHANGE_INVALID, which shows nothing of the change: it may hold a config */
+export function parseChange(body: string): Change {
+  let change: Partial<Change> | null = null;
+  try {
+    change = JSON.parse(body);
+  } catch {
+    // JSON.parse quotes what it cannot read.
+  }
+  const echo = change?.new ?? change?.old;
+  if (typeof change?.datetime === 'string' && typeof echo?.type === 'string') return change as Change;
+  throw new EchoStreamError(
+    'CHANGE_INVALID',
+    'The message is not a change: it has no datetime, or no resource with a type.',
+  );
+}
+
+function concerns(change: Change, node: EchoNode): boolean {
+  const { type, name } = (change.new ?? change.old) as Echo;
+  if (type === 'Tenant') return true;
+  if (type.endsWith('App')) return name === node.app;
+  return type.endsWith('Node') && name === node.name;
+}

@@ -1,0 +1,144 @@
+/** What a node has once it is signed in: what EchoStream says of it, and clients with the app's credentials. */
+
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { Api } from './api/api.ts';
+import { cognitoClient } from './api/cognito.ts';
+import { AppCredentials } from './api/credentials.ts';
+import { GET_BULK_DATA_STORAGE, GET_NODE, type NodeAnswer } from './api/queries.ts';
+import { ServerTime } from './api/server-time.ts';
+import { SignIn } from './api/sign-in.ts';
+import { deliverTo } from './audit-delivery.ts';
+import { Audits } from './audits.ts';
+import { BulkDataStorage } from './bulk-data.ts';
+import { systemClock } from './clock.ts';
+import { type Config, mergeConfig } from './config.ts';
+import type { ResolvedNodeOptions } from './options.ts';
+import type { Queue } from './queue.ts';
+import { Target } from './sending/target.ts';
+import { SqsQueue } from './sqs-queue.ts';
+import { openTable, type TenantTable } from './table.ts';
+import type { Telemetry } from './telemetry.ts';
+
+/** Places for bulk data that are fetched at a time. */
+const PLACES = 20;
+/** Connections to SQS: each source's long poll takes one. */
+const SOCKETS = 200;
+
+export interface Connection {
+  readonly node: NodeAnswer;
+  readonly config: Config;
+  readonly targets: ReadonlyMap<string, Target>;
+  /** By the name of the message type. */
+  readonly audits: ReadonlyMap<string, Audits>;
+  readonly bulkData: BulkDataStorage;
+  readonly table: TenantTable | undefined;
+  queue(url: string): Queue;
+  /** Asks EchoStream again. */
+  freshConfig(): Promise<Config>;
+  close(): void;
+}
+
+/** @throws EchoStreamError SIGN_IN_FAILED, API_FAILED, NODE_NOT_FOUND, CONFIG_INVALID */
+export async function connect(
+  options: ResolvedNodeOptions,
+  telemetry: Telemetry,
+  signal?: AbortSignal,
+): Promise<Connection> {
+  const { appsyncEndpoint, name, tenant, userPoolId, logger } = options;
+  const time = new ServerTime();
+  const cognito = cognitoClient(userPoolId, time);
+  const api = new Api(appsyncEndpoint, new SignIn(cognito, options, time.now), systemClock);
+  const node = await api.query(GET_NODE, { name, tenant }, signal);
+  const { region } = node.tenant;
+  // A cross-account app has an AWS account, and so credentials, of its own.
+  const own = node.app.__typename === 'CrossAccountApp';
+  const app = new AppCredentials(api, { name: node.app.name, tenant, type: node.app.__typename });
+  const sqs = new SQSClient({
+    region,
+    ...(!own && { credentials: app.provide }),
+    requestHandler: { httpsAgent: { maxSockets: SOCKETS }, httpAgent: { maxSockets: SOCKETS } },
+  });
+  const refused = (): void => (own ? undefined : app.forget());
+  const queue = (url: string): Queue => new SqsQueue(sqs, url, refused);
+  const credentials = own ? () => sqs.config.credentials() : app.provide;
+  const audit = deliverTo({
+    endpoint: node.app.auditRecordsEndpoint,
+    node: name,
+    region,
+    credentials,
+    credentialsRefused: refused,
+    time,
+  });
+  const { table } = node.tenant;
+  return {
+    node,
+    config: configOf(node),
+    queue,
+    targets: targetsOf(node, options, queue, telemetry),
+    audits: auditsOf(node, options, audit, telemetry),
+    bulkData: new BulkDataStorage({
+      clock: systemClock,
+      places: (stop) =>
+        api.query(
+          GET_BULK_DATA_STORAGE,
+          { tenant, count: PLACES, useAccelerationEndpoint: options.bulkDataAcceleration },
+          stop,
+        ),
+    }),
+    table: node.app.tableAccess && table ? await openTable({ name: table, region, credentials }) : undefined,
+    freshConfig: async () => configOf(await api.query(GET_NODE, { name, tenant })),
+    close() {
+      cognito.destroy();
+      sqs.destroy();
+      logger.debug({ node: name }, 'the node is closed');
+    },
+  };
+}
+
+function configOf({ tenant, app, config }: NodeAnswer): Config {
+  return mergeConfig({ tenant: tenant.config, app: app.config, node: config });
+}
+
+function targetsOf(
+  { sendEdges }: NodeAnswer,
+  { name, logger }: ResolvedNodeOptions,
+  queue: (url: string) => Queue,
+  telemetry: Telemetry,
+): ReadonlyMap<string, Target> {
+  const edges = sendEdges ?? [];
+  return new Map(
+    edges.map(({ queue: url, target }) => [
+      target.name,
+      new Target({
+        name: target.name,
+        queue: queue(url),
+        defaultGroup: name.replaceAll(' ', '_'),
+        clock: systemClock,
+        logger,
+        onRetry: (count) => telemetry.retried(count, { operation: 'send' }),
+      }),
+    ]),
+  );
+}
+
+function auditsOf(
+  { receiveMessageType, sendMessageType, tenant }: NodeAnswer,
+  { logger }: ResolvedNodeOptions,
+  deliver: ConstructorParameters<typeof Audits>[0]['deliver'],
+  telemetry: Telemetry,
+): ReadonlyMap<string, Audits> {
+  if (tenant.audit === false) return new Map();
+  const types = [receiveMessageType, sendMessageType].flatMap((type) => type?.name ?? []);
+  return new Map(
+    [...new Set(types)].map((messageType) => [
+      messageType,
+      new Audits({
+        messageType,
+        deliver,
+        clock: systemClock,
+        logger,
+        onEnd: (count, outcome) => telemetry.audited(count, { outcome }),
+      }),
+    ]),
+  );
+}

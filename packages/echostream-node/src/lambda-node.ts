@@ -1,0 +1,178 @@
+/**
+ * A node in an AWS Lambda function whose event sources are the queues of the node's edges. Lambda receives and
+ * deletes the messages, so this node handles events:
+ *
+ *     export const { handler } = new MyNode();
+ */
+
+import { EchoStreamError } from './errors.ts';
+import { makeHandling } from './handling.ts';
+import type { BatchItemFailures, LambdaContext, LambdaEvent, LambdaRecord } from './lambda/events.ts';
+import { handleRecords } from './lambda/handle-records.ts';
+import type { Attributes } from './message.ts';
+import { EchoNode, sessionOf } from './node.ts';
+import { type NodeOptions, Problems } from './options.ts';
+import type { Received } from './queue.ts';
+import { type Delivery, Held } from './receiving/held.ts';
+import { Slots } from './receiving/slots.ts';
+
+export interface LambdaNodeOptions extends NodeOptions {
+  /** Handlers that run at once. Messages of a group are handled one at a time all the same. Default: 1. */
+  readonly concurrency?: number;
+  /** Milliseconds that a handler has. Default: as many as the function has. */
+  readonly messageTimeout?: number;
+  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  readonly maxReceives?: number;
+  /**
+   * Tells Lambda which messages failed. Set it if, and only if, the event source mapping has the response type
+   * ReportBatchItemFailures: without that, Lambda deletes messages that are reported. Default: false, a failure
+   * fails the whole batch.
+   */
+  readonly reportBatchItemFailures?: boolean;
+}
+
+/** Milliseconds before the function's end at which no handler begins, so that sends and audits still arrive. */
+const RESERVE = 1000;
+
+interface Entry {
+  readonly id: string;
+  readonly key: string;
+  readonly held: Held;
+}
+
+export class LambdaNode extends EchoNode {
+  readonly #lambdaOptions: LambdaNodeOptions;
+  #starting: Promise<void> | undefined;
+
+  constructor(options: LambdaNodeOptions = {}) {
+    const problems = new Problems();
+    problems.integer('concurrency', options.concurrency, 1, 1000);
+    problems.integer('messageTimeout', options.messageTimeout, 1, 900_000);
+    problems.integer('maxReceives', options.maxReceives, 1, 1_000_000);
+    problems.boolean('reportBatchItemFailures', options.reportBatchItemFailures);
+    super(options, problems);
+    this.#lambdaOptions = options;
+  }
+
+  /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
+  async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
+
+  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
+
+  /** The function's handler. */
+  readonly handler = (event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> =>
+    this.handleEvent(event, context);
+
+  /** Signs in. The first event does it too; call it while the function is initialized to save that time. */
+  async start(): Promise<void> {
+    this.#starting ??= sessionOf(this)
+      .connect()
+      .catch((error: unknown) => {
+        this.#starting = undefined;
+        throw error;
+      });
+    await this.#starting;
+  }
+
+  /**
+   * Resolves when all messages of the event are handled, and what was sent and audited has arrived.
+   * @throws what the first failing handler threw, unless failures are reported
+   */
+  async handleEvent(event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> {
+    const { reportBatchItemFailures: reports = false, concurrency = 1 } = this.#lambdaOptions;
+    await this.start();
+    if (this.stopped) {
+      throw new EchoStreamError(
+        'NODE_STOPPED',
+        `The node ${this.name} is stopped in EchoStream, so it handles nothing. Disable the event source mapping while the node is stopped.`,
+      );
+    }
+    const entries = this.#entriesOf(event);
+    const hasTime = (): boolean =>
+      (context?.getRemainingTimeInMillis() ?? Number.POSITIVE_INFINITY) > RESERVE;
+    const { ids, errors } = await handleRecords(
+      entries,
+      new Slots(concurrency),
+      this.#makeHandle(),
+      (failed) => hasTime() && (reports || failed.length === 0),
+    );
+    await sessionOf(this).settle();
+    if (ids.length === 0) return undefined;
+    if (reports) return { batchItemFailures: ids.map((itemIdentifier) => ({ itemIdentifier })) };
+    throw (
+      errors[0] ??
+      new EchoStreamError(
+        'EVENT_INVALID',
+        `${ids.length} messages were not handled, because the function has no time left. Give it a longer timeout or smaller batches.`,
+      )
+    );
+  }
+
+  #makeHandle(): (entry: Entry) => Promise<void> {
+    const { maxReceives = 10, messageTimeout } = this.#lambdaOptions;
+    const handle = makeHandling({
+      handle: (delivery) => this.handleReceivedMessage(delivery),
+      handlePoison:
+        this.handlePoisonMessage && ((delivery, error) => this.handlePoisonMessage?.(delivery, error)),
+      maxReceives,
+      messageTimeout,
+      telemetry: sessionOf(this).telemetry,
+      logger: sessionOf(this).options.logger,
+    });
+    return ({ held }) => handle(held);
+  }
+
+  #entriesOf(event: LambdaEvent): readonly Entry[] {
+    if (!Array.isArray(event?.Records)) {
+      throw new EchoStreamError(
+        'EVENT_INVALID',
+        'The event has no Records. Let the function be called by an event source mapping of an SQS queue.',
+      );
+    }
+    const sources = new Map(
+      sessionOf(this).sourceEdges.map(({ queue, source }) => [nameOf(queue, '/'), source.name]),
+    );
+    return (event as LambdaEvent).Records.map((record) => {
+      const queue = nameOf(record.eventSourceARN, ':');
+      const source = sources.get(queue);
+      const messageType = this.receiveMessageType;
+      if (source === undefined || !messageType) {
+        throw new EchoStreamError(
+          'EVENT_INVALID',
+          `The node ${this.name} has no source with the queue ${queue}. Remove the event source mapping, or restart the function if the edge is new.`,
+        );
+      }
+      const received = receivedOf(record);
+      const held = new Held(received, source, messageType);
+      held.receiveCount = received.receiveCount;
+      return { id: received.id, key: `${queue} ${received.group ?? received.id}`, held };
+    });
+  }
+}
+
+/** Of the last part of a URL or an ARN. */
+function nameOf(address: string, separator: string): string {
+  return address.slice(address.lastIndexOf(separator) + 1);
+}
+
+function receivedOf({
+  messageId,
+  receiptHandle,
+  body,
+  attributes,
+  messageAttributes,
+}: LambdaRecord): Received {
+  const values: Record<string, string> = {};
+  for (const [name, { stringValue }] of Object.entries(messageAttributes ?? {})) {
+    if (stringValue !== undefined) values[name] = stringValue;
+  }
+  return {
+    id: messageId,
+    receipt: receiptHandle,
+    body,
+    attributes: values as Attributes,
+    group: attributes.MessageGroupId,
+    receiveCount: Number(attributes.ApproximateReceiveCount ?? 1),
+  };
+}

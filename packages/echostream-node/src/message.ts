@@ -1,0 +1,105 @@
+/**
+ * A message, as the nodes at both ends of an edge see it. On the wire it is an SQS message with two attributes:
+ * `trackingId`, and `prevTrackingIds` (a JSON list) if there are previous ids.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { EchoStreamError } from './errors.ts';
+
+/** Bytes that SQS takes at most. A queue can be set to take less. */
+const MOST = 1_048_576;
+
+/** The kind of content that an edge carries. */
+export interface MessageType {
+  readonly name: string;
+  /** The source of the type's auditor, which is in Python. It is never run here. */
+  readonly auditor?: string;
+}
+
+export interface MessageFields {
+  readonly body: string;
+  readonly messageType: MessageType;
+  /** Messages of one group are handled in order. Default: the node's name. */
+  readonly groupId?: string | undefined;
+  /** The ids of the messages that this one was made from. */
+  readonly previousTrackingIds?: readonly string[] | undefined;
+  /** Default: a random id. */
+  readonly trackingId?: string | undefined;
+}
+
+/** SQS's string attributes by name. */
+export type Attributes = Readonly<Record<string, string>>;
+
+export class Message {
+  readonly body: string;
+  readonly messageType: MessageType;
+  readonly groupId: string | undefined;
+  readonly previousTrackingIds: readonly string[] | undefined;
+  readonly trackingId: string;
+  /** What SQS counts: the UTF-8 bytes of the body and of the names, types and values of the attributes. */
+  readonly byteLength: number;
+
+  /** @throws EchoStreamError MESSAGE_INVALID, MESSAGE_TOO_LARGE */
+  constructor({ body, messageType, groupId, previousTrackingIds, trackingId }: MessageFields) {
+    if (typeof body !== 'string' || body === '') {
+      throw new EchoStreamError(
+        'MESSAGE_INVALID',
+        'The body of a message must be a string of one character or more.',
+      );
+    }
+    this.body = body;
+    this.messageType = messageType;
+    this.groupId = groupId;
+    this.previousTrackingIds = previousTrackingIds?.length
+      ? Object.freeze([...previousTrackingIds])
+      : undefined;
+    this.trackingId = trackingId ?? randomUUID().replaceAll('-', '');
+    this.byteLength = bytesOf(body, this.attributes);
+    if (this.byteLength > MOST) throw tooLarge(this, MOST, 'SQS');
+    Object.freeze(this);
+  }
+
+  /** The attributes on the wire. */
+  get attributes(): Attributes {
+    const { trackingId, previousTrackingIds } = this;
+    if (previousTrackingIds === undefined) return { trackingId };
+    return { trackingId, prevTrackingIds: JSON.stringify(previousTrackingIds) };
+  }
+
+  /** Of what came over the wire. A sender that is no EchoStream node may have left out the attributes. */
+  static received(body: string, attributes: Attributes, messageType: MessageType, groupId?: string): Message {
+    return new Message({
+      body,
+      messageType,
+      groupId,
+      trackingId: attributes.trackingId,
+      previousTrackingIds: idsIn(attributes.prevTrackingIds),
+    });
+  }
+}
+
+export function bytesOf(body: string, attributes: Attributes): number {
+  let bytes = Buffer.byteLength(body);
+  for (const [name, value] of Object.entries(attributes)) {
+    bytes += Buffer.byteLength(name) + 'String'.length + Buffer.byteLength(value);
+  }
+  return bytes;
+}
+
+export function tooLarge({ trackingId, byteLength }: Message, most: number, who: string): EchoStreamError {
+  return new EchoStreamError(
+    'MESSAGE_TOO_LARGE',
+    `The message ${trackingId} has ${byteLength} bytes, and ${who} takes ${most}. Upload the content with handleBulkData() and send the URL that it returns.`,
+  );
+}
+
+function idsIn(json: string | undefined): readonly string[] | undefined {
+  if (json === undefined) return undefined;
+  try {
+    const ids: unknown = JSON.parse(json);
+    if (Array.isArray(ids)) return ids.map(String);
+  } catch {
+    // Its sender is at fault. The message is still worth handling.
+  }
+  return undefined;
+}

@@ -1,0 +1,187 @@
+/**
+ * One edge that a node sends to. What is sent while a batch is on its way goes with the next one, so a lone message
+ * does not wait, and many share a call.
+ *
+ * INVARIANTS
+ * - One batch is on its way at a time. What failed goes before what came later. So messages of a group keep their
+ *   order, unless SQS fails a single entry of a batch and takes later ones.
+ * - Each message has its own deduplication id, its tracking id, so a repeated call sends nothing twice.
+ */
+
+import { backoff, type Clock } from '../clock.ts';
+import { EchoStreamError, messageOf } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { type Attributes, bytesOf, type Message, tooLarge } from '../message.ts';
+import { BATCH, type EntryResult, type Outgoing, type Queue } from '../queue.ts';
+
+/** What SQS takes by default, in a message and in a batch. */
+const USUAL_LARGEST = 262_144;
+const ATTEMPTS = 8;
+/** Messages and bytes that wait at most; whoever sends more waits. */
+const MOST_MESSAGES = 1000;
+const MOST_BYTES = 16 * 1024 * 1024;
+
+export interface TargetOptions {
+  /** The name of the node at the other end. */
+  readonly name: string;
+  readonly queue: Queue;
+  /** For messages without a group. */
+  readonly defaultGroup: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onRetry: (count: number) => void;
+}
+
+interface Pending {
+  readonly outgoing: Outgoing;
+  readonly bytes: number;
+  attempts: number;
+  readonly resolve: (messageId: string | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Target {
+  readonly #options: TargetOptions;
+  #pending: Pending[] = [];
+  #bytes = 0;
+  #isRunning = false;
+  readonly #unsettled = new Set<Promise<unknown>>();
+  readonly #waiting: (() => void)[] = [];
+  #largest: Promise<number> | undefined;
+  readonly #closed = new AbortController();
+
+  constructor(options: TargetOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with SQS's id of the message when SQS has taken it.
+   * @throws EchoStreamError MESSAGE_TOO_LARGE, SEND_FAILED, NODE_STOPPED
+   */
+  send(message: Message, trace: Attributes = {}): Promise<string | undefined> {
+    const sent = this.#enqueue(message, trace);
+    this.#unsettled.add(sent);
+    const forget = (): void => void this.#unsettled.delete(sent);
+    sent.then(forget, forget);
+    return sent;
+  }
+
+  /** Resolves when nothing is left to send. */
+  async settle(): Promise<void> {
+    while (this.#unsettled.size > 0) await Promise.allSettled(this.#unsettled);
+  }
+
+  /** What is still to be sent is rejected. */
+  close(): void {
+    this.#closed.abort();
+    for (const { reject } of this.#pending.splice(0)) reject(this.#stopped());
+    this.#makeRoom();
+  }
+
+  async #enqueue(message: Message, trace: Attributes): Promise<string | undefined> {
+    const attributes = { ...message.attributes, ...trace };
+    const bytes = bytesOf(message.body, attributes);
+    const largest = await this.#largestMessage();
+    if (bytes > largest) throw tooLarge(message, largest, `the queue of ${this.#options.name}`);
+    while (this.#isFull() && !this.#closed.signal.aborted) await this.#room();
+    if (this.#closed.signal.aborted) throw this.#stopped();
+    const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+    const outgoing = {
+      body: message.body,
+      attributes,
+      group: message.groupId ?? this.#options.defaultGroup,
+      deduplicationId: message.trackingId,
+    };
+    this.#pending.push({ outgoing, bytes, attempts: 0, resolve, reject });
+    this.#bytes += bytes;
+    if (!this.#isRunning) void this.#run();
+    return promise;
+  }
+
+  #isFull(): boolean {
+    return this.#pending.length >= MOST_MESSAGES || this.#bytes >= MOST_BYTES;
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => void this.#waiting.push(resolve));
+  }
+
+  /** Those who wait longest go on, as many as fit by number. */
+  #makeRoom(): void {
+    const count = this.#closed.signal.aborted ? this.#waiting.length : MOST_MESSAGES - this.#pending.length;
+    for (const goOn of this.#waiting.splice(0, count)) goOn();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    // Lets whoever sends several messages in one go put them into one batch.
+    await Promise.resolve();
+    while (this.#pending.length > 0) {
+      const batch = this.#nextBatch(await this.#largestMessage());
+      const again = await this.#send(batch);
+      this.#pending.unshift(...again);
+      for (const { bytes } of batch) this.#bytes -= bytes;
+      for (const { bytes } of again) this.#bytes += bytes;
+      this.#makeRoom();
+      const [first] = again;
+      if (!first) continue;
+      this.#options.onRetry(again.length);
+      await this.#options.clock
+        .sleep(backoff(first.attempts, 200, 5000), this.#closed.signal)
+        .catch(() => {});
+      if (this.#closed.signal.aborted) this.close();
+    }
+    this.#isRunning = false;
+  }
+
+  /** SQS bounds the bytes of a batch too: never by less than what it takes for one message. */
+  #nextBatch(largest: number): readonly Pending[] {
+    let bytes = 0;
+    const most = Math.max(largest, USUAL_LARGEST);
+    const end = this.#pending.findIndex((one, i) => {
+      bytes += one.bytes;
+      return i === BATCH || bytes > most;
+    });
+    return this.#pending.splice(0, end === -1 ? this.#pending.length : end);
+  }
+
+  /** What is worth another attempt. */
+  async #send(batch: readonly Pending[]): Promise<readonly Pending[]> {
+    const { queue, logger, name } = this.#options;
+    let results: readonly EntryResult[];
+    try {
+      results = await queue.send(batch.map(({ outgoing }) => outgoing));
+    } catch (error) {
+      logger.warn({ error, target: name }, 'messages could not be sent yet');
+      results = batch.map(() => ({ ok: false, reason: messageOf(error), final: false }));
+    }
+    return batch.filter((one, i) => {
+      const result = results[i] as EntryResult;
+      if (result.ok) return one.resolve(result.messageId);
+      one.attempts += 1;
+      if (!result.final && one.attempts < ATTEMPTS) return true;
+      return one.reject(
+        new EchoStreamError('SEND_FAILED', `A message could not be sent to ${name}: ${result.reason}`),
+      );
+    });
+  }
+
+  #stopped(): EchoStreamError {
+    return new EchoStreamError(
+      'NODE_STOPPED',
+      `The node has stopped, so nothing more is sent to ${this.#options.name}.`,
+    );
+  }
+
+  #largestMessage(): Promise<number> {
+    this.#largest ??= this.#options.queue.largestMessage().catch((error: unknown) => {
+      // Not every policy allows it. SQS itself refuses what is too large.
+      this.#options.logger.debug(
+        { error, target: this.#options.name },
+        'the queue does not tell its largest message',
+      );
+      return USUAL_LARGEST;
+    });
+    return this.#largest;
+  }
+}

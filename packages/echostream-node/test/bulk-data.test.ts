@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import { AppNode } from '../src/echostream-node.ts';
+import { World } from './support/world.ts';
+
+async function started(world: World) {
+  const node = new AppNode(world.options);
+  await node.start();
+  const uploaded = (url: string): string => world.uploads.get(url)?.toString() ?? '';
+  return { node, uploaded };
+}
+
+const asked = (world: World): number => world.queries.filter((name) => name === 'getBulkDataStorage').length;
+
+test('a text, bytes and a stream can be got again by the URL', async () => {
+  await using world = await World.start();
+  const { node, uploaded } = await started(world);
+  await using _ = node;
+  assert.equal(uploaded(await node.handleBulkData('a text: ü')), 'a text: ü');
+  assert.equal(uploaded(await node.handleBulkData(Buffer.from('bytes'))), 'bytes');
+  assert.equal(uploaded(await node.handleBulkData(Readable.from(['a ', 'stream']))), 'a stream');
+});
+
+test('a large stream is uploaded with its length known, and leaves no file behind', async () => {
+  await using world = await World.start();
+  const { node } = await started(world);
+  await using _ = node;
+  const files = async (): Promise<number> =>
+    (await readdir(tmpdir())).filter((name) => name.startsWith('echostream-node-')).length;
+  const before = await files();
+  const hash = createHash('sha256');
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for (let i = 0; i < 32; i += 1) {
+      const chunk = Buffer.alloc(1024 * 1024, String(i));
+      hash.update(chunk);
+      yield chunk;
+    }
+  }
+  const url = await node.handleBulkData(chunks());
+  const stored = world.uploads.get(url) ?? '';
+  assert.equal(createHash('sha256').update(stored).digest('hex'), hash.digest('hex'));
+  await assert.rejects(
+    node.handleBulkData(
+      Readable.from(
+        (async function* () {
+          yield 'x';
+          throw new Error('the source broke');
+        })(),
+      ),
+    ),
+    /the source broke/,
+  );
+  assert.equal(await files(), before);
+});
+
+test('places are fetched twenty at a time, and again before they run out', async () => {
+  await using world = await World.start();
+  const { node } = await started(world);
+  await using _ = node;
+  const urls = [];
+  for (let i = 0; i < 15; i += 1) urls.push(await node.handleBulkData('x'));
+  assert.equal(asked(world), 1);
+  await node.handleBulkData('x');
+  await node.handleBulkData('x');
+  assert.equal(asked(world), 2);
+  assert.equal(new Set(urls).size, urls.length);
+});
+
+test('a place that has ended is not used', async () => {
+  await using world = await World.start();
+  const { node, uploaded } = await started(world);
+  await using _ = node;
+  world.placesLast = 30;
+  const first = node.handleBulkData('x');
+  setTimeout(() => {
+    world.placesLast = 1800;
+  }, 50);
+  assert.equal(uploaded(await first), 'x');
+  assert.ok(asked(world) >= 2);
+});
+
+test('an upload that fails is repeated in another place', async () => {
+  await using world = await World.start();
+  const { node, uploaded } = await started(world);
+  await using _ = node;
+  world.failures.upload.push(503);
+  assert.equal(uploaded(await node.handleBulkData('x')), 'x');
+  world.failures.upload.push(403, 403, 403, 403);
+  await assert.rejects(node.handleBulkData('x'), { code: 'BULK_DATA_FAILED', message: /status 403/ });
+});
+
+test('an upload can be aborted', async () => {
+  await using world = await World.start();
+  const { node } = await started(world);
+  await using _ = node;
+  await assert.rejects(node.handleBulkData('x', { signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+});

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AppNode } from '../src/app-node.ts';
+import { ChangeReceiver } from '../src/change-receiver.ts';
+import { LambdaNode } from '../src/lambda-node.ts';
+import { IDENTITY, type NodeOptions, Problems, resolveNodeOptions } from '../src/options.ts';
+
+const ENVIRONMENT = {
+  APPSYNC_ENDPOINT: 'https://api.example.com/graphql',
+  CLIENT_ID: 'client',
+  NODE: 'my node',
+  PASSWORD: 'secret password',
+  TENANT: 'tenant',
+  USER_NAME: 'user',
+  USER_POOL_ID: 'us-east-1_abc',
+};
+
+/** The text of the error that the options lead to. */
+function problemOf(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    assert.equal((error as { code?: string }).code, 'OPTIONS_INVALID');
+    return (error as Error).message;
+  }
+  return '';
+}
+
+test('a node is who its environment says', () => {
+  const { name, username, userPoolId, bulkDataAcceleration } = resolveNodeOptions({}, ENVIRONMENT);
+  assert.deepEqual(
+    [name, username, userPoolId, bulkDataAcceleration],
+    ['my node', 'user', 'us-east-1_abc', false],
+  );
+});
+
+test('an option counts more than the environment', () => {
+  assert.equal(resolveNodeOptions({ name: 'other' }, ENVIRONMENT).name, 'other');
+});
+
+test('all that is missing is reported at once, each with its variable', () => {
+  const problem = problemOf(() => resolveNodeOptions({}, { NODE: '', PASSWORD: 'secret password' }));
+  for (const [option, variable] of Object.entries(IDENTITY)) {
+    const expected = option !== 'password';
+    assert.equal(
+      problem.includes(`${option} is missing; give the option or set ${variable}`),
+      expected,
+      option,
+    );
+  }
+});
+
+test('an endpoint that would not be encrypted is refused, but for one on this host', () => {
+  const endpoint = (appsyncEndpoint: string): string =>
+    problemOf(() => resolveNodeOptions({ appsyncEndpoint }, ENVIRONMENT));
+  for (const url of ['http://api.example.com/', 'ftp://localhost/', 'no url'])
+    assert.match(endpoint(url), /https URL/);
+  for (const url of ['http://127.0.0.1:4566/', 'https://api.example.com/']) assert.equal(endpoint(url), '');
+});
+
+test('each option of a wrong type or size is named, and no value is shown', () => {
+  const wrong = {
+    userPoolId: 'secret password',
+    username: 7,
+    bulkDataAcceleration: 'yes',
+    auditors: { text: 'secret password' },
+  };
+  const problem = problemOf(() => resolveNodeOptions(wrong as unknown as NodeOptions, ENVIRONMENT));
+  for (const option of ['userPoolId', 'username', 'bulkDataAcceleration', 'auditors.text']) {
+    assert.match(problem, new RegExp(`${option} must`));
+  }
+  assert.doesNotMatch(problem, /secret/);
+});
+
+for (const [option, values] of Object.entries({
+  concurrency: [0, 1.5, 1001, '2'],
+  messageTimeout: [0, Number.NaN],
+  visibilityTimeout: [2, 43_201],
+  maxReceives: [0],
+  stopTimeout: [-1],
+  backoff: [-1, 'soon', 43_201],
+})) {
+  test(`the option ${option} of an AppNode is a whole number within limits`, () => {
+    for (const value of values) {
+      assert.match(
+        problemOf(() => new AppNode({ [option]: value })),
+        new RegExp(`${option} must`),
+      );
+    }
+  });
+}
+
+test('a LambdaNode tells its wrong options and those of every node at once', () => {
+  const wrong = { concurrency: -1, reportBatchItemFailures: 1, appsyncEndpoint: 'no url' };
+  const problem = problemOf(() => new LambdaNode(wrong as never));
+  assert.match(problem, /concurrency must.*reportBatchItemFailures must.*appsyncEndpoint must/);
+});
+
+test('a ChangeReceiver has its name from the app', () => {
+  assert.match(
+    problemOf(() => new ChangeReceiver({})),
+    /app is missing; give the option or set APP/,
+  );
+  const identity: NodeOptions = { ...resolveNodeOptions({}, ENVIRONMENT), auditors: {} };
+  const { name: _, ...unnamed } = identity as NodeOptions & { name: string };
+  assert.equal(new ChangeReceiver({ ...unnamed, app: 'my app' }).name, 'my app:Change Receiver');
+});
+
+test('problems that a subclass has found are thrown with the others', () => {
+  const problems = new Problems();
+  problems.add('colour', 'must be blue');
+  assert.match(
+    problemOf(() => resolveNodeOptions({}, ENVIRONMENT, problems)),
+    /colour must be blue/,
+  );
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { Api } from '../src/api/api.ts';
+import { cognitoClient } from '../src/api/cognito.ts';
+import { AppCredentials } from '../src/api/credentials.ts';
+import { GET_NODE } from '../src/api/queries.ts';
+import { Refreshed } from '../src/api/refreshed.ts';
+import { ServerTime } from '../src/api/server-time.ts';
+import { SignIn } from '../src/api/sign-in.ts';
+import type { Clock } from '../src/clock.ts';
+import type { Identity } from '../src/options.ts';
+import { PASSWORD, World } from './support/world.ts';
+
+/** No pause is needed before a repetition here. */
+const hasty: Clock = { now: () => 0, sleep: async () => {} };
+
+function connect(world: World, password = PASSWORD) {
+  const time = new ServerTime();
+  const identity = { ...world.options, password } as Identity;
+  const signIn = new SignIn(cognitoClient('us-east-1_abc123', time), identity, time.now);
+  const api = new Api(identity.appsyncEndpoint, signIn, hasty);
+  const askNode = () => api.query(GET_NODE, { name: 'my node', tenant: 'tenant' });
+  return { signIn, api, askNode };
+}
+
+test('a token is kept while it lasts, and one sign-in serves all that ask at once', async () => {
+  await using world = await World.start();
+  const { signIn } = connect(world);
+  const [one, two] = await Promise.all([signIn.accessToken(), signIn.accessToken()]);
+  assert.equal(one, two);
+  assert.equal(await signIn.accessToken(), one);
+  assert.equal(world.cognito.signIns, 1);
+});
+
+test('a token that ends is renewed without the password', async () => {
+  await using world = await World.start();
+  world.cognito.expiresIn = 1;
+  const { signIn } = connect(world);
+  const one = await signIn.accessToken();
+  assert.notEqual(await signIn.accessToken(), one);
+  assert.deepEqual([world.cognito.signIns, world.cognito.renewals], [1, 1]);
+});
+
+test('when the refresh token has ended, after 30 days, the node signs in again', async () => {
+  await using world = await World.start();
+  world.cognito.expiresIn = 1;
+  const { signIn } = connect(world);
+  await signIn.accessToken();
+  world.cognito.refreshTokens.clear();
+  await signIn.accessToken();
+  assert.deepEqual([world.cognito.signIns, world.cognito.renewals], [2, 0]);
+});
+
+test('a host whose clock is wrong by an hour can sign in', async () => {
+  await using world = await World.start();
+  world.cognito.ahead = -3_600_000;
+  await connect(world).signIn.accessToken();
+  assert.equal(world.cognito.signIns, 1);
+});
+
+test('a wrong password is an error that says what to check, and shows no password', async () => {
+  await using world = await World.start();
+  const wrong = 'a wrong password of the tests';
+  await assert.rejects(connect(world, wrong).signIn.accessToken(), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'SIGN_IN_FAILED');
+    assert.match(error.message, /Incorrect username or password\.\. Check username, password/);
+    assert.ok(!inspect(error, { depth: 10, showHidden: true }).includes(wrong));
+    return true;
+  });
+});
+
+test('a token that the API refuses before its end is replaced', async () => {
+  await using world = await World.start();
+  const { askNode } = connect(world);
+  await askNode();
+  world.cognito.tokens.clear();
+  assert.equal((await askNode()).app.name, 'app');
+});
+
+test('the API is asked again when it fails for the moment, and not when it says what is wrong', async () => {
+  await using world = await World.start();
+  const { askNode, api } = connect(world);
+  world.failures.api.push(500, 429, 503);
+  assert.equal((await askNode()).app.name, 'app');
+  world.failures.api.push(500, 500, 500, 500, 500);
+  await assert.rejects(askNode(), { code: 'API_FAILED', message: /status 500/ });
+  world.failures.api.push(400);
+  await assert.rejects(askNode(), { code: 'API_FAILED', message: /status 400/ });
+  await assert.rejects(api.query(GET_NODE, { name: 'unknown' }), { code: 'NODE_NOT_FOUND' });
+});
+
+test('a question to the API can be aborted', async () => {
+  await using world = await World.start();
+  const { api } = connect(world);
+  await assert.rejects(api.query(GET_NODE, {}, AbortSignal.abort(new Error('stop'))), /stop/);
+});
+
+test("the app's credentials are kept for most of their hour, and fetched anew when AWS refuses them", async () => {
+  await using world = await World.start();
+  const { api } = connect(world);
+  const credentials = new AppCredentials(api, { name: 'app', tenant: 'tenant', type: 'ExternalApp' });
+  assert.equal((await credentials.provide()).accessKeyId, 'key-1');
+  assert.equal((await credentials.provide()).accessKeyId, 'key-1');
+  credentials.forget();
+  const { accessKeyId, expiration } = await credentials.provide();
+  assert.equal(accessKeyId, 'key-2');
+  // AWS's clients ask again five minutes before.
+  assert.ok(expiration.getTime() - Date.now() <= 301_000);
+});
+
+test('a value is fetched again when it has ended, and a failure is not kept', async () => {
+  let now = 0;
+  let fetched = 0;
+  const refreshed = new Refreshed(
+    async () => {
+      fetched += 1;
+      if (fetched === 2) throw new Error('once');
+      return { value: fetched, milliseconds: 100 };
+    },
+    () => now,
+  );
+  assert.equal(await refreshed.value(), 1);
+  now = 99;
+  assert.equal(await refreshed.value(), 1);
+  now = 100;
+  await assert.rejects(refreshed.value(), /once/);
+  assert.equal(await refreshed.value(), 3);
+});
