@@ -44,7 +44,7 @@ export class Target {
   readonly #options: TargetOptions;
   #pending: Pending[] = [];
   #bytes = 0;
-  #running: Promise<void> | undefined;
+  #isRunning = false;
   readonly #unsettled = new Set<Promise<unknown>>();
   readonly #waiting: (() => void)[] = [];
   #largest: Promise<number> | undefined;
@@ -94,7 +94,7 @@ export class Target {
     };
     this.#pending.push({ outgoing, bytes, attempts: 0, resolve, reject });
     this.#bytes += bytes;
-    this.#running ??= this.#run();
+    if (!this.#isRunning) void this.#run();
     return promise;
   }
 
@@ -113,6 +113,7 @@ export class Target {
   }
 
   async #run(): Promise<void> {
+    this.#isRunning = true;
     // Lets whoever sends several messages in one go put them into one batch.
     await Promise.resolve();
     while (this.#pending.length > 0) {
@@ -130,7 +131,7 @@ export class Target {
         .catch(() => {});
       if (this.#closed.signal.aborted) this.close();
     }
-    this.#running = undefined;
+    this.#isRunning = false;
   }
 
   /** SQS bounds the bytes of a batch too: never by less than what it takes for one message. */
