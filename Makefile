@@ -29,6 +29,8 @@ ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
 # The packages as npm would publish them.
 PACKAGES := build/packages/.stamp
+# AWS without AWS, for tests.
+MINISTACK := tools/aws/.venv/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
 EXECUTABLE := build/ecs-host-service
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
@@ -40,7 +42,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -74,7 +76,7 @@ demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ##
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -91,6 +93,9 @@ chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_module
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
 packages: $(PACKAGES) ## Build and pack the packages, see that versions and changelogs fit, and rehearse their publication
+
+kill-node: | node_modules/.stamp ## Kill a program of the node library KILLS=100 times in a stream of MESSAGES=10000
+	@KILLS=$(or $(KILLS),100) MESSAGES=$(or $(MESSAGES),10000) $(NODE) test/run.ts packages/echostream-node/test/kill.test.ts
 
 audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of what ships
 	@$(NODE) scripts/audit.ts $(<D)/LICENCES.txt
@@ -123,7 +128,7 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf build node_modules tools/*/node_modules packages/*/dist
+	rm -rf build node_modules tools/*/node_modules tools/*/.venv packages/*/dist
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -206,6 +211,14 @@ build/uinput-linux-%.node: $(wildcard uinput-native/*.c uinput-native/*.h) | $(N
 node_modules/.stamp: package.json package-lock.json $(wildcard packages/*/package.json) .npmrc | $(NODE)
 	@echo "Installing npm packages (once) …"
 	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Debian's Python makes virtual environments only with a package more.
+$(MINISTACK): tools/aws/requirements.txt
+	@python3 -c 'import ensurepip' 2> /dev/null || $(INSTALL) python3-venv:python3-venv
+	@echo "Installing ministack (once) …"
+	@python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
 tools/openapi/node_modules/.stamp: tools/openapi/package.json tools/openapi/package-lock.json

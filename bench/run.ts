@@ -19,6 +19,7 @@ const MEASUREMENTS = [
   'user-configs',
   'hostile-neighbours',
   'death',
+  'node-library',
 ];
 
 const named = process.argv.slice(2);

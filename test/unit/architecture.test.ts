@@ -54,7 +54,9 @@ const imports = new Map([...files, ...packageFiles].map((file) => [file, imports
 /** What `file` imports, statically or not, as it is written there. */
 function specifiersIn(file: string): string[] {
   const source = readFileSync(join(ROOT, file), 'utf8');
-  return [...source.matchAll(/\b(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g)].map(([, name]) => name as string);
+  return [...source.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g)].map(
+    ([, name]) => name as string,
+  );
 }
 
 /** The files of this repository that `file` imports. */

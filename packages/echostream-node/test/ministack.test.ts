@@ -41,7 +41,7 @@ async function place(aws: Ministack, proxy: FaultProxy): Promise<Place> {
     GetApp: {
       __typename: 'ExternalApp',
       GetAwsCredentials: {
-        accessKeyId: '000000000001',
+        accessKeyId: '000000000000',
         expiration: '2099-01-01T00:00:00Z',
         secretAccessKey: 'test',
         sessionToken: 'test',

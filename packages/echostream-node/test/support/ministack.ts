@@ -20,7 +20,7 @@ import { quietLogger } from './sources.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../../tools/aws/.venv/bin/ministack');
 const PASSWORD = 'A long Passw0rd of the tests!';
-const KEY = { accessKeyId: '000000000001', secretAccessKey: 'test' };
+const KEY = { accessKeyId: '000000000000', secretAccessKey: 'test' };
 /** Milliseconds that ministack has to answer for the first time. */
 const PATIENCE = 60_000;
 
