@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from '../scripts/node-flags.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { type Measure, median, quantile, type Row, row, timed } from './measure.ts';
 

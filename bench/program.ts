@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from '../scripts/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 

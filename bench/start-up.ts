@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from '../scripts/node-flags.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { World } from '../test/support/world.ts';
 import { writePair } from './bare.ts';

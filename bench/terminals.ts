@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from '../scripts/node-flags.ts';
 import { Operator } from '../test/support/operator.ts';
 import { Person } from '../test/support/person.ts';
 import type { ServiceProcess } from '../test/support/service-process.ts';

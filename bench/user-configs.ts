@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from '../scripts/node-flags.ts';
 import { type Measure, median, ofPairs, row } from './measure.ts';
 import type { Taken } from './measure-configs.ts';
 

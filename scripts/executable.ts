@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { NODE_FLAGS } from '../test/support/node-flags.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 /** By which Node knows that something was put into it. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
 import { Launched } from '../support/launched.ts';
-import { NODE_FLAGS } from '../support/node-flags.ts';
 import { Receiver } from '../support/receiver.ts';
 import { TestHost } from '../support/test-host.ts';
 

@@ -3,9 +3,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
 import { keepProcesses } from './evidence.ts';
 import { LAUNCHER } from './launched.ts';
-import { NODE_FLAGS } from './node-flags.ts';
 import { ServiceLog } from './service-log.ts';
 
 export interface StartOptions {

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { withAccepted } from '../../scripts/accepted-doc.ts';
 import { apiDoc, cliDoc } from '../../scripts/api-doc.ts';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
 import { openApi } from '../../scripts/openapi.ts';
 import { settingsDoc } from '../../scripts/settings-doc.ts';
-import { NODE_FLAGS } from '../support/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { NODE_FLAGS } from '../support/node-flags.ts';
+import { NODE_FLAGS } from '../../scripts/node-flags.ts';
 import { GuestHost } from './guest-host.ts';
 import { Survivor } from './survivor.ts';
 
