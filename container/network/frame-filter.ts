@@ -4,7 +4,7 @@
  * isolation of its port.
  *
  * A classic BPF program, four numbers for each instruction (code, jump if true, jump if false, operand), as the traffic
- * control of the kernel runs it. Source: linux/filter.h, linux/pkt_cls.h; RFC 826, RFC 791, RFC 8200, RFC 4861.
+ * control of the kernel runs it. Source: linux/filter.h, linux/pkt_cls.h; RFC 826, RFC 791, RFC 8200, RFC 4861, RFC 3810.
  */
 
 import { isIPv6 } from 'node:net';
@@ -15,7 +15,12 @@ const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
 ];
 /** TC_ACT_UNSPEC: what comes after this filter decides; and TC_ACT_SHOT. */
 const [PASS, DROP] = [0xffff_ffff, 2];
-const [ARP, IPV4, IPV6, ICMPV6, ADVERTISEMENT] = [0x0806, 0x0800, 0x86dd, 58, 136];
+const [ARP, IPV4, IPV6] = [0x0806, 0x0800, 0x86dd];
+/** Headers that follow that of IPv6: options, routing and authentication can stand before another one. */
+const [HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION, ICMPV6] = [0, 43, 51, 60, 58];
+/** Types of ICMPv6: a neighbour's address, what only routers say, and what a host listens to. */
+const [ADVERTISEMENT, ROUTER, REDIRECT] = [136, 134, 137];
+const LISTENS = [131, 132, 143];
 const ALL = 0xffff_ffff;
 
 /** Offset in the frame, and what must be there. */
@@ -53,6 +58,14 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
     const addresses = [ipv6(address6), linkLocal(mac)];
     const net6 = bytesAt(38, ipv6(address6), prefix6);
     rules.push(
+      // Behind them, an advertisement would not be seen below.
+      ...[ROUTING, AUTHENTICATION, DESTINATION].map((header) => drop(byte(20, header))),
+      {
+        verdict: DROP,
+        when: [type(IPV6), byte(20, HOP_BY_HOP)],
+        unless: LISTENS.map((what) => [byte(54, ICMPV6), byte(55, 0), byte(62, what)]),
+      },
+      ...[ROUTER, REDIRECT].map((what) => drop(byte(20, ICMPV6), byte(54, what))),
       {
         verdict: DROP,
         when: [type(IPV6), byte(20, ICMPV6), byte(54, ADVERTISEMENT)],
@@ -67,6 +80,10 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
     );
   }
   return Uint32Array.from([...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]]);
+}
+
+function drop(...fields: Pattern): Rule {
+  return { verdict: DROP, when: [type(IPV6), ...fields] };
 }
 
 /** A rule that does not hold goes on behind itself. */

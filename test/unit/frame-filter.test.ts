@@ -1,0 +1,134 @@
+/**
+ * What passes the filter at the port of a container, of IPv6 above all: the tests with real containers have a bridge of IPv4
+ * alone. The filter's program runs here as the kernel runs it.
+ */
+
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { frameFilter } from '../../container/network/frame-filter.ts';
+
+const MAC = '02:42:ac:11:00:02';
+const HOST = '02:42:00:00:00:01';
+const ENDPOINT = {
+  mac: MAC,
+  address: '172.17.0.2',
+  prefix: 16,
+  gateway: '172.17.0.1',
+  address6: 'fd00:1::2',
+  prefix6: 64,
+  gateway6: 'fd00:1::1',
+};
+const OWN = 'fd000001000000000000000000000002';
+const OWN_LINK = 'fe80000000000000' + '0042acfffe110002';
+const NEIGHBOUR = 'fd000001000000000000000000000003';
+const GATEWAY = 'fd000001000000000000000000000001';
+const ELSEWHERE = '20010db8000000000000000000000001';
+const NOBODY = '0'.repeat(32);
+const [TCP, UDP, FRAGMENT, ICMPV6] = [6, 17, 44, 58];
+
+const program = frameFilter(ENDPOINT, [HOST]);
+
+/** Source: linux/filter.h. @returns whether the frame passes */
+function passes(frame: Buffer): boolean {
+  let accumulator = 0;
+  for (let at = 0; ; at++) {
+    const [code, yes = 0, no = 0, operand = 0] = program.subarray(4 * at, 4 * at + 4);
+    if (code === 0x20) accumulator = frame.readUInt32BE(operand);
+    else if (code === 0x28) accumulator = frame.readUInt16BE(operand);
+    else if (code === 0x30) accumulator = frame.readUInt8(operand);
+    else if (code === 0x54) accumulator = (accumulator & operand) >>> 0;
+    else if (code === 0x15) at += accumulator === operand ? yes : no;
+    else if (code === 0x05) at += operand;
+    else if (code === 0x06) return operand === 0xffff_ffff;
+    else assert.fail(`no instruction: ${code}`);
+  }
+}
+
+interface Packet {
+  readonly from?: string;
+  readonly to?: string;
+  readonly next: number;
+  /** Hexadecimal: what follows the header of IPv6. */
+  readonly data?: string;
+  readonly source?: string;
+  readonly destination?: string;
+}
+
+function frameOf({
+  from = OWN,
+  to = ELSEWHERE,
+  next,
+  data = '',
+  source = MAC,
+  destination = HOST,
+}: Packet): Buffer {
+  const ethernet = `${destination}${source}86dd`.replaceAll(':', '');
+  const header = `600000000040${next.toString(16).padStart(2, '0')}ff${from}${to}`;
+  return Buffer.from(`${ethernet}${header}${data.padEnd(128, '0')}`, 'hex');
+}
+
+/** A message about whose link-layer address `target` has. */
+const about = (type: number, target: string) => `${type.toString(16)}00000060000000${target}`;
+const ADVERTISEMENT = 136;
+/** A header of eight bytes before another one, here of ICMPv6. */
+const before = (message: string) => `3a00000000000000${message}`;
+
+suite('of IPv6, a container sends', () => {
+  for (const [what, packet] of [
+    ['TCP from its own address', { next: TCP }],
+    ['UDP from its own address, in fragments too', { next: FRAGMENT }],
+    ['UDP to the gateway', { next: UDP, to: GATEWAY }],
+    ['from its own link-local address', { next: ICMPV6, from: OWN_LINK, data: about(135, GATEWAY) }],
+    ['the question whether its address is free', { next: ICMPV6, from: NOBODY, data: about(135, OWN) }],
+    ['that its address is its own', { next: ICMPV6, data: about(ADVERTISEMENT, OWN) }],
+    ['that its link-local address is its own', { next: ICMPV6, data: about(ADVERTISEMENT, OWN_LINK) }],
+    ['what it listens to', { next: 0, from: OWN_LINK, data: before('8f000000') }],
+    [
+      'to its neighbour past the host, where the port is isolated',
+      { next: TCP, to: NEIGHBOUR, destination: '02:42:ac:11:00:03' },
+    ],
+  ] as const satisfies readonly (readonly [string, Packet])[]) {
+    test(what, () => assert.ok(passes(frameOf(packet))));
+  }
+});
+
+test("a container cannot claim its neighbour's IPv6 address, whatever header stands before the claim", () => {
+  const claim = about(ADVERTISEMENT, NEIGHBOUR);
+  assert.ok(!passes(frameOf({ next: ICMPV6, data: claim })));
+  for (const next of [0, 43, 51, 60]) assert.ok(!passes(frameOf({ next, data: before(claim) })), `${next}`);
+  const longer = `3a01${'00'.repeat(6)}8f${'00'.repeat(7)}${claim}`;
+  assert.ok(!passes(frameOf({ next: 0, data: longer })));
+});
+
+suite('of IPv6, a container does not send', () => {
+  for (const [what, packet] of [
+    ["from its neighbour's address", { next: UDP, from: NEIGHBOUR }],
+    ["from another's link-local address", { next: UDP, from: 'fe80000000000000' + '0042acfffe110003' }],
+    ['from another MAC', { next: UDP, source: '02:42:ac:11:00:03' }],
+    ['to its neighbour by way of the host', { next: TCP, to: NEIGHBOUR }],
+    ["that the gateway's address is its own", { next: ICMPV6, data: about(ADVERTISEMENT, GATEWAY) }],
+    ['that it is a router', { next: ICMPV6, from: OWN_LINK, data: '86000000' }],
+    ['that others should go another way', { next: ICMPV6, from: OWN_LINK, data: '89000000' }],
+  ] as const satisfies readonly (readonly [string, Packet])[]) {
+    test(what, () => assert.ok(!passes(frameOf(packet))));
+  }
+});
+
+test('a container that has no IPv6 address sends no IPv6', () => {
+  const { address6, ...ipv4 } = ENDPOINT;
+  const without = frameFilter(ipv4, [HOST]);
+  assert.ok(address6 && without.length < program.length);
+  assert.equal(without.at(-1), 2);
+});
+
+test('the kernel can take its jumps', () => {
+  assert.ok(program.every((word, i) => i % 4 === 0 || i % 4 === 3 || word <= 255));
+});
+
+test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
+  for (const type of ['8100', '88a8', '8847', '9000']) {
+    const frame = frameOf({ next: TCP });
+    frame.write(type, 12, 'hex');
+    assert.ok(!passes(frame), type);
+  }
+});
