@@ -14,7 +14,7 @@ import type { ContainerFacts } from './facts.ts';
 import type { ResourceMappings } from './resource-mappings.ts';
 import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer } from './start-values.ts';
 import type { StateMachine } from './state.ts';
-import type { UserConfig } from './user-config.ts';
+import type { ConfigHistory, UserConfig } from './user-config.ts';
 
 /** What the set-up has of its container. */
 export interface SetUpParts {
@@ -41,6 +41,11 @@ export class SetUp {
     this.#parts = parts;
     this.#startValues = settled.startValues;
     if (settled.isReady) this.#ready = Promise.resolve();
+  }
+
+  /** Of its user's files. @throws {ServiceError} `config.none` */
+  get history(): ConfigHistory {
+    return this.#parts.config.historyOf(this.#startValues?.userId);
   }
 
   /** What the webserver says. The same again has no effect. @throws {ServiceError} `container.*` */

@@ -8,6 +8,7 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Listed } from '../user-configs/history.ts';
 import { readRecord, type Session, type SessionRecord } from '../user-configs/session.ts';
 import type { Outcome, UserConfigs } from '../user-configs/user-configs.ts';
 import type { ContainerDirectories } from './directories.ts';
@@ -32,6 +33,13 @@ export interface UserConfigParts {
   readonly receipts: Pick<Receipts, 'warn'>;
   readonly paths: Paths;
   readonly log: Logger;
+}
+
+/** The stored versions of one user's files of one app. */
+export interface ConfigHistory {
+  /** The latest first. */
+  list(signal: AbortSignal): Promise<readonly Listed[]>;
+  restore(version: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Said once of each such container. */
@@ -63,6 +71,24 @@ export class UserConfig {
       throw error;
     });
     return this.#furnished;
+  }
+
+  /**
+   * What is stored of its user's files, which it shows and changes without naming the user.
+   * @param userId undefined: nobody has been assigned
+   * @throws {ServiceError} `config.none`
+   */
+  historyOf(userId: string | undefined): ConfigHistory {
+    const { keeping, id, appName } = this.#parts;
+    const none = (why: string) => new ServiceError('config.none', { id, why });
+    if (!keeping) throw none('this host keeps no user configs; set USER_CONFIG_BUCKET');
+    if (userId === undefined) throw none('it is not assigned to a user yet; wait for its start values');
+    if (userId === '') throw none('it was assigned without a user id, so nothing is saved');
+    const [{ configs }, whose] = [keeping, { userId, appName }];
+    return {
+      list: (signal) => configs.versionsOf(whose, signal),
+      restore: (version, signal) => configs.restore(whose, version, signal),
+    };
   }
 
   /** @throws {ServiceError} `still.there` */

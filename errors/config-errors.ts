@@ -21,6 +21,10 @@ export const CONFIG_ERRORS = {
     status: 507,
     text: 'the user configs that wait for S3 in {directory} would exceed {limit} bytes; check that this host can reach S3, or raise USER_CONFIG_SPOOL_LIMIT',
   },
+  'config.none': {
+    status: 409,
+    text: 'nothing is stored for container {id}: {why}',
+  },
   'config.no_version': {
     status: 404,
     text: 'there is no stored version {version}; "configs list" shows the stored versions',

@@ -43,6 +43,10 @@ export const ERRORS = {
     status: 401,
     text: 'the operator\'s token is missing or wrong; send the value of OPERATOR_TOKEN as "Authorization: Bearer TOKEN", or use the unix socket',
   },
+  'request.looks_only': {
+    status: 403,
+    text: 'VIEWER_TOKEN may look and not act, and this call acts; send the value of OPERATOR_TOKEN instead, or use the unix socket',
+  },
   'request.too_many_attempts': {
     status: 429,
     text: 'too many wrong tokens came from this address; the right one is still accepted',

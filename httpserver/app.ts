@@ -88,6 +88,7 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
     // Callers have never been asked for a content type, so whatever it says is not looked at.
     request.raw.headers['content-type'] = JSON_TYPE;
   });
+  app.decorateRequest('principal', undefined);
   app.decorateReply('from', undefined);
   app.decorateReply('error', undefined);
   logAnswers(app, log);
@@ -108,7 +109,7 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
 
 function logAnswers(app: FastifyInstance, log: Logger): void {
   const refused = new Attempts();
-  const tell = ({ method, url }: FastifyRequest, reply: FastifyReply) => {
+  const tell = ({ method, url, principal }: FastifyRequest, reply: FastifyReply) => {
     const { error, from, statusCode: status } = reply;
     const line = {
       method,
@@ -116,6 +117,7 @@ function logAnswers(app: FastifyInstance, log: Logger): void {
       status,
       ms: Math.round(reply.elapsedTime),
       from,
+      ...(principal && { principal: principal.kind }),
     };
     // Who is refused by the hundred fills no log.
     const many = error && refused.count(from ?? '') > MOST_ATTEMPTS;

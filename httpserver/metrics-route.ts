@@ -10,7 +10,7 @@ export interface MetricsSource {
 export const METRICS = '/metrics';
 
 export function addMetricsRoute(app: FastifyInstance, metrics: MetricsSource): void {
-  app.get(METRICS, { exposeHeadRoute: false }, async (_, reply) =>
+  app.get(METRICS, { exposeHeadRoute: false, config: { looksOnly: true } }, async (_, reply) =>
     reply.type(metrics.contentType).send(await metrics.text()),
   );
 }

@@ -88,7 +88,7 @@ function addToken(app: FastifyInstance, { gate }: PredecessorOptions): void {
   const attempts = new Attempts();
   put(app, TOKEN, TokenBody, undefined, (body, request) =>
     gate.pass(async ({ tracker }) => {
-      const source = request.socket.remoteAddress ?? 'unknown';
+      const source = request.principal?.from ?? 'unknown';
       const offer = {
         userId: body.user_id ?? '',
         clientAppAuthSecret: body.client_app_auth_secret ?? '',
@@ -153,6 +153,8 @@ function put<S extends TSchema>(
     preValidation: async (request) => {
       const body = request.body as Record<string, unknown>;
       if (secret) authenticate(body.auth_secret, secret);
+      const from = request.socket.remoteAddress ?? 'unknown';
+      request.principal = { kind: secret ? 'webserver' : 'client app', from };
       request.body = foldKeys(body);
     },
     handler: async (request, reply) => {

@@ -17,7 +17,7 @@ import {
   TOKEN,
 } from './predecessor-routes.ts';
 import type { Version } from './status-routes.ts';
-import { whoKnows } from './v1/authority.ts';
+import { type Token, whoKnows } from './v1/authority.ts';
 import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
@@ -29,8 +29,8 @@ export interface ServerOptions extends PredecessorOptions {
   readonly operations: Operations;
   readonly create: CreateOptions;
   readonly metrics: MetricsSource;
-  /** The operator's token at this moment; undefined: no operator is let in. */
-  readonly operatorToken: () => string | undefined;
+  readonly operatorToken: Token;
+  readonly viewerToken: Token;
   readonly log: Logger;
 }
 
@@ -70,7 +70,17 @@ async function listen(options: ServerOptions) {
 }
 
 function build(
-  { certificate, version, operations, create, metrics, operatorToken, log, ...options }: ServerOptions,
+  {
+    certificate,
+    version,
+    operations,
+    create,
+    metrics,
+    operatorToken,
+    viewerToken,
+    log,
+    ...options
+  }: ServerOptions,
   closing: AbortSignal,
 ) {
   const app = fastify({
@@ -85,7 +95,7 @@ function build(
     },
   });
   const puts = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
-  const operator = { authority: whoKnows(operatorToken), operations, create, closing };
+  const operator = { authority: whoKnows(operatorToken, viewerToken), operations, create, closing };
   equip(app, { gate: options.gate, version, operator, metrics, puts, log });
   addPredecessorRoutes(app, options);
   return app;

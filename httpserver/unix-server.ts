@@ -11,7 +11,7 @@ import type { Hosting } from './hosting.ts';
 import { CLOSE_DEADLINE, close, type Listening, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import type { Version } from './status-routes.ts';
-import { anybody } from './v1/authority.ts';
+import { rootAlone } from './v1/authority.ts';
 import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
@@ -50,7 +50,7 @@ async function listen({
 }: UnixServerOptions): Promise<Listening> {
   const closing = new AbortController();
   const app = fastify({ ...LIMITS, http: BELOW });
-  const operator = { authority: anybody, operations, create, closing: closing.signal };
+  const operator = { authority: rootAlone, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
   const sockets = socketsOf(app.server);
   // A service that died left it.

@@ -52,7 +52,8 @@ This page lists the calls of \`/v1\`. \`make docs\` generates it from the routes
 [OpenAPI document](../httpserver/v1/openapi.json), which the service also serves at \`/v1/openapi.json\`.
 
 Root on the host calls the API on the unix socket \`/run/ecs-host-service/api.sock\` (below \`ROOT\`). Everybody else calls it on the
-HTTPS port, with the operator's token in \`Authorization: Bearer TOKEN\`:
+HTTPS port, with the operator's token in \`Authorization: Bearer TOKEN\`. With the viewers' token (\`VIEWER_TOKEN\`), only calls that change nothing are
+allowed: all GETs but those that open a terminal, and attaching with \`as=watch\`.
 
 \`\`\`sh
 curl --unix-socket /run/ecs-host-service/api.sock http://localhost/v1/containers?state=ready

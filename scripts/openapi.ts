@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
 import { Gate } from '../httpserver/gate.ts';
-import { anybody } from '../httpserver/v1/authority.ts';
+import { rootAlone } from '../httpserver/v1/authority.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import { PulledImage, PullProgress } from '../httpserver/v1/image-schemas.ts';
 import { LogLine } from '../httpserver/v1/log-routes.ts';
@@ -35,7 +35,7 @@ export async function openApi(): Promise<object> {
   });
   const operations = { describeHost: unasked, describeAgent: unasked, drain: () => 0 };
   addOperatorApi(app, new Gate(), {
-    authority: anybody,
+    authority: rootAlone,
     operations,
     create: { allowedMounts: [], requests: new Idempotency<never>() },
     closing: new AbortController().signal,

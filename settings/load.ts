@@ -122,7 +122,7 @@ function throwIfAny(problems: readonly string[]): void {
 
 /** Settings that must not stand together; those that have a problem of their own are undefined. */
 function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): Generator<string> {
-  const { APP_ENV, WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN, LISTEN_ADDRESS } = settings;
+  const { APP_ENV, WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN, VIEWER_TOKEN, LISTEN_ADDRESS } = settings;
   const wellKnown = WELL_KNOWN_SECRETS.includes(WEBSERVER_AUTH_SECRET?.reveal() ?? '');
   if (wellKnown && APP_ENV && APP_ENV !== 'localdev') {
     yield '  WEBSERVER_AUTH_SECRET: this one is well known; use it in localdev only';
@@ -132,6 +132,10 @@ function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): G
   }
   if (OPERATOR_TOKEN && OPERATOR_TOKEN.reveal() === WEBSERVER_AUTH_SECRET?.reveal()) {
     yield '  OPERATOR_TOKEN: must not be the webserver\'s secret; "openssl rand -hex 32" makes one';
+  }
+  const others = [WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN].map((one) => one?.reveal());
+  if (VIEWER_TOKEN && others.includes(VIEWER_TOKEN.reveal())) {
+    yield '  VIEWER_TOKEN: must be neither the webserver\'s secret nor OPERATOR_TOKEN; "openssl rand -hex 32" makes one';
   }
   if (!environment.TLS_CERT_FILE !== !environment.TLS_KEY_FILE) {
     yield '  TLS_CERT_FILE, TLS_KEY_FILE: give both or neither';

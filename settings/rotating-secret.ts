@@ -7,7 +7,7 @@ import { SCHEMA } from './schema.ts';
 import { fileOf, findSecret } from './secret.ts';
 
 export interface RotatingSecretOptions {
-  readonly name: 'OPERATOR_TOKEN';
+  readonly name: 'OPERATOR_TOKEN' | 'VIEWER_TOKEN';
   readonly environment: NodeJS.ProcessEnv;
   /** A value that never counts, though it may be in the file. */
   readonly mustNotBe?: string;

@@ -71,6 +71,13 @@ export const SCHEMA = {
     ),
     secret: true,
   },
+  VIEWER_TOKEN: {
+    ...optional(
+      'A token for /v1 and /metrics over HTTPS that may look and not act: it lists and follows, and changes nothing. The service reads its file again when it changes.',
+      operatorToken,
+    ),
+    secret: true,
+  },
   TLS_CERT_FILE: optional(
     'File with the certificate chain (PEM) to serve. The service reads it again when it changes. Without it, the service makes a self-signed certificate and renews it.',
     absolutePath,

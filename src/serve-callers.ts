@@ -13,7 +13,7 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Secrets } from '../logging/secrets.ts';
 import type { Settings } from '../settings/load.ts';
-import { RotatingSecret } from '../settings/rotating-secret.ts';
+import { RotatingSecret, type RotatingSecretOptions } from '../settings/rotating-secret.ts';
 import { type OperatedService, operationsOf } from './operations.ts';
 import { VERSION } from './version.ts';
 
@@ -34,13 +34,15 @@ export async function serveCallers(
 ): Promise<void> {
   const { APP_ENV, COMMIT, TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings;
   const files = cert && key ? { cert, key } : undefined;
-  const token = new RotatingSecret({
-    name: 'OPERATOR_TOKEN',
-    environment,
-    mustNotBe: settings.WEBSERVER_AUTH_SECRET.reveal(),
-    onValue: (value) => secrets.set("the operator's token", value),
-    report: (why) => log.error({ why }, 'no operator is let in over HTTPS'),
-  });
+  const tokenIn = (name: RotatingSecretOptions['name'], who: string) =>
+    new RotatingSecret({
+      name,
+      environment,
+      mustNotBe: settings.WEBSERVER_AUTH_SECRET.reveal(),
+      onValue: (value) => secrets.set(`the ${who}'s token`, value),
+      report: (why) => log.error({ why }, `no ${who} is let in over HTTPS`),
+    });
+  const [operator, viewer] = [tokenIn('OPERATOR_TOKEN', 'operator'), tokenIn('VIEWER_TOKEN', 'viewer')];
   const common = {
     gate,
     version: { version: VERSION, commit: COMMIT },
@@ -55,7 +57,8 @@ export async function serveCallers(
     address: settings.LISTEN_ADDRESS,
     port: settings.LISTEN_PORT,
     certificate: await CertificateKeeper.open(root, { files, directory: paths.private, log }),
-    operatorToken: () => token.current,
+    operatorToken: () => operator.current,
+    viewerToken: () => viewer.current,
     secret: settings.WEBSERVER_AUTH_SECRET,
     spinUp: APP_ENV === 'localdev',
   });

@@ -9,6 +9,7 @@ import { mostOfArchive } from './answer-limits.ts';
 import { deriveIdentity, deriveStampKey, recipientOf } from './config-key.ts';
 import { isDamaged } from './damaged.ts';
 import { type Furnished, furnish } from './furnish.ts';
+import { type Listed, listVersions, restoreVersion } from './history.ts';
 import { oldKeyOf, prefixOf } from './object-keys.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { Seen } from './seen.ts';
@@ -60,10 +61,14 @@ export interface UserConfigsOptions {
   readonly log: Logger;
 }
 
-/** What a container says to have its user's files. */
-export interface Request {
+/** Whose files, of which app. */
+export interface Whose {
   readonly userId: string;
   readonly appName: string;
+}
+
+/** What a container says to have its user's files. */
+export interface Request extends Whose {
   readonly token: string;
   /** Letters of a hexadecimal number that nobody else has. */
   readonly session: string;
@@ -168,6 +173,18 @@ export class UserConfigs {
   /** That files are too large to be saved, and will not be. */
   tellTooLarge(): void {
     this.#options.onAlarm?.('too_large');
+  }
+
+  /** What is stored of a user's files, the latest first. @throws {ServiceError} `config.store` */
+  async versionsOf({ userId, appName }: Whose, signal: AbortSignal): Promise<Listed[]> {
+    return await listVersions(this.#storeAt(prefixOf(userId, appName)), signal);
+  }
+
+  /** For the user's next container. @throws {ServiceError} `config.no_version`, `config.busy`, `config.store` */
+  async restore({ userId, appName }: Whose, version: string, signal: AbortSignal): Promise<void> {
+    const prefix = prefixOf(userId, appName);
+    const secret = this.#options.secret.reveal();
+    await restoreVersion({ store: this.#storeAt(prefix), prefix, secret }, version, signal);
   }
 
   /** What waits for S3, also what is just being saved. */

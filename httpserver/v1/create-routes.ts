@@ -144,8 +144,8 @@ async function assign(container: HostedContainer, values: StartValues): Promise<
   await setUpOf(container).assign({ dpi, containerArn, userId, clientAppAuthSecret });
 }
 
-/** @throws {ServiceError} `container.ended` */
-function setUpOf({ id, setUp }: HostedContainer): SetUp {
+/** @throws {ServiceError} `container.not_running` */
+export function setUpOf({ id, setUp }: HostedContainer): SetUp {
   if (!setUp) throw new ServiceError('container.not_running', { id });
   return setUp;
 }

@@ -16,6 +16,7 @@ import { addLogRoutes } from './log-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 import { addTerminalRoutes } from './terminal-routes.ts';
+import { addUserConfigRoutes } from './user-config-routes.ts';
 
 export interface OperatorOptions {
   readonly authority: Authority;
@@ -59,6 +60,7 @@ export function addOperatorApi(
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create, closing);
       addLogRoutes(routes, gate, closing);
+      addUserConfigRoutes(routes, gate);
       addTerminalRoutes(routes, gate, closing);
       addHostRoutes(routes, operations);
       addImageRoutes(routes, gate, closing);

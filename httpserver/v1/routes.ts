@@ -6,7 +6,8 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { WebSocket } from 'ws';
 import { ServiceError } from '../../errors/service-error.ts';
 import { misfit } from '../../parsing/json.ts';
-import { type Authority, ask } from './authority.ts';
+import type { Principal } from '../principal.ts';
+import { type Authority, askAgain } from './authority.ts';
 import { goneWith, type Sent, sendEvents } from './event-stream.ts';
 import { Handshakes } from './handshakes.ts';
 import { type Given, Problem } from './schemas.ts';
@@ -25,6 +26,7 @@ interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema = TSchem
   readonly query: Static<Q>;
   readonly body: Static<B>;
   readonly headers: IncomingHttpHeaders;
+  readonly principal: Principal;
 }
 
 /** An answer with another status than a route's usual one. */
@@ -80,7 +82,9 @@ export interface Joined {
 
 interface SocketRoute<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
   /** @throws {ServiceError} which is told as a problem, instead of a handshake */
-  readonly handle: (asked: Asked<P, Q> & { readonly by: string }) => Promise<Joined>;
+  readonly handle: (asked: Asked<P, Q>) => Promise<Joined>;
+  /** Whether a viewer may ask: the route sees for itself what for. */
+  readonly looksOnly?: boolean;
 }
 
 const EVENTS = 'text/event-stream';
@@ -117,10 +121,11 @@ export class Routes {
     this.#app.route({
       method,
       url,
+      config: { looksOnly: method === 'GET' },
       schema: schemaOf(shape, { ...others, [status]: answer }),
       handler: async (request, reply) => {
-        const { params, query, body, headers } = request;
-        const asked = { params, query, body, headers } as Asked<P, Q, B>;
+        const asked = askedBy(request) as Asked<P, Q, B>;
+        const { headers } = request;
         if (events && headers.accept?.includes(EVENTS))
           return await this.#send(request, reply, asked, events);
         const answered = await handle(asked, (other, what) => new Other(other, what));
@@ -142,10 +147,10 @@ export class Routes {
       method,
       url,
       exposeHeadRoute: false,
+      config: { looksOnly: method === 'GET' },
       schema: schemaOf(shape, { 200: Type.String() }, EVENTS),
       handler: async (request, reply) => {
-        const { params, query, body, headers } = request;
-        const asked = { params, query, body, headers } as Asked<P, Q, B>;
+        const asked = askedBy(request) as Asked<P, Q, B>;
         await this.#send(request, reply, asked, { closing, handle });
       },
     });
@@ -158,7 +163,7 @@ export class Routes {
     { closing, handle }: Events<P, Q, B>,
   ): Promise<void> {
     // A token may be replaced while it goes on.
-    const gone = goneWith(reply.raw, () => ask(this.#authority, request));
+    const gone = goneWith(reply.raw, () => askAgain(this.#authority, request));
     const signal = AbortSignal.any([closing, gone]);
     const events = await handle(asked, signal);
     reply.hijack();
@@ -166,28 +171,23 @@ export class Routes {
   }
 
   /** A WebSocket. */
-  socket<P extends TSchema, Q extends TSchema>(url: string, { handle, ...shape }: SocketRoute<P, Q>): void {
+  socket<P extends TSchema, Q extends TSchema>(
+    url: string,
+    { handle, looksOnly = false, ...shape }: SocketRoute<P, Q>,
+  ): void {
     this.#note('GET', url);
     this.#app.get(url, {
       exposeHeadRoute: false,
+      config: { looksOnly },
       schema: schemaOf(shape, { 101: Type.String() }),
       handler: async (request, reply) => {
-        const {
-          params,
-          query,
-          headers,
-          raw,
-          socket: { remoteAddress },
-        } = request;
+        const { raw } = request;
         this.#handshakes.check(raw);
-        const by = remoteAddress ?? 'unix socket';
-        const joined = await handle({ params, query, headers, body: undefined, by } as Parameters<
-          typeof handle
-        >[0]);
+        const joined = await handle(askedBy(request) as Asked<P, Q>);
         reply.hijack();
         const socket = await this.#handshakes.accept(raw);
         if (!socket) return joined.abandon();
-        await joined.join(socket, () => ask(this.#authority, request));
+        await joined.join(socket, () => askAgain(this.#authority, request));
       },
     });
   }
@@ -203,6 +203,7 @@ export class Routes {
       this.#app.route({
         method: METHODS.filter((method) => !methods.includes(method)) as HTTPMethods[],
         url,
+        config: { looksOnly: true },
         schema: { hide: true } as FastifySchema,
         handler: async ({ method }, reply) => {
           reply.header('allow', expected);
@@ -211,6 +212,10 @@ export class Routes {
       });
     }
   }
+}
+
+function askedBy({ params, query, body, headers, principal }: FastifyRequest) {
+  return { params, query, body, headers, principal };
 }
 
 /** A path and a query consist of texts: those that are to be numbers, or true or false, become them. */

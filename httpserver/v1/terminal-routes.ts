@@ -5,6 +5,7 @@ import type { AttachOptions, Terminal as HeldTerminal } from '../../ttys/termina
 import type { Terminals as HeldTerminals, Open } from '../../ttys/terminals.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
+import { throwUnlessActs } from './authority.ts';
 import type { Joined, Routes } from './routes.ts';
 import { ById } from './schemas.ts';
 import { PROTOCOL } from './terminal-messages.ts';
@@ -21,7 +22,7 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     description: `The terminal keeps running when the connection breaks, until nobody has used it for TERMINAL_IDLE_SECONDS. ${PROTOCOL}`,
     params: ById,
     query: OpenQuery,
-    handle: ({ params, query, by }) =>
+    handle: ({ params, query, principal: { from: by } }) =>
       gate.pass(async ({ tracker }) => {
         const { command = SHELL, user } = query;
         const container = tracker.named(params.id);
@@ -33,7 +34,7 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     summary: 'Open a shell on this host, if HOST_SHELL_USER allows it',
     description: `The shell keeps running when the connection breaks, like a terminal in a container. ${PROTOCOL}`,
     query: HostQuery,
-    handle: ({ query, by }) =>
+    handle: ({ query, principal: { from: by } }) =>
       gate.pass(async ({ tracker }) => {
         const { terminals } = tracker.host;
         return opened(terminals, await terminals.openOnHost(tracker.lifetime, { ...screenOf(query), by }));
@@ -44,9 +45,11 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
     description: PROTOCOL,
     params: ByTerminal,
     query: AttachQuery,
-    handle: async ({ params, query, by }) => {
+    looksOnly: true,
+    handle: async ({ params, query, principal }) => {
       const { as = 'write', after } = query;
-      return joinedTo(gate.check().tracker.host.terminals.find(params.id, by), { as, after });
+      if (as !== 'watch') throwUnlessActs(principal);
+      return joinedTo(gate.check().tracker.host.terminals.find(params.id, principal.from), { as, after });
     },
   });
   routes.add('GET', '/terminals', {

@@ -18,7 +18,7 @@ export function targetOf({ host, fingerprint }: Where, environment: NodeJS.Proce
   if (digits !== undefined && !/^[0-9a-f]{64}$/.test(digits)) {
     throw new ServiceError('operator.bad_target', { why: '--fingerprint must be 64 hex digits (SHA-256)' });
   }
-  const token = findSecret('OPERATOR_TOKEN', environment)?.text;
+  const token = (findSecret('OPERATOR_TOKEN', environment) ?? findSecret('VIEWER_TOKEN', environment))?.text;
   if (!token) {
     throw new ServiceError('operator.bad_target', {
       why: 'OPERATOR_TOKEN or OPERATOR_TOKEN_FILE must be given',

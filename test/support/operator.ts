@@ -20,6 +20,7 @@ import {
   Receipt,
 } from '../../httpserver/v1/schemas.ts';
 import { Terminal, Terminals } from '../../httpserver/v1/terminal-schemas.ts';
+import { UserConfig } from '../../httpserver/v1/user-config-routes.ts';
 import { misfit } from '../../parsing/json.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -41,6 +42,7 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^PUT \/v1\/containers\/\w+\/(start-values|config-token)$/, Container],
   [/^POST \/v1\/containers\/\w+\/stop$/, Receipt],
   [/^GET \/v1\/containers\/\w+\/receipt$/, Receipt],
+  [/^(GET|PUT) \/v1\/containers\/\w+\/user-config$/, UserConfig],
   [/^GET \/v1\/capacity$/, Capacity],
   [/^GET \/v1\/host$/, Host],
   [/^GET \/v1\/agent$/, Agent],

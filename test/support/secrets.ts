@@ -18,6 +18,8 @@ export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 export const OPERATOR_TOKEN = 'operator-token-of-tests-0123456789';
 export const NEXT_OPERATOR_TOKEN = 'next-operator-token-of-tests-9876543210';
 
+export const VIEWER_TOKEN = 'viewer-token-of-tests-5550123456789';
+
 export const REGISTRY_PASSWORD = 'registry-password-of-tests "4c1d\\e';
 
 export const SECRETS: readonly string[] = [
@@ -31,5 +33,6 @@ export const SECRETS: readonly string[] = [
   S3_SECRET,
   OPERATOR_TOKEN,
   NEXT_OPERATOR_TOKEN,
+  VIEWER_TOKEN,
   REGISTRY_PASSWORD,
 ];

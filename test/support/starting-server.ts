@@ -52,6 +52,7 @@ export async function serve(lifetime: Lifetime, keeper: KeeperOptions, spinUp: b
     port,
     certificate: await CertificateKeeper.open(lifetime, keeper),
     operatorToken: () => undefined,
+    viewerToken: () => undefined,
     secret: new Secret('x'),
     spinUp,
   });

@@ -105,6 +105,16 @@ suite('APP_ENV', () => {
     ]);
   });
 
+  test("the viewers' token must be neither the webserver's secret nor the operator's token", () => {
+    const [secret, operator] = ['s', 'o'].map((one) => one.repeat(40)) as [string, string];
+    for (const viewer of [secret, operator]) {
+      const given = { WEBSERVER_AUTH_SECRET: secret, OPERATOR_TOKEN: operator, VIEWER_TOKEN: viewer };
+      assert.deepEqual(problemsOf({ APP_ENV: 'localdev', ...given }), [
+        'VIEWER_TOKEN: must be neither the webserver\'s secret nor OPERATOR_TOKEN; "openssl rand -hex 32" makes one',
+      ]);
+    }
+  });
+
   test('S11: without a valid APP_ENV nothing else gets a default of localdev', () => {
     assert.deepEqual(
       problemsOf(NO_REPORTING).map((problem) => problem.replace(/^(\w+: must be given).*/, '$1')),
@@ -133,6 +143,7 @@ suite('defaults', () => {
       LISTEN_ADDRESS: '0.0.0.0',
       LISTEN_PORT: 4678,
       OPERATOR_TOKEN: undefined,
+      VIEWER_TOKEN: undefined,
       TLS_CERT_FILE: undefined,
       TLS_KEY_FILE: undefined,
       DOCKER_HOST: '/var/run/docker.sock',
