@@ -23,7 +23,7 @@ export interface HostFacts {
 }
 
 /** The address that every EC2 instance has for it. */
-export const EC2_ENDPOINT = new URL('http://169.254.169.254');
+const EC2_ENDPOINT = new URL('http://169.254.169.254');
 
 /** Milliseconds between attempts. */
 const PAUSES = [100, 400];
@@ -44,6 +44,15 @@ export async function isEc2(dmi = '/sys/class/dmi/id'): Promise<boolean> {
   // The first group of the uuid may be in either byte order: ec2e1916 is 16192eec.
   const isEc2Uuid = /^(ec2|[0-9a-f]{4}2[0-9a-f]ec-)/.test(uuid ?? '');
   return vendor === 'amazon ec2' || isEc2Uuid || /amazon|ec2/.test(bios ?? '');
+}
+
+/** Where this host has its metadata; undefined where it has none, or is not to ask. */
+export async function metadataEndpoint(settings: {
+  readonly AWS_EC2_METADATA_SERVICE_ENDPOINT?: URL | undefined;
+  readonly AWS_EC2_METADATA_DISABLED?: boolean;
+}): Promise<URL | undefined> {
+  if (settings.AWS_EC2_METADATA_DISABLED) return undefined;
+  return settings.AWS_EC2_METADATA_SERVICE_ENDPOINT ?? ((await isEc2()) ? EC2_ENDPOINT : undefined);
 }
 
 /** The facts, remembered once they are known; those who ask meanwhile share the same question. */

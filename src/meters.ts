@@ -9,8 +9,10 @@ import { CALLS } from '../container/docker-calls.ts';
 import { CHECK_HEALTHS, type HealthView, PORT_HEALTHS } from '../container/health.ts';
 import { END_CODES, STATES, type State } from '../container/state.ts';
 import { OUTCOMES } from '../host/heartbeats.ts';
+import type { NoticeView } from '../host/notices.ts';
 import { ALARMS, DIRECTIONS } from '../user-configs/user-configs.ts';
 import { addLoopMeters } from './loop-meters.ts';
+import { addNoticeMeters } from './notices/notice-meters.ts';
 import { addProcessMeters } from './process-meters.ts';
 
 /** What is as it is when somebody asks. */
@@ -22,6 +24,7 @@ export interface Levels {
   /** undefined where user configs are not kept. */
   readonly spool: () => { readonly files: number; readonly bytes: number } | undefined;
   readonly predecessorDied: () => boolean;
+  readonly notices: () => readonly NoticeView[];
 }
 
 const PREFIX = 'ecs_host_service_';
@@ -89,6 +92,7 @@ export class Meters {
         this.set(levels.predecessorDied() ? 1 : 0);
       },
     });
+    addNoticeMeters(this.#registry, PREFIX, levels.notices);
     addLoopMeters(this.#registry, PREFIX);
     addProcessMeters(this.#registry);
   }

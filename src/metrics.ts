@@ -11,6 +11,7 @@ import type { ContainerId } from '../container/identity.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import type { ContainerView } from '../container/view.ts';
 import type { Outcome } from '../host/heartbeats.ts';
+import type { NoticeView } from '../host/notices.ts';
 import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
 import type { Page } from '../lifetime/ledger.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -26,6 +27,8 @@ export interface Watched {
   readonly userConfigs: Pick<UserConfigs, 'waiting'> | undefined;
   /** Pages of the ledger that a dead service left. */
   readonly left: readonly Page[];
+  /** What EC2 says that it will do with this host. */
+  readonly notices: readonly NoticeView[];
 }
 
 interface WatchedTracker {
@@ -146,6 +149,7 @@ function levelsOf(watched: Watched) {
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     spool: () => watched.userConfigs?.waiting,
     predecessorDied: () => hasDied(watched.left),
+    notices: () => watched.notices,
   };
 }
 

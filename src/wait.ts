@@ -55,15 +55,20 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
     await takePlace(service);
+    await service.heedNotices();
     const told = service.root.track('the last heartbeat', tellWebserver(settings, service));
     await service.step('filesystem', () => service.makeDirectories());
     await keepFrontConsole(service);
     await service.step('docker', () => service.reachDocker());
     const stopped = stopAgent(service);
-    await hostOn(service, pathsBelow(settings.ROOT));
-    await Promise.all([stopped, told]);
-    await removeRemains(service.left);
-    const left = await endService({ kind: 'asked', by: 'draining' }, service);
+    const hosted = hostOn(service, pathsBelow(settings.ROOT)).then(() => Promise.all([stopped, told]));
+    const by = await Promise.race([hosted.then(() => 'draining' as const), takenBy(service)]);
+    // What waits for others does so no longer.
+    hosted.catch(() => {});
+    if (by === 'draining') await removeRemains(service.left);
+    const left = await endService({ kind: 'asked', by }, service);
+    // Until then there were containers, for which it was needed.
+    if (by === 'EC2') await removeRemains(service.left);
     const paths = pathsBelow(settings.ROOT);
     await rm(paths.waitLog, { force: true });
     await removeMarked(paths.run);
@@ -112,6 +117,12 @@ async function takePlace(service: Service): Promise<void> {
   await service.step('reporting', () => service.openReporting());
   await service.step('lock', () => service.lock());
   await reportUnreported(service);
+}
+
+/** EC2 takes this host, and it is time to stop. */
+async function takenBy({ heeding }: Service): Promise<'EC2'> {
+  await heeding.taken;
+  return 'EC2';
 }
 
 /** Users' files do not wait for it. Without a container in use, nobody needs it. */

@@ -11,7 +11,8 @@ export async function* events(api: Api, after: string | undefined, isJson: boole
   const params = { query: after === undefined ? {} : { after } };
   const body = dataOf(await api.GET('/v1/events', { params, parseAs: 'stream' }));
   for await (const { event, data } of messagesOf(body)) {
-    if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
+    if (event === 'notice' && !isJson) yield `${describeNotice(JSON.parse(data))}\n`;
+    else if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
     else yield isJson ? `${data}\n` : `${describe(JSON.parse(data))}\n`;
   }
 }
@@ -21,6 +22,10 @@ export function messagesOf(body: unknown): ReadableStream<EventSourceMessage> {
   return (body as ReadableStream<Uint8Array>)
     .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
     .pipeThrough(new EventSourceParserStream());
+}
+
+function describeNotice({ id, at, code, cause }: Schemas['NoticeEvent']): string {
+  return `${at}  ${id}  ${''.padEnd(12)}  ${'this host'.padEnd(21)}  ${code.padEnd(15)}  ${cause}`;
 }
 
 function describe({ id, at, from, code, cause, container }: Schemas['Event']): string {

@@ -8,7 +8,7 @@ import { pathsBelow } from '../../host/paths.ts';
 import type { Metrics, Watched } from '../../src/metrics.ts';
 
 /** A service of which there is nothing to see. */
-export const NOTHING: Watched = { hosting: undefined, userConfigs: undefined, left: [] };
+export const NOTHING: Watched = { hosting: undefined, userConfigs: undefined, left: [], notices: [] };
 
 export const PREFIX = 'ecs_host_service_';
 
