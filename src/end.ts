@@ -120,7 +120,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   await root.holdings.retry();
   const saves = await finishSaves(service);
   if (cause.kind === 'asked') await stop.tell();
-  if (cause.kind === 'asked' && saves === 0 && !root.holdings.hasFailed) await service.heeding.finish();
+  if (cause.kind === 'asked' && (await service.countUnsaved()) === 0) await service.heeding.finish();
   // Whoever buries what could not be released finds there whose it was.
   if (alive > 0 || root.holdings.hasFailed) await service.presence?.leave(new Error(why));
   const failures = await root.end(new Error(why));

@@ -1,5 +1,6 @@
 /** Listens to what EC2 says of this host, outside localdev and where there is metadata, for a service or whoever waits after it. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { Ending } from '../../container/ending.ts';
 import type { Tracker } from '../../container/tracker.ts';
 import type { Imds } from '../../host/imds.ts';
@@ -20,6 +21,8 @@ export interface Heeded {
   /** undefined where user configs are not kept. */
   readonly userConfigs: Pick<UserConfigs, 'toSave' | 'uploaded'> | undefined;
   readonly draining: NoticesOptions['draining'];
+  /** Of how many containers files of a user are on this host alone. */
+  countUnsaved(): Promise<number>;
   readonly log: Logger;
 }
 
@@ -30,8 +33,9 @@ export interface HeedingOptions {
   readonly facts: () => Promise<HostFacts>;
 }
 
-/** Milliseconds for the completion of the lifecycle hook at the end. */
+/** Milliseconds for the completion of the lifecycle hook at the end, and between looks for what is not saved. */
 const LAST_WORD = 5000;
+const BETWEEN_COUNTS = 5000;
 
 export class Heeding {
   readonly #service: Heeded;
@@ -102,7 +106,8 @@ export class Heeding {
     return {
       begin: (kind) => {
         draining.begin(kind);
-        const held = kind === 'scale-in' && this.#hook?.hold(() => this.#empty(), lifetime.signal);
+        const held =
+          kind === 'scale-in' && this.#hook?.hold(() => this.#empty(lifetime.signal), lifetime.signal);
         if (held) void lifetime.track('extending the lifecycle hook', held);
       },
       end: (kind) => {
@@ -112,10 +117,13 @@ export class Heeding {
     };
   }
 
-  async #empty(): Promise<void> {
+  /** Resolves when no container is left, and no file of a user is on this host alone. */
+  async #empty(signal: AbortSignal): Promise<void> {
     const tracker = await this.#hosted.promise;
     await tracker.drain();
     await this.#service.userConfigs?.uploaded();
+    // A save that failed is tried again from time to time.
+    while ((await this.#service.countUnsaved()) > 0) await pause(BETWEEN_COUNTS, undefined, { signal });
   }
 
   #load() {

@@ -49,8 +49,8 @@ export function tableOf(containers: readonly Container[]): string {
   return linesOf(align([heads, ...rows]));
 }
 
-function describeNotice({ kind, what, at = 'soon', action }: Schemas['Notice']): string {
-  return `EC2 has given notice of this host: ${kind}, ${what} at ${at} (${action}).`;
+function describeNotice({ kind, what, at, action }: Schemas['Notice']): string {
+  return `EC2 has given notice of this host: ${kind}, ${what}${at ? ` at ${at}` : ''} (${action}).`;
 }
 
 /** Side by side; those that fail hinder no other. @throws AggregateError of what failed */

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { pathsBelow } from '../../host/paths.ts';
+import { AutoScalingStandIn } from '../support/auto-scaling.ts';
 import { host as hostContainer, OK, startValues, token } from '../support/callers.ts';
 import { Metadata } from '../support/metadata.ts';
 import { Operator } from '../support/operator.ts';
@@ -121,6 +122,26 @@ test('a notice that is withdrawn is told, and the host takes containers again', 
   await host.docker.getContainer(dockerId).kill();
   await service.gone(id);
   assert.equal(await service.stop(), 0);
+});
+
+test('the lifecycle hook is extended while a container is in use, and completed when its user is saved', async () => {
+  await using group = await AutoScalingStandIn.open();
+  const root = host.newRoot();
+  const service = await start(root, group.settings).ready();
+  const { dockerId, id } = await inUse(service, root);
+  metadata.say('scale-in', 'Terminated');
+  await group.asked('Record hosts save-users');
+  assert.equal(await status(service), 503);
+  const list = start(root, {}, ['ps']);
+  assert.equal(await list.ended(), 0);
+  assert.equal(list.other.at(-1), 'EC2 has given notice of this host: scale-in, terminate (drain).');
+  assert.ok(!group.story.some((one) => one.startsWith('Complete')));
+  await host.docker.getContainer(dockerId).kill();
+  await service.gone(id);
+  await group.asked('Complete hosts save-users');
+  assert.ok((await saved()) > 0);
+  assert.equal(await service.stop(), 0);
+  assert.equal(group.story.filter((one) => one.startsWith('Complete')).length, 1);
 });
 
 test('a notice that stands when the service starts ends it before it takes a container', async () => {
