@@ -8,6 +8,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import type { NoticeCode, NoticeView } from '../host/notices.ts';
 import { HEALTH_CODES, type HealthChange } from './health.ts';
 import type { Transition } from './state.ts';
 import type { ContainerView } from './view.ts';
@@ -33,7 +34,15 @@ export interface HealthEvent extends Omit<TransitionEvent, 'from' | 'code'> {
 
 export type ContainerEvent = TransitionEvent | HealthEvent;
 
-export function isOfHealth(event: ContainerEvent): event is HealthEvent {
+/** EC2 said something of the host. */
+export interface NoticeEvent extends Pick<TransitionEvent, 'id' | 'at' | 'cause'> {
+  readonly code: NoticeCode;
+  readonly notice: NoticeView;
+}
+
+export type AnyEvent = ContainerEvent | NoticeEvent;
+
+export function isOfHealth(event: AnyEvent): event is HealthEvent {
   return HEALTH_CODES.some((code) => code === event.code);
 }
 
@@ -47,7 +56,7 @@ export class Events {
   readonly #most: number;
   /** Ids of one service are none of the next one's. */
   readonly #service = randomBytes(4).toString('hex');
-  readonly #kept: ContainerEvent[] = [];
+  readonly #kept: AnyEvent[] = [];
   #told = 0;
   #more = Promise.withResolvers<void>();
 
@@ -60,10 +69,17 @@ export class Events {
     happened: (Omit<Transition, 'from'> & Partial<Transition>) | HealthChange,
   ): void {
     const { from, code, cause } = { from: undefined, ...happened };
+    this.#keep({ ...(from && { from }), code, cause, container });
+  }
+
+  tellNotice(code: NoticeCode, cause: string, notice: NoticeView): void {
+    this.#keep({ code, cause, notice });
+  }
+
+  #keep(event: object): void {
     const id = `${this.#service}-${++this.#told}`;
     const at = new Date().toISOString();
-    const event = { id, at, ...(from && { from }), code, cause, container };
-    this.#kept.push(event as ContainerEvent);
+    this.#kept.push({ id, at, ...event } as AnyEvent);
     if (this.#kept.length > this.#most) this.#kept.shift();
     this.#wake();
   }
@@ -74,14 +90,19 @@ export class Events {
   }
 
   /**
-   * Gives events until the signal aborts.
+   * Gives events of containers until the signal aborts.
    * @param after the id of the last event that is known; left out: only what comes from now on
    */
   follow(after: string | undefined, signal: AbortSignal): AsyncGenerator<ContainerEvent | typeof MISSED> {
+    return containersOf(this.followAll(after, signal));
+  }
+
+  /** The same, with those of the host. */
+  followAll(after: string | undefined, signal: AbortSignal): AsyncGenerator<AnyEvent | typeof MISSED> {
     return this.#from(this.#placeAfter(after), signal);
   }
 
-  async *#from(place: number, signal: AbortSignal): AsyncGenerator<ContainerEvent | typeof MISSED> {
+  async *#from(place: number, signal: AbortSignal): AsyncGenerator<AnyEvent | typeof MISSED> {
     const wake = () => this.#wake();
     signal.addEventListener('abort', wake);
     try {
@@ -110,4 +131,10 @@ export class Events {
     const place = Number(number);
     return service === this.#service && place <= this.#told ? place : -1;
   }
+}
+
+async function* containersOf(
+  events: AsyncGenerator<AnyEvent | typeof MISSED>,
+): AsyncGenerator<ContainerEvent | typeof MISSED> {
+  for await (const event of events) if (event === MISSED || 'container' in event) yield event;
 }

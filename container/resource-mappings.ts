@@ -3,12 +3,14 @@
  * /fractal/resourceMappings. Each appears whole or not at all.
  */
 
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 
 /**
  * The files that the programs in the images know, `userConfig`, which says how the user's files are there (none, new,
- * restored, damaged, unavailable), and `.ready`, which promises all the others.
+ * restored, damaged, unavailable), `.ready`, which promises all the others, and `ending`, which is there once it is known
+ * when the host ends.
  */
 export type MappingName =
   | 'hostPort_for_my_32262_tcp'
@@ -17,6 +19,7 @@ export type MappingName =
   | 'ContainerARN'
   | 'timeout'
   | 'userConfig'
+  | 'ending'
   | '.ready';
 
 /** Readable by every user of the container, who sees them through a read-only mount. */
@@ -49,5 +52,10 @@ export class ResourceMappings {
       ),
     );
     for (const one of written) if (one.status === 'rejected') throw one.reason;
+  }
+
+  /** @throws what the filesystem throws */
+  async remove(name: MappingName): Promise<void> {
+    await rm(join(this.#directory, name), { force: true });
   }
 }

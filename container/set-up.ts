@@ -48,6 +48,20 @@ export class SetUp {
     return this.#parts.config.historyOf(this.#startValues?.userId);
   }
 
+  /** Tells its programs when the host ends, in ISO 8601; undefined: it does not. @throws {ServiceError} `host.filesystem` */
+  async tellEnding(at: string | undefined): Promise<void> {
+    const { mappings, lifetime } = this.#parts;
+    // What has begun to end is not written to any more.
+    if (lifetime.signal.aborted) return;
+    const told = at === undefined ? mappings.remove('ending') : mappings.write({ ending: at });
+    await lifetime.track('telling its end', told);
+  }
+
+  /** Saves at once what changed of its user's files; resolves when that was tried. */
+  async checkpoint(): Promise<void> {
+    await this.#parts.config.checkpoint();
+  }
+
   /** What the webserver says. The same again has no effect. @throws {ServiceError} `container.*` */
   assign(values: StartValues): Promise<void> {
     const turn = this.#turn.then(() => this.#assign(values));

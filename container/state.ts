@@ -29,6 +29,7 @@ export const END_CODES = [
   'over-disk-limit',
   'service-stopped',
   'service-died',
+  'ec2-notice',
 ] as const;
 
 /** Why it comes to any state: on its way up, to its end, and when that is over. */

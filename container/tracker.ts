@@ -96,6 +96,11 @@ export class Tracker {
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
   }
 
+  /** Takes some again, unless the service stops. */
+  reopen(): void {
+    if (this.#closed === 'service.draining') this.#closed = undefined;
+  }
+
   /** Ends all, side by side, and takes no more. What cannot be ended in time is reported by its lifetime's end. */
   async endAll(cause: Cause): Promise<void> {
     await this.#end(this.list(), cause);

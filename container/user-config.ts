@@ -55,6 +55,10 @@ export class UserConfig {
   #furnished: Promise<Outcome | 'none'> | undefined;
   #isUnsaved = false;
   #left: SessionRecord | undefined;
+  /** Aborts the pause before the next checkpoint. */
+  #hurry = new AbortController();
+  /** Those who wait for it; undefined while there are no checkpoints. */
+  #waiting: (() => void)[] | undefined;
 
   constructor(parts: UserConfigParts) {
     this.#parts = parts;
@@ -89,6 +93,16 @@ export class UserConfig {
       list: (signal) => configs.versionsOf(whose, signal),
       restore: (version, signal) => configs.restore(whose, version, signal),
     };
+  }
+
+  /** Saves at once what changed, while the container lives; resolves when that was tried. */
+  async checkpoint(): Promise<void> {
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.push(resolve);
+    this.#hurry.abort();
+    await promise;
   }
 
   /** @throws {ServiceError} `still.there` */
@@ -164,6 +178,7 @@ export class UserConfig {
       return await session.save(signal);
     } catch (error) {
       if (!isFinal(error)) throw error;
+      session.abandon();
       const path = await keepFiles(paths, id, directories.own);
       receipts.warn(id, error);
       keeping?.configs.tellTooLarge();
@@ -176,13 +191,24 @@ export class UserConfig {
   async #keepCheckpoints(session: Session, milliseconds: number): Promise<void> {
     const { lifetime, log } = this.#parts;
     const { signal } = lifetime;
-    while (await pause(milliseconds, true, { signal, ref: false }).catch(() => false)) {
+    const waiting: (() => void)[] = [];
+    this.#waiting = waiting;
+    for (;;) {
+      const early = AbortSignal.any([signal, this.#hurry.signal]);
+      await pause(milliseconds, undefined, { signal: early, ref: false }).catch(() => {});
+      if (signal.aborted) break;
+      this.#hurry = new AbortController();
+      const answered = waiting.splice(0);
       try {
         const saved = await session.checkpoint(signal);
         log.debug({ bytes: saved?.file.bytes ?? 0 }, 'checkpoint of the user config');
       } catch (error) {
         if (!signal.aborted) log.warn({ why: messageOf(error) }, 'a checkpoint of the user config failed');
       }
+      for (const answer of answered) answer();
     }
+    this.#waiting = undefined;
+    // Now everything is saved as a whole.
+    for (const answer of waiting) answer();
   }
 }

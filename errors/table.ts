@@ -229,6 +229,10 @@ export const ERRORS = {
     status: 502,
     text: "the webserver did not take the {what} of this host: {why}; check WEBSERVER_URL and the webserver's log",
   },
+  'hook.failed': {
+    status: 502,
+    text: 'Auto Scaling did not {what}: {why}; check that TERMINATION_HOOK names a hook of the group of this instance, and that its role allows {action} and autoscaling:DescribeAutoScalingInstances',
+  },
   'instance.failed': {
     status: 502,
     text: 'EC2 did not {what}: {why}; check that this host can reach EC2, and that the role of this instance allows {action}',

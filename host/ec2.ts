@@ -4,6 +4,7 @@
  */
 
 import { CreateTagsCommand, EC2Client, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { credentialDefaultProvider } from './aws-credentials.ts';
 
 /** Milliseconds: for a connection, and for an answer. */
 const CONNECT = 3000;
@@ -17,6 +18,7 @@ export class Ec2 {
     this.#client = new EC2Client({
       region,
       ...(endpoint && { endpoint: endpoint.href }),
+      credentialDefaultProvider,
       // The SDK's own pauses between attempts would outlive a signal that aborts.
       maxAttempts: 1,
       requestHandler: {

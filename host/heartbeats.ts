@@ -65,9 +65,9 @@ export class Heartbeats {
     this.#running = lifetime.track('heartbeats', this.#run(signal));
   }
 
-  /** Says at once, and in each heartbeat from now on, that this host takes no more containers. */
-  drain(): void {
-    this.#draining = true;
+  /** Says at once, and in each heartbeat from now on, whether this host takes no more containers. */
+  drain(isDraining = true): void {
+    this.#draining = isDraining;
     this.#hurry.abort();
   }
 

@@ -1,31 +1,34 @@
 /**
- * What this host is: on EC2 its metadata service says so (IMDSv2: with a session token, never without),
- * elsewhere the machine describes itself.
+ * What this host is: on EC2 its metadata service says so, elsewhere the machine describes itself.
  */
 
 import { readFile } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
-import type { HttpClient, Question } from '../outgoing/http-client.ts';
+import type { HttpClient } from '../outgoing/http-client.ts';
+import { Imds } from './imds.ts';
 
 export interface HostFacts {
   readonly amiId: string;
-  readonly amiLaunchIndex: string;
+  /** Undefined when it is not known. */
+  readonly amiLaunchIndex: string | undefined;
   readonly instanceId: string;
   readonly instanceType: string;
   readonly region: string;
-  /** Undefined when the instance has none. */
+  /** Undefined when the instance has none, or it is not known. */
   readonly publicIpv4: string | undefined;
 }
 
 /** The address that every EC2 instance has for it. */
-export const EC2_ENDPOINT = new URL('http://169.254.169.254');
+const EC2_ENDPOINT = new URL('http://169.254.169.254');
 
-/** Milliseconds for one question, and between attempts. */
-const QUESTION = 1000;
+/** Milliseconds between attempts. */
 const PAUSES = [100, 400];
+/** Neither a page of somebody else, nor the listing of a directory. */
+const WORD = /^[\w.:/=+-]{0,511}[\w.:=+-]$/;
 
 /**
  * Whether this is an EC2 instance, as its firmware tells.
@@ -41,6 +44,15 @@ export async function isEc2(dmi = '/sys/class/dmi/id'): Promise<boolean> {
   // The first group of the uuid may be in either byte order: ec2e1916 is 16192eec.
   const isEc2Uuid = /^(ec2|[0-9a-f]{4}2[0-9a-f]ec-)/.test(uuid ?? '');
   return vendor === 'amazon ec2' || isEc2Uuid || /amazon|ec2/.test(bios ?? '');
+}
+
+/** Where this host has its metadata; undefined where it has none, or is not to ask. */
+export async function metadataEndpoint(settings: {
+  readonly AWS_EC2_METADATA_SERVICE_ENDPOINT?: URL | undefined;
+  readonly AWS_EC2_METADATA_DISABLED?: boolean;
+}): Promise<URL | undefined> {
+  if (settings.AWS_EC2_METADATA_DISABLED) return undefined;
+  return settings.AWS_EC2_METADATA_SERVICE_ENDPOINT ?? ((await isEc2()) ? EC2_ENDPOINT : undefined);
 }
 
 /** The facts, remembered once they are known; those who ask meanwhile share the same question. */
@@ -74,9 +86,10 @@ export function describeThisMachine(): HostFacts {
  * @throws {ServiceError} `metadata.unavailable`
  */
 export async function askEc2(http: HttpClient, endpoint: URL, signal: AbortSignal): Promise<HostFacts> {
+  const imds = new Imds(http, endpoint);
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await askOnce(http, endpoint, signal);
+      return await askOnce(imds, signal);
     } catch (error) {
       signal.throwIfAborted();
       const milliseconds = PAUSES[attempt];
@@ -87,33 +100,26 @@ export async function askEc2(http: HttpClient, endpoint: URL, signal: AbortSigna
   }
 }
 
-/** Paths and headers: Amazon EC2 User Guide, "Use IMDSv2". */
-async function askOnce(http: HttpClient, endpoint: URL, signal: AbortSignal): Promise<HostFacts> {
-  const ask = async (path: string, question: Pick<Question, 'method' | 'headers'>) => {
-    const options = { ...question, signal, milliseconds: QUESTION };
-    const { status, body } = await http.ask(new URL(`/latest/${path}`, endpoint), options);
-    if (status === 404) return undefined;
-    if (status !== 200) throw new Error(`${path} was answered with status ${status}`);
-    if (!/^[\w.:/=+-]{1,512}$/.test(body)) throw new Error(`${path} was answered with something else`);
-    return body;
+/** Paths: Amazon EC2 User Guide, "Instance metadata categories". */
+async function askOnce(imds: Imds, signal: AbortSignal): Promise<HostFacts> {
+  const need = async (path: string): Promise<string> => {
+    const item = await imds.find(path, signal);
+    if (!item) throw new Error(`it does not know ${path}`);
+    if (!WORD.test(item.text)) throw new Error(`${path} was answered with something else`);
+    return item.text;
   };
-  const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': '60' };
-  const token = await ask('api/token', { method: 'PUT', headers: ttl });
-  if (!token) throw new Error('it gives no session token');
-  const find = (item: string) =>
-    ask(`meta-data/${item}`, { method: 'GET', headers: { 'x-aws-ec2-metadata-token': token } });
-  const need = async (item: string): Promise<string> => {
-    const found = await find(item);
-    if (!found) throw new Error(`it does not know ${item}`);
-    return found;
+  // Nobody registers a host by these: whatever is wrong with one of them, the host does without.
+  const want = async (path: string, isRight: (text: string) => boolean): Promise<string | undefined> => {
+    const item = await imds.find(path, signal).catch(() => undefined);
+    return item && isRight(item.text) ? item.text : undefined;
   };
   const [amiId, amiLaunchIndex, instanceId, instanceType, region, publicIpv4] = await Promise.all([
     need('ami-id'),
-    need('ami-launch-index'),
+    want('ami-launch-index', (text) => /^\d{1,9}$/.test(text)),
     need('instance-id'),
     need('instance-type'),
     need('placement/region'),
-    find('public-ipv4'),
+    want('public-ipv4', isIPv4),
   ]);
   return { amiId, amiLaunchIndex, instanceId, instanceType, region, publicIpv4 };
 }

@@ -31,6 +31,7 @@ const { metafile } = await build({
   alias: {
     // Of its CommonJS nothing could be left out, not even the other 700 operations.
     '@aws-sdk/client-ec2': '@aws-sdk/client-ec2/dist-es/index.js',
+    '@aws-sdk/client-auto-scaling': '@aws-sdk/client-auto-scaling/dist-es/index.js',
     ssh2: './scripts/left-out.ts',
     '@grpc/grpc-js': './scripts/left-out.ts',
     '@grpc/proto-loader': './scripts/left-out.ts',

@@ -8,6 +8,7 @@ import { rootAlone } from '../httpserver/v1/authority.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import { PulledImage, PullProgress } from '../httpserver/v1/image-schemas.ts';
 import { LogLine } from '../httpserver/v1/log-routes.ts';
+import { NoticeEvent } from '../httpserver/v1/notice-schemas.ts';
 import { addOperatorApi } from '../httpserver/v1/operator-api.ts';
 import { Event } from '../httpserver/v1/schemas.ts';
 import { isRecord } from '../parsing/json.ts';
@@ -46,7 +47,7 @@ export async function openApi(): Promise<object> {
   await app.close();
   const paths = named(document.paths, schemas);
   // What streams consist of: the paths cannot say it.
-  for (const schema of [Event, LogLine, PullProgress, PulledImage]) named(schema, schemas);
+  for (const schema of [Event, NoticeEvent, LogLine, PullProgress, PulledImage]) named(schema, schemas);
   return { ...document, paths, components: { ...document.components, schemas } };
 }
 

@@ -11,6 +11,7 @@ import { basename } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { messageOf } from '../errors/service-error.ts';
+import { credentialDefaultProvider } from '../host/aws-credentials.ts';
 
 const MEGABYTE = 1_000_000;
 
@@ -69,6 +70,7 @@ async function put(client: S3Client, commit: string, path: string, key: string):
 try {
   const commit = commitOf();
   const client = new S3Client({
+    credentialDefaultProvider,
     forcePathStyle: AWS_ENDPOINT_URL_S3 !== undefined,
     followRegionRedirects: true,
   });

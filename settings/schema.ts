@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { hostedAllow } from './hosted-allow.ts';
+import { NOTICE_SETTINGS } from './notice-settings.ts';
 import {
   absolutePath,
   bytesOrNone,
@@ -221,6 +222,7 @@ export const SCHEMA = {
     secret: true,
   },
   ...USER_CONFIG_SETTINGS,
+  ...NOTICE_SETTINGS,
   AWS_REGION: optional(
     'Region of the bucket. By default that of the instance, and outside EC2 us-east-1.',
     region,

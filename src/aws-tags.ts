@@ -7,7 +7,7 @@ import type { Tags } from '../logging/line.ts';
 export function awsTags(facts: HostFacts): Tags {
   return {
     'aws.ami-id': facts.amiId,
-    'aws.ami-launch-index': facts.amiLaunchIndex,
+    ...(facts.amiLaunchIndex && { 'aws.ami-launch-index': facts.amiLaunchIndex }),
     'aws.instance-id': facts.instanceId,
     'aws.instance-type': facts.instanceType,
     'aws.placement-region': facts.region,

@@ -11,12 +11,14 @@ import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
+import type { Heeding } from './notices/heeding.ts';
 import { concerned } from './observe.ts';
+import { Patience } from './patience.ts';
 import type { Presence } from './presence.ts';
 import type { Reporting } from './reporting.ts';
 
 export type Cause =
-  | { readonly kind: 'asked'; readonly by: NodeJS.Signals | 'draining' }
+  | { readonly kind: 'asked'; readonly by: NodeJS.Signals | 'draining' | 'EC2' }
   | { readonly kind: 'died'; readonly error: unknown };
 
 /** Milliseconds for requests that are under way, for the ECS agent to see that its tasks have ended, and for saved user configs on their way to S3. */
@@ -25,7 +27,7 @@ const TASKS = 30_000;
 const UPLOADS = 30_000;
 
 /** What containers end of then. */
-const ENDS = { asked: 'service-stopped', died: 'service-died' } as const;
+const ENDS = { asked: 'service-stopped', died: 'service-died', taken: 'ec2-notice' } as const;
 
 export interface WatchedEnd {
   /** Resolves with the first cause. */
@@ -83,6 +85,7 @@ export interface Ended {
   readonly hosting: Hosted | undefined;
   readonly agent: Pick<EcsAgent, 'settled' | 'stop'> | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
+  readonly heeding: Pick<Heeding, 'left' | 'finish'>;
   readonly presence: Pick<Presence, 'lifetime'> | undefined;
   /** Of how many containers files of a user are on this host alone. */
   countUnsaved(): Promise<number>;
@@ -102,17 +105,23 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   if (cause.kind === 'died') await tellDeath(cause.error, service);
   log.info({ cause: cause.kind }, 'ending');
   if (cause.kind === 'asked') await finishRequests(gate, log);
+  using stop = new LastWords(cause, service);
   if (cause.kind === 'died') await service.agent?.stop();
   const alive = cause.kind === 'died' ? await leaveClaimed(why, service) : 0;
   const dockerIds = (service.hosting?.tracker.list() ?? []).flatMap(({ dockerId }) => dockerId ?? []);
-  await service.hosting?.tracker.endAll({ code: ENDS[cause.kind], text: why });
-  if (cause.kind === 'asked') await service.agent?.settled(dockerIds, AbortSignal.timeout(TASKS));
+  const code = cause.kind === 'asked' && cause.by === 'EC2' ? ENDS.taken : ENDS[cause.kind];
+  await service.hosting?.tracker.endAll({ code, text: why });
+  if (cause.kind === 'asked') {
+    using late = new Patience((waited) => Math.min(TASKS - waited, service.heeding.left ?? TASKS));
+    await service.agent?.settled(dockerIds, late.signal);
+  }
   await service.agent?.stop();
   await service.hosting?.kept.removeAll();
   // Files that could not be saved, for one: what is saved now can still go to S3.
   await root.holdings.retry();
-  const saves = (await service.userConfigs?.finish(UPLOADS)) ?? 0;
-  if (cause.kind === 'asked') await reporting.tellStop();
+  const saves = await finishSaves(service);
+  if (cause.kind === 'asked') await stop.tell();
+  if (cause.kind === 'asked' && (await service.countUnsaved()) === 0) await service.heeding.finish();
   // Whoever buries what could not be released finds there whose it was.
   if (alive > 0 || root.holdings.hasFailed) await service.presence?.lifetime.leave(new Error(why));
   const failures = await root.end(new Error(why));
@@ -126,6 +135,38 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   if (cause.kind === 'died') await reporting.terminateInstance(left);
   log.info({ exitCode: Number(process.exitCode ?? 0) }, 'ended');
   return left;
+}
+
+/** Tells the world of a stop: at its end, or when EC2 takes the host soon, whatever is still under way. */
+class LastWords implements Disposable {
+  readonly #reporting: Reporting;
+  readonly #late: Patience;
+  #told: Promise<void> | undefined;
+
+  constructor({ kind }: Cause, { reporting, heeding }: Ended) {
+    this.#reporting = reporting;
+    // Of a death the world knows already.
+    const left = () => (kind === 'asked' ? heeding.left : undefined) ?? Number.POSITIVE_INFINITY;
+    this.#late = new Patience(left);
+    const { signal } = this.#late;
+    signal.addEventListener('abort', () => void this.tell());
+    if (signal.aborted) void this.tell();
+  }
+
+  tell(): Promise<void> {
+    this.#told ??= this.#reporting.tellStop();
+    return this.#told;
+  }
+
+  [Symbol.dispose](): void {
+    this.#late[Symbol.dispose]();
+  }
+}
+
+/** Where EC2 takes the host, what is not in S3 by then is lost: that gets all of the time that there is. @returns how many saves wait */
+async function finishSaves({ userConfigs, heeding }: Ended): Promise<number> {
+  using late = new Patience((waited) => Math.max(heeding.left ?? 0, UPLOADS - waited));
+  return (await userConfigs?.finish(late.signal)) ?? 0;
 }
 
 /** Before anything that takes time: what it died of, and what was running. */

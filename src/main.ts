@@ -45,6 +45,7 @@ async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Prom
     end.cause,
     whenStartFails(start(service, watchdog)),
     whenDrained(service),
+    whenTaken(service),
   ]);
   end.known();
   watchdog.stopping();
@@ -74,8 +75,14 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
 }
 
 async function whenDrained(service: Service): Promise<Cause> {
-  await service.drained;
+  await service.draining.drained;
   return { kind: 'asked', by: 'draining' };
+}
+
+/** EC2 takes this host, and it is time to stop. */
+async function whenTaken(service: Service): Promise<Cause> {
+  await service.heeding.taken;
+  return { kind: 'asked', by: 'EC2' };
 }
 
 async function whenStartFails(started: Promise<void>): Promise<Cause> {

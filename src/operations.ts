@@ -4,6 +4,7 @@ import type { Docker } from '../docker-engine/docker.ts';
 import { Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { readHostId } from '../host/host-id.ts';
+import type { NoticeView } from '../host/notices.ts';
 import type { Operations } from '../httpserver/v1/operations.ts';
 import type { Host } from '../httpserver/v1/schemas.ts';
 import { VERSION } from './version.ts';
@@ -15,6 +16,8 @@ export interface OperatedService {
   /** How many containers it hosts. */
   readonly containers: number;
   readonly hasAgent: boolean;
+  /** What EC2 says that it will do with this host. */
+  readonly notices: readonly NoticeView[];
   drain(): void;
 }
 
@@ -42,6 +45,7 @@ export function operationsOf({ service, environment, commit, state }: Operations
         started,
         docker: await docker.version(),
         containers,
+        notices: service.notices,
       };
     },
     describeAgent: async () => {

@@ -5,16 +5,10 @@
 
 import { messageOf } from '../errors/service-error.ts';
 import { type HeartbeatOptions, Heartbeats, type Outcome, sayGone } from '../host/heartbeats.ts';
+import { Imds } from '../host/imds.ts';
 import { InstanceState } from '../host/instance-state.ts';
 import { KeptRegistration } from '../host/kept-registration.ts';
-import {
-  askEc2,
-  describeThisMachine,
-  EC2_ENDPOINT,
-  type HostFacts,
-  isEc2,
-  Metadata,
-} from '../host/metadata.ts';
+import { askEc2, describeThisMachine, type HostFacts, Metadata, metadataEndpoint } from '../host/metadata.ts';
 import { pathsBelow } from '../host/paths.ts';
 import { Webserver } from '../host/webserver.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
@@ -76,7 +70,7 @@ export class Reporting {
   readonly #outlets: Outlets;
   readonly #log: Logger;
   readonly #http = new HttpClient();
-  readonly #metadata = new Metadata(() => this.#findFacts());
+  readonly metadata = new Metadata(() => this.#findFacts());
   readonly #closing = new AbortController();
   #tags: Tags = {};
   #identity: Identity = {};
@@ -127,7 +121,7 @@ export class Reporting {
   ownInstance(): void {
     const { ON_DEATH: onDeath, AWS_ENDPOINT_URL_EC2: endpoint } = this.#settings;
     if (onDeath === 'none') return;
-    this.#instance = new InstanceState({ metadata: this.#metadata, onDeath, endpoint, log: this.#log });
+    this.#instance = new InstanceState({ metadata: this.metadata, onDeath, endpoint, log: this.#log });
   }
 
   /** Keeps the last lines of the log for whoever reports a death, until the lifetime ends. */
@@ -140,7 +134,7 @@ export class Reporting {
   /** Learns what this host is. That it cannot be learnt now is no reason not to start. */
   async describeHost({ signal }: Lifetime): Promise<void> {
     try {
-      await unlessAborted(this.#metadata.facts(), signal);
+      await unlessAborted(this.metadata.facts(), signal);
     } catch (error) {
       signal.throwIfAborted();
       this.#log.error({ error }, messageOf(error));
@@ -183,7 +177,7 @@ export class Reporting {
     if (!url) return undefined;
     return {
       webserver: new Webserver({ http: this.#http, url, dyingAs }),
-      metadata: this.#metadata,
+      metadata: this.metadata,
       kept: new KeptRegistration(pathsBelow(ROOT).state, url.href, this.#log),
       log: this.#log,
       onRegistration: ({ token }) => this.#outlets.secrets.set('the token of the webserver', token),
@@ -201,10 +195,10 @@ export class Reporting {
     if (options) await sayGone(options, signal);
   }
 
-  /** Tells EC2 and the webserver that this host takes no more containers. */
-  tellDraining(): void {
-    void this.#instance?.draining(TAG);
-    this.#heartbeats?.drain();
+  /** Tells EC2 and the webserver whether this host takes no more containers. */
+  tellDraining(isDraining: boolean): void {
+    void (isDraining ? this.#instance?.draining(TAG) : this.#instance?.running(TAG));
+    this.#heartbeats?.drain(isDraining);
   }
 
   /**
@@ -235,7 +229,7 @@ export class Reporting {
     const beginning = performance.now();
     if (this.#sentry && !this.#identity.facts) {
       this.#log.warn({ error }, 'dying; asking EC2 which host this is, to report the death');
-      await withDeadline(IDENTITY, 'identifying', () => this.#metadata.facts()).catch(() => {});
+      await withDeadline(IDENTITY, 'identifying', () => this.metadata.facts()).catch(() => {});
     }
     say();
     await this.#sentry?.flush(patience - (performance.now() - beginning));
@@ -277,9 +271,14 @@ export class Reporting {
     return facts;
   }
 
+  /** undefined where there is no metadata. */
+  async imds(): Promise<Imds | undefined> {
+    const endpoint = await metadataEndpoint(this.#settings);
+    return endpoint && new Imds(this.#http, endpoint);
+  }
+
   async #askFacts(): Promise<HostFacts> {
-    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: given, AWS_EC2_METADATA_DISABLED: disabled } = this.#settings;
-    const endpoint = disabled ? undefined : (given ?? ((await isEc2()) ? EC2_ENDPOINT : undefined));
+    const endpoint = await metadataEndpoint(this.#settings);
     return endpoint ? await askEc2(this.#http, endpoint, this.#closing.signal) : describeThisMachine();
   }
 

@@ -20,6 +20,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import { holdSharedDirectory, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
+import type { NoticeView } from '../host/notices.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
 import { Gate } from '../httpserver/gate.ts';
 import type { Hosted, Hosting } from '../httpserver/hosting.ts';
@@ -30,10 +31,12 @@ import { childEnvironment, type Settings } from '../settings/load.ts';
 import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { countUnsaved } from './after-death/remains.ts';
+import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { Heeding } from './notices/heeding.ts';
 import { type Observer, observeHoldings } from './observe.ts';
 import { bePresent, type Presence, share } from './presence.ts';
 import type { Reporting } from './reporting.ts';
@@ -71,15 +74,14 @@ export class Service {
   /** undefined until the ledger says that there is a service. */
   presence: Presence | undefined;
   readonly metrics = new Metrics(this);
+  readonly draining: Draining;
+  readonly heeding = new Heeding(this);
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
   readonly #paths: Paths;
   readonly #receipts: Receipts;
-  readonly #started = Promise.withResolvers<void>();
-  readonly #drained = Promise.withResolvers<void>();
   readonly #as: 'service' | 'wait';
-  #isDraining = false;
   #isStarted = false;
 
   constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
@@ -92,6 +94,8 @@ export class Service {
     this.#paths = pathsBelow(settings.ROOT);
     this.ledger = new Ledger(this.#paths.ledger);
     this.#receipts = new Receipts(this.#paths.receipts, log);
+    const tell = (isDraining: boolean) => reporting.tellDraining(isDraining);
+    this.draining = new Draining({ tracker: () => this.hosting?.tracker, tell });
     const { ledger, metrics } = this;
     this.root = new Lifetime('service', observeHoldings(log, observer, ledger, this.#receipts, metrics));
   }
@@ -99,7 +103,7 @@ export class Service {
   /** As operators see it. */
   get state(): 'starting' | 'running' | 'draining' | 'stopping' {
     if (this.starting.signal.aborted) return 'stopping';
-    return this.#isDraining ? 'draining' : this.#isStarted ? 'running' : 'starting';
+    return this.draining.isOn ? 'draining' : this.#isStarted ? 'running' : 'starting';
   }
 
   get containers(): number {
@@ -110,23 +114,14 @@ export class Service {
     return this.agent !== undefined;
   }
 
-  /** Resolves when the last container is gone after `drain`. */
-  get drained(): Promise<void> {
-    return this.#drained.promise;
+  /** What EC2 says that it will do with this host. */
+  get notices(): readonly NoticeView[] {
+    return this.heeding.views;
   }
 
   /** Takes no more containers; that is told, and the last one waited for, once the start is complete. Again, it changes nothing. */
   drain(): void {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    void this.hosting?.tracker.drain();
-    this.#drained.resolve(this.#whenDrained());
-  }
-
-  async #whenDrained(): Promise<void> {
-    await this.#started.promise;
-    this.reporting.tellDraining();
-    await this.hosting?.tracker.drain();
+    this.draining.begin('operator');
   }
 
   /** @returns what the step made, for those after it */
@@ -176,7 +171,15 @@ export class Service {
   }
 
   async describeHost(): Promise<void> {
+    await this.heedNotices();
     await this.reporting.describeHost(this.root);
+  }
+
+  /** Listens to EC2 from now on. */
+  async heedNotices(): Promise<void> {
+    const { reporting } = this;
+    const [settings, imds] = [this.#settings, await reporting.imds()];
+    await this.heeding.begin(this.root, { settings, imds, facts: () => reporting.metadata.facts() });
   }
 
   /** @returns whether containers get any */
@@ -246,7 +249,8 @@ export class Service {
     await saveAllLeft(tracker);
     const options = { settings: this.#settings, paths: this.#paths, log: this.log };
     await beginRounds(this.root, { tracker, kept, ...options, takesNew: this.#as === 'service' });
-    if (this.#isDraining) void tracker.drain();
+    this.draining.hosting();
+    this.heeding.hosting(this.root, tracker);
     const pulls = new ImagePulls(docker, this.root, this.log);
     const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
     this.gate.open({ tracker, kept, watch, pulls, images });
@@ -287,6 +291,6 @@ export class Service {
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root, this.metrics.heartbeat);
     this.#isStarted = true;
-    this.#started.resolve();
+    this.draining.started();
   }
 }

@@ -3,6 +3,7 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
+import { credentialDefaultProvider } from '../host/aws-credentials.ts';
 import { releasingReads } from '../lifetime/released-buffers.ts';
 import { limitAnswers } from './answer-limits.ts';
 
@@ -17,6 +18,7 @@ export function openS3(region: string, endpoint: URL | undefined): S3Client {
   const client = new S3Client({
     region,
     ...(endpoint && { endpoint: endpoint.href, forcePathStyle: true }),
+    credentialDefaultProvider,
     followRegionRedirects: true,
     maxAttempts: 5,
     requestHandler: {

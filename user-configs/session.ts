@@ -68,22 +68,31 @@ export interface SessionParts {
 
 export class Session {
   readonly #parts: SessionParts;
+  readonly #onOver: () => void;
   #sequence: number;
   #base: Base | undefined;
+  #bytes: number;
   /** When what was saved last was as the files were. */
   #saved: Mark | undefined;
 
-  /** @param base what changes can be relative to */
-  static async open(parts: SessionParts, base?: Base): Promise<Session> {
-    const session = new Session(parts, base);
+  /** @param base what changes can be relative to @param onOver is called when nothing is left to save */
+  static async open(parts: SessionParts, base?: Base, onOver = () => {}): Promise<Session> {
+    const session = new Session(parts, base, onOver);
     await session.#keepRecord();
     return session;
   }
 
-  private constructor(parts: SessionParts, base: Base | undefined) {
+  private constructor(parts: SessionParts, base: Base | undefined, onOver: () => void) {
     this.#parts = parts;
     this.#base = base;
+    this.#bytes = base?.bytes ?? 0;
+    this.#onOver = onOver;
     this.#sequence = parts.record.sequence;
+  }
+
+  /** That a save of all files has, as far as that is known by those that were made. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
@@ -101,6 +110,7 @@ export class Session {
       this.#saved = mark;
       const { version } = entry.waiting;
       const { bytes } = entry.file;
+      this.#bytes = (base?.bytes ?? 0) + bytes;
       if (!base) this.#base = { version, bytes, mark, isStamped: this.#parts.record.stamp !== undefined };
       // What has changed that much is better saved anew.
       else if (bytes > base.bytes / 2) this.#base = undefined;
@@ -119,8 +129,14 @@ export class Session {
       return (await packing.look()) ? await this.#save(packing) : undefined;
     });
     await rm(join(this.#parts.own, RECORD), { force: true });
+    this.#onOver();
     if (!entry) return 'saved by the last checkpoint';
     return `${entry.file.bytes} bytes are encrypted on the disk, on their way to S3`;
+  }
+
+  /** That it will never be saved. */
+  abandon(): void {
+    this.#onOver();
   }
 
   #begin(extent: Extent, signal: AbortSignal): Packing {

@@ -18,6 +18,7 @@ import { type Current, isAside, mayFollow, nameOf } from './current.ts';
 import type { Seen } from './seen.ts';
 import type { Entry, Spool, Waiting } from './spool.ts';
 import type { ConfigStore } from './store.ts';
+import { UploadRate } from './upload-rate.ts';
 import { superfluous } from './versions.ts';
 
 /** Before an attempt is repeated. */
@@ -46,11 +47,17 @@ export class Uploads {
   readonly #queues = new Map<string, Queue>();
   readonly #tidying = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
+  readonly #rate = new UploadRate();
 
   /** Goes on with what waits since before. */
   constructor(parts: UploadsParts) {
     this.#parts = parts;
     for (const entry of parts.spool.list()) this.add(entry);
+  }
+
+  /** Bytes that lately came to S3; undefined until that is known. */
+  get perSecond(): number | undefined {
+    return this.#rate.perSecond;
   }
 
   /** Takes up one that is in the spool, also while it grows. */
@@ -88,11 +95,11 @@ export class Uploads {
 
   /**
    * Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool.
+   * @param late aborts when the time is over
    * @returns how many these are
    */
-  async finish(milliseconds: number): Promise<number> {
+  async finish(late: AbortSignal): Promise<number> {
     const attempts = [...this.#queues.values()].map((queue) => queue.hurry());
-    const late = AbortSignal.timeout(milliseconds);
     await unlessAborted(Promise.all(attempts), late).catch(() => {});
     this.#stopped.abort(new Error('the service ends'));
     await Promise.all([...[...this.#queues.values()].map(({ ended }) => ended), ...this.#tidying]);
@@ -140,7 +147,10 @@ export class Uploads {
     const store = storeAt(waiting.prefix);
     queue.busyWith = entry;
     try {
-      await store.put(nameOf(waiting), file, signal);
+      await this.#rate.of(
+        () => file.bytes,
+        () => store.put(nameOf(waiting), file, signal),
+      );
       const became = await placeOf(store, waiting, signal);
       const { generation } = waiting;
       if (became === 'current' && generation) await seen.note(waiting.prefix, { ...waiting, generation });

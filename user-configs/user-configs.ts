@@ -80,6 +80,14 @@ export interface Request extends Whose {
 /** A container is told how it went by this word. */
 export type Outcome = 'new' | 'restored' | 'damaged' | 'unavailable';
 
+/** What there is to save, and how fast that goes. */
+export interface ToSave {
+  readonly sessions: number;
+  readonly bytes: number;
+  /** Bytes; undefined: it is not known. */
+  readonly perSecond: number | undefined;
+}
+
 /** How a session began. */
 export interface Begun {
   readonly session: Session;
@@ -94,6 +102,7 @@ export class UserConfigs {
   readonly #seen: Seen;
   readonly #uploads: Uploads;
   readonly #packing = pLimit(PACKED_AT_A_TIME);
+  readonly #sessions = new Set<Session>();
   readonly #storeAt: (prefix: string) => ConfigStore;
 
   static async open(lifetime: Lifetime, options: UserConfigsOptions): Promise<UserConfigs> {
@@ -192,20 +201,35 @@ export class UserConfigs {
     return { files: this.#spool.list().length, bytes: this.#spool.bytes };
   }
 
+  /** What an end of all sessions would bring to S3, at most: bytes as they were when they were saved last. */
+  get toSave(): ToSave {
+    const sessions = [...this.#sessions];
+    const bytes = sessions.reduce((sum, session) => sum + session.bytes, this.#spool.bytes);
+    return { sessions: sessions.length, bytes, perSecond: this.#uploads.perSecond };
+  }
+
   /** Resolves when all that waits is in S3. */
   async uploaded(): Promise<void> {
     await this.#uploads.idle();
   }
 
-  /** Tries to bring all that waits to S3, and stops. @returns how many saves wait on this host all the same */
-  async finish(milliseconds: number): Promise<number> {
-    return await this.#uploads.finish(milliseconds);
+  /** Tries to bring all that waits to S3, until `late` aborts, and stops. @returns how many saves wait on this host all the same */
+  async finish(late: AbortSignal): Promise<number> {
+    return await this.#uploads.finish(late);
   }
 
-  #open(record: SessionRecord, own: string, place: Workplace, base?: Furnished['base']): Promise<Session> {
+  async #open(
+    record: SessionRecord,
+    own: string,
+    place: Workplace,
+    base?: Furnished['base'],
+  ): Promise<Session> {
     const [spool, uploads, packing] = [this.#spool, this.#uploads, this.#packing];
     const onSaved = (bytes: number) => this.#options.onBytes?.('saved', bytes);
-    return Session.open({ record, own, place, spool, uploads, packing, onSaved }, base);
+    const parts = { record, own, place, spool, uploads, packing, onSaved };
+    const session = await Session.open(parts, base, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+    return session;
   }
 
   async #attempt(

@@ -2,7 +2,7 @@
 
 import type { Static } from 'typebox';
 import { capacityOf } from '../../container/capacity.ts';
-import { type ContainerEvent, isOfHealth, MISSED } from '../../container/events.ts';
+import { type AnyEvent, isOfHealth, MISSED } from '../../container/events.ts';
 import { isNamed } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
 import { readMemory } from '../../host/memory.ts';
@@ -83,23 +83,27 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     },
   });
   routes.stream('/events', closing, {
-    summary: 'Follow what happens to containers, as server-sent events',
+    summary: 'Follow what happens to containers, and to this host, as server-sent events',
     description:
-      'An event `container` is a change of state, and an event `health` a change of health. The data of both is an Event. An event `missed` says that some events are no longer kept: list the containers, then continue.',
+      'An event `container` is a change of state, and an event `health` a change of health. The data of both is an Event. An event `notice` is what EC2 says of this host; its data is a NoticeEvent. An event `missed` says that some events are no longer kept: list the containers, then continue.',
     headers: EventsHeaders,
     query: EventsQuery,
     handle: ({ query, headers }, signal) => {
       const { events } = gate.check().tracker.host;
-      return asSent(events.follow(lastKnown(headers, query.after), signal));
+      return asSent(events.followAll(lastKnown(headers, query.after), signal));
     },
   });
 }
 
-async function* asSent(events: AsyncIterable<ContainerEvent | typeof MISSED>): AsyncGenerator<Sent> {
+async function* asSent(events: AsyncIterable<AnyEvent | typeof MISSED>): AsyncGenerator<Sent> {
   for await (const event of events) {
     if (event === MISSED) yield { event: 'missed', data: {} };
-    else yield { event: isOfHealth(event) ? 'health' : 'container', id: event.id, data: event };
+    else yield { event: nameOf(event), id: event.id, data: event };
   }
+}
+
+function nameOf(event: AnyEvent): 'notice' | 'health' | 'container' {
+  return 'notice' in event ? 'notice' : isOfHealth(event) ? 'health' : 'container';
 }
 
 /** Their order is that of their beginnings; the id tells apart those of the same millisecond. */

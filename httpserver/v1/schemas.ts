@@ -6,6 +6,7 @@ import { HEALTH_CODES, PORT_HEALTHS } from '../../container/health.ts';
 import { ROLES } from '../../container/labels.ts';
 import { CAUSE_CODES, STATES } from '../../container/state.ts';
 import { CHECK_HEALTHS } from '../../docker-engine/answers.ts';
+import { Notice } from './notice-schemas.ts';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const count = (description: string) => Type.Integer({ minimum: 0, description });
@@ -218,6 +219,9 @@ export const Host = Type.Object(
     started: time('When the service was started.'),
     docker: Type.Object({ engine: Type.String(), api: Type.String() }),
     containers: count('Number of containers.'),
+    notices: Type.Optional(
+      Type.Array(Notice, { description: 'What EC2 says of this host. Missing in older versions.' }),
+    ),
   },
   { title: 'Host' },
 );

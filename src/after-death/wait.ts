@@ -63,15 +63,21 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   const service = new Service({ settings, environment, log, observer: {}, reporting, as: 'wait' });
   try {
     const presence = await takePlace(service);
+    await service.heedNotices();
     const told = service.root.track('the last heartbeat', tellWebserver(settings, presence, service));
     await service.step('filesystem', () => service.makeDirectories(presence));
     await keepFrontConsole(service, presence);
     const docker = await service.step('docker', () => service.reachDocker());
     const stopped = stopAgent(service, docker, presence);
-    await hostOn(service, { docker, presence, paths: pathsBelow(settings.ROOT) });
-    await Promise.all([stopped, told]);
-    await removeRemains(presence.left);
-    const left = await endService({ kind: 'asked', by: 'draining' }, service);
+    const parts = { docker, presence, paths: pathsBelow(settings.ROOT) };
+    const hosted = hostOn(service, parts).then(() => Promise.all([stopped, told]));
+    const by = await Promise.race([hosted.then(() => 'draining' as const), takenBy(service)]);
+    // What waits for others does so no longer.
+    hosted.catch(() => {});
+    if (by === 'draining') await removeRemains(presence.left);
+    const left = await endService({ kind: 'asked', by }, service);
+    // Until then there were containers, for which it was needed.
+    if (by === 'EC2') await removeRemains(presence.left);
     const paths = pathsBelow(settings.ROOT);
     await rm(paths.waitLog, { force: true });
     await removeMarked(paths.run);
@@ -122,6 +128,12 @@ async function takePlace(service: Service): Promise<Presence> {
   const presence = await service.step('lock', () => service.lock());
   await reportUnreported(presence, service);
   return presence;
+}
+
+/** EC2 takes this host, and it is time to stop. */
+async function takenBy({ heeding }: Service): Promise<'EC2'> {
+  await heeding.taken;
+  return 'EC2';
 }
 
 /** Users' files do not wait for it. Without a container in use, nobody needs it. */

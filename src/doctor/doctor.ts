@@ -4,6 +4,7 @@ import { type Allowance, describeAllowance } from '../../settings/hosted-allow.t
 import { examineSettings } from '../../settings/load.ts';
 import { align } from '../align.ts';
 import { describeAgent } from '../describe-agent.ts';
+import { findNotices } from '../notices/notice-checks.ts';
 import { findRights } from '../rights.ts';
 import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
@@ -31,7 +32,13 @@ export async function examine(
   const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits }));
   const findings = isHostAlone
     ? host
-    : [...host, ...(await findRights(settings)), ...checkSettings(problems), ...checkAllowance(HOSTED_ALLOW)];
+    : [
+        ...host,
+        ...(await findNotices(settings)),
+        ...(await findRights(settings)),
+        ...checkSettings(problems),
+        ...checkAllowance(HOSTED_ALLOW),
+      ];
   const agent = isHostAlone ? [] : await describeAgent();
   return {
     isSound: !findings.some(({ grade }) => grade === 'error'),

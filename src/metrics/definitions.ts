@@ -10,7 +10,9 @@ import { END_CODES, STATES, type State } from '../../container/state.ts';
 import { CHECK_HEALTHS } from '../../docker-engine/answers.ts';
 import { CALLS } from '../../docker-engine/calls.ts';
 import { OUTCOMES } from '../../host/heartbeats.ts';
+import type { NoticeView } from '../../host/notices.ts';
 import { ALARMS, DIRECTIONS } from '../../user-configs/user-configs.ts';
+import { addNoticeMeters } from '../notices/notice-meters.ts';
 import { addLoopMeters } from './event-loop.ts';
 import { addProcessMeters } from './process.ts';
 
@@ -23,6 +25,7 @@ export interface Levels {
   /** undefined where user configs are not kept. */
   readonly spool: () => { readonly files: number; readonly bytes: number } | undefined;
   readonly predecessorDied: () => boolean;
+  readonly notices: () => readonly NoticeView[];
 }
 
 const PREFIX = 'ecs_host_service_';
@@ -90,6 +93,7 @@ export class Meters {
         this.set(levels.predecessorDied() ? 1 : 0);
       },
     });
+    addNoticeMeters(this.#registry, PREFIX, levels.notices);
     addLoopMeters(this.#registry, PREFIX);
     addProcessMeters(this.#registry);
   }

@@ -11,6 +11,7 @@ import type { Surroundings } from '../../container/surroundings.ts';
 import type { ContainerView } from '../../container/view.ts';
 import type { CallObserver } from '../../docker-engine/calls.ts';
 import type { Outcome } from '../../host/heartbeats.ts';
+import type { NoticeView } from '../../host/notices.ts';
 import type { Holding, HoldingEvent } from '../../lifetime/holdings.ts';
 import type { Page } from '../../lifetime/ledger.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
@@ -27,6 +28,8 @@ export interface Watched {
   readonly userConfigs: Pick<UserConfigs, 'waiting'> | undefined;
   /** With what a dead service left; undefined until the lock is held. */
   readonly presence: Pick<Presence, 'left'> | undefined;
+  /** What EC2 says that it will do with this host. */
+  readonly notices: readonly NoticeView[];
 }
 
 interface WatchedTracker {
@@ -147,6 +150,7 @@ function levelsOf(watched: Watched) {
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     spool: () => watched.userConfigs?.waiting,
     predecessorDied: () => hasDied(watched.presence?.left ?? []),
+    notices: () => watched.notices,
   };
 }
 

@@ -29,7 +29,9 @@ export async function ps(api: Api, { state, app }: Wanted, isJson: boolean): Pro
     after = page.next;
     if (after === undefined) break;
   }
-  return isJson ? asJson(containers) : tableOf(containers);
+  if (isJson) return asJson(containers);
+  const { notices = [] } = dataOf(await api.GET('/v1/host'));
+  return tableOf(containers) + linesOf(notices.map(describeNotice));
 }
 
 export function tableOf(containers: readonly Container[]): string {
@@ -46,6 +48,10 @@ export function tableOf(containers: readonly Container[]): string {
     task,
   ]);
   return linesOf(align([heads, ...rows]));
+}
+
+function describeNotice({ kind, what, at, action }: Schemas['Notice']): string {
+  return `EC2 has given notice of this host: ${kind}, ${what}${at ? ` at ${at}` : ''} (${action}).`;
 }
 
 /** Side by side; those that fail hinder no other. @throws AggregateError of what failed */

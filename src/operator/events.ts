@@ -10,9 +10,14 @@ export async function* events(api: Api, after: string | undefined, isJson: boole
   const params = { query: after === undefined ? {} : { after } };
   const body = dataOf(await api.GET('/v1/events', { params, parseAs: 'stream' }));
   for await (const { event, data } of messagesOf(body)) {
-    if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
+    if (event === 'notice' && !isJson) yield `${describeNotice(JSON.parse(data))}\n`;
+    else if (event === 'missed') yield isJson ? '{"missed":true}\n' : `${MISSED}\n`;
     else yield isJson ? `${data}\n` : `${describe(JSON.parse(data))}\n`;
   }
+}
+
+function describeNotice({ id, at, code, cause }: Schemas['NoticeEvent']): string {
+  return `${at}  ${id}  ${''.padEnd(12)}  ${'this host'.padEnd(21)}  ${code.padEnd(15)}  ${cause}`;
 }
 
 function describe({ id, at, from, code, cause, container }: Schemas['Event']): string {

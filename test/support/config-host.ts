@@ -93,7 +93,7 @@ export class ConfigHost implements AsyncDisposable {
 
   /** Ends as the service does. */
   async stop(): Promise<void> {
-    await this.configs.finish(10_000);
+    await this.configs.finish(AbortSignal.timeout(10_000));
     await this.#lifetime.end();
   }
 

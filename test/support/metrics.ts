@@ -8,7 +8,12 @@ import { pathsBelow } from '../../host/paths.ts';
 import type { Metrics, Watched } from '../../src/metrics/metrics.ts';
 
 /** A service of which there is nothing to see. */
-export const NOTHING: Watched = { hosting: undefined, userConfigs: undefined, presence: undefined };
+export const NOTHING: Watched = {
+  hosting: undefined,
+  userConfigs: undefined,
+  presence: undefined,
+  notices: [],
+};
 
 export const PREFIX = 'ecs_host_service_';
 

@@ -5,8 +5,9 @@ import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import type { TSchema } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
+import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
 import {
   Agent,
   Capacity,
@@ -101,6 +102,8 @@ export class Operator {
 
 /** Reads server-sent events. */
 export class Follower implements Disposable {
+  /** What came of this host meanwhile. */
+  readonly notices: Static<typeof NoticeEvent>[] = [];
   readonly #response: IncomingMessage;
   readonly #events: AsyncGenerator<ContainerEvent | 'missed'>;
 
@@ -116,6 +119,7 @@ export class Follower implements Disposable {
       if (name) fields[name] = value;
       if (line !== '' || !fields.event) continue;
       if (fields.event === 'missed') yield 'missed';
+      else if (fields.event === 'notice') this.#note(fields);
       else {
         const event = JSON.parse(fields.data ?? '');
         assert.equal(misfit(Event, event), undefined, fields.data);
@@ -125,6 +129,13 @@ export class Follower implements Disposable {
       }
       fields = {};
     }
+  }
+
+  #note({ id, data = '' }: Record<string, string>): void {
+    const event = JSON.parse(data);
+    assert.equal(misfit(NoticeEvent, event), undefined, data);
+    assert.equal(event.id, id);
+    this.notices.push(event);
   }
 
   /** The next transition. @param takes those that are not passed over @returns undefined at the end of the stream */

@@ -19,6 +19,7 @@ export interface Request {
 export interface Reply {
   readonly status: number;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -122,8 +123,8 @@ export class Recorder {
     this.requests.push(request);
     for (const wake of this.#waiting.splice(0)) wake();
     if (this.fault) return this.#misbehave(this.fault, incoming.socket, response);
-    const { status, body } = await this.#reply(request);
-    response.writeHead(status).end(body);
+    const { status, body, headers: sent = {} } = await this.#reply(request);
+    response.writeHead(status, sent).end(body);
   }
 
   #misbehave(fault: Fault, socket: Socket, response: ServerResponse): void {

@@ -70,6 +70,8 @@ export class World {
   readonly webserver: Recorder;
   readonly sentry: Recorder;
   readonly logzIo: Recorder;
+  /** What the metadata have, which a test may change. */
+  readonly items: Record<string, string>;
   readonly #metadata: Recorder | undefined;
   readonly #certificate: string;
 
@@ -78,22 +80,27 @@ export class World {
     const tls = await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000));
     const certificate = join(mkdtempSync('/run/test/world-'), 'cert.pem');
     writeFileSync(certificate, tls.cert);
+    const items = { ...METADATA };
+    const reply = (request: Request) => imds(items)(request);
     return new World(
+      items,
       certificate,
       await Recorder.open({ tls, reply: webserver() }),
       await Recorder.open({ tls, reply: () => ({ status: 200, body: '{}' }) }),
       await Recorder.open({ tls, reply: () => OK }),
-      metadata ? await Recorder.open({ address: '169.254.169.254', port: 80, reply: imds() }) : undefined,
+      metadata ? await Recorder.open({ address: '169.254.169.254', port: 80, reply }) : undefined,
     );
   }
 
   private constructor(
+    items: Record<string, string>,
     certificate: string,
     webserver: Recorder,
     sentry: Recorder,
     logzIo: Recorder,
     metadata: Recorder | undefined,
   ) {
+    this.items = items;
     this.#certificate = certificate;
     this.webserver = webserver;
     this.sentry = sentry;

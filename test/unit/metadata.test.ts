@@ -3,7 +3,7 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { setImmediate as allElseHasRun } from 'node:timers/promises';
+import { setImmediate as allElseHasRun, setTimeout as delay } from 'node:timers/promises';
 import { ServiceError } from '../../errors/service-error.ts';
 import { askEc2, describeThisMachine, type HostFacts, isEc2, Metadata } from '../../host/metadata.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
@@ -120,7 +120,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
 
   async function open(
     t: TestContext,
-    reply: (request: Request) => Reply = imds(),
+    reply: (request: Request) => Reply | Promise<Reply> = imds(),
     http = new HttpClient(),
   ): Promise<Asked> {
     const service = await Recorder.open({ reply });
@@ -181,16 +181,51 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     );
   });
 
-  test('an instance without a public address is none the worse for it', async (t) => {
-    const { 'public-ipv4': _, ...items } = METADATA;
-    const { service, ask } = await open(t, imds(items));
-    assert.deepEqual(await ask(), { ...FACTS, publicIpv4: undefined });
+  const OPTIONAL = { 'public-ipv4': 'publicIpv4', 'ami-launch-index': 'amiLaunchIndex' } as const;
+  for (const [item, fact] of Object.entries(OPTIONAL)) {
+    test(`an instance whose ${item} is not known is none the worse for it`, async (t) => {
+      const { [item]: _, ...items } = METADATA;
+      const { service, ask } = await open(t, imds(items));
+      assert.deepEqual(await ask(), { ...FACTS, [fact]: undefined });
+      assert.equal(tokensOf(service).length, 1);
+    });
+
+    test(`an instance whose ${item} is refused, or does not come, is known by everything else`, async (t) => {
+      const replies: readonly (() => Reply | Promise<Reply>)[] = [
+        ...[204, 302, 401, 403, 500].map((status) => () => ({ status, body: '' })),
+        () => new Promise<Reply>(() => {}),
+      ];
+      await Promise.all(
+        replies.map(async (reply) => {
+          const { service, ask } = await open(t, (request) =>
+            request.path.endsWith(`/${item}`) ? reply() : imds()(request),
+          );
+          assert.deepEqual(await ask(), { ...FACTS, [fact]: undefined });
+          assert.equal(tokensOf(service).length, 1);
+        }),
+      );
+    });
+  }
+
+  test('an answer that is no address is none, and one that is no number is no launch index', async (t) => {
+    for (const text of ['network/', '203.0.113', '203.0.113.7\n', '2001:db8::1', '', '<html>']) {
+      const { ask } = await open(t, imds({ ...METADATA, 'public-ipv4': text, 'ami-launch-index': text }));
+      assert.deepEqual(await ask(), { ...FACTS, publicIpv4: undefined, amiLaunchIndex: undefined }, text);
+    }
+  });
+
+  test('metadata of which each answer takes 900 ms are known at the first attempt', async (t) => {
+    const { service, ask } = await open(t, async (request) => {
+      await delay(900);
+      return imds()(request);
+    });
+    assert.deepEqual(await ask(), FACTS);
     assert.equal(tokensOf(service).length, 1);
   });
 
   test('an item that the metadata service does not know is an error that names it', async (t) => {
-    const needed = Object.keys(METADATA).filter((item) => item !== 'public-ipv4');
-    assert.equal(needed.length, 5);
+    const needed = Object.keys(METADATA).filter((item) => !(item in OPTIONAL));
+    assert.equal(needed.length, 4);
     await Promise.all(
       needed.map(async (item) => {
         const { [item]: _, ...items } = METADATA;
@@ -207,23 +242,24 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
       '',
       'ümlaut',
       'x'.repeat(513),
+      'network/',
     ];
     await Promise.all(
       garbage.map(async (text, number) => {
-        const item = number % 2 === 0 ? 'instance-id' : 'public-ipv4';
+        const item = number % 2 === 0 ? 'instance-id' : 'placement/region';
         const asked = await open(t, imds({ ...METADATA, [item]: text }));
         await assertUnavailable(asked, new RegExp(`${item} was answered with something else`));
       }),
     );
   });
 
-  test('an item that is answered with another status is refused, also the one that may be missing', async (t) => {
+  test('an item that is answered with another status is refused', async (t) => {
     await Promise.all(
       [204, 302, 403, 500].map(async (status) => {
         const asked = await open(t, (request) =>
-          request.path.endsWith('/public-ipv4') ? { status, body: '' } : imds()(request),
+          request.path.endsWith('/instance-type') ? { status, body: '' } : imds()(request),
         );
-        await assertUnavailable(asked, new RegExp(`public-ipv4 was answered with status ${status}`));
+        await assertUnavailable(asked, new RegExp(`instance-type was answered with status ${status}`));
       }),
     );
   });

@@ -42,6 +42,8 @@ suite('when nothing has happened', () => {
         'gauge …config_spool_bytes',
         'gauge …config_spool_files',
         'gauge …predecessor_died',
+        'gauge …ec2_notices',
+        'gauge …ec2_notice_timestamp_seconds',
         'gauge …event_loop_lag_seconds',
         'counter process_cpu_seconds_total',
         'gauge process_start_time_seconds',
@@ -182,6 +184,7 @@ test('meters keep no process alive, neither before somebody asks nor after that'
     pools: () => [],
     spool: () => undefined,
     predecessorDied: () => false,
+    notices: () => [],
   });
   assert.deepEqual(keeping(), []);
   await meters.text();

@@ -183,6 +183,12 @@ suite('defaults', () => {
       AWS_REGION: undefined,
       AWS_ENDPOINT_URL_S3: undefined,
       ON_DEATH: 'none',
+      ON_SPOT_NOTICE: 'end',
+      ON_REBALANCE_NOTICE: 'drain',
+      ON_SCALE_IN: 'drain',
+      ON_MAINTENANCE_NOTICE: 'tell',
+      TERMINATION_HOOK: undefined,
+      AWS_ENDPOINT_URL_AUTO_SCALING: undefined,
       AWS_ENDPOINT_URL_EC2: undefined,
       AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
       AWS_EC2_METADATA_DISABLED: false,
@@ -311,6 +317,12 @@ suite('what is given', () => {
     ...['http://169.254.169.254', 'http://[fd00:ec2::254]', 'https://example.com'].map(
       (text) => ['AWS_EC2_METADATA_SERVICE_ENDPOINT', text, new URL(text)] as const,
     ),
+    ...['end', 'drain', 'tell'].flatMap((action) =>
+      (['ON_SPOT_NOTICE', 'ON_REBALANCE_NOTICE', 'ON_SCALE_IN', 'ON_MAINTENANCE_NOTICE'] as const).map(
+        (name) => [name, action, action] as const,
+      ),
+    ),
+    ['TERMINATION_HOOK', 'hosts/save-users_1', 'hosts/save-users_1'],
     ['USER_CONFIG_BUCKET', 'none', undefined],
     ['USER_CONFIG_BUCKET', 'my.bucket-2', 'my.bucket-2'],
     ['USER_CONFIG_VERSIONS', '2', 2],
@@ -381,6 +393,10 @@ suite('what is given', () => {
     ...['text', 'String', 'True'].map(
       (text) => ['DYING_HEARTBEAT', text, /must be one of string, boolean; got "/] as const,
     ),
+    ...['stop', 'none', 'END'].map(
+      (text) => ['ON_SPOT_NOTICE', text, /must be one of end, drain, tell; got "/] as const,
+    ),
+    ['TERMINATION_HOOK', 'a hook', /must be the name of a lifecycle hook; got "a hook"/],
     ...['2', 'on', 'off', 'y', 'yes ', 'nonsense', '-1'].map(
       (text) => ['USE_PROD_LOGGING', text, /must be one of 1, yes, true, 0, no, false; got "/] as const,
     ),

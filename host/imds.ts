@@ -1,0 +1,70 @@
+/**
+ * Asks EC2's instance metadata service, by IMDSv2 alone: every question carries a session token, and without a token
+ * nothing is asked. One token serves until the service refuses it.
+ */
+
+import type { Answer, HttpClient, Question } from '../outgoing/http-client.ts';
+
+/** Seconds for which a token is asked, the most that there is. Source: Amazon EC2 User Guide, "Use IMDSv2". */
+const TOKEN_SECONDS = '21600';
+/** Milliseconds for one question. */
+const QUESTION = 1000;
+/** Characters of a token. */
+const TOKEN = /^[\w.:/=+-]{1,512}$/;
+
+export interface Item {
+  readonly text: string;
+  /** By the clock of the metadata service, in milliseconds since 1970; undefined when it does not say. */
+  readonly at: number | undefined;
+}
+
+export class Imds {
+  readonly #http: Pick<HttpClient, 'ask'>;
+  readonly #endpoint: URL;
+  #token: Promise<string> | undefined;
+
+  constructor(http: Pick<HttpClient, 'ask'>, endpoint: URL) {
+    this.#http = http;
+    this.#endpoint = endpoint;
+  }
+
+  /**
+   * @param path below `meta-data/`
+   * @returns undefined when the service does not have it
+   * @throws Error when there is no answer in time, or any other one
+   */
+  async find(path: string, signal: AbortSignal): Promise<Item | undefined> {
+    this.#token ??= this.#askToken(signal);
+    const asked = this.#token;
+    const forget = () => {
+      if (this.#token === asked) this.#token = undefined;
+    };
+    asked.catch(forget);
+    const headers = { 'x-aws-ec2-metadata-token': await asked };
+    const answer = await this.#ask(`meta-data/${path}`, { method: 'GET', headers, signal });
+    if (answer.status === 401) forget();
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw new Error(`${path} was answered with status ${answer.status}`);
+    return { text: answer.body, at: momentOf(answer) };
+  }
+
+  async #askToken(signal: AbortSignal): Promise<string> {
+    const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_SECONDS };
+    const { status, body } = await this.#ask('api/token', { method: 'PUT', headers, signal });
+    if (status !== 200) throw new Error(`api/token was answered with status ${status}`);
+    if (!TOKEN.test(body)) throw new Error('api/token was answered with something else');
+    return body;
+  }
+
+  #ask(path: string, question: Omit<Question, 'milliseconds'>): Promise<Answer> {
+    return this.#http.ask(new URL(`/latest/${path}`, this.#endpoint), {
+      ...question,
+      milliseconds: QUESTION,
+    });
+  }
+}
+
+function momentOf({ headers: { date } }: Answer): number | undefined {
+  const at = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+  return Number.isNaN(at) ? undefined : at;
+}

@@ -1,0 +1,156 @@
+/**
+ * Has the Auto Scaling group wait with the termination of this instance, by its lifecycle hook, until the host is empty.
+ * Nothing that goes wrong here reaches the rest of the service: the group then goes on when the hook times out.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { withDeadline } from '../lifetime/deadline.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { AutoScaling } from './auto-scaling.ts';
+import type { HostFacts } from './metadata.ts';
+
+/** Milliseconds between extensions: a hook's timeout has thirty seconds at least. */
+const BETWEEN = 10_000;
+/** Milliseconds for which the completion is tried, and between attempts. */
+const COMPLETION = 60_000;
+const BETWEEN_ATTEMPTS = 2000;
+
+export interface TerminationHookOptions {
+  readonly hook: string;
+  /** Of another Auto Scaling than Amazon's. */
+  readonly endpoint: URL | undefined;
+  readonly facts: () => Promise<HostFacts>;
+  readonly log: Logger;
+  readonly between?: number;
+}
+
+export class TerminationHook {
+  readonly #options: TerminationHookOptions;
+  #client: Promise<AutoScaling> | undefined;
+  #group: string | undefined;
+  /** Aborts when the host stays, or the group need not wait any more; undefined while it is not to. */
+  #waiting: AbortController | undefined;
+  #isTold = false;
+  #completing: Promise<void> | undefined;
+
+  constructor(options: TerminationHookOptions) {
+    this.#options = options;
+  }
+
+  /** Has the group wait, and go on when `empty` resolves. Never rejects; resolves when that is over. */
+  async hold(empty: () => Promise<void>, ending: AbortSignal): Promise<void> {
+    if (this.#waiting || this.#completing) return;
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    const signal = AbortSignal.any([waiting.signal, ending]);
+    const completed = empty().then(() => (signal.aborted ? undefined : this.complete(COMPLETION)));
+    completed.catch(() => {});
+    await this.#extend(signal);
+    await this.#completed();
+  }
+
+  /** The host stays after all. */
+  letGo(): void {
+    this.#waiting?.abort();
+    this.#waiting = undefined;
+  }
+
+  /** Has the group go on, if it waits: at the latest when the service ends and nothing on the host is needed. Never rejects. */
+  async complete(milliseconds: number): Promise<void> {
+    if (!this.#waiting) return;
+    this.#waiting.abort();
+    this.#completing ??= this.#tryToComplete(milliseconds);
+    await this.#completing;
+  }
+
+  async close(): Promise<void> {
+    this.letGo();
+    const client = await this.#client?.catch(() => undefined);
+    client?.close();
+  }
+
+  async #completed(): Promise<void> {
+    await this.#completing;
+  }
+
+  async #tryToComplete(milliseconds: number): Promise<void> {
+    try {
+      await withDeadline(milliseconds, 'asking', (late) => this.#complete(late));
+      this.#options.log.info('the host is empty: its lifecycle hook is completed');
+    } catch (error) {
+      this.#tell('complete its lifecycle hook', 'autoscaling:CompleteLifecycleAction', error);
+    }
+  }
+
+  async #complete(late: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        const { client, group } = await this.#find(late);
+        return await client.complete(group, late);
+      } catch (error) {
+        late.throwIfAborted();
+        if (isRefused(error)) throw error;
+        await pause(BETWEEN_ATTEMPTS, undefined, { signal: late });
+      }
+    }
+  }
+
+  async #extend(signal: AbortSignal): Promise<void> {
+    const { between = BETWEEN } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const { client, group } = await this.#find(signal);
+        await client.extend(group, signal);
+        this.#isTold = false;
+      } catch (error) {
+        if (!signal.aborted && !this.#isTold)
+          this.#tell('extend its lifecycle hook', 'autoscaling:RecordLifecycleActionHeartbeat', error);
+        this.#isTold = true;
+      }
+      await pause(between, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  async #find(signal: AbortSignal): Promise<{ client: AutoScaling; group: string }> {
+    this.#client ??= this.#open().catch((error: unknown) => {
+      this.#client = undefined;
+      throw error;
+    });
+    const client = await this.#client;
+    this.#group ??= await client.group(signal);
+    return { client, group: this.#group };
+  }
+
+  async #open(): Promise<AutoScaling> {
+    const { facts, hook, endpoint } = this.#options;
+    const [{ AutoScaling: Client }, { region, instanceId }] = await Promise.all([
+      import('./auto-scaling.ts'),
+      facts(),
+    ]);
+    return new Client(region, endpoint, instanceId, hook);
+  }
+
+  #tell(what: string, action: string, failure: unknown): void {
+    const error = new ServiceError('hook.failed', { what, why: whyOf(failure), action });
+    this.#options.log.error({ error }, error.message);
+  }
+}
+
+/** What the SDK throws. */
+interface Failure {
+  readonly name?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+/** Such as for want of a right, or of an action that waits; too many requests are no refusal. */
+function isRefused(error: unknown): boolean {
+  const { name, $metadata: { httpStatusCode: status = 0 } = {} } = error as Failure;
+  return name === 'CredentialsProviderError' || (status >= 400 && status < 500 && name !== 'Throttling');
+}
+
+/** Not in the words of AWS, which may repeat what was sent. */
+function whyOf(error: unknown): string {
+  const { name, $metadata: { httpStatusCode: status } = {} } = error as Failure;
+  return status ? `${name}, status ${status}` : messageOf(error);
+}

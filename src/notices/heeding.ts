@@ -1,0 +1,142 @@
+/** Listens to what EC2 says of this host, outside localdev and where there is metadata, for a service or whoever waits after it. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { Ending } from '../../container/ending.ts';
+import type { Tracker } from '../../container/tracker.ts';
+import type { Imds } from '../../host/imds.ts';
+import type { HostFacts } from '../../host/metadata.ts';
+import { NoticeWatch } from '../../host/notice-watch.ts';
+import type { NoticeView } from '../../host/notices.ts';
+import { TerminationHook } from '../../host/termination-hook.ts';
+import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { Logger } from '../../logging/logger.ts';
+import type { Settings } from '../../settings/load.ts';
+import type { UserConfigs } from '../../user-configs/user-configs.ts';
+import { Notices, type NoticesOptions } from './notices.ts';
+
+/** A service, as far as it is looked at. */
+export interface Heeded {
+  readonly hosting: { readonly tracker: Tracker } | undefined;
+  readonly hasAgent: boolean;
+  /** undefined where user configs are not kept. */
+  readonly userConfigs: Pick<UserConfigs, 'toSave' | 'uploaded'> | undefined;
+  readonly draining: NoticesOptions['draining'];
+  /** Of how many containers files of a user are on this host alone. */
+  countUnsaved(): Promise<number>;
+  readonly log: Logger;
+}
+
+export interface HeedingOptions {
+  readonly settings: Settings;
+  /** undefined where there is no metadata. */
+  readonly imds: Imds | undefined;
+  readonly facts: () => Promise<HostFacts>;
+}
+
+/** Milliseconds for the completion of the lifecycle hook at the end, and between looks for what is not saved. */
+const LAST_WORD = 5000;
+const BETWEEN_COUNTS = 5000;
+
+export class Heeding {
+  readonly #service: Heeded;
+  readonly #ending = new Ending();
+  readonly #taken = Promise.withResolvers<void>();
+  readonly #hosted = Promise.withResolvers<Tracker>();
+  #notices: Notices | undefined;
+  #hook: TerminationHook | undefined;
+
+  constructor(service: Heeded) {
+    this.#service = service;
+  }
+
+  /** Resolves when it is time to stop. */
+  get taken(): Promise<void> {
+    return this.#taken.promise;
+  }
+
+  /** Milliseconds that saves may take yet; undefined: as long as always. */
+  get left(): number | undefined {
+    return this.#notices?.left;
+  }
+
+  get views(): readonly NoticeView[] {
+    return this.#notices?.views ?? [];
+  }
+
+  /** From now on, until the lifetime ends. */
+  async begin(lifetime: Lifetime, { settings, imds, facts }: HeedingOptions): Promise<void> {
+    if (!imds || settings.APP_ENV === 'localdev') return;
+    const { log } = this.#service;
+    const { TERMINATION_HOOK: hook, AWS_ENDPOINT_URL_AUTO_SCALING: endpoint } = settings;
+    if (hook) {
+      const held = new TerminationHook({ hook, endpoint, facts, log });
+      this.#hook = held;
+      await lifetime.defer('closing connections to Auto Scaling', () => held.close());
+    }
+    const notices = new Notices({
+      actions: actionsOf(settings),
+      draining: this.#draining(lifetime),
+      ending: this.#ending,
+      load: () => this.#load(),
+      event: (...event) => this.#service.hosting?.tracker.host.events.tellNotice(...event),
+      stop: () => this.#taken.resolve(),
+      log,
+    });
+    this.#notices = notices;
+    const watch = new NoticeWatch({ imds, log, tell: (change) => notices.heed(change) });
+    void lifetime.track("looking for EC2's notices", watch.run(lifetime.signal));
+    void lifetime.track("heeding EC2's notices", notices.run(lifetime.signal));
+  }
+
+  /** Once containers are hosted. */
+  hosting(lifetime: Lifetime, tracker: Tracker): void {
+    this.#ending.begin(lifetime, tracker);
+    this.#hosted.resolve(tracker);
+    this.#notices?.hosting();
+  }
+
+  /** Nothing on this host is needed any more. */
+  async finish(): Promise<void> {
+    await this.#hook?.complete(LAST_WORD);
+  }
+
+  /** As the service's, and the lifecycle hook waits for as long as Auto Scaling's notice holds. */
+  #draining(lifetime: Lifetime): NoticesOptions['draining'] {
+    const { draining } = this.#service;
+    return {
+      begin: (kind) => {
+        draining.begin(kind);
+        const held =
+          kind === 'scale-in' && this.#hook?.hold(() => this.#empty(lifetime.signal), lifetime.signal);
+        if (held) void lifetime.track('extending the lifecycle hook', held);
+      },
+      end: (kind) => {
+        draining.end(kind);
+        if (kind === 'scale-in') this.#hook?.letGo();
+      },
+    };
+  }
+
+  /** Resolves when no container is left, and no file of a user is on this host alone. */
+  async #empty(signal: AbortSignal): Promise<void> {
+    const tracker = await this.#hosted.promise;
+    await tracker.drain();
+    await this.#service.userConfigs?.uploaded();
+    // A save that failed is tried again from time to time.
+    while ((await this.#service.countUnsaved()) > 0) await pause(BETWEEN_COUNTS, undefined, { signal });
+  }
+
+  #load() {
+    const { hosting, hasAgent, userConfigs } = this.#service;
+    return { containers: hosting?.tracker.list().length ?? 0, hasAgent, toSave: userConfigs?.toSave };
+  }
+}
+
+export function actionsOf(settings: Settings): NoticesOptions['actions'] {
+  return {
+    spot: settings.ON_SPOT_NOTICE,
+    rebalance: settings.ON_REBALANCE_NOTICE,
+    'scale-in': settings.ON_SCALE_IN,
+    maintenance: settings.ON_MAINTENANCE_NOTICE,
+  };
+}

@@ -1,0 +1,34 @@
+/** What `/metrics` tells of the notices that EC2 gives. */
+
+import { Gauge, type Registry } from 'prom-client';
+import { NOTICE_KINDS, type NoticeView } from '../../host/notices.ts';
+
+/** @param notices those that stand when somebody asks */
+export function addNoticeMeters(
+  registry: Registry,
+  prefix: string,
+  notices: () => readonly NoticeView[],
+): void {
+  const parts = { registers: [registry], labelNames: ['kind'] };
+  new Gauge({
+    ...parts,
+    name: `${prefix}ec2_notices`,
+    help: 'Notices of EC2 about this host that stand, by kind.',
+    collect() {
+      for (const kind of NOTICE_KINDS) this.set({ kind }, 0);
+      for (const { kind } of notices()) this.inc({ kind });
+    },
+  });
+  new Gauge({
+    ...parts,
+    name: `${prefix}ec2_notice_timestamp_seconds`,
+    help: 'When the first of them comes true, since 1970; missing where EC2 does not say.',
+    collect() {
+      this.reset();
+      for (const kind of NOTICE_KINDS) {
+        const moments = notices().flatMap((one) => (one.kind === kind && one.at ? Date.parse(one.at) : []));
+        if (moments.length > 0) this.set({ kind }, Math.min(...moments) / 1000);
+      }
+    },
+  });
+}
