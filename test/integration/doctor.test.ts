@@ -85,7 +85,10 @@ test('what Docker and the ledger do not agree about after a death is named, with
   await host.docker.getContainer(claimed).remove({ force: true });
   const unknown = await host.docker.createContainer({
     Image: IMAGE,
-    Labels: { 'ecs-host-service.host-id': await readHostId(join(root, 'var/lib/ecs-host-service')) },
+    Labels: {
+      'ecs-host-service.host-id': await readHostId(join(root, 'var/lib/ecs-host-service')),
+      'ecs-host-service.role': 'spin-up',
+    },
   });
   assert.deepEqual(await examine(root), {
     code: 1,
