@@ -42,7 +42,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -126,6 +126,10 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output $(API_TYPES) > /dev/null
 	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES)
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
+
+node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Make pages of the node library's API, in build/node-library
+	@cd packages/echostream-node && $(CURDIR)/tools/typedoc/node_modules/.bin/typedoc --entryPoints src/echostream-node.ts \
+	  --tsconfig tsconfig.json --excludePrivate --treatWarningsAsErrors --out $(CURDIR)/build/node-library
 
 clean: ## Remove everything that was built or installed here
 	rm -rf build node_modules tools/*/node_modules tools/*/.venv packages/*/dist
@@ -221,9 +225,9 @@ $(MINISTACK): tools/aws/requirements.txt
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-tools/openapi/node_modules/.stamp: tools/openapi/package.json tools/openapi/package-lock.json
-	@echo "Installing npm packages for tools/openapi (once) …"
-	@npm ci --prefix tools/openapi --no-audit --no-fund --loglevel=error
+tools/openapi/node_modules/.stamp tools/typedoc/node_modules/.stamp: tools/%/node_modules/.stamp: tools/%/package.json tools/%/package-lock.json
+	@echo "Installing npm packages for tools/$* (once) …"
+	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(NODE) $(OTHER_NODES): $(CURDIR)/tools/%/node_modules/node-linux-$(ARCH)/bin/node: tools/%/package.json tools/%/package-lock.json

@@ -11,7 +11,7 @@ export type { BatchItemFailures, LambdaContext, LambdaEvent, LambdaRecord } from
 export { LambdaNode, type LambdaNodeOptions } from './lambda-node.ts';
 export type { Logger } from './logger.ts';
 export { ManagedNode } from './managed-node.ts';
-export { Message, type MessageFields, type MessageType } from './message.ts';
+export { type Attributes, Message, type MessageFields, type MessageType } from './message.ts';
 export type {
   AuditManyOptions,
   AuditOptions,

@@ -1,6 +1,7 @@
 /** Metrics and traces by OpenTelemetry. Without its SDK, each call here is an empty function. */
 
 import {
+  type Context,
   context,
   type Attributes as Labels,
   metrics,
@@ -32,13 +33,8 @@ export function makeTelemetry(node: string) {
     unit: 's',
   });
 
-  const inSpan = async <T>(
-    name: string,
-    kind: SpanKind,
-    parent: Attributes,
-    work: (span: Span) => Promise<T>,
-  ) =>
-    tracer.startActiveSpan(name, { kind }, propagation.extract(context.active(), parent), async (span) => {
+  const inSpan = async <T>(name: string, kind: SpanKind, parent: Context, work: (span: Span) => Promise<T>) =>
+    tracer.startActiveSpan(name, { kind }, parent, async (span) => {
       try {
         return await work(span);
       } catch (error) {
@@ -62,7 +58,12 @@ export function makeTelemetry(node: string) {
       let outcome = 'failed';
       inFlight.add(1, labels);
       try {
-        await inSpan(`process ${source}`, SpanKind.CONSUMER, attributes, handle);
+        await inSpan(
+          `process ${source}`,
+          SpanKind.CONSUMER,
+          propagation.extract(context.active(), attributes),
+          handle,
+        );
         outcome = 'handled';
       } finally {
         inFlight.add(-1, labels);
@@ -72,7 +73,7 @@ export function makeTelemetry(node: string) {
 
     /** Sends within a span, whose context goes with the message as `traceparent` and the like. */
     sending<T>(target: string, send: (traceContext: Attributes) => Promise<T>): Promise<T> {
-      return inSpan(`send ${target}`, SpanKind.PRODUCER, {}, () => {
+      return inSpan(`send ${target}`, SpanKind.PRODUCER, context.active(), () => {
         const carrier: Record<string, string> = {};
         propagation.inject(context.active(), carrier);
         return send(carrier);

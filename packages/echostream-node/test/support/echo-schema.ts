@@ -16,7 +16,7 @@ type AppChangeReceiverNode {
   app: App!
   name: String!
   receiveEdge: Edge
-  receiveMessageType: MessageType!
+  receiveMessageType: MessageType
   tenant: Tenant!
 }
 type ExternalNode {
