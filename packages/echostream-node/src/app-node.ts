@@ -195,7 +195,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
         concurrency,
         visibilitySeconds: visibilityTimeout,
         handle,
-        backoff: backoffOf(backoff),
+        backoff: backoffOf(backoff, logger),
         clock: systemClock,
         logger,
         onReceived: (count) => telemetry.received(count, source),
@@ -250,13 +250,19 @@ async function before(deadline: AbortSignal, work: Promise<unknown> | undefined)
   await Promise.race([work, promise]);
 }
 
-function backoffOf(given: number | Backoff | undefined): Backoff {
+function backoffOf(given: number | Backoff | undefined, logger: Logger): Backoff {
   const seconds: Backoff =
     typeof given === 'function'
       ? given
       : ({ receiveCount }) => given ?? Math.min(300, 2 ** (receiveCount - 1) - 1);
   return (delivery, error) => {
-    const wanted = Math.round(seconds(delivery, error));
-    return Number.isFinite(wanted) ? Math.min(LONGEST_BACKOFF, Math.max(0, wanted)) : 0;
+    try {
+      const wanted = Math.round(seconds(delivery, error));
+      if (Number.isFinite(wanted)) return Math.min(LONGEST_BACKOFF, Math.max(0, wanted));
+      logger.error({ wanted }, 'the backoff of a failed message is no number; it comes again at once');
+    } catch (failure) {
+      logger.error({ error: failure }, 'the backoff function failed; the failed message comes again at once');
+    }
+    return 0;
   };
 }

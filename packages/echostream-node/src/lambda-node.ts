@@ -5,6 +5,7 @@
  *     export const { handler } = new MyNode();
  */
 
+import { systemClock } from './clock.ts';
 import { EchoStreamError } from './errors.ts';
 import { makeHandling } from './handling.ts';
 import type { BatchItemFailures, LambdaContext, LambdaEvent, LambdaRecord } from './lambda/events.ts';
@@ -33,6 +34,8 @@ export interface LambdaNodeOptions extends NodeOptions {
 
 /** Milliseconds before the function's end at which no handler begins, so that sends and audits still arrive. */
 const RESERVE = 1000;
+/** Milliseconds before the function's end at which it waits no longer for them. */
+const LAST = 300;
 
 interface Entry {
   readonly id: string;
@@ -97,7 +100,7 @@ export class LambdaNode extends EchoNode {
       this.#makeHandle(),
       (failed) => hasTime() && (reports || failed.length === 0),
     );
-    await sessionOf(this).settle();
+    await this.#settle(context);
     if (ids.length === 0) return undefined;
     if (reports) return { batchItemFailures: ids.map((itemIdentifier) => ({ itemIdentifier })) };
     throw (
@@ -107,6 +110,23 @@ export class LambdaNode extends EchoNode {
         `${ids.length} messages were not handled, because the function has no time left. Give it a longer timeout or smaller batches.`,
       )
     );
+  }
+
+  /** What has not arrived when the function's time is over is delivered with the next event. */
+  async #settle(context: LambdaContext | undefined): Promise<void> {
+    const settled = sessionOf(this).settle();
+    if (!context) return settled;
+    const over = new AbortController();
+    const late = systemClock.sleep(context.getRemainingTimeInMillis() - LAST, over.signal).then(
+      () =>
+        sessionOf(this).options.logger.warn(
+          {},
+          'not everything that was sent and audited has arrived in time',
+        ),
+      () => {},
+    );
+    await Promise.race([settled, late]);
+    over.abort();
   }
 
   #makeHandle(): (entry: Entry) => Promise<void> {

@@ -23,8 +23,10 @@ import {
 
 /** What SQS takes where it does not tell. */
 const USUAL_LARGEST = 262_144;
-/** Of a call that does not wait for messages, in milliseconds. */
-const DEADLINE = 30_000;
+/** Of a call, beside the time that it waits for messages, in milliseconds: well within a usual visibility. */
+const DEADLINE = 10_000;
+/** Of a call with messages of up to a mebibyte, in milliseconds. */
+const SEND_DEADLINE = 30_000;
 
 const GONE = new Set(['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue']);
 const REFUSED = new Set([
@@ -109,7 +111,7 @@ export class SqsQueue implements Queue {
       ...(this.#fifo && { MessageDeduplicationId: deduplicationId }),
     }));
     const { Failed, Successful } = await this.#call((QueueUrl) =>
-      this.#sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries }), within()),
+      this.#sqs.send(new SendMessageBatchCommand({ QueueUrl, Entries }), within(SEND_DEADLINE)),
     );
     return results(messages.length, Failed, Successful);
   }
@@ -135,8 +137,8 @@ export class SqsQueue implements Queue {
   }
 }
 
-function within(): { abortSignal: AbortSignal } {
-  return { abortSignal: AbortSignal.timeout(DEADLINE) };
+function within(milliseconds = DEADLINE): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(milliseconds) };
 }
 
 function receivedOf({ MessageId, ReceiptHandle, Body, MessageAttributes, Attributes }: SqsMessage): Received {

@@ -201,6 +201,22 @@ test('a message that always fails goes to the callback for it, and those that wa
   assert.deepEqual(node.handled, ['good']);
 });
 
+test('a backoff function that fails, or gives no number, counts as none', async () => {
+  await using world = await World.start();
+  const incoming = world.queue('in');
+  incoming.put('g', 'one');
+  const backoff = ({ receiveCount }: Delivery): number => {
+    if (receiveCount === 1) throw new Error('the backoff fails');
+    return Number.NaN;
+  };
+  await using node = new TestNode({ ...world.options, backoff }, ({ receiveCount }) => {
+    if (receiveCount < 3) throw new Error('not yet');
+  });
+  await node.start();
+  await eventually(() => incoming.messages.length === 0);
+  assert.deepEqual(node.handled, ['one']);
+});
+
 test('a function that is called at intervals never overlaps itself, survives a failure, and ends with the node', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);

@@ -108,6 +108,16 @@ test('messages for which no time is left are not begun, and come again', async (
   assert.deepEqual(await node.handleEvent(eventOf('a1', 'a2', 'a3'), context), idsOf('a2', 'a3'));
 });
 
+test('a delivery of audits that is broken does not cost the event', async () => {
+  await using world = await World.start();
+  world.failures.audit.push(...Array.from({ length: 20 }, () => 503));
+  const node = new TestNode(world.options, ({ message }, self) => self.auditMessage(message));
+  const end = Date.now() + 1800;
+  const context = { getRemainingTimeInMillis: () => end - Date.now() };
+  assert.equal(await node.handleEvent(eventOf('a1'), context), undefined);
+  assert.ok(Date.now() < end);
+});
+
 test('groups are handled at once when the node is told so', async () => {
   await using world = await World.start();
   let [running, most] = [0, 0];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { QueueGone } from '../src/queue.ts';
 import type { Held } from '../src/receiving/held.ts';
 import { type Fault, MemoryQueue, type Operation } from './support/memory-queue.ts';
 import { makeSource, NEVER, until } from './support/sources.ts';
@@ -246,5 +247,19 @@ test('a queue that cannot be reached is asked again, later each time', async () 
   failing = false;
   await clock.run(isEmpty());
   assert.deepEqual(handled, ['a1']);
+  await clock.run(source.stop(NEVER));
+});
+
+test('a source whose queue was deleted receives no more, and stops in order', async () => {
+  const { clock, queue, handle } = world({ a: 1 });
+  const source = makeSource(clock, queue, handle);
+  let calls = 0;
+  queue.receive = async () => {
+    calls += 1;
+    throw new QueueGone('the queue is gone');
+  };
+  source.start();
+  await clock.run(clock.sleep(600_000));
+  assert.equal(calls, 1);
   await clock.run(source.stop(NEVER));
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Message } from '../src/message.ts';
-import type { Outgoing } from '../src/queue.ts';
+import { type Outgoing, QueueGone } from '../src/queue.ts';
 import { Target } from '../src/sending/target.ts';
 import { type Fault, MemoryQueue } from './support/memory-queue.ts';
 import { MESSAGE_TYPE, quietLogger } from './support/sources.ts';
@@ -125,6 +125,18 @@ test('what cannot be sent in eight attempts fails', async () => {
   const { clock, queue, target } = world(Array.from({ length: 100 }, () => 'before'));
   await assert.rejects(clock.run(target.send(message('x'))), { code: 'SEND_FAILED' });
   assert.equal(queue.calls.filter((call) => call === 'send').length, 8);
+});
+
+test('a message to a queue that was deleted fails at once', async () => {
+  const { clock, queue, target } = world();
+  queue.send = async () => {
+    throw new QueueGone('the queue is gone');
+  };
+  await assert.rejects(clock.run(target.send(message('x'))), {
+    code: 'SEND_FAILED',
+    message: /the queue is gone/,
+  });
+  assert.ok(clock.now() < 100);
 });
 
 test('whoever sends faster than the queue takes waits', async () => {

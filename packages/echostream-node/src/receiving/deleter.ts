@@ -5,7 +5,7 @@
 
 import { backoff, type Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
-import { BATCH, type EntryResult, type Queue } from '../queue.ts';
+import { BATCH, type EntryResult, type Queue, QueueGone } from '../queue.ts';
 import type { Held } from './held.ts';
 
 /** Milliseconds that a handled message waits for others to be deleted with. */
@@ -85,7 +85,7 @@ export class Deleter {
       this.#pending.unshift(...again);
       this.#options.onRetry(again.length);
       failures += 1;
-      await this.#options.clock.sleep(backoff(failures, 100), this.#abandoned.signal).catch(() => {});
+      await this.#options.clock.sleep(backoff(failures, 100, 5000), this.#abandoned.signal).catch(() => {});
     }
   }
 
@@ -98,7 +98,8 @@ export class Deleter {
       results = await queue.delete(receipts);
     } catch (error) {
       logger.warn({ error }, 'handled messages could not be deleted yet');
-      results = batch.map(() => ({ ok: false, reason: String(error), final: false }));
+      const final = error instanceof QueueGone;
+      results = batch.map(() => ({ ok: false, reason: String(error), final }));
     }
     return batch.filter((held, i) => {
       const result = results[i] as EntryResult;

@@ -12,7 +12,7 @@ import { backoff, type Clock } from '../clock.ts';
 import { EchoStreamError, messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { type Attributes, bytesOf, type Message, tooLarge } from '../message.ts';
-import { BATCH, type EntryResult, type Outgoing, type Queue } from '../queue.ts';
+import { BATCH, type EntryResult, type Outgoing, type Queue, QueueGone } from '../queue.ts';
 
 /** What SQS takes by default, in a message and in a batch. */
 const USUAL_LARGEST = 262_144;
@@ -153,7 +153,8 @@ export class Target {
       results = await queue.send(batch.map(({ outgoing }) => outgoing));
     } catch (error) {
       logger.warn({ error, target: name }, 'messages could not be sent yet');
-      results = batch.map(() => ({ ok: false, reason: messageOf(error), final: false }));
+      const final = error instanceof QueueGone;
+      results = batch.map(() => ({ ok: false, reason: messageOf(error), final }));
     }
     return batch.filter((one, i) => {
       const result = results[i] as EntryResult;
