@@ -1,0 +1,77 @@
+/** Lambda, played: a runtime API on loopback, and a process in which a function runs as it is in its zip. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { unzipSync } from 'fflate';
+
+/** Milliseconds that an event may take. */
+const TIMEOUT = 60_000;
+
+export interface Outcome {
+  readonly kind: 'response' | 'error';
+  readonly body: unknown;
+}
+
+export function unpack(zip: Uint8Array, directory: string): void {
+  for (const [name, content] of Object.entries(unzipSync(zip))) {
+    const file = join(directory, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+  }
+}
+
+export interface FunctionOptions {
+  /** The Node that it runs on. */
+  readonly node: string;
+  readonly directory: string;
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Starts a function, gives it the events, and returns what came of each. */
+export async function invoke(
+  options: FunctionOptions,
+  events: readonly unknown[],
+): Promise<readonly Outcome[]> {
+  const left = [...events];
+  const outcomes: Outcome[] = [];
+  const done = Promise.withResolvers<void>();
+  const waiting: ServerResponse[] = [];
+  const server = createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString();
+    if (request.url?.endsWith('/next')) {
+      const event = left.shift();
+      // A function with nothing to do is frozen here.
+      if (event === undefined) return void waiting.push(response);
+      response.setHeader('lambda-runtime-aws-request-id', String(outcomes.length));
+      response.setHeader('lambda-runtime-deadline-ms', String(Date.now() + TIMEOUT));
+      return void response.end(JSON.stringify(event));
+    }
+    outcomes.push({ kind: request.url?.endsWith('/error') ? 'error' : 'response', body: JSON.parse(body) });
+    response.writeHead(202).end();
+    if (outcomes.length === events.length) done.resolve();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const child = spawn(options.node, [join(import.meta.dirname, 'lambda-bootstrap.mjs')], {
+    env: {
+      ...options.environment,
+      AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+      LAMBDA_TASK_ROOT: options.directory,
+      FUNCTION_FILE: options.file,
+    },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  child.once('close', (code) => done.reject(new Error(`the function ended with code ${code}`)));
+  try {
+    await done.promise;
+  } finally {
+    child.kill('SIGKILL');
+    server.closeAllConnections();
+    server.close();
+  }
+  return outcomes;
+}
