@@ -43,7 +43,7 @@ interface Entry {
   readonly held: Held;
 }
 
-export class LambdaNode extends EchoNode {
+export class LambdaNode extends EchoNode implements AsyncDisposable {
   readonly #lambdaOptions: LambdaNodeOptions;
   #starting: Promise<void> | undefined;
 
@@ -78,6 +78,16 @@ export class LambdaNode extends EchoNode {
     await this.#starting;
   }
 
+  /** Closes the connections. Lambda only freezes a function, so programs that call handlers themselves need it. */
+  async stop({ timeout = LAST }: { readonly timeout?: number } = {}): Promise<void> {
+    await this.#settle(timeout);
+    sessionOf(this).close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   /**
    * Resolves when all messages of the event are handled, and what was sent and audited has arrived.
    * @throws what the first failing handler threw, unless failures are reported
@@ -100,7 +110,7 @@ export class LambdaNode extends EchoNode {
       this.#makeHandle(),
       (failed) => hasTime() && (reports || failed.length === 0),
     );
-    await this.#settle(context);
+    await this.#settle(context ? context.getRemainingTimeInMillis() - LAST : undefined);
     if (ids.length === 0) return undefined;
     if (reports) return { batchItemFailures: ids.map((itemIdentifier) => ({ itemIdentifier })) };
     throw (
@@ -112,12 +122,12 @@ export class LambdaNode extends EchoNode {
     );
   }
 
-  /** What has not arrived when the function's time is over is delivered with the next event. */
-  async #settle(context: LambdaContext | undefined): Promise<void> {
+  /** What has not arrived in time is delivered with the next event. */
+  async #settle(milliseconds: number | undefined): Promise<void> {
     const settled = sessionOf(this).settle();
-    if (!context) return settled;
+    if (milliseconds === undefined) return settled;
     const over = new AbortController();
-    const late = systemClock.sleep(context.getRemainingTimeInMillis() - LAST, over.signal).then(
+    const late = systemClock.sleep(milliseconds, over.signal).then(
       () =>
         sessionOf(this).options.logger.warn(
           {},

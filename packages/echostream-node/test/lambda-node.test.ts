@@ -54,7 +54,7 @@ const idsOf = (...bodies: readonly string[]) => ({
 test('an event that is handled has no failures, and its handler is one line', async () => {
   await using world = await World.start();
   const seen: unknown[] = [];
-  const node = new TestNode(world.options, ({ message, source, receiveCount }) =>
+  await using node = new TestNode(world.options, ({ message, source, receiveCount }) =>
     seen.push([message.body, message.trackingId, message.groupId, source, receiveCount]),
   );
   const { handler } = node;
@@ -71,7 +71,7 @@ test('an event that is handled has no failures, and its handler is one line', as
 test('what is sent and audited has arrived when the event is handled', async () => {
   await using world = await World.start();
   const outgoing = world.queue('out');
-  const node = new TestNode(world.options, async ({ message }, self) => {
+  await using node = new TestNode(world.options, async ({ message }, self) => {
     void self.sendMessage(self.createMessage(message.body));
     await self.auditMessage(message);
   });
@@ -82,7 +82,7 @@ test('what is sent and audited has arrived when the event is handled', async () 
 
 test('without reports a failure fails the event, and nothing more is begun', async () => {
   await using world = await World.start();
-  const node = new TestNode(world.options, failing('a2'));
+  await using node = new TestNode(world.options, failing('a2'));
   await assert.rejects(node.handleEvent(eventOf('a1', 'a2', 'a3', 'b1')), /a2 fails/);
   assert.deepEqual(
     node.handled.filter((body) => body.startsWith('a')),
@@ -92,7 +92,7 @@ test('without reports a failure fails the event, and nothing more is begun', asy
 
 test('with reports the failed message and the rest of its group fail, and other groups do not', async () => {
   await using world = await World.start();
-  const node = new TestNode({ ...world.options, reportBatchItemFailures: true }, failing('a2'));
+  await using node = new TestNode({ ...world.options, reportBatchItemFailures: true }, failing('a2'));
   const failures = await node.handleEvent(eventOf('a1', 'b1', 'a2', 'b2', 'a3'));
   assert.deepEqual(failures, idsOf('a2', 'a3'));
   assert.deepEqual(node.handled.sort(), ['a1', 'b1', 'b2']);
@@ -101,7 +101,7 @@ test('with reports the failed message and the rest of its group fail, and other 
 test('messages for which no time is left are not begun, and come again', async () => {
   await using world = await World.start();
   let left = 10_000;
-  const node = new TestNode({ ...world.options, reportBatchItemFailures: true }, () => {
+  await using node = new TestNode({ ...world.options, reportBatchItemFailures: true }, () => {
     left = 500;
   });
   const context = { getRemainingTimeInMillis: () => left };
@@ -111,7 +111,7 @@ test('messages for which no time is left are not begun, and come again', async (
 test('a delivery of audits that is broken does not cost the event', async () => {
   await using world = await World.start();
   world.failures.audit.push(...Array.from({ length: 20 }, () => 503));
-  const node = new TestNode(world.options, ({ message }, self) => self.auditMessage(message));
+  await using node = new TestNode(world.options, ({ message }, self) => self.auditMessage(message));
   const end = Date.now() + 1800;
   const context = { getRemainingTimeInMillis: () => end - Date.now() };
   assert.equal(await node.handleEvent(eventOf('a1'), context), undefined);
@@ -121,7 +121,7 @@ test('a delivery of audits that is broken does not cost the event', async () => 
 test('groups are handled at once when the node is told so', async () => {
   await using world = await World.start();
   let [running, most] = [0, 0];
-  const node = new TestNode({ ...world.options, concurrency: 3 }, async () => {
+  await using node = new TestNode({ ...world.options, concurrency: 3 }, async () => {
     running += 1;
     most = Math.max(most, running);
     await setTimeout(5);
@@ -140,14 +140,14 @@ test('a message that keeps failing goes to the callback for it', async () => {
       poison.push(message.body);
     }
   }
-  const node = new PoisonNode({ ...world.options, maxReceives: 2 }, failing('a1'));
+  await using node = new PoisonNode({ ...world.options, maxReceives: 2 }, failing('a1'));
   assert.equal(await node.handleEvent(eventOf('a1', 'a2')), undefined);
   assert.deepEqual([poison, node.handled], [['a1'], ['a2']]);
 });
 
 test('an event of a queue that is no edge of the node, or that is no event of a queue, is refused with what to do', async () => {
   await using world = await World.start();
-  const node = new TestNode(world.options);
+  await using node = new TestNode(world.options);
   const [record] = eventOf('a1').Records;
   const strange = {
     Records: [{ ...record, eventSourceARN: 'arn:aws:sqs:us-east-1:0:other.fifo' }],
@@ -162,7 +162,7 @@ test('an event of a queue that is no edge of the node, or that is no event of a 
 test('a sign-in that failed is repeated by the next event', async () => {
   await using world = await World.start();
   world.failures.cognito.push(400);
-  const node = new TestNode(world.options);
+  await using node = new TestNode(world.options);
   await assert.rejects(node.handleEvent(eventOf('a1')), { code: 'SIGN_IN_FAILED' });
   assert.equal(await node.handleEvent(eventOf('a1')), undefined);
 });

@@ -69,6 +69,15 @@ async function fill({ aws, incoming }: Place, bodies: readonly string[]): Promis
   }
 }
 
+/** Breaks each second call, in one way after another. */
+function everySecond(kinds: readonly Break[]): () => Break {
+  let calls = 0;
+  return () => {
+    calls += 1;
+    return calls % 2 === 0 ? (kinds[(calls / 2) % kinds.length] as Break) : 'pass';
+  };
+}
+
 /** Takes all that there is, without deleting: ministack, too, gives the next ones only when these are deleted. */
 async function take({ aws, outgoing }: Place): Promise<readonly SqsMessage[]> {
   const QueueUrl = `${aws.url}${new URL(outgoing).pathname}`;
@@ -128,13 +137,11 @@ test('on ministack with a bad network all messages arrive, in the order of their
   const world = await place(aws, proxy);
   const bodies = 'abcde'.split('').flatMap((group) => Array.from({ length: 40 }, (_, i) => `${group}${i}`));
   await fill(world, bodies);
-  const batched: readonly Break[] = ['refuse', 'reset', 'throttle', 'expire', 'slow', 'fail one'];
-  let calls = 0;
+  const kinds: readonly Break[] = ['refuse', 'reset', 'throttle', 'expire', 'slow', 'fail one'];
+  const [ofBatches, ofReceives] = [everySecond(kinds), everySecond(kinds.slice(0, -1))];
   proxy.decide = (action) => {
-    calls += 1;
-    if (!/Batch$|^ReceiveMessage$/.test(action) || calls % 5 !== 0) return 'pass';
-    const broken = batched[(calls / 5) % batched.length] as Break;
-    return broken === 'fail one' && !action.endsWith('Batch') ? 'pass' : broken;
+    if (action.endsWith('Batch')) return ofBatches();
+    return action === 'ReceiveMessage' ? ofReceives() : 'pass';
   };
   await using node = new TestNode({ ...world.options, concurrency: 3, visibilityTimeout: 3 } as NodeOptions);
   await node.start();
@@ -146,5 +153,5 @@ test('on ministack with a bad network all messages arrive, in the order of their
       bodies.filter((body) => body.startsWith(group)),
     );
   }
-  for (const kind of batched) assert.ok((proxy.broken.get(kind) ?? 0) > 0, `never: ${kind}`);
+  for (const kind of kinds) assert.ok((proxy.broken.get(kind) ?? 0) > 0, `never: ${kind}`);
 });

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { unzipSync } from 'fflate';
@@ -41,7 +41,7 @@ export async function invoke(
   const outcomes: Outcome[] = [];
   const done = Promise.withResolvers<void>();
   const waiting: ServerResponse[] = [];
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = Buffer.concat(await request.toArray()).toString();
     if (request.url?.endsWith('/next')) {
       const event = left.shift();
@@ -54,6 +54,9 @@ export async function invoke(
     outcomes.push({ kind: request.url?.endsWith('/error') ? 'error' : 'response', body: JSON.parse(body) });
     response.writeHead(202).end();
     if (outcomes.length === events.length) done.resolve();
+  };
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => done.reject(error));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const child = spawn(options.node, [join(import.meta.dirname, 'lambda-bootstrap.mjs')], {
