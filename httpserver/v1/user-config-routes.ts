@@ -30,7 +30,7 @@ export const UserConfig = Type.Object(
   { title: 'UserConfig', description: "What is stored of the files of a container's user." },
 );
 
-const RestoreVersion = Type.Object(
+export const RestoreVersion = Type.Object(
   { version: Type.String({ minLength: 1, description: 'A `version` of the list.' }) },
   { additionalProperties: false, title: 'RestoreVersion' },
 );

@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import type { TSchema } from 'typebox';
 import { ConfigToken, NewContainer, StartValues } from '../../httpserver/v1/create-schemas.ts';
 import { ImagePull } from '../../httpserver/v1/image-schemas.ts';
+import { RestoreVersion } from '../../httpserver/v1/user-config-routes.ts';
 import { isRecord, misfit } from '../../parsing/json.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer } from '../support/callers.ts';
@@ -46,7 +47,13 @@ interface Operation {
   readonly isStream: boolean;
 }
 
-const SCHEMAS: Readonly<Record<string, TSchema>> = { NewContainer, StartValues, ConfigToken, ImagePull };
+const SCHEMAS: Readonly<Record<string, TSchema>> = {
+  NewContainer,
+  StartValues,
+  ConfigToken,
+  ImagePull,
+  RestoreVersion,
+};
 
 /** For each schema of a body, one that fits. */
 const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -68,6 +75,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
   StartValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
   ConfigToken: { userId: 'user', clientAppAuthSecret: CLIENT_SECRET, configEncryptionToken: TOKEN },
+  RestoreVersion: { version: 'a' },
   ImagePull: { image: 'a', platform: 'linux/amd64', registryAuth: { username: 'user', password: TOKEN } },
 };
 
