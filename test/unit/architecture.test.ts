@@ -48,7 +48,7 @@ const OUTSIDE = [
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
 const packages = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
 const used = packages.filter((directory) => USED.includes(basename(directory)));
-const packageFiles = globSync('packages/*/{src,test}/**/*.ts', { cwd: ROOT });
+const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.ts', { cwd: ROOT });
 const imports = new Map([...files, ...packageFiles].map((file) => [file, importsOf(file)]));
 
 /** What `file` imports, statically or not, as it is written there. */
@@ -125,8 +125,8 @@ test('a package imports its own files, what it depends on, and Node', () => {
     const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
     const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
     for (const file of own) {
-      const isTest = file.startsWith(`${directory}/test/`);
-      const known = Object.keys({ ...dependencies, ...(isTest && devDependencies) });
+      const isPublished = file.startsWith(`${directory}/src/`);
+      const known = Object.keys({ ...dependencies, ...(!isPublished && devDependencies) });
       for (const name of specifiersIn(file)) {
         const isOwn = name.startsWith('.') && join(dirname(file), name).startsWith(`${directory}/`);
         const isKnown = name.startsWith('node:') || known.some((one) => `${name}/`.startsWith(`${one}/`));
