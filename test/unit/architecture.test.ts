@@ -125,8 +125,8 @@ test('a package imports its own files, what it depends on, and Node', () => {
     const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
     const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
     for (const file of own) {
-      const isTest = !file.startsWith(`${directory}/src/`);
-      const known = Object.keys({ ...dependencies, ...(isTest && devDependencies) });
+      const isPublished = file.startsWith(`${directory}/src/`);
+      const known = Object.keys({ ...dependencies, ...(!isPublished && devDependencies) });
       for (const name of specifiersIn(file)) {
         const isOwn = name.startsWith('.') && join(dirname(file), name).startsWith(`${directory}/`);
         const isKnown = name.startsWith('node:') || known.some((one) => `${name}/`.startsWith(`${one}/`));
