@@ -92,7 +92,10 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     await this.join();
   }
 
-  /** Resolves when the node has stopped. What has not ended by then is given back or given up, and logged. */
+  /**
+   * Resolves when the node has stopped. What has not ended after `timeout` milliseconds is given back or given up.
+   * A stop waits for the handlers, so a handler must not await it.
+   */
   stop({
     timeout = this.#appOptions.stopTimeout ?? 25_000,
   }: {
