@@ -55,8 +55,8 @@ export async function answerSqs(
 async function receive(body: Json, queue: MemoryQueue, signal: AbortSignal): Promise<Json> {
   const received = await queue.receive({
     attemptId: body.ReceiveRequestAttemptId as string,
-    waitSeconds: body.WaitTimeSeconds as number,
-    visibilitySeconds: body.VisibilityTimeout as number,
+    waitSeconds: (body.WaitTimeSeconds as number | undefined) ?? 0,
+    visibilitySeconds: (body.VisibilityTimeout as number | undefined) ?? 30,
     signal,
   });
   const Messages = received.map((one) => ({
