@@ -60,7 +60,7 @@ suite('giving out', () => {
     const { n, lifetime } = await hold(new Pool([7]), { kind: 'port', describe: (port) => `tcp ${port}` });
     assert.equal(n, 7);
     assert.deepEqual(
-      lifetime.holdings.list().map(({ kind, what, owner }) => [kind, what, owner]),
+      lifetime.holdings.list().map(({ kind, what, lifetime: owner }) => [kind, what, owner]),
       [['port', 'tcp 7', 'holder']],
     );
   });
