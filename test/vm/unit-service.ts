@@ -109,7 +109,9 @@ export class UnitService extends ServiceLog {
 
 /** What the unit gets when it is started the next time. */
 export function writeSettings(settings: Readonly<Record<string, string>>): void {
-  const lines = Object.entries(settings).map(([name, value]) => `${name}="${value}"\n`);
+  const lines = Object.entries(settings).map(
+    ([name, value]) => `${name}="${value.replaceAll(/["\\]/g, '\\$&')}"\n`,
+  );
   writeFileSync('/etc/ecs-host-service/environment', lines.join(''), { mode: 0o600 });
 }
 
