@@ -96,6 +96,7 @@ class Death {
     if (missing === 'webserver') await this.#world.mend();
     await this.#endContainers();
     await this.#over(service);
+    await this.#startAgain();
     if (this.#isWritten) await this.#assertSaved();
     const told = this.#told();
     // Before its first heartbeat it may not have been registered: then the webserver knows nobody who could die.
@@ -167,6 +168,16 @@ class Death {
       }
       await pause(20);
     }
+  }
+
+  /** What could not be saved while S3 was away waits on this host for its next start. */
+  async #startAgain(): Promise<void> {
+    const spool = join(this.#root, 'var/lib/ecs-host-service/spool');
+    if (!existsSync(spool) || readdirSync(spool).length === 0) return;
+    assert.equal(this.#plan.missing, 'S3', 'what the user made was not saved');
+    const next = this.#host.start({ env: this.#env, patience: PATIENCE });
+    await next.ready();
+    assert.equal(await next.stop(), 0, next.log());
   }
 
   async #assertSaved(): Promise<void> {
