@@ -38,7 +38,7 @@ export class Ending {
     this.#tellAll();
     for await (const event of following) {
       if (event === MISSED) this.#tellAll();
-      else if (!isOfHealth(event) && event.container.state === 'running') this.#tellAll();
+      else if (this.#at && !isOfHealth(event) && event.container.state === 'running') this.#tellAll();
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * What this service asks of Auto Scaling, of its own instance alone, with limits on each wait. Each is asked once. This file
- * is loaded only where TERMINATION_HOOK says so, for the SDK takes tens of megabytes.
+ * What this service asks of Auto Scaling, of its own instance alone. This file is loaded only where TERMINATION_HOOK says so,
+ * for the SDK takes tens of megabytes.
  */
 
 import {
@@ -9,11 +9,7 @@ import {
   DescribeAutoScalingInstancesCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { credentialDefaultProvider } from './aws-credentials.ts';
-
-/** Milliseconds: for a connection, and for an answer. */
-const CONNECT = 3000;
-const ANSWER = 10_000;
+import { askingOnce } from './aws-client.ts';
 
 export class AutoScaling {
   readonly #client: AutoScalingClient;
@@ -24,18 +20,7 @@ export class AutoScaling {
   constructor(region: string, endpoint: URL | undefined, instance: string, hook: string) {
     this.#instance = instance;
     this.#hook = hook;
-    this.#client = new AutoScalingClient({
-      region,
-      ...(endpoint && { endpoint: endpoint.href }),
-      credentialDefaultProvider,
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: CONNECT,
-        requestTimeout: ANSWER,
-        throwOnRequestTimeout: true,
-        socketTimeout: ANSWER,
-      },
-    });
+    this.#client = new AutoScalingClient(askingOnce(region, endpoint));
   }
 
   /** The name of the group that has the instance. @throws what the SDK throws, or Error when none has it */

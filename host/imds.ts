@@ -4,6 +4,7 @@
  */
 
 import type { Answer, HttpClient, Question } from '../outgoing/http-client.ts';
+import { momentOf } from '../parsing/moment.ts';
 
 /** Seconds for which a token is asked, the most that there is. Source: Amazon EC2 User Guide, "Use IMDSv2". */
 const TOKEN_SECONDS = '21600';
@@ -45,7 +46,7 @@ export class Imds {
     if (answer.status === 401) forget();
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw new Error(`${path} was answered with status ${answer.status}`);
-    return { text: answer.body, at: momentOf(answer) };
+    return { text: answer.body, at: momentOf(answer.headers.date) };
   }
 
   async #askToken(signal: AbortSignal): Promise<string> {
@@ -62,9 +63,4 @@ export class Imds {
       milliseconds: QUESTION,
     });
   }
-}
-
-function momentOf({ headers: { date } }: Answer): number | undefined {
-  const at = typeof date === 'string' ? Date.parse(date) : Number.NaN;
-  return Number.isNaN(at) ? undefined : at;
 }

@@ -5,10 +5,11 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted, withDeadline } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
+import { isRefusal, whyOf } from './aws-failures.ts';
 import type { Ec2 } from './ec2.ts';
 import { describeThisMachine, type HostFacts, type Metadata } from './metadata.ts';
 
@@ -112,7 +113,7 @@ export class InstanceState {
           } catch (error) {
             signal.throwIfAborted();
             failure = error;
-            if (!mayPass(error)) throw error;
+            if (isRefusal(error)) throw error;
           }
           await pause(backoff(failures, PAUSE), undefined, { signal });
         }
@@ -151,22 +152,4 @@ function isInstance({ instanceId, region }: HostFacts): boolean {
 function tagValue(text: string): string {
   // Once more: a cut leaves halves of characters.
   return text.replace(REFUSED, ' ').trim().slice(0, LONGEST_VALUE).replace(REFUSED, '');
-}
-
-/** What the SDK throws. */
-interface Failure {
-  readonly name?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
-}
-
-/** Whether asking again may help: not after a refusal. Too many requests are one of status 503. */
-function mayPass(error: unknown): boolean {
-  const { name, $metadata: { httpStatusCode: status = 0 } = {} } = error as Failure;
-  return name !== 'CredentialsProviderError' && !(status >= 400 && status < 500);
-}
-
-/** Not in the words of EC2, which may repeat what was sent. */
-function whyOf(error: unknown): string {
-  const { name, $metadata: { httpStatusCode: status } = {} } = error as Failure;
-  return status ? `${name}, status ${status}` : messageOf(error);
 }

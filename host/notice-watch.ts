@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '../errors/service-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Imds, Item } from './imds.ts';
-import { NOTICE_KINDS, type Notice, type NoticeKind, PATHS, readNotices } from './notices.ts';
+import { keyOf, NOTICE_KINDS, type Notice, type NoticeKind, PATHS, readNotices } from './notices.ts';
 
 /** Milliseconds between looks. */
 const BETWEEN = 5000;
@@ -145,8 +145,4 @@ export class NoticeWatch {
     const due = clock + at - this.#now();
     return kind === 'spot' ? Math.min(due, latest) : due;
   }
-}
-
-function keyOf({ kind, id }: Notice): string {
-  return `${kind} ${id}`;
 }

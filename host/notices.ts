@@ -4,6 +4,9 @@
  * User Guide, "Retrieve the target lifecycle state through instance metadata".
  */
 
+import { isRecord } from '../parsing/json.ts';
+import { momentOf } from '../parsing/moment.ts';
+
 export const NOTICE_KINDS = ['spot', 'rebalance', 'scale-in', 'maintenance'] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
@@ -15,6 +18,11 @@ export interface Notice {
   readonly what: string;
   /** When, in milliseconds since 1970 by EC2's clock; undefined: EC2 does not say. */
   readonly at: number | undefined;
+}
+
+/** What tells it from all others. */
+export function keyOf({ kind, id }: Notice): string {
+  return `${kind} ${id}`;
 }
 
 /** What the service does about one. `end`: it stops in time. `drain`: it takes no more containers. `tell`: nothing else. */
@@ -52,7 +60,7 @@ export function readNotices(kind: NoticeKind, text: string): Notice[] {
   if (kind === 'scale-in') return lifecycle(text);
   const parsed = parse(text);
   if (kind === 'maintenance') return maintenance(parsed);
-  if (!isObject(parsed)) throw new Error('it is no JSON object');
+  if (!isRecord(parsed)) throw new Error('it is no JSON object');
   if (kind === 'rebalance') return [{ kind, id: kind, what: 'rebalance', at: undefined }];
   const { action, time } = parsed;
   if (!isWord(action)) throw new Error('it has no action');
@@ -69,7 +77,7 @@ function lifecycle(text: string): Notice[] {
 function maintenance(parsed: unknown): Notice[] {
   if (!Array.isArray(parsed)) throw new Error('it is no JSON list');
   return parsed.slice(0, MOST).flatMap((event: unknown): Notice[] => {
-    if (!isObject(event)) throw new Error('one of its events is no JSON object');
+    if (!isRecord(event)) throw new Error('one of its events is no JSON object');
     const { EventId: id, Code: what, State: state, NotBefore: from } = event;
     if (state !== 'active') return [];
     if (!isWord(id) || !isWord(what)) throw new Error('one of its events has no id, or no code');
@@ -85,16 +93,7 @@ function parse(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Nothing that could write anything else into a line of the log. */
 function isWord(value: unknown): value is string {
   return typeof value === 'string' && /^[\w:.-]{1,100}$/.test(value);
-}
-
-function momentOf(value: unknown): number | undefined {
-  const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(at) ? undefined : at;
 }

@@ -4,10 +4,11 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { AutoScaling } from './auto-scaling.ts';
+import { isRefusal, whyOf } from './aws-failures.ts';
 import type { HostFacts } from './metadata.ts';
 
 /** Milliseconds between extensions: a hook's timeout has thirty seconds at least. */
@@ -44,8 +45,12 @@ export class TerminationHook {
     const waiting = new AbortController();
     this.#waiting = waiting;
     const signal = AbortSignal.any([waiting.signal, ending]);
-    const completed = empty().then(() => (signal.aborted ? undefined : this.complete(COMPLETION)));
-    completed.catch(() => {});
+    const complete = async () => {
+      await empty();
+      if (!signal.aborted) await this.complete(COMPLETION);
+    };
+    // Otherwise the end of the service completes it.
+    complete().catch(() => {});
     await this.#extend(signal);
     await this.#completed();
   }
@@ -90,7 +95,7 @@ export class TerminationHook {
         return await client.complete(group, late);
       } catch (error) {
         late.throwIfAborted();
-        if (isRefused(error)) throw error;
+        if (isRefusal(error)) throw error;
         await pause(BETWEEN_ATTEMPTS, undefined, { signal: late });
       }
     }
@@ -135,22 +140,4 @@ export class TerminationHook {
     const error = new ServiceError('hook.failed', { what, why: whyOf(failure), action });
     this.#options.log.error({ error }, error.message);
   }
-}
-
-/** What the SDK throws. */
-interface Failure {
-  readonly name?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
-}
-
-/** Such as for want of a right, or of an action that waits; too many requests are no refusal. */
-function isRefused(error: unknown): boolean {
-  const { name, $metadata: { httpStatusCode: status = 0 } = {} } = error as Failure;
-  return name === 'CredentialsProviderError' || (status >= 400 && status < 500 && name !== 'Throttling');
-}
-
-/** Not in the words of AWS, which may repeat what was sent. */
-function whyOf(error: unknown): string {
-  const { name, $metadata: { httpStatusCode: status } = {} } = error as Failure;
-  return status ? `${name}, status ${status}` : messageOf(error);
 }

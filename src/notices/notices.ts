@@ -5,7 +5,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Change, Given } from '../../host/notice-watch.ts';
-import type { NoticeAction, NoticeCode, NoticeKind, NoticeView } from '../../host/notices.ts';
+import {
+  keyOf,
+  type NoticeAction,
+  type NoticeCode,
+  type NoticeKind,
+  type NoticeView,
+} from '../../host/notices.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { type Load, REPORTS, SPARE, timeToStop } from './time-to-stop.ts';
 
@@ -73,10 +79,10 @@ export class Notices {
   /** Must be told each change. */
   heed({ is, given }: Change): void {
     const { log, ending, event } = this.#options;
-    const { kind, id } = given.notice;
+    const { kind } = given.notice;
     const view = this.#view(given);
-    if (is === 'withdrawn') this.#given.delete(`${kind} ${id}`);
-    else this.#given.set(`${kind} ${id}`, given);
+    if (is === 'withdrawn') this.#given.delete(keyOf(given.notice));
+    else this.#given.set(keyOf(given.notice), given);
     const isOverdue = this.#isOverdue(given);
     const cause = causeOf(view, is, isOverdue);
     log.warn({ code: CODES[is], notice: view }, cause);
