@@ -1,7 +1,6 @@
 /**
  * Everything that this service refuses or fails at, in one table; the rows of a large subject have a file of their own. It
- * stands on the lowest floor because
- * every room throws from it; only `httpserver/` reads the statuses.
+ * stands on the lowest floor because every room throws from it; only `httpserver/` reads the statuses.
  *
  * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer, where it is
  * not the 406 that their callers know as "the handler refused". `text` says what went wrong and what to do about it.
@@ -45,7 +44,7 @@ export const ERRORS = {
   },
   'request.looks_only': {
     status: 403,
-    text: 'VIEWER_TOKEN may look and not act, and this call acts; send the value of OPERATOR_TOKEN instead, or use the unix socket',
+    text: 'VIEWER_TOKEN can only read, and this call changes something; send the value of OPERATOR_TOKEN instead, or use the unix socket',
   },
   'request.too_many_attempts': {
     status: 429,

@@ -74,7 +74,7 @@ export const SCHEMA = {
   },
   VIEWER_TOKEN: {
     ...optional(
-      'A token for /v1 and /metrics over HTTPS that may look and not act: it lists and follows, and changes nothing. The service reads its file again when it changes.',
+      'A token for /v1 and /metrics over HTTPS that can only read: it lists and follows, and changes nothing. The service reads its file again when it changes.',
       operatorToken,
     ),
     secret: true,
