@@ -26,7 +26,8 @@ export async function keepUserConfigs(
 ): Promise<UserConfigs | undefined> {
   const bucket = settings.USER_CONFIG_BUCKET;
   if (!bucket) return undefined;
-  await share(paths.spool, 0o700);
+  const seen = join(paths.state, 'seen-configs');
+  for (const path of [paths.spool, seen]) await share(path, 0o700);
   await checkTools(paths.run);
   return await UserConfigs.open(root, {
     bucket,
@@ -36,7 +37,7 @@ export async function keepUserConfigs(
     spoolLimit: settings.USER_CONFIG_SPOOL_LIMIT,
     limit: settings.USER_CONFIG_LIMIT,
     versions: settings.USER_CONFIG_VERSIONS,
-    seen: join(paths.state, 'seen-configs'),
+    seen,
     readsOldFormat: settings.USER_CONFIG_OLD_FORMAT === 'read',
     secret: settings.WEBSERVER_AUTH_SECRET,
     onAlarm: metrics.configAlarm,

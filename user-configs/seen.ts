@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors/service-error.ts';
-import { writeFileAtomically } from '../host/atomic-file.ts';
+import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import { removeOldest } from '../host/old-files.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Save } from './current.ts';
@@ -30,6 +30,7 @@ export class Seen {
 
   static async open(directory: string, bucket: string, log: Logger): Promise<Seen> {
     await mkdir(directory, { mode: 0o700, recursive: true });
+    await removeDrafts(directory);
     await removeOldest(directory, MOST);
     return new Seen(directory, bucket, log);
   }

@@ -1,8 +1,17 @@
 /** The user's files in containers, through the service's own calls, with a stand-in for S3. */
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,6 +20,7 @@ import { askTcp, host as hostContainer, OK, startValues, token, USER } from '../
 import { S3 } from '../support/s3.ts';
 import { TOKEN } from '../support/secrets.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { KILLED } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const APP = 'demo';
@@ -275,4 +285,21 @@ test('two containers of one user at once: one save is current, the other is kept
   await service.line(({ level, msg }) => level === 'warn' && /kept beside/.test(msg));
   assert.equal((await visit(service, root)).found.visits, 1);
   assert.equal(await service.stop(), 0);
+});
+
+test('what a killed service had half written of the saves that it knows goes with bury, and otherwise with the next start', async () => {
+  await using s3 = await S3.open();
+  const { root, service } = await start(s3);
+  const seen = join(root, 'var/lib/ecs-host-service/seen-configs');
+  const draft = join(seen, `.${'ab'.repeat(32)}.${randomUUID()}.tmp`);
+  await service.stop('SIGKILL');
+  writeFileSync(draft, '{');
+  const env = { ...s3.settings, ROOT: root };
+  assert.equal(await host.start({ env: { ...env, ...KILLED }, arguments: ['bury'] }).ended(), 0);
+  assert.ok(!existsSync(draft));
+  mkdirSync(seen, { recursive: true });
+  writeFileSync(draft, '{');
+  const { service: next } = await start(s3, { ROOT: root });
+  assert.ok(!existsSync(draft));
+  assert.equal(await next.stop(), 0);
 });
