@@ -258,3 +258,24 @@ test('after a death of the service a container in use stays apart, from those th
   await host.docker.getContainer(ordinary.id).remove({ force: true });
   assert.equal(await next.stop(), 0);
 });
+
+test('containers that live on while Docker restarts stay apart, from those that start later too', async () => {
+  await host.stopDocker();
+  await host.startDocker(['--live-restore']);
+  await withService(async (service) => {
+    const [one, other] = await hostTwo(service);
+    const from = service.lines.length;
+    await host.stopDocker();
+    await host.startDocker(['--live-restore']);
+    await service.message('Docker is back', from);
+    const [later] = await hostTwo(service);
+    for (const neighbour of [other, later]) {
+      assert.equal(attack(one, 'connect', neighbour.address, PORT), 'nothing');
+      assert.equal(attack(neighbour, 'ask', one.address), 'nothing');
+    }
+    attack(other, 'claim', one.address);
+    const entry = execFileSync('ip', ['neighbour', 'show', one.address], { encoding: 'utf8' });
+    assert.doesNotMatch(entry, new RegExp(other.mac));
+    assert.equal(attack(one, 'ask', '172.17.0.1'), 'answered');
+  });
+});
