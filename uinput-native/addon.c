@@ -111,6 +111,7 @@ NAPI_MODULE_INIT() {
     {"listPorts", NULL, list_bridge_ports, NULL, NULL, NULL, napi_enumerable, NULL},
     {"setPort", NULL, set_bridge_port, NULL, NULL, NULL, napi_enumerable, NULL},
     {"isolatePorts", NULL, isolate_ports, NULL, NULL, NULL, napi_enumerable, NULL},
+    {"filterNewPorts", NULL, filter_new_ports, NULL, NULL, NULL, napi_enumerable, NULL},
     {"stopIsolating", NULL, stop_isolating, NULL, NULL, NULL, napi_enumerable, NULL},
     {"keepsProjects", NULL, keeps_projects, NULL, NULL, NULL, napi_enumerable, NULL},
     {"nextProject", NULL, next_project, NULL, NULL, NULL, napi_enumerable, NULL},

@@ -52,6 +52,7 @@ napi_value remove_tree(napi_env env, napi_callback_info info);
 napi_value list_bridge_ports(napi_env env, napi_callback_info info);
 napi_value set_bridge_port(napi_env env, napi_callback_info info);
 napi_value isolate_ports(napi_env env, napi_callback_info info);
+napi_value filter_new_ports(napi_env env, napi_callback_info info);
 napi_value stop_isolating(napi_env env, napi_callback_info info);
 
 napi_value keeps_projects(napi_env env, napi_callback_info info);

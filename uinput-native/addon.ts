@@ -132,11 +132,13 @@ export interface Addon {
   /** @param namespaces paths of at most 63 bytes */
   listPorts(bridge: string, namespaces: readonly string[]): Promise<BridgePorts>;
 
-  /** @param program a classic BPF program, four numbers for each of at most 256 instructions; empty: none */
+  /** @param program a classic BPF program, four numbers for each of at most 4096 instructions; empty: none */
   setPort(index: number, isolated: boolean, program: Uint32Array): Promise<void>;
 
   /** Does not keep the process alive. */
   isolatePorts(bridge: string, onChange: () => void): PortGuard;
+  /** @param program what each new port gets from now on; see `setPort` */
+  filterNewPorts(guard: PortGuard, program: Uint32Array): void;
   stopIsolating(guard: PortGuard): void;
 
   /** Whether the filesystem of the directory holds projects to their limits. Linux 5.14. */

@@ -28,7 +28,7 @@
 #include <uv.h>
 
 #define MOST_PORTS 1024
-#define MOST_INSTRUCTIONS 256
+#define MOST_INSTRUCTIONS 4096 /* the kernel's own limit */
 #define BUFFER 65536
 /* Of the filter: which one it is on its port. */
 #define PRIORITY 1
@@ -56,7 +56,7 @@ static int open_route_socket(uint32_t groups) {
 
 /* A request and its attributes; what would not fit is a mistake in this file. */
 typedef struct {
-  _Alignas(struct nlmsghdr) char space[4096];
+  _Alignas(struct nlmsghdr) char space[MOST_INSTRUCTIONS * sizeof(struct sock_filter) + 4096];
 } message;
 
 static struct nlmsghdr *begin(message *message, uint16_t type, uint16_t flags, const void *header, size_t size) {
@@ -105,6 +105,31 @@ static int isolate(int fd, int index, bool isolated) {
   return ask(fd, request);
 }
 
+/* A classic BPF program. */
+typedef struct {
+  struct sock_filter code[MOST_INSTRUCTIONS];
+  uint32_t count;
+} filter;
+
+/* @param value four numbers for each instruction */
+static bool read_filter(napi_env env, napi_value value, filter *filter) {
+  bool is_typed_array = false;
+  uint32_t *numbers = NULL;
+  size_t length = 0;
+  napi_typedarray_type type = napi_int8_array;
+  napi_is_typedarray(env, value, &is_typed_array);
+  if (is_typed_array) napi_get_typedarray_info(env, value, &type, &length, (void **)&numbers, NULL, NULL);
+  if (type != napi_uint32_array || length % 4 != 0 || length / 4 > MOST_INSTRUCTIONS) {
+    return refuse(env, "program", "a Uint32Array of at most 4096 instructions"), false;
+  }
+  filter->count = length / 4;
+  for (uint32_t i = 0; i < filter->count; i++) {
+    const uint32_t *one = &numbers[4 * i];
+    filter->code[i] = (struct sock_filter){.code = one[0], .jt = one[1], .jf = one[2], .k = one[3]};
+  }
+  return true;
+}
+
 static int remove_filter(int fd, int index) {
   message message;
   struct tcmsg header = {.tcm_ifindex = index, .tcm_parent = TC_H_CLSACT, .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0)};
@@ -114,7 +139,7 @@ static int remove_filter(int fd, int index) {
   return result == -ENOENT || result == -EINVAL ? 0 : result;
 }
 
-static int set_filter(int fd, int index, const struct sock_filter *program, uint16_t count) {
+static int set_filter(int fd, int index, const filter *filter) {
   message message;
   struct tcmsg header = {.tcm_ifindex = index, .tcm_parent = TC_H_CLSACT, .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0)};
   struct nlmsghdr *request = begin(&message, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof header);
@@ -128,8 +153,9 @@ static int set_filter(int fd, int index, const struct sock_filter *program, uint
   add(request, TCA_KIND, "bpf", sizeof "bpf");
   struct rtattr *options = add(request, TCA_OPTIONS | NLA_F_NESTED, NULL, 0);
   uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
+  uint16_t count = filter->count;
   add(request, TCA_BPF_OPS_LEN, &count, sizeof count);
-  add(request, TCA_BPF_OPS, program, count * sizeof *program);
+  add(request, TCA_BPF_OPS, filter->code, count * sizeof *filter->code);
   add(request, TCA_BPF_FLAGS, &flags, sizeof flags);
   end_nested(request, options);
   return ask(fd, request);
@@ -224,12 +250,12 @@ typedef struct {
   bool is_change;
   char bridge[IFNAMSIZ];
   port ports[MOST_PORTS];
-  uint32_t count; /* of namespaces, or of instructions */
+  uint32_t count; /* of namespaces */
   int32_t *ids;   /* owned; of the namespaces */
   char (*paths)[64];
   int32_t index;
   bool isolated;
-  struct sock_filter program[MOST_INSTRUCTIONS];
+  filter filter;
 } job;
 
 static void run(napi_env env, void *data) {
@@ -245,7 +271,7 @@ static void run(napi_env env, void *data) {
     int bridge = if_nametoindex(job->bridge);
     job->result = bridge == 0 ? 0 : list_ports(fd, bridge, job->ports);
   } else {
-    job->result = job->count > 0 ? set_filter(fd, job->index, job->program, job->count) : remove_filter(fd, job->index);
+    job->result = job->filter.count > 0 ? set_filter(fd, job->index, &job->filter) : remove_filter(fd, job->index);
     if (job->result == 0) job->result = isolate(fd, job->index, job->isolated);
   }
   close(fd);
@@ -344,28 +370,17 @@ napi_value list_bridge_ports(napi_env env, napi_callback_info info) {
 napi_value set_bridge_port(napi_env env, napi_callback_info info) {
   napi_value given[3];
   int32_t index;
-  bool isolated, is_typed_array = false;
-  uint32_t *numbers = NULL;
-  size_t length = 0;
-  napi_typedarray_type type = napi_int8_array;
+  bool isolated;
   if (!read_arguments(env, info, 3, given) || !read_int32(env, given[0], "index", &index)) return NULL;
   if (napi_get_value_bool(env, given[1], &isolated) != napi_ok) return refuse(env, "isolated", "a boolean"), NULL;
-  napi_is_typedarray(env, given[2], &is_typed_array);
-  if (is_typed_array) napi_get_typedarray_info(env, given[2], &type, &length, (void **)&numbers, NULL, NULL);
-  if (type != napi_uint32_array || length % 4 != 0 || length / 4 > MOST_INSTRUCTIONS) {
-    return refuse(env, "program", "a Uint32Array of at most 256 instructions"), NULL;
-  }
   job *job = calloc(1, sizeof *job);
   if (!job) return throw_error(env, "memory", ENOMEM);
   job->is_change = true;
   job->index = index;
   job->isolated = isolated;
-  job->count = length / 4;
-  for (uint32_t i = 0; i < job->count; i++) {
-    const uint32_t *one = &numbers[4 * i];
-    job->program[i] = (struct sock_filter){.code = one[0], .jt = one[1], .jf = one[2], .k = one[3]};
-  }
-  return begin_job(env, job);
+  if (read_filter(env, given[2], &job->filter)) return begin_job(env, job);
+  free(job);
+  return NULL;
 }
 
 static const napi_type_tag GUARD = {0x6e20c4f1a93b4d17, 0x9d51b7e0382c4fa6};
@@ -379,6 +394,8 @@ typedef struct {
   int end;              /* an eventfd; -1 once it has ended */
   int known[MOST_PORTS];
   int count;
+  uv_mutex_t lock; /* of the filter that new ports get */
+  filter filter;
 } guard;
 
 static int place_of(const guard *guard, int index) {
@@ -396,6 +413,9 @@ static void hear(guard *guard, const struct nlmsghdr *event) {
   bool is_port = event->nlmsg_type == RTM_NEWLINK && master != 0 && master == (int)if_nametoindex(guard->bridge);
   if (is_port && place == guard->count) {
     (void)isolate(guard->requests, port.index, true);
+    uv_mutex_lock(&guard->lock);
+    if (guard->filter.count > 0) (void)set_filter(guard->requests, port.index, &guard->filter);
+    uv_mutex_unlock(&guard->lock);
     if (place < MOST_PORTS) guard->known[guard->count++] = port.index;
   } else if (!is_port && place < guard->count) {
     guard->known[place] = guard->known[--guard->count];
@@ -426,6 +446,7 @@ static void end_guard(void *data) {
   close(guard->events);
   close(guard->requests);
   close(guard->end);
+  uv_mutex_destroy(&guard->lock);
   guard->end = -1;
 }
 
@@ -436,12 +457,14 @@ static int open_guard(guard *guard) {
   guard->requests = open_route_socket(0);
   guard->end = eventfd(0, EFD_CLOEXEC);
   int failure = !ports || guard->events < 0 || guard->requests < 0 || guard->end < 0 ? errno : 0;
+  if (failure == 0) failure = -uv_mutex_init(&guard->lock);
   if (failure == 0) {
     (void)setsockopt(guard->events, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     int bridge = if_nametoindex(guard->bridge);
     int count = bridge == 0 ? 0 : list_ports(guard->requests, bridge, ports);
     for (int i = 1; i < count; i++) guard->known[guard->count++] = ports[i].index;
     failure = -uv_thread_create(&guard->thread, watch, guard);
+    if (failure != 0) uv_mutex_destroy(&guard->lock);
   }
   free(ports);
   return failure;
@@ -478,6 +501,17 @@ napi_value isolate_ports(napi_env env, napi_callback_info info) {
   wrap(env, object, guard, &GUARD);
   napi_create_reference(env, object, 1, &guard->self);
   return object;
+}
+
+/* filterNewPorts(guard, program) */
+napi_value filter_new_ports(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  guard *guard = read_arguments(env, info, 2, given) ? unwrap(env, given[0], "guard", &GUARD) : NULL;
+  if (!guard || guard->end < 0) return NULL;
+  uv_mutex_lock(&guard->lock);
+  (void)read_filter(env, given[1], &guard->filter);
+  uv_mutex_unlock(&guard->lock);
+  return NULL;
 }
 
 /* stopIsolating(guard) */

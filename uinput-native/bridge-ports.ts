@@ -20,6 +20,11 @@ export function isolatePorts(bridge: string, onChange: () => void): PortGuard {
   return addon().isolatePorts(bridge, onChange);
 }
 
+/** @param program as in `setPort`: each port that the bridge gets from now on has it at once */
+export function filterNewPorts(guard: PortGuard, program: Uint32Array): void {
+  addon().filterNewPorts(guard, program);
+}
+
 export function stopIsolating(guard: PortGuard): void {
   addon().stopIsolating(guard);
 }

@@ -4,12 +4,13 @@
  * stay reachable.
  *
  * INVARIANTS
- * - Each new port of the bridge is isolated at once, before anything in its container runs. It stays so until it is
- *   known to be no hosted container's.
+ * - Each new port of the bridge is isolated at once, before anything in its container runs, and lets nothing pass in the
+ *   name of a hosted container. It stays so until it is known to be no hosted container's.
  * - Whose port it is, the kernel says: by the network namespace of the other end, which no container can change.
  */
 
 import { readlinkSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import pLimit from 'p-limit';
 import type { Endpoint, Inspected } from '../../docker-engine/answers.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
@@ -17,10 +18,16 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
-import type { BridgePort } from '../../uinput-native/addon.ts';
-import { isolatePorts, listPorts, setPort, stopIsolating } from '../../uinput-native/bridge-ports.ts';
+import type { BridgePort, PortGuard } from '../../uinput-native/addon.ts';
+import {
+  filterNewPorts,
+  isolatePorts,
+  listPorts,
+  setPort,
+  stopIsolating,
+} from '../../uinput-native/bridge-ports.ts';
 import type { ContainerId } from '../identity.ts';
-import { frameFilter } from './frame-filter.ts';
+import { frameFilter, newcomersFilter } from './frame-filter.ts';
 import { type End, link } from './linked.ts';
 
 /** A container that has a place in the network for as long as its lifetime. */
@@ -51,17 +58,26 @@ export class Apart {
   /** Being started, and not placed yet: any new port may be theirs. */
   readonly #coming = new Set<ContainerId | 'those of a dead service'>(['those of a dead service']);
   readonly #alone = pLimit(1);
+  /** Indexes of ports that were there before this service. */
+  readonly #old: ReadonlySet<number>;
+  /** What ports have of which nobody knows yet whose they are, and which of them, by index, have which. */
+  #newcomers: Uint32Array = NOTHING;
+  readonly #waiting = new Map<number, Uint32Array>();
+  #guard: PortGuard | undefined;
 
-  private constructor(docker: Docker, bridge: string, log: Logger) {
+  private constructor(docker: Docker, bridge: string, old: readonly BridgePort[], log: Logger) {
     this.#docker = docker;
     this.#bridge = bridge;
+    this.#old = new Set(old.map(({ index }) => index));
     this.#log = log;
   }
 
   /** Isolates new ports until the lifetime ends. */
   static async open(lifetime: Lifetime, docker: Docker, log: Logger): Promise<Apart> {
-    const apart = new Apart(docker, await docker.defaultBridge(), log);
-    await lifetime.acquire({
+    const bridge = await docker.defaultBridge();
+    const { ports } = await listPorts(bridge, []);
+    const apart = new Apart(docker, bridge, ports, log);
+    apart.#guard = await lifetime.acquire({
       kind: 'watch of bridge ports',
       what: apart.#bridge,
       take: () => isolatePorts(apart.#bridge, () => apart.#changed()),
@@ -157,18 +173,28 @@ export class Apart {
       const members = [...this.#members].filter(
         ([, member]) => namespaceOf(member.path) === member.namespace,
       );
+      this.#filterNewcomers(members.flatMap(([, { endpoint }]) => endpoint ?? []));
       const paths = members.map(([, { path }]) => path);
       const {
         ports: [bridge, ...ports],
         ids,
       } = await listPorts(this.#bridge, paths);
       if (!bridge) return;
+      for (const index of this.#waiting.keys())
+        if (!ports.some((port) => port.index === index)) this.#waiting.delete(index);
       const owners = new Map(ids.map((netns, i) => [netns, members[i]?.[0]]));
       for (const port of ports) {
         const owner = owners.get(port.netns);
         await this.#settleOne(port, owner, [bridge.address, port.address]);
       }
     });
+  }
+
+  #filterNewcomers(placed: readonly Endpoint[]): void {
+    const program = newcomersFilter(placed);
+    if (!this.#guard || isDeepStrictEqual(program, this.#newcomers)) return;
+    this.#newcomers = program;
+    filterNewPorts(this.#guard, program);
   }
 
   async #settleOne(
@@ -186,6 +212,13 @@ export class Apart {
       if (isThere) member.settled.set(port.index, port.name);
     } else if (port.isolated && this.#coming.size === 0) {
       await this.#set(port, false, NOTHING);
+    } else if (
+      port.isolated &&
+      !this.#old.has(port.index) &&
+      this.#waiting.get(port.index) !== this.#newcomers
+    ) {
+      this.#waiting.set(port.index, this.#newcomers);
+      await this.#set(port, true, this.#newcomers);
     }
   }
 

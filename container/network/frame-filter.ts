@@ -82,6 +82,31 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
   return Uint32Array.from([...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]]);
 }
 
+/** The kernel takes no longer program. */
+const MOST_INSTRUCTIONS = 4096;
+
+/**
+ * For a port of which nobody knows yet whose it is: what is in the name of those that have their places, and what would go
+ * to one of them by way of the host, does not pass.
+ */
+export function newcomersFilter(placed: readonly Endpoint[]): Uint32Array {
+  const rules = placed.flatMap(({ mac, address }) => {
+    const own = ipv4(address);
+    const sent = [
+      macAt(6, mac),
+      [type(ARP), ...bytesAt(28, own)],
+      [type(IPV4), ...bytesAt(26, own)],
+      [type(IPV4), ...bytesAt(30, own)],
+    ];
+    return sent.map((when): Rule => ({ verdict: DROP, when }));
+  });
+  // The many ways to claim an address of IPv6 are not told apart here: where there are any, it has to wait.
+  const types = placed.some(({ address6 }) => address6) ? [ARP, IPV4] : [ARP, IPV4, IPV6];
+  rules.push(...types.map((one) => ({ verdict: PASS, when: [type(one)] })));
+  const program = [...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]];
+  return Uint32Array.from(program.length / 4 > MOST_INSTRUCTIONS ? [ANSWER, 0, 0, DROP] : program);
+}
+
 function drop(...fields: Pattern): Rule {
   return { verdict: DROP, when: [type(IPV6), ...fields] };
 }

@@ -7,6 +7,7 @@
  *   sweep SECONDS             resolves all of its network from its first moment on, and prints who answers
  *   inject ADDRESS PORT       has the gateway deliver a datagram to a neighbour
  *   claim ADDRESS             says to the gateway for a second that a neighbour's address is here
+ *   hurry ADDRESS PORT        both from its first moment on, for two seconds; then it waits
  *   steal MAC                 sends for a second under a neighbour's address
  *   caught PORT SECONDS       prints how many frames to that port of somebody else's came by
  */
@@ -147,34 +148,56 @@ static uint16_t sum(const void *data, size_t size) {
   return ~total;
 }
 
-static void inject(struct in_addr to, int port) {
-  self self = look();
-  struct __attribute__((packed)) {
-    struct ether_header ethernet;
-    struct iphdr ip;
-    struct udphdr udp;
-    char data[8];
-  } frame = {.ethernet.ether_type = htons(ETHERTYPE_IP),
-             .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .saddr = self.address.s_addr, .daddr = to.s_addr},
-             .udp = {.source = htons(7), .dest = htons(port), .len = htons(16)},
-             .data = "injected"};
-  memcpy(frame.ethernet.ether_shost, self.mac, 6);
-  if (!resolve(&self, self.gateway, frame.ethernet.ether_dhost)) must(-1, "the gateway is silent");
+typedef struct __attribute__((packed)) {
+  struct ether_header ethernet;
+  struct iphdr ip;
+  struct udphdr udp;
+  char data[8];
+} datagram;
+
+static datagram make_datagram(const self *self, struct in_addr to, int port) {
+  datagram frame = {.ethernet.ether_type = htons(ETHERTYPE_IP),
+                    .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP, .saddr = self->address.s_addr, .daddr = to.s_addr},
+                    .udp = {.source = htons(7), .dest = htons(port), .len = htons(16)},
+                    .data = "injected"};
+  memcpy(frame.ethernet.ether_shost, self->mac, 6);
+  if (!resolve(self, self->gateway, frame.ethernet.ether_dhost)) must(-1, "the gateway is silent");
   frame.ip.tot_len = htons(sizeof frame - sizeof frame.ethernet);
   frame.ip.check = sum(&frame.ip, sizeof frame.ip);
+  return frame;
+}
+
+static void inject(struct in_addr to, int port) {
+  self self = look();
+  datagram frame = make_datagram(&self, to, port);
   int fd = open_raw(&self, ETH_P_IP);
   for (int i = 0; i < 5; i++) must(write(fd, &frame, sizeof frame), "inject");
   puts("sent");
 }
 
+static void claim_once(int fd, const self *self, struct in_addr address) {
+  send_arp(fd, self, ARPOP_REPLY, address, self->gateway);
+  send_arp(fd, self, ARPOP_REQUEST, address, self->gateway);
+}
+
 static void claim(struct in_addr address) {
   self self = look();
   int fd = open_raw(&self, ETH_P_ARP);
-  for (int64_t end = now() + 1000; now() < end; usleep(10000)) {
-    send_arp(fd, &self, ARPOP_REPLY, address, self.gateway);
-    send_arp(fd, &self, ARPOP_REQUEST, address, self.gateway);
-  }
+  for (int64_t end = now() + 1000; now() < end; usleep(10000)) claim_once(fd, &self, address);
   puts("claimed");
+}
+
+static void hurry(struct in_addr address, int port) {
+  self self = look();
+  datagram frame = make_datagram(&self, address, port);
+  int fd = open_raw(&self, ETH_P_ARP);
+  for (int64_t end = now() + 2000; now() < end; usleep(500)) {
+    (void)!write(fd, &frame, sizeof frame);
+    claim_once(fd, &self, address);
+  }
+  puts("hurried");
+  fflush(stdout);
+  pause();
 }
 
 static void steal(const char *mac) {
@@ -234,6 +257,7 @@ int main(int count, char **words) {
   } else if (strcmp(act, "sweep") == 0 && count > 2) sweep(atoi(words[2]));
   else if (strcmp(act, "inject") == 0 && count > 3) inject(address, atoi(words[3]));
   else if (strcmp(act, "claim") == 0 && count > 2) claim(address);
+  else if (strcmp(act, "hurry") == 0 && count > 3) hurry(address, atoi(words[3]));
   else if (strcmp(act, "steal") == 0 && count > 2) steal(words[2]);
   else if (strcmp(act, "caught") == 0 && count > 3) catch(atoi(words[2]), atoi(words[3]));
   else return 2;

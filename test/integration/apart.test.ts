@@ -9,6 +9,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { INTERACTIVE, TASK } from '../../container/labels.ts';
 import { importArchive } from '../../scripts/image.ts';
 import { claim, host as hostContainer } from '../support/callers.ts';
+import { FaultyEngine } from '../support/faulty-engine.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -16,6 +17,8 @@ import { TestHost } from '../support/test-host.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IMAGE = 'tests/network-attack:1';
 const SWEEPER = 'tests/network-sweeper:1';
+/** Its program attacks the first container of the bridge at once. */
+const HASTY = 'tests/network-hasty:1';
 /** Nobody publishes it. */
 const PORT = '7777';
 
@@ -25,6 +28,12 @@ before(async () => {
   const program = ['-C', BUILD, 'network-attack'];
   await importArchive(host.docker, IMAGE, program, `CMD ["/network-attack", "listen", "${PORT}"]`);
   await importArchive(host.docker, SWEEPER, program, 'CMD ["/network-attack", "sweep", "4"]');
+  await importArchive(
+    host.docker,
+    HASTY,
+    program,
+    `CMD ["/network-attack", "hurry", "172.17.0.2", "${PORT}"]`,
+  );
 });
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
@@ -107,6 +116,29 @@ test('a hosted container reaches nobody from the first moment of its program on'
       assert.equal((await logOf(id)).replaceAll(/[^\w: .]/g, '').trim(), 'swept');
     }
   });
+});
+
+test('a hosted container takes no address of its neighbour and sends it nothing, before Docker has said that it runs', async () => {
+  await using engine = await FaultyEngine.open();
+  const service = await host.start({ env: engine.settings }).ready();
+  const [one] = await hostTwo(service);
+  assert.equal(one.address, '172.17.0.2');
+  const socket = createSocket('udp4');
+  socket.send('from the host', Number(PORT), one.address);
+  await said(one.id, /from the host/);
+  socket.close();
+
+  const held = engine.spoil(/^POST \S+\/start/, 'held');
+  const hosting = hostContainer(service, { image: HASTY });
+  await held;
+  const [hasty] = await host.docker.listContainers({ all: true, filters: { ancestor: [HASTY] } });
+  await said(hasty?.Id ?? assert.fail(), /hurried/);
+  const entry = execFileSync('ip', ['neighbour', 'show', one.address], { encoding: 'utf8' });
+  engine.release();
+  await hosting;
+  assert.match(entry, new RegExp(one.mac));
+  assert.doesNotMatch(await logOf(one.id), /injected/);
+  assert.equal(await service.stop(), 0);
 });
 
 test('the gateway delivers nothing from a hosted container to its neighbour', async () => {

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { frameFilter } from '../../container/network/frame-filter.ts';
+import { frameFilter, newcomersFilter } from '../../container/network/frame-filter.ts';
 
 const MAC = '02:42:ac:11:00:02';
 const HOST = '02:42:00:00:00:01';
@@ -18,6 +18,7 @@ const ENDPOINT = {
   prefix6: 64,
   gateway6: 'fd00:1::1',
 };
+const { address6: _address6, ...IPV4_ALONE } = ENDPOINT;
 const OWN = 'fd000001000000000000000000000002';
 const OWN_LINK = 'fe80000000000000' + '0042acfffe110002';
 const NEIGHBOUR = 'fd000001000000000000000000000003';
@@ -29,10 +30,10 @@ const [TCP, UDP, FRAGMENT, ICMPV6] = [6, 17, 44, 58];
 const program = frameFilter(ENDPOINT, [HOST]);
 
 /** Source: linux/filter.h. @returns whether the frame passes */
-function passes(frame: Buffer): boolean {
+function passes(frame: Buffer, through = program): boolean {
   let accumulator = 0;
   for (let at = 0; ; at++) {
-    const [code, yes = 0, no = 0, operand = 0] = program.subarray(4 * at, 4 * at + 4);
+    const [code, yes = 0, no = 0, operand = 0] = through.subarray(4 * at, 4 * at + 4);
     if (code === 0x20) accumulator = frame.readUInt32BE(operand);
     else if (code === 0x28) accumulator = frame.readUInt16BE(operand);
     else if (code === 0x30) accumulator = frame.readUInt8(operand);
@@ -131,4 +132,48 @@ test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
     frame.write(type, 12, 'hex');
     assert.ok(!passes(frame), type);
   }
+});
+
+suite('while nobody knows whose port it is', () => {
+  const NEWCOMER = '02:42:ac:11:00:09';
+  const through = newcomersFilter([IPV4_ALONE]);
+  const hex = (address: string) => Buffer.from(address.split('.').map(Number)).toString('hex');
+  const frame = (source: string, type: string, rest: string) =>
+    Buffer.from(`${HOST}${source}${type}`.replaceAll(':', '') + rest.padEnd(128, '0'), 'hex');
+  const arp = (sender: string) => `0001080006040002${NEWCOMER.replaceAll(':', '')}${hex(sender)}`;
+  const ip = (from: string, to: string) => `4500001c000000004011${'0000'}${hex(from)}${hex(to)}`;
+  const OTHER = '172.17.0.9';
+  for (const [what, bytes, isPassed] of [
+    ['who says where it is itself passes', frame(NEWCOMER, '0806', arp(OTHER)), true],
+    ['who sends to anybody else passes', frame(NEWCOMER, '0800', ip(OTHER, '172.17.0.1')), true],
+    [
+      'who has the MAC of a container with a place does not',
+      frame(MAC, '0800', ip(OTHER, '172.17.0.1')),
+      false,
+    ],
+    ['who claims its address does not', frame(NEWCOMER, '0806', arp(ENDPOINT.address)), false],
+    [
+      'who sends from its address does not',
+      frame(NEWCOMER, '0800', ip(ENDPOINT.address, '172.17.0.1')),
+      false,
+    ],
+    ['who sends to it does not', frame(NEWCOMER, '0800', ip(OTHER, ENDPOINT.address)), false],
+    [
+      'who hides that behind a tag of a VLAN does not',
+      frame(NEWCOMER, '8100', `0000${'0806'}${arp(ENDPOINT.address)}`),
+      false,
+    ],
+  ] as const)
+    test(what, () => assert.equal(passes(bytes, through), isPassed));
+
+  test('IPv6 passes only where no container has an address of it', () => {
+    const packet = frameOf({ next: TCP, from: NEIGHBOUR, source: NEWCOMER });
+    assert.ok(passes(packet, through));
+    assert.ok(!passes(packet, newcomersFilter([ENDPOINT])));
+  });
+
+  test('nothing passes where the kernel would not take a program for all', () => {
+    const all = Array.from({ length: 1000 }, () => ENDPOINT);
+    assert.ok(!passes(frame(NEWCOMER, '0806', arp(OTHER)), newcomersFilter(all)));
+  });
 });
