@@ -36,11 +36,14 @@ export class Message {
   readonly groupId: string | undefined;
   readonly previousTrackingIds: readonly string[] | undefined;
   readonly trackingId: string;
-  /** What SQS counts: the UTF-8 bytes of the body and of the names, types and values of the attributes. */
-  readonly byteLength: number;
-
-  /** @throws EchoStreamError MESSAGE_INVALID, MESSAGE_TOO_LARGE */
-  constructor({ body, messageType, groupId, previousTrackingIds, trackingId }: MessageFields) {
+  /**
+   * @param isReceived SQS has delivered it, so it is not too large
+   * @throws EchoStreamError MESSAGE_INVALID, MESSAGE_TOO_LARGE
+   */
+  constructor(
+    { body, messageType, groupId, previousTrackingIds, trackingId }: MessageFields,
+    isReceived = false,
+  ) {
     if (typeof body !== 'string' || body === '') {
       throw new EchoStreamError(
         'MESSAGE_INVALID',
@@ -54,9 +57,13 @@ export class Message {
       ? Object.freeze([...previousTrackingIds])
       : undefined;
     this.trackingId = trackingId ?? randomUUID().replaceAll('-', '');
-    this.byteLength = bytesOf(body, this.attributes);
-    if (this.byteLength > MOST) throw tooLarge(this, MOST, 'SQS');
+    if (!isReceived && this.byteLength > MOST) throw tooLarge(this, MOST, 'SQS');
     Object.freeze(this);
+  }
+
+  /** What SQS counts: the UTF-8 bytes of the body and of the names, types and values of the attributes. */
+  get byteLength(): number {
+    return bytesOf(this.body, this.attributes);
   }
 
   /** The attributes on the wire. */
@@ -68,13 +75,9 @@ export class Message {
 
   /** Of what came over the wire. A sender that is no EchoStream node may have left out the attributes. */
   static received(body: string, attributes: Attributes, messageType: MessageType, groupId?: string): Message {
-    return new Message({
-      body,
-      messageType,
-      groupId,
-      trackingId: attributes.trackingId,
-      previousTrackingIds: idsIn(attributes.prevTrackingIds),
-    });
+    const { trackingId, prevTrackingIds } = attributes;
+    const previousTrackingIds = idsIn(prevTrackingIds);
+    return new Message({ body, messageType, groupId, trackingId, previousTrackingIds }, true);
   }
 }
 

@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   ReceiveMessageCommand,
   SendMessageBatchCommand,
   type Message as SqsMessage,
 } from '@aws-sdk/client-sqs';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { NodeOptions } from '../src/options.ts';
 import { type Break, FaultProxy } from './support/fault-proxy.ts';
 import { Ministack } from './support/ministack.ts';
@@ -30,7 +32,13 @@ async function place(aws: Ministack, proxy: FaultProxy): Promise<Place> {
   const options = await aws.makeIdentity(proxy.url, {
     GetNode: {
       __typename: 'ExternalNode',
-      app: { __typename: 'ExternalApp', auditRecordsEndpoint: proxy.url, config: '{"a":1}', name: 'app' },
+      app: {
+        __typename: 'ExternalApp',
+        auditRecordsEndpoint: proxy.url,
+        config: '{"a":1}',
+        name: 'app',
+        tableAccess: true,
+      },
       config: '{"b":2}',
       receiveEdges: [{ queue: incoming, source: { name: 'before' } }],
       receiveMessageType: type,
@@ -129,6 +137,33 @@ test('on ministack a node signs in with SRP, asks the API, receives, sends, and 
     assert.equal(Attributes?.MessageDeduplicationId, MessageAttributes?.trackingId?.StringValue);
     assert.match(MessageAttributes?.prevTrackingIds?.StringValue ?? '', /^\["[0-9a-f]{32}"\]$/);
   }
+});
+
+test("on ministack a node of an app with table access writes to the tenant's table, and reads it", async () => {
+  await using aws = await Ministack.start();
+  await using proxy = await FaultProxy.start(() => aws.url);
+  const { options } = await place(aws, proxy);
+  const dynamo = new DynamoDBClient({
+    endpoint: aws.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId: '000000000000', secretAccessKey: 'test' },
+  });
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName: 'table',
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    }),
+  );
+  dynamo.destroy();
+  await using node = new TestNode(options);
+  await node.start();
+  const { name: TableName, documents } = node.table;
+  const Item = { id: 'one', count: 1, tags: ['a', 'b'] };
+  await documents.send(new PutCommand({ TableName, Item: { ...Item, nothing: undefined } }));
+  const found = await documents.send(new GetCommand({ TableName, Key: { id: 'one' } }));
+  assert.deepEqual(found.Item, Item);
 });
 
 test('on ministack with a bad network all messages arrive, in the order of their groups', async () => {
