@@ -18,6 +18,7 @@ const MEASUREMENTS = [
   'input-devices',
   'user-configs',
   'hostile-neighbours',
+  'spot-notice',
   'death',
   'node-library',
 ];

@@ -85,7 +85,7 @@ export interface Ended {
   readonly hosting: Hosted | undefined;
   readonly agent: Pick<EcsAgent, 'settled' | 'stop'> | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
-  readonly heeding: Pick<Heeding, 'left' | 'finish'>;
+  readonly heeding: Pick<Heeding, 'left' | 'leftToSave' | 'finish'>;
   readonly presence: Pick<Presence, 'lifetime'> | undefined;
   /** Of how many containers files of a user are on this host alone. */
   countUnsaved(): Promise<number>;
@@ -165,7 +165,7 @@ class LastWords implements Disposable {
 
 /** Where EC2 takes the host, what is not in S3 by then is lost: that gets all of the time that there is. @returns how many saves wait */
 async function finishSaves({ userConfigs, heeding }: Ended): Promise<number> {
-  using late = new Patience((waited) => Math.max(heeding.left ?? 0, UPLOADS - waited));
+  using late = new Patience((waited) => Math.max(heeding.leftToSave ?? 0, UPLOADS - waited));
   return (await userConfigs?.finish(late.signal)) ?? 0;
 }
 

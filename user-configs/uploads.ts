@@ -122,8 +122,8 @@ export class Uploads {
         if (attempt > 1) log.info('user configs reach S3 again');
         attempt = 1;
       } catch (error) {
-        // What failed while it was packed is not in the spool any more.
-        if (!spool.has(entry)) continue;
+        // What failed while it was packed is not in the spool any more; and a stop says itself what is left.
+        if (!spool.has(entry) || signal.aborted) continue;
         const level = attempt === ATTEMPT_THAT_ALARMS ? 'error' : attempt === 1 ? 'warn' : 'debug';
         const { length: configs } = spool.list();
         log[level](

@@ -68,7 +68,7 @@ const SIDES: Readonly<Record<string, () => Promise<unknown>>> = {
       },
     }).start(),
 
-  /** What anybody would write. */
+  /** What anybody would write, with the requests that the library makes. */
   bare: async () => {
     const client = sqs();
     const QueueUrl = work.queueUrl;
@@ -79,6 +79,7 @@ const SIDES: Readonly<Record<string, () => Promise<unknown>>> = {
           MaxNumberOfMessages: 10,
           WaitTimeSeconds: 20,
           MessageAttributeNames: ['All'],
+          MessageSystemAttributeNames: ['ApproximateReceiveCount', 'MessageGroupId'],
           VisibilityTimeout: 30,
         }),
       );

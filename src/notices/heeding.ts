@@ -54,9 +54,14 @@ export class Heeding {
     return this.#taken.promise;
   }
 
-  /** Milliseconds that saves may take yet; undefined: as long as always. */
+  /** Milliseconds until the last heartbeat must be sent; undefined: EC2 does not take the host soon. */
   get left(): number | undefined {
     return this.#notices?.left;
+  }
+
+  /** Milliseconds that saves may take yet; undefined: as long as always. */
+  get leftToSave(): number | undefined {
+    return this.#notices?.leftToSave;
   }
 
   get views(): readonly NoticeView[] {

@@ -13,7 +13,7 @@ import {
   type NoticeView,
 } from '../../host/notices.ts';
 import type { Logger } from '../../logging/logger.ts';
-import { type Load, REPORTS, SPARE, timeToStop } from './time-to-stop.ts';
+import { LAST_LINES, type Load, REPORTS, SPARE, timeToStop } from './time-to-stop.ts';
 
 /** Milliseconds between reckonings of when the stop has to begin. */
 const RECKONING = 500;
@@ -47,11 +47,20 @@ export class Notices {
     this.#clock = options.clock ?? (() => performance.now());
   }
 
-  /** Milliseconds that saves may take yet; undefined: as long as always, since EC2 does not take the host soon. */
+  /** Milliseconds until the last heartbeat must be sent; undefined: EC2 does not take the host soon. */
   get left(): number | undefined {
+    return this.#leftBefore(REPORTS);
+  }
+
+  /** Milliseconds that saves may take yet; undefined: as long as always, since EC2 does not take the host soon. */
+  get leftToSave(): number | undefined {
+    return this.#leftBefore(LAST_LINES);
+  }
+
+  #leftBefore(reports: number): number | undefined {
     const dues = this.#ending(({ notice: { kind } }) => kind === 'spot').flatMap(({ due }) => due ?? []);
     const left = Math.min(...dues) - this.#clock();
-    return left > SOON ? undefined : Math.max(0, left - SPARE - REPORTS);
+    return left > SOON ? undefined : Math.max(0, left - SPARE - reports);
   }
 
   get views(): readonly NoticeView[] {

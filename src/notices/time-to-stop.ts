@@ -4,8 +4,11 @@ import type { ToSave } from '../../user-configs/user-configs.ts';
 
 /** Milliseconds before EC2's moment at which everything is done. */
 export const SPARE = 10_000;
-/** Milliseconds: for the last heartbeat and the last lines of the log; for containers to end, which get ten seconds. */
-export const REPORTS = 10_000;
+/** Milliseconds for the last heartbeat, while saves go on; and for the last lines of the log, after them. */
+const HEARTBEAT = 5000;
+export const LAST_LINES = 5000;
+export const REPORTS = HEARTBEAT + LAST_LINES;
+/** Milliseconds for containers to end, which get ten seconds. */
 const ENDING = 12_000;
 const ENDING_EACH = 250;
 /** Milliseconds that the ECS agent may take to report that its tasks have ended, while what was saved goes to S3. */

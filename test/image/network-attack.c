@@ -23,6 +23,7 @@
 #include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,7 @@ static void serve(int port) {
 }
 
 int main(int count, char **words) {
+  signal(SIGTERM, _exit);
   const char *act = count > 1 ? words[1] : "";
   struct in_addr address = {0};
   unsigned char mac[6];

@@ -34,6 +34,8 @@ export type Fault = keyof typeof AFFECTED;
 export interface Narrowing {
   /** Instead of the operations that the fault is about by itself. */
   readonly only?: readonly Operation[];
+  /** Of `silent`: objects whose key begins like this; others are as ever. */
+  readonly below?: string;
   /** After so many requests that it befell, the fault is over. */
   readonly times?: number;
 }
@@ -42,19 +44,22 @@ export interface Narrowing {
 export class Faults {
   readonly #fault: Fault;
   readonly #only: readonly Operation[] | undefined;
+  readonly #below: string;
   readonly #times: number;
   #met = 0;
   #befallen = 0;
 
-  constructor(fault: Fault, { only = AFFECTED[fault], times = Infinity }: Narrowing = {}) {
+  constructor(fault: Fault, { only = AFFECTED[fault], below = '', times = Infinity }: Narrowing = {}) {
     this.#fault = fault;
     this.#only = only;
+    this.#below = below;
     this.#times = times;
   }
 
   /** Whether `fault` has to befall a request now, which is counted. */
-  befalls(fault: Fault, operation: Operation): boolean {
+  befalls(fault: Fault, operation: Operation, key?: string): boolean {
     if (this.#fault !== fault || this.#befallen >= this.#times) return false;
+    if (key !== undefined && !key.startsWith(this.#below)) return false;
     if (this.#only && !this.#only.includes(operation)) return false;
     this.#met += 1;
     if (fault === 'throttle-some' && this.#met % 2 === 1) return false;

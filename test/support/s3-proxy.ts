@@ -127,7 +127,7 @@ export class S3Proxy {
     const record = { at: Date.now(), method, operation, key, status: undefined, bytes: 0 };
     this.requests.push(record);
     // Its body stays where it is.
-    if (this.#faults.befalls('silent', operation)) return;
+    if (this.#faults.befalls('silent', operation, key)) return;
     const exchange = { ...question, incoming, response, record };
     const refused = this.#refuses(exchange);
     await this.#answer(exchange, refused ? inXml(refusal(refused)) : await this.#carryOut(exchange));
@@ -238,8 +238,8 @@ export class S3Proxy {
   }
 
   async #answer(exchange: Exchange, { status, headers, body }: Answer): Promise<void> {
-    const { incoming, response, operation, record } = exchange;
-    const silent = this.#faults.befalls('silent', operation);
+    const { incoming, response, operation, key, record } = exchange;
+    const silent = this.#faults.befalls('silent', operation, key);
     if (silent || this.#faults.befalls('cut-answer', operation)) {
       body.resume();
       if (!silent) incoming.socket.destroy();

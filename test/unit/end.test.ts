@@ -55,7 +55,8 @@ class Bench {
       },
       log: createLogger({ level: 'silent', stream: { write: () => {} } }),
     };
-    Object.defineProperty(parts.heeding, 'left', { get: () => this.left });
+    for (const name of ['left', 'leftToSave'])
+      Object.defineProperty(parts.heeding, name, { get: () => this.left });
     const before = process.exitCode;
     await endService(cause, parts as unknown as Ended);
     process.exitCode = before;

@@ -196,7 +196,7 @@ suite('what the service does about notices', () => {
       const bench = new Bench({ [kind]: 'end' });
       bench.heed('given', given(kind));
       assert.deepEqual([bench.isOpen, bench.stops > 0, bench.endsAt], [false, true, SINCE]);
-      assert.equal(bench.notices.left, undefined, 'saves get as long as always');
+      assert.equal(bench.notices.leftToSave, undefined, 'saves get as long as always');
     });
   }
 
@@ -221,11 +221,12 @@ suite('what the service does about notices', () => {
   test('saves of any stop get the time that EC2 leaves, and no notice of a later day changes that', () => {
     const bench = new Bench({ spot: 'tell', maintenance: 'end' });
     bench.heed('given', given('maintenance', 24 * 60 * MINUTES));
-    assert.equal(bench.notices.left, undefined);
+    assert.equal(bench.notices.leftToSave, undefined);
     bench.heed('given', given('spot', 2 * MINUTES));
     assert.equal(bench.notices.left, 2 * MINUTES - 20_000);
+    assert.equal(bench.notices.leftToSave, 2 * MINUTES - 15_000, 'they go on beside the last heartbeat');
     bench.now = 3 * MINUTES;
-    assert.equal(bench.notices.left, 0);
+    assert.equal(bench.notices.leftToSave, 0);
   });
 
   test('of two notices the first moment counts', async () => {
