@@ -38,6 +38,8 @@ places() {
   echo "logind.conf /etc/systemd/logind.conf.d/ecs-host-service.conf"
   echo "system.conf /etc/systemd/system.conf.d/ecs-host-service.conf"
   echo "seccomp.json $profile"
+  echo "completion.bash /usr/share/bash-completion/completions/ecs-host-service"
+  echo "completion.zsh /usr/local/share/zsh/site-functions/_ecs-host-service"
 }
 
 # Whole or not at all: the program may run, and whoever reads the others may do so at this moment.

@@ -170,8 +170,9 @@ ${USAGE.trimEnd()}
 
 ## Completion
 
-This line completes commands, options and the ids of containers in bash; put it into your \`~/.bashrc\`. For zsh, put it into your
-\`~/.zshrc\`, behind \`compinit\`, with \`zsh\` instead of \`bash\`. Only root can list containers, so others get no ids.
+The installer puts scripts for bash and zsh where these shells look for them. Elsewhere, put this line into your
+\`~/.bashrc\`, or for zsh into your \`~/.zshrc\`, behind \`compinit\`, with \`zsh\` instead of \`bash\`. The scripts complete
+commands, options, and the ids of containers. Only root can list containers, so others get no ids.
 
 \`\`\`sh
 source <(ecs-host-service completion bash)

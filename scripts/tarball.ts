@@ -1,6 +1,6 @@
 /**
- * Packs what goes to a host: the executable, what systemd, udev and the kernel are told, the licences of all that it
- * carries, and what it was made from. The same files of the same commit give the same bytes.
+ * Packs what goes to a host: the executable, what systemd, udev, the kernel and the shells are told, the licences of all
+ * that it carries, and what it was made from. The same files of the same commit give the same bytes.
  * `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`; COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) are of the environment.
  */
 
@@ -8,6 +8,8 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { completionFor, SHELLS } from '../src/commands/completion.ts';
+import { COMMANDS } from '../src/commands/program.ts';
 import { VERSION } from '../src/version.ts';
 
 const [executable = '', licences = '', seccomp = '', output = ''] = process.argv.slice(2);
@@ -35,6 +37,7 @@ try {
   cpSync('packaging', into, { recursive: true });
   cpSync(executable, join(into, 'ecs-host-service'));
   cpSync(seccomp, join(into, 'seccomp.json'));
+  for (const shell of SHELLS) writeFileSync(join(into, `completion.${shell}`), completionFor(shell, COMMANDS));
   writeFileSync(join(into, 'licences/seccomp.txt'), SECCOMP_LICENCE);
   const made = { version: VERSION, commit: COMMIT, branch: BRANCH, platform: `linux-${process.arch}` };
   const lines = Object.entries(made).map(([what, value]) => `${what} ${value}\n`);

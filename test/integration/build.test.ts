@@ -67,6 +67,8 @@ test('the same commit gives the same bytes wherever it is built, and no secret o
     'ecs-host-service.service',
     'ecs-host-service-wait.service',
     'seccomp.json',
+    'completion.bash',
+    'completion.zsh',
     'install.sh',
   ]) {
     assert.ok(existsSync(join(there, unit)), unit);

@@ -38,6 +38,7 @@ beforeEach(() => {
   writeFileSync(join(tarball, 'licences/node.txt'), 'a licence');
   writeFileSync(join(tarball, 'ecs-host-service'), 'a program', { mode: 0o755 });
   writeFileSync(join(tarball, 'seccomp.json'), '{}');
+  for (const shell of ['bash', 'zsh']) writeFileSync(join(tarball, `completion.${shell}`), shell);
   writeFileSync(join(tarball, 'VERSION'), 'version 1.2.3\n');
 });
 
@@ -72,6 +73,8 @@ test('each file is put where the system looks for it', () => {
     'logind.conf': 'etc/systemd/logind.conf.d/ecs-host-service.conf',
     'system.conf': 'etc/systemd/system.conf.d/ecs-host-service.conf',
     'seccomp.json': 'etc/docker/ecs-host-service-seccomp.json',
+    'completion.bash': 'usr/share/bash-completion/completions/ecs-host-service',
+    'completion.zsh': 'usr/local/share/zsh/site-functions/_ecs-host-service',
     'daemon.json': DAEMON,
     ...Object.fromEntries(UNITS.map((unit) => [`${unit}.service`, `etc/systemd/system/${unit}.service`])),
   };

@@ -127,6 +127,8 @@ test('uninstalling takes all but what is the operator’s, and installing puts i
     '/etc/modules-load.d/ecs-host-service.conf',
     '/etc/systemd/system.conf.d/ecs-host-service.conf',
     '/etc/systemd/logind.conf.d/ecs-host-service.conf',
+    '/usr/share/bash-completion/completions/ecs-host-service',
+    '/usr/local/share/zsh/site-functions/_ecs-host-service',
     '/etc/systemd/system/getty@.service',
     '/etc/systemd/system/autovt@.service',
     '/var/lib/ecs-host-service/program',
