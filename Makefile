@@ -42,7 +42,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -102,6 +102,9 @@ audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of 
 
 record-ci: | node_modules/.stamp ## Run all that a change must pass on a clean clone, LOAD=busy beside other work, and commit what came of it
 	@$(NODE) scripts/record-ci.ts $(LOAD)
+
+record-endurance: | node_modules/.stamp ## Run a piece of endurance, KIND=chaos or KIND=soak, COUNT=200 times, and commit what came of it
+	@$(NODE) scripts/record-endurance.ts $(or $(KIND),chaos) $(or $(COUNT),200)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors
 	@$(NODE) test/run.ts test/unit/architecture.test.ts

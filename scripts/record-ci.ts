@@ -7,33 +7,23 @@
  * `busy` keeps two cores at work meanwhile.
  */
 
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  appendFileSync,
-  createWriteStream,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addRow, git, run } from './recorded-runs.ts';
 
-const TABLE = 'docs/ci-runs.md';
-const HEAD = `# Runs of all tests
+const TABLE = {
+  path: 'docs/ci-runs.md',
+  head: `# Runs of all tests
 
 \`make record-ci\` runs \`.ci/run\` on a clean clone and adds a line here. \`busy\` means that other programs kept two cores at work.
 
 | date | commit | load | minutes | outcome |
 | ---- | ------ | ---- | ------- | ------- |
-`;
+`,
+};
 const [load = 'idle'] = process.argv.slice(2);
-
-function git(...words: string[]): string {
-  return execFileSync('git', words, { encoding: 'utf8' }).trim();
-}
 
 /** @returns what failed, by the titles of tests */
 function failures(log: string): string {
@@ -43,28 +33,15 @@ function failures(log: string): string {
 }
 
 const commit = git('rev-parse', '--short', 'HEAD');
-const work = mkdtempSync(join(tmpdir(), 'record-ci-'));
-const log = join(work, 'log');
+const clone = mkdtempSync(join(tmpdir(), 'record-ci-'));
 const others = load === 'busy' ? [1, 2].map(() => spawn(process.execPath, ['-e', 'for (;;);'])) : [];
 try {
-  const clone = join(work, 'clone');
   git('clone', '--quiet', '.', clone);
-  const began = Date.now();
-  const run = spawn('.ci/run', { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'] });
-  const kept = createWriteStream(log);
-  for (const stream of [run.stdout, run.stderr]) {
-    stream.pipe(kept, { end: false });
-    stream.pipe(process.stdout, { end: false });
-  }
-  const [code] = await once(run, 'close');
-  const outcome = code === 0 ? 'passed' : failures(readFileSync(log, 'utf8'));
-  if (!existsSync(TABLE)) writeFileSync(TABLE, HEAD);
-  const date = new Date(began).toISOString().slice(0, 16).replace('T', ' ');
-  const minutes = Math.round((Date.now() - began) / 60_000);
-  appendFileSync(TABLE, `| ${date} | ${commit} | ${load} | ${minutes} | ${outcome} |\n`);
-  git('commit', '--quiet', '--message', `docs: a run of all tests on ${commit}`, '--', TABLE);
-  process.exitCode = code ?? 1;
+  const { code, log, date, minutes } = await run(['.ci/run'], clone);
+  const outcome = code === 0 ? 'passed' : failures(log);
+  addRow(TABLE, [date, commit, load, minutes, outcome], `docs: a run of all tests on ${commit}`);
+  process.exitCode = code;
 } finally {
   for (const other of others) other.kill();
-  rmSync(work, { recursive: true });
+  rmSync(clone, { recursive: true });
 }

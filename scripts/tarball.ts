@@ -37,7 +37,8 @@ try {
   cpSync('packaging', into, { recursive: true });
   cpSync(executable, join(into, 'ecs-host-service'));
   cpSync(seccomp, join(into, 'seccomp.json'));
-  for (const shell of SHELLS) writeFileSync(join(into, `completion.${shell}`), completionFor(shell, COMMANDS));
+  for (const shell of SHELLS)
+    writeFileSync(join(into, `completion.${shell}`), completionFor(shell, COMMANDS));
   writeFileSync(join(into, 'licences/seccomp.txt'), SECCOMP_LICENCE);
   const made = { version: VERSION, commit: COMMIT, branch: BRANCH, platform: `linux-${process.arch}` };
   const lines = Object.entries(made).map(([what, value]) => `${what} ${value}\n`);

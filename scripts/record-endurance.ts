@@ -1,0 +1,33 @@
+/**
+ * Runs a piece of chaos or of the soak, and commits what came of it as a line of a table, in which the pieces add up.
+ *
+ *   node scripts/record-endurance.ts chaos|soak COUNT
+ */
+
+import { addRow, git, run } from './recorded-runs.ts';
+
+const TABLE = {
+  path: 'docs/endurance.md',
+  head: `# Runs of endurance
+
+\`make record-endurance KIND=chaos COUNT=200\` lets the service die that often, from a new seed. With \`KIND=soak\` it hosts so many
+containers in one process. Each run adds a line here.
+
+| date | commit | what | count | seed | minutes | outcome |
+| ---- | ------ | ---- | ----- | ---- | ------- | ------- |
+`,
+};
+const COUNTS = { chaos: 'DEATHS', soak: 'CONTAINERS' } as const;
+
+const [kind = '', count = ''] = process.argv.slice(2);
+if (!(kind in COUNTS) || !/^[1-9]\d*$/.test(count))
+  throw new Error('say what to run and how often: chaos|soak COUNT');
+const commit = git('rev-parse', '--short', 'HEAD');
+const word = COUNTS[kind as keyof typeof COUNTS];
+const { code, log, date, minutes } = await run(['make', kind, `${word}=${count}`]);
+const [, seed = ''] = /^seed (\d+)$/m.exec(log) ?? [];
+const last = log.trimEnd().split('\n').at(-1) ?? '';
+const [, broken] = /^death (\d+) .*has broken a promise/m.exec(log) ?? [];
+const outcome = code === 0 ? last : broken ? `death ${broken} broke a promise` : `failed: ${last}`;
+addRow(TABLE, [date, commit, kind, count, seed, minutes, outcome], `docs: a run of ${kind} on ${commit}`);
+process.exitCode = code;
