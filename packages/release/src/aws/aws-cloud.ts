@@ -1,0 +1,123 @@
+/** AWS as a release sees it. Reads have all pages; changes end when the lock does. */
+
+import {
+  type ECSClient,
+  RegisterTaskDefinitionCommand,
+  RunTaskCommand,
+  type RunTaskCommandInput,
+  StopTaskCommand,
+  UpdateServiceCommand,
+} from '@aws-sdk/client-ecs';
+import { ReleaseError } from '../errors.ts';
+import type { Cloud, ServiceChange, Task, TaskStart } from '../release/cloud.ts';
+import type { Clients } from './clients.ts';
+import { lastLines } from './last-lines.ts';
+import { listTasks, readFamilies, readServices, readTaskDefinition, readTasks } from './task-reads.ts';
+import { moveRule, moveSchedule, readGroup, readRule } from './triggers.ts';
+
+export function awsCloud(clients: Clients, cluster: string): Cloud {
+  const withEcs = async <T>(use: (ecs: ECSClient) => Promise<T>) => await use(await clients.ecs());
+  return {
+    taskDefinition: (name) => withEcs((ecs) => readTaskDefinition(ecs, name)),
+    families: (prefix) => withEcs((ecs) => readFamilies(ecs, prefix)),
+    services: (names) => withEcs((ecs) => readServices(ecs, cluster, names)),
+    stoppedTasks: (serviceName) =>
+      withEcs((ecs) => listTasks(ecs, cluster, { serviceName, desiredStatus: 'STOPPED' })),
+    tasksStartedBy: (startedBy) => withEcs((ecs) => listTasks(ecs, cluster, { startedBy })),
+    tasks: (arns) => withEcs((ecs) => readTasks(ecs, cluster, arns)),
+    lastLines: (task: Task, container) => lastLines(clients, task, container),
+    triggersOfRule: async (rule) => await readRule(await clients.events(), rule),
+    triggersOfGroup: async (group) => await readGroup(await clients.scheduler(), group),
+    register: (input, abortSignal) =>
+      withEcs(async (ecs) => {
+        const { taskDefinition } = await ecs.send(new RegisterTaskDefinitionCommand(input), { abortSignal });
+        return taskDefinition?.taskDefinitionArn ?? '';
+      }),
+    updateService: (change, abortSignal) =>
+      withEcs((ecs) => updateService(ecs, cluster, change, abortSignal)),
+    runTask: (start, abortSignal) => withEcs((ecs) => runTask(ecs, cluster, start, abortSignal)),
+    stopTask: (task, reason, abortSignal) =>
+      withEcs(
+        async (ecs) => void (await ecs.send(new StopTaskCommand({ cluster, task, reason }), { abortSignal })),
+      ),
+    moveTriggers: async (triggers, signal) => {
+      const rules = triggers.filter(({ kind }) => kind === 'rule');
+      if (rules.length > 0) await moveRule(await clients.events(), rules, signal);
+      for (const one of triggers)
+        if (one.kind === 'schedule') await moveSchedule(await clients.scheduler(), one, signal);
+    },
+    setScaling: async (service, suspended, abortSignal) => {
+      const { RegisterScalableTargetCommand } = await import('@aws-sdk/client-application-auto-scaling');
+      const state = {
+        DynamicScalingInSuspended: suspended,
+        DynamicScalingOutSuspended: suspended,
+        ScheduledScalingSuspended: suspended,
+      };
+      const command = new RegisterScalableTargetCommand({
+        ServiceNamespace: 'ecs',
+        ResourceId: `service/${cluster.replace(/^.*\//, '')}/${service}`,
+        ScalableDimension: 'ecs:service:DesiredCount',
+        SuspendedState: state,
+      });
+      await (await clients.scaling()).send(command, { abortSignal });
+    },
+  };
+}
+
+async function updateService(
+  ecs: ECSClient,
+  cluster: string,
+  { service, taskDefinition, desired, capacity, force = false }: ServiceChange,
+  abortSignal: AbortSignal,
+): Promise<string> {
+  const strategy = capacity?.map(({ provider: capacityProvider, weight, base }) => ({
+    capacityProvider,
+    weight,
+    base,
+  }));
+  const command = new UpdateServiceCommand({
+    cluster,
+    service,
+    taskDefinition,
+    ...(desired !== undefined && { desiredCount: desired }),
+    ...(strategy && { capacityProviderStrategy: strategy }),
+    // ECS changes where tasks run only in a new deployment.
+    forceNewDeployment: force || strategy !== undefined,
+  });
+  const { service: updated } = await ecs.send(command, { abortSignal });
+  return updated?.deployments?.find(({ status }) => status === 'PRIMARY')?.id ?? '';
+}
+
+async function runTask(
+  ecs: ECSClient,
+  cluster: string,
+  { taskDefinition, container, command, network, startedBy, token }: TaskStart,
+  abortSignal: AbortSignal,
+): Promise<string> {
+  const input: RunTaskCommandInput = {
+    cluster,
+    taskDefinition,
+    startedBy,
+    clientToken: token,
+    ...(network && {
+      launchType: 'FARGATE',
+      networkConfiguration: {
+        awsvpcConfiguration: {
+          subnets: [...network.subnets],
+          securityGroups: [...network.securityGroups],
+          assignPublicIp: network.publicIp ? 'ENABLED' : 'DISABLED',
+        },
+      },
+    }),
+    ...(container !== undefined &&
+      command && { overrides: { containerOverrides: [{ name: container, command: [...command] }] } }),
+  };
+  const { tasks = [], failures = [] } = await ecs.send(new RunTaskCommand(input), { abortSignal });
+  const [task] = tasks;
+  if (task?.taskArn !== undefined) return task.taskArn;
+  const why = failures.map(({ reason, detail }) => [reason, detail].filter(Boolean).join(' ')).join('; ');
+  throw new ReleaseError(
+    'failed',
+    `ECS did not start a task of ${taskDefinition}: ${why || 'it gave no reason'}`,
+  );
+}

@@ -1,0 +1,19 @@
+/** Who we are to AWS, and that this is the account that the stage names. */
+
+import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
+import type { StageConfig } from '../config/schema.ts';
+import { ReleaseError } from '../errors.ts';
+import type { Clients } from './clients.ts';
+
+/** @returns the ARN of who calls. @throws ReleaseError usage when it is another account */
+export async function guardAccount(
+  clients: Clients,
+  stage: StageConfig & { readonly name: string },
+): Promise<string> {
+  const { Account, Arn = '' } = await (await clients.sts()).send(new GetCallerIdentityCommand({}));
+  if (Account === stage.account) return Arn;
+  throw new ReleaseError(
+    'usage',
+    `The credentials are of account ${Account} (${Arn}), and the stage ${stage.name} is in ${stage.account}. Log in to that account, or set "role" of the stage.`,
+  );
+}

@@ -1,0 +1,117 @@
+/** Scheduled tasks: targets of EventBridge rules, and schedules of EventBridge Scheduler. */
+
+import {
+  type EventBridgeClient,
+  ListTargetsByRuleCommand,
+  PutTargetsCommand,
+  ResourceNotFoundException,
+  type Target,
+} from '@aws-sdk/client-eventbridge';
+import {
+  GetScheduleCommand,
+  ListSchedulesCommand,
+  type SchedulerClient,
+  UpdateScheduleCommand,
+  type UpdateScheduleCommandInput,
+} from '@aws-sdk/client-scheduler';
+import { ReleaseError } from '../errors.ts';
+import type { Trigger } from '../release/cloud.ts';
+import { inParts } from './task-reads.ts';
+
+export async function readRule(events: EventBridgeClient, rule: string): Promise<readonly Trigger[]> {
+  const all: Trigger[] = [];
+  let NextToken: string | undefined;
+  do {
+    const page = await events
+      .send(new ListTargetsByRuleCommand({ Rule: rule, ...(NextToken && { NextToken }) }))
+      .catch((error: unknown) => {
+        if (error instanceof ResourceNotFoundException) return { Targets: [], NextToken: undefined };
+        throw error;
+      });
+    for (const target of page.Targets ?? []) {
+      const taskDefinition = target.EcsParameters?.TaskDefinitionArn;
+      if (taskDefinition !== undefined)
+        all.push({ kind: 'rule', place: rule, id: target.Id ?? '', taskDefinition, whole: { ...target } });
+    }
+    NextToken = page.NextToken;
+  } while (NextToken !== undefined);
+  return all;
+}
+
+/** A rule has at most five targets, and PutTargets takes ten. */
+export async function moveRule(
+  events: EventBridgeClient,
+  triggers: readonly Trigger[],
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const [{ place: Rule }] = triggers as [Trigger];
+  const Targets = triggers.map(({ whole, taskDefinition }) => {
+    const target = whole as unknown as Target;
+    return { ...target, EcsParameters: { ...target.EcsParameters, TaskDefinitionArn: taskDefinition } };
+  });
+  const { FailedEntryCount = 0, FailedEntries = [] } = await events.send(
+    new PutTargetsCommand({ Rule, Targets }),
+    {
+      abortSignal,
+    },
+  );
+  if (FailedEntryCount === 0) return;
+  const why = FailedEntries.map(
+    ({ TargetId, ErrorCode, ErrorMessage }) => `${TargetId}: ${ErrorCode} ${ErrorMessage}`,
+  );
+  throw new ReleaseError('failed', `EventBridge did not take all targets of ${Rule}: ${why.join('; ')}`);
+}
+
+export async function readGroup(scheduler: SchedulerClient, group: string): Promise<readonly Trigger[]> {
+  const names: string[] = [];
+  let NextToken: string | undefined;
+  do {
+    const page = await scheduler.send(
+      new ListSchedulesCommand({ GroupName: group, ...(NextToken && { NextToken }) }),
+    );
+    names.push(...(page.Schedules ?? []).map(({ Name = '' }) => Name));
+    NextToken = page.NextToken;
+  } while (NextToken !== undefined);
+  const all: Trigger[] = [];
+  // The Scheduler allows few calls a second, and there is no call for several schedules.
+  for (const part of inParts(names, 10)) {
+    const read = await Promise.all(
+      part.map((Name) => scheduler.send(new GetScheduleCommand({ GroupName: group, Name }))),
+    );
+    for (const { $metadata: _, Arn: __, CreationDate: ___, LastModificationDate: ____, ...whole } of read) {
+      const taskDefinition = whole.Target?.EcsParameters?.TaskDefinitionArn;
+      if (taskDefinition !== undefined)
+        all.push({
+          kind: 'schedule',
+          place: group,
+          id: whole.Name ?? '',
+          taskDefinition,
+          whole: { ...whole },
+        });
+    }
+  }
+  return all;
+}
+
+export async function moveSchedule(
+  scheduler: SchedulerClient,
+  { whole, taskDefinition }: Trigger,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const schedule = withDates(whole) as unknown as UpdateScheduleCommandInput;
+  const { Target: target } = schedule;
+  const EcsParameters = { ...target?.EcsParameters, TaskDefinitionArn: taskDefinition };
+  const input = { ...schedule, Target: { ...target, EcsParameters } } as UpdateScheduleCommandInput;
+  await scheduler.send(new UpdateScheduleCommand(input), { abortSignal });
+}
+
+/** A record is JSON, which has no dates. */
+function withDates(whole: Trigger['whole']): Trigger['whole'] {
+  const { StartDate, EndDate, ...rest } = whole;
+  const date = (one: unknown) => new Date(one as string | Date);
+  return {
+    ...rest,
+    ...(StartDate !== undefined && { StartDate: date(StartDate) }),
+    ...(EndDate !== undefined && { EndDate: date(EndDate) }),
+  };
+}

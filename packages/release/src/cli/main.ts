@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** The command `ecs-release`. */
+
+import { EXIT_CODES, messageOf, ReleaseError } from '../errors.ts';
+import { parse } from './program.ts';
+import type { Surroundings } from './row.ts';
+
+const { env, stdin, stdout, stderr } = process;
+
+async function main(words: readonly string[]): Promise<number> {
+  const parsed = parse(words);
+  if (parsed.is !== 'command') {
+    (parsed.is === 'help' ? stdout : stderr).write(parsed.text);
+    return parsed.is === 'help' ? 0 : EXIT_CODES.usage;
+  }
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const surroundings: Surroundings = { env, stdin, stdout, stderr, signal: stop.signal };
+  const run = await parsed.row.load();
+  return await run(parsed.given, surroundings);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  stderr.write(`ecs-release: ${messageOf(error)}\n`);
+  process.exitCode = error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
+}

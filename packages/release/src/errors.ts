@@ -1,0 +1,42 @@
+/** What this tool fails with. The kind decides the exit code; the text says what failed, why, and what to do next. */
+
+export type ErrorKind =
+  /** The command line or the configuration file is wrong. Nothing was touched. */
+  | 'usage'
+  /** The release failed, and the stage runs what it ran before. */
+  | 'rolled back'
+  /** The release failed, and the stage may run parts of it. */
+  | 'not rolled back'
+  /** Another release has the stage. */
+  | 'locked'
+  | 'superseded'
+  | 'nothing to do'
+  /** Something else failed, before anything was changed. */
+  | 'failed';
+
+export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
+  failed: 1,
+  usage: 2,
+  'rolled back': 3,
+  'not rolled back': 4,
+  locked: 5,
+  superseded: 5,
+  'nothing to do': 6,
+};
+
+export class ReleaseError extends Error {
+  readonly kind: ErrorKind;
+
+  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ReleaseError';
+    this.kind = kind;
+  }
+}
+
+/** The text of whatever was thrown. AWS's errors have their name in front. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof ReleaseError || error.name === 'Error') return error.message;
+  return `${error.name}: ${error.message}`;
+}

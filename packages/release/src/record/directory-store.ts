@@ -1,0 +1,97 @@
+/**
+ * A store in a directory. Each text is a file per version, NAME~000000000001. A new version comes into being by a hard
+ * link, which fails if somebody else has made the same one, and whole or not at all.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Store, Stored } from './store.ts';
+
+const DIGITS = 12;
+/** Versions that stay, for those who are just reading one. */
+const KEPT = 3;
+
+export class DirectoryStore implements Store {
+  readonly place: string;
+
+  constructor(directory: string) {
+    this.place = directory;
+  }
+
+  async read(name: string): Promise<Stored | undefined> {
+    for (;;) {
+      const version = (await this.#versions(name)).at(-1);
+      if (version === undefined) return undefined;
+      try {
+        return { text: await readFile(this.#path(name, version), 'utf8'), version };
+      } catch (error) {
+        // It was replaced, and removed, since the list was made.
+        if (!isMissing(error)) throw error;
+      }
+    }
+  }
+
+  async write(name: string, text: string, version: string | undefined): Promise<string | undefined> {
+    const next = String(Number(version ?? 0) + 1).padStart(DIGITS, '0');
+    const path = this.#path(name, next);
+    await mkdir(dirname(path), { recursive: true });
+    const newest = (await this.#versions(name)).at(-1);
+    if (newest !== version) return undefined;
+    const draft = join(dirname(path), `.${randomUUID()}`);
+    try {
+      await writeFile(draft, text, { flush: true });
+      await link(draft, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+      throw error;
+    } finally {
+      await rm(draft, { force: true });
+    }
+    const versions = await this.#versions(name);
+    // A writer so slow that its number was used and removed meanwhile has written nothing.
+    if ((versions.at(-1) ?? '') > next && !versions.includes(before(next)) && version !== undefined) {
+      await rm(path, { force: true });
+      return undefined;
+    }
+    for (const old of versions.slice(0, -KEPT)) await rm(this.#path(name, old), { force: true });
+    return next;
+  }
+
+  async list(prefix: string): Promise<readonly string[]> {
+    const directory = dirname(`${prefix}x`);
+    const names = await entries(join(this.place, directory));
+    const all = names
+      .filter((name) => !name.startsWith('.'))
+      .map((name) => join(directory, name.replace(/~\d+$/, '')));
+    return [...new Set(all)].filter((name) => name.startsWith(prefix)).sort();
+  }
+
+  async #versions(name: string): Promise<readonly string[]> {
+    const names = await entries(dirname(join(this.place, name)));
+    const start = `${basename(name)}~`;
+    return names
+      .filter((one) => one.startsWith(start))
+      .map((one) => one.slice(start.length))
+      .sort();
+  }
+
+  #path(name: string, version: string): string {
+    return join(this.place, `${name}~${version}`);
+  }
+}
+
+function before(version: string): string {
+  return String(Number(version) - 1).padStart(DIGITS, '0');
+}
+
+async function entries(directory: string): Promise<readonly string[]> {
+  return await readdir(directory).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}

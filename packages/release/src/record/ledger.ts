@@ -1,0 +1,207 @@
+/**
+ * The lock and the record of one stage.
+ *
+ * INVARIANTS
+ * - All changes of lock and current release go through one object, `stage.json`, by compare-and-set.
+ * - `inFlight` is written together with the lock and cleared together with it, unless the release left the stage in
+ *   pieces. So whoever takes the lock next knows of a release that did not end well, however it died.
+ * - A holder shows that it lives by changing `beat`. A lock is stale when somebody has watched it for a whole lease
+ *   and saw no beat: no clock of another machine is believed.
+ * - A holder makes no change after its lease, counted from before its last beat was sent.
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { wordsOf } from '../config/duration.ts';
+import { ReleaseError } from '../errors.ts';
+import { HeldLock } from './held-lock.ts';
+import type { ReleaseRecord } from './release-record.ts';
+import { LEASE, type Lock, type StageState, superseded, without } from './stage-state.ts';
+import type { Store } from './store.ts';
+
+const ATTEMPTS = 50;
+
+export class Ledger {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+  readonly #versions = new Map<string, string>();
+
+  constructor(store: Store, clock: Clock, application: string, stage: string) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#prefix = `${application}/${stage}/`;
+  }
+
+  get place(): string {
+    return `${this.#store.place.replace(/\/+$/, '')}/${this.#prefix}`;
+  }
+
+  async state(): Promise<StageState> {
+    const stored = await this.#store.read(`${this.#prefix}stage.json`);
+    return stored ? JSON.parse(stored.text) : {};
+  }
+
+  async record(id: string): Promise<ReleaseRecord | undefined> {
+    const name = this.#nameOf(id);
+    const stored = await this.#store.read(name);
+    if (!stored) return undefined;
+    this.#versions.set(name, stored.version);
+    return JSON.parse(stored.text);
+  }
+
+  /** Only over what this process has read or written of it. @throws ReleaseError superseded */
+  async keep(record: ReleaseRecord): Promise<void> {
+    const name = this.#nameOf(record.id);
+    const text = `${JSON.stringify(record, undefined, 2)}\n`;
+    const version = await this.#write(name, text, this.#versions.get(name));
+    if (version === undefined) throw superseded(record.id);
+    this.#versions.set(name, version);
+  }
+
+  /** Newest first. */
+  async history(limit: number): Promise<readonly ReleaseRecord[]> {
+    const names = await this.#store.list(`${this.#prefix}releases/`);
+    const newest = names.slice(-limit).reverse();
+    const texts = await Promise.all(newest.map((name) => this.#store.read(name)));
+    return texts.flatMap((stored) => (stored ? [JSON.parse(stored.text)] : []));
+  }
+
+  /**
+   * Takes the lock, or waits for it.
+   * @param onWait is told, once for each holder, who has it
+   * @throws ReleaseError locked after `patience` ms, superseded when a newer release waits too
+   */
+  async lock(request: LockRequest): Promise<HeldLock> {
+    const { release, owner, patience, onWait, signal } = request;
+    const token = randomUUID();
+    const end = this.#clock.now() + patience;
+    let seen: { readonly mark: string; readonly since: number } | undefined;
+    for (;;) {
+      signal?.throwIfAborted();
+      const before = await this.state();
+      const mark = before.lock && `${before.lock.token} ${before.lock.beat}`;
+      if (mark !== undefined && seen?.mark !== mark) seen = { mark, since: this.#clock.now() };
+      const isStale = mark !== undefined && seen !== undefined && this.#clock.now() - seen.since > LEASE;
+      const sentAt = this.#clock.now();
+      const taken = await this.#update((state) => {
+        const isOwn = state.lock?.token === token;
+        const isFree = !state.lock || isOwn || (isStale && `${state.lock.token} ${state.lock.beat}` === mark);
+        if (!isFree || (!isOwn && state.waiting !== undefined && state.waiting > release)) return undefined;
+        const now = this.#date();
+        const lock = { token, owner, release, takenAt: now, beat: 0, beatAt: now };
+        return { inFlight: release, ...without(state, 'waiting'), lock };
+      });
+      if (taken)
+        return new HeldLock(
+          this,
+          this.#clock,
+          token,
+          sentAt,
+          taken.inFlight !== release ? taken.inFlight : undefined,
+        );
+      await this.#queue(release, before, end, patience);
+      if (before.lock) onWait(before.lock);
+      await this.#clock.sleep(Math.min(2000, LEASE / 10), signal);
+    }
+  }
+
+  /** Notes who waits. */
+  async #queue(release: string, { lock }: StageState, end: number, patience: number): Promise<void> {
+    const given = patience > 0 && this.#clock.now() < end;
+    const state = await this.#update((one) => {
+      if (one.waiting !== undefined && one.waiting > release) return undefined;
+      if (given) return one.waiting === release ? undefined : { ...one, waiting: release };
+      if (one.waiting !== release) return undefined;
+      return without(one, 'waiting');
+    });
+    const { waiting } = state ?? (await this.state());
+    if (waiting !== undefined && waiting > release) throw superseded(release, waiting);
+    if (given) return;
+    const who = lock
+      ? `${lock.owner} has it for ${lock.release}, ${this.ageOf(lock)}`
+      : 'another release takes it';
+    throw new ReleaseError(
+      'locked',
+      `The lock of the stage is taken: ${who}. Wait for that release, or run "ecs-release unlock" if its process is gone.`,
+    );
+  }
+
+  ageOf({ takenAt, beatAt }: Lock): string {
+    const since = (date: string) => wordsOf(Math.max(0, this.#clock.now() - Date.parse(date)));
+    return `taken ${since(takenAt)} ago, last sign of life ${since(beatAt)} ago`;
+  }
+
+  /** Takes the lock from whoever has it. What it left is in flight still. */
+  async breakLock(): Promise<Lock | undefined> {
+    const { lock } = await this.state();
+    if (!lock) return undefined;
+    await this.#update((state) => {
+      if (state.lock?.token !== lock.token) return undefined;
+      return without(state, 'lock');
+    });
+    return lock;
+  }
+
+  /** What stays in pieces is nobody's concern any more: the next release begins from what runs. */
+  async forget(): Promise<string | undefined> {
+    const { inFlight, lock } = await this.state();
+    if (lock) throw new ReleaseError('locked', `${lock.owner} has the lock. Unlock the stage first.`);
+    if (inFlight === undefined) return undefined;
+    await this.#update((state) => {
+      if (state.lock || state.inFlight !== inFlight) return undefined;
+      return without(state, 'inFlight');
+    });
+    return inFlight;
+  }
+
+  /** @returns undefined when the lock is not this one any more */
+  async withLock(token: string, change: (state: StageState) => StageState): Promise<StageState | undefined> {
+    return await this.#update((state) => (state.lock?.token === token ? change(state) : undefined));
+  }
+
+  #date(): string {
+    return new Date(this.#clock.now()).toISOString();
+  }
+
+  beat(lock: Lock): Lock {
+    return { ...lock, beat: lock.beat + 1, beatAt: this.#date() };
+  }
+
+  async #update(change: (state: StageState) => StageState | undefined): Promise<StageState | undefined> {
+    const name = `${this.#prefix}stage.json`;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const stored = await this.#store.read(name);
+      const next = change(stored ? JSON.parse(stored.text) : {});
+      if (!next) return undefined;
+      const text = `${JSON.stringify({ ...next, nonce: randomUUID() }, undefined, 2)}\n`;
+      if ((await this.#write(name, text, stored?.version)) !== undefined) return next;
+      await this.#clock.sleep(50 + Math.random() * 200);
+    }
+    throw new ReleaseError(
+      'failed',
+      `${this.place}stage.json changes too often to be written. Try again later.`,
+    );
+  }
+
+  /** A write whose answer was lost is found again by its text. */
+  async #write(name: string, text: string, version: string | undefined): Promise<string | undefined> {
+    const written = await this.#store.write(name, text, version);
+    if (written !== undefined) return written;
+    const stored = await this.#store.read(name);
+    return stored?.text === text ? stored.version : undefined;
+  }
+
+  #nameOf(id: string): string {
+    return `${this.#prefix}releases/${id}.json`;
+  }
+}
+
+export interface LockRequest {
+  readonly release: string;
+  readonly owner: string;
+  /** Milliseconds to wait; 0: do not. */
+  readonly patience: number;
+  readonly onWait: (lock: Lock) => void;
+  readonly signal?: AbortSignal;
+}

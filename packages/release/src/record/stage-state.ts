@@ -1,0 +1,41 @@
+/** What is known of a stage: who has the lock, who waits, what runs. One object in the store, changed as a whole. */
+
+import { ReleaseError } from '../errors.ts';
+
+export interface Lock {
+  readonly token: string;
+  readonly owner: string;
+  readonly release: string;
+  readonly takenAt: string;
+  readonly beat: number;
+  readonly beatAt: string;
+}
+
+export interface StageState {
+  readonly lock?: Lock;
+  /** The release that waits for the lock. A newer one takes its place. */
+  readonly waiting?: string;
+  /** The release that runs, or left the stage in pieces. */
+  readonly inFlight?: string;
+  /** The release that the stage runs. */
+  readonly current?: string;
+}
+
+/** Milliseconds without a beat after which a lock is stale. */
+export const LEASE = 60_000;
+/** So much of a lease is left when a change may still be begun. */
+export const MARGIN = 20_000;
+
+/** @param names what the stage has no longer */
+export function without(state: StageState, ...names: readonly (keyof StageState)[]): StageState {
+  return Object.fromEntries(
+    Object.entries(state).filter(([name]) => !names.includes(name as keyof StageState)),
+  );
+}
+
+export function superseded(release: string, by?: string): ReleaseError {
+  return new ReleaseError(
+    'superseded',
+    `${release} was superseded: ${by === undefined ? 'another process has taken its lock' : `${by} is newer and waits too`}.`,
+  );
+}

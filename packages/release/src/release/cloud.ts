@@ -1,0 +1,121 @@
+/** What a release asks of AWS, in this tool's own terms. `src/aws/` asks the real one. */
+
+import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
+import type { Live } from './task-definition.ts';
+
+export interface Deployment {
+  readonly id: string;
+  readonly status: string;
+  readonly taskDefinition: string;
+  readonly rolloutState: string;
+  readonly reason: string;
+  readonly desired: number;
+  readonly running: number;
+  readonly failed: number;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly status: string;
+  readonly taskDefinition: string;
+  readonly desired: number;
+  readonly running: number;
+  readonly deployments: readonly Deployment[];
+  /** Newest first. */
+  readonly events: readonly { readonly id: string; readonly message: string }[];
+  readonly network: Network | undefined;
+  readonly capacity: readonly Capacity[];
+}
+
+export interface Network {
+  readonly subnets: readonly string[];
+  readonly securityGroups: readonly string[];
+  readonly publicIp: boolean;
+}
+
+export interface ServiceChange {
+  readonly service: string;
+  readonly taskDefinition: string;
+  readonly force?: boolean;
+  readonly desired?: number;
+  /** Where tasks run; without any: as the launch type says. */
+  readonly capacity?: readonly Capacity[];
+}
+
+export interface Capacity {
+  readonly provider: string;
+  readonly weight: number;
+  readonly base: number;
+}
+
+export interface StoppedContainer {
+  readonly name: string;
+  readonly exitCode: number | undefined;
+  readonly reason: string;
+}
+
+export interface Task {
+  readonly arn: string;
+  readonly taskDefinition: string;
+  readonly lastStatus: string;
+  readonly stopCode: string;
+  readonly stoppedReason: string;
+  readonly startedBy: string;
+  /** Milliseconds since 1970; 0: it was not started. */
+  readonly createdAt: number;
+  readonly containers: readonly StoppedContainer[];
+}
+
+export interface TaskStart {
+  readonly taskDefinition: string;
+  readonly container?: string;
+  readonly command?: readonly string[];
+  readonly network?: Network;
+  readonly startedBy: string;
+  /** The same token never starts two tasks. */
+  readonly token: string;
+}
+
+/** A target of a rule, or a schedule, that starts tasks. `whole` is AWS's own object, kept to be given back. */
+export interface Trigger {
+  readonly kind: 'rule' | 'schedule';
+  /** The rule's name, or the schedule's group. */
+  readonly place: string;
+  readonly id: string;
+  readonly taskDefinition: string;
+  readonly whole: Readonly<Record<string, unknown>>;
+}
+
+export interface Cloud {
+  /** @param name an ARN, or a family, of which the newest revision is meant */
+  taskDefinition(name: string): Promise<Live>;
+  families(prefix: string): Promise<readonly string[]>;
+  services(names: readonly string[]): Promise<readonly Service[]>;
+  stoppedTasks(service: string): Promise<readonly Task[]>;
+  tasksStartedBy(id: string): Promise<readonly Task[]>;
+  tasks(arns: readonly string[]): Promise<readonly Task[]>;
+  /** The last lines that a container of a task wrote, or none where they cannot be read. */
+  lastLines(task: Task, container: string): Promise<readonly string[]>;
+  triggersOfRule(rule: string): Promise<readonly Trigger[]>;
+  triggersOfGroup(group: string): Promise<readonly Trigger[]>;
+
+  register(input: RegisterTaskDefinitionCommandInput, signal: AbortSignal): Promise<string>;
+  /** @returns the id of the service's newest deployment */
+  updateService(change: ServiceChange, signal: AbortSignal): Promise<string>;
+  /** @returns the ARN of the task */
+  runTask(start: TaskStart, signal: AbortSignal): Promise<string>;
+  stopTask(arn: string, reason: string, signal: AbortSignal): Promise<void>;
+  /** Lets a trigger start another revision. All given ones are of one place. */
+  moveTriggers(triggers: readonly Trigger[], signal: AbortSignal): Promise<void>;
+  setScaling(service: string, suspended: boolean, signal: AbortSignal): Promise<void>;
+}
+
+/** The family in an ARN, with or without its revision. */
+export function familyOf(taskDefinition: string): string {
+  return taskDefinition.replace(/^.*task-definition\//, '').replace(/:\d+$/, '');
+}
+
+/** As people read it: family:revision. */
+export function shortName(taskDefinition: string): string {
+  return taskDefinition.replace(/^.*task-definition\//, '');
+}

@@ -1,0 +1,231 @@
+/**
+ * The story of a release: take the lock, settle what a killed release left, look, plan, register, record, do the steps,
+ * and record how it ended. On failure everything goes back.
+ *
+ * INVARIANTS
+ * - Before anything on the stage changes, the record says what it was and what it will be.
+ * - Once the record says that the release is settled, nothing is taken back before the record says otherwise.
+ */
+
+import { messageOf, ReleaseError } from '../errors.ts';
+import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
+import type { Lock } from '../record/stage-state.ts';
+import type { Observed } from './observe.ts';
+import { isEmpty, type Plan, type Revision } from './plan.ts';
+import { runSteps } from './run-steps.ts';
+import { stepsOf, type Tasks } from './steps.ts';
+import { isWhole, takeBack } from './take-back.ts';
+import { change, persist, type Tools, type Work } from './work.ts';
+
+export interface Request {
+  readonly kind: ReleaseRecord['kind'];
+  readonly to?: string;
+  readonly application: string;
+  readonly stage: string;
+  readonly cluster: string;
+  readonly by: string;
+  readonly commit?: string;
+  /** Milliseconds to wait for the lock. */
+  readonly patience: number;
+  readonly onWait: (lock: Lock) => void;
+  readonly observe: () => Promise<Observed>;
+  readonly plan: (observed: Observed, current: ReleaseRecord | undefined) => Plan | Promise<Plan>;
+}
+
+/** Ids sort by time. */
+export function makeReleaseId(now: number): string {
+  const time = new Date(now).toISOString().replaceAll(/[-:.]/g, '');
+  return `${time}-${Math.random().toString(36).slice(2, 8).padEnd(6, '0')}`;
+}
+
+/** @throws ReleaseError by how it ended; the record is kept in every case */
+export async function release(tools: Tools, request: Request): Promise<ReleaseRecord> {
+  const id = makeReleaseId(tools.clock.now());
+  const { ledger } = tools;
+  const held = await ledger.lock({
+    release: id,
+    owner: request.by,
+    patience: request.patience,
+    onWait: request.onWait,
+    signal: tools.signal,
+  });
+  const work: Work = { ...tools, held };
+  if (held.leftOver !== undefined) await settleLeftOver(work, held.leftOver, id, request);
+  const { record, tasks } = await prepare(work, id, request).catch(async (error: unknown) => {
+    // Nothing of the stage was changed.
+    await held.release().catch(() => {});
+    throw error;
+  });
+  return await carryOut(work, record, tasks);
+}
+
+/** Finishes what was finished but for the record, and takes everything else back. */
+async function settleLeftOver(work: Work, leftOver: string, id: string, request: Request): Promise<void> {
+  const { held, ledger } = work;
+  try {
+    const record = (await ledger.record(leftOver)) ?? (await bar(work, leftOver, request));
+    if (record.outcome === 'rolled back') return await held.begin(id);
+    if (record.outcome === 'deployed') return await held.begin(id, record.id);
+    if (record.isSettled && (await isWhole(work, record))) {
+      work.tell({ event: 'step', text: `${leftOver} was killed when all was done; it counts as deployed` });
+      await ledger.keep(endedNow(work, { ...record, outcome: 'deployed' }));
+      return await held.begin(id, record.id);
+    }
+    work.tell({ event: 'step', text: `${leftOver} (${record.by}) did not end; taking it back first` });
+    const back = { ...record, isSettled: false, reason: record.reason ?? 'its process ended in the middle' };
+    await ledger.keep(back);
+    await takeBack(work, back);
+    await ledger.keep(endedNow(work, { ...back, outcome: 'rolled back' }));
+    await held.begin(id);
+  } catch (error) {
+    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    await held.abandon().catch(() => {});
+    throw new ReleaseError(
+      'not rolled back',
+      `The stage has parts of ${leftOver}, which could not be taken back: ${messageOf(error)}. Correct the cause and deploy again, or run "ecs-release unlock --forget" to begin from what runs.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * A release without a record has changed nothing yet. It gets one from here, so that its process, if it still lives,
+ * cannot write its own any more, and changes nothing.
+ */
+async function bar({ ledger, clock }: Work, id: string, request: Request): Promise<ReleaseRecord> {
+  const now = new Date(clock.now()).toISOString();
+  const { application, stage, cluster } = request;
+  const record: ReleaseRecord = {
+    ...{ id, kind: 'deploy', application, stage, cluster, by: 'unknown', startedAt: now, endedAt: now },
+    ...{ outcome: 'rolled back', reason: 'its process ended before it changed anything', isSettled: false },
+    ...{ images: {}, services: [], triggers: [], tasks: [] },
+  };
+  try {
+    await ledger.keep(record);
+    return record;
+  } catch (error) {
+    // It has written one just now.
+    const own = await ledger.record(id);
+    if (own) return own;
+    throw error;
+  }
+}
+
+async function prepare(
+  work: Work,
+  id: string,
+  request: Request,
+): Promise<{ record: ReleaseRecord; tasks: Tasks }> {
+  const { ledger, tell, clock } = work;
+  const { current } = await ledger.state();
+  const before = current === undefined ? undefined : await ledger.record(current);
+  const plan = await request.plan(await request.observe(), before);
+  if (isEmpty(plan))
+    throw new ReleaseError('nothing to do', 'The stage already runs all of it. Nothing was changed.');
+  const arns: string[] = [];
+  for (const input of plan.register) {
+    const arn = await change(work, (signal) => work.cloud.register(input, signal));
+    tell({ event: 'step', text: `registered ${arn.replace(/^.*\//, '')}` });
+    arns.push(arn);
+  }
+  const arnOf = (revision: Revision) =>
+    'arn' in revision ? revision.arn : (arns[revision.register] as string);
+  const { kind, to, application, stage, cluster, by, commit } = request;
+  const record: ReleaseRecord = {
+    id,
+    kind,
+    ...(to !== undefined && { to }),
+    application,
+    stage,
+    cluster,
+    by,
+    ...(commit !== undefined && { commit }),
+    startedAt: new Date(clock.now()).toISOString(),
+    outcome: 'running',
+    ...(current !== undefined && { previous: current }),
+    isSettled: false,
+    images: plan.images,
+    services: plan.services.map((one) => ({
+      name: one.name,
+      service: one.service,
+      isGate: one.isGate,
+      suspendsScaling: one.suspendsScaling,
+      before: { service: one.service, ...one.before },
+      after: {
+        service: one.service,
+        ...one.after,
+        taskDefinition: arnOf(one.after.taskDefinition),
+        ...(one.force && { force: true }),
+      },
+    })),
+    triggers: plan.triggers.map(({ before: trigger, after }) => ({
+      before: trigger,
+      after: { ...trigger, taskDefinition: arnOf(after) },
+    })),
+    tasks: [],
+  };
+  const ready = (tasks: Plan['before']) =>
+    tasks.map((task) => ({ ...task, taskDefinition: arnOf(task.taskDefinition) }));
+  return { record, tasks: { before: ready(plan.before), after: ready(plan.after) } };
+}
+
+async function carryOut(work: Work, record: ReleaseRecord, tasks: Tasks): Promise<ReleaseRecord> {
+  const { ledger, held, tell } = work;
+  const done: RecordedTask[] = [];
+  let wasSettling = false;
+  try {
+    await persist(work, () => ledger.keep(record));
+    await runSteps(work, record, stepsOf(record, tasks), (task) => done.push(task));
+    wasSettling = true;
+    const settled = { ...record, tasks: done, isSettled: true };
+    await persist(work, () => ledger.keep(settled));
+    const ended = endedNow(work, { ...settled, outcome: 'deployed' });
+    // From here on nothing goes back: the next release finishes it if this one cannot.
+    await persist(work, () => ledger.keep(ended)).catch((error: unknown) =>
+      tell({ event: 'failure', text: messageOf(error) }),
+    );
+    await held
+      .release(record.id)
+      .catch((error: unknown) => tell({ event: 'failure', text: messageOf(error) }));
+    return ended;
+  } catch (error) {
+    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    const reason = messageOf(error);
+    tell({ event: 'failure', text: `${reason}\nGoing back to what ran before.` });
+    return await goBack(work, { ...record, tasks: done, reason }, wasSettling);
+  }
+}
+
+/** @throws ReleaseError always: rolled back, not rolled back, or superseded */
+async function goBack(work: Work, record: ReleaseRecord, wasSettling: boolean): Promise<never> {
+  const { ledger, held } = work;
+  const { id, reason = '' } = record;
+  try {
+    await persist(work, () => ledger.keep(record)).catch((error: unknown) => {
+      if (wasSettling || error instanceof ReleaseError) throw error;
+    });
+    await takeBack(work, record);
+    await persist(work, () => ledger.keep(endedNow(work, { ...record, outcome: 'rolled back' })));
+  } catch (error) {
+    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    const why = messageOf(error);
+    const ended = endedNow(work, {
+      ...record,
+      outcome: 'not rolled back',
+      reason: `${reason}; going back failed: ${why}`,
+    });
+    await ledger.keep(ended).catch(() => {});
+    await held.abandon().catch(() => {});
+    throw new ReleaseError(
+      'not rolled back',
+      `${id} failed: ${reason}\nGoing back failed too: ${why}\nThe stage may run parts of it. Correct the cause and deploy again: that takes it back first.`,
+      { cause: error },
+    );
+  }
+  await held.release().catch(() => {});
+  throw new ReleaseError('rolled back', `${id} failed and was rolled back: ${reason}`);
+}
+
+function endedNow(work: Work, record: ReleaseRecord): ReleaseRecord {
+  return { ...record, endedAt: new Date(work.clock.now()).toISOString() };
+}

@@ -1,0 +1,125 @@
+/**
+ * Judges a service that is being rolled out: done, going on, or failed, and then why. Pure. A circuit breaker's
+ * rollback is a failure: what runs afterwards is healthy, and not what was released.
+ */
+
+import { type Deployment, type Service, shortName, type Task } from './cloud.ts';
+
+export interface Rollout {
+  readonly service: string;
+  readonly taskDefinition: string;
+  /** undefined: whichever has that task definition. */
+  readonly deployment: string | undefined;
+  /** Events that were there before. */
+  readonly knownEvents: ReadonlySet<string>;
+  /** It has been seen, so if it is not there, it is gone. */
+  readonly wasSeen: boolean;
+  /** So many looks in a row did not see it. One may come from a copy of AWS's that is behind. */
+  readonly missed: number;
+}
+
+export type Verdict =
+  | { readonly is: 'going on'; readonly text: string; readonly wantsStopped: boolean }
+  | { readonly is: 'stable'; readonly isAlone: boolean; readonly text: string }
+  | { readonly is: 'failed'; readonly reason: string; readonly task?: Task };
+
+const CAPACITY =
+  /was unable to place a task|unable to consistently start tasks|RESOURCE:|Capacity is unavailable/;
+
+export function deploymentOf(
+  service: Service,
+  { deployment, taskDefinition }: Rollout,
+): Deployment | undefined {
+  const { deployments } = service;
+  if (deployment !== undefined) return deployments.find(({ id }) => id === deployment);
+  return deployments.find((one) => one.status === 'PRIMARY' && one.taskDefinition === taskDefinition);
+}
+
+/** @param stopped tasks of the service that have stopped, as far as they were asked for */
+export function judge(
+  service: Service,
+  rollout: Rollout,
+  stopped: readonly Task[],
+  allowed: number,
+): Verdict {
+  const own = deploymentOf(service, rollout);
+  const [primary] = service.deployments.filter(({ status }) => status === 'PRIMARY');
+  const news = service.events.filter(({ id }) => !rollout.knownEvents.has(id)).map(({ message }) => message);
+  const failed = failuresOf(stopped, rollout, own);
+  const [newest] = failed;
+  const because = newest ? `: ${whyStopped(newest)}` : '';
+  const withTask = newest && { task: newest };
+  if (
+    own?.rolloutState === 'FAILED' ||
+    (rollout.wasSeen && rollout.missed > 0 && own?.status !== 'PRIMARY')
+  ) {
+    const rolledBack = [own?.reason ?? '', primary?.reason ?? '', ...news].find((text) =>
+      /circuit breaker|roll/i.test(text),
+    );
+    const what = rolledBack
+      ? `ECS gave the deployment of ${rollout.service} up (${rolledBack})`
+      : `${rollout.service} runs ${shortName(primary?.taskDefinition ?? '?')}, which somebody else deployed meanwhile`;
+    return { is: 'failed', reason: `${what}${because}`, ...withTask };
+  }
+  if (!own)
+    return { is: 'going on', text: `${rollout.service}: waiting for ECS to begin`, wantsStopped: false };
+  const isDefinite =
+    newest !== undefined &&
+    /CannotPull|ResourceInitializationError|ManifestUnknown/.test(newest.stoppedReason);
+  if (newest && (isDefinite || failed.length >= allowed)) {
+    const times = failed.length > 1 ? `${failed.length} tasks of ` : 'a task of ';
+    return { is: 'failed', reason: `${times}${rollout.service} stopped${because}`, ...withTask };
+  }
+  const capacity = news.find((text) => CAPACITY.test(text));
+  if (capacity) return { is: 'failed', reason: `there is no capacity for ${rollout.service}: ${capacity}` };
+  const counts = `${rollout.service}: ${own.running} of ${own.desired} tasks run`;
+  if (own.rolloutState === 'COMPLETED' && own.running >= own.desired)
+    return { is: 'stable', isAlone: service.deployments.length === 1, text: counts };
+  const wantsStopped = own.failed > 0 || news.some((text) => /stopped|unhealthy|unable|failed/.test(text));
+  return { is: 'going on', text: counts, wantsStopped };
+}
+
+/** Newest first. What was stopped on purpose, or by Spot, says nothing on the release. */
+function failuresOf(
+  stopped: readonly Task[],
+  { taskDefinition }: Rollout,
+  own: Deployment | undefined,
+): readonly Task[] {
+  const isOwn = (task: Task) =>
+    task.startedBy.startsWith('ecs-svc/') && own
+      ? task.startedBy === own.id
+      : task.taskDefinition === taskDefinition;
+  const isFailure = ({ stopCode, stoppedReason }: Task) =>
+    /EssentialContainerExited|TaskFailedToStart/.test(stopCode) || /health check/i.test(stoppedReason);
+  return stopped
+    .filter((task) => isOwn(task) && isFailure(task))
+    .toSorted((a, b) => b.createdAt - a.createdAt);
+}
+
+/** Why a task stopped, with what to do about it where that is known. */
+export function whyStopped(task: Task): string {
+  const { stoppedReason, containers } = task;
+  const exits = containers
+    .filter(({ exitCode, reason }) => (exitCode ?? 0) !== 0 || reason !== '')
+    .map(({ name, exitCode, reason }) => {
+      const code = exitCode === undefined ? '' : ` exited with code ${exitCode}`;
+      return `${name}${code}${reason === '' ? '' : ` (${reason})`}`;
+    });
+  const hint = HINTS.find(([pattern]) => pattern.test(`${stoppedReason} ${exits.join(' ')}`))?.[1];
+  return [stoppedReason, ...exits].filter((one) => one !== '').join('; ') + (hint ? `. ${hint}` : '');
+}
+
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /CannotPull.*(not found|manifest unknown|ManifestUnknown)/is,
+    'The image is not in its registry; push it.',
+  ],
+  [/CannotPull/, 'The image cannot be pulled; check the execution role and the route to the registry.'],
+  [
+    /unable to (pull|retrieve) secrets|secretsmanager/i,
+    'A secret is missing, or the execution role may not read it; run "ecs-release verify".',
+  ],
+  [/Could not resolve entrypoint/, 'application_type is missing or unknown; set "kind".'],
+  [/OutOfMemory/, 'The container needs more memory.'],
+  [/health check/i, 'The new tasks run but never get healthy; look at their logs.'],
+];

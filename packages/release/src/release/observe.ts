@@ -1,0 +1,77 @@
+/** Looks at what runs on the stage: services, their task definitions, scheduled tasks. Changes nothing. */
+
+import type { ReleaseConfig } from '../config/read.ts';
+import type { ScheduledConfig } from '../config/schema.ts';
+import { ReleaseError } from '../errors.ts';
+import { type Cloud, familyOf, type Service, type Trigger } from './cloud.ts';
+import type { Live } from './task-definition.ts';
+
+export interface Observed {
+  /** By the name in the cluster. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** By what they were asked for with: an ARN or a family. */
+  readonly definitions: ReadonlyMap<string, Live>;
+  /** By the name in the configuration. */
+  readonly triggers: ReadonlyMap<string, readonly Trigger[]>;
+}
+
+export async function observe(cloud: Cloud, config: ReleaseConfig): Promise<Observed> {
+  const wanted = Object.values(config.services ?? {}).map(({ service }) => service);
+  const scheduled = Object.entries(config.scheduled ?? {});
+  const [services, lists] = await Promise.all([
+    wanted.length > 0 ? cloud.services(wanted) : [],
+    Promise.all(scheduled.map(([name, one]) => triggersOf(cloud, name, one))),
+  ]);
+  const triggers = new Map(scheduled.map(([name], i) => [name, lists[i] ?? []]));
+  const { before = [], after = [] } = config.tasks ?? {};
+  const names = new Set([
+    ...services.map(({ taskDefinition }) => taskDefinition),
+    ...[...triggers.values()].flat().map(({ taskDefinition }) => taskDefinition),
+  ]);
+  const known = new Set([...names].map(familyOf));
+  for (const { family, containers, kind } of [...before, ...after])
+    if (!known.has(family) || containers !== undefined || kind !== undefined) names.add(family);
+  const definitions = await Promise.all([...names].map((name) => cloud.taskDefinition(name)));
+  return {
+    services: new Map(services.map((one) => [one.name, one])),
+    definitions: new Map([...names].map((name, i) => [name, definitions[i] as Live])),
+    triggers,
+  };
+}
+
+async function triggersOf(
+  cloud: Cloud,
+  name: string,
+  { families: pattern, rule = '{family}', scheduleGroup }: ScheduledConfig,
+): Promise<readonly Trigger[]> {
+  const matches = patternOf(pattern);
+  if (scheduleGroup !== undefined) {
+    const all = await cloud.triggersOfGroup(scheduleGroup);
+    const fitting = all.filter(({ taskDefinition }) => matches.test(familyOf(taskDefinition)));
+    if (fitting.length > 0) return fitting;
+    throw missing(name, `the Scheduler group ${scheduleGroup} has no schedule that starts ${pattern}`);
+  }
+  const families = (await cloud.families(pattern.split('*', 1)[0] ?? '')).filter((one) => matches.test(one));
+  if (families.length === 0) throw missing(name, `there is no family ${pattern}`);
+  const lists = await Promise.all(
+    families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family))),
+  );
+  return families.flatMap((family, i) => {
+    const own = (lists[i] ?? []).filter(({ taskDefinition }) => familyOf(taskDefinition) === family);
+    if (own.length > 0) return own;
+    throw missing(
+      name,
+      `the rule ${rule.replaceAll('{family}', family)} has no target that starts ${family}`,
+    );
+  });
+}
+
+function missing(name: string, why: string): ReleaseError {
+  return new ReleaseError('usage', `Nothing is scheduled as ${name}: ${why}. Correct "scheduled.${name}".`);
+}
+
+/** * stands for any characters. */
+export function patternOf(pattern: string): RegExp {
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
+  return new RegExp(`^${parts.join('.*')}$`);
+}

@@ -1,0 +1,249 @@
+/**
+ * Plans a release: from what runs, what is wanted and the images' digests to what has to be registered, rolled out and
+ * moved. Pure: it asks nobody and changes nothing.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
+import type { ReleaseConfig } from '../config/read.ts';
+import type { ContainersConfig, ScheduledConfig, TaskConfig } from '../config/schema.ts';
+import { ReleaseError } from '../errors.ts';
+import { type Capacity, familyOf, type Network, type Service, type Trigger } from './cloud.ts';
+import { type Change, differences } from './difference.ts';
+import type { Observed } from './observe.ts';
+import { type Live, render } from './task-definition.ts';
+
+export interface ResolvedImage {
+  /** What stands in the task definition. */
+  readonly reference: string;
+  readonly digest: string;
+}
+export type Images = Readonly<Record<string, ResolvedImage>>;
+
+/** A revision: one that is there, or the number of one that is to be registered. */
+export type Revision = { readonly arn: string } | { readonly register: number };
+
+/** What the release sets besides the task definition. What it leaves alone is not there. */
+export interface Settings {
+  readonly desired?: number;
+  readonly capacity?: readonly Capacity[];
+}
+
+export interface PlannedService {
+  readonly name: string;
+  readonly service: string;
+  readonly before: Settings & { readonly taskDefinition: string };
+  readonly after: Settings & { readonly taskDefinition: Revision };
+  readonly isGate: boolean;
+  readonly force: boolean;
+  readonly suspendsScaling: boolean;
+  readonly changes: readonly Change[];
+}
+
+export interface PlannedTrigger {
+  readonly name: string;
+  readonly before: Trigger;
+  readonly after: Revision;
+  readonly changes: readonly Change[];
+}
+
+export interface PlannedTask {
+  readonly name: string;
+  readonly taskDefinition: Revision;
+  readonly container: string;
+  readonly command?: readonly string[];
+  readonly timeout?: string;
+  readonly network?: Network;
+}
+
+export interface Plan {
+  readonly images: Images;
+  readonly register: readonly RegisterTaskDefinitionCommandInput[];
+  readonly services: readonly PlannedService[];
+  readonly triggers: readonly PlannedTrigger[];
+  readonly before: readonly PlannedTask[];
+  readonly after: readonly PlannedTask[];
+}
+
+/** What a plan leaves to do, tasks apart: without any of it, they need not run either. */
+export function isEmpty({ services, triggers }: Plan): boolean {
+  const restsService = ({ before, after, force }: PlannedService) =>
+    !force &&
+    'arn' in after.taskDefinition &&
+    after.taskDefinition.arn === before.taskDefinition &&
+    isDeepStrictEqual([after.desired, after.capacity], [before.desired, before.capacity]);
+  const restsTrigger = ({ before, after }: PlannedTrigger) =>
+    'arn' in after && after.arn === before.taskDefinition;
+  return services.every(restsService) && triggers.every(restsTrigger);
+}
+
+/** @throws ReleaseError usage when configuration and stage do not fit */
+export function planRelease(config: ReleaseConfig, observed: Observed, images: Images): Plan {
+  const planner = new Planner(config, observed, images);
+  const services = Object.keys(config.services ?? {}).map((name) => planner.service(name));
+  const triggers = Object.entries(config.scheduled ?? {}).flatMap(([name, one]) =>
+    planner.triggers(name, one),
+  );
+  const { before = [], after = [] } = config.tasks ?? {};
+  const tasks = {
+    before: before.map((one) => planner.task(one)),
+    after: after.map((one) => planner.task(one)),
+  };
+  return { images, register: planner.register, services, triggers, ...tasks };
+}
+
+/** @param spot per cent */
+export function capacityOf(spot: number): readonly Capacity[] {
+  const all = [
+    { provider: 'FARGATE_SPOT', weight: spot, base: 0 },
+    { provider: 'FARGATE', weight: 100 - spot, base: 0 },
+  ];
+  return all.filter(({ weight }) => weight > 0);
+}
+
+class Planner {
+  readonly register: RegisterTaskDefinitionCommandInput[] = [];
+  readonly #config: ReleaseConfig;
+  readonly #observed: Observed;
+  readonly #references: ReadonlyMap<string, string>;
+  /** What services and triggers came to, by family: tasks of that family run the same. */
+  readonly #byFamily = new Map<string, Revision>();
+  readonly #texts: string[] = [];
+
+  constructor(config: ReleaseConfig, observed: Observed, images: Images) {
+    this.#config = config;
+    this.#observed = observed;
+    this.#references = new Map(Object.entries(images).map(([name, { reference }]) => [name, reference]));
+  }
+
+  service(name: string): PlannedService {
+    const wanted = this.#wanted(name);
+    const live = this.#live(name);
+    const kind = wanted.kind === undefined ? undefined : this.#config.kinds[wanted.kind];
+    const { revision, changes } = this.#revise(`The service ${name}`, live.taskDefinition, wanted);
+    const count = wanted.count ?? kind?.count;
+    const sets = {
+      ...(count !== undefined && { desired: Number(count) }),
+      ...(kind?.spot !== undefined && { capacity: capacityOf(kind.spot) }),
+    };
+    return {
+      name,
+      service: wanted.service,
+      before: {
+        taskDefinition: live.taskDefinition,
+        ...(sets.desired !== undefined && { desired: live.desired }),
+        ...(sets.capacity && { capacity: live.capacity }),
+      },
+      after: { taskDefinition: revision, ...sets },
+      isGate: wanted.gate ?? false,
+      force: wanted.forceNewDeployment ?? false,
+      suspendsScaling: wanted.suspendAutoScaling ?? false,
+      changes,
+    };
+  }
+
+  triggers(name: string, { containers }: ScheduledConfig): readonly PlannedTrigger[] {
+    return (this.#observed.triggers.get(name) ?? []).map((before) => {
+      const family = familyOf(before.taskDefinition);
+      const what = `The scheduled task ${family}`;
+      const { revision, changes } = this.#revise(what, before.taskDefinition, { containers });
+      return { name: family, before, after: revision, changes };
+    });
+  }
+
+  task({
+    name,
+    family,
+    container,
+    command,
+    timeout,
+    network,
+    networkOf,
+    containers,
+    kind,
+  }: TaskConfig): PlannedTask {
+    const what = `The task ${name}`;
+    const shared = containers === undefined && kind === undefined ? this.#byFamily.get(family) : undefined;
+    const wanted = { containers: containers ?? {}, ...(kind !== undefined && { kind }) };
+    const revision = shared ?? this.#revise(what, family, wanted).revision;
+    const names = this.#containersOf(revision);
+    const chosen = container ?? names[0] ?? '';
+    if (!names.includes(chosen))
+      throw new ReleaseError(
+        'usage',
+        `${what} has no container "${chosen}". ${family} has ${names.join(', ')}.`,
+      );
+    const place = network
+      ? {
+          subnets: network.subnets,
+          securityGroups: network.securityGroups ?? [],
+          publicIp: network.publicIp ?? false,
+        }
+      : networkOf === undefined
+        ? undefined
+        : this.#live(networkOf).network;
+    return {
+      name,
+      taskDefinition: revision,
+      container: chosen,
+      ...(command && { command }),
+      ...(timeout !== undefined && { timeout }),
+      ...(place && { network: place }),
+    };
+  }
+
+  #wanted(name: string) {
+    const wanted = this.#config.services?.[name];
+    if (!wanted) throw new ReleaseError('usage', `There is no service ${name} in the configuration.`);
+    return wanted;
+  }
+
+  #live(name: string): Service {
+    const { service } = this.#wanted(name);
+    const live = this.#observed.services.get(service);
+    if (live?.status === 'ACTIVE') return live;
+    throw new ReleaseError(
+      'usage',
+      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first.`,
+    );
+  }
+
+  #revise(
+    what: string,
+    base: string,
+    { containers, kind }: { readonly containers: ContainersConfig; readonly kind?: string },
+  ): { readonly revision: Revision; readonly changes: readonly Change[] } {
+    const live = this.#observed.definitions.get(base) as Live;
+    const arn = live.definition.taskDefinitionArn ?? base;
+    const values = kind === undefined ? undefined : this.#config.kinds[kind];
+    const rendered = render(live, {
+      what,
+      containers,
+      images: this.#references,
+      ...(kind !== undefined && values && { kind: { name: kind, kind: values } }),
+    });
+    const changes = differences(live.definition, rendered);
+    const revision = changes.length === 0 ? { arn } : this.#registered(rendered);
+    const family = familyOf(arn);
+    if (!this.#byFamily.has(family)) this.#byFamily.set(family, revision);
+    return { revision, changes };
+  }
+
+  #registered(rendered: RegisterTaskDefinitionCommandInput): Revision {
+    const text = JSON.stringify(rendered);
+    const known = this.#texts.indexOf(text);
+    if (known >= 0) return { register: known };
+    this.#texts.push(text);
+    return { register: this.register.push(rendered) - 1 };
+  }
+
+  #containersOf(revision: Revision): readonly string[] {
+    const definition =
+      'register' in revision
+        ? this.register[revision.register]
+        : [...this.#observed.definitions.values()].find(
+            (live) => live.definition.taskDefinitionArn === revision.arn,
+          )?.definition;
+    return (definition?.containerDefinitions ?? []).map(({ name = '' }) => name);
+  }
+}

@@ -1,0 +1,128 @@
+/** Rolls services out together and waits until all of them are stable, or one of them fails. */
+
+import { wordsOf } from '../config/duration.ts';
+import { ReleaseError } from '../errors.ts';
+import { type Service, type ServiceChange, shortName, type Task } from './cloud.ts';
+import { deploymentOf, judge, type Rollout } from './judge.ts';
+import { change, Looks, persist, type Work } from './work.ts';
+
+export interface RolloutOptions {
+  /** Wait until no other tasks of the services are left. */
+  readonly untilAlone: boolean;
+  /** Milliseconds on the clock. */
+  readonly deadline: number;
+  /** Go on though somebody wants an end: it is the way back. */
+  readonly isBack?: boolean;
+}
+
+/** @throws ReleaseError failed, with why */
+export async function rollOut(
+  work: Work,
+  changes: readonly ServiceChange[],
+  options: RolloutOptions,
+): Promise<void> {
+  if (changes.length === 0) return;
+  const names = changes.map(({ service }) => service);
+  const before = await servicesOf(work, names, options);
+  const events = new Map(before.map((one) => [one.name, new Set(one.events.map(({ id }) => id))]));
+  const rollouts = new Map<string, Rollout>();
+  for (const one of changes) {
+    const update = () => change(work, (signal) => work.cloud.updateService(one, signal));
+    work.tell({ event: 'step', text: `${one.service}: roll out ${shortName(one.taskDefinition)}` });
+    const deployment = await (options.isBack ? persist(work, update) : update());
+    rollouts.set(one.service, {
+      service: one.service,
+      taskDefinition: one.taskDefinition,
+      deployment,
+      knownEvents: events.get(one.service) ?? new Set(),
+      wasSeen: false,
+      missed: 0,
+    });
+  }
+  await watch(work, rollouts, options);
+}
+
+/** Waits without changing anything. */
+export async function waitFor(
+  work: Work,
+  wanted: readonly ServiceChange[],
+  options: RolloutOptions,
+): Promise<void> {
+  const names = wanted.map(({ service }) => service);
+  const services = await servicesOf(work, names, options);
+  const rollouts = wanted.map(({ service, taskDefinition }) => {
+    const events = services.find(({ name }) => name === service)?.events ?? [];
+    const knownEvents = new Set(events.map(({ id }) => id));
+    const begun = { service, taskDefinition, deployment: undefined, knownEvents, wasSeen: true, missed: 0 };
+    return [service, begun] as const;
+  });
+  await watch(work, new Map(rollouts), options);
+}
+
+async function servicesOf(
+  work: Work,
+  names: readonly string[],
+  { isBack }: RolloutOptions,
+): Promise<readonly Service[]> {
+  if (names.length === 0) return [];
+  const ask = () => work.cloud.services(names);
+  return await (isBack ? persist(work, ask) : ask());
+}
+
+async function watch(work: Work, rollouts: Map<string, Rollout>, options: RolloutOptions): Promise<void> {
+  const looks = new Looks(work);
+  const begun = work.clock.now();
+  const said = new Map<string, string>();
+  /** Services whose stopped tasks are of interest. */
+  const asks = new Set<string>();
+  for (let turn = 1; rollouts.size > 0; turn += 1) {
+    if (!options.isBack && work.signal.aborted)
+      throw new ReleaseError('failed', 'the release was interrupted');
+    await work.held.beat();
+    const services = (await looks.look(() => work.cloud.services([...rollouts.keys()]))) ?? [];
+    for (const service of services) {
+      const rollout = rollouts.get(service.name);
+      if (!rollout) continue;
+      const own = deploymentOf(service, rollout);
+      const isOdd =
+        own?.rolloutState === 'FAILED' ||
+        (rollout.wasSeen && own?.status !== 'PRIMARY') ||
+        (own?.failed ?? 0) > 0;
+      if (turn % 4 === 0 && service.running < service.desired) asks.add(service.name);
+      const stopped =
+        isOdd || asks.delete(service.name)
+          ? ((await looks.look(() => work.cloud.stoppedTasks(service.name))) ?? [])
+          : [];
+      const verdict = judge(service, rollout, stopped, work.timing.failures);
+      if (verdict.is === 'failed') throw await failure(work, verdict.reason, verdict.task);
+      if (said.get(service.name) !== verdict.text) work.tell({ event: 'look', text: verdict.text });
+      said.set(service.name, verdict.text);
+      const wasSeen = rollout.wasSeen || own !== undefined;
+      const missed = own?.status === 'PRIMARY' ? 0 : rollout.missed + 1;
+      if (verdict.is === 'stable' && (verdict.isAlone || !options.untilAlone)) rollouts.delete(service.name);
+      else rollouts.set(service.name, { ...rollout, wasSeen, missed });
+      if (verdict.is === 'going on' && verdict.wantsStopped) asks.add(service.name);
+    }
+    if (rollouts.size === 0) return;
+    if (work.clock.now() > options.deadline) {
+      const names = [...rollouts.keys()].join(', ');
+      throw new ReleaseError(
+        'failed',
+        `${names} did not get stable in the time that the release has (waited ${wordsOf(work.clock.now() - begun)}; "release.timeout" sets it)`,
+      );
+    }
+    await work.clock.sleep(work.timing.poll);
+  }
+}
+
+/** With the last lines of what failed. */
+async function failure(work: Work, reason: string, task: Task | undefined): Promise<ReleaseError> {
+  if (!task) return new ReleaseError('failed', reason);
+  const [failed] = task.containers.filter(({ exitCode }) => exitCode !== undefined && exitCode !== 0);
+  const lines = failed ? await work.cloud.lastLines(task, failed.name).catch(() => []) : [];
+  const told =
+    lines.length > 0
+      ? `\nThe last lines of ${failed?.name}:\n${lines.map((line) => `  ${line}`).join('\n')}`
+      : '';
+  return new ReleaseError('failed', `${reason}${told}`);
+}

@@ -1,0 +1,48 @@
+/** Does the steps of a release, one after the other. The first failure ends it. */
+
+import { createHash } from 'node:crypto';
+import { ReleaseError } from '../errors.ts';
+import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
+import { runOneOff } from './one-off.ts';
+import { rollOut, waitFor } from './rollout.ts';
+import { describeStep, type Step } from './steps.ts';
+import { change, type Work } from './work.ts';
+
+/**
+ * @param onTask is told of each task that ended well
+ * @throws ReleaseError failed or superseded, or AWS's own error
+ */
+export async function runSteps(
+  work: Work,
+  { id }: ReleaseRecord,
+  steps: readonly Step[],
+  onTask: (task: RecordedTask) => void,
+): Promise<void> {
+  const deadline = work.clock.now() + work.timing.timeout;
+  for (const [number, step] of steps.entries()) {
+    if (work.signal.aborted) throw new ReleaseError('failed', 'the release was interrupted');
+    if (step.do !== 'run task' && step.do !== 'roll out')
+      work.tell({ event: 'step', text: describeStep(step) });
+    switch (step.do) {
+      case 'run task': {
+        const token = createHash('sha256').update(`${id} ${number}`).digest('hex').slice(0, 36);
+        onTask(await runOneOff(work, step.task, { id, token, deadline }, async () => {}));
+        break;
+      }
+      case 'roll out':
+        await rollOut(work, step.services, { untilAlone: false, deadline });
+        break;
+      case 'wait until old tasks are gone':
+        await waitFor(work, step.services, { untilAlone: true, deadline });
+        break;
+      case 'move triggers':
+        await change(work, (signal) => work.cloud.moveTriggers(step.triggers, signal));
+        break;
+      default:
+        for (const service of step.services)
+          await change(work, (signal) =>
+            work.cloud.setScaling(service, step.do === 'suspend scaling', signal),
+          );
+    }
+  }
+}

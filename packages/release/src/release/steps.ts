@@ -1,0 +1,75 @@
+/** The steps of a release, as data: what is done, in which order. Pure. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
+import { type ServiceChange, shortName, type Trigger } from './cloud.ts';
+import type { OneOff } from './one-off.ts';
+
+export type Step =
+  | { readonly do: 'suspend scaling'; readonly services: readonly string[] }
+  | { readonly do: 'run task'; readonly task: OneOff; readonly when: 'before' | 'after' }
+  | { readonly do: 'roll out'; readonly services: readonly ServiceChange[] }
+  | { readonly do: 'wait until old tasks are gone'; readonly services: readonly ServiceChange[] }
+  | { readonly do: 'move triggers'; readonly triggers: readonly Trigger[] }
+  | { readonly do: 'resume scaling'; readonly services: readonly string[] };
+
+export interface Tasks {
+  readonly before: readonly OneOff[];
+  readonly after: readonly OneOff[];
+}
+
+/** @returns only what changes something, or waits for it */
+export function stepsOf({ services, triggers }: ReleaseRecord, { before, after }: Tasks): readonly Step[] {
+  const changed = services.filter((one) => isChange(one.before, one.after));
+  const [gates, others] = [changed.filter(({ isGate }) => isGate), changed.filter(({ isGate }) => !isGate)];
+  const changes = (some: readonly { readonly after: ServiceChange }[]) => some.map((one) => one.after);
+  const scaled = services.filter(({ suspendsScaling }) => suspendsScaling).map(({ service }) => service);
+  const steps: readonly Step[] = [
+    { do: 'suspend scaling', services: scaled },
+    ...before.map((task) => ({ do: 'run task', task, when: 'before' }) as const),
+    { do: 'roll out', services: changes(gates) },
+    { do: 'roll out', services: changes(others) },
+    { do: 'wait until old tasks are gone', services: changes(changed) },
+    ...after.map((task) => ({ do: 'run task', task, when: 'after' }) as const),
+    ...byPlace(triggers).map((some) => ({ do: 'move triggers', triggers: some }) as const),
+    { do: 'resume scaling', services: scaled },
+  ];
+  return steps.filter((step) => !('services' in step) || step.services.length > 0);
+}
+
+function isChange(before: ServiceChange, after: ServiceChange): boolean {
+  return (
+    after.force === true ||
+    before.taskDefinition !== after.taskDefinition ||
+    !isDeepStrictEqual([after.desired, after.capacity], [before.desired, before.capacity])
+  );
+}
+
+/** Targets of one rule are put in one call. */
+function byPlace(triggers: readonly RecordedTrigger[]): readonly (readonly Trigger[])[] {
+  const moved = triggers.filter(({ before, after }) => before.taskDefinition !== after.taskDefinition);
+  const places = Map.groupBy(moved, ({ after }) => placeOf(after));
+  return [...places.values()].map((some) => some.map(({ after }) => after));
+}
+
+/** What is moved together: the targets of a rule, or one schedule. */
+export function placeOf({ kind, place, id }: Trigger): string {
+  return kind === 'rule' ? `rule ${place}` : `schedule ${place}/${id}`;
+}
+
+export function describeStep(step: Step): string {
+  switch (step.do) {
+    case 'run task':
+      return `run the task ${step.task.name} (${shortName(step.task.taskDefinition)}) ${step.when} the services`;
+    case 'roll out':
+      return `roll out ${step.services.map((one) => `${one.service} (${shortName(one.taskDefinition)})`).join(', ')}`;
+    case 'wait until old tasks are gone':
+      return 'wait until the old tasks are gone';
+    case 'move triggers':
+      return step.triggers
+        .map((one) => `let ${placeOf(one)} start ${shortName(one.taskDefinition)}`)
+        .join(', ');
+    default:
+      return `${step.do} of ${step.services.join(', ')}`;
+  }
+}

@@ -1,0 +1,71 @@
+/** What all steps of a release share, and how each of them changes something: never without the lock. */
+
+import type { Clock } from '../clock.ts';
+import { messageOf, ReleaseError } from '../errors.ts';
+import type { HeldLock } from '../record/held-lock.ts';
+import type { Ledger } from '../record/ledger.ts';
+import type { Cloud } from './cloud.ts';
+import type { Tell } from './progress.ts';
+
+export interface Timing {
+  readonly timeout: number;
+  readonly poll: number;
+  readonly failures: number;
+}
+
+export interface Tools {
+  readonly cloud: Cloud;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly timing: Timing;
+  readonly tell: Tell;
+  /** Somebody wants the release to end: it fails, and goes back. */
+  readonly signal: AbortSignal;
+}
+
+export interface Work extends Tools {
+  readonly held: HeldLock;
+}
+
+/** Makes a change while the lock lasts. */
+export async function change<T>(work: Work, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return await make(AbortSignal.timeout(await work.held.beat()));
+}
+
+/** Going back does not give up at the first error. */
+export async function persist<T>(work: Work, make: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await make();
+    } catch (error) {
+      if (attempt === 5 || error instanceof ReleaseError) throw error;
+      work.tell({ event: 'failure', text: `${messageOf(error)}; trying again` });
+      await work.clock.sleep(1000 * 2 ** attempt);
+      await work.held.beat();
+    }
+  }
+}
+
+/** A look may fail now and then: AWS's client has tried several times already, so only lasting failures count. */
+export class Looks {
+  #failed = 0;
+  readonly #work: Work;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  /** @returns undefined when the look failed */
+  async look<T>(make: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const seen = await make();
+      this.#failed = 0;
+      return seen;
+    } catch (error) {
+      this.#failed += 1;
+      if (error instanceof ReleaseError || this.#failed >= 5) throw error;
+      this.#work.tell({ event: 'failure', text: `${messageOf(error)}; looking again` });
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/** How one process sees the simulated AWS: calls fail, answers get lost, and the process dies. */
+
+import type { TaskDefinition } from '@aws-sdk/client-ecs';
+import type { Store } from '../../src/record/store.ts';
+import type { Cloud, Trigger } from '../../src/release/cloud.ts';
+import type { Live } from '../../src/release/task-definition.ts';
+import type { SimulatedAws } from './simulated-aws.ts';
+
+/** What happens to a call. */
+export type Fault = 'fail' | 'lose answer' | 'die before' | 'die after' | undefined;
+export type Decide = (name: string) => Fault;
+
+export function connect(
+  aws: SimulatedAws,
+  owner: string,
+  decide: Decide,
+): { readonly cloud: Cloud; readonly store: Store } {
+  const call = async <T>(name: string, make: () => T): Promise<T> => {
+    await aws.time.turn(owner);
+    const fault = decide(name);
+    if (fault === 'fail') throw new Error(`${name} failed`);
+    if (fault === 'die before') return await die(aws, owner);
+    const result = make();
+    if (fault === 'die after') return await die(aws, owner);
+    await aws.time.turn(owner);
+    if (fault === 'lose answer') throw new Error(`the answer of ${name} was lost`);
+    return result;
+  };
+  const live = (definition: TaskDefinition): Live => ({ definition, tags: [] });
+  const cloud: Cloud = {
+    taskDefinition: (name) => call('DescribeTaskDefinition', () => live(aws.definition(name))),
+    families: (prefix) =>
+      call('ListFamilies', () => [
+        ...new Set(aws.definitions.map(({ family = '' }) => family).filter((one) => one.startsWith(prefix))),
+      ]),
+    services: (names) => call('DescribeServices', () => names.map((name) => aws.describe(name))),
+    stoppedTasks: (service) => call('ListTasks', () => aws.stoppedOf(service)),
+    tasksStartedBy: (id) =>
+      call('ListTasks', () =>
+        [...aws.tasks.values()].filter((one) => one.startedBy === id && one.endsAt > aws.time.now),
+      ),
+    tasks: (arns) => call('DescribeTasks', () => arns.map((arn) => aws.task(arn))),
+    lastLines: () => call('GetLogEvents', () => ['the last line']),
+    triggersOfRule: (rule) => call('ListTargetsByRule', () => aws.rules.get(rule) ?? []),
+    triggersOfGroup: () => call('ListSchedules', () => []),
+    register: (input) => call('RegisterTaskDefinition', () => aws.register(input)),
+    updateService: (change) => call('UpdateService', () => aws.update(change)),
+    runTask: (start) => call('RunTask', () => aws.start(start)),
+    stopTask: (arn) => call('StopTask', () => aws.stop(arn)),
+    moveTriggers: (triggers) =>
+      call('PutTargets', () => {
+        const [{ place }] = triggers as [Trigger];
+        aws.rules.set(
+          place,
+          triggers.map((one) => ({ ...one, taskDefinition: one.taskDefinition })),
+        );
+      }),
+    setScaling: (service, suspended) =>
+      call(
+        'RegisterScalableTarget',
+        () => void (suspended ? aws.suspended.add(service) : aws.suspended.delete(service)),
+      ),
+  };
+  return { cloud, store: storeOf(aws, call) };
+}
+
+function storeOf(aws: SimulatedAws, call: <T>(name: string, make: () => T) => Promise<T>): Store {
+  let versions = 0;
+  return {
+    place: 'memory',
+    read: (name) => call('GetObject', () => aws.objects.get(name)),
+    write: (name, text, version) =>
+      call('PutObject', () => {
+        if (aws.objects.get(name)?.version !== version) return undefined;
+        versions += 1;
+        const made = `${text.length}-${versions}-${Math.random()}`;
+        aws.objects.set(name, { text, version: made });
+        return made;
+      }),
+    list: (prefix) =>
+      call('ListObjects', () => [...aws.objects.keys()].filter((one) => one.startsWith(prefix)).sort()),
+  };
+}
+
+async function die(aws: SimulatedAws, owner: string): Promise<never> {
+  aws.time.kill(owner);
+  return await new Promise<never>(() => {});
+}
