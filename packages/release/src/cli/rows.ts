@@ -9,7 +9,108 @@ export const COMMON: readonly OptionRow[] = [
   { flags: '--json', meaning: 'print JSON' },
 ];
 
+const DRY_RUN: OptionRow = { flags: '--dry-run', meaning: 'change nothing; say what would change' };
+const LOCK_TIMEOUT: OptionRow = {
+  flags: '--lock-timeout <TIME>',
+  meaning: 'how long to wait for the lock, such as 10m, or 0; the default is the time of a release',
+};
+const FORCE: OptionRow = {
+  flags: '--force-new-deployment',
+  meaning: 'replace the tasks of all services, even if nothing in their task definitions changed',
+};
+const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
+
 export const ROWS: readonly CommandRow[] = [
+  {
+    name: 'plan',
+    summary: 'print what a deploy would change; it changes nothing',
+    options: [FORCE, SKIP_TASKS],
+    example: 'plan --stage staging',
+    load: async () => (await import('./releasing.ts')).plan,
+  },
+  {
+    name: 'deploy',
+    summary: 'release the images of this commit: tasks, services and scheduled tasks, or nothing of it',
+    options: [DRY_RUN, FORCE, SKIP_TASKS, LOCK_TIMEOUT],
+    example: 'deploy --stage production',
+    load: async () => (await import('./releasing.ts')).deploy,
+  },
+  {
+    name: 'rollback',
+    summary: 'go back to what the stage ran before',
+    options: [
+      {
+        flags: '--to <RELEASE>',
+        meaning: 'to what it ran after this release; the default is the one before',
+      },
+      DRY_RUN,
+      LOCK_TIMEOUT,
+    ],
+    example: 'rollback --stage production',
+    load: async () => (await import('./releasing.ts')).rollback,
+  },
+  {
+    name: 'status',
+    summary: 'print what the stage runs, and who has its lock',
+    example: 'status --stage production',
+    load: async () => (await import('./record-commands.ts')).status,
+  },
+  {
+    name: 'history',
+    summary: 'print the releases of the stage, newest first',
+    options: [{ flags: '--limit <N>', meaning: 'so many; the default is 20' }],
+    example: 'history --stage production --limit 5',
+    load: async () => (await import('./record-commands.ts')).history,
+  },
+  {
+    name: 'wait',
+    summary: 'wait until all services are stable and no old tasks are left',
+    options: [{ flags: '--timeout <TIME>', meaning: 'such as 10m; the default is the time of a release' }],
+    example: 'wait --stage staging --timeout 10m',
+    load: async () => (await import('./record-commands.ts')).wait,
+  },
+  {
+    name: 'schedules',
+    summary: 'print the scheduled tasks, with the revisions that they start',
+    example: 'schedules --stage production',
+    load: async () => (await import('./record-commands.ts')).schedules,
+  },
+  {
+    name: 'scale',
+    words: '<SERVICE> <COUNT>',
+    summary: 'change the number of tasks of a service, and wait until they run',
+    options: [DRY_RUN, LOCK_TIMEOUT],
+    example: 'scale worker 4 --stage production',
+    load: async () => (await import('./releasing.ts')).scale,
+  },
+  {
+    name: 'set',
+    words: '<NAME=VALUE...>',
+    summary: 'set environment variables in all task definitions, and release that; NAME= removes one',
+    options: [
+      { flags: '--only <NAME>', meaning: 'a service or a scheduled task; as often as needed', isList: true },
+      DRY_RUN,
+      LOCK_TIMEOUT,
+    ],
+    example: 'set LOG_LEVEL=debug --only worker --stage staging',
+    load: async () => (await import('./releasing.ts')).set,
+  },
+  {
+    name: 'lock',
+    summary: 'print who has the lock of the stage',
+    example: 'lock --stage production',
+    load: async () => (await import('./record-commands.ts')).lock,
+  },
+  {
+    name: 'unlock',
+    summary: 'take the lock from a process that is gone',
+    options: [
+      { flags: '--forget', meaning: 'leave what its release changed as it is, instead of taking it back' },
+      DRY_RUN,
+    ],
+    example: 'unlock --stage production',
+    load: async () => (await import('./record-commands.ts')).unlock,
+  },
   {
     name: 'render',
     words: '<NAME>',

@@ -8,6 +8,7 @@
  */
 
 import { messageOf, ReleaseError } from '../errors.ts';
+import type { HeldLock } from '../record/held-lock.ts';
 import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
 import type { Lock } from '../record/stage-state.ts';
 import type { Observed } from './observe.ts';
@@ -32,6 +33,10 @@ export interface Request {
   readonly plan: (observed: Observed, current: ReleaseRecord | undefined) => Plan | Promise<Plan>;
 }
 
+interface LockedWork extends Tools {
+  readonly held: HeldLock;
+}
+
 /** Ids sort by time. */
 export function makeReleaseId(now: number): string {
   const time = new Date(now).toISOString().replaceAll(/[-:.]/g, '');
@@ -49,7 +54,7 @@ export async function release(tools: Tools, request: Request): Promise<ReleaseRe
     onWait: request.onWait,
     signal: tools.signal,
   });
-  const work: Work = { ...tools, held };
+  const work: LockedWork = { ...tools, held };
   if (held.leftOver !== undefined) await settleLeftOver(work, held.leftOver, id, request);
   const { record, tasks } = await prepare(work, id, request).catch(async (error: unknown) => {
     // Nothing of the stage was changed.
@@ -60,7 +65,12 @@ export async function release(tools: Tools, request: Request): Promise<ReleaseRe
 }
 
 /** Finishes what was finished but for the record, and takes everything else back. */
-async function settleLeftOver(work: Work, leftOver: string, id: string, request: Request): Promise<void> {
+async function settleLeftOver(
+  work: LockedWork,
+  leftOver: string,
+  id: string,
+  request: Request,
+): Promise<void> {
   const { held, ledger } = work;
   try {
     const record = (await ledger.record(leftOver)) ?? (await bar(work, leftOver, request));
@@ -112,7 +122,7 @@ async function bar({ ledger, clock }: Work, id: string, request: Request): Promi
 }
 
 async function prepare(
-  work: Work,
+  work: LockedWork,
   id: string,
   request: Request,
 ): Promise<{ record: ReleaseRecord; tasks: Tasks }> {
@@ -169,7 +179,7 @@ async function prepare(
   return { record, tasks: { before: ready(plan.before), after: ready(plan.after) } };
 }
 
-async function carryOut(work: Work, record: ReleaseRecord, tasks: Tasks): Promise<ReleaseRecord> {
+async function carryOut(work: LockedWork, record: ReleaseRecord, tasks: Tasks): Promise<ReleaseRecord> {
   const { ledger, held, tell } = work;
   const done: RecordedTask[] = [];
   let wasSettling = false;
@@ -197,7 +207,7 @@ async function carryOut(work: Work, record: ReleaseRecord, tasks: Tasks): Promis
 }
 
 /** @throws ReleaseError always: rolled back, not rolled back, or superseded */
-async function goBack(work: Work, record: ReleaseRecord, wasSettling: boolean): Promise<never> {
+async function goBack(work: LockedWork, record: ReleaseRecord, wasSettling: boolean): Promise<never> {
   const { ledger, held } = work;
   const { id, reason = '' } = record;
   try {

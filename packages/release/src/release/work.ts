@@ -24,8 +24,11 @@ export interface Tools {
 }
 
 export interface Work extends Tools {
-  readonly held: HeldLock;
+  readonly held: Pick<HeldLock, 'beat'>;
 }
+
+/** For what only looks: it needs no lock. */
+export const UNLOCKED: Work['held'] = { beat: async () => Number.POSITIVE_INFINITY };
 
 /** Makes a change while the lock lasts. */
 export async function change<T>(work: Work, make: (signal: AbortSignal) => Promise<T>): Promise<T> {

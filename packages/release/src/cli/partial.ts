@@ -1,0 +1,60 @@
+/** Makes the configuration of a release that changes one thing: a count of tasks, or variables. Images stay. */
+
+import type { ReleaseConfig } from '../config/read.ts';
+import type { ContainersConfig } from '../config/schema.ts';
+import { ReleaseError } from '../errors.ts';
+
+/** @throws ReleaseError usage */
+export function scaled(config: ReleaseConfig, name: string, count: number): ReleaseConfig {
+  const service = config.services?.[name];
+  if (!service) throw unknown(name, config);
+  const { scheduled: _, tasks: __, ...rest } = config;
+  const { kind: ___, forceNewDeployment: ____, ...kept } = service;
+  return { ...rest, services: { [name]: { ...kept, containers: {}, count } } };
+}
+
+/**
+ * @param words NAME=VALUE, or NAME= to remove it
+ * @param only names of services and scheduled tasks; none: all of them
+ * @throws ReleaseError usage
+ */
+export function withVariables(
+  config: ReleaseConfig,
+  words: readonly string[],
+  only: readonly string[],
+): ReleaseConfig {
+  const environment = Object.fromEntries(
+    words.map((word) => {
+      const [, name = '', value = ''] = /^([A-Za-z_]\w*)=([\s\S]*)$/.exec(word) ?? [];
+      if (name === '') throw new ReleaseError('usage', `A variable is NAME=VALUE, or NAME= to remove it.`);
+      return [name, value === '' ? null : value];
+    }),
+  );
+  const known = [...Object.keys(config.services ?? {}), ...Object.keys(config.scheduled ?? {})];
+  for (const name of only) if (!known.includes(name)) throw unknown(name, config);
+  const { tasks: _, ...rest } = config;
+  const chosen = <T extends { readonly containers: ContainersConfig }>(
+    all: Readonly<Record<string, T>> = {},
+  ) =>
+    Object.fromEntries(
+      Object.entries(all)
+        .filter(([name]) => only.length === 0 || only.includes(name))
+        .map(([name, one]) => [name, { ...one, containers: setIn(one.containers, environment) }]),
+    );
+  const services = Object.entries(chosen(config.services)).map(([name, one]) => {
+    const { kind: __, count: ___, forceNewDeployment: ____, ...kept } = one;
+    return [name, kept];
+  });
+  return { ...rest, services: Object.fromEntries(services), scheduled: chosen(config.scheduled) };
+}
+
+/** In the containers that run one of the system's own images. */
+function setIn(containers: ContainersConfig, environment: Record<string, string | null>): ContainersConfig {
+  const own = Object.entries(containers).filter(([, { image }]) => image !== undefined);
+  return Object.fromEntries(own.map(([name]) => [name, { environment }]));
+}
+
+function unknown(name: string, { services = {}, scheduled = {} }: ReleaseConfig): ReleaseError {
+  const known = [...Object.keys(services), ...Object.keys(scheduled)].join(', ');
+  return new ReleaseError('usage', `The configuration has no "${name}". It has: ${known}.`);
+}

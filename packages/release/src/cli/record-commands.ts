@@ -1,0 +1,128 @@
+/** `status`, `history`, `lock`, `unlock`, `wait` and `schedules`: what a stage runs, and what was done to it. */
+
+import { systemClock } from '../clock.ts';
+import { millisecondsOf, wordsOf } from '../config/duration.ts';
+import { ReleaseError } from '../errors.ts';
+import { shortName } from '../release/cloud.ts';
+import { observe } from '../release/observe.ts';
+import { waitFor } from '../release/rollout.ts';
+import { UNLOCKED, type Work } from '../release/work.ts';
+import { contextOf } from './context.ts';
+import { printResult, table, teller } from './print.ts';
+import { ledgerOf } from './releasing.ts';
+import type { Run } from './row.ts';
+
+export const status: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const { config, cloud } = context;
+  const ledger = await ledgerOf(context);
+  const names = Object.values(config.services ?? {}).map(({ service }) => service);
+  const [state, services] = await Promise.all([
+    ledger.state(),
+    names.length > 0 ? cloud.services(names) : [],
+  ]);
+  const { lock, inFlight, current } = state;
+  const rows = services.map((one) => [
+    one.name,
+    shortName(one.taskDefinition),
+    `${one.running}/${one.desired}`,
+    one.deployments.map(({ status: name, rolloutState }) => `${name} ${rolloutState}`).join(', '),
+  ]);
+  const lines = [
+    `release  ${current ?? 'none on record'}`,
+    ...(lock ? [`lock     ${lock.owner} for ${lock.release}, ${ledger.ageOf(lock)}`] : []),
+    ...(inFlight !== undefined && !lock
+      ? [`left     ${inFlight} did not end; the next release takes it back`]
+      : []),
+    '',
+    table([['SERVICE', 'TASK DEFINITION', 'TASKS', 'DEPLOYMENTS'], ...rows]),
+  ];
+  printResult(given, surroundings, { ...state, services }, lines.join('\n'));
+  return 0;
+};
+
+export const history: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const records = await (await ledgerOf(context)).history(Number(given.text('limit') ?? 20));
+  const rows = records.map(({ id, kind, outcome, startedAt, endedAt, by, commit = '', to, reason = '' }) => [
+    id,
+    to === undefined ? kind : `${kind} to ${to}`,
+    outcome,
+    endedAt === undefined ? '' : wordsOf(Date.parse(endedAt) - Date.parse(startedAt)),
+    commit.slice(0, 12),
+    by,
+    reason.split('\n', 1)[0] ?? '',
+  ]);
+  const text = table([['RELEASE', 'KIND', 'OUTCOME', 'TOOK', 'COMMIT', 'BY', 'REASON'], ...rows]);
+  printResult(given, surroundings, records, text);
+  return 0;
+};
+
+export const lock: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const ledger = await ledgerOf(context);
+  const { lock: held } = await ledger.state();
+  const text = held
+    ? `${held.owner} has the lock for ${held.release}, ${ledger.ageOf(held)}`
+    : 'Nobody has the lock.';
+  printResult(given, surroundings, held ?? {}, text);
+  return 0;
+};
+
+export const unlock: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const ledger = await ledgerOf(context);
+  if (given.flag('dry-run')) return await lock(given, surroundings);
+  const broken = await ledger.breakLock();
+  const forgotten = given.flag('forget') ? await ledger.forget() : undefined;
+  const { inFlight } = await ledger.state();
+  const text = [
+    broken ? `The lock of ${broken.owner} for ${broken.release} is gone.` : 'Nobody had the lock.',
+    ...(forgotten === undefined ? [] : [`What ${forgotten} left is not taken back.`]),
+    ...(inFlight === undefined ? [] : [`The next release first takes ${inFlight} back.`]),
+  ].join(' ');
+  printResult(given, surroundings, { broken, forgotten, inFlight }, text);
+  return 0;
+};
+
+export const wait: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const { config, cloud } = context;
+  const names = Object.values(config.services ?? {}).map(({ service }) => service);
+  const live = names.length > 0 ? await cloud.services(names) : [];
+  const timeout = given.text('timeout');
+  const budget = timeout === undefined ? config.timing.timeout : millisecondsOf(timeout);
+  if (Number.isNaN(budget)) throw new ReleaseError('usage', '--timeout is a duration, such as 10m.');
+  const tell = teller(given, surroundings);
+  const { timing } = config;
+  const ledger = await ledgerOf(context);
+  const work: Work = {
+    cloud,
+    ledger,
+    clock: systemClock,
+    timing,
+    tell,
+    signal: surroundings.signal,
+    held: UNLOCKED,
+  };
+  const wanted = live.map(({ name: service, taskDefinition }) => ({ service, taskDefinition }));
+  await waitFor(work, wanted, { untilAlone: true, deadline: systemClock.now() + budget });
+  printResult(given, surroundings, wanted, 'All services are stable.');
+  return 0;
+};
+
+export const schedules: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const { config, cloud } = context;
+  const { services: _, tasks: __, ...rest } = config;
+  const { triggers } = await observe(cloud, rest);
+  const all = [...triggers].flatMap(([name, some]) => some.map((one) => ({ name, ...one })));
+  const rows = all.map(({ name, kind, place, id, taskDefinition }) => [
+    name,
+    `${kind} ${place}`,
+    id,
+    shortName(taskDefinition),
+  ]);
+  printResult(given, surroundings, all, table([['SCHEDULED', 'BY', 'TARGET', 'TASK DEFINITION'], ...rows]));
+  return 0;
+};

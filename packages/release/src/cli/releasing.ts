@@ -1,0 +1,162 @@
+/** `plan`, `deploy`, `rollback`, `scale` and `set`: all that changes a stage, and what it would change. */
+
+import { resolveImages } from '../aws/images.ts';
+import { systemClock } from '../clock.ts';
+import { millisecondsOf, wordsOf } from '../config/duration.ts';
+import type { ReleaseConfig } from '../config/read.ts';
+import { EXIT_CODES, ReleaseError } from '../errors.ts';
+import { Ledger } from '../record/ledger.ts';
+import { openStore } from '../record/open.ts';
+import type { ReleaseRecord } from '../record/release-record.ts';
+import { type Request, release } from '../release/deploy.ts';
+import { findTarget, planBack } from '../release/go-back.ts';
+import { type Observed, observe } from '../release/observe.ts';
+import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
+import type { Tools } from '../release/work.ts';
+import { type Context, contextOf } from './context.ts';
+import { scaled, withVariables } from './partial.ts';
+import { describePlan, printResult, teller } from './print.ts';
+import type { Given, Run, Surroundings } from './row.ts';
+
+export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
+  const store = await openStore(config.stage, clients);
+  return new Ledger(store, systemClock, config.application, config.stage.name);
+}
+
+export const plan: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const made = await planOf(context, configFor(given, context.config));
+  printResult(given, surroundings, made, describePlan(made));
+  return isEmpty(made) ? EXIT_CODES['nothing to do'] : 0;
+};
+
+export const deploy: Run = async (given, surroundings) => {
+  if (given.flag('dry-run')) return await plan(given, surroundings);
+  await using context = await contextOf(given, surroundings);
+  const config = configFor(given, context.config);
+  // What was not pushed is found out before the lock is taken.
+  const images = await resolveImages(context.clients, config);
+  const asked = {
+    kind: 'deploy' as const,
+    plan: (observed: Observed) => planRelease(config, observed, images),
+  };
+  return await carry(given, surroundings, { ...context, config }, asked);
+};
+
+export const rollback: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const ledger = await ledgerOf(context);
+  const target = await findTarget(ledger, given.text('to'));
+  const planned = async () => {
+    // It may be another one by the time that the lock is there.
+    const now = await findTarget(ledger, target.to);
+    const images = target.to === undefined ? {} : ((await ledger.record(target.to))?.images ?? {});
+    return await planBack(context.cloud, now, images);
+  };
+  if (given.flag('dry-run')) {
+    const made = await planned();
+    printResult(given, surroundings, made, describePlan(made));
+    return 0;
+  }
+  const to = target.to === undefined ? {} : { to: target.to };
+  return await carry(given, surroundings, context, { kind: 'rollback', ...to, plan: planned });
+};
+
+export const scale: Run = async (given, surroundings) => {
+  const [name = '', count = ''] = given.words;
+  if (!/^\d+$/.test(count))
+    throw new ReleaseError('usage', `The count of tasks is a number, not "${count}".`);
+  return await changePart(given, surroundings, (config) => scaled(config, name, Number(count)));
+};
+
+export const set: Run = async (given, surroundings) =>
+  await changePart(given, surroundings, (config) => withVariables(config, given.words, given.texts('only')));
+
+/** A release of something else than new images. */
+async function changePart(
+  given: Given,
+  surroundings: Surroundings,
+  partOf: (config: ReleaseConfig) => ReleaseConfig,
+): Promise<number> {
+  await using context = await contextOf(given, surroundings);
+  const config = partOf(context.config);
+  const planned = (observed: Observed, current?: ReleaseRecord) => ({
+    ...planRelease(config, observed, {}),
+    images: current?.images ?? {},
+  });
+  if (given.flag('dry-run')) {
+    const made = planned(await observe(context.cloud, config));
+    printResult(given, surroundings, made, describePlan(made));
+    return 0;
+  }
+  return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
+}
+
+/** With what the command line says. */
+function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
+  const services = Object.entries(config.services ?? {}).map(([name, one]) => [
+    name,
+    given.flag('force-new-deployment') ? { ...one, forceNewDeployment: true } : one,
+  ]);
+  const { tasks, ...rest } = config;
+  return {
+    ...rest,
+    ...(config.services && { services: Object.fromEntries(services) }),
+    ...(tasks && !given.flag('skip-tasks') && { tasks }),
+  };
+}
+
+async function planOf({ clients, cloud }: Context, config: ReleaseConfig): Promise<Plan> {
+  const [observed, images] = await Promise.all([observe(cloud, config), resolveImages(clients, config)]);
+  return planRelease(config, observed, images);
+}
+
+async function carry(
+  given: Given,
+  surroundings: Surroundings,
+  context: Context,
+  asked: Pick<Request, 'kind' | 'to' | 'plan'>,
+): Promise<number> {
+  const { config, cloud, caller } = context;
+  const { stage, timing, application, values } = config;
+  const tell = teller(given, surroundings);
+  const ledger = await ledgerOf(context);
+  const tools: Tools = { cloud, ledger, clock: systemClock, timing, tell, signal: surroundings.signal };
+  let told = '';
+  const record = await release(tools, {
+    ...asked,
+    application,
+    stage: stage.name,
+    cluster: stage.cluster,
+    by: ownerOf(caller, surroundings.env),
+    ...(values.commit !== undefined && { commit: String(values.commit) }),
+    patience: patienceOf(given, timing.timeout),
+    observe: () => observe(cloud, config),
+    onWait: (lock) => {
+      if (told === lock.token) return;
+      told = lock.token;
+      tell({
+        event: 'step',
+        text: `waiting for ${lock.owner}, who has the lock for ${lock.release} (${ledger.ageOf(lock)})`,
+      });
+    },
+  });
+  const took = wordsOf(Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt));
+  printResult(given, surroundings, record, `${stage.name} runs ${record.id} (${took})`);
+  return 0;
+}
+
+function patienceOf(given: Given, usual: number): number {
+  const written = given.text('lock-timeout');
+  if (written === undefined) return usual;
+  const milliseconds = written === '0' ? 0 : millisecondsOf(written);
+  if (Number.isNaN(milliseconds))
+    throw new ReleaseError('usage', '--lock-timeout is a duration, such as 10m, or 0.');
+  return milliseconds;
+}
+
+/** Who releases: the caller in AWS, and the job of the CI. */
+function ownerOf(caller: string, env: Surroundings['env']): string {
+  const job = env.GITHUB_RUN_ID ?? env.BITBUCKET_BUILD_NUMBER;
+  return job === undefined ? caller : `${caller} (build ${job})`;
+}

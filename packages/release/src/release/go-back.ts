@@ -1,0 +1,107 @@
+/**
+ * Plans a rollback: the way back to what the stage ran right after an earlier release. Each later release recorded what
+ * was there before it, so the oldest of these is what the earlier one left. Partial releases are right too.
+ */
+
+import { ReleaseError } from '../errors.ts';
+import type { Ledger } from '../record/ledger.ts';
+import type { ReleaseRecord } from '../record/release-record.ts';
+import type { Cloud, ServiceChange, Trigger } from './cloud.ts';
+import type { Plan } from './plan.ts';
+import { placeOf } from './steps.ts';
+
+export interface Target {
+  /** undefined: what ran before the first release on record. */
+  readonly to: string | undefined;
+  /** The releases to undo, newest first. */
+  readonly undone: readonly ReleaseRecord[];
+}
+
+/** @param to undefined: the release before the one that runs. @throws ReleaseError usage */
+export async function findTarget(ledger: Ledger, to: string | undefined): Promise<Target> {
+  const { current } = await ledger.state();
+  const newest = current === undefined ? undefined : await ledger.record(current);
+  if (!newest)
+    throw new ReleaseError(
+      'usage',
+      'No release is on record for this stage, so there is nothing to go back to.',
+    );
+  // Whoever goes back twice means the release before the one that the first time led to.
+  const effective =
+    newest.kind === 'rollback' && newest.to !== undefined ? await ledger.record(newest.to) : newest;
+  const wanted = to ?? effective?.previous;
+  const undone: ReleaseRecord[] = [];
+  for (let one: ReleaseRecord | undefined = newest; one !== undefined && one.id !== wanted; ) {
+    undone.push(one);
+    one = one.previous === undefined ? undefined : await ledger.record(one.previous);
+    if (one === undefined && wanted !== undefined)
+      throw new ReleaseError(
+        'usage',
+        `The stage never ran the release ${wanted}. "ecs-release history" lists those that it ran.`,
+      );
+  }
+  return { to: wanted, undone };
+}
+
+/** @param images of the release that is gone back to */
+export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
+  const services = new Map<string, { readonly name: string; readonly before: ServiceChange }>();
+  const triggers = new Map<string, Trigger>();
+  for (const release of undone) {
+    for (const { name, service, before } of release.services)
+      services.set(service, { name, before: { ...services.get(service)?.before, ...before } });
+    for (const { before } of release.triggers) triggers.set(`${placeOf(before)} ${before.id}`, before);
+  }
+  const wanted = [...services.values()].map(({ before }) => before.taskDefinition);
+  await assertUsable(cloud, [
+    ...wanted,
+    ...[...triggers.values()].map(({ taskDefinition }) => taskDefinition),
+  ]);
+  const live = services.size > 0 ? await cloud.services([...services.keys()]) : [];
+  const places = new Map([...triggers.values()].map((one) => [`${one.kind} ${one.place}`, one]));
+  const lists = await Promise.all(
+    [...places.values()].map(({ kind, place }) =>
+      kind === 'rule' ? cloud.triggersOfRule(place) : cloud.triggersOfGroup(place),
+    ),
+  );
+  const now = lists.flat();
+  return {
+    images,
+    register: [],
+    before: [],
+    after: [],
+    services: live.map(({ name: service, taskDefinition, desired, capacity }) => {
+      const { name, before } = services.get(service) as { name: string; before: ServiceChange };
+      const { service: _, force: __, ...after } = before;
+      return {
+        name,
+        service,
+        before: {
+          taskDefinition,
+          ...(after.desired !== undefined && { desired }),
+          ...(after.capacity && { capacity }),
+        },
+        after: { ...after, taskDefinition: { arn: before.taskDefinition } },
+        isGate: false,
+        force: false,
+        suspendsScaling: false,
+        changes: [],
+      };
+    }),
+    triggers: [...triggers.values()].flatMap((after) => {
+      const before = now.find((one) => placeOf(one) === placeOf(after) && one.id === after.id);
+      return before ? [{ name: after.place, before, after: { arn: after.taskDefinition }, changes: [] }] : [];
+    }),
+  };
+}
+
+async function assertUsable(cloud: Cloud, taskDefinitions: readonly string[]): Promise<void> {
+  for (const arn of new Set(taskDefinitions)) {
+    const { definition } = await cloud.taskDefinition(arn);
+    if (definition.status === 'ACTIVE') continue;
+    throw new ReleaseError(
+      'usage',
+      `${arn} is ${definition.status}, so the stage cannot go back to it. Deploy the wanted commit again.`,
+    );
+  }
+}
