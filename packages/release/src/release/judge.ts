@@ -74,9 +74,18 @@ export function judge(
   if (capacity) return { is: 'failed', reason: `there is no capacity for ${rollout.service}: ${capacity}` };
   const counts = `${rollout.service}: ${own.running} of ${own.desired} tasks run`;
   if (own.rolloutState === 'COMPLETED' && own.running >= own.desired)
-    return { is: 'stable', isAlone: service.deployments.length === 1, text: counts };
+    return {
+      is: 'stable',
+      isAlone: service.deployments.every((one) => one === own || isSpent(one)),
+      text: counts,
+    };
   const wantsStopped = own.failed > 0 || news.some((text) => /stopped|unhealthy|unable|failed/.test(text));
   return { is: 'going on', text: counts, wantsStopped };
+}
+
+/** A failed deployment stays in the list for a while after its tasks are gone. */
+function isSpent({ rolloutState, running }: Deployment): boolean {
+  return rolloutState === 'FAILED' && running === 0;
 }
 
 /** Newest first. What was stopped on purpose, or by Spot, says nothing on the release. */

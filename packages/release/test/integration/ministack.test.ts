@@ -1,0 +1,172 @@
+/** The main journey with real containers: deploy, a broken release that goes back, a rollback, a kill. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
+import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
+import { type Ran, run, start } from '../support/tool.ts';
+
+const CONFIG = `
+application: shop
+stages:
+  staging:
+    account: '${ACCOUNT}'
+    region: us-east-1
+    cluster: shop
+    record: s3://releases/shop
+    tags: ['staging-{commit}']
+images:
+  web: { repository: web, registry: '${REGISTRY}' }
+services:
+  portal: { service: portal, gate: true, containers: { app: { image: web, environment: { GREETING: hello } } } }
+  worker: { service: worker, containers: { app: { image: web } } }
+scheduled:
+  nightly: { families: 'job-*', containers: { app: { image: web } } }
+tasks:
+  before: [{ name: migrate, family: portal, command: [/bin/sh, -c, 'echo migrated'] }]
+release: { timeout: 2m, poll: 500ms }
+`;
+
+let aws: AwsHost;
+let cwd: string;
+
+const tool = (commit: string, ...words: readonly string[]): Promise<Ran> =>
+  run([...words, '--stage', 'staging', '--set', `commit=${commit}`], { cwd });
+
+before(async () => {
+  aws = await AwsHost.start();
+  cwd = await mkdtemp(join(tmpdir(), 'release-'));
+  await writeFile(join(cwd, 'ecs-release.yaml'), CONFIG);
+  await aws.makeCluster('shop');
+  await aws.makeRepository('web');
+  pushImage(`${REGISTRY}/web:staging-old`, LASTING);
+  for (const name of ['portal', 'worker'])
+    await aws.makeService('shop', name, await aws.register(name, `${REGISTRY}/web:staging-old`));
+  await aws.makeRule('job-a', await aws.register('job-a', `${REGISTRY}/web:staging-old`));
+});
+after(async () => await aws[Symbol.asyncDispose]());
+
+async function imageOf(service: string): Promise<string | undefined> {
+  const ecs = await aws.clients.ecs();
+  const [live] = await readServices(ecs, 'shop', [service]);
+  const { definition, tags } = await readTaskDefinition(ecs, live?.taskDefinition ?? '');
+  assert.deepEqual(tags, [{ key: 'team', value: 'shop' }]);
+  return definition.containerDefinitions?.[0]?.image;
+}
+
+test('a deploy runs its task, rolls services and schedules, by digest, and is on record', async () => {
+  pushImage(`${REGISTRY}/web:staging-one`, `: one; ${LASTING}`);
+  const planned = await tool('one', 'plan');
+  assert.equal(planned.code, 0, planned.stderr);
+  assert.match(planned.stdout, /service portal \(gate\): portal:1 → a new revision of portal/);
+  const { code, stderr } = await tool('one', 'deploy');
+  assert.equal(code, 0, stderr);
+  const image = await imageOf('portal');
+  assert.match(image ?? '', /^localhost:4566\/web@sha256:[0-9a-f]{64}$/);
+  assert.equal(await imageOf('worker'), image);
+  const { Targets } = await (await aws.clients.events()).send(
+    new ListTargetsByRuleCommand({ Rule: 'job-a' }),
+  );
+  assert.match(Targets?.[0]?.EcsParameters?.TaskDefinitionArn ?? '', /job-a:2$/);
+  const told = await tool('one', 'history');
+  assert.match(told.stdout, /deploy +deployed .* one /);
+  assert.match(docker('ps', '--no-trunc'), /: one;/);
+});
+
+test('what a stage already runs is not released again', async () => {
+  const { code, stderr } = await tool('one', 'deploy');
+  assert.equal(code, 6, stderr);
+  assert.match(stderr, /already runs all of it/);
+});
+
+test('a release whose containers exit goes back, says why with the last lines, and exits with 3', async () => {
+  const image = await imageOf('portal');
+  pushImage(`${REGISTRY}/web:staging-broken`, 'case "$GREETING" in hello) echo no database; exit 7;; esac');
+  const { code, stderr } = await tool('broken', 'deploy', '--skip-tasks');
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /app exited with code 7/);
+  assert.equal(await imageOf('portal'), image);
+  assert.equal(await imageOf('worker'), image);
+  const { stdout } = await tool('one', 'history', '--limit', '1', '--json');
+  const [record] = JSON.parse(stdout);
+  assert.equal(record.outcome, 'rolled back');
+  assert.match(record.reason, /app exited with code 7/);
+});
+
+test('a task before that fails ends the release before any service is touched', async () => {
+  pushImage(`${REGISTRY}/web:staging-two`, `: two; ${LASTING}`);
+  const path = join(cwd, 'failing.yaml');
+  await writeFile(path, CONFIG.replace('echo migrated', 'echo no table; exit 4'));
+  const { code, stderr } = await tool('two', 'deploy', '--config', path);
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /the task migrate failed: .*app exited with code 4/);
+  assert.doesNotMatch(stderr, /roll out/);
+});
+
+test('a deploy that is killed in the middle is taken back by the next one, which waits for its lock', async () => {
+  const killed = start(['deploy', '--stage', 'staging', '--set', 'commit=two'], { cwd });
+  await killed.says(/worker: roll out/);
+  killed.kill('SIGKILL');
+  await killed.ended;
+  assert.match((await tool('two', 'lock')).stdout, /has the lock for .* ago/);
+  const refused = await tool('two', 'deploy', '--lock-timeout', '0');
+  assert.equal(refused.code, 5, refused.stderr);
+  assert.match(refused.stderr, /last sign of life .* ago/);
+  const unlocked = await tool('two', 'unlock');
+  assert.match(unlocked.stdout, /The next release first takes .* back/);
+  const next = await tool('two', 'deploy');
+  assert.equal(next.code, 0, next.stderr);
+  assert.match(next.stderr, /did not end; taking it back first/);
+  const { stdout } = await tool('two', 'history', '--limit', '2', '--json');
+  const outcomes = JSON.parse(stdout).map((one: { outcome: string }) => one.outcome);
+  assert.deepEqual(outcomes, ['deployed', 'rolled back']);
+});
+
+test('of two deploys at once one goes, and the other waits for it', async () => {
+  pushImage(`${REGISTRY}/web:staging-three`, `: three; ${LASTING}`);
+  pushImage(`${REGISTRY}/web:staging-four`, `: four; ${LASTING}`);
+  const first = start(['deploy', '--stage', 'staging', '--set', 'commit=three'], { cwd });
+  await first.says(/roll out/);
+  const second = await tool('four', 'deploy');
+  assert.equal((await first.ended).code, 0);
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stderr, /waiting for .*, who has the lock/);
+  assert.match(docker('ps', '--no-trunc'), /: four;/);
+});
+
+test('a rollback goes to the release before, and twice goes back two', async () => {
+  for (const [words, expected] of [
+    [[], /: three;/],
+    [[], /: two;/],
+  ] as const) {
+    const { code, stderr } = await tool('four', 'rollback', ...words);
+    assert.equal(code, 0, stderr);
+    assert.match(docker('ps', '--no-trunc'), expected);
+  }
+});
+
+test('a variable is set in all task definitions, and a service is scaled, as releases of their own', async () => {
+  const set = await tool('two', 'set', 'LEVEL=debug', '--only', 'worker');
+  assert.equal(set.code, 0, set.stderr);
+  const scaled = await tool('two', 'scale', 'worker', '2');
+  assert.equal(scaled.code, 0, scaled.stderr);
+  const [worker] = await readServices(await aws.clients.ecs(), 'shop', ['worker']);
+  assert.equal(worker?.running, 2);
+  const { definition } = await readTaskDefinition(await aws.clients.ecs(), worker?.taskDefinition ?? '');
+  assert.deepEqual(definition.containerDefinitions?.[0]?.environment, [{ name: 'LEVEL', value: 'debug' }]);
+  const back = await tool('two', 'rollback');
+  assert.equal(back.code, 0, back.stderr);
+});
+
+test('the tool refuses credentials of another account', async () => {
+  const { code, stderr } = await run(['status', '--stage', 'staging'], {
+    cwd,
+    env: { AWS_ACCESS_KEY_ID: '111111111111' },
+  });
+  assert.equal(code, 2);
+  assert.match(stderr, /The credentials are of account 111111111111/);
+});

@@ -1,0 +1,52 @@
+/** The command as a user starts it: a process of its own. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly ended: Promise<Ran>;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when stderr has said so. */
+  says(what: RegExp): Promise<void>;
+}
+
+export function start(
+  words: readonly string[],
+  how: { readonly cwd: string; readonly env?: Record<string, string> },
+): Running {
+  const child = spawn(process.env.TEST_NODE ?? process.execPath, [MAIN, ...words], {
+    cwd: how.cwd,
+    env: { ...process.env, ...how.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  return {
+    ended,
+    kill: (signal) => void child.kill(signal),
+    says: async (what) => {
+      while (!what.test(stderr)) {
+        const next = await Promise.race([once(child.stderr, 'data'), ended]);
+        if (!Array.isArray(next) && !what.test(stderr)) throw new Error(`it never said ${what}: ${stderr}`);
+      }
+    },
+  };
+}
+
+export async function run(
+  words: readonly string[],
+  how: { readonly cwd: string; readonly env?: Record<string, string> },
+): Promise<Ran> {
+  return await start(words, how).ended;
+}
