@@ -7,7 +7,9 @@ import type { ApplicationAutoScalingClient } from '@aws-sdk/client-application-a
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { ECRClient } from '@aws-sdk/client-ecr';
 import type { ECSClient } from '@aws-sdk/client-ecs';
+import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import type { IAMClient } from '@aws-sdk/client-iam';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SchedulerClient } from '@aws-sdk/client-scheduler';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -102,6 +104,22 @@ export class Clients {
   secrets(): Promise<SecretsManagerClient> {
     return this.#make('secrets', async (settings) => {
       const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
+      return new Client(settings);
+    });
+  }
+
+  iam(): Promise<IAMClient> {
+    return this.#make(
+      'iam',
+      async (settings) => new (await import('@aws-sdk/client-iam')).IAMClient(settings),
+    );
+  }
+
+  balancers(): Promise<ElasticLoadBalancingV2Client> {
+    return this.#make('balancers', async (settings) => {
+      const { ElasticLoadBalancingV2Client: Client } = await import(
+        '@aws-sdk/client-elastic-load-balancing-v2'
+      );
       return new Client(settings);
     });
   }

@@ -125,4 +125,63 @@ export const ROWS: readonly CommandRow[] = [
     example: 'describe managr-app-task-demo --stage staging',
     load: async () => (await import('./definitions.ts')).describe,
   },
+  {
+    name: 'login',
+    summary: "log Docker in to the account's registry",
+    example: 'login --stage staging',
+    load: async () => (await import('./image-commands.ts')).login,
+  },
+  {
+    name: 'build',
+    words: '[IMAGE...]',
+    summary: 'build images with Docker, or copy those that are mirrored; all, or the named ones',
+    options: [DRY_RUN],
+    example: 'build server --stage staging',
+    load: async () => (await import('./image-commands.ts')).build,
+  },
+  {
+    name: 'push',
+    words: '[IMAGE...]',
+    summary: "push images with the stage's tags, and print their digests",
+    options: [DRY_RUN],
+    example: 'push --stage staging',
+    load: async () => (await import('./image-commands.ts')).push,
+  },
+  {
+    name: 'images',
+    words: '<ACTION> <IMAGE> [WORDS...]',
+    summary: 'list IMAGE, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, or watch IMAGE TAG until it changes',
+    options: [
+      { flags: '--limit <N>', meaning: 'list so many; the default is 10' },
+      { flags: '--poll <TIME>', meaning: 'time between looks of watch; the default is 30s' },
+      DRY_RUN,
+    ],
+    example: 'images tag portal sha256:0123… latest --stage production',
+    load: async () => (await import('./image-commands.ts')).images,
+  },
+  {
+    name: 'verify',
+    summary:
+      'check all that a release leans on: account, rights, images, secrets, roles, logs, target groups',
+    example: 'verify --stage production',
+    load: async () => (await import('./checks.ts')).verify,
+  },
+  {
+    name: 'doctor',
+    words: '[ERROR...]',
+    summary: 'say what an error means, or without one, what is wrong with the stage',
+    example: 'doctor "Could not resolve entrypoint!"',
+    load: async () => (await import('./checks.ts')).doctor,
+  },
+  {
+    name: 'init',
+    summary: 'write a configuration from what a cluster has',
+    options: [
+      { flags: '--cluster <CLUSTER>', meaning: 'the cluster' },
+      { flags: '--region <REGION>', meaning: 'the region; the default is AWS_REGION' },
+      DRY_RUN,
+    ],
+    example: 'init --cluster managr-cluster --region us-east-1 --stage staging',
+    load: async () => (await import('./init.ts')).init,
+  },
 ];

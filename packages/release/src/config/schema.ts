@@ -66,8 +66,8 @@ const Image = closed({
 const Kind = closed({
   count: optional(number('How many tasks')),
   spot: optional(number('Per cent of tasks on Fargate Spot')),
-  vcpu: optional(number('vCPUs of a task', 0.25)),
-  memory: optional(number('Memory of a task, in MiB', 512)),
+  vcpu: optional(number('vCPUs of a task')),
+  memory: optional(number('Memory of a task, in MiB')),
   container: optional(text('The container that gets application_type; needed where several are configured')),
 });
 

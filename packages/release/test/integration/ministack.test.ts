@@ -1,11 +1,12 @@
 /** The main journey with real containers: deploy, a broken release that goes back, a rollback, a kill. */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
+import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
 import { type Ran, run, start } from '../support/tool.ts';
@@ -160,6 +161,67 @@ test('a variable is set in all task definitions, and a service is scaled, as rel
   assert.deepEqual(definition.containerDefinitions?.[0]?.environment, [{ name: 'LEVEL', value: 'debug' }]);
   const back = await tool('two', 'rollback');
   assert.equal(back.code, 0, back.stderr);
+});
+
+test('images are built, pushed with all tags, listed, tagged and untagged', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'release-build-'));
+  await writeFile(
+    join(directory, 'Dockerfile'),
+    'FROM scratch\nARG KIND\nLABEL kind=$KIND\nCOPY file /file\n',
+  );
+  await writeFile(join(directory, 'file'), 'text');
+  const path = join(directory, 'ecs-release.yaml');
+  const image = `{ repository: web, registry: '${REGISTRY}', context: '${directory}', arguments: { KIND: '{stage}' } }`;
+  const source = CONFIG.replace(/web: \{.*/, `web: ${image}`).replace(
+    "['staging-{commit}']",
+    "['staging-{commit}', moving]",
+  );
+  await writeFile(path, source);
+  for (const command of ['build', 'push']) {
+    const { code, stderr } = await tool('built', command, '--config', path);
+    assert.equal(code, 0, stderr);
+  }
+  const list = async () => (await tool('built', 'images', 'list', 'web', '--config', path)).stdout;
+  assert.match(await list(), /(staging-built moving|moving staging-built) +sha256:/);
+  assert.equal(
+    (await tool('built', 'images', 'tag', 'web', 'staging-two', 'moving', '--config', path)).code,
+    0,
+  );
+  assert.match(await list(), /(staging-two moving|moving staging-two) +sha256:/);
+  assert.equal((await tool('built', 'images', 'untag', 'web', 'moving', '--config', path)).code, 0);
+  assert.doesNotMatch(await list(), /moving/);
+});
+
+test('what a release leans on is checked by name, and a placeholder in a secret is found', async () => {
+  const secrets = await aws.clients.secrets();
+  const SecretString = JSON.stringify({ PASSWORD: 'CHANGE_ME', KEY: 'the value of the key' });
+  const { ARN } = await secrets.send(new CreateSecretCommand({ Name: 'shop', SecretString }));
+  const path = join(cwd, 'secret.yaml');
+  const withSecret = `app: { image: web, secrets: { from: '${ARN}', keys: [PASSWORD, KEY, ABSENT] } } }`;
+  await writeFile(path, CONFIG.replace('app: { image: web } } }', `${withSecret} }`));
+  const { code, stdout } = await tool('two', 'verify', '--config', path);
+  assert.equal(code, 1, stdout);
+  assert.match(
+    stdout,
+    /✗ secret shop.*: the key PASSWORD is empty, or a placeholder; the key ABSENT is missing/,
+  );
+  assert.doesNotMatch(stdout, /the value of the key/);
+  assert.match(stdout, /✓ images/);
+});
+
+test('a configuration is written from what the cluster has, and a release by it finds nothing to do', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'release-init-'));
+  const how = { cwd: directory };
+  const made = await run(['init', '--cluster', 'shop', '--region', 'us-east-1', '--stage', 'staging'], how);
+  assert.equal(made.code, 0, made.stderr);
+  const written = await readFile(join(directory, 'ecs-release.yaml'), 'utf8');
+  assert.match(written, /portal:\n {4}service: portal/);
+  assert.match(written, /families: job-a/);
+  const again = await run(['init', '--cluster', 'shop', '--region', 'us-east-1'], how);
+  assert.equal(again.code, 2);
+  const { code, stdout, stderr } = await run(['plan', '--stage', 'staging', '--set', 'commit=two'], how);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /service portal: portal:\d+ → /);
 });
 
 test('the tool refuses credentials of another account', async () => {

@@ -1,0 +1,72 @@
+/** The images in a repository of the account's ECR: what there is, and which tag means which. */
+
+import {
+  BatchDeleteImageCommand,
+  BatchGetImageCommand,
+  type ECRClient,
+  GetAuthorizationTokenCommand,
+  ImageAlreadyExistsException,
+  type ImageDetail,
+  PutImageCommand,
+  paginateDescribeImages,
+} from '@aws-sdk/client-ecr';
+import { ReleaseError } from '../errors.ts';
+
+/** Newest first. */
+export async function catalogueOf(
+  client: ECRClient,
+  repositoryName: string,
+): Promise<readonly ImageDetail[]> {
+  const all: ImageDetail[] = [];
+  for await (const { imageDetails = [] } of paginateDescribeImages({ client }, { repositoryName }))
+    all.push(...imageDetails);
+  const time = ({ imagePushedAt }: ImageDetail) => imagePushedAt?.getTime() ?? 0;
+  return all.toSorted((a, b) => time(b) - time(a));
+}
+
+/** @param image a tag, or sha256:… */
+export async function addTag(
+  ecr: ECRClient,
+  repositoryName: string,
+  image: string,
+  tag: string,
+): Promise<void> {
+  const id = image.startsWith('sha256:') ? { imageDigest: image } : { imageTag: image };
+  const { images = [] } = await ecr.send(new BatchGetImageCommand({ repositoryName, imageIds: [id] }));
+  const [found] = images;
+  if (found?.imageManifest === undefined)
+    throw new ReleaseError(
+      'usage',
+      `${repositoryName} has no image ${image}. "ecs-release images list" lists them.`,
+    );
+  const { imageManifest, imageManifestMediaType } = found;
+  const type = imageManifestMediaType === undefined ? {} : { imageManifestMediaType };
+  try {
+    await ecr.send(new PutImageCommand({ repositoryName, imageManifest, ...type, imageTag: tag }));
+  } catch (error) {
+    // The tag is there already.
+    if (!(error instanceof ImageAlreadyExistsException)) throw error;
+  }
+}
+
+export async function removeTag(ecr: ECRClient, repositoryName: string, imageTag: string): Promise<void> {
+  const { failures = [] } = await ecr.send(
+    new BatchDeleteImageCommand({ repositoryName, imageIds: [{ imageTag }] }),
+  );
+  const [failure] = failures;
+  if (failure)
+    throw new ReleaseError(
+      'usage',
+      `${repositoryName}:${imageTag} was not removed: ${failure.failureReason}`,
+    );
+}
+
+/** For `docker login`. It is good for twelve hours. */
+export async function passwordOf(
+  ecr: ECRClient,
+): Promise<{ readonly user: string; readonly password: string; readonly registry: string }> {
+  const { authorizationData = [] } = await ecr.send(new GetAuthorizationTokenCommand({}));
+  const [{ authorizationToken = '', proxyEndpoint = '' } = {}] = authorizationData;
+  const [user = '', password = ''] = Buffer.from(authorizationToken, 'base64').toString().split(/:(.*)/s);
+  return { user, password, registry: proxyEndpoint.replace(/^https?:\/\//, '') };
+}

@@ -1,0 +1,30 @@
+/** Docker's own command line: builds, pushes and logins. Secrets go to it by stdin or by name, never as an argument. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { ReleaseError } from '../errors.ts';
+
+export type Docker = (words: readonly string[], input?: string) => Promise<void>;
+
+/** Its output goes to stderr, as it comes. @throws ReleaseError failed */
+export function dockerFor(env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Docker {
+  return async (words, input) => {
+    const child = spawn('docker', words, {
+      env: { ...env, DOCKER_BUILDKIT: '1' },
+      stdio: ['pipe', 2, 2],
+      signal,
+    });
+    const ended = once(child, 'close').catch((error: unknown) => {
+      throw new ReleaseError('failed', 'Docker could not be started. Install the docker command line.', {
+        cause: error,
+      });
+    });
+    child.stdin?.on('error', () => {}).end(input ?? '');
+    const [code] = await ended;
+    if (code === 0) return;
+    throw new ReleaseError(
+      'failed',
+      `"docker ${words[0]}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" knows common causes.`,
+    );
+  };
+}
