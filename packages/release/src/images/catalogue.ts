@@ -49,14 +49,24 @@ export async function addTag(
   }
 }
 
+/** @throws ReleaseError usage for an image's last tag: ECR would delete the image with it */
 export async function removeTag(ecr: ECRClient, repositoryName: string, imageTag: string): Promise<void> {
+  const image = (await catalogueOf(ecr, repositoryName)).find(({ imageTags = [] }) =>
+    imageTags.includes(imageTag),
+  );
+  if (!image) throw new ReleaseError('usage', `${repositoryName} has no image with the tag ${imageTag}.`);
+  if (image.imageTags?.length === 1)
+    throw new ReleaseError(
+      'usage',
+      `${imageTag} is the last tag of ${image.imageDigest}, and ECR deletes an image with its last tag. Give it another tag first.`,
+    );
   const { failures = [] } = await ecr.send(
     new BatchDeleteImageCommand({ repositoryName, imageIds: [{ imageTag }] }),
   );
   const [failure] = failures;
   if (failure)
     throw new ReleaseError(
-      'usage',
+      'failed',
       `${repositoryName}:${imageTag} was not removed: ${failure.failureReason}`,
     );
 }

@@ -10,7 +10,7 @@ export type Docker = (words: readonly string[], input?: string) => Promise<void>
 export function dockerFor(env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Docker {
   return async (words, input) => {
     const child = spawn('docker', words, {
-      env: { ...env, DOCKER_BUILDKIT: '1' },
+      env: needsBuildKit(words) ? { ...env, DOCKER_BUILDKIT: '1' } : { ...env },
       stdio: ['pipe', 2, 2],
       signal,
     });
@@ -27,4 +27,9 @@ export function dockerFor(env: Readonly<Record<string, string | undefined>>, sig
       `"docker ${words[0]}" exited with code ${String(code)}; its output above says why. "ecs-release doctor" knows common causes.`,
     );
   };
+}
+
+/** Only BuildKit keeps secrets out of layers. */
+function needsBuildKit(words: readonly string[]): boolean {
+  return words.includes('--secret');
 }

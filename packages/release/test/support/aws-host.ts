@@ -10,7 +10,7 @@ import { copyFileSync, existsSync, mkdtempSync, openSync, rmSync, symlinkSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { CreateRepositoryCommand, DescribeRepositoriesCommand } from '@aws-sdk/client-ecr';
+import { CreateRepositoryCommand, DescribeRepositoriesCommand, PutImageCommand } from '@aws-sdk/client-ecr';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
@@ -40,14 +40,15 @@ export class AwsHost implements AsyncDisposable {
   readonly clients = new Clients('us-east-1');
   readonly #children: ChildProcess[] = [];
 
-  static async start(): Promise<AwsHost> {
+  /** @param hasDocker false: tasks are only told of */
+  static async start(hasDocker = true): Promise<AwsHost> {
     assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on a host of its own');
     assert.ok(existsSync(MINISTACK), 'ministack is not installed; run make tools/aws/.venv/.stamp');
     Object.assign(process.env, ENVIRONMENT);
     const host = new AwsHost();
     const log = openSync('/run/dockerd.log', 'a');
-    host.#children.push(spawn('dockerd', [], { stdio: ['ignore', log, log] }));
-    await answering(() => docker('version'));
+    if (hasDocker) host.#children.push(spawn('dockerd', [], { stdio: ['ignore', log, log] }));
+    if (hasDocker) await answering(() => docker('version'));
     const settings = { BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(PORT), LOG_LEVEL: 'ERROR' };
     const stack = openSync('/run/ministack.log', 'a');
     host.#children.push(
@@ -76,6 +77,15 @@ export class AwsHost implements AsyncDisposable {
     const known = await ecr.send(new DescribeRepositoriesCommand({}));
     if (known.repositories?.some((one) => one.repositoryName === repositoryName)) return;
     await ecr.send(new CreateRepositoryCommand({ repositoryName }));
+  }
+
+  /** Without Docker: an image that nobody can run. @returns its digest */
+  async putImage(repositoryName: string, imageTag: string): Promise<string> {
+    const imageManifest = JSON.stringify({ schemaVersion: 2, tag: imageTag });
+    const { image } = await (await this.clients.ecr()).send(
+      new PutImageCommand({ repositoryName, imageManifest, imageTag }),
+    );
+    return image?.imageId?.imageDigest ?? '';
   }
 
   async register(family: string, image: string): Promise<string> {

@@ -1,0 +1,113 @@
+/** Twelve services and more than a hundred families, over a network and an AWS that are not kind. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { readRule } from '../../src/aws/triggers.ts';
+import { ACCOUNT, AwsHost, ENVIRONMENT, REGISTRY } from '../support/aws-host.ts';
+import { type Break, FaultProxy } from '../support/fault-proxy.ts';
+import { run } from '../support/tool.ts';
+
+const SERVICES = Array.from({ length: 12 }, (_, i) => `service-${i}`);
+const FAMILIES = Array.from({ length: 103 }, (_, i) => `job-${i}`);
+const CONFIG = `
+application: shop
+stages: { live: { account: '${ACCOUNT}', region: us-east-1, cluster: shop, record: s3://releases/shop, tags: ['{commit}'] } }
+images: { web: { repository: web, registry: '${REGISTRY}' } }
+services:
+${SERVICES.map((name, i) => `  ${name}: { service: ${name}, gate: ${i === 0}, containers: { app: { image: web } } }`).join('\n')}
+scheduled: { jobs: { families: 'job-*', containers: { app: { image: web } } } }
+release: { timeout: 2m, poll: 300ms }
+`;
+
+let aws: AwsHost;
+let proxy: FaultProxy;
+let cwd: string;
+
+before(async () => {
+  aws = await AwsHost.start(false);
+  proxy = await FaultProxy.start(ENVIRONMENT.AWS_ENDPOINT_URL ?? '');
+  cwd = await mkdtemp(join(tmpdir(), 'release-large-'));
+  await writeFile(join(cwd, 'ecs-release.yaml'), CONFIG);
+  await aws.makeCluster('shop');
+  await aws.makeRepository('web');
+  for (const name of SERVICES) await aws.makeService('shop', name, await aws.register(name, 'web:old'));
+  for (const family of FAMILIES) await aws.makeRule(family, await aws.register(family, 'web:old'));
+});
+after(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await aws[Symbol.asyncDispose]();
+});
+
+const deploy = async (commit: string) =>
+  await run(['deploy', '--stage', 'live', '--set', `commit=${commit}`], {
+    cwd,
+    env: { AWS_ENDPOINT_URL: proxy.url },
+  });
+
+/** All images that services run and rules start. */
+async function imagesOnStage(): Promise<ReadonlySet<string>> {
+  const [ecs, events] = [await aws.clients.ecs(), await aws.clients.events()];
+  const services = await readServices(ecs, 'shop', SERVICES);
+  const rules = await Promise.all(FAMILIES.map((family) => readRule(events, family)));
+  const arns = [...services, ...rules.flat()].map(({ taskDefinition }) => taskDefinition);
+  assert.equal(arns.length, SERVICES.length + FAMILIES.length);
+  const definitions = await Promise.all(arns.map((arn) => readTaskDefinition(ecs, arn)));
+  return new Set(definitions.map(({ definition }) => definition.containerDefinitions?.[0]?.image ?? ''));
+}
+
+test('a release of twelve services and a hundred scheduled tasks makes hardly more calls than AWS asks for', async () => {
+  const digest = await aws.putImage('web', 'one');
+  const { code, stderr } = await deploy('one');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual([...(await imagesOnStage())], [`${REGISTRY}/web@${digest}`]);
+  const [services, families] = [SERVICES.length, FAMILIES.length];
+  const looks = proxy.calls.get('DescribeServices') ?? 0;
+  // One DescribeTaskDefinition and RegisterTaskDefinition for each, one UpdateService or ListTargets and PutTargets.
+  const least = 2 * (services + families) + services + 2 * families + Math.ceil(families / 100) + 1;
+  const records = [...proxy.calls]
+    .filter(([action]) => action.endsWith('S3'))
+    .reduce((sum, [, count]) => sum + count, 0);
+  assert.ok(
+    proxy.total - looks - records <= 1.2 * least,
+    `${proxy.total} calls: ${JSON.stringify([...proxy.calls])}`,
+  );
+});
+
+test('over throttling, failures, lost answers, stale copies and short pages a release is whole', async () => {
+  const digest = await aws.putImage('web', 'two');
+  const kinds: readonly Break[] = ['throttle', 'fail', 'refuse', 'reset'];
+  let [calls, looks] = [0, 0];
+  proxy.pageSize = 7;
+  proxy.decide = (action) => {
+    calls += 1;
+    // A copy that is behind is AWS's way with services; a lock in S3 is always read as it was written.
+    if (action === 'DescribeServices') looks += 1;
+    if (action === 'DescribeServices' && looks % 3 === 0) return 'stale';
+    return calls % 6 === 0 ? kinds[(calls / 6) % kinds.length] : undefined;
+  };
+  const { code, stderr } = await deploy('two');
+  assert.equal(code, 0, stderr);
+  for (const kind of [...kinds, 'stale' as const])
+    assert.ok((proxy.broken.get(kind) ?? 0) > 0, `never: ${kind}`);
+  assert.deepEqual([...(await imagesOnStage())], [`${REGISTRY}/web@${digest}`]);
+});
+
+test('when AWS takes no more changes in the middle, all that was changed goes back', async () => {
+  const before = await imagesOnStage();
+  await aws.putImage('web', 'three');
+  proxy.pageSize = undefined;
+  let puts = 0;
+  proxy.decide = (action) => {
+    if (action === 'PutTargets') puts += 1;
+    return action === 'PutTargets' && puts > 20 && puts <= 28 ? 'throttle' : undefined;
+  };
+  const { code, stderr } = await deploy('three');
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /failed and was rolled back: .*Rate exceeded/);
+  proxy.decide = () => undefined;
+  assert.deepEqual(await imagesOnStage(), before);
+});
