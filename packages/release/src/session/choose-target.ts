@@ -1,0 +1,94 @@
+/** Which container of which task a session goes to: a pure choice among what runs. */
+
+import { SessionError } from './session-error.ts';
+
+/** A container of a running task. */
+export interface Target {
+  readonly cluster: string;
+  readonly taskArn: string;
+  readonly taskId: string;
+  /** Family and revision, `app:7`. */
+  readonly definition: string;
+  readonly startedAt: Date | undefined;
+  readonly container: string;
+  readonly runtimeId: string | undefined;
+  readonly isExecEnabled: boolean;
+  /** Undefined when the container has no ExecuteCommandAgent. */
+  readonly agent: { readonly status: string; readonly reason: string | undefined } | undefined;
+}
+
+export interface Wish {
+  /** A task's id or ARN, or the beginning of its id. */
+  readonly task?: string | undefined;
+  readonly container?: string | undefined;
+}
+
+export type Choice =
+  | { readonly kind: 'one'; readonly target: Target }
+  | { readonly kind: 'several'; readonly targets: readonly Target[] };
+
+/** @throws SessionError when nothing fits. */
+export function chooseTarget(targets: readonly Target[], { task, container }: Wish): Choice {
+  if (targets.length === 0)
+    throw new SessionError('target', 'no task runs; see what the service says with "ecs-release status"');
+  const ofTask = targets.filter((one) => task === undefined || fits(one, task));
+  if (ofTask.length === 0)
+    throw new SessionError('target', `no running task is named ${task}; these run:\n${listTargets(targets)}`);
+  const ofContainer = ofTask.filter((one) => container === undefined || one.container === container);
+  if (ofContainer.length === 0)
+    throw new SessionError(
+      'target',
+      `no running task has a container ${container}; these run:\n${listTargets(ofTask)}`,
+    );
+  const [target] = ofContainer;
+  return target && ofContainer.length === 1
+    ? { kind: 'one', target }
+    : { kind: 'several', targets: ofContainer };
+}
+
+/** What is said where nobody can be asked. */
+export function ambiguityError(targets: readonly Target[]): SessionError {
+  return new SessionError(
+    'target',
+    `several containers fit, and there is no terminal to ask on; name one with --task and --container:\n${listTargets(targets)}`,
+  );
+}
+
+/** One line for each, oldest first, numbered for a choice. */
+export function listTargets(targets: readonly Target[]): string {
+  const width = Math.max(...targets.map(({ container }) => container.length));
+  return targets
+    .map(
+      ({ taskId, container, definition, startedAt }, i) =>
+        `  ${i + 1}  ${taskId}  ${container.padEnd(width)}  ${definition}${startedAt ? `  started ${startedAt.toISOString()}` : ''}`,
+    )
+    .join('\n');
+}
+
+function fits({ taskId, taskArn }: Target, task: string): boolean {
+  return taskArn === task || (task.length >= 4 && taskId.startsWith(task));
+}
+
+/** What keeps ECS Exec from the container, with what to do; undefined when it is ready. */
+export function execProblem({ taskId, container, isExecEnabled, agent }: Target): string | undefined {
+  if (!isExecEnabled)
+    return (
+      `task ${taskId} was started without ECS Exec; set enableExecuteCommand on the service ` +
+      '(aws ecs update-service --enable-execute-command --force-new-deployment) and use a task that is started afterwards'
+    );
+  if (!agent)
+    return `container ${container} of task ${taskId} has no ExecuteCommandAgent; a task gets it on Fargate from platform version 1.4.0 and on EC2 from agent 1.50.2 on`;
+  switch (agent.status) {
+    case 'RUNNING':
+      return undefined;
+    case 'PENDING':
+      return `the ExecuteCommandAgent in container ${container} of task ${taskId} is still starting; try again in some seconds`;
+    default:
+      return (
+        `the ExecuteCommandAgent in container ${container} of task ${taskId} is ${agent.status}` +
+        `${agent.reason ? ` (${agent.reason})` : ''}; see that the task role allows ssmmessages:CreateControlChannel, ` +
+        'CreateDataChannel, OpenControlChannel and OpenDataChannel, that the task can reach ssmmessages on port 443 ' +
+        '(through a NAT gateway or a VPC endpoint), and that the root filesystem is not read-only'
+      );
+  }
+}

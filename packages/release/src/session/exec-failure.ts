@@ -1,0 +1,33 @@
+/** What a refusal of ExecuteCommand means, and what to do about it. */
+
+import type { Target } from './choose-target.ts';
+import { SessionError } from './session-error.ts';
+
+const RIGHTS = 'ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel';
+
+/** Returns a SessionError for what is known, and anything else as it is. */
+export function explainExecFailure(error: unknown, { taskId, container, cluster }: Target): unknown {
+  if (!(error instanceof Error)) return error;
+  const where = `container ${container} of task ${taskId}`;
+  const explain = (why: string) => new SessionError('setup', why, { cause: error });
+  switch (error.name) {
+    case 'TargetNotConnectedException':
+      return explain(
+        `the agent in ${where} is not connected to Systems Manager; see that the task role allows ${RIGHTS}, and that the task can ` +
+          'reach ssmmessages on port 443 (through a NAT gateway or a VPC endpoint)',
+      );
+    case 'InvalidParameterException':
+      return explain(
+        `ECS does not run commands in ${where}: ${error.message}; see that enableExecuteCommand was set when the task was started`,
+      );
+    case 'AccessDeniedException':
+      return explain(
+        `you may not run commands in ${where}: ${error.message}; you need ecs:ExecuteCommand on the cluster and the task, and on a ` +
+          'cluster whose sessions are encrypted kms:GenerateDataKey too',
+      );
+    case 'ClusterNotFoundException':
+      return explain(`there is no cluster ${cluster} in this account and region; name another one`);
+    default:
+      return error;
+  }
+}

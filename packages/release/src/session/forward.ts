@@ -1,0 +1,148 @@
+/**
+ * Forwards a local port to a port of a container. Each connection has a session of its own, in the agent's plain mode: one
+ * connection a session, bytes as they are. So connections do not wait for each other, and a protocol in which the server
+ * speaks first works on every one of them. The multiplexed mode is declined by the version that the handshake names.
+ */
+
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { type SSMClient, StartSessionCommand, type StartSessionCommandOutput } from '@aws-sdk/client-ssm';
+import type { Target } from './choose-target.ts';
+import { DataChannel, type Ticket } from './data-channel.ts';
+import { resumeSession, terminateSession, ticketOf } from './exec.ts';
+import { isAtLeast } from './handshake.ts';
+import { inputChunks, pieces } from './input-chunks.ts';
+import type { Headers } from './open-socket.ts';
+import { PAYLOAD } from './payloads.ts';
+import { SessionError } from './session-error.ts';
+
+export interface ForwardOptions {
+  readonly ssm: SSMClient;
+  readonly headers?: Headers;
+  readonly target: Target;
+  /** The container's port. */
+  readonly port: number;
+  /** 0 lets the system choose. */
+  readonly localPort: number;
+  /** Loopback, unless somebody wants more. */
+  readonly localHost?: string;
+  /** Called once, when connections are accepted. */
+  listening?(address: { readonly host: string; readonly port: number }): void;
+  /** Called for a connection that failed; the others go on. */
+  failed?(error: unknown): void;
+  /** Ends it all. */
+  readonly signal: AbortSignal;
+}
+
+const DOCUMENT = 'AWS-StartPortForwardingSession';
+/** Below 1.1.70, from which on agents multiplex connections. */
+const PLAIN_VERSION = '1.1.61.0';
+/** Agents from this version on end the session when they are told so. */
+const KNOWS_TERMINATE = '2.3.722.0';
+/** Bytes of a message; the agent's own limit. */
+const MOST_PAYLOAD = 1024;
+
+/** Resolves after the signal aborts, when every connection has ended. @throws SessionError when the port is taken */
+export async function forwardPort(options: ForwardOptions): Promise<void> {
+  const { localPort, localHost = '127.0.0.1', signal } = options;
+  signal.throwIfAborted();
+  const connections = new Set<Promise<void>>();
+  const server = createServer((socket) => {
+    const connection = forwardConnection(options, socket)
+      .catch((error: unknown) => {
+        if (!signal.aborted) options.failed?.(error);
+      })
+      .finally(() => {
+        socket.destroy();
+        connections.delete(connection);
+      });
+    connections.add(connection);
+  });
+  server.listen(localPort, localHost);
+  try {
+    await once(server, 'listening', { signal });
+  } catch (error) {
+    server.close();
+    if (signal.aborted) throw error;
+    throw new SessionError(
+      'setup',
+      `port ${localPort} of ${localHost} cannot be listened on: ${(error as Error).message}; choose another one`,
+      { cause: error },
+    );
+  }
+  const { port } = server.address() as { port: number };
+  options.listening?.({ host: localHost, port });
+  await once(server, 'close', { signal }).catch(() => {});
+  server.close();
+  await Promise.all(connections);
+}
+
+/** Systems Manager's name of a container. @throws SessionError */
+export function sessionTarget({ cluster, taskId, runtimeId, container }: Target): string {
+  if (!runtimeId)
+    throw new SessionError(
+      'setup',
+      `container ${container} of task ${taskId} has no runtime id yet; try again`,
+    );
+  return `ecs:${cluster.split('/').at(-1)}_${taskId}_${runtimeId}`;
+}
+
+async function forwardConnection(options: ForwardOptions, socket: Socket): Promise<void> {
+  const { ssm, headers, target, port, signal } = options;
+  // A connection that breaks before there is a session is seen when it is read.
+  socket.on('error', () => {});
+  const Parameters = { portNumber: [String(port)] };
+  const request = new StartSessionCommand({
+    Target: sessionTarget(target),
+    DocumentName: DOCUMENT,
+    Parameters,
+  });
+  const ticket = ticketFrom(await ssm.send(request, { abortSignal: signal }));
+  try {
+    await using channel = await DataChannel.open({
+      ticket,
+      clientVersion: PLAIN_VERSION,
+      onPayload: (type, payload) => {
+        if (type === PAYLOAD.output && !socket.write(payload)) channel.read(false);
+      },
+      resume: (ending) => resumeSession(ssm, ticket, ending),
+      ...(headers && { headers }),
+      signal,
+    });
+    socket.on('drain', () => channel.read(true));
+    await carry(channel, socket, signal);
+    if (isAtLeast(channel.introduction.agentVersion, KNOWS_TERMINATE)) await channel.terminate();
+    else await terminateSession(ssm, ticket);
+  } catch (error) {
+    await terminateSession(ssm, ticket).catch(() => {});
+    throw error;
+  }
+}
+
+function ticketFrom(answer: StartSessionCommandOutput): Ticket {
+  const { SessionId: sessionId, StreamUrl: streamUrl, TokenValue: tokenValue } = answer;
+  return ticketOf({ sessionId, streamUrl, tokenValue });
+}
+
+/** Until one side closes. What the local side sent before that is delivered; the agent knows no half-closed connection. */
+async function carry(channel: DataChannel, socket: Socket, signal: AbortSignal): Promise<void> {
+  const stop = new AbortController();
+  const sent = (async () => {
+    for await (const chunk of inputChunks(socket, stop.signal))
+      for (const piece of pieces(chunk, MOST_PAYLOAD)) await channel.send(PAYLOAD.output, piece);
+    await channel.flushed();
+  })();
+  const ended = channel.ended.then((reason) => {
+    if (reason !== '') throw new SessionError('closed', `the connection was ended: ${reason}`);
+  });
+  try {
+    await Promise.race([sent, ended]);
+  } finally {
+    stop.abort();
+    sent.catch(() => {});
+    ended.catch(() => {});
+    socket.end();
+    if (!socket.destroyed && !socket.writableFinished)
+      await Promise.race([once(socket, 'finish', { signal }), once(socket, 'close')]).catch(() => {});
+  }
+}

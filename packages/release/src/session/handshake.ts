@@ -1,0 +1,113 @@
+/**
+ * The handshake that an agent begins: it tells its version and the type of the session, and may ask for encryption. Agents
+ * older than 2.3.50 send output at once, without any.
+ *
+ * Source: aws/amazon-ssm-agent, agent/session/datachannel/datachannel.go.
+ */
+
+import { parseObject } from './payloads.ts';
+
+export type SessionType = 'shell' | 'port';
+
+export interface Introduction {
+  readonly agentVersion: string;
+  readonly sessionType: SessionType | undefined;
+  /** Parameters of the session, as the agent has them. */
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+export interface Handshake {
+  readonly introduction: Introduction;
+  /** What goes back to the agent. */
+  readonly response: Buffer;
+  /** Why there can be no session. */
+  readonly problems: readonly string[];
+}
+
+const TYPES: Readonly<Record<string, SessionType>> = {
+  Standard_Stream: 'shell',
+  InteractiveCommands: 'shell',
+  NonInteractiveCommands: 'shell',
+  Port: 'port',
+};
+
+const STATUS = { success: 1, failed: 2, unsupported: 3 };
+
+interface Answer {
+  readonly status: number;
+  readonly problem?: string;
+  readonly sessionType?: SessionType;
+  readonly properties?: Readonly<Record<string, unknown>>;
+}
+
+export function answerHandshake(payload: Uint8Array, clientVersion: string): Handshake {
+  const { AgentVersion, RequestedClientActions } = parseObject(payload);
+  const actions = (Array.isArray(RequestedClientActions) ? RequestedClientActions : []).map(recordOf);
+  const answers = actions.map((action) => ({ type: String(action.ActionType), ...answer(action) }));
+  const problems = answers.flatMap(({ problem }) => problem ?? []);
+  const named = answers.find(({ sessionType }) => sessionType);
+  return {
+    introduction: {
+      agentVersion: typeof AgentVersion === 'string' ? AgentVersion : '',
+      sessionType: named?.sessionType,
+      properties: named?.properties ?? {},
+    },
+    problems,
+    response: Buffer.from(
+      JSON.stringify({
+        ClientVersion: clientVersion,
+        ProcessedClientActions: answers.map(({ type, status, problem = '' }) => ({
+          ActionType: type,
+          ActionStatus: status,
+          ActionResult: null,
+          Error: problem,
+        })),
+        Errors: problems,
+      }),
+    ),
+  };
+}
+
+function answer({ ActionType, ActionParameters }: Readonly<Record<string, unknown>>): Answer {
+  const parameters = recordOf(ActionParameters);
+  switch (ActionType) {
+    case 'SessionType': {
+      const sessionType = TYPES[String(parameters.SessionType)];
+      if (sessionType)
+        return { status: STATUS.success, sessionType, properties: recordOf(parameters.Properties) };
+      return {
+        status: STATUS.failed,
+        problem: `the agent starts a session of the type ${String(parameters.SessionType)}, which ecs-release does not know`,
+      };
+    }
+    case 'KMSEncryption':
+      return {
+        status: STATUS.failed,
+        problem:
+          `the session is to be encrypted with the KMS key ${String(parameters.KMSKeyId)}, which ecs-release does not do ` +
+          '(TLS encrypts it in any case); remove kmsKeyId from the executeCommandConfiguration of the cluster, or from the ' +
+          "preferences of Session Manager, or use the AWS CLI with Session Manager's plugin",
+      };
+    default:
+      return {
+        status: STATUS.unsupported,
+        problem: `the agent asks for ${String(ActionType)}, which ecs-release does not know`,
+      };
+  }
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** Compares versions such as 3.1.1732.0; a missing part counts as 0. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [a, b] = [version, least].map((text) =>
+    text.split('.').map((part) => Number.parseInt(part, 10) || 0),
+  );
+  for (let i = 0; i < 4; i++) {
+    const difference = (a?.[i] ?? 0) - (b?.[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}

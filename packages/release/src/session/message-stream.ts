@@ -1,0 +1,235 @@
+/**
+ * The reliable stream on the data channel: it numbers and acknowledges messages, puts them in order, drops duplicates, and
+ * sends again what is not acknowledged in time. It knows nothing of sockets, and survives their loss.
+ *
+ * INVARIANTS
+ * - `deliver` sees each sequence number once, in order, whatever the network does.
+ * - At most WINDOW messages are unacknowledged when callers of `send` wait for it.
+ * - Nothing but acknowledgements is transmitted while the other side has paused the publication, or no socket is there.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { type AgentMessage, decodeMessage, encodeMessage } from './agent-message.ts';
+import { decodeAcknowledgement, decodeClosed, encodeAcknowledgement, MESSAGE } from './payloads.ts';
+import { RetransmissionTimeout } from './retransmission-timeout.ts';
+import type { Timers } from './timers.ts';
+
+/** Messages that may wait for their acknowledgement. */
+const WINDOW = 64;
+/** What came too early is kept up to these. Beyond, it is not acknowledged, so that it is sent again. */
+const MOST_EARLY = 10_000;
+const MOST_EARLY_BYTES = 16 * 1024 * 1024;
+/** Milliseconds without any acknowledgement after which the other side counts as gone. */
+const PATIENCE = 5 * 60_000;
+
+export interface StreamEnd {
+  /** What the other side sends: `output_stream_data` for a client. */
+  readonly incoming: string;
+  readonly outgoing: string;
+}
+
+export const CLIENT_END: StreamEnd = { incoming: MESSAGE.output, outgoing: MESSAGE.input };
+
+export interface StreamOptions extends StreamEnd {
+  readonly timers: Timers;
+  transmit(bytes: Buffer): void;
+  deliver(payloadType: number, payload: Uint8Array): void;
+  /** The service closed the channel, and said why (or nothing). */
+  closed(reason: string): void;
+  /** The other side has acknowledged nothing for five minutes. */
+  lost(): void;
+}
+
+interface Sent {
+  readonly bytes: Buffer;
+  sentAt: number;
+  attempts: number;
+}
+
+export class MessageStream {
+  readonly #options: StreamOptions;
+  readonly #timeout = new RetransmissionTimeout();
+  readonly #unacknowledged = new Map<number, Sent>();
+  readonly #early = new Map<number, AgentMessage>();
+  #earlyBytes = 0;
+  #next = 0;
+  #expected = 0;
+  #isPaused = false;
+  #isConnected = true;
+  #isEnded = false;
+  #progressAt = 0;
+  /** Whether acknowledgements are read at all; while they are not, their absence means nothing. */
+  isHeard = true;
+  #cancelTimer: (() => void) | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: StreamOptions) {
+    this.#options = options;
+  }
+
+  /** Messages that were sent and not yet acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacknowledged.size;
+  }
+
+  /** Sends a message. Resolves when there is room for the next one, or the stream has ended. */
+  async send(payloadType: number, payload: Uint8Array): Promise<void> {
+    if (this.#isEnded) return;
+    const { outgoing, timers } = this.#options;
+    const sequence = this.#next++;
+    const bytes = encodeMessage({ ...stamp(outgoing), sequence, flags: 0, payloadType, payload });
+    if (this.#unacknowledged.size === 0) this.#progressAt = timers.now();
+    const sent: Sent = { bytes, sentAt: timers.now(), attempts: 0 };
+    this.#unacknowledged.set(sequence, sent);
+    this.#transmit(sent);
+    this.#arm();
+    await this.#until(() => this.#unacknowledged.size < WINDOW);
+  }
+
+  /** Resolves when everything that was sent is acknowledged, or the stream has ended. */
+  async flushed(): Promise<void> {
+    await this.#until(() => this.#unacknowledged.size === 0);
+  }
+
+  /** @throws MalformedMessageError */
+  receive(bytes: Buffer): void {
+    if (this.#isEnded) return;
+    const message = decodeMessage(bytes);
+    switch (message.type) {
+      case this.#options.incoming:
+        this.#incoming(message);
+        break;
+      case MESSAGE.acknowledge:
+        this.#acknowledged(decodeAcknowledgement(message.payload));
+        break;
+      case MESSAGE.closed:
+        this.#options.closed(decodeClosed(message.payload));
+        break;
+      case MESSAGE.pause:
+        this.#isPaused = true;
+        this.#arm();
+        break;
+      case MESSAGE.start:
+        this.connected();
+    }
+  }
+
+  /** The socket is gone; what is sent from now on waits for the next one. */
+  disconnected(): void {
+    this.#isConnected = false;
+    this.#arm();
+  }
+
+  /** A socket is there, and the other side reads: all that is unacknowledged is sent again at once. */
+  connected(): void {
+    this.#isConnected = true;
+    this.#isPaused = false;
+    this.#progressAt = this.#options.timers.now();
+    for (const sent of this.#unacknowledged.values()) this.#transmit(sent);
+    this.#arm();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#unacknowledged.clear();
+    this.#early.clear();
+    this.#arm();
+    this.#wake();
+  }
+
+  #incoming(message: AgentMessage): void {
+    const { sequence, payload } = message;
+    if (sequence > this.#expected && !this.#keep(message)) return;
+    // What came before is acknowledged too: the first acknowledgement may have been lost.
+    this.#acknowledge(message);
+    if (sequence !== this.#expected) return;
+    this.#expected += 1;
+    this.#options.deliver(message.payloadType, payload);
+    for (;;) {
+      const next = this.#early.get(this.#expected);
+      if (!next || this.#isEnded) return;
+      this.#early.delete(this.#expected);
+      this.#earlyBytes -= next.payload.length;
+      this.#expected += 1;
+      this.#options.deliver(next.payloadType, next.payload);
+    }
+  }
+
+  #keep(message: AgentMessage): boolean {
+    if (this.#early.has(message.sequence)) return true;
+    const bytes = this.#earlyBytes + message.payload.length;
+    if (this.#early.size >= MOST_EARLY || bytes > MOST_EARLY_BYTES) return false;
+    this.#early.set(message.sequence, { ...message, payload: Buffer.from(message.payload) });
+    this.#earlyBytes = bytes;
+    return true;
+  }
+
+  #acknowledge({ type, id, sequence }: AgentMessage): void {
+    const payload = encodeAcknowledgement(type, id, sequence);
+    const message = { ...stamp(MESSAGE.acknowledge), sequence: 0, flags: 3, payloadType: 0, payload };
+    if (this.#isConnected) this.#options.transmit(encodeMessage(message));
+  }
+
+  #acknowledged(sequence: number | undefined): void {
+    const sent = sequence === undefined ? undefined : this.#unacknowledged.get(sequence);
+    if (sequence === undefined || !sent) return;
+    const now = this.#options.timers.now();
+    if (sent.attempts === 1) this.#timeout.measured(now - sent.sentAt);
+    this.#progressAt = now;
+    this.#unacknowledged.delete(sequence);
+    this.#arm();
+    this.#wake();
+  }
+
+  #transmit(sent: Sent): void {
+    if (this.#isPaused || !this.#isConnected) return;
+    sent.sentAt = this.#options.timers.now();
+    sent.attempts += 1;
+    this.#options.transmit(sent.bytes);
+  }
+
+  #dueAt({ sentAt, attempts }: Sent): number {
+    return sentAt + this.#timeout.after(Math.max(1, attempts));
+  }
+
+  #arm(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#isEnded || this.#unacknowledged.size === 0 || this.#isPaused || !this.#isConnected) return;
+    const { timers } = this.#options;
+    const due = [...this.#unacknowledged.values()].reduce(
+      (first, sent) => Math.min(first, this.#dueAt(sent)),
+      Number.POSITIVE_INFINITY,
+    );
+    this.#cancelTimer = timers.schedule(Math.max(1, due - timers.now()), () => this.#retransmit());
+  }
+
+  #retransmit(): void {
+    const now = this.#options.timers.now();
+    if (!this.isHeard) this.#progressAt = now;
+    if (now - this.#progressAt > PATIENCE) {
+      this.#options.lost();
+      return;
+    }
+    for (const sent of this.#unacknowledged.values()) if (this.#dueAt(sent) <= now) this.#transmit(sent);
+    this.#arm();
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!this.#isEnded && !isSo()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      await promise;
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function stamp(type: string) {
+  return { type, createdAt: Date.now(), id: randomUUID() };
+}

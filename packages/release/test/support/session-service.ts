@@ -1,0 +1,188 @@
+/**
+ * Systems Manager and ECS as far as sessions need them: the calls that give a ticket, and the data channel's WebSocket, with
+ * an agent behind it. The network between them can lose, repeat and delay, and cut the connection.
+ */
+
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type AgentOptions, SessionAgent, terminalProgram } from './session-agent.ts';
+
+/** What happens to a message: how often it arrives, each time after so many milliseconds. */
+export type Fate = readonly number[];
+
+interface Session {
+  readonly agent: SessionAgent;
+  socket: WebSocket | undefined;
+  hasBegun: boolean;
+}
+
+type Call = Readonly<Record<string, unknown>>;
+type AgentChoice = Omit<AgentOptions, 'transmit'>;
+
+const KEY = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'test' };
+
+export class SessionService implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true });
+  readonly #sessions = new Map<string, Session>();
+  readonly ecs: ECSClient;
+  readonly ssm: SSMClient;
+  /** Every call, in order. */
+  readonly calls: { action: string; body: Call }[] = [];
+  /** Requests for WebSockets: their headers. */
+  readonly requests: IncomingMessage['headers'][] = [];
+  /** What came with the first message of a socket. */
+  readonly opened: Call[] = [];
+  tasks: readonly object[] = [];
+  /** What the agent of a session is; by default a terminal with the command, or what StartSession names. */
+  agent: (call: Call) => AgentChoice = (call) => ({
+    sessionType: 'InteractiveCommands',
+    start: terminalProgram(String(call.command)),
+  });
+  fate: (isToAgent: boolean) => Fate = () => [0];
+  /** An HTTP status instead of a WebSocket. */
+  refuse: (headers: IncomingMessage['headers']) => number | undefined = () => undefined;
+  /** An AWS error instead of an answer. */
+  fail: (action: string) => string | undefined = () => undefined;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    const options = { endpoint: this.url, region: 'us-east-1', credentials: KEY, maxAttempts: 1 };
+    this.ecs = new ECSClient(options);
+    this.ssm = new SSMClient(options);
+    const answer = async (request: IncomingMessage, response: ServerResponse) => {
+      const body = JSON.parse((await request.toArray()).join('') || '{}');
+      const action = String(request.headers['x-amz-target']).split('.').at(-1) ?? '';
+      this.calls.push({ action, body });
+      const failure = this.fail(action);
+      response.writeHead(failure ? 400 : 200, { 'content-type': 'application/x-amz-json-1.1' });
+      response.end(
+        JSON.stringify(
+          failure ? { __type: failure, message: 'as the test wants' } : this.#answer(action, body),
+        ),
+      );
+    };
+    server.on('request', (request, response) => void answer(request, response));
+    server.on('upgrade', (request, socket, head) => {
+      this.requests.push(request.headers);
+      const status = this.refuse(request.headers);
+      if (status !== undefined) {
+        socket.end(`HTTP/1.1 ${status} Refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (one) =>
+        this.#accept(one, String(request.url).slice(1)),
+      );
+    });
+  }
+
+  static async start(): Promise<SessionService> {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new SessionService(server);
+  }
+
+  get url(): string {
+    const { port } = this.#server.address() as { port: number };
+    return `http://127.0.0.1:${port}`;
+  }
+
+  get agents(): SessionAgent[] {
+    return [...this.#sessions.values()].map(({ agent }) => agent);
+  }
+
+  /** Cuts every connection, without a word. */
+  cut(): void {
+    for (const { socket } of this.#sessions.values()) socket?.terminate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { agent, socket } of this.#sessions.values()) {
+      agent.stop();
+      socket?.terminate();
+    }
+    this.ecs.destroy();
+    this.ssm.destroy();
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #answer(action: string, body: Call): object {
+    switch (action) {
+      case 'ListTasks':
+        return { taskArns: this.tasks.map((task) => (task as { taskArn: string }).taskArn) };
+      case 'DescribeTasks':
+        return { tasks: this.tasks };
+      case 'ExecuteCommand': {
+        const sessionId = this.#begin(body);
+        return {
+          session: { sessionId, streamUrl: this.#streamUrl(sessionId), tokenValue: `token of ${sessionId}` },
+        };
+      }
+      case 'StartSession': {
+        const SessionId = this.#begin(body);
+        return { SessionId, StreamUrl: this.#streamUrl(SessionId), TokenValue: `token of ${SessionId}` };
+      }
+      case 'ResumeSession': {
+        const SessionId = String(body.SessionId);
+        if (!this.#sessions.has(SessionId)) return { SessionId };
+        return { SessionId, StreamUrl: this.#streamUrl(SessionId), TokenValue: `next token of ${SessionId}` };
+      }
+      case 'TerminateSession': {
+        const session = this.#sessions.get(String(body.SessionId));
+        session?.agent.stop();
+        return { SessionId: body.SessionId };
+      }
+      default:
+        return {};
+    }
+  }
+
+  #streamUrl(id: string): string {
+    return `${this.url.replace('http', 'ws')}/${id}`;
+  }
+
+  #begin(call: Call): string {
+    const id = `session-${this.#sessions.size + 1}`;
+    const session: Session = {
+      hasBegun: false,
+      socket: undefined,
+      agent: new SessionAgent({
+        ...this.agent(call),
+        transmit: (bytes) => this.#carry(false, () => session.socket?.send(bytes)),
+      }),
+    };
+    this.#sessions.set(id, session);
+    return id;
+  }
+
+  #accept(socket: WebSocket, id: string): void {
+    const session = this.#sessions.get(id);
+    if (!session) {
+      socket.close();
+      return;
+    }
+    socket.once('message', (data) => {
+      const request = JSON.parse((data as Buffer).toString());
+      this.opened.push(request);
+      if (!String(request.TokenValue).endsWith(`token of ${id}`)) {
+        socket.close();
+        return;
+      }
+      session.socket = socket;
+      socket.on('message', (bytes) => this.#carry(true, () => session.agent.receive(bytes as Buffer)));
+      if (!session.hasBegun) session.agent.begin();
+      session.hasBegun = true;
+    });
+  }
+
+  #carry(isToAgent: boolean, arrive: () => void): void {
+    for (const delay of this.fate(isToAgent))
+      if (delay === 0) arrive();
+      else setTimeout(arrive, delay);
+  }
+}
