@@ -19,6 +19,8 @@ export class Refusal extends Error {
 
 export class JsonAws implements AsyncDisposable {
   readonly #server: Server;
+  /** What every client of this stand-in is made with. */
+  readonly settings;
   readonly ecs: ECSClient;
   readonly logs: CloudWatchLogsClient;
   readonly calls: { action: string; body: Body }[] = [];
@@ -28,14 +30,14 @@ export class JsonAws implements AsyncDisposable {
     this.#server = server;
     const { port } = server.address() as { port: number };
     const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'test' };
-    const options = {
+    this.settings = {
       endpoint: `http://127.0.0.1:${port}`,
       region: 'us-east-1',
       credentials,
       maxAttempts: 1,
     };
-    this.ecs = new ECSClient(options);
-    this.logs = new CloudWatchLogsClient(options);
+    this.ecs = new ECSClient(this.settings);
+    this.logs = new CloudWatchLogsClient(this.settings);
     server.on('request', (request, response) => void this.#answer(request, response));
   }
 

@@ -1,0 +1,83 @@
+/**
+ * `ecs-entrypoint`: the ENTRYPOINT of an image with several programs. It prepares the program and then becomes it, by
+ * execve(2): process id, signals and exit code are the program's own.
+ *
+ * It writes with write(2) alone: process.stdout would make the descriptors non-blocking, and the program inherits them.
+ */
+
+import { writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { describe, EntryError, EXIT_CODES } from './entry-error.ts';
+import { prepare } from './prepare.ts';
+
+const USAGE = `Usage: ecs-entrypoint [--table FILE] [--check] [WORD ...]
+
+Fetches the secret that IDENTITY names from Secrets Manager, gives it to the program that application_type picks in the
+table (/etc/ecs-entrypoint.yaml), and becomes that program. WORDs follow its command.
+
+  --table FILE   another table
+  --check        prepare everything, say what would run, and exit
+  --help         show this text
+`;
+
+const TABLE = '/etc/ecs-entrypoint.yaml';
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** What Node ignores. A handler is gone after execve; an ignored signal stays ignored. */
+const IGNORED = ['SIGPIPE', 'SIGXFSZ'] as const;
+
+class Signalled extends Error {
+  readonly exitCode: number;
+
+  constructor(signal: keyof typeof SIGNALS) {
+    super(`stopped by ${signal} before the program began`);
+    this.exitCode = 128 + SIGNALS[signal];
+  }
+}
+
+function readWords(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { table: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean' } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    throw new EntryError('usage', `${(error as Error).message}\n\n${USAGE.trimEnd()}`);
+  }
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const stopped = new AbortController();
+  // The first process of a container has no default action for a signal.
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => stopped.abort(new Signalled(signal)));
+  const { values, positionals } = readWords(args);
+  if (values.help) {
+    writeSync(1, USAGE);
+    return;
+  }
+  const { file, words, environment } = await prepare({
+    environment: process.env,
+    table: values.table ?? TABLE,
+    moreWords: positionals,
+    connect: (region) => new SecretsManagerClient({ region, maxAttempts: 5 }),
+    signal: stopped.signal,
+  });
+  if (values.check) {
+    writeSync(1, `ecs-entrypoint would run ${file} with ${words.length - 1} arguments\n`);
+    return;
+  }
+  // A signal that has come already is heard before the program could miss it.
+  await new Promise(setImmediate);
+  stopped.signal.throwIfAborted();
+  for (const signal of IGNORED) process.on(signal, () => {});
+  process.execve?.(file, words, environment);
+}
+
+run(process.argv.slice(2)).catch((error: unknown) => {
+  const message = error instanceof EntryError || error instanceof Signalled ? error.message : describe(error);
+  writeSync(2, `ecs-entrypoint: ${message}\n`);
+  process.exitCode =
+    error instanceof EntryError ? EXIT_CODES[error.problem] : error instanceof Signalled ? error.exitCode : 1;
+});

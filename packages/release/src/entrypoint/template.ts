@@ -1,0 +1,26 @@
+/** Fills a template: `${NAME}` becomes the value of that name, `$$` a dollar sign. */
+
+import { EntryError } from './entry-error.ts';
+
+const PLACE = /\$(?:\$|\{([^}\n]*)\})/g;
+
+/** @throws EntryError that names all names without a value */
+export function fillTemplate(
+  text: string,
+  values: Readonly<Record<string, string | undefined>>,
+  path: string,
+): string {
+  const missing = new Set<string>();
+  const filled = text.replace(PLACE, (_, name: string | undefined) => {
+    if (name === undefined) return '$';
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined) missing.add(name);
+    return value ?? '';
+  });
+  if (missing.size > 0)
+    throw new EntryError(
+      'template',
+      `the template ${path} names what neither the secret nor the environment has: ${[...missing].join(', ')}; add it to the secret, or write $$ for a dollar sign`,
+    );
+  return filled;
+}
