@@ -23,7 +23,7 @@ try {
   });
   const settings = {
     ...{ main: 'main.cjs', output: 'blob', disableExperimentalSEAWarning: true },
-    execArgv: ['--disable-sigusr1', '--no-warnings'],
+    execArgv: ['--no-warnings'],
     // NODE_OPTIONS is meant for the image's programs.
     execArgvExtension: 'none',
   };

@@ -23,8 +23,8 @@ table (/etc/ecs-entrypoint.yaml), and becomes that program. WORDs follow its com
 
 const TABLE = '/etc/ecs-entrypoint.yaml';
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-/** What Node ignores. A handler is gone after execve; an ignored signal stays ignored. */
-const IGNORED = ['SIGPIPE', 'SIGXFSZ'] as const;
+/** What Node ignores, which would stay so after execve, as a handler does not; and what would open Node's inspector. */
+const HANDLED = ['SIGPIPE', 'SIGXFSZ', 'SIGUSR1'] as const;
 
 class Signalled extends Error {
   readonly exitCode: number;
@@ -52,6 +52,7 @@ async function run(args: readonly string[]): Promise<void> {
   // The first process of a container has no default action for a signal.
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => stopped.abort(new Signalled(signal)));
+  for (const signal of HANDLED) process.on(signal, () => {});
   const { values, positionals } = readWords(args);
   if (values.help) {
     writeSync(1, USAGE);
@@ -71,7 +72,6 @@ async function run(args: readonly string[]): Promise<void> {
   // A signal that has come already is heard before the program could miss it.
   await new Promise(setImmediate);
   stopped.signal.throwIfAborted();
-  for (const signal of IGNORED) process.on(signal, () => {});
   process.execve?.(file, words, environment);
 }
 
