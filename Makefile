@@ -33,6 +33,8 @@ PACKAGES := build/packages/.stamp
 MINISTACK := tools/aws/.venv/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
 EXECUTABLE := build/ecs-host-service
+# For images whose programs get their identity from Secrets Manager.
+ENTRYPOINT := build/ecs-entrypoint
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 TARBALL := build/ecs-host-service-$(VERSION)-linux-$(ARCH).tar.gz
 # The addon is built for both architectures; the other one's compiler is a package of the distribution.
@@ -189,6 +191,10 @@ $(PACKAGES): $(shell git ls-files packages) tsconfig.json scripts/packages.ts | 
 $(EXECUTABLE): $(BUNDLE)
 	@echo "Building $@ …"
 	@$(NODE) scripts/executable.ts $(<D) $@
+
+$(ENTRYPOINT): $(shell git ls-files packages/release) | node_modules/.stamp
+	@echo "Building $@ …" && mkdir -p $(@D)
+	@$(NODE) packages/release/scripts/entrypoint-executable.ts $@
 
 $(TARBALL): $(EXECUTABLE) build/seccomp.json $(wildcard packaging/*) LICENSE scripts/tarball.ts
 	@echo "Building $@ …"

@@ -2,8 +2,10 @@
  * `ecs-entrypoint`: the ENTRYPOINT of an image with several programs. It prepares the program and then becomes it, by
  * execve(2): process id, signals and exit code are the program's own.
  *
- * It writes with write(2) alone: process.stdout would make the descriptors non-blocking, and the program inherits them.
+ * It writes with write(2) alone.
  */
+
+import './untouched-streams.ts';
 
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';

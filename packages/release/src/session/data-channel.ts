@@ -1,36 +1,23 @@
 /**
- * One session's data channel: a WebSocket to Systems Manager, opened with the token that ExecuteCommand or StartSession gave.
- * When the socket is lost, a new token is asked for and the stream goes on where it was.
+ * One session's data channel: the reliable stream over a socket to Systems Manager, the handshake that an agent begins it
+ * with, and its end.
  */
 
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import WebSocket from 'ws';
 import { MalformedMessageError } from './agent-message.ts';
-import { answerHandshake, type Introduction } from './handshake.ts';
+import { answerHandshake, type GetDataKey, type Introduction } from './handshake.ts';
 import { CLIENT_END, MessageStream } from './message-stream.ts';
-import { type Headers, openSocket, RefusedError } from './open-socket.ts';
 import { encodeFlag, FLAG, PAYLOAD, parseObject } from './payloads.ts';
-import { connectionProblem, SessionError } from './session-error.ts';
+import { ResumingSocket, type SocketOptions } from './resuming-socket.ts';
+import { SessionCipher } from './session-cipher.ts';
+import { SessionError } from './session-error.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
-/** What ExecuteCommand, StartSession and ResumeSession return. */
-export interface Ticket {
-  readonly sessionId: string;
-  readonly streamUrl: string;
-  readonly tokenValue: string;
-}
-
-export interface ChannelOptions {
-  readonly ticket: Ticket;
-  /** Agents choose by it what they do: from 1.1.70 on, ports are multiplexed. */
-  readonly clientVersion: string;
+export interface ChannelOptions
+  extends Pick<SocketOptions, 'ticket' | 'clientVersion' | 'resume' | 'headers'> {
   /** Called in order for what the agent sends after the handshake, by payload type. */
   onPayload(type: number, payload: Uint8Array): void;
-  /** Gets a new ticket after a lost connection, or undefined when the session is over. Left out: a lost connection is the end. */
-  resume?(signal: AbortSignal): Promise<Ticket | undefined>;
-  /** Headers that sign the request for the WebSocket. */
-  readonly headers?: Headers;
+  /** Gets a data key for a session that is to be encrypted; left out, such a session is refused. */
+  readonly dataKey?: GetDataKey;
   readonly timers?: Timers;
   /** Milliseconds that the agent has for the handshake. */
   readonly patience?: number;
@@ -38,24 +25,21 @@ export interface ChannelOptions {
 }
 
 const HANDSHAKE_PATIENCE = 30_000;
-const ATTEMPTS = 6;
-const FIRST_PAUSE = 200;
-const KEEP_ALIVE = 60_000;
+const PATIENCE_AT_END = 1_000;
 
 export class DataChannel implements AsyncDisposable {
   readonly #options: ChannelOptions;
   readonly #timers: Timers;
   readonly #stream: MessageStream;
+  readonly #socket: ResumingSocket;
   readonly #ready = Promise.withResolvers<Introduction>();
   readonly #ended = Promise.withResolvers<string>();
-  /** Ends all attempts to connect. */
-  readonly #closing = new AbortController();
   #introduction: Introduction | undefined;
+  #cipher: SessionCipher | undefined;
   #isReady = false;
-  #socket: WebSocket | undefined;
-  #isReading = true;
+  #forget: () => void = () => {};
 
-  /** Resolves when the handshake is done. @throws SessionError */
+  /** Resolves when the handshake is done. @throws SessionError, or the signal's reason */
   static async open(options: ChannelOptions): Promise<DataChannel> {
     const channel = new DataChannel(options);
     try {
@@ -76,10 +60,18 @@ export class DataChannel implements AsyncDisposable {
     this.#stream = new MessageStream({
       ...CLIENT_END,
       timers: this.#timers,
-      transmit: (bytes) => this.#socket?.send(bytes),
+      transmit: (bytes) => this.#socket.send(bytes),
       deliver: (type, payload) => this.#deliver(type, payload),
       closed: (reason) => this.#end(reason),
       lost: () => this.#fail('connection', 'the agent has acknowledged nothing for five minutes'),
+    });
+    this.#socket = new ResumingSocket({
+      ...options,
+      timers: this.#timers,
+      connected: () => this.#stream.connected(),
+      disconnected: () => this.#stream.disconnected(),
+      received: (bytes) => this.#receive(bytes),
+      failed: (error) => this.#break(error),
     });
   }
 
@@ -95,7 +87,7 @@ export class DataChannel implements AsyncDisposable {
 
   /** Resolves when the next message may be sent. */
   async send(type: number, payload: Uint8Array): Promise<void> {
-    await this.#stream.send(type, payload);
+    await this.#stream.send(type, this.#cipher?.outgoing(type, payload) ?? payload);
   }
 
   /** Resolves when all that was sent is acknowledged, or the channel has ended. */
@@ -105,16 +97,14 @@ export class DataChannel implements AsyncDisposable {
 
   /** Stops or starts reading: what is not read waits at the service, which tells the agent to pause. */
   read(isReading: boolean): void {
-    this.#isReading = isReading;
     this.#stream.isHeard = isReading;
-    if (isReading) this.#socket?.resume();
-    else this.#socket?.pause();
+    this.#socket.read(isReading);
   }
 
   /** Tells the agent that the session is over, waits for its acknowledgement (a second at most), and closes. */
   async terminate(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#timers.schedule(1_000, resolve);
+    const cancel = this.#timers.schedule(PATIENCE_AT_END, resolve);
     const told = this.send(PAYLOAD.flag, encodeFlag(FLAG.terminateSession)).then(() => this.flushed());
     await Promise.race([told, this.#ended.promise, promise]).catch(() => {});
     cancel();
@@ -123,16 +113,15 @@ export class DataChannel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end('');
-    const socket = this.#socket;
-    if (socket && socket.readyState !== WebSocket.CLOSED) await once(socket, 'close');
+    await this.#socket.closed();
   }
 
   async #begin(): Promise<void> {
     const { signal, patience = HANDSHAKE_PATIENCE } = this.#options;
     signal.throwIfAborted();
-    const abort = () => this.#abort();
-    signal.addEventListener('abort', abort, { once: true });
-    this.#closing.signal.addEventListener('abort', () => signal.removeEventListener('abort', abort));
+    const abort = () => this.#break(signal.reason);
+    signal.addEventListener('abort', abort);
+    this.#forget = () => signal.removeEventListener('abort', abort);
     const cancel = this.#timers.schedule(patience, () =>
       this.#fail(
         'connection',
@@ -140,77 +129,11 @@ export class DataChannel implements AsyncDisposable {
       ),
     );
     try {
-      await this.#connectPatiently(this.#options.ticket);
+      await this.#socket.open();
       await this.#ready.promise;
     } finally {
       cancel();
     }
-  }
-
-  async #connect(ticket: Ticket): Promise<void> {
-    const url = new URL(ticket.streamUrl);
-    const socket = await openSocket(url, this.#options.headers, this.#closing.signal);
-    this.#socket = socket;
-    socket.on('error', () => {});
-    const keepAlive = setInterval(() => socket.ping(), KEEP_ALIVE).unref();
-    socket.on('close', () => {
-      clearInterval(keepAlive);
-      if (this.#socket === socket) void this.#reconnect();
-    });
-    socket.on('message', (data) => this.#receive(data as Buffer));
-    if (!this.#isReading) socket.pause();
-    const request = {
-      MessageSchemaVersion: '1.0',
-      RequestId: randomUUID(),
-      TokenValue: ticket.tokenValue,
-      ClientId: randomUUID(),
-      ClientVersion: this.#options.clientVersion,
-    };
-    socket.send(JSON.stringify(request));
-    this.#stream.connected();
-  }
-
-  async #closed(): Promise<never> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const { signal } = this.#closing;
-    if (signal.aborted) throw signal.reason;
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    return promise;
-  }
-
-  /** Retries with growing pauses. A request that is refused is not repeated. */
-  async #connectPatiently(first: Ticket | undefined): Promise<void> {
-    let ticket = first;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        ticket ??= await this.#options.resume?.(this.#closing.signal);
-        if (!ticket) return this.#fail('closed', 'the session is over; its idle time may have run out');
-        return await this.#connect(ticket);
-      } catch (error) {
-        if (this.#closing.signal.aborted) return;
-        const status = error instanceof RefusedError ? error.status : undefined;
-        const isRefused = status !== undefined && status < 500 && status !== 429;
-        if (isRefused || attempt === ATTEMPTS)
-          return this.#fail('connection', connectionProblem(error, status), error);
-        if (!this.#options.resume) ticket = first;
-        await this.#pause(FIRST_PAUSE * 2 ** (attempt - 1));
-      }
-    }
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#timers.schedule(milliseconds, resolve);
-    await Promise.race([promise, this.#closed()]).catch(() => {});
-    cancel();
-  }
-
-  async #reconnect(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#stream.disconnected();
-    if (!this.#options.resume)
-      return this.#fail('connection', 'the connection to Systems Manager was lost; run the command again');
-    await this.#connectPatiently(undefined);
   }
 
   #receive(bytes: Buffer): void {
@@ -225,27 +148,50 @@ export class DataChannel implements AsyncDisposable {
   #deliver(type: number, payload: Uint8Array): void {
     switch (type) {
       case PAYLOAD.handshakeRequest:
-        this.#answer(payload);
+        this.#answer(payload).catch((error: unknown) => this.#break(error));
         break;
-      case PAYLOAD.handshakeComplete: {
-        const { CustomerMessage } = parseObject(payload);
+      case PAYLOAD.encryptionChallengeRequest:
+        this.#answerChallenge(payload);
+        break;
+      case PAYLOAD.handshakeComplete:
         this.#becomeReady();
-        if (typeof CustomerMessage === 'string' && CustomerMessage !== '')
-          this.#options.onPayload(PAYLOAD.stderr, Buffer.from(`${CustomerMessage}\n`));
+        this.#tell(parseObject(payload).CustomerMessage);
         break;
-      }
       default:
         // An old agent begins without a handshake.
         if (!this.#isReady) this.#becomeReady();
-        this.#options.onPayload(type, payload);
+        this.#pass(type, payload);
     }
   }
 
-  #answer(payload: Uint8Array): void {
-    const { introduction, response, problems } = answerHandshake(payload, this.#options.clientVersion);
+  #pass(type: number, payload: Uint8Array): void {
+    try {
+      this.#options.onPayload(type, this.#cipher?.incoming(type, payload) ?? payload);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  async #answer(payload: Uint8Array): Promise<void> {
+    const { clientVersion, dataKey } = this.#options;
+    const { introduction, response, problems, key } = await answerHandshake(payload, clientVersion, dataKey);
     this.#introduction = introduction;
-    void this.#stream.send(PAYLOAD.handshakeResponse, response);
+    if (key) this.#cipher = new SessionCipher(key);
+    await this.#stream.send(PAYLOAD.handshakeResponse, response);
     if (problems.length > 0) this.#fail('unsupported', `the session cannot begin: ${problems.join('; ')}`);
+  }
+
+  #answerChallenge(payload: Uint8Array): void {
+    try {
+      const answer = this.#cipher?.answerChallenge(parseObject(payload).Challenge);
+      if (answer) void this.#stream.send(PAYLOAD.encryptionChallengeResponse, answer);
+    } catch (cause) {
+      this.#fail(
+        'unsupported',
+        'the agent has another key for the session; see that the task role allows kms:Decrypt',
+        cause,
+      );
+    }
   }
 
   #becomeReady(): void {
@@ -254,11 +200,9 @@ export class DataChannel implements AsyncDisposable {
     this.#ready.resolve(this.#introduction);
   }
 
-  #abort(): void {
-    const { reason } = this.#options.signal;
-    this.#ready.reject(reason);
-    this.#ended.reject(reason);
-    this.#close();
+  #tell(message: unknown): void {
+    if (typeof message === 'string' && message !== '')
+      this.#options.onPayload(PAYLOAD.error, Buffer.from(`${message}\n`));
   }
 
   #end(reason: string): void {
@@ -268,19 +212,19 @@ export class DataChannel implements AsyncDisposable {
     this.#close();
   }
 
-  #fail(kind: 'connection' | 'closed' | 'unsupported', message: string, cause?: unknown): void {
-    const error = new SessionError(kind, message, { cause });
+  #fail(problem: 'connection' | 'unsupported', message: string, cause?: unknown): void {
+    this.#break(new SessionError(problem, message, { cause }));
+  }
+
+  #break(error: unknown): void {
     this.#ready.reject(error);
     this.#ended.reject(error);
     this.#close();
   }
 
   #close(): void {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
+    this.#forget();
     this.#stream.end();
-    this.#socket?.close();
-    // A service that does not answer the close is not waited for.
-    if (this.#socket) setTimeout((socket: WebSocket) => socket.terminate(), 500, this.#socket).unref();
+    this.#socket.close();
   }
 }

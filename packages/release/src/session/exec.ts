@@ -1,6 +1,7 @@
 /** ECS Exec, from the question to the exit code: finds the container, sees that it is ready, and runs the command there. */
 
 import { type ECSClient, ExecuteCommandCommand } from '@aws-sdk/client-ecs';
+import type { KMSClient } from '@aws-sdk/client-kms';
 import {
   DoesNotExistException,
   ResumeSessionCommand,
@@ -10,16 +11,19 @@ import {
 import { settleChoice } from './ask-target.ts';
 import { chooseTarget, execProblem, type Target, type Wish } from './choose-target.ts';
 import { shellCommand } from './command-line.ts';
-import type { Ticket } from './data-channel.ts';
+import { dataKeys } from './data-key.ts';
 import { explainExecFailure } from './exec-failure.ts';
 import { findTargets, type TaskScope } from './find-targets.ts';
 import type { Headers } from './open-socket.ts';
+import type { Ticket } from './resuming-socket.ts';
 import { runSession, type SessionStreams } from './run-session.ts';
 import { SessionError } from './session-error.ts';
 
 export interface ExecClients {
   readonly ecs: ECSClient;
   readonly ssm: SSMClient;
+  /** Asked for when the session is to be encrypted with a key of KMS. */
+  readonly kms?: () => Promise<KMSClient>;
   /** Signs the request for the WebSocket; left out, the session's token is all the proof. */
   readonly headers?: Headers;
 }
@@ -60,6 +64,7 @@ export async function execInTask(options: ExecOptions): Promise<number> {
     hasInput,
     resume: (ending) => resumeSession(clients.ssm, ticket, ending),
     terminate: () => terminateSession(clients.ssm, ticket),
+    ...(clients.kms && { dataKey: dataKeys(clients.kms, ticket, target) }),
     ...(clients.headers && { headers: clients.headers }),
     signal,
   });

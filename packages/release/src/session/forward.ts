@@ -6,18 +6,24 @@
 
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import type { KMSClient } from '@aws-sdk/client-kms';
 import { type SSMClient, StartSessionCommand, type StartSessionCommandOutput } from '@aws-sdk/client-ssm';
 import type { Target } from './choose-target.ts';
-import { DataChannel, type Ticket } from './data-channel.ts';
+import { DataChannel } from './data-channel.ts';
+import { dataKeys } from './data-key.ts';
 import { resumeSession, terminateSession, ticketOf } from './exec.ts';
 import { isAtLeast } from './handshake.ts';
 import { inputChunks, pieces } from './input-chunks.ts';
 import type { Headers } from './open-socket.ts';
 import { PAYLOAD } from './payloads.ts';
+import type { Ticket } from './resuming-socket.ts';
 import { SessionError } from './session-error.ts';
+import { sessionTarget } from './session-target.ts';
 
 export interface ForwardOptions {
   readonly ssm: SSMClient;
+  /** Asked for when sessions are to be encrypted with a key of KMS. */
+  readonly kms?: () => Promise<KMSClient>;
   readonly headers?: Headers;
   readonly target: Target;
   /** The container's port. */
@@ -77,16 +83,6 @@ export async function forwardPort(options: ForwardOptions): Promise<void> {
   await Promise.all(connections);
 }
 
-/** Systems Manager's name of a container. @throws SessionError */
-export function sessionTarget({ cluster, taskId, runtimeId, container }: Target): string {
-  if (!runtimeId)
-    throw new SessionError(
-      'setup',
-      `container ${container} of task ${taskId} has no runtime id yet; try again`,
-    );
-  return `ecs:${cluster.split('/').at(-1)}_${taskId}_${runtimeId}`;
-}
-
 async function forwardConnection(options: ForwardOptions, socket: Socket): Promise<void> {
   const { ssm, headers, target, port, signal } = options;
   // A connection that breaks before there is a session is seen when it is read.
@@ -107,6 +103,7 @@ async function forwardConnection(options: ForwardOptions, socket: Socket): Promi
       },
       resume: (ending) => resumeSession(ssm, ticket, ending),
       ...(headers && { headers }),
+      ...(options.kms && { dataKey: dataKeys(options.kms, ticket, target) }),
       signal,
     });
     socket.on('drain', () => channel.read(true));

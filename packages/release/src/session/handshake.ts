@@ -5,7 +5,9 @@
  * Source: aws/amazon-ssm-agent, agent/session/datachannel/datachannel.go.
  */
 
+import { messageOf } from '../errors.ts';
 import { parseObject } from './payloads.ts';
+import type { DataKey } from './session-cipher.ts';
 
 export type SessionType = 'shell' | 'port';
 
@@ -22,6 +24,8 @@ export interface Handshake {
   readonly response: Buffer;
   /** Why there can be no session. */
   readonly problems: readonly string[];
+  /** With which the session is encrypted from now on. */
+  readonly key: DataKey | undefined;
 }
 
 const TYPES: Readonly<Record<string, SessionType>> = {
@@ -38,12 +42,24 @@ interface Answer {
   readonly problem?: string;
   readonly sessionType?: SessionType;
   readonly properties?: Readonly<Record<string, unknown>>;
+  readonly key?: DataKey;
 }
 
-export function answerHandshake(payload: Uint8Array, clientVersion: string): Handshake {
+export type GetDataKey = (keyId: string) => Promise<DataKey>;
+
+export async function answerHandshake(
+  payload: Uint8Array,
+  clientVersion: string,
+  getDataKey?: GetDataKey,
+): Promise<Handshake> {
   const { AgentVersion, RequestedClientActions } = parseObject(payload);
   const actions = (Array.isArray(RequestedClientActions) ? RequestedClientActions : []).map(recordOf);
-  const answers = actions.map((action) => ({ type: String(action.ActionType), ...answer(action) }));
+  const answers = await Promise.all(
+    actions.map(async (action) => ({
+      type: String(action.ActionType),
+      ...(await answer(action, getDataKey)),
+    })),
+  );
   const problems = answers.flatMap(({ problem }) => problem ?? []);
   const named = answers.find(({ sessionType }) => sessionType);
   return {
@@ -53,13 +69,14 @@ export function answerHandshake(payload: Uint8Array, clientVersion: string): Han
       properties: named?.properties ?? {},
     },
     problems,
+    key: answers.find(({ key }) => key)?.key,
     response: Buffer.from(
       JSON.stringify({
         ClientVersion: clientVersion,
-        ProcessedClientActions: answers.map(({ type, status, problem = '' }) => ({
+        ProcessedClientActions: answers.map(({ type, status, key, problem = '' }) => ({
           ActionType: type,
           ActionStatus: status,
-          ActionResult: null,
+          ActionResult: key ? { KMSCipherTextKey: Buffer.from(key.ciphertext).toString('base64') } : null,
           Error: problem,
         })),
         Errors: problems,
@@ -68,7 +85,10 @@ export function answerHandshake(payload: Uint8Array, clientVersion: string): Han
   };
 }
 
-function answer({ ActionType, ActionParameters }: Readonly<Record<string, unknown>>): Answer {
+async function answer(
+  { ActionType, ActionParameters }: Readonly<Record<string, unknown>>,
+  getDataKey: GetDataKey | undefined,
+): Promise<Answer> {
   const parameters = recordOf(ActionParameters);
   switch (ActionType) {
     case 'SessionType': {
@@ -81,19 +101,26 @@ function answer({ ActionType, ActionParameters }: Readonly<Record<string, unknow
       };
     }
     case 'KMSEncryption':
-      return {
-        status: STATUS.failed,
-        problem:
-          `the session is to be encrypted with the KMS key ${String(parameters.KMSKeyId)}, which ecs-release does not do ` +
-          '(TLS encrypts it in any case); remove kmsKeyId from the executeCommandConfiguration of the cluster, or from the ' +
-          "preferences of Session Manager, or use the AWS CLI with Session Manager's plugin",
-      };
+      return await encryption(String(parameters.KMSKeyId), getDataKey);
     default:
       return {
         status: STATUS.unsupported,
         problem: `the agent asks for ${String(ActionType)}, which ecs-release does not know`,
       };
   }
+}
+
+async function encryption(keyId: string, getDataKey: GetDataKey | undefined): Promise<Answer> {
+  try {
+    if (getDataKey) return { status: STATUS.success, key: await getDataKey(keyId) };
+  } catch (error) {
+    const problem = `KMS gives no key for the session: ${messageOf(error)}; you need kms:GenerateDataKey on ${keyId}`;
+    return { status: STATUS.failed, problem };
+  }
+  return {
+    status: STATUS.failed,
+    problem: `the session is to be encrypted with the KMS key ${keyId}, and no client of KMS is there`,
+  };
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

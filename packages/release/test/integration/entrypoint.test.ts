@@ -147,7 +147,7 @@ test('what fails is told with an exit code of its own, without the secret, and n
   const failures: readonly [Readonly<Record<string, string>>, number, RegExp][] = [
     [{ IDENTITY: 'gone' }, 72, /no secret gone in us-east-1/],
     [{ IDENTITY: 'text' }, 75, /the secret text is not JSON/],
-    [{ application_type: 'portal' }, 67, /set it to one of shell, file/],
+    [{ application_type: 'portal' }, 67, /set it to one of shell, look, file/],
     [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9' }, 79, /see that the task can reach it/],
   ];
   for (const [environment, code, message] of failures) {

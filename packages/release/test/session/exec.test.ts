@@ -203,14 +203,41 @@ test('an agent without a handshake is understood', async () => {
   assert.equal(streams.stdout.text, 'old\n');
 });
 
-test('encryption with KMS is refused with what to do', async () => {
+test('a session that KMS encrypts carries nothing in the clear', async () => {
   await using there = await service();
   const choose = there.agent;
-  const moreActions = [{ ActionType: 'KMSEncryption', ActionParameters: { KMSKeyId: 'arn:aws:kms:key/1' } }];
-  there.agent = (call) => ({ ...choose(call), moreActions });
-  await assert.rejects(exec(there, ['true'], pipes('')), {
+  there.agent = (call) => ({ ...choose(call), key: there.key });
+  const seen: Buffer[] = [];
+  there.observe = (bytes) => seen.push(bytes);
+  const { ecs, ssm, kms } = there;
+  const streams = pipes('the input');
+  const clients = { ecs, ssm, kms: async () => kms };
+  assert.equal(await exec(there, ['sh', '-c', 'cat; echo " and output"; exit 3'], streams, { clients }), 3);
+  assert.equal(streams.stdout.text, 'the input and output\n');
+  const wire = Buffer.concat(seen).toString('latin1');
+  assert.ok(!wire.includes('and output') && !wire.includes(Buffer.from('the input').toString('base64')));
+  const call = there.calls.find(({ action }) => action === 'GenerateDataKey');
+  assert.deepEqual(call?.body.EncryptionContext, {
+    'aws:ssm:SessionId': 'session-1',
+    'aws:ssm:TargetId': 'ecs:c_1111aaaa_app-1',
+  });
+  const { ProcessedClientActions: [, action] = [] } = (there.agents[0]?.response ?? {}) as Record<
+    string,
+    { ActionResult: object }[]
+  >;
+  assert.deepEqual(action?.ActionResult, { KMSCipherTextKey: Buffer.from('ciphertext').toString('base64') });
+});
+
+test('when KMS gives no key, the session ends with what to do', async () => {
+  await using there = await service();
+  const choose = there.agent;
+  there.agent = (call) => ({ ...choose(call), key: there.key });
+  there.fail = (action) => (action === 'GenerateDataKey' ? 'AccessDeniedException' : undefined);
+  const { ecs, ssm, kms } = there;
+  const session = exec(there, ['true'], pipes(''), { clients: { ecs, ssm, kms: async () => kms } });
+  await assert.rejects(session, {
     problem: 'unsupported',
-    message: /arn:aws:kms:key\/1.*remove kmsKeyId/,
+    message: /you need kms:GenerateDataKey on key\/1/,
   });
   const { ProcessedClientActions: [, action] = [] } = (there.agents[0]?.response ?? {}) as Record<
     string,

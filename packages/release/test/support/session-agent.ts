@@ -3,7 +3,7 @@
  * when no acknowledgement comes, shakes hands, and runs a program. It shares the codec with the client, and nothing else.
  */
 
-import { randomUUID } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { spawn } from 'node-pty';
 import { type AgentMessage, decodeMessage, encodeMessage } from '../../src/session/agent-message.ts';
@@ -22,6 +22,8 @@ export interface AgentOptions {
   readonly properties?: Readonly<Record<string, unknown>>;
   readonly version?: string;
   readonly moreActions?: readonly object[];
+  /** A data key of KMS: the session is encrypted with it. */
+  readonly key?: Buffer;
   /** Left out of the protocol, as agents before 2.3.50 do. */
   readonly hasHandshake?: boolean;
 }
@@ -41,6 +43,7 @@ export class SessionAgent {
   response: Record<string, unknown> | undefined;
   /** Input messages, in order. */
   readonly inputs: { type: number; payload: Buffer }[] = [];
+  readonly #challenge = randomBytes(64);
   #waiting: (() => void)[] = [];
 
   constructor(options: AgentOptions) {
@@ -55,7 +58,12 @@ export class SessionAgent {
       return;
     }
     const parameters = { SessionType: sessionType, Properties: properties };
-    const actions = [{ ActionType: 'SessionType', ActionParameters: parameters }, ...moreActions];
+    const encryption = { ActionType: 'KMSEncryption', ActionParameters: { KMSKeyId: 'key/1' } };
+    const actions = [
+      { ActionType: 'SessionType', ActionParameters: parameters },
+      ...(this.#options.key ? [encryption] : []),
+      ...moreActions,
+    ];
     this.output(5, Buffer.from(JSON.stringify({ AgentVersion: version, RequestedClientActions: actions })));
   }
 
@@ -63,7 +71,9 @@ export class SessionAgent {
   output(type: number, payload: Uint8Array): void {
     for (let at = 0; at < payload.length; at += 1024) {
       const sequence = this.#next++;
-      const piece = payload.subarray(at, at + 1024);
+      const plain = payload.subarray(at, at + 1024);
+      const { key } = this.#options;
+      const piece = key && [1, 11, 12].includes(type) ? seal(key.subarray(0, 32), plain) : plain;
       const bytes = this.#message('output_stream_data', sequence, sequence === 0 ? 1 : 0, type, piece);
       this.#unacknowledged.set(sequence, { bytes, sentAt: Date.now() });
       if (!this.#isPaused) this.#options.transmit(bytes);
@@ -113,10 +123,19 @@ export class SessionAgent {
   }
 
   #take(type: number, payload: Buffer): void {
+    const { key } = this.#options;
+    if (type === 9) {
+      const { Challenge } = JSON.parse(payload.toString());
+      const answer = unseal((key as Buffer).subarray(32), Buffer.from(Challenge, 'base64'));
+      if (!answer.equals(this.#challenge)) throw new Error('the challenge was not met');
+      this.#complete();
+      return;
+    }
     if (type !== 6) {
+      const plain = key && type === 1 ? unseal(key.subarray(32), payload) : payload;
       // As the agent does, what comes before the end of the handshake is dropped.
-      this.inputs.push({ type, payload });
-      this.#program?.input(type, payload);
+      this.inputs.push({ type, payload: plain });
+      this.#program?.input(type, plain);
       return;
     }
     this.response = JSON.parse(payload.toString());
@@ -126,6 +145,13 @@ export class SessionAgent {
       this.close(failed.Error);
       return;
     }
+    if (key) {
+      const Challenge = seal(key.subarray(0, 32), this.#challenge).toString('base64');
+      this.output(8, Buffer.from(JSON.stringify({ Challenge })));
+    } else this.#complete();
+  }
+
+  #complete(): void {
     this.output(7, Buffer.from(JSON.stringify({ HandshakeTimeToComplete: 1_000_000, CustomerMessage: '' })));
     this.#program = this.#options.start(this);
   }
@@ -158,6 +184,18 @@ export class SessionAgent {
       payload,
     });
   }
+}
+
+function seal(key: Buffer, plain: Uint8Array): Buffer {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+function unseal(key: Buffer, sealed: Buffer): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
 }
 
 /** Runs the command on a terminal, as the agent in a container does: without a shell, by the words in it. */

@@ -3,9 +3,11 @@
  * an agent behind it. The network between them can lose, repeat and delay, and cut the connection.
  */
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type AgentOptions, SessionAgent, terminalProgram } from './session-agent.ts';
@@ -30,6 +32,9 @@ export class SessionService implements AsyncDisposable {
   readonly #sessions = new Map<string, Session>();
   readonly ecs: ECSClient;
   readonly ssm: SSMClient;
+  readonly kms: KMSClient;
+  /** The data key that KMS gives. */
+  readonly key = randomBytes(64);
   /** Every call, in order. */
   readonly calls: { action: string; body: Call }[] = [];
   /** Requests for WebSockets: their headers. */
@@ -45,6 +50,8 @@ export class SessionService implements AsyncDisposable {
   fate: (isToAgent: boolean) => Fate = () => [0];
   /** An HTTP status instead of a WebSocket. */
   refuse: (headers: IncomingMessage['headers']) => number | undefined = () => undefined;
+  /** Sees every message of a session, in both directions. */
+  observe: (bytes: Buffer) => void = () => {};
   /** An AWS error instead of an answer. */
   fail: (action: string) => string | undefined = () => undefined;
 
@@ -53,6 +60,7 @@ export class SessionService implements AsyncDisposable {
     const options = { endpoint: this.url, region: 'us-east-1', credentials: KEY, maxAttempts: 1 };
     this.ecs = new ECSClient(options);
     this.ssm = new SSMClient(options);
+    this.kms = new KMSClient(options);
     const answer = async (request: IncomingMessage, response: ServerResponse) => {
       const body = JSON.parse((await request.toArray()).join('') || '{}');
       const action = String(request.headers['x-amz-target']).split('.').at(-1) ?? '';
@@ -106,6 +114,7 @@ export class SessionService implements AsyncDisposable {
     }
     this.ecs.destroy();
     this.ssm.destroy();
+    this.kms.destroy();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
@@ -122,6 +131,10 @@ export class SessionService implements AsyncDisposable {
         return {
           session: { sessionId, streamUrl: this.#streamUrl(sessionId), tokenValue: `token of ${sessionId}` },
         };
+      }
+      case 'GenerateDataKey': {
+        const CiphertextBlob = Buffer.from('ciphertext').toString('base64');
+        return { KeyId: body.KeyId, Plaintext: this.key.toString('base64'), CiphertextBlob };
       }
       case 'StartSession': {
         const SessionId = this.#begin(body);
@@ -153,7 +166,10 @@ export class SessionService implements AsyncDisposable {
       socket: undefined,
       agent: new SessionAgent({
         ...this.agent(call),
-        transmit: (bytes) => this.#carry(false, () => session.socket?.send(bytes)),
+        transmit: (bytes) => {
+          this.observe(bytes);
+          this.#carry(false, () => session.socket?.send(bytes));
+        },
       }),
     };
     this.#sessions.set(id, session);
@@ -174,7 +190,10 @@ export class SessionService implements AsyncDisposable {
         return;
       }
       session.socket = socket;
-      socket.on('message', (bytes) => this.#carry(true, () => session.agent.receive(bytes as Buffer)));
+      socket.on('message', (bytes) => {
+        this.observe(bytes as Buffer);
+        this.#carry(true, () => session.agent.receive(bytes as Buffer));
+      });
       if (!session.hasBegun) session.agent.begin();
       session.hasBegun = true;
     });

@@ -1,0 +1,60 @@
+/** The socket of a session against services that accept and hang up, or do not accept. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
+import { ResumingSocket, type SocketOptions } from '../../src/session/resuming-socket.ts';
+import type { Timers } from '../../src/session/timers.ts';
+
+/** Pauses that are only counted. */
+function countedPauses() {
+  const pauses: number[] = [];
+  const timers: Timers = {
+    now: () => 0,
+    schedule: (milliseconds, action) => {
+      pauses.push(milliseconds);
+      setImmediate(action);
+      return () => {};
+    },
+  };
+  return { pauses, timers };
+}
+
+async function failure(streamUrl: string, more: Partial<SocketOptions> = {}) {
+  const { pauses, timers } = countedPauses();
+  const { promise, resolve } = Promise.withResolvers<Error>();
+  const ticket = { sessionId: 's', streamUrl, tokenValue: 't' };
+  const nothing = () => {};
+  const socket = new ResumingSocket({
+    ...{ ticket, clientVersion: '1', timers, resume: async () => ticket },
+    ...{ connected: nothing, disconnected: nothing, received: nothing, failed: resolve },
+    ...more,
+  });
+  void socket.open();
+  const error = await promise;
+  await socket.closed();
+  return { error, pauses };
+}
+
+test('a service that accepts and hangs up is not asked for ever', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  let asked = 0;
+  server.on('connection', (socket) => {
+    asked += 1;
+    socket.close();
+  });
+  const { port } = server.address() as { port: number };
+  const { error, pauses } = await failure(`ws://127.0.0.1:${port}/`);
+  assert.match(error.message, /is lost again and again/);
+  assert.equal(asked, 6);
+  assert.deepEqual(pauses, [200, 400, 800, 1_600, 3_200]);
+  server.close();
+});
+
+test('a service that cannot be reached is told after six attempts', async () => {
+  const { error, pauses } = await failure('ws://127.0.0.1:9/');
+  assert.match(error.message, /cannot be reached: .*ECONNREFUSED.*ssmmessages on port 443/);
+  assert.equal(pauses.length, 5);
+});
