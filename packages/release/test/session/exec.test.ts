@@ -1,46 +1,11 @@
 /** ECS Exec against a stand-in of the service, with an agent that runs real programs on a real terminal. */
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { type ExecOptions, execInTask } from '../../src/session/exec.ts';
 import { PAYLOAD } from '../../src/session/payloads.ts';
-import { SessionService } from '../support/session-service.ts';
+import { exec, service } from '../support/exec-world.ts';
 import { pipes, Terminal } from '../support/session-streams.ts';
-
-const never = new AbortController().signal;
-
-function task(id: string, containers: readonly object[] = [container('app')]): object {
-  return {
-    taskArn: `arn:aws:ecs:us-east-1:1:task/c/${id}`,
-    taskDefinitionArn: 'arn:aws:ecs:us-east-1:1:task-definition/app:7',
-    lastStatus: 'RUNNING',
-    enableExecuteCommand: true,
-    containers,
-  };
-}
-
-function container(name: string): object {
-  const managedAgents = [{ name: 'ExecuteCommandAgent', lastStatus: 'RUNNING' }];
-  return { name, lastStatus: 'RUNNING', runtimeId: `${name}-1`, managedAgents };
-}
-
-async function service(): Promise<SessionService> {
-  const started = await SessionService.start();
-  started.tasks = [task('1111aaaa')];
-  return started;
-}
-
-function exec(
-  { ecs, ssm }: SessionService,
-  words: readonly string[],
-  streams: ExecOptions['streams'],
-  more: Partial<ExecOptions> = {},
-): Promise<number> {
-  const scope = { cluster: 'c' };
-  const defaults = { clients: { ecs, ssm }, scope, wish: {}, isInteractive: true, signal: never };
-  return execInTask({ ...defaults, words, streams, ...more });
-}
 
 /** A network that loses a tenth, repeats a tenth, and delays some. */
 function badNetwork(): () => readonly number[] {
@@ -77,7 +42,6 @@ test('input of any bytes arrives unchanged, and its end too', async () => {
   const input = Buffer.concat([randomBytes(100_001), Buffer.from([4, 3, 26, 13, 10])]);
   const streams = pipes(input);
   assert.equal(await exec(there, ['sha256sum'], streams), 0);
-  const { createHash } = await import('node:crypto');
   assert.equal(streams.stdout.text, `${createHash('sha256').update(input).digest('hex')}  -\n`);
 });
 
@@ -133,52 +97,6 @@ test('a lost connection is resumed with a new token, and nothing is lost or doub
   assert.match(String(there.opened[2]?.TokenValue), /^next token/);
 });
 
-test('a session that is over cannot be resumed, and that is told', async () => {
-  await using there = await service();
-  const streams = pipes('');
-  const session = exec(there, ['sh', '-c', 'echo ready; sleep 100'], streams);
-  await streams.stdout.until(/ready/);
-  there.fail = (action) => (action === 'ResumeSession' ? 'DoesNotExistException' : undefined);
-  there.cut();
-  await assert.rejects(session, { problem: 'closed', message: /the session is over/ });
-});
-
-test('a session that the service closes tells its reason', async () => {
-  await using there = await service();
-  const terminal = new Terminal();
-  const session = exec(there, ['cat'], terminal);
-  await terminal.stdout.until(/^/);
-  while (there.agents[0]?.response === undefined) await new Promise(setImmediate);
-  terminal.keys.write('x\r');
-  await terminal.stdout.until(/x/);
-  there.agents[0]?.close('Session timed out after 20 minutes of inactivity.');
-  await assert.rejects(session, {
-    problem: 'closed',
-    message: /ended before the command did: Session timed out after 20 min/,
-  });
-  assert.deepEqual(terminal.raw, [true, false]);
-});
-
-test('an image without a shell is told, and runs a command without one', async () => {
-  await using there = await service();
-  there.agent = () => ({
-    sessionType: 'InteractiveCommands',
-    start: (agent) => {
-      agent.output(
-        PAYLOAD.output,
-        Buffer.from('Unable to start command: exec: "sh": executable file not found in $PATH\r\n'),
-      );
-      void agent.flushed().then(() => agent.close(''));
-      return { input: () => {}, stop: () => {} };
-    },
-  });
-  await assert.rejects(exec(there, ['/app'], pipes('')), {
-    message: /did not start: Unable to start command.*without a shell/,
-  });
-  assert.equal(await exec(there, ['/app', '--version'], pipes(''), { hasShell: false }), 0);
-  assert.equal(there.calls.at(-1)?.body.command, '/app --version');
-});
-
 test('an agent that tells exit code and stderr apart is believed', async () => {
   await using there = await service();
   there.agent = () => ({
@@ -228,24 +146,6 @@ test('a session that KMS encrypts carries nothing in the clear', async () => {
   assert.deepEqual(action?.ActionResult, { KMSCipherTextKey: Buffer.from('ciphertext').toString('base64') });
 });
 
-test('when KMS gives no key, the session ends with what to do', async () => {
-  await using there = await service();
-  const choose = there.agent;
-  there.agent = (call) => ({ ...choose(call), key: there.key });
-  there.fail = (action) => (action === 'GenerateDataKey' ? 'AccessDeniedException' : undefined);
-  const { ecs, ssm, kms } = there;
-  const session = exec(there, ['true'], pipes(''), { clients: { ecs, ssm, kms: async () => kms } });
-  await assert.rejects(session, {
-    problem: 'unsupported',
-    message: /you need kms:GenerateDataKey on key\/1/,
-  });
-  const { ProcessedClientActions: [, action] = [] } = (there.agents[0]?.response ?? {}) as Record<
-    string,
-    { ActionStatus: number }[]
-  >;
-  assert.equal(action?.ActionStatus, 2);
-});
-
 test('while the service pauses the publication, input waits', async () => {
   await using there = await service();
   const terminal = new Terminal();
@@ -262,63 +162,4 @@ test('while the service pauses the publication, input waits', async () => {
   agent?.control('start_publication');
   assert.equal(await session, 0);
   assert.match(terminal.stdout.text, /got hello/);
-});
-
-test('an abort ends the session at the service too, and restores the terminal', async () => {
-  await using there = await service();
-  const terminal = new Terminal();
-  const stop = new AbortController();
-  const session = exec(there, ['sh', '-c', 'echo ready; sleep 100'], terminal, { signal: stop.signal });
-  await terminal.stdout.until(/ready/);
-  stop.abort(new Error('stopped by the test'));
-  await assert.rejects(session, /stopped by the test/);
-  assert.equal(there.calls.at(-1)?.action, 'TerminateSession');
-  assert.deepEqual(terminal.raw, [true, false]);
-});
-
-test('a refusal of ExecuteCommand is told with its cause', async () => {
-  await using there = await service();
-  there.fail = (action) => (action === 'ExecuteCommand' ? 'TargetNotConnectedException' : undefined);
-  await assert.rejects(exec(there, ['true'], pipes('')), {
-    problem: 'setup',
-    message: /task role allows ssmmessages:CreateControlChannel/,
-  });
-  there.fail = (action) => (action === 'ExecuteCommand' ? 'AccessDeniedException' : undefined);
-  await assert.rejects(exec(there, ['true'], pipes('')), {
-    problem: 'setup',
-    message: /you need ecs:ExecuteCommand/,
-  });
-});
-
-test('who may not open a data channel by name opens it by its token alone', async () => {
-  await using there = await service();
-  there.refuse = ({ authorization }) => (authorization === undefined ? undefined : 403);
-  const { signedHeaders } = await import('../../src/session/sign-request.ts');
-  const headers = signedHeaders('us-east-1', async () => ({
-    accessKeyId: 'AKIDEXAMPLE',
-    secretAccessKey: 'x',
-  }));
-  const { ecs, ssm } = there;
-  assert.equal(await exec(there, ['sh', '-c', 'exit 9'], pipes(''), { clients: { ecs, ssm, headers } }), 9);
-  assert.match(
-    there.requests[0]?.authorization ?? '',
-    /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/us-east-1\/ssmmessages/,
-  );
-  there.refuse = () => 403;
-  await assert.rejects(exec(there, ['true'], pipes('')), {
-    problem: 'connection',
-    message: /status 403.*ssmmessages:OpenDataChannel/,
-  });
-});
-
-test('where several containers fit, a person is asked and a script is not', async () => {
-  await using there = await service();
-  there.tasks = [task('1111aaaa', [container('app'), container('proxy')])];
-  await assert.rejects(exec(there, ['true'], pipes('')), { problem: 'target', message: /1111aaaa {2}proxy/ });
-  const terminal = new Terminal();
-  const session = exec(there, ['sh', '-c', 'exit 6'], terminal);
-  await terminal.stderr.until(/Which one/);
-  terminal.keys.write('2\r');
-  assert.equal(await session, 6);
-  assert.equal(there.calls.find(({ action }) => action === 'ExecuteCommand')?.body.container, 'proxy');
 });
