@@ -1,7 +1,7 @@
 /** The executable ecs-entrypoint as the first process of containers without Node, with ministack's Secrets Manager. */
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -131,7 +131,8 @@ test('a signal for the container reaches the program', async () => {
     '--detach',
     ...words('trap "echo stopped; exit 9" TERM; echo ready; while :; do sleep 0.1; done', 'shell', {}),
   ).trim();
-  while (!docker('logs', id).includes('ready')) await new Promise((resolve) => setTimeout(resolve, 50));
+  const { stdout } = spawn('docker', ['logs', '--follow', id], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(stdout, 'data');
   docker('stop', '--time', '20', id);
   assert.equal(docker('inspect', '--format', '{{.State.ExitCode}}', id).trim(), '9');
   assert.match(docker('logs', id), /stopped/);

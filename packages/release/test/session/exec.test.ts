@@ -154,10 +154,16 @@ test('while the service pauses the publication, input waits', async () => {
   const [agent] = there.agents;
   await agent?.flushed();
   agent?.control('pause_publication');
+  // Messages of a socket are in order: who shows this has seen the pause.
+  agent?.output(PAYLOAD.output, Buffer.from('paused'));
+  await terminal.stdout.until(/paused/);
   const before = agent?.inputs.length;
-  await new Promise((resolve) => there.agents[0] && setTimeout(resolve, 50));
   terminal.keys.write('hello\r');
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  for (const word of ['still', 'waiting']) {
+    agent?.output(PAYLOAD.output, Buffer.from(word));
+    await terminal.stdout.until(new RegExp(word));
+  }
+  await agent?.flushed();
   assert.equal(agent?.inputs.length, before);
   agent?.control('start_publication');
   assert.equal(await session, 0);
