@@ -1,18 +1,9 @@
 /** Everything before the program takes over: which one it is, what identity it gets, and which files it finds. */
 
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { describe, EntryError } from './entry-error.ts';
+import { findProgram } from './find-program.ts';
 import { fetchIdentity, type Identity, parseIdentity } from './identity.ts';
 import { findRegion } from './region.ts';
 import { type Program, parseTable, type Table, type Template } from './table.ts';
@@ -103,31 +94,6 @@ async function identityOf(table: Table, options: PrepareOptions): Promise<Identi
   } finally {
     client.destroy();
   }
-}
-
-/** As a shell finds it. */
-function findProgram(
-  name: string,
-  path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-): string {
-  const candidates = name.includes('/')
-    ? [name]
-    : path.split(':').map((directory) => join(directory || '.', name));
-  for (const file of candidates) {
-    try {
-      accessSync(file, constants.X_OK);
-      if (statSync(file).isFile()) return file;
-    } catch {
-      // The next one may be it.
-    }
-  }
-  const where = name.includes('/')
-    ? 'there is no such file, or it may not be executed'
-    : `it is in none of ${path}`;
-  throw new EntryError(
-    'program missing',
-    `the program ${name} cannot be run: ${where}; correct the table or the image`,
-  );
 }
 
 /** Only the program's user may read it, and it is whole whenever it is there. */

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import fc from 'fast-check';
 import { EntryError, EXIT_CODES } from '../../src/entrypoint/entry-error.ts';
+import { findProgram } from '../../src/entrypoint/find-program.ts';
 import { parseIdentity } from '../../src/entrypoint/identity.ts';
 import { prepare } from '../../src/entrypoint/prepare.ts';
 import { fillTemplate } from '../../src/entrypoint/template.ts';
@@ -34,7 +35,7 @@ async function world(secret: string | Refusal, table?: string): Promise<World> {
       return { SecretString: secret };
     },
   };
-  writeFileSync(join(directory, 'program'), '');
+  writeFileSync(join(directory, 'program'), '#!/bin/sh\n');
   chmodSync(join(directory, 'program'), 0o755);
   writeFileSync(
     join(directory, 'app.ini.tpl'),
@@ -215,6 +216,25 @@ for (const [what, problem, message, answer, environment = type('portal')] of fai
       [],
     );
   });
+
+test('a program that the kernel would not run is told before it is tried', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'programs-'));
+  const program = (name: string, text: string) => writeFileSync(join(directory, name), text, { mode: 0o755 });
+  program('text', 'echo no first line\n');
+  program('gone', '#!/no/such/interpreter -x\n');
+  program('script', '#! /bin/sh -e\n');
+  assert.throws(
+    () => findProgram('text', directory),
+    /text cannot be run: it is neither a program nor a script/,
+  );
+  assert.throws(
+    () => findProgram('gone', directory),
+    /first line names \/no\/such\/interpreter, which is not there/,
+  );
+  assert.equal(findProgram('script', `/nowhere:${directory}`), join(directory, 'script'));
+  assert.equal(findProgram(process.execPath), process.execPath);
+  rmSync(directory, { recursive: true });
+});
 
 test('a table that is wrong is told where', async () => {
   const tables: readonly [string, RegExp][] = [
