@@ -60,6 +60,8 @@ const POLL = 2_000;
 /** How long to listen to a stopped task that has become silent: its last lines come late. And at most. */
 const LINGER = 6_000;
 const MOST_LINGER = 60_000;
+/** A task that was just started may not be seen everywhere. */
+const MOST_UNSEEN = 60_000;
 
 /** Where the tasks of a service run. @throws ReleaseError */
 export async function placementOf(
@@ -157,10 +159,16 @@ async function watch(options: RunTaskOptions, definition: TaskDefinition, taskAr
   let backoff = 0;
   let stoppedAt: number | undefined;
   let heardAt = 0;
+  let seenAt = clock.now();
   for (;;) {
     const request = new DescribeTasksCommand({ cluster, tasks: [taskArn] });
     const [task] = (await ecs.send(request, { abortSignal: signal })).tasks ?? [];
-    // A task that was just started may not be seen everywhere.
+    if (task) seenAt = clock.now();
+    else if (clock.now() - seenAt > MOST_UNSEEN)
+      throw new ReleaseError(
+        'failed',
+        `ECS does not know the task ${taskArn} any more, so how it ended is not known`,
+      );
     if (task?.lastStatus === 'STOPPED') stoppedAt ??= clock.now();
     const events = await follower.round(sources, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;

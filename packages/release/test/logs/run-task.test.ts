@@ -158,6 +158,19 @@ test('a task that cannot be watched any more is named, and not stopped', async (
   assert.ok(!there.aws.calls.some(({ action }) => action === 'StopTask'));
 });
 
+test('a task that ECS sees late is waited for, and one that ECS forgets is told', async () => {
+  await using there = await world([{ lastStatus: 'RUNNING' }, stopped(0)]);
+  const { DescribeTasks = () => ({}) } = there.aws.actions;
+  let looks = 0;
+  there.aws.actions = {
+    ...there.aws.actions,
+    DescribeTasks: (body) => (++looks < 4 ? {} : DescribeTasks(body)),
+  };
+  assert.equal((await there.run()).exitCode, 0);
+  there.aws.actions = { ...there.aws.actions, DescribeTasks: () => ({ failures: [{ reason: 'MISSING' }] }) };
+  await assert.rejects(there.run(), /ECS does not know the task task\/c\/1 any more/);
+});
+
 test('a task runs where a service does', async () => {
   await using aws = await JsonAws.start();
   const networkConfiguration = { awsvpcConfiguration: { subnets: ['subnet-1'], securityGroups: ['sg-1'] } };
