@@ -18,6 +18,17 @@ test('each command has help with an example, and the example is understood', () 
   }
 });
 
+test('what stands behind -- belongs to the command in the container, options too', () => {
+  const run = parse(['run', 'migrate', '--service', 'web', '--', 'manage', 'migrate', '--plan']);
+  assert.ok(run.is === 'command');
+  assert.deepEqual(run.given.words, ['migrate', 'manage', 'migrate', '--plan']);
+  assert.equal(run.given.text('service'), 'web');
+  const exec = parse(['exec', '--no-tty', '--service', 'web', 'report', '--today']);
+  assert.ok(exec.is === 'command');
+  assert.deepEqual(exec.given.words, ['report', '--today']);
+  assert.deepEqual([exec.given.flag('tty'), exec.given.flag('shell')], [false, true]);
+});
+
 test('a command that does not exist, and an option, are wrong usage with a hint', async () => {
   await using place = await mkdtempDisposable(join(tmpdir(), 'release-cli-'));
   for (const words of [['deplyo'], ['deploy', '--stgae', 'x'], ['scale', 'worker']]) {

@@ -10,9 +10,11 @@ import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { IAMClient } from '@aws-sdk/client-iam';
+import type { KMSClient } from '@aws-sdk/client-kms';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SchedulerClient } from '@aws-sdk/client-scheduler';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { SSMClient } from '@aws-sdk/client-ssm';
 import type { STSClient } from '@aws-sdk/client-sts';
 import { ReleaseError } from '../errors.ts';
 
@@ -122,6 +124,20 @@ export class Clients {
       );
       return new Client(settings);
     });
+  }
+
+  ssm(): Promise<SSMClient> {
+    return this.#make(
+      'ssm',
+      async (settings) => new (await import('@aws-sdk/client-ssm')).SSMClient(settings),
+    );
+  }
+
+  kms(): Promise<KMSClient> {
+    return this.#make(
+      'kms',
+      async (settings) => new (await import('@aws-sdk/client-kms')).KMSClient(settings),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

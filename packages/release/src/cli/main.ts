@@ -6,6 +6,9 @@ import { parse } from './program.ts';
 import type { Surroundings } from './row.ts';
 
 const { env, stdin, stdout, stderr } = process;
+const stop = new AbortController();
+/** As shells have it for what was ended by Ctrl-C. */
+const INTERRUPTED = 130;
 
 async function main(words: readonly string[]): Promise<number> {
   const parsed = parse(words);
@@ -13,7 +16,6 @@ async function main(words: readonly string[]): Promise<number> {
     (parsed.is === 'help' ? stdout : stderr).write(parsed.text);
     return parsed.is === 'help' ? 0 : EXIT_CODES.usage;
   }
-  const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const surroundings: Surroundings = { env, stdin, stdout, stderr, signal: stop.signal };
   const run = await parsed.row.load();
@@ -23,6 +25,8 @@ async function main(words: readonly string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  stderr.write(`ecs-release: ${messageOf(error)}\n`);
-  process.exitCode = error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
+  const isInterrupted = stop.signal.aborted && !(error instanceof ReleaseError);
+  if (!isInterrupted) stderr.write(`ecs-release: ${messageOf(error)}\n`);
+  const code = error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
+  process.exitCode = isInterrupted ? INTERRUPTED : code;
 }

@@ -52,7 +52,7 @@ function addCommand(program: Command, row: CommandRow, found: (given: Given) => 
   command.action(() => {
     const values = command.opts();
     const read = (long: string) =>
-      values[made.find((one) => one.name() === long)?.attributeName() ?? ''] as unknown;
+      values[made.find((one) => one.name().replace(/^no-/, '') === long)?.attributeName() ?? ''] as unknown;
     found({
       words: command.args,
       flag: (long) => read(long) === true,

@@ -20,6 +20,13 @@ const FORCE: OptionRow = {
 };
 const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
 
+const WHERE: readonly OptionRow[] = [
+  { flags: '--service <SERVICE>', meaning: 'a service of the configuration, or of the cluster' },
+  { flags: '--family <FAMILY>', meaning: 'tasks of this task definition family' },
+  { flags: '--task <ID>', meaning: 'one task, by its id; the first four characters are enough' },
+  { flags: '--container <NAME>', meaning: 'one container' },
+];
+
 export const ROWS: readonly CommandRow[] = [
   {
     name: 'plan',
@@ -94,6 +101,55 @@ export const ROWS: readonly CommandRow[] = [
     ],
     example: 'set LOG_LEVEL=debug --only worker --stage staging',
     load: async () => (await import('./releasing.ts')).set,
+  },
+  {
+    name: 'exec',
+    words: '[COMMAND...]',
+    summary: 'run a command in a container, with its exit code; without a command, a shell',
+    options: [
+      ...WHERE,
+      { flags: '--no-tty', meaning: 'pipes, even on a terminal' },
+      { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
+    ],
+    passesOn: true,
+    example: 'exec --stage production --service portal --container app -- bin/report --today',
+    load: async () => (await import('./session-commands.ts')).exec,
+  },
+  {
+    name: 'forward',
+    words: '<PORT>',
+    summary: 'lead a local port to a port of a container, until Ctrl-C',
+    options: [
+      ...WHERE,
+      { flags: '--local-port <PORT>', meaning: 'the local port; the default is any free one' },
+    ],
+    example: 'forward 8000 --stage staging --service portal --local-port 8080',
+    load: async () => (await import('./session-commands.ts')).forward,
+  },
+  {
+    name: 'logs',
+    summary: 'print the logs of tasks',
+    options: [
+      ...WHERE,
+      { flags: '-f, --follow', meaning: 'go on with what comes, until Ctrl-C' },
+      { flags: '--since <TIME>', meaning: 'what was written within this time, such as 10m' },
+    ],
+    example: 'logs --follow --stage production --service portal',
+    load: async () => (await import('./task-commands.ts')).logs,
+  },
+  {
+    name: 'run',
+    words: '<TASK> [COMMAND...]',
+    summary: 'run a task of the configuration, or of a family, once: its logs and its exit code',
+    options: [
+      { flags: '--service <SERVICE>', meaning: 'run it where the tasks of this service run' },
+      {
+        flags: '--container <NAME>',
+        meaning: 'the container whose command is set and whose exit code counts',
+      },
+    ],
+    example: 'run migrate --stage staging --service portal -- python manage.py migrate --plan',
+    load: async () => (await import('./task-commands.ts')).run,
   },
   {
     name: 'lock',

@@ -163,6 +163,13 @@ test('a variable is set in all task definitions, and a service is scaled, as rel
   assert.equal(back.code, 0, back.stderr);
 });
 
+test('a task of the configuration is run once, with its exit code, where another command is given', async () => {
+  const first = await tool('two', 'run', 'migrate');
+  assert.equal(first.code, 0, first.stderr);
+  const other = await tool('two', 'run', 'migrate', '--', '/bin/sh', '-c', 'exit 9');
+  assert.equal(other.code, 9, other.stderr);
+});
+
 test('images are built, pushed with all tags, listed, tagged and untagged', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'release-build-'));
   await writeFile(

@@ -1,0 +1,65 @@
+/** `exec` and `forward`: a command, and a port, in a running container. */
+
+import { ReleaseError } from '../errors.ts';
+import { type ExecClients, execInTask, findTarget } from '../session/exec.ts';
+import type { TaskScope } from '../session/find-targets.ts';
+import { forwardPort } from '../session/forward.ts';
+import { signedHeaders } from '../session/sign-request.ts';
+import { type Context, contextOf } from './context.ts';
+import type { Given, Run } from './row.ts';
+
+async function clientsOf({ clients, config }: Context): Promise<Required<ExecClients>> {
+  const [ecs, ssm] = [await clients.ecs(), await clients.ssm()];
+  const headers = signedHeaders(config.stage.region, () => ssm.config.credentials());
+  return { ecs, ssm, kms: () => clients.kms(), headers };
+}
+
+export function scopeOf({ config }: Context, given: Given): TaskScope {
+  const [name, family] = [given.text('service'), given.text('family')];
+  if (name !== undefined && family !== undefined)
+    throw new ReleaseError('usage', 'Give --service or --family, not both.');
+  const service = name === undefined ? undefined : (config.services?.[name]?.service ?? name);
+  return { cluster: config.stage.cluster, service, family };
+}
+
+export const exec: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const { stdin, stdout, stderr, signal } = surroundings;
+  return await execInTask({
+    clients: await clientsOf(context),
+    scope: scopeOf(context, given),
+    wish: { task: given.text('task'), container: given.text('container') },
+    words: given.words.length > 0 ? given.words : ['sh'],
+    streams: { stdin, stdout, stderr },
+    isInteractive: given.flag('tty'),
+    hasShell: given.flag('shell'),
+    signal,
+  });
+};
+
+export const forward: Run = async (given, surroundings) => {
+  const [port, localPort] = [portOf(given.words[0] ?? ''), portOf(given.text('local-port') ?? '0')];
+  await using context = await contextOf(given, surroundings);
+  const { stdin, stdout, stderr, signal } = surroundings;
+  const clients = await clientsOf(context);
+  const wish = { task: given.text('task'), container: given.text('container') };
+  const target = await findTarget(clients.ecs, scopeOf(context, given), wish, { stdin, stderr }, signal);
+  await forwardPort({
+    ...clients,
+    target,
+    port,
+    localPort,
+    listening: (local) => {
+      stdout.write(`Port ${local.port} of ${local.host} leads to port ${port} of ${target.container}.\n`);
+    },
+    failed: (error) =>
+      stderr.write(`ecs-release: ${error instanceof Error ? error.message : String(error)}\n`),
+    signal,
+  });
+  return 0;
+};
+
+function portOf(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  throw new ReleaseError('usage', `A port is a number up to 65535, not "${text}".`);
+}
