@@ -33,6 +33,8 @@ PACKAGES := build/packages/.stamp
 MINISTACK := tools/aws/.venv/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
 EXECUTABLE := build/ecs-host-service
+# The release tool, for machines without Node.
+RELEASE_TOOL := build/ecs-release
 # For images whose programs get their identity from Secrets Manager.
 ENTRYPOINT := build/ecs-entrypoint
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
@@ -44,7 +46,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -77,6 +79,11 @@ demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ##
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
+
+demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, the history
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/packages/release/test/integration/demo-release.ts
+
+release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 
 test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
@@ -191,6 +198,10 @@ $(PACKAGES): $(shell git ls-files packages) tsconfig.json scripts/packages.ts | 
 $(EXECUTABLE): $(BUNDLE)
 	@echo "Building $@ …"
 	@$(NODE) scripts/executable.ts $(<D) $@
+
+$(RELEASE_TOOL): $(shell git ls-files packages/release) | node_modules/.stamp
+	@echo "Building $@ …" && mkdir -p $(@D)
+	@$(NODE) packages/release/scripts/release-executable.ts $@
 
 $(ENTRYPOINT): $(shell git ls-files packages/release) | node_modules/.stamp
 	@echo "Building $@ …" && mkdir -p $(@D)

@@ -1,43 +1,6 @@
-/**
- * Makes `ecs-entrypoint` one executable: Node, and the program in it, so that images without Node can use it. The same
- * sources give the same bytes. `entrypoint-executable.ts OUTPUT`.
- */
+/** Makes `ecs-entrypoint` one executable, so that images without Node can use it: `entrypoint-executable.ts OUTPUT`. */
 
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { build } from 'esbuild';
-
-/** By which Node knows that something was put into it. */
-const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+import { makeExecutable } from './make-executable.ts';
 
 const [output = 'build/ecs-entrypoint'] = process.argv.slice(2);
-const work = mkdtempSync(join(tmpdir(), 'ecs-entrypoint-'));
-try {
-  await build({
-    entryPoints: [join(import.meta.dirname, '../src/entrypoint/main.ts')],
-    outfile: join(work, 'main.cjs'),
-    ...{ bundle: true, platform: 'node', target: 'node24', format: 'cjs', minify: true },
-    // The package has no side effects, but the program has: it hides the streams.
-    ignoreAnnotations: true,
-    logLevel: 'error',
-  });
-  const settings = {
-    ...{ main: 'main.cjs', output: 'blob', disableExperimentalSEAWarning: true },
-    execArgv: ['--no-warnings'],
-    // NODE_OPTIONS is meant for the image's programs.
-    execArgvExtension: 'none',
-  };
-  writeFileSync(join(work, 'settings.json'), JSON.stringify(settings));
-  const sea = ['--experimental-sea-config', 'settings.json'];
-  execFileSync(process.execPath, sea, { cwd: work, stdio: 'pipe' });
-  const draft = `${output}.draft`;
-  copyFileSync(process.execPath, draft);
-  const blob = [draft, 'NODE_SEA_BLOB', join(work, 'blob'), '--sentinel-fuse', FUSE];
-  execFileSync('postject', blob, { stdio: 'pipe' });
-  chmodSync(draft, 0o755);
-  renameSync(draft, output);
-} finally {
-  rmSync(work, { recursive: true, force: true });
-}
+await makeExecutable('entrypoint/main.ts', output);

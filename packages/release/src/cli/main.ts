@@ -22,11 +22,16 @@ async function main(words: readonly string[]): Promise<number> {
   return await run(parsed.given, surroundings);
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  const isInterrupted = stop.signal.aborted && !(error instanceof ReleaseError);
-  if (!isInterrupted) stderr.write(`ecs-release: ${messageOf(error)}\n`);
-  const code = error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
-  process.exitCode = isInterrupted ? INTERRUPTED : code;
+function explain(error: unknown): number {
+  // What was interrupted while it only looked has nothing to tell.
+  if (stop.signal.aborted && !(error instanceof ReleaseError)) return INTERRUPTED;
+  stderr.write(`ecs-release: ${messageOf(error)}\n`);
+  return error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
 }
+
+// Without await, so that it can be bundled for the executable.
+void main(process.argv.slice(2))
+  .catch(explain)
+  .then((code) => {
+    process.exitCode = code;
+  });

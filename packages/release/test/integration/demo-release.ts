@@ -1,0 +1,82 @@
+/** `make demo-release`: the release tool at work on ministack, with real images and real containers. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
+import { run } from '../support/tool.ts';
+
+const CONFIG = `application: shop
+stages:
+  staging:
+    account: '${ACCOUNT}'
+    region: us-east-1
+    cluster: shop
+    record: s3://releases/shop
+    tags: ['staging-{commit}']
+images:
+  web: { repository: web, registry: '${REGISTRY}', context: web }
+  job: { repository: job, registry: '${REGISTRY}', context: job }
+services:
+  portal: { service: portal, gate: true, containers: { app: { image: web } } }
+scheduled:
+  nightly: { families: 'nightly-*', containers: { app: { image: job } } }
+tasks:
+  before: [{ name: migrate, family: portal, command: [/bin/sh, -c, 'echo migrated'] }]
+release: { timeout: 2m, poll: 500ms }
+`;
+
+const say = (text: string) => process.stdout.write(`\n── ${text}\n`);
+
+const cwd = await mkdtemp(join(tmpdir(), 'demo-release-'));
+const dockerfile = (script: string) =>
+  `FROM ${REGISTRY}/web:base\nCMD ${JSON.stringify(['/bin/sh', '-c', script])}\n`;
+
+async function write(script: string): Promise<void> {
+  for (const name of ['web', 'job']) await writeFile(join(cwd, `${name}.Dockerfile`), dockerfile(script));
+}
+
+/** Shows a command, and what came of it. */
+async function show(commit: string, words: readonly string[], expected = 0): Promise<void> {
+  process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
+  const { code, stdout, stderr } = await run([...words, '--set', `commit=${commit}`], {
+    cwd,
+    env: { ECS_RELEASE_STAGE: 'staging' },
+  });
+  process.stdout.write(`${stderr}${stdout}exit code ${code}\n`);
+  if (code !== expected) throw new Error(`"${words.join(' ')}" exited with ${code}, not ${expected}`);
+}
+
+try {
+  say('AWS without AWS: ECS, ECR, EventBridge and S3 by ministack, with a private Docker');
+  await using aws = await AwsHost.start();
+  await aws.makeCluster('shop');
+  for (const name of ['web', 'job']) await aws.makeRepository(name);
+  pushImage(`${REGISTRY}/web:base`, LASTING);
+  await aws.makeService('shop', 'portal', await aws.register('portal', `${REGISTRY}/web:base`));
+  await aws.makeRule('nightly-a', await aws.register('nightly-a', `${REGISTRY}/web:base`));
+  const source = CONFIG.replaceAll(
+    /context: (web|job)/g,
+    (_, name) => `context: ., dockerfile: ${name}.Dockerfile`,
+  );
+  await writeFile(join(cwd, 'ecs-release.yaml'), source);
+  say('Two images are built and pushed, and released');
+  await write(`: good; ${LASTING}`);
+  await show('good', ['build']);
+  await show('good', ['push']);
+  await show('good', ['plan']);
+  await show('good', ['deploy']);
+  process.stdout.write(docker('ps', '--format', '{{.Names}}  {{.Image}}  {{.Status}}'));
+  say('A broken release goes back, and says why');
+  await write('echo no database; exit 7');
+  await show('broken', ['build']);
+  await show('broken', ['push']);
+  await show('broken', ['deploy', '--skip-tasks'], 3);
+  say('A task runs once, with its exit code');
+  await show('good', ['run', 'migrate', '--', '/bin/sh', '-c', 'exit 4'], 4);
+  say('What happened');
+  await show('good', ['status']);
+  await show('good', ['history']);
+} finally {
+  await rm(cwd, { recursive: true });
+}
