@@ -114,6 +114,13 @@ for (const manifest of packages) {
   });
 }
 
+test('the release tool is a command of its package, on each line of Node', async () => {
+  for (const line of NODES) {
+    const project = join(work, `ecs-release-${line}`);
+    assert.match(await run(line, project, 'node_modules/.bin/ecs-release', '--help'), /^ {2}deploy /m);
+  }
+});
+
 test("the API client's example fits the types that are published, and runs on each line of Node", async (t) => {
   const socket = join(work, 'api.sock');
   const container = { id: 'abc', state: 'ready', app: 'demo', port: 32262 };

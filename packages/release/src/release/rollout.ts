@@ -115,14 +115,16 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
   }
 }
 
-/** With the last lines of what failed. */
+/** With the last lines of what failed. They come some seconds after the end. */
 async function failure(work: Work, reason: string, task: Task | undefined): Promise<ReleaseError> {
-  if (!task) return new ReleaseError('failed', reason);
-  const [failed] = task.containers.filter(({ exitCode }) => exitCode !== undefined && exitCode !== 0);
-  const lines = failed ? await work.cloud.lastLines(task, failed.name).catch(() => []) : [];
-  const told =
-    lines.length > 0
-      ? `\nThe last lines of ${failed?.name}:\n${lines.map((line) => `  ${line}`).join('\n')}`
-      : '';
-  return new ReleaseError('failed', `${reason}${told}`);
+  const failed = task?.containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0);
+  if (!task || !failed) return new ReleaseError('failed', reason);
+  let lines: readonly string[] = [];
+  for (let attempt = 0; attempt < 4 && lines.length === 0; attempt += 1) {
+    if (attempt > 0) await work.clock.sleep(1500);
+    lines = await work.cloud.lastLines(task, failed.name).catch(() => []);
+  }
+  if (lines.length === 0) return new ReleaseError('failed', reason);
+  const told = lines.map((line) => `\n  ${line}`).join('');
+  return new ReleaseError('failed', `${reason}\nThe last lines of ${failed.name}:${told}`);
 }

@@ -90,6 +90,7 @@ test('a release whose containers exit goes back, says why with the last lines, a
   const { code, stderr } = await tool('broken', 'deploy', '--skip-tasks');
   assert.equal(code, 3, stderr);
   assert.match(stderr, /app exited with code 7/);
+  assert.match(stderr, /The last lines of app:\n {2}no database/);
   assert.equal(await imageOf('portal'), image);
   assert.equal(await imageOf('worker'), image);
   const { stdout } = await tool('one', 'history', '--limit', '1', '--json');

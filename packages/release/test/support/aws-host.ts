@@ -26,6 +26,16 @@ export const PORT = 4566;
 export const REGISTRY = `localhost:${PORT}`;
 export const ACCOUNT = '000000000000';
 
+const LOGS = {
+  logDriver: 'awslogs' as const,
+  options: {
+    'awslogs-group': '/ecs/shop',
+    'awslogs-stream-prefix': 'ecs',
+    'awslogs-region': 'us-east-1',
+    'awslogs-create-group': 'true',
+  },
+};
+
 /** For this process and its children. */
 export const ENVIRONMENT: Readonly<Record<string, string>> = {
   AWS_ENDPOINT_URL: `http://127.0.0.1:${PORT}`,
@@ -92,7 +102,7 @@ export class AwsHost implements AsyncDisposable {
     const { taskDefinition } = await (await this.clients.ecs()).send(
       new RegisterTaskDefinitionCommand({
         family,
-        containerDefinitions: [{ name: 'app', image, memory: 64, essential: true }],
+        containerDefinitions: [{ name: 'app', image, memory: 64, essential: true, logConfiguration: LOGS }],
         tags: [{ key: 'team', value: 'shop' }],
       }),
     );
