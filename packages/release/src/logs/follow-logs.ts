@@ -39,7 +39,7 @@ export async function* followLogs(options: FollowOptions): AsyncGenerator<LogEve
     signal.throwIfAborted();
     if (clock.now() - refreshedAt >= REFRESH) {
       refreshedAt = clock.now();
-      for (const source of await options.sources(signal))
+      for (const source of await abortable(options.sources(signal), signal))
         known.set(`${source.group}\n${source.stream}`, { source, seenAt: refreshedAt });
       for (const [key, { seenAt }] of known) if (refreshedAt - seenAt > LINGER) known.delete(key);
     }
@@ -50,7 +50,19 @@ export async function* followLogs(options: FollowOptions): AsyncGenerator<LogEve
     backoff = follower.isThrottled ? nextBackoff(backoff) : 0;
     if (!isFollowing && backoff === 0 && !follower.hasMore) return;
     if (backoff > 0 || !follower.hasMore)
-      await clock.sleep(backoff || Math.max(POLL, (known.size / RATE) * 1_000), signal);
+      await clock
+        .sleep(backoff || Math.max(POLL, (known.size / RATE) * 1_000), signal)
+        .catch(() => signal.throwIfAborted());
+  }
+}
+
+/** Timers and calls to AWS have an error of their own for an abort; the caller gets the reason. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   }
 }
 

@@ -100,7 +100,7 @@ export async function runTask(options: RunTaskOptions): Promise<RunResult> {
     if (signal.aborted) {
       const stop = new StopTaskCommand({ cluster, task: taskArn, reason: 'ecs-release was interrupted' });
       await ecs.send(stop).catch(() => {});
-      throw error;
+      throw signal.reason;
     }
     if (error instanceof ReleaseError) throw error;
     throw new ReleaseError(

@@ -49,6 +49,16 @@ export interface ExecOptions {
  * @throws SessionError, or the signal's reason after the session was ended at the service too
  */
 export async function execInTask(options: ExecOptions): Promise<number> {
+  try {
+    return await exec(options);
+  } catch (error) {
+    // A call to AWS that is aborted rejects with an error of its own.
+    if (options.signal.aborted) throw options.signal.reason;
+    throw error;
+  }
+}
+
+async function exec(options: ExecOptions): Promise<number> {
   const { clients, scope, wish, words, streams, signal, hasShell = true } = options;
   const target = await findTarget(clients.ecs, scope, wish, streams, signal);
   options.chosen?.(target);

@@ -69,7 +69,7 @@ export async function forwardPort(options: ForwardOptions): Promise<void> {
     await once(server, 'listening', { signal });
   } catch (error) {
     server.close();
-    if (signal.aborted) throw error;
+    if (signal.aborted) throw signal.reason;
     throw new SessionError(
       'setup',
       `port ${localPort} of ${localHost} cannot be listened on: ${(error as Error).message}; choose another one`,

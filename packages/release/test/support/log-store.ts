@@ -46,7 +46,8 @@ export function hurriedClock(slept: (milliseconds: number) => void = () => {}) {
       now += milliseconds;
       slept(milliseconds);
       await new Promise(setImmediate);
-      signal?.throwIfAborted();
+      // As the timers of Node do.
+      if (signal?.aborted) throw new DOMException('The operation was aborted', 'AbortError');
     },
   };
 }
