@@ -5,8 +5,9 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { CreateScheduleCommand, CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
 import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
-import { readRule } from '../../src/aws/triggers.ts';
+import { readGroup, readRule } from '../../src/aws/triggers.ts';
 import { ACCOUNT, AwsHost, ENVIRONMENT, REGISTRY } from '../support/aws-host.ts';
 import { type Break, FaultProxy } from '../support/fault-proxy.ts';
 import { run } from '../support/tool.ts';
@@ -75,6 +76,43 @@ test('a release of twelve services and a hundred scheduled tasks makes hardly mo
     proxy.total - looks - records <= 1.2 * least,
     `${proxy.total} calls: ${JSON.stringify([...proxy.calls])}`,
   );
+});
+
+test('a schedule of EventBridge Scheduler starts the new revision, and keeps all that it has', async () => {
+  const digest = await aws.putImage('web', 'hourly');
+  const scheduler = await aws.clients.scheduler();
+  await scheduler.send(new CreateScheduleGroupCommand({ Name: 'hourly' }));
+  const schedule = {
+    Name: 'sync',
+    GroupName: 'hourly',
+    ScheduleExpression: 'rate(1 hour)',
+    FlexibleTimeWindow: { Mode: 'OFF' as const },
+    StartDate: new Date('2026-01-01T00:00:00Z'),
+    Target: {
+      Arn: `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/shop`,
+      RoleArn: `arn:aws:iam::${ACCOUNT}:role/scheduler`,
+      Input: '{"containerOverrides":[]}',
+      EcsParameters: { TaskDefinitionArn: await aws.register('sync', 'web:old'), TaskCount: 2 },
+    },
+  };
+  await scheduler.send(new CreateScheduleCommand(schedule));
+  const config = CONFIG.replace(/services:[\s\S]*release:/, 'SCHEDULED\nrelease:')
+    .replace(
+      'SCHEDULED',
+      "scheduled: { hourly: { families: 'sy*', scheduleGroup: hourly, containers: { app: { image: web } } } }",
+    )
+    .replace('application: shop', 'application: hourly');
+  await writeFile(join(cwd, 'hourly.yaml'), config);
+  const words = ['--config', 'hourly.yaml', '--stage', 'live', '--set', 'commit=hourly'];
+  const { code, stderr } = await run(['deploy', ...words], { cwd });
+  assert.equal(code, 0, stderr);
+  const [moved] = await readGroup(scheduler, 'hourly');
+  const { definition } = await readTaskDefinition(await aws.clients.ecs(), moved?.taskDefinition ?? '');
+  assert.equal(definition.containerDefinitions?.[0]?.image, `${REGISTRY}/web@${digest}`);
+  const back = await run(['rollback', ...words], { cwd });
+  assert.equal(back.code, 0, back.stderr);
+  const [{ whole } = { whole: {} }] = await readGroup(scheduler, 'hourly');
+  assert.partialDeepStrictEqual(whole, schedule);
 });
 
 test('over throttling, failures, lost answers, stale copies and short pages a release is whole', async () => {
