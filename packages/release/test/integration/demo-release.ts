@@ -39,7 +39,8 @@ async function write(script: string): Promise<void> {
 /** Shows a command, and what came of it. */
 async function show(commit: string, words: readonly string[], expected = 0): Promise<void> {
   process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
-  const { code, stdout, stderr } = await run([...words, '--set', `commit=${commit}`], {
+  const [command = '', ...rest] = words;
+  const { code, stdout, stderr } = await run([command, '--set', `commit=${commit}`, ...rest], {
     cwd,
     env: { ECS_RELEASE_STAGE: 'staging' },
   });

@@ -35,8 +35,8 @@ release: { timeout: 2m, poll: 500ms }
 let aws: AwsHost;
 let cwd: string;
 
-const tool = (commit: string, ...words: readonly string[]): Promise<Ran> =>
-  run([...words, '--stage', 'staging', '--set', `commit=${commit}`], { cwd });
+const tool = (commit: string, command: string, ...words: readonly string[]): Promise<Ran> =>
+  run([command, '--stage', 'staging', '--set', `commit=${commit}`, ...words], { cwd });
 
 before(async () => {
   aws = await AwsHost.start();
