@@ -5,20 +5,19 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { inRandomOrder, type Measure, ofPairs } from './measure.ts';
 import type { Result, Work } from './node-library/consumer.ts';
+import { WARM_UP } from './node-library/warm-up.ts';
 
 const ROUNDS = 7;
 const MESSAGES = 10_000;
 /** For handlers that take 20 ms. */
 const SLOW_MESSAGES = 500;
 const MANY = 100_000;
-/** Messages with which a side warms up. */
-const WARM_UP = 500;
 
 type Side = 'ours' | 'bare' | 'sqs-consumer';
 type Load = Pick<Work, 'messages' | 'concurrency' | 'handler'>;
 
 const program = (name: string, word: string) =>
-  fork(join(import.meta.dirname, 'node-library', name), [word], { execArgv: [] });
+  fork(join(import.meta.dirname, 'node-library', name), [word], { execArgv: ['--expose-gc'] });
 
 async function run(side: Side, load: Load): Promise<Result> {
   const queue = program('queue.ts', String(load.messages + WARM_UP));
@@ -69,7 +68,7 @@ export const measure: Measure = async (say) => {
       }),
       ofPairs('time of a message, one at a time: the library / sqs-consumer', rival, { median: 1 }),
       ofPairs('time with handlers of 20 ms in ten groups: ten slots / one', slots, { median: 0.125 }),
-      ofPairs(`memory: after ${MANY} messages / after ${MANY / 10}`, [[late, early]], { median: 1.1 }),
+      ofPairs(`memory in use: after ${MANY} messages / after ${MANY / 10}`, [[late, early]], { median: 1.1 }),
     ],
   };
 };

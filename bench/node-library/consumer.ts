@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { Consumer } from 'sqs-consumer';
 import { AppNode, type NodeOptions } from '../../packages/echostream-node/src/echostream-node.ts';
+import { WARM_UP } from './warm-up.ts';
 
 export interface Work {
   readonly options: NodeOptions;
@@ -23,12 +24,9 @@ export interface Result {
   /** Milliseconds. */
   readonly cpu: number;
   readonly wall: number;
-  /** Bytes after a tenth of the messages, and after all. */
+  /** Bytes that are in use after a tenth of the messages, and after all. */
   readonly memory: readonly [number, number];
 }
-
-/** Messages that are handled before the measurement begins: the code is compiled by then. */
-const WARM_UP = 500;
 
 const [work] = (await once(process, 'message')) as [Work];
 Object.assign(process.env, work.environment);
@@ -37,11 +35,18 @@ let began = { cpu: process.cpuUsage(), wall: performance.now() };
 let early = 0;
 const done = Promise.withResolvers<void>();
 
+/** What the garbage collector leaves: how much of the rest the process still has tells of the machine's room alone. */
+function inUse(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 async function handle(): Promise<void> {
-  if (work.handler > 0) await setTimeout(work.handler);
+  if (work.handler > 0 && handled >= WARM_UP) await setTimeout(work.handler);
   handled += 1;
   if (handled === WARM_UP) began = { cpu: process.cpuUsage(), wall: performance.now() };
-  if (handled === WARM_UP + work.messages / 10) early = process.memoryUsage.rss();
+  if (handled === WARM_UP + work.messages / 10) early = inUse();
   if (handled === WARM_UP + work.messages) done.resolve();
 }
 
@@ -98,6 +103,6 @@ const { user, system } = process.cpuUsage(began.cpu);
 const result: Result = {
   cpu: (user + system) / 1000,
   wall: performance.now() - began.wall,
-  memory: [early, process.memoryUsage.rss()],
+  memory: [early, inUse()],
 };
 process.send?.(result);
