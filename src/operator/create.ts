@@ -148,7 +148,7 @@ function bytesOf(option: string, text: string): number {
   } catch (error) {
     throw new ServiceError(
       'operator.bad_option',
-      { option, wanted: '500MiB or 4GiB', got: text },
+      { option, wanted: 'a size such as 500MiB or 4GiB', got: text },
       { cause: error },
     );
   }

@@ -130,5 +130,5 @@ test('what is not there, cannot be reached or is not set is told with what to do
   await s3.turn('deny');
   const denied = await run(list);
   assert.deepEqual([denied.code, denied.stdout], [1, '']);
-  assert.match(denied.stderr, /did not list its objects: .*check that this host can reach S3/);
+  assert.match(denied.stderr, /could not list its objects: .*check that this host can reach S3/);
 });

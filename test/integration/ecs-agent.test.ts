@@ -271,7 +271,7 @@ suite('the container of an agent', () => {
     await host.stopDocker('SIGKILL');
     await kill(keeping.agent);
     await keeper.message(
-      'the ECS agent ended with an exit code that Docker cannot tell and is started again; its last lines say why',
+      'the ECS agent exited with an exit code that Docker cannot tell, and the service restarts it; the last lines of its output say why',
     );
     await host.startDocker();
     await keeper.message(REGISTERED, keeper.lines.length);

@@ -88,17 +88,17 @@ test('an operator has a container made by the command line, with all that it is 
   assert.deepEqual([Config.Labels.x, HostConfig.Memory, HostConfig.PidsLimit], ['y', 2 ** 27, 64]);
   assert.ok(ports['8080/tcp'] > 0 && idleTimeout === 60);
   for (const [more, text] of [
-    [['--env', 'A'], /--env must be like NAME=VALUE; got "A"/],
+    [['--env', 'A'], /--env expects NAME=VALUE; got "A"/],
     [['--env-from', '/nowhere'], /--env-from \/nowhere cannot be used: ENOENT/],
-    [['--publish', 'x'], /--publish must be like/],
-    [['--mount', 'x:/y'], /--mount must be like/],
-    [['--memory', 'much'], /--memory must be like 500MiB or 4GiB; got "much"/],
-    [['--pull', 'often'], /--pull must be like missing, always or never; got "often"/],
+    [['--publish', 'x'], /--publish expects/],
+    [['--mount', 'x:/y'], /--mount expects/],
+    [['--memory', 'much'], /--memory expects a size such as 500MiB or 4GiB; got "much"/],
+    [['--pull', 'often'], /--pull expects missing, always or never; got "often"/],
     [['--pids', '0'], /--pids is not valid: it must be >= 1/],
     [['--publish', '99999:80'], /--publish is not valid: .*must be <= 65535/],
     [['--label', 'ecs-host-service.x=y'], /--label is not valid/],
-    [['--cpus', 'all'], /--cpus must be like a number/],
-    [['--idle-timeout', 'never'], /--idle-timeout must be like a number/],
+    [['--cpus', 'all'], /--cpus expects a number/],
+    [['--idle-timeout', 'never'], /--idle-timeout expects a number/],
     [['--mount', '/etc:/etc'], /create\.mount_not_allowed: .*ALLOWED_MOUNTS/],
   ] as const) {
     const said = await say(root, ['create', IMAGE, '--app', 'demo', ...more]);

@@ -71,7 +71,7 @@ test('outside localdev it does not start without input devices', {
   };
   await refuses(
     host.start({ env }),
-    /no input devices|input devices here: there is no \/dev\/uinput; run "modprobe uinput"/,
+    /no input devices|input devices to containers: there is no \/dev\/uinput; run "modprobe uinput"/,
   );
 });
 

@@ -111,7 +111,7 @@ test('a program that cannot be run is tried again, and that is said', async () =
   await using site = await AgentSite.open();
   writeFileSync(site.program, '#!/nowhere\n');
   await site.begin(FAST);
-  const ended = /^the ECS agent ended with exit code 12[67]/;
+  const ended = /^the ECS agent exited with exit code 12[67]/;
   assert.equal((await site.says(ended)).level, 'error');
   assert.equal((await site.says(ended, 2)).level, 'warn');
 });

@@ -184,7 +184,7 @@ suite('a unit that ends', () => {
       await unit.started(1);
       unit.ends(code, status);
       await unit.started(2);
-      await unit.site.says(`the ECS agent ended with ${how} and is started again; its last lines say why`);
+      await unit.site.says(`the ECS agent exited with ${how}, and the service restarts it; the last lines of its output say why`);
     });
   }
 

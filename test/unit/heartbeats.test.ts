@@ -219,7 +219,7 @@ suite('a host that lives', () => {
       await pauses.next();
       const error = lines[0]?.error as { readonly type: string; readonly message: string } | undefined;
       assert.equal(error?.type, 'ServiceError');
-      assert.ok(error.message.startsWith(`the webserver did not take the ${what} of this host: `));
+      assert.ok(error.message.startsWith(`the webserver did not accept the ${what} of this host: `));
       assert.deepEqual(said(), [['error', error.message]]);
       await pauses.several(2);
       assert.deepEqual(said(), [

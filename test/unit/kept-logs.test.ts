@@ -98,7 +98,7 @@ test('of a long log the last 256 KiB are kept, for root alone', async (t) => {
 });
 
 for (const [what, level, why, listener] of [
-  ['cannot be read', 'info', /the log driver is none; read the log where that driver sends it/, 501],
+  ['cannot be read', 'info', /the log driver none; read the log where that driver sends it/, 501],
   ['is gone', 'warn', /could not read the log of the container: no$/, 404],
   ['breaks off', 'warn', /its log: aborted/, 'breaks'],
 ] as const) {

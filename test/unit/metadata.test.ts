@@ -141,7 +141,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     await assert.rejects(ask(), (error) => {
       assert.ok(error instanceof ServiceError);
       assert.equal(error.code, 'metadata.unavailable');
-      assert.ok(error.message.startsWith(`EC2 metadata does not come from ${service.url}: `));
+      assert.ok(error.message.startsWith(`the service cannot read EC2 metadata from ${service.url}: `));
       assert.match(error.message, says);
       assert.ok(error.cause instanceof Error);
       return true;
@@ -294,7 +294,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     test(`metadata do not come from a service with the fault "${fault}"`, async (t) => {
       const asked = await open(t);
       asked.service.fault = fault;
-      await assertUnavailable(asked, /; check that the metadata service is switched on for this instance$/);
+      await assertUnavailable(asked, /; check that the metadata service is enabled for this instance$/);
     });
   }
 

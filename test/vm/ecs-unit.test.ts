@@ -73,7 +73,7 @@ test('a unit that fails is started again by the service', async () => {
   const lines = service.lines.length;
   execFileSync('systemctl', ['kill', '--kill-who=main', '--signal=USR1', AGENT]);
   await service.line(
-    ({ msg }) => /^the ECS agent ended with exit code 1 and is started again/.test(msg),
+    ({ msg }) => /^the ECS agent exited with exit code 1, and the service restarts it/.test(msg),
     lines,
   );
   await service.message('the ECS agent is started', lines);
