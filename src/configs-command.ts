@@ -19,7 +19,7 @@ const COLUMNS = ['version', 'stored', 'bytes', 'what'] as const;
 /** @returns a table for people @throws {ServiceError} */
 export async function listConfigs(environment: NodeJS.ProcessEnv, whose: Whose): Promise<string> {
   const versions = await listVersions(await storeOf(environment, whose), new AbortController().signal);
-  if (versions.length === 0) return `Nothing is stored of user "${whose.user}", app "${whose.app}".\n`;
+  if (versions.length === 0) return `Nothing is stored for user "${whose.user}", app "${whose.app}".\n`;
   return `${align([COLUMNS, ...versions.map(cells)]).join('\n')}\n`;
 }
 
@@ -33,7 +33,7 @@ export async function restoreConfig(
   const store = await storeOf(environment, whose);
   const parts = { store, prefix: prefixOf(whose.user, whose.app), secret: secret.reveal() };
   await restoreVersion(parts, version, new AbortController().signal);
-  return `The next container of user "${whose.user}", app "${whose.app}", begins with ${version}.\n`;
+  return `The next container of user "${whose.user}", app "${whose.app}", starts with ${version}.\n`;
 }
 
 async function storeOf(environment: NodeJS.ProcessEnv, { user, app }: Whose): Promise<ConfigStore> {

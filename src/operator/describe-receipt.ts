@@ -19,7 +19,7 @@ export function describeReceipt(receipt: Receipt, columns?: number): string {
   const facts = [
     ...(docker ? [['docker id', docker]] : []),
     ['began', began],
-    ['ended', ended ? `${ended}: ${cause ?? 'it is not known why'}` : 'has not ended'],
+    ['ended', ended ? `${ended}: ${cause ?? 'the cause is unknown'}` : 'has not ended'],
     ...(below ? [['paths below', below]] : []),
   ];
   const passed = states.map(({ state, at, cause: why = '' }) => [at, state, why]);

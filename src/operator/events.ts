@@ -3,7 +3,7 @@
 import { type Api, messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
 import { dataOf } from './client.ts';
 
-const MISSED = 'Some events are not kept any more.';
+const MISSED = 'Some earlier events are no longer available.';
 
 /** Gives a line for each, until the service ends. @param after the id of the last event that is known */
 export async function* events(api: Api, after: string | undefined, isJson: boolean): AsyncGenerator<string> {

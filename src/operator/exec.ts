@@ -132,10 +132,10 @@ class Session {
   #hear(told: unknown): void {
     if (!isRecord(told)) return;
     if (told.type === 'attached') this.#terminal = String(told.terminal);
-    if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes are not kept any more)\r`);
+    if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes of older output are no longer available)\r`);
     // It may have had another size until now.
     if (told.type === 'writer' && told.writes) this.resize();
-    if (told.type === 'writer' && !told.writes) this.#own.say('(watching: what is typed goes nowhere)\r');
+    if (told.type === 'writer' && !told.writes) this.#own.say('(watching: your input is ignored)\r');
     if (told.type === 'ended') this.#exitCode = typeof told.exitCode === 'number' ? told.exitCode : 1;
   }
 
@@ -143,7 +143,7 @@ class Session {
     const terminal = this.#terminal;
     if (this.#exitCode !== undefined) return this.#exitCode;
     if (!this.#isLeft) throw new ServiceError('operator.terminal_cut_off', { terminal });
-    this.#own.say(`left; it goes on for a while: ecs-host-service exec --attach ${terminal}`);
+    this.#own.say(`detached; the terminal keeps running for a while: ecs-host-service exec --attach ${terminal}`);
     return 0;
   }
 }

@@ -377,9 +377,9 @@ test('the command line shows each stream where it belongs, follows to the end, a
   for (const [words, code, why] of [
     [['abcdef'], 1, /container\.no_log: no running container has an id that begins with abcdef/],
     [[id, '--tail', 'all'], 1, /--tail expects a number of lines; got "all"/],
-    [[], 2, /This makes no sense: logs/],
-    [[id, id], 2, /This makes no sense/],
-    [[id, '--gpu'], 2, /This makes no sense/],
+    [[], 2, /This command line is not valid: logs/],
+    [[id, id], 2, /This command line is not valid/],
+    [[id, '--gpu'], 2, /This command line is not valid/],
   ] as const) {
     const said = await say(seen, 'logs', ...words).said();
     assert.deepEqual([said.code, said.out, why.test(said.err)], [code, '', true], said.err);

@@ -50,7 +50,7 @@ test('an operator lists, stops and looks back at a container in tables', async (
   const capacity = await say(root, ['capacity']);
   assert.match(
     capacity.text,
-    /^Room for \d+ more containers; consoles run short first\.\nRESOURCE +SIZE +HELD/,
+    /^Room for \d+ more containers; consoles run out first\.\nRESOURCE +SIZE +HELD/,
   );
   assert.match(capacity.text, /^consoles +\d+ +1 +1 +\d+$/m);
 
@@ -130,7 +130,7 @@ test('what is printed as JSON is what the service answers, and events follow as 
   assert.equal(JSON.parse((await say(root, ['capacity', '--json'])).text).short, 'consoles');
   const drained = await say(root, ['drain', '--json']);
   assert.deepEqual(JSON.parse(drained.text), { containers: 1 });
-  assert.match((await say(root, ['drain'])).text, /takes no more containers, and ends when its last 1 have/);
+  assert.match((await say(root, ['drain'])).text, /accepts no more containers\. The service exits when the last 1 have ended/);
   await say(root, ['stop', dockerId]);
   assert.equal(await service.ended(), 0);
   assert.equal(await follower.ended(), 0);
@@ -176,10 +176,10 @@ test('whoever reads no further ends a command quietly, and of a command that mak
   follower.child.stdout?.destroy();
   await hostContainer(service);
   assert.equal(await follower.ended(), 0);
-  assert.deepEqual(follower.other, ['Some events are not kept any more.']);
+  assert.deepEqual(follower.other, ['Some earlier events are no longer available.']);
   const { code, text } = await say(root, ['create', '--env', 'PASSWORD=hidden']);
   assert.ok(
-    code === 2 && text.startsWith('This makes no sense: create …\n') && !text.includes('hidden'),
+    code === 2 && text.startsWith('This command line is not valid: create …\n') && !text.includes('hidden'),
     text,
   );
   assert.equal(await service.stop(), 0);

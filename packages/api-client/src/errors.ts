@@ -25,7 +25,7 @@ export class ProblemError extends Error {
     super(
       typeof title === 'string' && typeof detail === 'string'
         ? `${title}: ${detail}`
-        : `the answer has status ${status} and is none of this API; check what runs there`,
+        : `the answer has status ${status} and is not an answer of this API; check which program listens there`,
     );
     this.name = 'ProblemError';
     this.status = status;
