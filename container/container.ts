@@ -167,7 +167,7 @@ export class HostedContainer {
     const { cgroup, tty } = allotment;
     if (cgroup) await holdCgroup(this.#lifetime, cgroup, body, this.#host.cgroupDriver, dockerId);
     await checkMade(accepted, dockerId, this.#host);
-    this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
+    this.#state.move('created', { code: 'created', text: `Docker created ${dockerId.slice(0, 12)}` });
     const { timeout } = options;
     await this.#resources?.mappings.write({ hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout });
   }
@@ -268,7 +268,7 @@ export class HostedContainer {
   }
 
   async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {
-    if (!this.#dockerId) return 'it never was';
+    if (!this.#dockerId) return 'Docker never created it';
     return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log, stop);
   }
 }

@@ -74,7 +74,7 @@ export class DiskQuotas {
     if (project === undefined) return;
     const { docker, log } = this.#parts;
     const layer = await docker.layerOf(id);
-    if (layer.length === 0) log.debug('Docker does not say where the layer is: it is only watched');
+    if (layer.length === 0) log.debug("Docker does not report where the container's layer is, so the layer has no quota and is only monitored");
     await this.give(project, layer);
   }
 }
@@ -91,7 +91,7 @@ export async function clearLimits(directories: readonly string[], kept: readonly
 const PROJECT = {
   kind: 'disk project',
   describe: String,
-  seenGone: () => 'it has no limit any more',
+  seenGone: () => 'its limit is removed',
 };
 
 /** The filesystems that hold projects to their limits. */
@@ -128,7 +128,7 @@ async function holdLimits(
         if (found && found.byteLimit + found.inodeLimit > 0) {
           throw new ServiceError('still.there', {
             what: `the limit of project ${project} on ${path}`,
-            why: 'somebody has set it again',
+            why: 'another program has set it again',
           });
         }
         return 'the filesystem has no limit for it';

@@ -51,7 +51,7 @@ export class Ending {
     const tell = (setUp: SetUp) =>
       setUp.tellEnding(this.#at).catch((error: unknown) => {
         const { log } = (this.#tracker as Tracker).host;
-        log.warn({ why: messageOf(error) }, 'a container is not told when the host ends');
+        log.warn({ why: messageOf(error) }, 'could not tell a container when the host ends');
       });
     this.#telling = this.#telling.then(() => Promise.all(this.#setUps().map(tell)));
   }

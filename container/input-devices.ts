@@ -139,7 +139,7 @@ async function holdSocket(
           log[level]({ count }, 'handed its input devices over');
         },
         onTrouble: (error) => {
-          log.error({ error }, `cannot hand its input devices over yet: ${messageOf(error)}`);
+          log.error({ error }, `cannot hand over its input devices yet: ${messageOf(error)}`);
         },
       }),
   );

@@ -67,10 +67,10 @@ export async function removeKept({ paths, hours, log, now = Date.now }: KeepingT
       await removeTree(path);
       log.warn(
         { container: name.split('.')[0], path },
-        'removed files of a user that were too large to be saved',
+        "removed a user's files that were too large to be saved",
       );
     } catch (error) {
-      log.warn({ path, why: messageOf(error) }, 'files that were kept could not be removed');
+      log.warn({ path, why: messageOf(error) }, 'could not remove kept files');
     }
   }
   await removeIfEmpty(paths.kept);

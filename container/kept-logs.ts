@@ -82,6 +82,6 @@ export async function removeOldLogs(directory: string, log: Logger): Promise<voi
     await removeDrafts(directory);
     await removeOldest(directory, MOST_FILES);
   } catch (error) {
-    log.warn({ why: messageOf(error) }, 'old logs of containers could not be removed');
+    log.warn({ why: messageOf(error) }, 'could not remove old logs of containers');
   }
 }

@@ -33,7 +33,7 @@ export async function provenGone(
     const last = patience.aborted;
     try {
       const found = await docker.inspect(id);
-      if (!found) return 'Docker does not know its container any more';
+      if (!found) return 'Docker no longer knows its container';
       if (!found.running) return `its container is ${found.status}, code ${found.exitCode}`;
       await stop(id);
     } catch (error) {

@@ -109,7 +109,7 @@ export class Receipts {
       await removeDrafts(this.#directory);
       await removeOldest(this.#directory, MOST_FILES);
     } catch (error) {
-      this.#log.warn({ why: messageOf(error) }, 'old receipts could not be removed');
+      this.#log.warn({ why: messageOf(error) }, 'could not remove old receipts');
     }
   }
 
@@ -183,7 +183,7 @@ export class Receipts {
       const text = `${JSON.stringify(receiptOf(gathered), null, 2)}\n`;
       await writeFileAtomically(join(this.#directory, `${container}.json`), text, 0o600);
     } catch (error) {
-      this.#log.warn({ container, why: messageOf(error) }, 'a receipt could not be written');
+      this.#log.warn({ container, why: messageOf(error) }, 'could not write a receipt');
     }
   }
 

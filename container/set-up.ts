@@ -80,7 +80,7 @@ export class SetUp {
     await mappings.write({ DPI: values.dpi, ContainerARN: values.containerArn });
     this.#checkServes();
     note({ startValues: values });
-    state.move('assigned', { code: 'assigned', text: 'start values came' });
+    state.move('assigned', { code: 'assigned', text: 'the start values arrived' });
     this.#startValues = values;
     const proven = this.#candidates.settle(values);
     if (proven) void this.#makeReadyLater(proven);
@@ -126,7 +126,7 @@ export class SetUp {
     await mappings.write({ '.ready': '.ready' });
     this.#checkServes();
     note({ isReady: true });
-    state.move('ready', { code: 'furnished', text: `both set-up calls came; user config: ${outcome}` });
+    state.move('ready', { code: 'furnished', text: `both set-up calls arrived; user config: ${outcome}` });
   }
 
   /** For a token that came first: its call was answered long ago. */
@@ -136,7 +136,7 @@ export class SetUp {
     } catch (error) {
       this.#parts.log.error(
         { error, source: offer.source },
-        'container could not be made ready; its client app must call again',
+        'could not make the container ready; its client app must call again',
       );
     }
   }

@@ -48,9 +48,9 @@ export interface Cause {
 /** What no container's own circumstances change. */
 export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was requested' } as const;
 export const SERVICE_ENDS: Cause = { code: 'service-stopped', text: 'the service ends' };
-const TAKEN_OVER: Cause = { code: 'taken-over', text: 'adopted from a service that died' };
-export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was released' };
-export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not everything was released' };
+const TAKEN_OVER: Cause = { code: 'taken-over', text: 'adopted from a crashed service' };
+export const ALL_RELEASED: Cause = { code: 'released', text: 'every resource was released' };
+export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not every resource was released' };
 
 /** A transition that was made, with what caused it. */
 export interface Transition {

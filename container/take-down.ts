@@ -25,6 +25,6 @@ export async function takeDown(
   try {
     await withDeadline(PATIENCE, 'taking it down', () => lifetime.track('taking it down', ended()));
   } catch (error) {
-    host.log.error({ container: container.id, error }, 'a container that failed to start is not gone yet');
+    host.log.error({ container: container.id, error }, 'could not remove a container that failed to start');
   }
 }

@@ -47,7 +47,7 @@ class Reader {
   }
 
   value(depth: number): Tree {
-    if (depth > DEEPEST) throw new ServiceError('create.bad_body', { why: 'it is nested too deep' });
+    if (depth > DEEPEST) throw new ServiceError('create.bad_body', { why: 'it is nested too deeply' });
     this.#space();
     const first = this.#text[this.#at];
     if (first === '{') return new Members(this.#sequence('}', () => this.#member(depth)));
@@ -163,7 +163,7 @@ function foldObject({ list }: Members, shape: Shape | undefined, at: string): Re
     const place = at ? `${at}.${own}` : own;
     if (seen.has(form)) {
       throw new ServiceError('create.bad_body', {
-        why: `${JSON.stringify(place)} comes twice; send each field once`,
+        why: `${JSON.stringify(place)} appears twice; send each field once`,
       });
     }
     seen.add(form);

@@ -176,7 +176,7 @@ export class Exec implements Pty {
     const left = await processesOf(this.#processes);
     const what = `the terminal ${this.#options.terminal}`;
     if (left.length > 0) throw new ServiceError('still.there', { what, why: `${left.length} processes run` });
-    return 'no process of it runs';
+    return 'none of its processes runs';
   }
 
   get #processes() {

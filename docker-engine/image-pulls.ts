@@ -59,7 +59,7 @@ export class ImagePulls {
       const why = end.event === 'failed' ? { why: end.data.message } : end.data;
       this.#log.info(
         { image, ...why },
-        end.event === 'failed' ? 'an image was not pulled' : 'pulled an image',
+        end.event === 'failed' ? 'could not pull an image' : 'pulled an image',
       );
     });
     void this.#lifetime.track(`pulling ${image}`, running);

@@ -55,7 +55,7 @@ export async function openLog(
   const lines = linesOf(chunks as AsyncIterable<Buffer>, Config.Tty);
   return read(docker, lines, async () => {
     if (!wanted.follow || !(await isRunning(docker, id, signal))) return;
-    throw new Error('it broke off while the container runs');
+    throw new Error('the stream ended while the container still runs');
   });
 }
 

@@ -27,7 +27,7 @@ export class AutoScaling {
   async group(abortSignal: AbortSignal): Promise<string> {
     const command = new DescribeAutoScalingInstancesCommand({ InstanceIds: [this.#instance] });
     const { AutoScalingInstances: [found] = [] } = await this.#client.send(command, { abortSignal });
-    if (!found?.AutoScalingGroupName) throw new Error('no Auto Scaling group has this instance');
+    if (!found?.AutoScalingGroupName) throw new Error('no Auto Scaling group contains this instance');
     return found.AutoScalingGroupName;
   }
 

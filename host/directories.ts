@@ -50,8 +50,8 @@ export async function holdSharedDirectory(
       take: () => makeShared(path, mode),
       release: (made) => (made || isOurs ? removeIfEmpty(path) : undefined),
       seenGone: async (made) => {
-        if (!made && !isOurs) return 'left as it was found';
-        return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
+        if (!made && !isOurs) return 'left unchanged, because it existed before';
+        return (await exists(path)) ? 'left, because it is not empty' : 'no longer exists';
       },
     });
   } catch (error) {
@@ -67,7 +67,7 @@ async function makeShared(path: string, mode: number): Promise<boolean> {
   const found = await lstat(path);
   if (!found.isDirectory()) throw new Error('it is not a directory');
   if (found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
-    throw new Error('others than root can write it');
+    throw new Error('users other than root can write to it');
   }
   return made;
 }
@@ -162,8 +162,8 @@ export async function removeTree(path: string, milliseconds = REMOVING): Promise
 }
 
 export async function seenGone(path: string): Promise<string> {
-  if (await exists(path)) throw new ServiceError('still.there', { what: path, why: 'it was made again' });
-  return 'not there any more';
+  if (await exists(path)) throw new ServiceError('still.there', { what: path, why: 'it was created again' });
+  return 'no longer exists';
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -81,7 +81,7 @@ export class Heartbeats {
     try {
       await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sayLast(late));
     } catch (error) {
-      this.#options.log.warn({ error }, 'the webserver could not be told that this host is dying');
+      this.#options.log.warn({ error }, 'could not tell the webserver that this host is dying');
     } finally {
       this.#giveUp.abort();
     }
@@ -138,7 +138,7 @@ export class Heartbeats {
     // The old one is kept until there is a new one: it may be known again when the webserver is itself again.
     this.#registration = await this.#register(signal);
     if (await this.#send(this.#registration, false, signal)) return;
-    throw new Error('the webserver does not know the token that it has just given');
+    throw new Error('the webserver rejects the token that it has just issued');
   }
 
   /** The webserver may still know this instance from an earlier service, and would then refuse to register it again. */
@@ -148,7 +148,7 @@ export class Heartbeats {
     const found = await kept.read(instanceId);
     if (!found) return undefined;
     onRegistration(found);
-    log.info({ instanceId }, 'the registration of an earlier service is used again');
+    log.info({ instanceId }, 'reusing the registration of the previous service');
     return found;
   }
 

@@ -45,15 +45,15 @@ export class Imds {
     const answer = await this.#ask(`meta-data/${path}`, { method: 'GET', headers, signal });
     if (answer.status === 401) forget();
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new Error(`${path} was answered with status ${answer.status}`);
+    if (answer.status !== 200) throw new Error(`${path} returned status ${answer.status}`);
     return { text: answer.body, at: momentOf(answer.headers.date) };
   }
 
   async #askToken(signal: AbortSignal): Promise<string> {
     const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_SECONDS };
     const { status, body } = await this.#ask('api/token', { method: 'PUT', headers, signal });
-    if (status !== 200) throw new Error(`api/token was answered with status ${status}`);
-    if (!TOKEN.test(body)) throw new Error('api/token was answered with something else');
+    if (status !== 200) throw new Error(`api/token returned status ${status}`);
+    if (!TOKEN.test(body)) throw new Error('api/token returned an unexpected value');
     return body;
   }
 

@@ -131,7 +131,7 @@ export class InstanceState {
     signal.throwIfAborted();
     this.#ec2 ??= new Ec2(facts.region, endpoint);
     await ask(this.#ec2, facts.instanceId, signal);
-    log.info({ instanceId: facts.instanceId }, `EC2 was asked to ${what}, and did`);
+    log.info({ instanceId: facts.instanceId }, `EC2 accepted the request to ${what}`);
   }
 
   #tell({ what, action }: Request, failure: unknown): void {

@@ -105,7 +105,7 @@ async function askOnce(imds: Imds, signal: AbortSignal): Promise<HostFacts> {
   const need = async (path: string): Promise<string> => {
     const item = await imds.find(path, signal);
     if (!item) throw new Error(`it does not know ${path}`);
-    if (!WORD.test(item.text)) throw new Error(`${path} was answered with something else`);
+    if (!WORD.test(item.text)) throw new Error(`${path} returned an unexpected value`);
     return item.text;
   };
   // Nobody registers a host by these: whatever is wrong with one of them, the host does without.

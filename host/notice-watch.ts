@@ -85,11 +85,11 @@ export class NoticeWatch {
     if (failed) {
       this.#failures += 1;
       const why = messageOf(failed.reason);
-      if (this.#failures === FAILURES) log.warn({ why }, "EC2's notices cannot be read from its metadata");
-      else log.debug({ why }, "EC2's notices cannot be read from its metadata");
+      if (this.#failures === FAILURES) log.warn({ why }, 'cannot read EC2 notices from the instance metadata');
+      else log.debug({ why }, 'cannot read EC2 notices from the instance metadata');
       return;
     }
-    if (this.#failures >= FAILURES) log.info("EC2's notices can be read again");
+    if (this.#failures >= FAILURES) log.info('EC2 notices can be read again');
     this.#failures = 0;
   }
 
@@ -110,7 +110,7 @@ export class NoticeWatch {
       if (this.#unread.get(kind) === text) return undefined;
       this.#unread.set(kind, text);
       const why = messageOf(error);
-      this.#options.log.warn({ kind, why }, 'a notice of EC2 cannot be read, and is passed over');
+      this.#options.log.warn({ kind, why }, 'ignored an EC2 notice that cannot be parsed');
       return undefined;
     }
   }

@@ -60,7 +60,7 @@ export function readNotices(kind: NoticeKind, text: string): Notice[] {
   if (kind === 'scale-in') return lifecycle(text);
   const parsed = parse(text);
   if (kind === 'maintenance') return maintenance(parsed);
-  if (!isRecord(parsed)) throw new Error('it is no JSON object');
+  if (!isRecord(parsed)) throw new Error('it is not a JSON object');
   if (kind === 'rebalance') return [{ kind, id: kind, what: 'rebalance', at: undefined }];
   const { action, time } = parsed;
   if (!isWord(action)) throw new Error('it has no action');
@@ -69,18 +69,18 @@ export function readNotices(kind: NoticeKind, text: string): Notice[] {
 
 /** As `Terminated`, or `Warmed:Terminated` of a warm pool. */
 function lifecycle(text: string): Notice[] {
-  if (!isWord(text)) throw new Error('it is no state');
+  if (!isWord(text)) throw new Error('it is not a state');
   const isTerminated = /^(Warmed:)?Terminated$/.test(text);
   return isTerminated ? [{ kind: 'scale-in', id: 'scale-in', what: 'terminate', at: undefined }] : [];
 }
 
 function maintenance(parsed: unknown): Notice[] {
-  if (!Array.isArray(parsed)) throw new Error('it is no JSON list');
+  if (!Array.isArray(parsed)) throw new Error('it is not a JSON array');
   return parsed.slice(0, MOST).flatMap((event: unknown): Notice[] => {
-    if (!isRecord(event)) throw new Error('one of its events is no JSON object');
+    if (!isRecord(event)) throw new Error('one of its events is not a JSON object');
     const { EventId: id, Code: what, State: state, NotBefore: from } = event;
     if (state !== 'active') return [];
-    if (!isWord(id) || !isWord(what)) throw new Error('one of its events has no id, or no code');
+    if (!isWord(id) || !isWord(what)) throw new Error('one of its events has no id or no code');
     return [{ kind: 'maintenance', id, what, at: momentOf(from) }];
   });
 }
@@ -89,7 +89,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('it is no JSON');
+    throw new Error('it is not JSON');
   }
 }
 

@@ -82,7 +82,7 @@ export class TerminationHook {
   async #tryToComplete(milliseconds: number): Promise<void> {
     try {
       await withDeadline(milliseconds, 'asking', (late) => this.#complete(late));
-      this.#options.log.info('the host is empty: its lifecycle hook is completed');
+      this.#options.log.info('the host is empty; completed its lifecycle hook');
     } catch (error) {
       this.#tell('complete its lifecycle hook', 'autoscaling:CompleteLifecycleAction', error);
     }

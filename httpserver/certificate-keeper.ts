@@ -88,7 +88,7 @@ export class CertificateKeeper {
       this.#kept = loaded;
       log.info({ until: new X509Certificate(this.pair.cert).validTo }, 'serving a new certificate');
     } catch (error) {
-      log.error({ error }, 'the certificate could not be renewed; the old one is still served');
+      log.error({ error }, 'could not renew the certificate; still serving the old one');
     } finally {
       this.#checking = false;
     }

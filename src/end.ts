@@ -191,6 +191,6 @@ async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {
   try {
     await withDeadline(REQUESTS, 'finishing requests', () => gate.idle());
   } catch (error) {
-    log.error({ error }, 'requests in progress are aborted');
+    log.error({ error }, 'aborting the requests in progress');
   }
 }

@@ -30,12 +30,12 @@ export async function keepFrontConsole(
     return;
   }
   if ((await Ttys.ofThisHost()).use.size === 0) {
-    log.info('no console is kept in front: this host has none for containers');
+    log.info('this host has no consoles for containers, so the service keeps none in the foreground');
     return;
   }
   try {
     const { own } = await holdFrontConsole(lifetime, foundIn(left));
-    log.info({ tty: own }, 'a console of the service is kept in front');
+    log.info({ tty: own }, 'keeping a console of the service in the foreground');
   } catch (error) {
     throw new ServiceError('start.no_front_console', { why: messageOf(error) }, { cause: error });
   }

@@ -102,7 +102,7 @@ export async function gatherSurroundings({
 function profileFor({ security }: EngineFacts, log: Logger): string | undefined {
   if (takesProfiles(security)) return seccompProfile();
   log.warn(
-    'Docker has no seccomp here: containers can reach consoles and kernel interfaces that they need not; see doctor',
+    'Docker has no seccomp support on this host, so containers can reach consoles and kernel interfaces that they do not need; see doctor',
   );
   return undefined;
 }

@@ -42,7 +42,7 @@ export function observeHoldings(
       await receipts.note(event);
     }),
     report: ({ lifetime, owner, what, error }) =>
-      log.error({ lifetime, what, error, ...concerned(owner) }, 'could not be ended properly'),
+      log.error({ lifetime, what, error, ...concerned(owner) }, 'a cleanup or task did not end properly'),
   };
 }
 

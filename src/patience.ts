@@ -11,7 +11,7 @@ export class Patience implements Disposable {
   constructor(left: (waited: number) => number, look = LOOK) {
     const beginning = performance.now();
     const check = () => {
-      if (left(performance.now() - beginning) <= 0) this.#over.abort(new Error('there is no more time'));
+      if (left(performance.now() - beginning) <= 0) this.#over.abort(new Error('the deadline has passed'));
     };
     this.#timer = setInterval(check, look);
     check();

@@ -31,7 +31,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
   const left = ledger.open();
   const { pid, ...identity } = serviceFactsIn(left) ?? { isReported: true };
   if (!identity.isReported)
-    log.error({ pid }, 'the previous service on this host died, and nobody has reported it');
+    log.error({ pid }, 'the previous service on this host crashed, and its crash was not reported');
   const lifetime = root.child('service');
   await lifetime.acquire({
     kind: 'process',

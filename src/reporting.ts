@@ -221,7 +221,7 @@ export class Reporting {
     if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
     await withDeadline(patience, 'the dying heartbeat', (late) => this.payHeartbeat(late)).catch(
       (error: unknown) =>
-        this.#log.warn({ error }, 'the webserver could not be told that this host is dying'),
+        this.#log.warn({ error }, 'could not tell the webserver that this host is dying'),
     );
   }
 
@@ -249,7 +249,7 @@ export class Reporting {
   async terminateInstance(left: number): Promise<void> {
     if (this.#settings.ON_DEATH !== 'terminate') return;
     if (left === 0 && this.#identity.wasRunning) await this.#instance?.terminate(TERMINATION);
-    else this.#log.warn({ left }, 'the instance is not terminated: something on it may still be needed');
+    else this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
   }
 
   /** Sends what is still waiting, for some seconds at most, and closes all connections. */
@@ -258,14 +258,14 @@ export class Reporting {
     this.#instance?.close();
     const [lines] = await Promise.all([this.#logzIo?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
     const events = await this.#sentry?.close();
-    if (lines) this.#log.warn({ lines }, 'lines of the log did not reach logz.io');
-    if (events) this.#log.warn({ events }, 'events did not reach Sentry');
+    if (lines) this.#log.warn({ lines }, 'some log lines did not reach logz.io');
+    if (events) this.#log.warn({ events }, 'some events did not reach Sentry');
     await this.#http.close();
   }
 
   async #findFacts(): Promise<HostFacts> {
     const facts = this.#identity.facts ?? (await this.#askFacts());
-    this.#log.info(facts, 'this host is known');
+    this.#log.info(facts, 'identified this host');
     this.#tag(awsTags(facts));
     this.#know({ facts });
     return facts;

@@ -19,7 +19,7 @@ export async function checkRights(settings: Given, paths: Paths, log: Logger): P
   const root = await whyShellIsRoot(settings);
   if (root === undefined) return;
   if (!settings.HOST_SHELL_AS_ROOT) throw new ServiceError('start.host_shell', { why: root });
-  log.warn({ why: root }, 'operators can become root on this host by its shell');
+  log.warn({ why: root }, 'operators can become root on this host through its shell');
 }
 
 /** For the doctor. @param settings those that can be used */

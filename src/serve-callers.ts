@@ -40,7 +40,7 @@ export async function serveCallers(
       environment,
       mustNotBe: settings.WEBSERVER_AUTH_SECRET.reveal(),
       onValue: (value) => secrets.set(`the ${who}'s token`, value),
-      report: (why) => log.error({ why }, `no ${who} is let in over HTTPS`),
+      report: (why) => log.error({ why }, `refusing every ${who} over HTTPS`),
     });
   const [operator, viewer] = [tokenIn('OPERATOR_TOKEN', 'operator'), tokenIn('VIEWER_TOKEN', 'viewer')];
   const common = {

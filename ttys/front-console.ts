@@ -58,7 +58,7 @@ export async function holdFrontConsole(lifetime: Lifetime, left?: FrontConsole):
     },
     seenGone: () => {
       using current = new Console(0);
-      return `tty${current.active} is in front`;
+      return `tty${current.active} is in the foreground`;
     },
     leave: (held) => held.close(),
   });
@@ -126,7 +126,7 @@ class Console implements Disposable {
   async bringToFront(n: number): Promise<void> {
     this.control('activate', n);
     for (const late = AbortSignal.timeout(PATIENCE); this.active !== n; await pause(BETWEEN_LOOKS)) {
-      if (late.aborted) throw new Error(`/dev/tty${this.active} does not give way to /dev/tty${n}`);
+      if (late.aborted) throw new Error(`the kernel does not switch from /dev/tty${this.active} to /dev/tty${n}`);
     }
   }
 

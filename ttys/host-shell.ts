@@ -61,7 +61,7 @@ export class HostShell implements Pty {
     // The groups of a user may have changed since the start.
     const why = user.mayBeRoot ? undefined : await whyEqualToRoot(user.name, user.dockerSocket);
     if (why !== undefined)
-      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so equal to root` });
+      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so has the same rights as root` });
     // Root's way to the credentials is this service's own.
     if (Number(uid) !== 0) await keepFromCredentials(user.name, uid);
     // Not node-pty's own way to be another user: root's groups would stay.

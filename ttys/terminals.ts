@@ -63,7 +63,7 @@ export class Terminals {
   async openOnHost(parent: Lifetime, { size, type, by }: HostRequest): Promise<Terminal> {
     const user = this.#limits.hostUser;
     if (user === undefined)
-      throw new ServiceError('terminal.no_host_shell', { why: 'no user is named for it' });
+      throw new ServiceError('terminal.no_host_shell', { why: 'no user is configured for it' });
     const opening = { container: undefined, program: 'shell', user: user.name, size, by };
     return await this.open(parent.child('terminal on the host'), opening, () =>
       HostShell.start({ user, type, size }),
@@ -170,7 +170,7 @@ export class Terminals {
       const left = this.#limits.idle - terminal.idle;
       if (left > 0) timer.current = setTimeout(look, left).unref();
       else {
-        log.warn('nobody uses the terminal');
+        log.warn('ending an idle terminal');
         void end();
       }
     };

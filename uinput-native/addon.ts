@@ -174,6 +174,6 @@ function load(): Addon {
   const path = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((one) =>
     existsSync(one),
   );
-  if (!path) throw new Error(`${FILE} is not there; run "make build"`);
+  if (!path) throw new Error(`there is no ${FILE}; run "make build"`);
   return createRequire(import.meta.url)(path);
 }

@@ -100,7 +100,7 @@ class Making {
       since = now();
       [device] = (await this.#create([description])) as [Device];
     }
-    throw new Error(`living containers may open each of ${ATTEMPTS} numbers that the kernel gave`);
+    throw new Error(`running containers may open each of the ${ATTEMPTS} device numbers that the kernel assigned`);
   }
 
   #keep(made: InputDevice): InputDevice {
@@ -122,7 +122,7 @@ export async function seenDestroyed(sysname: string): Promise<string> {
   try {
     await access(path);
   } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return `${path} is not there any more`;
+    if (isSystemError(error, 'ENOENT')) return `${path} no longer exists`;
     throw error;
   }
   throw new ServiceError('still.there', { what: path, why: 'the kernel has not removed it' });

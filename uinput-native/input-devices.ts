@@ -13,12 +13,12 @@ export async function whyNoInputDevices(): Promise<string | undefined> {
     await uinput.close();
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return `there is no ${UINPUT}; run "modprobe uinput"`;
-    return `${UINPUT} cannot be opened (${messageOf(error)}); see that this kernel has uinput: "modprobe uinput"`;
+    return `${UINPUT} cannot be opened (${messageOf(error)}); check that this kernel has uinput: "modprobe uinput"`;
   }
   try {
     await access(RECORDS);
   } catch {
-    return `there is no ${RECORDS}; see that udev runs: "systemctl status systemd-udevd"`;
+    return `there is no ${RECORDS}; check that udev runs: "systemctl status systemd-udevd"`;
   }
   try {
     addon();

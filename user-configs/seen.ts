@@ -57,7 +57,7 @@ export class Seen {
       await writeFileAtomically(this.#pathOf(prefix), text, 0o600);
       if (++this.#notes % NOTES === 0) await removeOldest(this.#directory, MOST);
     } catch (error) {
-      this.#log.warn({ why: messageOf(error) }, 'which user config is current could not be remembered');
+      this.#log.warn({ why: messageOf(error) }, 'could not record which user config is current');
     }
   }
 

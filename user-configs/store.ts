@@ -270,7 +270,7 @@ interface Target {
 
 async function readPart(file: FileHandle, position: number, part: Buffer): Promise<Buffer> {
   const { bytesRead } = await file.read(part, 0, part.length, position);
-  if (bytesRead !== part.length) throw new Error('the file became shorter');
+  if (bytesRead !== part.length) throw new Error('the file became shorter during the upload');
   return part;
 }
 

@@ -106,7 +106,7 @@ export class Uploads {
     const { spool, log } = this.#parts;
     const configs = spool.list().length;
     if (configs > 0) {
-      log.error({ configs, bytes: spool.bytes }, 'saved user configs wait on this host for its next start');
+      log.error({ configs, bytes: spool.bytes }, 'saved user configs stay on this host until its next start');
     }
     return configs;
   }
@@ -119,7 +119,7 @@ export class Uploads {
       if (!entry) break;
       try {
         await this.#atATime(() => this.#upload(entry, queue));
-        if (attempt > 1) log.info('user configs reach S3 again');
+        if (attempt > 1) log.info('uploads of user configs to S3 work again');
         attempt = 1;
       } catch (error) {
         // What failed while it was packed is not in the spool any more; and a stop says itself what is left.
@@ -156,7 +156,7 @@ export class Uploads {
       if (became === 'current' && generation) await seen.note(waiting.prefix, { ...waiting, generation });
       await spool.remove(entry);
       const of = { session: waiting.session, version: nameOf(waiting), bytes: file.bytes };
-      if (became === 'current') log.info(of, 'a user config is stored');
+      if (became === 'current') log.info(of, 'stored a user config');
       else log.warn(of, BESIDE[became]);
     } finally {
       queue.busyWith = undefined;
@@ -173,7 +173,7 @@ export class Uploads {
       for (const name of superfluous(objects, current?.current, keep)) await store.remove(name, signal);
     } catch (error) {
       if (!signal.aborted)
-        log.warn({ why: messageOf(error) }, 'old versions of a user config could not be removed');
+        log.warn({ why: messageOf(error) }, 'could not remove old versions of a user config');
     }
   }
 }

@@ -43,7 +43,7 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     if (!session) return;
     const saved = await session.save(lifetime.signal);
     await removeDirectories(paths, id);
-    log.warn({ container: id, saved }, 'saved the user config of a container of a dead service');
+    log.warn({ container: id, saved }, 'saved the user config of a container of a crashed service');
   } catch (error) {
     if (isFinal(error)) {
       const path = await keepFiles(paths, id, own);
@@ -54,7 +54,7 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     }
     log.error(
       { container: id, own, why: messageOf(error) },
-      'a user config that a dead service left cannot be saved; it stays for the next start',
+      'could not save a user config that a crashed service left; it stays until the next start',
     );
   }
 }

@@ -65,7 +65,7 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   );
   await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
-    log.warn({ container: containerId, dockerId, state }, 'removed a container of a dead service');
+    log.warn({ container: containerId, dockerId, state }, 'removed a container of a crashed service');
   }
   const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
   const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
@@ -124,7 +124,7 @@ async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): P
   try {
     await killLeft(dockerId);
   } catch (error) {
-    log.warn({ container: id, why: messageOf(error) }, 'what a dead service had opened in it goes on');
+    log.warn({ container: id, why: messageOf(error) }, 'terminals that a crashed service opened in a container keep running');
   }
 }
 
@@ -141,7 +141,7 @@ export async function takeOver(
       await kept.adopt(claimed.id, claimed.dockerId);
       void container.gone.then(() => kept.removeLater(claimed.dockerId));
     }
-    tracker.host.log.warn(container.describe(), 'adopted a container of a dead service');
+    tracker.host.log.warn(container.describe(), 'adopted a container of a crashed service');
   }
   await removeUnclaimed(tracker.host, pages);
 }

@@ -57,7 +57,7 @@ export class DiskWatch {
     while (!this.#signal.aborted) {
       await this.#look().catch((error: unknown) => {
         if (this.#signal.aborted) return;
-        this.#tracker.host.log.warn({ why: messageOf(error) }, 'the use of the disk could not be counted');
+        this.#tracker.host.log.warn({ why: messageOf(error) }, 'could not measure the disk use');
       });
       await pause(BETWEEN_LOOKS, undefined, { signal: this.#signal, ref: false }).catch(() => {});
     }
@@ -84,7 +84,7 @@ export class DiskWatch {
     const { path, free, freeInodes } = room;
     const limit = limitOn(room, this.#amount);
     if (!this.#counted.has(room.device))
-      this.#tracker.host.log.warn({ path, free, freeInodes }, 'there is little room left on the disk');
+      this.#tracker.host.log.warn({ path, free, freeInodes }, 'the disk is almost full');
     const over: ContainerId[] = [];
     for (const container of this.#tracker.list()) {
       const use = await this.#useOf(container, room);
@@ -105,7 +105,7 @@ export class DiskWatch {
       await this.#end(container, { code: 'over-disk-limit', text });
     } else {
       this.#warned.add(id);
-      log.warn({ container: id, ...use }, `a container is about to be ended: ${text}`);
+      log.warn({ container: id, ...use }, `the next check ends a container: ${text}`);
     }
   }
 
@@ -120,7 +120,7 @@ export class DiskWatch {
       await ended;
       if (dockerId) await this.#remove(dockerId);
     } catch (error) {
-      log.error({ error, container: id }, 'a container that fills the disk is not gone yet');
+      log.error({ error, container: id }, 'could not end a container that fills the disk');
     }
   }
 
@@ -141,7 +141,7 @@ export class DiskWatch {
       else
         this.#tracker.host.log.warn(
           { container: id, tree },
-          'the disk use of a container could not be counted',
+          "could not measure a container's disk use",
         );
     }
     return sumOf(uses);

@@ -99,7 +99,7 @@ export class Idle {
     const used = isUsed || !before ? performance.now() : before.used;
     this.#seen.set(container, { used, ...more });
     if (performance.now() - used < 1000 * seconds || container.view.state !== 'ready') return;
-    const cause: Cause = { code: 'idle', text: `nobody was connected to it for ${seconds} s` };
+    const cause: Cause = { code: 'idle', text: `no client was connected to it for ${seconds} s` };
     void sweep(this.#tracker, container, cause);
   }
 
@@ -125,11 +125,11 @@ export class Idle {
 
   async #networkUse(container: HostedContainer): Promise<NetworkUse> {
     const place = await this.#places.of(container);
-    if (!place) throw new Error('Docker says that it does not run');
+    if (!place) throw new Error('Docker reports that it does not run');
     const { pid, network, ports } = place;
     const use = await networkUse(`/proc/${pid}/net`, ports);
     // The kernel gives the number of a process out again.
-    if ((await networkOf(pid)) !== network) throw new Error(`process ${pid} is another one by now`);
+    if ((await networkOf(pid)) !== network) throw new Error(`the id ${pid} now belongs to another process`);
     return use;
   }
 }

@@ -39,7 +39,7 @@ export class Strays {
     if (containerId) await removeLeftOf(this.#tracker.host, containerId);
     log.warn(
       { container: containerId, dockerId, state: found.status },
-      'removed a container that nobody tracks',
+      'removed an untracked container',
     );
   }
 

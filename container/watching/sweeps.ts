@@ -84,7 +84,7 @@ export async function sweep(tracker: Tracker, container: HostedContainer, cause:
   } catch (error) {
     tracker.host.log.error(
       { error, container: container.id },
-      `a container that nobody needs is not gone yet: ${messageOf(error)}`,
+      `could not remove a container that is no longer needed: ${messageOf(error)}`,
     );
   }
 }

@@ -122,7 +122,7 @@ export class Watch {
       if (state === 'running' || state === 'paused') continue;
       if (state === 'created' && !serving.has(container)) continue;
       this.#react('ending a container', container.id, () =>
-        container.end({ code: 'missing', text: `found ${state} when Docker was listed` }),
+        container.end({ code: 'missing', text: `${state} in Docker's list of containers` }),
       );
     }
   }

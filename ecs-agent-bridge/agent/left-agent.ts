@@ -46,7 +46,7 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
   if (!page) return;
   const mode = modeOn(page);
   const { pid, startTime } = (page.facts ?? {}) as AgentFacts;
-  options.log.warn({ mode, pid }, 'stopping the ECS agent of a service that died');
+  options.log.warn({ mode, pid }, 'stopping the ECS agent of a crashed service');
   const agents = pid !== undefined && startTime !== undefined ? [{ pid, startTime }] : [];
   if (await end(agents, GRACE)) warnOfKill(options.log);
   if (mode === 'container') await removeContainer(options);
@@ -64,7 +64,7 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
 /** It may not have written down what it knew last. */
 export function warnOfKill(log: Logger): void {
   const text =
-    'the ECS agent was killed, since it did not end when it was asked to; its last lines say what it was doing';
+    'the ECS agent did not exit when asked, so the service killed it; its last log lines say what it was doing';
   log.warn({ seconds: GRACE / 1000 }, text);
 }
 

@@ -113,7 +113,7 @@ export class Supervision {
     const run = this.#run;
     if (!run || this.#lifetime.signal.aborted) return;
     if (!run.isAsked && !(run.hasRegistered && (await this.#answers()))) {
-      this.#options.log.warn('Docker has gone away; the ECS agent, which was still starting, is killed');
+      this.#options.log.warn('Docker became unreachable while the ECS agent was starting; killing the agent');
       run.isAsked = true;
       run.cut.abort();
     }
@@ -161,7 +161,7 @@ export class Supervision {
       if (over.signal.aborted || this.#lifetime.signal.aborted) return;
       log.warn(
         { seconds: dockerAway / 1000 },
-        'Docker stays away; the ECS agent is stopped until Docker is back',
+        'Docker is still unreachable; stopping the ECS agent until Docker is back',
       );
       run.isAsked = true;
       await run.agent?.stop(GRACE).catch((error: unknown) => {
@@ -228,7 +228,7 @@ export class Supervision {
         deadline: RELEASE,
       });
       run.agent = agent;
-      log.info({ mode: way.mode }, 'the ECS agent is started');
+      log.info({ mode: way.mode }, 'started the ECS agent');
       const kill = () => this.#react(held, 'killing the ECS agent', agent.kill());
       if (run.cut.signal.aborted) kill();
       else run.cut.signal.addEventListener('abort', kill);
@@ -262,7 +262,7 @@ export class Supervision {
     const how = describeEnd(ended);
     const lastLines = agentLog.takeLast();
     if (run.isAsked) {
-      log.info({ how }, 'the ECS agent has ended, as requested');
+      log.info({ how }, 'the ECS agent has exited, as requested');
       return 0;
     }
     if (ended.code === FINAL) {
@@ -276,7 +276,7 @@ export class Supervision {
       await way.update?.();
       // One that only ever ends to be updated is no better than one that fails.
       this.#failures = 1;
-      log.info('the ECS agent has fetched another version of itself, which is started');
+      log.info('the ECS agent has downloaded another version of itself; starting that version');
       return 0;
     }
     return this.#again(new ServiceError('agent.ended', { how }), lastLines);

@@ -257,5 +257,5 @@ async function seenUnset({ packagedConfig }: AgentPaths): Promise<string> {
       what: `our line in ${packagedConfig}`,
       why: 'it was written again',
     });
-  return 'its line is not there any more';
+  return 'its line is no longer there';
 }

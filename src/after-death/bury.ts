@@ -59,7 +59,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
   } catch (error) {
     if (!isLocked(error)) throw error;
-    log.info('another process takes care of this host: there is nothing to clean up');
+    log.info('another process hosts the containers of this host; there is nothing to clean up');
     isLeft = false;
   } finally {
     await lifetime.end();
@@ -105,7 +105,7 @@ class Burial {
       const unsaved = await countUnsaved(paths);
       log.info(
         { claimed, unsaved },
-        'cleaned up after the dead service; containers in use and unsaved files are left',
+        'cleaned up after the crash; left containers in use and unsaved files',
       );
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);

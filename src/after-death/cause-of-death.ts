@@ -28,12 +28,12 @@ export function causeOfDeath(environment: NodeJS.ProcessEnv, pid: number | undef
   const { SERVICE_RESULT: result, EXIT_CODE: code, EXIT_STATUS: status } = environment;
   const memory = outOfMemory(result, pid);
   if (memory) return memory;
-  if (result === 'watchdog') return 'it stopped responding and was killed by its watchdog';
+  if (result === 'watchdog') return 'it stopped responding, and its watchdog killed it';
   if (result === 'timeout') return 'it did not start or end in time';
   const when = result === 'protocol' ? ' before it was ready' : '';
   if (code === 'exited') return `it ended with exit code ${status}${when}`;
   if (code && status) return `killed by SIG${status}${KNOWN[status] ? `: ${KNOWN[status]}` : ''}`;
-  return 'nobody saw how its process ended';
+  return 'it is not known how its process ended';
 }
 
 function outOfMemory(result: string | undefined, pid: number | undefined): string | undefined {

@@ -98,7 +98,7 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
 
 /** A service takes over, or another one waits already. That is no failure: whoever keeps this process must not start it again. */
 async function giveWay({ root, log }: Service): Promise<true> {
-  log.info('another process takes care of this host');
+  log.info('another process hosts the containers of this host');
   await root.end();
   return true;
 }
@@ -162,6 +162,6 @@ async function hostOn(service: Service, { docker, presence, paths }: HostOnParts
   await tracker.drain();
   await userConfigs?.uploaded();
   const kept = await countKept(paths);
-  if (kept > 0) service.log.info({ kept }, 'waiting until the kept files of users may be removed');
+  if (kept > 0) service.log.info({ kept }, "waiting until the kept users' files may be removed");
   await nothingKept(paths, service.root.signal);
 }

@@ -47,7 +47,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   'disk quotas': (facts) => judgeQuotas(facts),
   uinput: ({ noInputDevices, needsInputDevices }) => {
     if (noInputDevices === undefined) return ok('input devices can be created');
-    const advice = 'install the package that has it for this kernel, such as linux-modules-extra';
+    const advice = 'install the package that has uinput for this kernel, such as linux-modules-extra';
     return needsInputDevices
       ? error(noInputDevices, `${advice}; or set INPUT_DEVICES=optional`)
       : warning(noInputDevices, advice);
@@ -55,7 +55,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   consoles: ({ ttys }) => judgeConsoles(ttys),
   'front console': ({ frontConsole }) =>
     frontConsole === 'own'
-      ? ok('the service keeps a console of its own in front while it runs')
+      ? ok('the service keeps its own console in the foreground while it runs')
       : warning(
           'FRONT_CONSOLE=leave: a container can read the keys that are typed in other containers',
           'set FRONT_CONSOLE=own, except on a machine with a desktop',
@@ -126,8 +126,8 @@ function judgeSeccomp(docker: EngineFacts | string): Verdict {
     return warning('unknown, because Docker does not answer', 'see docker above');
   if (takesProfiles(docker.security)) return ok('each hosted container gets the profile of the service');
   return warning(
-    'Docker has no seccomp: a container can switch consoles, create input devices, and use every system call of this kernel',
-    'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine that was built with seccomp',
+    'Docker has no seccomp support: a container can switch consoles, create input devices, and use every system call of this kernel',
+    'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine built with seccomp',
   );
 }
 
@@ -151,7 +151,7 @@ function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict
   const names = off.map(([name]) => name).join(', ');
   return warning(
     found,
-    `without ${names}, one container can take down the host; set it, unless every task sets a limit of its own`,
+    `without ${names}, one container can take down the host; set a limit, unless every task sets its own`,
   );
 }
 
@@ -165,7 +165,7 @@ function judgeQuotas({ disks, docker, limits }: HostFacts): Verdict {
   const without = disks.filter(({ hasQuotas }) => !hasQuotas);
   const [first] = without;
   const driver = typeof docker === 'string' ? undefined : docker.storageDriver;
-  const watched = 'so the service watches the disk, and ends a container only when the disk is nearly full';
+  const watched = 'so the service monitors the disk, and ends a container only when the disk is nearly full';
   if (first) {
     const names = without.map(({ directory }) => directory).join(' and ');
     const advice = first.type

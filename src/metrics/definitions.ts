@@ -51,7 +51,7 @@ export class Meters {
   );
   readonly calls = this.#histogram(
     'docker_call_seconds',
-    "Time of the service's own calls to the Docker Engine, failed ones too.",
+    "Time of the service's own calls to the Docker Engine, including failed ones.",
     { call: Object.keys(CALLS) },
     CALL_BOUNDS,
   );
@@ -62,7 +62,7 @@ export class Meters {
   );
   readonly heartbeats = this.#counter(
     'heartbeats_total',
-    'Heartbeats to the webserver, by how they went; a failed registration is a failed heartbeat.',
+    'Heartbeats to the webserver, by result; a failed registration counts as a failed heartbeat.',
     { outcome: OUTCOMES },
   );
   readonly configBytes = this.#counter(
@@ -72,7 +72,7 @@ export class Meters {
   );
   readonly configAlarms = this.#counter(
     'config_alarms_total',
-    'User configs that S3 may have given back in an older state, and those that were too large to be saved.',
+    'User configs that S3 may have returned in an older state, and user configs that were too large to be saved.',
     { alarm: ALARMS },
   );
   readonly releasesFailed = new Counter({
@@ -87,7 +87,7 @@ export class Meters {
     new Gauge({
       ...this.#named(
         'predecessor_died',
-        '1 if this service found what a service that died has left in the ledger, else 0.',
+        '1 if this service found entries of a crashed service in the ledger, otherwise 0.',
       ),
       collect() {
         this.set(levels.predecessorDied() ? 1 : 0);
@@ -140,7 +140,7 @@ export class Meters {
     new Gauge({
       ...this.#named(
         'containers_health',
-        "Containers by what Docker's check, and a look at 32262/tcp, found.",
+        "Containers by the results of Docker's check and of the check of 32262/tcp.",
       ),
       labelNames: ['check', 'health'],
       collect() {
@@ -161,8 +161,8 @@ export class Meters {
           for (const pool of pools()) this.set({ pool: pool.name.replaceAll(' ', '_') }, pool[what]);
         },
       });
-    add('pool_size', 'Numbers of a kind that this host has for containers.', 'size');
-    add('pool_held', 'Numbers of a kind that are held.', 'held');
+    add('pool_size', 'Numbers of each kind that this host has for containers.', 'size');
+    add('pool_held', 'Numbers of each kind that are in use.', 'held');
   }
 
   #addSpool({ spool }: Levels): void {

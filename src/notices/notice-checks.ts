@@ -35,10 +35,10 @@ async function standing(endpoint: URL): Promise<Finding> {
     );
     const notices = found.flat().map(inWords);
     if (notices.length === 0) return { check, grade: 'ok', found: 'none' };
-    const advice = 'EC2 takes this host, or works on it; see "When EC2 takes a host" in docs/operations.md';
+    const advice = 'EC2 reclaims this host, or schedules maintenance of it; see "When EC2 takes a host" in docs/operations.md';
     return { check, grade: 'warning', found: notices.join('; '), advice };
   } catch (error) {
-    const advice = 'check that IMDSv2 is switched on for this instance';
+    const advice = 'check that IMDSv2 is enabled for this instance';
     return { check, grade: 'warning', found: messageOf(error), advice };
   } finally {
     await http.close();
@@ -67,7 +67,7 @@ export function whoActs(action: Settings['ON_SPOT_NOTICE'], isAgent: boolean): F
   const check = 'Spot notices';
   const own = `ON_SPOT_NOTICE=${action}`;
   if (action === 'tell' && !isAgent) {
-    const found = `${own}, and the ECS agent does not act: users lose what they made since the last checkpoint`;
+    const found = `${own}, and the ECS agent does nothing: users lose their changes since the last checkpoint`;
     return { check, grade: 'warning', found, advice: 'set ON_SPOT_NOTICE=end' };
   }
   if (!isAgent) return { check, grade: 'ok', found: `the service acts: ${own}` };

@@ -155,19 +155,19 @@ export class Notices {
 }
 
 const SAYS: Readonly<Record<NoticeKind, string>> = {
-  spot: 'EC2 takes this Spot instance',
-  rebalance: 'EC2 recommends to replace this Spot instance',
+  spot: 'EC2 reclaims this Spot instance',
+  rebalance: 'EC2 recommends replacing this Spot instance',
   'scale-in': 'Auto Scaling terminates this instance',
   maintenance: 'EC2 has scheduled maintenance of this instance',
 };
 const DOES: Readonly<Record<NoticeAction, string>> = {
-  end: 'the service takes no more containers, and stops in time',
-  drain: 'the service takes no more containers',
-  tell: 'the service goes on as it is',
+  end: 'the service accepts no more containers, and stops in time',
+  drain: 'the service accepts no more containers',
+  tell: 'the service continues as before',
 };
 
 function causeOf({ kind, what, at, action }: NoticeView, is: Change['is'], isOverdue: boolean): string {
   const says = `${SAYS[kind]} (${what}${at ? ` at ${at}` : ''})`;
   if (is === 'withdrawn') return `withdrawn: ${says}`;
-  return `${says}: ${isOverdue ? `that is long over, so ${DOES.tell}` : DOES[action]}`;
+  return `${says}: ${isOverdue ? `its time is long past, so ${DOES.tell}` : DOES[action]}`;
 }

@@ -42,7 +42,7 @@ export class OpenHandles {
     for (const handle of left) {
       log.error(
         { handle: nameOf(handle) },
-        'a handle still keeps the process alive; the process exits without it',
+        'a handle still keeps the process alive; exiting without it',
       );
       handle.unref?.();
     }

@@ -193,7 +193,7 @@ test('a user who becomes equal to root after the start gets no shell any more', 
 
 test('with HOST_SHELL_AS_ROOT a shell may be that of root, and can win no other rights', async () => {
   const { root, service } = await begin({ HOST_SHELL_USER: 'insider', HOST_SHELL_AS_ROOT: 'yes' });
-  assert.match(service.log(), /operators can become root on this host by its shell/);
+  assert.match(service.log(), /operators can become root on this host through its shell/);
   using client = await TerminalClient.open(root, '/host/terminal');
   client.type('grep NoNewPrivs /proc/self/status; echo DO""NE\r');
   await client.sees('DONE');

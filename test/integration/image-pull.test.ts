@@ -238,7 +238,7 @@ test('a container is not made when nobody waits for its image any more', async (
   const making = await Pulling.open(root, { image, app: 'demo' }, '/v1/containers');
   await making.until(isHalf);
   making[Symbol.dispose]();
-  const line = await service.message('an image was not pulled');
+  const line = await service.message('could not pull an image');
   assert.equal(line.image, `${image}:latest`);
   assert.deepEqual(await host.docker.listContainers({ all: true }), []);
   assert.equal(await service.stop(), 0);

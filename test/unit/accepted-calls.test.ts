@@ -329,7 +329,7 @@ suite('however it is written', () => {
         const text = `{"HostConfig":{"${first}":${value},"${second}":${value}}}`;
         assert.throws(() => read(text), {
           code: 'create.bad_body',
-          message: /comes twice; send each field once/,
+          message: /appears twice; send each field once/,
         });
       }),
     );

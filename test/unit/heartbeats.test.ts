@@ -385,7 +385,7 @@ suite('the token of a host', () => {
     const { pauses, calls, lines } = await begin(t, { heartbeat: [404] });
     assert.equal(await pauses.next(), 1000);
     const { level, msg } = lines.at(-1) ?? assert.fail();
-    assert.deepEqual([level, msg], ['error', 'the webserver does not know the token that it has just given']);
+    assert.deepEqual([level, msg], ['error', 'the webserver rejects the token that it has just issued']);
     await pauses.next();
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'beat 1 the-token-1']);
   });
@@ -524,7 +524,7 @@ suite('heartbeats that are stopped', () => {
       const bad = [...byTheEnd.lines, ...byTheLast.lines].filter(({ level }) => level !== 'info');
       assert.deepEqual(
         bad.map(({ msg }) => msg),
-        patience === undefined ? [] : ['the webserver could not be told that this host is dying'],
+        patience === undefined ? [] : ['could not tell the webserver that this host is dying'],
       );
     });
   }
@@ -621,7 +621,7 @@ suite('a host that dies', () => {
       const { level, msg, error } = lines.at(-1) ?? assert.fail();
       assert.deepEqual(
         [level, msg],
-        ['warn', 'the webserver could not be told that this host is dying'],
+        ['warn', 'could not tell the webserver that this host is dying'],
         fault,
       );
       assert.match(JSON.stringify(error), /the dying heartbeat did not finish within 50 ms/, fault);

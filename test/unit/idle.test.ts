@@ -49,7 +49,7 @@ test('those that nobody uses end, and Docker is asked once where they are', asyn
   const later = add('later', 'ready', process.pid, 0.6);
   assert.deepEqual(await add('first', 'ready', process.pid), {
     code: 'idle',
-    text: 'nobody was connected to it for 0.2 s',
+    text: 'no client was connected to it for 0.2 s',
   });
   await later;
   assert.deepEqual(left(), ['for ever', 'not ready']);

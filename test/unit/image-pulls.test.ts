@@ -203,7 +203,7 @@ test('what Docker refuses is an error with its reason and what to do, before and
       assert.ok(text.length < 2000 && cause === undefined);
     }
   }
-  assert.ok(log().includes('an image was not pulled'));
+  assert.ok(log().includes('could not pull an image'));
   for (const secret of [REGISTRY_PASSWORD, AUTH]) assert.ok(!log().includes(secret));
 });
 

@@ -120,7 +120,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.ok(ec2.calls.length > 2);
     assert.deepEqual(
       lines.map(({ level, msg }) => [level, msg]),
-      [['info', 'EC2 was asked to tag this instance as running, and did']],
+      [['info', 'EC2 accepted the request to tag this instance as running']],
     );
   });
 

@@ -247,7 +247,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
       garbage.map(async (text, number) => {
         const item = number % 2 === 0 ? 'instance-id' : 'placement/region';
         const asked = await open(t, imds({ ...METADATA, [item]: text }));
-        await assertUnavailable(asked, new RegExp(`${item} was answered with something else`));
+        await assertUnavailable(asked, new RegExp(`${item} returned an unexpected value`));
       }),
     );
   });
@@ -258,7 +258,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
         const asked = await open(t, (request) =>
           request.path.endsWith('/instance-type') ? { status, body: '' } : imds()(request),
         );
-        await assertUnavailable(asked, new RegExp(`instance-type was answered with status ${status}`));
+        await assertUnavailable(asked, new RegExp(`instance-type returned status ${status}`));
       }),
     );
   });
@@ -266,7 +266,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
   test('metadata are asked for three times, and not more often', async (t) => {
     const asked = await open(t);
     asked.service.fault = '500';
-    await assertUnavailable(asked, /api\/token was answered with status 500/);
+    await assertUnavailable(asked, /api\/token returned status 500/);
     assert.equal(tokensOf(asked.service).length, 3);
   });
 

@@ -49,7 +49,7 @@ after(async () => {
 
 async function start(): Promise<void> {
   service = await host.start({ ECS_AGENT: 'unit' });
-  await service.message('the ECS agent is started');
+  await service.message('started the ECS agent');
   await untilState('active', AGENT);
 }
 
@@ -76,7 +76,7 @@ test('a unit that fails is started again by the service', async () => {
     ({ msg }) => /^the ECS agent exited with exit code 1, and the service restarts it/.test(msg),
     lines,
   );
-  await service.message('the ECS agent is started', lines);
+  await service.message('started the ECS agent', lines);
   await untilState('active', AGENT);
   assert.notEqual(show('InvocationID', AGENT), first);
 });
