@@ -1,4 +1,4 @@
-/** Whether this host can give its containers input devices of their own. */
+/** Whether this host can create input devices for containers. */
 
 import { constants } from 'node:fs';
 import { access, open } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { isSystemError, messageOf } from '../errors/service-error.ts';
 import { addon } from './addon.ts';
 import { RECORDS, UINPUT } from './input-device.ts';
 
-/** @returns undefined when it can, else why it cannot and what to do */
+/** @returns undefined if it can; otherwise the reason, and what to do */
 export async function whyNoInputDevices(): Promise<string | undefined> {
   try {
     const uinput = await open(UINPUT, constants.O_WRONLY | constants.O_NONBLOCK);
