@@ -1,7 +1,7 @@
 /**
- * Ends a container that fills the disk, with what `disk-quotas.ts` does not limit. The room on the disk is looked at all
- * the time, which costs next to nothing; only when there is little left is it counted what each container has there. One
- * that has more than CONTAINER_DISK is warned of in the log, and ended when that is still so at the next look.
+ * Ends a container that fills the disk with files that `disk-quotas.ts` does not limit. The free space is checked all
+ * the time, which is cheap. Only when the disk is almost full is each container's use counted. A container with more
+ * than CONTAINER_DISK causes a warning, and is ended if the next check finds the same.
  */
 
 import { stat } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import type { KeptContainers } from '../kept-containers.ts';
 import type { Cause } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** Milliseconds between looks at the room, and between counts that found nobody to end. */
+/** In milliseconds: between checks of the free space, and between counts that found no container to end. */
 const BETWEEN_LOOKS = 2_000;
 const BETWEEN_COUNTS = 30_000;
 const MIB = 2 ** 20;
@@ -32,7 +32,7 @@ export class DiskWatch {
   readonly #directories: readonly string[];
   readonly #signal: AbortSignal;
   readonly #warned = new Set<ContainerId>();
-  /** By device: what was free at the last count, and when that was. */
+  /** By device: the free space at the last count, and its time. */
   readonly #counted = new Map<number, { readonly room: Room; readonly at: number }>();
 
   private constructor({ tracker, kept, amount, directories }: Watched, signal: AbortSignal) {
@@ -43,7 +43,7 @@ export class DiskWatch {
     this.#signal = signal;
   }
 
-  /** Watches until the lifetime ends. */
+  /** Monitors the disks until the lifetime ends. */
   static async open(lifetime: Lifetime, { tracker, kept, amount }: DiskWatchOptions): Promise<void> {
     if (amount === undefined) return;
     const { docker, paths } = tracker.host;
@@ -73,7 +73,7 @@ export class DiskWatch {
     for (const room of little) if (this.#isDue(room)) await this.#count(room);
   }
 
-  /** While nothing changes, a disk that stays full is not counted again and again. */
+  /** Avoids repeated counts of a disk that stays full without changes. */
   #isDue(room: Room): boolean {
     const last = this.#counted.get(room.device);
     if (!last || this.#warned.size > 0 || performance.now() - last.at > BETWEEN_COUNTS) return true;
@@ -109,13 +109,16 @@ export class DiskWatch {
     }
   }
 
-  /** It gets no time to write more, and its Docker container does not stay, which has what it wrote. */
+  /**
+   * Kills the container without a grace period, so that it writes no more, and removes its Docker container with what
+   * it wrote.
+   */
   async #end(container: HostedContainer, cause: Cause): Promise<void> {
     const { docker, log } = this.#tracker.host;
     const { id, dockerId } = container;
     try {
       const ended = this.#tracker.lifetime.track('ending a container', container.end(cause));
-      // Where this fails, the end stops it all the same.
+      // If this fails, the end of the container still stops it.
       if (dockerId) await docker.stop(dockerId, 0).catch(() => {});
       await ended;
       if (dockerId) await this.#remove(dockerId);
@@ -151,7 +154,7 @@ export class DiskWatch {
 export interface DiskWatchOptions {
   readonly tracker: Tracker;
   readonly kept: KeptContainers;
-  /** What each container may have on each filesystem; undefined: nothing is watched. */
+  /** The limit of each container on each filesystem; undefined: no monitoring. */
   readonly amount: Amount | undefined;
 }
 

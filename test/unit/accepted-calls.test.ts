@@ -336,7 +336,7 @@ suite('however it is written', () => {
   });
 
   test('a second HostConfig, and a field that comes twice deep within, are refused and named', () => {
-    assert.throws(() => read('{"HostConfig":{},"hostConfig":{}}'), { message: /"HostConfig" comes twice/ });
+    assert.throws(() => read('{"HostConfig":{},"hostConfig":{}}'), { message: /"HostConfig" appears twice/ });
     assert.throws(() => read('{"HostConfig":{"Mounts":[{"Source":"a","source":"b"}]}}'), {
       message: /"HostConfig\.Mounts\[0\]\.Source" comes twice/,
     });
