@@ -22,7 +22,7 @@ export function linger(socket: Socket): void {
     socket.removeAllListeners('data');
     socket.on('data', ({ length }: Buffer) => count(length));
   };
-  // If Node's parser has paused a socket, only `resume` events of that parser would let it continue.
+  // Only Node's parser would resume a socket that it has paused, and it is detached now.
   if (socket.isPaused()) socket.once('resume', drop).resume();
   else drop();
 }

@@ -1,4 +1,4 @@
-/** The commands about stored user configs, which work on any machine that may use the bucket. */
+/** The commands about stored user configs. They work on any machine with access to the bucket. */
 
 import { ServiceError } from '../errors/service-error.ts';
 import { loadSome } from '../settings/load.ts';
@@ -8,7 +8,7 @@ import { PartBuffers } from '../user-configs/part-buffers.ts';
 import type { ConfigStore } from '../user-configs/store.ts';
 import { align } from './align.ts';
 
-/** Whose files, of which app. */
+/** A user and an app. */
 export interface Whose {
   readonly user: string;
   readonly app: string;
@@ -23,7 +23,7 @@ export async function listConfigs(environment: NodeJS.ProcessEnv, whose: Whose):
   return `${align([COLUMNS, ...versions.map(cells)]).join('\n')}\n`;
 }
 
-/** @returns what was done, for people @throws {ServiceError} */
+/** @returns a confirmation for people @throws {ServiceError} */
 export async function restoreConfig(
   environment: NodeJS.ProcessEnv,
   whose: Whose,

@@ -1,4 +1,4 @@
-/** The service's console in front, which keeps containers' keys apart: when it is held, and when it is given back. */
+/** Holds the service's console in the foreground, which keeps containers' keys apart, and gives it back. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Page } from '../lifetime/ledger.ts';
@@ -10,13 +10,13 @@ import { Ttys } from '../ttys/ttys.ts';
 import { pageIn } from './reporting.ts';
 
 interface Options {
-  /** Pages that a dead service left. */
+  /** Pages that a crashed service left. */
   readonly left: readonly Page[];
   readonly log: Logger;
 }
 
 /**
- * @param lifetime that is left, for whoever comes next, when containers live on: they must stay apart
+ * @param lifetime if containers keep running, it is left to the next process, because they must stay apart
  * @throws {ServiceError} `start.no_front_console`
  */
 export async function keepFrontConsole(
@@ -41,7 +41,7 @@ export async function keepFrontConsole(
   }
 }
 
-/** What a dead service left in front; the same again does no harm. */
+/** Gives back the console that a crashed service left in the foreground. Can be repeated. */
 export async function giveBackLeft(pages: readonly Page[]): Promise<void> {
   const left = foundIn(pages);
   if (left) await giveBackFrontConsole(left);

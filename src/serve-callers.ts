@@ -1,4 +1,4 @@
-/** Begins to serve those who call: the webserver, the client app and operators over HTTPS, root over a unix socket. */
+/** Starts the servers: HTTPS for the webserver, the client app and operators, and a unix socket for root. */
 
 import type { ContainerView } from '../container/view.ts';
 import type { Paths } from '../host/paths.ts';

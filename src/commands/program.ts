@@ -1,4 +1,4 @@
-/** Reads the command line, by the table of commands. */
+/** Parses the command line with the command table. */
 
 import { Command as Commander, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { OPERATOR_COMMANDS, type OperatorCommand } from '../operator/commands.ts';
@@ -12,7 +12,7 @@ export type Command =
   | { readonly name: 'misfit'; readonly text: string };
 
 export const NAME = 'ecs-host-service';
-/** Columns of the help. */
+/** The width of the help in columns. */
 const WIDTH = 110;
 
 const OTHER_NAMES = new Map([
@@ -23,7 +23,7 @@ const OTHER_NAMES = new Map([
 
 const ROWS: readonly CommandRow<HostCommand | OperatorCommand>[] = [...HOST_COMMANDS, ...OPERATOR_COMMANDS];
 
-/** @param words what stands behind the program's name */
+/** @param words the arguments after the program's name */
 export function parseCommandLine(words: readonly string[]): Command {
   if (words.length === 0) return { name: 'run' };
   const [only = ''] = words;
@@ -102,7 +102,7 @@ function optionOf({ flags, meaning, isList, isSigned, isRequired }: OptionRow): 
   const option = new Option(flags, isList ? `${meaning}; can be repeated` : meaning);
   if (option.isBoolean()) return option;
   const read = (value: string) => {
-    // It is the next option: the value was left out.
+    // The value is missing, and this is the next option.
     if (/^-/.test(value) && !(isSigned && /^-\d/.test(value))) throw new InvalidArgumentError('');
     return value;
   };
@@ -112,8 +112,8 @@ function optionOf({ flags, meaning, isList, isSigned, isRequired }: OptionRow): 
 }
 
 /**
- * Nothing of what was typed is repeated but the name of the command, since the rest may hold secrets.
- * @param error what commander says; its hints are names of this table
+ * Repeats only the name of the command, because the other words may contain secrets.
+ * @param error commander's error; its hints are names of the command table
  */
 function misfit(words: readonly string[], error?: CommanderError): Command {
   const [, hint] = /\(Did you mean (?:one of )?(.*)\?\)/.exec(error?.message ?? '') ?? [];

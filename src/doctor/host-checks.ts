@@ -1,4 +1,4 @@
-/** What the service needs of a host, and what is to be done where that is not there. */
+/** What the service needs of a host, and how to provide what is missing. */
 
 import { unkept } from '../../container/creation/default-limits.ts';
 import { takesProfiles } from '../../container/creation/seccomp-profile.ts';
@@ -6,14 +6,17 @@ import type { EngineFacts } from '../../docker-engine/answers.ts';
 import type { Amount } from '../../settings/amount.ts';
 import type { HostFacts, LimitsAsked } from './host-facts.ts';
 
-/** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */
+/**
+ * `error`: the service does not start, or a part of it does not work. `warning`: it works, but less safely or less
+ * well.
+ */
 export type Grade = 'ok' | 'warning' | 'error';
 
 export interface Finding {
   readonly check: string;
   readonly grade: Grade;
   readonly found: string;
-  /** What to do. */
+  /** How to fix it. */
   readonly advice?: string;
 }
 
@@ -23,7 +26,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const ALL_TTYS = 54;
 const INSTALL = 'run install.sh of the tarball';
-/** Addresses at which EC2 gives an instance's, and ECS a task's, credentials. */
+/** The addresses at which EC2 serves an instance's credentials, and ECS a task's. */
 const METADATA = ['169.254.169.254', '169.254.170.2'];
 
 const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
@@ -206,7 +209,7 @@ function judgeDisk(free: ReadonlyMap<string, number>): Verdict {
   return least < 5 * GIB ? warning(found, advice) : ok(found);
 }
 
-/** @param version that begins with two numbers */
+/** @param version a version that starts with two numbers */
 function isAtLeast(version: string, major: number, minor: number): boolean {
   const [first = 0, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   return first > major || (first === major && second >= minor);

@@ -1,7 +1,7 @@
 /**
- * What `/metrics` tells of the service, each with its name and meaning. Times are in seconds and sizes in bytes. A label
- * has few values, all of them known here, and nothing tells of one container or user. All values of a label are there from
- * the beginning, so that the first event of a kind is seen as one.
+ * The metrics of the service, with names and meanings. Times are in seconds and sizes in bytes. Each label has a fixed
+ * small set of values, and none identifies a container or a user. All values of a label exist from the start, so that
+ * the first event of a kind is visible as an increase.
  */
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
@@ -16,13 +16,13 @@ import { addNoticeMeters } from '../notices/notice-meters.ts';
 import { addLoopMeters } from './event-loop.ts';
 import { addProcessMeters } from './process.ts';
 
-/** What is as it is when somebody asks. */
+/** Values that are read when somebody asks. */
 export interface Levels {
   readonly states: () => readonly State[];
   readonly healths: () => readonly Pick<HealthView, 'docker' | 'port'>[];
-  /** Empty until the host is known. */
+  /** Empty until the host's resources are known. */
   readonly pools: () => readonly { readonly name: string; readonly size: number; readonly held: number }[];
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly spool: () => { readonly files: number; readonly bytes: number } | undefined;
   readonly predecessorDied: () => boolean;
   readonly notices: () => readonly NoticeView[];
@@ -30,12 +30,12 @@ export interface Levels {
 
 const PREFIX = 'ecs_host_service_';
 
-/** Those that a container leaves. */
+/** The states that a container leaves. */
 const STEPS = STATES.filter((state) => state !== 'gone');
 
-/** Upper bounds in seconds: from what a service does to what a person does. */
+/** Upper bounds in seconds, from steps of the service to actions of a person. */
 const STEP_BOUNDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 3600, 14_400, 86_400];
-/** Up to the longest limit of a call. */
+/** Up to the longest time limit of a call. */
 const CALL_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 export class Meters {
@@ -180,7 +180,7 @@ export class Meters {
   }
 }
 
-/** The one label of a metric, with all of its values. */
+/** The one label of a metric, with all its values. */
 type Labels<L extends string> = Readonly<Record<L, readonly string[]>>;
 
 function namesOf<L extends string>(values: Labels<L>): L[] {

@@ -1,4 +1,4 @@
-/** For the doctor: what EC2 says of this host, and who acts on a Spot notice, the service or the ECS agent. */
+/** The doctor's checks of EC2's notices, and of who acts on a Spot notice: the service or the ECS agent. */
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ import { HttpClient } from '../../outgoing/http-client.ts';
 import type { Settings } from '../../settings/load.ts';
 import type { Finding } from '../doctor/host-checks.ts';
 
-/** The agent's switch, and where it is. Source: the agent's README. */
+/** The agent's setting, and its file. Source: the agent's README. */
 const SWITCH = 'ECS_ENABLE_SPOT_INSTANCE_DRAINING';
 const CONFIG = 'etc/ecs/ecs.config';
 
-/** Looks at EC2's metadata, if this is EC2. @param settings those that can be used */
+/** Reads EC2's metadata, if this host is on EC2. @param settings the valid settings */
 export async function findNotices(settings: Partial<Settings>): Promise<Finding[]> {
   const endpoint = await metadataEndpoint(settings);
   if (!endpoint) return [{ check: 'EC2 notices', grade: 'ok', found: 'this host has no EC2 metadata' }];
@@ -57,12 +57,12 @@ async function agentDrains({ ROOT = '/', ECS_AGENT }: Partial<Settings>): Promis
     const { config } = parseConfig(path, text, { mode: 'unit', usablePorts: [] });
     return isTrue(config.get(SWITCH));
   } catch {
-    // The service itself says what is wrong with that file.
+    // The service itself reports problems of that file.
     return false;
   }
 }
 
-/** @param isAgent whether the ECS agent drains by itself */
+/** @param isAgent whether the ECS agent drains on its own */
 export function whoActs(action: Settings['ON_SPOT_NOTICE'], isAgent: boolean): Finding {
   const check = 'Spot notices';
   const own = `ON_SPOT_NOTICE=${action}`;

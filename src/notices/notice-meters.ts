@@ -1,9 +1,9 @@
-/** What `/metrics` tells of the notices that EC2 gives. */
+/** The metrics about EC2's notices. */
 
 import { Gauge, type Registry } from 'prom-client';
 import { NOTICE_KINDS, type NoticeView } from '../../host/notices.ts';
 
-/** @param notices those that stand when somebody asks */
+/** @param notices returns the notices in effect */
 export function addNoticeMeters(
   registry: Registry,
   prefix: string,

@@ -9,7 +9,7 @@ import type { LogWords } from './logs.ts';
 import type { PullWords } from './pull.ts';
 
 export interface Where {
-  /** undefined: this host. */
+  /** undefined: the service on this host. */
   readonly host: string | undefined;
   readonly fingerprint: string | undefined;
 }
@@ -43,7 +43,7 @@ const WHERE: readonly OptionRow[] = [
 ];
 const JSON_TOO: OptionRow = { flags: '--json', meaning: "print the service's answer as JSON" };
 
-/** Adds what all of them have. */
+/** Adds the options that all commands share. */
 function asking({
   read,
   options = [],

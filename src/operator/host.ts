@@ -1,4 +1,4 @@
-/** The commands about the host as a whole: `capacity` and `drain`. */
+/** The commands about the whole host: `capacity` and `drain`. */
 
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
