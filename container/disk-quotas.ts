@@ -76,7 +76,10 @@ export class DiskQuotas {
     if (project === undefined) return;
     const { docker, log } = this.#parts;
     const layer = await docker.layerOf(id);
-    if (layer.length === 0) log.debug("Docker does not report where the container's layer is, so the layer has no quota and is only monitored");
+    if (layer.length === 0)
+      log.debug(
+        "Docker does not report where the container's layer is, so the layer has no quota and is only monitored",
+      );
     await this.give(project, layer);
   }
 }

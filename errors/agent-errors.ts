@@ -1,7 +1,10 @@
 /** Part of the table of errors: the ECS agent. */
 
 export const AGENT_ERRORS = {
-  'agent.config': { status: 500, text: 'the configuration of the ECS agent is not valid; correct {path}, then start the service again:\n{problems}' },
+  'agent.config': {
+    status: 500,
+    text: 'the configuration of the ECS agent is not valid; correct {path}, then start the service again:\n{problems}',
+  },
   'agent.not_found': {
     status: 500,
     text: 'there is no ECS agent on this host: {why}; install amazon-ecs-init, run "docker pull amazon/amazon-ecs-agent", or set ECS_AGENT=none to run without one',

@@ -46,7 +46,8 @@ export class KeptRegistration {
   async read(instanceId: string): Promise<Registration | undefined> {
     try {
       const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'));
-      if (!Check(Content, content)) throw new Error('its content does not have the format that this service writes');
+      if (!Check(Content, content))
+        throw new Error('its content does not have the format that this service writes');
       const { token, ...of } = content;
       if (of.webserver === this.#webserver && of.instanceId === instanceId) return { instanceId, token };
       await this.forget();

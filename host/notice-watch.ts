@@ -87,7 +87,8 @@ export class NoticeWatch {
     if (failed) {
       this.#failures += 1;
       const why = messageOf(failed.reason);
-      if (this.#failures === FAILURES) log.warn({ why }, 'cannot read EC2 notices from the instance metadata');
+      if (this.#failures === FAILURES)
+        log.warn({ why }, 'cannot read EC2 notices from the instance metadata');
       else log.debug({ why }, 'cannot read EC2 notices from the instance metadata');
       return;
     }

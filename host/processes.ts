@@ -93,7 +93,10 @@ export async function kill(...all: readonly ProcessIdentity[]): Promise<void> {
   await send('KILL', all);
   const [left] = await leftAfter(LAST, all);
   if (left)
-    throw new ServiceError('still.there', { what: `process ${left.pid}`, why: 'it was killed, but it still runs' });
+    throw new ServiceError('still.there', {
+      what: `process ${left.pid}`,
+      why: 'it was killed, but it still runs',
+    });
 }
 
 /**

@@ -224,8 +224,7 @@ export class Reporting {
   async #sayDying(patience: number): Promise<void> {
     if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
     await withDeadline(patience, 'the dying heartbeat', (late) => this.payHeartbeat(late)).catch(
-      (error: unknown) =>
-        this.#log.warn({ error }, 'could not tell the webserver that this host is dying'),
+      (error: unknown) => this.#log.warn({ error }, 'could not tell the webserver that this host is dying'),
     );
   }
 
@@ -254,7 +253,8 @@ export class Reporting {
   async terminateInstance(left: number): Promise<void> {
     if (this.#settings.ON_DEATH !== 'terminate') return;
     if (left === 0 && this.#identity.wasRunning) await this.#instance?.terminate(TERMINATION);
-    else this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
+    else
+      this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
   }
 
   /** Sends what is waiting, within a few seconds, and closes all connections. */

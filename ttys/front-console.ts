@@ -131,7 +131,8 @@ class Console implements Disposable {
   async bringToFront(n: number): Promise<void> {
     this.control('activate', n);
     for (const late = AbortSignal.timeout(PATIENCE); this.active !== n; await pause(BETWEEN_LOOKS)) {
-      if (late.aborted) throw new Error(`the kernel does not switch from /dev/tty${this.active} to /dev/tty${n}`);
+      if (late.aborted)
+        throw new Error(`the kernel does not switch from /dev/tty${this.active} to /dev/tty${n}`);
     }
   }
 

@@ -105,7 +105,9 @@ class Making {
       since = now();
       [device] = (await this.#create([description])) as [Device];
     }
-    throw new Error(`running containers may open each of the ${ATTEMPTS} device numbers that the kernel assigned`);
+    throw new Error(
+      `running containers may open each of the ${ATTEMPTS} device numbers that the kernel assigned`,
+    );
   }
 
   #keep(made: InputDevice): InputDevice {

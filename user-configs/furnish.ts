@@ -111,7 +111,10 @@ async function restoreAside(
       return { how, bytes, ...about };
     } catch (error) {
       if (!isDamaged(error)) throw error;
-      parts.log.warn({ version: nameOf(one), why: messageOf(error) }, 'an older copy of the user config cannot be used');
+      parts.log.warn(
+        { version: nameOf(one), why: messageOf(error) },
+        'an older copy of the user config cannot be used',
+      );
       await parts.place.dropIncoming();
     }
   }

@@ -124,7 +124,10 @@ async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): P
   try {
     await killLeft(dockerId);
   } catch (error) {
-    log.warn({ container: id, why: messageOf(error) }, 'terminals that a crashed service opened in a container keep running');
+    log.warn(
+      { container: id, why: messageOf(error) },
+      'terminals that a crashed service opened in a container keep running',
+    );
   }
 }
 

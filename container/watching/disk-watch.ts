@@ -141,11 +141,7 @@ export class DiskWatch {
       if (found?.dev !== device) continue;
       const use = await countUse(join(paths.run, 'disk-view'), tree, this.#signal);
       if (use) uses.push(use);
-      else
-        this.#tracker.host.log.warn(
-          { container: id, tree },
-          "could not measure a container's disk use",
-        );
+      else this.#tracker.host.log.warn({ container: id, tree }, "could not measure a container's disk use");
     }
     return sumOf(uses);
   }

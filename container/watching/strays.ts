@@ -37,10 +37,7 @@ export class Strays {
     if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
     if (containerId) await removeLeftOf(this.#tracker.host, containerId);
-    log.warn(
-      { container: containerId, dockerId, state: found.status },
-      'removed an untracked container',
-    );
+    log.warn({ container: containerId, dockerId, state: found.status }, 'removed an untracked container');
   }
 
   /** Removes a container that was started after its end. */

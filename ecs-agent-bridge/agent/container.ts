@@ -132,7 +132,9 @@ class RunningContainer implements RunningAgent {
       await docker.remove(this.#id);
     } catch (error) {
       if (!this.#isLeft)
-        log.warn(`could not remove the ended container of the ECS agent; it stays until the next start: ${messageOf(error)}`);
+        log.warn(
+          `could not remove the ended container of the ECS agent; it stays until the next start: ${messageOf(error)}`,
+        );
       this.#isLeft = true;
     }
   }

@@ -106,10 +106,7 @@ class Burial {
       if (removed.status === 'rejected') throw removed.reason;
       const claimed = claimedIn(pages).length;
       const unsaved = await countUnsaved(paths);
-      log.info(
-        { claimed, unsaved },
-        'cleaned up after the crash; left containers in use and unsaved files',
-      );
+      log.info({ claimed, unsaved }, 'cleaned up after the crash; left containers in use and unsaved files');
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
       await removeRemains(pages);

@@ -102,7 +102,10 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
       { flags: '--gpu', meaning: 'give the container the GPUs' },
       { flags: '--no-console', meaning: 'create the container without a virtual console' },
       { flags: '--timeout <SECONDS>', meaning: "the protocol's timeout; -1: no limit", isSigned: true },
-      { flags: '--idle-timeout <SECONDS>', meaning: 'end the container after it was idle for so long; 0: no limit' },
+      {
+        flags: '--idle-timeout <SECONDS>',
+        meaning: 'end the container after it was idle for so long; 0: no limit',
+      },
       { flags: '--dry-run', meaning: 'create nothing; report whether the host has room' },
       {
         flags: '--pull <POLICY>',

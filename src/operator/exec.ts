@@ -132,7 +132,8 @@ class Session {
   #hear(told: unknown): void {
     if (!isRecord(told)) return;
     if (told.type === 'attached') this.#terminal = String(told.terminal);
-    if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes of older output are no longer available)\r`);
+    if (told.type === 'missed')
+      this.#own.say(`(${Number(told.bytes)} bytes of older output are no longer available)\r`);
     // The terminal may have had another size before.
     if (told.type === 'writer' && told.writes) this.resize();
     if (told.type === 'writer' && !told.writes) this.#own.say('(watching: your input is ignored)\r');
@@ -143,7 +144,9 @@ class Session {
     const terminal = this.#terminal;
     if (this.#exitCode !== undefined) return this.#exitCode;
     if (!this.#isLeft) throw new ServiceError('operator.terminal_cut_off', { terminal });
-    this.#own.say(`detached; the terminal keeps running for a while: ecs-host-service exec --attach ${terminal}`);
+    this.#own.say(
+      `detached; the terminal keeps running for a while: ecs-host-service exec --attach ${terminal}`,
+    );
     return 0;
   }
 }

@@ -40,10 +40,7 @@ export class OpenHandles {
     const timers = [...this.#timers.values()].filter(({ _destroyed }) => !_destroyed);
     const left = [...handles, ...timers].filter((handle) => handle.hasRef?.() ?? true);
     for (const handle of left) {
-      log.error(
-        { handle: nameOf(handle) },
-        'a handle still keeps the process alive; exiting without it',
-      );
+      log.error({ handle: nameOf(handle) }, 'a handle still keeps the process alive; exiting without it');
       handle.unref?.();
     }
     return left.length;

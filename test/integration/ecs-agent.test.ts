@@ -291,7 +291,10 @@ suite('the container of an agent', () => {
     await keeper.message(REGISTERED, from);
     const warnings = keeper.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
     assert.equal(warnings.length, 2, String(warnings));
-    assert.match(warnings[1] as string, /^could not remove the ended container of the ECS agent; it stays until the next start/);
+    assert.match(
+      warnings[1] as string,
+      /^could not remove the ended container of the ECS agent; it stays until the next start/,
+    );
     assert.equal(await keeper.stop(), 0);
   });
 

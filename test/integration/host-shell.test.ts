@@ -172,7 +172,10 @@ test('a user who is equal to root gets no shell: the service does not start with
     const env = { ROOT: host.newRoot(), HOST_SHELL_USER: user as string };
     const service = host.start({ env });
     assert.equal(await service.ended(), 1);
-    assert.match(service.log(), new RegExp(`HOST_SHELL_USER names a user who has the same rights as root: ${why};`));
+    assert.match(
+      service.log(),
+      new RegExp(`HOST_SHELL_USER names a user who has the same rights as root: ${why};`),
+    );
   }
 });
 

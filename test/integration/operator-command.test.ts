@@ -130,7 +130,10 @@ test('what is printed as JSON is what the service answers, and events follow as 
   assert.equal(JSON.parse((await say(root, ['capacity', '--json'])).text).short, 'consoles');
   const drained = await say(root, ['drain', '--json']);
   assert.deepEqual(JSON.parse(drained.text), { containers: 1 });
-  assert.match((await say(root, ['drain'])).text, /accepts no more containers\. The service exits when the last 1 have ended/);
+  assert.match(
+    (await say(root, ['drain'])).text,
+    /accepts no more containers\. The service exits when the last 1 have ended/,
+  );
   await say(root, ['stop', dockerId]);
   assert.equal(await service.ended(), 0);
   assert.equal(await follower.ended(), 0);

@@ -184,7 +184,9 @@ suite('a unit that ends', () => {
       await unit.started(1);
       unit.ends(code, status);
       await unit.started(2);
-      await unit.site.says(`the ECS agent exited with ${how}, and the service restarts it; the last lines of its output say why`);
+      await unit.site.says(
+        `the ECS agent exited with ${how}, and the service restarts it; the last lines of its output say why`,
+      );
     });
   }
 

@@ -619,11 +619,7 @@ suite('a host that dies', () => {
       assert.ok(performance.now() - since > 49, fault);
       assert.ok(recorder.requests.some(isDying), fault);
       const { level, msg, error } = lines.at(-1) ?? assert.fail();
-      assert.deepEqual(
-        [level, msg],
-        ['warn', 'could not tell the webserver that this host is dying'],
-        fault,
-      );
+      assert.deepEqual([level, msg], ['warn', 'could not tell the webserver that this host is dying'], fault);
       assert.match(JSON.stringify(error), /the dying heartbeat did not finish within 50 ms/, fault);
     }
   });
