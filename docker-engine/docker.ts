@@ -118,10 +118,7 @@ export class Docker {
     await this.call('start', WORK, (abortSignal) => this.#api.getContainer(id).start({ abortSignal }));
   }
 
-  /**
-   * Stops a container, with SIGKILL after `grace` seconds. It is no error if the container does not run or does not
-   * exist.
-   */
+  /** Stops a container, with SIGKILL after `grace` seconds, if it exists and runs. */
   async stop(id: DockerId, grace: number): Promise<void> {
     await this.call('stop', LOOK + grace * 1000, (abortSignal) =>
       this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
@@ -143,10 +140,7 @@ export class Docker {
     });
   }
 
-  /**
-   * @param ref its docker id, the beginning of the docker id, or its name
-   * @returns undefined if Docker does not know it
-   */
+  /** @param ref its docker id, the beginning of it, or its name @returns undefined if Docker does not know it */
   async inspect(ref: string): Promise<Inspected | undefined> {
     const found = await this.#inspect(ref);
     if (!found) return undefined;
@@ -180,10 +174,7 @@ export class Docker {
     return [...layerIn(found).slice(0, 1), ...volumes.map(({ Source }) => Source)];
   }
 
-  /**
-   * The directories of a container's own layer, between which the kernel renames files; none if the storage driver has
-   * no such directories.
-   */
+  /** The directories of a container's own layer, between which the kernel renames files; not every driver has them. */
   async layerOf(id: DockerId): Promise<string[]> {
     return layerIn(await this.#inspect(id));
   }

@@ -53,7 +53,7 @@ suite('a receipt for people', () => {
       assert.equal(lines[0], `${ID} (demo)`);
       assert.deepEqual([text.split(ID).length, text.split(DOCKER).length], [2, 2]);
       assert.match(text, new RegExp(`^ {2}paths below +${root}/fractal/$`, 'm'));
-      assert.match(text, /^ {2}directory +<id> +10 min 3 s+no longer exists$/m);
+      assert.match(text, /^ {2}directory +<id> +10 min 3 s +no longer exists$/m);
       assert.match(text, /^ {2}directory +temp\/<id> /m);
       assert.match(text, /^ {2}directory +<id>\/userConfigs\/unpacked_configs +10/m);
       assert.match(

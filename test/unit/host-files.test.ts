@@ -257,7 +257,7 @@ suite('a shared directory', () => {
       await using lifetime = new Lifetime('x');
       await assert.rejects(
         holdSharedDirectory(lifetime, path, 0o755),
-        refusedWith('start.filesystem', /shared: others than root can write it/),
+        refusedWith('start.filesystem', /shared: users other than root can write to it/),
       );
       assert.deepEqual(lifetime.holdings.list(), []);
       assert.equal(await modeOf(path), mode);
