@@ -98,8 +98,8 @@ suite('a table that fits', () => {
   test('goes on below where there is none, behind a space or a slash', () => {
     assert.deepEqual(fit(rows, 26), [
       'WHICH      SEEN',
-      '/a/long/   not there',
-      'path/here  any more',
+      '/a/long/   no longer',
+      'path/here  exists',
       'x          y',
     ]);
   });
