@@ -1,4 +1,7 @@
-/** What the node library costs beside a bare loop and beside sqs-consumer, on the same queue, and what its slots bring. */
+/**
+ * Measures the cost of the node library compared with a bare loop and with sqs-consumer, on the same queue, and the
+ * benefit of its slots.
+ */
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +14,7 @@ const MESSAGES = 10_000;
 /** For handlers that take 20 ms. */
 const SLOW_MESSAGES = 500;
 const MANY = 100_000;
-/** Messages with which a side warms up. */
+/** The number of messages for warming up. */
 const WARM_UP = 500;
 
 type Side = 'ours' | 'bare' | 'sqs-consumer';
