@@ -232,7 +232,7 @@ test('a shell on the host does not reach the credentials of its host, and root d
   }
 });
 
-test('where no user is named, or one that is not there, nobody has a shell on the host', async () => {
+test('without HOST_SHELL_USER, or with an unknown user, nobody gets a shell on the host', async () => {
   for (const env of [{}, { HOST_SHELL_USER: 'nobody-else' }]) {
     const { root, service } = await begin(env);
     await assert.rejects(TerminalClient.open(root, '/host/terminal'), /Unexpected server response: 403/);

@@ -171,7 +171,7 @@ test('from another host it takes the token and the certificate, and sends nothin
   assert.equal(await service.stop(), 0);
 });
 
-test('whoever reads no further ends a command quietly, and of a command that makes no sense only its name is repeated', async () => {
+test('a command ends quietly when its reader stops reading, and the error for an invalid command repeats only its name', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const follower = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: ['events', '--after', 'x-1'] });

@@ -235,7 +235,7 @@ suite('a host that lives', () => {
     }
   });
 
-  test('a host whose metadata are not known asks for them again, and tells nobody of it meanwhile', async (t) => {
+  test('a host without known metadata asks for them again, and reports nothing meanwhile', async (t) => {
     let asked = 0;
     const find = async () => {
       asked += 1;
@@ -427,7 +427,7 @@ suite('a registration that an earlier service left', () => {
     });
   }
 
-  test('the token stays when nobody answers the last heartbeat', async (t) => {
+  test('the token is kept when the last heartbeat gets no answer', async (t) => {
     const { pauses, heartbeats, recorder, kept } = await begin(t);
     await pauses.next();
     await recorder.turn('refuses');
@@ -624,7 +624,7 @@ suite('a host that dies', () => {
     }
   });
 
-  test('a host that was never registered has nobody to tell that it dies', async (t) => {
+  test('a host that was never registered sends no last heartbeat', async (t) => {
     const { heartbeats, pauses, calls, lines } = await begin(t, { auth: [400, 400] });
     await pauses.several(2);
     const logged = lines.length;

@@ -110,7 +110,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     );
   });
 
-  test('a tag goes on being asked for until EC2, throttled at first, takes it', async (t) => {
+  test('the request for a tag is repeated until EC2, which throttles at first, accepts it', async (t) => {
     const { ec2, state, lines } = await open(t);
     ec2.refusal = 'RequestLimitExceeded';
     const asking = state.running(LONG);
@@ -136,7 +136,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.equal(lines.length, 1);
   });
 
-  test('whoever says that the instance runs can give up earlier', async (t) => {
+  test('the caller can give up earlier on saying that the instance runs', async (t) => {
     const { ec2, state, lines } = await open(t);
     await ec2.turn('hangs');
     const end = new AbortController();
@@ -224,7 +224,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
     assert.equal(ec2.connections, 0);
   });
 
-  test('facts that never come hold up nobody', async (t) => {
+  test('facts that never arrive delay no caller', async (t) => {
     const { ec2, state, lines } = await open(t, { find: () => new Promise(() => {}) });
     await inTime(state.dead('x', SHORT));
     assert.match(failureIn(lines), /did not finish within 700 ms/);

@@ -134,7 +134,7 @@ test('a log that does not come to its end is given up after five seconds', async
   assert.deepEqual(await host.files(), []);
 });
 
-test('where no log can be written that is said, and hinders nothing', async (t) => {
+test('a log that cannot be kept is reported and delays nothing', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one'));
   await rm(host.logs, { recursive: true });
   await host.keep();
