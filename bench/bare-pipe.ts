@@ -1,6 +1,6 @@
 /**
- * What the Docker API proxy is compared with: a process that listens on the unix socket that is its first argument, and
- * pipes every connection to the one that is its second, without looking at what comes.
+ * The baseline for the Docker API proxy: a process that listens on the unix socket in its first argument, and pipes
+ * every connection to the one in its second argument without looking at the data.
  */
 
 import { createConnection, createServer } from 'node:net';

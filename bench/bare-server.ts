@@ -1,7 +1,6 @@
 /**
- * What is compared with: a fastify server with HTTPS and nothing else. Its one route does with files what
- * start values make the service do: the first time for a port, it writes two of them whole, into the directory
- * that is its first argument.
+ * The baseline: a fastify server with HTTPS only. Its one route writes the same files as the service does for start
+ * values: for each new port, two complete files in the directory that is its first argument.
  */
 
 import { randomUUID } from 'node:crypto';

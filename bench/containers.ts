@@ -1,4 +1,4 @@
-/** Containers for the measurements: made through the service, or by Docker alone from the same body. */
+/** Containers for the measurements, created through the service, or by Docker alone from the same body. */
 
 import { mkdirSync } from 'node:fs';
 import { Agent as PlainAgent, request as plainRequest } from 'node:http';
@@ -10,10 +10,10 @@ import { IMAGE } from '../scripts/image.ts';
 import type { ServiceProcess } from '../test/support/service-process.ts';
 import type { TestHost } from '../test/support/test-host.ts';
 
-/** Stands in for the directories that the service makes. */
+/** Replaces the directories that the service creates. */
 const SOURCE = '/run/test/bench';
 
-/** Each side keeps its connections open, as a client that calls often does. */
+/** Each side keeps its connections open, like a client that calls often. */
 export const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
 const BODY = JSON.stringify({ app: 'demo', image: IMAGE, timeout: 60 });
@@ -29,7 +29,10 @@ export async function put(port: number, path: string, body: string): Promise<str
   return await promise;
 }
 
-/** @param root of the service @returns has it make a container, whose docker id it resolves with */
+/**
+ * @param root of the service
+ * @returns a function that makes the service create a container and resolves with the docker id
+ */
 export function makerAt(root: string): () => Promise<string> {
   const headers = { 'content-length': Buffer.byteLength(BODY) };
   const asked = { socketPath: pathsBelow(root).apiSocket, method: 'POST', path: '/v1/containers', headers };
@@ -52,7 +55,7 @@ export async function direct(docker: Dockerode, body: Dockerode.ContainerCreateO
   return container.id;
 }
 
-/** The body that the service gave to Docker, with a directory that stays in place of the container's own. */
+/** The body that the service gave to Docker, with a permanent directory in place of the container's own. */
 export async function sameBody(
   docker: Dockerode,
   dockerId: string,
@@ -63,7 +66,7 @@ export async function sameBody(
     mount.Source.startsWith('/run/test/') ? { ...mount, Source: SOURCE } : mount,
   );
   const { Image, Tty, OpenStdin, ExposedPorts, Labels } = Config;
-  // Not one of the service's own, or it would be removed as a stray.
+  // Another host id, because the service would remove the container as a stray.
   const others = { ...Labels, 'ecs-host-service.host-id': 'none' };
   return {
     Image,
@@ -75,14 +78,14 @@ export async function sameBody(
   };
 }
 
-/** Any free host port, since the wishes of several containers cannot all be fulfilled. */
+/** Uses any free host port, because several containers cannot all have the preferred one. */
 export function withAnyPorts(body: Dockerode.ContainerCreateOptions): Dockerode.ContainerCreateOptions {
   const bindings = Object.keys(body.HostConfig?.PortBindings ?? {});
   const PortBindings = Object.fromEntries(bindings.map((port) => [port, [{ HostPort: '' }]]));
   return { ...body, HostConfig: { ...body.HostConfig, PortBindings } };
 }
 
-/** Removes containers, and waits until `service`, if they are its own, has released everything of theirs. */
+/** Removes containers. If they belong to `service`, waits until it has released their resources. */
 export async function remove(
   host: TestHost,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** What passes between the death of the service and the moment when the world knows of it and nothing unused is left. */
+/** Measures the time from the death of the service until it is reported and nothing unused is left. */
 
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,14 +17,14 @@ import { direct, makerAt, sameBody, withAnyPorts } from './containers.ts';
 import { inRandomOrder, type Measure, median, ofPairs, row, timed } from './measure.ts';
 
 const ROUNDS = 7;
-/** Containers that nobody has claimed. */
+/** The number of unassigned containers. */
 const COUNT = 4;
-/** Milliseconds within which a death is to be known. */
+/** The limit for the report, in milliseconds. */
 const KNOWN = 2000;
 
 const silent = createLogger({ level: 'silent', stream: { write: () => {} } });
 
-/** Milliseconds that it takes to remove what a dead service left; and to remove as many by Docker alone. */
+/** Milliseconds to remove what a dead service left, and to remove as many containers by Docker alone. */
 async function removals(host: TestHost): Promise<[number, number]> {
   const paths = pathsBelow(host.newRoot());
   const service = await host.start({ env: { ROOT: paths.root, LOG_LEVEL: 'info' } }).ready();
@@ -47,7 +47,7 @@ async function removals(host: TestHost): Promise<[number, number]> {
   );
 }
 
-/** Milliseconds from SIGKILL until the webserver knows, and until it is buried. */
+/** Milliseconds from SIGKILL until the webserver is told, and until the clean-up is complete. */
 async function burial(host: TestHost, world: World): Promise<{ told: number; buried: number }> {
   const root = host.newRoot();
   const env = { ...world.settings, APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: SECRET, ROOT: root };

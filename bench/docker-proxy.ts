@@ -1,6 +1,6 @@
 /**
- * What calls to Docker cost through the service's proxy: small ones as well as streams that are as fast as Docker is.
- * Beside both stands a process that pipes and nothing else, since some of that is the price of any process between.
+ * Measures the cost of calls to Docker through the service's proxy: small calls, and streams at Docker's full speed. A
+ * process that only pipes is measured too, because any intermediate process has a cost.
  */
 
 import { execFileSync, fork, spawn } from 'node:child_process';
@@ -18,12 +18,12 @@ const ARCHIVE = '/run/test/large.tar';
 const IMAGE = 'large:1';
 const MEBIBYTES = 128;
 
-/** Calls of each kind, and streams of each kind, on each side. */
+/** The number of calls and of streams of each kind, on each side. */
 const CALLS = 1000;
 const STREAMS = 31;
-/** Milliseconds that the proxy may add to a small call. */
+/** The milliseconds that the proxy may add to a small call. */
 const ADDED = 0.4;
-/** Of the throughput without the proxy, what is left with it. */
+/** The share of the direct throughput that must remain with the proxy. */
 const THROUGHPUT = 0.9;
 
 /** The unix sockets of Docker, of the service's proxy, and of a bare pipe. */
@@ -38,7 +38,7 @@ type Taken = Readonly<Record<keyof Sides, number>>;
 type Work = (socket: string) => Promise<void>;
 type Say = (progress: string) => void;
 
-/** A connection to each socket, which is kept. */
+/** One persistent connection to each socket. */
 class Connections implements Disposable {
   readonly #agents = new Map<string, Agent>();
 
@@ -55,7 +55,7 @@ class Connections implements Disposable {
   }
 }
 
-/** Runs Docker's command line, which writes to nobody. */
+/** Runs Docker's command line and discards its output. */
 async function docker(socket: string, words: readonly string[], stdin: number | 'ignore'): Promise<void> {
   const stdio = [stdin, 'ignore', 'inherit'] as const;
   const child = spawn('docker', ['--host', `unix://${socket}`, ...words], { stdio: [...stdio] });
@@ -73,7 +73,7 @@ async function onEachSide(sides: Sides, work: Work): Promise<Taken> {
 
 async function rounds(count: number, sides: Sides, work: Work, say: Say): Promise<Taken[]> {
   const taken: Taken[] = [];
-  // What happens once, such as the connection, has happened then.
+  // Warms up, so that connections exist.
   await onEachSide(sides, work);
   while (taken.length < count) {
     if (count === STREAMS || taken.length % 100 === 0) say(`round ${taken.length + 1} of ${count}`);
@@ -82,7 +82,7 @@ async function rounds(count: number, sides: Sides, work: Work, say: Say): Promis
   return taken;
 }
 
-/** What each of the two adds to Docker's own time, over what is allowed. */
+/** The time that each of the two adds to Docker's own, relative to the limit. */
 function added(name: string, taken: readonly Taken[]): Row[] {
   const rowOf = (what: string, side: 'proxy' | 'pipe', bound: Row['bound']) => {
     const values = taken.map((one) => (one[side] - one.direct) / ADDED);
@@ -105,7 +105,7 @@ function slowed(name: string, taken: readonly Taken[]): Row[] {
   return [rowOf('the proxy', 'proxy', { median: most }), rowOf('a bare pipe', 'pipe', {})];
 }
 
-/** An image of noise, and an archive of the same. */
+/** Makes an image of random data, and an archive with the same content. */
 function makeLargeImage(): void {
   const noise = `head -c ${MEBIBYTES}M /dev/urandom > file && tar -cf ${ARCHIVE} file && rm file`;
   execFileSync('sh', ['-c', `${noise} && docker import ${ARCHIVE} ${IMAGE}`], { cwd: '/run/test' });

@@ -14,10 +14,10 @@ import { type Measure, median, type Row, row } from './measure.ts';
 import { start, stop } from './program.ts';
 
 const ROUNDS = 5;
-/** Milliseconds for which each side is called. */
+/** The duration of the calls on each side, in milliseconds. */
 const LOAD = 3_000;
 const BETWEEN = 5;
-/** Small, so that each attack comes to its limit on any machine; each is bounded by itself as well. */
+/** Small limits, so that each attack reaches its limit on any machine. Each attack is also bounded itself. */
 const LIMITS = { CONTAINER_PIDS: '512', CONTAINER_MEMORY: '256MiB', CONTAINER_LOG_SIZE: '8MiB' };
 
 const ATTACKS: Readonly<Record<string, readonly string[]>> = {
@@ -57,7 +57,7 @@ class Callers {
     if (answer !== '{"result":""}') throw new Error(`answered with ${answer}`);
   }
 
-  /** The median milliseconds of one call of each kind, one pair after the other. */
+  /** The median time of one call of each kind, in milliseconds; the sides take turns. */
   async load(): Promise<number> {
     const taken: number[] = [];
     const end = performance.now() + LOAD;

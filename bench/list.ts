@@ -36,7 +36,7 @@ class Side {
     return body;
   }
 
-  /** One request after the other. @returns the milliseconds of each */
+  /** Sends one request after the other. @returns the milliseconds of each */
   async load(): Promise<number[]> {
     const taken: number[] = [];
     for (let i = 0; i < REQUESTS; i++) {
@@ -82,7 +82,7 @@ export const measure: Measure = async (say) => {
       () => ours.load(),
       () => theirs.load(),
     );
-    // The first one warms both up.
+    // The first round warms both sides up.
     if (round > 0) pairs.push(pair);
   }
   for (const side of [ours, theirs]) side.close();

@@ -1,4 +1,4 @@
-/** Makes a profile in a process of its own, so that what that takes is not the memory of who measures. */
+/** Creates a profile in a process of its own, so that its memory does not count for the measuring process. */
 
 import { makeProfile } from './profile.ts';
 

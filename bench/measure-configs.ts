@@ -1,6 +1,6 @@
 /**
- * Saves and restores a profile, in turns with the predecessor's tools and a plain tar, and prints what each took. It is
- * run from a bundle, as the service is. S3 is a stand-in in a process of its own.
+ * Saves and restores a profile, in turns with the predecessor's tools and with plain tar, and prints the times. It runs
+ * from a bundle, like the service. S3 is simulated by a process of its own.
  */
 
 import { execFileSync, fork } from 'node:child_process';
@@ -25,16 +25,16 @@ import { inRandomOrder, timed } from './measure.ts';
 import { smallContent, smallFiles } from './profile.ts';
 
 const ROUNDS = 5;
-/** Of the small files, that change between a save and a checkpoint. */
+/** The share of small files that change between a save and a checkpoint. */
 const CHANGED = 0.01;
 const never = new AbortController().signal;
 
-/** Milliseconds; of pairs, ours is the first. */
+/** In milliseconds; the first number of each pair is the service's. */
 export interface Taken {
   readonly saves: readonly (readonly [number, number])[];
   readonly restores: readonly (readonly [number, number])[];
   readonly checkpoints: readonly number[];
-  /** Bytes by which the process grew. */
+  /** The growth of the process in bytes. */
   readonly growths: readonly number[];
 }
 
@@ -69,7 +69,7 @@ class Bench {
   async run(): Promise<Taken> {
     execFileSync(process.execPath, [join(import.meta.dirname, 'make-profile.mjs'), this.#tree]);
     execFileSync('tar', ['-C', this.#tree, '-cf', this.#tar, '.']);
-    // Whatever is loaded once is loaded now.
+    // Loads everything that is loaded on demand.
     await (await this.#parts.host.begin()).session.save(never);
     await this.#arrived();
     await this.#parts.host.begin();
@@ -121,7 +121,7 @@ class Bench {
     });
   }
 
-  /** Milliseconds of bringing what was saved last to a container. */
+  /** Milliseconds for restoring the last save to a container. */
   async #restore(): Promise<number> {
     execFileSync('sync');
     let container: Container | undefined;
@@ -142,7 +142,7 @@ class Bench {
     return taken;
   }
 
-  /** Of what changed since a first one, until S3 has it. */
+  /** Milliseconds for saving changes after a first save, until S3 has them. */
   async #checkpoint(): Promise<number> {
     const { host } = this.#parts;
     const container = await this.#use();
@@ -173,7 +173,7 @@ class Bench {
     rmSync(own, { recursive: true });
   }
 
-  /** Milliseconds of the work, until S3 has what came of it. */
+  /** Milliseconds of the work, until its result is in S3. */
   async #untilArrived(work: () => Promise<unknown>): Promise<number> {
     execFileSync('sync');
     return await timed(async () => {
@@ -193,7 +193,7 @@ class Bench {
     }
   }
 
-  /** Does the work, and notes how many bytes the process had at most meanwhile. */
+  /** Runs the work, and records the maximum memory of the process in bytes. */
   async #peak<T>(peaks: number[], work: () => Promise<T>): Promise<T> {
     let most = 0;
     const timer = setInterval(() => {

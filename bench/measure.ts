@@ -1,23 +1,23 @@
-/** What a measurement yields: ratios of two sides that took turns in one run, and the bound that was set for them. */
+/** The result of a measurement: ratios of two sides that took turns in one run, and their limit. */
 
 export interface Row {
-  /** What is compared with what. */
+  /** What is compared. */
   readonly name: string;
-  /** What the numbers count; `×` is a ratio. */
+  /** The unit of the numbers; `×` is a ratio. */
   readonly unit: '×';
   readonly median: number;
   readonly p95: number;
-  /** What must not be exceeded, by which of the two; an aim is told, and missing it is no failure. */
+  /** The limits. An aim is reported, but missing it is no failure. */
   readonly bound: { readonly median?: number; readonly p95?: number; readonly aim?: true };
   readonly met: boolean;
 }
 
-/** One measurement, by the name of its file. */
+/** One measurement, named after its file. */
 export interface Measurement {
-  /** How it was measured, in a sentence or two, for RESULTS.md. */
+  /** The method in a sentence or two, for RESULTS.md. */
   readonly method: string;
   readonly rows: readonly Row[];
-  /** A table of its own, in Markdown. */
+  /** An additional Markdown table. */
   readonly table?: string;
 }
 
@@ -31,7 +31,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Median of the ratios of pairs, and the p95 of the one side over that of the other. */
+/** The median of the pairs' ratios, and the ratio of the p95 of both sides. */
 export function ofPairs(
   name: string,
   pairs: readonly (readonly [ours: number, theirs: number])[],
@@ -60,7 +60,7 @@ function rounded(number: number): number {
   return Math.round(number * 1000) / 1000;
 }
 
-/** Both sides once, in random order. */
+/** Runs both sides once, in random order. */
 export async function inRandomOrder<T>(ours: () => Promise<T>, theirs: () => Promise<T>): Promise<[T, T]> {
   if (Math.random() < 0.5) {
     const first = await ours();

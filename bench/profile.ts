@@ -1,6 +1,4 @@
-/**
- * A tree like that of a browser's profile: 12,000 small files, and ten large ones; half of it can be compressed.
- */
+/** Creates a tree like a browser's profile: 12,000 small files and ten large ones. Half of the data is compressible. */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -39,7 +37,7 @@ export function makeProfile(root: string): void {
   }
 }
 
-/** 2 to 38 KB: of two files one is noise. */
+/** 2 to 38 KB; every second file is random data. */
 export function smallContent(number: number): Buffer {
   const size = 2000 + ((number * 7919) % 36_000);
   const from = (number * 131) % 900_000;

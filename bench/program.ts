@@ -1,4 +1,4 @@
-/** Programs that are measured, as processes of their own. */
+/** Runs measured programs as separate processes. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { NODE_FLAGS } from '../scripts/node-flags.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Starts a program with its output in a file: reading it here would be a part of what is measured. */
+/** Starts a program with its output in a file, because reading the output here would affect the measurement. */
 export function start(program: string, words: readonly string[], env: Record<string, string>): ChildProcess {
   const output = openSync('/run/test/output.log', 'a');
   return spawn(process.execPath, [...NODE_FLAGS, join(ROOT, program), ...words], {

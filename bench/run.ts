@@ -1,7 +1,7 @@
 /**
- * Runs the measurements and writes what they yield to results.json and RESULTS.md; when some are named, only they
- * are run, and of the others stays what is there. The exit code is 1 when a bound is missed. All numbers are ratios of two sides that
- * took turns in one run, since how fast the machine is does not matter.
+ * Runs the measurements and writes the results to results.json and RESULTS.md. If some are named, only these are run,
+ * and the other results stay. The exit code is 1 if a limit is missed. All numbers are ratios of two sides that took
+ * turns in one run, so they do not depend on the speed of the machine.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * As little of S3 as a save and a restore need, in a process of its own: it keeps bodies as they come, checks nothing,
- * and so costs the machine as little as an S3 that is elsewhere. Ends with its parent.
+ * A minimal S3 for saves and restores, in a process of its own. It stores bodies without any checks, so that it costs
+ * the machine as little as a remote S3. Ends with its parent.
  */
 
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * Hosts many containers in one process, each from its beginning to its end, and looks whether memory, descriptors and
- * handles stay as they were: `soak.ts COUNT`. The exit code is 1 when something grows.
+ * Hosts many containers in one process, each from beginning to end, and checks that memory, descriptors and handles do
+ * not grow: `soak.ts COUNT`. The exit code is 1 if something grows.
  */
 
 import { readdirSync } from 'node:fs';
@@ -13,20 +13,20 @@ import { World } from '../test/support/world.ts';
 import { median } from './measure.ts';
 
 const COUNT = Number(process.argv[2] ?? 10_000);
-/** Containers that are there at a time. */
+/** The number of concurrent containers. */
 const AT_ONCE = 4;
-/** Times that it is looked, in all. */
+/** The total number of samples. */
 const LOOKS = Math.min(50, Math.floor(COUNT / 20));
-/** The part of all looks after which nothing may grow: caches are full then, and code is compiled. */
+/** The share of samples after which nothing may grow, because caches are full and code is compiled. */
 const WARM = 0.3;
-/** What the medians of the first and the last looks may differ by: code that is compiled late, in 10,000 or in 200. */
+/** The tolerated growth between the medians of the first and last samples: some code is compiled late. */
 const TOLERATED = { heap: 1_500_000, resident: 30_000_000, descriptors: 4, resources: 4 };
-/** Looks that are taken together. */
+/** The number of samples for a median. */
 const TOGETHER = Math.max(2, Math.floor(LOOKS / 6));
 
 type Held = Record<keyof typeof TOLERATED, number>;
 
-/** One container: it is set up, used by nobody, and removed from outside. */
+/** One container: it is set up, not used, and removed from outside. */
 async function live(host: TestHost, service: ServiceProcess): Promise<void> {
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -38,7 +38,7 @@ async function live(host: TestHost, service: ServiceProcess): Promise<void> {
 }
 
 async function look(service: ServiceProcess): Promise<Held> {
-  // Connections to Docker are closed some seconds after they were used.
+  // Connections to Docker are closed some seconds after their last use.
   const descriptors = () => readdirSync(`/proc/${service.child.pid}/fd`).length;
   let least = descriptors();
   for (let i = 0; i < 20; i++) {
@@ -58,7 +58,7 @@ function show(done: number, seconds: number, { heap, resident, descriptors, reso
 }
 
 await using host = await TestHost.open();
-// With everything on: heartbeats, and the log to logz.io.
+// With all outside services: heartbeats, and the log to logz.io.
 const world = await World.open();
 const env = { ...world.settings, APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: SECRET, LOG_LEVEL: 'info' };
 const service = await host.start({ entry: 'soaking-service.ts', env }).ready();
@@ -81,14 +81,14 @@ for (let number = 1; number <= LOOKS; number++) {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const held = await look(service);
   looks.push(held);
-  // What the log said so far is of no use any more.
+  // Earlier log lines are not needed.
   service.lines.splice(0);
   world.logzIo.requests.splice(0);
   show(upTo, (performance.now() - beginning) / 1000, held);
 }
 process.exitCode = (await service.stop()) === 0 ? 0 : 1;
 await world.close();
-// Nothing of them is left on the host either.
+// Checks that nothing is left on the host.
 await host.finish();
 
 const warm = looks.slice(Math.floor(LOOKS * WARM));

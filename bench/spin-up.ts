@@ -1,4 +1,6 @@
-/** What this service adds to Docker when a container is spun up: alone, and when the host is filled at once. */
+/**
+ * Measures what this service adds to Docker when a container is spun up: alone, and when the host is filled at once.
+ */
 
 import type { ServiceProcess } from '../test/support/service-process.ts';
 import { TestHost } from '../test/support/test-host.ts';
@@ -17,7 +19,7 @@ export const measure: Measure = async (say) => {
   const body = await sameBody(host.docker, first);
   await remove(host, [first], service);
 
-  /** Milliseconds that `count` of them take when they are made at once. */
+  /** Milliseconds for `count` containers that are created at once. */
   const taken = async (count: number, makeOne: () => Promise<string>, owner?: ServiceProcess) => {
     let ids: string[] = [];
     const milliseconds = await timed(async () => {

@@ -1,4 +1,4 @@
-/** What this service costs before it does anything: the time until it listens, and the memory that it then has. */
+/** Measures the cost of this service before it does anything: the time until it listens, and its memory then. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,13 +14,13 @@ import { type Measure, median, ofPairs, type Row } from './measure.ts';
 
 const ROUNDS = 10;
 const REPEATS = 5;
-/** Milliseconds after which a process that has nothing to do is taken to be idle. */
+/** Milliseconds after which a process without work counts as idle. */
 const SETTLED = 1500;
 
 const ROOT = join(import.meta.dirname, '..');
 const WORK = mkdtempSync('/run/test-start-up-');
 
-/** What the service loads, now or when it is used, and what has to be there before. */
+/** The packages that the service loads, at the start or on demand, with their prerequisites. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   fastify: [],
   dockerode: [],
@@ -49,7 +49,7 @@ function bundle(directory: string, name: string): string {
   return join(out, `${name}.mjs`);
 }
 
-/** Starts a program until one of its lines says that it listens, lets it settle, and stops it. */
+/** Starts a program, waits until one of its lines says that it listens, lets it settle, and stops it. */
 async function start(
   words: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -76,7 +76,7 @@ async function start(
   return { listening, resident: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) };
 }
 
-/** Milliseconds and KiB that loading a package adds to Node. */
+/** The milliseconds and KiB that loading a package adds to Node. */
 function load(name: string, before: readonly string[]): Start {
   const imports = [...before, name].map((one) => `await import('${one}');`).join(' ');
   const program = `const at = performance.now(), rss = process.memoryUsage.rss(); ${imports}

@@ -1,4 +1,7 @@
-/** How fast start values are answered while containers start and stop, against a bare route that writes the same files. */
+/**
+ * Measures how fast start values are answered while containers start and stop, compared with a bare route that writes
+ * the same files.
+ */
 
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -13,9 +16,9 @@ import { start, stop } from './program.ts';
 
 const ROUNDS = 5;
 const REQUESTS = 1600;
-/** Milliseconds between requests: 200 in a second. */
+/** Milliseconds between requests: 200 per second. */
 const BETWEEN = 5;
-/** Containers that are there at a time. */
+/** The number of concurrent containers. */
 const CONTAINERS = 4;
 const SERVICE_PORT = 4678;
 const BARE_PORT = 4680;
@@ -23,11 +26,11 @@ const BARE_PORT = 4680;
 interface Side {
   readonly port: number;
   readonly make: () => Promise<string>;
-  /** By which start values name a container. */
+  /** The key by which start values name a container. */
   readonly key: (dockerId: string) => number | Promise<number>;
 }
 
-/** Starts and ends containers one after the other, until it is told to stop; knows the keys of those that live. */
+/** Starts and ends containers one by one until told to stop, and knows the keys of the running ones. */
 class Churn {
   readonly keys: number[] = [];
   readonly #host: TestHost;
@@ -40,7 +43,7 @@ class Churn {
     this.#side = side;
   }
 
-  /** Resolves when the first containers are there, with the promise of the end. */
+  /** Resolves when the first containers are running, with a promise of the end. */
   async begin(): Promise<{ readonly ended: Promise<void> }> {
     while (this.#ids.length < CONTAINERS) await this.#add();
     return { ended: this.#run() };
@@ -64,7 +67,7 @@ class Churn {
     this.keys.push(await this.#side.key(id));
   }
 
-  /** Ends the oldest, which nobody is asked for any more. */
+  /** Ends the oldest ones, for which no more requests are sent. */
   async #end(count: number): Promise<void> {
     this.keys.splice(0, count);
     await remove(this.#host, this.#ids.splice(0, count));
@@ -76,13 +79,13 @@ function bodyFor(host_port: number): string {
   return JSON.stringify({ ...values, client_app_auth_secret: CLIENT_SECRET, auth_secret: SECRET });
 }
 
-/** Milliseconds: the p99 of all requests, and the median of those that wrote files. */
+/** In milliseconds: the p99 of all requests, and the median of those that wrote files. */
 interface Taken {
   readonly p99: number;
   readonly writing: number;
 }
 
-/** Sends each request when it is due, whether those before it are answered or not. */
+/** Sends each request at its time, whether earlier ones are answered or not. */
 async function load(host: TestHost, side: Side): Promise<Taken> {
   const churn = new Churn(host, side);
   const { ended } = await churn.begin();
@@ -95,7 +98,7 @@ async function load(host: TestHost, side: Side): Promise<Taken> {
     if (due > performance.now()) await pause(due - performance.now());
     const key = churn.keys[i % churn.keys.length] as number;
     const answered = put(side.port, '/set_container_start_values', bodyFor(key)).then((answer) => {
-      // One that was on its way while its container ended is refused, as it should be.
+      // A request for a container that has just ended is correctly refused.
       if (answer !== '{"result":""}' && churn.keys.includes(key)) throw new Error(`answered with ${answer}`);
       return performance.now() - due;
     });
@@ -124,7 +127,7 @@ async function startBare(): Promise<ChildProcess> {
   return bare;
 }
 
-/** Waits until a server answers with anything but that it is not ready. */
+/** Waits until a server answers that it is ready. */
 async function answers(port: number, path: string): Promise<void> {
   const ask = () =>
     call({ port, method: 'GET', path }).then(

@@ -1,6 +1,6 @@
 /**
- * What a terminal costs: how long a person who types through the service waits for a key to be echoed, against Docker's own
- * `docker exec -it`; and the memory that the service has for each one that is open.
+ * Measures the cost of a terminal: the delay of the echo of a key, compared with Docker's own `docker exec -it`, and
+ * the service's memory for each open terminal.
  */
 
 import { readFileSync } from 'node:fs';
@@ -15,21 +15,21 @@ import { TerminalClient } from '../test/support/terminal-client.ts';
 import { TestHost } from '../test/support/test-host.ts';
 import { inRandomOrder, type Measure, median, ofPairs, type Row, row, timed } from './measure.ts';
 
-/** Each line is typed on both sides, key by key in turns. */
+/** Each line is typed on both sides, in turns for each key. */
 const LINE = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const LINES = 30;
-/** Typed before, until all that is in between has its speed. */
+/** Lines that are typed first, until all parts have warmed up. */
 const WARM_LINES = 30;
 
 const TERMINALS = 50;
 const ROUNDS = 3;
-/** Opened and ended one after the other before, so that what is loaded once is there. */
+/** Terminals that are opened and ended first, so that everything is loaded. */
 const FIRST_ONES = 3;
-/** What each terminal prints; then it waits. */
+/** The output of each terminal, which then waits. */
 const PRINTS = ['/bin/sh', '-c', 'seq 1 2000; cat'];
 const PRINTED = '2000\r\n';
 const MEBIBYTE = 1024;
-/** Milliseconds after which a service that has nothing to do is taken to be idle, and between looks at its memory. */
+/** Milliseconds after which an idle service has settled, and between samples of its memory. */
 const SETTLED = 2000;
 const BETWEEN_LOOKS = 300;
 const LOOKS = 5;
@@ -51,7 +51,7 @@ async function hostedOn(host: TestHost): Promise<Hosted> {
   return { root, service, id: await containerOn(root) };
 }
 
-/** @returns the milliseconds of each key, on our side and on Docker's */
+/** @returns the milliseconds of each key, on the service's side and on Docker's */
 async function typeLine(ours: Person, dockers: Person): Promise<[number, number][]> {
   const pairs: [number, number][] = [];
   for (const key of LINE) {
@@ -115,7 +115,7 @@ async function residentOf({ service }: Hosted): Promise<number> {
   return median(looks);
 }
 
-/** @returns KiB that a new service grows by with each terminal */
+/** @returns the KiB by which a new service grows with each terminal */
 async function memoryOfEach(host: TestHost, say: Say): Promise<number> {
   const hosted = await hostedOn(host);
   for (let i = 0; i < FIRST_ONES; i++) await endTerminal(await openTerminal(hosted));

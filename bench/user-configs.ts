@@ -1,4 +1,6 @@
-/** What it costs to save and to restore a user's files, against the predecessor's tools and a plain tar. */
+/**
+ * Measures the cost of saving and restoring a user's files, compared with the predecessor's tools and with plain tar.
+ */
 
 import { execFile } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';

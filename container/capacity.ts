@@ -1,29 +1,29 @@
-/** How many more containers this host has room for, and which resource is the first to run short. */
+/** Computes how many more containers fit on this host, and which resource runs out first. */
 
 import type { Memory } from '../host/memory.ts';
 import type { PoolUse } from '../lifetime/pool.ts';
 import { CLIENT_PORTS } from './network/published-ports.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** In the order of the table that people read. */
+/** In the order of the table for people. */
 export const RESOURCES = ['consoles', 'tcp ports', 'udp ports', 'memory'] as const;
 
-/** Something of which a host has so much and no more; memory in bytes. */
+/** A resource of which the host has a fixed amount; memory in bytes. */
 export interface Resource {
   readonly name: (typeof RESOURCES)[number];
-  /** How much this host has, and how much of it is held. */
+  /** The total amount, and the amount that is held. */
   readonly size: number;
   readonly held: number;
-  /** How much each container takes. */
+  /** The amount for each container. */
   readonly each: number;
-  /** For how many containers the rest suffices, unless other programs have some of it. */
+  /** The number of containers for which the rest is enough, unless other programs use it. */
   readonly fits: number;
 }
 
 export interface Capacity {
-  /** How many more containers have room. */
+  /** How many more containers fit. */
   readonly fits: number;
-  /** Of what there is the least. */
+  /** The scarcest resource. */
   readonly short: Resource['name'];
   readonly resources: readonly Resource[];
   readonly memory: Memory;
@@ -33,7 +33,7 @@ const KIB = 1024;
 
 type Lending = Pick<Surroundings, 'ttys' | 'ports'>;
 
-/** Of which a host has a fixed number. */
+/** The resources of which a host has a fixed number. */
 export function poolsOf({ ttys, ports }: Lending): Resource[] {
   return [
     resource('consoles', ttys.use, 1),
@@ -42,7 +42,7 @@ export function poolsOf({ ttys, ports }: Lending): Resource[] {
   ];
 }
 
-/** @param each bytes of memory that each container is to have; left out: memory is not counted */
+/** @param each the bytes of memory for each container; missing: memory is not counted */
 export function capacityOf(host: Lending, memory: Memory, each?: number): Capacity {
   const { total, available } = memory;
   const bytes = { size: KIB * total, held: KIB * (total - available) };

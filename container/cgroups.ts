@@ -1,10 +1,10 @@
 /**
- * The one control group that a container may write: its own, in the hierarchy of systemd's on hosts with cgroup v1. A
- * systemd inside needs it, and it gives no right to a device. All else Docker shows of control groups is the
- * container's own and read-only.
+ * The one control group that a container may write to: its own, in systemd's hierarchy on hosts with cgroup v1. A
+ * systemd in the container needs it, and it gives no access to devices. All other control groups that Docker shows are
+ * read-only and the container's own.
  *
- * Its name has in it what Docker calls the container, which is known too late for the create call. So Docker is told a
- * path in the container's own directory, and a link takes that path before the container is started.
+ * The name of the group contains the docker id, which is unknown before the create call. So Docker binds a path in the
+ * container's own directory, and a link at that path is set before the container starts.
  */
 
 import { execFile } from 'node:child_process';
@@ -20,10 +20,10 @@ import type { CreateBody } from './creation/create-body.ts';
 import { WRITABLE_CGROUP } from './host-paths.ts';
 
 const KIND = 'control group';
-/** Milliseconds before a group that processes are still leaving is removed again. */
+/** Milliseconds before another attempt to remove a group whose processes are still exiting. */
 const PAUSE = 50;
 
-/** @returns what Docker is to bind; undefined where the host has no such hierarchy */
+/** @returns the path for Docker to bind; undefined if the host has no such hierarchy */
 export async function holdCgroupPath(lifetime: Lifetime, own: string): Promise<string | undefined> {
   if (!(await exists(join(WRITABLE_CGROUP, 'cgroup.procs')))) return undefined;
   const path = join(own, 'cgroup');
@@ -32,13 +32,13 @@ export async function holdCgroupPath(lifetime: Lifetime, own: string): Promise<s
 }
 
 /**
- * A container's own group. Source: Docker's and runc's drivers; systemd.slice(5).
- * @param hierarchy where groups are made
+ * The path of a container's own group. Source: the drivers of Docker and runc; systemd.slice(5).
+ * @param hierarchy the root of the groups
  * @param driver Docker's: `cgroupfs` or `systemd`
- * @param parent as the create body has it; '': Docker's default
+ * @param parent as in the create body; '': Docker's default
  */
 export function cgroupOf(hierarchy: string, driver: string, parent: string, dockerId: DockerId): string {
-  // None leads out of the hierarchy: `..` ends at its root.
+  // The path stays within the hierarchy, because `..` ends at its root.
   if (driver !== 'systemd') return join(hierarchy, join('/', parent || 'docker'), dockerId);
   const slice = parent || 'system.slice';
   const words = slice.replace(/\.slice$/, '').split('-');
@@ -47,8 +47,8 @@ export function cgroupOf(hierarchy: string, driver: string, parent: string, dock
 }
 
 /**
- * Makes the container's group, if its body mounts the path, and lets the path lead to it. The group goes, with all that
- * the container made in it, when the lifetime ends.
+ * Creates the container's group, if its body mounts the path, and sets the link to it. The group and everything that
+ * the container created in it are removed when the lifetime ends.
  * @param path what `holdCgroupPath` returned
  */
 export async function holdCgroup(
@@ -68,7 +68,7 @@ export async function holdCgroup(
   });
 }
 
-/** Holds the group of a container that a dead service left. */
+/** Holds the group of a container that a crashed service left. */
 export async function adoptCgroup(lifetime: Lifetime, group: string): Promise<void> {
   await hold(lifetime, group, async () => {});
 }
@@ -84,12 +84,15 @@ async function hold(lifetime: Lifetime, group: string, take: () => Promise<void>
   });
 }
 
-/** The group that a page of the ledger names. */
+/** The group in a page of the ledger. */
 export function cgroupIn(entries: readonly Entry[]): string | undefined {
   return entries.find(({ kind }) => kind === KIND)?.what;
 }
 
-/** Step by step from the innermost: a container can nest groups until their path is longer than the kernel takes. */
+/**
+ * Removes one level at a time from the innermost, because a container can nest groups until the path is too long for
+ * the kernel.
+ */
 export async function removeCgroup(group: string, signal: AbortSignal): Promise<void> {
   const { PATH } = process.env;
   const words = [group, '-depth', '-type', 'd', '-delete'];

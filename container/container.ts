@@ -1,11 +1,11 @@
 /**
- * One hosted container and everything that it owns, from beginning to end:
+ * One hosted container and all its resources, from beginning to end:
  *
- *   preparing → created → running → assigned → ready → ending → gone
+ * preparing → created → running → assigned → ready → ending → gone
  *
  * INVARIANTS
- * - Everything that it owns is held by its lifetime, which ends only after the container was proven not to run.
- * - Whatever ends the parent lifetime ends the container in this way first.
+ * - Its lifetime holds all its resources, and ends only after the container is proven not to run.
+ * - Whatever ends the parent lifetime first ends the container in this way.
  */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
@@ -29,11 +29,11 @@ import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateM
 import type { Surroundings } from './surroundings.ts';
 import { type ContainerView, LastView } from './view.ts';
 
-/** What lies between its preparation and what Docker made of it. */
+/** The result of the preparation, which is needed when Docker has created the container. */
 export interface Preparation {
-  /** Of Docker's create call. */
+  /** The body for Docker's create call. */
   readonly body: CreateBody;
-  /** The same before it was amended. */
+  /** The body before it was amended. */
   readonly accepted: CreateBody;
   readonly options: CreateOptions;
   readonly allotment: Allotment;
@@ -61,8 +61,9 @@ export class HostedContainer {
   #end: Promise<void> | undefined;
 
   /**
-   * @param parent the lifetime within which it lives; @param patience aborts when its end need not be proven any more
-   * @param id of one that a dead service left
+   * @param parent the lifetime in which it lives
+   * @param patience aborts when its end need no longer be proven
+   * @param id of a container that a crashed service left
    */
   constructor(
     host: Surroundings,
@@ -94,7 +95,7 @@ export class HostedContainer {
     return this.#dockerId;
   }
 
-  /** The host port by which callers name it; undefined until it is prepared. */
+  /** The host port that identifies it to callers; undefined until it is prepared. */
   get identifyingPort(): number | undefined {
     return this.#resources?.facts.ports[IDENTIFYING_PORT];
   }
@@ -113,42 +114,45 @@ export class HostedContainer {
     });
   }
 
-  /** In short, for the log. */
+  /** A summary for the log. */
   describe(): object {
     const { id: container, docker, task, port, state } = this.view;
     return { container, docker, task, port, state };
   }
 
-  /** Its set-up, while it runs and takes part in the set-up calls. */
+  /** Its set-up, while it runs and accepts the set-up calls. */
   get setUp(): SetUp | undefined {
     return this.#state.serves ? this.#setUp : undefined;
   }
 
-  /** Whether Docker was told to start it, or will not be any more. */
+  /** Whether Docker was told to start it, or never will be. */
   get isStarted(): boolean {
     return this.#starting !== undefined || this.#end !== undefined;
   }
 
-  /** Whether it runs and a user has been assigned to it. */
+  /** Whether it runs and is assigned. */
   get isClaimed(): boolean {
     return !this.#state.isOver && this.#facts?.startValues !== undefined;
   }
 
-  /** For what is held within it for a while. @throws {ServiceError} `container.not_running` */
+  /**
+   * Creates a lifetime for something that is held within it for a while.
+   * @throws {ServiceError} `container.not_running`
+   */
   lend(name: string): Lifetime {
     if (!this.#state.serves) throw new ServiceError('container.not_running', { id: this.id });
     return this.#lifetime.child(`${name} of container ${this.id}`);
   }
 
-  /** Resolves when it has ended and nothing of it is held. */
+  /** Resolves when it has ended and holds nothing. */
   get gone(): Promise<void> {
     return this.#gone.promise;
   }
 
   /**
-   * Takes all that the container will own. Whoever called this has Docker make it, and then calls `made` and `start`.
-   * @returns the body of Docker's create call
-   * @throws {ServiceError} `create.*`, `docker.*`, or what cannot be had; `end` gives back what was taken
+   * Takes all resources for the container. The caller then makes Docker create it and calls `made` and `start`.
+   * @returns the body for Docker's create call
+   * @throws {ServiceError} `create.*`, `docker.*`, or an error of a resource; `end` then releases what was taken
    */
   async prepare(body: CreateBody, options: CreateOptions = {}): Promise<Preparation> {
     const accepted = await acceptCreateBody(body, this.#host, options.granted);
@@ -159,7 +163,10 @@ export class HostedContainer {
     return { body: amended, accepted, options, allotment };
   }
 
-  /** Docker made it. @throws {ServiceError} when it is not what was accepted, or has ended meanwhile */
+  /**
+   * To be called when Docker has created it.
+   * @throws {ServiceError} when it is not what was accepted, or has ended meanwhile
+   */
   async made(dockerId: DockerId, { body, accepted, allotment, options }: Preparation): Promise<void> {
     this.#dockerId = dockerId;
     this.#sharesNetwork = options.shared !== undefined;
@@ -167,12 +174,12 @@ export class HostedContainer {
     const { cgroup, tty } = allotment;
     if (cgroup) await holdCgroup(this.#lifetime, cgroup, body, this.#host.cgroupDriver, dockerId);
     await checkMade(accepted, dockerId, this.#host);
-    this.#state.move('created', { code: 'created', text: `Docker made ${dockerId.slice(0, 12)}` });
+    this.#state.move('created', { code: 'created', text: `Docker created ${dockerId.slice(0, 12)}` });
     const { timeout } = options;
     await this.#resources?.mappings.write({ hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout });
   }
 
-  /** Goes on with one that a dead service left: what it has is held again, and it is where it was. */
+  /** Adopts a container that a crashed service left: holds its resources again and restores its state. */
   async adopt(claimed: Claimed): Promise<void> {
     this.#dockerId = claimed.dockerId;
     this.#facts = claimed;
@@ -189,7 +196,7 @@ export class HostedContainer {
     this.#note({});
   }
 
-  /** Keeps what must be known after a death. @throws {ServiceError} `ledger.not_written` */
+  /** Records what must be known after a crash. @throws {ServiceError} `ledger.not_written` */
   #note(more: Partial<ContainerFacts>): void {
     const facts = { ...(this.#facts as ContainerFacts), ...more };
     this.#host.ledger.note(this.id, facts);
@@ -197,8 +204,8 @@ export class HostedContainer {
   }
 
   /**
-   * @param run has Docker start it
-   * @throws {ServiceError} `port.taken`, after setting the port aside, when another program was faster
+   * @param run makes Docker start it
+   * @throws {ServiceError} `port.taken` when another program took a port first; the port is then set aside
    */
   async start(run = (id: DockerId) => this.#host.docker.start(id)): Promise<void> {
     await this.#throwIfEnded();
@@ -226,7 +233,7 @@ export class HostedContainer {
   }
 
   /**
-   * Ends the container, once: stops it if it runs, proves that it does not, and only then releases what it owned.
+   * Ends the container once: stops it if it runs, proves that it does not run, and only then releases its resources.
    * @throws {ServiceError} when Docker cannot tell; everything stays held then
    */
   end(cause: Cause): Promise<void> {
@@ -234,13 +241,13 @@ export class HostedContainer {
     return this.#end;
   }
 
-  /** The same when somebody asks for it, who is answered when nothing is left: what Docker is making is waited for. */
+  /** Like `end`, for a request whose answer must wait until nothing is left. It waits for a creation in progress. */
   async stop(cause: Cause): Promise<void> {
     await this.#state.prepared;
     await this.end(cause);
   }
 
-  /** Lets go of it as it is: it lives on, and whoever reads the ledger goes on with it. */
+  /** Detaches from the container, which keeps running. The next process adopts it by the ledger. */
   async leave(cause: string): Promise<void> {
     await this.#lifetime.leave(new Error(cause));
     this.#gone.resolve();
@@ -248,7 +255,7 @@ export class HostedContainer {
 
   async #finish(cause: Cause): Promise<void> {
     this.#state.move('ending', cause);
-    // Docker may be starting it at this moment, and would not say so yet.
+    // Docker may be starting it at this moment without showing it yet.
     await this.#starting?.catch(() => {});
     await this.#provenGone();
     const kept = this.#dockerId && keepLog(this.#host, this.id, this.#dockerId);
@@ -257,7 +264,7 @@ export class HostedContainer {
     this.#state.move('gone', failures.length === 0 ? ALL_RELEASED : NOT_ALL_RELEASED);
     this.#gone.resolve();
     await this.#host.receipts.end(this.id, this.#dockerId);
-    // Somebody may have started it again meanwhile.
+    // Another client may have started it again meanwhile.
     await this.#provenGone((id) => removeRevived(this.#host, this.id, id));
   }
 
@@ -268,7 +275,7 @@ export class HostedContainer {
   }
 
   async #provenGone(stop?: (id: DockerId) => Promise<void>): Promise<string> {
-    if (!this.#dockerId) return 'it never was';
+    if (!this.#dockerId) return 'Docker never created it';
     return await provenGone(this.#host.docker, this.#dockerId, this.#patience, this.#log, stop);
   }
 }

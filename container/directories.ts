@@ -1,4 +1,4 @@
-/** The directories of one container, and what each may do with them. */
+/** The directories of one container, and the access rights to each. */
 
 import { dirname, join } from 'node:path';
 import {
@@ -14,19 +14,19 @@ import type { DiskQuotas } from './disk-quotas.ts';
 
 /** Absolute paths on the host. */
 export interface ContainerDirectories {
-  /** Root alone. */
+  /** Only root can enter it. */
   readonly own: string;
-  /** Seen read-only by the container. */
+  /** The container sees it read-only. */
   readonly mappings: string;
-  /** The user's files, seen read-write; of uid 1000. */
+  /** The user's files, which the container sees read-write; owned by uid 1000. */
   readonly userConfig: string;
-  /** Where the container finds the descriptor socket. */
+  /** Contains the descriptor socket. */
   readonly sockets: string;
   readonly ownSockets: string;
   readonly cloudStorage: string;
 }
 
-/** @param id a container id, or the placeholder that stands for one */
+/** @param id a container id, or the placeholder for one */
 export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
   const own = join(paths.containers, id);
   const ownSockets = join(paths.temporary, id);
@@ -43,16 +43,17 @@ export function directoriesOf(paths: Paths, id: string): ContainerDirectories {
 export interface HeldWith {
   readonly quotas: Pick<DiskQuotas, 'hold' | 'adopt' | 'give'>;
   readonly config: {
-    /** Throws while the user's files must stay. */
+    /** Throws while the user's files must not be removed. */
     throwIfUnsaved(): void;
   };
 }
 
 /**
- * Makes them, to be removed when the lifetime ends. The modes inside hold for uid 1000 in the container. What the
- * container can write there, and what is moved there, is one project; what the service itself needs is in none.
- * @param left by a dead service
- * @returns the project, where there are quotas
+ * Creates the directories, which are removed when the lifetime ends. The modes suit uid 1000 in the container.
+ * Directories that the container can write to, or that receive its files, belong to one quota project; those for the
+ * service itself belong to none.
+ * @param left by a crashed service
+ * @returns the project, if the host has quotas
  */
 export async function holdDirectories(
   lifetime: Lifetime,
@@ -76,7 +77,7 @@ export async function holdDirectories(
   return project;
 }
 
-/** dockerd makes this one by itself for a bind that old task definitions still carry. */
+/** dockerd creates this directory for a bind mount that old task definitions still contain. */
 async function removeCloudStorageAfter(lifetime: Lifetime, path: string): Promise<void> {
   await lifetime.defer(`removing ${path}`, async () => {
     await removeTree(path);
@@ -84,7 +85,7 @@ async function removeCloudStorageAfter(lifetime: Lifetime, path: string): Promis
   });
 }
 
-/** Removes what a service that died left of a container. */
+/** Removes the directories that a crashed service left of a container. */
 export async function removeDirectories(paths: Paths, id: string): Promise<void> {
   const { own, ownSockets, cloudStorage } = directoriesOf(paths, id);
   for (const path of [own, ownSockets, cloudStorage]) await removeTree(path);

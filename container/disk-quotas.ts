@@ -1,11 +1,13 @@
 /**
- * Limits what a container can write to a disk, where the filesystem holds projects of files to limits (xfs and ext4 with
- * project quotas). The container's writable layer and what it writes of its directories are one project: what is over
- * CONTAINER_DISK fails there, and nobody else notices. Elsewhere `disk-watch.ts` alone looks after the disk.
+ * Limits what a container can write to a disk, if the filesystem has project quotas (xfs and ext4). The container's
+ * writable layer and its writable directories are one project. Writes beyond CONTAINER_DISK fail and affect no other
+ * container. On other filesystems, only `disk-watch.ts` protects the disk.
  *
  * INVARIANTS
- * - The kernel says which projects have files or limits; a container gets one that has neither, on any of the filesystems.
- * - Limits are on the disk, and so outlive a reboot. Whoever starts or buries takes those away that no container has.
+ * - The kernel knows which projects have files or limits. A container gets a project that has neither on any of the
+ * filesystems.
+ * - Limits are stored on the disk and survive a reboot. A starting service, or `bury`, removes limits that belong to no
+ * container.
  */
 
 import type { Docker } from '../docker-engine/docker.ts';
@@ -20,8 +22,8 @@ import { giveToProject, keepsProjects, limitProject, projectsOf } from '../uinpu
 import { limitOn } from './disk-use.ts';
 
 /**
- * "EC" and 16 bits more. Docker counts from 1, and Kubernetes from 2^20. The first one ends with zeros: of what comes after
- * another number, ext4 of Linux 6.1 leaves some out.
+ * "EC" and 16 more bits. Docker counts from 1, and Kubernetes from 2^20. The first number ends with zero bits, because
+ * ext4 in Linux 6.1 skips some projects when it lists them from another number.
  */
 const FIRST = 0x4543_0000;
 const LAST = 0x4543_ffff;
@@ -29,7 +31,7 @@ const LAST = 0x4543_ffff;
 export interface DiskQuotaParts {
   /** On the filesystems that containers write to. */
   readonly directories: readonly string[];
-  /** What each container may have on each of them; undefined: there is no limit. */
+  /** The limit of each container on each of them; undefined: no limit. */
   readonly amount: Amount | undefined;
   readonly docker: Pick<Docker, 'layerOf'>;
   readonly log: Logger;
@@ -44,7 +46,7 @@ export class DiskQuotas {
     this.#parts = parts;
   }
 
-  /** Holds a project with a limit until the lifetime ends. @returns undefined where the disk is only watched */
+  /** Holds a project with a limit until the lifetime ends. @returns undefined if the disk is only monitored */
   async hold(lifetime: Lifetime): Promise<number | undefined> {
     const { directories, amount } = this.#parts;
     const rooms = await quotaRooms(directories);
@@ -55,16 +57,16 @@ export class DiskQuotas {
     return project;
   }
 
-  /** Holds what a container has that a dead service left. */
+  /** Holds the project of a container that a crashed service left. */
   async adopt(lifetime: Lifetime, project: number): Promise<void> {
     await this.#pool.adopt(lifetime, project, PROJECT);
     await holdLimits(lifetime, project, await quotaRooms(this.#parts.directories));
   }
 
-  /** @param project undefined: nothing is done @throws {ServiceError} `confinement.disk` */
+  /** @param project undefined: does nothing @throws {ServiceError} `confinement.disk` */
   async give(project: number | undefined, trees: readonly string[]): Promise<void> {
     for (const tree of project === undefined ? [] : trees) {
-      // One that is another's has a limit of its own, such as Docker's `--storage-opt size`.
+      // A tree of another project has its own limit, for example by Docker's `--storage-opt size`.
       if (keepsProjects(tree) && !(await give(tree, project as number))) return;
     }
   }
@@ -74,12 +76,15 @@ export class DiskQuotas {
     if (project === undefined) return;
     const { docker, log } = this.#parts;
     const layer = await docker.layerOf(id);
-    if (layer.length === 0) log.debug('Docker does not say where the layer is: it is only watched');
+    if (layer.length === 0)
+      log.debug(
+        "Docker does not report where the container's layer is, so the layer has no quota and is only monitored",
+      );
     await this.give(project, layer);
   }
 }
 
-/** Takes away the limits that a service which died has left, unless a container of it lives on. */
+/** Removes the limits that a crashed service left, except those of containers that keep running. */
 export async function clearLimits(directories: readonly string[], kept: readonly number[]): Promise<void> {
   for (const { path } of await quotaRooms(directories)) {
     for (const { number, byteLimit, inodeLimit } of projectsOf(path, FIRST, LAST)) {
@@ -91,10 +96,10 @@ export async function clearLimits(directories: readonly string[], kept: readonly
 const PROJECT = {
   kind: 'disk project',
   describe: String,
-  seenGone: () => 'it has no limit any more',
+  seenGone: () => 'its limit is removed',
 };
 
-/** The filesystems that hold projects to their limits. */
+/** The filesystems with project quotas. */
 async function quotaRooms(directories: readonly string[]): Promise<Room[]> {
   return (await roomsOf(directories)).filter(({ path }) => keepsProjects(path));
 }
@@ -105,7 +110,7 @@ function isUnused(path: string, project: number): boolean {
     .every((found) => found.bytes + found.inodes + found.byteLimit + found.inodeLimit === 0);
 }
 
-/** @param amount left out: they are there already */
+/** @param amount missing: the limits are already set */
 async function holdLimits(
   lifetime: Lifetime,
   project: number,
@@ -128,7 +133,7 @@ async function holdLimits(
         if (found && found.byteLimit + found.inodeLimit > 0) {
           throw new ServiceError('still.there', {
             what: `the limit of project ${project} on ${path}`,
-            why: 'somebody has set it again',
+            why: 'another program has set it again',
           });
         }
         return 'the filesystem has no limit for it';

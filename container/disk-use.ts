@@ -1,6 +1,6 @@
 /**
- * What a container has on the host's disk. It is counted by a confined child, since the container changes these trees
- * while they are read, and with the lowest priority, since the other containers go on.
+ * Measures a container's disk use. A confined child counts it, because the container can change the trees meanwhile.
+ * The child has the lowest priority, so that it does not slow the other containers down.
  */
 
 import { mkdir, rmdir } from 'node:fs/promises';
@@ -11,27 +11,27 @@ import { runConfined } from '../user-configs/confined.ts';
 
 export interface DiskUse {
   readonly bytes: number;
-  /** Files, directories, and whatever else has an inode. */
+  /** Files, directories, and everything else that needs an inode. */
   readonly inodes: number;
 }
 
-/** Of a limit that is given in bytes, each file counts for so many, as where filesystems are made. */
+/** The number of bytes for each inode when a limit is given in bytes. Filesystems are created with the same ratio. */
 const BYTES_OF_INODE = 16_384;
 
-/** Who counts is nobody, and may read everything that is seen. */
+/** The counting process runs as nobody, with a capability to read everything in its view. */
 const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as const;
-/** du fails when a file vanishes that it was about to count, and says all the same what it has counted. */
+/** du fails if a file disappears before it is counted, but still prints the sum. */
 const COUNT = `renice -n 19 $$ > /dev/null
 ionice -c 3 -p $$
 du -sx --block-size=1 tree >&3
 du -sx --inodes tree >&3
 exit 0`;
-/** Milliseconds for one tree. */
+/** The time limit for one tree, in milliseconds. */
 const PATIENCE = 60_000;
 
 /**
- * @param view a directory of root's that is made for this, on another disk than the one that may be full
- * @returns undefined when it could not be counted in time
+ * @param view a directory for this purpose, which only root can write to, on another disk than the one that may be full
+ * @returns undefined if it could not be counted in time
  */
 export async function countUse(
   view: string,
@@ -55,7 +55,7 @@ export function sumOf(uses: readonly DiskUse[]): DiskUse {
   });
 }
 
-/** What a container may have on a filesystem. */
+/** The limit for a container on a filesystem. */
 export function limitOn({ size, inodes }: Room, amount: Amount): DiskUse {
   const bytes = bytesOf(amount, size);
   if (inodes === 0) return { bytes, inodes: Infinity };

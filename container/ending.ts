@@ -1,6 +1,6 @@
 /**
- * Tells the programs in containers when EC2 takes the host, by a file in their resource mappings that is there for as
- * long as that holds; and has the files of their users saved at once.
+ * Tells the programs in containers when EC2 will reclaim the host, with a file in their resource mappings that exists
+ * while the notice is in effect. It also saves their users' files at once.
  */
 
 import { messageOf } from '../errors/service-error.ts';
@@ -14,27 +14,27 @@ export class Ending {
   #at: string | undefined;
   #telling: Promise<unknown> = Promise.resolve();
 
-  /** Tells those that are there, and those that come, until the lifetime ends. */
+  /** Tells existing and later containers until the lifetime ends. */
   begin(lifetime: Lifetime, tracker: Tracker): void {
     this.#tracker = tracker;
     void lifetime.track('telling containers when the host ends', this.#follow(tracker, lifetime.signal));
   }
 
-  /** @param at in ISO 8601; undefined: the host stays */
+  /** @param at in ISO 8601; undefined: the host is not reclaimed */
   tell(at: string | undefined): void {
     if (at === this.#at) return;
     this.#at = at;
     this.#tellAll();
   }
 
-  /** Saves what users have, of all containers. Resolves when that was tried; never rejects. */
+  /** Saves the users' files of all containers. Resolves when that was attempted; never rejects. */
   async checkpoint(): Promise<void> {
     await Promise.all(this.#setUps().map((setUp) => setUp.checkpoint()));
   }
 
   async #follow(tracker: Tracker, signal: AbortSignal): Promise<void> {
     const following = tracker.host.events.follow(undefined, signal);
-    // A service that died may have left the file.
+    // A crashed service may have left the file.
     this.#tellAll();
     for await (const event of following) {
       if (event === MISSED) this.#tellAll();
@@ -46,12 +46,12 @@ export class Ending {
     return this.#tracker?.list().flatMap(({ setUp }) => setUp ?? []) ?? [];
   }
 
-  /** One after the other: what is told last stands. */
+  /** Sequential, so that the last notice wins. */
   #tellAll(): void {
     const tell = (setUp: SetUp) =>
       setUp.tellEnding(this.#at).catch((error: unknown) => {
         const { log } = (this.#tracker as Tracker).host;
-        log.warn({ why: messageOf(error) }, 'a container is not told when the host ends');
+        log.warn({ why: messageOf(error) }, 'could not tell a container when the host ends');
       });
     this.#telling = this.#telling.then(() => Promise.all(this.#setUps().map(tell)));
   }

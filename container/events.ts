@@ -1,10 +1,10 @@
 /**
- * What happened to containers, for whoever follows it: the last thousand transitions and changes of health are kept,
- * and a follower that was away goes on where it was.
+ * The events of containers for followers. The last thousand changes of state and health are kept, and a follower can
+ * resume after an interruption.
  *
  * INVARIANTS
- * - A follower hears each event once and in order, or is told that it has missed some.
- * - Nothing is kept for a follower but its place: a slow one costs no memory.
+ * - A follower receives each event once and in order, or is told that it has missed some.
+ * - The service stores only the position of a follower. A slow follower costs no memory.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -14,19 +14,19 @@ import type { Transition } from './state.ts';
 import type { ContainerView } from './view.ts';
 
 export interface TransitionEvent {
-  /** To be given to `follow`, to go on behind it. */
+  /** Pass it to `follow` to resume after this event. */
   readonly id: string;
   /** ISO 8601. */
   readonly at: string;
-  /** Left out when the container has begun. */
+  /** Missing when the container begins. */
   readonly from?: Transition['from'];
   readonly code: Transition['code'];
   readonly cause: string;
-  /** As it is then. */
+  /** The container's view at that time. */
   readonly container: ContainerView;
 }
 
-/** Its health changed, and its state did not. */
+/** A change of health, not of state. */
 export interface HealthEvent extends Omit<TransitionEvent, 'from' | 'code'> {
   readonly from?: undefined;
   readonly code: HealthChange['code'];
@@ -34,7 +34,7 @@ export interface HealthEvent extends Omit<TransitionEvent, 'from' | 'code'> {
 
 export type ContainerEvent = TransitionEvent | HealthEvent;
 
-/** EC2 said something of the host. */
+/** A notice of EC2 about the host. */
 export interface NoticeEvent extends Pick<TransitionEvent, 'id' | 'at' | 'cause'> {
   readonly code: NoticeCode;
   readonly notice: NoticeView;
@@ -46,15 +46,15 @@ export function isOfHealth(event: AnyEvent): event is HealthEvent {
   return HEALTH_CODES.some((code) => code === event.code);
 }
 
-/** Stands for events that are not kept any more, or that another service told. */
+/** Stands for events that are no longer kept, or that another service sent. */
 export const MISSED = 'missed';
 
-/** Events that are kept. */
+/** The number of events that are kept. */
 const MOST = 1000;
 
 export class Events {
   readonly #most: number;
-  /** Ids of one service are none of the next one's. */
+  /** Distinguishes the ids of this service from those of the next one. */
   readonly #service = randomBytes(4).toString('hex');
   readonly #kept: AnyEvent[] = [];
   #told = 0;
@@ -90,14 +90,14 @@ export class Events {
   }
 
   /**
-   * Gives events of containers until the signal aborts.
-   * @param after the id of the last event that is known; left out: only what comes from now on
+   * Yields the events of containers until the signal aborts.
+   * @param after the id of the last known event; missing: only new events
    */
   follow(after: string | undefined, signal: AbortSignal): AsyncGenerator<ContainerEvent | typeof MISSED> {
     return containersOf(this.followAll(after, signal));
   }
 
-  /** The same, with those of the host. */
+  /** Like `follow`, with the events of the host. */
   followAll(after: string | undefined, signal: AbortSignal): AsyncGenerator<AnyEvent | typeof MISSED> {
     return this.#from(this.#placeAfter(after), signal);
   }
@@ -124,7 +124,7 @@ export class Events {
     }
   }
 
-  /** @returns the number of events before the next one; -1 when it is not known what was missed */
+  /** @returns the number of events before the next one; -1 if it is unknown what was missed */
   #placeAfter(after: string | undefined): number {
     if (after === undefined) return this.#told;
     const [, service, number] = /^(\w+)-([1-9]\d{0,14})$/.exec(after) ?? [];

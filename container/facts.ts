@@ -1,6 +1,6 @@
 /**
- * What the ledger says of a container beside what it holds: enough to host it on, or to end it, without the process
- * that made it. The client app's secret is among it, which is why the ledger is root's and never on a disk.
+ * What the ledger records about a container in addition to its resources. It is enough for another process to adopt or
+ * end it. It contains the client app's secret, so the ledger is readable by root only and never on a disk.
  */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
@@ -9,47 +9,50 @@ import type { Role } from './labels.ts';
 import type { HostPort } from './network/published-ports.ts';
 import type { StartValues } from './start-values.ts';
 
-/** What a container is made for. */
+/** What a container is for. */
 export interface Purpose {
   readonly role: Role;
-  /** Whose files of a user it has. */
+  /** The app, which selects the user's files. */
   readonly appName: string;
-  /** ARN of the ECS task that it is of. */
+  /** The ARN of its ECS task. */
   readonly task?: string;
 }
 
-/** An input device, as it is found again when nobody has its descriptor. */
+/** An input device, with the data to find it again when its descriptor is closed. */
 export interface MadeDevice {
   /** N of /dev/input/eventN. */
   readonly number: number;
-  /** Its name in sysfs, which the kernel gives once in a boot: inputN. */
+  /** Its name in sysfs, inputN, which the kernel does not reuse until a reboot. */
   readonly sysname: string;
 }
 
 export interface ContainerFacts extends Purpose {
-  /** Host port by container port, such as `32262/tcp`; of one that shares another's network, that one alone. */
+  /**
+   * Host ports by container port, such as `32262/tcp`. If it shares another container's network, only that container's
+   * identifying port.
+   */
   readonly ports: Readonly<Record<string, number>>;
-  /** Host ports that its maker chose; older versions did not note them. */
+  /** Host ports that its creator chose; older versions did not record them. */
   readonly chosen?: readonly HostPort[];
-  /** Left out: it has no console. */
+  /** Missing: it has no console. */
   readonly tty?: number;
   readonly devices: readonly MadeDevice[];
-  /** That its files are of, where there are disk quotas. */
+  /** The quota project of its files, if the host has quotas. */
   readonly project?: number;
-  /** Seconds; 0: for ever; left out: as the host has it. */
+  /** In seconds; 0: no limit; missing: the host's default. */
   readonly idleTimeout?: number;
-  /** Once Docker has made it. */
+  /** Set once Docker has created it. */
   readonly dockerId?: DockerId;
-  /** Once it is claimed. */
+  /** Set once it is assigned. */
   readonly startValues?: StartValues;
   readonly isReady?: true;
 }
 
-/** A container that a user has been assigned to: it lives on when the service dies. */
+/** An assigned container, which keeps running if the service dies. */
 export interface Claimed extends ContainerFacts {
   readonly id: ContainerId;
   readonly dockerId: DockerId;
   readonly startValues: StartValues;
-  /** The control group that it may write, if it has one. */
+  /** The control group that it may write to, if it has one. */
   readonly cgroup: string | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * How well a container is, as far as it can be seen from outside: what Docker's own check says, and whether its port
- * 32262/tcp takes connections. Nothing ends because of it.
+ * The health of a container as seen from outside: the result of Docker's own check, and whether its port 32262/tcp
+ * accepts connections. Health has no further effect.
  */
 
 import { CHECK_HEALTHS, type CheckHealth } from '../docker-engine/answers.ts';
@@ -9,15 +9,15 @@ export const PORT_HEALTHS = ['open', 'closed'] as const;
 export type PortHealth = (typeof PORT_HEALTHS)[number];
 
 export interface HealthView {
-  /** What Docker's check says; left out where the image has none. */
+  /** The result of Docker's check; missing if the image has none. */
   readonly docker?: CheckHealth;
-  /** Whether its port takes connections; left out where this host cannot reach it. */
+  /** Whether its port accepts connections; missing if this host cannot reach it. */
   readonly port?: PortHealth;
-  /** ISO 8601: when one of them was first seen so. */
+  /** ISO 8601: since when both have been as they are. */
   readonly since: string;
 }
 
-/** What changed, for programs: these words stay. */
+/** What changed. Programs read these codes, so they must not change. */
 export const HEALTH_CODES = [...CHECK_HEALTHS, 'port-open', 'port-closed'] as const;
 
 export interface HealthChange {
@@ -26,28 +26,28 @@ export interface HealthChange {
   readonly cause: string;
 }
 
-/** Of one container. */
+/** The health of one container. */
 export class Health {
   readonly #tell: (change: HealthChange) => void;
   #view: HealthView | undefined;
 
-  /** @param tell is told of each change once it can be seen */
+  /** @param tell called after each change */
   constructor(tell: (change: HealthChange) => void) {
     this.#tell = tell;
   }
 
-  /** undefined until it was looked at. */
+  /** undefined until the first check. */
   get view(): HealthView | undefined {
     return this.#view;
   }
 
-  /** It was seen so. */
+  /** Records a result of Docker's check. */
   check(docker: CheckHealth | undefined): void {
     if (docker && docker !== this.#view?.docker)
       this.#change({ docker }, { code: docker, cause: `Docker's check of it says: ${docker}` });
   }
 
-  /** It was seen so. */
+  /** Records the state of the port. */
   port(port: PortHealth): void {
     const cause = `32262/tcp takes ${port === 'open' ? '' : 'no '}connections`;
     if (port !== this.#view?.port) this.#change({ port }, { code: `port-${port}`, cause });

@@ -1,10 +1,10 @@
 /**
- * Takes the host's console (5:1) from a container, and most of the pseudo terminals, of which the kernel has a number for
- * all. Docker's device rules open both to every container and nobody can tell Docker otherwise. The seccomp profile keeps
- * programs from making the node of the console, but an image or an archive can bring one.
+ * Denies a container the host's console (5:1) and limits its pseudo-terminals, of which the kernel has one total for
+ * all containers. Docker's device rules allow both in every container and cannot be changed. The seccomp profile
+ * prevents programs from creating the console's device node, but an image or an archive can contain one.
  *
- * It must be taken before the container's program runs, and after runc has looked whether the rules are as it wrote
- * them. Between the two, runc's own process has entered the container's files and waits for its start.
+ * Access must be denied before the container's program runs, and after runc has checked that the device rules are as it
+ * set them. In between, runc's own process has entered the container's filesystem and waits to start the program.
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,16 +18,18 @@ import { limitTerminals } from '../uinput-native/terminal-limit.ts';
 import { cgroupOf } from './cgroups.ts';
 import { CGROUPS } from './host-paths.ts';
 
-/** Where it rules over devices, on hosts with cgroup v1. */
+/** The hierarchy that controls devices, on hosts with cgroup v1. */
 const DEVICES = join(CGROUPS, 'devices');
-/** Milliseconds between two looks while Docker starts the container. */
+/** Milliseconds between checks while Docker starts the container. */
 const BETWEEN = 2;
-/** Pseudo terminals that a container may open. The kernel has 4096 for all, and keeps 1024 of them for the host. */
+/**
+ * The maximum of pseudo-terminals for a container. The kernel has 4096 in all and reserves 1024 of them for the host.
+ */
 const MOST_TERMINALS = 256;
 
 /**
- * @param run has Docker start it
- * @throws {ServiceError} `confinement.*`, when it runs and still has the console or all terminals
+ * @param run makes Docker start it
+ * @throws {ServiceError} `confinement.*`, when it runs but still has the console or unlimited terminals
  */
 export async function startWithoutConsole(
   docker: Docker,
@@ -41,13 +43,13 @@ export async function startWithoutConsole(
   taken.catch(() => {});
   await run(id).finally(() => started.abort());
   if (await taken.catch(() => false)) return;
-  // Docker may have been told to make control groups elsewhere.
+  // Docker may be configured to create control groups elsewhere.
   const pid = (await docker.inspect(id))?.pid;
   const group = pid ? groupOf(pid) : undefined;
   if (pid && group !== undefined) take(group, pid);
 }
 
-/** @returns whether it was taken before `started` aborted */
+/** @returns whether access was denied before `started` aborted */
 async function takeEarly(groups: readonly string[], started: AbortSignal): Promise<boolean> {
   for (; !started.aborted; await pause(BETWEEN)) {
     for (const group of groups) {
@@ -60,7 +62,7 @@ async function takeEarly(groups: readonly string[], started: AbortSignal): Promi
   return false;
 }
 
-/** A process in it that sees other files than this service; undefined: there is none. */
+/** A process in the group that sees another filesystem than this service; undefined if there is none. */
 function enteredBy(group: string): number | undefined {
   try {
     const [pid] = readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n');
@@ -76,7 +78,7 @@ function rootOf(pid: string): string | undefined {
   return device && `${device} ${root}`;
 }
 
-/** @returns undefined when the process has ended */
+/** @returns undefined if the process has ended */
 function groupOf(pid: number): string | undefined {
   const isVersion1 = existsSync(DEVICES);
   try {
@@ -97,7 +99,7 @@ function takeTerminals(pid: number): void {
   try {
     limitTerminals(pid, MOST_TERMINALS);
   } catch (error) {
-    // It has none, or none any more; and before Linux 5.6 the kernel takes no limit.
+    // The container has no terminals of its own, or has exited; or the kernel is older than 5.6 and has no such limit.
     const isNothing = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ESRCH', 'ENOSYS'].some((code) =>
       isSystemError(error, code),
     );
@@ -111,7 +113,7 @@ function takeConsole(group: string): void {
     if (existsSync(join(group, 'devices.deny'))) writeFileSync(join(group, 'devices.deny'), 'c 5:1 rwm');
     else denyDevice(group, 5, 1);
   } catch (error) {
-    // With its last process a container's group goes, and before that it takes no more writes.
+    // A group disappears with its last process, and before that it refuses changes.
     if (existsSync(group) && !isSystemError(error, 'ENODEV'))
       throw new ServiceError('confinement.console', { why: messageOf(error) }, { cause: error });
   }

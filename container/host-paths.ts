@@ -1,9 +1,9 @@
-/** The control groups of the host, and how a path of it is understood. */
+/** The host's control groups, and the resolution of paths. */
 
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
-/** Where a path leads on this host. What is not there lies in what its directory leads to. */
+/** The real path on this host. The missing part of a path is resolved relative to its directory. */
 export function realPath(path: string): string {
   const whole = resolve(path);
   try {
@@ -13,7 +13,7 @@ export function realPath(path: string): string {
   }
 }
 
-/** Where the kernel's cgroup hierarchies are mounted. */
+/** The mount point of the kernel's cgroup hierarchies. */
 export const CGROUPS = '/sys/fs/cgroup';
-/** The hierarchy that a systemd in the container must write; it gives no right to a device. */
+/** The hierarchy that a systemd in the container must write to. It gives no access to devices. */
 export const WRITABLE_CGROUP = `${CGROUPS}/systemd`;

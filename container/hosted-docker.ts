@@ -1,4 +1,4 @@
-/** The Docker Engine as the host of containers that carry this service's labels: what it says, read with their meaning. */
+/** A Docker client that interprets the labels of hosted containers. */
 
 import type { DockerEvent, Inspected, Listed } from '../docker-engine/answers.ts';
 import type { CallObserver } from '../docker-engine/calls.ts';
@@ -7,7 +7,7 @@ import type { ContainerId } from './identity.ts';
 import { InheritedLabels } from './inherited-labels.ts';
 import { containerIdOf, filterOf, isHostedOn, type Role, roleOf } from './labels.ts';
 
-/** A container that carries this host's label. */
+/** A container with this host's label. */
 export interface Hosted extends Pick<Listed, 'dockerId' | 'state' | 'health'> {
   readonly containerId: ContainerId | undefined;
   readonly role: Role | undefined;
@@ -24,7 +24,7 @@ export class HostedDocker extends Docker {
     return new HostedDocker(socket, await Docker.client(socket), observe);
   }
 
-  /** As Docker says it, but without those of our labels that its image gave it. */
+  /** Like Docker's answer, but without the labels of this service that come from the image. */
   override async inspect(ref: string): Promise<Inspected | undefined> {
     const found = await super.inspect(ref);
     return found && { ...found, labels: await this.#inherited.remove(found.labels, found.image) };
@@ -41,7 +41,7 @@ export class HostedDocker extends Docker {
     return (await Promise.all(hosted)).flat();
   }
 
-  /** What happens to this host's containers. Parameters as of `events`. */
+  /** The events of this host's containers. The parameters are those of `events`. */
   async hostedEvents(
     hostId: string,
     since: number,

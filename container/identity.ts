@@ -1,8 +1,8 @@
-/** The name that this service gives a container; branded so that Docker's name for it can never be passed instead. */
+/** This service's id of a container. It is a branded type, so that Docker's id cannot be used in its place. */
 
 import { randomBytes } from 'node:crypto';
 
-/** 60 random hex digits, made before Docker knows the container; names its directories. */
+/** 60 random hex digits, generated before Docker knows the container. The container's directories have this name. */
 export type ContainerId = string & { readonly brand: 'ContainerId' };
 
 export function newContainerId(): ContainerId {

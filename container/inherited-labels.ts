@@ -1,6 +1,6 @@
 /**
- * `docker commit` gives an image the labels of the container that it is made of, and the image gives them to each of
- * its own containers. Ours say there what is not so: such a container is none of this host's, and nobody's to remove.
+ * `docker commit` copies the labels of a container to an image, and containers of that image inherit them. Labels of
+ * this service that are inherited are wrong: such a container is not hosted by this host and must not be removed.
  */
 
 import type { Labels } from '../docker-engine/answers.ts';
@@ -9,15 +9,18 @@ import { containerIdOf, withoutOurs } from './labels.ts';
 
 export class InheritedLabels {
   readonly #labelsOf: (image: string) => Promise<Labels>;
-  /** By the id of an image, which stands for all that is in it. */
+  /** By the id of an image, which identifies its content. */
   readonly #madeOf = new Map<string, ContainerId | undefined>();
 
-  /** @param labelsOf looks up those of an image; none when it is not there any more */
+  /** @param labelsOf looks up the labels of an image; empty if the image no longer exists */
   constructor(labelsOf: (image: string) => Promise<Labels>) {
     this.#labelsOf = labelsOf;
   }
 
-  /** @param image id of that which a container has been made from @returns its labels without those of ours that it inherited */
+  /**
+   * @param image the id of the image that the container was created from
+   * @returns its labels without the inherited ones of this service
+   */
   async remove(labels: Labels, image: string): Promise<Labels> {
     const id = containerIdOf(labels);
     if (!id) return labels;

@@ -1,4 +1,4 @@
-/** The input devices of one container: made, offered to the programs in it, and gone when it is. */
+/** The input devices of one container: creates them, offers them to its programs, and removes them at its end. */
 
 import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,16 +22,16 @@ import type { ContainerDirectories } from './directories.ts';
 import type { MadeDevice } from './facts.ts';
 
 const HOLDING = { kind: 'input devices', what: DEVICES.map(({ what }) => what).join(', ') };
-/** Milliseconds before it is looked again whether a device is gone. */
+/** Milliseconds between checks whether a device is gone. */
 const BETWEEN_LOOKS = 20;
 
-/** The name that programs in the images connect to, in /tmp/sockets. */
+/** The name in /tmp/sockets that programs in the images connect to. */
 const SOCKET = 'uinput.sock';
 
 /**
- * Makes them together, held until the lifetime ends: that is when the container was proven gone.
- * @param numbers undefined where containers get none
- * @returns in the order of the hand-over
+ * Creates the devices together and holds them until the lifetime ends, when the container is proven gone.
+ * @param numbers undefined if containers get no input devices
+ * @returns the devices in the order of the hand-over
  * @throws {ServiceError} `input.failed`
  */
 export async function holdInputDevices(
@@ -52,8 +52,8 @@ export async function holdInputDevices(
 }
 
 /**
- * Holds those of a container that a dead service left. Its programs have the descriptors, if anybody has: with the
- * last of them the devices go.
+ * Holds the devices of a container that a crashed service left. Only the container's programs have the descriptors now.
+ * When the last one is closed, the kernel removes the devices.
  */
 export async function adoptInputDevices(
   lifetime: Lifetime,
@@ -87,8 +87,9 @@ async function untilGone(sysname: string, signal: AbortSignal): Promise<string> 
 }
 
 /**
- * Listens for the container's programs, and @returns what makes Docker give the container its devices. Docker finds
- * them by links, which go before the devices do: a container that is started again after its end gets nobody's.
+ * Listens for the container's programs.
+ * @returns the device mappings for Docker. Docker resolves them through links, which are removed before the devices. So
+ * a container that is started again after its end gets no other container's devices.
  */
 export async function offerInputDevices(
   lifetime: Lifetime,
@@ -134,18 +135,18 @@ async function holdSocket(
         name: SOCKET,
         descriptors: devices.map(({ device }) => device.fd),
         onHandOver: (count) => {
-          // The container decides how often; the log must not be its to fill.
+          // The container decides how often this happens, so it must not be able to fill the log.
           const level = count === 1 ? 'info' : 'trace';
           log[level]({ count }, 'handed its input devices over');
         },
         onTrouble: (error) => {
-          log.error({ error }, `cannot hand its input devices over yet: ${messageOf(error)}`);
+          log.error({ error }, `cannot hand over its input devices yet: ${messageOf(error)}`);
         },
       }),
   );
 }
 
-/** @param listen left out: nobody listens any more */
+/** @param listen missing: nothing listens any more */
 async function holdSocketFile(
   lifetime: Lifetime,
   directory: string,
@@ -162,12 +163,12 @@ async function holdSocketFile(
       await removeTree(path);
     },
     seenGone: () => seenGone(path),
-    // The container may have put a large tree in its place.
+    // The container may have put a large tree at this path.
     deadline: 60_000,
   });
 }
 
-/** Also knows the nodes of /dev/input that are mapped into containers which this service does not host. */
+/** Also considers the nodes of /dev/input that are mapped into containers that this service does not host. */
 export async function readEventNumbers(docker: Docker): Promise<EventNumbers> {
   const lists = await docker.deviceLists();
   return new EventNumbers(async (number) => {

@@ -1,6 +1,6 @@
 /**
- * The Docker containers that this service made itself. They outlive the hosted container by ten minutes, so
- * that whoever asked for one can still read its log, and are removed then, or at the end of the service.
+ * The Docker containers that this service created. Each stays for ten minutes after its hosted container has ended, so
+ * that its log can be read, and is then removed; or earlier, at the end of the service.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import { removeUnanswered } from './unanswered.ts';
 
 /** Milliseconds between the end of a hosted container and the removal of its Docker container. */
 const KEPT_AFTER_END = 10 * 60_000;
-/** Milliseconds before Docker is asked again whether somebody else has removed one. */
+/** Milliseconds between checks whether another client has removed it. */
 const BETWEEN_LOOKS = 200;
 
 export class KeptContainers {
@@ -39,7 +39,7 @@ export class KeptContainers {
     return this.#hold(containerId, (signal) => this.#create(containerId, body, signal));
   }
 
-  /** Keeps one that a dead service made. */
+  /** Keeps a container that a crashed service created. */
   async adopt(containerId: ContainerId, id: DockerId): Promise<void> {
     await this.#hold(containerId, () => id);
   }
@@ -74,18 +74,18 @@ export class KeptContainers {
     this.#kept.delete(id);
   }
 
-  /** Lets go of it as it is, for whoever reads the ledger. */
+  /** Detaches from it, for the process that reads the ledger next. */
   async leave(id: DockerId): Promise<void> {
     await this.#kept.get(id)?.leave(new Error('the service dies'));
     this.#kept.delete(id);
   }
 
-  /** Removes all, side by side. */
+  /** Removes all in parallel. */
   async removeAll(): Promise<void> {
     await Promise.all([...this.#kept.keys()].map((id) => this.remove(id)));
   }
 
-  /** Removes it when its time is over. */
+  /** Removes it after the given time. */
   removeLater(id: DockerId, milliseconds = KEPT_AFTER_END): void {
     const lifetime = this.#kept.get(id);
     if (!lifetime) return;
@@ -108,7 +108,7 @@ export class KeptContainers {
     }
   }
 
-  /** Somebody else may be removing it at this moment. */
+  /** Another client may be removing it at this moment. */
   async #seenGone(id: DockerId, signal: AbortSignal): Promise<string> {
     while (await this.#docker.inspect(id)) await pause(BETWEEN_LOOKS, undefined, { signal });
     return 'Docker does not know it';

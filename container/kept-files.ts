@@ -1,8 +1,8 @@
 /**
- * Files of users that are too large to be saved: no further attempt would end otherwise. The last checkpoint stays
- * current in S3, and the files stay on the host for some hours, for an operator to look after, before they are removed.
- * They are in a directory of root's whose name has the time, in milliseconds since 1970, and are moved there as a whole
- * once their container is proven gone.
+ * Users' files that are too large to be saved; another attempt would fail in the same way. The last checkpoint stays
+ * current in S3, and the files stay on the host for some hours, so that an operator can copy them. They are in a
+ * directory that only root can enter; its name contains the time in milliseconds since 1970. They are moved there when
+ * their container is proven gone.
  */
 
 import { mkdir, readdir, rename } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 
-/** Milliseconds between looks for what has been kept for long enough. */
+/** Milliseconds between checks for expired files. */
 const BETWEEN = 60_000;
 const NAME = /^[0-9a-f]{60}\.(\d+)$/;
 
@@ -23,7 +23,7 @@ export function isFinal(error: unknown): error is ServiceError {
   return error instanceof ServiceError && error.code === 'config.too_large';
 }
 
-/** @param own the directory of a container that is gone @returns where it is now */
+/** @param own the directory of a container that is gone @returns the new path */
 export async function keepFiles({ kept }: Paths, id: string, own: string, now = Date.now()): Promise<string> {
   await mkdir(kept, { mode: 0o700, recursive: true });
   const path = join(kept, `${id}.${now}`);
@@ -31,7 +31,7 @@ export async function keepFiles({ kept }: Paths, id: string, own: string, now = 
   return path;
 }
 
-/** How many containers left files that are kept. */
+/** The number of containers whose files are kept. */
 export async function countKept({ kept }: Paths): Promise<number> {
   return (await namesIn(kept)).length;
 }
@@ -44,7 +44,7 @@ export interface KeepingTime {
   readonly now?: () => number;
 }
 
-/** Removes what has been kept for long enough, now and from time to time. */
+/** Removes expired files, now and regularly. */
 export async function removeKeptInTime(lifetime: Lifetime, keeping: KeepingTime): Promise<void> {
   await removeKept(keeping);
   const again = () => void lifetime.track('removing kept files', removeKept(keeping));
@@ -52,12 +52,12 @@ export async function removeKeptInTime(lifetime: Lifetime, keeping: KeepingTime)
   lifetime.signal.addEventListener('abort', () => clearInterval(timer));
 }
 
-/** Resolves when nothing is kept any more. @throws the reason of `signal` */
+/** Resolves when no files are kept. @throws the reason of `signal` */
 export async function nothingKept(paths: Paths, signal: AbortSignal): Promise<void> {
   while ((await countKept(paths)) > 0) await pause(BETWEEN, undefined, { signal });
 }
 
-/** Never rejects: what cannot be removed is tried again. */
+/** Never rejects: a failed removal is retried. */
 export async function removeKept({ paths, hours, log, now = Date.now }: KeepingTime): Promise<void> {
   for (const name of await namesIn(paths.kept)) {
     const since = Number(NAME.exec(name)?.[1]);
@@ -67,10 +67,10 @@ export async function removeKept({ paths, hours, log, now = Date.now }: KeepingT
       await removeTree(path);
       log.warn(
         { container: name.split('.')[0], path },
-        'removed files of a user that were too large to be saved',
+        "removed a user's files that were too large to be saved",
       );
     } catch (error) {
-      log.warn({ path, why: messageOf(error) }, 'files that were kept could not be removed');
+      log.warn({ path, why: messageOf(error) }, 'could not remove kept files');
     }
   }
   await removeIfEmpty(paths.kept);

@@ -1,8 +1,9 @@
 /**
- * The last of what a container wrote, kept in a file when it has ended: Docker's own goes with the Docker container. It
- * may have secrets of users in it, so that nothing of it is logged or reported, and root alone can read it.
+ * The last output of a container, which is kept in a file after its end, because Docker's log is removed with the
+ * Docker container. It may contain users' secrets. So it is never logged or reported, and only root can read it.
  *
- * What cannot be read any more, because somebody has removed the container at once, is not kept; no end waits long for it.
+ * If the Docker container has already been removed, its output cannot be kept. The end of a container does not wait
+ * long for this.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -18,14 +19,14 @@ import type { Logger } from '../logging/logger.ts';
 import type { ContainerId } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Of one container: as many of its last lines as that, and bytes of the file. */
+/** The maximum for one container: the number of last lines, and the bytes of the file. */
 const MOST_LINES = 2000;
 const MOST_BYTES = 256 * 1024;
 const MOST_FILES = 1000;
-/** Milliseconds for Docker to give them. */
+/** The time limit for Docker's answer, in milliseconds. */
 const PATIENCE = 5000;
 
-/** Resolves when the file was written, or could not be. */
+/** Resolves when the file was written, or when that failed. */
 export async function keepLog(
   { docker, paths, log }: Pick<Surroundings, 'paths' | 'log'> & { readonly docker: Asked },
   id: ContainerId,
@@ -44,7 +45,7 @@ export async function keepLog(
   }
 }
 
-/** Lines of JSON. */
+/** As lines of JSON. */
 async function lastOf(docker: Asked, id: DockerId, signal: AbortSignal): Promise<string> {
   const kept: string[] = [];
   let bytes = 0;
@@ -58,7 +59,7 @@ async function lastOf(docker: Asked, id: DockerId, signal: AbortSignal): Promise
 }
 
 /**
- * @param name the container id, or as many of its first digits as no other kept log has
+ * @param name the container id, or the beginning of it if that is unique among the kept logs
  * @throws {ServiceError} `container.no_log`, `container.ambiguous`
  */
 export async function keptLog(
@@ -76,12 +77,12 @@ export async function keptLog(
   return last.filter((line) => (stream ?? line.stream) === line.stream);
 }
 
-/** Removes all but the newest 1000, and halves of some that a service which died left. Never rejects. */
+/** Removes all but the newest 1000 files, and incomplete files of a crashed service. Never rejects. */
 export async function removeOldLogs(directory: string, log: Logger): Promise<void> {
   try {
     await removeDrafts(directory);
     await removeOldest(directory, MOST_FILES);
   } catch (error) {
-    log.warn({ why: messageOf(error) }, 'old logs of containers could not be removed');
+    log.warn({ why: messageOf(error) }, 'could not remove old logs of containers');
   }
 }

@@ -1,4 +1,4 @@
-/** The labels by which a host knows its own containers in Docker, also after it has lost its memory. */
+/** The labels by which a host recognises its own containers in Docker, even without any other record. */
 
 import type { Labels } from '../docker-engine/answers.ts';
 import { type ContainerId, isContainerId } from './identity.ts';
@@ -8,23 +8,23 @@ const HOST_ID = `${PREFIX}.host-id`;
 const CONTAINER_ID = `${PREFIX}.container-id`;
 const ROLE = `${PREFIX}.role`;
 
-/** With the value `true` it asks for a hosted container. */
+/** With the value `true`, it requests a hosted container. */
 export const INTERACTIVE = `${PREFIX}.interactive`;
-/** With the value `none` it asks for a container that has no virtual console; left out, it has one. */
+/** With the value `none`, it requests a container without a virtual console; by default a container has one. */
 export const CONSOLE = `${PREFIX}.console`;
-/** The ECS agent gives it to the containers of tasks. Source: the agent's documentation of container labels. */
+/** The ECS agent sets it on the containers of tasks. Source: the agent's documentation of container labels. */
 export const TASK = 'com.amazonaws.ecs.task-arn';
 
-/** Who made the Docker container, and so who removes it: this service, the ECS agent, or another client of Docker. */
+/** Who created the Docker container and removes it: this service, the ECS agent, or another client of Docker. */
 export const ROLES = ['spin-up', 'ecs', 'docker'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Whether it does not run, and its maker removes it. */
+/** Whether it does not run and its creator removes it. */
 export function isLeftToMaker(role: Role | undefined, state: string): boolean {
   return role !== undefined && role !== 'spin-up' && (state === 'exited' || state === 'dead');
 }
 
-/** Whether it is a hosted container of this host. Others of this host have a role that another room gave them. */
+/** Whether it is a hosted container of this host. Other containers of this host have a role of another room. */
 export function isHostedOn(labels: Labels, hostId: string): boolean {
   return labels[HOST_ID] === hostId && roleOf(labels) !== undefined;
 }
@@ -43,7 +43,7 @@ export function labelsOf({ hostId, containerId, role }: Labelled): Labels {
   return { [HOST_ID]: hostId, [CONTAINER_ID]: containerId, [ROLE]: role };
 }
 
-/** Docker's `label` filters for the containers of this host, or for one of them. */
+/** Docker's `label` filters for all containers of this host, or for one. */
 export function filterOf(hostId: string, containerId?: ContainerId): string[] {
   return [`${HOST_ID}=${hostId}`, ...(containerId ? [`${CONTAINER_ID}=${containerId}`] : [])];
 }

@@ -1,9 +1,10 @@
 /**
- * The log of a container by whichever of its names: Docker's while it lives, the kept one afterwards. Each line has an
- * id, behind which a reader that was away goes on.
+ * The log of a container by any of its names: Docker's log while it exists, and the kept one afterwards. Each line has
+ * an id, so that a reader can resume after an interruption.
  *
  * INVARIANTS
- * - Who goes on behind a line misses nothing that is still there; what Docker did not sort by time it may hear again.
+ * - A reader that resumes after a line misses nothing that still exists. It may receive lines again that Docker did not
+ * sort by time.
  */
 
 import { statusOf } from '../docker-engine/failures.ts';
@@ -13,7 +14,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import { keptLog } from './kept-logs.ts';
 import { isNamed, type Tracker } from './tracker.ts';
 
-/** The time of a line, and the how manieth in a row with that time it is: pieces of a line have the same. */
+/** The time of a line, and its position among the lines with that time: all pieces of a line have the same time. */
 export const LINE_ID = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)-([1-9]\d{0,8})$/;
 
 export interface PlacedLine {
@@ -22,8 +23,8 @@ export interface PlacedLine {
 }
 
 /**
- * Resolves when there is a log to be read.
- * @param after the id of the last line that is known, which takes the place of `tail`
+ * Resolves when the log can be read.
+ * @param after the id of the last known line, which replaces `tail`
  * @throws {ServiceError} `container.*`, `log.unreadable`, `docker.*`
  */
 export async function logOf(
@@ -46,7 +47,7 @@ async function open(tracker: Tracker, name: string, wanted: LogWanted, signal: A
   try {
     return await openLog(docker, dockerId, wanted, signal);
   } catch (error) {
-    // It was removed while its end goes on.
+    // It was removed while it was ending.
     if (statusOf(error) === 404) return await keptLog(paths.logs, id, wanted);
     throw error;
   }

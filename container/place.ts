@@ -1,21 +1,23 @@
-/** Where the processes of a container run, and where its ports are, as Docker says. None of it changes while it runs. */
+/** The first process and the ports of a container, according to Docker. They do not change while it runs. */
 
 import { readlink } from 'node:fs/promises';
 import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
 
 export interface Place {
-  /** Of its first process. */
+  /** The id of its first process. */
   readonly pid: number;
-  /** Tells its network from all others. */
+  /** Identifies its network namespace. */
   readonly network: string;
-  /** IPv4, by which this host reaches it; of one that shares another's network, that one's. */
+  /**
+   * The IPv4 address at which this host reaches it. If it shares another container's network, that container's address.
+   */
   readonly address: string | undefined;
-  /** The container ports that are published, such as `32262/tcp`. */
+  /** The published container ports, such as `32262/tcp`. */
   readonly ports: readonly string[];
 }
 
-/** What is known of containers, for as long as somebody has these. */
+/** Caches the places of containers for as long as the containers exist. */
 export class Places {
   readonly #docker: Pick<Docker, 'inspect'>;
   readonly #known = new WeakMap<object, Place>();
@@ -24,7 +26,11 @@ export class Places {
     this.#docker = docker;
   }
 
-  /** @returns undefined when it does not run @throws {ServiceError} `docker.*` @throws Error when there is no such process */
+  /**
+   * @returns undefined if it does not run
+   * @throws {ServiceError} `docker.*`
+   * @throws Error when there is no such process
+   */
   async of(container: { readonly dockerId: DockerId | undefined }): Promise<Place | undefined> {
     const known = this.#known.get(container);
     if (known) return known;

@@ -1,6 +1,6 @@
 /**
- * The proof that a Docker container does not run, without which nothing that it was given is released; and what
- * becomes of one that somebody starts again.
+ * Proves that a Docker container does not run, which is required before its resources are released. It also removes a
+ * container that another client starts again.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import type { Logger } from '../logging/logger.ts';
 import type { ContainerId } from './identity.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Seconds that a container gets to end by itself when it is stopped. */
+/** Seconds that a container gets to exit after the stop signal. */
 const STOP_GRACE = 10;
-/** Milliseconds before Docker is asked again. */
+/** Milliseconds between questions to Docker. */
 const PAUSE = 500;
 
 /**
- * Stops the container if it runs, and asks until Docker can tell that it does not.
- * @param patience when this aborts, Docker is asked once more and then given up
- * @param stop what is done with one that runs
- * @returns how it was seen
+ * Stops the container if it runs, and asks Docker until it is certain that it does not run.
+ * @param patience when it aborts, Docker is asked once more and no longer
+ * @param stop stops a running container
+ * @returns how it was observed
  */
 export async function provenGone(
   docker: Docker,
@@ -33,7 +33,7 @@ export async function provenGone(
     const last = patience.aborted;
     try {
       const found = await docker.inspect(id);
-      if (!found) return 'Docker does not know its container any more';
+      if (!found) return 'Docker no longer knows its container';
       if (!found.running) return `its container is ${found.status}, code ${found.exitCode}`;
       await stop(id);
     } catch (error) {
@@ -45,7 +45,7 @@ export async function provenGone(
   }
 }
 
-/** Removes a container that runs after its end: its ports and its console are others' by now. */
+/** Removes a container that runs after its end, because its ports and console may belong to others by now. */
 export async function removeRevived(
   { docker, log }: Pick<Surroundings, 'docker' | 'log'>,
   container: ContainerId | undefined,

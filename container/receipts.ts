@@ -1,10 +1,10 @@
 /**
- * The receipt of each container that has ended: what it was and why it ended, and of each resource when it was
- * allotted, when released, and how it was seen gone. It is a line of the log and a file; what is released later, such
- * as the Docker container that outlives it, is written into the file then.
+ * The receipt of each ended container: what it was, why it ended, and for each resource when it was taken, when it was
+ * released, and how it was observed to be gone. It is a log line and a file. Later releases, such as that of the Docker
+ * container, are added to the file.
  *
- * It is made of states and holdings, so that of what a user sent nothing is in it but the name of the app. One that
- * cannot be written is logged and hinders no end.
+ * It consists of states and holdings, so the only data of a user in it is the name of the app. A failed write is logged
+ * and does not delay the end.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -21,14 +21,14 @@ import { type ContainerId, isContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { Cause, State, Transition } from './state.ts';
 
-/** In the file, times are ISO 8601, in UTC, to the millisecond. */
+/** In the file, times are ISO 8601, in UTC, with milliseconds. */
 export interface Receipt {
   readonly container: ContainerId;
-  /** Left out when Docker did not make it. */
+  /** Missing if Docker did not create it. */
   readonly docker: DockerId | undefined;
   readonly role: Role;
   readonly app: string;
-  /** Left out when it is of no ECS task. */
+  /** Missing if it belongs to no ECS task. */
   readonly task: string | undefined;
   readonly began: Date;
   readonly ended: Date | undefined;
@@ -36,19 +36,19 @@ export interface Receipt {
   readonly cause: string | undefined;
   readonly code: Cause['code'] | undefined;
   readonly states: readonly Passed[];
-  /** Left out when there are none. */
+  /** Missing if there are none. */
   readonly warnings?: readonly Warning[] | undefined;
   readonly resources: readonly Receipted[];
 }
 
-/** What an operator must know of what became of its user's files. */
+/** What an operator must know about the user's files. */
 export interface Warning {
   readonly at: Date;
   readonly code: ErrorCode;
   readonly text: string;
 }
 
-/** A state that it came to. */
+/** A state that the container reached. */
 export interface Passed {
   readonly state: State;
   readonly at: Date;
@@ -56,24 +56,24 @@ export interface Passed {
   readonly cause?: string;
 }
 
-/** A resource: without `released` it is still held. */
+/** A resource. Without `released`, it is still held. */
 export interface Receipted {
   readonly kind: string;
   readonly what: string;
   readonly allotted: Date;
   readonly released?: Date;
-  /** How it was seen gone. */
+  /** How it was observed to be gone. */
   readonly seen?: string;
-  /** Why it could not be released so far. */
+  /** Why its release has failed so far. */
   readonly failed?: string;
 }
 
-/** As it is written. */
+/** The JSON form. */
 export type Written = { readonly [Field in keyof Receipt]: AsText<Receipt[Field]> };
 type AsText<T> = T extends Date ? string : T extends readonly (infer Item)[] ? AsTextFields<Item>[] : T;
 type AsTextFields<T> = { readonly [Field in keyof T]: T[Field] extends Date | undefined ? string : T[Field] };
 
-/** What is known of a container, until nothing of it is held. */
+/** What is known about a container until it holds nothing. */
 interface Gathered {
   readonly id: ContainerId;
   readonly purpose: Purpose;
@@ -81,15 +81,15 @@ interface Gathered {
   readonly warnings: Warning[];
   readonly resources: Map<Holding, Receipted>;
   docker?: DockerId | undefined;
-  /** Once it has ended: the last writing of its file. */
+  /** Set at its end: the last write of its file. */
   written?: Promise<void>;
 }
 
-/** Files that stay when the service starts. */
+/** The number of files that a start of the service keeps. */
 const MOST_FILES = 1000;
-/** Containers that have ended, and of which something is still held, that are remembered. */
+/** The maximum number of ended containers with held resources that are remembered. */
 const MOST_ENDED = 1000;
-/** Terminals that are told of in one receipt: there may be any number within the life of a container. */
+/** The maximum number of terminals in one receipt; a container can have any number in its life. */
 const MOST_TERMINALS = 100;
 
 export class Receipts {
@@ -97,23 +97,23 @@ export class Receipts {
   readonly #log: Logger;
   readonly #gathered = new Map<string, Gathered>();
 
-  /** @param directory where the files are; it must be there when a container ends */
+  /** @param directory the directory of the files; it must exist when a container ends */
   constructor(directory: string, log: Logger) {
     this.#directory = directory;
     this.#log = log;
   }
 
-  /** Removes all files but the newest 1000, and halves of some that a service which died left. Never rejects. */
+  /** Removes all but the newest 1000 files, and incomplete files of a crashed service. Never rejects. */
   async removeOld(): Promise<void> {
     try {
       await removeDrafts(this.#directory);
       await removeOldest(this.#directory, MOST_FILES);
     } catch (error) {
-      this.#log.warn({ why: messageOf(error) }, 'old receipts could not be removed');
+      this.#log.warn({ why: messageOf(error) }, 'could not remove old receipts');
     }
   }
 
-  /** A container begins: from now on it is gathered what happens to it, and to what it holds. */
+  /** Starts to record the states and resources of a container. */
   begin(id: ContainerId, purpose: Purpose): void {
     const preparing: Passed = { state: 'preparing', at: new Date() };
     this.#gathered.set(id, { id, purpose, states: [preparing], warnings: [], resources: new Map() });
@@ -131,7 +131,10 @@ export class Receipts {
     this.#gathered.get(id)?.warnings.push({ at: new Date(), code, text });
   }
 
-  /** Of the table of holdings. When the container has ended already, it resolves after the file was written. */
+  /**
+   * Records an event of the table of holdings. If the container has already ended, it resolves after the file is
+   * written.
+   */
   async note(event: HoldingEvent): Promise<void> {
     const { step, holding } = event;
     const gathered = this.#gathered.get(holding.owner.id ?? '');
@@ -143,7 +146,7 @@ export class Receipts {
     if (gathered.written && step !== 'releasing') await this.#write(gathered);
   }
 
-  /** The container is gone. Resolves when its file was written, or could not be. */
+  /** The container is gone. Resolves when its file was written, or when that failed. */
   async end(id: ContainerId, docker: DockerId | undefined): Promise<void> {
     const gathered = this.#gathered.get(id);
     if (!gathered) return;
@@ -153,8 +156,8 @@ export class Receipts {
   }
 
   /**
-   * The receipt of a container that has ended, or of one that has not, so far.
-   * @param name its container id, or as many of its first digits as no other one has
+   * The receipt of a container; if it has not ended, the receipt so far.
+   * @param name its container id, or the beginning of it if that is unique
    * @throws {ServiceError} `container.no_receipt`, `container.ambiguous`
    */
   async find(name: string): Promise<Written> {
@@ -168,7 +171,7 @@ export class Receipts {
     return JSON.parse(await readFile(join(this.#directory, `${id}.json`), 'utf8'));
   }
 
-  /** In turns: what was known last is what stays. */
+  /** Sequential, so that the latest content wins. */
   #write(gathered: Gathered): Promise<void> {
     const { id, written = Promise.resolve() } = gathered;
     gathered.written = written.then(() => this.#writeNow(gathered));
@@ -183,7 +186,7 @@ export class Receipts {
       const text = `${JSON.stringify(receiptOf(gathered), null, 2)}\n`;
       await writeFileAtomically(join(this.#directory, `${container}.json`), text, 0o600);
     } catch (error) {
-      this.#log.warn({ container, why: messageOf(error) }, 'a receipt could not be written');
+      this.#log.warn({ container, why: messageOf(error) }, 'could not write a receipt');
     }
   }
 

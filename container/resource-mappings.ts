@@ -1,6 +1,6 @@
 /**
- * The resource mappings: small files without a line end that a container reads under
- * /fractal/resourceMappings. Each appears whole or not at all.
+ * The resource mappings: small files, without an end of line, that a container reads in /fractal/resourceMappings. Each
+ * file appears atomically.
  */
 
 import { rm } from 'node:fs/promises';
@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 
 /**
- * The files that the programs in the images know, `userConfig`, which says how the user's files are there (none, new,
- * restored, damaged, unavailable), `.ready`, which promises all the others, and `ending`, which is there once it is known
- * when the host ends.
+ * The files that programs in the images read. `userConfig` says how the user's files were restored (none, new,
+ * restored, damaged, unavailable). `.ready` guarantees that the other files exist. `ending` exists while the end of the
+ * host is announced.
  */
 export type MappingName =
   | 'hostPort_for_my_32262_tcp'
@@ -22,7 +22,7 @@ export type MappingName =
   | 'ending'
   | '.ready';
 
-/** Readable by every user of the container, who sees them through a read-only mount. */
+/** Readable by every user of the container, which has a read-only mount of the directory. */
 const MODE = 0o644;
 
 export class ResourceMappings {
@@ -30,7 +30,7 @@ export class ResourceMappings {
   readonly #drafts: string;
 
   /**
-   * @param directory what the container sees
+   * @param directory the directory that the container sees
    * @param drafts a directory on the same filesystem that it does not see
    */
   constructor(directory: string, drafts: string) {
@@ -39,7 +39,7 @@ export class ResourceMappings {
   }
 
   /**
-   * Side by side; those without a value are not written. When it returns, nothing is under way any more.
+   * Writes the values in parallel and skips missing ones. When it returns, no write is in progress.
    * @throws {ServiceError} `host.filesystem`
    */
   async write(
@@ -54,7 +54,7 @@ export class ResourceMappings {
     for (const one of written) if (one.status === 'rejected') throw one.reason;
   }
 
-  /** @throws what the filesystem throws */
+  /** @throws a system error */
   async remove(name: MappingName): Promise<void> {
     await rm(join(this.#directory, name), { force: true });
   }

@@ -1,6 +1,6 @@
 /**
- * What a hosted container owns on this host: its directories, ports, console, input devices and control group. A new
- * container takes them; one that a dead service left holds them again.
+ * The resources of a hosted container on this host: directories, ports, console, input devices and control group. A new
+ * container takes them. A container that a crashed service left holds them again.
  */
 
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -22,27 +22,27 @@ import { ResourceMappings } from './resource-mappings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
 
-/** The container that owns them. */
+/** The owner of the resources. */
 export interface Owner {
   readonly id: ContainerId;
   readonly purpose: Purpose;
   readonly host: Surroundings;
   readonly lifetime: Lifetime;
   readonly log: Logger;
-  /** Resolves once the container does not run: its console can be given to another one. */
+  /** Resolves when the container does not run, so that its console can be reused. */
   readonly provenGone: () => Promise<string>;
 }
 
-/** What it holds, from its preparation to its end. */
+/** The resources from the preparation to the end. */
 export interface Resources {
   readonly facts: ContainerFacts;
   readonly mappings: ResourceMappings;
   readonly config: UserConfig;
 }
 
-/** What Docker is to give to the container. */
+/** What Docker must give to the container. */
 export interface Allotment {
-  /** Host port by container port. */
+  /** Host ports by container port. */
   readonly ports: ReadonlyMap<string, number>;
   readonly tty: number | undefined;
   readonly devices: readonly DeviceMapping[];
@@ -50,8 +50,8 @@ export interface Allotment {
 }
 
 /**
- * Takes all that a new container will own.
- * @throws {ServiceError} when something cannot be had; its lifetime holds what it has until then
+ * Takes all resources of a new container.
+ * @throws {ServiceError} when a resource is unavailable; the lifetime holds what was taken before
  */
 export async function takeResources(
   owner: Owner,
@@ -83,7 +83,7 @@ export async function takeResources(
   return { ...place, facts, allotment: { ports, tty, devices, cgroup } };
 }
 
-/** Holds again what a container has that a dead service left. */
+/** Holds the resources of a container that a crashed service left. */
 export async function adoptResources(owner: Owner, claimed: Claimed): Promise<Resources> {
   const { id, host, lifetime } = owner;
   const { ports, chosen = [], tty, devices, dockerId, cgroup } = claimed;

@@ -1,10 +1,11 @@
 /**
- * The set-up of one container: the webserver assigns it, a client app proves itself, and then it is ready.
+ * The set-up of one container: the webserver assigns it, a client app proves its identity, and then it is ready.
  *
  * INVARIANTS
- * - Start values take turns. What a client app sends waits for nobody, and nobody waits for it.
- * - `.ready` is written once, after everything that it promises: the user's files too, or that there are none.
- * - What is under way is a task of the container's lifetime: its files stay until it is over.
+ * - Calls with start values are processed one by one. Calls of client apps do not wait for each other.
+ * - `.ready` is written once, after everything that it guarantees, including the user's files or the fact that there
+ * are none.
+ * - Work in progress is a task of the container's lifetime, so its files stay until the work is done.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
@@ -16,7 +17,7 @@ import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer 
 import type { StateMachine } from './state.ts';
 import type { ConfigHistory, UserConfig } from './user-config.ts';
 
-/** What the set-up has of its container. */
+/** What the set-up needs of its container. */
 export interface SetUpParts {
   /** The identifying host port. */
   readonly port: number;
@@ -24,7 +25,7 @@ export interface SetUpParts {
   readonly config: UserConfig;
   readonly state: StateMachine;
   readonly lifetime: Lifetime;
-  /** Is told what must be known after a death, as soon as it is settled. */
+  /** Called with facts that must survive a crash, as soon as they are settled. */
   readonly note: (facts: Pick<ContainerFacts, 'startValues' | 'isReady'>) => void;
   readonly log: Logger;
 }
@@ -36,33 +37,36 @@ export class SetUp {
   #turn: Promise<unknown> = Promise.resolve();
   #ready: Promise<void> | undefined;
 
-  /** @param settled of a container that a dead service left */
+  /** @param settled the facts of a container that a crashed service left */
   constructor(parts: SetUpParts, settled: Pick<ContainerFacts, 'startValues' | 'isReady'> = {}) {
     this.#parts = parts;
     this.#startValues = settled.startValues;
     if (settled.isReady) this.#ready = Promise.resolve();
   }
 
-  /** Of its user's files. @throws {ServiceError} `config.none` */
+  /** The stored versions of its user's files. @throws {ServiceError} `config.none` */
   get history(): ConfigHistory {
     return this.#parts.config.historyOf(this.#startValues?.userId);
   }
 
-  /** Tells its programs when the host ends, in ISO 8601; undefined: it does not. @throws {ServiceError} `host.filesystem` */
+  /**
+   * Tells its programs when the host ends, in ISO 8601; undefined: it does not end.
+   * @throws {ServiceError} `host.filesystem`
+   */
   async tellEnding(at: string | undefined): Promise<void> {
     const { mappings, lifetime } = this.#parts;
-    // What has begun to end is not written to any more.
+    // A container whose end has begun is not written to.
     if (lifetime.signal.aborted) return;
     const told = at === undefined ? mappings.remove('ending') : mappings.write({ ending: at });
     await lifetime.track('telling its end', told);
   }
 
-  /** Saves at once what changed of its user's files; resolves when that was tried. */
+  /** Saves the changes of its user's files at once. Resolves when that was attempted. */
   async checkpoint(): Promise<void> {
     await this.#parts.config.checkpoint();
   }
 
-  /** What the webserver says. The same again has no effect. @throws {ServiceError} `container.*` */
+  /** Handles the start values of the webserver. Repeating them has no effect. @throws {ServiceError} `container.*` */
   assign(values: StartValues): Promise<void> {
     const turn = this.#turn.then(() => this.#assign(values));
     this.#turn = turn.catch(() => {});
@@ -80,16 +84,16 @@ export class SetUp {
     await mappings.write({ DPI: values.dpi, ContainerARN: values.containerArn });
     this.#checkServes();
     note({ startValues: values });
-    state.move('assigned', { code: 'assigned', text: 'start values came' });
+    state.move('assigned', { code: 'assigned', text: 'the start values arrived' });
     this.#startValues = values;
     const proven = this.#candidates.settle(values);
     if (proven) void this.#makeReadyLater(proven);
   }
 
   /**
-   * What a client app says: resolves when the container is ready, or, before the start values have come,
+   * Handles a token of a client app. Resolves when the container is ready, or, before the start values have arrived,
    * when the token is kept.
-   * @param mayKeep whether a token that nothing proves yet may be kept
+   * @param mayKeep whether an unproven token may be kept
    * @throws {ServiceError} `container.*`
    */
   async offer(offer: TokenOffer, mayKeep = true): Promise<'ready' | 'kept'> {
@@ -105,7 +109,7 @@ export class SetUp {
     throw new ServiceError('container.too_many_tokens', { port });
   }
 
-  /** Once; after a failure the client app may call again. */
+  /** Runs once; after a failure, the client app may call again. */
   #makeReady(offer: TokenOffer): Promise<void> {
     const attempt = async () => {
       try {
@@ -126,17 +130,17 @@ export class SetUp {
     await mappings.write({ '.ready': '.ready' });
     this.#checkServes();
     note({ isReady: true });
-    state.move('ready', { code: 'furnished', text: `both set-up calls came; user config: ${outcome}` });
+    state.move('ready', { code: 'furnished', text: `both set-up calls arrived; user config: ${outcome}` });
   }
 
-  /** For a token that came first: its call was answered long ago. */
+  /** For a token that came before the start values: its call was answered long ago. */
   async #makeReadyLater(offer: TokenOffer): Promise<void> {
     try {
       await this.#makeReady(offer);
     } catch (error) {
       this.#parts.log.error(
         { error, source: offer.source },
-        'container could not be made ready; its client app must call again',
+        'could not make the container ready; its client app must call again',
       );
     }
   }

@@ -1,4 +1,4 @@
-/** The containers that this service makes itself, as the predecessor's local development did. */
+/** Creates containers on request of an operator, or of a caller of the predecessor's spin-up call. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { HostedContainer } from './container.ts';
@@ -9,26 +9,23 @@ import { takeDown } from './take-down.ts';
 import type { Tracker } from './tracker.ts';
 
 export interface SpinUpRequest extends Requested {
-  /** Names the user's config; not empty. */
+  /** Selects the user's config; not empty. */
   readonly appName: string;
-  /** Seconds that the program inside waits for its first client; -1: for ever; left out: it decides. */
+  /** Seconds that the program in it waits for its first client; -1: no limit; missing: the program decides. */
   readonly protocolTimeout?: number | undefined;
-  /** The identifying host port that it must have; left out: any. */
+  /** The identifying host port that it must have; missing: any. */
   readonly identifyingPort?: number | undefined;
-  /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
+  /** Seconds that it may be idle; 0: no limit; missing: the host's default. */
   readonly idleTimeout?: number | undefined;
 }
 
-/** @param image as it was asked for @returns what it is called on this host, where it is from now on */
+/** @param image as requested @returns its name on this host, which has it from now on */
 export type FindImage = (image: string) => Promise<string>;
 
-/** How often another port is tried when Docker finds one taken. */
+/** How many times other ports are tried if Docker reports a port as taken. */
 const ATTEMPTS = 5;
 
-/**
- * Makes a container and starts it.
- * @throws {ServiceError} when it cannot be; nothing is left of it then
- */
+/** Creates a container and starts it. @throws {ServiceError} when that fails; nothing is left then */
 export async function spinUp(
   tracker: Tracker,
   kept: KeptContainers,
@@ -36,7 +33,7 @@ export async function spinUp(
   findImage: FindImage = async (image) => image,
 ): Promise<HostedContainer> {
   checkRequest(request);
-  // Nothing is pulled in vain.
+  // Checked first, to avoid a useless pull.
   tracker.throwIfClosed();
   const appImage = await findImage(request.appImage);
   const body = await bodyOf(tracker.host.docker, tracker.host.paths, { ...request, appImage });

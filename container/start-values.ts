@@ -1,26 +1,26 @@
 /**
- * What the webserver and the client app say about a container, and whether they agree. The webserver is the
- * only authority: what a client app sends before it is kept as a candidate and changes nothing.
+ * The data that the webserver and the client app send about a container, and whether they match. The webserver is the
+ * only authority. What a client app sends before it is kept as a candidate and has no effect.
  */
 
 import { sameSecret } from '../settings/secret.ts';
 
-/** What the webserver sends. */
+/** The data of the webserver. */
 export interface StartValues {
-  /** Dots per inch of the user's screen; null: the container keeps its own. */
+  /** Dots per inch of the user's screen; null: the container keeps its default. */
   readonly dpi: number | null;
   readonly containerArn: string;
-  /** Whose config it is; empty: nobody's, and there is none. */
+  /** The user whose config is loaded; empty: no config. */
   readonly userId: string;
   readonly clientAppAuthSecret: string;
 }
 
-/** What a client app sends. */
+/** The data of a client app. */
 export interface TokenOffer {
   readonly userId: string;
   readonly clientAppAuthSecret: string;
   readonly configEncryptionToken: string;
-  /** The network address that it came from. */
+  /** The network address of its sender. */
   readonly source: string;
 }
 
@@ -33,29 +33,29 @@ export function sameStartValues(a: StartValues, b: StartValues): boolean {
   );
 }
 
-/** Whether the client app is the one that the webserver spoke of; takes the same time either way. */
+/** Whether the client app is the one that the webserver announced. It takes the same time for both results. */
 export function proves(offer: TokenOffer, values: StartValues): boolean {
   const user = sameSecret(offer.userId, values.userId);
   const secret = sameSecret(offer.clientAppAuthSecret, values.clientAppAuthSecret);
   return user && secret;
 }
 
-/** Bounds of what outsiders can make a container keep. */
+/** Limits on what outsiders can make a container keep. */
 export const MOST_CANDIDATES = 8;
 export const MOST_CANDIDATES_OF_A_SOURCE = 2;
 export const CANDIDATE_LIFE = 2 * 60_000;
 
-/** Tokens that came before the start values, for two minutes each. */
+/** Tokens that arrived before the start values, kept for two minutes each. */
 export class Candidates {
   readonly #now: () => number;
   #kept: { readonly offer: TokenOffer; readonly until: number }[] = [];
 
-  /** @param now a clock in milliseconds that never goes back */
+  /** @param now a monotonic clock in milliseconds */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** @returns false when there is no room; one source can fill only its own share, pushing out its oldest */
+  /** @returns false if there is no room; a source can only fill its own share, which drops its oldest tokens */
   keep(offer: TokenOffer): boolean {
     this.#dropExpired();
     const own = this.#kept.filter((one) => one.offer.source === offer.source);
@@ -65,7 +65,7 @@ export class Candidates {
     return true;
   }
 
-  /** Gives out the latest offer that proves itself, and forgets all. */
+  /** Returns the latest matching offer, and removes all. */
   settle(values: StartValues): TokenOffer | undefined {
     this.#dropExpired();
     const proven = this.#kept.findLast((one) => proves(one.offer, values));

@@ -1,4 +1,4 @@
-/** The states of a hosted container. An event that does not fit the state is an error, never a second run. */
+/** The states of a hosted container. An event that does not fit the state is an error and is not processed again. */
 
 import { ServiceError } from '../errors/service-error.ts';
 import type { ContainerId } from './identity.ts';
@@ -16,7 +16,7 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   gone: [],
 };
 
-/** Why a container ends, for programs: these words stay. */
+/** Why a container ends. Programs read these codes, so they must not change. */
 export const END_CODES = [
   'exited',
   'removed',
@@ -32,7 +32,7 @@ export const END_CODES = [
   'ec2-notice',
 ] as const;
 
-/** Why it comes to any state: on its way up, to its end, and when that is over. */
+/** Why it enters any state: until it is ready, at its end, and when the end is complete. */
 export const CAUSE_CODES = [
   ...(['begun', 'created', 'started', 'assigned', 'furnished', 'taken-over'] as const),
   ...END_CODES,
@@ -45,14 +45,14 @@ export interface Cause {
   readonly text: string;
 }
 
-/** What no container's own circumstances change. */
+/** Causes that are the same for every container. */
 export const BEGUN = { to: 'preparing', code: 'begun', cause: 'it was requested' } as const;
 export const SERVICE_ENDS: Cause = { code: 'service-stopped', text: 'the service ends' };
-const TAKEN_OVER: Cause = { code: 'taken-over', text: 'adopted from a service that died' };
-export const ALL_RELEASED: Cause = { code: 'released', text: 'everything was released' };
-export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not everything was released' };
+const TAKEN_OVER: Cause = { code: 'taken-over', text: 'adopted from a crashed service' };
+export const ALL_RELEASED: Cause = { code: 'released', text: 'every resource was released' };
+export const NOT_ALL_RELEASED: Cause = { code: 'not-released', text: 'not every resource was released' };
 
-/** A transition that was made, with what caused it. */
+/** A completed transition and its cause. */
 export interface Transition {
   readonly from: State;
   readonly to: State;
@@ -75,7 +75,7 @@ export class StateMachine {
     return this.#current;
   }
 
-  /** Whether the container runs and takes part in the set-up calls. */
+  /** Whether the container runs and accepts the set-up calls. */
   get serves(): boolean {
     return this.#current === 'running' || this.#current === 'assigned' || this.#current === 'ready';
   }
@@ -85,12 +85,12 @@ export class StateMachine {
     return this.#current === 'ending' || this.#current === 'gone';
   }
 
-  /** Resolves when it is no longer being prepared. */
+  /** Resolves when its preparation is over. */
   get prepared(): Promise<void> {
     return this.#prepared.promise;
   }
 
-  /** @throws {ServiceError} `container.bad_transition` when `to` does not follow the current state */
+  /** @throws {ServiceError} `container.bad_transition` if `to` cannot follow the current state */
   move(to: State, { code, text: cause }: Cause): void {
     const from = this.#current;
     if (!NEXT[from].includes(to)) {
@@ -101,7 +101,7 @@ export class StateMachine {
     this.#observe({ from, to, code, cause });
   }
 
-  /** Comes again to where it was before its service died. */
+  /** Restores the state that it had before its service died. */
   takeOver(isReady: boolean): void {
     const states = ['created', 'running', 'assigned', ...(isReady ? (['ready'] as const) : [])] as const;
     for (const state of states) this.move(state, TAKEN_OVER);

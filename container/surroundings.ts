@@ -1,4 +1,4 @@
-/** What a host lends to each of its containers. */
+/** The parts of the host that all containers share. */
 
 import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
@@ -21,26 +21,26 @@ export interface Surroundings {
   readonly hostId: string;
   readonly paths: Paths;
   readonly docker: HostedDocker;
-  /** What hosted containers may ask of Docker beyond what all of them may. */
+  /** What hosted containers may ask of Docker beyond the built-in rules. */
   readonly allowed: Allowance;
-  /** Of what all containers hold, with a page for each. */
+  /** The ledger of what the containers hold, with a page for each. */
   readonly ledger: Ledger;
   readonly ports: HostPorts;
-  /** Keeps containers from each other in Docker's default bridge. */
+  /** Isolates containers from each other in Docker's default bridge. */
   readonly apart: Pick<Apart, 'start' | 'adopt'>;
   readonly ttys: Ttys;
   readonly quotas: DiskQuotas;
-  /** What Docker makes control groups with: `cgroupfs` or `systemd`. */
+  /** Docker's driver for control groups: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;
-  /** undefined where containers get no input devices. */
+  /** undefined if containers get no input devices. */
   readonly eventNumbers: EventNumbers | undefined;
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly keeping: ConfigKeeping | undefined;
-  /** Lets a few containers prepare at a time: of many, the first ones reach Docker while the others still wait. */
+  /** Limits how many containers prepare at the same time, so that the first of many reach Docker early. */
   readonly limitPreparations: LimitFunction;
-  /** JSON; undefined where Docker takes none. */
+  /** JSON; undefined if Docker supports none. */
   readonly seccompProfile: string | undefined;
-  /** Of each container whose create body sets none. */
+  /** They apply to each container whose create body sets none. */
   readonly limits: DefaultLimits;
   readonly terminals: Terminals;
   readonly receipts: Receipts;

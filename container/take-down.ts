@@ -1,16 +1,17 @@
-/** What becomes of a container that did not come up. */
+/** Removes a container that failed to start. */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { HostedContainer } from './container.ts';
 import type { Tracker } from './tracker.ts';
 
-/** Milliseconds that a caller is made to wait for what is left of it. */
+/** The time limit in milliseconds for which a caller waits. */
 const PATIENCE = 20_000;
 
 /**
- * Waits until nothing is left of it, but no longer than a caller does: while Docker is away it goes on behind.
- * @param remove removes its Docker container, if it came to that
+ * Waits until nothing is left of the container, but not longer than a caller should wait. If Docker is unreachable, the
+ * removal continues in the background.
+ * @param remove removes its Docker container, if there is one
  */
 export async function takeDown(
   container: HostedContainer,
@@ -25,6 +26,6 @@ export async function takeDown(
   try {
     await withDeadline(PATIENCE, 'taking it down', () => lifetime.track('taking it down', ended()));
   } catch (error) {
-    host.log.error({ container: container.id, error }, 'a container that failed to start is not gone yet');
+    host.log.error({ container: container.id, error }, 'could not remove a container that failed to start');
   }
 }

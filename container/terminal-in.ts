@@ -8,14 +8,14 @@ import type { HostedContainer } from './container.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface TerminalRequest {
-  /** Program and arguments. */
+  /** The program and its arguments. */
   readonly command: readonly [string, ...string[]];
-  /** As Docker takes it, such as `root` or `1000:1000`; undefined: the container's own. */
+  /** In Docker's format, such as `root` or `1000:1000`; undefined: the container's default user. */
   readonly user: string | undefined;
-  /** Its TERM. */
+  /** The value of TERM. */
   readonly type: string;
   readonly size: Size;
-  /** Who asks for it. */
+  /** Who opens it. */
   readonly by: string;
 }
 

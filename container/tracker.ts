@@ -1,4 +1,4 @@
-/** All containers that this host has at the moment, and who may be asked for by what. */
+/** All containers that this host has at the moment, and how to look them up. */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import { ServiceError } from '../errors/service-error.ts';
@@ -10,19 +10,19 @@ import type { SetUp } from './set-up.ts';
 import { type Cause, SERVICE_ENDS } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Milliseconds for which Docker is asked whether containers have ended, before they are given up. */
+/** The time limit in milliseconds for Docker to confirm that containers have ended. */
 const PATIENCE = 45_000;
 
 export class Tracker {
   readonly host: Surroundings;
   readonly lifetime: Lifetime;
   readonly #containers = new Map<ContainerId, HostedContainer>();
-  /** Aborts when those that cannot be proven gone must be given up. */
+  /** Aborts when containers that cannot be proven gone must be given up. */
   readonly #patience = new AbortController();
-  /** Why it takes no more. */
+  /** Why it accepts no more containers. */
   #closed: 'service.draining' | 'service.stopping' | undefined;
 
-  /** @param parent the lifetime in which containers may be made and must have ended */
+  /** @param parent the lifetime of all containers */
   constructor(host: Surroundings, parent: Lifetime) {
     this.host = host;
     this.lifetime = parent.child('containers', { before: () => this.endAll(SERVICE_ENDS) });
@@ -40,9 +40,9 @@ export class Tracker {
     return this.list().find((container) => container.dockerId === id);
   }
 
-  /** The set-up of the container at an identifying host port. @throws {ServiceError} `container.unknown_port` */
+  /** The set-up of the container with this identifying host port. @throws {ServiceError} `container.unknown_port` */
   setUpAt(port: number): SetUp {
-    // Not the one that has given the port back and is still ending.
+    // Skips a container that has released the port and is still ending.
     const setUp = this.list().find(
       (container) => container.identifyingPort === port && container.setUp,
     )?.setUp;
@@ -51,7 +51,7 @@ export class Tracker {
   }
 
   /**
-   * The container of which `name` is the container id or docker id, or as many of its first digits as no other one has.
+   * Finds a container by its container id, its docker id, or the beginning of one if that is unique.
    * @throws {ServiceError} `container.unknown`, `container.ambiguous`
    */
   named(name: string): HostedContainer {
@@ -65,18 +65,18 @@ export class Tracker {
     return this.#closed === undefined;
   }
 
-  /** @throws {ServiceError} `service.draining`, `service.stopping` when it takes no more */
+  /** @throws {ServiceError} `service.draining`, `service.stopping` if it accepts no more containers */
   throwIfClosed(): void {
     if (this.#closed) throw new ServiceError(this.#closed, {});
   }
 
-  /** Begins a container; it is known here until it has ended. @throws {ServiceError} as `throwIfClosed` */
+  /** Begins a container, which is tracked until it has ended. @throws {ServiceError} as `throwIfClosed` */
   begin(purpose: Purpose): HostedContainer {
     this.throwIfClosed();
     return this.#track(purpose);
   }
 
-  /** Goes on with one that a dead service left. */
+  /** Adopts a container that a crashed service left. */
   async adopt(claimed: Claimed): Promise<HostedContainer> {
     const container = this.#track(claimed, claimed.id);
     await container.adopt(claimed);
@@ -90,23 +90,26 @@ export class Tracker {
     return container;
   }
 
-  /** Takes no more. Resolves when the last one is gone. */
+  /** Stops accepting containers. Resolves when the last one is gone. */
   async drain(): Promise<void> {
     this.#closed ??= 'service.draining';
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
   }
 
-  /** Takes some again, unless the service stops. */
+  /** Accepts containers again, unless the service is stopping. */
   reopen(): void {
     if (this.#closed === 'service.draining') this.#closed = undefined;
   }
 
-  /** Ends all, side by side, and takes no more. What cannot be ended in time is reported by its lifetime's end. */
+  /**
+   * Ends all containers in parallel and accepts no more. The end of its lifetime reports a container that cannot be
+   * ended in time.
+   */
   async endAll(cause: Cause): Promise<void> {
     await this.#end(this.list(), cause);
   }
 
-  /** Ends those that nobody has claimed, side by side, and takes no more. @returns the others */
+  /** Ends the unassigned containers in parallel and accepts no more. @returns the other containers */
   async endUnclaimed(cause: Cause): Promise<readonly HostedContainer[]> {
     const { claimed = [], others = [] } = Object.groupBy(this.list(), ({ isClaimed }) =>
       isClaimed ? 'claimed' : 'others',
@@ -123,7 +126,7 @@ export class Tracker {
   }
 }
 
-/** Whether its container id or docker id begins so. */
+/** Whether its container id or docker id starts with `beginning`. */
 export function isNamed({ id, dockerId }: HostedContainer, beginning: string): boolean {
   return id.startsWith(beginning) || (dockerId?.startsWith(beginning) ?? false);
 }

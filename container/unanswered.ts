@@ -1,13 +1,13 @@
 /**
- * A container whose making was asked for and never answered: Docker may have made it, or may be making it now. It is
- * looked for by its container id until it is found or it can be taken that it will never be.
+ * Searches for a container whose create call was not answered: Docker may have created it or may be creating it now. It
+ * is looked up by its container id until it is found, or until it is safe to assume that it will never exist.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { ContainerId } from './identity.ts';
 
-/** How often, and how many milliseconds apart, Docker is asked. */
+/** How many times, and at which interval in milliseconds, Docker is asked. */
 const LOOKS = 20;
 const BETWEEN_LOOKS = 200;
 
@@ -18,7 +18,7 @@ export async function removeUnanswered(
 ): Promise<void> {
   for (let look = 0; look < LOOKS; look++) {
     const made = await docker.hosted(hostId, containerId).catch(() => undefined);
-    // Where Docker does not answer at all, it has not heard of the container either.
+    // If Docker does not answer at all, it has not received the create call either.
     if (!made) return;
     for (const { dockerId } of made) await docker.remove(dockerId);
     if (made.length > 0) return;

@@ -1,6 +1,6 @@
 /**
- * The user's files in one container: brought to it once, when it is set up; saved every few minutes while it lives,
- * if something changed; and saved as a whole when it was proven gone. Until then its directories stay.
+ * The user's files in one container. They are restored once, during the set-up. Changes are saved every few minutes
+ * while the container runs, and all files are saved when it is proven gone. Until then its directories stay.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -24,7 +24,7 @@ export interface ConfigKeeping {
 }
 
 export interface UserConfigParts {
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly keeping: ConfigKeeping | undefined;
   readonly id: ContainerId;
   readonly appName: string;
@@ -37,17 +37,17 @@ export interface UserConfigParts {
 
 /** The stored versions of one user's files of one app. */
 export interface ConfigHistory {
-  /** The latest first. */
+  /** The latest comes first. */
   list(signal: AbortSignal): Promise<readonly Listed[]>;
   restore(version: string, signal: AbortSignal): Promise<void>;
 }
 
-/** Said once of each such container. */
+/** Logged once for each such container. */
 export const NOT_SAVED =
   'files of a user are too large to be saved: the last checkpoint stays current, and they are kept on this host for some hours';
-/** Digits of a container id that name its session: enough that no two are the same. */
+/** The digits of the container id that name its session. They are enough to be unique. */
 const SESSION_DIGITS = 16;
-/** Milliseconds for saving all files. */
+/** The time limit for saving all files, in milliseconds. */
 const SAVING = 5 * 60_000;
 
 export class UserConfig {
@@ -57,7 +57,7 @@ export class UserConfig {
   #left: SessionRecord | undefined;
   /** Aborts the pause before the next checkpoint. */
   #hurry = new AbortController();
-  /** Those who wait for it; undefined while there are no checkpoints. */
+  /** The callers that wait for the next checkpoint; undefined while there are no checkpoints. */
   #waiting: (() => void)[] | undefined;
 
   constructor(parts: UserConfigParts) {
@@ -65,8 +65,9 @@ export class UserConfig {
   }
 
   /**
-   * Brings the files of a user, once. That they cannot be had is an outcome, no error; after an error it can be tried again.
-   * @param userId empty: nobody, who has none
+   * Restores a user's files once. If they are unavailable, that is an outcome and no error. After an error it can be
+   * called again.
+   * @param userId empty: no user, and so no files
    * @throws {ServiceError} `host.filesystem`, or the reason of the lifetime's end
    */
   furnish(userId: string, token: string): Promise<Outcome | 'none'> {
@@ -78,8 +79,8 @@ export class UserConfig {
   }
 
   /**
-   * What is stored of its user's files, which it shows and changes without naming the user.
-   * @param userId undefined: nobody has been assigned
+   * The stored versions of its user's files. The result does not contain the user's name.
+   * @param userId undefined: the container is not assigned
    * @throws {ServiceError} `config.none`
    */
   historyOf(userId: string | undefined): ConfigHistory {
@@ -95,7 +96,7 @@ export class UserConfig {
     };
   }
 
-  /** Saves at once what changed, while the container lives; resolves when that was tried. */
+  /** Saves the changes at once while the container runs. Resolves when that was attempted. */
   async checkpoint(): Promise<void> {
     const waiting = this.#waiting;
     if (!waiting) return;
@@ -125,14 +126,14 @@ export class UserConfig {
     });
   }
 
-  /** Looks for the session that a dead service left: from now on its files stay until they are saved. */
+  /** Finds the session that a crashed service left. From then on, its files stay until they are saved. */
   async find(): Promise<void> {
     this.#left = await readRecord(this.#parts.directories.own);
     this.#isUnsaved = this.#left !== undefined;
   }
 
   /**
-   * Goes on with that session. Where user configs are not kept any more, its files stay.
+   * Resumes that session. If user configs are no longer kept, its files stay.
    * @throws {ServiceError} `host.filesystem`
    */
   async adopt(): Promise<void> {
@@ -171,7 +172,7 @@ export class UserConfig {
     return begun.outcome;
   }
 
-  /** @returns how it is known that they are saved, or where they are kept because they never can be */
+  /** @returns how it is known that they are saved, or where they are kept because they can never be saved */
   async #save(session: Session, signal: AbortSignal): Promise<string> {
     const { keeping, receipts, paths, id, directories, log } = this.#parts;
     try {
@@ -187,7 +188,7 @@ export class UserConfig {
     }
   }
 
-  /** Until the lifetime ends. */
+  /** Runs until the lifetime ends. */
   async #keepCheckpoints(session: Session, milliseconds: number): Promise<void> {
     const { lifetime, log } = this.#parts;
     const { signal } = lifetime;
@@ -208,7 +209,7 @@ export class UserConfig {
       for (const answer of answered) answer();
     }
     this.#waiting = undefined;
-    // Now everything is saved as a whole.
+    // The final save of all files replaces the checkpoint.
     for (const answer of waiting) answer();
   }
 }

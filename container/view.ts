@@ -1,4 +1,4 @@
-/** One container as operators see it: nothing of its user is in it but that there is one. */
+/** A container as operators see it. It says whether a user is assigned, and nothing else about the user. */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ContainerFacts, Purpose } from './facts.ts';
@@ -9,27 +9,27 @@ import type { State } from './state.ts';
 
 export interface ContainerView {
   readonly id: ContainerId;
-  /** Once Docker has made it. */
+  /** Set once Docker has created it. */
   readonly docker?: DockerId;
   readonly role: Role;
   readonly app: string;
-  /** ARN of the ECS task that it is of. */
+  /** The ARN of its ECS task. */
   readonly task?: string;
   readonly state: State;
-  /** ISO 8601: when it was begun, and when it came to its state. */
+  /** ISO 8601: when it was begun, and when it entered its state. */
   readonly began: string;
   readonly since: string;
   /** Whether a user has been assigned to it. */
   readonly claimed: boolean;
   /** The identifying host port, once it is prepared. */
   readonly port?: number;
-  /** Host port by container port, such as `32262/tcp`, once it is prepared. */
+  /** Host ports by container port, such as `32262/tcp`, once it is prepared. */
   readonly ports?: Readonly<Record<string, number>>;
   /** N of /dev/ttyN. */
   readonly tty?: number;
-  /** Seconds that it may be idle, where that was said of it; 0: for ever. */
+  /** Seconds that it may be idle, if the container has its own limit; 0: no limit. */
   readonly idleTimeout?: number;
-  /** While it runs, once it was looked at. */
+  /** While it runs, after the first check. */
   readonly health?: HealthView;
 }
 
@@ -75,7 +75,10 @@ export function viewOf({
   };
 }
 
-/** The view of one container: the same object for as long as it says the same, since a full host is listed often. */
+/**
+ * Caches the view of one container: it returns the same object until something changes, because the containers of a
+ * full host are listed often.
+ */
 export class LastView {
   #of: Viewed | undefined;
   #view: ContainerView | undefined;

@@ -1,4 +1,4 @@
-/** What this service reads of the Docker Engine's answers. */
+/** The parts of the Docker Engine's answers that this service reads. */
 
 import type Dockerode from 'dockerode';
 import { linesIn } from '../parsing/lines.ts';
@@ -9,67 +9,67 @@ export type Labels = Readonly<Record<string, string>>;
 export const CHECK_HEALTHS = ['starting', 'healthy', 'unhealthy'] as const;
 export type CheckHealth = (typeof CHECK_HEALTHS)[number];
 
-/** A container, as Docker lists it. */
+/** A container in Docker's list. */
 export interface Listed {
   readonly dockerId: DockerId;
-  /** With those that its image gave it. */
+  /** Including the labels of its image. */
   readonly labels: Labels;
   /** The id of its image. */
   readonly image: string;
   /** `created`, `running`, `exited`, … */
   readonly state: string;
-  /** What its own health check says; undefined when it has none. */
+  /** The state of its own health check; undefined if it has none. */
   readonly health?: CheckHealth | undefined;
 }
 
-/** Where a container is in Docker's default bridge. */
+/** The addresses of a container in Docker's default bridge. */
 export interface Endpoint {
   readonly mac: string;
   readonly address: string;
   readonly prefix: number;
   readonly gateway: string;
-  /** Left out: it has none. */
+  /** Missing if it has none. */
   readonly address6?: string;
   readonly prefix6: number;
   readonly gateway6: string;
 }
 
-/** What a container may open: the paths of its device mappings, on the host and in it. */
+/** The devices that a container may open: the paths of its device mappings, on the host and in the container. */
 export interface DeviceList {
   readonly dockerId: DockerId;
   readonly paths: readonly string[];
 }
 
-/** A container that Docker knows. */
+/** A container as Docker describes it. */
 export interface Inspected {
   readonly dockerId: DockerId;
   readonly labels: Labels;
   /** The id of its image. */
   readonly image: string;
-  /** Host port by container port, such as `32262/tcp`, while it runs. */
+  /** Host ports by container port, such as `32262/tcp`, while it runs. */
   readonly ports: ReadonlyMap<string, number>;
   readonly running: boolean;
   readonly status: string;
   readonly exitCode: number;
-  /** Whether the kernel has killed a program of it because it had used up its memory. */
+  /** Whether the kernel's OOM killer has killed one of its programs. */
   readonly lackedMemory?: boolean;
-  /** Of its first process; 0 when it does not run. */
+  /** The id of its first process; 0 if it does not run. */
   readonly pid: number;
-  /** As it was asked for; '': Docker's default. */
+  /** As requested; '': Docker's default. */
   readonly cgroupParent: string;
-  /** IPv4, in the first of its networks that has one. */
+  /** IPv4, in the first of its networks in which it has such an address. */
   readonly address: string | undefined;
-  /** In which it is, or is to be: the id is empty until Docker has looked for it. */
+  /** The networks that it is in, or will be in. The id is empty until Docker has resolved the name. */
   readonly networks?: readonly { readonly name: string; readonly id: string }[];
   /** The docker id of the container whose network it shares. */
   readonly sharedWith: string | undefined;
-  /** Where it is in Docker's default bridge; undefined when it is not in it. */
+  /** Its addresses in Docker's default bridge; undefined if it is not in it. */
   readonly bridge?: Endpoint | undefined;
-  /** Names of the containers that it is linked to. */
+  /** The names of the containers that it is linked to. */
   readonly links?: readonly string[];
 }
 
-/** What Docker says of itself, as far as it is asked. */
+/** The facts about Docker that this service reads. */
 export interface Info {
   readonly Runtimes?: unknown;
   readonly DockerRootDir: string;
@@ -84,17 +84,17 @@ export interface Info {
 
 export interface EngineFacts {
   readonly version: string;
-  /** Where it keeps images and containers. */
+  /** The directory of images and containers. */
   readonly directory: string;
   /** Such as `name=seccomp,profile=builtin`. */
   readonly security: readonly string[];
-  /** Which limits of a container the kernel can keep. */
+  /** Which limits of a container the kernel can enforce. */
   readonly canLimit: { readonly pids: boolean; readonly memory: boolean; readonly swap: boolean };
-  /** The driver of a container's log that names none. */
+  /** The log driver of containers that name none. */
   readonly logDriver: string;
-  /** What keeps images, and what containers change of them: `overlay2`, … */
+  /** The driver that stores images and the containers' changes: `overlay2`, … */
   readonly storageDriver: string;
-  /** What makes control groups: `cgroupfs` or `systemd`. */
+  /** The driver that creates control groups: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;
 }
 
@@ -115,7 +115,7 @@ export function factsOf(version: string, info: Info): EngineFacts {
 export interface DockerEvent {
   readonly action: 'create' | 'start' | 'die' | 'destroy';
   readonly dockerId: DockerId;
-  /** Of the container. */
+  /** The labels of the container. */
   readonly labels: Labels;
   /** Unix time in whole seconds. */
   readonly time: number;
@@ -138,13 +138,16 @@ export function portsOf(
   return new Map(published);
 }
 
-/** The directories of a container's own layer, as the driver overlay2 has them: what it changed, and where that is prepared. */
+/**
+ * The directories of a container's own layer, with the driver overlay2: its changes, and the working directory for
+ * them.
+ */
 export function layerIn(found: Dockerode.ContainerInspectInfo | undefined): string[] {
   const { UpperDir, WorkDir } = (found?.GraphDriver?.Data ?? {}) as Partial<Record<string, string>>;
   return [UpperDir, WorkDir].filter((path) => path !== undefined);
 }
 
-/** Bytes: all labels of a container are in an event. */
+/** In bytes. An event contains all labels of its container. */
 const LONGEST_EVENT = 16 * 2 ** 20;
 
 export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<DockerEvent> {
@@ -157,7 +160,7 @@ export async function* eventsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerat
   }
 }
 
-/** Of an endpoint in Docker's answer; undefined while it is in no network. */
+/** The addresses in Docker's answer; undefined while the container is in no network. */
 export function endpointIn(found: Dockerode.NetworkInfo | undefined): Endpoint | undefined {
   if (!found?.IPAddress || !found.MacAddress) return undefined;
   return {

@@ -1,6 +1,6 @@
-/** The service's own calls to the Docker Engine by name, and how whoever watches them is told of each. */
+/** The names of the service's own calls to the Docker Engine, and how an observer learns about them. */
 
-/** What Docker is to do, as an error says it. */
+/** The texts that errors use for the calls. */
 export const CALLS = {
   ping: 'answer a ping',
   version: 'say its version',
@@ -29,7 +29,7 @@ export type DockerCall = keyof typeof CALLS;
 
 export interface ObservedCall {
   readonly call: DockerCall;
-  /** Until its answer or its failure. */
+  /** The time until the answer or the failure. */
   readonly milliseconds: number;
   readonly isFailed: boolean;
 }
@@ -37,7 +37,10 @@ export interface ObservedCall {
 /** Must not throw. */
 export type CallObserver = (observed: ObservedCall) => void;
 
-/** Tells how long `work` took; not of one that failed because it was given up, which says nothing of Docker. */
+/**
+ * Measures how long `work` takes. It ignores work that failed because it was aborted, because its time says nothing
+ * about Docker.
+ */
 export async function observing<T>(
   call: DockerCall,
   observe: CallObserver,

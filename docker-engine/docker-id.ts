@@ -1,4 +1,4 @@
-/** The name that Docker gives a container; branded so that no other name can be passed for it. */
+/** Docker's id of a container. It is a branded type, so that no other id can be used in its place. */
 
-/** What Docker's create call returned. */
+/** The id that Docker's create call returned. */
 export type DockerId = string & { readonly brand: 'DockerId' };

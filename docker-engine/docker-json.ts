@@ -1,12 +1,12 @@
 /**
- * Reads JSON as Docker reads it. Go's decoder matches the names of fields without regard to case, and of a field that
- * comes twice it takes or merges both. So all members of an object are kept, and names are brought to one form, before
- * anybody judges what is asked for. Source: the documentation of Go's encoding/json, and RFC 8259.
+ * Reads JSON as Docker reads it. Go's decoder ignores the case of field names, and takes or merges both values of a
+ * duplicate field. So this keeps all members of an object and normalises their names before any rule is applied.
+ * Source: the documentation of Go's encoding/json, and RFC 8259.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
 
-/** The members of an object, in order, those that come twice among them. */
+/** The members of an object in order, including duplicates. */
 export class Members {
   readonly list: readonly (readonly [string, Tree])[];
 
@@ -17,16 +17,22 @@ export class Members {
 
 export type Tree = null | boolean | number | string | readonly Tree[] | Members;
 
-/** Nobody who means well nests deeper. */
+/** No legitimate body is nested more deeply. */
 const DEEPEST = 100;
 
-/** What is read, and what follows it: Docker reads the first value of a body, and newer versions refuse more. */
+/**
+ * The parsed value, and whether other text follows it. Docker reads the first value of a body; newer versions refuse
+ * additional text.
+ */
 export interface Read {
   readonly tree: Tree;
   readonly isAlone: boolean;
 }
 
-/** @throws {SyntaxError} when it is not JSON, which Docker refuses too @throws {ServiceError} `create.bad_body` when it is nested too deep */
+/**
+ * @throws {SyntaxError} when it is not JSON, which Docker refuses too
+ * @throws {ServiceError} `create.bad_body` when it is nested too deeply
+ */
 export function readJson(text: string): Read {
   const reader = new Reader(text);
   const tree = reader.value(0);
@@ -47,7 +53,7 @@ class Reader {
   }
 
   value(depth: number): Tree {
-    if (depth > DEEPEST) throw new ServiceError('create.bad_body', { why: 'it is nested too deep' });
+    if (depth > DEEPEST) throw new ServiceError('create.bad_body', { why: 'it is nested too deeply' });
     this.#space();
     const first = this.#text[this.#at];
     if (first === '{') return new Members(this.#sequence('}', () => this.#member(depth)));
@@ -96,7 +102,7 @@ class Reader {
     return this.#literal(end) as null | boolean | number;
   }
 
-  /** What stands here up to `end`, as V8 reads it. */
+  /** Parses the text from here to `end` with V8. */
   #literal(end: number): unknown {
     const found: unknown = JSON.parse(this.#text.slice(this.#at, end));
     this.#at = end;
@@ -108,18 +114,18 @@ class Reader {
   }
 }
 
-/** Two names that Docker takes for the same field have the same form. */
+/** Normalises a field name. Two names that Docker treats as the same field get the same result. */
 export function foldName(name: string): string {
   return name.replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase();
 }
 
-/** All values that Docker could take for a field. */
+/** All values that Docker could use for a field. */
 export function membersOf(tree: Tree | undefined, name: string): Tree[] {
   if (!(tree instanceof Members)) return [];
   return tree.list.flatMap(([found, value]) => (foldName(found) === foldName(name) ? [value] : []));
 }
 
-/** The same object with another value for a field. */
+/** Returns a copy of the object with another value for a field. */
 export function withMember(tree: Tree, name: string, value: Tree): Tree {
   if (!(tree instanceof Members)) return tree;
   return new Members(
@@ -127,25 +133,26 @@ export function withMember(tree: Tree, name: string, value: Tree): Tree {
   );
 }
 
-/** As it was read, fields that come twice among it. */
+/** Serialises the tree as it was read, including duplicate fields. */
 export function writeJson(tree: Tree): string {
   if (tree instanceof Members)
     return `{${tree.list.map(([name, value]) => `${JSON.stringify(name)}:${writeJson(value)}`).join()}}`;
   return Array.isArray(tree) ? `[${tree.map(writeJson).join()}]` : JSON.stringify(tree);
 }
 
-/** Which names of an object are fields of Docker's; in all other objects they are data, and stay as they are. */
+/** Says which names in an object are field names of Docker. In all other objects, names are data and stay unchanged. */
 export interface Shape {
   readonly fields?: Readonly<Record<string, Shape>>;
-  /** Of the items of a list. */
+  /** The shape of the items of a list. */
   readonly each?: Shape;
-  /** Of the values in an object whose names are data. */
+  /** The shape of the values in an object whose names are data. */
   readonly values?: Shape;
 }
 
 /**
- * Objects in Docker's own spelling. @param at names the place in errors
- * @throws {ServiceError} `create.bad_body` where a field comes twice
+ * Returns the tree as objects with Docker's own spelling of field names.
+ * @param at the place of the tree, for errors
+ * @throws {ServiceError} `create.bad_body` for a duplicate field
  */
 export function fold(tree: Tree, shape: Shape | undefined, at = ''): unknown {
   if (tree instanceof Members) return foldObject(tree, shape, at);
@@ -163,7 +170,7 @@ function foldObject({ list }: Members, shape: Shape | undefined, at: string): Re
     const place = at ? `${at}.${own}` : own;
     if (seen.has(form)) {
       throw new ServiceError('create.bad_body', {
-        why: `${JSON.stringify(place)} comes twice; send each field once`,
+        why: `${JSON.stringify(place)} appears twice; send each field once`,
       });
     }
     seen.add(form);

@@ -1,6 +1,6 @@
 /**
- * The calls to the Docker Engine that this service needs, each with a time limit, each failing with an error
- * that says what was being done. Nothing here knows of hosted containers.
+ * The calls to the Docker Engine that this service needs. Each has a time limit and fails with an error that says what
+ * was attempted. Nothing here knows about hosted containers.
  */
 
 import type Dockerode from 'dockerode';
@@ -26,17 +26,17 @@ import { CALLS, type CallObserver, type DockerCall, observing } from './calls.ts
 import type { DockerId } from './docker-id.ts';
 import { reasonOf, statusOf, unlessStatus } from './failures.ts';
 
-/** Three calls of dockerode that take a signal, which its types leave out. */
+/** Three dockerode calls that accept a signal, which its types do not declare. */
 interface UntypedCalls {
   ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
   version(options: { abortSignal: AbortSignal }): Promise<Dockerode.DockerVersion>;
   info(options: { abortSignal: AbortSignal }): Promise<Info>;
 }
 
-/** Milliseconds for a call that only looks something up, and for one that does something. */
+/** Time limits in milliseconds: for a call that only reads, and for one that changes something. */
 const LOOK = 10_000;
 const WORK = 60_000;
-/** Milliseconds for which an answer that hardly ever changes is remembered. */
+/** How long an answer that rarely changes is cached, in milliseconds. */
 const REMEMBERED = 60_000;
 
 export class Docker {
@@ -47,9 +47,9 @@ export class Docker {
   #nvidia = { found: false, until: 0 };
 
   /**
-   * Loads dockerode, which takes its time, only now.
+   * Loads dockerode only now, because that takes time.
    * @param socket path of the Engine's unix socket
-   * @param observe is told of each call that has ended
+   * @param observe called with each call that has ended
    */
   static async open(socket: string, observe?: CallObserver): Promise<Docker> {
     return new Docker(socket, await Docker.client(socket), observe);
@@ -77,8 +77,8 @@ export class Docker {
   }
 
   /**
-   * Whether the nvidia runtime is there, without which no container gets a GPU. Docker takes longer to say this than
-   * is spent on all else before a container is created, so its answer counts for a minute.
+   * Whether Docker has the nvidia runtime, which containers need for GPUs. Docker needs longer for this answer than the
+   * service needs for everything else before a creation, so the answer is cached for a minute.
    */
   async hasNvidia(): Promise<boolean> {
     if (performance.now() > this.#nvidia.until) {
@@ -100,7 +100,7 @@ export class Docker {
 
   /**
    * @param body of Docker's create call
-   * @param signal aborts the wait for its answer; Docker may make the container all the same
+   * @param signal aborts the wait for the answer; Docker may still create the container
    */
   async create(body: object, signal?: AbortSignal): Promise<DockerId> {
     const options = { _query: {}, _body: body };
@@ -118,14 +118,14 @@ export class Docker {
     await this.call('start', WORK, (abortSignal) => this.#api.getContainer(id).start({ abortSignal }));
   }
 
-  /** Ends its processes, by SIGKILL after `grace` seconds; no error when it does not run or is not there. */
+  /** Stops a container, with SIGKILL after `grace` seconds, if it exists and runs. */
   async stop(id: DockerId, grace: number): Promise<void> {
     await this.call('stop', LOOK + grace * 1000, (abortSignal) =>
       this.#api.getContainer(id).stop({ t: grace, abortSignal }).catch(unlessStatus(304, 404)),
     );
   }
 
-  /** Removes it and its anonymous volumes, running or not; no error when it is not there. */
+  /** Removes a container and its anonymous volumes, even if it runs. It is no error if it does not exist. */
   async remove(id: DockerId): Promise<void> {
     const container = this.#api.getContainer(id);
     await this.call('remove', WORK, async (abortSignal) => {
@@ -133,14 +133,14 @@ export class Docker {
         .remove({ force: true, v: true, abortSignal })
         .catch(async (error: unknown) => {
           if (statusOf(error) !== 409) throw error;
-          // Somebody else is removing it at this moment.
+          // Another client is removing it at this moment.
           await container.wait({ condition: 'removed', abortSignal });
         });
       await removed.catch(unlessStatus(404));
     });
   }
 
-  /** @param ref its docker id, the beginning of that, or its name @returns undefined when Docker does not know it */
+  /** @param ref its docker id, the beginning of it, or its name @returns undefined if Docker does not know it */
   async inspect(ref: string): Promise<Inspected | undefined> {
     const found = await this.#inspect(ref);
     if (!found) return undefined;
@@ -167,14 +167,14 @@ export class Docker {
     };
   }
 
-  /** The directories of this host that Docker gave a container to write to: its own layer, and its volumes. */
+  /** The host's directories to which a container writes: its own layer and its volumes. */
   async writtenBy(id: DockerId): Promise<string[]> {
     const found = await this.#inspect(id);
     const volumes = (found?.Mounts ?? []).filter(({ Type, RW }) => Type === 'volume' && RW);
     return [...layerIn(found).slice(0, 1), ...volumes.map(({ Source }) => Source)];
   }
 
-  /** The directories of its own layer, between which the kernel renames files; none where its driver has no such. */
+  /** The directories of a container's own layer, between which the kernel renames files; not every driver has them. */
   async layerOf(id: DockerId): Promise<string[]> {
     return layerIn(await this.#inspect(id));
   }
@@ -185,7 +185,7 @@ export class Docker {
     );
   }
 
-  /** The name of the interface that containers are linked to which ask for no network. */
+  /** The name of the bridge interface for containers that ask for no network. */
   async defaultBridge(): Promise<string> {
     const found = await this.call('inspect_network', LOOK, () =>
       this.#api.getNetwork('bridge').inspect().catch(unlessStatus(404)),
@@ -193,7 +193,7 @@ export class Docker {
     return found?.Options?.['com.docker.network.bridge.name'] ?? 'docker0';
   }
 
-  /** All containers that have these labels, each `name=value`. */
+  /** All containers with these labels, each `name=value`. */
   async list(labels: readonly string[]): Promise<Listed[]> {
     const filters = { label: [...labels] };
     const found = await this.call('list', LOOK, (abortSignal) =>
@@ -212,7 +212,7 @@ export class Docker {
     return (await this.#image(image)) !== undefined;
   }
 
-  /** None when it is not there. */
+  /** Empty if there is no such image. */
   async labelsOfImage(image: string): Promise<Labels> {
     return (await this.#image(image))?.Config?.Labels ?? {};
   }
@@ -223,7 +223,7 @@ export class Docker {
     );
   }
 
-  /** The device lists of all containers on this machine that have not ended, whoever made them. */
+  /** The device lists of all containers on this host that have not ended, whoever created them. */
   async deviceLists(): Promise<DeviceList[]> {
     const filters = { status: ['created', 'restarting', 'running', 'removing', 'paused'] };
     const found = await this.call('list_any', LOOK, (abortSignal) =>
@@ -242,9 +242,9 @@ export class Docker {
   }
 
   /**
-   * Creations, starts, deaths and removals of containers that have these labels, each `name=value`, until the stream ends
-   * or `signal` aborts. Resolves when Docker has opened the stream.
-   * @param since Unix time in seconds: what came after it is told again
+   * Yields the creations, starts, deaths and removals of containers with these labels, each `name=value`, until the
+   * stream ends or `signal` aborts. Resolves when Docker has opened the stream.
+   * @param since Unix time in seconds; Docker repeats the events since then
    */
   async events(
     labels: readonly string[],
@@ -266,8 +266,8 @@ export class Docker {
   }
 
   /**
-   * Has the Engine do something, so that it is observed, limited in time and explained when it fails.
-   * @param milliseconds until its answer; Infinity: no limit
+   * Makes a call to the Engine with an observer, a time limit and an error that explains the failure.
+   * @param milliseconds until the answer; Infinity: no limit
    * @throws {ServiceError} `docker.failed` when Docker refuses, `docker.unavailable` when it does not answer
    */
   async call<T>(

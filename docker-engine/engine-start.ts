@@ -1,6 +1,6 @@
 /**
- * Makes sure that the Docker Engine answers: one that does not run is started, by systemd where systemd
- * runs, else as a child of this service, which stops it again at its own end.
+ * Makes sure that the Docker Engine answers. If it does not run, systemd starts it. Without systemd, this service
+ * starts it as a child process and stops it at its own end.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,20 +15,20 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Docker } from './docker.ts';
 
-/** The socket on which dockerd listens when nothing tells it otherwise; only that one is ours to start. */
+/** dockerd's default sockets. The service starts an Engine only for these. */
 const DEFAULT_SOCKETS = ['/var/run/docker.sock', '/run/docker.sock'];
-/** Milliseconds that the Engine gets to answer, and to stop. */
+/** Time limits in milliseconds for the Engine to answer, and to stop. */
 const START_DEADLINE = 60_000;
 const STOP_DEADLINE = 30_000;
 
 export interface EngineOptions {
-  /** Directory for the Engine's log when it is our child. */
+  /** The directory for the log of an Engine that runs as a child. */
   readonly run: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Logger;
 }
 
-/** @throws {ServiceError} `docker.unavailable` when it does not answer and cannot be started */
+/** @throws {ServiceError} `docker.unavailable` when Docker does not answer and cannot be started */
 export async function reachDocker(lifetime: Lifetime, docker: Docker, options: EngineOptions): Promise<void> {
   const silence = await docker.ping(lifetime.signal).catch((error: unknown) => error);
   if (!silence) return;
@@ -77,7 +77,7 @@ async function startChild(lifetime: Lifetime, { run, environment }: EngineOption
 
 async function spawnEngine(log: string, environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
   await using output = await open(log, 'w', 0o600);
-  // A session of its own: Ctrl-C on our terminal must not end it before the containers have ended.
+  // The child gets its own session, so that Ctrl-C on the terminal does not stop it before the containers have ended.
   const options = { detached: true, env: environment };
   const child = spawn('dockerd', [], { ...options, stdio: ['ignore', output.fd, output.fd] });
   try {

@@ -1,4 +1,4 @@
-/** A program in a container with a pseudo-terminal of Docker's: `docker exec -it`. */
+/** A program in a container with a pseudo-terminal of Docker, as with `docker exec -it`. */
 
 import { once } from 'node:events';
 import { Socket } from 'node:net';
@@ -14,16 +14,16 @@ export interface ExecOptions {
   readonly terminal: string;
   readonly dockerId: DockerId;
   readonly command: readonly string[];
-  /** As Docker takes it; undefined: the container's own. */
+  /** In Docker's format; undefined: the container's default user. */
   readonly user: string | undefined;
-  /** TERM of its environment. */
+  /** The value of TERM in its environment. */
   readonly type: string;
   readonly size: Size;
 }
 
-/** Milliseconds for each call to Docker. */
+/** The time limit for each call to Docker, in milliseconds. */
 const PATIENCE = 10_000;
-/** How often, and how many milliseconds apart, it is asked again for what comes a little later than it should. */
+/** How many times, and at which interval in milliseconds, this polls for information that Docker delivers late. */
 const LOOKS = 100;
 const BETWEEN_LOOKS = 20;
 
@@ -37,11 +37,11 @@ export class Exec implements Pty {
   readonly #docker: Docker;
   readonly #id: string;
   readonly #options: ExecOptions;
-  /** Of no connection until Docker has made it one. */
+  /** Not connected until Docker has opened the connection. */
   #stream = new Socket();
-  /** The session of what was begun, by its number on the host. */
+  /** The session of the started program, by its id on the host. */
   #session: number | undefined;
-  /** What it ended with. What it has left running then is the container's. */
+  /** The exit code of the program. Processes that it leaves running belong to the container. */
   #exitCode: number | undefined;
 
   private constructor(docker: Docker, id: string, options: ExecOptions) {
@@ -89,17 +89,17 @@ export class Exec implements Pty {
       (late) => hijack(socket, `/exec/${this.#id}/start`, start, late),
       signal,
     );
-    // Its end is what is looked at.
+    // The end of the stream is handled elsewhere.
     this.#stream.on('error', () => {});
   }
 
-  /** Docker may have begun it without being able to say so, or be about to. */
+  /** Docker may have started the program without being able to report it, or may be about to start it. */
   async #undo(): Promise<void> {
     await this.#begin().catch(() => {});
     await this.hangUp().catch(() => {});
   }
 
-  /** An Engine before 23 knows no size to begin with, and for a moment no session. */
+  /** An Engine before version 23 accepts no initial size, and for a moment it has no session to resize. */
   async #begin(signal?: AbortSignal): Promise<void> {
     for (let look = 1; look <= LOOKS; look++) {
       signal?.throwIfAborted();
@@ -127,12 +127,12 @@ export class Exec implements Pty {
     }
   }
 
-  /** To no effect when it has ended. */
+  /** Has no effect after the program has ended. */
   async resize(size: Size): Promise<void> {
     await this.#resize(size);
   }
 
-  /** @returns whether it has that size now */
+  /** @returns whether the terminal has that size now */
   async #resize({ columns: w, rows: h }: Size): Promise<boolean> {
     return await this.#docker
       .call('exec_resize', PATIENCE, (abortSignal, api) =>
@@ -176,7 +176,7 @@ export class Exec implements Pty {
     const left = await processesOf(this.#processes);
     const what = `the terminal ${this.#options.terminal}`;
     if (left.length > 0) throw new ServiceError('still.there', { what, why: `${left.length} processes run` });
-    return 'no process of it runs';
+    return 'none of its processes runs';
   }
 
   get #processes() {

@@ -1,12 +1,12 @@
-/** What Docker's answer says of a call that failed. */
+/** Interprets Docker's answer to a failed call. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { isRecord } from '../parsing/json.ts';
 
-/** What Docker itself gave as the reason. */
+/** The reason that Docker gave. */
 export function reasonOf(error: unknown): string {
   const answer = isRecord(error) && isRecord(error.json) ? error.json.message : undefined;
-  // Of an answer that was to be a stream dockerode gives no JSON, but what it made of it.
+  // For an answer that should have been a stream, dockerode provides no JSON but its own text.
   return typeof answer === 'string'
     ? answer
     : messageOf(error)
@@ -14,14 +14,14 @@ export function reasonOf(error: unknown): string {
         .trim();
 }
 
-/** The HTTP status of Docker's answer, when there was one. */
+/** The HTTP status of Docker's answer, if there was one. */
 export function statusOf(error: unknown): number | undefined {
   if (error instanceof ServiceError) return statusOf(error.cause);
   const status = isRecord(error) ? error.statusCode : undefined;
   return typeof status === 'number' ? status : undefined;
 }
 
-/** Passes on an error unless Docker's answer had one of these statuses. */
+/** Rethrows an error unless Docker's answer had one of these statuses. */
 export function unlessStatus(...expected: number[]): (error: unknown) => undefined {
   return (error) => {
     if (!expected.includes(statusOf(error) ?? 0)) throw error;

@@ -1,6 +1,6 @@
 /**
- * A call to the Docker Engine whose connection becomes a stream of bytes in both directions. Source: the Engine's API,
- * "Attach to a container", of hijacking.
+ * A call to the Docker Engine whose connection becomes a bidirectional stream of bytes. Source: the Engine's API,
+ * "Attach to a container", about hijacking.
  */
 
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** @throws what Docker answered instead, as dockerode does: with `statusCode` and `json` */
+/** @throws Docker's answer if it is not an upgrade, like dockerode: with `statusCode` and `json` */
 export async function hijack(
   socketPath: string,
   path: string,
@@ -20,7 +20,7 @@ export async function hijack(
   asked.end(JSON.stringify(body));
   const refused = once(asked, 'response').then(([response]) => refusal(response as IncomingMessage));
   const [, socket, head] = await Promise.race([once(asked, 'upgrade'), refused]);
-  // The request is over, and its signal concerns the stream no more.
+  // The request is complete, and its signal no longer affects the stream.
   if (head.length > 0) socket.unshift(head);
   return socket;
 }

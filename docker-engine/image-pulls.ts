@@ -1,10 +1,10 @@
 /**
- * The pulls of images that are under way. Who asks for an image that is being pulled waits for that pull with all others.
+ * The image pulls in progress. A request for an image that is already being pulled joins that pull.
  *
  * INVARIANTS
- * - A pull is shared by those alone who ask for the same image, of the same platform, with the same credentials.
- * - Nothing is kept for a follower but what it has seen: a slow one skips states, and holds up nobody.
- * - A pull ends when the last follower has left, and with the service.
+ * - A pull is shared only by requests for the same image, of the same platform, with the same credentials.
+ * - The service stores only the position of a follower. A slow follower skips states and delays no other.
+ * - A pull ends when its last follower has left, or with the service.
  */
 
 import { createHash } from 'node:crypto';
@@ -15,7 +15,7 @@ import type { Docker } from './docker.ts';
 import { type PulledImage, type PullRequest, pullImage } from './pull-image.ts';
 import { PullProgress, type PullState } from './pull-progress.ts';
 
-/** What a follower hears: states, and at last how it ended. */
+/** What a follower receives: states, and finally how the pull ended. */
 export type PullNews =
   | { readonly event: 'progress'; readonly data: PullState }
   | { readonly event: 'pulled'; readonly data: PulledImage }
@@ -37,9 +37,9 @@ export class ImagePulls {
   }
 
   /**
-   * Pulls an image, or follows whoever pulls it. Resolves when there is something to tell.
+   * Pulls an image, or joins a pull of it. Resolves when there is something to report.
    * @param signal aborts when the follower leaves
-   * @throws {ServiceError} why it failed, when it did before there was anything else to tell
+   * @throws {ServiceError} why the pull failed, if it failed before anything else was reported
    */
   follow(request: PullRequest, signal: AbortSignal): Promise<AsyncGenerator<PullNews>> {
     const key = keyOf(request);
@@ -51,7 +51,7 @@ export class ImagePulls {
     const { signal } = this.#lifetime;
     const pull = new Pull(signal);
     this.#underWay.set(key, pull);
-    // Who comes after that begins another one.
+    // A later request starts a new pull.
     pull.over.addEventListener('abort', () => this.#underWay.delete(key), { once: true });
     const { text: image } = request.reference;
     this.#log.info({ image }, 'pulling an image');
@@ -59,7 +59,7 @@ export class ImagePulls {
       const why = end.event === 'failed' ? { why: end.data.message } : end.data;
       this.#log.info(
         { image, ...why },
-        end.event === 'failed' ? 'an image was not pulled' : 'pulled an image',
+        end.event === 'failed' ? 'could not pull an image' : 'pulled an image',
       );
     });
     void this.#lifetime.track(`pulling ${image}`, running);
@@ -67,7 +67,7 @@ export class ImagePulls {
   }
 }
 
-/** Of the credentials nothing is to be read in it. */
+/** Contains the credentials only as a digest. */
 function keyOf({ reference, platform, registryAuth: auth }: PullRequest): string {
   const parts = [reference.text, platform, auth?.username, auth?.password];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
@@ -78,7 +78,7 @@ class Pull {
   readonly #over = new AbortController();
   readonly #progress = new PullProgress();
   readonly #followers = new Set<symbol>();
-  /** States that there have been. */
+  /** The number of states so far. */
   #states = 0;
   #end: End | undefined;
   #more = Promise.withResolvers<void>();
@@ -87,7 +87,7 @@ class Pull {
     this.#stopping = stopping;
   }
 
-  /** Aborts when it has ended, or nobody follows it any more. */
+  /** Aborts when the pull has ended or has no followers left. */
   get over(): AbortSignal {
     return this.#over.signal;
   }

@@ -1,20 +1,20 @@
 /**
- * What an image is called: `name`, `name:tag` or `name@digest`, where the name may begin with the host of its registry. It is
- * read here, before Docker is asked: a pull without a tag would get it all tags that there are.
+ * Parses image names: `name`, `name:tag` or `name@digest`; the name may start with the host of its registry. They are
+ * parsed before Docker is asked, because a pull without a tag would fetch all tags.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
 
 export interface ImageReference {
-  /** With the host of its registry, unless that is Docker's own. */
+  /** Includes the host of the registry, unless that is Docker's own. */
   readonly name: string;
   /** A tag or a digest; never empty. */
   readonly version: string;
-  /** All of it. */
+  /** The complete reference. */
   readonly text: string;
 }
 
-/** Source: distribution's reference grammar, and its limit on a name. */
+/** Source: the reference grammar of the distribution project, and its limit for names. */
 const LABEL = '[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*';
 const REGISTRY = `(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?`;
 const PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
@@ -24,13 +24,16 @@ const REFERENCE = new RegExp(
 const LONGEST_NAME = 255;
 const LONGEST = 500;
 
-/** Whether the name begins with the host of a registry. Source: as Docker tells it. */
+/** Whether the name starts with the host of a registry. Source: Docker's own rule. */
 export function namesRegistry({ name }: ImageReference): boolean {
   const [first = '', ...others] = name.split('/');
   return others.length > 0 && (/[.:A-Z]/.test(first) || first === 'localhost');
 }
 
-/** Where both are given the digest counts, as with Docker. @throws {ServiceError} `image.bad_reference` */
+/**
+ * If both a tag and a digest are given, the digest counts, as with Docker.
+ * @throws {ServiceError} `image.bad_reference`
+ */
 export function referenceOf(image: string): ImageReference {
   const [, name, tag = 'latest', digest] = (image.length <= LONGEST && REFERENCE.exec(image)) || [];
   if (name === undefined || name.length > LONGEST_NAME) {

@@ -1,12 +1,12 @@
 /**
- * What Docker sends of a container's log with `timestamps`, taken apart into lines. Of a terminal it is one text; else
- * it comes in frames, each with a head of 8 bytes: which stream, 3 zeros, and the length of what follows. Its source is
- * the Docker Engine API, ContainerLogs and ContainerAttach.
+ * Splits Docker's stream of a container's log, requested with `timestamps`, into lines. For a terminal, the stream is
+ * plain text. Otherwise it consists of frames; each has a head of 8 bytes with the stream, 3 zeros, and the length of
+ * the frame. Source: the Docker Engine API, ContainerLogs and ContainerAttach.
  *
- * The container decides on every byte behind the time, so a line may be without end, or no text at all.
+ * The container controls every byte after the time, so a line may be endless or not be text.
  *
  * INVARIANTS
- * - What is held is one piece of a line, and what Docker sent last: whoever reads slowly makes Docker wait.
+ * - Memory is limited to one piece of a line and the last chunk from Docker. A slow reader makes Docker wait.
  */
 
 import { StringDecoder } from 'node:string_decoder';
@@ -14,14 +14,14 @@ import { ServiceError } from '../errors/service-error.ts';
 import { ByteReader } from '../parsing/byte-reader.ts';
 import { CALLS } from './calls.ts';
 
-/** A line, or a piece of one. */
+/** A line, or a piece of a long one. */
 export interface LogLine {
-  /** When Docker read it: RFC 3339 in UTC, always to the nanosecond. */
+  /** When Docker read it: RFC 3339 in UTC, with nanoseconds. */
   readonly at: string;
   readonly stream: LogStream;
-  /** Without the line's end. Bytes that are no UTF-8 are U+FFFD. */
+  /** Without the end of line. Invalid UTF-8 becomes U+FFFD. */
   readonly text: string;
-  /** No end of a line came behind it: the next one of the same stream goes on with it, if there is one. */
+  /** The piece has no end of line. The next piece of the same stream continues it, if there is one. */
   readonly partial?: true;
 }
 
@@ -32,30 +32,33 @@ interface Piece extends Pick<LogLine, 'at' | 'stream'> {
   readonly content: Buffer;
 }
 
-/** Bytes of a piece: Docker itself takes longer lines apart there. */
+/** The size of a piece in bytes. Docker itself splits longer lines at this size. */
 const MOST = 16 * 1024;
 const HEAD = 8;
-/** Docker's own words, when it cannot go on. */
+/** The stream number of Docker's own message that it cannot continue. */
 const SYSTEM = 3;
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/;
 const STAMP_LENGTH = '2006-01-02T15:04:05.000000000Z '.length;
-/** Of what comes before any time. */
+/** The time of anything that precedes the first time. */
 const LONG_AGO = '1970-01-01T00:00:00.000000000Z';
 const LINE_END = 0x0a;
 
-/** @throws {ServiceError} `docker.failed` when Docker says that it cannot go on, or what it sends is no log */
+/**
+ * @throws {ServiceError} `docker.failed` when Docker says that it cannot continue, or when it sends something else than
+ * a log
+ */
 export async function* linesOf(
   chunks: AsyncIterable<Uint8Array>,
   isTerminal: boolean,
 ): AsyncGenerator<LogLine> {
   await using bytes = new ByteReader(chunks);
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
-  // A terminal has put a carriage return before each line's end.
+  // A terminal adds a carriage return before each line feed.
   const end = isTerminal ? /\r?\n$/ : /\n$/;
   for await (const { at, stream, content } of isTerminal ? ofTerminal(bytes) : ofFrames(bytes)) {
     const decoder = decoders[stream];
     const isWhole = content.at(-1) === LINE_END;
-    // A character may go on in the next piece.
+    // The next piece may continue a multi-byte character.
     const text = decoder.write(content) + (isWhole ? decoder.end() : '');
     yield isWhole ? { at, stream, text: text.replace(end, '') } : { at, stream, text, partial: true };
   }
@@ -88,7 +91,7 @@ async function failure(bytes: ByteReader, head: Buffer, length: number): Promise
 
 async function* ofTerminal(bytes: ByteReader): AsyncGenerator<Piece> {
   for (let at = LONG_AGO; ; ) {
-    // Docker gives a time to each piece that it has taken a line apart to, as to each line.
+    // Docker gives each piece of a split line a time, as it does for each line.
     at = (await stampOf(bytes, STAMP_LENGTH)) ?? at;
     const content = await bytes.takeThrough(LINE_END, MOST);
     if (content.length === 0) return;
@@ -96,7 +99,7 @@ async function* ofTerminal(bytes: ByteReader): AsyncGenerator<Piece> {
   }
 }
 
-/** Takes the time, if one is next. */
+/** Reads a time, if one comes next. */
 async function stampOf(bytes: ByteReader, most: number): Promise<string | undefined> {
   const ahead = (await bytes.peek(Math.min(most, STAMP_LENGTH))).toString('latin1');
   if (!STAMP.test(ahead)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The log that Docker has of a container, as a stream: what it does not send is not asked for, and what nobody reads
- * waits at Docker.
+ * Streams the log that Docker keeps of a container. It requests only what is needed, and output that is not read waits
+ * at Docker.
  */
 
 import type Dockerode from 'dockerode';
@@ -11,27 +11,27 @@ import { statusOf } from './failures.ts';
 import { type LogLine, type LogStream, linesOf } from './log-lines.ts';
 
 export interface LogWanted {
-  /** Until the container has ended. */
+  /** Whether to continue until the container has ended. */
   readonly follow?: boolean | undefined;
-  /** How many of the last lines of both streams; left out: all. */
+  /** The number of last lines, counted over both streams; missing: all. */
   readonly tail?: number | undefined;
-  /** Left out: both. */
+  /** Missing: both. */
   readonly stream?: LogStream | undefined;
-  /** The `at` of a line: it is among what comes, and all that Docker wrote down behind it. */
+  /** The `at` of a line. The answer contains that line and everything that Docker logged after it. */
   readonly since?: string | undefined;
 }
 
-/** What of Docker is asked. */
+/** The parts of Docker that this uses. */
 export type Asked = Pick<Docker, 'call' | 'socket'>;
 
-/** Milliseconds until Docker begins to answer. */
+/** The time limit in milliseconds for Docker to start its answer. */
 const PATIENCE = 10_000;
-/** Seconds within which lines need not be in the order of their times. */
+/** The seconds within which lines may not be sorted by time. */
 const UNSORTED = 60;
 
 /**
- * Resolves when Docker has opened it. The last of what it gives is the end of a log, or an error.
- * @throws {ServiceError} `log.unreadable`, `docker.*`; status 404 when Docker does not know the container
+ * Resolves when Docker has opened the log. The stream finishes with the end of the log or an error.
+ * @throws {ServiceError} `log.unreadable`, `docker.*`; status 404 if Docker does not know the container
  */
 export async function openLog(
   docker: Asked,
@@ -41,7 +41,7 @@ export async function openLog(
 ): Promise<AsyncGenerator<LogLine>> {
   const { Config, HostConfig } = await inspect(docker, id, signal);
   const options = {
-    // For dockerode: with it the answer is a stream, and not read to its end first.
+    // Makes dockerode return a stream instead of reading the whole answer first.
     follow: true,
     _query: queryOf(wanted),
   } as Dockerode.ContainerLogsOptions & { follow: true };
@@ -55,7 +55,7 @@ export async function openLog(
   const lines = linesOf(chunks as AsyncIterable<Buffer>, Config.Tty);
   return read(docker, lines, async () => {
     if (!wanted.follow || !(await isRunning(docker, id, signal))) return;
-    throw new Error('it broke off while the container runs');
+    throw new Error('the stream ended while the container still runs');
   });
 }
 
@@ -79,8 +79,8 @@ function queryOf({ follow = false, tail, stream, since }: LogWanted): object {
 }
 
 /**
- * As Docker takes it: Unix time in seconds, with a fraction. A piece of a line has the time of the first one, so that
- * what has an earlier time may stand behind what has a later one, and older Engines would leave it out.
+ * In Docker's format: Unix time in seconds, with a fraction. All pieces of a line have the time of the first one. So an
+ * earlier time may follow a later one, and older Engines would leave those lines out.
  */
 function sinceOf(at: string | undefined): object {
   if (at === undefined) return {};

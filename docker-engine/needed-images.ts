@@ -1,7 +1,7 @@
 /**
- * The image of a container that is to be made: one that this host has, or one that is pulled for it, by the pull that all
- * others share. A name that says which registry has it is pulled from there. Any other name is a local one, which must not
- * become a stranger's image, unless the host's settings say whose registry is meant.
+ * Finds the image for a new container: a local one, or one that is pulled, in a pull that all requests for it share. An
+ * image whose name contains a registry is pulled from there. Any other name is local, and must not be resolved to a
+ * stranger's image unless the settings name a default registry.
  */
 
 import { ServiceError } from '../errors/service-error.ts';
@@ -9,23 +9,23 @@ import type { Docker } from './docker.ts';
 import type { ImagePulls, PullNews } from './image-pulls.ts';
 import { type ImageReference, namesRegistry, referenceOf } from './image-reference.ts';
 
-/** When an image is pulled: where this host has none of that name, always, or never. */
+/** When an image is pulled: if this host does not have it, always, or never. */
 export const PULL_POLICIES = ['missing', 'always', 'never'] as const;
 export type PullPolicy = (typeof PULL_POLICIES)[number];
 
 export interface NeededImagesOptions {
   readonly docker: Docker;
   readonly pulls: ImagePulls;
-  /** Where images are whose names do not say it; undefined: on this host alone. */
+  /** The registry of images whose names contain none; undefined: such images are only local. */
   readonly defaultRegistry: string | undefined;
-  /** Seconds that a pull may take. */
+  /** The time limit for a pull, in seconds. */
   readonly longest?: number;
 }
 
 type Tell = (news: PullNews) => void;
 const silent: Tell = () => {};
 
-/** Seconds. */
+/** In seconds. */
 const LONGEST = 15 * 60;
 
 export class NeededImages {
@@ -36,13 +36,13 @@ export class NeededImages {
   }
 
   /**
-   * @param tell is told how far a pull is
-   * @param gone aborts when nobody waits any more
-   * @returns what the image is called on this host
+   * @param tell called with the progress of a pull
+   * @param gone aborts when no caller waits any longer
+   * @returns the image's name on this host
    * @throws {ServiceError} `image.*`
    */
   async find(image: string, policy: PullPolicy, tell = silent, gone?: AbortSignal): Promise<string> {
-    // Docker says by itself that it is not there.
+    // Docker itself reports a missing image.
     if (policy === 'never') return image;
     const { docker, defaultRegistry } = this.#options;
     const reference = referenceOf(image);

@@ -1,4 +1,4 @@
-/** Has Docker fetch an image from its registry, tells how far it is, and sees that the image is there then. */
+/** Makes Docker pull an image, reports the progress, and checks that the image exists afterwards. */
 
 import { ServiceError } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
@@ -16,28 +16,28 @@ export interface RegistryAuth {
 
 export interface PullRequest {
   readonly reference: ImageReference;
-  /** Such as `linux/arm64`; left out: that of the host. */
+  /** For example `linux/arm64`; missing: the host's platform. */
   readonly platform?: string | undefined;
   readonly registryAuth?: RegistryAuth | undefined;
 }
 
 export interface PulledImage {
   readonly image: string;
-  /** Of its manifest in the registry. */
+  /** The digest of its manifest in the registry. */
   readonly digest: string;
-  /** By which Docker knows it. */
+  /** Docker's id of the image. */
   readonly id: string;
   /** Bytes. */
   readonly size: number;
 }
 
 const LOOK = 10_000;
-/** Bytes of a line, and characters of an error: either may have a registry's words in it. */
+/** Limits for a line in bytes, and for an error in characters. Both may contain text from the registry. */
 const LONGEST_LINE = 64 * 1024;
 const LONGEST_WHY = 1000;
 
 /**
- * @param news is called when `progress` has gone on
+ * @param news called when `progress` has changed
  * @param signal ends the pull when it aborts
  * @throws {ServiceError} `image.*`, `docker.unavailable`
  */
@@ -69,7 +69,7 @@ export async function pullImage(
   return await unlessAborted(inspectPulled(docker, reference, progress.digest), signal);
 }
 
-/** An image of this name may have been there before, so it is looked for by its digest. */
+/** Looks the image up by its digest, because an older image may have the same name. */
 async function inspectPulled(
   docker: Docker,
   { name, text: image }: ImageReference,
@@ -88,7 +88,9 @@ async function inspectPulled(
   }
 }
 
-/** In words that say what to do. A registry may repeat what was sent to it: the error has no cause, and no password in it. */
+/**
+ * Explains what to do. A registry may repeat what was sent to it, so the error has no cause and contains no password.
+ */
 function explain(error: unknown, { reference: { text: image }, registryAuth }: PullRequest): unknown {
   if (!(error instanceof ServiceError) || error.code !== 'docker.failed') return error;
   const { why } = (error as ServiceError<'docker.failed'>).parameters;

@@ -1,31 +1,31 @@
 /**
- * How far a pull is, by the lines that Docker says of it. What stands in them comes from a registry in part: it is bounded,
- * and a line that makes no sense says nothing.
+ * The progress of a pull, according to Docker's messages. They partly contain text from a registry, so their size is
+ * limited and malformed lines are ignored.
  */
 
 import { isRecord } from '../parsing/json.ts';
 
 export interface Layer {
-  /** The first digits of its digest. */
+  /** The first digits of the layer's digest. */
   readonly id: string;
-  /** In Docker's words. */
+  /** Docker's own text. */
   readonly status: string;
-  /** Bytes that are downloaded or, later, unpacked; left out where Docker does not say it. */
+  /** The number of downloaded or, later, unpacked bytes; missing if Docker does not report it. */
   readonly current?: number;
   readonly total?: number;
 }
 
 export interface PullState {
   readonly layers: readonly Layer[];
-  /** Those of all layers: downloaded, and to be downloaded as far as that is known. */
+  /** The total for all layers: downloaded bytes, and bytes to download as far as they are known. */
   readonly bytes: { readonly current: number; readonly total: number };
 }
 
-/** Docker takes images of 125 layers at most. */
+/** More than the maximum of Docker, which accepts 125 layers. */
 const MOST_LAYERS = 200;
-/** Characters. */
+/** In characters. */
 const LONGEST_STATUS = 200;
-/** What Docker says of a layer once all of it is here. */
+/** Docker's statuses of a layer that has been downloaded completely. */
 const DOWNLOADED = /^(Verifying|Download complete|Extracting|Pull complete)/;
 
 export class PullProgress {
@@ -33,7 +33,7 @@ export class PullProgress {
   readonly #bytes = new Map<string, PullState['bytes']>();
   #digest: string | undefined;
 
-  /** Of the image's manifest; undefined until Docker has all of the image. */
+  /** The digest of the image's manifest; undefined until Docker has the complete image. */
   get digest(): string | undefined {
     return this.#digest;
   }
@@ -45,7 +45,7 @@ export class PullProgress {
     return { layers: [...this.#layers.values()], bytes };
   }
 
-  /** @throws an error as if Docker had refused the pull, when it says that it failed */
+  /** @throws an error like Docker's refusal of a pull, if the message reports a failure */
   take(line: string): void {
     const told = recordIn(line);
     const { id, status, errorDetail, progressDetail } = told;
@@ -81,7 +81,7 @@ function countOf(name: 'current' | 'total', value: unknown): { [Name in typeof n
   return Number.isSafeInteger(value) && (value as number) >= 0 ? { [name]: value as number } : {};
 }
 
-/** It has begun its answer with 200 by then. */
+/** At this point, Docker has already sent status 200. */
 function failureOf(message: string): Error {
   return Object.assign(new Error(message), { statusCode: 500, json: { message } });
 }

@@ -1,4 +1,4 @@
-/** What Docker knows of the containers, volumes and networks that a body names. */
+/** Looks up the containers, volumes and networks that a body names. */
 
 import type { Labels } from './answers.ts';
 import type { Docker } from './docker.ts';
@@ -8,7 +8,7 @@ import { statusOf } from './failures.ts';
 export interface KnownMount {
   /** `bind`, `volume`, `tmpfs`, … */
   readonly type: string;
-  /** Of a volume. */
+  /** The name of a volume. */
   readonly name: string;
   readonly target: string;
   readonly isWritable: boolean;
@@ -17,10 +17,10 @@ export interface KnownMount {
 export interface KnownContainer {
   readonly dockerId: DockerId;
   readonly labels: Labels;
-  /** Whose namespaces it has, as it was asked for. */
+  /** The namespaces that it shares, as they were requested. */
   readonly modes: Readonly<Record<string, string | undefined>>;
   readonly isPrivileged: boolean;
-  /** What it was made with. */
+  /** The configuration that it was created with. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly mounts: readonly KnownMount[];
 }
@@ -35,7 +35,7 @@ export class References {
     this.#docker = docker;
   }
 
-  /** @param ref its docker id, the beginning of that, or a name, which means the same container however often it is asked for */
+  /** @param ref its docker id, the beginning of the docker id, or a name; repeated calls return the same container */
   async container(ref: string): Promise<KnownContainer | undefined> {
     const known = this.#containers.get(ref) ?? this.#look(ref);
     this.#containers.set(ref, known);

@@ -1,8 +1,8 @@
 /**
- * What was begun in a terminal of a container. Docker cannot end what it has executed in a container, and leaves it
- * running when nobody looks any more; so it is found and ended here. It belongs to a terminal when it is in its session, or
- * was given its id in the environment, and is in the container, which the kernel says: what a container pretends about its own
- * processes can only be to their harm.
+ * Ends the processes of a terminal in a container. Docker cannot end a program that it has executed in a container, and
+ * keeps it running when its client disconnects. A process belongs to a terminal if it is in the terminal's session or
+ * has the terminal's id in its environment, and if the kernel shows that it is in the container. If a container's
+ * processes fake these properties, they only harm themselves.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -18,17 +18,17 @@ import {
 } from '../host/processes.ts';
 import type { DockerId } from './docker-id.ts';
 
-/** Has the id of a terminal in the environment of what runs in it. */
+/** The variable with the id of the terminal, in the environment of its programs. */
 export const TERMINAL = 'ECS_HOST_SERVICE_TERMINAL';
-/** Milliseconds from the hang-up until it is killed. */
+/** Milliseconds between the hang-up and the kill. */
 const GRACE = 1000;
-/** How often it is looked for what was forked meanwhile. */
+/** How often this searches for processes that were forked meanwhile. */
 const ROUNDS = 10;
 
 export interface OfTerminal {
   readonly dockerId: DockerId;
   readonly terminal: string;
-  /** undefined: not known. */
+  /** undefined: unknown. */
   readonly session: number | undefined;
 }
 
@@ -45,12 +45,12 @@ export async function hangUp(one: OfTerminal): Promise<void> {
   await killAll(() => processesOf(one), `what runs in the terminal ${one.terminal}`);
 }
 
-/** Ends what a dead service's terminals have left in a container. @throws {ServiceError} `still.there` */
+/** Ends the processes that a crashed service's terminals left in a container. @throws {ServiceError} `still.there` */
 export async function killLeft(dockerId: DockerId): Promise<void> {
   await killAll(() => leftIn(dockerId), `what ran in terminals of the container ${dockerId}`);
 }
 
-/** With what is forked meanwhile. */
+/** Repeats the search, because processes may fork meanwhile. */
 async function killAll(find: () => Promise<readonly ProcessIdentity[]>, what: string): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     const left = await find();
@@ -67,7 +67,7 @@ function leftIn(dockerId: DockerId): Promise<ProcessIdentity[]> {
   });
 }
 
-/** Docker names the control groups of a container by its id. */
+/** Docker includes the container's id in the name of its control group. */
 async function isIn(dockerId: DockerId, pid: number): Promise<boolean> {
   return (await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')).includes(dockerId);
 }

@@ -1,4 +1,4 @@
-/** What hosted containers may not ask of Docker. */
+/** Part of the table of errors: Docker requests that hosted containers are not allowed to make. */
 
 export const ALLOW_ERRORS = {
   'create.restart_policy': {

@@ -2,7 +2,7 @@
 
 export const COMMAND_ERRORS = {
   'operator.bad_target': { status: 400, text: '{why}' },
-  'operator.bad_option': { status: 400, text: '{option} must be like {wanted}; got "{got}"' },
+  'operator.bad_option': { status: 400, text: '{option} expects {wanted}; got "{got}"' },
   'operator.env_from': {
     status: 400,
     text: '--env-from {file} cannot be used: {why}; each line must be NAME=VALUE, or NAME alone (its value then comes from the environment), or begin with #',

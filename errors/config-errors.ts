@@ -1,4 +1,4 @@
-/** What can go wrong with the files of users. */
+/** Part of the table of errors: users' files. */
 
 export const CONFIG_ERRORS = {
   'config.too_large': {
@@ -7,19 +7,19 @@ export const CONFIG_ERRORS = {
   },
   'config.store': {
     status: 502,
-    text: 'the store of user configs did not {what}: {why}; check that this host can reach S3, and that its role has the rights',
+    text: 'the store of user configs could not {what}: {why}; check that this host can reach S3, and that its role has the required permissions',
   },
   'config.answer_too_large': {
     status: 502,
-    text: 'S3 returned more than {limit} bytes as {what}, which this service never stores; check who can write to the bucket, and restore what was there before',
+    text: 'S3 returned more than {limit} bytes as {what}, but this service never stores that much; check who can write to the bucket, and restore the previous object',
   },
   'config.rolled_back': {
     status: 502,
-    text: 'S3 may have given back an older state of a user\'s files than there was: {why}; check who can write to the bucket, and choose a version with "configs restore"',
+    text: 'S3 may have returned an older state of a user\'s files than the current one: {why}; check who can write to the bucket, and choose a version with "configs restore"',
   },
   'config.spool_full': {
     status: 507,
-    text: 'the user configs that wait for S3 in {directory} would exceed {limit} bytes; check that this host can reach S3, or raise USER_CONFIG_SPOOL_LIMIT',
+    text: 'the user configs in {directory} that wait for their upload to S3 would exceed {limit} bytes; check that this host can reach S3, or raise USER_CONFIG_SPOOL_LIMIT',
   },
   'config.none': {
     status: 409,

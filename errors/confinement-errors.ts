@@ -1,19 +1,19 @@
-/** What fails while a container is confined to what it was allotted. */
+/** Part of the table of errors: limits on what a container can use. */
 export const CONFINEMENT_ERRORS = {
   'confinement.no_profile': {
     status: 500,
-    text: 'the seccomp profile of containers cannot be read from {path} ({why}); run "make build/seccomp.json"',
+    text: 'the service cannot read the seccomp profile of containers from {path} ({why}); run "make build/seccomp.json"',
   },
   'confinement.console': {
     status: 500,
-    text: "the host's console cannot be withheld from the container, so the container is not started: {why}; check that this service may write control groups and load BPF programs",
+    text: "the service cannot deny the container access to the host's console, so it does not start the container: {why}; check that the service may write to control groups and load BPF programs",
   },
   'confinement.disk': {
     status: 500,
-    text: 'the disk use of the container below {directory} cannot be limited, so the container is not started: {why}; if that filesystem cannot keep project quotas, mount it without them, and the service watches the disk instead',
+    text: "the service cannot limit the container's disk use below {directory}, so it does not start the container: {why}; if that filesystem cannot enforce project quotas, mount it without them, and the service monitors the disk instead",
   },
   'confinement.terminals': {
     status: 500,
-    text: 'the container could open all pseudo terminals of the host, so it is not started: {why}; see that this service may change mounts',
+    text: 'the service cannot limit how many pseudo-terminals the container opens, so it does not start the container: {why}; check that the service may change mounts',
   },
 } as const;

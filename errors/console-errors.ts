@@ -11,6 +11,6 @@ export const CONSOLE_ERRORS = {
   },
   'start.no_front_console': {
     status: 500,
-    text: 'the service cannot keep a console of its own in front: {why}; stop what uses /dev/tty7 to /dev/tty9 (fuser /dev/tty[789]), or set FRONT_CONSOLE=leave, with which a container can read the keys that are typed in other containers',
+    text: 'the service cannot keep its own console in the foreground: {why}; stop the program that uses /dev/tty7 to /dev/tty9 (fuser /dev/tty[789]), or set FRONT_CONSOLE=leave, which lets a container read the keys that are typed in other containers',
   },
 } as const;

@@ -16,7 +16,7 @@ export const IMAGE_ERRORS = {
   'image.bad_reference': { status: 422, text: 'the name of the image is not valid: {why}' },
   'image.not_found': {
     status: 404,
-    text: 'the registry shows no image {image}: {why}; check its name, and that the credentials may read it',
+    text: 'the registry has no image {image}, or does not show it: {why}; check its name, and check that the credentials give access to it',
   },
   'image.not_pulled': {
     status: 502,

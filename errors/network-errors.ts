@@ -1,4 +1,4 @@
-/** What goes wrong where containers are kept apart in Docker's default bridge. */
+/** Part of the table of errors: the isolation of containers in Docker's default bridge. */
 
 export const NETWORK_ERRORS = {
   'network.not_apart': {

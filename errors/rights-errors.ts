@@ -1,4 +1,4 @@
-/** Part of the table of errors: rights over this host that operators may be given. */
+/** Part of the table of errors: the rights on this host that operators can be given. */
 
 export const RIGHTS_ERRORS = {
   'create.mount_not_allowed': {
@@ -15,6 +15,6 @@ export const RIGHTS_ERRORS = {
   },
   'start.host_shell': {
     status: 500,
-    text: 'HOST_SHELL_USER names a user that is equal to root: {why}; name another user, leave the setting out, or set HOST_SHELL_AS_ROOT=yes, which makes every operator root',
+    text: 'HOST_SHELL_USER names a user who has the same rights as root: {why}; name another user, leave the setting out, or set HOST_SHELL_AS_ROOT=yes, which makes every operator root',
   },
 } as const;

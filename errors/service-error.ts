@@ -1,4 +1,7 @@
-/** The one class of error that this service throws on purpose: a code of the table, with its words filled in. */
+/**
+ * The one class of errors that this service throws on purpose. It has a code of the table, and its message is the
+ * code's template with the placeholders filled in.
+ */
 
 import { inspect } from 'node:util';
 import { ERRORS, type ErrorCode, type ErrorRow, type Parameters } from './table.ts';
@@ -7,7 +10,7 @@ export class ServiceError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
   readonly parameters: Parameters<C>;
 
-  /** @param parameters what the placeholders of the code's template stand for */
+  /** @param parameters the values of the placeholders in the code's template */
   constructor(code: C, parameters: Parameters<C>, options?: ErrorOptions) {
     super(fill(ERRORS[code].text, parameters), options);
     this.name = 'ServiceError';
@@ -24,7 +27,7 @@ function fill(template: string, parameters: Record<string, string | number>): st
   return template.replace(/\{(\w+)\}/g, (_, name: string) => String(parameters[name]));
 }
 
-/** The text of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ') || error.message;
   if (error instanceof Error) return error.message;

@@ -1,9 +1,9 @@
 /**
- * Everything that this service refuses or fails at, in one table; the rows of a large subject have a file of their own. It
- * stands on the lowest floor because every room throws from it; only `httpserver/` reads the statuses.
+ * The table of every error that this service reports. The rows of a large subject have a file of their own. The table
+ * is on the lowest floor because every room throws errors from it; only `httpserver/` reads the statuses.
  *
- * `status` is what the `/v1` form answers (RFC 9457). `wire` is what the predecessor's three calls answer, where it is
- * not the 406 that their callers know as "the handler refused". `text` says what went wrong and what to do about it.
+ * `status` is the HTTP status of the `/v1` API (RFC 9457). `wire` is the status of the predecessor's three calls, where
+ * it is not 406, which means "the handler refused" to their callers. `text` says what went wrong and what to do next.
  */
 
 import { AGENT_ERRORS } from './agent-errors.ts';
@@ -25,7 +25,7 @@ export interface ErrorRow {
 }
 
 export const ERRORS = {
-  // A request that is not understood.
+  // Requests that the service does not understand.
   'request.wrong_method': {
     status: 405,
     wire: 400,
@@ -34,7 +34,7 @@ export const ERRORS = {
   'request.no_host': {
     status: 400,
     wire: 400,
-    text: 'a request of HTTP/1.1 needs a Host header; send one',
+    text: 'an HTTP/1.1 request needs a Host header; send one',
   },
   'request.malformed': { status: 400, wire: 400, text: 'the request body is not valid: {why}' },
   'request.invalid': { status: 400, text: 'the {part} of the request is not valid: {why}' },
@@ -44,7 +44,7 @@ export const ERRORS = {
   },
   'request.looks_only': {
     status: 403,
-    text: 'VIEWER_TOKEN can only read, and this call changes something; send the value of OPERATOR_TOKEN instead, or use the unix socket',
+    text: 'VIEWER_TOKEN gives read access only, and this call changes something; send the value of OPERATOR_TOKEN instead, or use the unix socket',
   },
   'request.too_many_attempts': {
     status: 429,
@@ -87,7 +87,7 @@ export const ERRORS = {
 
   'ledger.newer': {
     status: 500,
-    text: 'a newer version of this service wrote the ledger in {directory} (form {version}); start that version, or restart the host, which ends its containers',
+    text: 'a newer version of this service wrote the ledger in {directory} (format {version}); start that version, or restart the host, which ends its containers',
   },
 
   // Setting up a container.
@@ -117,7 +117,7 @@ export const ERRORS = {
   },
   'container.no_client_secret': {
     status: 422,
-    text: 'client_app_auth_secret is empty, so no client app could prove itself; send a random secret',
+    text: 'client_app_auth_secret is empty, so no client app could authenticate; send a random secret',
   },
   'container.empty_token': {
     status: 422,
@@ -125,11 +125,11 @@ export const ERRORS = {
   },
   'container.token_mismatch': {
     status: 403,
-    text: 'user_id or client_app_auth_secret does not match what the webserver sent for the container at port {port}; send the right values, for which the container still waits',
+    text: 'user_id or client_app_auth_secret does not match what the webserver sent for the container at port {port}; the container still waits, so send the right values',
   },
   'container.too_many_tokens': {
     status: 429,
-    text: 'the container at port {port} already keeps as many unconfirmed tokens as it may; try again after its start values have come',
+    text: 'the container at port {port} already has the maximum number of unconfirmed tokens; try again after the webserver has sent its start values',
   },
   'container.too_many_attempts': {
     status: 429,
@@ -202,7 +202,7 @@ export const ERRORS = {
   },
   'port.of_scripts': {
     status: 409,
-    text: 'host port {port} is taken, and whoever spins a container up sets up what has it; end that ("ecs-host-service ps", or ss -ltnp "sport = :{port}"), or make more containers by POST /v1/containers ("ecs-host-service create")',
+    text: 'host port {port} is in use, and a spin-up always uses this port, so that its caller knows where to find the container; end the container or program that has the port ("ecs-host-service ps", or ss -ltnp "sport = :{port}"), or create more containers with POST /v1/containers ("ecs-host-service create")',
   },
   'port.taken': {
     status: 503,
@@ -219,14 +219,14 @@ export const ERRORS = {
     text: 'the service receives no events from Docker ({why}); check that Docker runs',
   },
 
-  // What lies beyond this host.
+  // Services beyond this host.
   'metadata.unavailable': {
     status: 503,
-    text: 'EC2 metadata does not come from {endpoint}: {why}; check that the metadata service is switched on for this instance',
+    text: 'the service cannot read EC2 metadata from {endpoint}: {why}; check that the metadata service is enabled for this instance',
   },
   'webserver.failed': {
     status: 502,
-    text: "the webserver did not take the {what} of this host: {why}; check WEBSERVER_URL and the webserver's log",
+    text: "the webserver did not accept the {what} of this host: {why}; check WEBSERVER_URL and the webserver's log",
   },
   'hook.failed': {
     status: 502,
@@ -266,11 +266,11 @@ export const ERRORS = {
   },
   'start.no_input_devices': {
     status: 500,
-    text: 'containers cannot get input devices here: {why}; to host containers without them, set INPUT_DEVICES=optional',
+    text: 'this host cannot give input devices to containers: {why}; to host containers without them, set INPUT_DEVICES=optional',
   },
   'start.no_config_tools': {
     status: 500,
-    text: "users' files cannot be packed and unpacked here: {why}; install what is missing (Linux 5.10, util-linux, tar, zstd and lz4: apt-get install zstd lz4), or set USER_CONFIG_BUCKET=none",
+    text: "this host cannot pack and unpack users' files: {why}; install what is missing (Linux 5.10, util-linux, tar, zstd and lz4: apt-get install zstd lz4), or set USER_CONFIG_BUCKET=none",
   },
   ...AGENT_ERRORS,
   ...ALLOW_ERRORS,

@@ -1,4 +1,4 @@
-/** What goes wrong with terminals. A part of the table of errors. */
+/** Part of the table of errors: terminals. */
 
 export const TERMINAL_ERRORS = {
   'terminal.unknown': {
@@ -7,7 +7,7 @@ export const TERMINAL_ERRORS = {
   },
   'terminal.has_writer': {
     status: 409,
-    text: 'somebody already types in the terminal {id}; take over (as=take), or watch (as=watch)',
+    text: 'another client already has the input of terminal {id}; take it over (as=take), or only watch (as=watch)',
   },
   'terminal.too_many': {
     status: 409,

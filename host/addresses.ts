@@ -2,7 +2,7 @@
 
 import { hostname, networkInterfaces } from 'node:os';
 
-/** Loopback, then the host's name and the addresses of its interfaces; link-local IPv6 left out. */
+/** Loopback, the host's name, and the addresses of its interfaces, without link-local IPv6. */
 export function ownNames(): string[] {
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])

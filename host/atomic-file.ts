@@ -1,18 +1,18 @@
-/** Files that a reader sees whole or not at all, also after a loss of power. */
+/** Writes files that a reader sees either complete or not at all, even after a power loss. */
 
 import { randomUUID } from 'node:crypto';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 
-/** No other program names its files so. */
+/** A pattern that no other program uses for its file names. */
 const DRAFT = /^\..+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 
 /**
- * Writes under a temporary name, syncs, renames, and syncs the directory. A failure leaves what was there before.
+ * Writes to a temporary name, syncs, renames, and syncs the directory. If it fails, the previous file stays.
+ * @param mode permission bits; the umask does not apply
+ * @param temporary directory for the temporary file, on the same filesystem; default: the directory of the file
  * @throws {ServiceError} `host.filesystem`
- * @param mode permission bits, whatever the umask
- * @param temporary directory for the temporary name, on the same filesystem; default: beside the file
  */
 export async function writeFileAtomically(
   path: string,
@@ -35,7 +35,7 @@ export async function writeFileAtomically(
   }
 }
 
-/** Removes what was never renamed, because whoever wrote it died. The directory need not be there. */
+/** Removes temporary files whose writer died before the rename. The directory may be missing. */
 export async function removeDrafts(directory: string): Promise<void> {
   const names = await readdir(directory).catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) return [];
@@ -45,7 +45,7 @@ export async function removeDrafts(directory: string): Promise<void> {
   for (const name of drafts) await rm(join(directory, name), { force: true });
 }
 
-/** Says of an error of the system what to do about it. */
+/** Turns a system error into one that says what to do. */
 export function explain(path: string, error: unknown): ServiceError {
   return new ServiceError('host.filesystem', { path, why: messageOf(error) }, { cause: error });
 }

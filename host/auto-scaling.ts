@@ -1,6 +1,6 @@
 /**
- * What this service asks of Auto Scaling, of its own instance alone. This file is loaded only where TERMINATION_HOOK says so,
- * for the SDK takes tens of megabytes.
+ * The calls to Auto Scaling, all about this instance only. This file is loaded only if TERMINATION_HOOK is set, because
+ * the SDK takes tens of megabytes.
  */
 
 import {
@@ -16,27 +16,30 @@ export class AutoScaling {
   readonly #instance: string;
   readonly #hook: string;
 
-  /** @param endpoint of another Auto Scaling than Amazon's */
+  /** @param endpoint of an Auto Scaling service other than Amazon's */
   constructor(region: string, endpoint: URL | undefined, instance: string, hook: string) {
     this.#instance = instance;
     this.#hook = hook;
     this.#client = new AutoScalingClient(askingOnce(region, endpoint));
   }
 
-  /** The name of the group that has the instance. @throws what the SDK throws, or Error when none has it */
+  /**
+   * The name of the group that contains the instance.
+   * @throws what the SDK throws, or Error when no group contains it
+   */
   async group(abortSignal: AbortSignal): Promise<string> {
     const command = new DescribeAutoScalingInstancesCommand({ InstanceIds: [this.#instance] });
     const { AutoScalingInstances: [found] = [] } = await this.#client.send(command, { abortSignal });
-    if (!found?.AutoScalingGroupName) throw new Error('no Auto Scaling group has this instance');
+    if (!found?.AutoScalingGroupName) throw new Error('no Auto Scaling group contains this instance');
     return found.AutoScalingGroupName;
   }
 
-  /** Has the group wait for another timeout of the hook. @throws what the SDK throws */
+  /** Restarts the timeout of the lifecycle hook. @throws what the SDK throws */
   async extend(group: string, abortSignal: AbortSignal): Promise<void> {
     await this.#client.send(new RecordLifecycleActionHeartbeatCommand(this.#of(group)), { abortSignal });
   }
 
-  /** Has the group terminate the instance. @throws what the SDK throws */
+  /** Completes the lifecycle hook, so that the group terminates the instance. @throws what the SDK throws */
   async complete(group: string, abortSignal: AbortSignal): Promise<void> {
     const action = { ...this.#of(group), LifecycleActionResult: 'CONTINUE' };
     await this.#client.send(new CompleteLifecycleActionCommand(action), { abortSignal });

@@ -1,13 +1,13 @@
 /**
- * Where the clients of AWS have their credentials from: as the SDK finds them by itself, but never by IMDSv1, with which
- * the SDK otherwise goes on when it gets no session token.
+ * The credentials of the AWS clients. They come from the SDK's default chain without IMDSv1, which the SDK otherwise
+ * falls back to when it gets no session token.
  */
 
 import { type DefaultProviderInit, defaultProvider } from '@aws-sdk/credential-provider-node';
 
 type Provider = ReturnType<typeof defaultProvider>;
 
-/** To be given to each client, by this name. */
+/** Pass it to each client under this name. */
 export function credentialDefaultProvider(config: DefaultProviderInit = {}): Provider {
   const open = () => defaultProvider({ ...config, ec2MetadataV1Disabled: true });
   let provider = open();
@@ -16,7 +16,7 @@ export function credentialDefaultProvider(config: DefaultProviderInit = {}): Pro
     try {
       return await asked(options);
     } catch (error) {
-      // One that was refused a token never asks for one again.
+      // After a refused token, a provider never asks for one again, so a new one replaces it.
       if (provider === asked) provider = open();
       throw error;
     }

@@ -1,4 +1,4 @@
-/** What a failure of a call to AWS says. */
+/** Interprets failed calls to AWS. */
 
 import { messageOf } from '../errors/service-error.ts';
 
@@ -9,15 +9,15 @@ interface Failure {
 }
 
 /**
- * Whether asking again cannot help, such as for want of a right. Too many requests are no refusal: EC2 answers them with
- * status 503, and Auto Scaling with this name.
+ * Whether a retry cannot help, for example because a permission is missing. Throttling is not a refusal: EC2 answers it
+ * with status 503, and Auto Scaling with this name.
  */
 export function isRefusal(error: unknown): boolean {
   const { name, $metadata: { httpStatusCode: status = 0 } = {} } = error as Failure;
   return name === 'CredentialsProviderError' || (status >= 400 && status < 500 && name !== 'Throttling');
 }
 
-/** Not in the words of AWS, which may repeat what was sent. */
+/** Does not include AWS's own message, which may repeat the request. */
 export function whyOf(error: unknown): string {
   const { name, $metadata: { httpStatusCode: status } = {} } = error as Failure;
   return status ? `${name}, status ${status}` : messageOf(error);

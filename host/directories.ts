@@ -1,7 +1,6 @@
 /**
- * Directories as things that are held: those that the service shares with what came before it, which it
- * removes only if it made them and they are empty, and those that belong to one holder, which go with all
- * that is in them.
+ * Directories as resources. A shared directory existed before or is used by several processes; the service removes it
+ * only if it created it and it is empty. An own directory belongs to one holder and is removed with its content.
  */
 
 import { chmod, lchown, lstat, mkdir, readFile, realpath, rmdir } from 'node:fs/promises';
@@ -12,8 +11,8 @@ import { removeByDescriptors } from '../uinput-native/tree.ts';
 import { explain } from './atomic-file.ts';
 
 /**
- * In the mode of a shared directory: it was made by a service. Unlike what is written down somewhere else, it is true
- * from the moment that the directory is there until it is gone, wherever in between the service dies.
+ * The sticky bit of a shared directory shows that a service created it. Unlike a record elsewhere, it exists for
+ * exactly as long as the directory, whenever the service crashes.
  */
 export const MARK = 0o1000;
 
@@ -21,18 +20,18 @@ export async function isMarked(path: string): Promise<boolean> {
   return (await exists(path)) && ((await lstat(path)).mode & MARK) !== 0;
 }
 
-/** As `removeIfEmpty`, unless no service made it. */
+/** Like `removeIfEmpty`, but only if a service created the directory. */
 export async function removeMarked(path: string): Promise<void> {
   if (await isMarked(path)) await removeIfEmpty(path);
 }
 
-/** The user, and the group, that programs in the images run as. */
+/** The user id and group id that programs in the images run as. */
 export const CONTAINER_USER = 1000;
 
 /**
- * Makes sure that `path` is a directory which root alone can write, and holds it until the lifetime ends. One that has the
- * mark was made by a service.
- * @param isLeft whether a service that died had made it, by what it had written down
+ * Makes sure that `path` is a directory that only root can write to, and holds it until the lifetime ends. The sticky
+ * bit shows that a service created it.
+ * @param isLeft whether the ledger of a crashed service says that it created the directory
  * @throws {ServiceError} `start.filesystem`
  */
 export async function holdSharedDirectory(
@@ -44,14 +43,14 @@ export async function holdSharedDirectory(
   try {
     const isOurs = isLeft || (await isMarked(path));
     await lifetime.acquire({
-      // Whoever comes after a death must not remove what was there before.
+      // After a crash, directories that existed before the service must not be removed.
       kind: (await exists(path)) && !isOurs ? 'found directory' : 'shared directory',
       what: path,
       take: () => makeShared(path, mode),
       release: (made) => (made || isOurs ? removeIfEmpty(path) : undefined),
       seenGone: async (made) => {
-        if (!made && !isOurs) return 'left as it was found';
-        return (await exists(path)) ? 'left, since it is not empty' : 'not there any more';
+        if (!made && !isOurs) return 'left unchanged, because it existed before';
+        return (await exists(path)) ? 'left, because it is not empty' : 'no longer exists';
       },
     });
   } catch (error) {
@@ -60,33 +59,36 @@ export async function holdSharedDirectory(
   }
 }
 
-/** @returns whether it was made, and not there already */
+/** @returns whether it was created, and did not exist already */
 async function makeShared(path: string, mode: number): Promise<boolean> {
   const made = await makeWithParents(path, mode);
   if (made) await chmod(path, mode);
   const found = await lstat(path);
   if (!found.isDirectory()) throw new Error('it is not a directory');
   if (found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
-    throw new Error('others than root can write it');
+    throw new Error('users other than root can write to it');
   }
   return made;
 }
 
-/** Unlike mkdir's `recursive`, it fails with the reason of the directory that could not be made. @returns whether it was missing */
+/**
+ * Unlike mkdir's `recursive`, it reports why a parent directory could not be created.
+ * @returns whether the directory was missing
+ */
 export async function makeWithParents(path: string, mode = 0o755): Promise<boolean> {
   if (await exists(path)) return false;
   await makeWithParents(dirname(path));
   try {
     await mkdir(path, mode);
   } catch (error) {
-    // Another copy of the service, which the lock is yet to tell apart, was faster.
+    // Another copy of the service created it first. The lock, which is taken later, decides between the two.
     if (isSystemError(error, 'EEXIST')) return false;
     throw error;
   }
   return true;
 }
 
-/** The directory stays when something is in it, and need not be there. */
+/** A directory that is not empty stays. It may be missing. */
 export async function removeIfEmpty(path: string): Promise<void> {
   try {
     await rmdir(path);
@@ -95,21 +97,24 @@ export async function removeIfEmpty(path: string): Promise<void> {
   }
 }
 
-/** Milliseconds for removing a tree: less than a release has. */
+/** The time limit for removing a tree, in milliseconds. It must be shorter than the deadline of a release. */
 const REMOVING = 50_000;
 
 export interface OwnDirectory {
   readonly path: string;
   readonly mode: number;
-  /** User and group; default: root. */
+  /** The user id and group id; default: root. */
   readonly owner?: number;
-  /** Throws while it must not be removed. */
+  /** Throws while the directory must not be removed. */
   readonly mayGo?: () => void;
-  /** A dead service made it; it may have removed it too. */
+  /** A crashed service created it, and may have removed it. */
   readonly isLeft?: boolean;
 }
 
-/** Makes a directory that must not be there yet, unless it is left; it is removed with its content when the lifetime ends. */
+/**
+ * Creates a directory, which must not exist unless `isLeft` is set. It is removed with its content when the lifetime
+ * ends.
+ */
 export async function holdOwnDirectory(
   lifetime: Lifetime,
   { path, mode, owner, mayGo, isLeft }: OwnDirectory,
@@ -141,11 +146,11 @@ async function makeOwn(path: string, mode: number, owner: number | undefined): P
 }
 
 /**
- * Removes a tree without following a link and without entering a mount, even while a container changes it.
- * @param path the directory that it is in must be one that root alone can write, or what a container sees as a mount point
- * @param milliseconds that it may take
- * @throws Error when something is mounted in it
- * @throws {ServiceError} `still.there` when it takes longer; calling it again goes on with what is left
+ * Removes a tree, even while a container changes it. It does not follow links or enter mounts.
+ * @param path its parent must be a directory that only root can write to, or one that a container sees as a mount point
+ * @param milliseconds the time limit
+ * @throws Error when something is mounted in the tree
+ * @throws {ServiceError} `still.there` when the time is over; another call continues with the rest
  */
 export async function removeTree(path: string, milliseconds = REMOVING): Promise<void> {
   if (!(await exists(path))) return;
@@ -162,8 +167,8 @@ export async function removeTree(path: string, milliseconds = REMOVING): Promise
 }
 
 export async function seenGone(path: string): Promise<string> {
-  if (await exists(path)) throw new ServiceError('still.there', { what: path, why: 'it was made again' });
-  return 'not there any more';
+  if (await exists(path)) throw new ServiceError('still.there', { what: path, why: 'it was created again' });
+  return 'no longer exists';
 }
 
 export async function exists(path: string): Promise<boolean> {
@@ -176,7 +181,9 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** The mount points at or below `path`, as this process sees them. Source: proc_pid_mountinfo(5), field 5. */
+/**
+ * The mount points at or below `path` in the mount namespace of this process. Source: proc_pid_mountinfo(5), field 5.
+ */
 export async function mountsBelow(path: string): Promise<string[]> {
   const below = path.endsWith('/') ? path : `${path}/`;
   const table = await readFile('/proc/self/mountinfo', 'utf8');

@@ -1,4 +1,4 @@
-/** How much room there is on the filesystems that containers write to. */
+/** The free space of the filesystems that containers write to. */
 
 import { stat, statfs } from 'node:fs/promises';
 
@@ -9,17 +9,17 @@ export interface Room {
   /** In bytes. */
   readonly size: number;
   readonly free: number;
-  /** How many files it can have; 0 where it sets no limit. */
+  /** The maximum number of files; 0 if the filesystem has no limit. */
   readonly inodes: number;
   readonly freeInodes: number;
 }
 
 const GIB = 2 ** 30;
-/** Less than this share of a filesystem is little room, and of a large one less than this many bytes. */
+/** A filesystem is almost full below this share of free space; for a large one, below this number of bytes. */
 const LITTLE = 0.1;
 const LITTLE_BYTES = 5 * GIB;
 
-/** The filesystems of these directories, each once. A directory that is not there has none. */
+/** The filesystems of these directories, without duplicates. Missing directories are skipped. */
 export async function roomsOf(directories: readonly string[]): Promise<Room[]> {
   const found = await Promise.all(directories.map((path) => roomOf(path).catch(() => undefined)));
   const rooms = found.filter((room) => room !== undefined);

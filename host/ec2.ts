@@ -1,6 +1,6 @@
 /**
- * The two things that this service asks of EC2, both of its own instance. This file is loaded only where ON_DEATH says so,
- * for the SDK takes tens of megabytes.
+ * The two calls to EC2, both about this instance only. This file is loaded only if ON_DEATH is set, because the SDK
+ * takes tens of megabytes.
  */
 
 import { CreateTagsCommand, EC2Client, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
@@ -9,7 +9,7 @@ import { askingOnce } from './aws-client.ts';
 export class Ec2 {
   readonly #client: EC2Client;
 
-  /** @param endpoint of another EC2 than Amazon's */
+  /** @param endpoint of an EC2 service other than Amazon's */
   constructor(region: string, endpoint: URL | undefined) {
     this.#client = new EC2Client(askingOnce(region, endpoint));
   }

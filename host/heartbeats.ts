@@ -1,6 +1,6 @@
 /**
- * Tells the webserver that this host lives: registers it, then sends a heartbeat at once and every minute or so, and
- * at the end one that says that it dies. Nothing that goes wrong here reaches the rest of the service.
+ * Tells the webserver that this host is alive: registers it, sends a heartbeat at once and then about every minute, and
+ * at the end a last one that says that the host is dying. Failures here do not affect the rest of the service.
  */
 
 import { setTimeout as pauseFor } from 'node:timers/promises';
@@ -14,10 +14,13 @@ import { readMemory } from './memory.ts';
 import type { Metadata } from './metadata.ts';
 import type { Webserver } from './webserver.ts';
 
-/** Milliseconds between heartbeats: at random within these, so that hosts do not beat together. */
+/** Milliseconds between heartbeats, random within these limits, so that the hosts do not send them at the same time. */
 const BETWEEN = { least: 55_000, most: 65_000 };
 const AFTER_FAILURE: Backoff = { shortest: 1000, longest: 60_000 };
-/** Between attempts of the last one: at the end of a service, and by whoever delivers it afterwards. */
+/**
+ * The pause between attempts to send the last heartbeat, at the end of a service or by the process that reports its
+ * crash.
+ */
 const WHILE_ENDING: Backoff = { shortest: 200, longest: 200 };
 const AFTER_DEATH: Backoff = { shortest: 200, longest: 60_000 };
 
@@ -27,12 +30,12 @@ export type Outcome = (typeof OUTCOMES)[number];
 export interface HeartbeatOptions {
   readonly webserver: Webserver;
   readonly metadata: Metadata;
-  /** The registration that an earlier service left, and where a new one goes. */
+  /** Stores the registration. An earlier service may have left one. */
   readonly kept: Pick<KeptRegistration, 'exists' | 'read' | 'write' | 'forget'>;
   readonly log: Logger;
-  /** Is told each one before it is used; its token must be kept out of the log. */
+  /** Called with each registration before it is used, so that its token can be kept out of the log. */
   readonly onRegistration: (registration: Registration) => void;
-  /** Is told how each one went, but for the last; must not throw. */
+  /** Called with the result of each heartbeat except the last; must not throw. */
   readonly onBeat?: ((outcome: Outcome) => void) | undefined;
   readonly pause?: Pause;
 }
@@ -45,18 +48,18 @@ export class Heartbeats {
   readonly #options: HeartbeatOptions;
   readonly #pause: Pause;
   readonly #stop = new AbortController();
-  /** Aborts what must not be cut short by a stop. */
+  /** Aborts what a stop must not interrupt. */
   readonly #giveUp = new AbortController();
   readonly #cut: AbortSignal;
   readonly #running: Promise<void>;
   #registration: Registration | undefined;
-  /** Aborts the pause that comes next, or that lasts. */
+  /** Aborts the current or the next pause. */
   #hurry = new AbortController();
   #draining = false;
   #number = 0;
   #failures = 0;
 
-  /** They begin at once and end with `lifetime`, or with `sayDying`. */
+  /** The heartbeats begin at once and end with `lifetime` or with `sayDying`. */
   constructor(lifetime: Lifetime, options: HeartbeatOptions) {
     this.#options = options;
     this.#pause = options.pause ?? wait;
@@ -65,23 +68,22 @@ export class Heartbeats {
     this.#running = lifetime.track('heartbeats', this.#run(signal));
   }
 
-  /** Says at once, and in each heartbeat from now on, whether this host takes no more containers. */
+  /** Tells the webserver whether this host is draining, at once and in each later heartbeat. */
   drain(isDraining = true): void {
     this.#draining = isDraining;
     this.#hurry.abort();
   }
 
   /**
-   * Sends the last one, as often as it takes, for `milliseconds` at most. Never rejects.
-   * A registration that is under way is waited for: the webserver may have made it. A host without one has nobody
-   * to tell.
+   * Sends the last heartbeat, with retries, for at most `milliseconds`. Never rejects. It waits for a registration in
+   * progress, because the webserver may already know the host by it. Without a registration it sends nothing.
    */
   async sayDying(milliseconds: number): Promise<void> {
     this.#stop.abort();
     try {
       await withDeadline(milliseconds, 'the dying heartbeat', (late) => this.#sayLast(late));
     } catch (error) {
-      this.#options.log.warn({ error }, 'the webserver could not be told that this host is dying');
+      this.#options.log.warn({ error }, 'could not tell the webserver that this host is dying');
     } finally {
       this.#giveUp.abort();
     }
@@ -105,7 +107,7 @@ export class Heartbeats {
     }
   }
 
-  /** Returns the milliseconds until the next one. */
+  /** Returns the milliseconds until the next attempt. */
   async #attempt(signal: AbortSignal): Promise<number> {
     const { log, onBeat } = this.#options;
     try {
@@ -125,7 +127,7 @@ export class Heartbeats {
     }
   }
 
-  /** The first of several failures is an error; the others only repeat it. */
+  /** The first of several failures is logged as an error, the later ones at a lower level. */
   #tell(error: unknown): void {
     const { log } = this.#options;
     if (this.#failures === 0) log.error({ error }, messageOf(error));
@@ -135,20 +137,21 @@ export class Heartbeats {
   async #beat(signal: AbortSignal): Promise<void> {
     if (this.#number === 0) this.#registration = await this.#remember(signal);
     if (this.#registration && (await this.#send(this.#registration, false, signal))) return;
-    // The old one is kept until there is a new one: it may be known again when the webserver is itself again.
+    // The old registration is kept until there is a new one, because the webserver may accept it again once it has
+    // recovered.
     this.#registration = await this.#register(signal);
     if (await this.#send(this.#registration, false, signal)) return;
-    throw new Error('the webserver does not know the token that it has just given');
+    throw new Error('the webserver rejects the token that it has just issued');
   }
 
-  /** The webserver may still know this instance from an earlier service, and would then refuse to register it again. */
+  /** The webserver may still know this instance from an earlier service. It would then refuse to register it again. */
   async #remember(signal: AbortSignal): Promise<Registration | undefined> {
     const { metadata, kept, log, onRegistration } = this.#options;
     const { instanceId } = await unlessAborted(metadata.facts(), signal);
     const found = await kept.read(instanceId);
     if (!found) return undefined;
     onRegistration(found);
-    log.info({ instanceId }, 'the registration of an earlier service is used again');
+    log.info({ instanceId }, 'reusing the registration of the previous service');
     return found;
   }
 
@@ -174,8 +177,8 @@ export class Heartbeats {
 export type LastWords = Omit<HeartbeatOptions, 'onBeat'>;
 
 /**
- * Sends the last heartbeat that a service which is gone still owes, if it does: again and again, with growing pauses.
- * @throws the reason of `signal` when that aborts before the webserver has answered
+ * Sends the last heartbeat of a crashed service, if it is still owed, with retries and growing pauses.
+ * @throws the reason of `signal` if it aborts before the webserver has answered
  */
 export async function sayGone(options: LastWords, signal: AbortSignal): Promise<void> {
   const { webserver, metadata, kept, log, onRegistration, pause } = options;
@@ -195,7 +198,11 @@ export async function sayGone(options: LastWords, signal: AbortSignal): Promise<
   await kept.forget();
 }
 
-/** Sends the last one until the webserver has answered. @param send resolves to undefined when none is owed @throws the reason of `late` */
+/**
+ * Sends the last heartbeat until the webserver has answered.
+ * @param send resolves to undefined if no heartbeat is owed
+ * @throws the reason of `late`
+ */
 async function sendLast(
   send: () => Promise<boolean | undefined>,
   log: Logger,

@@ -1,4 +1,4 @@
-/** The id by which this host recognises its own containers, made once and kept over reboots. */
+/** The id by which this host recognises its own containers. It is created once and survives reboots. */
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { makeWithParents } from './directories.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** @param state the directory that is kept over reboots */
+/** @param state the directory that survives reboots */
 export async function readHostId(state: string): Promise<string> {
   const path = join(state, 'host-id');
   try {
@@ -20,7 +20,7 @@ export async function readHostId(state: string): Promise<string> {
     if (!isSystemError(error, 'ENOENT')) throw error;
   }
   const id = randomUUID();
-  // A service may have died before it has made it.
+  // An earlier service may have crashed before it created the directory.
   await makeWithParents(state, 0o700).catch((error: unknown) => {
     throw explain(state, error);
   });

@@ -1,21 +1,21 @@
 /**
- * Asks EC2's instance metadata service, by IMDSv2 alone: every question carries a session token, and without a token
- * nothing is asked. One token serves until the service refuses it.
+ * A client of EC2's instance metadata service that uses IMDSv2 only. Every request carries a session token, and none is
+ * sent without one. A token is reused until the service refuses it.
  */
 
 import type { Answer, HttpClient, Question } from '../outgoing/http-client.ts';
 import { momentOf } from '../parsing/moment.ts';
 
-/** Seconds for which a token is asked, the most that there is. Source: Amazon EC2 User Guide, "Use IMDSv2". */
+/** The lifetime of a token in seconds, the longest possible. Source: Amazon EC2 User Guide, "Use IMDSv2". */
 const TOKEN_SECONDS = '21600';
-/** Milliseconds for one question. */
+/** The limit for one request, in milliseconds. */
 const QUESTION = 1000;
-/** Characters of a token. */
+/** The form of a token. */
 const TOKEN = /^[\w.:/=+-]{1,512}$/;
 
 export interface Item {
   readonly text: string;
-  /** By the clock of the metadata service, in milliseconds since 1970; undefined when it does not say. */
+  /** Milliseconds since 1970 by the clock of the metadata service; undefined if it does not send the time. */
   readonly at: number | undefined;
 }
 
@@ -31,8 +31,8 @@ export class Imds {
 
   /**
    * @param path below `meta-data/`
-   * @returns undefined when the service does not have it
-   * @throws Error when there is no answer in time, or any other one
+   * @returns undefined if the service does not have the item
+   * @throws Error when there is no answer in time, or any other answer
    */
   async find(path: string, signal: AbortSignal): Promise<Item | undefined> {
     this.#token ??= this.#askToken(signal);
@@ -45,15 +45,15 @@ export class Imds {
     const answer = await this.#ask(`meta-data/${path}`, { method: 'GET', headers, signal });
     if (answer.status === 401) forget();
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new Error(`${path} was answered with status ${answer.status}`);
+    if (answer.status !== 200) throw new Error(`${path} returned status ${answer.status}`);
     return { text: answer.body, at: momentOf(answer.headers.date) };
   }
 
   async #askToken(signal: AbortSignal): Promise<string> {
     const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_SECONDS };
     const { status, body } = await this.#ask('api/token', { method: 'PUT', headers, signal });
-    if (status !== 200) throw new Error(`api/token was answered with status ${status}`);
-    if (!TOKEN.test(body)) throw new Error('api/token was answered with something else');
+    if (status !== 200) throw new Error(`api/token returned status ${status}`);
+    if (!TOKEN.test(body)) throw new Error('api/token returned an unexpected value');
     return body;
   }
 

@@ -1,7 +1,6 @@
 /**
- * Shows in EC2 how the service on this instance fares, by tags, and terminates the instance when it is to go with the
- * service. What is said last counts: it ends the attempts at what was said before. Nothing that goes wrong here reaches
- * the rest of the service.
+ * Shows the state of the service in the instance's EC2 tags, and terminates the instance if it must end with the
+ * service. A newer request cancels the attempts for an older one. Failures here do not affect the rest of the service.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -16,29 +15,32 @@ import { describeThisMachine, type HostFacts, type Metadata } from './metadata.t
 /** Between attempts. */
 const PAUSE: Backoff = { shortest: 200, longest: 5000 };
 
-/** Characters that a tag's value may have, and what none may contain. Source: the restrictions on tags of EC2 and of others. */
+/**
+ * The maximum length of a tag's value, and characters that it must not contain. Source: the tag restrictions of EC2 and
+ * of other services.
+ */
 const LONGEST_VALUE = 256;
 const REFUSED = /^aws:|[^\p{L}\p{N}\p{Zs}_.:/=+@-]+/giu;
 
 export interface InstanceStateOptions {
   readonly metadata: Metadata;
   readonly onDeath: 'tag' | 'terminate';
-  /** Of another EC2 than Amazon's. */
+  /** Of an EC2 service other than Amazon's. */
   readonly endpoint: URL | undefined;
   readonly log: Logger;
 }
 
 interface Request {
-  /** Of EC2, as in "EC2 did not …". */
+  /** What EC2 is asked to do, as in "EC2 did not …". */
   readonly what: string;
-  /** The right that it takes. */
+  /** The permission that it needs. */
   readonly action: `ec2:${string}`;
   readonly ask: (ec2: Ec2, instanceId: string, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Each method is given the milliseconds after which it gives up. It asks again until then, unless EC2 has refused. None
- * rejects: what went wrong is logged.
+ * Each method takes its time limit in milliseconds. It retries until then, unless EC2 refuses. None rejects; failures
+ * are logged.
  */
 export class InstanceState {
   readonly #options: InstanceStateOptions;
@@ -49,12 +51,12 @@ export class InstanceState {
 
   constructor(options: InstanceStateOptions) {
     this.#options = options;
-    // At once: there is no time for it when the service dies.
+    // Loaded at once, because there is no time for it when the service dies.
     this.#loading = import('./ec2.ts');
     this.#loading.catch(() => {});
   }
 
-  /** @param signal gives up earlier, without a word */
+  /** @param signal aborts earlier, without a log line */
   running(milliseconds: number, signal?: AbortSignal): Promise<void> {
     return this.#say('running', {}, milliseconds, signal);
   }
@@ -67,12 +69,14 @@ export class InstanceState {
     return this.#say('stopped', {}, milliseconds);
   }
 
-  /** @param cause for people; without secrets, since whoever sees the instance sees its tags */
+  /**
+   * @param cause for people; must not contain secrets, because everybody who can describe the instance sees its tags
+   */
   dead(cause: string, milliseconds: number): Promise<void> {
     return this.#say('dead', { 'ecs-host-service:cause': tagValue(cause) }, milliseconds);
   }
 
-  /** Nothing, unless ON_DEATH is `terminate`. */
+  /** Does nothing unless ON_DEATH is `terminate`. */
   async terminate(milliseconds: number): Promise<void> {
     if (this.#options.onDeath !== 'terminate') return;
     const ask: Request['ask'] = (ec2, instanceId, signal) => ec2.terminate(instanceId, signal);
@@ -80,7 +84,7 @@ export class InstanceState {
     await this.#attempt({ what, action: 'ec2:TerminateInstances', ask }, milliseconds);
   }
 
-  /** Gives up what is under way, and closes all connections. */
+  /** Aborts what is in progress and closes all connections. */
   close(): void {
     this.#latest.abort();
     this.#ec2?.close();
@@ -131,7 +135,7 @@ export class InstanceState {
     signal.throwIfAborted();
     this.#ec2 ??= new Ec2(facts.region, endpoint);
     await ask(this.#ec2, facts.instanceId, signal);
-    log.info({ instanceId: facts.instanceId }, `EC2 was asked to ${what}, and did`);
+    log.info({ instanceId: facts.instanceId }, `EC2 accepted the request to ${what}`);
   }
 
   #tell({ what, action }: Request, failure: unknown): void {
@@ -150,6 +154,6 @@ function isInstance({ instanceId, region }: HostFacts): boolean {
 }
 
 function tagValue(text: string): string {
-  // Once more: a cut leaves halves of characters.
+  // The second replacement removes half of a surrogate pair that the cut may leave.
   return text.replace(REFUSED, ' ').trim().slice(0, LONGEST_VALUE).replace(REFUSED, '');
 }

@@ -1,6 +1,6 @@
 /**
- * The webserver's token for this host, kept on disk until the webserver has accepted the last heartbeat. A webserver
- * that still knows an instance refuses to register it again, so a host that lost its token could never come back.
+ * Keeps the webserver's token for this host on disk until the webserver has accepted the last heartbeat. A webserver
+ * that still knows an instance refuses to register it again, so a host that lost its token could never return.
  */
 
 import { readFile, rm } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import type { Logger } from '../logging/logger.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 import { exists } from './directories.ts';
 
-/** Who this host is to the webserver. */
+/** The identity of this host at the webserver. */
 export interface Registration {
   readonly token: string;
   readonly instanceId: string;
@@ -20,32 +20,34 @@ export interface Registration {
 
 const Content = Type.Object({ webserver: Type.String(), instanceId: Type.String(), token: Type.String() });
 
-/** Nothing that goes wrong with the file is thrown: the host then registers again. */
+/** Failures with the file are not thrown: the host then registers again. */
 export class KeptRegistration {
   readonly #path: string;
   readonly #webserver: string;
   readonly #log: Logger;
 
-  /** @param state the directory that is kept over reboots @param webserver its URL: a token is of use there alone */
+  /** @param state the directory that survives reboots @param webserver its URL; a token is valid only there */
   constructor(state: string, webserver: string, log: Logger) {
     this.#path = join(state, 'webserver-registration.json');
     this.#webserver = webserver;
     this.#log = log;
   }
 
-  /** Whether a last heartbeat is owed, unless it turns out to be another instance's. */
+  /** Whether a last heartbeat is owed. It does not check whether the file belongs to this instance. */
   async exists(): Promise<boolean> {
     return await exists(this.#path);
   }
 
   /**
-   * That of this instance. An image that was made from a host carries the file of that host, which is removed.
-   * @returns undefined when there is none, or when it belongs to another webserver
+   * Reads the registration of this instance. If an image was made from a host, it contains the file of that host; this
+   * removes it.
+   * @returns undefined if there is none, or if it belongs to another webserver
    */
   async read(instanceId: string): Promise<Registration | undefined> {
     try {
       const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'));
-      if (!Check(Content, content)) throw new Error('it has another form than this service writes');
+      if (!Check(Content, content))
+        throw new Error('its content does not have the format that this service writes');
       const { token, ...of } = content;
       if (of.webserver === this.#webserver && of.instanceId === instanceId) return { instanceId, token };
       await this.forget();
@@ -62,12 +64,12 @@ export class KeptRegistration {
     );
   }
 
-  /** Once the webserver no longer knows this host. */
+  /** To be called when the webserver no longer knows this host. */
   async forget(): Promise<void> {
     await rm(this.#path, { force: true }).catch((error: unknown) => this.#warn('cannot be removed', error));
   }
 
-  /** The path is told, and never what is in the file. */
+  /** Logs the path, but never the content of the file. */
   #warn(what: string, error: unknown): void {
     const why = error instanceof SyntaxError ? 'it is not JSON' : messageOf(error);
     this.#log.warn(`${this.#path}, the webserver's token for this host, ${what}: ${why}`);

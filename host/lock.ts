@@ -1,6 +1,6 @@
 /**
- * One service for each root directory. The lock is flock(2), which the kernel gives back whatever way the
- * process ends; flock(1) takes it on the open file that it inherits from us, because Node cannot.
+ * Ensures one service for each root directory. The lock is flock(2), which the kernel releases however the process
+ * ends. Node has no flock, so flock(1) takes the lock on the open file that it inherits.
  */
 
 import { spawn } from 'node:child_process';
@@ -12,29 +12,29 @@ import { isSystemError, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 
 /**
- * Who has it. One that waits for the containers of a dead service gives way to a service, by being killed: it is at any
- * moment as if it had never begun.
+ * The role of the holder. A starting service kills a running `wait` process to get the lock. This is safe, because
+ * `wait` can be stopped at any moment without losing anything.
  */
 export type Holder = 'service' | 'wait' | 'bury';
 
 export interface LockOptions {
-  /** Directory of the lock. */
+  /** The directory of the lock file. */
   readonly run: string;
-  /** Directory below which the holder is alone. */
+  /** The root directory that the lock protects. */
   readonly root: string;
   readonly as: Holder;
 }
 
-/** Whether another process has it. */
+/** Whether another process holds the lock. */
 export function isLocked(error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'start.locked';
 }
 
-/** Milliseconds before it is looked again whether one that was killed has let go, and how often. */
+/** Milliseconds between checks whether a killed holder has released the lock, and the number of checks. */
 const BETWEEN_LOOKS = 20;
 const LOOKS = 3000;
 
-/** @throws {ServiceError} `start.locked` when another process has it */
+/** @throws {ServiceError} `start.locked` if another process holds the lock */
 export async function lock(lifetime: Lifetime, { run, root, as }: LockOptions): Promise<void> {
   const path = join(run, 'lock');
   await lifetime.acquire({
@@ -73,10 +73,11 @@ async function take(path: string, root: string, as: Holder): Promise<FileHandle>
   }
 }
 
-/** Returns when it is worth another look. @throws {ServiceError} `start.locked` */
+/** Returns when another attempt is worthwhile. @throws {ServiceError} `start.locked` */
 async function makeWay(path: string, root: string, as: Holder, look: number): Promise<void> {
   const [pid = '', holder] = (await readFile(path, 'utf8').catch(() => '')).trim().split(' ');
-  // Until its holder has written it, the file names one that died, whose number may be another's by now.
+  // Until the new holder has written its id, the file names the previous one, whose id may belong to another process
+  // now.
   const isHolder = await hasOpen(pid, path);
   if (as !== 'service' || (isHolder && holder === 'service') || look > LOOKS) {
     throw new ServiceError('start.locked', { owner: pid && ` (pid ${pid})`, root });
@@ -108,7 +109,7 @@ async function locked(fd: number): Promise<boolean> {
   return code === 0;
 }
 
-/** Whoever held it before may have removed the file between our opening and our locking it. */
+/** The previous holder may have removed the file after we opened it and before we locked it. */
 async function isStillAt(path: string, file: FileHandle): Promise<boolean> {
   try {
     return (await stat(path)).ino === (await file.stat()).ino;

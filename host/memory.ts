@@ -1,4 +1,4 @@
-/** How much memory this host has, as the kernel says in /proc/meminfo. */
+/** The memory of this host, from /proc/meminfo. */
 
 import { readFile } from 'node:fs/promises';
 
@@ -9,7 +9,7 @@ export interface Memory {
   readonly available: number;
 }
 
-/** @param file laid out like /proc/meminfo. @throws Error when a line is missing */
+/** @param file in the format of /proc/meminfo @throws Error when a line is missing */
 export async function readMemory(file = '/proc/meminfo'): Promise<Memory> {
   const text = await readFile(file, 'utf8');
   const find = (name: string): number => {

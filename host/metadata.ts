@@ -1,6 +1,4 @@
-/**
- * What this host is: on EC2 its metadata service says so, elsewhere the machine describes itself.
- */
+/** Describes this host. On EC2 the facts come from the metadata service, elsewhere from the machine itself. */
 
 import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
@@ -13,27 +11,24 @@ import { Imds } from './imds.ts';
 
 export interface HostFacts {
   readonly amiId: string;
-  /** Undefined when it is not known. */
+  /** undefined if unknown. */
   readonly amiLaunchIndex: string | undefined;
   readonly instanceId: string;
   readonly instanceType: string;
   readonly region: string;
-  /** Undefined when the instance has none, or it is not known. */
+  /** undefined if unknown, or if the instance has none. */
   readonly publicIpv4: string | undefined;
 }
 
-/** The address that every EC2 instance has for it. */
+/** The address of the metadata service on every EC2 instance. */
 const EC2_ENDPOINT = new URL('http://169.254.169.254');
 
 /** Milliseconds between attempts. */
 const PAUSES = [100, 400];
-/** Neither a page of somebody else, nor the listing of a directory. */
+/** Excludes pages of other servers and directory listings. */
 const WORD = /^[\w.:/=+-]{0,511}[\w.:=+-]$/;
 
-/**
- * Whether this is an EC2 instance, as its firmware tells.
- * @param dmi directory with what the firmware says of itself
- */
+/** Whether this is an EC2 instance, according to its firmware. @param dmi the directory with the firmware's DMI data */
 export async function isEc2(dmi = '/sys/class/dmi/id'): Promise<boolean> {
   const read = (name: string) =>
     readFile(join(dmi, name), 'utf8').then(
@@ -41,12 +36,12 @@ export async function isEc2(dmi = '/sys/class/dmi/id'): Promise<boolean> {
       () => '',
     );
   const [vendor, uuid, bios] = await Promise.all(['sys_vendor', 'product_uuid', 'bios_version'].map(read));
-  // The first group of the uuid may be in either byte order: ec2e1916 is 16192eec.
+  // The first group of the UUID may be in either byte order: ec2e1916 is 16192eec.
   const isEc2Uuid = /^(ec2|[0-9a-f]{4}2[0-9a-f]ec-)/.test(uuid ?? '');
   return vendor === 'amazon ec2' || isEc2Uuid || /amazon|ec2/.test(bios ?? '');
 }
 
-/** Where this host has its metadata; undefined where it has none, or is not to ask. */
+/** The endpoint of the metadata service; undefined if this host has none or must not ask it. */
 export async function metadataEndpoint(settings: {
   readonly AWS_EC2_METADATA_SERVICE_ENDPOINT?: URL | undefined;
   readonly AWS_EC2_METADATA_DISABLED?: boolean;
@@ -55,7 +50,7 @@ export async function metadataEndpoint(settings: {
   return settings.AWS_EC2_METADATA_SERVICE_ENDPOINT ?? ((await isEc2()) ? EC2_ENDPOINT : undefined);
 }
 
-/** The facts, remembered once they are known; those who ask meanwhile share the same question. */
+/** Caches the facts once they are known. Concurrent callers share one request. */
 export class Metadata {
   readonly #find: () => Promise<HostFacts>;
   #asked: Promise<HostFacts> | undefined;
@@ -74,15 +69,15 @@ export class Metadata {
   }
 }
 
-/** What a machine outside EC2 says of itself. */
+/** The facts of a machine outside EC2. */
 export function describeThisMachine(): HostFacts {
   const local = { amiId: 'local', instanceType: 'local', region: 'local' };
   return { ...local, amiLaunchIndex: '0', instanceId: hostname(), publicIpv4: undefined };
 }
 
 /**
- * Asks the metadata service, three times at most.
- * @param signal gives up earlier
+ * Asks the metadata service, at most three times.
+ * @param signal aborts earlier
  * @throws {ServiceError} `metadata.unavailable`
  */
 export async function askEc2(http: HttpClient, endpoint: URL, signal: AbortSignal): Promise<HostFacts> {
@@ -105,10 +100,10 @@ async function askOnce(imds: Imds, signal: AbortSignal): Promise<HostFacts> {
   const need = async (path: string): Promise<string> => {
     const item = await imds.find(path, signal);
     if (!item) throw new Error(`it does not know ${path}`);
-    if (!WORD.test(item.text)) throw new Error(`${path} was answered with something else`);
+    if (!WORD.test(item.text)) throw new Error(`${path} returned an unexpected value`);
     return item.text;
   };
-  // Nobody registers a host by these: whatever is wrong with one of them, the host does without.
+  // The registration does not depend on these facts, so an unusable one is left out.
   const want = async (path: string, isRight: (text: string) => boolean): Promise<string | undefined> => {
     const item = await imds.find(path, signal).catch(() => undefined);
     return item && isRight(item.text) ? item.text : undefined;

@@ -1,10 +1,10 @@
 /**
- * Looks every few seconds whether EC2 has given notice, and tells what changed. What is told has a moment on a clock
- * that is never set, reckoned by EC2's own: the clock of this host may be wrong.
+ * Polls for EC2's notices every few seconds and reports changes. The reported times use a monotonic clock and are
+ * computed with EC2's clock, because the clock of this host may be wrong.
  *
  * INVARIANTS
- * - A notice is told once, again only when EC2 says something else, and its withdrawal once.
- * - A look that fails, or finds what cannot be read, changes nothing.
+ * - A notice is reported once, again only if EC2 changes it, and once when EC2 withdraws it.
+ * - A poll that fails, or that finds an unreadable item, changes nothing.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,21 +13,23 @@ import type { Logger } from '../logging/logger.ts';
 import type { Imds, Item } from './imds.ts';
 import { keyOf, NOTICE_KINDS, type Notice, type NoticeKind, PATHS, readNotices } from './notices.ts';
 
-/** Milliseconds between looks. */
+/** Milliseconds between polls. */
 const BETWEEN = 5000;
-/** Looks in a row: without a notice until it is withdrawn, and that fail until somebody is told. */
+/**
+ * Numbers of polls in a row: without a notice until it counts as withdrawn, and failed ones until a warning is logged.
+ */
 const ABSENCES = 2;
 const FAILURES = 12;
-/** Milliseconds after which EC2 takes a Spot instance, at most: what it promises. */
+/** In milliseconds. EC2 promises this much time before it reclaims a Spot instance. */
 const SPOT_NOTICE = 120_000;
-/** EC2 tells the time in seconds, of which the last may be nearly over. */
+/** EC2 gives its time in whole seconds, so it can be up to one second later than stated. */
 const SECOND = 1000;
 
 export interface Given {
   readonly notice: Notice;
-  /** Milliseconds of `clock`; undefined: EC2 does not say when. */
+  /** Milliseconds of `clock`; undefined if EC2 gives no time. */
   readonly due: number | undefined;
-  /** ISO 8601: when it was first seen, by this host's clock. */
+  /** ISO 8601: when the notice was first seen, by this host's clock. */
   readonly since: string;
 }
 
@@ -42,7 +44,7 @@ export interface NoticeWatchOptions {
   /** Must not throw. */
   readonly tell: (change: Change) => void;
   readonly between?: number;
-  /** Milliseconds of a clock that is never set, and since 1970. */
+  /** A monotonic clock, and milliseconds since 1970. */
   readonly clock?: () => number;
   readonly now?: () => number;
 }
@@ -53,7 +55,7 @@ export class NoticeWatch {
   readonly #now: () => number;
   readonly #given = new Map<string, Given>();
   readonly #absences = new Map<string, number>();
-  /** What could not be read, of each kind: it is told once. */
+  /** The unreadable text of each kind, so that it is logged once. */
   readonly #unread = new Map<NoticeKind, string>();
   #failures = 0;
 
@@ -63,7 +65,7 @@ export class NoticeWatch {
     this.#now = options.now ?? Date.now;
   }
 
-  /** What stands at the moment. */
+  /** The notices that are in effect. */
   get given(): readonly Given[] {
     return [...this.#given.values()];
   }
@@ -85,11 +87,12 @@ export class NoticeWatch {
     if (failed) {
       this.#failures += 1;
       const why = messageOf(failed.reason);
-      if (this.#failures === FAILURES) log.warn({ why }, "EC2's notices cannot be read from its metadata");
-      else log.debug({ why }, "EC2's notices cannot be read from its metadata");
+      if (this.#failures === FAILURES)
+        log.warn({ why }, 'cannot read EC2 notices from the instance metadata');
+      else log.debug({ why }, 'cannot read EC2 notices from the instance metadata');
       return;
     }
-    if (this.#failures >= FAILURES) log.info("EC2's notices can be read again");
+    if (this.#failures >= FAILURES) log.info('EC2 notices can be read again');
     this.#failures = 0;
   }
 
@@ -102,7 +105,7 @@ export class NoticeWatch {
     for (const [key, { notice }] of this.#given) if (notice.kind === kind && !ids.has(key)) this.#miss(key);
   }
 
-  /** @returns undefined when it cannot be read */
+  /** @returns undefined if it cannot be parsed */
   #read(kind: NoticeKind, { text }: Item): Notice[] | undefined {
     try {
       return readNotices(kind, text);
@@ -110,12 +113,12 @@ export class NoticeWatch {
       if (this.#unread.get(kind) === text) return undefined;
       this.#unread.set(kind, text);
       const why = messageOf(error);
-      this.#options.log.warn({ kind, why }, 'a notice of EC2 cannot be read, and is passed over');
+      this.#options.log.warn({ kind, why }, 'ignored an EC2 notice that cannot be parsed');
       return undefined;
     }
   }
 
-  /** @param at EC2's clock, if it was said */
+  /** @param at the time of EC2's clock, if the answer had it */
   #see(notice: Notice, at: number | undefined): void {
     const key = keyOf(notice);
     this.#absences.delete(key);

@@ -1,9 +1,9 @@
-/** Keeps a directory of files, to which one after the other is added, from growing without end. */
+/** Keeps a directory in which files accumulate from growing without limit. */
 
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Removes all files but the newest `most`. Others may write and remove some meanwhile. */
+/** Removes all files except the newest `most`. Other processes may add and remove files meanwhile. */
 export async function removeOldest(directory: string, most: number): Promise<void> {
   const paths = (await readdir(directory)).map((name) => join(directory, name));
   if (paths.length <= most) return;
@@ -12,7 +12,7 @@ export async function removeOldest(directory: string, most: number): Promise<voi
   for (const { path } of old) await rm(path, { force: true });
 }
 
-/** @returns that of no file, when it has gone meanwhile */
+/** @returns the oldest possible time if the file has been removed meanwhile */
 async function timeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
 }

@@ -1,55 +1,55 @@
-/** Where the service keeps its files: everything lies below one root directory. */
+/** The paths of the service's files, all below one root directory. */
 
 import { join } from 'node:path';
 
 export interface Paths {
   readonly root: string;
-  /** One directory for each container, and `temp/`. */
+  /** Contains one directory for each container, and `temp/`. */
   readonly containers: string;
-  /** Files of users that were too large to be saved, for some hours. */
+  /** Users' files that were too large to be saved, kept for some hours. */
   readonly kept: string;
-  /** `<container id>/sockets/`, which a container sees as /tmp/sockets. */
+  /** Contains `<container id>/sockets/`, which the container sees as /tmp/sockets. */
   readonly temporary: string;
-  /** dockerd makes directories here for a bind that the programs no longer use. */
+  /** dockerd creates directories here for a bind mount that the programs no longer use. */
   readonly cloudStorage: string;
-  /** Certificate and key. */
+  /** The certificate and its key. */
   readonly private: string;
-  /** Lock and logs, gone after a reboot. */
+  /** The lock and logs. They do not survive a reboot. */
   readonly run: string;
-  /** Of what is held; with secrets, so never on a disk. */
+  /** The ledger. It contains secrets and must never be on a disk. */
   readonly ledger: string;
-  /** On it Docker's API is served to the ECS agent and whoever else wants hosted containers. */
+  /** The socket that serves Docker's API to the ECS agent and to other clients that create hosted containers. */
   readonly dockerProxy: string;
-  /** On it operators on this host are served. */
+  /** The socket of the operator's API. */
   readonly apiSocket: string;
-  /** Of whoever waits for the containers of a dead service, when no unit keeps it. */
+  /** The log of a `wait` process that no systemd unit runs. */
   readonly waitLog: string;
-  /** What an operator wrote: the environment of the installed service, and its secrets. */
+  /** The operator's files: the environment of the installed service, and its secrets. */
   readonly settings: string;
-  /** Host id, kept for ever. */
+  /** The host id and other state that survives reboots. */
   readonly state: string;
-  /** Saved user configs that wait for S3. */
+  /** Saved user configs that wait for their upload to S3. */
   readonly spool: string;
-  /** What ended containers had, and how it was seen gone. */
+  /** The resources of ended containers, and how each was observed to be gone. */
   readonly receipts: string;
-  /** The last of what ended containers wrote. */
+  /** The last output of ended containers. */
   readonly logs: string;
   readonly agent: AgentPaths;
 }
 
-/** The files of the Amazon ECS agent, where its packages have them. */
+/** The files of the Amazon ECS agent, at the paths of its packages. */
 export interface AgentPaths {
-  /** The operator's settings for it. */
+  /** The operator's settings for the agent. */
   readonly config: string;
-  /** Its packages' own settings for it, which those of the operator come after. */
+  /** The packages' own settings for the agent. The operator's settings take precedence. */
   readonly packagedConfig: string;
   readonly state: string;
-  /** By default, what it remembers from start to start. */
+  /** The default path of the agent's saved state. */
   readonly data: string;
   readonly log: string;
   /** Images of the agent. */
   readonly cache: string;
-  /** There where systemd runs. */
+  /** Exists if systemd runs. */
   readonly systemd: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Processes that are not this one's children, or not while Docker is away. A number alone proves nothing, since the
- * kernel gives it out again: together with the time of its start it is one process, for ever.
+ * Handles processes that are not children of this one. An id alone does not identify a process, because the kernel
+ * reuses ids. An id together with the start time does.
  */
 
 import { spawn } from 'node:child_process';
@@ -11,38 +11,41 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServiceError } from '../errors/service-error.ts';
 
-/** Milliseconds between looks whether a process has gone. */
+/** Milliseconds between checks whether a process has ended. */
 const BETWEEN_LOOKS = 20;
-/** Milliseconds in which one that was killed goes, unless the kernel holds it. */
+/** Milliseconds within which a killed process ends, unless it hangs in the kernel. */
 const LAST = 5000;
 
-/** Bytes that are read of the words that a process was given: with prctl(2) it can pass off gigabytes as these. */
+/**
+ * The maximum of bytes that are read of a process's arguments or environment. With prctl(2), a process can make them
+ * gigabytes long.
+ */
 const MOST_WORDS = 2 ** 20;
 
 export type Signal = 'TERM' | 'KILL' | 'HUP' | 'CONT';
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** In the kernel's ticks since its boot. */
+  /** In the kernel's clock ticks since boot. */
   readonly startTime: string;
 }
 
-/** @returns undefined when there is no such process, or it has ended. Source: proc_pid_stat(5), fields 3 and 22 */
+/** @returns undefined if there is no such process, or if it has ended. Source: proc_pid_stat(5), fields 3 and 22 */
 export function identify(pid: number): ProcessIdentity | undefined {
   const [state = 'X', ...fields] = statOf(pid);
   const startTime = fields[18];
   return startTime === undefined || 'ZX'.includes(state) ? undefined : { pid, startTime };
 }
 
-/** The session that a process is in: the number of its first process. Source: proc_pid_stat(5), field 6 */
+/** The session of a process, which is the id of its leader. Source: proc_pid_stat(5), field 6 */
 export function sessionOf(pid: number): number {
   return Number(statOf(pid)[3]);
 }
 
-/** From field 3 on. */
+/** The fields from field 3 on. */
 function statOf(pid: number): string[] {
   const stat = read(`/proc/${pid}/stat`);
-  // The second field is its name, which may hold anything.
+  // Field 2 is the name of the process and may contain any characters.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
@@ -51,9 +54,10 @@ export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
 }
 
 /**
- * The processes in the host's network that are given this in their environment. Those in a network of their own do not
- * count: a container chooses its environment and its command line as it likes.
- * @param variable `NAME=value` @param word one that their command line must have
+ * Finds processes with this environment variable in the host's network namespace. It skips processes in other network
+ * namespaces, because a container chooses its environment and command line freely.
+ * @param variable `NAME=value`
+ * @param word a word that the command line must contain
  */
 export async function findProcesses(variable: string, word?: string): Promise<ProcessIdentity[]> {
   const network = await readlink('/proc/self/ns/net');
@@ -64,19 +68,19 @@ export async function findProcesses(variable: string, word?: string): Promise<Pr
   });
 }
 
-/** Whether it was given this in its environment, as `NAME=value`. */
+/** Whether the process has this variable, given as `NAME=value`, in its environment. */
 export async function hasVariable(pid: number, variable: string): Promise<boolean> {
   return (await variablesOf(pid)).includes(variable);
 }
 
-/** What it was given in its environment, each as `NAME=value`; none when it has gone. */
+/** The environment of a process, each variable as `NAME=value`; empty if the process has ended. */
 export function variablesOf(pid: number): Promise<string[]> {
   return wordsIn(`/proc/${pid}/environ`);
 }
 
 export async function processesThat(fit: (pid: number) => Promise<boolean>): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = [];
-  // One after the other: thousands of files at a time would be too many.
+  // Sequentially, because thousands of open files at a time would be too many.
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
     const one = (await fit(pid)) ? identify(pid) : undefined;
     if (one) found.push(one);
@@ -89,12 +93,16 @@ export async function kill(...all: readonly ProcessIdentity[]): Promise<void> {
   await send('KILL', all);
   const [left] = await leftAfter(LAST, all);
   if (left)
-    throw new ServiceError('still.there', { what: `process ${left.pid}`, why: 'it was killed in vain' });
+    throw new ServiceError('still.there', {
+      what: `process ${left.pid}`,
+      why: 'it was killed, but it still runs',
+    });
 }
 
 /**
- * Asks them to end, and kills those that are left after so many milliseconds. Returns when all have gone.
- * @returns whether any was killed @throws as `kill`
+ * Sends SIGTERM, and SIGKILL to the processes that are left after `milliseconds`. Returns when all have ended.
+ * @returns whether any was killed
+ * @throws as `kill`
  */
 export async function end(
   all: readonly ProcessIdentity[],
@@ -118,7 +126,7 @@ async function leftAfter(
   }
 }
 
-/** To nobody who has gone meanwhile. */
+/** Skips processes that have ended meanwhile. */
 async function send(signal: Signal, all: readonly ProcessIdentity[]): Promise<void> {
   const running = all.filter(isRunning).map(({ pid }) => String(pid));
   if (running.length === 0) return;

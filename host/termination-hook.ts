@@ -1,6 +1,6 @@
 /**
- * Has the Auto Scaling group wait with the termination of this instance, by its lifecycle hook, until the host is empty.
- * Nothing that goes wrong here reaches the rest of the service: the group then goes on when the hook times out.
+ * Delays the termination of this instance by its Auto Scaling group until the host is empty, by means of the group's
+ * lifecycle hook. Failures here do not affect the rest of the service: the group continues when the hook times out.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,15 +11,15 @@ import type { AutoScaling } from './auto-scaling.ts';
 import { isRefusal, whyOf } from './aws-failures.ts';
 import type { HostFacts } from './metadata.ts';
 
-/** Milliseconds between extensions: a hook's timeout has thirty seconds at least. */
+/** Milliseconds between extensions. The timeout of a hook is at least thirty seconds. */
 const BETWEEN = 10_000;
-/** Milliseconds for which the completion is tried, and between attempts. */
+/** In milliseconds: the time limit for the completion, and the pause between attempts. */
 const COMPLETION = 60_000;
 const BETWEEN_ATTEMPTS = 2000;
 
 export interface TerminationHookOptions {
   readonly hook: string;
-  /** Of another Auto Scaling than Amazon's. */
+  /** Of an Auto Scaling service other than Amazon's. */
   readonly endpoint: URL | undefined;
   readonly facts: () => Promise<HostFacts>;
   readonly log: Logger;
@@ -30,7 +30,7 @@ export class TerminationHook {
   readonly #options: TerminationHookOptions;
   #client: Promise<AutoScaling> | undefined;
   #group: string | undefined;
-  /** Aborts when the host stays, or the group need not wait any more; undefined while it is not to. */
+  /** Aborts when the group need not wait any longer; undefined if it is not waiting. */
   #waiting: AbortController | undefined;
   #isTold = false;
   #completing: Promise<void> | undefined;
@@ -39,7 +39,7 @@ export class TerminationHook {
     this.#options = options;
   }
 
-  /** Has the group wait, and go on when `empty` resolves. Never rejects; resolves when that is over. */
+  /** Makes the group wait until `empty` resolves. Never rejects; resolves when the wait is over. */
   async hold(empty: () => Promise<void>, ending: AbortSignal): Promise<void> {
     if (this.#waiting || this.#completing) return;
     const waiting = new AbortController();
@@ -49,19 +49,22 @@ export class TerminationHook {
       await empty();
       if (!signal.aborted) await this.complete(COMPLETION);
     };
-    // Otherwise the end of the service completes it.
+    // If this fails, the end of the service completes the hook.
     complete().catch(() => {});
     await this.#extend(signal);
     await this.#completed();
   }
 
-  /** The host stays after all. */
+  /** Stops extending the hook, because the host stays after all. */
   letGo(): void {
     this.#waiting?.abort();
     this.#waiting = undefined;
   }
 
-  /** Has the group go on, if it waits: at the latest when the service ends and nothing on the host is needed. Never rejects. */
+  /**
+   * Lets the group continue, if it is waiting. Called at the latest when the service ends and nothing on the host is
+   * needed. Never rejects.
+   */
   async complete(milliseconds: number): Promise<void> {
     if (!this.#waiting) return;
     this.#waiting.abort();
@@ -82,7 +85,7 @@ export class TerminationHook {
   async #tryToComplete(milliseconds: number): Promise<void> {
     try {
       await withDeadline(milliseconds, 'asking', (late) => this.#complete(late));
-      this.#options.log.info('the host is empty: its lifecycle hook is completed');
+      this.#options.log.info('the host is empty; completed its lifecycle hook');
     } catch (error) {
       this.#tell('complete its lifecycle hook', 'autoscaling:CompleteLifecycleAction', error);
     }

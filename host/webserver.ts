@@ -1,24 +1,24 @@
-/** The webserver that this host reports to: its two calls, and what its answers mean. */
+/** The webserver that this host reports to: its two calls and the meaning of their answers. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Answer, HttpClient } from '../outgoing/http-client.ts';
 import type { Memory } from './memory.ts';
 import type { HostFacts } from './metadata.ts';
 
-/** Milliseconds for one call. */
+/** The time limit for one call, in milliseconds. */
 const CALL = 10_000;
 
 export interface WebserverOptions {
   readonly http: HttpClient;
   readonly url: URL;
-  /** As what JSON type `IsDyingHeartbeat` and `IsDraining` are sent. */
+  /** The JSON type in which `IsDyingHeartbeat` and `IsDraining` are sent. */
   readonly dyingAs: 'string' | 'boolean';
 }
 
 export interface Beat {
   readonly token: string;
   readonly instanceId: string;
-  /** Counts from 0 in the life of this process. */
+  /** Counts from 0 since the start of this process. */
   readonly number: number;
   readonly memory: Memory;
   readonly dying: boolean;
@@ -33,8 +33,9 @@ export class Webserver {
   }
 
   /**
-   * Registers this host. @returns the token for its heartbeats
-   * @throws {ServiceError} `webserver.failed` when there is no answer, or one without a token
+   * Registers this host.
+   * @returns the token for its heartbeats
+   * @throws {ServiceError} `webserver.failed` if there is no answer, or an answer without a token
    */
   async handshake(facts: HostFacts, signal: AbortSignal): Promise<string> {
     const answer = await this.#post('auth', signal, {
@@ -49,8 +50,9 @@ export class Webserver {
   }
 
   /**
-   * @returns false when the webserver does not know this host or its token (any more)
-   * @throws {ServiceError} `webserver.failed` when there is no answer, or any other
+   * Sends a heartbeat.
+   * @returns false if the webserver does not know this host or its token
+   * @throws {ServiceError} `webserver.failed` if there is no answer, or any other answer
    */
   async heartbeat(beat: Beat, signal: AbortSignal): Promise<boolean> {
     const { token, instanceId, number, memory, dying, draining } = beat;
@@ -63,7 +65,7 @@ export class Webserver {
       FreeRAMinKB: String(memory.free),
       AvailRAMinKB: String(memory.available),
       IsDyingHeartbeat: this.#flag(dying),
-      // Not before: a webserver of old, which ignores it, gets what it has always got.
+      // The field is sent only while draining, so that a webserver without support for it gets the usual heartbeat.
       ...(draining && { IsDraining: this.#flag(true) }),
     });
     if (status !== 200 && status !== 404) throw failure('heartbeat', `it answered with status ${status}`);
@@ -99,7 +101,7 @@ function failure(what: string, why: string): ServiceError {
   return new ServiceError('webserver.failed', { what, why });
 }
 
-/** Nothing but a token, which is a word: it will be searched for in each line of the log. */
+/** Accepts only a single word as the token, because the log redacts this text in each of its lines. */
 function tokenIn(body: string): string | undefined {
   try {
     const { AuthToken } = JSON.parse(body);
@@ -109,7 +111,7 @@ function tokenIn(body: string): string | undefined {
   }
 }
 
-/** As Go writes a time: the webserver has known no other form, though it does not read it. */
+/** Go's default format of a time. The webserver has never received another one, although it does not read it. */
 function timestamp(date: Date): string {
   const [day, time] = date.toISOString().split(/[TZ]/);
   return `${day} ${time} +0000 UTC m=+${(performance.now() / 1000).toFixed(9)}`;

@@ -1,6 +1,6 @@
 /**
- * The answers on a connection come in the order of its requests, one to each. This holds for two things too for which Node
- * has no response: what is no HTTP request, or does not become one in time, and a request for a tunnel.
+ * Keeps the answers on a connection in the order of its requests. This includes two cases for which Node has no
+ * response object: input that is not a complete HTTP request in time, and a CONNECT request.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -15,7 +15,7 @@ interface Exchange {
 }
 
 interface Connection {
-  /** The newest one, and those before it that are not answered yet. */
+  /** The newest exchange, and the earlier ones that are not answered yet. */
   exchanges: readonly Exchange[];
   isRefused: boolean;
 }
@@ -37,13 +37,13 @@ export function answerInTurn(app: FastifyInstance): void {
 
   server.on('clientError', ({ code }: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connectionOf(socket);
-    // A connection that is closing has been answered.
+    // A connection that is closing has already been answered.
     if (connection.isRefused || socket.writableEnded) return;
     connection.isRefused = true;
     void refuse(socket, connection, code);
   });
 
-  // The predecessor had nothing there either.
+  // The predecessor sent no answer in this case either.
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     socket.on('error', () => {});
     void answersOn(connectionOf(socket)).then(() => {
@@ -54,7 +54,7 @@ export function answerInTurn(app: FastifyInstance): void {
 
 async function refuse(socket: Socket, connection: Connection, code = ''): Promise<void> {
   const isTimeout = code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  // Not even HTTP: a handshake of TLS that failed, or a connection that broke.
+  // It is not HTTP at all: a failed TLS handshake, or a broken connection.
   if (!isTimeout && !code.startsWith('HPE_')) {
     socket.destroy();
     return;
@@ -69,7 +69,7 @@ async function refuse(socket: Socket, connection: Connection, code = ''): Promis
   linger(socket);
 }
 
-/** Resolves when all whole requests are answered, and whatever else is being answered. */
+/** Resolves when all complete requests, and any other answers in progress, are finished. */
 async function answersOn({ exchanges }: Connection): Promise<void> {
   const owed = exchanges.filter(
     ({ request, response }) => !response.writableFinished && (request.complete || response.headersSent),

@@ -1,4 +1,4 @@
-/** What the servers have in common: limits, the order of checks, and the one place where errors become answers. */
+/** What all servers share: limits, the order of checks, and the conversion of errors to answers. */
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
@@ -23,24 +23,24 @@ export interface AppOptions {
   readonly version: Version;
   readonly operator: OperatorOptions;
   readonly metrics: MetricsSource;
-  /** Paths that are asked for by PUT alone. */
+  /** Paths that accept only PUT. */
   readonly puts: readonly string[];
   readonly log: Logger;
 }
 
 const JSON_TYPE = 'application/json';
-/** Bytes of a request's body. */
+/** The maximum size of a request body in bytes. */
 const MOST_BODY = 64 * 1024;
-/** Characters of a path that the log shows. */
+/** The maximum number of characters of a path in the log. */
 const MOST_PATH = 100;
-/** Milliseconds: all of a request; idle. */
+/** Time limits in milliseconds: for a complete request, and for an idle connection. */
 const REQUEST = 30_000;
 const IDLE = 5_000;
 
-/** For the server below fastify. */
+/** Options for the HTTP server below fastify. */
 export const BELOW = { shouldUpgradeCallback: asksForWebSocket, requireHostHeader: false } as const;
 
-/** For fastify. */
+/** Options for fastify. */
 export const LIMITS = {
   bodyLimit: MOST_BODY,
   requestTimeout: REQUEST,
@@ -48,26 +48,26 @@ export const LIMITS = {
   forceCloseConnections: 'idle',
   // See answers-in-turn.ts.
   clientErrorHandler: () => {},
-  // A path that cannot be decoded leads nowhere.
+  // A path that cannot be decoded is answered as not found.
   frameworkErrors: (_: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     answer(new ServiceError('request.not_found', {}), request, reply);
   },
 } as const;
 
 declare module 'fastify' {
-  /** What the log says of an answer. */
+  /** The parts of an answer that the log contains. */
   interface FastifyReply {
     from: string | undefined;
     error: ServiceError | undefined;
   }
 }
 
-/** Adds to a server what all have. */
+/** Adds the shared parts to a server. */
 export function equip(app: FastifyInstance, options: AppOptions): void {
   const { gate, version, operator, metrics, puts, log } = options;
   closeGently(app.server);
   answerInTurn(app);
-  // Types are as they were sent, and fields that nobody knows are ignored.
+  // Types are not coerced, and unknown fields are ignored.
   app.setValidatorCompiler(({ schema }) => (body: unknown) => {
     const why = misfit(schema as TSchema, body);
     return why === undefined || { error: new ServiceError('request.malformed', { why }) };
@@ -78,14 +78,14 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
     { parseAs: 'buffer' },
     async (_: FastifyRequest, body: string | Buffer) => parseJsonObject(body as Buffer),
   );
-  // Before the body is read: neither an unknown path nor a wrong method is a reason to read one.
+  // This runs before the body is read, because a request with an unknown path or a wrong method needs no body.
   app.addHook('onRequest', async (request, reply) => {
-    // Later the connection may be gone, and its address with it.
+    // The connection may close later, and then its address is no longer available.
     reply.from = request.socket.remoteAddress;
     const { httpVersion, headers } = request.raw;
     if (httpVersion === '1.1' && headers.host === undefined) throw new ServiceError('request.no_host', {});
     if (request.is404) throw noRoute(request, puts);
-    // Callers have never been asked for a content type, so whatever it says is not looked at.
+    // The predecessor's callers were never required to send a content type, so it is ignored.
     request.raw.headers['content-type'] = JSON_TYPE;
   });
   app.decorateRequest('principal', undefined);
@@ -94,14 +94,14 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   logAnswers(app, log);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     reply.error = toServiceError(error, log);
-    // Fastify closes the connection after each body that cannot be used; where all of it was read there is no need.
+    // Fastify closes the connection after each unusable body. If the whole body was read, that is unnecessary.
     if (request.raw.complete) reply.removeHeader('connection');
     return answer(reply.error, request, reply);
   });
   addStatusRoutes(app, gate, version);
   addOperatorApi(app, gate, operator);
   app.register(async (guarded) => {
-    // How many containers a host has is no matter of anybody's.
+    // The number of containers is not public.
     askWho(guarded, operator.authority);
     addMetricsRoute(guarded, metrics);
   });
@@ -119,14 +119,14 @@ function logAnswers(app: FastifyInstance, log: Logger): void {
       from,
       ...(principal && { principal: principal.kind }),
     };
-    // Who is refused by the hundred fills no log.
+    // Many refusals of one address must not fill the log.
     const many = error && refused.count(from ?? '') > MOST_ATTEMPTS;
     log[many ? 'debug' : 'info'](error ? { ...line, why: error.message } : line, 'answered');
   };
   app.addHook('onResponse', async (request, reply) => tell(request, reply));
   app.addHook('onRequest', async (request, reply) => {
     const { raw } = reply;
-    // What goes on until its client does, such as events, has no other end.
+    // An answer that lasts until its client disconnects, such as events, has no other end.
     raw.once('close', () => raw.headersSent && !raw.writableFinished && tell(request, reply));
   });
 }
@@ -143,8 +143,8 @@ function isStatusPath(path: string): boolean {
 }
 
 /**
- * The path of the route that answers: what it is for does not depend on how a request writes it. Where no route answers,
- * the path that was asked for, with nothing escaped.
+ * The route's own path, because its handling does not depend on how the request spells the path. If no route matches,
+ * the requested path without escapes.
  */
 function routeOf({ is404, routeOptions, url }: FastifyRequest): string {
   if (!is404 && routeOptions.url !== undefined) return routeOptions.url;
@@ -156,7 +156,7 @@ function routeOf({ is404, routeOptions, url }: FastifyRequest): string {
 }
 
 function pathOf(url: string): string {
-  // A request may name the host too.
+  // A request target may contain the host.
   return url.replace(/^https?:\/\/[^/]*/i, '').split('?', 1)[0] as string;
 }
 
@@ -169,7 +169,7 @@ function answer(error: ServiceError, request: FastifyRequest, reply: FastifyRepl
   return reply.code(status).type(contentType).send(body);
 }
 
-/** Everything that can go wrong with a request, as a row of the table. */
+/** Converts any error of a request into an error of the table. */
 function toServiceError(error: FastifyError, log: Logger): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')

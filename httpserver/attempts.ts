@@ -1,24 +1,27 @@
 /**
- * Counts the attempts of each network address that were wrong or that nothing proves yet, so that one which
- * makes many can fill neither the log nor a container's memory. What proves itself is always let through.
+ * Counts the wrong or unproven attempts of each network address, so that an address with many of them can fill neither
+ * the log nor a container's memory. Correct credentials are always accepted.
  */
 
-/** Wrong or unproven attempts of an address that get an answer of their own within a window, in milliseconds. */
+/**
+ * The number of wrong or unproven attempts of an address that are answered individually, and the time window for it in
+ * milliseconds.
+ */
 export const MOST_ATTEMPTS = 20;
 export const WINDOW = 60_000;
-/** How many addresses are remembered; beyond that the longest known is forgotten. */
+/** The number of addresses that are remembered; the oldest entry is dropped first. */
 const MOST_ADDRESSES = 1024;
 
 export class Attempts {
   readonly #now: () => number;
   readonly #counts = new Map<string, { count: number; until: number }>();
 
-  /** @param now a clock in milliseconds that never goes back */
+  /** @param now a monotonic clock in milliseconds */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Counts a wrong attempt. @returns how many this address has made in the current window */
+  /** Counts a wrong attempt. @returns the number of attempts of this address in the current window */
   count(address: string): number {
     let entry = this.#current(address);
     if (!entry) {

@@ -1,6 +1,6 @@
 /**
- * Keeps the server's certificate good for as long as the server runs: its own is renewed before it ends or
- * when the host's addresses change, an operator's files are read again when they change.
+ * Keeps the server's certificate valid. The service renews its own certificate before it expires or when the host's
+ * addresses change. It reads an operator's files again when they change.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -19,27 +19,27 @@ import type { KeyPair } from './self-signed-certificate.ts';
 const VALIDITY = 90 * 24 * 60 * 60_000;
 
 export interface KeeperOptions {
-  /** The operator's own files; undefined: the service makes its own pair. */
+  /** The operator's own files; undefined: the service makes its own certificate. */
   readonly files: { readonly cert: string; readonly key: string } | undefined;
-  /** Directory for the pair that the service makes, which only root can read. */
+  /** The directory for the service's own certificate and key; only root can read it. */
   readonly directory: string;
   readonly log: Logger;
-  /** Milliseconds that a pair of its own is valid: it is renewed when a third of them is left. */
+  /** The validity of the service's own certificate in milliseconds. It is renewed when a third of it is left. */
   readonly validity?: number;
-  /** Milliseconds between two looks. */
+  /** Milliseconds between checks. */
   readonly checkEvery?: number;
 }
 
-/** A pair, and a text that differs when another one is due. */
+/** A certificate with its key, and a text that changes when it must be replaced. */
 interface Kept {
   readonly pair: KeyPair;
   readonly version: string;
 }
 
-/** Where a certificate comes from. */
+/** A source of certificates. */
 interface Source {
   load(): Promise<Kept>;
-  /** Whether `kept` must be loaded anew. */
+  /** Whether `kept` must be replaced. */
   isStale(kept: Kept): Promise<boolean>;
 }
 
@@ -69,7 +69,7 @@ export class CertificateKeeper {
     return this.#kept.pair;
   }
 
-  /** Looks from time to time until the lifetime ends, and hands each new pair to `apply`. */
+  /** Checks regularly until the lifetime ends, and passes each new certificate to `apply`. */
   keep(lifetime: Lifetime, apply: (pair: KeyPair) => void): void {
     const timer = setInterval(() => {
       if (this.#checking) return;
@@ -88,7 +88,7 @@ export class CertificateKeeper {
       this.#kept = loaded;
       log.info({ until: new X509Certificate(this.pair.cert).validTo }, 'serving a new certificate');
     } catch (error) {
-      log.error({ error }, 'the certificate could not be renewed; the old one is still served');
+      log.error({ error }, 'could not renew the certificate; still serving the old one');
     } finally {
       this.#checking = false;
     }

@@ -1,17 +1,17 @@
 /**
- * Which connections a server keeps when there are too many. A new one takes the place of the one that has waited the
- * longest for its client: for its handshake, for all of a request, or for the next one. So whoever opens connections and
- * leaves them idle loses them first, and keeps nobody out.
+ * Limits the connections of a server. When there are too many, a new connection replaces the one that has waited
+ * longest for its client: for the handshake, for a complete request, or for the next request. So a client that opens
+ * many idle connections loses them first and cannot lock others out.
  *
  * INVARIANTS
- * - A connection with a whole request that is not answered yet, or with an open stream, is never closed for another one.
+ * - A connection with a complete unanswered request, or with an open stream, is never closed in favour of another one.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 
 export interface ConnectionLimits {
-  /** Of all addresses together, and of one. */
+  /** The maximum for all addresses together, and for one address. */
   readonly all: number;
   readonly each: number;
 }
@@ -25,13 +25,13 @@ interface Connection {
   readonly socket: Socket;
   readonly address: string | undefined;
   readonly exchanges: Set<Exchange>;
-  /** It is a WebSocket, or is to be one: what refuses that closes it. */
+  /** Whether it is or will become a WebSocket. If the upgrade is refused, the refusal closes it. */
   isUpgraded: boolean;
 }
 
-/** @param server of HTTP, over TLS or not */
+/** @param server an HTTP server, with or without TLS */
 export function limitConnections(server: Server, { all, each }: ConnectionLimits): void {
-  /** In the order in which they began to wait. TLS has a socket of its own on each, with the same addresses. */
+  /** In the order in which they started to wait. A TLS connection has a second socket with the same addresses. */
   const open = new Map<string, Connection>();
 
   server.on('connection', (socket: Socket) => {
@@ -76,7 +76,7 @@ export function limitConnections(server: Server, { all, each }: ConnectionLimits
 
   /** @returns whether it was there */
   function forget(key: string, connection: Connection): boolean {
-    // The client may have used its port again.
+    // The client may have reused its port.
     return open.get(key) === connection && open.delete(key);
   }
 }
@@ -85,7 +85,7 @@ function keyOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** What the client does not read of an answer is nobody's work any more. */
+/** A connection whose client does not read the rest of an answer counts as waiting. */
 function isWaiting({ exchanges, isUpgraded }: Connection): boolean {
   const isAtWork = ({ request, response }: Exchange) => request.complete && !response.writableEnded;
   return !isUpgraded && ![...exchanges].some(isAtWork);

@@ -1,6 +1,6 @@
 /**
- * The two forms of an error's answer: that of the predecessor's three calls, byte for byte as their callers
- * know it, and RFC 9457 problems for everything else.
+ * The two forms of error answers: the exact form of the predecessor's three calls, and RFC 9457 problems for everything
+ * else.
  */
 
 import type { ServiceError } from '../errors/service-error.ts';
@@ -11,15 +11,15 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
-  /** Whether it is a line of text, which no client may take for anything else. */
+  /** Whether it is a line of text, which browsers must not interpret as another type. */
   readonly isLine: boolean;
 }
 
 export const PLAIN = 'text/plain; charset=utf-8';
-/** With a line of text, as the predecessor sent it. */
+/** Sent with a line of text, as by the predecessor. */
 export const NO_SNIFFING = ['X-Content-Type-Options', 'nosniff'] as const;
 
-/** What the handlers of the predecessor refuse with. */
+/** The status of refusals by the predecessor's handlers. */
 const REFUSED = 406;
 
 /** Errors that the predecessor answered with a line of text, before any handler ran. */

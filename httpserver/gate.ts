@@ -1,4 +1,4 @@
-/** Whether requests are let through to the containers, and which are on their way. */
+/** Decides whether requests reach the containers, and tracks those in progress. */
 
 import { ServiceError } from '../errors/service-error.ts';
 
@@ -7,12 +7,12 @@ export class Gate<T> {
   #behind: T | undefined;
   #closed = false;
 
-  /** Lets requests through to `behind`. */
+  /** Starts to pass requests to `behind`. */
   open(behind: T): void {
     this.#behind = behind;
   }
 
-  /** Lets no more requests through. */
+  /** Stops passing requests. */
   close(): void {
     this.#closed = true;
   }
@@ -24,7 +24,7 @@ export class Gate<T> {
     return this.#behind;
   }
 
-  /** Runs a request's work, if requests are let through. */
+  /** Runs a request's work, if requests are passed. */
   async pass<R>(work: (behind: T) => Promise<R>): Promise<R> {
     const running = work(this.check());
     this.#underWay.add(running);
@@ -35,7 +35,7 @@ export class Gate<T> {
     }
   }
 
-  /** Resolves when no request is under way. */
+  /** Resolves when no request is in progress. */
   async idle(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }

@@ -1,4 +1,4 @@
-/** What requests act upon, once the host has started. */
+/** The parts of the service that requests use once the host has started. */
 
 import type { KeptContainers } from '../container/kept-containers.ts';
 import type { Tracker } from '../container/tracker.ts';

@@ -1,10 +1,10 @@
-/** A server that listens, and how it comes to its end: with nobody connected. */
+/** A listening server, and its graceful end. */
 
 import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors/service-error.ts';
 
-/** How long answers may take to leave once the server closes, in milliseconds. */
+/** The time limit in milliseconds for answers in progress when the server closes. */
 const LINGER = 5_000;
 
 export const CLOSE_DEADLINE = 2 * LINGER;
@@ -12,11 +12,11 @@ export const CLOSE_DEADLINE = 2 * LINGER;
 export interface Listening {
   readonly app: FastifyInstance;
   readonly sockets: Set<Socket>;
-  /** What has no end by itself ends with it. */
+  /** Ends requests that would otherwise never end. */
   readonly closing: AbortController;
 }
 
-/** The connections that a server has at each moment. */
+/** The current connections of a server. */
 export function socketsOf(server: Server): Set<Socket> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -26,7 +26,7 @@ export function socketsOf(server: Server): Set<Socket> {
   return sockets;
 }
 
-/** Answers that are under way get a while to leave; idle connections, also those that become idle, none. */
+/** Answers in progress get some time. Idle connections, including those that become idle, are closed at once. */
 export async function close({ app, sockets, closing }: Listening): Promise<void> {
   closing.abort(new Error('the server closes'));
   const sweep = setInterval(() => app.server.closeIdleConnections(), 20);

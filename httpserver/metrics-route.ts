@@ -1,4 +1,4 @@
-/** What Prometheus asks for. Nothing secret, and nothing of a user. */
+/** The metrics for Prometheus. They contain no secrets and nothing about users. */
 
 import type { FastifyInstance } from 'fastify';
 

@@ -1,6 +1,6 @@
 /**
- * The three calls that the webserver, the client app and the local scripts of the predecessor make. Their
- * order of checks is method, body, secret, types; it grows no more.
+ * The predecessor's three calls, which the webserver, the client app and local scripts make. The order of checks is
+ * method, body, secret, types. New calls do not belong here.
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -20,7 +20,7 @@ import { foldKeys } from './json-body.ts';
 export interface PredecessorOptions {
   readonly gate: Gate<Hosting>;
   readonly secret: Secret;
-  /** Whether `/spin_up_container` is there: in localdev alone. */
+  /** Whether `/spin_up_container` exists: only in localdev. */
   readonly spinUp: boolean;
 }
 
@@ -28,10 +28,10 @@ export const SPIN_UP = '/spin_up_container';
 export const START_VALUES = '/set_container_start_values';
 export const TOKEN = '/set_config_encryption_token';
 
-/** By which the local scripts set up what they have spun up, whatever its port is. */
+/** The local scripts set up their container at this port, whatever its real port is. */
 const PORT_OF_SCRIPTS = 32_262;
 
-/** JSON null and a missing field are the same. Keys are matched whatever their case, so schemas have them in lower case. */
+/** JSON null counts as a missing field. Keys match regardless of case, so schemas have lower-case keys. */
 const text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const integer = Type.Optional(
   Type.Union([
@@ -83,7 +83,7 @@ function addStartValues(app: FastifyInstance, { gate, secret }: PredecessorOptio
   );
 }
 
-/** The client app has no secret of the webserver's: what it says is held against the start values. */
+/** The client app does not know the webserver's secret. Its data is checked against the start values. */
 function addToken(app: FastifyInstance, { gate }: PredecessorOptions): void {
   const attempts = new Attempts();
   put(app, TOKEN, TokenBody, undefined, (body, request) =>
@@ -140,7 +140,7 @@ function addSpinUp(app: FastifyInstance, { gate, secret }: PredecessorOptions): 
 
 type Handler<S extends TSchema> = (body: Static<S>, request: FastifyRequest) => Promise<string>;
 
-/** @param secret what `auth_secret` must be; undefined: nobody is asked for it */
+/** @param secret the expected `auth_secret`; undefined: the call needs none */
 function put<S extends TSchema>(
   app: FastifyInstance,
   path: string,

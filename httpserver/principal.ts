@@ -1,25 +1,25 @@
-/** Who calls, as one value: routes ask it what the caller may do, and the log says who it was. */
+/** The caller of a request as one value. Routes check its rights, and the log names it. */
 
 export type PrincipalKind = 'root' | 'operator' | 'viewer' | 'webserver' | 'client app';
 
 export interface Principal {
   readonly kind: PrincipalKind;
-  /** The address that the call came from, or `unix socket`. */
+  /** The address of the caller, or `unix socket`. */
   readonly from: string;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Undefined until it is known, and where nobody is asked. */
+    /** undefined until it is known, and for routes without authentication. */
     principal: Principal | undefined;
   }
   interface FastifyContextConfig {
-    /** Whether a route changes nothing, or sees for itself who may do what. */
+    /** Whether a route changes nothing, or checks the caller's rights itself. */
     looksOnly?: boolean;
   }
 }
 
-/** Whether it may do what changes something. */
+/** Whether the caller may make changes. */
 export function mayAct({ kind }: Principal): boolean {
   return kind !== 'viewer';
 }

@@ -14,17 +14,17 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
-/** A certificate and its key, both PEM. */
+/** A certificate and its key, both in PEM. */
 export interface KeyPair {
   readonly cert: string;
   readonly key: string;
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-/** A clock that is behind ours by less than this still finds the certificate valid. */
+/** In milliseconds. A client whose clock is behind by less than this still accepts the certificate. */
 const CLOCK_SKEW = 60 * 60_000;
 
-/** @param names IP addresses and host names that it is to be valid for */
+/** @param names the IP addresses and host names of the certificate */
 export async function makeCertificate(names: readonly string[], notAfter: Date): Promise<KeyPair> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned(

@@ -1,4 +1,4 @@
-/** The HTTPS server, for the webserver, the client app, and operators far away. */
+/** The HTTPS server for the webserver, the client app and remote operators. */
 
 import { fastify } from 'fastify';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -35,7 +35,7 @@ export interface ServerOptions extends PredecessorOptions {
 }
 
 const CONNECTIONS = { all: 1024, each: 256 };
-/** Milliseconds: for the TLS handshake, and a request's headers; between looks. */
+/** In milliseconds: the limits for the TLS handshake and for a request's headers, and the interval of checks. */
 const HANDSHAKE = 10_000;
 const HEADERS = 10_000;
 const CHECK = 2_000;

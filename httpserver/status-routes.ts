@@ -1,4 +1,4 @@
-/** What anybody may ask: whether the host takes containers, and which version it runs. Nothing secret. */
+/** Public information: whether the host accepts containers, and its version. Nothing here is secret. */
 
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors/service-error.ts';

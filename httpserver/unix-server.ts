@@ -16,7 +16,7 @@ import type { CreateOptions } from './v1/create-routes.ts';
 import type { Operations } from './v1/operations.ts';
 
 export interface UnixServerOptions {
-  /** In a directory of root's. */
+  /** In a directory that only root can enter. */
   readonly path: string;
   readonly gate: Gate<Hosting>;
   readonly version: Version;
@@ -53,7 +53,7 @@ async function listen({
   const operator = { authority: rootAlone, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
   const sockets = socketsOf(app.server);
-  // A service that died left it.
+  // A crashed service may have left it.
   await rm(path, { force: true });
   try {
     await app.listen({ path });

@@ -1,8 +1,8 @@
 /*
- * Stands above the service where systemd does not, as under `make run`: SIGKILL, a crash, a blocked event loop and a
- * stopped process are deaths that the service cannot see itself. The launcher sees them, kills what says nothing any
- * more, and runs the program that buries, told the same as by systemd. It does so little that nothing ends it but a
- * signal; the service, asked to stop then, ends in order.
+ * Runs above the service where systemd does not, for example under `make run`. A service cannot report its
+ * own SIGKILL, crash, blocked event loop or stopped process. The launcher notices these, kills a service that
+ * stopped responding, and runs the clean-up program with the same information that systemd would give. It
+ * does so little that only a signal ends it; it then asks the service to stop gracefully.
  *
  * Source: sd_notify(3), systemd.exec(5) on SERVICE_RESULT, unix(7), signalfd(2).
  */
@@ -30,7 +30,7 @@ static const char USAGE[] =
   "Runs PROGRAM; kills it when no WATCHDOG=1 (sd_notify) came from it for SECONDS (10). However it ended, runs\n"
   "BURY-PROGRAM then, with SERVICE_RESULT, EXIT_CODE, EXIT_STATUS and MAIN_PID, and exits as PROGRAM did.\n";
 
-/* Seconds: longer than anybody waits, and few enough for poll. */
+/* In seconds: longer than any real watchdog, and small enough for poll. */
 #define LONGEST_WATCHDOG 86400
 
 typedef struct {
@@ -73,7 +73,10 @@ static const char *read_command(char **words, command *command) {
   return NULL;
 }
 
-/* Nobody but root finds the way through /proc, and nothing is left of it when the launcher is killed. */
+/*
+ * The socket is reached through /proc, so only root can use it, and nothing is left of it when the launcher
+ * is killed.
+ */
 static int open_notices(char *path, size_t size) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   char directory[] = "/tmp/launcher-XXXXXX";
@@ -93,7 +96,7 @@ static int block_signals(void) {
   sigset_t blocked;
   sigemptyset(&blocked);
   for (const int *one = (int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2, 0}; *one; one++) sigaddset(&blocked, *one);
-  /* Ignored by whoever started the launcher, it would take the children's ends away. */
+  /* If the parent ignored SIGCHLD, the launcher would inherit that and not learn how its children ended. */
   signal(SIGCHLD, SIG_DFL);
   sigprocmask(SIG_BLOCK, &blocked, &unblocked);
   return must(signalfd(-1, &blocked, SFD_NONBLOCK | SFD_CLOEXEC), "read signals");
@@ -141,7 +144,7 @@ static bool says_it_lives(const struct msghdr *message, char *text, pid_t pid) {
   return false;
 }
 
-/* Reads all that waits (a flood holds nothing up); what others than the service say does not count. */
+/* Reads all waiting messages without blocking, and ignores those that do not come from the service. */
 static bool hear(int notices, pid_t pid) {
   bool lives = false;
   for (int i = 0; i < 1000; i++) {
@@ -187,7 +190,7 @@ static const char *result_of(end end) {
   if (end.is_late) return "watchdog";
   if (end.code == CLD_EXITED) return end.status == 0 ? "success" : "exit-code";
   if (end.code == CLD_DUMPED) return "core-dump";
-  /* As systemd has it, these four are no failure. */
+  /* As for systemd, an end by one of these four signals is no failure. */
   bool is_clean = end.status == SIGHUP || end.status == SIGINT || end.status == SIGTERM || end.status == SIGPIPE;
   return is_clean ? "success" : "signal";
 }

@@ -1,6 +1,7 @@
 /**
- * How long to wait before another attempt: twice as long after each failure, up to a limit. The loops here go on after a
- * success, begin anew or are hurried, where p-retry and its like end, so they take from one place the pause alone.
+ * The pause before the next attempt. It doubles after each failure, up to a limit. The loops that use it continue after
+ * a success, start over, or are woken early, which p-retry and similar libraries do not support. So they share only the
+ * computation of the pause.
  */
 
 /** Both in milliseconds. */
@@ -9,7 +10,7 @@ export interface Backoff {
   readonly longest: number;
 }
 
-/** @param failures how many there were before the last one @returns milliseconds */
+/** @param failures the number of failures before the last one @returns milliseconds */
 export function backoff(failures: number, { shortest, longest }: Backoff): number {
   return Math.min(shortest * 2 ** failures, longest);
 }

@@ -1,4 +1,4 @@
-/** Bounds a piece of work in time, so that no single step can keep an end from finishing. */
+/** Limits the time of a piece of work, so that no single step can block the end of a lifetime. */
 
 export class DeadlineError extends Error {
   constructor(what: string, milliseconds: number) {
@@ -8,8 +8,8 @@ export class DeadlineError extends Error {
 }
 
 /**
- * Runs `work` and gives up waiting for it after `milliseconds` (`Infinity`: never).
- * The work gets a signal that aborts at that moment; what it does afterwards is nobody's any more.
+ * Runs `work` and stops waiting for it after `milliseconds` (`Infinity`: never). At that moment the signal of the work
+ * aborts; later results are ignored.
  * @throws {DeadlineError} when the time is over, or what `work` throws
  */
 export async function withDeadline<T>(
@@ -22,7 +22,7 @@ export async function withDeadline<T>(
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const error = new DeadlineError(what, milliseconds);
-    // In this order: work that gives up at the signal is late all the same.
+    // The rejection must come before the abort: work that gives up because of the signal still counts as late.
     reject(error);
     abort.abort(error);
   }, milliseconds);
@@ -33,7 +33,10 @@ export async function withDeadline<T>(
   }
 }
 
-/** Waits for `work`, which goes on by itself, until `signal` aborts. @throws the reason of `signal`, or what `work` throws */
+/**
+ * Waits for `work` until `signal` aborts. The work itself continues.
+ * @throws the reason of `signal`, or what `work` throws
+ */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => {});
   signal.throwIfAborted();

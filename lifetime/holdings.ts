@@ -1,19 +1,19 @@
 /**
- * The table of who holds what. Every resource enters it before it is taken and leaves it after it was
- * seen gone, so what is in the table when everything has ended is a leak, by name.
+ * The table of held resources. A resource enters it before it is taken and leaves it after it was observed to be gone.
+ * Whatever is in the table after everything has ended is a leak.
  */
 
-/** Whose a resource is: a part of the service by its kind, and by its id where there are many of the kind. */
+/** The owner of a resource: a part of the service, by its kind, plus an id if there are several of that kind. */
 export interface Owner {
   readonly kind: string;
   readonly id?: string;
 }
 
-/** One resource that is being taken, held, or released. */
+/** A resource that is being taken, held or released. */
 export interface Holding {
-  /** What sort of resource: `port`, `tty`, `directory`, … */
+  /** The kind of resource: `port`, `tty`, `directory`, … */
   readonly kind: string;
-  /** Which one, in words that find it on the host: `tcp 32262`, a path, an id. */
+  /** The name that identifies it on the host: `tcp 32262`, a path, an id. */
   readonly what: string;
   readonly owner: Owner;
   /** The name of the lifetime that holds it, for people. */
@@ -21,13 +21,13 @@ export interface Holding {
   takenAt?: Date;
 }
 
-/** What happened to a holding; `gone` says how that was seen, `failed` why it is still in the table. */
+/** What happened to a holding. `gone` says how its end was observed, `failed` why it is still in the table. */
 export type HoldingEvent =
   | { readonly step: 'taking' | 'taken' | 'releasing'; readonly holding: Holding }
   | { readonly step: 'not taken' | 'failed'; readonly holding: Holding; readonly error: unknown }
   | { readonly step: 'gone'; readonly holding: Holding; readonly seen: string };
 
-/** Is told each step before the next one begins; what it throws while `taking` prevents the taking. */
+/** Called with each step before the next one begins. If it throws at `taking`, the resource is not taken. */
 export type HoldingObserver = (event: HoldingEvent) => void | Promise<void>;
 
 export class Holdings {
@@ -68,26 +68,26 @@ export class Holdings {
     await this.#observe({ step: 'gone', holding, seen });
   }
 
-  /** It stays as it is, and is not this process's any more. */
+  /** Removes the holding from the table without releasing it: another process takes it over. */
   leave(holding: Holding): void {
     this.#held.delete(holding);
     this.#failed.delete(holding);
   }
 
-  /** Whether something could not be released, and is held still. */
+  /** Whether a release failed, so that the resource is still held. */
   get hasFailed(): boolean {
     return this.#failed.size > 0;
   }
 
-  /** @param again tries the release another time, and comes here again when it fails */
+  /** @param again retries the release, and calls this method again if that fails */
   async failed(holding: Holding, error: unknown, again: () => Promise<unknown>): Promise<void> {
     this.#failed.set(holding, again);
     await this.#observe({ step: 'failed', holding, error });
   }
 
   /**
-   * Tries again to release what could not be released: what one lifetime holds in the order in which it failed, since
-   * one release may wait for another. Never rejects: what fails again stays in the table.
+   * Retries the failed releases. The holdings of one lifetime are retried in the order in which they failed, since one
+   * release may depend on another. Never rejects: what fails again stays in the table.
    */
   async retry(): Promise<void> {
     const byLifetime = Map.groupBy(this.#failed, ([{ lifetime }]) => lifetime);

@@ -1,17 +1,18 @@
 /**
- * The record of what is held, for whoever comes after a death that nobody could see coming. It lies on a tmpfs: what
- * it speaks of does not outlive the host's boot either, and its secrets never reach a disk.
+ * The record on disk of what is held, for the process that cleans up after a crash. It is on a tmpfs, because the
+ * recorded resources do not outlive the host's boot either, and because its secrets must not reach a disk.
  *
- *   <page>/<digest>.json    one holding, from before it is taken until it was seen gone
- *   <page>/facts.json       what its owner says of itself
+ * <page>/<digest>.json one holding, from before it is taken until it was observed to be gone
+ * <page>/facts.json what the owner of the page says about itself
  *
- * A page belongs to one owner: a container by its id, or a part of the service by its kind. Everything is written before the call returns, which takes
- * microseconds: a line that a dead process had still in its hands would be a leak.
+ * A page belongs to one owner: a container by its id, or a part of the service by its kind. A call returns only after
+ * the record is written, which takes microseconds. A record that is still in memory when the process crashes would be a
+ * leak.
  *
  * INVARIANTS
- * - It is one process's at a time; before it is opened nothing is written.
- * - What cannot be written down is not taken.
- * - A page goes with the last holding on it, and takes with it what another process may have left there.
+ * - One process at a time uses it, and writes nothing before it has opened it.
+ * - A resource that cannot be recorded is not taken.
+ * - A page is removed with its last holding, including anything that another process may have left there.
  */
 
 import { createHash } from 'node:crypto';
@@ -20,10 +21,10 @@ import { join } from 'node:path';
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Holding, HoldingEvent, Owner } from './holdings.ts';
 
-/** A holding as it is written down. */
+/** A holding as it is recorded. */
 export type Entry = Pick<Holding, 'kind' | 'what' | 'owner' | 'lifetime'>;
 
-/** As any version has written it. */
+/** An entry as any version of the service has written it. */
 type Written = Omit<Entry, 'owner' | 'lifetime'> & {
   readonly version?: number;
   readonly owner: Owner | string;
@@ -33,27 +34,28 @@ type Written = Omit<Entry, 'owner' | 'lifetime'> & {
 export interface Page {
   readonly name: string;
   readonly entries: readonly Entry[];
-  /** undefined when the owner died before it said anything. */
+  /** undefined if the owner died before it wrote any. */
   readonly facts: unknown;
 }
 
 const FACTS = 'facts.json';
-/** Of the form of an entry. Version 1 had none, and the name of the lifetime as its owner. */
+/** The version of the entry format. Version 1 had no such field and used the name of the lifetime as the owner. */
 const VERSION = 2;
 
 export class Ledger {
   readonly #directory: string;
-  /** Names of the entries that this process has written, by page. */
+  /** The file names of the entries that this process has written, by page. */
   readonly #written = new Map<string, Set<string>>();
   #isOpen = false;
 
-  /** @param directory of root's; made when something is written */
+  /** @param directory one that only root can write; created with the first record */
   constructor(directory: string) {
     this.#directory = directory;
   }
 
   /**
-   * To be called by whoever holds the lock. @returns what another process has left in it
+   * Only the process that holds the lock may call this.
+   * @returns the pages that another process has left
    * @throws {ServiceError} `ledger.newer`
    */
   open(): Page[] {
@@ -61,14 +63,17 @@ export class Ledger {
     return namesIn(this.#directory).map((page) => this.#read(page));
   }
 
-  /** Of the table of holdings. @throws {ServiceError} `ledger.not_written`, for what is about to be taken */
+  /**
+   * Records an event of the table of holdings.
+   * @throws {ServiceError} `ledger.not_written`, for a resource that is about to be taken
+   */
   observe({ step, holding }: HoldingEvent): void {
     if (!this.#isOpen) return;
     if (step === 'taking') this.#write(holding);
     else if (step === 'gone' || step === 'not taken') this.#strike(holding);
   }
 
-  /** Replaces what the owner of a page says of itself. @throws {ServiceError} `ledger.not_written` */
+  /** Replaces the facts of a page's owner. @throws {ServiceError} `ledger.not_written` */
   note(page: string, facts: object): void {
     if (this.#isOpen) this.#put(page, FACTS, facts);
   }
@@ -82,7 +87,7 @@ export class Ledger {
     if (left?.size === 0) this.remove(page);
   }
 
-  /** All of a page: everything on it was seen gone. */
+  /** Removes a page after everything on it was observed to be gone. */
   remove(page: string): void {
     rmSync(join(this.#directory, page), { recursive: true, force: true });
     this.#written.delete(page);
@@ -121,14 +126,14 @@ export class Ledger {
     }
   }
 
-  /** What another process has left on the page stays. */
+  /** Leaves the files of another process on the page. */
   #undo(directory: string, draft: string): void {
     try {
       rmSync(draft, { force: true });
       rmdirSync(directory);
       rmdirSync(this.#directory);
     } catch {
-      // Something else is there, or nothing was.
+      // The directory is not empty, or does not exist.
     }
   }
 
@@ -148,7 +153,7 @@ export class Ledger {
   }
 }
 
-/** @returns the name of the page on which what it holds stands */
+/** @returns the name of the page for this owner's holdings */
 function pageOf({ kind, id }: Owner): string {
   return id ?? kind;
 }
@@ -171,7 +176,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** @returns undefined when it has gone meanwhile, for one that only looks */
+/** @returns undefined if a reader without the lock finds that the file has been removed meanwhile */
 function parse(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
@@ -181,7 +186,7 @@ function parse(path: string): unknown {
   }
 }
 
-/** @param name of the lifetime that held it, in version 1 */
+/** @param name the name of the lifetime, which version 1 recorded as the owner */
 function ownerNamed(name: string): Owner {
   const [, maker, id] = /^(docker container of|.*\bcontainer) ([0-9a-f]{60})$/.exec(name) ?? [];
   if (id) return { kind: maker === 'docker container of' ? 'docker container' : 'container', id };

@@ -1,33 +1,34 @@
 /**
- * What begins must end. A `Lifetime` is the span in which resources are held: a signal that aborts when
- * the end begins, the tasks that run within it, and the cleanups that undo what was taken.
+ * The span in which resources are held. A `Lifetime` has a signal that aborts when its end begins, the tasks that run
+ * within it, and the cleanups that undo what was taken.
  *
  * INVARIANTS
- * - Cleanups run last in, first out, once each; each has a deadline; a failure is reported and stops no other.
+ * - Cleanups run last in, first out, once each. Each has a deadline. A failure is reported and does not stop the
+ * others.
  * - The end aborts the signal, then waits for the tasks, then runs the cleanups.
- * - What is registered after the end began is undone at once; nothing can be taken into an ended lifetime.
+ * - What is registered after the end began is undone at once. Nothing can be taken in an ended lifetime.
  * - A child ends with its parent or before it. A task must never await the end of its own lifetime.
  */
 
 import { withDeadline } from './deadline.ts';
 import { type Holding, Holdings, type Owner } from './holdings.ts';
 
-/** How one resource is taken, given back, and seen to be gone. */
+/** How one resource is taken, released, and observed to be gone. */
 export interface Resource<T> {
   readonly kind: string;
   readonly what: string;
-  /** Takes all of it or nothing: what it throws means that nothing is held. */
+  /** Takes everything or nothing. If it throws, nothing is held. */
   take(signal: AbortSignal): T | Promise<T>;
   release(value: T, signal: AbortSignal): unknown;
-  /** Looks whether it is gone and says how it saw that; throws while it is still there. */
+  /** Checks that the resource is gone and returns how it found out. Throws while it is still there. */
   seenGone(value: T, signal: AbortSignal): string | Promise<string>;
-  /** Lets go of it in this process, and undoes nothing: another process goes on with it. */
+  /** Detaches this process from the resource without undoing anything: another process takes it over. */
   leave?(value: T): void;
-  /** For release and the look together, in milliseconds. */
+  /** The limit for the release and the check together, in milliseconds. */
   readonly deadline?: number;
 }
 
-/** A cleanup or task that did not end as it should. */
+/** A cleanup or task that failed or did not end in time. */
 export interface Failure {
   readonly lifetime: string;
   readonly owner: Owner;
@@ -43,21 +44,21 @@ interface Cleanup {
 }
 
 export interface LifetimeOptions {
-  /** Whose everything is that it holds. */
+  /** The owner of everything that this lifetime holds. */
   readonly owner?: Owner;
   readonly holdings?: Holdings;
-  /** Is told each failure when it happens. */
+  /** Called with each failure when it happens. */
   readonly report?: (failure: Failure) => void;
 }
 
 export interface ChildOptions {
-  /** Left out: the same as its parent's. */
+  /** Default: the owner of the parent. */
   readonly owner?: Owner;
-  /** Runs when the parent ends it; when it throws, the child does not end and keeps what it holds. */
+  /** Runs before the parent ends the child. If it throws, the child does not end and keeps what it holds. */
   readonly before?: () => unknown;
 }
 
-/** Milliseconds that a cleanup, or the tasks of a lifetime, get unless told otherwise. */
+/** The default limit, in milliseconds, for a cleanup and for the tasks of a lifetime. */
 export const DEFAULT_DEADLINE = 10_000;
 
 export class Lifetime implements AsyncDisposable {
@@ -86,10 +87,7 @@ export class Lifetime implements AsyncDisposable {
     return this.#abort.signal;
   }
 
-  /**
-   * A lifetime within this one.
-   * @throws the reason of the end, once this one has begun to end
-   */
+  /** Creates a lifetime within this one. @throws the reason of the end, if this lifetime has begun to end */
   child(name: string, { owner = this.owner, before }: ChildOptions = {}): Lifetime {
     this.signal.throwIfAborted();
     const child = new Lifetime(name, { owner, holdings: this.holdings, report: this.#report });
@@ -105,7 +103,7 @@ export class Lifetime implements AsyncDisposable {
   }
 
   /**
-   * Takes a resource and holds it until this lifetime ends: the only way to hold something.
+   * Takes a resource and holds it until this lifetime ends. This is the only way to hold a resource.
    * @throws what `take` throws, or the reason of the end; nothing is held then
    */
   acquire<T>(resource: Resource<T>): Promise<T> {
@@ -160,7 +158,7 @@ export class Lifetime implements AsyncDisposable {
     }
   }
 
-  /** Runs `cleanup` at the end; at once when the end has already begun. */
+  /** Runs `cleanup` at the end, or at once if the end has already begun. */
   async defer(what: string, cleanup: (signal: AbortSignal) => unknown, deadline = DEFAULT_DEADLINE) {
     await this.#add({ what, deadline, run: cleanup });
   }
@@ -170,7 +168,7 @@ export class Lifetime implements AsyncDisposable {
     else this.#cleanups.add(cleanup);
   }
 
-  /** Makes the end wait for `task`, whose failure stays with whoever awaits it. Returns the same promise. */
+  /** Makes the end wait for `task`. The caller handles the failure of the task. Returns the same promise. */
   track<T>(what: string, task: Promise<T>): Promise<T> {
     const settled: Promise<unknown> = task.then(
       () => this.#tasks.delete(settled),
@@ -180,10 +178,10 @@ export class Lifetime implements AsyncDisposable {
     return task;
   }
 
-  /** Ends it, once; every call gets the same promise. Never rejects: resolves with what went wrong. */
+  /** Ends the lifetime once; every call returns the same promise. Never rejects: it resolves with the failures. */
   end(reason: unknown = new Error(`${this.name} has ended`)): Promise<readonly Failure[]> {
     if (this.#end) return this.#end;
-    // Known before it begins: whoever hears of the end may ask for it again.
+    // The promise must exist before the end begins, because a listener of the signal may call `end` again.
     const { promise, resolve } = Promise.withResolvers<readonly Failure[]>();
     this.#end = promise;
     resolve(this.#finish(reason));
@@ -191,8 +189,8 @@ export class Lifetime implements AsyncDisposable {
   }
 
   /**
-   * Ends it without undoing anything: what it holds stays as it is, for whoever finds it in the ledger. Tasks are
-   * waited for, as in any end.
+   * Ends the lifetime without undoing anything. Its resources stay as they are for the process that finds them in the
+   * ledger. As in any end, it waits for the tasks.
    */
   leave(reason: unknown): Promise<readonly Failure[]> {
     this.#isLeft = true;

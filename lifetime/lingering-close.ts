@@ -1,19 +1,20 @@
 /**
- * Closes a connection so that its last answer arrives. If a socket is closed while input is unread, the kernel resets the
- * connection, and its peer loses the answer. So what the peer still sends is read and dropped for a while first.
+ * Closes a connection in a way that lets its last answer arrive. If a socket is closed while it has unread input, the
+ * kernel resets the connection and the peer loses the answer. So this reads and drops what the peer still sends, for a
+ * limited time.
  */
 
 import type { Socket } from 'node:net';
 
-/** Milliseconds that the peer may be silent, and that it gets in all, once the answer has left. */
+/** Limits, in milliseconds after the answer was sent: for the peer's silence, and in all. */
 const SILENCE = 5_000;
 const LONGEST = 30_000;
-/** Bytes that are read and dropped. */
+/** The maximum of bytes that are read and dropped. */
 const MOST_REST = 64 * 2 ** 20;
 
 /**
- * Ends our side, and closes the socket when its peer has ended too or has had its time.
- * @returns what is to be told of each piece that is dropped
+ * Ends our side. Closes the socket when the peer has ended its side or the time is over.
+ * @returns a function to call with the size of each piece that is dropped
  */
 export function lingerUntilClose(socket: Socket): (bytes: number) => void {
   socket.end(() => {

@@ -1,7 +1,7 @@
 /**
- * A pool of numbers of which each can be held by one lifetime at a time. It goes round, so that a number
- * that was just given back is the last to be given out again unless it is wished for, and it is exhaustive:
- * it fails only when every number is held or was found unusable.
+ * A pool of numbers. Each number can be held by one lifetime at a time. The pool goes round, so that a released number
+ * is reused as late as possible unless a caller asks for it. It is exhaustive: it fails only if every number is held or
+ * unusable.
  */
 
 import type { Lifetime } from './lifetime.ts';
@@ -9,16 +9,16 @@ import type { Lifetime } from './lifetime.ts';
 /** How a number of a pool is held. */
 export interface Allotment {
   readonly kind: string;
-  /** Names the holding of `n`, for example `tcp 32262`. */
+  /** The name of the holding of `n`, for example `tcp 32262`. */
   describe(n: number): string;
-  /** Whether nobody outside this service has `n`; a number that is not usable is passed over. */
+  /** Whether `n` is free outside this service. An unusable number is skipped. */
   usable(n: number): boolean | Promise<boolean>;
   seenGone(n: number, signal: AbortSignal): string | Promise<string>;
-  /** Numbers to try before the others. */
+  /** Numbers to try first. */
   readonly wishes?: readonly number[];
 }
 
-/** How many numbers a pool has, and are held. */
+/** How many numbers a pool has, and how many of them are held. */
 export type PoolUse = Pick<Pool, 'size' | 'held'>;
 
 export class PoolExhaustedError extends Error {
@@ -35,7 +35,7 @@ export class Pool {
   readonly #setAside = new Map<number, number>();
   #next: number;
 
-  /** @param first the number from which it goes round; the lowest when left out */
+  /** @param first the number to start with; default: the lowest */
   constructor(numbers: Iterable<number>, first = -Infinity) {
     this.#members = new Set(numbers);
     this.#numbers = [...this.#members].sort((a, b) => a - b);
@@ -49,12 +49,12 @@ export class Pool {
     return this.#numbers.length;
   }
 
-  /** Without numbers that others than its own were adopted. */
+  /** Does not count adopted numbers that are not in the pool. */
   get held(): number {
     return [...this.#held].filter((n) => this.#members.has(n)).length;
   }
 
-  /** Passes `n` over for the next `milliseconds`. */
+  /** Skips `n` for the next `milliseconds`. */
   setAside(n: number, milliseconds: number): void {
     this.#setAside.set(n, performance.now() + milliseconds);
   }
@@ -75,12 +75,12 @@ export class Pool {
     throw new PoolExhaustedError(this.size, this.held);
   }
 
-  /** Holds this very number until `lifetime` ends, be it one of the pool or not. @returns whether it was free */
+  /** Holds the number `n` until `lifetime` ends, whether it is in the pool or not. @returns whether it was free */
   async acquireThe(lifetime: Lifetime, n: number, allotment: Allotment): Promise<boolean> {
     return this.#isFree(n) && (await this.#hold(lifetime, n, allotment));
   }
 
-  /** Holds the very number that a container already has, whoever seems to have it. */
+  /** Holds a number that a container already has, without checking whether it is free. */
   async adopt(lifetime: Lifetime, n: number, allotment: Omit<Allotment, 'usable'>): Promise<void> {
     await this.#hold(lifetime, n, { ...allotment, usable: () => true });
   }
@@ -110,7 +110,7 @@ export class Pool {
     }
   }
 
-  /** Each number that is free when its turn comes, at most once; the wishes first. */
+  /** Yields each number that is free when its turn comes, at most once, and the wishes first. */
   *#candidates(wishes: readonly number[]): Generator<number> {
     for (const wish of wishes) if (this.#members.has(wish) && this.#isFree(wish)) yield wish;
     const start = this.#next;

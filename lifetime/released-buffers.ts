@@ -1,17 +1,17 @@
 /**
- * Gives the memory of large buffers back once they are used up. The garbage collector would come for them much later:
- * it sees the small objects that they are to it, and lets a process that streams files grow by all that it streams.
+ * Frees the memory of large buffers as soon as they are used up. The garbage collector sees them as small objects and
+ * frees them much later, so a process that streams files would grow by the size of all the data.
  */
 
 import type { Agent } from 'node:http';
 import { finished, Writable } from 'node:stream';
 
-/** Makes the buffer empty, unless others may have parts of the same memory. */
+/** Detaches the memory of the buffer, unless other buffers may share it. */
 export function release({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && length === buffer.byteLength) buffer.transfer(0);
 }
 
-/** Passes on to `target` what is written to it, one after the other, and releases it. It ends as `target` does. */
+/** Returns a stream that writes chunks to `target` one by one and then frees them. It ends when `target` ends. */
 export function releasing(target: Writable): Writable {
   const stream = new Writable({
     write: (bytes: Buffer, _encoding, done) =>
@@ -28,8 +28,8 @@ export function releasing(target: Writable): Writable {
 }
 
 /**
- * Releases what the agent's connections have read once it was looked at. Node's parser of HTTP copies what it gives out:
- * without this, a download leaves as much again behind it.
+ * Frees what the agent's connections have read, after it was handled. Node's HTTP parser copies the data that it
+ * returns, so without this a download leaves the same amount of memory behind.
  */
 export function releasingReads<A extends Agent>(agent: A): A {
   const connect = agent.createConnection.bind(agent);

@@ -1,4 +1,4 @@
-/** What could not be released the first time, such as a directory that was busy, is tried again, as long as there is something to hold. */
+/** Retries failed releases, for example of a directory that was busy, until none is left. */
 
 import type { Lifetime } from './lifetime.ts';
 

@@ -1,13 +1,13 @@
 /**
- * The last lines of the log, kept on a tmpfs for whoever reports a death that the service did not see coming. Two
- * files take turns, so that they stay small however long the service lives.
+ * Keeps the last lines of the log on a tmpfs, for the process that reports a crash of the service. Two files take
+ * turns, so that they stay small.
  */
 
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outlet } from './outlets.ts';
 
-/** Bytes of one file. */
+/** Maximum size of one file in bytes. */
 const MOST = 64 * 1024;
 
 function pathsIn(directory: string) {
@@ -19,10 +19,10 @@ export class LastLines implements Outlet {
   #file: number | undefined;
   #bytes = 0;
 
-  /** @param directory of root's @throws Error of the system */
+  /** @param directory one that only root can write @throws a system error */
   constructor(directory: string) {
     this.#paths = pathsIn(directory);
-    // Of a service that died: they are not this one's.
+    // A crashed service may have left it.
     rmSync(this.#paths.before, { force: true });
     this.#file = openSync(this.#paths.now, 'w', 0o600);
   }
@@ -32,11 +32,11 @@ export class LastLines implements Outlet {
       if (this.#bytes > MOST) this.#turn();
       if (this.#file !== undefined) this.#bytes += writeSync(this.#file, line);
     } catch {
-      // A full disk loses lines here as on stdout.
+      // As on stdout, a full disk loses lines.
     }
   }
 
-  /** Takes no more, and removes them: nobody will ask. */
+  /** Stops recording and removes the files, because a normal end needs no report. */
   close(): void {
     this.#closeFile();
     this.#bytes = 0;
@@ -57,12 +57,12 @@ export class LastLines implements Outlet {
   }
 }
 
-/** The paths of what a dead process may have left there. */
+/** The paths of the files that a crashed process may have left in the directory. */
 export function lastLinesIn(directory: string): string[] {
   return Object.values(pathsIn(directory));
 }
 
-/** @returns at most `count` lines that a dead process wrote, without their line feeds */
+/** @returns the last lines of a crashed process, at most `count`, without line feeds */
 export function readLastLines(directory: string, count: number): string[] {
   const { now, before } = pathsIn(directory);
   return [before, now].flatMap(linesOf).slice(-count);

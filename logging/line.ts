@@ -1,4 +1,4 @@
-/** One line of the log, as those that send it elsewhere read it. */
+/** A line of the log as Sentry and logz.io receive it. */
 
 export interface Line {
   readonly level: string;
@@ -8,7 +8,7 @@ export interface Line {
   readonly [field: string]: unknown;
 }
 
-/** A line that hiding a secret has torn apart is still a line. */
+/** If the redaction of a secret has broken the JSON of a line, the text still becomes a line. */
 export function parseLine(line: string): Line {
   try {
     return JSON.parse(line);
@@ -17,10 +17,10 @@ export function parseLine(line: string): Line {
   }
 }
 
-/** Whether the line is an error or worse, seen without parsing it: the level is its first field. */
+/** Whether the line is an error or worse. It needs no parsing, because the level is the first field. */
 export function isError(line: string): boolean {
   return /^\{"level":"(error|fatal)"/.test(line);
 }
 
-/** What every line gets when it leaves the host: from which host, commit and environment it comes. */
+/** Fields that are added to every line that leaves the host: its host, commit and environment. */
 export type Tags = Readonly<Record<string, string>>;

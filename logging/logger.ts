@@ -1,6 +1,6 @@
 /**
- * The log: one JSON line for each event; stdout shows them in a readable form where it is a terminal. It is
- * written synchronously, so that nothing is lost when the process dies.
+ * The log: one JSON line for each event, or a readable form if stdout is a terminal. It writes synchronously, so that
+ * nothing is lost when the process dies.
  */
 
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
@@ -8,7 +8,7 @@ import { messageOf } from '../errors/service-error.ts';
 
 export type { Logger };
 
-/** Fields whose values never show, at any of the first three depths of a line. */
+/** Fields whose values are always redacted, at the first three levels of a line. */
 const SECRET_FIELDS = [
   'auth_secret',
   'client_app_auth_secret',
@@ -24,12 +24,12 @@ const SECRET_FIELDS = [
   'Env',
 ];
 
-/** Characters that wait for a stdout that takes none. */
+/** Maximum number of characters that wait while stdout is blocked. */
 const MOST_WAITING = 1024 * 1024;
 
 export interface LoggerOptions {
   readonly level: string;
-  /** Where the lines go. */
+  /** Where the lines are written. */
   readonly stream: DestinationStream;
 }
 
@@ -47,7 +47,7 @@ export function createLogger({ level, stream }: LoggerOptions): Logger {
   );
 }
 
-/** @param terminal whether a person reads along */
+/** @param terminal whether stdout is a terminal that a person reads */
 export async function openStdout(terminal: boolean): Promise<DestinationStream> {
   if (terminal)
     return (await import('pino-pretty')).default({
@@ -56,7 +56,7 @@ export async function openStdout(terminal: boolean): Promise<DestinationStream> 
       singleLine: true,
       ignore: 'pid',
     });
-  // A full disk behind stdout loses lines; it must cost the process neither its life nor its memory.
+  // If the disk behind stdout is full, lines are lost. That must not end the process or let its memory grow.
   const stdout = destination({ fd: 1, sync: true, maxLength: MOST_WAITING });
   stdout.on('error', () => {});
   return stdout;
@@ -66,7 +66,7 @@ function atEachDepth(field: string): string[] {
   return [field, `*.${field}`, `*.*.${field}`];
 }
 
-/** An error as a line has it. */
+/** An error in the form that a log line has. */
 export interface LoggedError {
   readonly type: string;
   readonly message: string;
@@ -75,10 +75,10 @@ export interface LoggedError {
   readonly cause?: LoggedError;
 }
 
-/** Causes of causes that are followed. */
+/** Maximum depth of causes. */
 const DEPTH = 5;
 
-/** None of the fields that libraries put into their errors: they may hold what was sent or answered. */
+/** Leaves out the fields that libraries add to their errors: they may contain requests or answers. */
 export function serializeError(error: unknown, depth = DEPTH): LoggedError {
   const message = messageOf(error);
   if (!(error instanceof Error)) return { type: typeof error, message, stack: message };

@@ -1,6 +1,6 @@
 /**
- * Ships the log to logz.io: newline-delimited JSON in batches, from a queue that is bounded. When it is full the
- * oldest lines go, since the last ones are those that tell of a death, and they are counted.
+ * Sends the log to logz.io as newline-delimited JSON, in batches from a bounded queue. A full queue drops and counts
+ * its oldest lines, because the newest ones explain a crash.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,10 +13,10 @@ import type { Outlet } from './outlets.ts';
 
 /** In bytes. */
 const QUEUE_SIZE = 8 * 1024 * 1024;
-/** logz.io takes 10 MB at once and 500,000 bytes in a line. */
+/** logz.io accepts 10 MB per request and 500,000 bytes per line. */
 const BATCH_SIZE = 1024 * 1024;
 const LINE_SIZE = 256 * 1024;
-/** Milliseconds between batches, for one of them, and at most between attempts. */
+/** In milliseconds: between batches, for one request, and the longest pause between attempts. */
 const BETWEEN = 1000;
 const REQUEST = 10_000;
 const AFTER_FAILURE: Backoff = { shortest: BETWEEN, longest: 60_000 };
@@ -25,7 +25,7 @@ export interface LogzIoOptions {
   readonly http: HttpClient;
   readonly url: URL;
   readonly token: string;
-  /** Is told when logz.io stops taking lines, and when it takes them again, with what was dropped since the start. */
+  /** Called when logz.io stops accepting lines, and when it accepts them again, with the number of dropped lines. */
   readonly report: (fields: object, message: string) => void;
 }
 
@@ -37,7 +37,7 @@ export class LogzIo implements Outlet {
   #queue: string[] = [];
   #size = 0;
   #underWay = 0;
-  /** Since the start. */
+  /** Counted since the start. */
   #dropped = 0;
   #failures = 0;
   #notBefore = 0;
@@ -56,7 +56,7 @@ export class LogzIo implements Outlet {
     else this.#enqueue([line]);
   }
 
-  /** Sends what is waiting and stops; gives up after `milliseconds`. Returns how many lines never went. */
+  /** Sends the queued lines and stops, within `milliseconds`. Returns the number of lines that were not sent. */
   async drain(milliseconds: number): Promise<number> {
     clearInterval(this.#timer);
     const sendAll = async (late: AbortSignal) => {
@@ -106,7 +106,7 @@ export class LogzIo implements Outlet {
     try {
       const status = await this.#post(batch, signal);
       if (status >= 200 && status <= 299) return this.#taken();
-      // It has understood the lines and refuses them: it would refuse them again.
+      // logz.io has parsed the lines and rejected them, so a retry would fail too.
       if (status === 400 || status === 413) this.#dropped += batch.length;
       else this.#enqueue(batch, 'unshift');
       this.#failed(`it answered with status ${status}`);

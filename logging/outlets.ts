@@ -1,12 +1,12 @@
 /**
- * Where the lines of the log go: always to the first outlet, and from the moment on that reporting is open
- * also to Sentry and logz.io. Whatever goes anywhere has gone through `secrets` before.
+ * Distributes the lines of the log: always to the first outlet, and also to Sentry and logz.io once reporting has
+ * started. `secrets` redacts each line before any outlet gets it.
  */
 
 import type { DestinationStream } from 'pino';
 import { Secrets } from './secrets.ts';
 
-/** Takes one line, which ends with a line feed. It must neither throw nor wait. */
+/** Accepts one line, which ends with a line feed. It must neither throw nor block. */
 export interface Outlet {
   write(line: string): void;
 }

@@ -1,6 +1,7 @@
 /**
- * How events get to Sentry. Those of errors may be dropped: when many are under way, when Sentry asks for a pause,
- * when it does not take them; they are counted. That of a death goes before all of this, as often as it takes.
+ * Delivers events to Sentry. Events of errors may be dropped, and are counted, if too many are in progress, if Sentry
+ * asks for a pause, or if Sentry rejects them. The event of a crash ignores these limits and is retried until it
+ * arrives.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,13 +9,16 @@ import { messageOf } from '../errors/service-error.ts';
 import type { HttpClient } from '../outgoing/http-client.ts';
 
 const MOST_UNDER_WAY = 8;
-/** Milliseconds for one request, between those for a death, and that Sentry is left alone when it does not say how long. */
+/**
+ * In milliseconds: for one request, between attempts for a crash, and the default pause if Sentry asks for one without
+ * a length.
+ */
 const REQUEST = 10_000;
 const BETWEEN = 200;
 const LEFT_ALONE = 60_000;
 
 export class Deliveries {
-  /** How many events never arrived. */
+  /** The number of events that were never delivered. */
   dropped = 0;
   readonly #http: HttpClient;
   readonly #report: (fields: object, message: string) => void;
@@ -23,7 +27,7 @@ export class Deliveries {
   #notBefore = 0;
   #takes = true;
 
-  /** @param report is told when Sentry does not take an event, the first of several */
+  /** @param report called for the first of several events that Sentry does not accept */
   constructor(http: HttpClient, report: (fields: object, message: string) => void) {
     this.#http = http;
     this.#report = report;
@@ -35,7 +39,7 @@ export class Deliveries {
     if (!arrived) this.dropped += 1;
   }
 
-  /** Gives up what is still being tried. */
+  /** Aborts the deliveries in progress. */
   stop(): void {
     this.#stop.abort();
   }

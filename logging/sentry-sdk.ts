@@ -1,3 +1,6 @@
-/** What is used of Sentry's SDK. It stands by itself so that the bundle can leave the rest out. */
+/**
+ * The parts of Sentry's SDK that the service uses. They are in a file of their own so that the bundler can drop the
+ * rest.
+ */
 
 export { createTransport, defaultStackParser, NodeClient } from '@sentry/node';

@@ -1,7 +1,7 @@
 /**
- * Sends every error line of the log to Sentry, with the lines before it as breadcrumbs. Events are made
- * from finished lines, so that what must not be in the log cannot be in an event either. The SDK's own handlers of
- * exceptions and exits stay off: this service ends itself.
+ * Sends every error line of the log to Sentry, with the preceding lines as breadcrumbs. Events are built from finished
+ * lines, so that data that is redacted in the log is not in an event either. The SDK's handlers for exceptions and
+ * exits stay off, because the service ends itself.
  */
 
 import type { Breadcrumb, Exception, NodeClient } from '@sentry/node';
@@ -15,7 +15,7 @@ import { Deliveries } from './sentry-deliveries.ts';
 type Sdk = typeof import('./sentry-sdk.ts');
 type Transport = ReturnType<Sdk['createTransport']>;
 
-/** Lines before an error that go with it. */
+/** The number of lines before an error that are sent with it. */
 const BEFORE = 50;
 
 export interface SentryOptions {
@@ -23,7 +23,7 @@ export interface SentryOptions {
   readonly dsn: string;
   readonly release: string;
   readonly environment: string;
-  /** Is told when Sentry does not take an event, the first of several. */
+  /** Called for the first of several events that Sentry does not accept. */
   readonly report: (fields: object, message: string) => void;
 }
 
@@ -34,7 +34,7 @@ export class Sentry implements Outlet {
   readonly #deliveries: Deliveries;
   readonly #before: string[] = [];
 
-  /** Loads the SDK, which takes its time and memory, only now. @throws Error when the DSN is none */
+  /** Loads the SDK only now, because it takes time and memory. @throws Error when the DSN is invalid */
   static async open(options: SentryOptions): Promise<Sentry> {
     return new Sentry(await import('./sentry-sdk.ts'), options);
   }
@@ -56,7 +56,7 @@ export class Sentry implements Outlet {
     this.#client.init();
   }
 
-  /** The SDK's, without its own buffer and limits: what it would drop may be the event of a death. */
+  /** The SDK's transport without its own buffer and rate limits, which could drop the event of a crash. */
   #transport(options: Parameters<Sdk['createTransport']>[0] & { readonly url: string }): Transport {
     const underWay = new Set<PromiseLike<unknown>>();
     const send = async ({ body }: { readonly body: string | Uint8Array }) => {
@@ -84,14 +84,17 @@ export class Sentry implements Outlet {
     if (this.#before.length > BEFORE) this.#before.shift();
   }
 
-  /** Waits until what was captured has been sent, `milliseconds` at most. Returns whether it was. */
+  /** Waits up to `milliseconds` until all captured events have been sent. Returns whether they were. */
   async flush(milliseconds: number): Promise<boolean> {
-    // The SDK's own timer would not keep the process waiting.
+    // The SDK's own timer is unreferenced and would not keep the process alive.
     const flush = async () => await this.#client.flush(milliseconds);
     return await withDeadline(milliseconds, 'flushing Sentry', flush).catch(() => false);
   }
 
-  /** Gives up what was not sent, and lets go of what the SDK has put into the process. @returns how many events never arrived */
+  /**
+   * Aborts the unsent events and removes the SDK's hooks from the process.
+   * @returns the number of events that were never delivered
+   */
   async close(): Promise<number> {
     this.#deliveries.stop();
     await this.#client.close(1);
@@ -110,7 +113,7 @@ export class Sentry implements Outlet {
     });
   }
 
-  /** The chain of causes, innermost first, as Sentry wants it. */
+  /** The chain of causes in Sentry's order, innermost first. */
   #exceptions(error: unknown): Exception[] {
     if (!isLogged(error)) return [];
     const { type, message, stack, cause } = error;

@@ -1,6 +1,6 @@
 /**
- * Requests to services beyond this host. Each is bounded in time and in what is read of its answer, and the
- * answer is always read to its end, so that a service that hangs, floods or breaks off costs nothing but itself.
+ * Requests to services beyond this host. Each has a time limit and a size limit for the answer, and the answer is
+ * always read to its end. So a service that hangs, floods or breaks off affects only its own requests.
  */
 
 import type { Socket } from 'node:net';
@@ -9,23 +9,26 @@ import { messageOf } from '../errors/service-error.ts';
 import { DeadlineError, withDeadline } from '../lifetime/deadline.ts';
 import { Names } from './names.ts';
 
-/** Loaded by the first request: a host that asks nobody does without. */
+/** The first request loads undici, so that a host without requests does not load it. */
 type Undici = typeof import('undici').default;
 
-/** Bytes of an answer that are read at most; those that matter here are a few hundred long. */
+/** The maximum size of an answer in bytes. The answers that the service needs have a few hundred. */
 const LIMIT = 64 * 1024;
-/** Milliseconds for making a connection. */
+/** The limit for a connection attempt, in milliseconds. */
 const CONNECT = 5000;
-/** Connections to one service at a time: as many as are asked at once, since a question's time passes in the queue too. */
+/**
+ * Connections to one service at a time. It must be as many as there are concurrent requests, since the time limit of a
+ * request includes its time in the queue.
+ */
 const CONNECTIONS = 10;
 
 export interface Question {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** For all of it, from the connection to the last byte of the answer. */
+  /** The time limit for the whole request, from the connection to the last byte of the answer. */
   readonly milliseconds: number;
-  /** Gives up earlier. */
+  /** Aborts the request earlier. */
   readonly signal?: AbortSignal;
 }
 
@@ -43,9 +46,9 @@ export class HttpClient {
   #agent: Agent | undefined;
 
   /**
-   * Redirects are not followed.
-   * @throws Error when there is no answer in time, or one that is too long. It has nothing of the question or the
-   * answer but the address, without the query: what is in them may be secret
+   * Sends a request. Redirects are not followed.
+   * @throws Error when no complete answer arrives in time, or when it is too long. The error contains only the address
+   * without the query, because requests and answers may hold secrets
    */
   async ask(url: URL, { milliseconds, signal, ...question }: Question): Promise<Answer> {
     const what = `${question.method} ${url.origin}${url.pathname}`;
@@ -60,7 +63,7 @@ export class HttpClient {
   }
 
   async #ask(url: URL, question: Omit<Question, 'milliseconds'> & { readonly signal: AbortSignal }) {
-    // A bundle has no other name of a CommonJS package than the default.
+    // In a bundle, a CommonJS package has only its default export.
     this.#loaded ??= import('undici').then((loaded) => loaded.default);
     const undici = await this.#loaded;
     question.signal.throwIfAborted();
@@ -69,7 +72,7 @@ export class HttpClient {
     return { status: statusCode, headers, body: await read(body) };
   }
 
-  /** Closes all connections, also those that wait for an answer or are still being made. */
+  /** Closes all connections, including those that wait for an answer and those that are being opened. */
   async close(): Promise<void> {
     this.#closed.abort(new Error('closed'));
     this.#names.close();
@@ -77,7 +80,7 @@ export class HttpClient {
     await Promise.all([...this.#sockets].map(destroyed));
   }
 
-  /** The agent forgets a connection that is not made yet, so this remembers it. */
+  /** undici's agent does not keep track of connections that are being opened, so this does. */
   #connector({ buildConnector }: Undici): buildConnector.connector {
     const connect = buildConnector({ timeout: CONNECT, lookup: this.#names.lookup });
     return (options, callback) => {
@@ -88,7 +91,7 @@ export class HttpClient {
   }
 }
 
-/** With an error, without which whoever waits for the connection is never called. */
+/** Destroys the socket with an error; otherwise undici never calls back whoever waits for the connection. */
 function destroyed(socket: Socket): Promise<void> {
   return new Promise((resolve) =>
     socket

@@ -1,13 +1,13 @@
 /**
- * Looks names up in a way that can be given up. Node's usual way (getaddrinfo) cannot: where no name server
- * answers it keeps a thread and the whole process waiting for half a minute.
+ * Resolves names in a way that can be aborted. Node's default, getaddrinfo, cannot be aborted: if no name server
+ * answers, it blocks a thread and the end of the process for half a minute.
  */
 
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
 
-/** Milliseconds for one question to one name server, and how often it is asked. */
+/** Milliseconds for one query to one name server, and the number of attempts. */
 const ANSWER = 1500;
 const TRIES = 2;
 
@@ -21,15 +21,15 @@ export class Names {
   readonly #hosts: string;
 
   /**
-   * @param hosts laid out like /etc/hosts, which comes before any name server
-   * @param servers name servers to ask, as `address:port`, instead of this host's own
+   * @param hosts a file in the format of /etc/hosts, which takes precedence over name servers
+   * @param servers name servers to use instead of this host's own, as `address:port`
    */
   constructor(hosts = '/etc/hosts', servers?: readonly string[]) {
     this.#hosts = hosts;
     if (servers) this.#resolver.setServers(servers);
   }
 
-  /** For `net.connect`: calls back with all addresses, or with the first one. */
+  /** For `net.connect`. Calls back with all addresses, or with the first one. */
   readonly lookup: LookupFunction = (name, { all }, callback) => {
     this.#find(name).then(
       (found) => {
@@ -44,7 +44,7 @@ export class Names {
     );
   };
 
-  /** Gives up what is being looked up. */
+  /** Aborts the queries in progress. */
   close(): void {
     this.#resolver.cancel();
   }
@@ -66,7 +66,7 @@ function of(result: PromiseSettledResult<string[]>, family: 4 | 6): Address[] {
   return result.status === 'fulfilled' ? result.value.map((address) => ({ address, family })) : [];
 }
 
-/** The addresses that the text of a hosts file gives to a name. Source: hosts(5). */
+/** The addresses of a name in the text of a hosts file. Source: hosts(5). */
 function addressesIn(hosts: string, name: string): Address[] {
   const lines = hosts.split('\n').map((line) => (line.split('#', 1)[0] as string).trim().split(/\s+/));
   return lines

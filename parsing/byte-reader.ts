@@ -1,9 +1,12 @@
-/** Bytes of a stream as they are asked for, however they came. It takes the next ones from the stream only then. */
+/**
+ * Reads a requested number of bytes from a stream, however they are split into chunks. It reads from the stream only on
+ * demand.
+ */
 
 export class ByteReader implements AsyncDisposable {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest = Buffer.alloc(0);
-  /** What follows it, not put together yet: done for each chunk, that would cost their number squared. */
+  /** Chunks that are not concatenated yet. Concatenating at each chunk would take quadratic time. */
   #later: Uint8Array[] = [];
   #laterLength = 0;
 
@@ -11,21 +14,24 @@ export class ByteReader implements AsyncDisposable {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** @returns fewer than `count` at the end of the stream alone */
+  /** @returns `count` bytes, or fewer at the end of the stream only */
   async peek(count: number): Promise<Buffer> {
     while (this.#length < count && (await this.#readMore()));
     this.#join();
     return this.#rest.subarray(0, count);
   }
 
-  /** As `peek`; they are not given again. */
+  /** Like `peek`, but consumes the bytes. */
   async take(count: number): Promise<Buffer> {
     const taken = await this.peek(count);
     this.#rest = this.#rest.subarray(taken.length);
     return taken;
   }
 
-  /** Those up to the next `last`, and that too, but no more than `most`. @returns none at the end of the stream */
+  /**
+   * Takes the bytes up to and including the next `last`, but at most `most`.
+   * @returns no bytes at the end of the stream
+   */
   async takeThrough(last: number, most: number): Promise<Buffer> {
     this.#join();
     let found = this.#rest.subarray(0, most).indexOf(last);

@@ -1,14 +1,14 @@
 /**
- * Cuts a stream of bytes into lines. Its sender decides how long a line is and in how many pieces it comes, so each byte
- * is looked at once, and no more of a line is kept than may be.
+ * Splits a stream of bytes into lines. The sender chooses the length of a line and the size of the chunks, so this
+ * looks at each byte once and keeps a limited part of a line.
  */
 
 const LF = 0x0a;
 
 export interface LineOptions {
-  /** Bytes of a line that are kept. */
+  /** Maximum number of bytes of a line that are kept. */
   readonly most: number;
-  /** Whether the beginning of a longer line is kept, with `…` behind it; otherwise it is left out. */
+  /** Whether a longer line is cut and marked with `…`; otherwise it is dropped. */
   readonly cuts?: boolean;
 }
 
@@ -21,7 +21,7 @@ export class LineSplitter {
     this.#options = options;
   }
 
-  /** @returns the lines that end in this piece */
+  /** @returns the lines that end in this chunk */
   push(chunk: Uint8Array): string[] {
     const lines: string[] = [];
     let from = 0;
@@ -30,12 +30,12 @@ export class LineSplitter {
       lines.push(...this.end());
       from = at + 1;
     }
-    // Whoever reads may use the same memory again.
+    // The caller may reuse the memory of the chunk.
     this.#take(Buffer.from(chunk.subarray(from)));
     return lines;
   }
 
-  /** @returns what there is of a last line that has no end; none where there is nothing, or where it is left out */
+  /** @returns the last line if it has no line feed; none if there is nothing or if the line was dropped */
   end(): string[] {
     const { most, cuts = false } = this.#options;
     const [begun, isLonger] = [this.#begun, this.#length > most];
@@ -54,8 +54,8 @@ export class LineSplitter {
 }
 
 /**
- * @param most bytes of a line; one that is longer is left out
- * @returns the lines that end in each piece; what has no end is none
+ * @param most maximum number of bytes of a line; longer lines are dropped
+ * @returns the lines that end in each chunk; an unfinished last line is dropped
  */
 export async function* linesIn(stream: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<string[]> {
   const splitter = new LineSplitter({ most });

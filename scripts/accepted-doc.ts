@@ -1,4 +1,4 @@
-/** Writes the table of what hosted containers may ask of Docker into the document that has it: `accepted-doc.ts DOCUMENT`. */
+/** Writes the table of what hosted containers may ask of Docker into a document: `accepted-doc.ts DOCUMENT`. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connectRule, createRule, execRule, updateRule } from '../container/creation/accepted-calls.ts';
@@ -19,7 +19,7 @@ function without({ fields = {} }: Rule, name: string): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([one]) => one !== name));
 }
 
-/** @returns the document with the table as it is now */
+/** @returns the document with the current table */
 export function withAccepted(document: string): string {
   const tables = TABLES.map(([title, fields = {}]) => `**${title}**\n\n${tableOf(fields)}`);
   const [before, rest = ''] = document.split(BEGIN);

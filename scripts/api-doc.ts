@@ -1,4 +1,4 @@
-/** Writes the pages about the operator's API and the command line, which are made from the code: `api-doc.ts API CLI`. */
+/** Generates the pages about the operator's API and the command line from the code: `api-doc.ts API CLI`. */
 
 import { writeFileSync } from 'node:fs';
 import { ERRORS, type ErrorRow } from '../errors/table.ts';
@@ -135,7 +135,7 @@ function typeOf(schema: Schema): string {
   return isRecord(schema.patternProperties) || type === 'object' ? 'object' : (type ?? 'any');
 }
 
-/** Those that an operator's call can be answered with. */
+/** The problems with which an operator's call can be answered. */
 function problems(): string[] {
   return Object.entries<ErrorRow>(ERRORS)
     .filter(

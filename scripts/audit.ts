@@ -1,8 +1,8 @@
 /**
- * Looks at what others wrote and this project passes on: the licences, the hashes by which npm knows a package again, and
- * versions with known faults. The exit code is 1 when something must be done.
+ * Checks the third-party code that this project distributes: its licences, the integrity hashes of its packages, and
+ * known vulnerabilities. The exit code is 1 if something must be done.
  *
- *   node scripts/audit.ts LICENCES.txt
+ * node scripts/audit.ts LICENCES.txt
  */
 
 import { spawnSync } from 'node:child_process';

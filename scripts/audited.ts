@@ -1,6 +1,6 @@
-/** What a licence list, a lock file of npm, and the answer of `npm audit` say. */
+/** Reads a licence list, an npm lock file, and the answer of `npm audit`. */
 
-/** Names of SPDX. */
+/** SPDX identifiers. */
 const ACCEPTED = new Set([
   '0BSD',
   'Apache-2.0',
@@ -19,7 +19,7 @@ export interface Lock {
   >;
 }
 
-/** @param list as `licences.ts` writes it @returns packages whose licence nobody has looked at */
+/** @param list as `licences.ts` writes it @returns packages whose licence has not been reviewed */
 export function unknownLicences(list: string): string[] {
   const named = [...list.matchAll(/^(?:-{80}\n\n)?(\S+) (\d\S*): (.+)$/gm)];
   if (named.length === 0) return ['the list names no package; run "make build"'];
@@ -34,14 +34,14 @@ export function unknownLicences(list: string): string[] {
     .map(([, name, version, licence]) => `${name} ${version}: ${licence}`);
 }
 
-/** Packages without a hash, and how many more are optional ones. */
+/** The packages without a hash, and the number of optional ones among the rest. */
 export function unhashed({ packages }: Lock): { readonly without: string[]; readonly optional: number } {
   const bare = Object.entries(packages).filter(([path, { integrity, link }]) => path && !integrity && !link);
   const without = bare.filter(([, { optional }]) => !optional).map(([path]) => path);
   return { without, optional: bare.length - without.length };
 }
 
-/** @param answer in JSON @returns undefined when the registry gave none */
+/** @param answer in JSON @returns undefined if the registry gave no answer */
 export function known(answer: string): string[] | undefined {
   const { vulnerabilities }: { vulnerabilities?: Record<string, { severity: string; range: string }> } =
     JSON.parse(answer);

@@ -1,6 +1,6 @@
 /**
- * Bundles the service, or other entry files, into a directory that Node runs without node_modules. What is loaded
- * only when it is used stands in files of its own, so that a start need not read it.
+ * Bundles the service, or other entry files, into a directory that Node runs without node_modules. Modules that are
+ * loaded on demand are in files of their own, so that a start does not read them.
  */
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ const { metafile } = await build({
   outExtension: { '.js': '.mjs' },
   bundle: true,
   splitting: true,
-  // Names stay, for the sake of stack traces.
+  // Names are kept for readable stack traces.
   minifyWhitespace: true,
   minifySyntax: true,
   platform: 'node',
@@ -29,7 +29,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
   alias: {
-    // Of its CommonJS nothing could be left out, not even the other 700 operations.
+    // Its CommonJS build cannot be tree-shaken, so the bundle would contain 700 unused operations.
     '@aws-sdk/client-ec2': '@aws-sdk/client-ec2/dist-es/index.js',
     '@aws-sdk/client-auto-scaling': '@aws-sdk/client-auto-scaling/dist-es/index.js',
     ssh2: './scripts/left-out.ts',
@@ -50,7 +50,7 @@ const { metafile } = await build({
     BUILT_FROM: JSON.stringify(process.env.COMMIT ?? 'unknown'),
     SECCOMP_PROFILE: JSON.stringify(JSON.stringify(JSON.parse(readFileSync('build/seccomp.json', 'utf8')))),
   },
-  // What CommonJS packages expect to find.
+  // Globals that CommonJS packages expect.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
   },

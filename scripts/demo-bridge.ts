@@ -1,6 +1,6 @@
 /**
- * The Docker API proxy, shown: Docker's own command line makes a container interactive by a label, watches it, and ends
- * it, and the receipt tells of everything that it held. No ECS is needed for it.
+ * Demonstrates the Docker API proxy. Docker's own command line creates an interactive container by a label, watches it,
+ * and ends it. The receipt then shows everything that it held. No ECS is needed.
  */
 
 import Dockerode from 'dockerode';
@@ -16,10 +16,10 @@ import { say } from './say.ts';
 
 const NAME = 'ecs-host-service-demo';
 const LABEL = 'ecs-host-service.interactive=true';
-/** What a program that is run inside ends with. */
+/** The exit code of a program that runs in the container. */
 const CODE = 7;
 
-/** Runs a command, and shows what it was and what it says. @returns what it wrote @throws unless it ends with `code` */
+/** Runs a command, and shows it with its output. @returns the output @throws unless it exits with `code` */
 async function shown(cli: DockerCli, words: readonly string[], code = 0): Promise<string> {
   console.log(`\n$ docker ${words.map(quoted).join(' ')}`);
   const { code: ended, out, err } = await cli.run(...words);
@@ -72,7 +72,7 @@ async function tell(root: string, container: string): Promise<boolean> {
   return gone === resources.length;
 }
 
-/** @returns whether all of it went as it should */
+/** @returns whether everything went as expected */
 async function show(service: ServiceProcess, root: string): Promise<boolean> {
   say('starting the service in localdev, and Docker if it does not run …');
   await service.ready();

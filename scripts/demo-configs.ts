@@ -1,6 +1,6 @@
 /**
- * A user's files, shown: what a container leaves is saved when it ends, although S3 is away, and the user's next
- * container finds it. S3 is a stand-in in this process.
+ * Demonstrates user configs. What a container leaves is saved when it ends, although S3 is unreachable, and the user's
+ * next container gets it. S3 is simulated in this process.
  */
 
 import { readdir } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { say } from './say.ts';
 
 const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 
-/** Hosts a container of the user, who finds what was left, and leaves a mark. @returns its docker id, and container id */
+/** Hosts a container of the user, checks the files in it, and leaves a mark. @returns its docker id and container id */
 async function visit(service: ServiceProcess, name: string) {
   const dockerId = await host(service);
   const port = await hostPortOf(docker, dockerId);

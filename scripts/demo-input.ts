@@ -1,6 +1,6 @@
 /**
- * Input devices, shown in the guest: a program in a container gets the descriptors of its own pointer, mouse and
- * keyboard, types on it, and the host's kernel has heard it; its neighbour has not, and cannot.
+ * Demonstrates input devices, in the guest. A program in a container gets the descriptors of its own pointer, mouse and
+ * keyboard and types. The host's kernel receives the keys; a neighbour container does not and cannot.
  */
 
 import Dockerode from 'dockerode';

@@ -1,6 +1,6 @@
 /**
- * The operator's command line, shown: two containers are made, listed, watched and ended by it, and what became of all
- * that they held is looked up. Another process follows the events meanwhile.
+ * Demonstrates the operator's command line. It creates, lists, watches and ends two containers, and shows their
+ * receipts. Another process follows the events meanwhile.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ import { demonstrate } from './demonstrate.ts';
 import { IMAGE } from './image.ts';
 import { say } from './say.ts';
 
-/** What a container has been told. */
+/** Shows what a container has been given. */
 const LOOK = 'tty; cd /fractal/resourceMappings; for f in *; do echo "$f: $(cat $f)"; done';
 const PROGRAM = join(import.meta.dirname, '../src/ecs-host-service.ts');
 
@@ -38,7 +38,7 @@ class Terminal {
     });
   }
 
-  /** Shows a command and what it says. @returns what it said @throws when it fails */
+  /** Shows a command and its output. @returns the output @throws when it fails */
   async run(...words: string[]): Promise<string> {
     const child = this.#start(words);
     const ended = once(child, 'close');
@@ -49,7 +49,7 @@ class Terminal {
     return said;
   }
 
-  /** Shows each line of a command as it comes, until it ends. */
+  /** Shows the output of a command line by line until it ends. */
   follow(...words: string[]): Promise<unknown> {
     const child = this.#start(words, ' &');
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -58,12 +58,12 @@ class Terminal {
   }
 }
 
-/** The digits by which a table names its last container. */
+/** The short id of the last container in a table. */
 function lastIn(table: string): string {
   return /^([0-9a-f]+) .*\n$/m.exec(table.slice(table.trimEnd().lastIndexOf('\n') + 1))?.[1] ?? '';
 }
 
-/** Shows two containers from beginning to end. @returns the end of who followed the events */
+/** Shows two containers from beginning to end. @returns when the process that follows the events has ended */
 async function live(service: ServiceProcess, root: string, docker: Dockerode) {
   const terminal = new Terminal(root);
   const operator = new Operator(root);

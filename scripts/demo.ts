@@ -1,6 +1,6 @@
 /**
- * The main job, shown: the service is started in localdev, two containers live on it from beginning to end,
- * and a table tells of every resource when it was allotted and when it was seen released.
+ * Demonstrates the main function. The service starts in localdev and hosts two containers from beginning to end. A
+ * table then shows when each resource was taken and when its release was observed.
  */
 
 import Dockerode from 'dockerode';
@@ -12,7 +12,7 @@ import { IMAGE, importImage } from './image.ts';
 import { resourceTable } from './resource-table.ts';
 import { say } from './say.ts';
 
-/** Plays the webserver and the client app, and shows what the program in the container answers. */
+/** Plays the webserver and the client app, and shows the answer of the program in the container. */
 async function setUp(service: ServiceProcess, name: string, port: number, dpi: number): Promise<void> {
   say(`${name}: the webserver sends start values, the client app its token …`);
   await claim(service, port, { dpi });
@@ -33,7 +33,7 @@ async function show(service: ServiceProcess): Promise<boolean> {
   await importImage(docker, IMAGE);
 
   say('hosting two containers, side by side …');
-  // One after the other, so that A is the one that finds its ports free.
+  // Sequential, so that A gets the ports that it prefers.
   const first = await host(service);
   const second = await host(service);
   const names = new Map([

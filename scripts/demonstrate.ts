@@ -1,6 +1,6 @@
 /**
- * What every demo does around its own story: the service runs in localdev on a root of its own, ends whatever happens,
- * and leaves nothing; the exit code says whether the story went as it should.
+ * The common part of all demos. It runs the service in localdev with a root directory of its own, and always ends it
+ * without leaving anything. The exit code says whether the demo went as expected.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,7 +10,8 @@ import { ServiceProcess } from '../test/support/service-process.ts';
 import { say } from './say.ts';
 
 /**
- * @param show tells the story of a service that was just started; @returns whether it went as it should
+ * @param show runs the demo with a started service
+ * @returns whether it went as expected
  * @param env settings of the service
  */
 export async function demonstrate(
@@ -19,7 +20,7 @@ export async function demonstrate(
 ): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'ecs-host-service-demo-'));
   const service = new ServiceProcess(root, { env, patience: 120_000 });
-  // Ctrl-C reaches the service too, which ends by itself; then there is nothing more to show.
+  // Ctrl-C also reaches the service, which then ends on its own, so the demo stops.
   let stopped = false;
   process.on('SIGINT', () => {
     stopped = true;

@@ -1,6 +1,6 @@
 /**
- * Makes the program one executable: the pinned Node, and in it the bundle and the addon. The same files give the same
- * bytes, wherever that is done. `executable.ts BUNDLE OUTPUT`, the bundle being a directory.
+ * Builds the executable: the pinned Node with the bundle and the addon inside. The build is reproducible.
+ * `executable.ts BUNDLE OUTPUT`, where BUNDLE is a directory.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -20,15 +20,15 @@ import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { NODE_FLAGS } from './node-flags.ts';
 
-/** By which Node knows that something was put into it. */
+/** The marker by which Node detects embedded content. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-/** What is run first of what was carried: only a file of CommonJS can be, and it can load the others. */
+/** The embedded file that runs first. It must be CommonJS, and it can load the others. */
 const MAIN = 'main.cjs';
 
 const [bundle = 'build/bundle', output = 'build/ecs-host-service'] = process.argv.slice(2);
 
 interface Carried {
-  /** Path by name. */
+  /** Paths by name. */
   readonly files: Readonly<Record<string, string>>;
   readonly digest: string;
 }
@@ -45,7 +45,7 @@ function carry(work: string): Carried {
   return { files, digest: hash.digest('hex').slice(0, 32) };
 }
 
-/** What is put into Node: the first code that runs, and what it carries. */
+/** The content to embed: the first code that runs, and its files. */
 async function makeBlob(work: string, { files, digest }: Carried): Promise<void> {
   await build({
     entryPoints: ['src/executable.ts'],
@@ -61,7 +61,7 @@ async function makeBlob(work: string, { files, digest }: Carried): Promise<void>
     output: 'blob',
     disableExperimentalSEAWarning: true,
     execArgv: [...NODE_FLAGS],
-    // Nobody's environment gives options to a program of root's.
+    // The environment must not add options to a program that runs as root.
     execArgvExtension: 'none',
     assets: files,
   };
@@ -70,7 +70,7 @@ async function makeBlob(work: string, { files, digest }: Carried): Promise<void>
   execFileSync(process.execPath, words, { cwd: work, stdio: 'pipe' });
 }
 
-/** Its warnings on sections that Node does not name are of no concern. */
+/** Its warnings about unknown sections are harmless. */
 function inject(program: string, blob: string): void {
   const words = [program, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', FUSE];
   execFileSync('postject', words, { stdio: 'pipe' });

@@ -1,4 +1,4 @@
-/** Makes the small images that tests and demos host, from the programs in test/image. No registry is asked. */
+/** Builds the small images of tests and demos from the programs in test/image, without a registry. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ export const IMAGE = 'fractal/demo:current-build';
 const BUILD = join(import.meta.dirname, '../build');
 const PROGRAMS = ['streaming-server', 'input-program', 'port-program', 'hostile-neighbour'];
 
-/** @param tag `name:tag`; @param words what the program is started with */
+/** @param tag `name:tag` @param words the command of the image */
 export async function importImage(
   docker: Dockerode,
   tag: string,
@@ -29,8 +29,11 @@ export async function importImage(
 }
 
 /**
- * Makes an image of files of this machine. @param tag `name:tag`; @param words of tar: which files;
- * @param changes as in a Dockerfile; @throws when Docker does not take them, or tar does not find them
+ * Builds an image from files of this machine.
+ * @param tag `name:tag`
+ * @param words arguments for tar that select the files
+ * @param changes as in a Dockerfile
+ * @throws when Docker refuses the image, or tar does not find the files
  */
 export async function importArchive(
   docker: Dockerode,

@@ -1,18 +1,18 @@
 /**
- * Stands in the bundle for packages of dockerode's that this service never comes to: ssh to a remote Docker,
- * and builds by BuildKit over gRPC.
+ * Replaces two packages of dockerode in the bundle that this service never uses: ssh to a remote Docker, and builds
+ * with BuildKit over gRPC.
  */
 
 function leftOut(): never {
   throw new Error('this build reaches Docker over its unix socket alone; set DOCKER_HOST to one');
 }
 
-/** Of `ssh2`. */
+/** From `ssh2`. */
 export class Client {
   constructor() {
     leftOut();
   }
 }
 
-/** Of `@grpc/grpc-js` and `@grpc/proto-loader`. */
+/** From `@grpc/grpc-js` and `@grpc/proto-loader`. */
 export const loadSync = leftOut;

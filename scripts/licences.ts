@@ -1,4 +1,4 @@
-/** Names the packages that went into a bundle, and says under which licences they may be passed on. */
+/** Lists the packages in a bundle with the licences under which they may be distributed. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ interface Package {
   readonly license?: string;
 }
 
-/** Directories of packages: a package may stand in another one's. */
+/** The directories of packages; a package may be inside another one's directory. */
 function packagesIn({ inputs }: Metafile): readonly string[] {
   const found = Object.keys(inputs).flatMap(
     (path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
@@ -26,7 +26,7 @@ function textsIn(directory: string): readonly string[] {
     .map((name) => readFileSync(join(directory, name), 'utf8').trim());
 }
 
-/** @throws Error when a package does not say what its licence is */
+/** @throws Error when a package does not name its licence */
 export function licencesOf(metafile: Metafile): string {
   const parts = packagesIn(metafile).map((directory) => {
     const manifest = join(directory, 'package.json');

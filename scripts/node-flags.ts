@@ -1,9 +1,9 @@
-/** How Node runs the service, as in the Makefile. */
+/** The Node options of the service, as in the Makefile. */
 export const NODE_FLAGS: readonly string[] = [
-  // Else that signal opens a debugger.
+  // Otherwise the signal SIGUSR1 opens a debugger.
   '--disable-sigusr1',
-  // What lives shortly is collected often: a large place for it costs memory, and gains nothing here.
+  // Short-lived objects are collected often; a larger young generation costs memory without a gain here.
   '--max-semi-space-size=2',
-  // Far more than it needs. The smaller it is, the less the heap may grow before it is collected.
+  // Much more than needed. A smaller limit makes Node collect the heap earlier.
   '--max-old-space-size=512',
 ];

@@ -1,9 +1,9 @@
-/** Stands for node-pty's own way to find its native part, which lies beside the bundle under another name. */
+/** Replaces node-pty's search for its native part, which is beside the bundle under another name. */
 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** As in node-pty: copies the fields of the others to the first. */
+/** As in node-pty: copies the fields of the other objects to the first one. */
 export function assign(target: object, ...sources: readonly object[]): object {
   return Object.assign(target, ...sources);
 }

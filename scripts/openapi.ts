@@ -1,4 +1,4 @@
-/** Writes the document of the operator's API, which is made from its routes: `openapi.ts OUTPUT`. */
+/** Generates the OpenAPI document of the operator's API from its routes: `openapi.ts OUTPUT`. */
 
 import { writeFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
@@ -46,12 +46,12 @@ export async function openApi(): Promise<object> {
   const document = JSON.parse(JSON.stringify(app.swagger()));
   await app.close();
   const paths = named(document.paths, schemas);
-  // What streams consist of: the paths cannot say it.
+  // The messages of streams, which paths cannot describe.
   for (const schema of [Event, NoticeEvent, LogLine, PullProgress, PulledImage]) named(schema, schemas);
   return { ...document, paths, components: { ...document.components, schemas } };
 }
 
-/** The same with each schema that has a name in `schemas`, and a reference at its place. */
+/** Replaces each schema with a name by a reference, and adds the schema to `schemas`. */
 function named(value: unknown, schemas: Record<string, unknown>): unknown {
   if (Array.isArray(value)) return value.map((one) => named(one, schemas));
   if (!isRecord(value)) return value;

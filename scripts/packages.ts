@@ -1,6 +1,6 @@
 /**
- * Builds the packages under `packages/`, packs each as npm would publish it, and rehearses that: `packages.ts OUTPUT`.
- * npm needs no registry for a rehearsal. Only the registry can say whether a version has been published already.
+ * Builds the packages in `packages/`, packs each as npm would publish it, and rehearses the publication: `packages.ts
+ * OUTPUT`. The rehearsal needs no registry, so it cannot tell whether a version has already been published.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -21,7 +21,7 @@ interface Packed {
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'LICENSE', 'package.json'];
 
-/** What keeps a package from being published. */
+/** What prevents a package from being published. */
 export function problemsOf(
   { version, exports }: Manifest,
   changelog: string,

@@ -1,8 +1,8 @@
-/** The table of every resource that a service held, made from its log. */
+/** Makes a table of every resource that a service held from its log. */
 
 import { align, columnWidths } from '../src/align.ts';
 
-/** The fields of a log line that the table is made from. */
+/** The fields of a log line that the table uses. */
 interface Line {
   readonly msg: string;
   readonly [field: string]: unknown;
@@ -26,7 +26,7 @@ const HEAD: Row = {
   seen: 'seen gone',
 };
 
-/** @param lines the log at level debug; @param names names of containers by their id */
+/** @param lines the log at level debug @param names names of containers by their id */
 export function resourceTable(lines: readonly Line[], names: ReadonlyMap<string, string>): string {
   const owners = ['service', ...names.values()];
   const rows = rowsOf(lines)
@@ -53,12 +53,12 @@ function rowsOf(lines: readonly Line[]): Row[] {
   return rows;
 }
 
-/** The time of day, to the millisecond. */
+/** The time of day, with milliseconds. */
 function clock(time: unknown): string {
   return String(time).slice(11, 23);
 }
 
-/** Ids are long and roots differ from run to run: names and the ends of paths tell more. */
+/** Replaces long ids by names, and shortens paths, because roots differ between runs. */
 function withNames(row: Row, names: ReadonlyMap<string, string>): Row {
   let { owner, what } = row;
   for (const [id, name] of names) {

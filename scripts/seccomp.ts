@@ -1,8 +1,8 @@
 /**
- * Makes the seccomp profile of hosted containers out of Docker's own. Browsers can build their sandboxes in a container.
- * An input device that was handed to a container cannot be made into another one. A program can neither switch consoles
- * nor change what all consoles share, nor make a node of the host's console, nor leave the limit of its files. Parts of the kernel that have often let
- * attackers out, and that nothing in a container needs, are out of reach. `seccomp.ts SOURCE OUTPUT`
+ * Makes the seccomp profile of hosted containers from Docker's own. It allows browsers to build their sandboxes. It
+ * denies programs to turn a given input device into another one, to switch consoles or change what all consoles share,
+ * to create the node of the host's console, and to escape the disk limit of their files. It also blocks parts of the
+ * kernel that attackers have often used and that containers do not need. `seccomp.ts SOURCE OUTPUT`
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -27,49 +27,53 @@ const ALLOW = { action: 'SCMP_ACT_ALLOW' };
 const SUCCEED = { action: 'SCMP_ACT_ERRNO', errnoRet: 0 };
 /** EPROTONOSUPPORT. */
 const NO_PROTOCOL = { action: 'SCMP_ACT_ERRNO', errnoRet: 93 };
-/** ENOSYS. Runc drops rules that do what is done by default, which is EPERM. */
+/** ENOSYS. Runc drops rules with the default action, which is EPERM. */
 const NOT_THERE = { action: 'SCMP_ACT_ERRNO', errnoRet: 38 };
 
 /**
- * Docker's profile has them for CAP_SYS_ADMIN and CAP_SYS_CHROOT alone; a user namespace gives these to anybody, for
- * what is in it. clone3, which no filter can look into, stays without: libc takes its ENOSYS and goes on with clone.
+ * Docker's profile allows these only with CAP_SYS_ADMIN and CAP_SYS_CHROOT. A user namespace gives these capabilities
+ * to any program, for what is inside it. clone3 stays blocked, because no filter can inspect it; libc falls back to
+ * clone on ENOSYS.
  */
 const SANDBOX = ['chroot', 'clone', 'setns', 'unshare'];
 
-/** Docker 25 removed them: many faults of io_uring have let programs out of containers. Programs go on without it. */
+/**
+ * Docker 25 removed them, because many vulnerabilities of io_uring have let programs escape from containers. Programs
+ * work without it.
+ */
 const IO_URING = ['io_uring_enter', 'io_uring_register', 'io_uring_setup'];
 
-/** Linux 6.17: what FS_IOC_FSSETXATTR does, by a path. */
+/** Linux 6.17: the same as FS_IOC_FSSETXATTR, by a path. */
 const FILE_ATTRIBUTES = ['file_setattr'];
 
-/** All numbers that differ from `first` in the last `bits` bits alone. */
+/** All numbers that differ from `first` only in the last `bits` bits. */
 interface Block {
   readonly first: number;
   readonly bits: number;
 }
 
 /**
- * Requests of ioctl that are refused. Of the two whole blocks, what a program does with its own console is allowed again
- * below. Drivers that use the letters K, T, U, and V as well do so with a size in the upper half of the number, or with
- * other numbers: VIDIOC_LOG_STATUS is 0x5646, and those of sound timers begin at 0x54a0.
+ * The ioctl requests that are refused. Requests in the two complete blocks that a program needs for its own console are
+ * allowed below. Other drivers with the letters K, T, U and V use a size in the upper half of the number, or other
+ * numbers: VIDIOC_LOG_STATUS is 0x5646, and those of sound timers start at 0x54a0.
  */
 const CLOSED_REQUESTS: readonly Block[] = [
-  // UI_DEV_CREATE of uinput: with it a device gets a name that the host's udev rules do not know.
+  // UI_DEV_CREATE of uinput creates a device with a name that the host's udev rules do not know.
   { first: 0x5501, bits: 0 },
-  // TIOCSTI types into a terminal.
+  // TIOCSTI simulates input on a terminal.
   { first: 0x5412, bits: 0 },
-  // TIOCLINUX selects and pastes text of whatever console is in front. TIOCCONS takes the kernel's messages.
+  // TIOCLINUX selects and pastes text of the foreground console. TIOCCONS redirects the kernel's messages.
   { first: 0x541c, bits: 1 },
-  // linux/kd.h: keymaps, fonts, colours, lights, key repeat, and the speaker are those of all consoles.
+  // linux/kd.h: keymaps, fonts, colours, LEDs, key repeat, and the speaker affect all consoles.
   { first: 0x4b00, bits: 8 },
-  // linux/vt.h: switching, locking, resizing, and freeing consoles concerns all of them.
+  // linux/vt.h: switching, locking, resizing, and freeing consoles affects all of them.
   { first: 0x5600, bits: 4 },
 ];
 
 /**
- * With these whoever owns a file takes it out of its project, and so out of the limit that its container has on the disk;
- * or a directory, so that what is made in it is in none. Programs are told, as on a filesystem that has no attributes, that
- * there is no such request (ENOTTY), and go on. The third is what 32-bit programs know the second as.
+ * With these, the owner of a file can remove it from its project, and so from the container's disk limit; or a
+ * directory, so that new files in it belong to no project. The answer ENOTTY is that of a filesystem without
+ * attributes, so programs continue. The third request is the 32-bit form of the second.
  */
 const NO_TTY = { action: 'SCMP_ACT_ERRNO', errnoRet: 25 };
 const FILE_REQUESTS = {
@@ -78,49 +82,52 @@ const FILE_REQUESTS = {
   FS_IOC32_SETFLAGS: 0x40046602,
 };
 
-/** 5:1, as mknod takes it: it would be the host's console, which Docker's device rules let every container open. */
+/** 5:1 in mknod's encoding, the host's console. Docker's device rules let every container open it. */
 const CONSOLE_NODE: Block = { first: 0x501, bits: 0 };
 
 /**
- * The families of sockets that remain. Docker 23 removed AF_VSOCK, which reaches hypervisors and enclaves, and Docker 29
- * AF_ALG, which has let programs write to files that they could only read. The others are rarely used and rarely looked
- * at, and most of them the kernel loads for whoever asks.
+ * The socket families that stay allowed. Docker 23 removed AF_VSOCK, which reaches hypervisors and enclaves, and Docker
+ * 29 removed AF_ALG, which has let programs write to read-only files. The others are rarely used and rarely reviewed,
+ * and the kernel loads most of them on demand.
  */
 const SOCKET_FAMILIES = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_PACKET: 17 };
 const AF_NETLINK: Block = { first: 16, bits: 0 };
 /**
- * Of netlink, what only an administrator of the network can use. A browser's sandbox needs a network namespace, and in it
- * anybody is one; so without this each user could reach nf_tables and xfrm.
+ * Netlink protocols that only a network administrator can use. A browser's sandbox needs a network namespace, in which
+ * any program is an administrator. Without this rule, every user could reach nf_tables and xfrm.
  */
 const CLOSED_NETLINK: readonly Block[] = [
   { first: 6, bits: 0 },
   { first: 12, bits: 0 },
 ];
 /**
- * By it CAP_AUDIT_WRITE, which each container has, writes what it likes to the log of the host's kernel and of its logins.
- * Programs that log in take this answer for a kernel without it, and any other one for a fault.
+ * With CAP_AUDIT_WRITE, which each container has, it could write arbitrary entries to the host's audit log. Login
+ * programs interpret this error as a kernel without audit support, and any other error as a failure.
  */
 const AUDIT: Block = { first: 9, bits: 0 };
 const NETLINK: Block = { first: 0, bits: 5 };
-/** The way by which 32-bit programs may call the above. No filter can see what they ask for. */
+/** The system call by which 32-bit programs may create sockets. No filter can inspect its arguments. */
 const SOCKETCALL = ['socketcall'];
 
 /**
- * CAP_SYS_NICE, which the predecessor's images have, lets a program take all of the host's processors, or its disks, before
- * any other: real-time policies and classes know of no shares. Its nice values count within the container alone.
+ * With CAP_SYS_NICE, which the predecessor's images have, a program could monopolise the host's processors or disks,
+ * because real-time policies and classes ignore shares. Nice values count only within the container.
  */
 const SCHEDULED = { SCHED_OTHER: 0, SCHED_BATCH: 3, SCHED_IDLE: 5 };
 const SCHED_RESET_ON_FORK = 0x4000_0000;
 const IO_CLASSES = { IOPRIO_CLASS_NONE: 0, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 };
 const IO_CLASS_SHIFT = 13;
-/** The newer call for both, whose policy no filter sees. Programs go on with the older one. */
+/** The newer call for both. No filter can inspect its policy. Programs fall back to the older one. */
 const SCHED_SETATTR = ['sched_setattr'];
 
 const SOL_IP: Block = { first: 0, bits: 0 };
 const SOL_IPV6: Block = { first: 41, bits: 0 };
-/** Those of sockets themselves. For the same reason the others are refused, which are of iptables, ipvs, and multicast routing. */
+/**
+ * The options of sockets themselves. The others, for iptables, ipvs and multicast routing, are refused for the same
+ * reason.
+ */
 const IP_OPTIONS: readonly Block[] = [{ first: 0, bits: 6 }];
-/** From IPV6_RECVTCLASS on; 64 and 65 are of ip6tables. */
+/** From IPV6_RECVTCLASS on; 64 and 65 belong to ip6tables. */
 const IPV6_OPTIONS: readonly Block[] = [
   ...IP_OPTIONS,
   { first: 66, bits: 1 },
@@ -128,7 +135,7 @@ const IPV6_OPTIONS: readonly Block[] = [
   { first: 72, bits: 3 },
 ];
 
-/** What an X server and a shell need on their own console, and what only reads. */
+/** What an X server and a shell need on their own console, and requests that only read. */
 const CONSOLE_REQUESTS = {
   KDGETLED: 0x4b31,
   KDGKBTYPE: 0x4b33,
@@ -150,8 +157,8 @@ const CONSOLE_REQUESTS = {
 };
 
 /**
- * These succeed and do nothing. An X server that is started for a console asks for it to be in front and waits until it
- * is: if that failed, or took for ever, the server would not start.
+ * These succeed without an effect. An X server for a console requests it in the foreground and waits for it. If that
+ * failed or blocked, the server would not start.
  */
 const PRETENDED_REQUESTS = { VT_ACTIVATE: 0x5606, VT_WAITACTIVE: 0x5607, VT_SETACTIVATE: 0x560f };
 
@@ -167,13 +174,13 @@ function isUnconditional({ args, includes, excludes }: Rule): boolean {
   return [args, includes, excludes].every(isEmpty);
 }
 
-/** What is allowed on conditions of ours alone. */
+/** System calls that are allowed only under conditions of this profile. */
 const LIMITED = [
   ...['ioctl', 'mknod', 'mknodat', 'socket', 'socketpair', 'setsockopt'],
   ...['ioprio_set', 'sched_setscheduler', ...SCHED_SETATTR],
 ];
 
-/** @throws Error when a change would not mean what it is meant to */
+/** @throws Error when a change would not have its intended effect */
 function check({ defaultAction, syscalls }: Profile): void {
   if (defaultAction !== 'SCMP_ACT_ERRNO') fail(`defaultAction is ${defaultAction}, not SCMP_ACT_ERRNO`);
   if (!Array.isArray(syscalls) || !syscalls.every(({ names }) => Array.isArray(names)))
@@ -189,16 +196,16 @@ function check({ defaultAction, syscalls }: Profile): void {
 }
 
 /**
- * Matches a block in an argument. The kernel takes 32 of the 64 bits that a filter sees, so the others are not compared:
- * else 0x1_0000_5501 would pass for another request than 0x5501.
+ * Matches a block in an argument. The kernel uses 32 of the 64 bits that a filter sees, so the others are ignored.
+ * Otherwise 0x1_0000_5501 would bypass the rule for 0x5501.
  */
 function isIn({ first, bits }: Block, index: number): object {
   return { index, value: 2 ** 32 - 2 ** bits, valueTwo: first, op: 'SCMP_CMP_MASKED_EQ' };
 }
 
 /**
- * The blocks that hold every number of `within` which is in none of `closed`. Rules add up to what is allowed, so one that
- * allowed a call altogether would outdo those that refuse some of it.
+ * The blocks that contain every number of `within` that is in none of `closed`. Rules only add permissions, so a rule
+ * that allows a call completely would override those that restrict it.
  */
 function others(closed: readonly Block[], within: Block = { first: 0, bits: 32 }): Block[] {
   const { first, bits } = within;

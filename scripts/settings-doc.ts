@@ -1,4 +1,4 @@
-/** Writes the document of the settings, which is made from their schema: `settings-doc.ts OUTPUT`. */
+/** Generates the document of the settings from their schema: `settings-doc.ts OUTPUT`. */
 
 import { writeFileSync } from 'node:fs';
 import { describeSettings } from '../settings/describe.ts';

@@ -1,7 +1,7 @@
 /**
- * Packs what goes to a host: the executable, what systemd, udev, the kernel and the shells are told, the licences of all
- * that it carries, and what it was made from. The same files of the same commit give the same bytes.
- * `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`; COMMIT, BRANCH and SOURCE_DATE_EPOCH (seconds) are of the environment.
+ * Packs what a host needs: the executable, the files for systemd, udev and the kernel, the licences of everything in
+ * it, and the origin of the build. The build is reproducible. `tarball.ts EXECUTABLE LICENCES SECCOMP OUTPUT`; COMMIT,
+ * BRANCH and SOURCE_DATE_EPOCH (seconds) come from the environment.
  */
 
 import { execFileSync } from 'node:child_process';

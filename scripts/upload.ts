@@ -1,7 +1,7 @@
 /**
- * Puts what was built to S3: the executable under the name of the branch, where whoever wants the newest looks, and
- * with the tarball under the commit, where both stay. `upload.ts EXECUTABLE TARBALL`; COMMIT, BRANCH, UPLOAD_BUCKET,
- * UPLOAD_DIRTY and the usual settings of AWS are of the environment.
+ * Uploads the build to S3: the executable under the name of the branch, for users of the newest build; and executable
+ * and tarball under the commit, where they stay. `upload.ts EXECUTABLE TARBALL`; COMMIT, BRANCH, UPLOAD_BUCKET,
+ * UPLOAD_DIRTY and the usual AWS settings come from the environment.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -25,7 +25,7 @@ const {
   AWS_ENDPOINT_URL_S3 = AWS_ENDPOINT_URL,
 } = process.env;
 
-/** @returns the commit, as it is named @throws Error when it would not be known later what was uploaded */
+/** @returns the commit's name @throws Error when the uploaded build could not be identified later */
 function commitOf(): string {
   if (!/^[0-9a-f]{40}(-dirty)?$/.test(COMMIT))
     throw new Error('this is no checkout of git, which names the commit');
@@ -54,7 +54,7 @@ async function put(client: S3Client, commit: string, path: string, key: string):
       Body: content,
       ContentType: 'application/octet-stream',
       ChecksumAlgorithm: 'SHA256',
-      // Values in the headers of HTTP.
+      // HTTP header values.
       Metadata: { commit, branch: encodeURIComponent(BRANCH), sha256 },
     },
   });
@@ -77,7 +77,7 @@ try {
   for (const path of [executable, tarball]) {
     await put(client, commit, path, `commits/${commit}/${basename(path)}`);
   }
-  // Last: whoever takes the newest of a branch finds it complete under its commit.
+  // Last, so that the newest build of a branch is already complete under its commit.
   await put(client, commit, executable, BRANCH);
 } catch (error) {
   console.error(`Not uploaded to ${bucket}: ${messageOf(error)}`);

@@ -1,4 +1,4 @@
-/** So much of something, in bytes or as a share of what there is. */
+/** An amount of something: a number of bytes, or a percentage of the total. */
 
 import { bytes } from './parsers.ts';
 
@@ -15,7 +15,7 @@ export function amountOrNone(text: string): Amount | undefined {
   }
 }
 
-/** @param whole of which a share is meant */
+/** @param whole the total that a percentage refers to, in bytes */
 export function bytesOf(amount: Amount, whole: number): number;
 export function bytesOf(amount: Amount | undefined, whole: number): number | undefined;
 export function bytesOf(amount: Amount | undefined, whole: number): number | undefined {

@@ -1,4 +1,4 @@
-/** Every setting in words: for people who ask a host, and for its document. */
+/** Describes every setting in text, for `ecs-host-service settings` and docs/settings.md. */
 
 import type { Environment } from './environment.ts';
 import { SCHEMA } from './schema.ts';
@@ -6,7 +6,7 @@ import type { Setting } from './setting.ts';
 
 export interface Described {
   readonly name: keyof typeof SCHEMA;
-  /** What stands when it is not given. */
+  /** The value that applies if the setting is not given. */
   readonly fallback: string;
   readonly meaning: string;
   readonly isSecret: boolean;

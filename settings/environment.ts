@@ -1,4 +1,4 @@
-/** The environments that the service runs in, by which the defaults of settings differ. */
+/** The environments that the service runs in. The defaults of some settings depend on them. */
 
 export const ENVIRONMENTS = ['localdev', 'dev', 'staging', 'production'] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];

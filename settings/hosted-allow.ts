@@ -1,12 +1,12 @@
-/** HOSTED_ALLOW: what operators let hosted containers ask of Docker beyond what all of them may. */
+/** HOSTED_ALLOW: what operators allow hosted containers to ask of Docker, beyond the built-in table. */
 
 import { isAbsolute, normalize } from 'node:path';
 
-/** The values that are allowed beyond the table, by field. */
+/** The values that are allowed beyond the built-in table, by field. */
 export type Allowance = ReadonlyMap<string, ReadonlySet<string>>;
 
 interface Kind {
-  /** What a value must be, for the error that refuses one. */
+  /** The form that a value must have, for the error that refuses it. */
   readonly form: string;
   readonly fits: (value: string) => boolean;
 }
@@ -22,7 +22,9 @@ function pattern(form: string, expression: RegExp): Kind {
 const NAME = '[a-zA-Z0-9][a-zA-Z0-9_.-]*';
 const PARTNER = `container:${NAME}`;
 
-/** Whoever has one of these, or what is in or above it, is root on the host or in another container. */
+/**
+ * Mounting one of these paths, or anything above or below it, gives root's rights on the host or in another container.
+ */
 const NEVER_BOUND = [
   '/proc',
   '/sys',
@@ -46,7 +48,7 @@ function isBindable(path: string): boolean {
   return !NEVER_BOUND.some((one) => one === path || one.startsWith(`${path}/`) || path.startsWith(`${one}/`));
 }
 
-/** Consoles, their contents, uinput, input devices, memory and disks are nobody's to have. */
+/** No container may have consoles, their contents, uinput, input devices, memory or disks. */
 const NEVER_A_DEVICE =
   /^\/dev\/(tty\d*|console|vcs.*|input|uinput|uhid|char|block|mem|kmem|port|sd.*|nvme.*|xvd.*|vd.*|dm-.*|mapper|loop.*)(\/.*)?$/;
 
@@ -54,7 +56,7 @@ function isGivableDevice(path: string): boolean {
   return /^\/dev\/[\w/:.-]+$/.test(path) && normalize(path) === path && !NEVER_A_DEVICE.test(path);
 }
 
-/** Major numbers of consoles, of their contents, of input devices, and of what uinput is among. */
+/** Major numbers of consoles, their contents, input devices, and of the group of devices that uinput belongs to. */
 const OURS = [4, 5, 7, 10, 13];
 
 function isGivableRule(rule: string): boolean {
@@ -99,10 +101,13 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Volumes: pattern('the name of a volume', new RegExp(`^${NAME}$`)),
 };
 
-/** The fields that a token may name. */
+/** The fields that a token of HOSTED_ALLOW may name. */
 export const ALLOWABLE = Object.keys(KINDS);
 
-/** @param text tokens such as `CapAdd=SYS_PTRACE`, separated by commas; `none`: none */
+/**
+ * @param text tokens such as `CapAdd=SYS_PTRACE`, separated by commas, or `none`
+ * @throws Error that names the wrong token
+ */
 export function hostedAllow(text: string): Allowance {
   const found = new Map<string, Set<string>>();
   if (text === 'none') return found;
@@ -118,7 +123,7 @@ export function hostedAllow(text: string): Allowance {
   return found;
 }
 
-/** As the setting is written. */
+/** The allowance in the syntax of the setting. */
 export function describeAllowance(allowance: Allowance): string {
   const tokens = [...allowance].flatMap(([field, values]) => [...values].map((value) => `${field}=${value}`));
   return tokens.join(',') || 'none';

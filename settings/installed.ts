@@ -1,12 +1,13 @@
-/** The settings of the installed service, for commands that an operator gives by hand. */
+/** The settings of the installed service, for commands that an operator runs by hand. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../errors/service-error.ts';
 
 /**
- * What is given, and where that does not say which environment it is, what systemd would give to the service.
- * @param directory of its `environment` and its `credentials/` @throws Error when they may not be read
+ * Returns the given environment. If it does not set APP_ENV, returns the environment that systemd gives to the service.
+ * @param directory the directory that contains the file `environment` and the directory `credentials/`
+ * @throws Error when these cannot be read
  */
 export function withInstalled(given: NodeJS.ProcessEnv, directory: string): NodeJS.ProcessEnv {
   if (given.APP_ENV) return given;
@@ -20,7 +21,7 @@ export function withInstalled(given: NodeJS.ProcessEnv, directory: string): Node
   }
 }
 
-/** As systemd does: a comment is a line of its own, and quotes around a value are none of it. */
+/** Follows systemd's rules: a comment has a line of its own, and quotes around a value are not part of it. */
 function parse(text: string): Record<string, string> {
   const lines = text.matchAll(/^[^\S\n]*([^#;=\s][^=\n]*)=(.*)$/gm);
   return Object.fromEntries(

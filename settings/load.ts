@@ -1,6 +1,6 @@
 /**
- * Turns the environment into settings, all of them or none: every problem is told at once, and a setting
- * that is missing, mistyped or unsafe stops the start instead of falling back to something open.
+ * Turns the environment into settings. It reports every problem at once. If a setting is missing, malformed or unsafe,
+ * the service does not start, because a fallback could be less safe than the operator wanted.
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -15,13 +15,13 @@ type Value<S> = S extends { optional: true } ? Given<S> | undefined : Given<S>;
 
 export type Settings = { readonly [Name in keyof Schema]: Value<Schema[Name]> };
 
-/** One setting as it was found. */
+/** A setting as it was found in the environment. */
 export interface Reading {
   readonly name: keyof Schema;
-  /** undefined: it is not given, and nothing stands by itself. */
+  /** undefined: the setting is not given and has no default. */
   readonly found: Found | undefined;
   readonly value: unknown;
-  /** Why it cannot be used. */
+  /** Why the value cannot be used. */
   readonly problem: string | undefined;
 }
 
@@ -37,10 +37,10 @@ export function loadSettings(environment: NodeJS.ProcessEnv): Settings {
   return settings as Settings;
 }
 
-/** The same, whatever is wrong. */
+/** Like `loadSettings`, but reports problems instead of throwing. */
 export function examineSettings(environment: NodeJS.ProcessEnv): {
   readonly readings: readonly Reading[];
-  /** Those that can be used. */
+  /** The settings without problems. */
   readonly settings: Partial<Settings>;
   readonly problems: readonly string[];
 } {
@@ -49,7 +49,7 @@ export function examineSettings(environment: NodeJS.ProcessEnv): {
   return { readings, settings, problems: [...problemsOf(readings), ...unsafe(settings, environment)] };
 }
 
-/** Some settings alone, for a command that does without the others. @throws {ServiceError} `start.settings` */
+/** Loads only some settings, for a command that does not need the others. @throws {ServiceError} `start.settings` */
 export function loadSome<Name extends keyof Schema>(
   environment: NodeJS.ProcessEnv,
   names: readonly Name[],
@@ -83,7 +83,7 @@ function read(
   }
 }
 
-/** @throws Error when a secret is not kept as one */
+/** @throws Error when a secret is in a place that others than root can read */
 function find(
   name: string,
   setting: Setting<unknown>,
@@ -120,7 +120,7 @@ function throwIfAny(problems: readonly string[]): void {
   if (problems.length > 0) throw new ServiceError('start.settings', { problems: problems.join('\n') });
 }
 
-/** Settings that must not stand together; those that have a problem of their own are undefined. */
+/** Finds combinations of settings that are unsafe. Settings with a problem of their own are undefined here. */
 function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): Generator<string> {
   const { APP_ENV, WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN, VIEWER_TOKEN, LISTEN_ADDRESS } = settings;
   const wellKnown = WELL_KNOWN_SECRETS.includes(WEBSERVER_AUTH_SECRET?.reveal() ?? '');
@@ -142,7 +142,7 @@ function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): G
   }
 }
 
-/** The part of an environment that a child process may see: no secret and no setting of this service. */
+/** The environment for child processes: without secrets and without the settings of this service. */
 export function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { PATH, HOME, LANG, HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = environment;
   return { PATH, HOME, LANG, HTTP_PROXY, HTTPS_PROXY, NO_PROXY };

@@ -1,4 +1,4 @@
-/** The settings of what the service does when EC2 takes the host away, or says that it may. */
+/** The settings for EC2's notices that it will stop, or may stop, this host. */
 
 import { oneOf, remoteUrl } from './parsers.ts';
 import { optional, setting } from './setting.ts';

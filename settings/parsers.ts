@@ -1,4 +1,4 @@
-/** How the texts of settings are understood. Each throws an Error that says what would be right. */
+/** Parsers for the values of settings. Each throws an Error that says which values are valid. */
 
 import { isIPv4 } from 'node:net';
 import { isAbsolute, normalize } from 'node:path';
@@ -8,7 +8,9 @@ export function absolutePath(text: string): string {
   return normalize(text);
 }
 
-/** None of them may be in another one: a container that has the outer one could put something else there. */
+/**
+ * No directory may be inside another one: a container with write access to the outer one could replace the inner one.
+ */
 export function directories(text: string): readonly string[] {
   if (text === 'none') return [];
   const found = text.split(',').map((part) => absolutePath(part.trim()).replace(/(?<=.)\/$/, ''));
@@ -23,7 +25,7 @@ export function port(text: string): number {
   return wholeNumber(1, 65_535, 'a port')(text);
 }
 
-/** Nobody can try them all. */
+/** The minimum length makes a brute-force search impractical. */
 export function operatorToken(text: string): string {
   if (/^[\x21-\x7e]{32,}$/.test(text)) return text;
   throw new Error(
@@ -43,13 +45,13 @@ export function userName(text: string): string {
   return text;
 }
 
-/** Docker says the rest of what is wrong with a name. */
+/** Only a rough check: Docker reports what else is wrong with a name. */
 export function image(text: string): string {
   if (!/^[\w][\w./:@-]*$/.test(text)) throw new Error(`must be the name of an image; got "${text}"`);
   return text;
 }
 
-/** As the names of its images begin. */
+/** The registry's host, as it stands at the beginning of image names. */
 export function registry(text: string): string | undefined {
   if (text === 'none') return undefined;
   const part = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*';
@@ -90,7 +92,7 @@ export function bytes(text: string): number {
   return number;
 }
 
-/** Of what a timer can wait for. */
+/** The longest span, in seconds, that a timer can wait. */
 export const LONGEST_SECONDS = 2_000_000;
 
 export function bytesOrNone(text: string): number | undefined {
@@ -138,7 +140,7 @@ export function url(text: string): URL {
   return new URL(text);
 }
 
-/** What is sent there is not for others to read, so only loopback is spoken to without TLS. */
+/** The data sent to these URLs is confidential, so plain HTTP is allowed to loopback only. */
 export function remoteUrl(text: string): URL {
   const found = url(text);
   if (found.protocol === 'http:' && !isLoopback(found.hostname)) {
@@ -147,7 +149,7 @@ export function remoteUrl(text: string): URL {
   return found;
 }
 
-/** As the SDK understands it. */
+/** Accepts what the Sentry SDK accepts. */
 export function sentryDsn(text: string): string {
   remoteUrl(text);
   if (!/^https?:\/\/\w+(:\w+)?@[\w.-]+(:\d+)?(\/[\w/-]+)?\/\d+$/.test(text)) {
@@ -156,7 +158,7 @@ export function sentryDsn(text: string): string {
   return text;
 }
 
-/** @param host an IP address, or the host of a URL; names are not looked up */
+/** @param host an IP address, or the host of a URL; names are not resolved */
 export function isLoopback(host: string): boolean {
   return isIPv4(host) ? host.startsWith('127.') : host === '::1' || host === '[::1]';
 }

@@ -1,11 +1,11 @@
-/** The host ports that no container gets, hosted or placed by ECS. */
+/** The host ports that no container gets, whether hosted or placed by ECS. */
 
 import type { Settings } from './load.ts';
 
-/** The ECS agent's own, on loopback; it has them by name in its own code. */
+/** The ECS agent's own ports on loopback. They are constants in the agent's code. */
 const OF_AGENT = [51_678, 51_679];
 
-/** Those of this host: the operator's, the service's own, and the agent's. */
+/** The reserved ports of this host: the operator's list, the service's port and the agent's ports. */
 export function reservedPorts({
   RESERVED_PORTS,
   LISTEN_PORT,

@@ -1,4 +1,4 @@
-/** A secret setting that can be changed while the service runs: its file is read again whenever it is another one. */
+/** A secret setting that can change while the service runs: the service reads its file again when the file changes. */
 
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -9,21 +9,24 @@ import { fileOf, findSecret } from './secret.ts';
 export interface RotatingSecretOptions {
   readonly name: 'OPERATOR_TOKEN' | 'VIEWER_TOKEN';
   readonly environment: NodeJS.ProcessEnv;
-  /** A value that never counts, though it may be in the file. */
+  /** A value that is refused even if the file contains it. */
   readonly mustNotBe?: string;
-  /** Is told each value, before it counts. */
+  /** Called with each value before the value takes effect. */
   readonly onValue: (value: string) => void;
-  /** Is told why there is none now, once for each change. */
+  /** Called once for each change that makes the secret unusable, with the reason. */
   readonly report: (why: string) => void;
 }
 
-/** Milliseconds after which a change of the file is told apart from the one before, however coarse the clock of its filesystem. */
+/**
+ * In milliseconds. Two changes of a file within this time may have the same timestamp, because some filesystems have
+ * coarse clocks.
+ */
 const SETTLED = 100;
 
 export class RotatingSecret {
   readonly #options: RotatingSecretOptions;
   readonly #file: string | undefined;
-  /** Of the file that was read; undefined while it may change without that being seen. */
+  /** The version of the file that was read; undefined while a change could still go unnoticed. */
   #version: string | undefined;
   #value: string | undefined;
   #problem: string | undefined;
@@ -36,7 +39,7 @@ export class RotatingSecret {
     this.#read(this.#look());
   }
 
-  /** What counts at this moment; undefined when none is given, or its file cannot be used as it is now. */
+  /** The value in effect; undefined if none is given or if its file cannot be used now. */
   get current(): string | undefined {
     const version = this.#look();
     if (this.#file && (version === undefined || version !== this.#version)) this.#read(version);
@@ -74,7 +77,10 @@ export class RotatingSecret {
     this.#problem = problem;
   }
 
-  /** @returns another text for another file at its place, or other content of it; undefined when that cannot be told yet */
+  /**
+   * @returns a string that changes when the file or its content changes; undefined while a further change could go
+   * unnoticed
+   */
   #look(): string | undefined {
     if (!this.#file) return undefined;
     try {

@@ -1,4 +1,4 @@
-/** Every setting of the service, with its default, its meaning, and how its text is understood. */
+/** Every setting of the service with its default, its meaning and its parser. */
 
 import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
@@ -29,14 +29,14 @@ import {
 import { type Known, optional, type Setting, setting } from './setting.ts';
 import { USER_CONFIG_SETTINGS } from './user-config-settings.ts';
 
-/** The secrets that the predecessor compiled in; everybody knows them. */
+/** The secrets that are compiled into the predecessor. They are public. */
 export const WELL_KNOWN_SECRETS: readonly string[] = [
   'testwebserverauthsecretdev',
   'testwebserverauthsecretstaging',
   'testwebserverauthsecretprod',
 ];
 
-/** The commit that a bundle was made from. */
+/** The commit that the bundle was built from. */
 declare const BUILT_FROM: string | undefined;
 
 export const SCHEMA = {

@@ -1,6 +1,6 @@
 /**
- * A setting that must not be seen: read from the environment, from a file that only root can read, or from
- * a systemd credential. Its value shows in no log and no text: it has to be asked for with `reveal()`.
+ * A setting whose value must stay secret. It is read from the environment, from a file that only root can read, or from
+ * a systemd credential. No log and no string conversion shows the value; only `reveal()` returns it.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -32,16 +32,16 @@ export class Secret {
   }
 }
 
-/** A text that was given, and by what. */
+/** A given value and its source. */
 export interface Found {
   readonly text: string;
   readonly source: string;
 }
 
 /**
- * Finds the secret setting `name`: the variable itself, the file that `<name>_FILE` names, or the systemd
- * credential of that name, in this order. Line ends at the end of a file do not belong to the secret.
- * @throws Error when the file cannot be read, can be read by others than root, or is empty
+ * Finds the secret setting `name`. It looks at the variable `name`, then at the file that `<name>_FILE` names, then at
+ * the systemd credential of that name. Line ends at the end of a file are not part of the secret.
+ * @throws Error when the file cannot be read, is empty, or can be read by users other than root
  */
 export function findSecret(name: string, environment: NodeJS.ProcessEnv): Found | undefined {
   const given = environment[name];
@@ -52,7 +52,7 @@ export function findSecret(name: string, environment: NodeJS.ProcessEnv): Found 
   return { text: readRootOnly(file), source: file };
 }
 
-/** Where the secret stands unless the variable gives it. */
+/** The file of the secret, which applies unless the variable gives the value. */
 export function fileOf(name: string, environment: NodeJS.ProcessEnv): string | undefined {
   const { CREDENTIALS_DIRECTORY: credentials } = environment;
   return environment[`${name}_FILE`] || (credentials && join(credentials, name)) || undefined;
@@ -68,7 +68,7 @@ function readRootOnly(file: string): string {
   return secret;
 }
 
-/** Compares in a time that tells nothing about where the two differ, nor about the length of either. */
+/** Compares in constant time, so that the time reveals neither the first difference nor the lengths. */
 export function sameSecret(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }

@@ -2,20 +2,20 @@
 
 import type { Environment } from './environment.ts';
 
-/** One setting. `parse` throws an Error that says what would be right. */
+/** One setting. `parse` throws an Error that says which values are valid. */
 export interface Setting<T> {
   readonly meaning: string;
-  /** The text that stands when nothing is given; `undefined`: there is no default. */
+  /** The text that applies if the setting is not given. `undefined`: there is no default. */
   readonly fallback: (environment: Environment) => string | undefined;
   readonly parse: (text: string) => T;
-  /** Read by `findSecret` and kept out of every log. */
+  /** The value is read by `findSecret` and kept out of every log. */
   readonly secret?: true;
   readonly optional?: true;
-  /** Why an optional setting has to be given all the same, judged by those that stand above it. */
+  /** Why an optional setting is required after all, given the settings that come before it. */
   readonly neededBy?: (known: Known) => string | undefined;
 }
 
-/** What decides about other settings. */
+/** The settings on which other settings depend. */
 export interface Known {
   readonly APP_ENV?: Environment;
   readonly USE_PROD_LOGGING?: boolean;

@@ -1,4 +1,4 @@
-/** The settings of users' files. */
+/** The settings for users' files. */
 
 import { bucket, bytes, oneOf, wholeNumber } from './parsers.ts';
 import { type Setting, setting } from './setting.ts';

@@ -1,10 +1,10 @@
-/** Columns of text that people compare. */
+/** Aligns text in columns. */
 
-/** Characters between two columns, and to which none is narrowed. */
+/** In characters: the gap between two columns, and the minimum width of a narrowed column. */
 const GAP = 2;
 const LEAST = 8;
 
-/** @returns a line for each row, without spaces at its end */
+/** @returns a line for each row, without trailing spaces */
 export function align(rows: readonly (readonly string[])[]): string[] {
   const widths = columnWidths(rows);
   return rows.map((row) =>
@@ -15,7 +15,7 @@ export function align(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-/** As `align`, with lines of at most so many characters: what is too long for its column goes on below. */
+/** Like `align`, but with a maximum line length: text that is too long for its column continues on the next line. */
 export function fit(rows: readonly (readonly string[])[], columns = Infinity): string[] {
   const widths = columnWidths(rows);
   let over = widths.reduce((sum, width) => sum + width, GAP * (widths.length - 1)) - columns;
@@ -27,14 +27,14 @@ export function fit(rows: readonly (readonly string[])[], columns = Infinity): s
   return align(rows.flatMap((row) => broken(row, widths)));
 }
 
-/** A row as several ones, each cell of which is as wide as its column at most. */
+/** Splits a row into several, with cells that fit into their columns. */
 function broken(row: readonly string[], widths: readonly number[]): string[][] {
   const cells = row.map((cell, column) => piecesOf(cell, widths[column] ?? 0));
   const height = Math.max(...cells.map(({ length }) => length));
   return Array.from({ length: height }, (_, line) => cells.map((pieces) => pieces[line] ?? ''));
 }
 
-/** Cut behind a space or a slash, where there is one. */
+/** Cuts after a space or a slash if there is one. */
 function piecesOf(cell: string, width: number): string[] {
   if (cell.length <= width) return [cell];
   const at = Math.max(cell.lastIndexOf(' ', width), cell.lastIndexOf('/', width - 1) + 1);

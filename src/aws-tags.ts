@@ -1,9 +1,9 @@
-/** What Sentry and logz.io are told of the EC2 instance, with each event and each line. */
+/** The facts about the EC2 instance that each event for Sentry and each line for logz.io contains. */
 
 import type { HostFacts } from '../host/metadata.ts';
 import type { Tags } from '../logging/line.ts';
 
-/** The predecessor's names, by which people have come to search. */
+/** The predecessor's names, which people use in searches. */
 export function awsTags(facts: HostFacts): Tags {
   return {
     'aws.ami-id': facts.amiId,

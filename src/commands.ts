@@ -1,4 +1,4 @@
-/** Does what the command line says, unless it is to run the service. */
+/** Runs the command of the command line, unless it starts the service. */
 
 import { isSystemError, messageOf, ServiceError } from '../errors/service-error.ts';
 import { pathsBelow } from '../host/paths.ts';
@@ -14,7 +14,7 @@ import type { OperatorCommand } from './operator/commands.ts';
 import { showSettings } from './settings-command.ts';
 import { VERSION } from './version.ts';
 
-/** @returns what is to be said */
+/** @returns the text to print */
 async function answer(command: Exclude<Command, { name: 'misfit' } | OperatorCommand>): Promise<string> {
   const isRoots = ['bury', 'wait', 'doctor', 'doctor --leaks'].includes(command.name);
   if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
@@ -43,17 +43,17 @@ async function silently(work: Promise<void>): Promise<string> {
   return '';
 }
 
-/** What no service has answered. */
+/** The codes of errors without an answer from a service. */
 const UNREACHED: ReadonlySet<string> = new Set(['operator.unreachable', 'operator.terminal_cut_off']);
 
-/** Loads what it needs only then: a service does without. */
+/** Loads its modules only now, because the service does not need them. */
 async function operate(command: OperatorCommand): Promise<void> {
   const { runOperatorCommand } = await import('./operator/run.ts');
   const progress = (line: string) => void (process.stderr.isTTY && process.stderr.write(`${line}\n`));
   try {
     await runOperatorCommand(command, environmentOf(command), progress);
   } catch (error) {
-    // Whoever reads has had enough.
+    // The reader of the output has stopped reading.
     if (!isSystemError(error, 'EPIPE')) throw error;
   }
 }
@@ -69,7 +69,7 @@ function environmentOf({ where }: OperatorCommand): NodeJS.ProcessEnv {
   }
 }
 
-/** @param words what stands behind the program's name, and is not for the service */
+/** @param words the arguments after the program's name, if they are not for the service */
 export async function obey(words: readonly string[]): Promise<void> {
   const command = parseCommandLine(words);
   if (command.name === 'misfit') {

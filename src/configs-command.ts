@@ -1,4 +1,4 @@
-/** The commands about stored user configs, which work on any machine that may use the bucket. */
+/** The commands about stored user configs. They work on any machine with access to the bucket. */
 
 import { ServiceError } from '../errors/service-error.ts';
 import { loadSome } from '../settings/load.ts';
@@ -8,7 +8,7 @@ import { PartBuffers } from '../user-configs/part-buffers.ts';
 import type { ConfigStore } from '../user-configs/store.ts';
 import { align } from './align.ts';
 
-/** Whose files, of which app. */
+/** A user and an app. */
 export interface Whose {
   readonly user: string;
   readonly app: string;
@@ -19,11 +19,11 @@ const COLUMNS = ['version', 'stored', 'bytes', 'what'] as const;
 /** @returns a table for people @throws {ServiceError} */
 export async function listConfigs(environment: NodeJS.ProcessEnv, whose: Whose): Promise<string> {
   const versions = await listVersions(await storeOf(environment, whose), new AbortController().signal);
-  if (versions.length === 0) return `Nothing is stored of user "${whose.user}", app "${whose.app}".\n`;
+  if (versions.length === 0) return `Nothing is stored for user "${whose.user}", app "${whose.app}".\n`;
   return `${align([COLUMNS, ...versions.map(cells)]).join('\n')}\n`;
 }
 
-/** @returns what was done, for people @throws {ServiceError} */
+/** @returns a confirmation for people @throws {ServiceError} */
 export async function restoreConfig(
   environment: NodeJS.ProcessEnv,
   whose: Whose,
@@ -33,7 +33,7 @@ export async function restoreConfig(
   const store = await storeOf(environment, whose);
   const parts = { store, prefix: prefixOf(whose.user, whose.app), secret: secret.reveal() };
   await restoreVersion(parts, version, new AbortController().signal);
-  return `The next container of user "${whose.user}", app "${whose.app}", begins with ${version}.\n`;
+  return `The next container of user "${whose.user}", app "${whose.app}", starts with ${version}.\n`;
 }
 
 async function storeOf(environment: NodeJS.ProcessEnv, { user, app }: Whose): Promise<ConfigStore> {

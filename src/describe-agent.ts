@@ -1,4 +1,4 @@
-/** What the ECS agent on this host says of itself, whoever runs it, for people. */
+/** Describes the ECS agent on this host for people, whoever runs the agent. */
 
 import { type AgentTask, Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
 import { messageOf } from '../errors/service-error.ts';

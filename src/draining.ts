@@ -1,6 +1,6 @@
 /**
- * Why this host takes no more containers: an operator, or the ECS agent, said so, which is for good and ends the service
- * with the last container; or EC2 gave notice, which holds until it is withdrawn.
+ * Why this host accepts no more containers. If an operator or the ECS agent started the drain, it is final and ends the
+ * service with the last container. If EC2 gave notice, the drain lasts until the notice is withdrawn.
  */
 
 import type { Tracker } from '../container/tracker.ts';
@@ -10,7 +10,7 @@ type Reason = 'operator' | NoticeKind;
 
 export interface DrainingOptions {
   readonly tracker: () => Pick<Tracker, 'drain' | 'reopen'> | undefined;
-  /** Tells the world; is called from the end of the start on, and must not throw. */
+  /** Reports the drain to EC2 and the webserver. Called from the end of the start on; must not throw. */
   readonly tell: (isDraining: boolean) => void;
 }
 
@@ -29,12 +29,12 @@ export class Draining {
     return this.#reasons.size > 0;
   }
 
-  /** Resolves when the last container is gone after an operator's drain, and not before the start is complete. */
+  /** Resolves when an operator's drain is complete: the last container is gone, and the start was complete. */
   get drained(): Promise<void> {
     return this.#drained.promise;
   }
 
-  /** Again, it changes nothing. */
+  /** Repeated calls have no effect. */
   begin(reason: Reason): void {
     if (this.#reasons.has(reason)) return;
     const wasOn = this.isOn;
@@ -44,19 +44,19 @@ export class Draining {
     if (reason === 'operator') this.#drained.resolve(this.#whenDrained());
   }
 
-  /** Takes containers again, if nothing else asks for none. */
+  /** Accepts containers again if no other reason is left. */
   end(reason: NoticeKind): void {
     if (!this.#reasons.delete(reason) || this.isOn) return;
     this.#options.tracker()?.reopen();
     if (this.#isStarted) this.#options.tell(false);
   }
 
-  /** Once there is a tracker. */
+  /** To be called when there is a tracker. */
   hosting(): void {
     if (this.isOn) void this.#options.tracker()?.drain();
   }
 
-  /** Once the start is complete. */
+  /** To be called when the start is complete. */
   started(): void {
     this.#isStarted = true;
     if (this.isOn) this.#options.tell(true);

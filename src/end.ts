@@ -1,6 +1,6 @@
 /**
- * The two ways to end, behind one function: asked to stop, or died. Whatever happens to the process that
- * JavaScript can see becomes one of them; a second cause never cuts the cleanup of the first one short.
+ * The two ways to end: a requested stop, or a death. Everything that can end the process and that JavaScript can see
+ * becomes one of them. A second cause never interrupts the cleanup of the first.
  */
 
 import type { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
@@ -21,26 +21,29 @@ export type Cause =
   | { readonly kind: 'asked'; readonly by: NodeJS.Signals | 'draining' | 'EC2' }
   | { readonly kind: 'died'; readonly error: unknown };
 
-/** Milliseconds for requests that are under way, for the ECS agent to see that its tasks have ended, and for saved user configs on their way to S3. */
+/**
+ * Time limits in milliseconds: for requests in progress, for the ECS agent to notice that its tasks have ended, and for
+ * the upload of saved user configs.
+ */
 const REQUESTS = 10_000;
 const TASKS = 30_000;
 const UPLOADS = 30_000;
 
-/** What containers end of then. */
+/** The cause with which containers end. */
 const ENDS = { asked: 'service-stopped', died: 'service-died', taken: 'ec2-notice' } as const;
 
 export interface WatchedEnd {
   /** Resolves with the first cause. */
   readonly cause: Promise<Cause>;
-  /** Resolves when the service is to drain: SIGUSR2. */
+  /** Resolves when the service must drain: on SIGUSR2. */
   readonly drain: Promise<void>;
-  /** To be called when a cause is known: errors that come now cannot be one, and are logged. */
+  /** To be called when the cause is known. From then on, errors are only logged. */
   known(): void;
-  /** To be called when the end is over, and that nothing is left is as it should be. */
+  /** To be called when the end is complete and an empty event loop is no error. */
   over(): void;
 }
 
-/** Installs the handlers of everything that can end the process. */
+/** Installs handlers for everything that can end the process. */
 export function watchForEnd(log: Logger): WatchedEnd {
   const { promise, resolve } = Promise.withResolvers<Cause>();
   let known = false;
@@ -64,7 +67,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
-  // Node would end here by itself, in the middle of everything.
+  // Otherwise Node would exit here without any cleanup.
   const starve = () => die(new Error('the process has nothing left to wait for'));
   process.once('beforeExit', starve);
   return {
@@ -77,7 +80,7 @@ export function watchForEnd(log: Logger): WatchedEnd {
   };
 }
 
-/** What there is to end; `hosting` is undefined as long as the start has not got that far. */
+/** The parts to end; `hosting` is undefined until the start has reached it. */
 export interface Ended {
   readonly root: Lifetime;
   readonly starting: AbortController;
@@ -87,15 +90,15 @@ export interface Ended {
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
   readonly heeding: Pick<Heeding, 'left' | 'leftToSave' | 'finish'>;
   readonly presence: Pick<Presence, 'lifetime'> | undefined;
-  /** Of how many containers files of a user are on this host alone. */
+  /** The number of containers whose users' files exist only on this host. */
   countUnsaved(): Promise<number>;
   readonly reporting: Reporting;
   readonly log: Logger;
 }
 
 /**
- * Ends everything and sets the exit code: 0 only when asked to stop and nothing was left.
- * @returns how many containers live on, and what else is left on this host
+ * Ends everything and sets the exit code: 0 only after a requested stop that left nothing behind.
+ * @returns the number of containers that keep running, and what else is left on this host
  */
 export async function endService(cause: Cause, service: Ended): Promise<number> {
   const { root, starting, gate, reporting, log } = service;
@@ -117,12 +120,12 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   }
   await service.agent?.stop();
   await service.hosting?.kept.removeAll();
-  // Files that could not be saved, for one: what is saved now can still go to S3.
+  // This may retry files that could not be saved before; they can still be uploaded.
   await root.holdings.retry();
   const saves = await finishSaves(service);
   if (cause.kind === 'asked') await stop.tell();
   if (cause.kind === 'asked' && (await service.countUnsaved()) === 0) await service.heeding.finish();
-  // Whoever buries what could not be released finds there whose it was.
+  // The clean-up after this process needs the owner of what could not be released.
   if (alive > 0 || root.holdings.hasFailed) await service.presence?.lifetime.leave(new Error(why));
   const failures = await root.end(new Error(why));
   await root.holdings.retry();
@@ -137,7 +140,7 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   return left;
 }
 
-/** Tells the world of a stop: at its end, or when EC2 takes the host soon, whatever is still under way. */
+/** Reports a stop: at its end, or earlier if EC2 will reclaim the host soon, whatever is in progress. */
 class LastWords implements Disposable {
   readonly #reporting: Reporting;
   readonly #late: Patience;
@@ -145,7 +148,7 @@ class LastWords implements Disposable {
 
   constructor({ kind }: Cause, { reporting, heeding }: Ended) {
     this.#reporting = reporting;
-    // Of a death the world knows already.
+    // A death was reported before.
     const left = () => (kind === 'asked' ? heeding.left : undefined) ?? Number.POSITIVE_INFINITY;
     this.#late = new Patience(left);
     const { signal } = this.#late;
@@ -163,20 +166,26 @@ class LastWords implements Disposable {
   }
 }
 
-/** Where EC2 takes the host, what is not in S3 by then is lost: that gets all of the time that there is. @returns how many saves wait */
+/**
+ * If EC2 reclaims the host, everything that is not in S3 by then is lost, so the upload gets all of the remaining time.
+ * @returns the number of saves that are not uploaded
+ */
 async function finishSaves({ userConfigs, heeding }: Ended): Promise<number> {
   using late = new Patience((waited) => Math.max(heeding.leftToSave ?? 0, UPLOADS - waited));
   return (await userConfigs?.finish(late.signal)) ?? 0;
 }
 
-/** Before anything that takes time: what it died of, and what was running. */
+/** Reports the death before anything slow happens: its cause, and the running containers. */
 async function tellDeath(error: unknown, { root, hosting, reporting, log }: Ended): Promise<void> {
   const containers = (hosting?.tracker.list() ?? []).map((container) => container.describe());
   const held = root.holdings.list().length;
   await reporting.tellDeath(error, () => log.fatal({ error, containers, held }, messageOf(error)));
 }
 
-/** A user's work outlives the service: whoever comes next finds in the ledger what to do when it is over. @returns how many live on */
+/**
+ * Users' work outlives the service. The next process finds in the ledger how to end these containers.
+ * @returns the number of containers that keep running
+ */
 async function leaveClaimed(why: string, { hosting, log }: Ended): Promise<number> {
   const claimed = (await hosting?.tracker.endUnclaimed({ code: ENDS.died, text: why })) ?? [];
   for (const container of claimed) {
@@ -191,6 +200,6 @@ async function finishRequests(gate: Gate<Hosting>, log: Logger): Promise<void> {
   try {
     await withDeadline(REQUESTS, 'finishing requests', () => gate.idle());
   } catch (error) {
-    log.error({ error }, 'requests in progress are aborted');
+    log.error({ error }, 'aborting the requests in progress');
   }
 }

@@ -1,8 +1,7 @@
 /**
- * The program as one file needs none beside it. What Node loads from files only, the bundle's parts and the addon, it
- * carries within and lays down where it may be root's alone; from there it goes on as it would from a checkout. What
- * is already there is used only if it is the same, byte for byte.
- * Source: Node's documentation of single executable applications.
+ * The program as a single file. Node can load addons and parts of a bundle only from files, so the executable contains
+ * them and writes them to a directory that only root can use. Then it continues as from a checkout. Existing files are
+ * used only if they are identical. Source: Node's documentation of single executable applications.
  */
 
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getAssetKeys, getRawAsset } from 'node:sea';
 
-/** Of all that is carried; set where this is built. */
+/** The digest of all contained files; set by the build. */
 declare const CARRIED: string;
 
 interface File {
@@ -27,13 +26,13 @@ function isThere(directory: string, files: readonly File[]): boolean {
   }
 }
 
-/** As a whole or not at all. What another process lays down at this moment is the same, and may be in use already. */
+/** Creates the directory atomically. Another process may create the same one at this moment, and may already use it. */
 function layDown(parent: string, directory: string, files: readonly File[]): void {
   const draft = mkdtempSync(join(parent, '.draft-'));
   try {
     for (const { name, content } of files) writeFileSync(join(draft, name), content);
     if (isMoved(draft, directory) || isThere(directory, files)) return;
-    // What is there is damaged.
+    // The existing directory is damaged.
     rmSync(directory, { recursive: true });
     renameSync(draft, directory);
   } finally {

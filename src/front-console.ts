@@ -1,4 +1,4 @@
-/** The service's console in front, which keeps containers' keys apart: when it is held, and when it is given back. */
+/** Holds the service's console in the foreground, which keeps containers' keys apart, and gives it back. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Page } from '../lifetime/ledger.ts';
@@ -10,13 +10,13 @@ import { Ttys } from '../ttys/ttys.ts';
 import { pageIn } from './reporting.ts';
 
 interface Options {
-  /** Pages that a dead service left. */
+  /** Pages that a crashed service left. */
   readonly left: readonly Page[];
   readonly log: Logger;
 }
 
 /**
- * @param lifetime that is left, for whoever comes next, when containers live on: they must stay apart
+ * @param lifetime if containers keep running, it is left to the next process, because they must stay apart
  * @throws {ServiceError} `start.no_front_console`
  */
 export async function keepFrontConsole(
@@ -30,18 +30,18 @@ export async function keepFrontConsole(
     return;
   }
   if ((await Ttys.ofThisHost()).use.size === 0) {
-    log.info('no console is kept in front: this host has none for containers');
+    log.info('this host has no consoles for containers, so the service keeps none in the foreground');
     return;
   }
   try {
     const { own } = await holdFrontConsole(lifetime, foundIn(left));
-    log.info({ tty: own }, 'a console of the service is kept in front');
+    log.info({ tty: own }, 'keeping a console of the service in the foreground');
   } catch (error) {
     throw new ServiceError('start.no_front_console', { why: messageOf(error) }, { cause: error });
   }
 }
 
-/** What a dead service left in front; the same again does no harm. */
+/** Gives back the console that a crashed service left in the foreground. Can be repeated. */
 export async function giveBackLeft(pages: readonly Page[]): Promise<void> {
   const left = foundIn(pages);
   if (left) await giveBackFrontConsole(left);

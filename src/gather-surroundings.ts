@@ -1,4 +1,4 @@
-/** Finds out what this host can lend to its containers. */
+/** Determines what this host can provide to its containers. */
 
 import pLimit from 'p-limit';
 import { projectsIn } from '../container/after-death/take-over.ts';
@@ -23,7 +23,7 @@ import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 
 const KIB = 1024;
-/** Containers that are prepared at a time. */
+/** The number of containers that are prepared at the same time. */
 const AT_A_TIME = 4;
 
 function shellUser({
@@ -34,12 +34,12 @@ function shellUser({
   return name === undefined ? undefined : { name, mayBeRoot, dockerSocket };
 }
 
-/** What the steps of the start before it have made. */
+/** The results of the previous steps of the start. */
 export interface HostingParts extends Pick<Surroundings, 'docker'> {
   /** Whether containers get input devices. */
   readonly canInput: boolean;
   readonly userConfigs: UserConfigs | undefined;
-  /** What the ledger says of a service that died. */
+  /** The pages that a crashed service left in the ledger. */
   readonly left: readonly Page[];
 }
 
@@ -66,7 +66,7 @@ export async function gatherSurroundings({
     readMemory(),
     Apart.open(lifetime, found.docker, found.log),
   ] as const;
-  // All of them have to come to rest before any failure is told: a call to Docker would keep the process alive.
+  // Waits for all before it reports a failure, because a call to Docker in progress would keep the process alive.
   await Promise.allSettled(looks);
   const [hostId, ports, ttys, eventNumbers, engine, { total }, apart] = await Promise.all(looks);
   warnOfUnkept(settings, engine, found.log);
@@ -102,7 +102,7 @@ export async function gatherSurroundings({
 function profileFor({ security }: EngineFacts, log: Logger): string | undefined {
   if (takesProfiles(security)) return seccompProfile();
   log.warn(
-    'Docker has no seccomp here: containers can reach consoles and kernel interfaces that they need not; see doctor',
+    'Docker has no seccomp support on this host, so containers can reach consoles and kernel interfaces that they do not need; see doctor',
   );
   return undefined;
 }

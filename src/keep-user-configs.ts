@@ -1,4 +1,4 @@
-/** Begins to keep the files of users, where a bucket is named for them. */
+/** Starts to keep users' files, if a bucket is configured. */
 
 import { join } from 'node:path';
 import type { Paths } from '../host/paths.ts';
@@ -12,13 +12,13 @@ import type { Metrics } from './metrics/metrics.ts';
 export interface KeepingOptions {
   readonly settings: Settings;
   readonly paths: Paths;
-  /** Where this host is; undefined: nobody says. */
+  /** The region of this host; undefined if unknown. */
   readonly region: string | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-/** @returns undefined where they are not kept */
+/** @returns undefined if they are not kept */
 export async function keepUserConfigs(
   root: Lifetime,
   share: (path: string, mode: number) => Promise<void>,

@@ -1,4 +1,4 @@
-/** The story of the process: start step by step, host containers, end. Every way to die leads through `end`. */
+/** The story of the process: it starts step by step, hosts containers, and ends. Every end goes through `end`. */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { createLogger, openStdout } from '../logging/logger.ts';
@@ -11,10 +11,11 @@ import { Watchdog } from './process/watchdog.ts';
 import { Reporting } from './reporting.ts';
 import { Service } from './service.ts';
 
-/** Runs the service until it is asked to stop or dies; then everything is released and the exit code is set. */
+/** Runs the service until it is asked to stop or dies. Then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
   process.title = 'ecs-host-service';
-  // A socket has its own mode only after it listens. All threads have one umask, so it is set before there is work for them.
+  // A socket gets its own mode only after it listens. The umask applies to all threads, so it is set before any other
+  // work.
   process.umask(process.umask() | 0o022);
   const outlets = new Outlets(await openStdout(process.stdout.isTTY));
   try {
@@ -38,7 +39,7 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
   }
 }
 
-/** From the first step to the last cleanup, whichever way the end comes. */
+/** Spans the first step to the last cleanup, however the end comes. */
 async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Promise<void> {
   void end.drain.then(() => service.drain());
   const cause = await Promise.race([
@@ -52,7 +53,7 @@ async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Prom
   await endService(cause, service);
 }
 
-/** Each step takes what the next ones stand on; when one fails, the end unwinds those before it. */
+/** Each step provides what the next ones need. If one fails, the end undoes the steps before it. */
 function start(service: Service, watchdog: Watchdog): Promise<void> {
   const steps = async () => {
     await service.step('reporting', () => service.openReporting());
@@ -79,7 +80,7 @@ async function whenDrained(service: Service): Promise<Cause> {
   return { kind: 'asked', by: 'draining' };
 }
 
-/** EC2 takes this host, and it is time to stop. */
+/** Resolves when EC2 will reclaim this host and it is time to stop. */
 async function whenTaken(service: Service): Promise<Cause> {
   await service.heeding.taken;
   return { kind: 'asked', by: 'EC2' };

@@ -1,4 +1,4 @@
-/** Makes what is held visible: to the log, and to whoever watches the service from within a test. */
+/** Reports what is held: to the log, and to an observer in tests. */
 
 import type { Receipts } from '../container/receipts.ts';
 import { messageOf } from '../errors/service-error.ts';
@@ -7,10 +7,10 @@ import type { Ledger } from '../lifetime/ledger.ts';
 import type { LifetimeOptions } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 
-/** The page of what no container holds. */
+/** The page of everything that no container holds. */
 export const SERVICE_PAGE = 'service';
 
-/** Is told what is about to happen; what it throws happens instead. */
+/** Called with what is about to happen. What it throws happens instead. */
 export interface Observer {
   readonly step?: (name: string) => void | Promise<void>;
   readonly holding?: (event: HoldingEvent) => void | Promise<void>;
@@ -26,7 +26,7 @@ export function observeHoldings(
   return {
     holdings: new Holdings(async (event) => {
       const { kind, what, lifetime: owner } = event.holding;
-      // It says that something is held for a moment too long rather than too short.
+      // A record that exists a moment too long is better than one that exists too short.
       if (event.step === 'taking') ledger.observe(event);
       const seen = event.step === 'gone' ? { seen: event.seen } : {};
       const why = 'error' in event ? { why: messageOf(event.error) } : {};
@@ -42,11 +42,11 @@ export function observeHoldings(
       await receipts.note(event);
     }),
     report: ({ lifetime, owner, what, error }) =>
-      log.error({ lifetime, what, error, ...concerned(owner) }, 'could not be ended properly'),
+      log.error({ lifetime, what, error, ...concerned(owner) }, 'a cleanup or task did not end properly'),
   };
 }
 
-/** The container of which something is, for the log. */
+/** The container that something belongs to, for the log. */
 export function concerned({ kind, id }: Owner): { readonly container?: string } {
   const isOfContainer = kind === 'container' || kind === 'docker container';
   return isOfContainer && id !== undefined ? { container: id } : {};

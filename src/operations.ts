@@ -1,4 +1,4 @@
-/** What the service says and does for its operators, beside its containers. */
+/** What operators can ask about the service, and do with it, apart from its containers. */
 
 import type { Docker } from '../docker-engine/docker.ts';
 import { Introspection } from '../ecs-agent-bridge/agent/introspection.ts';
@@ -10,13 +10,13 @@ import type { Host } from '../httpserver/v1/schemas.ts';
 import { VERSION } from './version.ts';
 
 export interface OperatedService {
-  /** As operators see it. */
+  /** The state that operators see. */
   readonly state: Host['state'];
   readonly docker: Docker | undefined;
-  /** How many containers it hosts. */
+  /** The number of containers that it hosts. */
   readonly containers: number;
   readonly hasAgent: boolean;
-  /** What EC2 says that it will do with this host. */
+  /** The notices of EC2 about this host. */
   readonly notices: readonly NoticeView[];
   drain(): void;
 }
@@ -25,7 +25,7 @@ export interface OperationsOptions {
   readonly service: OperatedService;
   readonly environment: string;
   readonly commit: string;
-  /** Directory of the host id. */
+  /** The directory of the host id. */
   readonly state: string;
 }
 

@@ -1,17 +1,19 @@
-/** A time limit that may move while somebody waits: EC2 can say at any moment that it takes the host. */
+/**
+ * A time limit that can change during the wait, because EC2 can announce at any moment that it will reclaim the host.
+ */
 
-/** Milliseconds between looks at it. */
+/** Milliseconds between checks of the limit. */
 const LOOK = 250;
 
 export class Patience implements Disposable {
   readonly #over = new AbortController();
   readonly #timer: NodeJS.Timeout;
 
-  /** @param left milliseconds yet, after some that were waited; asked from time to time */
+  /** @param left returns the remaining milliseconds, given those already waited; called regularly */
   constructor(left: (waited: number) => number, look = LOOK) {
     const beginning = performance.now();
     const check = () => {
-      if (left(performance.now() - beginning) <= 0) this.#over.abort(new Error('there is no more time'));
+      if (left(performance.now() - beginning) <= 0) this.#over.abort(new Error('the deadline has passed'));
     };
     this.#timer = setInterval(check, look);
     check();

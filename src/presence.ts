@@ -1,6 +1,6 @@
 /**
- * That there is a service on this host, as the ledger has it: from the lock on what is held is written down there,
- * beside what a dead service left, with what whoever reports a death has to know.
+ * Records the running service in the ledger. Once the lock is held, everything that is held is recorded there, beside
+ * what a crashed service left, together with the facts for a report of a crash.
  */
 
 import { messageOf } from '../errors/service-error.ts';
@@ -19,9 +19,9 @@ export interface PresenceOptions {
 }
 
 export interface Presence {
-  /** To be left when containers live on: its entry then keeps the service's page. */
+  /** If containers keep running, it is left, so that its entry keeps the service's page. */
   readonly lifetime: Lifetime;
-  /** Pages that a dead service left. */
+  /** Pages that a crashed service left. */
   readonly left: readonly Page[];
 }
 
@@ -31,7 +31,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
   const left = ledger.open();
   const { pid, ...identity } = serviceFactsIn(left) ?? { isReported: true };
   if (!identity.isReported)
-    log.error({ pid }, 'the previous service on this host died, and nobody has reported it');
+    log.error({ pid }, 'the previous service on this host crashed, and its crash was not reported');
   const lifetime = root.child('service');
   await lifetime.acquire({
     kind: 'process',
@@ -45,7 +45,7 @@ export async function bePresent(root: Lifetime, options: PresenceOptions): Promi
   return { lifetime, left };
 }
 
-/** A report may lack what could not be written, but the service does not end of it. */
+/** A failed write makes a later report incomplete, but does not end the service. */
 function note(facts: ServiceFacts, { ledger, log }: PresenceOptions): void {
   try {
     ledger.note(SERVICE_PAGE, facts);
@@ -54,7 +54,7 @@ function note(facts: ServiceFacts, { ledger, log }: PresenceOptions): void {
   }
 }
 
-/** A directory that is left, for whoever comes next, when containers live on. */
+/** Holds a shared directory, which is left to the next process if containers keep running. */
 export async function share({ lifetime, left }: Presence, path: string, mode: number): Promise<void> {
   const entries = pageIn(left)?.entries ?? [];
   const isLeft = entries.some(({ kind, what }) => kind === 'shared directory' && what === path);

@@ -1,6 +1,7 @@
 /**
- * How the world beyond this host hears of the service: Sentry and logz.io through the log, the webserver through
- * heartbeats. It is opened first and closed last, and whatever is wrong out there, each wait for it has a limit.
+ * Reports the service's state outside this host: to Sentry and logz.io through the log, to the webserver through
+ * heartbeats, and to EC2 through tags. It is opened first and closed last. Each wait for an outside service has a time
+ * limit.
  */
 
 import { messageOf } from '../errors/service-error.ts';
@@ -25,7 +26,10 @@ import type { Settings } from '../settings/load.ts';
 import { awsTags } from './aws-tags.ts';
 import { SERVICE_PAGE } from './observe.ts';
 
-/** Milliseconds, at most: of finding out who died, of all of the report of a death, and of what the end of a stop waits for. */
+/**
+ * Time limits in milliseconds: for finding out which host died, for a whole report of a death, and for the reports at
+ * the end of a stop.
+ */
 const IDENTITY = 1500;
 const DEATH = 2000;
 const LAST_HEARTBEAT = 5000;
@@ -33,24 +37,24 @@ const LAST_EVENTS = 5000;
 const LAST_LINES = 3000;
 const LAST_TAG = 5000;
 const TERMINATION = 10_000;
-/** Milliseconds for which EC2 is asked to show a state that nobody waits for. */
+/** The time limit in milliseconds for tags that nothing waits for. */
 const TAG = 60_000;
 
-/** Who this host is to the world: what whoever reports a death that nobody saw coming has to know. */
+/** The identity of this host: what a process needs to report a crash of this service. */
 export interface Identity {
   readonly facts?: HostFacts;
-  /** Whether its start was complete, and nobody has asked it to stop. */
+  /** Whether the start was complete and no stop was requested. */
   readonly wasRunning?: boolean;
-  /** Whether its end was told. */
+  /** Whether the end was reported. */
   readonly isReported?: true;
 }
 
-/** What the service's own page of the ledger says. */
+/** The content of the service's own page in the ledger. */
 export interface ServiceFacts extends Identity {
   readonly pid: number;
 }
 
-/** The service's own page. @returns undefined when none has left one */
+/** The service's own page. @returns undefined if there is none */
 export function pageIn(pages: readonly Page[]): Page | undefined {
   return pages.find(({ name }) => name === SERVICE_PAGE);
 }
@@ -97,12 +101,12 @@ export class Reporting {
     outlets.secrets.set('old secret of Sentry', password);
   }
 
-  /** What no line may show. */
+  /** The secrets that no line may contain. */
   get secrets(): Outlets['secrets'] {
     return this.#outlets.secrets;
   }
 
-  /** From here on errors go to Sentry and the log to logz.io, if they are to. */
+  /** From here on, errors go to Sentry and the log to logz.io, if that is enabled. */
   async open(): Promise<void> {
     const { USE_PROD_LOGGING, APP_ENV, COMMIT, SENTRY_DSN, LOGZIO_URL, LOGZIO_SHIPPING_TOKEN } =
       this.#settings;
@@ -117,21 +121,21 @@ export class Reporting {
     this.#tag({ environment: APP_ENV, release: COMMIT });
   }
 
-  /** From now on it is this process that the instance lives and dies with: not one that finds another copy running. */
+  /** Ties the instance to this process. A process that finds another copy running must not do so. */
   ownInstance(): void {
     const { ON_DEATH: onDeath, AWS_ENDPOINT_URL_EC2: endpoint } = this.#settings;
     if (onDeath === 'none') return;
     this.#instance = new InstanceState({ metadata: this.metadata, onDeath, endpoint, log: this.#log });
   }
 
-  /** Keeps the last lines of the log for whoever reports a death, until the lifetime ends. */
+  /** Keeps the last log lines for a report of a crash, until the lifetime ends. */
   async keepLastLines(lifetime: Lifetime, directory: string): Promise<void> {
     const lines = new LastLines(directory);
     this.#outlets.add(lines);
     await lifetime.defer('removing the last lines of the log', () => lines.close());
   }
 
-  /** Learns what this host is. That it cannot be learnt now is no reason not to start. */
+  /** Finds out what this host is. A failure does not prevent the start. */
   async describeHost({ signal }: Lifetime): Promise<void> {
     try {
       await unlessAborted(this.metadata.facts(), signal);
@@ -141,15 +145,15 @@ export class Reporting {
     }
   }
 
-  /** Where this host is, if that is known and it is on EC2. */
+  /** The region of this host, if it is known and on EC2. */
   get region(): string | undefined {
     const { region } = this.#identity.facts ?? {};
     return region === describeThisMachine().region ? undefined : region;
   }
 
   /**
-   * @param left by a service that died here
-   * @param keep is told who this host is, now and whenever more of it is known
+   * @param left the identity that a crashed service left
+   * @param keep called with the identity of this host, now and when more of it is known
    */
   keepIdentity(left: Identity, keep: (identity: Identity) => void): void {
     this.#keep = keep;
@@ -162,7 +166,7 @@ export class Reporting {
     this.#keep(this.#identity);
   }
 
-  /** Tells EC2 and the webserver that this host lives, from now on. */
+  /** Starts to report to EC2 and the webserver that this host is alive. */
   beginHeartbeats(lifetime: Lifetime, onBeat: (outcome: Outcome) => void): void {
     this.#know({ wasRunning: true });
     const running = this.#instance?.running(TAG, lifetime.signal);
@@ -171,7 +175,7 @@ export class Reporting {
     if (options) this.#heartbeats = new Heartbeats(lifetime, { ...options, onBeat });
   }
 
-  /** @returns undefined where there is no webserver to tell */
+  /** @returns undefined if there is no webserver */
   #heartbeatOptions(): HeartbeatOptions | undefined {
     const { WEBSERVER_URL: url, DYING_HEARTBEAT: dyingAs, ROOT } = this.#settings;
     if (!url) return undefined;
@@ -184,30 +188,30 @@ export class Reporting {
     };
   }
 
-  /** Whether the webserver has yet to hear the last heartbeat of a service that is gone. */
+  /** Whether the webserver has yet to receive the last heartbeat of a service that is gone. */
   async owesHeartbeat(): Promise<boolean> {
     return (await this.#heartbeatOptions()?.kept.exists()) ?? false;
   }
 
-  /** Delivers it, however long that takes. @throws the reason of `signal` */
+  /** Delivers it, with retries. @throws the reason of `signal` */
   async payHeartbeat(signal: AbortSignal): Promise<void> {
     const options = this.#heartbeatOptions();
     if (options) await sayGone(options, signal);
   }
 
-  /** Tells EC2 and the webserver whether this host takes no more containers. */
+  /** Tells EC2 and the webserver whether this host accepts containers. */
   tellDraining(isDraining: boolean): void {
     void (isDraining ? this.#instance?.draining(TAG) : this.#instance?.running(TAG));
     this.#heartbeats?.drain(isDraining);
   }
 
   /**
-   * Reports a death: when the world knows of it, or the time is over, it returns.
-   * @param say writes it into the log; by then it is known which host it is that died, if that can be found out
+   * Reports a death. Returns when it is reported or the time is over.
+   * @param say writes it to the log; at that point the identity of the host is known if possible
    */
   async tellDeath(error: unknown, say: () => void, patience = DEATH): Promise<void> {
     if (this.#identity.isReported) return say();
-    // As any other line, it is told without secrets.
+    // Secrets are redacted as in any line.
     const { msg = '' } = parseLine(this.#outlets.secrets.hide(JSON.stringify({ msg: messageOf(error) })));
     await Promise.all([
       this.#sayDying(patience),
@@ -220,8 +224,7 @@ export class Reporting {
   async #sayDying(patience: number): Promise<void> {
     if (this.#heartbeats) return await this.#heartbeats.sayDying(patience);
     await withDeadline(patience, 'the dying heartbeat', (late) => this.payHeartbeat(late)).catch(
-      (error: unknown) =>
-        this.#log.warn({ error }, 'the webserver could not be told that this host is dying'),
+      (error: unknown) => this.#log.warn({ error }, 'could not tell the webserver that this host is dying'),
     );
   }
 
@@ -235,43 +238,45 @@ export class Reporting {
     await this.#sentry?.flush(patience - (performance.now() - beginning));
   }
 
-  /** Tells EC2 and the webserver, after everything has ended, that this host is no more. */
+  /** Tells EC2 and the webserver that this host has ended, after everything is released. */
   async tellStop(): Promise<void> {
     await Promise.all([this.#heartbeats?.sayDying(LAST_HEARTBEAT), this.#instance?.stopped(LAST_TAG)]);
-    // Whoever has to bury what could not be released must neither report it as a death nor end the instance.
+    // A later clean-up of unreleased resources must neither report a crash nor terminate the instance.
     this.#keep({ ...this.#identity, isReported: true, wasRunning: false });
   }
 
   /**
-   * Terminates the instance, if it is to go with a service that died.
-   * @param left containers, what is held, and saves that wait here: for these it stays, as it does if the start was not complete
+   * Terminates the instance after a crash, if that is configured.
+   * @param left the number of containers, held resources and waiting saves; if there are any, or if the start was not
+   * complete, the instance stays
    */
   async terminateInstance(left: number): Promise<void> {
     if (this.#settings.ON_DEATH !== 'terminate') return;
     if (left === 0 && this.#identity.wasRunning) await this.#instance?.terminate(TERMINATION);
-    else this.#log.warn({ left }, 'the instance is not terminated: something on it may still be needed');
+    else
+      this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
   }
 
-  /** Sends what is still waiting, for some seconds at most, and closes all connections. */
+  /** Sends what is waiting, within a few seconds, and closes all connections. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the service has ended'));
     this.#instance?.close();
     const [lines] = await Promise.all([this.#logzIo?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
     const events = await this.#sentry?.close();
-    if (lines) this.#log.warn({ lines }, 'lines of the log did not reach logz.io');
-    if (events) this.#log.warn({ events }, 'events did not reach Sentry');
+    if (lines) this.#log.warn({ lines }, 'some log lines did not reach logz.io');
+    if (events) this.#log.warn({ events }, 'some events did not reach Sentry');
     await this.#http.close();
   }
 
   async #findFacts(): Promise<HostFacts> {
     const facts = this.#identity.facts ?? (await this.#askFacts());
-    this.#log.info(facts, 'this host is known');
+    this.#log.info(facts, 'identified this host');
     this.#tag(awsTags(facts));
     this.#know({ facts });
     return facts;
   }
 
-  /** undefined where there is no metadata. */
+  /** undefined if there is no metadata. */
   async imds(): Promise<Imds | undefined> {
     const endpoint = await metadataEndpoint(this.#settings);
     return endpoint && new Imds(this.#http, endpoint);

@@ -1,4 +1,6 @@
-/** Rights over this host that the settings give to operators: none of them may make an operator root by accident. */
+/**
+ * Checks the rights over this host that the settings give to operators, so that no operator becomes root by accident.
+ */
 
 import { whyNotMountable } from '../container/creation/mountable.ts';
 import { ServiceError } from '../errors/service-error.ts';
@@ -19,10 +21,10 @@ export async function checkRights(settings: Given, paths: Paths, log: Logger): P
   const root = await whyShellIsRoot(settings);
   if (root === undefined) return;
   if (!settings.HOST_SHELL_AS_ROOT) throw new ServiceError('start.host_shell', { why: root });
-  log.warn({ why: root }, 'operators can become root on this host by its shell');
+  log.warn({ why: root }, 'operators can become root on this host through its shell');
 }
 
-/** For the doctor. @param settings those that can be used */
+/** The checks for the doctor. @param settings the valid settings */
 export async function findRights(settings: Partial<Settings>): Promise<Finding[]> {
   const { ALLOWED_MOUNTS: mounts = [], ROOT = '/', HOST_SHELL_AS_ROOT: isMeant = false } = settings;
   const { DOCKER_HOST = '/var/run/docker.sock', HOST_SHELL_USER } = settings;
@@ -44,14 +46,14 @@ export async function findRights(settings: Partial<Settings>): Promise<Finding[]
   ];
 }
 
-/** @returns undefined when there is no shell, or no such user, too */
+/** @returns undefined also if there is no shell or no such user */
 export async function whyShellIsRoot({
   HOST_SHELL_USER: user,
   DOCKER_HOST: socket,
 }: Pick<Given, 'DOCKER_HOST' | 'HOST_SHELL_USER'>): Promise<string | undefined> {
   if (user === undefined) return undefined;
   return await whyEqualToRoot(user, socket).catch((error: unknown) => {
-    // Whoever asks for a shell is told.
+    // The error is reported to whoever opens a shell.
     if (error instanceof ServiceError) return undefined;
     throw error;
   });

@@ -1,4 +1,4 @@
-/** What is looked at again and again while containers are hosted, and what comes of it. */
+/** Starts the periodic checks that run while containers are hosted. */
 
 import type { KeptContainers } from '../container/kept-containers.ts';
 import { removeKeptInTime } from '../container/kept-files.ts';
@@ -19,11 +19,11 @@ export interface Rounds {
   readonly settings: Settings;
   readonly paths: Paths;
   readonly log: Logger;
-  /** Whether new containers come; whoever only waits for the last ones neither sweeps nor asks for their health. */
+  /** Whether new containers are accepted. A `wait` process neither sweeps nor checks health. */
   readonly takesNew: boolean;
 }
 
-/** They end with `root`. */
+/** The checks end with `root`. */
 export async function beginRounds(root: Lifetime, rounds: Rounds): Promise<void> {
   const { tracker, kept, settings, paths, log, takesNew } = rounds;
   await removeKeptInTime(root, { paths, hours: settings.USER_CONFIG_KEEP_HOURS, log });

@@ -1,4 +1,4 @@
-/** Begins to serve those who call: the webserver, the client app and operators over HTTPS, root over a unix socket. */
+/** Starts the servers: HTTPS for the webserver, the client app and operators, and a unix socket for root. */
 
 import type { ContainerView } from '../container/view.ts';
 import type { Paths } from '../host/paths.ts';
@@ -40,7 +40,7 @@ export async function serveCallers(
       environment,
       mustNotBe: settings.WEBSERVER_AUTH_SECRET.reveal(),
       onValue: (value) => secrets.set(`the ${who}'s token`, value),
-      report: (why) => log.error({ why }, `no ${who} is let in over HTTPS`),
+      report: (why) => log.error({ why }, `refusing every ${who} over HTTPS`),
     });
   const [operator, viewer] = [tokenIn('OPERATOR_TOKEN', 'operator'), tokenIn('VIEWER_TOKEN', 'viewer')];
   const common = {

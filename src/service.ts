@@ -1,4 +1,4 @@
-/** What the service consists of, and how each part of it is begun. The order is told in `main.ts`. */
+/** The parts of the service, and how each is started. `main.ts` determines the order. */
 
 import { rm } from 'node:fs/promises';
 import { saveAllLeft } from '../container/after-death/left-behind.ts';
@@ -50,28 +50,28 @@ export interface ServiceOptions {
   readonly log: Logger;
   readonly observer: Observer;
   readonly reporting: Reporting;
-  /** `wait`: only until the claimed containers of a dead service have ended. */
+  /** `wait`: only hosts the assigned containers of a crashed service until they have ended. */
   readonly as?: 'service' | 'wait';
 }
 
 export class Service {
   readonly log: Logger;
-  /** Everything that the service holds ends with it. */
+  /** Holds all resources of the service. */
   readonly root: Lifetime;
   readonly ledger: Ledger;
   readonly reporting: Reporting;
   readonly gate = new Gate<Hosting>();
-  /** Aborts when the end begins: no further step of the start is taken then. */
+  /** Aborts when the end begins, so that no further step of the start runs. */
   readonly starting = new AbortController();
-  /** undefined until it answers. */
+  /** undefined until Docker answers. */
   docker: HostedDocker | undefined;
-  /** What there is to end; undefined until the last step of the start. */
+  /** What must be ended; undefined until the last step of the start. */
   hosting: Hosted | undefined;
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   userConfigs: UserConfigs | undefined;
-  /** undefined where ECS places no containers. */
+  /** undefined if this host has no ECS agent. */
   agent: EcsAgent | undefined;
-  /** undefined until the ledger says that there is a service. */
+  /** undefined until the service is recorded in the ledger. */
   presence: Presence | undefined;
   readonly metrics = new Metrics(this);
   readonly draining: Draining;
@@ -100,7 +100,7 @@ export class Service {
     this.root = new Lifetime('service', observeHoldings(log, observer, ledger, this.#receipts, metrics));
   }
 
-  /** As operators see it. */
+  /** The state that operators see. */
   get state(): 'starting' | 'running' | 'draining' | 'stopping' {
     if (this.starting.signal.aborted) return 'stopping';
     return this.draining.isOn ? 'draining' : this.#isStarted ? 'running' : 'starting';
@@ -114,17 +114,20 @@ export class Service {
     return this.agent !== undefined;
   }
 
-  /** What EC2 says that it will do with this host. */
+  /** The notices of EC2 about this host. */
   get notices(): readonly NoticeView[] {
     return this.heeding.views;
   }
 
-  /** Takes no more containers; that is told, and the last one waited for, once the start is complete. Again, it changes nothing. */
+  /**
+   * Accepts no more containers. The drain is reported, and its end awaited, once the start is complete. Repeated calls
+   * have no effect.
+   */
   drain(): void {
     this.draining.begin('operator');
   }
 
-  /** @returns what the step made, for those after it */
+  /** @returns the result of the step, for later steps */
   async step<T>(name: string, take: () => Promise<T>): Promise<T> {
     this.starting.signal.throwIfAborted();
     await this.#observer.step?.(name);
@@ -143,7 +146,7 @@ export class Service {
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') {
       this.reporting.ownInstance();
-      // Whoever has waited here was killed.
+      // The `wait` process that wrote this log was killed.
       await rm(this.#paths.waitLog, { force: true });
     }
     const { ledger, reporting, log } = this;
@@ -165,7 +168,7 @@ export class Service {
     await share(presence, logs, 0o700);
     await removeOldLogs(logs, this.log);
     await share(presence, secret, 0o700);
-    // Files of users that are kept may outlive the service that made it.
+    // Kept files of users may outlive the service that created the directory.
     await share(presence, containers, MARK | 0o755);
     await share(presence, temporary, 0o755);
   }
@@ -175,14 +178,14 @@ export class Service {
     await this.reporting.describeHost(this.root);
   }
 
-  /** Listens to EC2 from now on. */
+  /** Starts to listen to EC2's notices. */
   async heedNotices(): Promise<void> {
     const { reporting } = this;
     const [settings, imds] = [this.#settings, await reporting.imds()];
     await this.heeding.begin(this.root, { settings, imds, facts: () => reporting.metadata.facts() });
   }
 
-  /** @returns whether containers get any */
+  /** @returns whether containers get input devices */
   async checkInputDevices(): Promise<boolean> {
     const why = await whyNoInputDevices();
     if (why === undefined) return true;
@@ -208,7 +211,7 @@ export class Service {
   async reachDocker(): Promise<HostedDocker> {
     const environment = childEnvironment(this.#environment);
     const docker = await HostedDocker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
-    // Who only waits for containers leaves Docker to whoever keeps it.
+    // A `wait` process does not start Docker.
     if (this.#as === 'wait') await docker.ping(this.root.signal);
     else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
     this.log.info(await docker.version(), 'Docker answers');
@@ -216,7 +219,7 @@ export class Service {
     return docker;
   }
 
-  /** @returns undefined where user configs are not kept */
+  /** @returns undefined if user configs are not kept */
   async keepUserConfigs(presence: Presence): Promise<UserConfigs | undefined> {
     const { metrics, log, reporting } = this;
     const [settings, paths] = [this.#settings, this.#paths];
@@ -283,7 +286,7 @@ export class Service {
       share: (path: string, mode: number) => share(presence, path, mode),
       drain: () => this.drain(),
     };
-    // Who only waits has no tasks for it.
+    // A `wait` process has no tasks for an agent.
     if (this.#as === 'wait') await stopLeftAgent(presence.left, options);
     else this.agent = await EcsAgent.open(this.root, options);
   }

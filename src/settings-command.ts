@@ -1,4 +1,4 @@
-/** The command that shows the settings of a host: what stands, who said so, and what it means. */
+/** The command that shows the settings of a host: their values, sources and meanings. */
 
 import { describeSettings } from '../settings/describe.ts';
 import { examineSettings } from '../settings/load.ts';
@@ -6,7 +6,7 @@ import { align } from './align.ts';
 
 const MARGIN = '    ';
 
-/** @returns for people, or a list as JSON; secrets are in neither */
+/** @returns a text for people, or a list as JSON; neither contains secrets */
 export function showSettings(environment: NodeJS.ProcessEnv, isJson: boolean): string {
   const { readings } = examineSettings(environment);
   const settings = describeSettings().map(({ name, isSecret, fallback, meaning }) => {

@@ -1,4 +1,4 @@
 import manifest from '../package.json' with { type: 'json' };
 
-/** The version of this service, as its package says. */
+/** The version in this service's package.json. */
 export const VERSION: string = manifest.version;

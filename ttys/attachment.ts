@@ -1,8 +1,8 @@
-/** One who looks at a terminal, and may type into it while they are its writer. */
+/** A client that is attached to a terminal. It sees the output, and it may type while it is the writer. */
 
 import type { Size } from './pty.ts';
 
-/** What they see: what was printed; how many bytes they were too late for; whether they are the writer from now on. */
+/** What a client sees: output, the number of bytes that it missed, and whether it is the writer from now on. */
 export type Seen =
   | { readonly bytes: Uint8Array }
   | { readonly missed: number }
@@ -16,7 +16,7 @@ interface AttachedTo {
 }
 
 export class Attachment {
-  /** How many bytes of all that was printed have been read. */
+  /** The number of bytes of the whole output that the client has read. */
   place: number;
   isWriter: boolean;
   readonly #terminal: AttachedTo;
@@ -27,17 +27,20 @@ export class Attachment {
     this.#terminal = terminal;
   }
 
-  /** Once: what is seen, at the pace of whoever reads it, until they detach or the terminal has ended. */
+  /**
+   * Yields what the client sees at the client's own pace, until it detaches or the terminal has ended. May be called
+   * once.
+   */
   see(): AsyncGenerator<Seen> {
     return this.#terminal.see(this);
   }
 
-  /** What watchers type goes nowhere. Resolves when more can be taken. */
+  /** Ignores the input of watchers. Resolves when more input can be accepted. */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.isWriter) await this.#terminal.write(bytes);
   }
 
-  /** The size of the terminal is that of its writer's. */
+  /** The terminal has the size of its writer's terminal, so this ignores other clients. */
   async resize(size: Size): Promise<void> {
     if (this.isWriter) await this.#terminal.resize(size);
   }

@@ -1,9 +1,9 @@
 /**
- * Keeps a user of this host from the addresses at which EC2 and ECS give credentials away: a shell must not have the
- * rights of the host's role. The rules are those of the user, not of one shell, and stay: what a shell has left running
- * may live longer than this service. `metadata-guard.sh off` takes them away.
+ * Blocks a user of this host from the addresses at which EC2 and ECS hand out credentials, because a shell must not get
+ * the rights of the host's role. The rules apply to the user, not to one shell, and they stay, because processes of a
+ * shell may outlive this service. `metadata-guard.sh off` removes them.
  *
- * They are in the table `raw`, which packets pass before the ECS agent's own rules redirect them.
+ * The rules are in the table `raw`, which packets pass before the ECS agent's own rules redirect them.
  */
 
 import { execFile } from 'node:child_process';
@@ -16,7 +16,7 @@ const ENV = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const OF_IPV4 = ['169.254.169.254', '169.254.170.2'];
 const OF_IPV6 = ['fd00:ec2::254'];
 
-/** @throws {ServiceError} `terminal.no_host_shell` when the rules are not there in the end */
+/** @throws {ServiceError} `terminal.no_host_shell` if the rules cannot be set */
 export async function keepFromCredentials(user: string, uid: string): Promise<void> {
   try {
     const owners = [uid, ...(await subordinatesOf(user, uid))];
@@ -42,7 +42,7 @@ async function drop(iptables: string, owner: string, address: string): Promise<v
   if (!isThere) await rule('--insert');
 }
 
-/** The ids that the user may be in a user namespace of its own, as ranges. Source: subuid(5). */
+/** The ranges of ids that the user may have in a user namespace of its own. Source: subuid(5). */
 async function subordinatesOf(user: string, uid: string): Promise<string[]> {
   const lines = (await readFile('/etc/subuid', 'utf8').catch(() => '')).split('\n');
   return lines.flatMap((line) => {

@@ -1,10 +1,10 @@
 /**
- * The console in front. The kernel sends the keys of every keyboard to it, those of containers too, and a container
- * can ask for its own console to be in front. So the service keeps one of its own there: its keyboard mode is off,
- * and the lock forbids every switch, also the one that a program asks for by an escape sequence.
+ * Keeps a console of the service in the foreground. The kernel sends the keys of every keyboard, including those of
+ * containers, to the foreground console, and a container can request that its own console comes to the foreground. So
+ * the service puts its own console there, turns off its keyboard mode, and locks the consoles. The lock also blocks
+ * switches that a program requests with an escape sequence.
  *
- * All of it is the kernel's state and outlives the process: while claimed containers live on after a death, nothing
- * changes.
+ * All of this is kernel state that outlives the process, so it protects the containers that keep running after a crash.
  */
 
 import { closeSync, constants, openSync } from 'node:fs';
@@ -14,27 +14,27 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import { addon, type ConsoleControl } from '../uinput-native/addon.ts';
 
 /**
- * Below the consoles of containers, and above those that systemd-logind starts login prompts on, which would turn the
- * keyboard on again. Source: NAutoVTs in logind.conf(5).
+ * The consoles below those of containers, and above those on which systemd-logind starts login prompts. A login prompt
+ * would turn the keyboard on again. Source: NAutoVTs in logind.conf(5).
  */
 const CANDIDATES = [9, 8, 7];
 const LAST_OF_HOST = 9;
 /** Keyboard modes. Source: the kernel's kd.h. */
 const K_UNICODE = 3;
 const K_OFF = 4;
-/** Milliseconds that the kernel gets to bring a console to the front, and between looks. */
+/** In milliseconds: the time limit for a console switch, and the pause between checks. */
 const PATIENCE = 5000;
 const BETWEEN_LOOKS = 10;
 
 const KIND = 'front console';
 
-/** N of /dev/ttyN: the service's, and the one that was in front before. */
+/** N of /dev/ttyN: of the service's console, and of the one that was in the foreground before. */
 export interface FrontConsole {
   readonly own: number;
   readonly before: number;
 }
 
-/** What a dead service left in front, by what it held. */
+/** The console that a crashed service left in the foreground, according to its ledger. */
 export function frontConsoleIn(entries: readonly Entry[]): FrontConsole | undefined {
   const { what = '' } = entries.find(({ kind }) => kind === KIND) ?? {};
   const [, own, before] = /^tty(\d+) instead of tty(\d+)$/.exec(what) ?? [];
@@ -42,9 +42,9 @@ export function frontConsoleIn(entries: readonly Entry[]): FrontConsole | undefi
 }
 
 /**
- * Keeps a console in front until the lifetime ends; one that is left stays in front.
- * @param left what a dead service left in front, which is kept without a gap
- * @throws Error that says why it cannot be
+ * Keeps a console in the foreground until the lifetime ends.
+ * @param left the console that a crashed service left in the foreground, which is kept without a gap
+ * @throws Error that says why it is not possible
  */
 export async function holdFrontConsole(lifetime: Lifetime, left?: FrontConsole): Promise<FrontConsole> {
   const console = left ?? choose();
@@ -58,14 +58,17 @@ export async function holdFrontConsole(lifetime: Lifetime, left?: FrontConsole):
     },
     seenGone: () => {
       using current = new Console(0);
-      return `tty${current.active} is in front`;
+      return `tty${current.active} is in the foreground`;
     },
     leave: (held) => held.close(),
   });
   return console;
 }
 
-/** Undoes it; the same again does no harm. @throws Error when the console from before does not come to the front */
+/**
+ * Undoes the switch. Calling it again has no effect.
+ * @throws Error when the previous console does not come to the foreground
+ */
 export async function giveBackFrontConsole({ own, before }: FrontConsole): Promise<void> {
   using console = new Console(own);
   console.control('unlock');
@@ -73,21 +76,21 @@ export async function giveBackFrontConsole({ own, before }: FrontConsole): Promi
   console.control('keyboard mode', K_UNICODE);
 }
 
-/** @throws Error when there is none, or every candidate is in use */
+/** @throws Error when no candidate exists, or all are in use */
 function choose(): FrontConsole {
   using current = new Console(0);
   const own = CANDIDATES.find((n) => !current.isInUse(n));
   if (own === undefined) throw new Error('/dev/tty7, /dev/tty8 and /dev/tty9 are all in use');
-  // A container's, where no service has kept one in front, is not brought back: the container will have gone.
+  // If the previous console is a container's, it is not restored, because the container will have ended.
   return { own, before: current.active <= LAST_OF_HOST ? current.active : 1 };
 }
 
-/** @returns the console, open, so that no other program takes it for a free one */
+/** @returns the open console; while it is open, other programs do not consider it free */
 async function bringToFront({ own, before }: FrontConsole): Promise<Console> {
   const console = new Console(own);
   try {
     console.control('keyboard mode', K_OFF);
-    // Locked first and looked at then: a switch that a container asked for may have come in between.
+    // Locks before it checks, because a switch that a container requested may happen in between.
     for (console.control('lock'); console.active !== own; console.control('lock')) {
       console.control('unlock');
       await console.bringToFront(own);
@@ -104,12 +107,12 @@ class Console implements Disposable {
   readonly #fd: number;
   #isOpen = true;
 
-  /** @param n of /dev/ttyN; 0: the one in front */
+  /** @param n of /dev/ttyN; 0: the foreground console */
   constructor(n: number) {
     this.#fd = openSync(`/dev/tty${n}`, constants.O_RDWR | constants.O_NOCTTY);
   }
 
-  /** N of the /dev/ttyN in front. */
+  /** N of the /dev/ttyN in the foreground. */
   get active(): number {
     return addon().consoleState(this.#fd)[0];
   }
@@ -122,11 +125,14 @@ class Console implements Disposable {
     addon().controlConsole(this.#fd, control, number);
   }
 
-  /** @throws Error when it does not come: the program of the one in front can refuse that, as X servers can */
+  /**
+   * @throws Error when the switch does not happen: the program on the foreground console can refuse it, as X servers do
+   */
   async bringToFront(n: number): Promise<void> {
     this.control('activate', n);
     for (const late = AbortSignal.timeout(PATIENCE); this.active !== n; await pause(BETWEEN_LOOKS)) {
-      if (late.aborted) throw new Error(`/dev/tty${this.active} does not give way to /dev/tty${n}`);
+      if (late.aborted)
+        throw new Error(`the kernel does not switch from /dev/tty${this.active} to /dev/tty${n}`);
     }
   }
 

@@ -1,4 +1,4 @@
-/** A shell on this host, in a pseudo-terminal of the service's own, as a user that a setting names. */
+/** A shell on this host, in a pseudo-terminal of the service, as the user that a setting names. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { IPty } from 'node-pty';
@@ -8,32 +8,34 @@ import { keepFromCredentials } from './credential-guard.ts';
 import { lookUp, whyEqualToRoot } from './host-user.ts';
 import type { Pty, Size } from './pty.ts';
 
-/** As whom shells on the host are. */
+/** The user for shells on the host. */
 export interface ShellUser {
   readonly name: string;
-  /** It may be equal to root. */
+  /** Whether a user with root's rights is allowed. */
   readonly mayBeRoot: boolean;
-  /** Of the Docker Engine: who can use it is equal to root. */
+  /** The Docker Engine's socket. A user who can use it has root's rights. */
   readonly dockerSocket: string;
 }
 
 export interface ShellOptions {
   readonly user: ShellUser;
-  /** TERM of its environment. */
+  /** The value of TERM in its environment. */
   readonly type: string;
   readonly size: Size;
 }
 
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
-/** Milliseconds from the hang-up until what runs there is killed. */
+/** Milliseconds between the hang-up and the kill. */
 const GRACE = 1000;
-/** Milliseconds between looks while what was printed waits to be read: soon after its end, node-pty reads no more. */
+/** Milliseconds between checks while output waits to be read. Soon after the shell ends, node-pty stops reading. */
 const BETWEEN_LOOKS = 50;
 
-/** When the host runs out of memory, what runs in a shell is not spared as the service is. */
+/**
+ * Resets the OOM score, because the programs of a shell must not be protected from the OOM killer as the service is.
+ */
 const BECOME = 'echo 0 2> /dev/null > /proc/self/oom_score_adj; exec setpriv "$@"';
 
-/** Messages that wait to be written until no more are taken. */
+/** The number of messages in node-pty's queue at which this stops accepting input. */
 const MOST_WAITING = 16;
 
 export class HostShell implements Pty {
@@ -46,7 +48,7 @@ export class HostShell implements Pty {
 
   private constructor(pty: IPty) {
     this.#pty = pty;
-    // Its types know of no other encoding than text.
+    // node-pty's types declare text, but without an encoding it emits buffers.
     pty.onData((bytes: unknown) => this.#take(bytes as Buffer));
     pty.onExit(({ exitCode, signal }) => {
       this.#isOver = true;
@@ -58,13 +60,13 @@ export class HostShell implements Pty {
   /** @throws {ServiceError} `terminal.no_host_shell` */
   static async start({ user, type, size }: ShellOptions): Promise<HostShell> {
     const { uid, gid, home, shell } = await lookUp(user.name);
-    // The groups of a user may have changed since the start.
+    // Checked at each start, because the user's groups may have changed.
     const why = user.mayBeRoot ? undefined : await whyEqualToRoot(user.name, user.dockerSocket);
     if (why !== undefined)
-      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so equal to root` });
-    // Root's way to the credentials is this service's own.
+      throw new ServiceError('terminal.no_host_shell', { why: `${why}, and so has the same rights as root` });
+    // Root can get the credentials in the same way as this service, so the guard would have no effect.
     if (Number(uid) !== 0) await keepFromCredentials(user.name, uid);
-    // Not node-pty's own way to be another user: root's groups would stay.
+    // node-pty's own options for the user would keep root's groups.
     const become = [
       '--reuid',
       uid,
@@ -90,7 +92,7 @@ export class HostShell implements Pty {
     );
   }
 
-  /** One piece at a time, as long as it runs. */
+  /** Handles one piece at a time, while the shell runs. */
   #take(bytes: Buffer): void {
     this.#printed.push(bytes);
     this.#more.resolve();
@@ -119,7 +121,7 @@ export class HostShell implements Pty {
     }
   }
 
-  /** node-pty does not say when more can be taken, and would take anything. */
+  /** node-pty gives no back-pressure and queues any amount. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#pty.write(Buffer.from(bytes));
     while (!this.#isOver && queueOf(this.#pty).length > MOST_WAITING) {
@@ -138,12 +140,12 @@ export class HostShell implements Pty {
   async hangUp(): Promise<void> {
     if (this.#isOver) return;
     await end(await this.#session(), GRACE, ['HUP', 'CONT']);
-    // What was forked meanwhile.
+    // Kills processes that were forked meanwhile.
     await kill(...(await this.#session()));
   }
 
   abandon(): void {
-    // The kernel hangs up on what runs there when this process has ended.
+    // When this process has ended, the kernel hangs up the terminal.
   }
 
   async seenGone(): Promise<string> {
@@ -159,7 +161,7 @@ export class HostShell implements Pty {
   }
 }
 
-/** What waits to be written: of this version of node-pty, which is pinned. */
+/** The queue of unwritten input, an internal field of this node-pty version, which is pinned. */
 function queueOf(pty: IPty): readonly unknown[] {
   return (pty as IPty & { readonly _writeStream: { readonly _writeQueue: readonly unknown[] } })._writeStream
     ._writeQueue;

@@ -1,6 +1,6 @@
 /**
- * The user of this host as whom operators may have a shell on it. One that can become root by itself is equal to root,
- * and gets none, unless the settings say that this is meant.
+ * The user of this host for operators' shells. A user who can become root without a password counts as root and gets no
+ * shell, unless the settings allow it.
  */
 
 import { execFile } from 'node:child_process';
@@ -10,14 +10,14 @@ import { isSystemError, ServiceError } from '../errors/service-error.ts';
 
 const run = promisify(execFile);
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
-/** English, so that what programs say can be understood. */
+/** The C locale, because the output of the programs is parsed. */
 const ENV = { PATH, LC_ALL: 'C' };
-/** Milliseconds. */
+/** The time limit for a program, in milliseconds. */
 const LOOK = 10_000;
 
 /**
- * Their members start containers or virtual machines with the disks of this host in them, read its disks, its memory or
- * its passwords, or run programs as root.
+ * Members of these groups can become root: they can start containers or virtual machines with the host's disks, read
+ * its disks, memory or passwords, or run programs as root.
  */
 const GROUPS = [
   ...['root', 'docker', 'lxd', 'incus-admin', 'libvirt', 'disk', 'kmem', 'shadow'],
@@ -43,8 +43,9 @@ export async function lookUp(user: string): Promise<HostUser> {
 }
 
 /**
+ * Why the user has root's rights, as far as this can detect.
  * @param socket of the Docker Engine
- * @returns undefined where the user is not equal to root, as far as can be seen
+ * @returns undefined if the user does not have them
  * @throws {ServiceError} `terminal.no_host_shell` when there is no such user
  */
 export async function whyEqualToRoot(user: string, socket: string): Promise<string | undefined> {
@@ -58,13 +59,15 @@ export async function whyEqualToRoot(user: string, socket: string): Promise<stri
   return undefined;
 }
 
-/** Ids of all groups that the user is in. Source: id(1). */
+/** The ids of all groups of the user. Source: id(1). */
 async function groupsOf(user: string): Promise<string[]> {
   const { stdout } = await run('id', ['-Gz', '--', user], { env: ENV });
   return stdout.split('\0').filter(Boolean);
 }
 
-/** Names by id. Source: getent(1), which fails when one of them is not there, and tells of the others. */
+/**
+ * Group names by id. Source: getent(1), which fails if one of the groups does not exist, but still prints the others.
+ */
 async function groupsEqualToRoot(): Promise<Map<string, string>> {
   const stdout = await run('getent', ['group', '--', ...GROUPS], { env: ENV }).then(
     (said) => said.stdout,
@@ -86,13 +89,16 @@ async function canWrite(path: string, uid: string, groups: readonly string[]): P
   }
 }
 
-/** Source: sudo(8). @throws {ServiceError} `terminal.no_host_shell` when it does not answer */
+/**
+ * Whether sudo lets the user run programs. Source: sudo(8).
+ * @throws {ServiceError} `terminal.no_host_shell` when sudo does not answer
+ */
 async function maySudo(user: string): Promise<boolean> {
   try {
     const { stdout } = await run('sudo', ['-n', '-l', '-U', user], { env: ENV, timeout: LOOK });
     return /may run the following commands/.test(stdout);
   } catch (error) {
-    // Otherwise there is no sudo, or it lets nobody do anything.
+    // Otherwise sudo is missing, or it denies everything.
     if (!(error as { readonly killed?: boolean }).killed) return false;
     const why = `sudo did not say within ${LOOK / 1000} seconds whether ${user} may use it`;
     throw new ServiceError('terminal.no_host_shell', { why }, { cause: error });

@@ -1,4 +1,4 @@
-/** A pseudo-terminal as the service holds it, wherever what runs in it does. */
+/** The interface of a pseudo-terminal, whether its programs run in a container or on the host. */
 
 export interface Size {
   readonly columns: number;
@@ -6,17 +6,17 @@ export interface Size {
 }
 
 export interface Pty {
-  /** What is printed, until nobody can print any more; not read, whoever prints waits. */
+  /** The output, until no process can write any more. If it is not read, the writing process blocks. */
   readonly output: AsyncIterable<Uint8Array>;
-  /** Resolves when more can be taken. */
+  /** Resolves when more input can be accepted. */
   write(bytes: Uint8Array): Promise<void>;
   resize(size: Size): Promise<void>;
-  /** The exit code of what ran in it, once the output is over; undefined: it is not known. */
+  /** The exit code of the program, once the output has ended; undefined if unknown. */
   exitCode(): Promise<number | undefined>;
-  /** Ends everything that runs in it, at once if need be. */
+  /** Ends all processes of the terminal, by force if necessary. */
   hangUp(): Promise<void>;
-  /** Says how it was seen that nothing runs in it. @throws {ServiceError} `still.there` */
+  /** Says how it was observed that no process of the terminal runs. @throws {ServiceError} `still.there` */
   seenGone(): Promise<string>;
-  /** Begins to hang up, where nobody can wait for it. */
+  /** Starts the hang-up when the caller cannot wait for it. */
   abandon(): void;
 }

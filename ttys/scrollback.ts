@@ -1,29 +1,32 @@
-/** The last of what a terminal has printed, each byte by its place in all that it ever printed. Its memory is fixed. */
+/**
+ * The last output of a terminal, in a ring buffer of fixed size. Each byte is addressed by its position in the whole
+ * output.
+ */
 
-/** Bytes that a terminal keeps for those who attach later. */
+/** The number of bytes that a terminal keeps for clients that attach later. */
 export const KEPT = 256 * 1024;
 
 export class Scrollback {
-  /** Place `n` is at `n` modulo its length. Pages that were never written cost nothing. */
+  /** The byte at position `n` is at `n` modulo the length. The kernel allocates pages only when they are written. */
   readonly #ring: Buffer;
   #end = 0;
 
-  /** @param bytes how many it keeps */
+  /** @param bytes the size of the buffer */
   constructor(bytes: number) {
     this.#ring = Buffer.alloc(bytes);
   }
 
-  /** The place of the first byte that is kept. */
+  /** The position of the first byte in the buffer. */
   get first(): number {
     return Math.max(0, this.#end - this.#ring.length);
   }
 
-  /** The place behind the last byte. */
+  /** The position after the last byte. */
   get end(): number {
     return this.#end;
   }
 
-  /** The place of the first line that is kept whole, where lines are short. */
+  /** The position of the first complete line, if lines are short. */
   get firstLine(): number {
     const { first } = this;
     return first === 0 ? 0 : first + this.read(first).indexOf('\n') + 1;
@@ -39,7 +42,7 @@ export class Scrollback {
     this.#end += bytes.length;
   }
 
-  /** A copy of what stands at `place` and behind it: not all of it, but something where there is something. */
+  /** A copy of some of the bytes from `place` on. It is empty only if there are none. */
   read(place: number): Buffer {
     const { length } = this.#ring;
     const at = place % length;

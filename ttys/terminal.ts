@@ -1,10 +1,10 @@
 /**
- * A terminal: a pseudo-terminal that goes on when nobody looks at it. Whoever attaches sees the last of what was printed
- * and then what comes; one of them writes.
+ * A pseudo-terminal that keeps running while no client is attached. A client that attaches sees the last output and
+ * then the new output. One client is the writer.
  *
  * INVARIANTS
- * - Memory is bounded, however slowly who reads: what the writer has not read yet is not overwritten, since what prints
- *   is made to wait; others miss what they were too slow for, and are told how much.
+ * - Memory is bounded, however slowly clients read. Output that the writer has not read is not overwritten; instead the
+ * program in the terminal blocks. Other clients miss the output for which they are too slow, and learn how much.
  * - There is at most one writer.
  */
 
@@ -13,13 +13,15 @@ import { Attachment, type Seen } from './attachment.ts';
 import type { Pty, Size } from './pty.ts';
 import { KEPT, Scrollback } from './scrollback.ts';
 
-/** Bytes that the writer may be behind. */
+/** How far the writer may lag behind, in bytes. */
 const MOST_BEHIND = KEPT / 2;
 
 export interface AttachOptions {
-  /** `write`: as the writer, if there is none; `take`: the present one watches from then on. */
+  /**
+   * `write`: becomes the writer if there is none. `take`: becomes the writer, and the present writer becomes a watcher.
+   */
   readonly as: 'write' | 'take' | 'watch';
-  /** How many bytes are known already; undefined: what is kept is shown. */
+  /** The number of bytes that the client already has; undefined: show the kept output. */
   readonly after: number | undefined;
 }
 
@@ -33,10 +35,10 @@ export class Terminal {
   #size: Size;
   #isOver = false;
   #changed = Promise.withResolvers<void>();
-  /** As `performance.now` has it. */
+  /** A `performance.now()` value. */
   #usedAt = performance.now();
 
-  /** Prints until what runs in it has ended. */
+  /** Reads the output until the program in the terminal has ended. */
   constructor(id: string, pty: Pty, size: Size) {
     this.id = id;
     this.#pty = pty;
@@ -53,7 +55,7 @@ export class Terminal {
         while (this.#isTooFarAhead()) await this.#changed.promise;
       }
     } catch {
-      // Who printed is away; what there is to say of it, its exit code says.
+      // The stream of the output broke; the exit code says what happened.
     }
     const exitCode = await this.#pty.exitCode().catch(() => undefined);
     this.#isOver = true;
@@ -66,7 +68,7 @@ export class Terminal {
     return writer !== undefined && this.#printed.end - writer.place > MOST_BEHIND;
   }
 
-  /** Wakes all who wait for something to happen. */
+  /** Wakes everything that waits for a change. */
   #change(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
@@ -84,17 +86,17 @@ export class Terminal {
     return [...this.#attached].find(({ isWriter }) => isWriter);
   }
 
-  /** How many look at it. */
+  /** The number of attached clients. */
   get attached(): number {
     return this.#attached.size;
   }
 
-  /** Milliseconds since somebody typed, came, went, or saw something printed. */
+  /** Milliseconds since a client last typed, attached, detached, or received output. */
   get idle(): number {
     return performance.now() - this.#usedAt;
   }
 
-  /** Resolves with the exit code, undefined when it is not known, when what ran in it has ended. */
+  /** Resolves when the program has ended, with its exit code, or undefined if unknown. */
   get ended(): Promise<number | undefined> {
     return this.#ended.promise;
   }

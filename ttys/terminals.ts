@@ -1,6 +1,6 @@
 /**
- * All terminals that are open on this host: how many there may be, who opened which, and the end of those that nobody
- * uses. Each is held within a lifetime, that of its container or of the service.
+ * The registry of all open terminals of this host. It limits their number, records who opened which, and ends idle
+ * ones. Each terminal belongs to the lifetime of its container or of the service.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -12,30 +12,30 @@ import type { Pty, Size } from './pty.ts';
 import { Terminal } from './terminal.ts';
 
 export interface TerminalLimits {
-  /** On this host, and in each place. */
+  /** The maximum on this host, and for each container or the host itself. */
   readonly all: number;
   readonly each: number;
   /** Milliseconds. */
   readonly idle: number;
-  /** Of shells on the host; undefined: there are none. */
+  /** The user for shells on the host; undefined: no shells. */
   readonly hostUser: ShellUser | undefined;
 }
 
-/** What is opened for whom. */
+/** The description of a terminal. */
 export interface Opening {
-  /** Id of the container that it is in; undefined: it is on the host. */
+  /** The id of its container; undefined: it is on the host. */
   readonly container: string | undefined;
-  /** The program in it, without its arguments: secrets may be among them. */
+  /** The program without its arguments, which may contain secrets. */
   readonly program: string;
-  /** Undefined: the one that the container has. */
+  /** undefined: the default user of the container. */
   readonly user: string | undefined;
   readonly size: Size;
-  /** Who asked for it: an address, or the unix socket. */
+  /** Who opened it: an address, or the unix socket. */
   readonly by: string;
 }
 
 export interface HostRequest extends Pick<Opening, 'size' | 'by'> {
-  /** TERM of its environment. */
+  /** The value of TERM in its environment. */
   readonly type: string;
 }
 
@@ -48,7 +48,7 @@ export class Terminals {
   readonly #limits: TerminalLimits;
   readonly #log: Logger;
   readonly #open = new Map<string, Open>();
-  /** In the places of those that are being opened. */
+  /** The places of terminals that are being opened: the container's id, or undefined for the host. */
   readonly #opening: (string | undefined)[] = [];
 
   constructor(limits: TerminalLimits, log: Logger) {
@@ -57,20 +57,21 @@ export class Terminals {
   }
 
   /**
-   * Opens a shell on the host. @param parent the lifetime that it ends with
+   * Opens a shell on the host.
+   * @param parent the terminal ends at the latest with this lifetime
    * @throws {ServiceError} `terminal.no_host_shell`, `terminal.too_many`
    */
   async openOnHost(parent: Lifetime, { size, type, by }: HostRequest): Promise<Terminal> {
     const user = this.#limits.hostUser;
     if (user === undefined)
-      throw new ServiceError('terminal.no_host_shell', { why: 'no user is named for it' });
+      throw new ServiceError('terminal.no_host_shell', { why: 'no user is configured for it' });
     const opening = { container: undefined, program: 'shell', user: user.name, size, by };
     return await this.open(parent.child('terminal on the host'), opening, () =>
       HostShell.start({ user, type, size }),
     );
   }
 
-  /** Whether somebody looks at a terminal in a container. */
+  /** Whether a client is attached to a terminal of the container. */
   isAnyoneIn(id: string): boolean {
     return this.list().some(({ container, terminal }) => container === id && terminal.attached > 0);
   }
@@ -79,14 +80,18 @@ export class Terminals {
     return [...this.#open.values()];
   }
 
-  /** For somebody who comes to look at it. @throws {ServiceError} `terminal.unknown` */
+  /** Finds a terminal for a client that will attach. @throws {ServiceError} `terminal.unknown` */
   find(id: string, by: string): Terminal {
     const { terminal } = this.#named(id);
     this.#log.info({ terminal: id, by }, 'a client attached to a terminal');
     return terminal;
   }
 
-  /** Ends it with all that runs in it. @returns what it was @throws {ServiceError} `terminal.unknown`, `still.there` */
+  /**
+   * Ends a terminal and all its processes.
+   * @returns the ended terminal
+   * @throws {ServiceError} `terminal.unknown`, `still.there`
+   */
   async end(id: string): Promise<Open> {
     const open = this.#named(id);
     const [failure] = await open.end();
@@ -101,8 +106,8 @@ export class Terminals {
   }
 
   /**
-   * @param lifetime for this terminal alone: it ends with it
-   * @param start begins what runs in it
+   * @param lifetime one for this terminal only; it ends with the terminal
+   * @param start starts the program
    * @throws {ServiceError} `terminal.too_many`, and what `start` throws
    */
   async open(
@@ -170,7 +175,7 @@ export class Terminals {
       const left = this.#limits.idle - terminal.idle;
       if (left > 0) timer.current = setTimeout(look, left).unref();
       else {
-        log.warn('nobody uses the terminal');
+        log.warn('ending an idle terminal');
         void end();
       }
     };

@@ -1,6 +1,6 @@
 /**
- * Virtual consoles. Each container gets one of its own from the kernel's /dev/tty10 to /dev/tty63: below
- * that are the host's, and 63 is the kernel's last (MAX_NR_CONSOLES).
+ * Virtual consoles. Each container gets its own console, from /dev/tty10 to /dev/tty63. Lower numbers belong to the
+ * host, and 63 is the kernel's maximum (MAX_NR_CONSOLES).
  */
 
 import { lstat } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { Pool, PoolExhaustedError, type PoolUse } from '../lifetime/pool.ts';
 
 const FIRST = 10;
 const LAST = 63;
-/** Character device major of the consoles. Source: the kernel's devices.txt. */
+/** The major number of the consoles' character devices. Source: the kernel's devices.txt. */
 const TTY_MAJOR = 4;
 
 export class Ttys {
@@ -23,7 +23,7 @@ export class Ttys {
     this.#exists = exists;
   }
 
-  /** Those of 10 to 63 that this host has. @param exists whether /dev/ttyN is console N */
+  /** Those of the consoles 10 to 63 that exist on this host. @param exists whether /dev/ttyN is console N */
   static async ofThisHost(exists: (n: number) => Promise<boolean> = isConsole): Promise<Ttys> {
     const numbers = Array.from({ length: LAST - FIRST + 1 }, (_, i) => FIRST + i);
     const found = await Promise.all(numbers.map(exists));
@@ -33,14 +33,14 @@ export class Ttys {
     );
   }
 
-  /** How many there are, and are held. */
+  /** The number of consoles, and how many are held. */
   get use(): PoolUse {
     return this.#pool;
   }
 
   /**
    * Holds a console until the lifetime ends.
-   * @param seenGone says how it was seen that nobody can use the console any more
+   * @param seenGone says how it was observed that no process can use the console
    * @throws {ServiceError} `tty.none_free` or `tty.none_exist`
    */
   async acquire(lifetime: Lifetime, seenGone: () => string | Promise<string>): Promise<number> {
@@ -53,7 +53,7 @@ export class Ttys {
     }
   }
 
-  /** Holds console `n`, which a container has that a dead service left. @param seenGone as for `acquire` */
+  /** Holds console `n` for a container that a crashed service left. @param seenGone as for `acquire` */
   async adopt(lifetime: Lifetime, n: number, seenGone: () => string | Promise<string>): Promise<void> {
     await this.#pool.adopt(lifetime, n, { ...TTY, seenGone });
   }

@@ -1,6 +1,6 @@
 /*
- * The native addon: what the kernel offers and Node does not. It checks each argument, never blocks the event
- * loop, and decides nothing; what is done with it is told in the TypeScript beside it.
+ * The native addon. It provides kernel functions that Node lacks. It checks each argument, never blocks the
+ * event loop, and makes no decisions; those are in the TypeScript files beside it.
  */
 
 #include "addon.h"
@@ -51,7 +51,7 @@ bool read_uint16s(napi_env env, napi_value value, const char *name, uint16_t **i
   return true;
 }
 
-/* What was forgotten is not closed: its number may be another's by then. */
+/* The descriptor is not closed here, because its number may belong to another file by then. */
 static void forget(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;

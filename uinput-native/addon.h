@@ -1,4 +1,7 @@
-/* What the parts of the addon share: how arguments are read, and how failures become JavaScript errors. */
+/*
+ * Functions that the parts of the addon share: reading arguments, and turning failures into JavaScript
+ * errors.
+ */
 
 #pragma once
 #define _GNU_SOURCE
@@ -6,21 +9,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Longer than any path that the kernel takes. */
+/* Longer than the longest path that the kernel accepts. */
 #define TEXT_SIZE 4097
 
-/* Each throws a TypeError that names the argument, and returns false, when the value is not what it must be. */
+/* Each throws a TypeError that names the argument, and returns false, if the value has the wrong type. */
 bool refuse(napi_env env, const char *name, const char *expected);
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
 bool read_text(napi_env env, napi_value value, const char *name, char *text, size_t size);
 bool read_int32(napi_env env, napi_value value, const char *name, int32_t *number);
 bool read_uint16s(napi_env env, napi_value value, const char *name, uint16_t **items, size_t *length);
 
-/* Makes `object` own `data` (from malloc), to be told from all others by `tag`. */
+/* Makes `object` own `data` (from malloc). `tag` distinguishes it from other objects. */
 bool wrap(napi_env env, napi_value object, void *data, const napi_type_tag *tag);
 void *unwrap(napi_env env, napi_value object, const char *name, const napi_type_tag *tag);
 
-/* An Error with the `code` and the words of `number` (errno) and the step that failed. */
+/* An Error with the `code` and message of `number` (errno), and the name of the failed step. */
 napi_value make_error(napi_env env, const char *step, int number);
 napi_value throw_error(napi_env env, const char *step, int number);
 

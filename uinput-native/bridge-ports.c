@@ -1,9 +1,9 @@
 /*
- * The ports of a bridge: whose they are, and what may pass them. A thread of its own isolates each new port, so that it
- * is done before the program behind the port begins, however busy the event loop is.
+ * Lists, isolates and filters the ports of a bridge. A dedicated thread isolates each new port, so that it is
+ * isolated before the program behind it starts, however busy the event loop is.
  *
- * Source: rtnetlink(7), linux/if_link.h, linux/net_namespace.h, and linux/pkt_cls.h for the filter, which is a classic
- * BPF program that starts at the Ethernet header and answers TC_ACT_OK or TC_ACT_SHOT.
+ * Source: rtnetlink(7), linux/if_link.h, linux/net_namespace.h, and linux/pkt_cls.h for the filter, a classic
+ * BPF program that starts at the Ethernet header and returns TC_ACT_OK or TC_ACT_SHOT.
  */
 
 #include "addon.h"
@@ -30,7 +30,7 @@
 #define MOST_PORTS 1024
 #define MOST_INSTRUCTIONS 4096 /* the kernel's own limit */
 #define BUFFER 65536
-/* Of the filter: which one it is on its port. */
+/* The priority of the filter on its port. */
 #define PRIORITY 1
 #define HANDLE 1
 
@@ -54,7 +54,7 @@ static int open_route_socket(uint32_t groups) {
   return fd;
 }
 
-/* A request and its attributes; what would not fit is a mistake in this file. */
+/* A request and its attributes. An overflow is a bug in this file. */
 typedef struct {
   _Alignas(struct nlmsghdr) char space[MOST_INSTRUCTIONS * sizeof(struct sock_filter) + 4096];
 } message;
@@ -82,7 +82,7 @@ static void end_nested(struct nlmsghdr *start, struct rtattr *nested) {
   nested->rta_len = (char *)start + start->nlmsg_len - (char *)nested;
 }
 
-/* Sends it and waits for the kernel's word. @returns 0 or -errno */
+/* Sends the request and waits for the kernel's acknowledgement. @returns 0 or -errno */
 static int ask(int fd, struct nlmsghdr *request) {
   message answer;
   request->nlmsg_flags |= NLM_F_ACK;
@@ -173,7 +173,7 @@ static bool read_isolated(struct rtattr *info) {
   return false;
 }
 
-/* @returns the index of the bridge that it is a port of; 0: of none */
+/* @returns the index of the bridge that the port belongs to; 0: none */
 static int read_port(const struct nlmsghdr *link, port *port) {
   struct ifinfomsg *header = NLMSG_DATA(link);
   int left = IFLA_PAYLOAD(link), master = 0;
@@ -199,7 +199,7 @@ static int read_port(const struct nlmsghdr *link, port *port) {
   return master;
 }
 
-/* The bridge itself comes first. @returns how many there are, or -errno */
+/* Lists the ports, the bridge itself first. @returns their number, or -errno */
 static int list_ports(int fd, int bridge, port *ports) {
   static _Thread_local char buffer[BUFFER];
   message message;
@@ -221,7 +221,10 @@ static int list_ports(int fd, int bridge, port *ports) {
   }
 }
 
-/* @returns the id that the kernel has given to a network namespace, as seen from this one; -1: none, or it has gone */
+/*
+ * @returns the id that the kernel has assigned to a network namespace in this one; -1 if it has none or no
+ * longer exists
+ */
 static int netns_id(int fd, const char *path) {
   message message;
   struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
@@ -242,7 +245,7 @@ static int netns_id(int fd, const char *path) {
   return id;
 }
 
-/* One call, on a worker thread: `change` is NULL for a look at all ports of a bridge. */
+/* One call on a worker thread. `change` is NULL when the ports of a bridge are listed. */
 typedef struct {
   napi_async_work work;
   napi_deferred deferred;
@@ -366,7 +369,9 @@ napi_value list_bridge_ports(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* setPort(index, isolated, program): four numbers for each instruction; none takes the filter away */
+/*
+ * setPort(index, isolated, program): four numbers for each instruction; an empty program removes the filter
+ */
 napi_value set_bridge_port(napi_env env, napi_callback_info info) {
   napi_value given[3];
   int32_t index;
@@ -407,7 +412,7 @@ static int place_of(const guard *guard, int index) {
 static void hear(guard *guard, const struct nlmsghdr *event) {
   port port;
   if (event->nlmsg_type != RTM_NEWLINK && event->nlmsg_type != RTM_DELLINK) return;
-  /* What bridges tell of their ports comes twice. */
+  /* Bridges report changes of their ports twice. */
   if (((struct ifinfomsg *)NLMSG_DATA(event))->ifi_family != AF_UNSPEC) return;
   int master = read_port(event, &port), place = place_of(guard, port.index);
   bool is_port = event->nlmsg_type == RTM_NEWLINK && master != 0 && master == (int)if_nametoindex(guard->bridge);

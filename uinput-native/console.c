@@ -1,5 +1,5 @@
 /*
- * The kernel's virtual consoles: which one is in front, and who may change that.
+ * Control of the kernel's virtual consoles: which one is in the foreground, and whether it can be switched.
  *
  * Source: ioctl_console(2), and the kernel's vt_ioctl.c.
  */
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* What controlConsole does; the number that it is given is the argument of the ioctl. */
+/* The commands of controlConsole. Its number is the argument of the ioctl. */
 static const struct {
   const char *name;
   unsigned long request;

@@ -1,12 +1,12 @@
 /**
- * The devices that every container gets. Names, ids and bits are what udev rules, X configurations and
- * programs in the images go by. Source of the codes: the kernel's input-event-codes.h.
+ * The input devices that every container gets. Udev rules, X configurations and programs in the images depend on these
+ * names, ids and bits. Source of the codes: the kernel's input-event-codes.h.
  */
 
 import type { Description } from './addon.ts';
 
 export interface DeviceDescription extends Description {
-  /** In our words, for log and errors; the name is the kernel's and udev's. */
+  /** A name for logs and errors. The kernel and udev use `name`. */
   readonly what: string;
 }
 
@@ -22,7 +22,7 @@ const LAST_KEY = 0x2fe;
 /** The largest value of both axes of the absolute pointer. */
 export const AXIS_MAXIMUM = 0xfff;
 
-/** In the order in which their descriptors are handed over. */
+/** In the order in which their descriptors are sent. */
 export const DEVICES: readonly DeviceDescription[] = [
   {
     what: 'absolute pointer',

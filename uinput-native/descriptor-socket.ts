@@ -1,24 +1,27 @@
 /**
- * The socket at which a program in a container gets the descriptors of its input devices, as often as it asks
- * for them while the container lives.
+ * The socket from which a program in a container gets the descriptors of its input devices. It can ask any number of
+ * times while the container runs.
  */
 
 import { addon, type NativeSocket } from './addon.ts';
 
-/** root alone may connect: connecting needs the right to write. */
+/** Connecting needs write permission, so only root can connect. */
 const MODE = 0o755;
-/** Connections that are served at once, and milliseconds before more are: a program could ask for ever. */
+/**
+ * The number of connections that are served at once, and the pause in milliseconds before the next ones, so that a
+ * program cannot keep the service busy.
+ */
 const AT_ONCE = 8;
 const PAUSE = 50;
 
 export interface DescriptorSocketOptions {
   readonly directory: string;
   readonly name: string;
-  /** At most 8; all go in one message. Whoever gives them keeps them open until the socket is closed. */
+  /** At most 8; all are sent in one message. The caller keeps them open until the socket is closed. */
   readonly descriptors: readonly number[];
-  /** Is told how many hand-overs there were. */
+  /** Called with the number of hand-overs. */
   readonly onHandOver: (count: number) => void;
-  /** Is told why a hand-over did not work the first time; it is tried again until it does. */
+  /** Called with the reason when a hand-over fails for the first time. It is retried until it succeeds. */
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -30,7 +33,7 @@ export class DescriptorSocket {
   #closed = false;
   #resume: NodeJS.Timeout | undefined;
 
-  /** Listens. @throws Error with a `code`, such as `EADDRINUSE` */
+  /** Starts to listen. @throws Error with a `code`, such as `EADDRINUSE` */
   constructor(options: DescriptorSocketOptions) {
     this.#options = options;
     this.#socket = addon().openSocket(options.directory, options.name, MODE, () => this.#serve());
@@ -62,12 +65,12 @@ export class DescriptorSocket {
     addon().pauseSocket(this.#socket);
     this.#resume = setTimeout(() => {
       addon().resumeSocket(this.#socket);
-      // A connection that could not be served waits unseen: it was accepted before.
+      // A connection whose service failed was already accepted, so the socket does not report it again.
       this.#serve();
     }, PAUSE).unref();
   }
 
-  /** Once it is closed, closing it again does nothing. */
+  /** Closing it again has no effect. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

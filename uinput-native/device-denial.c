@@ -1,6 +1,6 @@
 /*
- * Takes a device from a control group of version 2. The kernel asks all programs of a group, and each can refuse, so what
- * Docker allows there stays as it is otherwise.
+ * Denies a control group of version 2 access to a device. The kernel runs all programs of a group and each
+ * can deny access, so Docker's own rules stay in effect.
  *
  * Source: bpf(2), linux/bpf.h, and Documentation/bpf/prog_cgroup_device in the kernel's sources.
  */
@@ -42,7 +42,7 @@ static int load(int32_t major, int32_t minor) {
     .insn_cnt = sizeof program / sizeof *program,
     .license = (uint64_t)(uintptr_t) "Apache-2.0",
   };
-  /* Before Linux 5.11 programs count as locked memory. */
+  /* Before Linux 5.11, BPF programs count as locked memory. */
   const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
   (void)setrlimit(RLIMIT_MEMLOCK, &none);
   return call_bpf(BPF_PROG_LOAD, &attributes);

@@ -1,7 +1,7 @@
 /*
- * Virtual input devices. Making and destroying them waits for locks of the kernel, so both happen on Node's
- * worker threads. A device lives until destroyDevice, or until the last process that holds its descriptor ends.
- * Those that are made together are all set up before the first is created, which sets udev to work.
+ * Virtual input devices. Creating and destroying them waits for kernel locks, so both happen on Node's worker
+ * threads. A device exists until destroyDevice, or until the last process with its descriptor ends. Devices
+ * that are created together are all set up before the first is created, because creation starts work in udev.
  *
  * Source: the kernel's uinput.h; UI_DEV_SETUP and UI_ABS_SETUP need Linux 4.5.
  */
@@ -18,7 +18,7 @@
 
 #define SYSNAME_SIZE 32
 #define MOST_DEVICES 8
-/* In a list of bits, stands for an input property; the kernel's event types end at EV_MAX. */
+/* Marks an input property in a list of bits. The kernel's event types end at EV_MAX. */
 #define PROPERTY 0xffff
 
 static const napi_type_tag DEVICE = {0x6f2c1d0b8a5e4f77, 0x9b3e6a41c2d85f10};
@@ -27,7 +27,7 @@ typedef struct {
   int fd; /* -1 once it is being destroyed */
 } device;
 
-/* What a device is to be, and what it became. */
+/* The description of a device, and the created device. */
 typedef struct {
   struct uinput_setup setup;
   size_t length;  /* of bits */
@@ -92,13 +92,16 @@ static void create(napi_env env, void *data) {
     run_step(job, "UI_DEV_CREATE", ioctl(plan->fd, UI_DEV_CREATE));
     run_step(job, "UI_GET_SYSNAME", ioctl(plan->fd, UI_GET_SYSNAME(SYSNAME_SIZE), plan->sysname));
   }
-  /* With its last descriptor the kernel takes the device away. */
+  /* The kernel removes a device when its last descriptor is closed. */
   for (i = 0; i < job->count && job->failed_step; i++) {
     if (job->plans[i].fd >= 0) close(job->plans[i].fd);
   }
 }
 
-/* A program that has the descriptor may have destroyed its device and made another: that one goes too. */
+/*
+ * A program with the descriptor may have destroyed the device and created another one; this destroys that one
+ * too.
+ */
 static void destroy(napi_env env, void *data) {
   (void)env;
   job *job = data;
@@ -116,7 +119,7 @@ static napi_value describe(napi_env env, const plan *plan) {
   napi_set_named_property(env, object, "sysname", sysname);
   if (made) made->fd = plan->fd;
   if (made && wrap(env, object, made, &DEVICE)) return object;
-  /* The environment is ending: nobody will ask to destroy it. */
+  /* The environment is ending, so nothing will destroy the device later. */
   close(plan->fd);
   return NULL;
 }

@@ -1,21 +1,21 @@
 /**
- * The numbers N of /dev/input/eventN that living containers may open. A container keeps the right to its
- * numbers while it lives, even when its device is gone before it: a program in it can destroy the device, and
- * the kernel then gives the number to the next one that is made, which may be a neighbour's keyboard.
+ * The numbers N of /dev/input/eventN that running containers may open. A container keeps the right to its numbers as
+ * long as it runs, even if its device is destroyed earlier: a program in it can destroy the device, and the kernel may
+ * then assign the number to a neighbour's keyboard.
  */
 
 export class EventNumbers {
   readonly #claimed = new Set<number>();
   readonly #isOthers: (number: number) => Promise<boolean>;
 
-  /** @param isOthers whether a living container that is not ours may open the number */
+  /** @param isOthers whether a running container of somebody else may open the number */
   constructor(isOthers: (number: number) => Promise<boolean> = async () => false) {
     this.#isOthers = isOthers;
   }
 
   /**
-   * @param others numbers of the same device's other nodes that the kernel could have given to an event node
-   * @returns false when another living container may open one of them
+   * @param others numbers of the device's other nodes that the kernel could also assign to an event node
+   * @returns false if another running container may open one of the numbers
    */
   async claim(number: number, others: readonly number[] = []): Promise<boolean> {
     if ([number, ...others].some((one) => this.#claimed.has(one))) return false;
@@ -30,12 +30,12 @@ export class EventNumbers {
     return false;
   }
 
-  /** Claims it for a container that has it already. */
+  /** Claims a number for a container that already has it. */
   adopt(number: number): void {
     this.#claimed.add(number);
   }
 
-  /** To be called when the container that claimed it was proven gone. */
+  /** To be called when the container that claimed it is proven gone. */
   release(number: number): void {
     this.#claimed.delete(number);
   }

@@ -1,6 +1,6 @@
 /**
- * Makes virtual input devices and waits until they can be used: their nodes are there, udev has recorded them, and
- * nobody else may open them.
+ * Creates virtual input devices and waits until they are usable: their nodes exist, udev has recorded them, and no
+ * other container may open them.
  */
 
 import { watch } from 'node:fs';
@@ -12,15 +12,20 @@ import { AXIS_MAXIMUM, type DeviceDescription } from './descriptions.ts';
 import type { EventNumbers } from './event-numbers.ts';
 
 export const UINPUT = '/dev/uinput';
-/** Where udev keeps what it knows of each device: `c<major>:<minor>`, `I:` and the microseconds since boot. Source: sd-device. */
+/**
+ * Udev's database of devices, one file `c<major>:<minor>` each. The line `I:` has the microseconds since boot. Source:
+ * sd-device.
+ */
 export const RECORDS = '/run/udev/data';
 
-/** Milliseconds that udev gets to record a new device. */
+/** The time limit for udev to record a new device, in milliseconds. */
 const PATIENCE = 10_000;
-/** Devices that are made before it is given up to find a number that nobody else may open. */
+/** How many devices are created in search of a number that no other container may open. */
 const ATTEMPTS = 64;
 
-/** The first minor that nodes of any kind are given. Source: the kernel's INPUT_FIRST_DYNAMIC_DEV. */
+/**
+ * The first minor number that the kernel assigns to nodes of any kind. Source: the kernel's INPUT_FIRST_DYNAMIC_DEV.
+ */
 const FIRST_SHARED = 256;
 
 export interface InputDevice {
@@ -31,10 +36,10 @@ export interface InputDevice {
 }
 
 /**
- * Makes them together.
- * @param numbers those that living containers may open; the devices' own are claimed there
- * @returns in the order of the descriptions
- * @throws {ServiceError} `input.failed`; nothing is left then
+ * Creates devices together.
+ * @param numbers the numbers that running containers may open; the devices' own are claimed there
+ * @returns the devices in the order of the descriptions
+ * @throws {ServiceError} `input.failed`; no device is left then
  */
 export async function makeInputDevices(
   descriptions: readonly DeviceDescription[],
@@ -58,7 +63,7 @@ class Making {
   readonly #numbers: EventNumbers;
   readonly #signal: AbortSignal;
   readonly #made: InputDevice[] = [];
-  /** Whoever is not made, or not yet: each keeps its number from the ones created after it. */
+  /** Devices with unusable numbers. They keep their numbers occupied until the search is over. */
   readonly #parked = new Set<Device>();
 
   constructor(numbers: EventNumbers, signal: AbortSignal) {
@@ -70,7 +75,7 @@ class Making {
     const since = now();
     const devices = await this.#create(descriptions);
     const made = descriptions.map((one, i) => this.#make(one, devices[i] as Device, since));
-    // All of them have to come to rest before any is undone.
+    // All creations must be settled before any device is destroyed.
     await Promise.allSettled(made);
     return await Promise.all(made);
   }
@@ -80,7 +85,7 @@ class Making {
     for (const { number } of this.#made) this.#numbers.release(number);
   }
 
-  /** A failure here must not lose those that were made. */
+  /** A failure here must not lose the devices that were created. */
   async destroyParked(): Promise<void> {
     await Promise.allSettled([...this.#parked].map((device) => addon().destroyDevice(device)));
   }
@@ -100,7 +105,9 @@ class Making {
       since = now();
       [device] = (await this.#create([description])) as [Device];
     }
-    throw new Error(`living containers may open each of ${ATTEMPTS} numbers that the kernel gave`);
+    throw new Error(
+      `running containers may open each of the ${ATTEMPTS} device numbers that the kernel assigned`,
+    );
   }
 
   #keep(made: InputDevice): InputDevice {
@@ -110,25 +117,25 @@ class Making {
   }
 }
 
-/** Destroys one of them, once; its number stays claimed. */
+/** Destroys a device once. Its number stays claimed. */
 export async function destroyInputDevice(made: InputDevice): Promise<void> {
   made.destroyed ??= addon().destroyDevice(made.device);
   await made.destroyed;
 }
 
-/** @returns how it was seen @throws {ServiceError} `still.there` */
+/** @returns how it was observed @throws {ServiceError} `still.there` */
 export async function seenDestroyed(sysname: string): Promise<string> {
   const path = sysfsPath({ sysname });
   try {
     await access(path);
   } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return `${path} is not there any more`;
+    if (isSystemError(error, 'ENOENT')) return `${path} no longer exists`;
     throw error;
   }
   throw new ServiceError('still.there', { what: path, why: 'the kernel has not removed it' });
 }
 
-/** Creates them in the kernel, which does not mean that they can be used. All or none. */
+/** Creates the devices in the kernel, all or none. They may not be usable yet. */
 export async function createDevices(descriptions: readonly DeviceDescription[]): Promise<Device[]> {
   return await addon().createDevices(UINPUT, AXIS_MAXIMUM, descriptions);
 }
@@ -144,14 +151,14 @@ function now(): bigint {
   return process.hrtime.bigint() / 1000n;
 }
 
-/** Looks again whenever udev has written the record. @returns its event number */
+/** Checks each time udev has written the record. @returns the event number of the device */
 async function untilRecorded(device: Device, since: bigint, signal: AbortSignal): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  // It may reject before, or after, it is waited for.
+  // The promise may be rejected before anything waits for it.
   promise.catch(() => {});
   let event: { readonly number: number; readonly record: string } | undefined;
   const look = async (written: string | null) => {
-    // Of what udev writes, most is about other devices.
+    // Most of udev's writes concern other devices.
     if (event && written !== null && written !== event.record) return;
     event ??= await findEvent(device);
     if (event && (await isRecorded(event.record, since))) resolve(event.number);
@@ -172,7 +179,9 @@ function sysfsPath({ sysname }: Pick<Device, 'sysname'>): string {
   return `/sys/devices/virtual/input/${sysname}`;
 }
 
-/** @returns its event number and the name of its record; undefined as long as the kernel's evdev has not taken it up */
+/**
+ * @returns the event number and the name of the record; undefined until the kernel's evdev has attached to the device
+ */
 async function findEvent(device: Device) {
   const path = sysfsPath(device);
   const event = (await readdir(path)).find((name) => /^event\d+$/.test(name));
@@ -182,8 +191,9 @@ async function findEvent(device: Device) {
 }
 
 /**
- * The numbers of its mouse and joystick nodes that come from the range which event nodes are given too, once their
- * own is full; there, number and minor are the same. Source: the kernel's input_get_new_minor.
+ * The numbers of its mouse and joystick nodes that come from the range shared with event nodes, which the kernel uses
+ * when their own range is full. In the shared range, number and minor are equal. Source: the kernel's
+ * input_get_new_minor.
  */
 async function otherNumbers(device: Device): Promise<number[]> {
   const names = await readdir(sysfsPath(device));
@@ -191,7 +201,7 @@ async function otherNumbers(device: Device): Promise<number[]> {
   return numbers.filter((number) => number >= FIRST_SHARED);
 }
 
-/** A record may still be that of the last device with this number: the time in it tells. */
+/** A record may still belong to the previous device with this number; its time shows that. */
 async function isRecorded(record: string, since: bigint): Promise<boolean> {
   try {
     const initialised = /^I:(\d+)$/m.exec(await readFile(`${RECORDS}/${record}`, 'utf8'))?.[1];

@@ -1,4 +1,4 @@
-/** Whether this host can give its containers input devices of their own. */
+/** Whether this host can create input devices for containers. */
 
 import { constants } from 'node:fs';
 import { access, open } from 'node:fs/promises';
@@ -6,19 +6,19 @@ import { isSystemError, messageOf } from '../errors/service-error.ts';
 import { addon } from './addon.ts';
 import { RECORDS, UINPUT } from './input-device.ts';
 
-/** @returns undefined when it can, else why it cannot and what to do */
+/** @returns undefined if it can; otherwise the reason, and what to do */
 export async function whyNoInputDevices(): Promise<string | undefined> {
   try {
     const uinput = await open(UINPUT, constants.O_WRONLY | constants.O_NONBLOCK);
     await uinput.close();
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return `there is no ${UINPUT}; run "modprobe uinput"`;
-    return `${UINPUT} cannot be opened (${messageOf(error)}); see that this kernel has uinput: "modprobe uinput"`;
+    return `${UINPUT} cannot be opened (${messageOf(error)}); check that this kernel has uinput: "modprobe uinput"`;
   }
   try {
     await access(RECORDS);
   } catch {
-    return `there is no ${RECORDS}; see that udev runs: "systemctl status systemd-udevd"`;
+    return `there is no ${RECORDS}; check that udev runs: "systemctl status systemd-udevd"`;
   }
   try {
     addon();

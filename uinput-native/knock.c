@@ -1,10 +1,10 @@
 /*
- * Asks whether ports are open, so that no program behind them notices: the last word of the handshake is held back, and
- * then it is taken back. A program that serves one client at a time, or that ends when its client has gone, would
- * be disturbed by a connection that Node makes.
+ * Tests whether ports are open without the programs behind them noticing. It delays the last packet of the
+ * TCP handshake and then resets the connection. A normal connection could disturb a program that serves one
+ * client at a time, or that exits when its client disconnects.
  *
- * Source: tcp(7). Without TCP_QUICKACK the kernel waits 200 ms for data to send with its acknowledgement; a socket
- * that does not linger is reset.
+ * Source: tcp(7). Without TCP_QUICKACK, the kernel waits 200 ms for data that it can send with the
+ * acknowledgement. A socket with a linger time of zero is reset.
  */
 
 #include "addon.h"
@@ -18,7 +18,7 @@
 
 #define MOST_ADDRESSES 1024
 
-/* One that is knocked at. */
+/* A connection attempt to one address. */
 typedef struct {
   struct sockaddr_in address;
   bool is_open;
@@ -82,7 +82,10 @@ static void run(napi_env env, void *data) {
   int64_t end = now() + job->milliseconds, left;
   for (uint32_t i = 0; i < job->count; i++) {
     begin_one(job, i);
-    /* On this machine the answer is there at once; held back for too long, the last word is said after all. */
+    /*
+     * On the local host, the answer arrives at once. If the test takes longer, the kernel completes the
+     * handshake after all.
+     */
     if (poll(&job->sockets[i], 1, 0) > 0) look_at(job, i);
   }
   while (waiting(job) > 0 && (left = end - now()) > 0) {

@@ -1,13 +1,13 @@
-/** Whether ports are open, asked so that the programs behind them do not notice. */
+/** Tests whether ports are open without the programs behind them noticing. */
 
 import { addon } from './addon.ts';
 
-/** Milliseconds that are waited for an answer: they hold a thread that files are read with. */
+/** The time limit for an answer, in milliseconds. Meanwhile a thread of libuv's pool is occupied. */
 const PATIENCE = 1000;
 
 /**
- * Whether a port takes connections at each of the addresses. One that does not answer in time, as that of a program
- * with a full queue does not, takes none.
+ * Whether a port accepts connections at each of the addresses. An address that does not answer in time counts as
+ * closed, for example because the program's queue is full.
  * @param addresses IPv4, at most 1024
  */
 export async function knock(addresses: readonly string[], port: number): Promise<boolean[]> {

@@ -1,6 +1,6 @@
 /*
- * Gives memory that was freed back to the kernel. glibc keeps it in the arena of the thread that allocated it, where
- * threads that come and go leave more and more.
+ * Returns freed memory to the kernel. glibc keeps it in the arena of the thread that allocated it, so
+ * short-lived threads make the process grow.
  *
  * Source: malloc_trim(3).
  */

@@ -2,7 +2,10 @@
 
 import { addon } from './addon.ts';
 
-/** Gives back to the kernel what threads have freed and glibc keeps for them: by many threads that stream, it adds up. */
+/**
+ * Returns the memory to the kernel that threads have freed and glibc still keeps. With many threads that stream data,
+ * it adds up.
+ */
 export async function trimMemory(): Promise<void> {
   await addon().trimMemory();
 }

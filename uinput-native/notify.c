@@ -1,5 +1,5 @@
 /*
- * Says one word to whoever watches this process from outside. Node has no datagrams of unix sockets.
+ * Sends a state to the program that monitors this process. Node has no datagram unix sockets.
  *
  * Source: sd_notify(3), unix(7).
  */
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* Made once and kept: out of descriptors, a process still says that it lives. */
+/* Opened once and kept, so that the process can still report when it has no free descriptors. */
 static int sender = -1;
 
 /* notify(socket, state) */

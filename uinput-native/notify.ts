@@ -1,12 +1,15 @@
-/** Says to whoever watches this process from outside how it is, as sd_notify(3) has it: systemd, or launcher/. */
+/**
+ * Reports the state of this process to the program that monitors it, systemd or launcher/, as described in
+ * sd_notify(3).
+ */
 
 import { addon } from './addon.ts';
 
 /**
- * Sends one datagram, and never waits.
- * @param socket as in NOTIFY_SOCKET: an absolute path, or `@` and an abstract name; 107 bytes at most
+ * Sends one datagram without blocking.
+ * @param socket as in NOTIFY_SOCKET: an absolute path, or `@` and an abstract name; at most 107 bytes
  * @param state such as `READY=1`
- * @throws Error with a `code`: ENOENT or ECONNREFUSED when nobody listens, EAGAIN when whoever does has too much to read
+ * @throws Error with a `code`: ENOENT or ECONNREFUSED if no program listens, EAGAIN if the receiver's queue is full
  */
 export function notify(socket: string, state: string): void {
   addon().notify(socket, state);

@@ -1,6 +1,7 @@
 /*
- * Projects of files: all files of one have one limit on their filesystem, whoever owns them. A tree is given to a project
- * by descriptors alone, following no link and entering no mount; what is made in it later is of the project too.
+ * Project quotas: all files of a project share one limit on their filesystem, whoever owns them. A tree is
+ * assigned to a project by descriptors only, without following links or entering mounts. Files that are
+ * created in it later also belong to the project.
  *
  * Source: quotactl(2), quotactl_fd of Linux 5.14; linux/quota.h; linux/dqblk_xfs.h; linux/fs.h; openat2(2).
  */
@@ -20,12 +21,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A block of a limit, in bytes. */
+/* The unit of a limit, in bytes. */
 #define BLOCK 1024
-/* Each level takes a descriptor. No archive that Docker unpacks is deeper, since paths end at 4096 bytes. */
+/*
+ * Each level needs a descriptor. No archive that Docker unpacks is deeper, because paths have at most 4096
+ * bytes.
+ */
 #define MOST_LEVELS 2048
 
-/* @returns 0, or the reason */
+/* @returns 0 or errno */
 static int ask_at(int fd, int command, uint32_t project, void *answer) {
   return syscall(SYS_quotactl_fd, fd, QCMD((unsigned)command, PRJQUOTA), project, answer) == 0 ? 0 : errno;
 }
@@ -38,7 +42,7 @@ static int ask(const char *directory, int command, uint32_t project, void *answe
   return failure;
 }
 
-/* keepsProjects(directory): whether its filesystem holds projects to their limits */
+/* keepsProjects(directory): whether its filesystem enforces project quotas */
 napi_value keeps_projects(napi_env env, napi_callback_info info) {
   napi_value given[1], result;
   char directory[TEXT_SIZE];
@@ -61,7 +65,10 @@ static napi_value numbers(napi_env env, const double *values, uint32_t count) {
   return array;
 }
 
-/* nextProject(directory, project): the first that is known from this one on, its bytes, inodes, and their limits */
+/*
+ * nextProject(directory, project): the first project from this number on, with its bytes, its inodes and
+ * their limits
+ */
 napi_value next_project(napi_env env, napi_callback_info info) {
   napi_value given[2], nothing;
   char directory[TEXT_SIZE];
@@ -98,7 +105,7 @@ napi_value limit_project(napi_env env, napi_callback_info info) {
   return failure ? throw_error(env, "limit a project", failure) : NULL;
 }
 
-/* A tree that is given to a project on a worker thread. */
+/* The task of a worker thread: a tree to assign to a project. */
 typedef struct {
   napi_async_work work;
   napi_deferred deferred;
@@ -108,7 +115,7 @@ typedef struct {
   int failure;
 } gift;
 
-/* @returns false when it is another project's already */
+/* @returns false if it already belongs to another project */
 static bool give_one(gift *gift, int fd, bool is_directory) {
   struct fsxattr attributes;
   if (ioctl(fd, FS_IOC_FSGETXATTR, &attributes) != 0) return gift->failure = errno, false;
@@ -121,7 +128,7 @@ static bool give_one(gift *gift, int fd, bool is_directory) {
 
 static void give_below(gift *gift, int fd, int level);
 
-/* Opening a device or a FIFO does something; they have next to nothing that counts. */
+/* Skips devices and FIFOs: opening them has side effects, and they use almost no space. */
 static void give_entry(gift *gift, int directory, const struct dirent *entry, int level) {
   if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) return;
   struct statx found;
@@ -144,7 +151,10 @@ static void give_entry(gift *gift, int directory, const struct dirent *entry, in
   else close(fd);
 }
 
-/* Each directory is the project's before it is listed, so what is made in it meanwhile is too. Closes `fd`. */
+/*
+ * Assigns each directory before it lists it, so that files created meanwhile belong to the project too.
+ * Closes `fd`.
+ */
 static void give_below(gift *gift, int fd, int level) {
   DIR *directory = level < MOST_LEVELS ? fdopendir(fd) : NULL;
   if (!directory) {

@@ -1,8 +1,8 @@
-/** Projects of files, which have one limit each on their filesystem: what `project.c` asks of the kernel, in words. */
+/** Project quotas: groups of files with one limit each on their filesystem. A typed wrapper of `project.c`. */
 
 import { addon } from './addon.ts';
 
-/** What a project has on one filesystem. A limit of 0 is none. */
+/** The usage of a project on one filesystem. A limit of 0 means no limit. */
 export interface Project {
   readonly number: number;
   readonly bytes: number;
@@ -11,12 +11,12 @@ export interface Project {
   readonly inodeLimit: number;
 }
 
-/** Whether the filesystem of a directory holds projects to their limits: xfs and ext4, where they are told to. */
+/** Whether the filesystem of a directory enforces project quotas. Xfs and ext4 do if they are mounted with them. */
 export function keepsProjects(directory: string): boolean {
   return addon().keepsProjects(directory);
 }
 
-/** Those of `first` to `last` that the filesystem of a directory knows. */
+/** The projects from `first` to `last` that the directory's filesystem knows. */
 export function* projectsOf(directory: string, first: number, last: number): Generator<Project> {
   for (let from = first; from <= last; ) {
     const [number, bytes, inodes, byteLimit, inodeLimit] = addon().nextProject(directory, from) ?? [Infinity];
@@ -26,14 +26,18 @@ export function* projectsOf(directory: string, first: number, last: number): Gen
   }
 }
 
-/** @param directory any on the filesystem @param inodes 0, as of bytes: no limit @throws Error with a `code` */
+/**
+ * @param directory any directory on the filesystem
+ * @param inodes 0 means no limit, as for bytes
+ * @throws Error with a `code`
+ */
 export function limitProject(directory: string, project: number, bytes: number, inodes: number): void {
   addon().limitProject(directory, project, bytes, inodes);
 }
 
 /**
- * Gives a directory to a project, with all that is and will be in it.
- * @returns false when it is another project's already, and stays so
+ * Assigns a directory and its present and future content to a project.
+ * @returns false if it belongs to another project, and stays unchanged
  * @throws Error with a `code`
  */
 export async function giveToProject(directory: string, project: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 /*
- * How much may wait in a socket for whoever reads it. Node sets that for datagrams alone.
+ * Sets the size of a socket's send buffer. Node can do that only for datagram sockets.
  *
  * Source: socket(7).
  */
@@ -15,7 +15,7 @@ napi_value set_send_buffer(napi_env env, napi_callback_info info) {
       !read_int32(env, given[1], "bytes", &bytes)) {
     return NULL;
   }
-  /* One that holds less only makes both sides wait more often. */
+  /* With a smaller buffer, both sides only wait more often. */
   (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
   return NULL;
 }

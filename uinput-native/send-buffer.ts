@@ -1,10 +1,10 @@
-/** What waits in a socket for whoever reads it. */
+/** The size of a socket's send buffer. */
 
 import { addon } from './addon.ts';
 
 /**
  * @param socket its descriptor
- * @param bytes that may wait; without CAP_NET_ADMIN it stays as many as they were
+ * @param bytes the maximum of unread bytes; without CAP_NET_ADMIN the limit stays unchanged
  */
 export function setSendBuffer(socket: number, bytes: number): void {
   addon().setSendBuffer(socket, bytes);

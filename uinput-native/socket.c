@@ -1,8 +1,8 @@
 /*
- * The unix socket that hands descriptors over. Node's own server is of no use here: out of descriptors, it
- * accepts a connection and closes it, which programs take for a hand-over of nothing.
+ * The unix socket that sends descriptors. Node's own server does not fit: without free descriptors, it
+ * accepts a connection and closes it, which its peer takes for an empty answer.
  *
- * Source: unix(7) and cmsg(3); all descriptors travel in one SCM_RIGHTS message with one byte of data.
+ * Source: unix(7) and cmsg(3). All descriptors are sent in one SCM_RIGHTS message with one byte of data.
  */
 
 #include "addon.h"
@@ -22,7 +22,10 @@
 
 static const napi_type_tag SOCKET = {0x1d7fb2a4c6e34059, 0xa8c05e93b71f4d26};
 
-/* Freed by libuv's close, never by the JavaScript object, which may be gone before or after. */
+/*
+ * Freed by libuv's close callback and not with the JavaScript object, which may be collected before or after
+ * it.
+ */
 typedef struct {
   uv_poll_t poll;
   napi_async_cleanup_hook_handle hook;
@@ -59,7 +62,7 @@ static void call_back(uv_poll_t *poll, int status, int events) {
 
 static void free_watched(uv_handle_t *poll) {
   watched *socket = poll->data;
-  /* Until then the environment, and with it this code, stays. */
+  /* Until then, the hook keeps the environment and this code alive. */
   napi_remove_async_cleanup_hook(socket->hook);
   free(socket);
 }
@@ -75,7 +78,7 @@ static void stop(napi_async_cleanup_hook_handle hook, void *data) {
   uv_close((uv_handle_t *)&socket->poll, free_watched);
 }
 
-/* The mode of what `name` is in the directory, if that is a socket and no link to one. */
+/* Sets the mode of the entry `name`, if it is a socket and not a link to one. */
 static int set_mode(int directory, const char *name, int mode) {
   char path[32];
   struct statx found;
@@ -89,7 +92,7 @@ static int set_mode(int directory, const char *name, int mode) {
   return failure == 0 ? 0 : -1;
 }
 
-/* Binds by way of the open directory, so that a path of any length fits. */
+/* Binds through the open directory, so that the path may have any length. */
 static int bind_in(int directory, int fd, const char *name, int mode) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory, name);
@@ -203,9 +206,9 @@ static bool read_descriptors(napi_env env, napi_value value, int32_t *descriptor
 }
 
 /*
- * handOver(socket, descriptors): serves one connection, if there is one; true when they were sent, false when whoever
- * waited had gone, undefined when nobody waits. What could not be sent is kept open and is the first to be served
- * next time: while the socket is open, nobody who waits reads the end of an empty stream.
+ * handOver(socket, descriptors): serves one connection. Returns true if the descriptors were sent, false if
+ * the peer had closed, and undefined if no connection waits. If sending fails, the connection stays open and
+ * is served first next time, so that its peer does not read the end of an empty stream.
  */
 napi_value hand_over(napi_env env, napi_callback_info info) {
   napi_value given[2], served = NULL;

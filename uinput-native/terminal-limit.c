@@ -1,6 +1,6 @@
 /*
- * Limits the pseudo terminals of a container: the kernel has one number of them for all, and each instance of devpts takes
- * a limit of its own.
+ * Limits the pseudo-terminals of a container. The kernel has one total for all, and each devpts instance can
+ * have a limit of its own.
  *
  * Source: fspick(2), openat2(2); the kernel's Documentation/filesystems/devpts.rst.
  */
@@ -17,7 +17,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Where a process has its terminals, if that is an instance of its own. No link of the container is followed. */
+/*
+ * Opens the devpts instance of a process, if it has one of its own. Does not follow links of the container.
+ */
 static int open_instance(int32_t pid) {
   char path[64];
   struct statfs kind;
@@ -40,7 +42,7 @@ static int open_instance(int32_t pid) {
   return errno = ENOENT, -1;
 }
 
-/* What is not said is the kernel's default again, so this says all that Docker does. */
+/* Omitted options return to the kernel's defaults, so this repeats all options that Docker sets. */
 static int set(int instance, const char *most) {
   const char *options[][2] = {{"gid", "5"}, {"mode", "620"}, {"ptmxmode", "666"}, {"max", most}};
   int picked = (int)syscall(SYS_fspick, instance, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);

@@ -1,8 +1,8 @@
 /*
- * Removes a tree that hostile programs may still have open, and may move and change meanwhile. It goes by descriptors
- * alone: down into a directory by its name in the one above, of which the kernel follows no link and enters no mount; and
- * up to the directory above only if that is the one that it came from. So all that it can ever remove was put into the
- * tree by whoever can write there. However deep the tree is, it has two directories open.
+ * Removes a tree that hostile programs may have open and may change or move at the same time. It works with
+ * descriptors only. It enters a directory by its name in the parent, without following links or entering
+ * mounts. It goes up only if the parent is the directory that it came from. So it can remove only files that
+ * a writer of the tree has put there. It keeps two directories open, however deep the tree is.
  *
  * Source: openat2(2), Linux 5.6; unlinkat(2).
  */
@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Milliseconds for which it holds a thread of libuv's; then it is the turn of others that wait for one. */
+/* The time slice in milliseconds. Then the libuv thread is free for other work. */
 #define TURN 20
 
-/* What tells a directory from all others. */
+/* The identity of a directory. */
 typedef struct {
   uint64_t device;
   uint64_t inode;
@@ -63,7 +63,7 @@ static void close_here(removal *removal) {
 
 static void fail(removal *removal, int failure) { removal->failure = failure; }
 
-/* Is there from now on, instead of where it was. */
+/* Makes this directory the current one. */
 static void go_to(removal *removal, int fd) {
   DIR *directory = fdopendir(fd);
   if (!directory) {
@@ -82,7 +82,7 @@ static void go_down(removal *removal, int directory, const char *name) {
   };
   int fd = syscall(SYS_openat2, directory, name, &how, sizeof how);
   if (fd < 0) {
-    /* It was swapped meanwhile; what is there now is found in the next round. */
+    /* The entry was replaced meanwhile. The next round handles what is there now. */
     if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EAGAIN) fail(removal, errno);
     return;
   }
@@ -98,7 +98,7 @@ static void go_down(removal *removal, int directory, const char *name) {
   go_to(removal, fd);
 }
 
-/* Back to where it came from, or to the tree's name when the directory was moved elsewhere meanwhile. */
+/* Returns to the parent, or to the root of the tree if the directory was moved meanwhile. */
 static void go_up(removal *removal) {
   identity above;
   removal->depth--;
@@ -115,7 +115,7 @@ static void go_up(removal *removal) {
   close_here(removal);
 }
 
-/* @returns whether it is gone; if not, it is a directory that may have been entered */
+/* @returns whether the entry is gone; if not, it is a directory that was possibly entered */
 static bool remove_entry(removal *removal, int directory, const char *name) {
   if (unlinkat(directory, name, 0) == 0 || errno == ENOENT) return true;
   if (errno != EISDIR) return fail(removal, errno), false;

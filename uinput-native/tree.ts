@@ -1,13 +1,13 @@
-/** Removes trees in which hostile programs may be at work. */
+/** Removes trees that hostile programs may be changing. */
 
 import { addon } from './addon.ts';
 
 /**
- * Removes what `name` is in a directory that root alone can write, with all that is in it. It follows no link and enters
- * no mount, even when the tree is changed meanwhile.
- * @param directory itself may be reached by a link
- * @param milliseconds that it may take
- * @throws Error with the `code` ETIMEDOUT when it takes longer; calling it again goes on with what is left
+ * Removes the entry `name` of a directory that only root can write to, and everything in it. It does not follow links
+ * or enter mounts, even if the tree changes meanwhile.
+ * @param directory its own path may contain links
+ * @param milliseconds the time limit
+ * @throws Error with the `code` ETIMEDOUT when the time is over; another call continues with the rest
  */
 export function removeByDescriptors(directory: string, name: string, milliseconds: number): Promise<void> {
   return addon().removeTree(directory, name, milliseconds);

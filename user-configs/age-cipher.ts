@@ -1,12 +1,12 @@
 /**
- * The two primitives that header and payload of an age file share.
+ * The two primitives that the header and the payload of an age file share.
  *
  * Source: https://age-encryption.org/v1; RFC 7539 (ChaCha20-Poly1305), RFC 5869 (HKDF).
  */
 
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
-/** In bytes: how much longer sealed bytes are than what they hide. */
+/** In bytes: how much longer the sealed text is than the plain text. */
 export const TAG = 16;
 
 const KEY_BYTES = 32;
@@ -15,7 +15,7 @@ export function derive(secret: Buffer, salt: Buffer | string, info: string): Key
   return createSecretKey(Buffer.from(hkdfSync('sha256', secret, salt, info, KEY_BYTES)));
 }
 
-/** @returns the sealed bytes, and their tag of 16 bytes */
+/** @returns the encrypted bytes, and their tag of 16 bytes */
 export function seal(key: KeyObject, nonce: Buffer, bytes: Buffer): [Buffer, Buffer] {
   const cipher = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG });
   const sealed = cipher.update(bytes);
@@ -23,7 +23,7 @@ export function seal(key: KeyObject, nonce: Buffer, bytes: Buffer): [Buffer, Buf
   return [sealed, cipher.getAuthTag()];
 }
 
-/** @returns undefined when this is not what was sealed with that key and nonce */
+/** @returns undefined if the bytes were not sealed with this key and nonce */
 export function open(key: KeyObject, nonce: Buffer, sealed: Buffer): Buffer | undefined {
   const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG });
   decipher.setAuthTag(sealed.subarray(-TAG));

@@ -1,8 +1,8 @@
 /**
- * The header of an age file: text that wraps the file key for each recipient. It comes from whoever could write the
- * file, so it is read as strictly as the specification demands, and no more of it is kept than a few keys need.
+ * The header of an age file, a text that wraps the file key for each recipient. Anybody who can write the file controls
+ * it, so it is parsed as strictly as the specification demands and with limited memory.
  *
- * Source: https://age-encryption.org/v1 (C2SP). The names of things are the specification's.
+ * Source: https://age-encryption.org/v1 (C2SP). The names are those of the specification.
  */
 
 import { createHmac, diffieHellman, generateKeyPairSync, type KeyObject, timingSafeEqual } from 'node:crypto';
@@ -10,17 +10,17 @@ import { derive, open, seal, TAG } from './age-cipher.ts';
 import { privateKey, publicKey, rawPublicKey, recipientOf } from './config-key.ts';
 import { DamagedError } from './damaged.ts';
 
-/** In bytes: of a hostile file no more than this is kept, or looked at, before it has proved anything. */
+/** In bytes. No more than this is stored or read of a hostile file before it is authenticated. */
 export const LONGEST_HEADER = 64 * 1024;
 
 export const FILE_KEY_BYTES = 16;
-/** Of the payload's nonce, which follows the header. */
+/** The length of the payload's nonce, which follows the header. */
 export const NONCE_BYTES = 16;
 
 const VERSION_LINE = 'age-encryption.org/v1';
 const KEY_BYTES = 32;
 const COLUMNS = 64;
-/** A wrap key is used once. */
+/** A zero nonce is safe, because a wrap key is used once. */
 const NO_NONCE = Buffer.alloc(12);
 
 interface Stanza {
@@ -37,7 +37,7 @@ export function headerFor(recipient: Buffer, fileKey: Buffer): Buffer {
   return Buffer.from(`${text} ${encode(headerMac(fileKey, Buffer.from(text)))}\n`);
 }
 
-/** Opens headers with the one identity. */
+/** Opens headers with one identity. */
 export class Opener {
   readonly #key: KeyObject;
   readonly #recipient: Buffer;
@@ -47,10 +47,10 @@ export class Opener {
     this.#recipient = recipientOf(identity);
   }
 
-  /** @param header with its last line feed. @throws {DamagedError} */
+  /** @param header including its last line feed @throws {DamagedError} */
   fileKey(header: Buffer): Buffer {
     const { stanzas, mac, authenticated } = parseHeader(header);
-    // All of them: a file with a stanza that breaks the rules is refused, wherever that stands.
+    // Checks all stanzas: a file with an invalid stanza is refused, wherever the stanza is.
     const fileKey = stanzas.map((stanza) => this.#unwrap(stanza)).find((key) => key !== undefined);
     if (!fileKey) {
       throw new DamagedError(
@@ -75,7 +75,7 @@ export class Opener {
     try {
       return diffieHellman({ privateKey: this.#key, publicKey: publicKey(share) });
     } catch (cause) {
-      // OpenSSL refuses a secret that is all zeros.
+      // OpenSSL refuses a shared secret that is all zeros.
       throw new DamagedError('the ephemeral share is a point of low order', { cause });
     }
   }
@@ -84,7 +84,7 @@ export class Opener {
 interface Header {
   readonly stanzas: readonly Stanza[];
   readonly mac: Buffer;
-  /** What the MAC is made of. */
+  /** The bytes that the MAC covers. */
   readonly authenticated: Buffer;
 }
 
@@ -132,14 +132,17 @@ function malformed(): DamagedError {
   return new DamagedError('the header breaks the rules of its format');
 }
 
-/** Collects what comes before the chunks: the header, and the nonce of the payload. */
+/** Collects the bytes before the chunks: the header and the nonce of the payload. */
 export class Opening {
   readonly #bytes = Buffer.allocUnsafeSlow(LONGEST_HEADER + NONCE_BYTES);
   #length = 0;
   #macLine = -1;
   #headerLength = 0;
 
-  /** @returns what of `bytes` comes after the opening; undefined: it is not complete. @throws {DamagedError} when it is too long */
+  /**
+   * @returns the bytes that follow the opening; undefined if it is incomplete
+   * @throws {DamagedError} when it is too long
+   */
   add(bytes: Buffer): Buffer | undefined {
     const before = this.#length;
     this.#length += bytes.copy(this.#bytes, before);
@@ -155,7 +158,7 @@ export class Opening {
     return length <= this.#length ? bytes.subarray(length - before) : undefined;
   }
 
-  /** @param from what is before was looked through, unless the last line began there */
+  /** @param from everything before this was searched, except for the last line if it began there */
   #endIn(seen: Buffer, from: number): number {
     return this.#macLine < 0 ? -1 : seen.indexOf('\n', Math.max(from, this.#macLine + 1));
   }
@@ -182,7 +185,7 @@ function encode(bytes: Buffer): string {
   return bytes.toString('base64').replace(/=+$/, '');
 }
 
-/** @throws {DamagedError} unless it is what `encode` makes of the bytes: Node itself reads much else */
+/** @throws {DamagedError} unless it is the canonical encoding; Node's own decoder accepts other texts too */
 function decode(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   if (encode(bytes) !== text) throw malformed();

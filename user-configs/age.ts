@@ -1,9 +1,9 @@
 /**
- * The age v1 file format, as far as user configs need it: one X25519 recipient, binary files. It is a format with
- * other readers, so a config can be recovered without this service; and unlike the predecessor's it tells a changed
- * file from a good one. It is written here, not taken from a library, to be streamed at the speed of the cipher.
+ * The age v1 file format, as far as user configs need it: one X25519 recipient, binary files. Other programs can read
+ * the format, so a config can be recovered without this service. Unlike the predecessor's format, it detects changes.
+ * It is implemented here, and not taken from a library, so that it streams at the speed of the cipher.
  *
- * Source: https://age-encryption.org/v1 (C2SP). The names of things are the specification's.
+ * Source: https://age-encryption.org/v1 (C2SP). The names are those of the specification.
  */
 
 import { type KeyObject, randomBytes } from 'node:crypto';
@@ -16,11 +16,11 @@ import { Pieces } from './pieces.ts';
 const CHUNK = 64 * 1024;
 
 /**
- * Makes an age file, whatever its size in less than 0.5 MiB.
+ * Creates an age file of any size with less than 0.5 MiB of memory.
  * @param recipient the raw 32 bytes of an X25519 public key
- * @param content in pieces, each of which is used up when the next one is asked for
- * @throws {RangeError} unless `recipient` has 32 bytes; an error of OpenSSL if everybody could read the file (a
- *   point of low order)
+ * @param content chunks; each is consumed when the next one is requested
+ * @throws {RangeError} unless `recipient` has 32 bytes; an OpenSSL error if the key is a point of low order, for which
+ * anybody could read the file
  */
 export function* encrypt(recipient: Buffer, content: Iterable<Buffer>): Generator<Buffer> {
   const fileKey = randomBytes(FILE_KEY_BYTES);
@@ -37,11 +37,11 @@ export function* encrypt(recipient: Buffer, content: Iterable<Buffer>): Generato
 }
 
 /**
- * Gives out the content of an age file, each chunk of 64 KiB once it is verified: what comes out is a beginning of
- * what was encrypted, and all of it only if the stream ends without an error.
- * The stream fails with a {@link DamagedError}.
+ * Returns a stream that decrypts an age file. It emits each chunk of 64 KiB after verifying it, so its output is a
+ * prefix of the original content. The content is complete only if the stream ends without an error. It fails with a
+ * {@link DamagedError}.
  * @param identity the raw 32 bytes of an X25519 scalar
- * @param usedUp is given each buffer that was written to it, once it is not needed any more
+ * @param usedUp called with each buffer that was written to the stream, when it is no longer needed
  * @throws {RangeError} unless `identity` has 32 bytes
  */
 export function decryptor(identity: Buffer, usedUp = keep): Transform {

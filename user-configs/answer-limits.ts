@@ -1,27 +1,27 @@
 /**
- * Limits for what S3 answers. Whoever can write to the bucket decides how long an object is, and the SDK reads into
- * memory all of an answer that it understands itself. Headers have a limit in Node: 16 KiB.
+ * Limits on the answers of S3. Anybody who can write to the bucket chooses the size of an object, and the SDK reads the
+ * answers that it parses into memory. Node limits headers to 16 KiB.
  */
 
 import { pipeline, type Readable, Transform } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { ServiceError } from '../errors/service-error.ts';
 
-/** Bytes of `current.json`, which has a few hundred. */
+/** The maximum of `current.json` in bytes; it usually has a few hundred. */
 export const MOST_OF_CURRENT = 16 * 2 ** 10;
-/** Bytes of a listing of 1000 keys, which can have 1024 bytes each, of which XML makes up to six. */
+/** In bytes. A listing has 1000 keys of up to 1024 bytes, and XML escapes can make each byte six times as long. */
 const MOST_OF_LISTING = 8 * 2 ** 20;
-/** Bytes of every other answer that the SDK reads: an error, or what it says of an upload. */
+/** The maximum in bytes of all other answers that the SDK parses: errors, and the answers about uploads. */
 const MOST_OF_ANSWER = 64 * 2 ** 10;
 
-/** Keys, and pages of them, that are read of one listing. */
+/** The maximum number of keys of a listing, and of its pages. */
 export const MOST_KEYS = 10_000;
 export const MOST_PAGES = 100;
 
 /**
- * @param files bytes that the files may have as a tar archive
- * @returns bytes that this archive can have at most, compressed and encrypted: neither zstd nor lz4 makes anything
- *   longer by more than a 255th, and age adds 16 bytes to 64 KiB
+ * @param files the size of the files as a tar archive, in bytes
+ * @returns the maximum size of that archive after compression and encryption: zstd and lz4 grow by at most a 255th, and
+ * age adds 16 bytes for each 64 KiB
  */
 export function mostOfArchive(files: number): number {
   return files + Math.ceil(files / 128) + 2 ** 20;
@@ -31,7 +31,10 @@ export function tooLarge(what: string, limit: number): ServiceError<'config.answ
   return new ServiceError('config.answer_too_large', { what, limit });
 }
 
-/** Gives out the same, and fails with `config.answer_too_large` once it is more than `limit` bytes. Its source ends with it. */
+/**
+ * Passes the stream on, and fails with `config.answer_too_large` after more than `limit` bytes. It also ends the
+ * source.
+ */
 export function limited(body: Readable, limit: number, what: string): Readable {
   let left = limit;
   const counting = new Transform({
@@ -41,11 +44,11 @@ export function limited(body: Readable, limit: number, what: string): Readable {
       else done(null, bytes);
     },
   });
-  // An error of either is one of the stream that is given out.
+  // An error of either stream becomes an error of the returned one.
   return pipeline(body, counting, () => {});
 }
 
-/** Limits all that the SDK reads by itself; the body of an object is for whoever asked for it to limit. */
+/** Limits all answers that the SDK parses itself. Whoever requests an object limits its body. */
 export function limitAnswers(client: S3Client): void {
   client.middlewareStack.add(
     (next, { commandName = 'S3' }) =>
@@ -59,7 +62,7 @@ export function limitAnswers(client: S3Client): void {
         response.body = limited(response.body, isListing ? MOST_OF_LISTING : MOST_OF_ANSWER, what);
         return result;
       },
-    // Nearer to the wire than the SDK's own step, which reads.
+    // Runs before the SDK's own step, which reads the answer.
     { step: 'deserialize', priority: 'low' },
   );
 }

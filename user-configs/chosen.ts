@@ -1,6 +1,6 @@
 /**
- * That an operator chose what is current, and nobody who can only write to the bucket: `configs restore` signs it with a
- * key derived from the webserver's secret, which all hosts of an environment have.
+ * Proves that an operator chose the current save, and not somebody who can only write to the bucket. `configs restore`
+ * signs its choice with a key derived from the webserver's secret, which all hosts of an environment have.
  */
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
@@ -8,7 +8,7 @@ import type { Current } from './current.ts';
 
 const INFO = 'ecs-host-service user config restore v1';
 
-/** @param prefix below which all objects of the user and app are */
+/** @param prefix the prefix of all objects of the user and app */
 export function proofOf(secret: string, prefix: string, current: Current): string {
   const { version, changes = null, session, sequence, generation = null } = current;
   const key = Buffer.from(hkdfSync('sha256', secret, '', INFO, 32));

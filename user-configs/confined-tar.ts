@@ -1,8 +1,7 @@
 /**
- * A tree of a user's files as a stream, and back: tar in zstd, by the tools of the host in a confined child.
- * What a user's programs can leave there is hostile, what it becomes must not be: regular files, directories and
- * symbolic links are taken, each as itself; sockets, FIFOs, devices, and paths longer than a program can open are
- * left out. docs/user-config-format.md tells what is inside.
+ * Packs a tree of a user's files into a stream and unpacks it: tar in zstd, with the host's tools in a confined child.
+ * The files are hostile input. Regular files, directories and symbolic links are archived as they are. Sockets, FIFOs,
+ * devices, and paths that are too long to be opened are left out. docs/user-config-format.md describes the content.
  */
 
 import { once } from 'node:events';
@@ -18,37 +17,40 @@ import { makePipe } from '../uinput-native/pipe.ts';
 import { type Confined, runConfined } from './confined.ts';
 import { DamagedError } from './damaged.ts';
 
-/** Where a confined child works. */
+/** The working place of a confined child. */
 export interface Place {
-  /** The directory that is packed, or into which is unpacked. */
+  /** The directory to pack, or to unpack into. */
   readonly tree: string;
-  /** An empty directory of root's, on which the child mounts what it sees. */
+  /** An empty directory that only root can enter, on which the child mounts its view of the filesystem. */
   readonly view: string;
-  /** Bytes that the files may have as one tar archive. */
+  /** The maximum size of the files as one tar archive, in bytes. */
   readonly limit: number;
 }
 
-/** Who reads is nobody, and may read everything that is seen. */
+/** Packing runs as nobody, with a capability to read everything in the view. */
 const READER = { user: 65_534, capability: 'dac_read_search', access: 'ro' } as const;
-/** Who writes is the container's user, whatever the modes of what is there. */
+/** Unpacking runs as the container's user, regardless of file modes. */
 const WRITER = { user: CONTAINER_USER, capability: 'dac_override', access: 'rw' } as const;
 
 const TOO_LARGE = 70;
 const UNCHANGED = 71;
-/** Bytes that wait between tools and whoever reads what they make. */
+/** The capacity of the pipes between the tools and their readers, in bytes. */
 const PIPE = 2 ** 20;
 const RECORD_BLOCKS = 128;
 
-/** tar itself counts, by records of 64 KiB, and ends at the limit: whoever passes on all bytes to count them takes long. */
+/**
+ * tar itself counts records of 64 KiB and stops at the limit, because a separate process that counts all bytes would be
+ * slow.
+ */
 const COUNTING = `set -uo pipefail
 count=(-b ${RECORD_BLOCKS} "--checkpoint=$((LIMIT / 512 / ${RECORD_BLOCKS} + 1))" '--checkpoint-action=exec=kill -USR1 $PPID')
 is_at_limit() { [ "$(kill -l "$1")" = USR1 ]; }
 `;
 
 /**
- * 3900 bytes is as long as a path can be that can still be opened below another directory. tar's exit code 1 is a
- * file that changed while it was read, as files do. zstd's --fast=1 takes half the processor time of its -1, for archives
- * that are a ninth larger: the other containers of the host need it more.
+ * A path of 3900 bytes can still be opened below another directory. Exit code 1 of tar means that a file changed while
+ * it was read, which is normal. zstd's --fast=1 takes half the CPU time of -1 for archives that are a ninth larger; the
+ * other containers of the host need the CPU more.
  */
 const PACK = `${COUNTING}too_long="$(printf '?%.0s' {1..3900})*"
 list() { find tree -ignore_readdir_race -xdev -path "$too_long" -prune -o '(' -type f -o -type d -o -type l ')' "$@"; }
@@ -73,9 +75,10 @@ go_on_if "$changed"
 list -print0 | pack -T -`;
 
 /**
- * Living files are in use, which is not to be slowed down, and one that is gone before it is read is no fault. Of
- * directories that go while they are listed find knows no better than of a disk that fails; only a list that is whole
- * may say what is to be taken away. They are listed once: that takes longer than anything else, where little changed.
+ * Files of a running container are in use, and packing must not slow that down. A file that disappears before it is
+ * read is no error. If a directory disappears while it is listed, find cannot tell that from a failing disk, so files
+ * count as deleted only if the list is complete. The files are listed once, because if little has changed, listing
+ * takes longer than everything else.
  */
 const LIVING = `${PACK}
 renice -n 10 $$ > /dev/null
@@ -99,8 +102,8 @@ sort -z -o names names || exit 1
 pack --ignore-failed-read names -T list`;
 
 /**
- * The members are below `tree`, which is a mount point here: tar cannot replace it, whatever a member of that name is.
- * What is none of ours (a FIFO, say) is taken away again before anything is used.
+ * The members are below `tree`, which is a mount point here, so tar cannot replace it, whatever the type of a member
+ * with that name. Files of other types, such as FIFOs, are removed before anything is used.
  */
 const UNPACK = `${COUNTING}unpack() {
   $READ | tar -x "\${count[@]}" -p --no-same-owner --xattrs --xattrs-include='user.*' --delay-directory-restore "$@"
@@ -133,10 +136,13 @@ cp -a --remove-destination "$changes/tree/." tree/ && rm -rf "$changes"`;
 
 const UNPACKING = { all: UNPACK_ALL, changes: UNPACK_CHANGES, old: UNPACK_OLD } as const;
 
-/** A moment on the clock of the files: seconds with nine decimals. */
+/** A time by the clock of the files: seconds with nine decimals. */
 export type Moment = string;
 
-/** All files, which nobody changes; all files as they live; or what changed among living ones from a moment on. */
+/**
+ * `all`: all files, which no process changes. `living`: all files of a running container. `since`: the files of a
+ * running container that changed since that time.
+ */
 export type Extent = 'all' | 'living' | { readonly since: Moment };
 
 const TOOLS = 'tar zstd lz4 find sort comm cut xargs cp mktemp renice';
@@ -144,22 +150,22 @@ const FIND_TOOLS = `for tool in ${TOOLS}; do
   command -v "$tool" > /dev/null || { echo "$tool is missing" >&2; exit 1; }
 done`;
 
-/** What is packed, and when it was saved last; then it is packed only if something changed since. */
+/** What to pack, and the time of the last save; with a time, it is packed only if something changed since. */
 export interface PackingTask {
   readonly place: Place;
   readonly extent: Extent;
   readonly saved?: Moment | undefined;
 }
 
-/** A child that packs. */
+/** A child process that packs. */
 export class PackingChild implements AsyncDisposable {
-  /** Descriptor to read the archive from, until the child is disposed. */
+  /** The descriptor to read the archive from, valid until the child is disposed. */
   readonly archive: number;
   readonly #child: Confined;
   readonly #limit: number;
   readonly #signal: AbortSignal;
 
-  /** @param signal kills it @throws Error with a `code` */
+  /** @param signal kills the child @throws Error with a `code` */
   constructor({ place, extent, saved = '' }: PackingTask, signal: AbortSignal) {
     const { reader, writer } = makePipe(PIPE);
     const [script, SINCE = ''] =
@@ -177,10 +183,13 @@ export class PackingChild implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** Looks, not before, whether there is something to pack. @throws {ServiceError} `config.not_packed`, or the reason of its signal */
+  /**
+   * Makes the child check whether there is something to pack, and starts the packing.
+   * @throws {ServiceError} `config.not_packed`, or the reason of its signal
+   */
   async look(): Promise<boolean> {
     const { input, signs, ended } = this.#child;
-    // One that has ended says why itself.
+    // If the child has exited, its exit code says why.
     input.on('error', () => {}).end();
     const end = await Promise.race([once(signs, 'data').then(() => undefined), ended]);
     if (end?.code === UNCHANGED) return false;
@@ -188,7 +197,10 @@ export class PackingChild implements AsyncDisposable {
     return true;
   }
 
-  /** Resolves when all of the archive was read and is sound. @throws {ServiceError} `config.*`, or the reason of its signal */
+  /**
+   * Resolves when the whole archive was read and is complete.
+   * @throws {ServiceError} `config.*`, or the reason of its signal
+   */
   async done(): Promise<void> {
     const { code, said } = await this.#child.ended;
     this.#signal.throwIfAborted();
@@ -196,7 +208,7 @@ export class PackingChild implements AsyncDisposable {
     if (code !== 0) throw new ServiceError('config.not_packed', { why: said || `exit code ${code}` });
   }
 
-  /** When it has ended, and nobody reads any more. */
+  /** To be called when the child has ended and nothing reads the archive. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#child.ended.catch(() => {});
     closeSync(this.archive);
@@ -204,11 +216,11 @@ export class PackingChild implements AsyncDisposable {
 }
 
 /**
- * Unpacks all files into an empty directory; then, into the same, changes relative to them. Nothing of the host can come
- * into it, whatever the archive is. After a failure, what is there is worth nothing.
- * @param archive its buffers are released
+ * Unpacks a full archive into an empty directory, or afterwards an archive of changes into the same directory. Whatever
+ * the archive contains, no file of the host can get into the directory. After a failure, its content is unusable.
+ * @param archive its buffers are freed
  * @param what `old`: all files, as the predecessor packed them (tar in lz4)
- * @throws {DamagedError} when it is not what `pack` made, or what `archive` fails with
+ * @throws {DamagedError} when `pack` did not make it, or what `archive` fails with
  * @throws {ServiceError} `config.too_large`
  */
 export async function unpack(
@@ -220,21 +232,21 @@ export async function unpack(
   const broken = new AbortController();
   const child = start(place, WRITER, UNPACKING[what], {}, AbortSignal.any([signal, broken.signal]));
   const failure = await pipeline(archive, releasing(child.input)).catch((error: unknown) => error);
-  // One that stopped reading says why itself.
+  // If the child stopped reading, its exit code says why.
   const isChilds = isSystemError(failure, 'EPIPE') || isSystemError(failure, 'ERR_STREAM_PREMATURE_CLOSE');
   if (failure && !isChilds) broken.abort();
   const { code, said } = await child.ended;
   signal.throwIfAborted();
   if (failure && !isChilds) throw failure;
   if (code === TOO_LARGE) throw new ServiceError('config.too_large', { limit: place.limit });
-  // One that has read enough for itself has not seen the end, by which an archive is known to be whole.
+  // A child that stopped reading early has not seen the end of the archive, which proves that it is complete.
   if (code !== 0 || failure)
     throw new DamagedError(`the archive cannot be unpacked: ${said || `exit code ${code}`}`);
 }
 
 /**
- * Sees that a confined child can do its work here.
- * @param directory of root's, for a moment
+ * Checks that a confined child can work on this host.
+ * @param directory one that only root can write to; used briefly
  * @throws {ServiceError} `start.no_config_tools`
  */
 export async function checkTools(directory: string): Promise<void> {

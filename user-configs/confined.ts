@@ -1,7 +1,7 @@
 /**
- * Runs a script on a user's files, which are hostile ground. All that it sees is one directory, the tools of the
- * host (/usr, read-only), and an empty place of its own. It is not root, has no network and no other process to
- * look at, and the kernel follows no symbolic link in that directory, whoever swaps what while it is read.
+ * Runs a script on a user's files, which are hostile input. The script sees one directory, the host's tools (/usr,
+ * read-only), and an empty directory of its own. It is not root, has no network, and sees no other processes. The
+ * kernel follows no symbolic link in the directory, even if links are swapped at the same time.
  *
  * Source: mount(8) (`nosymfollow`, Linux 5.10), unshare(1), pivot_root(8), setpriv(1). umount(8) needs /proc.
  */
@@ -13,31 +13,34 @@ import type { Readable, Writable } from 'node:stream';
 export type Access = 'ro' | 'rw';
 
 export interface Confinement {
-  /** An empty directory of root's; what is mounted there, nobody else sees. */
+  /** An empty directory that only root can enter. Other processes do not see what is mounted on it. */
   readonly view: string;
-  /** The directory that the script finds as `tree` in its working directory. */
+  /** The directory that appears as `tree` in the script's working directory. */
   readonly tree: string;
   readonly access: Access;
-  /** Ids of the user and the group that it runs as. */
+  /** The user id and group id of the script. */
   readonly user: number;
-  /** What it may do beyond that, within what it sees: a capability such as `dac_read_search`. */
+  /** A capability that it has within its view, such as `dac_read_search`. */
   readonly capability?: string;
-  /** For bash. */
+  /** A bash script. */
   readonly script: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Descriptor that the script writes to; undefined: nobody reads it. */
+  /** The descriptor that the script writes to; undefined: its output is discarded. */
   readonly output?: number | undefined;
 }
 
 export interface Confined {
   readonly input: Writable;
-  /** What the script writes to its descriptor 3. */
+  /** The output on the script's descriptor 3. */
   readonly signs: Readable;
-  /** How it ended: the script's exit code, or 128 when it was killed; and the end of what it said. */
+  /** The script's exit code, or 128 when it was killed, and the last part of its messages. */
   readonly ended: Promise<{ readonly code: number; readonly said: string }>;
 }
 
-/** It may be large: when the host runs out of memory, it is not spared as the service is. */
+/**
+ * Resets the OOM score, because the script may use much memory and must not be protected from the OOM killer as the
+ * service is.
+ */
 const ENTER = `set -eu
 echo 0 2> /dev/null > /proc/self/oom_score_adj || :
 view=$1 tree=$2 access=$3 user=$4 capabilities=$5 script=$6
@@ -59,10 +62,10 @@ exec setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \\
 
 const NAMESPACES = '--mount --propagation=private --pid --fork --kill-child --net --ipc --uts'.split(' ');
 
-/** Characters of what a script says that are kept: the last ones. */
+/** The maximum number of characters that are kept of the script's messages, the last ones. */
 const MOST_SAID = 2000;
 
-/** Starts it. It is killed, with whatever it started, when `signal` aborts. */
+/** Starts the script. When `signal` aborts, the script and its children are killed. */
 export function runConfined(confinement: Confinement, signal: AbortSignal): Confined {
   const { view, tree, access, user, capability, script, environment, output = 'ignore' } = confinement;
   const capabilities = capability ? `,+${capability}` : '';

@@ -1,31 +1,34 @@
-/** Which save the next session begins with, and which may take its place. */
+/** Which save the user's next session starts with, and which save may replace it. */
 
 import { DamagedError } from './damaged.ts';
 
 /** One save of one session. */
 export interface Save {
   readonly session: string;
-  /** Grows with each save of the session. */
+  /** Increases with each save of the session. */
   readonly sequence: number;
 }
 
-/** What the next session begins with. */
+/** The save that the next session starts with. */
 export interface Current extends Save {
-  /** Names of the object with all files, and of the changes on top of it. */
+  /** The names of the object with all files, and of the object with the changes relative to it. */
   readonly version: string;
   readonly changes?: string;
-  /** Grows with each session whose save becomes current, and with each choice of an operator; left out: of before. */
+  /**
+   * Increases with each session whose save becomes current, and with each choice of an operator; missing in older
+   * entries.
+   */
   readonly generation?: number;
-  /** That an operator chose it: a signature. */
+  /** A signature that proves an operator's choice. */
   readonly chosen?: string;
 }
 
-/** The object that was stored with a save. */
+/** The name of the object that was stored with a save. */
 export function nameOf({ version, changes }: Pick<Current, 'version' | 'changes'>): string {
   return changes ?? version;
 }
 
-/** Whether the object is kept beside the others, and never becomes current. */
+/** Whether the object is stored aside and never becomes current. */
 export function isAside(name: string): boolean {
   return name.startsWith('aside/');
 }
@@ -37,10 +40,7 @@ export function isSame(a: Save, b: Save): boolean {
   return a.session === b.session && a.sequence === b.sequence;
 }
 
-/**
- * Whether a save may take the place of what is current.
- * @param basis what the save's session began with
- */
+/** Whether a save may replace the current one. @param basis the save that the save's session started with */
 export function mayFollow(
   { session, sequence }: Save,
   basis: Save | undefined,
@@ -51,7 +51,7 @@ export function mayFollow(
   return basis !== undefined && isSame(basis, current);
 }
 
-/** @throws {DamagedError} when it is not what this service writes */
+/** @throws {DamagedError} when this service did not write it */
 export function parseCurrent(text: string): Current {
   const { version, changes, session, sequence, generation, chosen } = parse(text);
   const isSound =

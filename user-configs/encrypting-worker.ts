@@ -1,6 +1,6 @@
 /**
- * The thread of `pack-and-encrypt.ts`: encrypts what comes through a pipe into a file, and tells how far it is. Its calls hold up
- * nobody else, and who would end it ends what it reads.
+ * The worker thread of `pack-and-encrypt.ts`. It encrypts the data from a pipe into a file and reports its progress.
+ * Its blocking calls affect no other thread. Ending the writer of the pipe ends the worker.
  */
 
 import { appendFileSync, closeSync, openSync, readSync, writevSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { release } from '../lifetime/released-buffers.ts';
 import { encrypt } from './age.ts';
 import type { Encrypted, EncryptingTask } from './pack-and-encrypt.ts';
 
-/** Bytes that are read at once, and that are gathered for one write. */
+/** The number of bytes for one read, and to gather for one write. */
 const AT_ONCE = 2 ** 19;
 
 const port = parentPort as MessagePort;
@@ -66,7 +66,7 @@ function* piecesOf(stamp: Uint8Array, descriptor: number): Generator<Buffer> {
 function writeAll(file: number, path: string, pieces: readonly Buffer[], bytes: number): void {
   try {
     const written = writevSync(file, pieces);
-    // A disk that becomes full takes a part.
+    // A disk that becomes full writes only a part.
     if (written < bytes) appendFileSync(file, Buffer.concat(pieces).subarray(written));
   } catch (error) {
     throw explain(path, error);

@@ -1,6 +1,6 @@
 /**
- * Brings a user's files to a container: from the store, verified and decrypted as a stream, unpacked beside the
- * place where the container sees them, and put there when all of it was found good.
+ * Brings a user's files to a container. They are streamed from the store, verified, decrypted and unpacked beside the
+ * container's directory. They are moved into it when all of them are verified.
  */
 
 import { addAbortSignal, pipeline, type Readable, type Transform } from 'node:stream';
@@ -20,25 +20,25 @@ import type { Content } from './store.ts';
 import type { Version } from './versions.ts';
 import type { Mark, Workplace } from './workplace.ts';
 
-/** What there was, and what the session's own saves can be relative to. */
+/** The result, and what the session's own saves can be relative to. */
 export interface Furnished {
   readonly how: 'new' | 'restored';
-  /** That were read of what is stored. */
+  /** The number of bytes that were read from the store. */
   readonly bytes: number;
-  /** The save that it began with. */
+  /** The save that the session started with. */
   readonly basis?: Save;
   readonly base?: Base;
-  /** Of that save; 0: there was none, or it has no stamp. */
+  /** The generation of that save; 0 if there was none or it has no stamp. */
   readonly generation: number;
-  /** Why this may be an older state than there was. */
+  /** Why this may be an older state than the latest one. */
   readonly doubt?: string | undefined;
 }
 
-/** All files as they are stored. */
+/** A stored save of all files. */
 export interface Base {
   readonly version: string;
   readonly bytes: number;
-  /** From when on changes are not in it. */
+  /** Changes after this time are not in it. */
   readonly mark: Mark;
   readonly isStamped: boolean;
 }
@@ -50,14 +50,14 @@ export interface FurnishParts {
   readonly seen: Seen;
   readonly identity: Buffer;
   readonly stampKey: Buffer;
-  /** With which operators sign what they restore. */
+  /** The secret with which operators sign their choices. */
   readonly secret: string;
   readonly now: () => number;
   readonly log: Logger;
   readonly token: string;
 }
 
-/** Milliseconds for a look at what else is stored. */
+/** The time limit for listing the stored versions, in milliseconds. */
 const LISTING = 10_000;
 
 const ALL_GONE = 'nothing is stored any more, though this host has known a save';
@@ -65,12 +65,13 @@ const NOT_NAMED = 'current.json is gone, so the latest save that is stored was t
 const NOT_LISTED =
   'the stored versions of a user config could not be listed, so a rollback would not be noticed';
 
-/** How often a download that breaks, or an object that is replaced before it is opened, is begun again. */
+/** How often an interrupted download is restarted, or an object that was replaced before it was opened. */
 const ATTEMPTS = 3;
 
 /**
- * @throws {DamagedError} when what is stored is not what was saved, or with another token; the place is as it was
- * @throws {ServiceError} `config.store`, `config.too_large`; the place is as it was
+ * @throws {DamagedError} when the stored object is damaged or belongs to another token; the container's directory stays
+ * unchanged
+ * @throws {ServiceError} `config.store`, `config.too_large`; the container's directory stays unchanged
  */
 export async function furnish(parts: FurnishParts, signal: AbortSignal): Promise<Furnished> {
   for (let attempt = 1; ; attempt++) {
@@ -97,7 +98,7 @@ async function furnishOnce(parts: FurnishParts, signal: AbortSignal): Promise<Fu
   return { how: 'restored', bytes: old.bytes, generation: 0 };
 }
 
-/** Where nothing else is stored, what the user made while S3 could not be asked is all that there is. */
+/** If nothing else is stored, the saves that were stored aside while S3 was unreachable are all that the user has. */
 async function restoreAside(
   parts: FurnishParts,
   known: Placed | undefined,
@@ -110,7 +111,10 @@ async function restoreAside(
       return { how, bytes, ...about };
     } catch (error) {
       if (!isDamaged(error)) throw error;
-      parts.log.warn({ version: nameOf(one), why: messageOf(error) }, 'what was kept aside cannot be used');
+      parts.log.warn(
+        { version: nameOf(one), why: messageOf(error) },
+        'an older copy of the user config cannot be used',
+      );
       await parts.place.dropIncoming();
     }
   }
@@ -128,7 +132,7 @@ async function restoreNamed(
   const { stamp, baseStamp, ...restored } = await restore(parts, current, signal);
   const { session, sequence } = current;
   const basis = { session, sequence };
-  // What waits on this host was written by root.
+  // Saves in this host's spool are trusted, because only root can write there.
   if (isHere) return { ...restored, basis, generation: current.generation ?? 0 };
   const judged = judge({ current, stamp, baseStamp }, prefix, secret);
   const found: Placed = { session, sequence, generation: judged.generation };
@@ -146,7 +150,7 @@ async function restoreNamed(
   return { ...restored, basis, generation: found.generation, doubt };
 }
 
-/** Without `current.json`, the latest save is the one to begin with. */
+/** Without `current.json`, the session starts with the latest save. */
 async function restoreUnnamed(
   parts: FurnishParts,
   latest: Version,
@@ -154,12 +158,12 @@ async function restoreUnnamed(
   signal: AbortSignal,
 ): Promise<Furnished> {
   const { stamp, baseStamp: _, ...restored } = await restore(parts, latest, signal);
-  // The first save of a user is there a moment before it is named.
+  // A user's first save is stored a moment before it becomes current.
   const isOnItsWay = !known && parts.now() - latest.at.getTime() < ON_ITS_WAY;
   return { ...restored, generation: stamp?.generation ?? 0, doubt: isOnItsWay ? undefined : NOT_NAMED };
 }
 
-/** It must not keep a user from the files: what cannot be listed is not looked into. */
+/** A failed listing must not keep users from their files, so the check is skipped then. */
 async function listVersions({ sources, log }: FurnishParts, signal: AbortSignal): Promise<Version[]> {
   try {
     return await sources.saves('versions', AbortSignal.any([signal, AbortSignal.timeout(LISTING)]));
@@ -169,7 +173,7 @@ async function listVersions({ sources, log }: FurnishParts, signal: AbortSignal)
   }
 }
 
-/** Reads the stamp of a stored save, and no more of it. @returns undefined when it has none, or cannot be read */
+/** Reads only the stamp of a stored save. @returns undefined if it has none or cannot be read */
 async function lookInto(
   parts: FurnishParts,
   version: Version,
@@ -186,7 +190,7 @@ async function lookInto(
   try {
     for await (const _ of addAbortSignal(limited, stream)) break;
   } catch {
-    // One that is damaged is no newer save.
+    // A damaged save does not count as a newer save.
   }
   return found;
 }
@@ -220,7 +224,7 @@ async function restore(
   return { how: 'restored', bytes: bytes + more, base, stamp, baseStamp };
 }
 
-/** What is in an archive, once it is known to be the one of this name. */
+/** Passes the archive on after checking that its stamp fits its name. */
 function stamped(
   { prefix: of, identity, stampKey }: FurnishParts,
   name: string,
@@ -234,16 +238,16 @@ function stamped(
   );
 }
 
-/** What was said to be current is not there: replaced meanwhile, or lost. */
+/** The current object is missing: it was replaced meanwhile, or lost. */
 class GoneError extends DamagedError {}
 
-/** Whether the same again may succeed at once. Who cannot be reached was already asked more than once. */
+/** Whether a retry may succeed at once. If S3 is unreachable, the client has already retried. */
 function mayPass(error: unknown): boolean {
   if (error instanceof ServiceError) return isSystemError(error.cause, 'ECONNRESET');
   return !(error instanceof DamagedError) || error instanceof GoneError;
 }
 
-/** An error of either is one of the stream that is given out. */
+/** An error of either stream becomes an error of the returned one. */
 function through({ stream }: Content, transform: Transform): Readable {
   return pipeline(stream, transform, () => {});
 }

@@ -1,4 +1,4 @@
-/** A file that is read while it is still written: a save goes on its way before the last of it is packed. */
+/** A file that is read while it is still written, so that an upload can start before packing is complete. */
 
 import { stat } from 'node:fs/promises';
 
@@ -19,7 +19,7 @@ export class GrowingFile {
     this.path = path;
   }
 
-  /** One that does not grow any more. */
+  /** A file that is already complete. */
   static async whole(path: string): Promise<GrowingFile> {
     const file = new GrowingFile(path);
     file.grow((await stat(path)).size);
@@ -27,7 +27,7 @@ export class GrowingFile {
     return file;
   }
 
-  /** What was written so far. */
+  /** The number of bytes that are written so far. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -36,28 +36,28 @@ export class GrowingFile {
     return this.#isWhole;
   }
 
-  /** Of the writer: so many bytes more are in the file. */
+  /** Called by the writer: this many bytes were added. */
   grow(bytes: number): void {
     this.#bytes += bytes;
     this.#wake();
   }
 
-  /** Of the writer: this was all of it. */
+  /** Called by the writer: the file is complete. */
   finish(): void {
     this.#isWhole = true;
     this.#wake();
   }
 
-  /** Of the writer: it will never be whole. */
+  /** Called by the writer: the file will never be complete. */
   fail(error: unknown): void {
     this.#failure = { error };
     this.#wake();
   }
 
   /**
-   * Waits until there are as many bytes.
-   * @returns `bytes`, or fewer: the size of the whole file
-   * @throws what the writer failed with
+   * Waits until the file has this many bytes.
+   * @returns `bytes`, or the size of the complete file if that is smaller
+   * @throws the error that the writer reported
    */
   reached(bytes: number): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();

@@ -1,4 +1,4 @@
-/** What an operator can do with the stored versions of one user's config: see them, and choose which is current. */
+/** Lets an operator list the stored versions of a user's config and choose the current one. */
 
 import { randomBytes } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
@@ -8,12 +8,12 @@ import type { ConfigStore } from './store.ts';
 import { type Version, versionsAmong } from './versions.ts';
 
 export interface Listed extends Version {
-  /** By which it is restored. */
+  /** The name by which it is restored. */
   readonly word: string;
   readonly isCurrent: boolean;
 }
 
-/** The latest first. @throws {ServiceError} `config.store` */
+/** The latest comes first. @throws {ServiceError} `config.store` */
 export async function listVersions(store: ConfigStore, signal: AbortSignal): Promise<Listed[]> {
   const versions = versionsAmong(await store.list(signal));
   const current = (await store.findCurrent(signal))?.current;
@@ -25,9 +25,9 @@ export async function listVersions(store: ConfigStore, signal: AbortSignal): Pro
 }
 
 /**
- * Makes a version the one that the user's next container begins with. Those that are in use keep theirs, and what
- * they save is kept beside it.
- * @param secret of the webserver, by which hosts know that it was an operator
+ * Makes a version the one that the user's next container starts with. Running containers keep their files, and their
+ * saves are stored aside.
+ * @param secret the webserver's secret, which proves to hosts that an operator chose the version
  * @throws {ServiceError} `config.no_version`, `config.busy`, `config.store`
  */
 export async function restoreVersion(
@@ -46,12 +46,12 @@ export async function restoreVersion(
   };
   const { version, changes } = await find();
   const found = await store.findCurrent(signal);
-  // As a generation, milliseconds are later than all that sessions have counted, also where what was current is lost.
+  // As a generation, the time in milliseconds is larger than any count of sessions, even if `current.json` is lost.
   const session = `restored-${randomBytes(8).toString('hex')}`;
   const next = { version, ...(changes && { changes }), session, sequence: 1, generation: Date.now() };
   const chosen = proofOf(secret, prefix, next);
   if (!(await store.makeCurrent({ ...next, chosen }, found, signal)))
     throw new ServiceError('config.busy', {});
-  // A host may have removed it as one of the oldest, meanwhile.
+  // Meanwhile, a host may have removed it as one of the oldest versions.
   await find();
 }

@@ -1,29 +1,29 @@
 /**
- * Where a user's config of one app is stored. User and app come from requests: whatever is in them, no two pairs
- * share a key, and none reaches a key of another kind.
+ * The keys under which a user's config of one app is stored. User and app come from requests. Whatever they contain,
+ * different pairs get different keys, and no key collides with keys of another kind.
  */
 
 import { createHash } from 'node:crypto';
 
-/** Longer names are told by their digest, so that a key stays below S3's 1024 bytes. */
+/** Longer names are replaced by their digest, so that a key stays below S3's limit of 1024 bytes. */
 const LONGEST = 300;
 
-/** Below which all objects of one user and app are, and no others. */
+/** The prefix of all objects of one user and app, and of no others. */
 export function prefixOf(userId: string, appName: string): string {
   return `v1/${component(userId)}/${component(appName)}/`;
 }
 
 /**
- * The predecessor's object, which is read and never written.
- * @returns undefined for a user whose key could be that of another one and another app
+ * The key of the predecessor's object, which this service only reads.
+ * @returns undefined if the key could also belong to another user and app
  */
 export function oldKeyOf(userId: string, appName: string): string | undefined {
   return userId.includes('/') ? undefined : `${userId}/${appName}/fractal-app-config.tar.lz4.enc`;
 }
 
-/** Letters, digits and what is usual in addresses stand for themselves; a dot does not begin a name. */
+/** Letters, digits and characters that are usual in addresses stay as they are. A name never begins with a dot. */
 function component(name: string): string {
-  // As JSON has it, also halves of surrogate pairs stay apart, which UTF-8 does not know.
+  // JSON escapes distinguish unpaired surrogates, which UTF-8 cannot represent.
   const bytes = Buffer.from(JSON.stringify(name).slice(1, -1));
   const encoded = [...bytes].map((byte, i) => {
     const character = String.fromCharCode(byte);

@@ -1,9 +1,9 @@
 /**
- * Reads what the predecessor stored, so that no user loses a config by the change of services. Nothing writes this
- * format any more: it has no MAC, so a changed file is found by its padding, its compression or its archive at
- * best, and whoever reads it has to expect anything.
+ * Reads the predecessor's files, so that users keep their configs. This service does not write the format, because it
+ * has no MAC: a changed file is at best detected by its padding, its compression or its archive. Its content must not
+ * be trusted.
  *
- * Source: what `openssl enc -aes-256-cbc -pbkdf2` of OpenSSL 1.1.1 and later writes, see openssl-enc(1).
+ * Source: the output of `openssl enc -aes-256-cbc -pbkdf2` of OpenSSL 1.1.1 and later, see openssl-enc(1).
  */
 
 import { createDecipheriv, type Decipheriv, pbkdf2 } from 'node:crypto';
@@ -19,9 +19,9 @@ const KEY_BYTES = 32;
 const IV_BYTES = 16;
 
 /**
- * Gives out the stream that was encrypted, for the predecessor an lz4 one. None of it is verified.
- * The stream fails with a {@link DamagedError} when it sees that file or token are wrong, which may be at its end.
- * @param token the UTF-8 bytes of it are the password
+ * Returns a stream that decrypts the predecessor's format. Its output is an lz4 stream and is not verified. It fails
+ * with a {@link DamagedError} when the file or the token turns out to be wrong, possibly only at the end.
+ * @param token its UTF-8 bytes are the password
  */
 export function oldFormatDecryptor(token: string): Transform {
   let header = Buffer.alloc(0);
@@ -43,7 +43,7 @@ export function oldFormatDecryptor(token: string): Transform {
   });
 }
 
-/** Derives the key in another thread: it takes milliseconds by intention. */
+/** Derives the key in another thread, because PBKDF2 takes milliseconds by design. */
 async function begin(token: string, header: Buffer): Promise<Decipheriv> {
   if (header.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new DamagedError(`the file does not begin with ${MAGIC}`);

@@ -1,6 +1,6 @@
 /**
- * Packs and encrypts a user's files into a file: a confined child packs, and a thread encrypts what comes through a pipe
- * between them. What the thread allocates keeps only its own, small heap busy, and nobody's request waits for it.
+ * Packs and encrypts a user's files into a file. A confined child packs, and a worker thread encrypts the data from the
+ * pipe between them. The thread has its own small heap, so its garbage collection does not delay requests.
  */
 
 import { once } from 'node:events';
@@ -10,19 +10,19 @@ import type { ErrorCode, Parameters } from '../errors/table.ts';
 import { trimMemory } from '../uinput-native/memory.ts';
 import { PackingChild, type PackingTask } from './confined-tar.ts';
 
-/** What the thread is to do. */
+/** The task of the worker thread. */
 export interface EncryptingTask {
-  /** Descriptor of what is encrypted, to its end. */
+  /** The descriptor to read the content from. */
   readonly content: number;
   /** The public half of the key. */
   readonly recipient: Uint8Array;
-  /** What is encrypted before it. */
+  /** Bytes to encrypt before the content. */
   readonly stamp: Uint8Array;
-  /** Of a file that is there, and empty. */
+  /** The path of an existing, empty file. */
   readonly path: string;
 }
 
-/** What the thread says. */
+/** The messages of the worker thread. */
 export type Encrypted =
   | { readonly is: 'growing'; readonly bytes: number }
   | { readonly is: 'whole' }
@@ -30,16 +30,16 @@ export type Encrypted =
 
 type Words = Readonly<Record<string, string | number>>;
 
-/** Where this code is bundled, the thread's is too, beside it. */
+/** In a bundle, the worker is a file beside it. */
 const THREAD = new URL(
   import.meta.filename.endsWith('.mjs') ? './encrypting-worker.mjs' : './encrypting-worker.ts',
   import.meta.url,
 );
 
-/** Small, so that what was read and written is given back often. */
+/** A small young generation, so that buffers are freed often. */
 const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
-/** One archive. The thread loads while the child begins, and both before they are needed. */
+/** Makes one archive. The worker loads while the child starts, and both start before they are needed. */
 export class Packing implements AsyncDisposable {
   readonly #broken = new AbortController();
   readonly #child: PackingChild;
@@ -59,16 +59,16 @@ export class Packing implements AsyncDisposable {
     this.#ended = once(this.#worker, 'exit').catch(() => {});
   }
 
-  /** Looks, not before, whether there is something to pack. @throws as {@link into} */
+  /** Checks whether there is something to pack. @throws as {@link into} */
   async look(): Promise<boolean> {
     return await this.#child.look();
   }
 
   /**
-   * @param path of a file that is there, and empty
+   * @param path of an existing, empty file
    * @param recipient the public half of the key
-   * @param stamp what comes before the archive
-   * @param grow is told how many bytes more are in the file; what it throws ends the work
+   * @param stamp bytes before the archive
+   * @param grow called with the number of bytes added to the file; what it throws ends the work
    * @throws {ServiceError} `config.*`, `host.filesystem`, what `grow` throws, or the reason of the signal
    */
   async into(
@@ -91,7 +91,7 @@ export class Packing implements AsyncDisposable {
     worker.on('error', (error) => this.#broken.abort(error));
     worker.postMessage({ content: this.#child.archive, recipient, stamp, path } satisfies EncryptingTask);
     await this.#ended;
-    // What such threads leave in the arenas of others adds up.
+    // The memory that such threads leave in the allocator's arenas adds up.
     await trimMemory();
     if (!isWhole)
       this.#broken.abort(new ServiceError('config.not_packed', { why: 'its thread ended before' }));

@@ -1,9 +1,9 @@
 /**
- * What is sealed in chunks of one size has to be cut at the same places when it is opened, however the bytes come:
- * by the single one from a slow network, or by the million from a disk. Large writes are cut without a copy.
+ * Cuts a stream into chunks of one size. Encrypted chunks must be cut at the same places when they are decrypted,
+ * whether the bytes arrive one by one or by the million. Large writes are cut without a copy.
  */
 
-/** Cuts a stream of bytes into pieces of one size, and keeps the last, which may be smaller, until the end. */
+/** Cuts a stream of bytes into chunks. The last one, which may be smaller, is kept until the end. */
 export class Pieces {
   readonly #kept: Buffer;
   #length = 0;
@@ -12,7 +12,7 @@ export class Pieces {
     this.#kept = Buffer.allocUnsafeSlow(size);
   }
 
-  /** Gives out the pieces that are complete and not the last; each is valid until the next is asked for. */
+  /** Yields the complete chunks except the last. Each is valid until the next one is requested. */
   *add(bytes: Buffer): Generator<Buffer> {
     const size = this.#kept.length;
     let at = 0;

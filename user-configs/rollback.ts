@@ -1,8 +1,8 @@
 /**
- * Notices that S3 gives back an older state of a user's files than it had. Whoever can write to the bucket can put back an
- * old `current.json`, or remove it; each save has a stamp that nobody without the token can make, and this host
- * remembers which save was current last. What is found is told; the files are restored all the same, since an older
- * state is more to a user than none, and nothing that is stored gets lost by it.
+ * Detects that S3 returns an older state of a user's files. Anybody who can write to the bucket can restore an old
+ * `current.json` or remove it. To detect that, each save has a stamp that only the token's owner can make, and this
+ * host remembers the latest current save. The service reports a suspicion but still restores the files, because an old
+ * state is better for the user than none, and no stored object is lost.
  */
 
 import { isChosen } from './chosen.ts';
@@ -11,25 +11,28 @@ import { isBefore, type Placed } from './seen.ts';
 import type { Stamp } from './stamp.ts';
 import type { Version } from './versions.ts';
 
-/** Milliseconds in which a save that is stored may not be current yet. */
+/** Milliseconds in which a stored save may not be current yet. */
 export const ON_ITS_WAY = 10 * 60_000;
-/** Saves that are looked into. */
+/** The maximum number of saves whose stamps are read. */
 const MOST_LOOKED_INTO = 16;
 
-/** What the archives of a save say of themselves. */
+/** What the stamps of a save's archives say. */
 export interface Restored {
-  /** Of what is stored with the save, and of what it is relative to. */
+  /** The stamps of the save's object and of the object that it is relative to. */
   readonly stamp: Stamp | undefined;
   readonly baseStamp: Stamp | undefined;
 }
 
 export interface Judged {
   readonly generation: number;
-  /** Why what says which save is current is not to be trusted. */
+  /** Why `current.json` may not be trustworthy. */
   readonly doubt?: string;
 }
 
-/** Compares what `current.json` says with what its save says. @param secret of the webserver, with which operators sign */
+/**
+ * Compares `current.json` with the stamps of its save.
+ * @param secret the webserver's secret, with which operators sign
+ */
 export function judge(
   { current, stamp, baseStamp }: Restored & { readonly current: Current },
   prefix: string,
@@ -57,9 +60,9 @@ export function doubtBy(seen: Placed | undefined, found: Placed): string | undef
 }
 
 /**
- * Looks among the saves that are stored for one that was made after the current one and has not taken its place.
+ * Searches the stored saves for one that was made after the current one and did not replace it.
  * @param now milliseconds since 1970
- * @param look reads the stamp of one
+ * @param look reads the stamp of a save
  */
 export async function doubtByNewer(
   { current, generation }: { readonly current: Current; readonly generation: number },
@@ -91,7 +94,7 @@ function newer(version: Version): string {
   return `${nameOf(version)} is newer than the save that current.json names, and follows it`;
 }
 
-/** When it was saved, by the clock of its host, in words that are sorted as times are. */
+/** When it was saved, by the clock of its host, as a text that sorts by time. */
 function timeIn(version: Version): string {
   return /(\d{8}T\d{6}Z)-[^+]*$/.exec(nameOf(version))?.[1] ?? '';
 }

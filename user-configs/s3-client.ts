@@ -1,4 +1,4 @@
-/** The client of S3, with limits on each wait and each answer. This file is loaded only where there is a bucket. */
+/** The S3 client, with limits on each wait and each answer. This file is loaded only if a bucket is configured. */
 
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
@@ -7,13 +7,13 @@ import { credentialDefaultProvider } from '../host/aws-credentials.ts';
 import { releasingReads } from '../lifetime/released-buffers.ts';
 import { limitAnswers } from './answer-limits.ts';
 
-/** Milliseconds: for a connection, for an answer to a request with all of its body, and of silence amid either. */
+/** In milliseconds: for a connection, for the answer to a complete request, and for silence during either. */
 const CONNECT = 3000;
 const ANSWER = 60_000;
 const SILENCE = 15_000;
 const CONNECTIONS = { keepAlive: true, maxSockets: 50 };
 
-/** @param region where it is looked for first @param endpoint of another S3 than Amazon's */
+/** @param region the region to try first @param endpoint of an S3 service other than Amazon's */
 export function openS3(region: string, endpoint: URL | undefined): S3Client {
   const client = new S3Client({
     region,
@@ -30,8 +30,8 @@ export function openS3(region: string, endpoint: URL | undefined): S3Client {
       socketTimeout: SILENCE,
     },
   });
-  // Of an archive only the CRC is signed, which S3 checks: an archive proves itself when it is read, and a digest of it
-  // would take as long as its encryption.
+  // The body of an archive is protected by a CRC only, which S3 checks. The archive is authenticated when it is read,
+  // and a SHA-256 of it would take as long as its encryption.
   client.middlewareStack.add(
     (next) => (args) => {
       const { headers, body } = args.request as { headers: Record<string, string>; body?: unknown };

@@ -1,6 +1,6 @@
 /**
- * Which save of each user and app this host has last known to be current, by which it notices that S3 gives it an older
- * one. Users and apps stand here by a digest alone. What is forgotten is only not noticed.
+ * Remembers the latest current save of each user and app that this host knows, to detect that S3 returns an older one.
+ * Users and apps are stored as digests only. A forgotten entry only weakens the detection.
  */
 
 import { createHash } from 'node:crypto';
@@ -12,14 +12,14 @@ import { removeOldest } from '../host/old-files.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Save } from './current.ts';
 
-/** A save, and its place in the row of sessions. */
+/** A save and its generation. */
 export interface Placed extends Save {
   readonly generation: number;
 }
 
-/** Users and apps that are remembered. */
+/** The maximum number of users and apps that are remembered. */
 const MOST = 20_000;
-/** Notes after which it is seen to that there are no more. */
+/** The number of notes after which the oldest entries are removed. */
 const NOTES = 1000;
 
 export class Seen {
@@ -41,7 +41,7 @@ export class Seen {
     this.#bucket = bucket;
   }
 
-  /** @param prefix below which all objects of the user and app are @returns undefined when nothing is known */
+  /** @param prefix the prefix of all objects of the user and app @returns undefined if nothing is known */
   async newest(prefix: string): Promise<Placed | undefined> {
     try {
       return JSON.parse(await readFile(this.#pathOf(prefix), 'utf8'));
@@ -50,14 +50,14 @@ export class Seen {
     }
   }
 
-  /** Never rejects: what cannot be written down hinders nobody. */
+  /** Never rejects: a failed write affects nothing else. */
   async note(prefix: string, { session, sequence, generation }: Placed): Promise<void> {
     const text = JSON.stringify({ session, sequence, generation });
     try {
       await writeFileAtomically(this.#pathOf(prefix), text, 0o600);
       if (++this.#notes % NOTES === 0) await removeOldest(this.#directory, MOST);
     } catch (error) {
-      this.#log.warn({ why: messageOf(error) }, 'which user config is current could not be remembered');
+      this.#log.warn({ why: messageOf(error) }, 'could not record which user config is current');
     }
   }
 
@@ -66,7 +66,7 @@ export class Seen {
   }
 }
 
-/** Whether a save that S3 says is current comes before one that was. */
+/** Whether the save that S3 calls current is older than one that was current before. */
 export function isBefore(found: Placed, seen: Placed): boolean {
   if (found.generation !== seen.generation) return found.generation < seen.generation;
   return found.session !== seen.session || found.sequence < seen.sequence;

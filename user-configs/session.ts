@@ -1,11 +1,10 @@
 /**
- * One container's use of a user's files, as far as it can be saved: checkpoints while the container lives, all of it
- * when it is proven gone. To save takes the public half of the key alone, so that a session can be saved by whoever
- * comes after a service that died.
+ * One container's use of a user's files: checkpoints while the container runs, and a save of all files when it is
+ * proven gone. Saving needs only the public half of the key, so another process can save the session after a crash.
  *
  * INVARIANTS
- * - One save of a session is made at a time, and each has a number of its own, also across restarts.
- * - What is saved is in the spool, on the disk, before anybody is told so.
+ * - One save of a session is made at a time. Each has a number of its own, even across restarts.
+ * - A save is in the spool on the disk before it is reported.
  */
 
 import { readFile, rm } from 'node:fs/promises';
@@ -23,19 +22,19 @@ import type { Uploads } from './uploads.ts';
 import { nameOfChanges, nameOfVersion } from './versions.ts';
 import { type Mark, momentOf, type Workplace } from './workplace.ts';
 
-/** All that it takes to save a session. It has no secret that opens what is saved. */
+/** Everything that is needed to save a session. It contains no secret that decrypts saves. */
 export interface SessionRecord {
   readonly prefix: string;
   readonly session: string;
-  /** Of the last save that was begun. */
+  /** The number of the last save that was begun. */
   readonly sequence: number;
   /** The public half of the key, in base64. */
   readonly recipient: string;
   /** Whether its saves must not become current. */
   readonly isAside: boolean;
-  /** The save that it began with. */
+  /** The save that the session started with. */
   readonly basis?: Save;
-  /** With which its saves are stamped; left out: by an earlier version, which did not. */
+  /** The key and values for the stamps of its saves; missing in records of an earlier version without stamps. */
   readonly stamp?: StampSource;
 }
 
@@ -47,7 +46,7 @@ interface StampSource {
 
 const RECORD = 'user-config.json';
 
-/** @param own the container's own directory @returns undefined when there is no session that was not saved */
+/** @param own the container's own directory @returns undefined if there is no unsaved session */
 export async function readRecord(own: string): Promise<SessionRecord | undefined> {
   const path = join(own, RECORD);
   return (await exists(path)) ? JSON.parse(await readFile(path, 'utf8')) : undefined;
@@ -60,9 +59,9 @@ export interface SessionParts {
   readonly place: Workplace;
   readonly spool: Spool;
   readonly uploads: Uploads;
-  /** Lets a few sessions of the host pack at a time. */
+  /** Limits how many sessions of the host pack at the same time. */
   readonly packing: LimitFunction;
-  /** Is told how many bytes each save has. */
+  /** Called with the size of each save in bytes. */
   readonly onSaved?: ((bytes: number) => void) | undefined;
 }
 
@@ -72,10 +71,10 @@ export class Session {
   #sequence: number;
   #base: Base | undefined;
   #bytes: number;
-  /** When what was saved last was as the files were. */
+  /** The time of the files at the last save. */
   #saved: Mark | undefined;
 
-  /** @param base what changes can be relative to @param onOver is called when nothing is left to save */
+  /** @param base the save that changes can be relative to @param onOver called when nothing is left to save */
   static async open(parts: SessionParts, base?: Base, onOver = () => {}): Promise<Session> {
     const session = new Session(parts, base, onOver);
     await session.#keepRecord();
@@ -90,14 +89,14 @@ export class Session {
     this.#sequence = parts.record.sequence;
   }
 
-  /** That a save of all files has, as far as that is known by those that were made. */
+  /** The approximate size of a save of all files, according to the saves so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Saves what changed since the last time, of files that live.
-   * @returns what was saved; undefined when nothing changed
+   * Saves what changed since the last save, while the container runs.
+   * @returns the saved entry; undefined if nothing changed
    * @throws {ServiceError} `config.*`, `host.filesystem`
    */
   async checkpoint(signal: AbortSignal): Promise<Entry | undefined> {
@@ -112,16 +111,16 @@ export class Session {
       const { bytes } = entry.file;
       this.#bytes = (base?.bytes ?? 0) + bytes;
       if (!base) this.#base = { version, bytes, mark, isStamped: this.#parts.record.stamp !== undefined };
-      // What has changed that much is better saved anew.
+      // After that many changes, the next save contains all files.
       else if (bytes > base.bytes / 2) this.#base = undefined;
       return entry;
     });
   }
 
   /**
-   * Saves all files, which nobody changes any more.
+   * Saves all files after the container has ended.
    * @returns how it is known that they are saved
-   * @throws {ServiceError} `config.*`, `host.filesystem`; the same again may succeed
+   * @throws {ServiceError} `config.*`, `host.filesystem`; a retry may succeed
    */
   async save(signal: AbortSignal): Promise<string> {
     const entry = await this.#parts.packing(async () => {
@@ -134,7 +133,7 @@ export class Session {
     return `${entry.file.bytes} bytes are encrypted on the disk, on their way to S3`;
   }
 
-  /** That it will never be saved. */
+  /** Gives up saving the session. */
   abandon(): void {
     this.#onOver();
   }

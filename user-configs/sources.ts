@@ -1,4 +1,4 @@
-/** Where a stored config is read from: S3, or the spool of this host if what was saved last is still there. */
+/** The sources of a stored config: S3, and the spool of this host if the last save is still there. */
 
 import { open } from 'node:fs/promises';
 import { isSystemError } from '../errors/service-error.ts';
@@ -11,18 +11,18 @@ export interface SourcesParts {
   readonly spool: Spool;
   readonly prefix: string;
   readonly store: ConfigStore;
-  /** The whole bucket, and the predecessor's object in it. */
+  /** The store of the whole bucket, for the predecessor's object. */
   readonly bucket: ConfigStore;
-  /** undefined: it is not read. */
+  /** undefined: the predecessor's object is not read. */
   readonly oldKey: string | undefined;
-  /** Bytes that an archive may have. */
+  /** The maximum size of an archive in bytes. */
   readonly most: number;
 }
 
-/** What is said to be current. */
+/** The save that counts as current. */
 export interface Named {
   readonly current: Current;
-  /** Whether it waits in the spool of this host, which nobody else can write. */
+  /** Whether it is in the spool of this host, where only root can write. */
   readonly isHere: boolean;
 }
 
@@ -34,8 +34,9 @@ export class Sources {
   }
 
   /**
-   * What a session begins with; when S3 cannot be asked, what waits for it here.
-   * @returns undefined when S3 names none @throws {ServiceError} `config.store`, `config.answer_too_large`
+   * The save that a session starts with. If S3 is unreachable, that is the one in the spool.
+   * @returns undefined if S3 has no current save
+   * @throws {ServiceError} `config.store`, `config.answer_too_large`
    */
   async current(signal: AbortSignal): Promise<Named | undefined> {
     const { spool, prefix, store } = this.#parts;
@@ -53,12 +54,15 @@ export class Sources {
     return stored && { current: stored, isHere: false };
   }
 
-  /** Saves that S3 has, the latest first: those that were kept aside, or the others. @throws {ServiceError} `config.store` */
+  /**
+   * The saves in S3, the latest first: either those that are stored aside, or the others.
+   * @throws {ServiceError} `config.store`
+   */
   async saves(directory: Directory, signal: AbortSignal): Promise<Version[]> {
     return versionsAmong(await this.#parts.store.list(signal, `${directory}/`));
   }
 
-  /** @returns undefined when there is no such object @throws {ServiceError} `config.store` */
+  /** @returns undefined if there is no such object @throws {ServiceError} `config.store` */
   async open(name: string, signal: AbortSignal): Promise<Content | undefined> {
     const { spool, prefix, store, most } = this.#parts;
     const entry = spool.list(prefix).find(({ waiting }) => nameOf(waiting) === name);
@@ -67,14 +71,14 @@ export class Sources {
         const handle = await open(entry.file.path);
         return { stream: handle.createReadStream(), bytes: entry.file.bytes };
       } catch (error) {
-        // It has come to S3 meanwhile.
+        // It was uploaded to S3 meanwhile.
         if (!isSystemError(error, 'ENOENT')) throw error;
       }
     }
     return await store.open(name, most, signal);
   }
 
-  /** What the predecessor stored. @returns undefined also where that is not to be read */
+  /** Opens the predecessor's object. @returns undefined if there is none or it must not be read */
   async openOld(signal: AbortSignal): Promise<Content | undefined> {
     const { bucket, oldKey, most } = this.#parts;
     return oldKey === undefined ? undefined : await bucket.open(oldKey, most, signal);

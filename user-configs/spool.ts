@@ -1,10 +1,10 @@
 /**
- * Saved archives on this host's disk, until S3 has them. They are encrypted, root's alone, and survive a restart of
- * the service and of the host: each has a file beside it that says what it is, written when the archive is whole and
- * on the disk. An archive without one was never whole, and is removed at the next start.
+ * Saved archives on this host's disk until they are uploaded to S3. They are encrypted, readable by root only, and
+ * survive restarts of the service and the host. A file beside each archive describes it; it is written when the archive
+ * is complete and on the disk. An archive without that file is incomplete, and the next start removes it.
  *
- *   <session>-<sequence>.age     the object as it will be stored
- *   <session>-<sequence>.json    {@link Waiting}
+ * <session>-<sequence>.age the object as it will be stored
+ * <session>-<sequence>.json {@link Waiting}
  */
 
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';
@@ -15,14 +15,14 @@ import type { Logger } from '../logging/logger.ts';
 import type { Current, Save } from './current.ts';
 import { GrowingFile } from './growing-file.ts';
 
-/** Bytes that are sent to the disk while the next ones are made. */
+/** The number of bytes after which data is flushed to the disk while writing continues. */
 const SYNCED_TOGETHER = 2 ** 25;
 
-/** An archive that is to be stored, and what becomes current with it. */
+/** An archive to upload, and the save that then becomes current. */
 export interface Waiting extends Current {
-  /** Below which all objects of this user and app are. */
+  /** The prefix of all objects of this user and app. */
   readonly prefix: string;
-  /** The save that its session began with; undefined: nothing. */
+  /** The save that its session started with; undefined: none. */
   readonly basis?: Save;
   /** Milliseconds since 1970, by this host's clock. */
   readonly savedAt: number;
@@ -40,7 +40,9 @@ export class Entry {
     this.#record = file.path.replace(/\.age$/, '.json');
   }
 
-  /** Says that it is whole: readers behind the writer see its end at once, and it waits for them on the disk. */
+  /**
+   * Marks the archive as complete. Readers behind the writer then see its end, and it waits on the disk for the upload.
+   */
   commit(handle: FileHandle): Promise<void> {
     this.file.finish();
     this.#committed = this.#commit(handle);
@@ -68,7 +70,10 @@ export class Spool {
   readonly #limit: number;
   readonly #entries: Set<Entry>;
 
-  /** Finds what waits since before. @param limit bytes that all archives may have together */
+  /**
+   * Opens the spool and finds the archives of earlier services.
+   * @param limit the maximum size of all archives together, in bytes
+   */
   static async open(directory: string, limit: number, log: Logger): Promise<Spool> {
     const names = new Set(await readdir(directory));
     const found: Entry[] = [];
@@ -101,9 +106,9 @@ export class Spool {
   }
 
   /**
-   * Writes an archive, of which others may read behind the writer.
-   * @param fill writes the file at a path, and tells how many bytes more are in it; what it is told by an error ends it
-   * @param began is told of it before anything is written
+   * Writes an archive, which others may read behind the writer.
+   * @param fill writes the file at a path and reports each increase in bytes; an error thrown by the report ends it
+   * @param began called with the entry before anything is written
    * @throws {ServiceError} `config.spool_full`, `host.filesystem`, or what `fill` throws; nothing is left then
    */
   async write(
@@ -121,7 +126,7 @@ export class Spool {
       unsynced += bytes;
       if (unsynced < SYNCED_TOGETHER) return;
       unsynced = 0;
-      // Else all of it would reach the disk at the end, while somebody waits.
+      // Otherwise all data would be flushed at the end, while a caller waits.
       void handle.datasync().catch(() => {});
     };
     try {

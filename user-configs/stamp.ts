@@ -1,11 +1,11 @@
 /**
- * What a save says of itself, inside its encryption: whose it is, its name, and which save it follows. So an object that
- * was put under another name, or in the place of another user's or app's, is not taken for what it is not, and it can be
- * told which of two saves is the newer one. A MAC whose key is derived from the token keeps others from making a
- * stamp, also those who know the public key, with which anybody can encrypt.
+ * The stamp of a save, inside its encryption. It contains the user and app, the name of the object, and the save that
+ * it follows. So an object that was moved to another name, user or app is detected, and it is clear which of two saves
+ * is newer. The stamp has a MAC whose key is derived from the token. That keeps others from forging stamps, even those
+ * who know the public key, with which anybody can encrypt.
  *
- * It is a skippable frame of zstd before the archive, so that readers that know nothing of it skip it. What was stored
- * before there were stamps has none.
+ * It is a skippable zstd frame before the archive, so readers that do not know it skip it. Objects from before stamps
+ * existed have none.
  *
  * Source: RFC 8878, section 3.1.2; docs/user-config-format.md.
  */
@@ -16,15 +16,15 @@ import type { Save } from './current.ts';
 import { DamagedError } from './damaged.ts';
 
 export interface Stamp extends Save {
-  /** Below which all objects of its user and app are. */
+  /** The prefix of all objects of its user and app. */
   readonly of: string;
-  /** Of its object, below that. */
+  /** The name of its object below the prefix. */
   readonly name: string;
-  /** One more than that of the save which its session began with; the first one is 1. */
+  /** The generation of the save that its session started with, plus one; the first is 1. */
   readonly generation: number;
-  /** The save that its session began with; left out: there was none. */
+  /** The save that its session started with; missing if there was none. */
   readonly follows?: Save;
-  /** Of changes: whether what they are relative to has a stamp. */
+  /** For changes: whether the object that they are relative to has a stamp. */
   readonly isBaseStamped?: boolean;
 }
 
@@ -33,7 +33,7 @@ const HEAD_BYTES = 8;
 const MAC_BYTES = 32;
 const LONGEST = 8192;
 
-/** @returns what comes before the archive */
+/** @returns the bytes that precede the archive */
 export function sealStamp(key: Buffer, stamp: Stamp): Buffer {
   const text = Buffer.from(JSON.stringify(stamp));
   const head = Buffer.alloc(HEAD_BYTES);
@@ -43,10 +43,10 @@ export function sealStamp(key: Buffer, stamp: Stamp): Buffer {
 }
 
 /**
- * Passes on a decrypted archive, and looks at its stamp. It fails with a {@link DamagedError} when that is forged, or that of
- * another object.
- * @param expected whose the object is, and its name
- * @param found is told of the stamp, if there is one
+ * Passes on a decrypted archive and checks its stamp. It fails with a {@link DamagedError} when the stamp is forged or
+ * belongs to another object.
+ * @param expected the user and app, and the name of the object
+ * @param found called with the stamp, if there is one
  */
 export function stampReader(
   key: Buffer,
@@ -57,7 +57,7 @@ export function stampReader(
   return new Transform({
     transform(bytes: Buffer, _encoding, done) {
       try {
-        // The first piece is a whole chunk of age, or all that there is.
+        // The first piece is a complete age chunk, or everything there is.
         const stamp = isRead ? undefined : openStamp(key, expected, bytes);
         isRead = true;
         if (stamp) found(stamp);

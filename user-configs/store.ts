@@ -1,11 +1,11 @@
 /**
- * The stored configs of one user and app. A saved archive is a new object, never an old one written over; which one
- * is current is said by one small object that is replaced on condition that nobody else replaced it meanwhile.
+ * The stored configs of one user and app. Each saved archive is a new object; none is overwritten. One small object
+ * says which save is current. It is replaced with a conditional write, so that concurrent changes are detected.
  *
- *   versions/<version>.age            all files
- *   versions/<version>+<changes>.age  what changed since, on top of them
- *   aside/…                           as versions/…, of a session that must not take a good one's place
- *   current.json                      what the next session begins with
+ * versions/<version>.age all files
+ * versions/<version>+<changes>.age the changes since then
+ * aside/… like versions/…, from sessions whose saves must not become current
+ * current.json the save that the next session starts with
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
@@ -31,35 +31,35 @@ import { type Current, isSame, parseCurrent } from './current.ts';
 import type { GrowingFile } from './growing-file.ts';
 import { PART, type PartBuffers } from './part-buffers.ts';
 
-/** Current as it was found, by which it is seen whether somebody else replaced it. */
+/** The current save as it was read. It detects whether another host has replaced it since. */
 export interface Found {
   readonly current: Current;
   readonly etag: string;
 }
 
-/** What an object holds. */
+/** The content of an object. */
 export interface Content {
   readonly stream: Readable;
   readonly bytes: number;
 }
 
-/** An object as it is listed. */
+/** An object in a listing. */
 export interface Stored {
   readonly name: string;
   readonly bytes: number;
-  /** When it came, by the clock of the store. */
+  /** When it was stored, by the clock of the store. */
   readonly at: Date;
 }
 
 const CURRENT = 'current.json';
 
-/** Milliseconds until an object begins to come, for which somebody waits. */
+/** The time limit in milliseconds for the first byte of an object that a user waits for. */
 const FIRST_BYTE = 3000;
 
 export interface StoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
-  /** Below which everything is; ends with a slash. */
+  /** The prefix of all objects; ends with a slash. */
   readonly prefix: string;
   /** Shared by all stores. */
   readonly buffers: PartBuffers;
@@ -78,24 +78,24 @@ export class ConfigStore {
     this.#buffers = buffers;
   }
 
-  /** @returns undefined when nothing was ever saved @throws {ServiceError} `config.store` */
+  /** @returns undefined if nothing was ever saved @throws {ServiceError} `config.store` */
   async findCurrent(signal: AbortSignal): Promise<Found | undefined> {
     return await this.#attempt('say which config is current', () => this.#findCurrent(signal));
   }
 
   /**
    * @param name below the prefix
-   * @param most bytes that it may have
-   * @returns undefined when there is no such object; its stream may still break
-   * @throws {ServiceError} `config.store`, `config.answer_too_large`, which its stream can fail with too
+   * @param most the maximum size in bytes
+   * @returns undefined if there is no such object; the stream may fail later
+   * @throws {ServiceError} `config.store`, `config.answer_too_large`, also as an error of the stream
    */
   async open(name: string, most: number, signal: AbortSignal): Promise<Content | undefined> {
     return await this.#attempt(`give ${name}`, () => this.#get(name, most, signal));
   }
 
   /**
-   * Stores a file under a new name, in parts, while it still grows; it is there once the file is whole, and nothing of
-   * it is left when it fails. The same again does no harm.
+   * Uploads a file under a new name, in parts, while it grows. The object exists once the file is complete; after a
+   * failure nothing is left. A repetition is harmless.
    * @throws {ServiceError} `config.store`
    */
   async put(name: string, growing: GrowingFile, signal: AbortSignal): Promise<void> {
@@ -110,9 +110,9 @@ export class ConfigStore {
   }
 
   /**
-   * Replaces what is current, on condition that it is still what was found.
-   * @returns what is found from now on; undefined when somebody else was faster
-   * @throws {ServiceError} `config.store`; it may have been done all the same
+   * Replaces the current save if it is still the one that was found.
+   * @returns the new state; undefined if another host replaced it first
+   * @throws {ServiceError} `config.store`; the replacement may have succeeded even so
    */
   async makeCurrent(
     current: Current,
@@ -128,7 +128,7 @@ export class ConfigStore {
         return { current, etag: ETag };
       } catch (error) {
         if (!isStatus(error, 404, 409, 412)) throw error;
-        // A first attempt whose answer was lost is in the way of its own repetition.
+        // If the answer to the first attempt was lost, the retry fails because of that attempt.
         const now = await this.#findCurrent(signal);
         return now && isSame(now.current, current) ? now : undefined;
       }
@@ -136,8 +136,8 @@ export class ConfigStore {
   }
 
   /**
-   * All objects below the prefix, in the order of their names.
-   * @param directory only of this one, such as `versions/`
+   * Lists all objects below the prefix, sorted by name.
+   * @param directory only this directory, such as `versions/`
    * @throws {ServiceError} `config.store`, `config.answer_too_large`
    */
   async list(signal: AbortSignal, directory = ''): Promise<Stored[]> {
@@ -192,7 +192,7 @@ export class ConfigStore {
         abortSignal: signal,
         requestTimeout: FIRST_BYTE,
       });
-      // In Node its stream is one of Node's.
+      // In Node, the SDK returns a Node stream.
       const body = Body as Readable;
       if (ContentLength > most) {
         body.destroy();
@@ -240,7 +240,7 @@ export class ConfigStore {
     } catch (error) {
       failed.abort();
       await Promise.allSettled(parts);
-      // Whoever cannot be told now keeps the parts until the bucket's rule for left uploads removes them.
+      // If this fails too, the bucket's rule for incomplete uploads removes the parts.
       await this.#client.send(new AbortMultipartUploadCommand(upload)).catch(() => {});
       throw error;
     }
@@ -256,7 +256,7 @@ export class ConfigStore {
   }
 }
 
-/** Of a file, as a part of an upload. */
+/** A range of a file, as one part of an upload. */
 interface Piece {
   readonly number: number;
   readonly position: number;
@@ -270,7 +270,7 @@ interface Target {
 
 async function readPart(file: FileHandle, position: number, part: Buffer): Promise<Buffer> {
   const { bytesRead } = await file.read(part, 0, part.length, position);
-  if (bytesRead !== part.length) throw new Error('the file became shorter');
+  if (bytesRead !== part.length) throw new Error('the file became shorter during the upload');
   return part;
 }
 

@@ -1,8 +1,8 @@
-/** How fast saved archives come to S3, by those that came lately: all that are on their way together. */
+/** Measures how fast saved archives are uploaded to S3. Concurrent uploads count together. */
 
-/** Bytes from which an archive tells of the rate: of a smaller one, most of the time is the answer's. */
+/** The minimum size in bytes of an archive that is measured. For a smaller one, latency dominates. */
 const TELLING = 2 ** 20;
-/** How much the newest one counts. */
+/** The weight of the newest measurement. */
 const WEIGHT = 0.3;
 
 export class UploadRate {
@@ -10,17 +10,17 @@ export class UploadRate {
   #underWay = 0;
   #perSecond: number | undefined;
 
-  /** @param clock milliseconds of one that is never set */
+  /** @param clock milliseconds of a monotonic clock */
   constructor(clock = () => performance.now()) {
     this.#clock = clock;
   }
 
-  /** Bytes; undefined until one has told. */
+  /** Bytes per second; undefined until one upload has been measured. */
   get perSecond(): number | undefined {
     return this.#perSecond;
   }
 
-  /** @param bytes of what was brought, asked when that is done */
+  /** @param bytes returns the number of uploaded bytes; called when the upload is done */
   async of<T>(bytes: () => number, bring: () => Promise<T>): Promise<T> {
     const before = ++this.#underWay;
     const beginning = this.#clock();

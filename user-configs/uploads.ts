@@ -1,11 +1,11 @@
 /**
- * Brings what waits in the spool to S3, for as long as it takes: archives of one user and app one after the other,
- * in the order in which they were saved, each attempt later than the one before. An archive leaves the spool when it
- * is stored and it is settled whether it is the current one.
+ * Uploads the archives in the spool to S3 and retries until that succeeds. The archives of one user and app are
+ * uploaded one by one in the order in which they were saved. An archive leaves the spool when it is stored and it is
+ * settled whether it is the current one.
  *
  * INVARIANTS
- * - A save becomes current only in the place of the one that its session began with, or of one of its own session.
- * - Whatever else is current stays; the save is then stored beside it.
+ * - A save replaces only the current save that its session started with, or one of its own session.
+ * - Otherwise the current save stays, and the new one is stored beside it.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -21,12 +21,12 @@ import type { ConfigStore } from './store.ts';
 import { UploadRate } from './upload-rate.ts';
 import { superfluous } from './versions.ts';
 
-/** Before an attempt is repeated. */
+/** The pause before a retry. */
 const PAUSE: Backoff = { shortest: 1000, longest: 5 * 60_000 };
-/** The attempt whose failure makes it an error, some half a minute after the first. */
+/** The attempt whose failure is logged as an error, about half a minute after the first. */
 const ATTEMPT_THAT_ALARMS = 6;
 const AT_A_TIME = 3;
-/** Why a save is not the one that comes next. */
+/** Why a save does not become current. */
 const BESIDE = {
   aside: 'a container that began without the files of its user has saved: this config is kept aside',
   overtaken: 'another container of the user saved in the meantime: this save is kept beside that one',
@@ -36,7 +36,7 @@ export interface UploadsParts {
   readonly spool: Spool;
   readonly storeAt: (prefix: string) => ConfigStore;
   readonly seen: Seen;
-  /** Versions that stay, of each user and app. */
+  /** The number of versions that are kept for each user and app. */
   readonly keep: number;
   readonly log: Logger;
 }
@@ -49,18 +49,18 @@ export class Uploads {
   readonly #stopped = new AbortController();
   readonly #rate = new UploadRate();
 
-  /** Goes on with what waits since before. */
+  /** Continues with the archives of earlier services. */
   constructor(parts: UploadsParts) {
     this.#parts = parts;
     for (const entry of parts.spool.list()) this.add(entry);
   }
 
-  /** Bytes that lately came to S3; undefined until that is known. */
+  /** The recent upload rate in bytes per second; undefined if unknown. */
   get perSecond(): number | undefined {
     return this.#rate.perSecond;
   }
 
-  /** Takes up one that is in the spool, also while it grows. */
+  /** Adds an entry of the spool, possibly while it grows. */
   add({ waiting: { prefix } }: Entry): void {
     const queue = this.#queues.get(prefix) ?? new Queue();
     void queue.hurry();
@@ -69,7 +69,7 @@ export class Uploads {
     void this.#work(prefix, queue);
   }
 
-  /** Forgets what a whole save of the same session makes superfluous. */
+  /** Removes saves that a later save of all files from the same session makes superfluous. */
   async forgetBefore({ waiting }: Entry): Promise<void> {
     const { spool } = this.#parts;
     const isEarlier = (other: Waiting) =>
@@ -82,21 +82,21 @@ export class Uploads {
     for (const entry of forgotten) await spool.remove(entry);
   }
 
-  /** Tries at once what waits for a user and app, and returns when nothing waits any more or an attempt has failed. */
+  /** Retries the archives of a user and app at once. Returns when none is left or an attempt has failed. */
   async hurry(prefix: string, signal: AbortSignal): Promise<void> {
     const queue = this.#queues.get(prefix);
     if (queue) await unlessAborted(queue.hurry(), signal);
   }
 
-  /** Resolves when nothing waits any more, however long S3 is away. */
+  /** Resolves when no archive is left, however long S3 is unreachable. */
   async idle(): Promise<void> {
     while (this.#queues.size > 0) await Promise.all([...this.#queues.values()].map(({ ended }) => ended));
   }
 
   /**
-   * Tries everything once more, and stops when that is done or the time is over. What is left waits in the spool.
+   * Tries every archive once more and then stops, at the latest when `late` aborts. The rest stays in the spool.
    * @param late aborts when the time is over
-   * @returns how many these are
+   * @returns the number of archives that are left
    */
   async finish(late: AbortSignal): Promise<number> {
     const attempts = [...this.#queues.values()].map((queue) => queue.hurry());
@@ -106,7 +106,7 @@ export class Uploads {
     const { spool, log } = this.#parts;
     const configs = spool.list().length;
     if (configs > 0) {
-      log.error({ configs, bytes: spool.bytes }, 'saved user configs wait on this host for its next start');
+      log.error({ configs, bytes: spool.bytes }, 'saved user configs stay on this host until its next start');
     }
     return configs;
   }
@@ -119,7 +119,7 @@ export class Uploads {
       if (!entry) break;
       try {
         await this.#atATime(() => this.#upload(entry, queue));
-        if (attempt > 1) log.info('user configs reach S3 again');
+        if (attempt > 1) log.info('uploads of user configs to S3 work again');
         attempt = 1;
       } catch (error) {
         // What failed while it was packed is not in the spool any more; and a stop says itself what is left.
@@ -156,14 +156,14 @@ export class Uploads {
       if (became === 'current' && generation) await seen.note(waiting.prefix, { ...waiting, generation });
       await spool.remove(entry);
       const of = { session: waiting.session, version: nameOf(waiting), bytes: file.bytes };
-      if (became === 'current') log.info(of, 'a user config is stored');
+      if (became === 'current') log.info(of, 'stored a user config');
       else log.warn(of, BESIDE[became]);
     } finally {
       queue.busyWith = undefined;
     }
   }
 
-  /** What is left over does no harm, and is found again the next time. */
+  /** Leftover objects are harmless, and the next run finds them again. */
   async #tidy(prefix: string, signal: AbortSignal): Promise<void> {
     const { storeAt, keep, log } = this.#parts;
     const store = storeAt(prefix);
@@ -173,12 +173,12 @@ export class Uploads {
       for (const name of superfluous(objects, current?.current, keep)) await store.remove(name, signal);
     } catch (error) {
       if (!signal.aborted)
-        log.warn({ why: messageOf(error) }, 'old versions of a user config could not be removed');
+        log.warn({ why: messageOf(error) }, 'could not remove old versions of a user config');
     }
   }
 }
 
-/** The work for one user and app. */
+/** The uploads of one user and app. */
 class Queue {
   readonly #end = Promise.withResolvers<void>();
   #failed = Promise.withResolvers<void>();
@@ -193,18 +193,18 @@ class Queue {
     this.#end.resolve();
   }
 
-  /** Resolves when an attempt has failed, or all work is done. */
+  /** Resolves when an attempt has failed or all work is done. */
   hurry(): Promise<void> {
     this.#hurry.abort();
     return Promise.race([this.#failed.promise, this.ended]);
   }
 
-  /** Until it is time for another attempt, or somebody is in a hurry. */
+  /** Waits until the next attempt is due or `hurry` is called. */
   async wait(attempt: number, signal: AbortSignal): Promise<void> {
     this.#failed.resolve();
     this.#failed = Promise.withResolvers();
     this.#hurry = new AbortController();
-    // Hosts that lost S3 together do not come back together.
+    // The random factor keeps hosts that lost S3 together from retrying together.
     const milliseconds = backoff(attempt - 1, PAUSE) * (0.5 + Math.random() / 2);
     await pause(milliseconds, undefined, {
       signal: AbortSignal.any([signal, this.#hurry.signal]),
@@ -213,7 +213,7 @@ class Queue {
   }
 }
 
-/** Makes it current if it may be. */
+/** Makes the save current if that is allowed. */
 async function placeOf(
   store: ConfigStore,
   waiting: Waiting,

@@ -1,4 +1,4 @@
-/** The configs of all users on this host: a session for each container, and one way to S3 for what they save. */
+/** The configs of all users on this host: a session for each container, and one uploader for their saves. */
 
 import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
@@ -20,79 +20,81 @@ import type { ConfigStore } from './store.ts';
 import { Uploads } from './uploads.ts';
 import { Workplace } from './workplace.ts';
 
-/** Milliseconds: of waiting for an earlier save of the same user to reach S3, and for all of a furnishing. */
+/**
+ * In milliseconds: the wait for an earlier save of the same user to reach S3, and the limit for all of a furnishing.
+ */
 const EARLIER_SAVES = 10_000;
 const FURNISHING = 5 * 60_000;
 const PACKED_AT_A_TIME = 3;
 
-/** Of bytes, as they are stored: encrypted. */
+/** The directions in which encrypted bytes are counted. */
 export const DIRECTIONS = ['saved', 'restored'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
-/** What an operator must know of a user's files, beside that a container begins without them. */
+/** Problems with a user's files that an operator must know about, apart from a container that starts without them. */
 export const ALARMS = ['rolled_back', 'too_large'] as const;
 export type Alarm = (typeof ALARMS)[number];
 
 export interface UserConfigsOptions {
   readonly bucket: string;
   readonly region: string;
-  /** Of another S3 than Amazon's. */
+  /** Of an S3 service other than Amazon's. */
   readonly endpoint: URL | undefined;
-  /** Directory of root's for what waits. */
+  /** The directory of the spool, which only root can write to. */
   readonly spool: string;
-  /** Directory of root's for what this host knows of the saves of users. */
+  /** The directory for what this host knows about current saves, which only root can write to. */
   readonly seen: string;
-  /** Bytes that may wait there. */
+  /** The maximum size of the spool in bytes. */
   readonly spoolLimit: number;
-  /** Bytes that one user's files may have. */
+  /** The maximum size of one user's files in bytes. */
   readonly limit: number;
-  /** Whether what the predecessor stored is read, where nothing else is. */
+  /** Whether the predecessor's files are read if the user has no others. */
   readonly readsOldFormat: boolean;
-  /** The webserver's, with which operators sign what they restore. */
+  /** The webserver's secret, with which operators sign their choices. */
   readonly secret: Secret;
-  /** Versions that stay in S3, of each user and app. */
+  /** The number of versions that are kept in S3 for each user and app. */
   readonly versions: number;
-  /** Is told of each save that is on this host's disk, and of what a container got; must not throw. */
+  /** Called with each save on this host's disk and with each restored config; must not throw. */
   readonly onBytes?: ((direction: Direction, bytes: number) => void) | undefined;
-  /** Is told of each alarm; must not throw. */
+  /** Called with each alarm; must not throw. */
   readonly onAlarm?: ((alarm: Alarm) => void) | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
   readonly log: Logger;
 }
 
-/** Whose files, of which app. */
+/** A user and an app. */
 export interface Whose {
   readonly userId: string;
   readonly appName: string;
 }
 
-/** What a container says to have its user's files. */
+/** A container's request for its user's files. */
 export interface Request extends Whose {
   readonly token: string;
-  /** Letters of a hexadecimal number that nobody else has. */
+  /** Unique hexadecimal digits. */
   readonly session: string;
-  /** The container's own directory, and the user's files as it sees them; one filesystem. */
+  /** The container's own directory, and the directory in which it sees the user's files; both on one filesystem. */
   readonly own: string;
   readonly files: string;
 }
 
-/** A container is told how it went by this word. */
+/** The container reads this word, which says how the restore went. */
 export type Outcome = 'new' | 'restored' | 'damaged' | 'unavailable';
 
-/** What there is to save, and how fast that goes. */
+/** How much there is to save, and how fast uploads are. */
 export interface ToSave {
   readonly sessions: number;
   readonly bytes: number;
-  /** Bytes; undefined: it is not known. */
+  /** Bytes per second; undefined if unknown. */
   readonly perSecond: number | undefined;
 }
 
-/** How a session began. */
+/** The result of starting a session. */
 export interface Begun {
   readonly session: Session;
   readonly outcome: Outcome;
-  /** `config.rolled_back` */
+  /** A `config.rolled_back` error, if there is a suspicion. */
   readonly alarm: ServiceError | undefined;
 }
 
@@ -133,8 +135,8 @@ export class UserConfigs {
   }
 
   /**
-   * Brings a user's files to a container. When they cannot be had, the container has none, and what is made in it
-   * is saved aside.
+   * Brings a user's files to a container. If they are unavailable, the container starts without them, and its saves are
+   * stored aside.
    * @throws the reason of `signal`, or {ServiceError} `host.filesystem`
    */
   async begin(request: Request, signal: AbortSignal): Promise<Begun> {
@@ -174,46 +176,52 @@ export class UserConfigs {
     return { session: await this.#open(record, own, place, base), outcome, alarm };
   }
 
-  /** The session of a container whose service died. */
+  /** Resumes the session of a container whose service crashed. */
   async resume(record: SessionRecord, own: string, files: string): Promise<Session> {
     return await this.#open(record, own, await Workplace.open(own, files, this.#options.limit));
   }
 
-  /** That files are too large to be saved, and will not be. */
+  /** Reports that files are too large and will not be saved. */
   tellTooLarge(): void {
     this.#options.onAlarm?.('too_large');
   }
 
-  /** What is stored of a user's files, the latest first. @throws {ServiceError} `config.store` */
+  /** The stored versions of a user's files, the latest first. @throws {ServiceError} `config.store` */
   async versionsOf({ userId, appName }: Whose, signal: AbortSignal): Promise<Listed[]> {
     return await listVersions(this.#storeAt(prefixOf(userId, appName)), signal);
   }
 
-  /** For the user's next container. @throws {ServiceError} `config.no_version`, `config.busy`, `config.store` */
+  /**
+   * Chooses the version for the user's next container.
+   * @throws {ServiceError} `config.no_version`, `config.busy`, `config.store`
+   */
   async restore({ userId, appName }: Whose, version: string, signal: AbortSignal): Promise<void> {
     const prefix = prefixOf(userId, appName);
     const secret = this.#options.secret.reveal();
     await restoreVersion({ store: this.#storeAt(prefix), prefix, secret }, version, signal);
   }
 
-  /** What waits for S3, also what is just being saved. */
+  /** What waits for its upload, including saves in progress. */
   get waiting(): { readonly files: number; readonly bytes: number } {
     return { files: this.#spool.list().length, bytes: this.#spool.bytes };
   }
 
-  /** What an end of all sessions would bring to S3, at most: bytes as they were when they were saved last. */
+  /** The maximum that the end of all sessions would upload, according to the last saves. */
   get toSave(): ToSave {
     const sessions = [...this.#sessions];
     const bytes = sessions.reduce((sum, session) => sum + session.bytes, this.#spool.bytes);
     return { sessions: sessions.length, bytes, perSecond: this.#uploads.perSecond };
   }
 
-  /** Resolves when all that waits is in S3. */
+  /** Resolves when everything that waits is in S3. */
   async uploaded(): Promise<void> {
     await this.#uploads.idle();
   }
 
-  /** Tries to bring all that waits to S3, until `late` aborts, and stops. @returns how many saves wait on this host all the same */
+  /**
+   * Tries to upload everything that waits until `late` aborts, and then stops.
+   * @returns the number of saves that are left on this host
+   */
   async finish(late: AbortSignal): Promise<number> {
     return await this.#uploads.finish(late);
   }
@@ -258,7 +266,7 @@ export class UserConfigs {
     return alarm;
   }
 
-  /** Such as those of the user's last container on this host, which may have ended just now. */
+  /** For example, those of the user's previous container on this host, which may have just ended. */
   async #awaitEarlierSaves(prefix: string, signal: AbortSignal): Promise<void> {
     const soon = AbortSignal.any([signal, AbortSignal.timeout(EARLIER_SAVES)]);
     await this.#uploads.hurry(prefix, soon).catch(() => {});

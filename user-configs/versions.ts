@@ -1,39 +1,39 @@
 /**
- * The names of saved archives, and which of them stay. A save is of a session (one container's use of the files)
- * and has a number that grows with each; a new save of a session makes its earlier ones superfluous. So what can be
- * restored is the last save of each session, and of these the latest stay.
+ * The names of saved archives, and which archives are kept. A save belongs to a session (one container's use of the
+ * files) and has a number that increases with each save. A new save of a session makes its earlier ones superfluous. So
+ * the last save of each session can be restored, and the latest of these are kept.
  *
- *   <directory>/<time>-<session>-<sequence>.age
- *   <directory>/<time>-<session>-<sequence>+<time>-<session>-<sequence>.age    changes, and what they are relative to
+ * <directory>/<time>-<session>-<sequence>.age
+ * <directory>/<time>-<session>-<sequence>+<time>-<session>-<sequence>.age changes, and what they are relative to
  */
 
 import type { Current, Save } from './current.ts';
 import type { Stored } from './store.ts';
 
-/** `aside`: of a session that must not take a good one's place. */
+/** `aside`: saves of sessions that must not become current. */
 export type Directory = 'versions' | 'aside';
 
-/** What can be restored. */
+/** A version that can be restored. */
 export interface Version extends Save, Pick<Current, 'version' | 'changes'> {
   readonly directory: Directory;
   /** When it was stored. */
   readonly at: Date;
-  /** Of its last archive. */
+  /** The size of its last archive. */
   readonly bytes: number;
 }
 
 const SAVE = '\\d{8}T\\d{6}Z-[0-9a-f]+-\\d+';
 const NAME = new RegExp(`^(versions|aside)/(${SAVE})(?:\\+(${SAVE}))?\\.age$`);
 
-/** Milliseconds in which what nothing names yet may still become current. */
+/** Milliseconds in which an unreferenced archive may still become current. */
 const GRACE = 3_600_000;
 
-/** @param session letters of hexadecimal numbers */
+/** @param session hexadecimal digits */
 export function nameOfVersion(directory: Directory, { session, sequence }: Save, at: Date): string {
   return `${directory}/${saveWord(session, sequence, at)}.age`;
 }
 
-/** @param version what the changes are relative to */
+/** @param version the archive that the changes are relative to */
 export function nameOfChanges(version: string, { session, sequence }: Save, at: Date): string {
   return `${version.replace(/\.age$/, '')}+${saveWord(session, sequence, at)}.age`;
 }
@@ -43,7 +43,7 @@ function saveWord(session: string, sequence: number, at: Date): string {
   return `${time}-${session}-${sequence}`;
 }
 
-/** What can be restored, the latest first. */
+/** The versions that can be restored, the latest first. */
 export function versionsAmong(objects: readonly Stored[]): Version[] {
   const names = new Set(objects.map(({ name }) => name));
   return objects
@@ -68,8 +68,9 @@ function understand({ name, bytes, at }: Stored): Version | undefined {
 }
 
 /**
- * The names of what need not stay, changes before what they are relative to. What is no archive is none of it.
- * @param keep how many of each directory stay
+ * The names of archives that need not be kept, changes before the archives that they are relative to. Other objects are
+ * ignored.
+ * @param keep how many of each directory are kept
  */
 export function superfluous(
   objects: readonly Stored[],

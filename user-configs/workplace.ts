@@ -1,9 +1,10 @@
 /**
- * Where the files of one session are worked on: a directory of the container's own that root alone can enter, on the
- * filesystem of the files themselves. Plaintext is nowhere else.
+ * The working directory for the files of one session. It belongs to the container, only root can enter it, and it is on
+ * the filesystem of the files. Plaintext exists nowhere else.
  *
- * What comes is unpacked beside the files: it is of their project, if the container has one, since the kernel moves no file
- * into another. All else is made where there is none, so that it can be made when the container's disk is full.
+ * Files are unpacked beside the container's files, and in their quota project if there is one, because the kernel does
+ * not move files between projects. Everything else is created outside the project, so that it works when the
+ * container's disk quota is used up.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -14,16 +15,16 @@ import { CONTAINER_USER, removeTree } from '../host/directories.ts';
 import { openDirectory, within } from '../host/open-directory.ts';
 import type { Moment, Place } from './confined-tar.ts';
 
-/** Milliseconds for removing what was in the way: the container that put it there may still be changing it. */
+/** The time limit in milliseconds for removing obstacles, which the container may still be changing. */
 const REMOVING_REPLACED = 5000;
-/** How often something that appears in the way of a file is moved away. */
+/** How often an obstacle to a move is moved away. */
 const ATTEMPTS = 5;
 const IN_THE_WAY = ['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR'];
 
-/** A moment, and what this host's clock said of it, by which it is seen later whether the clock was set back. */
+/** A time, and an offset that later shows whether the clock was set back. */
 export interface Mark {
   readonly nanoseconds: bigint;
-  /** Milliseconds between the clock and one that is never set. */
+  /** Milliseconds between the clock and a monotonic one. */
   readonly offset: number;
 }
 
@@ -37,9 +38,9 @@ export class Workplace {
   readonly #limit: number;
 
   /**
-   * @param own a directory of root's; what is made in it goes with it
-   * @param files lies in a directory of root's below it
-   * @param limit bytes that the files may have as a tar archive
+   * @param own a directory that only root can write to; what is created in it is removed with it
+   * @param files in a root-only directory below `own`
+   * @param limit the maximum size of the files as a tar archive, in bytes
    */
   static async open(own: string, files: string, limit: number): Promise<Workplace> {
     const place = new Workplace(own, files, limit);
@@ -60,7 +61,10 @@ export class Workplace {
     return { tree: this.#files, view: this.#view, limit: this.#limit };
   }
 
-  /** An empty place to unpack into. The directory is mounted for whoever unpacks, so no archive can put something else there. */
+  /**
+   * Creates an empty directory to unpack into. It is a mount point for the unpacking child, so an archive cannot
+   * replace it.
+   */
   async beginIncoming(): Promise<Place> {
     await removeTree(this.#incoming);
     await mkdir(this.#incoming, { mode: 0o700 });
@@ -73,13 +77,14 @@ export class Workplace {
   }
 
   /**
-   * Moves what was unpacked to where the container sees it. The directory itself stays: it is mounted. What the
-   * container has put in the way is moved away, whatever it is, and removed while the container may still have it open.
+   * Moves the unpacked files to the directory that the container sees. The directory itself stays, because it is
+   * mounted. Whatever the container has put in the way is moved away and removed, while the container may still have it
+   * open.
    */
   async putInPlace(): Promise<void> {
     await this.#moveIncoming();
     await removeTree(this.#incoming);
-    // What a container keeps from being removed goes with its other directories, once it is proven gone.
+    // If the container blocks the removal, the rest is removed with its other directories when it is proven gone.
     await removeTree(this.#replaced, REMOVING_REPLACED).catch(() => {});
   }
 
@@ -92,7 +97,7 @@ export class Workplace {
     }
   }
 
-  /** Everything that changes from now on has a later time than this one. */
+  /** Returns a time that is earlier than all later changes. */
   async mark(): Promise<Mark> {
     await writeFile(this.#mark, '');
     await chown(this.#mark, 0, 0);
@@ -102,7 +107,7 @@ export class Workplace {
   }
 }
 
-/** Neither name is followed if it is a link. */
+/** If a name is a link, it is not followed. */
 async function move(from: Buffer, to: Buffer, replaced: FileHandle): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -115,7 +120,7 @@ async function move(from: Buffer, to: Buffer, replaced: FileHandle): Promise<voi
   }
 }
 
-/** As the times of files have it, by which a clock that was set back since has gone back too. */
+/** In the form of file times. If the clock was set back since, the result is set back too. */
 export function momentOf({ nanoseconds, offset }: Mark): Moment {
   const setBack = Math.max(0, offset - (Date.now() - performance.now()));
   const moment = nanoseconds - BigInt(Math.ceil(setBack * 1e6));

@@ -1,7 +1,7 @@
 /*
- * The other side of the measurement of input devices: the same three devices, made by the same calls one after the other,
- * with nothing around them. For each line that it reads it makes them, waits until udev has recorded them, destroys
- * them, and writes how many microseconds the calls took, and how many it took until the devices could be used.
+ * The baseline for input devices: the same three devices, created one after the other with the same calls and
+ * nothing else. For each line of input, it creates them, waits until udev has recorded them, and destroys
+ * them. It prints the microseconds of the calls, and the microseconds until the devices were usable.
  */
 
 #define _GNU_SOURCE

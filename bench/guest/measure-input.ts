@@ -1,4 +1,4 @@
-/** In the guest: takes the pairs of numbers that bench/input-devices.ts tells of, and prints them as a line of JSON. */
+/** Runs in the guest: measures the pairs for bench/input-devices.ts and prints them as a line of JSON. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { EventNumbers } from '../../uinput-native/event-numbers.ts';
 import { createDevices, makeInputDevices } from '../../uinput-native/input-device.ts';
 import { inRandomOrder } from '../measure.ts';
 
-/** Milliseconds of the calls, and until the devices could be used. */
+/** Milliseconds of the calls, and until the devices were usable. */
 type Taken = readonly [calls: number, usable: number];
 
 const PAIRS = 40;
@@ -17,7 +17,7 @@ const PAIRS = 40;
 const bare = spawn(join(import.meta.dirname, '../build/bare-input'), { stdio: ['pipe', 'pipe', 'inherit'] });
 const answers = createInterface({ input: bare.stdout })[Symbol.asyncIterator]();
 
-/** After devices are gone udev is at work for a while, which the next ones must not pay for. */
+/** After devices are removed, udev works for a while, which must not slow the next ones down. */
 function settle(): void {
   execFileSync('udevadm', ['settle']);
 }
@@ -54,7 +54,7 @@ async function usable(): Promise<number> {
   return milliseconds;
 }
 
-// The first of each pays for what is loaded once.
+// The first run of each side loads code and does not count.
 await ours();
 await theirs();
 const pairs: (readonly [Taken, Taken])[] = [];

@@ -1,6 +1,6 @@
 /**
- * One side of the measurement, in a process of its own: `consumer.ts KIND`. It gets its work from its parent, handles
- * all messages, and answers with the processor time and the wall time that it took, and with its memory on the way.
+ * One side of the measurement, in a process of its own: `consumer.ts KIND`. It gets its task from its parent, handles
+ * all messages, and returns its CPU time, its wall time, and its memory during the run.
  */
 
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ export interface Work {
   readonly environment: Record<string, string>;
   readonly messages: number;
   readonly concurrency: number;
-  /** Milliseconds that a handler takes. */
+  /** The duration of a handler in milliseconds. */
   readonly handler: number;
 }
 
@@ -73,7 +73,7 @@ const SIDES: Readonly<Record<string, () => Promise<unknown>>> = {
       },
     }).start(),
 
-  /** What anybody would write, with the requests that the library makes. */
+  /** A straightforward loop. */
   bare: async () => {
     const client = sqs();
     const QueueUrl = work.queueUrl;

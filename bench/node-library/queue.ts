@@ -1,13 +1,13 @@
 /**
- * The queue of the measurement, in a process of its own so that its work counts for neither side: `queue.ts MESSAGES`.
- * It never holds many messages, so its own speed does not depend on how many there are.
+ * The queue of the measurement, in a process of its own, so that its work counts for neither side: `queue.ts MESSAGES`.
+ * It never holds many messages, so its speed does not depend on their total number.
  */
 
 import { setInterval } from 'node:timers/promises';
 import { World } from '../../packages/echostream-node/test/support/world.ts';
 
 const GROUPS = 10;
-/** Messages that wait at most. */
+/** The maximum number of waiting messages. */
 const MOST = 200;
 
 const left = Number(process.argv[2]);
@@ -18,7 +18,7 @@ process.send?.({ options, queueUrl: world.queueUrl('in'), environment: world.env
 let made = 0;
 for await (const _tick of setInterval(1)) {
   while (made < left && queue.messages.length < MOST) {
-    // Ten of a group in a row, as SQS gives them.
+    // Ten messages of a group in a row, as SQS delivers them.
     queue.put(`group-${Math.floor(made / 10) % GROUPS}`, `message ${made}`);
     made += 1;
   }

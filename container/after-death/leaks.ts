@@ -1,6 +1,6 @@
 /**
- * Whether the ledger, Docker, the filesystem and the kernel agree about what this host's containers hold. What one of
- * them knows and another does not is a leak, or was taken away by somebody; either way it is named.
+ * Compares what the ledger, Docker, the filesystem and the kernel know about the resources of this host's containers. A
+ * difference is a leak or was caused by another program; it is reported either way.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -19,27 +19,27 @@ import { isPortFree, type Protocol } from '../network/host-ports.ts';
 
 const INPUT = '/sys/devices/virtual/input';
 
-/** What is seen of this host at one moment. */
+/** The state of this host at one moment. */
 export interface Sight {
-  /** The ledger's. */
+  /** The pages of the ledger. */
   readonly pages: readonly Page[];
   /** Docker's containers with this host's label. */
   readonly listed: readonly Hosted[];
-  /** Container ids that directories are named after. */
+  /** The container ids after which directories are named. */
   readonly directories: readonly string[];
-  /** Those of them with files of a user that are not saved yet. */
+  /** Those of them that contain unsaved files of a user. */
   readonly unsaved: readonly string[];
   /** Mount points below the containers' directories. */
   readonly mounts: readonly string[];
-  /** Names in sysfs of the kernel's devices that are called as ours. */
+  /** The sysfs names of kernel devices with the names of this service's devices. */
   readonly devices: readonly string[];
-  /** Paths that the ledger names and that are not there. */
+  /** Paths that the ledger names but that do not exist. */
   readonly missing: readonly string[];
-  /** Ports of running containers that nobody has, as `tcp 32262`. */
+  /** Ports that the ledger assigns to running containers but on which nothing listens, such as `tcp 32262`. */
   readonly idle: readonly string[];
 }
 
-/** @returns what does not agree, a line each */
+/** @returns the differences, one line each */
 export function compare(sight: Sight): string[] {
   const { pages, listed, directories, unsaved, mounts, devices, missing, idle } = sight;
   const ids = new Set(pages.map(({ name }) => name).filter(isContainerId));
@@ -63,7 +63,7 @@ export function compare(sight: Sight): string[] {
     ...mounts.map((point) => `something is mounted at ${point}`),
     ...missing.map((path) => `the ledger has ${path}, which is not there`),
     ...idle.map((port) => `the ledger has the port ${port} of a running container, and nobody listens there`),
-    // Those that are being made are in the ledger before they have names.
+    // Containers that are being created are in the ledger before they have names.
     ...(isPreparing
       ? []
       : unnamed.map((sysname) => `the kernel has the input device ${sysname}, the ledger does not`)),
@@ -73,7 +73,7 @@ export function compare(sight: Sight): string[] {
   ];
 }
 
-/** Looks at this host. */
+/** Collects the state of this host. */
 export async function look(pages: readonly Page[], listed: readonly Hosted[], paths: Paths): Promise<Sight> {
   const directories = await directoriesIn(paths);
   const unsaved = await filter(
@@ -103,7 +103,7 @@ export async function look(pages: readonly Page[], listed: readonly Hosted[], pa
     listed,
     directories,
     unsaved,
-    // The directory itself may be on a disk of its own.
+    // The directory itself may be a mount point, if it is on a disk of its own.
     mounts: (await mountsBelow(paths.containers)).filter((point) => point !== paths.containers),
     devices: await ourDevices(),
     missing,
@@ -111,7 +111,7 @@ export async function look(pages: readonly Page[], listed: readonly Hosted[], pa
   };
 }
 
-/** The input devices that it still has: what Docker keeps of it may outlive them. */
+/** The input devices that still exist. Docker's container may outlive them. */
 function devicesOf(page: Page): readonly MadeDevice[] {
   const isHeld = page.entries.some(({ kind }) => kind === 'input devices');
   return (isHeld && factsOf(page).devices) || [];
@@ -121,7 +121,7 @@ function factsOf({ facts }: Page): Partial<ContainerFacts> {
   return facts ?? {};
 }
 
-/** Also one that Docker is yet to make. */
+/** Includes containers that Docker has yet to create. */
 function isInDocker(page: Page, listed: readonly Hosted[]): boolean {
   const { dockerId } = factsOf(page);
   return !dockerId || listed.some((one) => one.dockerId === dockerId);

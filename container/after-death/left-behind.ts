@@ -1,6 +1,6 @@
 /**
- * What a service that died left of containers on the disk. A user's files among it are saved before they go; when
- * that fails, they stay for the next start.
+ * Handles what a crashed service left of containers on the disk. Users' files are saved before they are removed. If
+ * saving fails, they stay until the next start.
  */
 
 import { readdir } from 'node:fs/promises';
@@ -14,15 +14,15 @@ import { NOT_SAVED } from '../user-config.ts';
 
 const CONTAINER_ID = /^[0-9a-f]{60}$/;
 
-/** Removes the directories of a container that does not run, unless files in them are to be saved first. */
+/** Removes the directories of a container that does not run, unless they contain files that must be saved first. */
 export async function removeLeftOf({ paths }: Pick<Surroundings, 'paths'>, id: string): Promise<void> {
   const { own } = directoriesOf(paths, id);
   if ((await readRecord(own)) === undefined) await removeDirectories(paths, id);
 }
 
 /**
- * Looks, when no container of an earlier service runs any more, for files that it did not save. Saving them goes on
- * when this returns.
+ * Finds files that an earlier service did not save. Called when none of its containers runs. The saving continues after
+ * this returns.
  */
 export async function saveAllLeft(tracker: Tracker): Promise<void> {
   const { host, lifetime } = tracker;
@@ -43,7 +43,7 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     if (!session) return;
     const saved = await session.save(lifetime.signal);
     await removeDirectories(paths, id);
-    log.warn({ container: id, saved }, 'saved the user config of a container of a dead service');
+    log.warn({ container: id, saved }, 'saved the user config of a container of a crashed service');
   } catch (error) {
     if (isFinal(error)) {
       const path = await keepFiles(paths, id, own);
@@ -54,7 +54,7 @@ async function saveLeftOf({ host, lifetime }: Tracker, id: string): Promise<void
     }
     log.error(
       { container: id, own, why: messageOf(error) },
-      'a user config that a dead service left cannot be saved; it stays for the next start',
+      'could not save a user config that a crashed service left; it stays until the next start',
     );
   }
 }

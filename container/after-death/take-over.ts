@@ -1,7 +1,7 @@
 /**
- * What the ledger says of the containers of a service that died: those that a user has been assigned to are hosted on,
- * the others are removed with everything that was theirs. Only what ledger and labels prove to be this host's is
- * touched, and the same again does no harm: whoever does it can be killed in the middle.
+ * Takes over the containers of a crashed service, according to the ledger. Assigned containers are adopted. The others
+ * are removed with everything that belonged to them. Only containers that the ledger and the labels prove to be this
+ * host's are touched. The work can be interrupted at any point and repeated.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -21,16 +21,16 @@ import type { Tracker } from '../tracker.ts';
 import { removeUnanswered } from '../unanswered.ts';
 import { removeLeftOf } from './left-behind.ts';
 
-/** How often, and how many milliseconds apart, it is looked whether Docker has removed them. */
+/** How many times, and at which interval in milliseconds, this checks whether Docker has removed them. */
 const LOOKS = 100;
 const BETWEEN_LOOKS = 100;
 
-/** What it takes to remove containers. */
+/** What is needed to remove containers. */
 export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> & {
   readonly docker: Pick<HostedDocker, 'hosted' | 'remove' | 'call' | 'socket'>;
 };
 
-/** The containers that live on. */
+/** The containers that keep running. */
 export function claimedIn(pages: readonly Page[]): Claimed[] {
   return pages.flatMap(({ name: id, entries, facts }) => {
     const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
@@ -40,14 +40,14 @@ export function claimedIn(pages: readonly Page[]): Claimed[] {
   });
 }
 
-/** The projects of their files. */
+/** The quota projects of their files. */
 export function projectsIn(pages: readonly Page[]): number[] {
   return claimedIn(pages).flatMap(({ project }) => project ?? []);
 }
 
 /**
- * Removes the containers of this host that nobody has claimed, side by side, then what was theirs.
- * @throws {ServiceError} `docker.*`; the same again goes on
+ * Removes the unassigned containers of this host in parallel, and then their resources.
+ * @throws {ServiceError} `docker.*`; another call continues
  */
 export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
   const { docker, hostId, log } = host;
@@ -65,7 +65,7 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   );
   await untilGone(host, new Set(unclaimed.map(({ dockerId }) => dockerId)));
   for (const { containerId, dockerId, state } of unclaimed) {
-    log.warn({ container: containerId, dockerId, state }, 'removed a container of a dead service');
+    log.warn({ container: containerId, dockerId, state }, 'removed a container of a crashed service');
   }
   const gone = pages.filter(({ name }) => isContainerId(name) && !claimed.has(name));
   const found = new Set<string | undefined>(unclaimed.map(({ containerId }) => containerId));
@@ -86,7 +86,7 @@ export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Pr
   );
 }
 
-/** One that cannot be removed now keeps its page, and hinders no other. */
+/** A container that cannot be removed now keeps its page, and the removal of the others continues. */
 async function removeWhatWasOf(id: string, host: Remover, page: Page | undefined): Promise<void> {
   try {
     const cgroup = page && cgroupIn(page.entries);
@@ -98,7 +98,7 @@ async function removeWhatWasOf(id: string, host: Remover, page: Page | undefined
   }
 }
 
-/** Somebody else may be removing them at this moment. */
+/** Another process may be removing them at this moment. */
 async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>): Promise<void> {
   for (let look = 1; ids.size > 0; look++) {
     const left = (await docker.hosted(hostId)).find(({ dockerId }) => ids.has(dockerId));
@@ -113,22 +113,25 @@ async function untilGone({ docker, hostId }: Remover, ids: ReadonlySet<DockerId>
   }
 }
 
-/** Whether its service died when it was to be made, and before Docker had said that it was. */
+/** Whether the service died after it asked Docker to create the container and before Docker answered. */
 function isUnanswered({ facts }: Page): boolean {
   const prepared = facts as ContainerFacts | undefined;
   return prepared !== undefined && prepared.dockerId === undefined;
 }
 
-/** What the container keeps from ending hinders nobody else. */
+/** A failure here must not stop the take-over of the others. */
 async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): Promise<void> {
   try {
     await killLeft(dockerId);
   } catch (error) {
-    log.warn({ container: id, why: messageOf(error) }, 'what a dead service had opened in it goes on');
+    log.warn(
+      { container: id, why: messageOf(error) },
+      'terminals that a crashed service opened in a container keep running',
+    );
   }
 }
 
-/** Hosts the claimed containers on, and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
+/** Adopts the assigned containers and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
 export async function takeOver(
   tracker: Tracker,
   kept: KeptContainers,
@@ -141,7 +144,7 @@ export async function takeOver(
       await kept.adopt(claimed.id, claimed.dockerId);
       void container.gone.then(() => kept.removeLater(claimed.dockerId));
     }
-    tracker.host.log.warn(container.describe(), 'adopted a container of a dead service');
+    tracker.host.log.warn(container.describe(), 'adopted a container of a crashed service');
   }
   await removeUnclaimed(tracker.host, pages);
 }

@@ -1,8 +1,8 @@
 /**
- * Holds a create body against what a hosted container may ask of Docker, before anything is put into it: its fields,
- * and the containers, volumes and networks that it names, as Docker knows them at this moment. Another container is
- * named by its id from then on. What a volume is can change until Docker has made the container, so it is looked at
- * again then.
+ * Checks a create body against what a hosted container may ask of Docker, before the service adds anything to it. It
+ * checks the fields, and the containers, volumes and networks that the body names, as Docker knows them now. Names of
+ * other containers are replaced by their ids. A volume can change until Docker has created the container, so volumes
+ * are checked again then.
  */
 
 import type { Labels } from '../../docker-engine/answers.ts';
@@ -44,7 +44,7 @@ export async function acceptCreateBody(
   return { ...accepted, HostConfig: { ...config, ...pinned } };
 }
 
-/** @throws {ServiceError} `create.not_allowed` when a volume in it has become another one meanwhile */
+/** @throws {ServiceError} `create.not_allowed` when one of its volumes was replaced meanwhile */
 export async function checkMade(accepted: CreateBody, dockerId: DockerId, host: Host): Promise<void> {
   const config = (accepted.HostConfig ?? {}) as HostConfig & Strings;
   if (volumesIn(config).length === 0 && !config.VolumesFrom?.length) return;
@@ -70,7 +70,7 @@ function volumesIn({ Binds, Mounts }: HostConfig): string[] {
 const MODES = ['NetworkMode', 'PidMode', 'IpcMode'] as const;
 type Mode = (typeof MODES)[number];
 
-/** What a container may do that others can do through it who see its processes. */
+/** The privileges of a container that others with access to its processes can use through it. */
 const LENT = [
   'CapAdd',
   'DeviceCgroupRules',
@@ -83,7 +83,7 @@ const LENT = [
   'UsernsMode',
 ];
 
-/** What a body names that Docker knows. */
+/** Looks up what a body names in Docker. */
 class Named {
   readonly #asker: Asker;
   readonly #hostId: string;
@@ -95,7 +95,7 @@ class Named {
     this.#references = references;
   }
 
-  /** @returns them with the ids of the containers that they name */
+  /** @returns the modes with the ids of the containers that they name */
   async modes(config: Strings): Promise<Partial<Record<Mode, string>>> {
     const pinned = await Promise.all(
       MODES.map(async (mode): Promise<[Mode, string][]> => {
@@ -111,7 +111,7 @@ class Named {
     const value = `container:${ref}`;
     const found = await this.#known(`HostConfig.${mode}`, ref);
     if (isAllowed(this.#asker, mode, value)) return found.dockerId;
-    // What it shares itself, it would share on.
+    // What the partner shares itself, it would share further.
     const isOwn = !/^(host$|container:)/.test(found.modes[mode] ?? '') && !found.isPrivileged;
     if (!isOwn || !this.#belongs(found)) throw refusal(`HostConfig.${mode}`, value, `${mode}=${value}`);
     if (mode === 'PidMode' && !isHosted(found.labels, this.#hostId)) await this.#opens(found);
@@ -119,8 +119,9 @@ class Named {
   }
 
   /**
-   * Who sees the processes of another container sees its files too, and can have them do what that one may. Of one that is
-   * hosted all this was accepted. @throws {ServiceError} `create.not_allowed`
+   * A container that sees the processes of another one also sees its files, and can make them do whatever that
+   * container may do. For a hosted container, all of this was accepted before.
+   * @throws {ServiceError} `create.not_allowed`
    */
   async #opens({ mounts, modes, config }: KnownContainer): Promise<void> {
     const at = 'HostConfig.PidMode of a container with';
@@ -132,7 +133,7 @@ class Named {
     await this.volumesAmong(mounts);
   }
 
-  /** @returns the same with the id of the container, and with its name as what it is called where none is given */
+  /** @returns the link with the container's id, and with its name as the alias if none is given */
   async link(link: string): Promise<string> {
     const [ref = '', ...alias] = link.split(':');
     const found = await this.#known('HostConfig.Links', ref);
@@ -142,13 +143,13 @@ class Named {
     return [found.dockerId, ...(alias.length > 0 ? alias : [ref])].join(':');
   }
 
-  /** Whether it is of the same ECS task, or hosted. */
+  /** Whether it belongs to the same ECS task, or is hosted. */
   #belongs({ labels }: KnownContainer): boolean {
     const task = this.#asker.labels[TASK];
     return (task !== undefined && labels[TASK] === task) || isHosted(labels, this.#hostId);
   }
 
-  /** @returns the same by its id */
+  /** @returns the same with the container's id */
   async volumesFrom(from: string, config: HostConfig): Promise<string> {
     const [ref = '', ...mode] = from.split(':');
     const { dockerId, mounts } = await this.#known('HostConfig.VolumesFrom', ref);
@@ -165,7 +166,7 @@ class Named {
     await Promise.all(names.map((name) => this.volume(name)));
   }
 
-  /** A volume that is not there yet is made by Docker, with nothing in it. */
+  /** Docker creates a missing volume, which is then empty. */
   async volume(name: string): Promise<void> {
     if (isAllowed(this.#asker, 'Volumes', name)) return;
     const found = await this.#references.volume(name);
@@ -198,7 +199,7 @@ function isHosted(labels: Labels, hostId: string): boolean {
   return isHostedOn(labels, hostId) && containerIdOf(labels) !== undefined;
 }
 
-/** Where a body mounts something itself, which counts more than what comes from another container. */
+/** The targets that a body mounts itself. They take precedence over the mounts of another container. */
 function targetsOf({ Binds, Mounts }: HostConfig): Set<KnownMount['target']> {
   const bound = (Binds ?? []).map((bind) => parseBind(bind, 'Binds').target);
   return new Set([...bound, ...(Mounts ?? []).map(({ Target }) => Target)]);

@@ -1,6 +1,6 @@
 /**
- * What a hosted container may ask of Docker: each field of the bodies of Docker's calls, with the values that are
- * accepted. What stands nowhere here is refused. docs/security.md shows the same table.
+ * The allow-list of a hosted container's requests to Docker: each field of the bodies of Docker's calls, with the
+ * accepted values. Everything else is refused. docs/security.md shows the same table.
  */
 
 import {

@@ -1,7 +1,7 @@
 /**
- * How a field of a body is held against what a hosted container may ask of Docker. A field that no rule names is
- * accepted only with a value that says nothing, as Docker's command line and SDKs send it for what is not set, and is
- * then left out: a newer Docker may read more into it.
+ * Checks a field of a body against the rules for hosted containers. A field without a rule is accepted only with an
+ * empty value, which Docker's command line and SDKs send for unset fields. It is then left out, because a newer Docker
+ * may give it a meaning.
  */
 
 import type { Labels } from '../../docker-engine/answers.ts';
@@ -11,7 +11,7 @@ import type { Paths } from '../../host/paths.ts';
 import { isRecord } from '../../parsing/json.ts';
 import type { Allowance } from '../../settings/hosted-allow.ts';
 
-/** Whose body it is, and what this host allows beyond the rules. */
+/** The owner of the body, and what this host allows beyond the rules. */
 export interface Asker {
   readonly labels: Labels;
   readonly paths: Paths;
@@ -21,16 +21,16 @@ export interface Asker {
 }
 
 export interface Rule extends Shape {
-  /** What is accepted, for people. */
+  /** The accepted values, for people. */
   readonly says: string;
-  /** @returns what Docker gets; undefined: nothing @throws {ServiceError} `create.*` */
+  /** @returns the value for Docker; undefined: none @throws {ServiceError} `create.*` */
   readonly accept: (value: unknown, at: string, asker: Asker) => unknown;
   readonly fields?: Fields;
 }
 
 export type Fields = Readonly<Record<string, Rule>>;
 
-/** @param token of HOSTED_ALLOW that would allow it, where one can */
+/** @param token the HOSTED_ALLOW token that would allow it, if there is one */
 export function refusal(at: string, value: unknown, token?: string): ServiceError {
   const remedy = token
     ? `leave it out, or let the operator of this host allow it with HOSTED_ALLOW=${printable(token)}`
@@ -49,7 +49,7 @@ function show(value: unknown): string {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
-/** It may be shown on a terminal. */
+/** The text may be shown on a terminal. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 4 * LONGEST_SHOWN);
 }
@@ -58,14 +58,14 @@ export function isAllowed({ allowed }: Asker, field: string, value: string): boo
   return allowed.get(field)?.has(value) ?? false;
 }
 
-/** Whether a value says nothing. */
+/** Whether a value counts as unset. */
 export function isEmpty(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(isEmpty);
   if (isRecord(value)) return Object.values(value).every(isEmpty);
   return value === null || value === undefined || value === false || value === 0 || value === '';
 }
 
-/** Docker takes null for a field that is not there. */
+/** Docker treats null as a missing field. */
 function rule(says: string, accept: Rule['accept'], shape: Shape = {}): Rule {
   return {
     says,
@@ -146,7 +146,7 @@ export function text(says: string, accepted = /^/, token?: string): Rule {
   });
 }
 
-/** Judges a string beyond its form. */
+/** Checks a string beyond its form. */
 export function judged(says: string, judge: (value: string, at: string, asker: Asker) => unknown): Rule {
   return rule(says, (value, at, asker) => {
     if (typeof value !== 'string') throw misshapen(at, 'a string');
@@ -154,7 +154,7 @@ export function judged(says: string, judge: (value: string, at: string, asker: A
   });
 }
 
-/** Judges a value of any form. */
+/** Checks a value of any form. */
 export function anyForm(says: string, judge: Rule['accept'], shape: Shape = {}): Rule {
   return rule(says, judge, shape);
 }
@@ -162,7 +162,7 @@ export function anyForm(says: string, judge: Rule['accept'], shape: Shape = {}):
 const aString = text('any text');
 export const anyText: Rule = aString;
 export const texts: Rule = list(aString, 'any texts');
-/** Docker takes one string for a list of one. */
+/** Docker accepts a string instead of a list with one item. */
 export const command: Rule = rule('any command', (value, at, asker) =>
   typeof value === 'string' ? value : texts.accept(value, at, asker),
 );

@@ -1,7 +1,6 @@
 /**
- * The fields that say how the host runs a container, with the values that a hosted one may ask for; in each list of
- * names, those of HOSTED_ALLOW that widen it stand in backquotes.
- * Source: moby's api/types, of the API's versions 1.41 to 1.51.
+ * The rules for the fields that say how the host runs a container. Names in backquotes are fields of HOSTED_ALLOW that
+ * allow more. Source: moby's api/types, API versions 1.41 to 1.51.
  */
 
 import { posix } from 'node:path';
@@ -31,7 +30,7 @@ import {
 import { logConfig } from './accepted-logging.ts';
 import { binds, mounts, tmpfs } from './accepted-mounts.ts';
 
-/** Docker's own defaults, and SYS_NICE, which the programs of the predecessor's images need. */
+/** Docker's own defaults, and SYS_NICE, which programs of the predecessor's images need. */
 const CAPABILITIES =
   'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID SYS_CHROOT SYS_NICE';
 
@@ -52,12 +51,12 @@ const securityOpt = judged('no-new-privileges', (value, at, asker) => {
   return value;
 });
 
-/** Docker hides these, or lets nobody write them, in each container. Source: moby's oci/defaults. */
+/** The paths that Docker hides or makes read-only in each container. Source: moby's oci/defaults. */
 const MASKED =
   '/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware';
 const READ_ONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger';
 
-/** An empty list would take the protection away, and so would a list that lacks a path. */
+/** An empty list, or one that lacks a path, would remove the protection. */
 function systemPaths(defaults: string): Rule {
   return anyForm('null, or all that Docker itself has, and more', (value, at, asker) => {
     const paths = texts.accept(value, at, asker) as string[];
@@ -67,7 +66,7 @@ function systemPaths(defaults: string): Rule {
   });
 }
 
-/** GPUs, as nvidia's toolkit has them, and the part of others that only computes and draws. */
+/** GPU devices of nvidia's toolkit, and the render nodes of other GPUs, which only compute and draw. */
 const GPU = /^\/dev\/(nvidia[\w-]*|nvidia-caps\/[\w-]+|dri\/renderD\d+)$/;
 
 const device = object({
@@ -113,7 +112,7 @@ const privileged = anyForm('false', (value) => {
   return false;
 });
 
-/** The control group of its ECS task, as the agent makes it. */
+/** The control group of its ECS task, as the agent creates it. */
 const cgroupParent = judged('that of its ECS task; `CgroupParent=GROUP`', (value, at, asker) => {
   const task = asker.labels[TASK]?.split('/').at(-1) ?? '';
   const isOwn = /^[\w-]+$/.test(task) && [`/ecs/${task}`, `ecstasks-${task}.slice`].includes(value);
@@ -123,7 +122,7 @@ const cgroupParent = judged('that of its ECS task; `CgroupParent=GROUP`', (value
 
 const PARTNER = 'container:NAME (of its own task, or a hosted one)';
 
-/** @param words accepted beside another container's, which is looked at in Docker */
+/** @param words accepted in addition to a container's namespace, which is looked up in Docker */
 function namespace(field: string, words: string): Rule {
   const accepted = new RegExp(`^(${words.replaceAll(', ', '|')}|container:.+)?$`);
   return text(`${[words, PARTNER].filter(Boolean).join(', ')}; \`${field}=host\``, accepted, field);
@@ -152,7 +151,7 @@ const oomKillDisable = anyForm('false; `OomKillDisable=true`', (value, at, asker
   throw refusal(at, value, 'OomKillDisable=true');
 });
 
-/** What may be changed in a container that is there already: its limits. */
+/** What may be changed in an existing container: its limits. */
 export const limits: Fields = {
   BlkioWeight: number(0),
   CpuPeriod: number(0),

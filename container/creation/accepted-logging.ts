@@ -1,6 +1,6 @@
 /**
- * Where the log of a hosted container may go. dockerd itself reads the files, and opens the sockets, that an option
- * names: so only options are accepted that name none, but the socket of the task's own FireLens.
+ * The rules for the log driver of a hosted container. dockerd itself reads the files and opens the sockets that an
+ * option names. So only options that name none are accepted, except for the socket of the task's own FireLens.
  */
 
 import { isRecord } from '../../parsing/json.ts';
@@ -22,7 +22,7 @@ const COMMON = /^(mode|max-buffer-size|labels|labels-regex|env|env-regex|tag)$/;
 const FILE = /^(max-size|max-file|compress)$/;
 const REMOTE = /^(udp|tcp|tcp\+tls|tls):\/\/[\w.-]+(:\d+)?$/;
 
-/** An option with a value that is accepted. */
+/** Checks an option and its value. */
 type Options = (name: string, value: string, asker: Asker) => boolean;
 
 const none: Options = () => false;

@@ -1,7 +1,7 @@
 /**
- * What a hosted container may have mounted: its own directories, a few of the host's that are named here, the ECS
- * agent's for its task, what settings name, volumes that hold nothing of the host, and memory. A path counts only when
- * it is one of these to the letter: of what lies in them, or leads to them, a container may have changed a part.
+ * The rules for the mounts of a hosted container: its own directories, a few of the host's directories that are listed
+ * here, the ECS agent's for its task, those in the settings, volumes that contain nothing of the host, and tmpfs. A
+ * path must be exactly one of these, because a container may have changed anything inside them or on the way to them.
  */
 
 import { normalize } from 'node:path/posix';
@@ -30,9 +30,9 @@ import {
 } from './accepted-fields.ts';
 import { PLACEHOLDER } from './create-body.ts';
 
-/** Modes of a mount in which neither side sees what the other one mounts, or only we do. */
+/** Propagation modes with which neither side sees the other's mounts, or only the container sees the host's. */
 const PRIVATE = ['private', 'rprivate', 'slave', 'rslave'];
-/** What the old task definitions ask for is that the container sees what the host mounts, not the other way round. */
+/** The old task definitions need the container to see the host's mounts, but not the reverse. */
 const SLAVE = new Map([
   ['shared', 'slave'],
   ['rshared', 'rslave'],
@@ -40,9 +40,9 @@ const SLAVE = new Map([
 const CONSISTENCY = ['consistent', 'cached', 'delegated', 'default'];
 const LABELLED = ['z', 'Z'];
 
-/** Where the kernel shows what is not the container's alone; nothing is mounted there, but the control groups. */
+/** Whether the kernel shows host-wide information there. Nothing may be mounted there except the control groups. */
 function isKernels(target: string): boolean {
-  // Of a volume Docker takes a path without a slash before it for one from the root.
+  // For a volume, Docker takes a path without a leading slash as one from the root.
   const place = tidy(`/${target}`);
   return /^\/(proc|sys)(\/|$)/.test(place) || place === '/';
 }
@@ -51,10 +51,10 @@ function tidy(path: string): string {
   return normalize(path).replace(/(?<=.)\/$/, '');
 }
 
-/** A directory of the host that may be mounted, and how. */
+/** A directory of the host that may be mounted, with the conditions. */
 interface Place {
   readonly isReadOnly: boolean;
-  /** Whether a security label may be put on it, so that no other container of an SELinux host can use it. */
+  /** Whether it may get a security label, which keeps the other containers of an SELinux host from using it. */
   readonly isOurs: boolean;
 }
 
@@ -71,7 +71,7 @@ function placesOf({ paths, labels }: Asker): Map<string, Place> {
 
 const NAME = /^[\w.~-]+$/;
 
-/** What the ECS agent mounts for a task. Source: its `containermetadata`, `taskresource/firelens` and `engine/execcmd`. */
+/** The ECS agent's mounts for a task. Source: its `containermetadata`, `taskresource/firelens` and `engine/execcmd`. */
 function agentPlaces({ state, log }: Asker['paths']['agent'], labels: Asker['labels']): [string, Place][] {
   const task = labels[TASK]?.split('/').at(-1) ?? '';
   const name = labels['com.amazonaws.ecs.container-name'] ?? '';
@@ -88,7 +88,7 @@ function agentPlaces({ state, log }: Asker['paths']['agent'], labels: Asker['lab
   ].map(([path, place]) => [path, place] as [string, Place]);
 }
 
-/** Programs, settings and certificates of ECS Exec, which root alone can write. */
+/** Programs, settings and certificates of ECS Exec, which only root can write. */
 function isExecFile(path: string, { paths }: Asker): boolean {
   const below = `${paths.agent.state}/deps/execute-command/`;
   return (
@@ -97,7 +97,7 @@ function isExecFile(path: string, { paths }: Asker): boolean {
   );
 }
 
-/** The control groups themselves, which are mounted in another way than was asked for. */
+/** The control groups themselves, which are mounted differently from the request. */
 export function isCgroupRoot(source: string | undefined): boolean {
   return source !== undefined && tidy(source) === CGROUPS;
 }
@@ -130,9 +130,9 @@ function acceptBind(bind: Bind, at: string, asker: Asker): string | undefined {
   return slave;
 }
 
-/** A bind as Docker reads it: `target`, `source:target`, `target:modes` or `source:target:modes`. */
+/** A bind in Docker's syntax: `target`, `source:target`, `target:modes` or `source:target:modes`. */
 export interface ParsedBind {
-  /** A path of the host or the name of a volume; undefined: a new volume. */
+  /** A path on the host or the name of a volume; undefined: a new volume. */
   readonly source: string | undefined;
   readonly target: string;
   readonly modes: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * The networks in which a hosted container may be. Docker looks for them by name when it starts the container, and who
- * makes networks may have given the name to another one by then.
+ * The rules for the networks of a hosted container. Docker looks networks up by name when it starts the container, and
+ * the name may belong to another network by then.
  */
 
 import type { Inspected } from '../../docker-engine/answers.ts';
@@ -11,10 +11,10 @@ import { refusal } from './accepted-fields.ts';
 
 type Host = Pick<Surroundings, 'docker' | 'allowed'>;
 
-/** Networks that lie on this host alone, or between Dockers. Others are those of the host, or give it away. */
+/** Drivers whose networks are within this host or between Docker hosts. Others use or expose the host's network. */
 const NETWORKS = ['bridge', 'overlay'];
 
-/** @param ref its id, where that is known @throws {ServiceError} `create.not_allowed` */
+/** @param ref the network's id, if it is known @throws {ServiceError} `create.not_allowed` */
 export async function acceptNetwork(
   name: string,
   allowed: Allowance,
@@ -23,14 +23,15 @@ export async function acceptNetwork(
 ): Promise<void> {
   if (['', 'default', 'bridge'].includes(name) || allowed.get('NetworkMode')?.has(name)) return;
   const driver = await references.networkDriver(ref);
-  // Docker itself refuses one that it does not know.
+  // Docker itself refuses an unknown network.
   if (driver === undefined ? !['host', 'none'].includes(name) : NETWORKS.includes(driver)) return;
   throw refusal('the network', name, ['host', 'none'].includes(name) ? undefined : `NetworkMode=${name}`);
 }
 
 /**
- * Looks at the networks that a container is in, or the one whose network it shares. One in `none` is in no network.
- * @param found undefined: it has gone
+ * Checks the networks that a container is in, or that of the container whose network it shares. With `none`, it is in
+ * no network.
+ * @param found undefined: it no longer exists
  * @throws {ServiceError} `create.not_allowed`, `docker.*`
  */
 export async function checkNetworks(found: Inspected | undefined, host: Host): Promise<void> {

@@ -1,6 +1,7 @@
 /**
- * Directories of this host that operators may have mounted. Only those that a setting names, and not what is in them:
- * a container that has one could put a link to anything there, and the next one would have that mounted.
+ * Checks operators' mounts of host directories. Only the directories in ALLOWED_MOUNTS are allowed, not those inside
+ * them: a container with such a directory could create a link to any path in it, and the next container would get that
+ * path.
  */
 
 import { ServiceError } from '../../errors/service-error.ts';
@@ -11,12 +12,12 @@ import { bind } from './own-mounts.ts';
 
 export interface RequestedMount {
   readonly source: string;
-  /** In the container. */
+  /** The path in the container. */
   readonly target: string;
   readonly readOnly?: boolean | undefined;
 }
 
-/** Where a container has what is its own, or the kernel's. */
+/** Where a container has its own files or the kernel's. */
 const TAKEN = ['/fractal', '/tmp/sockets', '/run', '/sys', '/proc', '/dev'];
 
 /** @throws {ServiceError} `create.mount_not_allowed`, `create.mount_leads_out`, `create.bad_target` */
@@ -34,7 +35,7 @@ export function allowedMounts(
     if (TAKEN.some((one) => isWithin(one, place) || isWithin(place, one))) {
       throw new ServiceError('create.bad_target', { target });
     }
-    // Docker makes only the outermost mount read-only, so what is mounted in it is left out then.
+    // Docker makes only the outermost mount read-only, so a read-only mount excludes the mounts below it.
     return { ...bind(wanted, place, readOnly), ...(readOnly && { BindOptions: { NonRecursive: true } }) };
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The one function that turns a Docker create body into that of a hosted container, whoever wrote the body.
- * It puts in what the container was allotted. What was asked for has been accepted before (`accept-create-body.ts`).
+ * The one function that turns a Docker create body into that of a hosted container, whoever wrote it. It adds the
+ * container's resources. `accept-create-body.ts` has checked the request before.
  */
 
 import { resolve } from 'node:path';
@@ -19,23 +19,23 @@ import {
 import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
 import { confine } from './seccomp-profile.ts';
 
-/** What the container was allotted before Docker hears of it. */
+/** The resources of the container, which are taken before Docker knows it. */
 export interface Allotted extends Labelled {
-  /** Host port by container port, such as `32262/tcp` → 32262. */
+  /** Host ports by container port, such as `32262/tcp` → 32262. */
   readonly ports: ReadonlyMap<string, number>;
-  /** Left out: it has no console. */
+  /** Missing: it has no console. */
   readonly tty?: number | undefined;
   /** Its own input devices. */
   readonly devices: readonly DeviceMapping[];
-  /** JSON; undefined where Docker takes none. */
+  /** JSON; undefined if Docker supports none. */
   readonly seccompProfile: string | undefined;
-  /** Where the body sets none. */
+  /** They apply where the body sets none. */
   readonly limits: DefaultLimits;
-  /** What leads to its own control group in the hierarchy of systemd's; undefined where there is none. */
+  /** The path of its own control group in systemd's hierarchy; undefined if there is none. */
   readonly cgroup: string | undefined;
 }
 
-/** The body is not changed in place. @param body accepted */
+/** Does not change the body in place. @param body accepted */
 export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBody {
   const host = body.HostConfig ?? {};
   const [cgroupBinds, binds] = split(
@@ -90,15 +90,15 @@ function bindPorts(asked: NonNullable<HostConfig['PortBindings']>, ports: Allott
   return { ...asked, ...Object.fromEntries(bound) };
 }
 
-/** Those that match, and the others. */
+/** Splits a list into the items that match and the others. */
 function split<T>(all: readonly T[], matches: (one: T) => boolean): [T[], T[]] {
   const { yes = [], no = [] } = Object.groupBy(all, (one) => (matches(one) ? 'yes' : 'no'));
   return [yes, no];
 }
 
 /**
- * Of the host's control groups a container gets none but its own: those Docker shows it at this place, read-only, and
- * one for a systemd inside to write. That looks for itself at the root, where a private namespace puts it.
+ * The container sees only its own control groups: those that Docker shows at this path, read-only, and a writable one
+ * for a systemd in it. That systemd looks for itself at the root, where a private cgroup namespace puts it.
  */
 function mountCgroup(target: string, cgroup: string | undefined): Mount[] {
   if (resolve(target) !== CGROUPS) {

@@ -1,6 +1,6 @@
 /**
- * What this service reads in the body of Docker's create call (`POST /containers/create`, Engine API 1.41).
- * What else a body may have stands in `accepted-calls.ts`.
+ * The fields that this service reads in the body of Docker's create call (`POST /containers/create`, Engine API 1.41).
+ * `accepted-calls.ts` has the other fields.
  */
 
 import { type Static, type TSchema, Type } from 'typebox';
@@ -8,12 +8,12 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { misfit } from '../../parsing/json.ts';
 import { CONSOLE } from '../labels.ts';
 
-/** Stands for the container id in the host paths of a body. */
+/** The placeholder for the container id in the host paths of a body. */
 export const PLACEHOLDER = '%%FRACTAL_ID_PLACEHOLDER%%';
-/** The container port by whose host port the webserver and the client app name a container. */
+/** The container port whose host port identifies the container to the webserver and the client app. */
 export const IDENTIFYING_PORT = '32262/tcp';
 
-/** Docker's callers send null for what they do not set. */
+/** Clients of Docker send null for unset fields. */
 const maybe = <S extends TSchema>(schema: S) => Type.Optional(Type.Union([schema, Type.Null()]));
 
 const Mount = Type.Object({
@@ -68,28 +68,28 @@ export type CreateBody = Omit<Static<typeof Body>, 'HostConfig'> & {
   readonly [field: string]: unknown;
 };
 
-/** What a hosted container is told, or has, beside its body. */
+/** What a hosted container is given in addition to its body. */
 export interface CreateOptions {
-  /** Seconds that its program waits for its first client; -1: for ever; left out: it decides. */
+  /** Seconds that its program waits for its first client; -1: no limit; missing: the program decides. */
   readonly timeout?: number | undefined;
-  /** Seconds that it may be idle; 0: for ever; left out: as the host has it. */
+  /** Seconds that it may be idle; 0: no limit; missing: the host's default. */
   readonly idleTimeout?: number | undefined;
-  /** The identifying host port that it must have; left out: any. */
+  /** The identifying host port that it must have; missing: any. */
   readonly identifyingPort?: number | undefined;
-  /** The identifying host port of the container whose network it shares; left out: it has a network of its own. */
+  /** The identifying host port of the container whose network it shares; missing: it has its own network. */
   readonly shared?: number | undefined;
-  /** Those of its mounts that other rules of this service have accepted. */
+  /** Mounts of the body that other rules of this service have accepted. */
   readonly granted?: readonly Mount[] | undefined;
 }
 
-/** @throws {ServiceError} `create.bad_body` when a field that is read here has another shape than Docker's */
+/** @throws {ServiceError} `create.bad_body` when a field that is read here does not have Docker's form */
 export function checkCreateBody(body: unknown): CreateBody {
   const why = misfit(Body, body);
   if (why !== undefined) throw new ServiceError('create.bad_body', { why });
   return body as CreateBody;
 }
 
-/** Whether the container gets a virtual console: it does unless its label says that it has none. */
+/** Whether the container gets a virtual console. It does unless its label says otherwise. */
 export function wantsConsole({ Labels }: CreateBody): boolean {
   return Labels?.[CONSOLE] !== 'none';
 }

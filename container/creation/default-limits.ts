@@ -1,6 +1,6 @@
 /**
- * What a hosted container may use of its host where its create body does not say: processes, memory, and room for its
- * log. Without these limits one container could take from the host what all others and the service need.
+ * The default limits for processes, memory and the log of a hosted container, which apply where its create body sets
+ * none. Without them, one container could use up what the others and the service need.
  */
 
 import type { EngineFacts } from '../../docker-engine/answers.ts';
@@ -8,28 +8,31 @@ import type { Logger } from '../../logging/logger.ts';
 import { type Amount, bytesOf } from '../../settings/amount.ts';
 import type { HostConfig } from './create-body.ts';
 
-/** undefined: there is no limit. */
+/** undefined: no limit. */
 export interface DefaultLimits {
   /** Processes and threads. */
   readonly pids: number | undefined;
-  /** Bytes. What a container writes to its tmpfs mounts and its shared memory counts. */
+  /** In bytes. What a container writes to its tmpfs mounts and its shared memory counts. */
   readonly memory: number | undefined;
-  /** Whether Docker can keep a container from using swap beyond its memory. */
+  /** Whether Docker can prevent a container from using swap in addition to its memory. */
   readonly canLimitSwap: boolean;
-  /** Bytes that Docker keeps of what the container writes to its output. */
+  /** The bytes that Docker keeps of the container's output. */
   readonly log: number | undefined;
-  /** The log driver of a container that does not name one. */
+  /** The log driver of a container that names none. */
   readonly logDriver: string;
 }
 
-/** What the settings say. */
+/** The limits in the settings. */
 export interface LimitSettings {
   readonly CONTAINER_PIDS: number | undefined;
   readonly CONTAINER_MEMORY: Amount | undefined;
   readonly CONTAINER_LOG_SIZE: number | undefined;
 }
 
-/** The limits that the settings ask for and this host's kernel and Docker can keep. @param total the host's memory in bytes */
+/**
+ * The limits of the settings that this host's kernel and Docker can enforce.
+ * @param total the host's memory in bytes
+ */
 export function limitsOf(settings: LimitSettings, engine: EngineFacts, total: number): DefaultLimits {
   const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE } = settings;
   const { pids, memory, swap } = engine.canLimit;
@@ -42,7 +45,7 @@ export function limitsOf(settings: LimitSettings, engine: EngineFacts, total: nu
   };
 }
 
-/** What the settings ask for and this host cannot keep, by the name of the setting. */
+/** The limits of the settings that this host cannot enforce, by the name of the setting. */
 export function unkept(settings: LimitSettings, { canLimit }: EngineFacts): string[] {
   return [
     ...(settings.CONTAINER_PIDS !== undefined && !canLimit.pids ? ['CONTAINER_PIDS'] : []),
@@ -58,12 +61,15 @@ export function warnOfUnkept(settings: LimitSettings, engine: EngineFacts, log: 
     );
 }
 
-/** Drivers that keep a log in files on this host, as large as they are told. */
+/** Drivers that store a log of a configurable size in files on this host. */
 const ON_DISK = ['json-file', 'local'];
-/** When a file of the log is full, Docker begins another one and removes the oldest. */
+/** When a log file is full, Docker starts a new one and removes the oldest. */
 const FILES = 2;
 
-/** What is asked for in `host` stays; a limit that is 0 or negative means none to Docker, and counts as not asked for. */
+/**
+ * The limits in `host` take precedence. For Docker, a limit that is 0 or negative means no limit, so it counts as
+ * unset.
+ */
 export function withDefaultLimits(host: HostConfig, limits: DefaultLimits): HostConfig {
   return { ...host, ...pidsOf(host, limits), ...memoryOf(host, limits), ...logOf(host, limits) };
 }
@@ -72,7 +78,7 @@ function pidsOf({ PidsLimit }: HostConfig, { pids }: DefaultLimits) {
   return pids === undefined || isAsked(PidsLimit) ? {} : { PidsLimit: pids };
 }
 
-/** Docker refuses a limit that is less than the memory that is reserved. -1: Docker says nothing of what it cannot do. */
+/** Docker refuses a limit below the reserved memory. -1 avoids Docker's warning about what it cannot enforce. */
 function memoryOf({ Memory, MemoryReservation }: HostConfig, { memory, canLimitSwap }: DefaultLimits) {
   if (memory === undefined || isAsked(Memory)) return {};
   const most = Math.max(memory, Number(MemoryReservation ?? 0));
@@ -92,7 +98,7 @@ function isAsked(limit: unknown): boolean {
   return Number(limit ?? 0) > 0;
 }
 
-/** A negative size means to Docker that the log may grow for ever. */
+/** For Docker, a negative size means an unlimited log. */
 function isSize(text: string | undefined): boolean {
   return text !== undefined && !text.startsWith('-');
 }

@@ -1,6 +1,6 @@
 /**
- * What a developer may have mounted in local development: what is the developer's own. What would make a container
- * root on the host, or let it into another container, is refused, and so is what lies above it.
+ * Checks a developer's mounts in local development. A developer's own directories are allowed. Directories that would
+ * make a container root on the host, or give it access to another container, are refused, and so are their parents.
  */
 
 import { ServiceError } from '../../errors/service-error.ts';
@@ -27,7 +27,7 @@ export function developersMounts(mounts: readonly Mount[], paths: Paths, docker:
     if (['shared', 'rshared'].some((one) => one === BindOptions?.Propagation)) {
       throw refusal('a container must not mount anything on this host; use slave or rslave');
     }
-    // A link in it that is changed from now on leads nowhere else.
+    // With the real path, a link that is changed later has no effect.
     return { ...mount, Source: real };
   });
 }

@@ -10,8 +10,8 @@ import type { Mount } from './create-body.ts';
 const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 
 /**
- * Understands `--mount type=bind,source=…,destination=…[,readonly][,bind-propagation=…]` and
- * `-v source:destination[:ro|rw|propagation]`, in their long and `=` forms too, separated by white space.
+ * Accepts `--mount type=bind,source=…,destination=…[,readonly][,bind-propagation=…]` and `-v
+ * source:destination[:ro|rw|propagation]`, also in their long and `=` forms, separated by white space.
  * @throws {ServiceError} `create.bad_mount`
  */
 export function parseMountCommand(command: string): Mount[] {

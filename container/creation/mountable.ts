@@ -1,14 +1,14 @@
 /**
- * Which directories of this host may be given to containers at all. Whoever can write into one that holds the host's own
- * programs, settings, sockets or kernel files is root, and whoever can read one may learn secrets; and so it is with the
- * directories of this service, and with whatever has one of these within it.
+ * Which directories of this host must never be given to a container. Write access to the host's programs, settings,
+ * sockets or kernel files makes a container root, and read access may reveal secrets. The same is true of this
+ * service's directories, and of all parents of these directories.
  */
 
 import { realpathSync } from 'node:fs';
 import { normalize } from 'node:path';
 import type { Paths } from '../../host/paths.ts';
 
-/** The host's own. */
+/** Directories of the host. */
 const OF_THE_HOST = [
   ...[
     '/bin',
@@ -28,7 +28,7 @@ const OF_THE_HOST = [
   ...['/var/lib/systemd', '/var/log', '/var/spool', '/opt/ecs-host-service'],
 ];
 
-/** Directories in it are people's, with their keys. */
+/** It contains the home directories of people, with their keys. */
 const HOMES = '/home';
 
 export function tidy(path: string): string {
@@ -39,7 +39,7 @@ export function isWithin(inner: string, outer: string): boolean {
   return inner === outer || inner.startsWith(outer === '/' ? outer : `${outer}/`);
 }
 
-/** @returns undefined when containers may have it */
+/** @returns undefined if containers may have it */
 export function whyNotMountable(path: string, paths: Paths): string | undefined {
   const wanted = tidy(path);
   const real = realOf(wanted);
@@ -56,7 +56,7 @@ export function whyNotMountable(path: string, paths: Paths): string | undefined 
   return undefined;
 }
 
-/** One that is not there yet is what it says. */
+/** A path that does not exist stays as it is. */
 function realOf(path: string): string {
   try {
     return realpathSync(path);

@@ -1,4 +1,4 @@
-/** What a hosted container has mounted that is its own, whoever writes its body. Source: the predecessor's task definition. */
+/** The mounts that every hosted container gets, whoever writes its body. Source: the predecessor's task definition. */
 
 import { existsSync } from 'node:fs';
 import type { Paths } from '../../host/paths.ts';
@@ -7,8 +7,8 @@ import { directoriesOf } from '../directories.ts';
 import { type Mount, PLACEHOLDER } from './create-body.ts';
 
 /**
- * With the placeholder for the container id.
- * @param hasUdev whether the host has udev's database, by which programs inside tell what a device is
+ * Paths contain the placeholder for the container id.
+ * @param hasUdev whether the host has udev's database, by which programs in the container recognise devices
  */
 export function ownMounts(paths: Paths, hasUdev = existsSync(RECORDS)): Mount[] {
   const { mappings, userConfig, sockets } = directoriesOf(paths, PLACEHOLDER);

@@ -1,6 +1,6 @@
 /**
- * The seccomp profile of hosted containers. Each gets it in its create body, because what Docker gives to containers
- * that name none is a setting of the Engine, which anybody may have changed. It is made by `scripts/seccomp.ts`.
+ * The seccomp profile of hosted containers. It is part of each create body, because Docker's default profile is a
+ * setting of the Engine that may have been changed. `scripts/seccomp.ts` makes it.
  */
 
 import { readFileSync } from 'node:fs';
@@ -8,10 +8,14 @@ import { join } from 'node:path';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { HostConfig } from './create-body.ts';
 
-/** Put in by the bundler. */
+/** Inserted by the bundler. */
 declare const SECCOMP_PROFILE: string | undefined;
 
-/** As JSON. @throws {ServiceError} `confinement.no_profile` where the sources run and it has not been made */
+/**
+ * The profile as JSON.
+ * @throws {ServiceError} `confinement.no_profile` if the service runs from its sources and the profile has not been
+ * made
+ */
 export function seccompProfile(): string {
   if (typeof SECCOMP_PROFILE === 'string') return SECCOMP_PROFILE;
   const path = join(import.meta.dirname, '../../build/seccomp.json');
@@ -22,12 +26,12 @@ export function seccompProfile(): string {
   }
 }
 
-/** @param security what Docker says of its security, such as `name=seccomp,profile=builtin` */
+/** @param security Docker's security options, such as `name=seccomp,profile=builtin` */
 export function takesProfiles(security: readonly string[]): boolean {
   return security.some((option) => /^name=seccomp(,|$)/.test(option));
 }
 
-/** Leaves alone a body that names a profile. Docker takes `:` for `=` too. */
+/** Does not change a body that names a profile. Docker accepts `:` for `=` too. */
 export function confine(asked: HostConfig['SecurityOpt'], profile: string | undefined): string[] {
   const options = asked ?? [];
   if (profile === undefined || options.some((option) => /^seccomp[=:]/.test(option))) return options;

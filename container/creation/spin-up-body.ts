@@ -1,4 +1,4 @@
-/** The body of Docker's create call for a container that is asked of this service itself. */
+/** The body of Docker's create call for a container that this service creates itself. */
 
 import type { Labels } from '../../docker-engine/answers.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
@@ -11,7 +11,7 @@ import type { CreateBody, HostConfig, Mount } from './create-body.ts';
 import { bind, ownMounts } from './own-mounts.ts';
 
 export interface Limits {
-  /** Of processor time; a fraction too. */
+  /** The number of processors, which may be a fraction. */
   readonly cpus?: number | undefined;
   /** Bytes. */
   readonly memory?: number | undefined;
@@ -22,9 +22,9 @@ export interface Limits {
 }
 
 export interface RequestedPort {
-  /** Such as `8080/tcp`. */
+  /** For example `8080/tcp`. */
   readonly container: string;
-  /** Left out: any that is free. */
+  /** Missing: any free port. */
   readonly host?: number | undefined;
 }
 
@@ -35,9 +35,9 @@ export interface Requested {
   readonly limits?: Limits | undefined;
   readonly ports?: readonly RequestedPort[] | undefined;
   readonly labels?: Labels | undefined;
-  /** Whether it gets the host's GPUs; left out: where there are any. */
+  /** Whether it gets the host's GPUs; missing: if the host has any. */
   readonly gpu?: boolean | undefined;
-  /** Whether it gets a virtual console; left out: it does. */
+  /** Whether it gets a virtual console; missing: yes. */
   readonly console?: boolean | undefined;
 }
 
@@ -47,14 +47,11 @@ const CAPABILITIES =
 const SHARED_MEMORY = 8 * 1024 ** 3;
 const NANO = 1e9;
 
-/**
- * Source: the predecessor's task definition and its own spin-up.
- * @throws {ServiceError} `create.no_gpu`
- */
+/** Source: the predecessor's task definition and its own spin-up. @throws {ServiceError} `create.no_gpu` */
 export async function bodyOf(docker: Docker, paths: Paths, requested: Requested): Promise<CreateBody> {
   const { appImage, environment = {}, labels, mounts, ports = [], limits = {} } = requested;
   const hasGpu = await wantsGpu(docker, requested.gpu);
-  // Where Docker's own runtime is nvidia's, it would give them to whoever says nothing else.
+  // If nvidia's runtime is Docker's default, it gives the GPUs to every container that does not opt out.
   const hidden = requested.gpu === false ? { NVIDIA_VISIBLE_DEVICES: 'void' } : {};
   const gpu = hasGpu ? { NVIDIA_DRIVER_CAPABILITIES: 'all', NVIDIA_VISIBLE_DEVICES: 'all' } : {};
   return {
@@ -82,7 +79,7 @@ async function wantsGpu(docker: Docker, gpu: boolean | undefined): Promise<boole
   return hasNvidia;
 }
 
-/** Those that its clients use too: a wish, which it gets if they are free. */
+/** The ports that its clients also use. They are a preference: the container gets them if they are free. */
 function bindingsOf(ports: readonly RequestedPort[]): NonNullable<HostConfig['PortBindings']> {
   const own = CLIENT_PORTS.map((port) => [port, [{ HostPort: port.split('/')[0] as string }]]);
   const others = ports.map(({ container, host = '' }) => [container, [{ HostPort: String(host) }]]);

@@ -1,7 +1,7 @@
 /**
- * Ends a container that fills the disk, with what `disk-quotas.ts` does not limit. The room on the disk is looked at all
- * the time, which costs next to nothing; only when there is little left is it counted what each container has there. One
- * that has more than CONTAINER_DISK is warned of in the log, and ended when that is still so at the next look.
+ * Ends a container that fills the disk with files that `disk-quotas.ts` does not limit. The free space is checked all
+ * the time, which is cheap. Only when the disk is almost full is each container's use counted. A container with more
+ * than CONTAINER_DISK causes a warning, and is ended if the next check finds the same.
  */
 
 import { stat } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import type { KeptContainers } from '../kept-containers.ts';
 import type { Cause } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** Milliseconds between looks at the room, and between counts that found nobody to end. */
+/** In milliseconds: between checks of the free space, and between counts that found no container to end. */
 const BETWEEN_LOOKS = 2_000;
 const BETWEEN_COUNTS = 30_000;
 const MIB = 2 ** 20;
@@ -32,7 +32,7 @@ export class DiskWatch {
   readonly #directories: readonly string[];
   readonly #signal: AbortSignal;
   readonly #warned = new Set<ContainerId>();
-  /** By device: what was free at the last count, and when that was. */
+  /** By device: the free space at the last count, and its time. */
   readonly #counted = new Map<number, { readonly room: Room; readonly at: number }>();
 
   private constructor({ tracker, kept, amount, directories }: Watched, signal: AbortSignal) {
@@ -43,7 +43,7 @@ export class DiskWatch {
     this.#signal = signal;
   }
 
-  /** Watches until the lifetime ends. */
+  /** Monitors the disks until the lifetime ends. */
   static async open(lifetime: Lifetime, { tracker, kept, amount }: DiskWatchOptions): Promise<void> {
     if (amount === undefined) return;
     const { docker, paths } = tracker.host;
@@ -57,7 +57,7 @@ export class DiskWatch {
     while (!this.#signal.aborted) {
       await this.#look().catch((error: unknown) => {
         if (this.#signal.aborted) return;
-        this.#tracker.host.log.warn({ why: messageOf(error) }, 'the use of the disk could not be counted');
+        this.#tracker.host.log.warn({ why: messageOf(error) }, 'could not measure the disk use');
       });
       await pause(BETWEEN_LOOKS, undefined, { signal: this.#signal, ref: false }).catch(() => {});
     }
@@ -73,7 +73,7 @@ export class DiskWatch {
     for (const room of little) if (this.#isDue(room)) await this.#count(room);
   }
 
-  /** While nothing changes, a disk that stays full is not counted again and again. */
+  /** Avoids repeated counts of a disk that stays full without changes. */
   #isDue(room: Room): boolean {
     const last = this.#counted.get(room.device);
     if (!last || this.#warned.size > 0 || performance.now() - last.at > BETWEEN_COUNTS) return true;
@@ -84,7 +84,7 @@ export class DiskWatch {
     const { path, free, freeInodes } = room;
     const limit = limitOn(room, this.#amount);
     if (!this.#counted.has(room.device))
-      this.#tracker.host.log.warn({ path, free, freeInodes }, 'there is little room left on the disk');
+      this.#tracker.host.log.warn({ path, free, freeInodes }, 'the disk is almost full');
     const over: ContainerId[] = [];
     for (const container of this.#tracker.list()) {
       const use = await this.#useOf(container, room);
@@ -105,22 +105,25 @@ export class DiskWatch {
       await this.#end(container, { code: 'over-disk-limit', text });
     } else {
       this.#warned.add(id);
-      log.warn({ container: id, ...use }, `a container is about to be ended: ${text}`);
+      log.warn({ container: id, ...use }, `the next check ends a container: ${text}`);
     }
   }
 
-  /** It gets no time to write more, and its Docker container does not stay, which has what it wrote. */
+  /**
+   * Kills the container without a grace period, so that it writes no more, and removes its Docker container with what
+   * it wrote.
+   */
   async #end(container: HostedContainer, cause: Cause): Promise<void> {
     const { docker, log } = this.#tracker.host;
     const { id, dockerId } = container;
     try {
       const ended = this.#tracker.lifetime.track('ending a container', container.end(cause));
-      // Where this fails, the end stops it all the same.
+      // If this fails, the end of the container still stops it.
       if (dockerId) await docker.stop(dockerId, 0).catch(() => {});
       await ended;
       if (dockerId) await this.#remove(dockerId);
     } catch (error) {
-      log.error({ error, container: id }, 'a container that fills the disk is not gone yet');
+      log.error({ error, container: id }, 'could not end a container that fills the disk');
     }
   }
 
@@ -138,11 +141,7 @@ export class DiskWatch {
       if (found?.dev !== device) continue;
       const use = await countUse(join(paths.run, 'disk-view'), tree, this.#signal);
       if (use) uses.push(use);
-      else
-        this.#tracker.host.log.warn(
-          { container: id, tree },
-          'the disk use of a container could not be counted',
-        );
+      else this.#tracker.host.log.warn({ container: id, tree }, "could not measure a container's disk use");
     }
     return sumOf(uses);
   }
@@ -151,7 +150,7 @@ export class DiskWatch {
 export interface DiskWatchOptions {
   readonly tracker: Tracker;
   readonly kept: KeptContainers;
-  /** What each container may have on each filesystem; undefined: nothing is watched. */
+  /** The limit of each container on each filesystem; undefined: no monitoring. */
   readonly amount: Amount | undefined;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Looks at the health of all containers from time to time: Docker is asked for all of them at once, and so are their
- * ports. It is looked at rather than followed, so that a container of which it changes all the time costs no more.
+ * Checks the health of all containers regularly. It asks Docker once for all containers, and tests all their ports
+ * together. It polls instead of following events, so that a container whose health changes all the time costs no more
+ * than others.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,7 +24,7 @@ export class HealthChecks {
     this.#places = new Places(tracker.host.docker);
   }
 
-  /** Looks until the lifetime ends. @param seconds between two looks */
+  /** Checks until the lifetime ends. @param seconds between two checks */
   static open(lifetime: Lifetime, tracker: Tracker, seconds: number): void {
     const checks = new HealthChecks(tracker);
     void lifetime.track('looking at the health of containers', checks.#run(seconds, lifetime.signal));
@@ -37,7 +38,7 @@ export class HealthChecks {
     }
   }
 
-  /** A look that fails says nothing of a container. */
+  /** A failed check says nothing about a container. */
   readonly #logged = async (look: Promise<void>): Promise<void> => {
     await look.catch((error: unknown) => {
       this.#tracker.host.log.debug({ why: messageOf(error) }, 'cannot check the health of containers');
@@ -53,7 +54,7 @@ export class HealthChecks {
   }
 
   async #knock(serving: readonly HostedContainer[]): Promise<void> {
-    // One that is not found, or ends at this moment, hinders no other.
+    // A container that is not found, or that ends at this moment, must not affect the others.
     const found = await Promise.all(
       serving.map(async (container) => {
         return { container, place: await this.#places.of(container).catch(() => undefined) };
@@ -66,7 +67,7 @@ export class HealthChecks {
       doors.map(({ address }) => address),
       PORT,
     );
-    // Those that have ended meanwhile are not looked at.
+    // Skips containers that have ended meanwhile.
     for (const [i, { container }] of doors.entries())
       if (container.setUp) container.health.port(open[i] ? 'open' : 'closed');
   }

@@ -1,7 +1,7 @@
 /**
- * Ends containers that nobody uses any more: to whose published ports nobody has been connected for as long as they may
- * be idle, and who is at none of its terminals. That is seen from outside, and looked at from time to time; a connection between two looks is not seen.
- * Before a container is ready nobody can use it, so that its time begins then, and anew after a take-over.
+ * Ends idle containers: those without a connection to a published port, and without a client at a terminal, for longer
+ * than their limit. This polls from outside, so it does not see a connection that begins and ends between two checks. A
+ * container cannot be used before it is ready, so its time starts then. It starts again after an adoption.
  */
 
 import { messageOf } from '../../errors/service-error.ts';
@@ -13,18 +13,18 @@ import type { Cause } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 import { sweep } from './sweeps.ts';
 
-/** Milliseconds between looks, at most; of the shortest timeout a fraction. */
+/** The longest interval between checks, in milliseconds. A short timeout needs shorter intervals. */
 const LONGEST_PAUSE = 15_000;
 const LOOKS = 4;
 
 interface Seen {
-  /** When it was last in use, on a clock that is never set. */
+  /** When it was last used, on a monotonic clock. */
   readonly used: number;
-  /** undefined until it was looked at. */
+  /** undefined until the first check. */
   readonly datagrams?: number;
 }
 
-/** One that may be idle for some seconds. */
+/** A container with an idle limit, in seconds. */
 interface Limited {
   readonly container: HostedContainer;
   readonly seconds: number;
@@ -48,7 +48,7 @@ export class Idle {
     this.#places = new Places(tracker.host.docker);
   }
 
-  /** Looks until the lifetime ends. @param seconds that one may be idle of which nothing else was said; undefined: for ever */
+  /** Checks until the lifetime ends. @param seconds the default limit; undefined: no limit */
   static open(lifetime: Lifetime, tracker: Tracker, seconds: number | undefined): void {
     const idle = new Idle(tracker, seconds, lifetime.signal);
     void lifetime.track('looking for idle containers', idle.#run());
@@ -61,7 +61,7 @@ export class Idle {
     clearTimeout(this.#timer);
   }
 
-  /** Those that are ready, and may not be idle for ever. */
+  /** The ready containers with an idle limit. */
   #limited(): Limited[] {
     return this.#tracker.list().flatMap((container) => {
       const { state, idleTimeout: seconds = this.#seconds } = container.view;
@@ -69,7 +69,7 @@ export class Idle {
     });
   }
 
-  /** Has the next look come no later than any of them needs it. */
+  /** Schedules the next check so that no container exceeds its limit for long. */
   #plan(): void {
     const now = performance.now();
     const limited = this.#limited();
@@ -99,11 +99,14 @@ export class Idle {
     const used = isUsed || !before ? performance.now() : before.used;
     this.#seen.set(container, { used, ...more });
     if (performance.now() - used < 1000 * seconds || container.view.state !== 'ready') return;
-    const cause: Cause = { code: 'idle', text: `nobody was connected to it for ${seconds} s` };
+    const cause: Cause = { code: 'idle', text: `no client was connected to it for ${seconds} s` };
     void sweep(this.#tracker, container, cause);
   }
 
-  /** Where it cannot be told, somebody may use it. @param before datagrams that it had got by the last look */
+  /**
+   * If the use is unknown, the container counts as used.
+   * @param before the number of datagrams that it had received at the last check
+   */
   async #find(container: HostedContainer, before?: number): Promise<{ isUsed: boolean; datagrams?: number }> {
     if (this.#tracker.host.terminals.isAnyoneIn(container.id)) return { isUsed: true };
     try {
@@ -125,11 +128,11 @@ export class Idle {
 
   async #networkUse(container: HostedContainer): Promise<NetworkUse> {
     const place = await this.#places.of(container);
-    if (!place) throw new Error('Docker says that it does not run');
+    if (!place) throw new Error('Docker reports that it does not run');
     const { pid, network, ports } = place;
     const use = await networkUse(`/proc/${pid}/net`, ports);
-    // The kernel gives the number of a process out again.
-    if ((await networkOf(pid)) !== network) throw new Error(`process ${pid} is another one by now`);
+    // The kernel may have reused the process id.
+    if ((await networkOf(pid)) !== network) throw new Error(`the id ${pid} now belongs to another process`);
     return use;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Docker containers that carry this host's label and that nobody tracks: left by a call whose answer never
- * came or by a service that died, or started again after their end, with ports and a console that are others'
- * by now. They are removed.
+ * Removes stray Docker containers: containers with this host's label that are not tracked. A create call without an
+ * answer or a crashed service left them, or a client started them again after their end. Their ports and console may
+ * belong to other containers by now.
  */
 
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -12,7 +12,7 @@ import { isHostedOn, isLeftToMaker, roleOf } from '../labels.ts';
 import { removeRevived } from '../proven-gone.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** What is known of a container when it turns up. */
+/** What is known about a container that is found. */
 export interface Found {
   readonly dockerId: DockerId;
   readonly containerId: ContainerId | undefined;
@@ -27,7 +27,7 @@ export class Strays {
     this.#kept = kept;
   }
 
-  /** Removes it, with its directories, if nobody tracks it. */
+  /** Removes an untracked container and its directories. */
   async removeIfStray({ dockerId, containerId }: Found): Promise<void> {
     const { docker, hostId, log } = this.#tracker.host;
     if (containerId && this.#tracker.has(containerId)) return;
@@ -37,13 +37,10 @@ export class Strays {
     if (isLeftToMaker(roleOf(found.labels), found.status)) return;
     await docker.remove(dockerId);
     if (containerId) await removeLeftOf(this.#tracker.host, containerId);
-    log.warn(
-      { container: containerId, dockerId, state: found.status },
-      'removed a container that nobody tracks',
-    );
+    log.warn({ container: containerId, dockerId, state: found.status }, 'removed an untracked container');
   }
 
-  /** Removes a container that was started, if that was after its end. */
+  /** Removes a container that was started after its end. */
   async removeIfRevived({ dockerId, containerId }: Found): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
     if (this.#tracker.byDockerId(dockerId)) return;

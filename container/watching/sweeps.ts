@@ -1,6 +1,6 @@
 /**
- * Ends containers that wait in vain: that nobody has been assigned to, or that were assigned and never became ready.
- * How long each may wait is for a setting to say; without one it waits for ever.
+ * Ends containers that wait too long: those that are not assigned, and those that are assigned but do not become ready.
+ * Settings limit both times; without a limit they may wait for ever.
  */
 
 import { messageOf } from '../../errors/service-error.ts';
@@ -12,11 +12,11 @@ import type { Cause, State } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 import type { ContainerView } from '../view.ts';
 
-/** Seconds that a container may wait; undefined: for ever. */
+/** Time limits in seconds; undefined: no limit. */
 export interface Patience {
-  /** For a user. */
+  /** Until a user is assigned. */
   readonly unclaimed: number | undefined;
-  /** From then on, until it is ready. */
+  /** From the assignment until it is ready. */
   readonly notReady: number | undefined;
 }
 
@@ -43,7 +43,7 @@ export class Sweeps {
     };
   }
 
-  /** Sweeps until the lifetime ends; containers that are there already wait from now on. */
+  /** Runs until the lifetime ends. For existing containers, the time starts now. */
   static open(lifetime: Lifetime, tracker: Tracker, patience: Patience): void {
     const sweeps = new Sweeps(tracker, patience);
     void lifetime.track('sweeping', sweeps.#run(lifetime.signal));
@@ -72,19 +72,19 @@ export class Sweeps {
   async #sweep(id: ContainerId, state: State, cause: Cause): Promise<void> {
     this.#timers.delete(id);
     const container = this.#tracker.list().find((one) => one.id === id);
-    // It may have gone on at this moment.
+    // It may have changed its state meanwhile.
     if (container?.view.state === state) await sweep(this.#tracker, container, cause);
   }
 }
 
-/** Ends one that nobody needs. */
+/** Ends a container that is no longer needed. */
 export async function sweep(tracker: Tracker, container: HostedContainer, cause: Cause): Promise<void> {
   try {
     await tracker.lifetime.track('sweeping a container', container.end(cause));
   } catch (error) {
     tracker.host.log.error(
       { error, container: container.id },
-      `a container that nobody needs is not gone yet: ${messageOf(error)}`,
+      `could not remove a container that is no longer needed: ${messageOf(error)}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Follows what Docker says about this host's containers. Each time the stream is opened, everything is listed
- * again, so that a death in a gap is found, and what nobody tracks any more is removed.
+ * Follows Docker's events about this host's containers. Each time the event stream is opened, all containers are
+ * listed, so that a death during a gap is noticed and stray containers are removed.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -16,14 +16,14 @@ import type { Cause } from '../state.ts';
 import type { Tracker } from '../tracker.ts';
 import { Strays } from './strays.ts';
 
-/** Before the stream is opened again. */
+/** The pause before the stream is reopened. */
 const PAUSE: Backoff = { shortest: 50, longest: 2_000 };
 /**
- * Seconds of what Docker has told already that are heard at first: for a while after it has told of a container's
- * end, it still lists the container as running.
+ * The seconds of past events that are requested at first. After Docker has reported the end of a container, it still
+ * lists it as running for a while.
  */
 const TOLD_BEFORE = 60;
-/** Of a container whose program was killed, by whomever. */
+/** The exit code of a container whose program was killed. */
 const KILLED = '137';
 const REMOVED: Cause = { code: 'removed', text: 'it was removed' };
 
@@ -33,10 +33,10 @@ export class Watch {
   readonly #strays: Strays;
   readonly #signal: AbortSignal;
   readonly #listed = Promise.withResolvers<void>();
-  /** Whose end Docker has told; that they are removed too is not why they end. */
+  /** Containers whose end Docker has reported. Their removal, which follows, is not the cause of their end. */
   readonly #dying = new WeakSet<HostedContainer>();
   #isHeard = false;
-  /** Why it is not heard, once that was logged. */
+  /** Why the stream is interrupted, once that was logged. */
   #silence: string | undefined;
   #failures = 0;
   /** Unix time in whole seconds. */
@@ -50,7 +50,7 @@ export class Watch {
     signal.addEventListener('abort', () => this.#listed.reject(signal.reason));
   }
 
-  /** Watches until the lifetime ends. Resolves when everything was listed, and what is stray removed, for the first time. */
+  /** Watches until the lifetime ends. Resolves after the first listing, when stray containers have been removed. */
   static async open(lifetime: Lifetime, tracker: Tracker, kept: KeptContainers): Promise<Watch> {
     const watch = new Watch(tracker, kept, lifetime.signal);
     void lifetime.track('watching Docker', watch.#run());
@@ -58,7 +58,7 @@ export class Watch {
     return watch;
   }
 
-  /** Why Docker is not heard at the moment; undefined while it is. */
+  /** Why the stream is interrupted; undefined while it is open. */
   get silence(): string | undefined {
     return this.#isHeard ? undefined : (this.#silence ?? 'its event stream is being opened');
   }
@@ -96,16 +96,17 @@ export class Watch {
   async #follow(signal: AbortSignal): Promise<void> {
     const { docker, hostId } = this.#tracker.host;
     const events = await docker.hostedEvents(hostId, this.#since, signal);
-    // Taken before the list is: what is made meanwhile may not be in it yet.
+    // Taken before the list, because containers that are created meanwhile may be missing in the list.
     const made = this.#tracker.list().filter(({ dockerId }) => dockerId);
     const serving = new Set(made.filter(({ setUp }) => setUp));
     const listed = await docker.hosted(hostId);
     this.#endMissing(made, serving, listed);
-    // Before anything new is hosted: a stray may run with a console that would be given out again.
+    // Strays must be removed before new containers are hosted, because a stray may run with a console that would be
+    // reused.
     await Promise.all(listed.map((one) => this.#strays.removeIfStray(one)));
     this.#heard();
     for await (const event of events) {
-      // Whole seconds: what is told again after a gap is recognised as known.
+      // In whole seconds, so events are repeated after a gap; repeated events have no effect.
       this.#since = event.time;
       this.#handle(event);
     }
@@ -122,7 +123,7 @@ export class Watch {
       if (state === 'running' || state === 'paused') continue;
       if (state === 'created' && !serving.has(container)) continue;
       this.#react('ending a container', container.id, () =>
-        container.end({ code: 'missing', text: `found ${state} when Docker was listed` }),
+        container.end({ code: 'missing', text: `${state} in Docker's list of containers` }),
       );
     }
   }
@@ -155,7 +156,7 @@ export class Watch {
     return { code: 'exited', text: found?.lackedMemory ? `${text}${why}` : text };
   }
 
-  /** Does what an event asks for, beside the events that follow it. */
+  /** Handles an event without blocking the following ones. */
   #react(what: string, container: ContainerId | undefined, work: () => Promise<void>): void {
     const { log } = this.#tracker.host;
     const done = work().catch((error: unknown) => log.error({ error, container }, `${what} failed`));

@@ -1,4 +1,4 @@
-/** What Docker is asked for the ECS agent's own container, beside what it is asked for hosted ones. */
+/** Docker calls for the ECS agent's own container that hosted containers do not need. */
 
 import type Dockerode from 'dockerode';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -7,7 +7,7 @@ import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { withDeadline } from '../../lifetime/deadline.ts';
 import { ByteReader } from '../../parsing/byte-reader.ts';
 
-/** Milliseconds for a call that looks something up, and for one that does something. */
+/** Time limits in milliseconds: for a call that only reads, and for one that changes something. */
 const LOOK = 10_000;
 const WORK = 120_000;
 /** Bytes. */
@@ -16,7 +16,7 @@ const LONGEST_PIECE = 16 * 1024;
 export interface FoundContainer {
   readonly dockerId: DockerId;
   readonly labels: Readonly<Record<string, string>>;
-  /** 0 when it does not run. */
+  /** 0 if it does not run. */
   readonly pid: number;
   readonly exitCode: number;
 }
@@ -24,7 +24,7 @@ export interface FoundContainer {
 export class AgentDocker {
   readonly #api: Dockerode;
 
-  /** @param socket the Engine's own */
+  /** @param socket the Engine's own socket */
   static async open(socket: string): Promise<AgentDocker> {
     const { default: Dockerode } = await import('dockerode');
     return new AgentDocker(new Dockerode({ socketPath: socket }));
@@ -41,7 +41,7 @@ export class AgentDocker {
     return found !== undefined;
   }
 
-  /** @param archive a path, of what `docker save` writes */
+  /** @param archive the path of a file that `docker save` wrote */
   async load(archive: string): Promise<void> {
     await call('load the image of the ECS agent', WORK, async () => {
       const progress = await this.#api.loadImage(archive);
@@ -58,7 +58,7 @@ export class AgentDocker {
     return id as DockerId;
   }
 
-  /** @param name or docker id @returns undefined when Docker does not know it */
+  /** @param name or docker id @returns undefined if Docker does not know it */
   async find(name: string): Promise<FoundContainer | undefined> {
     const found = await call("inspect the ECS agent's container", LOOK, (abortSignal) =>
       this.#api.getContainer(name).inspect({ abortSignal }).catch(unlessMissing),
@@ -69,7 +69,8 @@ export class AgentDocker {
   }
 
   /**
-   * Its output, until Docker has no more of it. Resolves then. @param take is told what comes
+   * Reads the output of a container. Resolves when Docker has no more.
+   * @param take called with each piece of the output
    * @param since seconds since 1970, with a fraction
    */
   async logs(
@@ -86,7 +87,7 @@ export class AgentDocker {
   }
 }
 
-/** Source: the Engine's API, "Stream format": a byte for the stream, three empty ones, four for the length. */
+/** Source: the Engine's API, "Stream format": one byte for the stream, three zero bytes, four bytes for the length. */
 export async function demultiplex(
   stream: AsyncIterable<Uint8Array>,
   take: (bytes: Uint8Array) => void,

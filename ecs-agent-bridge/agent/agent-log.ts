@@ -1,14 +1,15 @@
 /**
- * The agent's own log as lines of ours, with its levels, so that its errors are reported like ours. It writes either
- * of two formats: JSON, or words like `level=info time=… msg="…" module=client.go`.
+ * Turns the agent's log into lines of the service's log, with the agent's levels, so that its errors are reported like
+ * the service's own. The agent writes one of two formats: JSON, or words like `level=info time=… msg="…"
+ * module=client.go`.
  */
 
 import type { Logger } from '../../logging/logger.ts';
 import { LineSplitter } from '../../parsing/lines.ts';
 
-/** Bytes of a line that are kept. */
+/** The maximum length of a line in bytes. */
 const LONGEST = 8192;
-/** Lines that are remembered for whoever asks why it ended. */
+/** The number of last lines that are remembered to explain the agent's exit. */
 const LAST = 20;
 
 export type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -30,19 +31,21 @@ const LEVELS = new Map<unknown, Level>([
 ]);
 
 /**
- * What the agent calls errors, and no host can mend: as errors of ours they would come with each start of it. Looked for in
- * the message and in the field `error`. Source: the agent 1.105.
+ * Messages that the agent logs as errors at each start although no operator can fix them. They become warnings. They
+ * are searched in the message and in the field `error`. Source: the agent 1.105.
  */
 const WARNINGS: readonly RegExp[] = [
-  // The archive of the pause image is in the agent's own image, and only awsvpc needs it; then the agent ends with code 5.
+  // The archive of the pause image is in the agent's own image, and only awsvpc needs it. If awsvpc needs it, the agent
+  // exits with code 5.
   /^Failed to load pause container:/,
-  // So are the archives of Service Connect, which only its tasks need; ECS places none where they are missing.
+  // The same is true of the archives for Service Connect, which only its tasks need. ECS places no such tasks without
+  // them.
   /error adding \/managed-agents\/serviceconnect/i,
-  // A start looks at tasks that ECS knows about already: there is nothing to send.
+  // At its start, the agent looks at tasks that ECS already knows about, so there is nothing to send.
   /^Skipping emitting event for task due to error\b.* already sent$/s,
 ];
 
-/** What is not understood is information. */
+/** A line that cannot be parsed becomes an info line. */
 export function parseAgentLine(line: string): AgentLine {
   const { level, msg, ...fields } = (line.startsWith('{') ? fromJson(line) : fromWords(line)) ?? {};
   const known = LEVELS.get(level);
@@ -62,12 +65,13 @@ function fromJson(line: string): Record<string, unknown> | undefined {
 
 function fromWords(line: string): Record<string, unknown> | undefined {
   if (!/^(level|time)=/.test(line)) return undefined;
-  // A name begins where no other character of one is before it: else a long run of them is looked at from each.
+  // A name must not be preceded by a character of a name. Otherwise a long run of such characters would be scanned from
+  // each position.
   const words = line.matchAll(/(?<![\w.-])([\w.-]+)=("(?:\\.|[^"\\])*"|\S*)/g);
   return Object.fromEntries([...words].map(([, name, value = '']) => [name, unquoted(value)]));
 }
 
-/** As Go quotes; most of that is JSON too. */
+/** Removes Go's quotes, most of which are valid JSON. */
 function unquoted(value: string): string {
   if (!value.startsWith('"')) return value;
   try {
@@ -77,7 +81,7 @@ function unquoted(value: string): string {
   }
 }
 
-/** Takes what the agent writes, in pieces of any size, and cuts it into lines. */
+/** Splits the agent's output, in pieces of any size, into lines. */
 export class Lines {
   readonly #take: (line: string) => void;
   readonly #splitter = new LineSplitter({ most: LONGEST, cuts: true });
@@ -90,7 +94,7 @@ export class Lines {
     this.#tell(this.#splitter.push(bytes));
   }
 
-  /** What there is of a last line. */
+  /** Handles the last line if it has no line feed. */
   end(): void {
     this.#tell(this.#splitter.end());
   }
@@ -114,7 +118,7 @@ export class AgentLog {
     this.#log[level]({ agent: fields }, message);
   };
 
-  /** The last messages since this was asked for, the oldest first. */
+  /** The last messages since the previous call, the oldest first. */
   takeLast(): readonly string[] {
     const last = this.#last;
     this.#last = [];

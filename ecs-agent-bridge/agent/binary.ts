@@ -1,4 +1,4 @@
-/** The ECS agent as a process of its own: its program is a static binary that needs nothing beside it. */
+/** Runs the ECS agent as a process. Its program is a static binary without dependencies. */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,18 +10,18 @@ import { Lines } from './agent-log.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
 /**
- * It begins when it is told that it is known: one that nobody knows must not run on after a death of ours. When the host
- * runs out of memory, it is not spared as the service is.
+ * The agent starts only after the ledger knows its process; otherwise it could keep running unknown after a crash. It
+ * must not be protected from the OOM killer as the service is.
  */
 const BEGIN = 'echo 0 2> /dev/null > /proc/self/oom_score_adj; read -r go && exec "$0" < /dev/null';
-/** Milliseconds in which its last lines come, unless others hold on to its stdout. */
+/** The time limit in milliseconds for its last lines, which other processes with its stdout could delay. */
 const LAST_LINES = 1000;
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export interface BinaryOptions {
   readonly program: string;
-  /** All of it. */
+  /** The complete environment of the agent. */
   readonly environment: NodeJS.ProcessEnv;
   readonly reports: Reports;
 }
@@ -37,7 +37,7 @@ export class Binary implements Way {
   async start(signal: AbortSignal): Promise<RunningAgent> {
     signal.throwIfAborted();
     const { program, environment, reports } = this.#options;
-    // A session of its own: Ctrl-C on our terminal is not for it.
+    // The agent gets its own session, so that Ctrl-C on the terminal does not reach it.
     const child = spawn('sh', ['-c', BEGIN, program], { detached: true, env: environment, stdio: 'pipe' });
     const ended = endOf(child, reports.line);
     try {

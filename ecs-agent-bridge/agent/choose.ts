@@ -1,4 +1,4 @@
-/** Which of the ways to run an ECS agent this host has. */
+/** Chooses the way in which this host runs an ECS agent. */
 
 import { access, constants, stat } from 'node:fs/promises';
 import { ServiceError } from '../../errors/service-error.ts';
@@ -10,7 +10,7 @@ import { type Systemctl, UNIT } from './systemctl.ts';
 import type { Mode } from './way.ts';
 
 export interface Choice {
-  /** As it is set. */
+  /** The value of the setting. */
   readonly wanted: 'auto' | 'none' | Mode;
   readonly program: string;
   readonly image: string;
@@ -19,14 +19,14 @@ export interface Choice {
   readonly api: Pick<AgentDocker, 'hasImage'>;
 }
 
-/** In the order in which they are preferred. */
+/** In order of preference. */
 const LACKS: Readonly<Record<Mode, (choice: Choice) => Promise<string | undefined>>> = {
   unit: lacksUnit,
   container: lacksImage,
   binary: lacksProgram,
 };
 
-/** @returns undefined: none @throws {ServiceError} `agent.not_found` when what is wanted is not there */
+/** @returns undefined: no agent @throws {ServiceError} `agent.not_found` when the wanted way is unavailable */
 export async function chooseMode(choice: Choice): Promise<Mode | undefined> {
   const { wanted } = choice;
   if (wanted === 'none') return undefined;

@@ -1,6 +1,6 @@
 /**
- * The operator's settings for the ECS agent: lines of NAME=value, which the agent's own packages read too. What would
- * set the agent against this service is refused, and every problem is told at once.
+ * Reads the operator's settings for the ECS agent: lines of NAME=value, which the agent's own packages read too.
+ * Settings that conflict with this service are refused, and all problems are reported together.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ export type AgentConfig = ReadonlyMap<string, string>;
 
 export interface ConfigRules {
   readonly mode: Mode;
-  /** Ports that containers of this service get. */
+  /** The ports that containers of this service get. */
   readonly usablePorts: readonly number[];
 }
 
@@ -22,7 +22,7 @@ export interface ReadConfig {
 }
 
 const KNOWN = /^(ECS_|AWS_)|^(HTTP_PROXY|HTTPS_PROXY|NO_PROXY|SSL_CERT_DIR|SSL_CERT_FILE)$/i;
-/** What is refused where it is not a JSON value of this kind. Source: the agent's README. */
+/** Settings that must be JSON values of this kind. Source: the agent's README. */
 const JSON_VALUES = new Map<string, 'list' | 'object'>([
   ['ECS_AVAILABLE_LOGGING_DRIVERS', 'list'],
   ['ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES', 'list'],
@@ -35,8 +35,8 @@ const JSON_VALUES = new Map<string, 'list' | 'object'>([
 ]);
 
 /**
- * @returns no settings when there is no file
- * @throws {ServiceError} `agent.config`, with a line for each problem; none of them tells a value that may be secret
+ * @returns no settings if there is no file
+ * @throws {ServiceError} `agent.config`, with a line for each problem; no line contains a value that may be secret
  */
 export async function readConfig(path: string, rules: ConfigRules): Promise<ReadConfig> {
   try {
@@ -70,7 +70,7 @@ export function parseConfig(path: string, text: string, rules: ConfigRules): Rea
   return { config, warnings };
 }
 
-/** As the agent reads yes and no. */
+/** Follows the agent's rules for booleans. */
 export function isTrue(value: string | undefined): boolean {
   return /^(1|t|true)$/i.test(value ?? '');
 }
@@ -119,7 +119,7 @@ function kindOf(value: string): 'list' | 'object' | undefined {
 const SECRET_NAME = /(SECRET|TOKEN|PASSWORD|AUTH_DATA)/;
 const SECRET_FIELD = /^(auth|password|identitytoken|registrytoken)$/i;
 
-/** What must not be seen, by what it is called: values, and the secrets within them. */
+/** The secret values, and the secrets inside values, by name. */
 export function secretsIn(config: AgentConfig): [name: string, secret: string][] {
   return [...config].flatMap(([name, value]) => {
     const whole: [string, string][] =
@@ -139,7 +139,7 @@ function within(name: string, value: string): [string, string][] {
   return found;
 }
 
-/** @param proxy as Go takes it: the scheme may be missing. Source: its httpproxy, parseProxy */
+/** @param proxy in Go's format: the scheme may be missing. Source: its httpproxy, parseProxy */
 function passwordIn(proxy: string): string {
   const password = URL.parse(proxy.includes('//') ? proxy : `http://${proxy}`)?.password ?? '';
   try {

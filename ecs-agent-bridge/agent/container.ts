@@ -1,6 +1,7 @@
 /**
- * The ECS agent in the container that its packages would make of it, where they are not there to do so. It is Docker's
- * own and talks to Docker through this service's proxy alone: the proxy's socket stands in it where Docker's would.
+ * Runs the ECS agent in the same container that its packages would create, on hosts without these packages. The
+ * container belongs to Docker. The agent uses Docker only through this service's proxy, because the proxy's socket is
+ * mounted in place of Docker's.
  *
  * Source: amazon-ecs-init, the getHostConfig of its docker package.
  */
@@ -21,13 +22,16 @@ import { Lines } from './agent-log.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
 export const CONTAINER_NAME = 'ecs-agent';
-/** Whose agent it is. Not the label of hosted containers, which are removed when nobody tracks them. */
+/**
+ * Names the host of the agent. It is not the label of hosted containers, because untracked hosted containers are
+ * removed.
+ */
 const LABEL = 'ecs-host-service.agent-of';
 
-/** Milliseconds between looks, and how often Docker is asked how an agent ended. */
+/** Milliseconds between checks, and the number of attempts to ask Docker how an agent ended. */
 const BETWEEN_LOOKS = 100;
 const LOOKS = 50;
-/** Milliseconds in which its last lines come, unless Docker is away. */
+/** The time limit in milliseconds for its last lines if Docker is reachable. */
 const LAST_LINES = 1000;
 
 export interface ContainerOptions {
@@ -36,9 +40,9 @@ export interface ContainerOptions {
   readonly isExternal: boolean;
   readonly hostId: string;
   readonly paths: AgentPaths;
-  /** Where ECS_DATADIR is on the host. */
+  /** The path of ECS_DATADIR on the host. */
   readonly data: string;
-  /** Of the Docker API proxy. */
+  /** The socket of the Docker API proxy. */
   readonly socket: string;
   readonly api: AgentDocker;
   readonly docker: Pick<Docker, 'start' | 'remove'>;
@@ -68,14 +72,14 @@ export class Container implements Way {
       if (identity) reports.note(identity);
       return new RunningContainer(this.#options, id, identity);
     } catch (error) {
-      // Docker may have started it before it went away.
+      // Docker may have started it before it became unreachable.
       await Promise.allSettled((await findProcesses(markOf(hostId))).map((one) => kill(one)));
       await docker.remove(id).catch(() => {});
       throw error;
     }
   }
 
-  /** The agent has named the file of its new image in another one. */
+  /** The agent has written the name of its new image's file to another file. */
   async update(): Promise<void> {
     const { cache } = this.#options.paths;
     const name = (await readFile(join(cache, 'desired-image'), 'utf8')).trim();
@@ -98,7 +102,7 @@ class RunningContainer implements RunningAgent {
   readonly #id: DockerId;
   readonly #identity: ProcessIdentity | undefined;
   #isKilled = false;
-  /** Whether it was said that its container could not be removed. */
+  /** Whether the failed removal of its container has been logged. */
   #isLeft = false;
 
   constructor(options: ContainerOptions, id: DockerId, identity: ProcessIdentity | undefined) {
@@ -128,7 +132,9 @@ class RunningContainer implements RunningAgent {
       await docker.remove(this.#id);
     } catch (error) {
       if (!this.#isLeft)
-        log.warn(`the ended container of the ECS agent stays until the next start: ${messageOf(error)}`);
+        log.warn(
+          `could not remove the ended container of the ECS agent; it stays until the next start: ${messageOf(error)}`,
+        );
       this.#isLeft = true;
     }
   }
@@ -144,13 +150,13 @@ class RunningContainer implements RunningAgent {
     return this.#identity !== undefined && isRunning(this.#identity);
   }
 
-  /** Docker may go away while it is asked to wait, and never say so: the process itself is looked at. */
+  /** Docker may become unreachable during the wait call without ending it, so the process itself is checked. */
   async #untilOver(): Promise<Ended> {
     while (this.#isAlive) await pause(BETWEEN_LOOKS);
     return this.#isKilled ? { signal: 'SIGKILL' } : await this.#askHow();
   }
 
-  /** Docker sees an end a little later than the kernel. */
+  /** Docker notices the end a little later than the kernel. */
   async #askHow(): Promise<Ended> {
     for (let look = 0; look < LOOKS; look++) {
       const found = await this.#options.api.find(this.#id).catch(() => undefined);
@@ -161,7 +167,7 @@ class RunningContainer implements RunningAgent {
     return {};
   }
 
-  /** Opened again while it runs: Docker may be restarted without it. */
+  /** The log is reopened while the agent runs, because Docker can restart without it. */
   async #followLog(signal: AbortSignal): Promise<void> {
     const { api, reports } = this.#options;
     const lines = new Lines(reports.line);
@@ -178,17 +184,17 @@ class RunningContainer implements RunningAgent {
   }
 }
 
-/** A variable in its environment, by which its processes are known while Docker is away. */
+/** A variable in the agent's environment that identifies its processes while Docker is unreachable. */
 function markOf(hostId: string): string {
   return `ECS_HOST_SERVICE=${hostId}`;
 }
 
-/** Whether it is this host's agent. */
+/** Whether it is the agent of this host. */
 export function isOurs({ labels }: FoundContainer, hostId: string): boolean {
   return labels[LABEL] === hostId;
 }
 
-/** What the agent's packages bring along. */
+/** The archive that the agent's packages contain. */
 export function archiveIn({ cache }: AgentPaths): string {
   return join(cache, 'ecs-agent.tar');
 }
@@ -219,7 +225,7 @@ async function bodyOf(options: ContainerOptions) {
   };
 }
 
-/** What is not there is left out: Docker would make a directory of it. */
+/** Leaves out missing paths, because Docker would create directories for them. */
 async function bindsOf({ paths, data, socket, isExternal }: ContainerOptions): Promise<string[]> {
   const config = join(paths.config, '..');
   const optional = [

@@ -1,6 +1,7 @@
 /**
- * The stock Amazon ECS agent, unmodified, kept running beside the service: as a process, a container or a unit of
- * systemd. It talks to Docker through this service's proxy alone, its log is part of ours, and its containers outlive it.
+ * Keeps the stock Amazon ECS agent running beside the service, unmodified: as a process, a container or a systemd unit.
+ * It uses Docker only through this service's proxy. Its log is part of the service's log, and its containers outlive
+ * it.
  */
 
 import { dirname } from 'node:path';
@@ -36,7 +37,7 @@ import { Systemctl } from './systemctl.ts';
 import { Unit } from './unit.ts';
 import type { AgentFacts, Mode, Reports, Way } from './way.ts';
 
-/** Milliseconds between looks whether tasks have ended. */
+/** Milliseconds between checks whether tasks have ended. */
 const BETWEEN_LOOKS = 250;
 
 export interface EcsAgentOptions {
@@ -44,24 +45,24 @@ export interface EcsAgentOptions {
     Settings,
     'ECS_AGENT' | 'ECS_AGENT_BINARY' | 'ECS_AGENT_IMAGE' | 'LISTEN_PORT' | 'RESERVED_PORTS'
   >;
-  /** Of this process. */
+  /** The environment of this process. */
   readonly environment: NodeJS.ProcessEnv;
   readonly paths: Paths;
   readonly hostId: string;
-  /** The real one. */
+  /** Docker itself, not the proxy. */
   readonly docker: Docker;
-  /** The unix socket of the Docker API proxy: it listens, and stays the same file for the agent's life. */
+  /** The unix socket of the Docker API proxy. It is listening, and stays the same file while the agent runs. */
   readonly proxySocket: string;
   readonly ledger: Ledger;
-  /** Of the ledger, left by a service that died. */
+  /** The pages that a crashed service left in the ledger. */
   readonly left: readonly Page[];
   readonly secrets: Pick<Secrets, 'set'>;
   readonly log: Logger;
-  /** Makes sure of a directory, and holds it. */
+  /** Creates a shared directory if necessary, and holds it. */
   readonly share: (path: string, mode: number) => Promise<void>;
-  /** Is called when the agent has ended for good: nobody places containers here any more. */
+  /** Called when the agent has ended for good, so that no more containers are placed here. */
   readonly drain: () => void;
-  /** Where it answers; only tests have another place than the agent's own. */
+  /** The agent's introspection endpoint. Only tests use another one than the agent's own. */
   readonly introspection?: URL;
   readonly timing?: NonNullable<SupervisionOptions['timing']>;
 }
@@ -78,9 +79,9 @@ export class EcsAgent {
   }
 
   /**
-   * Stops an agent that is left, then begins to keep one running, until `lifetime` ends; that it registers is not
-   * waited for.
-   * @returns undefined where there is to be none
+   * Stops an agent that was left behind, and then keeps one running until `lifetime` ends. It does not wait for the
+   * agent's registration.
+   * @returns undefined if this host needs no agent
    * @throws {ServiceError} `agent.*`, `docker.*`, `start.filesystem`
    */
   static async open(lifetime: Lifetime, options: EcsAgentOptions): Promise<EcsAgent | undefined> {
@@ -122,16 +123,18 @@ export class EcsAgent {
   }
 
   /**
-   * To be called when Docker has gone away, before the agent is refused anything. Resolves when an agent that was still
-   * starting has been killed, or soon; the same again does no harm. The agent is started again when Docker is back.
+   * To be called when Docker becomes unreachable, before any request of the agent is refused. Resolves when an agent
+   * that was still starting has been killed, or soon. Repeated calls are harmless. The agent is started again when
+   * Docker is back.
    */
   async dockerLost(): Promise<void> {
     await this.#supervision.dockerLost();
   }
 
   /**
-   * Waits until the agent knows that each task with one of these containers has ended. It may still be about to tell ECS.
-   * @returns false when `signal` aborts before, or when no agent runs that could tell ECS. Never rejects
+   * Waits until the agent knows that each task with one of these containers has ended. The agent may still have to tell
+   * ECS.
+   * @returns false if `signal` aborts before, or if no agent runs that could tell ECS. Never rejects
    */
   async settled(dockerIds: readonly string[], signal: AbortSignal): Promise<boolean> {
     const isRunning = () => this.#supervision.state === 'running' && !signal.aborted;
@@ -143,7 +146,7 @@ export class EcsAgent {
     return false;
   }
 
-  /** Stops it, and does not start it again. Its containers stay as they are. Again, it waits for the same end. */
+  /** Stops the agent for good. Its containers stay as they are. Repeated calls wait for the same end. */
   async stop(): Promise<void> {
     await this.#lifetime.end(new Error('the ECS agent is stopped'));
   }
@@ -169,7 +172,7 @@ async function choose(
   });
   if (mode === 'unit' && !/^(\/var)?\/run\//.test(proxySocket))
     throw new ServiceError('agent.socket', { socket: proxySocket });
-  // Of what is to be chosen from, a unit that systemd has would be the first.
+  // With `auto`, the unit would be preferred if systemd has it.
   if (mode && mode !== 'unit' && settings.ECS_AGENT !== 'auto' && (await exists(paths.agent.systemd))) {
     const { isLoaded, isOver } = await systemctl.state();
     if (isLoaded && !isOver) throw new ServiceError('agent.unit_runs', {});
@@ -189,7 +192,7 @@ async function readFacts(mode: Mode, { settings, paths, secrets, log }: EcsAgent
   return { config, paths: paths.agent, reservedPorts: reserved, ephemeralPorts: ephemeral };
 }
 
-/** Elsewhere it is added. */
+/** In the other modes, the service adds the port itself. */
 function notReserved(mode: Mode, config: AgentConfig, port: number): string[] {
   if (mode !== 'unit' || reservesPort(config, port)) return [];
   return [`ECS may place a task on the port of this service; add ${port} to ECS_RESERVED_PORTS`];

@@ -1,19 +1,19 @@
-/** What the agent is told by its environment: the operator's settings, and those that only this service can know. */
+/** Builds the agent's environment: the operator's settings, and values that only this service knows. */
 
 import { join } from 'node:path';
 import type { AgentPaths } from '../../host/paths.ts';
 import type { AgentConfig } from './config-file.ts';
 
-/** Ports that ECS does not give to a task where nobody says more: those of ssh, Docker and the agent. Source: the agent's default. */
+/** The ports that ECS reserves by default: ssh, Docker and the agent. Source: the agent's default. */
 const RESERVED_BY_ECS = [22, 2375, 2376, 51_678, 51_679];
 const LOGGING_DRIVERS = JSON.stringify(['json-file', 'syslog', 'awslogs', 'fluentd', 'none']);
 
 export interface Facts {
   readonly config: AgentConfig;
   readonly paths: AgentPaths;
-  /** Those that no container on this host gets. */
+  /** Ports that no container on this host gets. */
   readonly reservedPorts: readonly number[];
-  /** The kernel's range of ports for connections, as `first-last`. */
+  /** The kernel's range of ephemeral ports, as `first-last`. */
   readonly ephemeralPorts: string;
 }
 
@@ -27,7 +27,7 @@ export function binaryEnvironment(facts: Facts, socket: string): Record<string, 
   };
 }
 
-/** Paths are those within the agent's container, as its packages bind them. */
+/** Paths are those inside the agent's container, as its packages bind them. */
 export function containerEnvironment(facts: Facts): Record<string, string> {
   return {
     ECS_LOGFILE: '/log/ecs-agent.log',
@@ -38,12 +38,12 @@ export function containerEnvironment(facts: Facts): Record<string, string> {
   };
 }
 
-/** On the host. */
+/** The path on the host. */
 export function dataDirectory({ config, paths }: Pick<Facts, 'config' | 'paths'>): string {
   return config.get('ECS_DATADIR') ?? paths.data;
 }
 
-/** Whether ECS may place a task on the service's own port. */
+/** Whether ECS is kept from placing a task on the service's own port. */
 export function reservesPort(config: AgentConfig, port: number): boolean {
   return reservedIn(config).includes(port);
 }

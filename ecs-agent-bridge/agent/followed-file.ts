@@ -1,4 +1,4 @@
-/** A log file that others write and now and then replace, read as it grows. */
+/** Follows a log file that another program writes and sometimes replaces. */
 
 import { type FileHandle, open, stat, watch } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -14,15 +14,15 @@ export class FollowedFile {
   #file: FileHandle | undefined;
   #position = 0;
 
-  /** @param take is told each line */
+  /** @param take called with each line */
   constructor(path: string, take: (line: string) => void) {
     this.#path = path;
     this.#lines = new Lines(take);
   }
 
   /**
-   * Passes over what the file has now, and then follows it until `signal` aborts.
-   * @returns when it has begun; `over` resolves when what came until the end was read
+   * Skips the present content of the file, and then follows it until `signal` aborts.
+   * @returns when following has begun; `over` resolves when everything up to the end was read
    */
   async begin(signal: AbortSignal): Promise<{ readonly over: Promise<void> }> {
     const changes = watch(dirname(this.#path), { signal });
@@ -45,7 +45,7 @@ export class FollowedFile {
     }
   }
 
-  /** The rest of the one that was replaced comes first. */
+  /** Reads the rest of a replaced file first. */
   async #read(): Promise<void> {
     await this.#drain();
     if (!(await this.#isReplaced())) return;

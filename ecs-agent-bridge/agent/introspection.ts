@@ -1,6 +1,6 @@
 /**
- * What the agent says of itself on loopback, where its port is fixed. It answers once the agent has registered, so
- * that an answer tells that its start is complete.
+ * A client of the agent's introspection API on its fixed loopback port. The agent answers only after it has registered,
+ * so an answer shows that its start is complete.
  */
 
 import { type Static, type TSchema, Type } from 'typebox';
@@ -11,7 +11,7 @@ import { misfit } from '../../parsing/json.ts';
 
 export const INTROSPECTION = new URL('http://127.0.0.1:51678');
 
-/** Milliseconds for one answer, and bytes of it: a full host has some hundreds of KB of tasks. */
+/** Limits for one answer: milliseconds, and bytes. The tasks of a full host take some hundreds of KB. */
 const PATIENCE = 2000;
 const LIMIT = 4 * 2 ** 20;
 
@@ -58,7 +58,7 @@ export interface AgentTask {
   readonly containers: readonly {
     readonly name: string;
     readonly dockerId: string;
-    /** As `32262/tcp → 20001`. */
+    /** Such as `32262/tcp → 20001`. */
     readonly ports: readonly string[];
   }[];
 }
@@ -75,7 +75,7 @@ export class Introspection {
     this.#base = base;
   }
 
-  /** @throws Error when no agent answers, or not in time, or not as one */
+  /** @throws Error when no agent answers in time, or when the answer is not an agent's */
   async metadata(signal?: AbortSignal, milliseconds = PATIENCE): Promise<AgentMetadata> {
     const found = await this.#get('/v1/metadata', METADATA, signal, milliseconds);
     return { cluster: found.Cluster, containerInstance: found.ContainerInstanceArn, version: found.Version };
@@ -86,7 +86,7 @@ export class Introspection {
     return { ...(await this.metadata()), tasks: await this.tasks() };
   }
 
-  /** Those that it has not forgotten yet. @throws as `metadata` */
+  /** The tasks that the agent still remembers. @throws as `metadata` */
   async tasks(signal?: AbortSignal): Promise<AgentTask[]> {
     const { Tasks } = await this.#get('/v1/tasks', TASKS, signal, PATIENCE);
     return (Tasks ?? []).map(asTask);
@@ -114,7 +114,7 @@ export class Introspection {
 
   async #ask(url: URL, signal: AbortSignal): Promise<string> {
     this.#agent ??= open();
-    // No connection stays open: nobody has to close it.
+    // The connection is not reused, so nothing has to close it.
     const options = { dispatcher: await this.#agent, reset: true, signal };
     const { default: undici } = await import('undici');
     const { statusCode, body } = await undici.request(url, options);
@@ -129,7 +129,7 @@ async function open(): Promise<Agent> {
   return new undici.Agent({ maxResponseSize: LIMIT });
 }
 
-/** Each once: the agent has one for IPv4 and one for IPv6. */
+/** Without duplicates: the agent lists a port for IPv4 and for IPv6. */
 function portsOf(all: readonly Static<typeof PORT>[]): string[] {
   const each = all.map((one) => `${one.ContainerPort}/${one.Protocol} → ${one.HostPort ?? 'none'}`);
   return [...new Set(each)];

@@ -1,6 +1,6 @@
 /**
- * An agent that a service which died has left. It goes on with its tasks, but what it asks of Docker goes nowhere, and
- * no other agent could use its data directory: it is stopped by whoever comes next. Its containers are not touched.
+ * Stops an agent that a crashed service left. It would continue with its tasks, but its requests to Docker would fail,
+ * and no other agent could use its data directory. Its containers are not touched.
  */
 
 import type { Docker } from '../../docker-engine/docker.ts';
@@ -15,14 +15,14 @@ import { Systemctl } from './systemctl.ts';
 import { UNIT_KIND, undoUnit } from './unit.ts';
 import type { AgentFacts, Mode } from './way.ts';
 
-/** The name of every lifetime that holds something of the agent. */
+/** The name of every lifetime that holds resources of the agent. */
 export const AGENT_LIFETIME = 'ecs agent';
-/** The kind of owner that it is for the ledger, where it has a page of that name. */
+/** The kind of owner in the ledger, and the name of its page. */
 export const AGENT_PAGE = 'ecs-agent';
-/** The kind of holding that is the agent itself; `what` is its mode. */
+/** The kind of holding for the agent itself; `what` is its mode. */
 export const AGENT_KIND = 'ecs agent';
 
-/** Milliseconds from asking it to end to killing it. */
+/** Milliseconds between the request to exit and the kill. */
 export const GRACE = 10_000;
 
 export interface LeftAgentOptions {
@@ -31,14 +31,14 @@ export interface LeftAgentOptions {
   readonly hostId: string;
   readonly docker: Pick<Docker, 'socket' | 'remove'>;
   readonly proxySocket: string;
-  /** Of this process. */
+  /** The environment of this process. */
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Logger;
 }
 
 /**
- * Stops it if the pages tell of one, and takes what was made for it away. Only what is proven to be this host's agent is
- * touched, and the same again does no harm.
+ * Stops the agent that the pages name and removes what was created for it. It touches only what is proven to belong to
+ * this host's agent, and can be repeated.
  * @throws {ServiceError} `docker.*`, `agent.systemd`; its page stays then
  */
 export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOptions): Promise<void> {
@@ -46,7 +46,7 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
   if (!page) return;
   const mode = modeOn(page);
   const { pid, startTime } = (page.facts ?? {}) as AgentFacts;
-  options.log.warn({ mode, pid }, 'stopping the ECS agent of a service that died');
+  options.log.warn({ mode, pid }, 'stopping the ECS agent of a crashed service');
   const agents = pid !== undefined && startTime !== undefined ? [{ pid, startTime }] : [];
   if (await end(agents, GRACE)) warnOfKill(options.log);
   if (mode === 'container') await removeContainer(options);
@@ -61,10 +61,10 @@ export async function stopLeftAgent(pages: readonly Page[], options: LeftAgentOp
   options.ledger.remove(AGENT_PAGE);
 }
 
-/** It may not have written down what it knew last. */
+/** A killed agent may not have saved its latest state. */
 export function warnOfKill(log: Logger): void {
   const text =
-    'the ECS agent was killed, since it did not end when it was asked to; its last lines say what it was doing';
+    'the ECS agent did not exit when asked, so the service killed it; its last log lines say what it was doing';
   log.warn({ seconds: GRACE / 1000 }, text);
 }
 

@@ -1,10 +1,11 @@
 /**
- * Keeps an agent running: starts it when Docker answers, starts it again when it ends, and knows when it must not.
+ * Keeps an agent running: starts it when Docker answers, restarts it when it exits, and knows when it must not run.
  *
  * INVARIANTS
- * - There is one agent at a time; the next one is started after the last one was seen gone.
- * - An agent that has not registered yet is killed when Docker goes away: it would take each container that it cannot
- *   inspect for dead, and tell ECS so. One that has registered does no harm, and is stopped when Docker stays away.
+ * - Only one agent runs at a time. The next one starts after the previous one was observed to be gone.
+ * - An agent that has not registered yet is killed when Docker becomes unreachable. It would consider each container
+ * that it cannot inspect dead and tell ECS so. A registered agent does no harm, and is stopped only if Docker stays
+ * unreachable.
  * - Exit code 5 is final.
  */
 
@@ -26,24 +27,24 @@ const UPDATED = 42;
 
 /** All in milliseconds. */
 const TIMING = {
-  /** Before it is started again. */
+  /** The pause before a restart. */
   restart: { shortest: 500, longest: 15_000 },
-  /** After which an agent that ends is a new failure, and not the last one again. */
+  /** After this time, an exit counts as a new failure and not as a repetition. */
   soundAfter: 60_000,
-  /** For which Docker may be away from an agent that has registered. */
+  /** How long Docker may be unreachable for a registered agent. */
   dockerAway: 30_000,
-  /** Between questions to an agent that starts, and to a Docker that is away. */
+  /** The interval of polls of a starting agent, and of an unreachable Docker. */
   look: { shortest: 50, longest: 2000 },
-  /** In which an agent that is well says so. */
+  /** The time in which a healthy agent answers. */
   quick: 500,
 };
 
-/** For the release: SIGTERM, SIGKILL, and Docker or systemd seeing it. */
+/** For the release: SIGTERM, SIGKILL, and the time until Docker or systemd notices. */
 const RELEASE = 3 * GRACE;
-/** In which one that was killed has gone. */
+/** The time in which a killed agent has ended. */
 const KILL = 5000;
 
-/** `waiting`: for Docker, or to be tried again; `ended`: for good, by itself. */
+/** `waiting`: for Docker, or for the next attempt; `ended`: the agent has exited for good. */
 export type State = 'waiting' | 'starting' | 'running' | 'ended';
 
 export interface SupervisionOptions {
@@ -54,7 +55,7 @@ export interface SupervisionOptions {
   readonly log: Logger;
   /** Whether an agent may replace itself by another version. */
   readonly updates: boolean;
-  /** What is to be looked at when it ends for good. */
+  /** The file to check when the agent has ended for good. */
   readonly config: string;
   readonly data: string;
   readonly drain: () => void;
@@ -64,15 +65,15 @@ export interface SupervisionOptions {
 
 /** One agent, from its start to its end. */
 class Run {
-  /** Resolves when its process has ended, or will not be there. */
+  /** Resolves when its process has ended, or will never exist. */
   readonly over = Promise.withResolvers<void>();
-  /** Aborts when it has to be killed, however far its start has got. */
+  /** Aborts when it must be killed, at any stage of its start. */
   readonly cut = new AbortController();
   agent: RunningAgent | undefined;
   hasRegistered = false;
-  /** Whether its end was wanted, so that it says nothing of the agent. */
+  /** Whether its end was requested, so that it does not count as a failure. */
   isAsked = false;
-  /** Whether somebody waits for Docker to come back to it. */
+  /** Whether a task is waiting for Docker to return before it decides about this agent. */
   isForsaken = false;
 }
 
@@ -101,7 +102,7 @@ export class Supervision {
     return this.#state;
   }
 
-  /** All that ask while one of them is answered get the same answer. */
+  /** Concurrent callers share one result. */
   dockerLost(): Promise<void> {
     this.#losing ??= this.#lose().finally(() => {
       this.#losing = undefined;
@@ -113,7 +114,7 @@ export class Supervision {
     const run = this.#run;
     if (!run || this.#lifetime.signal.aborted) return;
     if (!run.isAsked && !(run.hasRegistered && (await this.#answers()))) {
-      this.#options.log.warn('Docker has gone away; the ECS agent, which was still starting, is killed');
+      this.#options.log.warn('Docker became unreachable while the ECS agent was starting; killing the agent');
       run.isAsked = true;
       run.cut.abort();
     }
@@ -125,7 +126,7 @@ export class Supervision {
     }
   }
 
-  /** A Docker that hangs may keep a start from being given up; its agent is killed when it turns up. */
+  /** If Docker hangs, a start may not be interruptible. Its agent is then killed when it appears. */
   async #cut(run: Run): Promise<void> {
     try {
       await withDeadline(KILL, 'killing the ECS agent', () => run.over.promise);
@@ -134,7 +135,7 @@ export class Supervision {
     }
   }
 
-  /** The unit starts agents by itself, of which we do not know. */
+  /** The unit may have started agents that this service does not know. */
   #answers(): Promise<boolean> {
     return this.#options.introspection.metadata(this.#lifetime.signal, this.#timing.quick).then(
       () => true,
@@ -142,7 +143,7 @@ export class Supervision {
     );
   }
 
-  /** Does what nobody waits for, and tells what it fails with. */
+  /** Runs work in the background and logs its failure. */
   #react(lifetime: Lifetime, what: string, work: Promise<unknown>): void {
     const done = work.catch((error: unknown) => this.#options.log.error({ error }, `${what} failed`));
     void lifetime.track(what, done);
@@ -161,11 +162,11 @@ export class Supervision {
       if (over.signal.aborted || this.#lifetime.signal.aborted) return;
       log.warn(
         { seconds: dockerAway / 1000 },
-        'Docker stays away; the ECS agent is stopped until Docker is back',
+        'Docker is still unreachable; stopping the ECS agent until Docker is back',
       );
       run.isAsked = true;
       await run.agent?.stop(GRACE).catch((error: unknown) => {
-        // It runs on: when it ends, it is by itself.
+        // It keeps running, so a later exit was not requested.
         run.isAsked = false;
         throw error;
       });
@@ -196,7 +197,7 @@ export class Supervision {
     }
   }
 
-  /** @returns milliseconds until the next one; undefined: there is none */
+  /** @returns milliseconds until the next run; undefined: there is none */
   async #once(): Promise<number | undefined> {
     const run = new Run();
     this.#run = run;
@@ -228,7 +229,7 @@ export class Supervision {
         deadline: RELEASE,
       });
       run.agent = agent;
-      log.info({ mode: way.mode }, 'the ECS agent is started');
+      log.info({ mode: way.mode }, 'started the ECS agent');
       const kill = () => this.#react(held, 'killing the ECS agent', agent.kill());
       if (run.cut.signal.aborted) kill();
       else run.cut.signal.addEventListener('abort', kill);
@@ -237,7 +238,7 @@ export class Supervision {
     } finally {
       this.#state = 'waiting';
       run.over.resolve();
-      // At the end of the service its lifetime ends it, which gives it time.
+      // At the end of the service, the lifetime ends the agent and gives it more time.
       if (!signal.aborted) await held.end();
     }
   }
@@ -256,13 +257,13 @@ export class Supervision {
     this.#options.log.info({ ...metadata }, 'the ECS agent has registered this host');
   }
 
-  /** @returns milliseconds until the next one; undefined: there is none */
+  /** @returns milliseconds until the next run; undefined: there is none */
   async #judge(run: Run, ended: Ended): Promise<number | undefined> {
     const { way, log, agentLog, updates, config, data, drain } = this.#options;
     const how = describeEnd(ended);
     const lastLines = agentLog.takeLast();
     if (run.isAsked) {
-      log.info({ how }, 'the ECS agent has ended, as requested');
+      log.info({ how }, 'the ECS agent has exited, as requested');
       return 0;
     }
     if (ended.code === FINAL) {
@@ -274,15 +275,15 @@ export class Supervision {
     }
     if (ended.code === UPDATED && updates && this.#failures === 0) {
       await way.update?.();
-      // One that only ever ends to be updated is no better than one that fails.
+      // Repeated updates count as failures, because such an agent never becomes stable.
       this.#failures = 1;
-      log.info('the ECS agent has fetched another version of itself, which is started');
+      log.info('the ECS agent has downloaded another version of itself; starting that version');
       return 0;
     }
     return this.#again(new ServiceError('agent.ended', { how }), lastLines);
   }
 
-  /** The first of several failures is an error; the others only repeat it. */
+  /** The first of several failures is logged as an error, the later ones at a lower level. */
   #again(error: unknown, lastLines: readonly string[] = []): number {
     const { log } = this.#options;
     const milliseconds = backoff(this.#failures, this.#timing.restart);

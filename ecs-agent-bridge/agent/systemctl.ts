@@ -1,4 +1,4 @@
-/** systemd, as far as it is asked about the unit of the agent's own packages. */
+/** The systemd calls for the unit of the agent's own packages. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,21 +8,21 @@ import { withDeadline } from '../../lifetime/deadline.ts';
 
 export const UNIT = 'ecs.service';
 
-/** Milliseconds for one call; none of them waits for a unit. */
+/** The time limit for one call in milliseconds. No call waits for a unit. */
 const PATIENCE = 20_000;
 
-/** What systemd says of the unit. Source: org.freedesktop.systemd1(5). */
+/** The state of the unit according to systemd. Source: org.freedesktop.systemd1(5). */
 export interface UnitState {
   readonly isLoaded: boolean;
-  /** Whether it neither runs nor is about to. */
+  /** Whether it neither runs nor is about to run. */
   readonly isOver: boolean;
-  /** Another one for each time that it is started; empty before the first. */
+  /** A new id for each start; empty before the first start. */
   readonly invocation: string;
   readonly result: string;
-  /** Whether `status` is the number of a signal, and not an exit code. */
+  /** Whether `status` is the number of a signal instead of an exit code. */
   readonly isKilled: boolean;
   readonly status: number;
-  /** Of its main process; 0: it has none. */
+  /** The id of its main process; 0 if it has none. */
   readonly pid: number;
 }
 
@@ -33,7 +33,7 @@ const KILLED = ['2', '3'];
 export class Systemctl {
   readonly #environment: NodeJS.ProcessEnv;
 
-  /** @param environment in which systemctl is found */
+  /** @param environment for the search of systemctl */
   constructor(environment: NodeJS.ProcessEnv) {
     this.#environment = environment;
   }

@@ -1,8 +1,8 @@
 /**
- * The ECS agent as its own packages run it: the unit ecs.service, which makes a container of the agent. The unit is
- * theirs; two small things of ours let its agent talk to Docker through this service, and are taken away again: a
- * drop-in, which leaves the decision to start it again to us and keeps the unit's own process out of the proxy; and a
- * line in the settings that the packages give to the container, which sees the host's /var/run.
+ * Runs the ECS agent through its own packages: the unit ecs.service, which creates a container for the agent. Two small
+ * changes make its agent use Docker through this service, and are removed afterwards. A drop-in leaves restarts to this
+ * service and keeps the unit's own process off the proxy. A line in the settings that the packages pass to the
+ * container, which sees the host's /var/run, names the proxy's socket.
  *
  * Source: amazon-ecs-init, the getContainerConfig of its docker package.
  */
@@ -20,7 +20,7 @@ import { FollowedFile } from './followed-file.ts';
 import { type Systemctl, UNIT } from './systemctl.ts';
 import type { Ended, Reports, RunningAgent, Way } from './way.ts';
 
-/** The kind of holding that is a change of ours to the unit. */
+/** The kind of holding for a change to the unit. */
 export const UNIT_KIND = 'change of ecs.service';
 
 const DROP_IN = `# Of ecs-host-service, which starts and stops this unit; it is removed when that ends.
@@ -28,18 +28,20 @@ const DROP_IN = `# Of ecs-host-service, which starts and stops this unit; it is 
 UnsetEnvironment=DOCKER_HOST
 Restart=no
 `;
-/** Milliseconds between looks at the unit, and between questions to systemd while its process runs. */
+/**
+ * In milliseconds: the interval of checks of the unit, and the interval of questions to systemd while its process runs.
+ */
 const BETWEEN_LOOKS = 500;
 const BETWEEN_QUESTIONS = 30_000;
-/** How often a unit is killed that does not end. */
+/** How often a unit that does not end is killed. */
 const KILLS = 10;
-/** The agent's program in its image. */
+/** The path of the agent's program in its image. */
 const AGENT = '/agent';
 
 export interface UnitOptions {
   readonly systemctl: Systemctl;
   readonly paths: AgentPaths;
-  /** Of the Docker API proxy, below /run. */
+  /** The socket of the Docker API proxy, below /run. */
   readonly socket: string;
   readonly reports: Reports;
 }
@@ -52,7 +54,7 @@ export class Unit implements Way {
     this.#options = options;
   }
 
-  /** Puts the two things in place until the lifetime ends. @throws {ServiceError} `host.filesystem`, `agent.systemd` */
+  /** Makes the two changes until the lifetime ends. @throws {ServiceError} `host.filesystem`, `agent.systemd` */
   async prepare(lifetime: Lifetime): Promise<void> {
     const { systemctl, paths, socket } = this.#options;
     const { directory, file } = dropInOf(paths);
@@ -78,7 +80,7 @@ export class Unit implements Way {
 
   async start(signal: AbortSignal): Promise<RunningAgent> {
     const { systemctl, paths, reports } = this.#options;
-    // Two agents on one data directory wait for each other, for ever and in silence.
+    // Two agents on one data directory would wait for each other silently and forever.
     if (await stopUnit(systemctl, this.#options)) reports.killed();
     signal.throwIfAborted();
     const following = new AbortController();
@@ -104,7 +106,7 @@ export class Unit implements Way {
 class RunningUnit implements RunningAgent {
   readonly ended: Promise<Ended>;
   readonly #options: UnitOptions;
-  /** What it has left behind, once it has ended: the unit, and every other agent, may be its successor's by then. */
+  /** Processes that were left when the unit ended. Later, the unit and other agents may belong to a successor. */
   #left: readonly ProcessIdentity[] | undefined;
 
   constructor(options: UnitOptions, ended: Promise<Ended>) {
@@ -136,7 +138,11 @@ class RunningUnit implements RunningAgent {
   }
 }
 
-/** Ends the unit, and an agent that it has left behind. @returns whether one was killed @throws {ServiceError} `agent.systemd`, `still.there` */
+/**
+ * Ends the unit, and an agent that it has left behind.
+ * @returns whether one was killed
+ * @throws {ServiceError} `agent.systemd`, `still.there`
+ */
 async function stopUnit(
   systemctl: Systemctl,
   { socket }: Pick<UnitOptions, 'socket'>,
@@ -159,12 +165,12 @@ async function stopUnit(
   return (await end(await agentsOf(socket), milliseconds)) || kills > 0;
 }
 
-/** No error when there is nothing of it to kill. */
+/** It is no error if the unit has no processes. */
 async function killUnit(systemctl: Systemctl): Promise<void> {
   await systemctl.run('kill', '--signal=SIGKILL', UNIT).catch(() => {});
 }
 
-/** The processes of an agent that talks through this socket: Docker has them, not the unit. */
+/** The processes of an agent that uses this socket. They belong to Docker, not to the unit. */
 async function agentsOf(socket: string): Promise<ProcessIdentity[]> {
   return await findProcesses(lineOf(socket), AGENT);
 }
@@ -173,11 +179,11 @@ async function untilOver(options: UnitOptions): Promise<Ended> {
   const { systemctl } = options;
   let first = '';
   for (;;) {
-    // systemd that does not answer says nothing of the unit.
+    // If systemd does not answer, the state of the unit is unknown.
     const state = await systemctl.state().catch(() => undefined);
     first ||= state?.invocation ?? '';
     if (state?.isOver) return endOf(state);
-    // Started again by somebody else, with Docker for example: the one that was ours has ended.
+    // Another program, for example Docker, has restarted the unit, so this service's run of it has ended.
     if (state?.invocation && state.invocation !== first) {
       await stopUnit(systemctl, options).catch(() => {});
       return { code: 0 };
@@ -186,7 +192,7 @@ async function untilOver(options: UnitOptions): Promise<Ended> {
   }
 }
 
-/** Until systemd is worth asking again: each question is a process of its own. */
+/** Waits until another question to systemd is worthwhile, because each starts a process. */
 async function whileRuns(main: ProcessIdentity | undefined): Promise<void> {
   const late = performance.now() + BETWEEN_QUESTIONS;
   do await pause(BETWEEN_LOOKS);
@@ -195,11 +201,11 @@ async function whileRuns(main: ProcessIdentity | undefined): Promise<void> {
 
 function endOf({ isKilled, status, result }: Awaited<ReturnType<Systemctl['state']>>): Ended {
   if (isKilled) return { signal: String(status) };
-  // What comes before the main process may have failed.
+  // A command before the main process may have failed.
   return { code: status === 0 && result !== 'success' ? 1 : status };
 }
 
-/** Of a service that died: ends the unit and takes away what was ours. The same again does no harm. @returns as `stopUnit` */
+/** Ends the unit of a crashed service and removes its changes. Can be repeated. @returns as `stopUnit` */
 export async function undoUnit(
   systemctl: Systemctl,
   options: Pick<UnitOptions, 'paths' | 'socket'>,
@@ -223,24 +229,24 @@ function dropInOf({ systemd }: AgentPaths) {
   return { directory, file: join(directory, 'ecs-host-service.conf') };
 }
 
-/** In the agent's container the host's /run is /var/run. */
+/** In the agent's container, the host's /run is /var/run. */
 function lineOf(socket: string): string {
   return `DOCKER_HOST=unix:///var${socket.replace(/^\/var(?=\/run\/)/, '')}`;
 }
 
-/** What is ours in the packages' settings, whatever socket it names: nobody else has one in this directory. */
+/** This service's line in the packages' settings, with any socket. No other program uses this directory. */
 const OURS = /^DOCKER_HOST=unix:\/\/\S*\/ecs-host-service\/\S*\n?/gm;
 
-/** @param line the only one of ours from now on, after all others, of which the last one counts; empty: none */
+/** @param line the only line of this service from now on; it comes last, because the last one counts. Empty: none */
 async function setLine({ packagedConfig }: AgentPaths, line: string): Promise<void> {
-  // What a service that was killed was about to write: copies of settings.
+  // A killed service may have left drafts, which are copies of the settings.
   await removeDrafts(dirname(packagedConfig));
   const found = await readSettings(packagedConfig);
   const others = found.replace(OURS, '');
   const isWhole = others === '' || others.endsWith('\n');
   const content = line ? `${others}${isWhole ? '' : '\n'}${line}` : others;
   if (content === found) return;
-  // It may hold secrets.
+  // The file may contain secrets.
   const mode = found === '' ? 0o644 : (await stat(packagedConfig)).mode & 0o777;
   if (content) await writeFileAtomically(packagedConfig, content, mode);
   else await rm(packagedConfig, { force: true });
@@ -257,5 +263,5 @@ async function seenUnset({ packagedConfig }: AgentPaths): Promise<string> {
       what: `our line in ${packagedConfig}`,
       why: 'it was written again',
     });
-  return 'its line is not there any more';
+  return 'its line is no longer there';
 }

@@ -1,10 +1,13 @@
-/** The ways to run the stock Amazon ECS agent, behind one interface: as a process, as a container, as systemd's unit. */
+/**
+ * The common interface of the ways to run the stock Amazon ECS agent: as a process, as a container, or as a systemd
+ * unit.
+ */
 
 import type { ProcessIdentity } from '../../host/processes.ts';
 
 export type Mode = 'binary' | 'container' | 'unit';
 
-/** How an agent ended: its exit code, or the signal that killed it; neither where Docker has it and has gone away. */
+/** How an agent ended: its exit code, or the signal that killed it; neither if Docker had it and became unreachable. */
 export type Ended =
   | { readonly code: number; readonly signal?: undefined }
   | { readonly code?: undefined; readonly signal?: string };
@@ -13,32 +16,32 @@ export type Ended =
 export interface RunningAgent {
   /** Never rejects. */
   readonly ended: Promise<Ended>;
-  /** Kills it at once, also while Docker is away. Resolves when it has ended. */
+  /** Kills it at once, even while Docker is unreachable. Resolves when it has ended. */
   kill(): Promise<void>;
-  /** Asks it to end, and kills it after so many milliseconds. Resolves when it has ended, also when that was before. */
+  /** Asks it to exit, and kills it after `milliseconds`. Resolves when it has ended, at once if it already has. */
   stop(milliseconds: number): Promise<void>;
-  /** Says how it is seen that nothing of it runs. @throws {ServiceError} `still.there` */
+  /** Says how it was observed that none of its processes runs. @throws {ServiceError} `still.there` */
   seenGone(): string | Promise<string>;
 }
 
 export interface Way {
   readonly mode: Mode;
-  /** @param signal gives up what is not done yet. @throws what keeps it from being started; nothing runs then */
+  /** @param signal aborts the start @throws what prevents the start; no agent runs then */
   start(signal: AbortSignal): Promise<RunningAgent>;
-  /** Puts the version in place that an agent has fetched before it ended with code 42. */
+  /** Installs the version that the agent downloaded before it exited with code 42. */
   update?(): Promise<void>;
 }
 
-/** What whoever stops an agent after a death has to know: its process, where one is known. */
+/** The facts for a process that stops the agent after a crash: its process, if known. */
 export type AgentFacts = Partial<ProcessIdentity>;
 
-/** What every way is given. */
+/** The callbacks that every way gets. */
 export interface Reports {
-  /** Is told each line that the agent writes. */
+  /** Called with each line that the agent writes. */
   readonly line: (line: string) => void;
-  /** Is told what whoever comes after a death has to know. */
+  /** Called with facts that must survive a crash. */
   readonly note: (facts: AgentFacts) => void;
-  /** Is told that an agent had to be killed, since it did not end when it was asked to. */
+  /** Called when an agent did not exit when asked, and was killed. */
   readonly killed: () => void;
 }
 

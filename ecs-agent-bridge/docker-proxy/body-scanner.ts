@@ -1,11 +1,11 @@
 /**
- * Follows the body of an HTTP/1.1 message through the pieces in which it comes, to find its end and the data in it.
- * Source: RFC 9112, section 7.1 for chunks.
+ * Finds the end of an HTTP/1.1 message's body and the data in it, piece by piece. Source: RFC 9112, section 7.1 for
+ * chunks.
  */
 
 import { type Framing, MalformedMessage } from './message-head.ts';
 
-/** Characters of a line between chunks, at most. */
+/** The maximum length of a line between chunks. */
 const LONGEST_LINE = 4096;
 const LF = 0x0a;
 
@@ -13,7 +13,7 @@ export class BodyScanner {
   #state: 'size' | 'data' | 'after data' | 'trailer' | 'done';
   readonly isUntilClose: boolean;
   readonly #isChunked: boolean;
-  /** Bytes of data that are yet to come, of the chunk or of the whole body. */
+  /** The bytes of data that are still to come, of the chunk or of the whole body. */
   #left = 0;
   #line = '';
 
@@ -31,8 +31,8 @@ export class BodyScanner {
   }
 
   /**
-   * @param onData gets what is data in the piece, in order
-   * @returns how many bytes of the piece belong to the body; less than all of it only at the end
+   * @param onData called with the data in the piece, in order
+   * @returns the number of bytes of the piece that belong to the body; less than all only at its end
    * @throws {MalformedMessage}
    */
   take(piece: Buffer, onData?: (data: Buffer) => void): number {

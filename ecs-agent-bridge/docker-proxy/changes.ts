@@ -1,6 +1,6 @@
 /**
- * The calls that change a hosted container, or run something in it. Docker gets of them what was accepted, in its own
- * spelling, and of other containers the call as it came.
+ * The calls that change a hosted container or run a program in it. Docker gets only what was accepted, in its own
+ * spelling. Calls about other containers are passed on unchanged.
  */
 
 import { connectRule, execRule, updateRule } from '../../container/creation/accepted-calls.ts';
@@ -16,7 +16,7 @@ import { checkName, type Find, type Named, refuseUnknown } from './named.ts';
 import { rewritten } from './own-messages.ts';
 import { foldBody, LONGEST_BODY, readBody } from './read-body.ts';
 
-/** Each handles a call, and may throw what its client is to be told. @returns whether the connection goes on */
+/** Each method handles a call, and may throw an error for the client. @returns whether the connection continues */
 export class Changes {
   readonly #host: Pick<Surroundings, 'docker' | 'paths' | 'allowed'>;
   readonly #find: Find;
@@ -40,7 +40,7 @@ export class Changes {
     return await passOn(exchange, this.#accepted(readBody(sent), sent, rule));
   }
 
-  /** Who is connected stands in the body, in which its id takes the place of its name too. */
+  /** The body names the container, so its id must replace the name there too. */
   async connect(exchange: Exchange, network: string): Promise<boolean> {
     const sent = await exchange.read(LONGEST_BODY);
     const read = readBody(sent);
@@ -69,7 +69,7 @@ export class Changes {
     return await exchange.reply(bytes);
   }
 
-  /** An archive, which is unpacked in the container. */
+  /** An archive, which Docker unpacks in the container. */
   async archive(exchange: Exchange, { dockerId, hosted }: Named, query: string): Promise<boolean> {
     const target = hosted && (await intoMount(this.#host.docker, dockerId, query));
     if (target !== undefined) throw new ServiceError('container.copy_into_mount', { target });
@@ -88,7 +88,7 @@ export async function restart(exchange: Exchange, { hosted }: Named): Promise<bo
   return await exchange.forward();
 }
 
-/** Docker would take the name from a body too. */
+/** Docker would also accept the name from a body. */
 export async function rename(exchange: Exchange, { hosted }: Named, query: string): Promise<boolean> {
   if (!hosted) return await exchange.forward();
   checkName(query);
@@ -103,7 +103,7 @@ async function passOn(exchange: Exchange, body: unknown): Promise<boolean> {
   return await sendInstead(exchange, JSON.stringify(body));
 }
 
-/** The call with another body, and else as it came. */
+/** Sends the call with another body, and otherwise unchanged. */
 export async function sendInstead(exchange: Exchange, body: string): Promise<boolean> {
   const { request } = exchange;
   const { bytes } = await exchange.ask(rewritten(request, request.target, Buffer.from(body)));

@@ -1,11 +1,11 @@
 /**
- * One client of the proxy. Its requests go to Docker over a connection of its own, one after the other, and they and
- * their answers are passed on byte for byte as they come; what is understood of them is only where each ends. The
- * calls that somebody wants to handle are handed over before Docker sees anything of them.
+ * Serves one client of the proxy. Its requests go to Docker one by one over a connection of its own. Requests and
+ * answers are passed on byte for byte as they arrive; the proxy only determines where each ends. Calls with a handler
+ * are handled before Docker sees any of them.
  *
  * INVARIANTS
- * - Nothing waits for a peer that does not read but the other peer.
- * - No request is refused because Docker is away before `lost` has returned.
+ * - If a peer does not read, only the other peer waits.
+ * - While Docker is unreachable, no request is refused before `lost` has returned.
  */
 
 import type { Socket } from 'node:net';
@@ -18,45 +18,45 @@ import { ReadBuffers } from './read-buffers.ts';
 import { adopt } from './sockets.ts';
 import { Source, write } from './source.ts';
 
-/** A body that was read before anything of it was passed on. */
+/** A body that was read before any of it was passed on. */
 export interface ReadBody {
-  /** As it came. */
+  /** The original bytes. */
   readonly bytes: Buffer;
   readonly data: Buffer;
 }
 
-/** Handles a call. @returns whether the connection goes on */
+/** Handles a call. @returns whether the connection continues */
 export type Handler = (exchange: Exchange) => Promise<boolean>;
 
-/** A call that somebody handles. */
+/** A call for a handler. */
 export interface Exchange {
   readonly request: RequestHead;
-  /** Aborts when the client has gone. */
+  /** Aborts when the client has disconnected. */
   readonly signal: AbortSignal;
-  /** The same with another target, on which goes what is forwarded. */
+  /** Returns the same exchange with another target for forwarding. */
   at(target: string): Exchange;
-  /** @throws {MalformedMessage} when it is longer than `limit` bytes */
+  /** @throws {MalformedMessage} if it is longer than `limit` bytes */
   read(limit: number): Promise<ReadBody>;
-  /** Lets it go its way. @param body if it was read @returns whether the connection goes on */
+  /** Passes the call on to Docker. @param body if it was read @returns whether the connection continues */
   forward(body?: ReadBody): Promise<boolean>;
-  /** Asks Docker something else instead. @throws {Unreachable} @throws {Lost} */
+  /** Sends Docker another request instead. @throws {Unreachable} @throws {Lost} */
   ask(request: Buffer): Promise<Answer>;
-  /** @returns whether the connection goes on */
+  /** @returns whether the connection continues */
   reply(bytes: Buffer): Promise<boolean>;
-  /** In the form that Docker's errors have in the version of the request. */
+  /** Sends an error in the form that Docker's errors have in the request's version of the API. */
   refuse(status: number, message: string): Promise<false>;
 }
 
 export interface ConnectionOptions {
-  /** Of the Docker Engine. */
+  /** The socket of the Docker Engine. */
   readonly socket: string;
-  /** Who handles a call; undefined: it goes its way. */
+  /** Returns the handler of a call; undefined: the call is passed on. */
   readonly handlerOf: (request: RequestHead) => Handler | undefined;
-  /** Is told that Docker is away, before any client is. */
+  /** Called when Docker is unreachable, before any client learns it. */
   readonly lost: () => Promise<void>;
 }
 
-/** Serves a client, whose connection was just accepted, until it or Docker is through. */
+/** Serves a client whose connection was just accepted, until the client or Docker ends it. */
 export async function serveClient(accepted: Socket, options: ConnectionOptions): Promise<void> {
   await new Connection(accepted, options).serve();
 }
@@ -66,13 +66,13 @@ class Connection {
   readonly #client: Source;
   readonly #gone = new AbortController();
   #engine: Source | undefined;
-  /** Of the request that is served; empty: it is not understood yet. */
+  /** The target of the present request; empty until it is parsed. */
   #target = '';
-  /** Whether somebody reads the body of the request, or has read it. */
+  /** Whether the body of the request is being read or was read. */
   #isRead = false;
-  /** Whether Docker has all of the request that it is to answer. */
+  /** Whether Docker has the complete request. */
   #isSent = false;
-  /** Whether the client has the beginning of an answer. */
+  /** Whether the client has received the beginning of an answer. */
   #isAnswering = false;
 
   constructor(accepted: Socket, options: ConnectionOptions) {
@@ -84,7 +84,7 @@ class Connection {
       this.#passEnd();
     });
     socket.on('close', () => {
-      // It may answer never, and nobody waits for it.
+      // Docker may never answer, and no client waits for it.
       if (this.#isSent) this.#engine?.socket.destroy();
     });
   }
@@ -151,9 +151,9 @@ class Connection {
     return false;
   }
 
-  /** Reads over a body that nobody needed. @returns whether the next request can be found after it */
+  /** Skips a body that was not needed. @returns whether the next request can be found after it */
   async #skip({ framing, fields }: RequestHead): Promise<boolean> {
-    // It comes only if it is asked for.
+    // The client sends the body only after a 100 status.
     if (fields.has('expect')) return false;
     await this.#client.skip(new BodyScanner(framing));
     return true;
@@ -173,7 +173,7 @@ class Connection {
     return { bytes: Buffer.concat(pieces), data: Buffer.concat(data) };
   }
 
-  /** A connection that ended while nothing was asked is made anew. @throws {Unreachable} */
+  /** If the connection to Docker ended while idle, a new one is made. @throws {Unreachable} */
   async #connect(): Promise<Source> {
     if (this.#engine?.isOver) this.#engine.socket.destroy();
     else if (this.#engine) return this.#engine;
@@ -184,7 +184,7 @@ class Connection {
   async #forward(request: RequestHead, body?: ReadBody): Promise<boolean> {
     const engine = await this.#connect();
     const sent = this.#send(engine, request, body);
-    // An answer may come, and be all, before the request was read to its end.
+    // Docker may answer completely before it has read the whole request.
     const answered = this.#relay(engine, request);
     const [goesOn] = await Promise.all([answered, Promise.race([sent, answered])]);
     return goesOn && this.#isSent;
@@ -204,7 +204,7 @@ class Connection {
     this.#passEnd();
   }
 
-  /** Docker learns that its client has gone as it would without us. */
+  /** Passes the client's disconnection on to Docker. */
   #passEnd(): void {
     if (this.#isSent && this.#client.isEmpty) this.#engine?.socket.end();
   }
@@ -223,21 +223,21 @@ class Connection {
     }
   }
 
-  /** From here on it is no HTTP. Either side may end while the other goes on. */
+  /** From here on, the bytes are not HTTP. Either side may end while the other continues. */
   async #tunnel(engine: Source): Promise<false> {
     await Promise.all([passAll(this.#client, engine), passAll(engine, this.#client)]);
     return false;
   }
 }
 
-/** Up to its end, which it passes on too. */
+/** Passes all bytes on, and the end too. */
 async function passAll(from: Source, to: Source): Promise<void> {
   const isTaken = await passOn(from, to.socket, new BodyScanner('until close'));
   if (isTaken) to.socket.end();
   else from.socket.destroy();
 }
 
-/** Old clients do not say that they want a connection of their own, and Docker gives it to them all the same. */
+/** Old clients do not announce an upgrade, but Docker still turns their connection into a raw stream. */
 function mayTurnRaw({ method, target }: RequestHead): boolean {
   return method === 'POST' && /\/(containers\/[^/?]+\/attach|exec\/[^/?]+\/start)(\?|$)/.test(target);
 }

@@ -1,4 +1,4 @@
-/** Where an archive is unpacked that a client sends to a hosted container. */
+/** Determines where Docker unpacks an archive that a client sends to a hosted container. */
 
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path/posix';
@@ -11,9 +11,10 @@ import { parametersOf } from './message-head.ts';
 const LOOK = 10_000;
 
 /**
- * The container may change a link until Docker follows it. What is only read in it, Docker itself does not write.
+ * The container may change a link between this check and Docker's own. Docker itself does not write to read-only
+ * mounts.
  * @param query of the call
- * @returns the place at which it would write into what is mounted from the host; undefined: nowhere
+ * @returns the place at which Docker would write into a mount of the host; undefined: none
  */
 export async function intoMount(docker: Docker, id: DockerId, query: string): Promise<string | undefined> {
   const known = await new References(docker).container(id);
@@ -25,7 +26,7 @@ export async function intoMount(docker: Docker, id: DockerId, query: string): Pr
   return undefined;
 }
 
-/** Follows the links of a path in the container, as Docker does. */
+/** Resolves the links of a path in the container as Docker does. */
 async function resolve(docker: Docker, id: DockerId, path: string): Promise<string> {
   let place = '/';
   for (const name of path.split('/').filter(Boolean)) {
@@ -35,14 +36,14 @@ async function resolve(docker: Docker, id: DockerId, path: string): Promise<stri
   return place;
 }
 
-/** @returns undefined when nothing is there, or no link */
+/** @returns undefined if nothing is there, or if it is not a link */
 async function linkTarget(docker: Docker, id: DockerId, path: string): Promise<string | undefined> {
   const header = await docker.call('inspect', LOOK, (abortSignal, api) =>
     api
       .getContainer(id)
       .infoArchive({ path, abortSignal })
       .then((answer: IncomingMessage) => {
-        // All of it is in its head, and nothing else would end its connection.
+        // The head contains all information, and nothing else would end the connection.
         answer.destroy();
         return answer.headers['x-docker-container-path-stat'] as string | undefined;
       })

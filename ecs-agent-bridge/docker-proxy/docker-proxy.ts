@@ -1,7 +1,7 @@
 /**
- * The Docker Engine's API on a socket of ours. Whatever client speaks to it, the ECS agent first of all, speaks to
- * Docker, and the containers that are marked for it become hosted ones. The socket is root's, and the same one from
- * the beginning to the end: who has it mounted keeps it.
+ * Serves the Docker Engine's API on a socket of this service. Its clients, above all the ECS agent, talk to Docker
+ * through it, and marked containers become hosted ones. Only root can use the socket. It stays the same file from start
+ * to end, so mounts of it remain valid.
  */
 
 import { once } from 'node:events';
@@ -16,12 +16,12 @@ import { eventsHandlerOf } from './held-events.ts';
 import type { HostedCalls } from './hosted-calls.ts';
 
 export interface DockerProxyOptions {
-  /** Where it listens, in a directory of root's. */
+  /** The path of the socket, in a directory that only root can enter. */
   readonly path: string;
   /** The Docker Engine's own socket. */
   readonly engine: string;
   readonly calls: HostedCalls;
-  /** Is told that Docker is away, before any client is. */
+  /** Called when Docker is unreachable, before any client learns it. */
   readonly lost: () => Promise<void>;
   readonly log: Logger;
 }
@@ -46,7 +46,7 @@ export async function serveDocker(lifetime: Lifetime, options: DockerProxyOption
 
 async function listen(options: DockerProxyOptions, clients: Set<Socket>): Promise<Server> {
   const { path, engine, calls, lost, log } = options;
-  // A service that died left it.
+  // A crashed service may have left it.
   await rm(path, { force: true });
   const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client);

@@ -1,4 +1,4 @@
-/** A connection to the Docker Engine, and what can be wrong with it. */
+/** A connection to the Docker Engine, and its failures. */
 
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
@@ -10,27 +10,27 @@ import { ReadBuffers } from './read-buffers.ts';
 import { widen } from './sockets.ts';
 import { Source, write } from './source.ts';
 
-/** The Engine did not take the connection: it knows nothing of the request. */
+/** The Engine did not accept the connection, so it has not received the request. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
 
-/** The connection broke before the answer was whole: what became of the request is not known. */
+/** The connection broke before the answer was complete, so the result of the request is unknown. */
 export class Lost extends Error {
   override readonly name = 'Lost';
 }
 
-/** What the Engine answered, as it came and as it is understood. */
+/** The Engine's answer, as bytes and parsed. */
 export interface Answer {
   readonly status: number;
   readonly bytes: Buffer;
   readonly data: Buffer;
 }
 
-/** Bytes of an answer that is read before it is passed on, at most. */
+/** The maximum size in bytes of an answer that is read before it is passed on. */
 const LONGEST_ANSWER = 16 * 1024 * 1024;
 
-/** @param path of its socket @throws {Unreachable} */
+/** @param path of the Engine's socket @throws {Unreachable} */
 export async function connectEngine(path: string): Promise<Source> {
   const buffers = new ReadBuffers();
   const socket = createConnection({ path, allowHalfOpen: true, onread: buffers });
@@ -68,7 +68,7 @@ export async function* bodyOf(
   }
 }
 
-/** Passes an answer on. @returns whether all of it was taken @throws {Lost} */
+/** Passes an answer on. @returns whether all of it was accepted @throws {Lost} */
 export async function passAnswer(
   engine: Source,
   { bytes, framing }: ResponseHead,
@@ -87,7 +87,7 @@ function lostIf(error: unknown): unknown {
     : error;
 }
 
-/** Sends a request and waits for all of its answer. @throws {Lost} */
+/** Sends a request and waits for the complete answer. @throws {Lost} */
 export async function ask(
   engine: Source,
   request: Buffer,

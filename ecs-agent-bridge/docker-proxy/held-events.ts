@@ -1,7 +1,7 @@
 /**
- * Docker's event stream, held open for a client while Docker itself is away: what happened meanwhile is told when it
- * is back, as far as Docker knows it. A client such as the ECS agent, which asks again at once and for nothing of the
- * past, would ask in a circle and miss it.
+ * Holds Docker's event stream open for a client while Docker is unreachable. When Docker is back, the stream continues
+ * with what happened meanwhile, as far as Docker knows it. A client such as the ECS agent would reconnect in a loop
+ * without asking for past events, and miss them.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,13 +13,13 @@ import { MissedEnds, secondsOf } from './missed-ends.ts';
 import { rewritten } from './own-messages.ts';
 import { type Source, write } from './source.ts';
 
-/** Between attempts to reach Docker. */
+/** The pause between attempts to reach Docker. */
 const PAUSE: Backoff = { shortest: 50, longest: 2000 };
 /** Bytes. */
 const LONGEST_EVENT = 16 * 1024 * 1024;
 const LF = 0x0a;
 
-/** @param socket of the Docker Engine @returns undefined when it is another call, or has an end */
+/** @param socket of the Docker Engine @returns undefined if it is another call, or a stream with an end */
 export function eventsHandlerOf(socket: string, { method, target }: RequestHead): Handler | undefined {
   const events = /^(\/v[\d.]+)?\/events(?:\?(.*))?$/.exec(target);
   if (method !== 'GET' || !events) return undefined;
@@ -35,7 +35,7 @@ class HeldEvents {
   readonly #socket: string;
   readonly #exchange: Exchange;
   readonly #ends: MissedEnds | undefined;
-  /** Nanoseconds since 1970 up to which everything was told; undefined: nothing yet of a past that was asked for. */
+  /** Events up to this time, in nanoseconds since 1970, have been sent; undefined: none of the requested past yet. */
   #told: bigint | undefined;
   #isBegun = false;
   #failures = 0;
@@ -66,7 +66,7 @@ class HeldEvents {
     return false;
   }
 
-  /** @returns whether the connection goes on after another answer than a stream; undefined when the stream broke */
+  /** @returns whether the connection continues, if the answer was not a stream; undefined if the stream broke */
   async #follow(signal: AbortSignal): Promise<boolean | undefined> {
     const engine = await connectEngine(this.#socket);
     const leave = () => engine.socket.destroy();
@@ -89,7 +89,7 @@ class HeldEvents {
     }
   }
 
-  /** The first one as it came, those that go on with the moment from which they do. */
+  /** The first request as the client sent it; later ones with the time from which to continue. */
   #request(): Buffer {
     const { request } = this.#exchange;
     if (!this.#isBegun || this.#told === undefined) return request.bytes;
@@ -104,8 +104,8 @@ class HeldEvents {
   }
 
   /**
-   * Whole events: half of one, which Docker did not end, would spoil what follows.
-   * @returns false when one is too long: asked again, Docker would send it again
+   * Passes on complete events only, because an incomplete one would corrupt what follows.
+   * @returns false if an event is too long; a new request would get it again
    */
   async #pass(engine: Source, answer: ResponseHead): Promise<boolean> {
     let begun: Buffer[] = [];

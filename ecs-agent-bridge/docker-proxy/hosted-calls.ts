@@ -1,11 +1,11 @@
 /**
- * The calls of Docker's API that make, start and change containers, as far as those are hosted ones: such a container
- * is made by the same code as one that this service makes itself, and never gets more than `accepted-calls.ts` says. All
- * other calls go their way.
+ * Handles the calls of Docker's API that create, start and change hosted containers. The service creates such a
+ * container with the same code as its own, and it never gets more than `accepted-calls.ts` allows. All other calls are
+ * passed on.
  *
  * INVARIANTS
- * - A container that did not come up, whoever's fault that is, leaves nothing.
- * - Docker's own answer reaches the client as it was, or as it is in the version of the API that the client speaks.
+ * - A container that fails to start, for whatever reason, leaves nothing behind.
+ * - The client gets Docker's own answer, in the client's version of the API.
  */
 
 import { existsSync } from 'node:fs';
@@ -31,10 +31,10 @@ import { rewritten } from './own-messages.ts';
 import { foldBody, LONGEST_BODY, readBody } from './read-body.ts';
 import { Refused, recordIn } from './refused.ts';
 
-/** Milliseconds that Docker gets to start a container. */
+/** The time limit in milliseconds for Docker to start a container. */
 const LONGEST_START = 60_000;
 
-/** A container that was made, and what its client is to hear of that. */
+/** A created container, and the answer for its client. */
 interface Made {
   readonly container: HostedContainer;
   readonly answer: Answer;
@@ -42,7 +42,7 @@ interface Made {
 
 export interface HostedCallsOptions {
   readonly tracker: Tracker;
-  /** Runs what makes or starts a container, if that is to be. @throws {ServiceError} `service.*` */
+  /** Runs the creation or the start of a container, if the service accepts it. @throws {ServiceError} `service.*` */
   readonly pass: <R>(work: () => Promise<R>) => Promise<R>;
 }
 
@@ -50,7 +50,7 @@ export class HostedCalls {
   readonly #tracker: Tracker;
   readonly #pass: HostedCallsOptions['pass'];
   readonly #find: Find;
-  /** Of each container that is being made or started. */
+  /** Containers that are being created or started. */
   readonly #coming = new Map<ContainerId, Promise<unknown>>();
 
   readonly #handlers: Readonly<
@@ -75,7 +75,7 @@ export class HostedCalls {
     };
   }
 
-  /** Who handles a call; undefined: it is none of these. */
+  /** Returns the handler of a call; undefined: this class does not handle it. */
   handlerOf({ method, target, fields }: RequestHead): Handler | undefined {
     const [path = '', query = ''] = target.split(/\?(.*)/s);
     const [, call = ''] = /^(?:\/v[\d.]+)?(\/.*)$/s.exec(path) ?? [];
@@ -83,7 +83,7 @@ export class HostedCalls {
       return (exchange) => exchange.refuse(400, 'calls in HTTP/2 are not looked at');
     if (method === 'POST' && call === '/containers/create')
       return (exchange) => this.#create(exchange, query);
-    // Docker takes more than one word for the name: one of another container, and that of a link in it.
+    // Docker accepts more than one path segment as a name: a container's name, and that of a link in it.
     const [, kind, ref = '', verb] = /^\/(containers|networks)\/(.+)\/(\w+)$/s.exec(call) ?? [];
     const handle = this.#handlers[`${method} ${kind} ${verb}`];
     return handle && ((exchange) => this.#answer(exchange, () => handle(exchange, ref, query)));
@@ -96,7 +96,7 @@ export class HostedCalls {
       if (!read || !isInteractive(read.tree)) return await exchange.forward(sent);
       checkName(query);
       const body = foldBody(read, sent, createRule) as Record<string, unknown>;
-      // The service's end waits until what Docker still makes is removed.
+      // The end of the service waits until a creation in progress is undone.
       const host = () => this.#tracker.lifetime.track('making a container', this.#host(exchange, body));
       const { container, answer } = await this.#pass(host);
       const isTold = await exchange.reply(answer.bytes);
@@ -127,7 +127,7 @@ export class HostedCalls {
     }
   }
 
-  /** Whoever wants to start it waits until the work is done. */
+  /** A client that wants to start it waits until the work is done. */
   async #alone<T>(id: ContainerId, work: Promise<T>): Promise<T> {
     this.#coming.set(id, work);
     try {
@@ -137,7 +137,7 @@ export class HostedCalls {
     }
   }
 
-  /** @returns the identifying host port of the container whose network it shares, if it does */
+  /** @returns the identifying host port of the container whose network it shares, if any */
   async #sharedBy(body: CreateBody): Promise<number | undefined> {
     const other = networkOf(body);
     if (other === undefined) return undefined;
@@ -156,7 +156,7 @@ export class HostedCalls {
     return await byId(this.#find, start)(exchange, ref, query);
   }
 
-  /** @param container undefined where it runs: the answer is Docker's */
+  /** @param container undefined if it runs: Docker answers */
   async #startOne(
     exchange: Exchange,
     container: HostedContainer | undefined,
@@ -170,13 +170,13 @@ export class HostedCalls {
     return await exchange.reply(bytes);
   }
 
-  /** One that waits for its start, named by its id as those do that made it: Docker has nothing to add. */
+  /** A created container that has not been started, named by its id. Docker knows nothing more about it. */
   #waiting(ref: string): HostedContainer | undefined {
     const container = this.#tracker.byDockerId(ref as DockerId);
     return !container || container.isStarted || this.#coming.has(container.id) ? undefined : container;
   }
 
-  /** @returns undefined where it runs: the answer is Docker's. @throws {ServiceError} `container.ended` */
+  /** @returns undefined if it runs: Docker answers @throws {ServiceError} `container.ended` */
   #startable(found: Hosted): HostedContainer | undefined {
     const container = this.#tracker.byDockerId(found.dockerId);
     if (container?.isStarted && found.isRunning) return undefined;
@@ -195,10 +195,10 @@ export class HostedCalls {
       });
       return begun.answer as Answer;
     } catch (error) {
-      // It ran, if only for a moment, as it would have without this service.
+      // It ran, if only briefly, as it would have without this service.
       const hasEnded = error instanceof ServiceError && error.code === 'create.ended_at_once';
       if (begun.answer && hasEnded) return begun.answer;
-      // Docker has not heard of it: the same again may succeed.
+      // Docker has not received the request, so a retry may succeed.
       if (error instanceof Unreachable) throw error;
       await this.#takeDown(container, `could not be started: ${messageOf(error)}`);
       throw error;
@@ -210,7 +210,7 @@ export class HostedCalls {
     await takeDown(container, this.#tracker, why, (id) => docker.remove(id));
   }
 
-  /** Once nothing of it is on its way: its ports and files, or a start. */
+  /** Resolves when neither its creation nor its start is in progress. */
   async #settled(found: Hosted): Promise<Hosted | undefined> {
     for (let one: Hosted | undefined = found; ; one = (await this.#find(one.dockerId))?.hosted) {
       const coming = one && this.#coming.get(one.id);
@@ -219,7 +219,7 @@ export class HostedCalls {
     }
   }
 
-  /** @param work answers, or lets the call go its way; what it throws is told to the client */
+  /** @param work answers the call or passes it on; what it throws is sent to the client */
   async #answer(exchange: Exchange, work: () => Promise<boolean>): Promise<boolean> {
     try {
       return await work();
@@ -243,7 +243,7 @@ async function askToMake(exchange: Exchange, amended: CreateBody): Promise<Answe
   return answer;
 }
 
-/** What Docker answers, unless the container is ended before. @throws {Lost} */
+/** Waits for Docker's answer, unless the container ends first. @throws {Lost} */
 async function unlessGone<T>({ gone }: HostedContainer, asked: Promise<T>): Promise<T> {
   const ended = gone.then(() => {
     throw new Lost('the container was ended before Docker had made it');
@@ -251,7 +251,7 @@ async function unlessGone<T>({ gone }: HostedContainer, asked: Promise<T>): Prom
   return await Promise.race([asked, ended]);
 }
 
-/** An end of the container waits for it. @throws {Lost} */
+/** The end of the container waits for this, so it has a time limit. @throws {Lost} */
 async function inTime<T>(asked: Promise<T>): Promise<T> {
   try {
     return await withDeadline(LONGEST_START, 'starting the container', () => asked);
@@ -266,7 +266,7 @@ function dockerIdIn({ data }: Answer): DockerId {
   return id as DockerId;
 }
 
-/** Whether the calls that follow would be ones of HTTP/2, and none of a build, which Docker has answer there. */
+/** Whether the connection would switch to HTTP/2 for other calls than builds, for which Docker needs it. */
 function isHidden(call: string, fields: RequestHead['fields']): boolean {
   const upgrade = (fields.get('upgrade') ?? []).join().toLowerCase();
   return /\bh2c\b/.test(upgrade) && !['/session', '/grpc'].includes(call);

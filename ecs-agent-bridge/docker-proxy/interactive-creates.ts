@@ -1,6 +1,6 @@
 /**
- * Which create calls of other clients of Docker are for a hosted container, and what those leave to us: the ports,
- * mounts and defaults that our own spin-up writes itself.
+ * Recognises create calls of other Docker clients for hosted containers, and adds the ports, mounts and defaults that
+ * they leave to this service.
  */
 
 import { type CreateBody, PLACEHOLDER } from '../../container/creation/create-body.ts';
@@ -14,8 +14,9 @@ import type { Paths } from '../../host/paths.ts';
 import { minorVersionOf, VERSION } from './message-head.ts';
 
 /**
- * Whether a body has our placeholder in what it mounts, or says so by a label, in any way in which Docker could read
- * it: of a field that comes twice, each counts, and old clients have the fields of the host configuration in the body itself.
+ * Whether a body contains the placeholder in its mounts or requests a hosted container by a label, in any way in which
+ * Docker could read the body: all values of a duplicate field count, and old clients put the host configuration's
+ * fields into the body itself.
  */
 export function isInteractive(body: Tree): boolean {
   const labels = membersOf(body, 'Labels').flatMap((one) => (one instanceof Members ? one.list : []));
@@ -38,11 +39,12 @@ export function purposeOf({ Image = '', Labels }: CreateBody): Purpose {
 }
 
 /**
- * What of an image's name names the app, and with it the user's files: as the predecessor had it, what lies between
- * `fractal/` and the tag; of other images the repository. @throws {ServiceError} `create.bad_body`
+ * The app's name, from the name of the image. It selects the user's files. As with the predecessor, it is the part
+ * between `fractal/` and the tag; for other images it is the repository.
+ * @throws {ServiceError} `create.bad_body`
  */
 export function appNameOf(image: string): string {
-  // Named by its id alone.
+  // The image is named by its id only.
   if (/^sha256:[0-9a-f]+$/.test(image)) return image;
   const [repository = ''] = image.split('@', 1);
   const start = repository.indexOf('fractal/');
@@ -55,7 +57,8 @@ export function appNameOf(image: string): string {
 }
 
 /**
- * With the label and nothing else a container gets all that one of ours has; what the body says itself stays.
+ * Adds everything that a container of this service has. With only the label, a container gets all of it; what the body
+ * sets itself stays.
  * @param hasUdev as in `ownMounts`
  */
 export function complete(body: CreateBody, paths: Paths, hasUdev?: boolean): CreateBody {
@@ -77,19 +80,25 @@ export function complete(body: CreateBody, paths: Paths, hasUdev?: boolean): Cre
   };
 }
 
-/** The container whose network it is to share, if any. @throws {ServiceError} `create.no_network` where nobody could reach it */
+/**
+ * The container whose network it will share, if any.
+ * @throws {ServiceError} `create.no_network` if nobody could reach it
+ */
 export function networkOf({ HostConfig: host }: CreateBody): string | undefined {
   const mode = host?.NetworkMode ?? '';
   if (mode === 'host' || mode === 'none') throw new ServiceError('create.no_network', { mode });
   return mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
 }
 
-/** From this version on Docker heeds everything that the amended body has. Source: its API's history, 1.40 and 1.41. */
+/**
+ * The first minor version of the API that supports all fields of the amended body. Source: the API's history, 1.40 and
+ * 1.41.
+ */
 const NEEDED = 41;
 
 /**
- * The call in a version of the API in which the amended body means what it says, with the defaults that Docker has for
- * the version that the client speaks.
+ * Raises a call to a version of the API that supports the amended body, with Docker's defaults for the client's
+ * version.
  * @param target of the request, such as `/v1.21/containers/create?name=one`
  */
 export function inNeededVersion(

@@ -1,28 +1,27 @@
 /**
- * The head of an HTTP/1.1 message, as far as a proxy must understand one that it passes on byte for byte: what is
- * asked for or answered, and how the end of its body is found. What could be understood in two ways is refused.
- * Source: RFC 9112.
+ * Parses the head of an HTTP/1.1 message as far as a transparent proxy needs it: the request or the status, and how to
+ * find the end of the body. Ambiguous messages are refused. Source: RFC 9112.
  */
 
-/** A message that is not understood; nothing after it on its connection can be. */
+/** A message that cannot be parsed. Nothing after it on its connection can be parsed either. */
 export class MalformedMessage extends Error {
   override readonly name = 'MalformedMessage';
 }
 
-/** How the end of a body is found. */
+/** How to find the end of a body. */
 export type Framing = 'none' | 'chunked' | 'until close' | { readonly length: number };
 
 interface Head {
-  /** As it came, with the empty line that ends it. */
+  /** The original bytes, with the empty line at the end. */
   readonly bytes: Buffer;
   readonly framing: Framing;
-  /** Whether its sender wants no other one to follow on the connection. */
+  /** Whether its sender allows no further message on the connection. */
   readonly isLast: boolean;
 }
 
 export interface RequestHead extends Head {
   readonly method: string;
-  /** Path and query, in the one form in which Docker knows what is asked for, however it was written. */
+  /** The path and the query in the normalised form in which Docker sees them. */
   readonly target: string;
   readonly fields: Fields;
 }
@@ -31,7 +30,7 @@ export interface ResponseHead extends Head {
   readonly status: number;
 }
 
-/** Values by field name in lower case; of a field that came more than once, all of them. */
+/** Values by lower-case field name; all values of a repeated field. */
 export type Fields = ReadonlyMap<string, readonly string[]>;
 
 /** @throws {MalformedMessage} */
@@ -44,8 +43,9 @@ export function parseRequest(bytes: Buffer): RequestHead {
 }
 
 /**
- * Without a host, and in the path no more is escaped than has to be. Docker takes a path, with any scheme and host before
- * it; here these are http and https. @throws {MalformedMessage}
+ * Removes the host, and escapes in the path only what must be escaped. Docker accepts any scheme and host before the
+ * path; this accepts http and https.
+ * @throws {MalformedMessage}
  */
 function plain(target: string): string {
   const found = /^(?:(?:https?:\/\/[^/?]*)(?<rest>\/[^?]*)?|(?<path>\/[^?]*|\*))(?<query>\?.*)?$/i.exec(
@@ -60,16 +60,16 @@ function plain(target: string): string {
   return `${unescaped}${query}`;
 }
 
-/** The version of the API that a call is in. Docker takes it with leading zeros, and with more numbers behind it. */
+/** The API version in a path. Docker accepts leading zeros and additional numbers. */
 export const VERSION = /^\/v0*1\.(\d+)[\d.]*\//;
 
-/** @returns such as 41 for `/v1.41/…`; undefined: the call names no version */
+/** @returns for example 41 for `/v1.41/…`; undefined if the call names no version */
 export function minorVersionOf(target: string): number | undefined {
   const [, minor] = VERSION.exec(target) ?? [];
   return minor === undefined ? undefined : Number(minor);
 }
 
-/** The parameters of a query as Docker reads them; earlier versions of it take a semicolon for an ampersand. */
+/** The parameters of a query as Docker reads them. Earlier versions of Docker treat a semicolon like an ampersand. */
 export function parametersOf(query: string): URLSearchParams {
   return new URLSearchParams(query.replaceAll(';', '&'));
 }
@@ -87,7 +87,7 @@ export function parseResponse(bytes: Buffer, method: string): ResponseHead {
 
 const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 
-/** Without the spaces and tabs at its ends. A regular expression would look at a run of them once for each of them. */
+/** Removes spaces and tabs at both ends. A regular expression would take quadratic time for long runs of them. */
 function trimmed(text: string): string {
   const isBlank = (at: number) => text[at] === ' ' || text[at] === '\t';
   let [start, end] = [0, text.length];
@@ -102,7 +102,7 @@ function parse(bytes: Buffer): { readonly first: string; readonly fields: Fields
   for (const line of lines) {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon));
-    // A lone line end within a value would be one to a less strict reader.
+    // A less strict reader would treat a lone line break in a value as the end of the field.
     if (!NAME.test(name) || /[\r\n]/.test(line))
       throw new MalformedMessage('a field of it is not understood');
     const value = trimmed(line.slice(colon + 1));

@@ -1,12 +1,16 @@
 /**
- * Which containers have ended while Docker was away. With live-restore they run and end without it, and when it is
- * back it tells of no such end: whoever follows all events, as the ECS agent does, would take them for running.
+ * Finds containers that ended while Docker was down. With live-restore, containers run and end without Docker, and
+ * Docker reports no such end afterwards. A client that follows all events, such as the ECS agent, would consider them
+ * running.
  */
 
 import { withDeadline } from '../../lifetime/deadline.ts';
 import { ask, connectEngine, Lost } from './engine.ts';
 
-/** Milliseconds for what Docker is asked when it is back; a container that it cannot look at must not stop all events. */
+/**
+ * The time limit in milliseconds for questions to Docker. One container that cannot be inspected must not block all
+ * events.
+ */
 const PATIENCE = 10_000;
 
 interface Inspected {
@@ -21,20 +25,20 @@ interface Event {
   readonly Actor: { readonly ID: string };
 }
 
-/** Of one client, which hears of all starts and ends. */
+/** For one client that receives all starts and ends. */
 export class MissedEnds {
   readonly #socket: string;
   readonly #version: string;
-  /** The docker ids of those that run, as far as the client was told. */
+  /** The docker ids of the running containers, according to the client's events. */
   #running = new Set<string>();
 
-  /** @param socket of the Docker Engine @param version the beginning of the client's path, such as `/v1.21`, or empty */
+  /** @param socket of the Docker Engine @param version the prefix of the client's paths, such as `/v1.21`, or empty */
   constructor(socket: string, version: string) {
     this.#socket = socket;
     this.#version = version;
   }
 
-  /** Takes note of what the client is told. @param events whole ones, each on a line of its own */
+  /** Records what the client is told. @param events complete ones, one per line */
   note(events: string): void {
     for (const { Action, Actor } of parse(events)) {
       if (Action === 'start') this.#running.add(Actor.ID);
@@ -43,9 +47,10 @@ export class MissedEnds {
   }
 
   /**
-   * To be called when a stream of events is opened, before any of it is passed on.
-   * @param told nanoseconds since 1970 up to which everything was told @param signal aborts when the client has gone
-   * @returns what Docker does not tell, as it would
+   * To be called when an event stream is opened, before any event is passed on.
+   * @param told events up to this time, in nanoseconds since 1970, have been sent
+   * @param signal aborts when the client has disconnected
+   * @returns the missing events in Docker's form
    */
   async find(told: bigint, signal: AbortSignal): Promise<string> {
     try {
@@ -53,7 +58,7 @@ export class MissedEnds {
         this.#find(told, AbortSignal.any([late, signal])),
       );
     } catch {
-      // Docker has gone again, or is not well: they are looked for the next time.
+      // Docker is unreachable again or unwell, so the next call searches again.
       return '';
     }
   }
@@ -82,7 +87,7 @@ export class MissedEnds {
     return events;
   }
 
-  /** @returns empty: there is no such container @throws {Unreachable} @throws {Lost} */
+  /** @returns empty if there is no such container @throws {Unreachable} @throws {Lost} */
   async #ask(path: string, signal: AbortSignal): Promise<string> {
     const engine = await connectEngine(this.#socket);
     const leave = () => engine.socket.destroy();
@@ -100,13 +105,13 @@ export class MissedEnds {
   }
 }
 
-/** The starts and ends among events. */
+/** The starts and ends among the events. */
 function parse(events: string): Event[] {
   const lines = events.split('\n').filter((line) => /"Action":"(start|die)"/.test(line));
   return lines.map((line) => JSON.parse(line) as Event);
 }
 
-/** As Docker takes a moment: with a fraction of nine digits. */
+/** In Docker's format: seconds with a fraction of nine digits. */
 export function secondsOf(nanoseconds: bigint): string {
   const digits = String(nanoseconds);
   return `${digits.slice(0, -9)}.${digits.slice(-9)}`;
@@ -115,7 +120,7 @@ export function secondsOf(nanoseconds: bigint): string {
 /** Source: events as Docker 20.10 writes them. */
 function eventOf({ Id: id, Name, Config, State }: Inspected, told: bigint): string {
   const { Image: image, Labels: labels } = Config;
-  // Docker does not know when each has ended.
+  // Docker may not know when the container ended.
   const at = Math.max(Date.parse(State.FinishedAt), Number(told / 1_000_000n) + 1);
   return `${JSON.stringify({
     status: 'die',

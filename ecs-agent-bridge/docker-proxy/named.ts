@@ -1,6 +1,6 @@
 /**
- * Which container a call is about. Clients can give its name to another container while this service looks at it, so
- * from then on the call has its id, which no hosted container can take as a name.
+ * Determines which container a call is about. A client could give the name to another container meanwhile, so the call
+ * is passed on with the container's id, which no hosted container can take as a name.
  */
 
 import { refusal } from '../../container/creation/accepted-fields.ts';
@@ -11,7 +11,7 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import type { Exchange } from './connection.ts';
 import { parametersOf } from './message-head.ts';
 
-/** One that is or was hosted here. */
+/** A container that is or was hosted here. */
 export interface Hosted {
   readonly id: ContainerId;
   readonly dockerId: DockerId;
@@ -20,11 +20,11 @@ export interface Hosted {
 
 export interface Named {
   readonly dockerId: DockerId;
-  /** undefined: it is another client's own matter. */
+  /** undefined: the service does not manage it. */
   readonly hosted: Hosted | undefined;
 }
 
-/** @param ref docker id, the beginning of one, or name, as it is in a path */
+/** @param ref a docker id, the beginning of one, or a name, as in a path */
 export type Find = (ref: string) => Promise<Named | undefined>;
 
 export function finder({ docker, hostId }: Pick<Surroundings, 'docker' | 'hostId'>): Find {
@@ -37,7 +37,7 @@ export function finder({ docker, hostId }: Pick<Surroundings, 'docker' | 'hostId
   };
 }
 
-/** Handles a call on one container. @returns whether the connection goes on */
+/** Handles a call about one container. @returns whether the connection continues */
 type Handle = (exchange: Exchange, named: Named, query: string) => Promise<boolean>;
 
 /** @param handle gets the call with the id of the container in its target */
@@ -50,12 +50,12 @@ export function byId(find: Find, handle: Handle) {
   };
 }
 
-/** In Docker's words: were it asked, somebody might have the name by then. */
+/** Uses Docker's text. Docker itself is not asked, because another container could have the name by then. */
 export async function refuseUnknown(exchange: Exchange, ref: string): Promise<boolean> {
   return await exchange.refuse(404, `No such container: ${ref}`);
 }
 
-/** Docker takes an id for a name when no container has that id any more. @throws {ServiceError} `create.not_allowed` */
+/** Docker treats an id as a name if no container has that id. @throws {ServiceError} `create.not_allowed` */
 export function checkName(query: string): void {
   const id = parametersOf(query)
     .getAll('name')

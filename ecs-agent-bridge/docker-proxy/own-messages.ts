@@ -1,19 +1,19 @@
-/** The messages that the proxy makes itself: refusals in the form of Docker's errors, and calls that say something else. */
+/** Builds the proxy's own messages: refusals in the form of Docker's errors, and changed requests. */
 
 import { STATUS_CODES } from 'node:http';
 import { minorVersionOf, type RequestHead } from './message-head.ts';
 
-/** From this minor version of the API on, errors are JSON. Source: Docker's own answers. */
+/** The first minor version of the API with errors in JSON. Source: Docker's own answers. */
 const JSON_ERRORS = 24;
 
-/** Whether errors are plain text in the version in which this is asked. @param target of a request */
+/** Whether errors are plain text in the request's version of the API. @param target of a request */
 export function takesPlainErrors(target: string): boolean {
   return (minorVersionOf(target) ?? JSON_ERRORS) < JSON_ERRORS;
 }
 
 /**
- * After it the connection is closed: what more of the request comes is not read.
- * @param target of the request; empty: it was not understood
+ * The connection is closed after it, so the rest of the request is not read.
+ * @param target of the request; empty if it could not be parsed
  */
 export function refusal(status: number, message: string, target: string): Buffer {
   const isPlain = takesPlainErrors(target);
@@ -27,10 +27,10 @@ export function refusal(status: number, message: string, target: string): Buffer
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** What in a head tells of its body; the body is another one now. */
+/** Fields of a head that describe the old body. */
 const OF_THE_BODY = /^(content-length|transfer-encoding|expect|trailer):/i;
 
-/** A request with another target, and else byte for byte as it came. */
+/** A request with another target, and otherwise byte for byte the same. */
 export function retargeted(request: RequestHead, target: string): RequestHead {
   if (target === request.target) return request;
   const text = request.bytes.toString('latin1');
@@ -38,7 +38,7 @@ export function retargeted(request: RequestHead, target: string): RequestHead {
   return { ...request, target, bytes: Buffer.from(`${request.method} ${target}${rest}`, 'latin1') };
 }
 
-/** A request with another target and body, and else as it was. */
+/** A request with another target and body, and otherwise the same. */
 export function rewritten({ bytes, method }: RequestHead, target: string, body: Buffer): Buffer {
   const [, ...lines] = bytes.toString('latin1').slice(0, -4).split('\r\n');
   const head = [

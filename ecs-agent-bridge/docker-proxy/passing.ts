@@ -1,6 +1,6 @@
 /**
- * Passes a body on as it comes: no promise stands between a read and the write of what was read, since for gigabytes
- * that would take as long as the reads and writes themselves. While a write waits for its peer nothing is read.
+ * Passes a body on as it arrives. There is no promise between a read and its write, because for gigabytes that would
+ * take as long as the reads and writes themselves. While a write is blocked, nothing is read.
  */
 
 import type { Socket } from 'node:net';
@@ -11,8 +11,8 @@ import type { Sink, Source } from './source.ts';
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
- * @param head goes before the body
- * @returns whether all of it was taken; false as soon as `to` is closed
+ * @param head sent before the body
+ * @returns whether all of it was accepted; false as soon as `to` is closed
  * @throws {MalformedMessage}
  */
 export async function passOn(
@@ -31,7 +31,7 @@ class Passing implements Sink {
   readonly #scanner: BodyScanner;
   readonly #passed = Promise.withResolvers<boolean>();
   #head: Buffer;
-  /** Writes whose end was not told yet. */
+  /** The number of unfinished writes. */
   #underWay = 0;
 
   constructor(from: Source, to: Socket, scanner: BodyScanner, head: Buffer) {
@@ -70,7 +70,7 @@ class Passing implements Sink {
     }
   }
 
-  /** What has come of the body goes with its head: a write costs more than all else. */
+  /** Sends the available part of the body together with the head, because each write is expensive. */
   #write(part: Buffer, usedUp: (part: Buffer) => void): void {
     const bytes = this.#head.length === 0 ? part : Buffer.concat([this.#head, part]);
     this.#head = NOTHING;

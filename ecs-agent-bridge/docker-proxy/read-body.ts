@@ -1,4 +1,4 @@
-/** What a client sent, as Docker would understand it. */
+/** Reads a client's body as Docker would. */
 
 import { isUtf8 } from 'node:buffer';
 import type { Rule } from '../../container/creation/accepted-fields.ts';
@@ -6,10 +6,10 @@ import { fold, type Read, readJson } from '../../docker-engine/docker-json.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { ReadBody } from './connection.ts';
 
-/** Bytes of a body that is read, at most. */
+/** The maximum size in bytes of a body that is read. */
 export const LONGEST_BODY = 16 * 1024 * 1024;
 
-/** @returns undefined when it is not JSON, which Docker refuses @throws {ServiceError} `create.bad_body` */
+/** @returns undefined if it is not JSON, which Docker refuses @throws {ServiceError} `create.bad_body` */
 export function readBody({ data }: ReadBody): Read | undefined {
   try {
     return readJson(data.toString());
@@ -19,7 +19,7 @@ export function readBody({ data }: ReadBody): Read | undefined {
   }
 }
 
-/** In Docker's own spelling. @throws {ServiceError} `create.bad_body` where it can be understood in two ways */
+/** Returns the body in Docker's own spelling. @throws {ServiceError} `create.bad_body` if it is ambiguous */
 export function foldBody({ tree, isAlone }: Read, { data }: ReadBody, rule: Rule): unknown {
   if (!isUtf8(data)) throw new ServiceError('create.bad_body', { why: 'it is not in UTF-8' });
   if (!isAlone) throw new ServiceError('create.bad_body', { why: 'more follows the JSON' });

@@ -1,16 +1,16 @@
 /**
- * The memory into which a socket reads, again and again. Node's own way makes new memory of 64 KiB for each read and
- * copies out of it what was read: much of what it takes to pass a stream on is spent with that.
+ * Reusable memory for the reads of a socket. By default, Node allocates 64 KiB for each read and copies the data, which
+ * takes much of the time for passing a stream on.
  */
 
 import { release } from '../../lifetime/released-buffers.ts';
 
-/** Bytes: all that the far end of a unix socket can have sent ahead goes into one. */
+/** In bytes. All data that the other end of a unix socket can send ahead fits into one buffer. */
 const LENGTH = 256 * 1024;
 
 /** For the option `onread` of a socket. */
 export class ReadBuffers {
-  /** Is given what was read; it is overwritten once `giveBack` was called. */
+  /** Called with the data that was read, which is overwritten after `giveBack` was called. */
   onPiece: (piece: Buffer, giveBack: () => void) => void = () => {};
   readonly #free: Buffer[] = [];
   #reading: Buffer = Buffer.alloc(0);
@@ -26,7 +26,7 @@ export class ReadBuffers {
     return true;
   };
 
-  /** The socket is closed, and nothing is read any more. */
+  /** To be called when the socket is closed. */
   readonly close = (): void => {
     for (const buffer of [this.#reading, ...this.#free.splice(0)]) release(buffer);
   };

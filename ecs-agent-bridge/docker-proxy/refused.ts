@@ -1,4 +1,4 @@
-/** That Docker did not do what was asked, and how the client is told. */
+/** Docker refused a request. The client gets its answer. */
 
 import { isRecord } from '../../parsing/json.ts';
 import type { Exchange } from './connection.ts';
@@ -14,7 +14,7 @@ export class Refused extends Error {
     this.#answer = answer;
   }
 
-  /** In Docker's own bytes, unless it was asked in a version whose errors have another form than the client's. */
+  /** Passes Docker's own bytes on, unless the request's version has another form of errors than the client's. */
   async tell(exchange: Exchange): Promise<boolean> {
     const { status, bytes, data } = this.#answer;
     const isOther = takesPlainErrors(exchange.request.target) && recordIn(data) !== undefined;
@@ -22,7 +22,7 @@ export class Refused extends Error {
   }
 }
 
-/** @returns undefined when it is no object in JSON */
+/** @returns undefined if it is not a JSON object */
 export function recordIn(data: Buffer): Record<string, unknown> | undefined {
   try {
     const found: unknown = JSON.parse(data.toString());

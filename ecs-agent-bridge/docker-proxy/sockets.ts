@@ -1,7 +1,7 @@
 /**
- * Makes unix sockets fit for large streams: they read into the same memory again and again, and the kernel holds enough
- * of what is written that neither side waits for the other at each turn. Node does neither for a connection that it
- * accepts, so this takes what it does not document, the handle below a socket.
+ * Prepares unix sockets for large streams. They read into reusable memory, and have send buffers that are large enough
+ * to avoid frequent waits. Node does not support either for accepted connections, so this uses the undocumented handle
+ * of a socket.
  */
 
 import { Socket, type SocketConstructorOpts } from 'node:net';
@@ -15,13 +15,13 @@ interface Inner {
   _handle: { readonly fd: number } | null;
 }
 
-/** Lets more bytes wait for whoever reads what is written to a connected socket. */
+/** Enlarges the send buffer of a connected socket. */
 export function widen(socket: Socket): void {
   const { _handle: handle } = socket as unknown as Inner;
   if (handle) setSendBuffer(handle.fd, SEND_BUFFER);
 }
 
-/** @returns a socket in the place of one that was just accepted; they close together */
+/** @returns a socket that replaces the one just accepted; they close together */
 export function adopt(accepted: Socket, buffers: ReadBuffers): Socket {
   const inner = accepted as unknown as Inner;
   const options = { handle: inner._handle, allowHalfOpen: true, onread: buffers };

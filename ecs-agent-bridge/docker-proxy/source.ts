@@ -1,6 +1,6 @@
 /**
- * What comes in on a socket, piece by piece as somebody asks for it; no more is read ahead than a little. That the
- * peer has ended is noticed also while nobody asks.
+ * Reads a socket piece by piece on demand, with a limited read-ahead. It notices the end of the peer even while nothing
+ * is requested.
  */
 
 import type { Socket } from 'node:net';
@@ -10,20 +10,20 @@ import { BodyScanner } from './body-scanner.ts';
 import { type Framing, MalformedMessage } from './message-head.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 
-/** Bytes that are read ahead, and bytes of a head, at most. */
+/** The maximum of bytes that are read ahead, and of a head. */
 const AHEAD = 256 * 1024;
 const LONGEST_HEAD = 64 * 1024;
-/** What a piece counts for at least: many small ones would cost more than their bytes. */
+/** The minimum that a piece counts, because many small pieces need more memory than their bytes. */
 const LEAST = 1024;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
-/** Takes what comes while nobody asks for it. */
+/** Accepts data as it arrives, without a request for each piece. */
 export interface Sink {
-  /** Whether it takes nothing now; then it calls `flow` when it does. */
+  /** Whether it accepts nothing now; it then calls `flow` when it does again. */
   readonly isWaiting: boolean;
-  /** @param usedUp is told when the bytes are not needed any more @returns how many of them it takes */
+  /** @param usedUp called when the bytes are no longer needed @returns how many of them it accepts */
   take(piece: Buffer, usedUp: (part: Buffer) => void): number;
-  /** It was given what there is. @param isOver nothing more will come */
+  /** It has been given everything that is available. @param isOver no more data will arrive */
   settle(isOver: boolean): void;
 }
 
@@ -39,7 +39,7 @@ export class Source {
 
   /**
    * @param buffers into which the socket reads
-   * @param onOver is told once that nothing more will come, whether or not what has come was asked for
+   * @param onOver called once when no more data will arrive, even if the data has not been requested yet
    */
   constructor(socket: Socket, buffers: ReadBuffers, onOver = () => {}) {
     this.socket = socket;
@@ -48,7 +48,7 @@ export class Source {
     buffers.onPiece = this.#take;
     socket.on('end', this.#end);
     socket.on('close', this.#end);
-    // Whoever reads or writes finds out.
+    // The next read or write reports it.
     socket.on('error', this.#end);
   }
 
@@ -56,17 +56,17 @@ export class Source {
     return this.#isOver;
   }
 
-  /** Whether it is over, and all of it was asked for. */
+  /** Whether the stream has ended and all of it was requested. */
   get isEmpty(): boolean {
     return this.#isOver && this.#queue.length === 0;
   }
 
-  /** Whether something has come that nobody has asked for. */
+  /** Whether data has arrived that was not requested yet. */
   get hasMore(): boolean {
     return this.#queue.length > 0;
   }
 
-  /** @returns undefined when nothing more comes */
+  /** @returns undefined if no more data will arrive */
   async next(): Promise<Buffer | undefined> {
     while (this.#queue.length === 0 && !this.#isOver) {
       await new Promise<void>((resolve) => {
@@ -78,13 +78,13 @@ export class Source {
     return piece;
   }
 
-  /** What has come and what comes goes to the sink; with none it waits for who asks. */
+  /** Sends present and future data to the sink; without a sink, data waits for requests. */
   flowTo(sink: Sink | undefined): void {
     this.#sink = sink;
     this.flow();
   }
 
-  /** Gives the sink what it takes. */
+  /** Gives the sink what it accepts. */
   flow(): void {
     for (let taken = 1; this.#sink && taken > 0 && this.hasMore; ) {
       const piece = this.#shift() as Buffer;
@@ -95,19 +95,19 @@ export class Source {
     this.#sink?.settle(this.isEmpty);
   }
 
-  /** Puts back what was too much. */
+  /** Puts unused data back. */
   unshift(piece: Buffer): void {
     if (piece.length === 0) return;
     this.#queue.unshift(piece);
     this.#queued += Math.max(piece.length, LEAST);
   }
 
-  /** The next head, as it came. @returns undefined when nothing more comes @throws {MalformedMessage} */
+  /** Reads the next head as bytes. @returns undefined if no more data will arrive @throws {MalformedMessage} */
   async head(): Promise<Buffer | undefined> {
     let piece = await this.next();
     if (!piece) return undefined;
     const pieces: Buffer[] = [];
-    // The end may be spread over pieces.
+    // The end of the head may be split over pieces.
     let before: Buffer = Buffer.alloc(0);
     for (let length = 0; ; ) {
       const seen: Buffer = Buffer.concat([before, piece.subarray(0, LONGEST_HEAD - length)]);
@@ -128,8 +128,8 @@ export class Source {
   }
 
   /**
-   * The pieces of a body, as they come. What follows it stays.
-   * @param onData gets what is data in it
+   * Yields the pieces of a body as they arrive. Data after the body stays.
+   * @param onData called with the data in it
    * @throws {MalformedMessage}
    */
   body(framing: Framing, onData?: (data: Buffer) => void): AsyncGenerator<Buffer, void> {
@@ -149,12 +149,12 @@ export class Source {
     }
   }
 
-  /** Reads over what is left of a body. @throws {MalformedMessage} */
+  /** Skips the rest of a body. @throws {MalformedMessage} */
   async skip(scanner: BodyScanner): Promise<void> {
     for await (const piece of this.#rest(scanner)) void piece;
   }
 
-  /** Nobody asks any more. A peer that still writes would not read its last answer, were it cut off. */
+  /** Stops reading gently: a peer that still writes would not read its last answer if the connection were cut. */
   close(): void {
     const drop = lingerUntilClose(this.socket);
     this.#buffers.onPiece = (piece, giveBack) => {
@@ -164,7 +164,7 @@ export class Source {
     this.socket.resume();
   }
 
-  /** @param giveBack its memory is to be used again */
+  /** @param giveBack allows its memory to be reused */
   readonly #take = (piece: Buffer, giveBack: () => void): void => {
     const taken = this.hasMore ? 0 : (this.#sink?.take(piece, giveBack) ?? 0);
     if (taken < piece.length) {
@@ -203,7 +203,7 @@ export class Source {
   }
 }
 
-/** Writes, and waits while the peer does not read. @returns whether it can still be written to */
+/** Writes, and waits while the peer does not read. @returns whether the socket is still writable */
 export async function write(socket: Socket, bytes: Buffer | string): Promise<boolean> {
   if (socket.destroyed || !socket.writable) return false;
   if (!socket.write(bytes)) {

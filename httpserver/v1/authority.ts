@@ -1,4 +1,4 @@
-/** Who calls the operator's API: root on the socket, or whoever knows a token. */
+/** Identifies the callers of the operator's API: root on the socket, or a client with a token. */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors/service-error.ts';
@@ -6,13 +6,13 @@ import { sameSecret } from '../../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from '../attempts.ts';
 import { mayAct, type Principal } from '../principal.ts';
 
-/** Says who makes a request, by its header `Authorization` and the address that it came from. @throws {ServiceError} */
+/** Identifies the caller by the header `Authorization` and the address of the request. @throws {ServiceError} */
 export type Authority = (authorization: string | undefined, address: string) => Principal;
 
-/** The one that counts at this moment; undefined: nobody is let in with it. */
+/** Returns the token in effect; undefined: there is none, and nobody can use it. */
 export type Token = () => string | undefined;
 
-/** Asks of each request to `app`, before its body is read. A viewer comes no further than to what only looks. */
+/** Checks each request to `app` before its body is read. A viewer gets access only to routes that change nothing. */
 export function askWho(app: FastifyInstance, authority: Authority): void {
   app.addHook('onRequest', async (request) => {
     const principal = ask(authority, request);
@@ -30,16 +30,19 @@ function ask(authority: Authority, { headers, socket }: FastifyRequest): Princip
   return authority(headers.authorization, socket.remoteAddress ?? 'unknown');
 }
 
-/** Whether what goes on may go on: its token may have been replaced, or given to a viewer. @throws {ServiceError} */
+/**
+ * Checks whether a stream may continue, because its token may have been replaced or become a viewer's.
+ * @throws {ServiceError}
+ */
 export function askAgain(authority: Authority, request: FastifyRequest): void {
   if (ask(authority, request).kind !== request.principal?.kind)
     throw new ServiceError('request.no_operator', {});
 }
 
-/** For callers whom the kernel has let through already. */
+/** For callers that the kernel has already checked. */
 export const rootAlone: Authority = () => ({ kind: 'root', from: 'unix socket' });
 
-/** Those who know a token; who tries many wrong ones is told so, but the right one is always taken. */
+/** For clients with a token. An address with many wrong tokens is told so, but the right token is always accepted. */
 export function whoKnows(operator: Token, viewer: Token = () => undefined): Authority {
   const attempts = new Attempts();
   return (authorization = '', address) => {
@@ -47,7 +50,7 @@ export function whoKnows(operator: Token, viewer: Token = () => undefined): Auth
     const isToken = (wanted: string | undefined) =>
       given !== undefined && wanted !== undefined && sameSecret(given, wanted);
     const [acts, looks] = [isToken(operator()), isToken(viewer())];
-    // A token that was given to viewers too is a viewer's.
+    // A token that is also given to viewers has a viewer's rights.
     if (acts || looks) return { kind: looks ? 'viewer' : 'operator', from: address };
     if (attempts.count(address) > MOST_ATTEMPTS) throw new ServiceError('request.too_many_attempts', {});
     throw new ServiceError('request.no_operator', {});

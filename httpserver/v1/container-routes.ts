@@ -1,4 +1,4 @@
-/** The containers of this host, for operators. */
+/** The routes about the containers of this host. */
 
 import type { Static } from 'typebox';
 import { capacityOf } from '../../container/capacity.ts';
@@ -24,7 +24,7 @@ import {
 
 const MOST = 100;
 
-/** @param closing aborts when the server does: streams end then */
+/** @param closing aborts when the server closes; streams end then */
 export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.add('GET', '/containers', {
     summary: 'List the containers, oldest first',
@@ -106,7 +106,7 @@ function nameOf(event: AnyEvent): 'notice' | 'health' | 'container' {
   return 'notice' in event ? 'notice' : isOfHealth(event) ? 'health' : 'container';
 }
 
-/** Their order is that of their beginnings; the id tells apart those of the same millisecond. */
+/** Sorts by the begin of the containers; the id separates those of the same millisecond. */
 function placeOf({ began, id }: ContainerView): string {
   return `${began}_${id}`;
 }
@@ -127,7 +127,7 @@ function list(views: readonly ContainerView[], { state, app, claimed, limit = MO
   return { containers, ...(last && fitting.length > limit && { next: placeOf(last) }) };
 }
 
-/** A view that has not changed is written once. */
+/** Caches the JSON of a view, which is an object of its own for each change. */
 const TEXTS = new WeakMap<object, string>();
 
 function write({ containers, next }: Given<Static<typeof Containers>>): string {

@@ -1,4 +1,4 @@
-/** How the making of a container is told to who asks for events: how far the pull of its image is, and at last the container. */
+/** The events of a container's creation: the progress of the image pull, and finally the container. */
 
 import type { ContainerView } from '../../container/view.ts';
 import type { PullNews } from '../../docker-engine/image-pulls.ts';
@@ -7,9 +7,9 @@ import { problemOf } from '../error-bodies.ts';
 import type { Sent } from './event-stream.ts';
 
 /**
- * Of what is told only the newest is kept until it is taken.
- * @param make is given whom to tell how far a pull is
- * @throws what `make` does when it has told nothing before
+ * Keeps only the newest progress until it is read.
+ * @param make receives a function to report the progress of a pull
+ * @throws what `make` throws before the first event
  */
 export async function tellMaking(
   make: (tell: (news: PullNews) => void) => Promise<ContainerView>,
@@ -38,7 +38,7 @@ export async function tellMaking(
       if (newest) {
         const { event, data } = newest;
         newest = undefined;
-        // A pull that fails is the failure of all.
+        // A failed pull also fails the creation, which reports it.
         if (event !== 'failed') yield { event, data };
       } else if (end) {
         yield end;

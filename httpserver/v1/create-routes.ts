@@ -1,4 +1,7 @@
-/** How operators have containers made and set up. It is the same code as behind the predecessor's three calls. */
+/**
+ * The routes by which operators create containers and set them up. They use the same code as the predecessor's three
+ * calls.
+ */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
@@ -26,9 +29,9 @@ interface AskedToCreate {
 }
 
 export interface CreateOptions {
-  /** Directories of this host that may be mounted. */
+  /** The directories of this host that may be mounted. */
   readonly allowedMounts: readonly string[];
-  /** Those of all servers. */
+  /** Shared by all servers. */
   readonly requests: Idempotency<ContainerView>;
 }
 
@@ -38,7 +41,7 @@ export function addCreateRoutes(
   { allowedMounts: allowed, requests }: CreateOptions,
   closing: AbortSignal,
 ): void {
-  /** @param tell is told how far the pull of its image is @param gone aborts when nobody waits for it any more */
+  /** @param tell called with the progress of the image pull @param gone aborts when no client waits any longer */
   const makeOnce = (
     { body, headers }: AskedToCreate,
     tell?: (news: PullNews) => void,

@@ -1,4 +1,4 @@
-/** What is asked of a container that is to be made, and of its set-up, as JSON Schema. */
+/** The JSON Schemas of requests that create a container or set it up. */
 
 import { type Static, Type } from 'typebox';
 import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';

@@ -1,6 +1,6 @@
 /**
- * Server-sent events: a response without an end, which goes on where it was when the client comes again. Its source is
- * the HTML standard, 9.2.
+ * Server-sent events: an endless response that a client can resume after an interruption. Source: the HTML standard,
+ * 9.2.
  */
 
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ export interface Sent {
   readonly data: object;
 }
 
-/** The id of the last event that a client knows: by the header that browsers send, or as it asks for it. */
+/** The id of the last event that the client knows, from the header that browsers send or from the query. */
 export function lastKnown(
   { 'last-event-id': given }: IncomingHttpHeaders,
   after?: string,
@@ -20,12 +20,12 @@ export function lastKnown(
   return typeof given === 'string' ? given : after;
 }
 
-/** Milliseconds between signs of life, for proxies that end what is silent. */
+/** Milliseconds between comments that keep the connection alive, because proxies close idle connections. */
 const SIGN_OF_LIFE = 15_000;
 
 /**
- * Aborts when the connection of a response is gone.
- * @param mayGoOn is asked at each sign of life; when it throws, that is the end too
+ * Aborts when the connection of a response closes.
+ * @param mayGoOn called at each keep-alive; if it throws, the stream ends too
  */
 export function goneWith(response: ServerResponse, mayGoOn = () => {}): AbortSignal {
   const gone = new AbortController();
@@ -43,7 +43,7 @@ export function goneWith(response: ServerResponse, mayGoOn = () => {}): AbortSig
   return gone.signal;
 }
 
-/** Writes what comes until it ends, or nobody is to get it any more. */
+/** Writes events until they end or the signal aborts. */
 export async function sendEvents(
   response: ServerResponse,
   events: AsyncIterable<Sent>,

@@ -19,10 +19,10 @@ interface Handshake {
   readonly head: Buffer;
 }
 
-/** Bytes of a message. */
+/** The maximum size of a message in bytes. */
 const MOST_MESSAGE = 64 * 1024;
 
-/** Whether a request asks for a WebSocket; what asks for another protocol is answered in this one. */
+/** Whether a request asks for a WebSocket. A request for another protocol is answered in HTTP. */
 export function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
 }
@@ -32,13 +32,13 @@ export class Handshakes {
 
   constructor(app: FastifyInstance) {
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      // Whoever is gone needs no answer.
+      // A client that has disconnected needs no answer.
       socket.on('error', () => {});
       let response: ServerResponse;
       try {
         response = lastResponse(request, socket);
       } catch {
-        // It did not wait for the answer to the request before, which still has the connection.
+        // The client did not wait for the answer to its previous request, which still uses the connection.
         socket.destroy();
         return;
       }
@@ -58,7 +58,7 @@ export class Handshakes {
     if (!isSound) throw new ServiceError('terminal.no_upgrade', {});
   }
 
-  /** Loads what it needs only now: a start does without. @returns undefined when the client is gone */
+  /** Loads the library only now, because a start does not need it. @returns undefined if the client has disconnected */
   async accept(request: IncomingMessage): Promise<WebSocket | undefined> {
     const { WebSocketServer } = await import('ws');
     const { response, socket, head } = this.#asked.get(request) as Handshake;

@@ -1,4 +1,4 @@
-/** This host as a whole, for operators. */
+/** The routes about this host as a whole. */
 
 import document from './openapi.json' with { type: 'json' };
 import type { Operations } from './operations.ts';

@@ -1,15 +1,15 @@
 /**
- * Requests that are made once however often they are sent: a client that heard no answer sends the same again with the
- * same `Idempotency-Key`, and gets the answer to the first one.
+ * Runs a request once, however often it is sent. A client without an answer repeats the request with the same
+ * `Idempotency-Key` and gets the answer to the first one.
  */
 
 import { createHash } from 'node:crypto';
 import { ServiceError } from '../../errors/service-error.ts';
 
-/** Answered requests that are remembered; beyond that the one answered first is forgotten. */
+/** The number of answered requests that are remembered; the oldest is dropped first. */
 const MOST = 1000;
 
-/** Of what callers send no more is kept: it may be long, and has secrets in it. */
+/** Only a digest of a request is kept, because requests may be long and contain secrets. */
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
@@ -25,9 +25,9 @@ export class Idempotency<T> {
   readonly #answered = new Map<string, Made<T>>();
 
   /**
-   * @param key undefined: it is made anew
-   * @param make is called unless a request with this key was made, or is being made; one that fails is forgotten
-   * @throws {ServiceError} `create.other_request` when the key is another request's
+   * @param key undefined: the request is always run
+   * @param make runs the request, unless a request with this key was run or is running; a failed one is forgotten
+   * @throws {ServiceError} `create.other_request` when the key belongs to another request
    */
   async once(key: string | undefined, request: unknown, make: () => Promise<T>): Promise<T> {
     if (key === undefined) return await make();

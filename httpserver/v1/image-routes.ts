@@ -1,4 +1,4 @@
-/** The images of this host, for operators. */
+/** The routes about the images of this host. */
 
 import type { PullNews } from '../../docker-engine/image-pulls.ts';
 import { referenceOf } from '../../docker-engine/image-reference.ts';
@@ -9,7 +9,7 @@ import type { Sent } from './event-stream.ts';
 import { ImagePull } from './image-schemas.ts';
 import type { Routes } from './routes.ts';
 
-/** @param closing aborts when the server does */
+/** @param closing aborts when the server closes */
 export function addImageRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.stream('/images/pull', closing, {
     method: 'POST',

@@ -1,4 +1,4 @@
-/** What is asked and told of images, as JSON Schema. */
+/** The JSON Schemas of the calls about images. */
 
 import { type Static, Type } from 'typebox';
 

@@ -1,4 +1,4 @@
-/** What containers write, for operators. */
+/** The routes about the output of containers. */
 
 import { type Static, Type } from 'typebox';
 import { LINE_ID, logOf, type PlacedLine } from '../../container/log-of.ts';
@@ -55,7 +55,7 @@ const LogsQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** @param closing aborts when the server does: streams end then */
+/** @param closing aborts when the server closes; streams end then */
 export function addLogRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.stream('/containers/:id/logs', closing, {
     summary: 'Read or follow the output of a container, as server-sent events',

@@ -1,4 +1,4 @@
-/** What the operator's API gives of EC2's notices, as JSON Schema. */
+/** The JSON Schemas of EC2's notices in the operator's API. */
 
 import { Type } from 'typebox';
 import { NOTICE_ACTIONS, NOTICE_CODES, NOTICE_KINDS } from '../../host/notices.ts';

@@ -1,4 +1,4 @@
-/** What operators ask of the service as a whole, and not of its containers. */
+/** The operations on the service as a whole that operators can request. */
 
 import type { Agent, Host } from './schemas.ts';
 
@@ -6,6 +6,6 @@ export interface Operations {
   describeHost(): Promise<Host>;
   /** @throws {ServiceError} `agent.none`, `agent.silent` */
   describeAgent(): Promise<Agent>;
-  /** Takes no more containers. @returns how many are waited for */
+  /** Accepts no more containers. @returns the number of containers that still run */
   drain(): number;
 }

@@ -1,6 +1,6 @@
 /**
- * The operator's API, `/v1`: one on the HTTPS port, for those who know the operator's token, and one on the unix socket,
- * for root. What it takes and gives is told by its document.
+ * The operator's API, `/v1`. It is served on the HTTPS port, for clients with a token, and on the unix socket, for
+ * root. Its OpenAPI document describes it.
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -22,7 +22,7 @@ export interface OperatorOptions {
   readonly authority: Authority;
   readonly operations: Operations;
   readonly create: CreateOptions;
-  /** Aborts when the server closes: what has no end by itself ends then. */
+  /** Aborts when the server closes, to end endless responses. */
   readonly closing: AbortSignal;
 }
 
@@ -32,12 +32,12 @@ export function isOperatorPath(url: string): boolean {
   return url.startsWith(`${PREFIX}/`);
 }
 
-/** @returns undefined when there is none */
+/** @returns undefined if there is no body */
 function parseBody(body: string): unknown {
   try {
     return body === '' ? undefined : JSON.parse(body);
   } catch {
-    // The parser's own message quotes the body, which may have secrets in it.
+    // The parser's own message quotes the body, which may contain secrets.
     throw new ServiceError('request.invalid', { part: 'body', why: 'it is not JSON' });
   }
 }

@@ -1,4 +1,7 @@
-/** How a route of the operator's API is told: what it takes and gives, from which its document is made too. */
+/**
+ * Declares the routes of the operator's API with their schemas. The OpenAPI document is generated from the same
+ * declarations.
+ */
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
@@ -29,7 +32,7 @@ interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema = TSchem
   readonly principal: Principal;
 }
 
-/** An answer with another status than a route's usual one. */
+/** An answer with another status than the route's usual one. */
 class Other {
   readonly status: number;
   readonly body: object;
@@ -45,21 +48,21 @@ type OtherAnswer = (status: number, body: object) => Other;
 interface Route<P extends TSchema, Q extends TSchema, B extends TSchema, A extends TSchema>
   extends Shape<P, Q, B> {
   readonly answer: A;
-  /** Of an answer that tells of no problem; 200 when left out. */
+  /** The status of a successful answer; default: 200. */
   readonly status?: number;
-  /** Answers with another status. */
+  /** The schemas of answers with other statuses. */
   readonly others?: Readonly<Record<number, TSchema>>;
-  /** Makes the JSON of an answer; left out: as usual. */
+  /** Serialises the answer; default: the usual JSON. */
   readonly write?: (answer: Given<Static<A>>) => string;
   readonly handle: (asked: Asked<P, Q, B>, other: OtherAnswer) => Promise<Given<Static<A>> | Other>;
-  /** Instead, for whoever accepts them. */
+  /** The alternative for clients that accept events. */
   readonly events?: Events<P, Q, B>;
 }
 
 interface Events<P extends TSchema, Q extends TSchema, B extends TSchema> {
-  /** Aborts when the server does. */
+  /** Aborts when the server closes. */
   readonly closing: AbortSignal;
-  /** @param signal aborts when nobody listens any more @throws what is answered instead of a stream */
+  /** @param signal aborts when the client has disconnected @throws an error that is answered instead of a stream */
   readonly handle: (
     asked: Asked<P, Q, B>,
     signal: AbortSignal,
@@ -67,23 +70,23 @@ interface Events<P extends TSchema, Q extends TSchema, B extends TSchema> {
 }
 
 interface Stream<P extends TSchema, Q extends TSchema, B extends TSchema> extends Shape<P, Q, B> {
-  /** GET when left out. */
+  /** Default: GET. */
   readonly method?: Method;
   readonly handle: Events<P, Q, B>['handle'];
 }
 
-/** What a WebSocket is joined to. */
+/** The other end of a WebSocket. */
 export interface Joined {
-  /** @param askAgain throws when the caller may not go on */
+  /** @param askAgain throws when the caller may not continue */
   join(socket: WebSocket, askAgain: () => void): Promise<void>;
-  /** Instead, when the caller is gone. */
+  /** Called instead of `join` if the caller has disconnected. */
   abandon(): void;
 }
 
 interface SocketRoute<P extends TSchema, Q extends TSchema> extends Shape<P, Q> {
-  /** @throws {ServiceError} which is told as a problem, instead of a handshake */
+  /** @throws {ServiceError} which is answered as a problem instead of a handshake */
   readonly handle: (asked: Asked<P, Q>) => Promise<Joined>;
-  /** Whether a viewer may ask: the route sees for itself what for. */
+  /** Whether a viewer may use the route, which then checks the rights itself. */
   readonly looksOnly?: boolean;
 }
 
@@ -98,7 +101,7 @@ export class Routes {
   readonly #handshakes: Handshakes;
   readonly #methods = new Map<string, Method[]>();
 
-  /** @param authority is asked again by what has no end by itself */
+  /** @param authority is asked again while an endless response continues */
   constructor(app: FastifyInstance, authority: Authority) {
     this.#app = app;
     this.#authority = authority;
@@ -136,7 +139,7 @@ export class Routes {
     });
   }
 
-  /** Server-sent events. @param closing aborts when the server does */
+  /** Adds a route with server-sent events. @param closing aborts when the server closes */
   stream<P extends TSchema, Q extends TSchema, B extends TSchema>(
     url: string,
     closing: AbortSignal,
@@ -162,7 +165,7 @@ export class Routes {
     asked: Asked<P, Q, B>,
     { closing, handle }: Events<P, Q, B>,
   ): Promise<void> {
-    // A token may be replaced while it goes on.
+    // The token may be replaced while the stream continues.
     const gone = goneWith(reply.raw, () => askAgain(this.#authority, request));
     const signal = AbortSignal.any([closing, gone]);
     const events = await handle(asked, signal);
@@ -170,7 +173,7 @@ export class Routes {
     await sendEvents(reply.raw, events, signal);
   }
 
-  /** A WebSocket. */
+  /** Adds a route with a WebSocket. */
   socket<P extends TSchema, Q extends TSchema>(
     url: string,
     { handle, looksOnly = false, ...shape }: SocketRoute<P, Q>,
@@ -196,7 +199,7 @@ export class Routes {
     this.#methods.set(url, [...(this.#methods.get(url) ?? []), method]);
   }
 
-  /** To be called last: says for each path which methods it has. */
+  /** To be called last: answers other methods of each path with the methods that it has. */
   refuseOthers(): void {
     for (const [url, methods] of this.#methods) {
       const expected = methods.join(', ');
@@ -218,7 +221,7 @@ function askedBy({ params, query, body, headers, principal }: FastifyRequest) {
   return { params, query, body, headers, principal };
 }
 
-/** A path and a query consist of texts: those that are to be numbers, or true or false, become them. */
+/** Paths and queries consist of texts. This converts those that the schema declares as numbers or booleans. */
 function fromTexts({ properties }: TObject, given: unknown): unknown {
   return Object.fromEntries(
     Object.entries(given as object).map(([name, text]) => [name, fromText(properties[name], text)]),

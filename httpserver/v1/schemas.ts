@@ -1,4 +1,4 @@
-/** What the operator's API takes and gives, as JSON Schema: its document is made of these. */
+/** The JSON Schemas of the operator's API, from which its OpenAPI document is generated. */
 
 import { type Static, Type } from 'typebox';
 import { RESOURCES } from '../../container/capacity.ts';
@@ -267,7 +267,7 @@ export type Host = Given<Static<typeof Host>>;
 export type Agent = Given<Static<typeof Agent>>;
 export type Problem = Static<typeof Problem>;
 
-/** What JSON makes a `T` of. */
+/** The type of a `T` after serialisation to JSON. */
 export type Given<T> = T extends readonly (infer Item)[]
   ? readonly Given<Item>[]
   : T extends object

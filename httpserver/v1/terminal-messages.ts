@@ -1,4 +1,4 @@
-/** What is said over the WebSocket of a terminal: bytes as binary messages, everything else as text ones with JSON. */
+/** The messages on the WebSocket of a terminal: bytes are binary messages, everything else is JSON in text messages. */
 
 import { type Static, Type } from 'typebox';
 
@@ -7,25 +7,25 @@ const cells = (description: string) => Type.Integer({ minimum: 1, maximum: MOST_
 
 export const SIZE = { columns: cells('Number of characters in a line.'), rows: cells('Number of lines.') };
 
-/** What a client says. */
+/** Messages from the client. */
 export const Said = Type.Object({ type: Type.Literal('resize'), ...SIZE });
 export type Said = Static<typeof Said>;
 
-/** What the service says. */
+/** Messages from the service. */
 export type Told =
   | {
       readonly type: 'attached';
       readonly terminal: string;
       readonly columns: number;
       readonly rows: number;
-      /** The bytes that were printed before the first one that follows. */
+      /** The number of bytes of output that precede the first one that follows. */
       readonly after: number;
     }
   /** Whether this client is the writer from now on. */
   | { readonly type: 'writer'; readonly writes: boolean }
-  /** Bytes that are not kept any more. */
+  /** The number of bytes of output that are no longer available. */
   | { readonly type: 'missed'; readonly bytes: number }
-  /** `exitCode` is left out when it is not known. */
+  /** `exitCode` is missing if it is unknown. */
   | { readonly type: 'ended'; readonly exitCode?: number };
 
 export const PROTOCOL =

@@ -1,4 +1,4 @@
-/** Terminals in containers, for operators. */
+/** The routes about terminals. */
 
 import { openTerminalIn } from '../../container/terminal-in.ts';
 import type { AttachOptions, Terminal as HeldTerminal } from '../../ttys/terminal.ts';
@@ -12,10 +12,10 @@ import { PROTOCOL } from './terminal-messages.ts';
 import { AttachQuery, ByTerminal, HostQuery, OpenQuery, Terminal, Terminals } from './terminal-schemas.ts';
 import { join } from './terminal-socket.ts';
 
-/** Where there is no bash, sh goes on; that this is not there either is for Docker to say. */
+/** Uses bash if the container has it, and sh otherwise. If sh is missing too, Docker reports that. */
 const SHELL: [string, ...string[]] = ['/bin/sh', '-c', 'command -v bash > /dev/null && exec bash; exec sh'];
 
-/** @param closing aborts when the server does */
+/** @param closing aborts when the server closes */
 export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
   routes.socket('/containers/:id/terminal', {
     summary: 'Open a terminal in a container',
@@ -66,7 +66,7 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
   });
 
   function opened(terminals: HeldTerminals, terminal: HeldTerminal): Joined {
-    // When it is abandoned, nobody has learned its id.
+    // If the client has disconnected, nobody knows the id of the terminal.
     const abandon = () => void terminals.end(terminal.id).catch(() => {});
     return { ...joinedTo(terminal, { as: 'write', after: undefined }), abandon };
   }

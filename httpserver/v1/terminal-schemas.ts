@@ -1,4 +1,4 @@
-/** What the calls about terminals take and give, as JSON Schema. */
+/** The JSON Schemas of the calls about terminals. */
 
 import { type Static, Type } from 'typebox';
 import { SIZE } from './terminal-messages.ts';

@@ -1,4 +1,4 @@
-/** Joins a WebSocket and a terminal until one of them has ended. */
+/** Connects a WebSocket with a terminal until one of them ends. */
 
 import type { RawData, WebSocket } from 'ws';
 import { misfit } from '../../parsing/json.ts';
@@ -6,12 +6,12 @@ import type { Attachment, Seen } from '../../ttys/attachment.ts';
 import type { Terminal } from '../../ttys/terminal.ts';
 import { Said, type Told } from './terminal-messages.ts';
 
-/** Milliseconds between looks whether the client is there, and may be. */
+/** Milliseconds between checks whether the client is still connected and authorised. */
 const BETWEEN_LOOKS = 15_000;
-/** Looks in which nothing is heard of it until it is given up. */
+/** The number of silent checks after which the client is given up. */
 const MOST_SILENT = 4;
 
-/** Codes of a close. Source: RFC 6455, 7.4.1 */
+/** Status codes of a close. Source: RFC 6455, 7.4.1 */
 const DONE = 1000;
 const GOING_AWAY = 1001;
 const REFUSED = 1008;
@@ -19,11 +19,11 @@ const REFUSED = 1008;
 export interface JoinOptions {
   /** Aborts when the server closes. */
   readonly closing: AbortSignal;
-  /** @throws when the client may not go on */
+  /** @throws when the client may not continue */
   readonly askAgain: () => void;
 }
 
-/** Never rejects. Resolves when the client is gone. */
+/** Never rejects. Resolves when the client has disconnected. */
 export async function join(
   socket: WebSocket,
   terminal: Terminal,
@@ -61,7 +61,7 @@ class Line {
     this.#attachment = attachment;
     socket.on('message', (data, isBinary) => void this.#take(data, isBinary));
     socket.on('pong', () => this.#heard());
-    // Its close is what follows.
+    // A close event follows each error.
     socket.on('error', () => {});
     socket.on('close', () => attachment.detach());
   }
@@ -74,14 +74,14 @@ class Line {
     this.#silent = 0;
   }
 
-  /** Whether the client is still there, and may be. */
+  /** Checks whether the client is still connected and authorised. */
   look(askAgain: () => void): void {
     try {
       askAgain();
     } catch {
       this.#socket.close(REFUSED, 'the token does not count any more');
     }
-    // What waits for the terminal keeps its answers from being read too.
+    // While input waits for the terminal, the client's pongs are not read either, so its silence does not count.
     if (this.#waiting === 0) this.#silent += 1;
     if (this.#silent > MOST_SILENT) this.#socket.terminate();
     else if (this.isOpen) this.#socket.ping();
@@ -97,20 +97,20 @@ class Line {
     await this.#send(JSON.stringify(told));
   }
 
-  /** Resolves when the kernel has it, or the client is gone. */
+  /** Resolves when the kernel has accepted the data, or the client has disconnected. */
   async #send(data: string | Uint8Array): Promise<void> {
     await new Promise((sent) => this.#socket.send(data, sent));
     this.#heard();
   }
 
-  /** In order, and at once where nothing waits for the terminal; as long as two wait, nothing more is read. */
+  /** Passes input in order, and at once if none is waiting. While two messages wait, nothing more is read. */
   async #take(data: RawData, isBinary: boolean): Promise<void> {
-    // Whoever was refused may be slow to go.
+    // A client that was refused may send more before it disconnects.
     if (!this.isOpen) return;
     this.#heard();
     const pass = () => this.#pass(data, isBinary);
     const passed = this.#waiting === 0 ? pass() : this.#taking.then(pass);
-    // A terminal that takes nothing any more says so by its end.
+    // If the terminal accepts no more input, its end tells the client.
     this.#taking = passed.catch(() => {});
     this.#waiting += 1;
     if (this.#waiting > 1) this.#socket.pause();

@@ -1,4 +1,4 @@
-/** The stored versions of the files of a container's user, for operators, who need not know who that is. */
+/** The routes about the stored versions of a container's user config. Operators need not know who the user is. */
 
 import { type Static, Type } from 'typebox';
 import type { ConfigHistory } from '../../container/user-config.ts';
@@ -8,7 +8,7 @@ import { setUpOf } from './create-routes.ts';
 import type { Routes } from './routes.ts';
 import { ById, type Given } from './schemas.ts';
 
-/** Milliseconds for all that is asked of S3. */
+/** The time limit in milliseconds for all requests to S3. */
 const PATIENCE = 60_000;
 
 const UserConfigVersion = Type.Object(

@@ -1,8 +1,8 @@
 /**
- * What comes after a death that the service did not see coming. It reads the ledger, tells the world what happened,
- * and removes the containers that nobody has claimed with all that was theirs. Claimed ones run on: for them, and for
- * users' files that are yet to be saved, a process is left behind that waits until the last of them has ended. All of
- * it can be killed and done again; where nothing was left it does nothing.
+ * Cleans up after a crash of the service. It reads the ledger, reports the crash, and removes the unassigned containers
+ * with everything that belonged to them. Assigned containers keep running. For them, and for users' files that are not
+ * saved yet, it leaves a `wait` process behind until the last of them has ended. It can be killed at any point and
+ * repeated. If nothing was left, it does nothing.
  */
 
 import { spawn } from 'node:child_process';
@@ -30,18 +30,18 @@ import { Reporting, serviceFactsIn } from '../reporting.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 
-/** Milliseconds for the report: nothing waits for it that does not wait for Docker too. */
+/** The time limit for the report in milliseconds. What waits for the report also waits for Docker. */
 const PATIENCE = 10_000;
-/** Lines of the log that go with the report. */
+/** The number of log lines in the report. */
 const LAST_LINES = 20;
 
 export interface BuryOptions {
   readonly environment: NodeJS.ProcessEnv;
-  /** The unit that waits; left out: a process of its own does. */
+  /** The unit that hosts the containers in use; missing: a child process does. */
   readonly waitUnit?: string | undefined;
 }
 
-/** @throws {ServiceError} when something is left that could not be buried; the same again goes on */
+/** @throws {ServiceError} when something could not be cleaned up; another call continues */
 export async function bury({ environment, waitUnit }: BuryOptions): Promise<void> {
   const settings = loadSettings(environment);
   const outlets = new Outlets(await openStdout(process.stdout.isTTY));
@@ -59,7 +59,7 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
   } catch (error) {
     if (!isLocked(error)) throw error;
-    log.info('another process takes care of this host: there is nothing to clean up');
+    log.info('another process hosts the containers of this host; there is nothing to clean up');
     isLeft = false;
   } finally {
     await lifetime.end();
@@ -83,7 +83,10 @@ class Burial {
     this.#parts = parts;
   }
 
-  /** @returns whether containers live on, files of users are to be saved, or the webserver is to be told @throws {ServiceError} `docker.*` */
+  /**
+   * @returns whether containers keep running, users' files must be saved, or the webserver must still be told
+   * @throws {ServiceError} `docker.*`
+   */
   async run(): Promise<boolean> {
     const { reporting, log, paths } = this.#parts;
     const ledger = new Ledger(paths.ledger);
@@ -96,17 +99,14 @@ class Burial {
     reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, ...identity }));
     reporting.ownInstance();
     try {
-      // Neither waits for the other: who is far away may be slow, and Docker too.
+      // In parallel, because remote services and Docker may both be slow.
       const told = left.isReported ? undefined : this.#report(reporting, pages, pid);
       const [removed, report] = await Promise.allSettled([this.#remove(ledger, pages), told]);
       if (report.status === 'rejected') log.error({ error: report.reason }, messageOf(report.reason));
       if (removed.status === 'rejected') throw removed.reason;
       const claimed = claimedIn(pages).length;
       const unsaved = await countUnsaved(paths);
-      log.info(
-        { claimed, unsaved },
-        'cleaned up after the dead service; containers in use and unsaved files are left',
-      );
+      log.info({ claimed, unsaved }, 'cleaned up after the crash; left containers in use and unsaved files');
       if (claimed + unsaved > 0) return true;
       await reporting.terminateInstance(0);
       await removeRemains(pages);
@@ -118,7 +118,7 @@ class Burial {
     }
   }
 
-  /** All that is in the directory of a service which holds nothing else any more. */
+  /** Removes everything in the directory of a service that holds nothing else. */
   async #clear(ledger: Ledger): Promise<void> {
     const { run, waitLog } = this.#parts.paths;
     for (const file of [...lastLinesIn(run), waitLog]) await rm(file, { force: true });
@@ -131,7 +131,7 @@ class Burial {
     const hostId = await readHostId(paths.state);
     const proxySocket = paths.dockerProxy;
     const agent = { docker, hostId, paths, ledger, log, environment, proxySocket };
-    // An agent that cannot be stopped must not keep containers from being removed.
+    // If the agent cannot be stopped, the containers are still removed.
     const [stopped] = await Promise.allSettled([stopLeftAgent(pages, agent)]);
     await removeUnclaimed({ docker, hostId, paths, ledger, log }, pages);
     const { directory } = await docker.describe();
@@ -150,7 +150,7 @@ class Burial {
   }
 }
 
-/** Whoever waits is neither our child nor in our unit: it stays when we are gone. */
+/** The `wait` process is neither a child of this one nor in its unit, so it outlives this process. */
 async function beginWait(
   environment: NodeJS.ProcessEnv,
   paths: Paths,

@@ -1,6 +1,6 @@
 /**
- * What a service died of, as far as it can be told from outside: systemd and the launcher say how its process ended,
- * and the kernel's log whether it was killed because the memory was used up.
+ * Determines from outside why a service died. Systemd and the launcher say how its process ended, and the kernel's log
+ * says whether it was killed because the host ran out of memory.
  *
  * Source: systemd.exec(5) on SERVICE_RESULT, EXIT_CODE and EXIT_STATUS; the kernel's mm/oom_kill.c and
  * Documentation/ABI/testing/dev-kmsg.
@@ -9,9 +9,9 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { isSystemError } from '../../errors/service-error.ts';
 
-/** Records of the kernel's log that are looked at. */
+/** The maximum number of kernel log records that are read. */
 const MOST_RECORDS = 100_000;
-/** Bytes of one record. Source: the kernel's CONSOLE_EXT_LOG_MAX. */
+/** The maximum size of a record in bytes. Source: the kernel's CONSOLE_EXT_LOG_MAX. */
 const RECORD = 8192;
 
 const KNOWN: Readonly<Record<string, string>> = {
@@ -21,19 +21,19 @@ const KNOWN: Readonly<Record<string, string>> = {
 
 /**
  * @param environment as systemd gives it to ExecStopPost
- * @param pid of the dead process; undefined when it is not known
+ * @param pid of the dead process; undefined if unknown
  * @returns such as `killed by SIGSEGV: …`
  */
 export function causeOfDeath(environment: NodeJS.ProcessEnv, pid: number | undefined): string {
   const { SERVICE_RESULT: result, EXIT_CODE: code, EXIT_STATUS: status } = environment;
   const memory = outOfMemory(result, pid);
   if (memory) return memory;
-  if (result === 'watchdog') return 'it stopped responding and was killed by its watchdog';
+  if (result === 'watchdog') return 'it stopped responding, and its watchdog killed it';
   if (result === 'timeout') return 'it did not start or end in time';
   const when = result === 'protocol' ? ' before it was ready' : '';
   if (code === 'exited') return `it ended with exit code ${status}${when}`;
   if (code && status) return `killed by SIG${status}${KNOWN[status] ? `: ${KNOWN[status]}` : ''}`;
-  return 'nobody saw how its process ended';
+  return 'it is not known how its process ended';
 }
 
 function outOfMemory(result: string | undefined, pid: number | undefined): string | undefined {
@@ -42,7 +42,7 @@ function outOfMemory(result: string | undefined, pid: number | undefined): strin
   return result === 'oom-kill' ? 'killed by the kernel, out of memory' : undefined;
 }
 
-/** What the kernel wrote when it killed that process. */
+/** The kernel's message about the kill of this process. */
 function killRecord(pid: number): string | undefined {
   const line = new RegExp(`out of memory[^:]*: (Killed process ${pid} .*)`, 'i');
   try {
@@ -56,7 +56,7 @@ function killRecord(pid: number): string | undefined {
       closeSync(file);
     }
   } catch {
-    // Who may not read the kernel's log does not know.
+    // Without permission to read the kernel's log, the cause stays unknown.
   }
   return undefined;
 }
@@ -68,7 +68,7 @@ function* recordsOf(file: number): Generator<string> {
       yield record.toString('utf8', 0, readSync(file, record));
     } catch (error) {
       if (isSystemError(error, 'EAGAIN')) return;
-      // EPIPE: records were overwritten before they were read; the next one is there.
+      // EPIPE: unread records were overwritten; the next read returns the oldest one that is left.
       if (!isSystemError(error, 'EPIPE')) throw error;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What a dead service leaves beside its containers: its certificate, and directories that it made and that are empty
- * once everything else is gone; and what it leaves that must not be lost with the host.
+ * Handles what a crashed service left beside its containers: its certificate, and its empty directories. It also counts
+ * what must not be lost with the host.
  */
 
 import { readdir, rm } from 'node:fs/promises';
@@ -14,13 +14,13 @@ import type { Entry, Page } from '../../lifetime/ledger.ts';
 import { readRecord } from '../../user-configs/session.ts';
 import { pageIn } from '../reporting.ts';
 
-/** Removes what the service's own page names. The same again does no harm. */
+/** Removes what the service's own page names. Can be repeated. */
 export async function removeRemains(pages: readonly Page[]): Promise<void> {
   const entries = pageIn(pages)?.entries ?? [];
   for (const kind of ['file', 'docker proxy', 'api socket']) {
     for (const path of pathsOf(entries, kind)) await rm(path, { force: true });
   }
-  // The longest first: what is in another one.
+  // The longest paths first, because they are inside the others.
   const directories = pathsOf(entries, 'shared directory').sort((a, b) => b.length - a.length);
   for (const path of directories) {
     await removeDrafts(path);
@@ -28,7 +28,10 @@ export async function removeRemains(pages: readonly Page[]): Promise<void> {
   }
 }
 
-/** @returns of how many containers files of a user are on this host alone: for them the instance must stay */
+/**
+ * @returns the number of containers whose users' files exist only on this host; while there are any, the instance must
+ * stay
+ */
 export async function countUnsaved(paths: Paths): Promise<number> {
   const { containers, spool } = paths;
   const records = await Promise.all(

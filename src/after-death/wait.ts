@@ -1,8 +1,7 @@
 /**
- * Waits for the containers that a dead service left in use: hosts each on until it ends by itself, saves its user
- * config, and releases what was its. Then it waits until files of users that are kept have been removed in their time.
- * No new containers come and nobody is listened to. It may be killed at any moment: whoever comes next goes on with
- * what is left, and a service that starts does so to take over.
+ * Hosts the containers in use that a crashed service left. It hosts each until it ends, saves its user config, and
+ * releases its resources. Then it waits until kept files of users have expired. It accepts no new containers and no
+ * requests. It can be killed at any moment; the next process continues. A starting service kills it to take over.
  */
 
 import { rm } from 'node:fs/promises';
@@ -27,7 +26,7 @@ import { Service } from '../service.ts';
 import { causeOfDeath } from './cause-of-death.ts';
 import { countUnsaved, removeRemains } from './remains.ts';
 
-/** Before another attempt, while Docker is away for example. */
+/** The pause before another attempt, for example while Docker is unreachable. */
 const PAUSE: Backoff = { shortest: 1000, longest: 60_000 };
 
 interface HostOnParts {
@@ -47,16 +46,16 @@ export async function waitForClaimed(environment: NodeJS.ProcessEnv): Promise<vo
   const settings = loadSettings(environment);
   const stdout = await openStdout(process.stdout.isTTY);
   for (let failures = 0; ; failures++) {
-    // An attempt that failed does not count when a later one does not.
+    // A failed attempt does not count if a later one succeeds.
     process.exitCode = 0;
     if (await attempt({ environment, settings, stdout })) return;
     await pause(backoff(failures, PAUSE));
   }
 }
 
-/** @returns whether it is over */
+/** @returns whether the work is done */
 async function attempt({ environment, settings, stdout }: Parts): Promise<boolean> {
-  // Its own: what reports in it is closed with it.
+  // Each attempt has its own outlets, because its reporting is closed with them.
   const outlets = new Outlets(stdout);
   const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
   const reporting = new Reporting({ settings, outlets, log });
@@ -72,16 +71,16 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
     const parts = { docker, presence, paths: pathsBelow(settings.ROOT) };
     const hosted = hostOn(service, parts).then(() => Promise.all([stopped, told]));
     const by = await Promise.race([hosted.then(() => 'draining' as const), takenBy(service)]);
-    // What waits for others does so no longer.
+    // If EC2 ends the race, a later failure of this promise needs no handling.
     hosted.catch(() => {});
     if (by === 'draining') await removeRemains(presence.left);
     const left = await endService({ kind: 'asked', by }, service);
-    // Until then there were containers, for which it was needed.
+    // Before this point, the certificate and directories were needed for the containers.
     if (by === 'EC2') await removeRemains(presence.left);
     const paths = pathsBelow(settings.ROOT);
     await rm(paths.waitLog, { force: true });
     await removeMarked(paths.run);
-    // The ledger is over: what is learnt of the host now must not begin it again.
+    // The ledger is closed, so later facts about the host must not create it again.
     reporting.keepIdentity({}, () => {});
     reporting.ownInstance();
     await reporting.terminateInstance(left + (await countUnsaved(paths)));
@@ -96,14 +95,16 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
   }
 }
 
-/** A service takes over, or another one waits already. That is no failure: whoever keeps this process must not start it again. */
+/**
+ * A service takes over, or another process waits already. This is no failure, so that nothing restarts this process.
+ */
 async function giveWay({ root, log }: Service): Promise<true> {
-  log.info('another process takes care of this host');
+  log.info('another process hosts the containers of this host');
   await root.end();
   return true;
 }
 
-/** Who should have done it died before. */
+/** The process that should have reported the crash died before. */
 async function reportUnreported({ left }: Presence, { reporting, log }: Service): Promise<void> {
   const facts = serviceFactsIn(left);
   if (!facts || facts.isReported) return;
@@ -111,7 +112,7 @@ async function reportUnreported({ left }: Presence, { reporting, log }: Service)
   await reporting.tellDeath(error, () => log.fatal({ error }, messageOf(error)));
 }
 
-/** Delivers the last heartbeat if one is owed. An instance that is to be terminated does not wait for that. */
+/** Delivers the last heartbeat if one is owed. An instance that will be terminated does not wait for that. */
 async function tellWebserver(
   { ON_DEATH: onDeath }: Settings,
   { left }: Presence,
@@ -130,13 +131,13 @@ async function takePlace(service: Service): Promise<Presence> {
   return presence;
 }
 
-/** EC2 takes this host, and it is time to stop. */
+/** Resolves when EC2 will reclaim this host and it is time to stop. */
 async function takenBy({ heeding }: Service): Promise<'EC2'> {
   await heeding.taken;
   return 'EC2';
 }
 
-/** Users' files do not wait for it. Without a container in use, nobody needs it. */
+/** Runs in parallel with the saving of users' files. Without containers in use, the console is not needed. */
 async function keepFrontConsole(service: Service, presence: Presence): Promise<void> {
   const isNeeded = claimedIn(presence.left).length > 0;
   try {
@@ -147,7 +148,7 @@ async function keepFrontConsole(service: Service, presence: Presence): Promise<v
   }
 }
 
-/** Users' files do not wait for one that does not end, which is then tried again. */
+/** Runs in parallel with the saving of users' files. If the agent does not end, another attempt follows. */
 function stopAgent(service: Service, docker: HostedDocker, presence: Presence): Promise<void> {
   const stopped = service.step('ecs agent', () => service.runAgent(docker, presence));
   stopped.catch((error: unknown) => service.log.error({ error }, messageOf(error)));
@@ -156,12 +157,12 @@ function stopAgent(service: Service, docker: HostedDocker, presence: Presence): 
 
 async function hostOn(service: Service, { docker, presence, paths }: HostOnParts): Promise<void> {
   const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
-  // They have the input devices that they had.
+  // The containers keep the input devices that they have.
   const parts = { docker, userConfigs, canInput: false, left: presence.left };
   const { tracker } = await service.step('containers', () => service.hostContainers(parts));
   await tracker.drain();
   await userConfigs?.uploaded();
   const kept = await countKept(paths);
-  if (kept > 0) service.log.info({ kept }, 'waiting until the kept files of users may be removed');
+  if (kept > 0) service.log.info({ kept }, "waiting until the kept users' files may be removed");
   await nothingKept(paths, service.root.signal);
 }

@@ -1,6 +1,6 @@
 /**
- * Scripts that complete the commands in a shell, made from their table. In both shells it is one list of cases: a
- * command, and the word before the one that is completed.
+ * Generates scripts that complete the commands in a shell, from the command table. In both shells, the script is a list
+ * of cases: a command, and the word before the completed one.
  */
 
 import type { CommandRow } from './row.ts';
@@ -16,14 +16,14 @@ interface Choice {
 }
 
 interface Case {
-  /** Patterns of the shell for `COMMAND BEFORE`. */
+  /** The shell's patterns for `COMMAND BEFORE`. */
   readonly patterns: readonly string[];
-  /** Empty: names of files. */
+  /** Empty: file names. */
   readonly choices: readonly Choice[];
   readonly hasIds?: boolean;
 }
 
-/** Who may not ask the service gets none. */
+/** Without access to the service, this yields nothing. */
 const IDS = `$(ecs-host-service ps 2> /dev/null | awk 'NR > 1 { print $1 }')`;
 
 export function completionFor(shell: Shell, rows: readonly Row[]): string {
@@ -108,7 +108,7 @@ function casesOfOne({ name, words = '', values = [], options = [] }: Row): Case[
   ];
 }
 
-/** The commands that consist of two words have the first one in common. */
+/** The common first words of commands that consist of two words. */
 function groupsOf(rows: readonly Row[]): string[] {
   return [...new Set(rows.flatMap(({ name }) => (name.includes(' ') ? [name.split(' ')[0] as string] : [])))];
 }

@@ -1,4 +1,4 @@
-/** The commands about this host, which need no running service. */
+/** The commands that need no running service. */
 
 import { SHELLS, type Shell } from './completion.ts';
 import type { CommandRow, Given } from './row.ts';

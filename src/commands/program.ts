@@ -1,4 +1,4 @@
-/** Reads the command line, by the table of commands. */
+/** Parses the command line with the command table. */
 
 import { Command as Commander, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { OPERATOR_COMMANDS, type OperatorCommand } from '../operator/commands.ts';
@@ -12,7 +12,7 @@ export type Command =
   | { readonly name: 'misfit'; readonly text: string };
 
 export const NAME = 'ecs-host-service';
-/** Columns of the help. */
+/** The width of the help in columns. */
 const WIDTH = 110;
 
 const OTHER_NAMES = new Map([
@@ -23,7 +23,7 @@ const OTHER_NAMES = new Map([
 
 const ROWS: readonly CommandRow<HostCommand | OperatorCommand>[] = [...HOST_COMMANDS, ...OPERATOR_COMMANDS];
 
-/** @param words what stands behind the program's name */
+/** @param words the arguments after the program's name */
 export function parseCommandLine(words: readonly string[]): Command {
   if (words.length === 0) return { name: 'run' };
   const [only = ''] = words;
@@ -99,10 +99,10 @@ function addCommand(
 }
 
 function optionOf({ flags, meaning, isList, isSigned, isRequired }: OptionRow): Option {
-  const option = new Option(flags, isList ? `${meaning}; as often as needed` : meaning);
+  const option = new Option(flags, isList ? `${meaning}; can be repeated` : meaning);
   if (option.isBoolean()) return option;
   const read = (value: string) => {
-    // It is the next option: the value was left out.
+    // The value is missing, and this is the next option.
     if (/^-/.test(value) && !(isSigned && /^-\d/.test(value))) throw new InvalidArgumentError('');
     return value;
   };
@@ -112,8 +112,8 @@ function optionOf({ flags, meaning, isList, isSigned, isRequired }: OptionRow): 
 }
 
 /**
- * Nothing of what was typed is repeated but the name of the command, since the rest may hold secrets.
- * @param error what commander says; its hints are names of this table
+ * Repeats only the name of the command, because the other words may contain secrets.
+ * @param error commander's error; its hints are names of the command table
  */
 function misfit(words: readonly string[], error?: CommanderError): Command {
   const [, hint] = /\(Did you mean (?:one of )?(.*)\?\)/.exec(error?.message ?? '') ?? [];
@@ -121,7 +121,7 @@ function misfit(words: readonly string[], error?: CommanderError): Command {
   const row = ROWS.find(({ name }) => name === words[0] || name === `${words[0]} ${words[1]}`);
   if (group && words.length === 1) {
     const names = ROWS.flatMap(({ name }) => (name.startsWith(`${words[0]} `) ? [`"${name}"`] : []));
-    return { name: 'misfit', text: `"${words[0]}" is not a whole command; use ${names.join(' or ')}.\n` };
+    return { name: 'misfit', text: `"${words[0]}" is not a complete command; use ${names.join(' or ')}.\n` };
   }
   if (!row) {
     const asked = group ? words.slice(0, 2).join(' ') : words[0];
@@ -136,7 +136,7 @@ function misfit(words: readonly string[], error?: CommanderError): Command {
   const why = reasonOf(error, hint);
   return {
     name: 'misfit',
-    text: `This makes no sense: ${words[0]}${words.length > 1 ? ' …' : ''}\n${why}\n${usage}`,
+    text: `This command line is not valid: ${words[0]}${words.length > 1 ? ' …' : ''}\n${why}\n${usage}`,
   };
 }
 
@@ -169,10 +169,10 @@ export const USAGE = [
   `Run "${NAME} COMMAND --help" for the options of a command and an example.`,
   '',
   `Settings come from the environment. Without APP_ENV in it, the settings of the installed service are used.`,
-  `Commands about a running service ask the one on this host, as root. With --host https://HOST:4678, they ask the service`,
+  `Commands about a running service use the one on this host, as root. With --host https://HOST:4678, they use the service`,
   `on another host, and need its operator's token in OPERATOR_TOKEN, or in the file that OPERATOR_TOKEN_FILE names. Add`,
   `--fingerprint SHA256 if this machine does not trust that service's certificate. With --json, they print the service's`,
-  `answer as it is. An ID may be shortened to its first digits.`,
+  `answer as JSON. You can shorten an ID to its first digits.`,
   '',
 ].join('\n');
 

@@ -1,38 +1,41 @@
-/** How a command is told: its words, its options, what it is for. Help, completion and docs/cli.md are made from this too. */
+/**
+ * Describes a command: its words, its options, and its purpose. Its help, its completion and docs/cli.md are generated
+ * from this.
+ */
 
 export interface OptionRow {
-  /** As they are typed, such as `-f, --follow` or `--app <APP>`. */
+  /** The option as it is typed, such as `-f, --follow` or `--app <APP>`. */
   readonly flags: string;
   readonly meaning: string;
   readonly isRequired?: true;
-  /** May be given several times. */
+  /** Whether it can be repeated. */
   readonly isList?: true;
-  /** Its value may be a negative number. */
+  /** Whether its value may be a negative number. */
   readonly isSigned?: true;
-  /** What completion offers as its value. */
+  /** The values that completion offers. */
   readonly values?: readonly string[];
 }
 
 export interface CommandRow<C> {
-  /** Two words for one of a group, such as `configs list`. */
+  /** Two words for a command of a group, such as `configs list`. */
   readonly name: string;
-  /** What follows the name, such as `<ID>`, `[COMMAND...]`. */
+  /** The arguments after the name, such as `<ID>`, `[COMMAND...]`. */
   readonly words?: string;
   readonly summary: string;
-  /** Shown in the help of this command. */
+  /** An additional text in the help of this command. */
   readonly more?: string;
   readonly options?: readonly OptionRow[];
-  /** What completion offers for its words. */
+  /** The words that completion offers. */
   readonly values?: readonly string[];
-  /** What stands behind the first word belongs to another program, options too. */
+  /** Whether the words after the first one, including options, belong to another program. */
   readonly passesOn?: true;
-  /** Behind the program's name. */
+  /** The words after the program's name. */
   readonly example: string;
-  /** @returns undefined when the words make no sense */
+  /** @returns undefined if the words are not valid */
   readonly read: (given: Given) => C | undefined;
 }
 
-/** What was given to a command. Options go by their long names. */
+/** The given words and options. Options have their long names. */
 export class Given {
   readonly words: readonly string[];
   readonly #values: ReadonlyMap<string, unknown>;

@@ -1,4 +1,4 @@
-/** Looks at a host, before and while the service runs there: what it lacks, and what to do. It changes nothing. */
+/** Checks a host, whether the service runs or not, and says how to fix what is wrong. It changes nothing. */
 
 import { type Allowance, describeAllowance } from '../../settings/hosted-allow.ts';
 import { examineSettings } from '../../settings/load.ts';
@@ -10,7 +10,7 @@ import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
 
 export interface DoctorOptions {
-  /** Not the settings, and not the ECS agent. */
+  /** Whether to skip the settings and the ECS agent. */
   readonly isHostAlone: boolean;
   readonly isJson: boolean;
 }

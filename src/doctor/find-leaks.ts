@@ -1,4 +1,4 @@
-/** Looks for leaks, for people and for tests: what ledger, Docker and kernel do not agree about. It changes nothing. */
+/** Finds leaks for people and tests: differences between the ledger, Docker and the kernel. It changes nothing. */
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { Ledger, type Page } from '../../lifetime/ledger.ts';
 import { loadSome } from '../../settings/load.ts';
 import type { Diagnosis } from './doctor.ts';
 
-/** What begins or ends at this moment looks like a leak; what still does so after these milliseconds is one. */
+/** In milliseconds. What is starting or ending looks like a leak, so only what a second look confirms counts. */
 const SECOND_LOOK = 2000;
 
 /** @throws {ServiceError} `start.settings`, `docker.*` */
@@ -36,7 +36,7 @@ export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnos
 
 async function lookOnce(docker: HostedDocker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {
   const pages = new Ledger(paths.ledger).open();
-  // Whoever reads an id that is not there makes one.
+  // Reading a missing host id would create one.
   const isKnown = await exists(join(paths.state, 'host-id'));
   const listed = isKnown ? await docker.hosted(await readHostId(paths.state)) : [];
   return { leaks: compare(await look(pages, listed, paths)), pages };

@@ -1,4 +1,4 @@
-/** What the service needs of a host, and what is to be done where that is not there. */
+/** What the service needs of a host, and how to provide what is missing. */
 
 import { unkept } from '../../container/creation/default-limits.ts';
 import { takesProfiles } from '../../container/creation/seccomp-profile.ts';
@@ -6,14 +6,17 @@ import type { EngineFacts } from '../../docker-engine/answers.ts';
 import type { Amount } from '../../settings/amount.ts';
 import type { HostFacts, LimitsAsked } from './host-facts.ts';
 
-/** `error`: the service does not start, or a part of it will not work; `warning`: it works, and less safely or well. */
+/**
+ * `error`: the service does not start, or a part of it does not work. `warning`: it works, but less safely or less
+ * well.
+ */
 export type Grade = 'ok' | 'warning' | 'error';
 
 export interface Finding {
   readonly check: string;
   readonly grade: Grade;
   readonly found: string;
-  /** What to do. */
+  /** How to fix it. */
   readonly advice?: string;
 }
 
@@ -23,7 +26,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const ALL_TTYS = 54;
 const INSTALL = 'run install.sh of the tarball';
-/** Addresses at which EC2 gives an instance's, and ECS a task's, credentials. */
+/** The addresses at which EC2 serves an instance's credentials, and ECS a task's. */
 const METADATA = ['169.254.169.254', '169.254.170.2'];
 
 const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
@@ -47,7 +50,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   'disk quotas': (facts) => judgeQuotas(facts),
   uinput: ({ noInputDevices, needsInputDevices }) => {
     if (noInputDevices === undefined) return ok('input devices can be created');
-    const advice = 'install the package that has it for this kernel, such as linux-modules-extra';
+    const advice = 'install the package that has uinput for this kernel, such as linux-modules-extra';
     return needsInputDevices
       ? error(noInputDevices, `${advice}; or set INPUT_DEVICES=optional`)
       : warning(noInputDevices, advice);
@@ -55,7 +58,7 @@ const CHECKS: Readonly<Record<string, (facts: HostFacts) => Verdict>> = {
   consoles: ({ ttys }) => judgeConsoles(ttys),
   'front console': ({ frontConsole }) =>
     frontConsole === 'own'
-      ? ok('the service keeps a console of its own in front while it runs')
+      ? ok('the service keeps its own console in the foreground while it runs')
       : warning(
           'FRONT_CONSOLE=leave: a container can read the keys that are typed in other containers',
           'set FRONT_CONSOLE=own, except on a machine with a desktop',
@@ -126,8 +129,8 @@ function judgeSeccomp(docker: EngineFacts | string): Verdict {
     return warning('unknown, because Docker does not answer', 'see docker above');
   if (takesProfiles(docker.security)) return ok('each hosted container gets the profile of the service');
   return warning(
-    'Docker has no seccomp: a container can switch consoles, create input devices, and use every system call of this kernel',
-    'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine that was built with seccomp',
+    'Docker has no seccomp support: a container can switch consoles, create input devices, and use every system call of this kernel',
+    'use a kernel with CONFIG_SECCOMP_FILTER, and a Docker Engine built with seccomp',
   );
 }
 
@@ -151,7 +154,7 @@ function judgeLimits(docker: EngineFacts | string, limits: LimitsAsked): Verdict
   const names = off.map(([name]) => name).join(', ');
   return warning(
     found,
-    `without ${names}, one container can take down the host; set it, unless every task sets a limit of its own`,
+    `without ${names}, one container can take down the host; set a limit, unless every task sets its own`,
   );
 }
 
@@ -165,7 +168,7 @@ function judgeQuotas({ disks, docker, limits }: HostFacts): Verdict {
   const without = disks.filter(({ hasQuotas }) => !hasQuotas);
   const [first] = without;
   const driver = typeof docker === 'string' ? undefined : docker.storageDriver;
-  const watched = 'so the service watches the disk, and ends a container only when the disk is nearly full';
+  const watched = 'so the service monitors the disk, and ends a container only when the disk is nearly full';
   if (first) {
     const names = without.map(({ directory }) => directory).join(' and ');
     const advice = first.type
@@ -206,7 +209,7 @@ function judgeDisk(free: ReadonlyMap<string, number>): Verdict {
   return least < 5 * GIB ? warning(found, advice) : ok(found);
 }
 
-/** @param version that begins with two numbers */
+/** @param version a version that starts with two numbers */
 function isAtLeast(version: string, major: number, minor: number): boolean {
   const [first = 0, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   return first > major || (first === major && second >= minor);

@@ -1,4 +1,4 @@
-/** What this machine has of what the service stands on. Looking changes nothing; what cannot be seen is undefined. */
+/** Collects the facts about this host that the service depends on. It changes nothing; unknown facts are undefined. */
 
 import { execFile } from 'node:child_process';
 import { access, constants, readFile, readlink, statfs } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { Ttys } from '../../ttys/ttys.ts';
 import { whyNoInputDevices } from '../../uinput-native/input-devices.ts';
 import { keepsProjects } from '../../uinput-native/projects.ts';
 
-/** Milliseconds that another program gets to answer. */
+/** The time limit for another program in milliseconds. */
 const PATIENCE = 10_000;
 /** Types of file systems. Source: the kernel's magic.h. */
 const CGROUP2 = 0x63677270;
@@ -26,10 +26,10 @@ const PROGRAMS = ['tar', 'zstd', 'lz4', 'unshare', 'setpriv', 'flock'];
 const GETTYS = ['--state=active,activating', 'getty@*.service', 'autovt@*.service'];
 const RULES = ['69-fractal-input.rules', '90-fractal-input.rules'];
 
-/** What filters the frames of hosted containers, where the kernel has it as modules. */
+/** The kernel modules that filter the frames of hosted containers, if they are not built in. */
 const MODULES = ['sch_ingress', 'cls_bpf'];
 
-/** The settings that say where to look, and for what. */
+/** The settings that say what to check, and where. */
 export type Where = Pick<Settings, 'ROOT' | 'DOCKER_HOST' | 'INPUT_DEVICES' | 'FRONT_CONSOLE'> & LimitsAsked;
 
 /** The settings that limit what a container may use. */
@@ -39,24 +39,24 @@ export type LimitsAsked = LimitSettings & Pick<Settings, 'CONTAINER_DISK'>;
 export interface Disk {
   readonly directory: string;
   readonly type: 'xfs' | 'ext4' | undefined;
-  /** Whether it holds projects of files to limits. */
+  /** Whether it enforces project quotas. */
   readonly hasQuotas: boolean;
 }
 
 export interface HostFacts {
   readonly kernel: string;
   readonly cgroups: 1 | 2 | undefined;
-  /** Or why it does not answer. */
+  /** The facts, or why Docker does not answer. */
   readonly docker: EngineFacts | string;
   readonly limits: LimitsAsked;
   readonly noInputDevices: string | undefined;
   readonly needsInputDevices: boolean;
   readonly ttys: number;
   readonly frontConsole: Settings['FRONT_CONSOLE'];
-  /** Of systemd: login prompts that run on virtual consoles, a line each. */
+  /** Login prompts on virtual consoles according to systemd, one per line. */
   readonly gettys: string | undefined;
   readonly run: { readonly directory: string; readonly isInMemory: boolean };
-  /** Bytes that are free, by directory. */
+  /** Free bytes by directory. */
   readonly free: ReadonlyMap<string, number>;
   readonly disks: readonly Disk[];
   readonly isClockSynchronised: boolean | undefined;
@@ -65,9 +65,9 @@ export interface HostFacts {
   readonly sysrq: string | undefined;
   readonly isCtrlAltDelMasked: boolean;
   readonly hasUdevRules: boolean;
-  /** Of iptables, that containers' traffic passes. */
+  /** The iptables rules for containers' traffic. */
   readonly rules: string | undefined;
-  /** Of systemd, for ecs.service: `enabled`, … */
+  /** The state of ecs.service according to systemd: `enabled`, … */
   readonly ecsUnit: string | undefined;
 }
 
@@ -121,7 +121,7 @@ async function cgroups(): Promise<1 | 2 | undefined> {
   return (await exists('/sys/fs/cgroup/devices')) ? 1 : undefined;
 }
 
-/** Of the directory, or of the nearest one above it that is there. */
+/** Of the directory, or of its nearest existing parent. */
 async function fileSystemOf(directory: string) {
   return await statfs(await nearest(directory));
 }
@@ -168,7 +168,7 @@ async function without<T>(all: readonly T[], isThere: (one: T) => Promise<boolea
 async function told(program: string, ...words: string[]): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   execFile(program, words, { timeout: PATIENCE }, (error, stdout) =>
-    // Of what is not enabled, systemctl says so and fails.
+    // systemctl prints the state of a disabled unit and exits with an error.
     resolve(error && !stdout ? undefined : stdout.trim()),
   );
   return await promise;

@@ -1,7 +1,7 @@
 /**
- * What `/metrics` tells of the service, each with its name and meaning. Times are in seconds and sizes in bytes. A label
- * has few values, all of them known here, and nothing tells of one container or user. All values of a label are there from
- * the beginning, so that the first event of a kind is seen as one.
+ * The metrics of the service, with names and meanings. Times are in seconds and sizes in bytes. Each label has a fixed
+ * small set of values, and none identifies a container or a user. All values of a label exist from the start, so that
+ * the first event of a kind is visible as an increase.
  */
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
@@ -16,13 +16,13 @@ import { addNoticeMeters } from '../notices/notice-meters.ts';
 import { addLoopMeters } from './event-loop.ts';
 import { addProcessMeters } from './process.ts';
 
-/** What is as it is when somebody asks. */
+/** Values that are read when somebody asks. */
 export interface Levels {
   readonly states: () => readonly State[];
   readonly healths: () => readonly Pick<HealthView, 'docker' | 'port'>[];
-  /** Empty until the host is known. */
+  /** Empty until the host's resources are known. */
   readonly pools: () => readonly { readonly name: string; readonly size: number; readonly held: number }[];
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly spool: () => { readonly files: number; readonly bytes: number } | undefined;
   readonly predecessorDied: () => boolean;
   readonly notices: () => readonly NoticeView[];
@@ -30,12 +30,12 @@ export interface Levels {
 
 const PREFIX = 'ecs_host_service_';
 
-/** Those that a container leaves. */
+/** The states that a container leaves. */
 const STEPS = STATES.filter((state) => state !== 'gone');
 
-/** Upper bounds in seconds: from what a service does to what a person does. */
+/** Upper bounds in seconds, from steps of the service to actions of a person. */
 const STEP_BOUNDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 3600, 14_400, 86_400];
-/** Up to the longest limit of a call. */
+/** Up to the longest time limit of a call. */
 const CALL_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 export class Meters {
@@ -51,7 +51,7 @@ export class Meters {
   );
   readonly calls = this.#histogram(
     'docker_call_seconds',
-    "Time of the service's own calls to the Docker Engine, failed ones too.",
+    "Time of the service's own calls to the Docker Engine, including failed ones.",
     { call: Object.keys(CALLS) },
     CALL_BOUNDS,
   );
@@ -62,7 +62,7 @@ export class Meters {
   );
   readonly heartbeats = this.#counter(
     'heartbeats_total',
-    'Heartbeats to the webserver, by how they went; a failed registration is a failed heartbeat.',
+    'Heartbeats to the webserver, by result; a failed registration counts as a failed heartbeat.',
     { outcome: OUTCOMES },
   );
   readonly configBytes = this.#counter(
@@ -72,7 +72,7 @@ export class Meters {
   );
   readonly configAlarms = this.#counter(
     'config_alarms_total',
-    'User configs that S3 may have given back in an older state, and those that were too large to be saved.',
+    'User configs that S3 may have returned in an older state, and user configs that were too large to be saved.',
     { alarm: ALARMS },
   );
   readonly releasesFailed = new Counter({
@@ -87,7 +87,7 @@ export class Meters {
     new Gauge({
       ...this.#named(
         'predecessor_died',
-        '1 if this service found what a service that died has left in the ledger, else 0.',
+        '1 if this service found entries of a crashed service in the ledger, otherwise 0.',
       ),
       collect() {
         this.set(levels.predecessorDied() ? 1 : 0);
@@ -140,7 +140,7 @@ export class Meters {
     new Gauge({
       ...this.#named(
         'containers_health',
-        "Containers by what Docker's check, and a look at 32262/tcp, found.",
+        "Containers by the results of Docker's check and of the check of 32262/tcp.",
       ),
       labelNames: ['check', 'health'],
       collect() {
@@ -161,8 +161,8 @@ export class Meters {
           for (const pool of pools()) this.set({ pool: pool.name.replaceAll(' ', '_') }, pool[what]);
         },
       });
-    add('pool_size', 'Numbers of a kind that this host has for containers.', 'size');
-    add('pool_held', 'Numbers of a kind that are held.', 'held');
+    add('pool_size', 'Numbers of each kind that this host has for containers.', 'size');
+    add('pool_held', 'Numbers of each kind that are in use.', 'held');
   }
 
   #addSpool({ spool }: Levels): void {
@@ -180,7 +180,7 @@ export class Meters {
   }
 }
 
-/** The one label of a metric, with all of its values. */
+/** The one label of a metric, with all its values. */
 type Labels<L extends string> = Readonly<Record<L, readonly string[]>>;
 
 function namesOf<L extends string>(values: Labels<L>): L[] {

@@ -1,14 +1,14 @@
 /**
- * How late the event loop is. From the first time on that somebody asks, a timer of libuv's own looks ten times a second,
- * for 0.06 % of a processor; prom-client's own, every 10 ms, takes nine times as much. What keeps the loop for longer than
- * the time between two looks is always seen.
+ * Measures the delay of the event loop. From the first request on, a timer of libuv checks ten times a second, which
+ * takes 0.06 % of a processor; prom-client's own timer, every 10 ms, takes nine times as much. A block that is longer
+ * than the interval between two checks is always noticed.
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { Gauge, type Registry } from 'prom-client';
 
-/** Milliseconds between looks. */
+/** Milliseconds between checks. */
 const BETWEEN = 100;
 type Delay = ReturnType<typeof monitorEventLoopDelay>;
 const QUANTILES = ['0.5', '0.99', '1'];
@@ -27,13 +27,13 @@ export function addLoopMeters(registry: Registry, prefix: string): void {
     labelNames: ['quantile'],
     registers: [registry],
     async collect() {
-      // One that is made and does not measure yet counts as a handle that keeps the process alive.
+      // A monitor that is created but not started counts as a handle that keeps the process alive.
       delay ??= begin();
-      // Between two of these all timers get their turn, and so does a look that is overdue.
+      // Between two of these, all timers run, including an overdue check.
       await immediate();
       await immediate();
       for (const quantile of QUANTILES) {
-        // What is measured is the time between two looks, in nanoseconds.
+        // The measured value is the time between two checks, in nanoseconds.
         const seconds = delay.percentile(Number(quantile) * 100) / 1e9 - BETWEEN / 1000;
         this.set({ quantile }, Math.max(0, seconds));
       }

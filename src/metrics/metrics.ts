@@ -1,7 +1,7 @@
 /**
- * Numbers on what the service does, for Prometheus. What happens is told to this as it happens; what is so at a moment is
- * looked at when somebody asks. The library and the meters are loaded when somebody first asks, since a start is not to
- * wait for them: until then what happened is noted, so that none of it is missing.
+ * Numbers about the service for Prometheus. Events are counted as they happen; other values are read on request. The
+ * library and the meters are loaded at the first request, because the start must not wait for them. Until then, events
+ * are noted, so that none is lost.
  */
 
 import { poolsOf } from '../../container/capacity.ts';
@@ -20,15 +20,15 @@ import type { Presence } from '../presence.ts';
 import { pageIn, serviceFactsIn } from '../reporting.ts';
 import type { Meters } from './definitions.ts';
 
-/** A service, as far as it is looked at. */
+/** The parts of a service that the metrics read. */
 export interface Watched {
   /** undefined until containers are hosted. */
   readonly hosting: { readonly tracker: WatchedTracker } | undefined;
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly userConfigs: Pick<UserConfigs, 'waiting'> | undefined;
-  /** With what a dead service left; undefined until the lock is held. */
+  /** Includes what a crashed service left; undefined until the lock is held. */
   readonly presence: Pick<Presence, 'left'> | undefined;
-  /** What EC2 says that it will do with this host. */
+  /** The notices of EC2 about this host. */
   readonly notices: readonly NoticeView[];
 }
 
@@ -39,33 +39,33 @@ interface WatchedTracker {
 
 type Note = (meters: Meters) => void;
 
-/** Notes that wait for somebody to ask; with one more the meters are loaded all the same. */
+/** The maximum number of notes before the first request; one more loads the meters. */
 const MOST_NOTES = 1000;
 
 export class Metrics {
-  /** Of Prometheus' text format. */
+  /** The content type of Prometheus' text format. */
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   readonly #watched: Watched;
   readonly #now: () => number;
   #meters: Meters | undefined;
   #loading: Promise<Meters> | undefined;
   #notes: Note[] = [];
-  /** When containers came to their states, by `now`; without those of which it is not known. */
+  /** When containers entered their states, by `now`; only if known. */
   readonly #since = new Map<ContainerId, number>();
   readonly #notReleased = new WeakSet<Holding>();
 
-  /** @param now milliseconds of a clock that is never set */
+  /** @param now milliseconds of a monotonic clock */
   constructor(watched: Watched, now = () => performance.now()) {
     this.#watched = watched;
     this.#now = now;
   }
 
-  /** All numbers as they are, in Prometheus' text format. */
+  /** All values in Prometheus' text format. */
   async text(): Promise<string> {
     return await (await this.#load()).text();
   }
 
-  /** For `Docker.open`. */
+  /** Pass it to `Docker.open`. */
   readonly dockerCall: CallObserver = ({ call, milliseconds, isFailed }) =>
     this.#note(({ calls, callErrors }) => {
       calls.observe({ call }, milliseconds / 1000);
@@ -82,13 +82,13 @@ export class Metrics {
     this.#note(({ configAlarms }) => configAlarms.inc({ alarm }));
 
   holding({ step, holding }: HoldingEvent): void {
-    // A release is tried again each minute.
+    // A failed release is retried each minute, but counted once.
     if (step !== 'failed' || this.#notReleased.has(holding)) return;
     this.#notReleased.add(holding);
     this.#note(({ releasesFailed }) => releasesFailed.inc());
   }
 
-  /** Hears of all transitions from now on, until the lifetime has come to the cleanups that are older than this. */
+  /** Counts all transitions from now on, until the lifetime reaches the cleanups that are older than this. */
   async follow(lifetime: Lifetime, events: Events): Promise<void> {
     const over = new AbortController();
     await lifetime.defer('following containers', () => over.abort());
@@ -108,7 +108,7 @@ export class Metrics {
     if (from && since !== undefined)
       this.#note(({ steps }) => steps.observe({ step: from }, (now - since) / 1000));
     if (state === 'ending') this.#note(({ ends }) => ends.inc({ code }));
-    // It passes through states in no time that it was in for long.
+    // The time in the states that it passes at an adoption is unknown.
     if (state === 'gone' || code === 'taken-over') this.#since.delete(id);
     else this.#since.set(id, now);
   }
@@ -134,7 +134,7 @@ export class Metrics {
       for (const note of this.#notes) note(this.#meters);
       return this.#meters;
     } catch (error) {
-      // Whoever asks next tries again.
+      // The next request tries again.
       this.#loading = undefined;
       throw error;
     } finally {
@@ -154,7 +154,7 @@ function levelsOf(watched: Watched) {
   };
 }
 
-/** Whether it is a death that left them: one that stopped, and could not release everything, leaves pages too. */
+/** Whether a crash left the pages. A stopped service that could not release everything leaves pages too. */
 function hasDied(left: readonly Page[]): boolean {
   return pageIn(left) !== undefined && serviceFactsIn(left)?.wasRunning !== false;
 }

@@ -1,6 +1,6 @@
 /**
- * What `/metrics` tells of the process, under the names that all programs have for it. prom-client has them too, but
- * not without others: to hear of each garbage collection costs a service that makes garbage a tenth of its speed and more.
+ * The standard metrics of the process, under their usual names. prom-client has them too, but only together with
+ * others: observing garbage collections costs a service that makes much garbage a tenth of its speed or more.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -42,7 +42,7 @@ export function addProcessMeters(registry: Registry): void {
 }
 
 async function countDescriptors(): Promise<number> {
-  // One of them is that of the directory.
+  // One of the descriptors is that of the directory itself.
   return (await readdir('/proc/self/fd')).length - 1;
 }
 

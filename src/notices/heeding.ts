@@ -1,4 +1,6 @@
-/** Listens to what EC2 says of this host, outside localdev and where there is metadata, for a service or whoever waits after it. */
+/**
+ * Connects EC2's notices with the service, or with a `wait` process, except in localdev and on hosts without metadata.
+ */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { Ending } from '../../container/ending.ts';
@@ -14,26 +16,29 @@ import type { Settings } from '../../settings/load.ts';
 import type { UserConfigs } from '../../user-configs/user-configs.ts';
 import { Notices, type NoticesOptions } from './notices.ts';
 
-/** A service, as far as it is looked at. */
+/** The parts of a service that this uses. */
 export interface Heeded {
   readonly hosting: { readonly tracker: Tracker } | undefined;
   readonly hasAgent: boolean;
-  /** undefined where user configs are not kept. */
+  /** undefined if user configs are not kept. */
   readonly userConfigs: Pick<UserConfigs, 'toSave' | 'uploaded'> | undefined;
   readonly draining: NoticesOptions['draining'];
-  /** Of how many containers files of a user are on this host alone. */
+  /** The number of containers whose users' files exist only on this host. */
   countUnsaved(): Promise<number>;
   readonly log: Logger;
 }
 
 export interface HeedingOptions {
   readonly settings: Settings;
-  /** undefined where there is no metadata. */
+  /** undefined if there is no metadata. */
   readonly imds: Imds | undefined;
   readonly facts: () => Promise<HostFacts>;
 }
 
-/** Milliseconds for the completion of the lifecycle hook at the end, and between looks for what is not saved. */
+/**
+ * In milliseconds: the limit for the completion of the lifecycle hook at the end, and the interval of checks for
+ * unsaved files.
+ */
 const LAST_WORD = 5000;
 const BETWEEN_COUNTS = 5000;
 
@@ -68,7 +73,7 @@ export class Heeding {
     return this.#notices?.views ?? [];
   }
 
-  /** From now on, until the lifetime ends. */
+  /** Starts, and runs until the lifetime ends. */
   async begin(lifetime: Lifetime, { settings, imds, facts }: HeedingOptions): Promise<void> {
     if (!imds || settings.APP_ENV === 'localdev') return;
     const { log } = this.#service;
@@ -93,19 +98,19 @@ export class Heeding {
     void lifetime.track("heeding EC2's notices", notices.run(lifetime.signal));
   }
 
-  /** Once containers are hosted. */
+  /** To be called when containers are hosted. */
   hosting(lifetime: Lifetime, tracker: Tracker): void {
     this.#ending.begin(lifetime, tracker);
     this.#hosted.resolve(tracker);
     this.#notices?.hosting();
   }
 
-  /** Nothing on this host is needed any more. */
+  /** To be called when nothing on this host is needed any longer. */
   async finish(): Promise<void> {
     await this.#hook?.complete(LAST_WORD);
   }
 
-  /** As the service's, and the lifecycle hook waits for as long as Auto Scaling's notice holds. */
+  /** The service's own drain, plus the lifecycle hook, which waits while Auto Scaling's notice is in effect. */
   #draining(lifetime: Lifetime): NoticesOptions['draining'] {
     const { draining } = this.#service;
     return {
@@ -122,12 +127,12 @@ export class Heeding {
     };
   }
 
-  /** Resolves when no container is left, and no file of a user is on this host alone. */
+  /** Resolves when no container is left, and no user's files exist only on this host. */
   async #empty(signal: AbortSignal): Promise<void> {
     const tracker = await this.#hosted.promise;
     await tracker.drain();
     await this.#service.userConfigs?.uploaded();
-    // A save that failed is tried again from time to time.
+    // A failed save is retried regularly.
     while ((await this.#service.countUnsaved()) > 0) await pause(BETWEEN_COUNTS, undefined, { signal });
   }
 

@@ -1,4 +1,4 @@
-/** For the doctor: what EC2 says of this host, and who acts on a Spot notice, the service or the ECS agent. */
+/** The doctor's checks of EC2's notices, and of who acts on a Spot notice: the service or the ECS agent. */
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ import { HttpClient } from '../../outgoing/http-client.ts';
 import type { Settings } from '../../settings/load.ts';
 import type { Finding } from '../doctor/host-checks.ts';
 
-/** The agent's switch, and where it is. Source: the agent's README. */
+/** The agent's setting, and its file. Source: the agent's README. */
 const SWITCH = 'ECS_ENABLE_SPOT_INSTANCE_DRAINING';
 const CONFIG = 'etc/ecs/ecs.config';
 
-/** Looks at EC2's metadata, if this is EC2. @param settings those that can be used */
+/** Reads EC2's metadata, if this host is on EC2. @param settings the valid settings */
 export async function findNotices(settings: Partial<Settings>): Promise<Finding[]> {
   const endpoint = await metadataEndpoint(settings);
   if (!endpoint) return [{ check: 'EC2 notices', grade: 'ok', found: 'this host has no EC2 metadata' }];
@@ -35,10 +35,11 @@ async function standing(endpoint: URL): Promise<Finding> {
     );
     const notices = found.flat().map(inWords);
     if (notices.length === 0) return { check, grade: 'ok', found: 'none' };
-    const advice = 'EC2 takes this host, or works on it; see "When EC2 takes a host" in docs/operations.md';
+    const advice =
+      'EC2 reclaims this host, or schedules maintenance of it; see "When EC2 takes a host" in docs/operations.md';
     return { check, grade: 'warning', found: notices.join('; '), advice };
   } catch (error) {
-    const advice = 'check that IMDSv2 is switched on for this instance';
+    const advice = 'check that IMDSv2 is enabled for this instance';
     return { check, grade: 'warning', found: messageOf(error), advice };
   } finally {
     await http.close();
@@ -57,17 +58,17 @@ async function agentDrains({ ROOT = '/', ECS_AGENT }: Partial<Settings>): Promis
     const { config } = parseConfig(path, text, { mode: 'unit', usablePorts: [] });
     return isTrue(config.get(SWITCH));
   } catch {
-    // The service itself says what is wrong with that file.
+    // The service itself reports problems of that file.
     return false;
   }
 }
 
-/** @param isAgent whether the ECS agent drains by itself */
+/** @param isAgent whether the ECS agent drains on its own */
 export function whoActs(action: Settings['ON_SPOT_NOTICE'], isAgent: boolean): Finding {
   const check = 'Spot notices';
   const own = `ON_SPOT_NOTICE=${action}`;
   if (action === 'tell' && !isAgent) {
-    const found = `${own}, and the ECS agent does not act: users lose what they made since the last checkpoint`;
+    const found = `${own}, and the ECS agent does nothing: users lose their changes since the last checkpoint`;
     return { check, grade: 'warning', found, advice: 'set ON_SPOT_NOTICE=end' };
   }
   if (!isAgent) return { check, grade: 'ok', found: `the service acts: ${own}` };

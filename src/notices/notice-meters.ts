@@ -1,9 +1,9 @@
-/** What `/metrics` tells of the notices that EC2 gives. */
+/** The metrics about EC2's notices. */
 
 import { Gauge, type Registry } from 'prom-client';
 import { NOTICE_KINDS, type NoticeView } from '../../host/notices.ts';
 
-/** @param notices those that stand when somebody asks */
+/** @param notices returns the notices in effect */
 export function addNoticeMeters(
   registry: Registry,
   prefix: string,
@@ -13,7 +13,7 @@ export function addNoticeMeters(
   new Gauge({
     ...parts,
     name: `${prefix}ec2_notices`,
-    help: 'Notices of EC2 about this host that stand, by kind.',
+    help: 'Notices of EC2 about this host that are in effect, by kind.',
     collect() {
       for (const kind of NOTICE_KINDS) this.set({ kind }, 0);
       for (const { kind } of notices()) this.inc({ kind });
@@ -22,7 +22,7 @@ export function addNoticeMeters(
   new Gauge({
     ...parts,
     name: `${prefix}ec2_notice_timestamp_seconds`,
-    help: 'When the first of them comes true, since 1970; missing where EC2 does not say.',
+    help: 'Time of the first announced event, in seconds since 1970; missing if EC2 gives no time.',
     collect() {
       this.reset();
       for (const kind of NOTICE_KINDS) {

@@ -1,6 +1,6 @@
 /**
- * What the service does about the notices that EC2 gives: it tells them, takes no more containers, saves what users have
- * at once, and stops in time. What a notice has begun ends with it, but for a stop.
+ * Reacts to EC2's notices: reports them, stops accepting containers, saves users' files at once, and stops in time.
+ * When a notice is withdrawn, its effects end, except for a stop.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,9 +15,9 @@ import {
 import type { Logger } from '../../logging/logger.ts';
 import { LAST_LINES, type Load, REPORTS, SPARE, timeToStop } from './time-to-stop.ts';
 
-/** Milliseconds between reckonings of when the stop has to begin. */
+/** Milliseconds between checks whether the stop must begin. */
 const RECKONING = 500;
-/** Milliseconds after which EC2 has not done what it said, and within which a stop has to heed it. */
+/** Milliseconds after the announced time at which a notice counts as overdue, and is ignored. */
 const OVERDUE = 5 * 60_000;
 const SOON = 5 * 60_000;
 
@@ -26,12 +26,12 @@ export interface NoticesOptions {
   readonly draining: { begin(kind: NoticeKind): void; end(kind: NoticeKind): void };
   readonly ending: { tell(at: string | undefined): void; checkpoint(): Promise<void> };
   readonly load: () => Load;
-  /** Tells whoever follows events. */
+  /** Sends an event to followers. */
   readonly event: (code: NoticeCode, cause: string, view: NoticeView) => void;
   /** Begins the stop; may be called again. */
   readonly stop: () => void;
   readonly log: Logger;
-  /** Milliseconds of the clock of the notices. */
+  /** The clock of the notices, in milliseconds. */
   readonly clock?: () => number;
 }
 
@@ -67,7 +67,7 @@ export class Notices {
     return [...this.#given.values()].map((given) => this.#view(given));
   }
 
-  /** Reckons until the signal aborts. */
+  /** Checks the time until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#reckon();
@@ -75,7 +75,7 @@ export class Notices {
     }
   }
 
-  /** Containers are hosted from now on: what was given before is for them too. */
+  /** Containers are hosted from now on, so earlier notices apply to them too. */
   hosting(): void {
     const { ending, event } = this.#options;
     for (const given of this.#given.values()) {
@@ -85,7 +85,7 @@ export class Notices {
     }
   }
 
-  /** Must be told each change. */
+  /** To be called with each change. */
   heed({ is, given }: Change): void {
     const { log, ending, event } = this.#options;
     const { kind } = given.notice;
@@ -111,19 +111,22 @@ export class Notices {
     else if (!isGiven) draining.end(kind);
   }
 
-  /** A host that goes on for hours saves every few minutes anyway. */
+  /** If the host continues for hours, the regular checkpoints are enough. */
   #isUrgent(given: Given): boolean {
     const { kind } = given.notice;
     const action = this.#options.actions[kind];
     return (kind === 'spot' ? action !== 'tell' : action === 'end') && !this.#isOverdue(given);
   }
 
-  /** That EC2 named a moment which is long over, and this host is still there. */
+  /** Whether the announced time is long past and this host still exists. */
   #isOverdue({ notice, due }: Given): boolean {
     return notice.kind === 'spot' && due !== undefined && due < this.#clock() - OVERDUE;
   }
 
-  /** The first moment at which EC2 takes the host, of notices for which the service stops, and of a Spot instance anyway. */
+  /**
+   * The earliest announced end of the host, from notices that make the service stop, and from any notice for a Spot
+   * instance.
+   */
   #endsAt(): string | undefined {
     const moments = this.#ending(({ notice: { kind } }) => kind === 'spot')
       .map((given) => this.#view(given).at ?? given.since)
@@ -136,7 +139,7 @@ export class Notices {
     return [...this.#given.values()].filter((given) => ends(given) && !this.#isOverdue(given));
   }
 
-  /** By the clock: when EC2 takes the host, or it is to stop at once. */
+  /** When EC2 will reclaim the host, by the clock; or now, if the service must stop at once. */
   #due(): number | undefined {
     const dues = this.#ending().map(({ due }) => due ?? Number.NEGATIVE_INFINITY);
     return dues.length === 0 ? undefined : Math.min(...dues);
@@ -155,19 +158,19 @@ export class Notices {
 }
 
 const SAYS: Readonly<Record<NoticeKind, string>> = {
-  spot: 'EC2 takes this Spot instance',
-  rebalance: 'EC2 recommends to replace this Spot instance',
+  spot: 'EC2 reclaims this Spot instance',
+  rebalance: 'EC2 recommends replacing this Spot instance',
   'scale-in': 'Auto Scaling terminates this instance',
   maintenance: 'EC2 has scheduled maintenance of this instance',
 };
 const DOES: Readonly<Record<NoticeAction, string>> = {
-  end: 'the service takes no more containers, and stops in time',
-  drain: 'the service takes no more containers',
-  tell: 'the service goes on as it is',
+  end: 'the service accepts no more containers, and stops in time',
+  drain: 'the service accepts no more containers',
+  tell: 'the service continues as before',
 };
 
 function causeOf({ kind, what, at, action }: NoticeView, is: Change['is'], isOverdue: boolean): string {
   const says = `${SAYS[kind]} (${what}${at ? ` at ${at}` : ''})`;
   if (is === 'withdrawn') return `withdrawn: ${says}`;
-  return `${says}: ${isOverdue ? `that is long over, so ${DOES.tell}` : DOES[action]}`;
+  return `${says}: ${isOverdue ? `its time is long past, so ${DOES.tell}` : DOES[action]}`;
 }

@@ -1,4 +1,4 @@
-/** The client of the operator's API, with errors in the command line's words. */
+/** A client of the operator's API, with errors for the command line. */
 
 import { isSystemError, messageOf, ServiceError } from '../../errors/service-error.ts';
 import {
@@ -28,7 +28,10 @@ export async function openSocket(target: Target, path: string): ReturnType<typeo
   });
 }
 
-/** What the service answered. @throws {ServiceError} `operator.refused` when that is a problem, or not an answer of this API */
+/**
+ * The answer's data.
+ * @throws {ServiceError} `operator.refused` if the answer is a problem, or not an answer of this API
+ */
 export function dataOf<T>(answered: Answered<T>): T {
   try {
     return answeredData(answered);
@@ -45,7 +48,7 @@ function inWords(error: unknown): Error {
   return new ServiceError('operator.unreachable', { where, why: messageOf(cause) }, { cause });
 }
 
-/** @param problem if it is one; a registry or a container may have put words into it */
+/** @param problem a problem, or anything else; it may contain text from a registry or a container */
 export function refusedBy(problem: unknown, otherwise = 'an unknown problem'): ServiceError {
   const { title, detail } = isRecord(problem) ? problem : {};
   return new ServiceError('operator.refused', {
@@ -56,7 +59,7 @@ export function refusedBy(problem: unknown, otherwise = 'an unknown problem'): S
   });
 }
 
-/** What a field is called on the command line, where that is not its own name. */
+/** The command line's names of fields, where they differ. */
 const WORDS: Readonly<Record<string, string>> = {
   image: 'IMAGE',
   environment: '--env',
@@ -67,7 +70,7 @@ const WORDS: Readonly<Record<string, string>> = {
   registryAuth: '--registry-user',
 };
 
-/** The service names the field that is wrong; whoever typed it knows the option. */
+/** The service names the wrong field; the user of the command line knows the option. */
 function inOptions(detail: string): string {
   return detail.replace(
     /^the (?:body|query) of the request [^:]*: \/(\w+)(.*)$/s,

@@ -9,7 +9,7 @@ import type { LogWords } from './logs.ts';
 import type { PullWords } from './pull.ts';
 
 export interface Where {
-  /** undefined: this host. */
+  /** undefined: the service on this host. */
   readonly host: string | undefined;
   readonly fingerprint: string | undefined;
 }
@@ -35,15 +35,15 @@ type Asked =
 export type OperatorCommand = Common & Asked;
 
 const WHERE: readonly OptionRow[] = [
-  { flags: '--host <URL>', meaning: 'ask the service on another host, at https://HOST:4678' },
+  { flags: '--host <URL>', meaning: 'use the service on another host, at https://HOST:4678' },
   {
     flags: '--fingerprint <SHA256>',
-    meaning: "of that service's certificate, if this machine does not trust it",
+    meaning: "the certificate's fingerprint, if this machine does not trust it",
   },
 ];
-const JSON_TOO: OptionRow = { flags: '--json', meaning: "print the service's answer as it is" };
+const JSON_TOO: OptionRow = { flags: '--json', meaning: "print the service's answer as JSON" };
 
-/** Adds what all of them have. */
+/** Adds the options that all commands share. */
 function asking({
   read,
   options = [],
@@ -51,7 +51,7 @@ function asking({
 }: Omit<CommandRow<OperatorCommand>, 'read'> & {
   readonly read: (given: Given) => Asked | undefined;
 }): CommandRow<OperatorCommand> {
-  // What a terminal shows is no answer.
+  // A terminal's output is not an answer in JSON.
   const common = row.name === 'exec' ? WHERE : [...WHERE, JSON_TOO];
   return {
     ...row,
@@ -79,7 +79,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
   asking({
     name: 'create',
     words: '<IMAGE>',
-    summary: 'make a container and start it',
+    summary: 'create a container and start it',
     more: `Every user of this machine can read a command line. So put secrets into FILE, for --env-from: each line is NAME=VALUE, or NAME alone, which takes its value from the environment; # begins a comment. --env takes precedence over FILE.`,
     options: [
       {
@@ -93,17 +93,20 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
       { flags: '--publish <PORT>', meaning: 'publish a port: [HOST:]PORT[/udp]', isList: true },
       {
         flags: '--mount <MOUNT>',
-        meaning: 'mount a directory of this host that is allowed: /SOURCE:/TARGET[:rw]',
+        meaning: 'mount a directory that ALLOWED_MOUNTS allows: /SOURCE:/TARGET[:rw]',
         isList: true,
       },
-      { flags: '--cpus <N>', meaning: 'processors, such as 0.5' },
-      { flags: '--memory <SIZE>', meaning: 'memory, such as 2GiB' },
-      { flags: '--pids <N>', meaning: 'processes and threads' },
-      { flags: '--gpu', meaning: 'give it the GPUs' },
-      { flags: '--no-console', meaning: 'make it without a virtual console' },
+      { flags: '--cpus <N>', meaning: 'limit of processors, such as 0.5' },
+      { flags: '--memory <SIZE>', meaning: 'limit of memory, such as 2GiB' },
+      { flags: '--pids <N>', meaning: 'limit of processes and threads' },
+      { flags: '--gpu', meaning: 'give the container the GPUs' },
+      { flags: '--no-console', meaning: 'create the container without a virtual console' },
       { flags: '--timeout <SECONDS>', meaning: "the protocol's timeout; -1: no limit", isSigned: true },
-      { flags: '--idle-timeout <SECONDS>', meaning: 'end it when nobody uses it for so long; 0: no limit' },
-      { flags: '--dry-run', meaning: 'make nothing; say whether there is room' },
+      {
+        flags: '--idle-timeout <SECONDS>',
+        meaning: 'end the container after it was idle for so long; 0: no limit',
+      },
+      { flags: '--dry-run', meaning: 'create nothing; report whether the host has room' },
       {
         flags: '--pull <POLICY>',
         meaning: 'missing (the default): pull an image that is not on this host; always; never',
@@ -118,7 +121,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
     words: '<IMAGE>',
     summary: 'pull an image from its registry',
     options: [
-      { flags: '--platform <OS/ARCH>', meaning: 'of this platform, such as linux/arm64' },
+      { flags: '--platform <OS/ARCH>', meaning: 'pull the image for this platform, such as linux/arm64' },
       {
         flags: '--registry-user <NAME>',
         meaning: "log in as NAME; the password is in REGISTRY_PASSWORD, or in REGISTRY_PASSWORD_FILE's file",
@@ -148,7 +151,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
   asking({
     name: 'logs',
     words: '<ID>',
-    summary: "print a container's output, or the last of it once it has ended",
+    summary: "print a container's output, or its last lines once it has ended",
     options: [
       { flags: '-f, --follow', meaning: 'follow the output until the container has ended' },
       { flags: '--tail <N>', meaning: 'the last N lines only' },
@@ -163,15 +166,15 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
   asking({
     name: 'exec',
     words: '[ID] [COMMAND...]',
-    summary: 'open a terminal in a container, with a shell or COMMAND, or return to one',
-    more: `Ctrl-] three times leaves the terminal, and what runs there keeps running for a while. Options come before ID; what follows is the command's.`,
+    summary: 'open a terminal with a shell or COMMAND in a container, or reattach to one',
+    more: `Press Ctrl-] three times to leave the terminal; its program keeps running for a while. Put options before ID. What follows ID belongs to the command.`,
     options: [
       { flags: '-i, --interactive', meaning: 'has no effect; a terminal always takes input' },
       { flags: '-t, --tty', meaning: 'has no effect; there is always a terminal' },
       { flags: '-u, --user <USER>', meaning: 'run as this user of the container' },
-      { flags: '--attach <TERMINAL>', meaning: 'return to a terminal; without ID' },
-      { flags: '--take', meaning: 'with --attach: type there instead of whoever does' },
-      { flags: '--watch', meaning: 'with --attach: only look' },
+      { flags: '--attach <TERMINAL>', meaning: 'reattach to a terminal; leave ID out' },
+      { flags: '--take', meaning: 'with --attach: take the input over from another client' },
+      { flags: '--watch', meaning: 'with --attach: only watch the output' },
     ],
     passesOn: true,
     example: 'exec -it 3f2a top',
@@ -186,20 +189,20 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
   asking({
     name: 'terminals',
     summary: 'list the open terminals, or end one',
-    options: [{ flags: '--end <TERMINAL>', meaning: 'end this one and everything that runs in it' }],
+    options: [{ flags: '--end <TERMINAL>', meaning: 'end this terminal and every program in it' }],
     example: 'terminals',
     read: (given) => ({ name: 'terminals', end: given.text('end') }),
   }),
   asking({
     name: 'events',
-    summary: 'follow what happens to containers',
+    summary: 'follow the events of containers',
     options: [{ flags: '--after <EVENT>', meaning: 'begin after the event with this id' }],
     example: 'events --json | jq .container.state',
     read: (given) => ({ name: 'events', after: given.text('after') }),
   }),
   asking({
     name: 'capacity',
-    summary: 'print how many more containers have room, and what runs out first',
+    summary: 'print how many more containers fit, and which resource runs out first',
     example: 'capacity',
     read: () => ({ name: 'capacity' }),
   }),

@@ -8,7 +8,7 @@ import type { Shown } from './pull.ts';
 
 type Container = Schemas['Container'];
 
-/** Digits of an id that tables show. */
+/** The number of digits of an id in tables. */
 const SHORT = 12;
 
 interface Wanted {
@@ -54,7 +54,7 @@ function describeNotice({ kind, what, at, action }: Schemas['Notice']): string {
   return `EC2 has given notice of this host: ${kind}, ${what}${at ? ` at ${at}` : ''} (${action}).`;
 }
 
-/** Side by side; those that fail hinder no other. @throws AggregateError of what failed */
+/** Stops containers in parallel. A failure does not affect the others. @throws AggregateError of all failures */
 export async function stop(
   api: Api,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** The command that has a container made. */
+/** The command that creates a container. */
 
 import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import { ServiceError } from '../../errors/service-error.ts';
@@ -12,7 +12,7 @@ import { describePulled, PullDisplay, unbroken } from './pull-progress.ts';
 
 type NewContainer = Schemas['NewContainer'];
 
-/** As its options give it, which are texts. */
+/** The options as texts. */
 export interface CreateWords {
   readonly image: string;
   readonly app: string;
@@ -32,10 +32,10 @@ export interface CreateWords {
   readonly isDryRun: boolean;
 }
 
-/** Where it is shown how far the pull of the image is. */
+/** The output for the progress of the image pull. */
 export interface Progress {
   write(text: string): void;
-  /** Of the terminal; undefined where there is none. */
+  /** The width of the terminal; undefined if there is none. */
   readonly columns: number | undefined;
 }
 
@@ -52,14 +52,14 @@ export async function create(
     const room = dataOf(await api.POST('/v1/containers', { params: { query: { dryRun: true } }, body }));
     return isJson ? asJson(room) : describeCapacity(room as Schemas['Capacity']);
   }
-  // Sent again by whoever it is, it is another container.
+  // Without an idempotency key, a repeated command creates another container.
   const headers = { accept: 'text/event-stream' };
   const answer = dataOf(await api.POST('/v1/containers', { headers, body, parseAs: 'stream' }));
   const made = await madeOf(answer, words.image, isJson ? undefined : progress);
   return isJson ? asJson(made) : tableOf([made]);
 }
 
-/** @param progress undefined: nothing is shown */
+/** @param progress undefined: no progress is shown */
 async function madeOf(answer: unknown, image: string, progress?: Progress): Promise<Schemas['Container']> {
   const { show, clear } = new PullDisplay(image, progress?.columns);
   const broken = (why: string) => new ServiceError('operator.create_broken_off', { why });
@@ -109,7 +109,7 @@ function pairsOf(option: string, texts: readonly string[]): Record<string, strin
   );
 }
 
-/** `8080`, `53/udp`, or with a host port before it, `30053:53/udp`. */
+/** Parses `8080`, `53/udp`, or one of these after a host port, such as `30053:53/udp`. */
 function portOf(text: string): { container: string; host?: number } {
   const [, host, number = '', protocol = 'tcp'] = /^(?:(\d+):)?(\d+)(?:\/(tcp|udp))?$/.exec(text) ?? [];
   if (!number)
@@ -148,7 +148,7 @@ function bytesOf(option: string, text: string): number {
   } catch (error) {
     throw new ServiceError(
       'operator.bad_option',
-      { option, wanted: '500MiB or 4GiB', got: text },
+      { option, wanted: 'a size such as 500MiB or 4GiB', got: text },
       { cause: error },
     );
   }

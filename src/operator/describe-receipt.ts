@@ -1,4 +1,7 @@
-/** A receipt for people. Its ids are long and stand in most of its paths: they are told once, and paths below one directory. */
+/**
+ * Formats a receipt for people. Its long ids occur in most of its paths, so they are shown once and paths are
+ * shortened.
+ */
 
 import type { Schemas } from '../../packages/api-client/src/main.ts';
 import { fit } from '../align.ts';
@@ -7,7 +10,7 @@ type Receipt = Schemas['Receipt'];
 
 const INDENT = '  ';
 
-/** @param columns of the terminal; undefined where there is none */
+/** @param columns the width of the terminal; undefined if there is none */
 export function describeReceipt(receipt: Receipt, columns?: number): string {
   const { container, docker, app, began, ended, cause, states, resources } = receipt;
   const below = directoryOf(receipt);
@@ -19,7 +22,7 @@ export function describeReceipt(receipt: Receipt, columns?: number): string {
   const facts = [
     ...(docker ? [['docker id', docker]] : []),
     ['began', began],
-    ['ended', ended ? `${ended}: ${cause ?? 'it is not known why'}` : 'has not ended'],
+    ['ended', ended ? `${ended}: ${cause ?? 'the cause is unknown'}` : 'has not ended'],
     ...(below ? [['paths below', below]] : []),
   ];
   const passed = states.map(({ state, at, cause: why = '' }) => [at, state, why]);
@@ -34,7 +37,7 @@ export function describeReceipt(receipt: Receipt, columns?: number): string {
   return [`${container} (${app})`, ...lines.map((line) => INDENT + line), ''].join('\n');
 }
 
-/** The one that its own directories are in, with a slash at its end. */
+/** The directory that contains the container's own directories, with a slash at its end. */
 function directoryOf({ container, resources }: Receipt): string | undefined {
   const all = resources.map(({ what }) => what).filter((what) => what.endsWith(`/${container}`));
   const [shortest] = all.toSorted((a, b) => a.length - b.length);

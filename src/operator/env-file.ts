@@ -1,7 +1,7 @@
 /**
- * Files of environment variables, in Docker's format. What is secret belongs there: a command line can be read by every
- * user of the machine. So no error quotes a line. The option is not called `--env-file`: that one Node takes for itself,
- * wherever it stands, and fills its own environment with what is in the file.
+ * Reads files of environment variables in Docker's format. Secrets belong in such a file, because every user of the
+ * machine can read a command line. So no error quotes a line. The option is not called `--env-file`, because Node
+ * interprets an option of that name wherever it is and loads the file into its own environment.
  */
 
 import { readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { messageOf, ServiceError } from '../../errors/service-error.ts';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** @param environment has the values of names that stand alone @throws {ServiceError} `operator.env_from` */
+/** @param environment provides the values of names without a value @throws {ServiceError} `operator.env_from` */
 export function readEnvFile(file: string, environment: NodeJS.ProcessEnv): Record<string, string> {
   const lines = read(file)
     .replace(/^\uFEFF/, '')

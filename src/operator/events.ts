@@ -1,11 +1,11 @@
-/** The command that follows what happens to containers. */
+/** The command that follows the events of containers. */
 
 import { type Api, messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
 import { dataOf } from './client.ts';
 
-const MISSED = 'Some events are not kept any more.';
+const MISSED = 'Some earlier events are no longer available.';
 
-/** Gives a line for each, until the service ends. @param after the id of the last event that is known */
+/** Yields a line for each event, until the service ends. @param after the id of the last known event */
 export async function* events(api: Api, after: string | undefined, isJson: boolean): AsyncGenerator<string> {
   const params = { query: after === undefined ? {} : { after } };
   const body = dataOf(await api.GET('/v1/events', { params, parseAs: 'stream' }));

@@ -1,6 +1,6 @@
 /**
- * The command that puts the operator's own terminal into a container's: what is typed goes there as it is, and what is
- * printed there comes back, until the program there has ended.
+ * The command that connects the operator's terminal with one in a container. Input and output are passed on unchanged
+ * until the program in the container has ended.
  */
 
 import { once } from 'node:events';
@@ -12,16 +12,16 @@ import { openSocket } from './client.ts';
 import { makeRaw } from './raw-terminal.ts';
 
 export interface ExecWords {
-  /** The terminal to come back to; undefined: a new one. */
+  /** The terminal to reattach to; undefined: a new one. */
   readonly attach: string | undefined;
   readonly as: 'write' | 'take' | 'watch';
-  /** Of the container; empty for a terminal to come back to. */
+  /** The id of the container; empty when reattaching. */
   readonly id: string;
   readonly command: readonly string[];
   readonly user: string | undefined;
 }
 
-/** What the command is run in: a terminal, or not. */
+/** The standard streams of the command, which may be a terminal. */
 export interface Own {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
@@ -29,13 +29,13 @@ export interface Own {
 }
 
 const CTRL_D = '\x04';
-/** Ctrl-], so many times one after the other, leaves a terminal that goes on. */
+/** Ctrl-], pressed this many times in a row, detaches from the terminal. */
 const LEAVE = 0x1d;
 const TIMES = 3;
-/** What ends the command, and leaves what runs there. */
+/** Signals that end the command but not the terminal. */
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
-/** @returns the exit code of what ran there; 0 when it was left running @throws {ServiceError} `operator.*` */
+/** @returns the exit code of the program in the terminal; 0 if it keeps running @throws {ServiceError} `operator.*` */
 export async function exec(target: Target, words: ExecWords | 'host-shell', own: Own): Promise<number> {
   const { stdin, stdout } = own;
   const socket = await openSocket(target, pathOf(words, stdout));
@@ -79,7 +79,7 @@ class Session {
   constructor(socket: WebSocket, own: Own) {
     this.#socket = socket;
     this.#own = own;
-    // Its close says so too.
+    // A close event follows each error.
     socket.on('error', () => {});
     socket.on('message', (data, isBinary) => {
       if (isBinary) this.#print(data as Buffer);
@@ -102,7 +102,7 @@ class Session {
     this.#socket.close();
   };
 
-  /** What is printed goes nowhere any more, nor is the end of it read. */
+  /** The output has no reader any more, so the end of the terminal is not awaited. */
   readonly noReader = (): void => {
     this.#isLeft = true;
     this.#socket.terminate();
@@ -132,10 +132,11 @@ class Session {
   #hear(told: unknown): void {
     if (!isRecord(told)) return;
     if (told.type === 'attached') this.#terminal = String(told.terminal);
-    if (told.type === 'missed') this.#own.say(`(${Number(told.bytes)} bytes are not kept any more)\r`);
-    // It may have had another size until now.
+    if (told.type === 'missed')
+      this.#own.say(`(${Number(told.bytes)} bytes of older output are no longer available)\r`);
+    // The terminal may have had another size before.
     if (told.type === 'writer' && told.writes) this.resize();
-    if (told.type === 'writer' && !told.writes) this.#own.say('(watching: what is typed goes nowhere)\r');
+    if (told.type === 'writer' && !told.writes) this.#own.say('(watching: your input is ignored)\r');
     if (told.type === 'ended') this.#exitCode = typeof told.exitCode === 'number' ? told.exitCode : 1;
   }
 
@@ -143,7 +144,9 @@ class Session {
     const terminal = this.#terminal;
     if (this.#exitCode !== undefined) return this.#exitCode;
     if (!this.#isLeft) throw new ServiceError('operator.terminal_cut_off', { terminal });
-    this.#own.say(`left; it goes on for a while: ecs-host-service exec --attach ${terminal}`);
+    this.#own.say(
+      `detached; the terminal keeps running for a while: ecs-host-service exec --attach ${terminal}`,
+    );
     return 0;
   }
 }

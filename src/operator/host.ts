@@ -1,4 +1,4 @@
-/** The commands about the host as a whole: `capacity` and `drain`. */
+/** The commands about the whole host: `capacity` and `drain`. */
 
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
@@ -18,7 +18,7 @@ export function describeCapacity({ fits, short, resources, memory }: Schemas['Ca
     ...[size, held, each, fits].map(String),
   ]);
   return linesOf([
-    `Room for ${fits} more containers; ${short} run short first.`,
+    `Room for ${fits} more containers; ${short} run out first.`,
     ...align([['RESOURCE', 'SIZE', 'HELD', 'EACH', 'FITS'], ...rows]),
     `Memory: ${(memory.available / KIB_IN_GIB).toFixed(1)} of ${(memory.total / KIB_IN_GIB).toFixed(1)} GiB are available.`,
   ]);
@@ -27,5 +27,5 @@ export function describeCapacity({ fits, short, resources, memory }: Schemas['Ca
 export async function drain(api: Api, isJson: boolean): Promise<string> {
   const found = dataOf(await api.PUT('/v1/drain'));
   if (isJson) return asJson(found);
-  return `The host takes no more containers, and ends when its last ${found.containers} have.\n`;
+  return `The host accepts no more containers. The service exits when the last ${found.containers} have ended.\n`;
 }

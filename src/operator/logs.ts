@@ -1,11 +1,11 @@
-/** The command that shows what a container writes. */
+/** The command that shows a container's output. */
 
 import { ServiceError } from '../../errors/service-error.ts';
 import { type Api, messagesOf, type Schemas } from '../../packages/api-client/src/main.ts';
 import { dataOf, refusedBy } from './client.ts';
 import type { Output } from './output.ts';
 
-/** As its options give it. */
+/** The options as texts. */
 export interface LogWords {
   readonly id: string;
   readonly isFollowing: boolean;
@@ -14,7 +14,7 @@ export interface LogWords {
 
 type LogLine = Schemas['LogLine'];
 
-/** Until the container has ended, or as far as there is a log. @throws {ServiceError} `operator.*` */
+/** Prints until the log ends, or, when following, until the container has ended. @throws {ServiceError} `operator.*` */
 export async function logs(
   api: Api,
   { id, isFollowing: follow, tail }: LogWords,

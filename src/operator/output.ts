@@ -1,19 +1,19 @@
 /**
- * Where a command prints words that a container chose. A terminal obeys control characters: with them it can be made to
- * hide text, to change its title or clipboard, or to type. So on a terminal they are signs; into a file or a pipe
- * everything goes as it is.
+ * Prints text that a container controls. Control characters could make a terminal hide text, change its title or
+ * clipboard, or simulate input. So on a terminal, they are replaced by visible signs. In files and pipes, the text
+ * stays unchanged.
  */
 
 import { promisify } from 'node:util';
 
 export interface Output {
-  /** Resolves when it was taken. */
+  /** Resolves when the text was accepted. */
   write(text: string): Promise<void>;
 }
 
-/** Writes everything as it is. What it resolves or rejects with is what became of the text. */
+/** Writes text unchanged. The promise resolves or rejects with the result of the write. */
 export function writerTo(stream: NodeJS.WriteStream): (text: string) => Promise<void> {
-  // What it is told of is an answer of the write.
+  // Each write reports its own error.
   stream.on('error', () => {});
   return promisify((text: string, done: (error?: Error | null) => void) => void stream.write(text, done));
 }
@@ -23,7 +23,7 @@ export function outputOf(stream: NodeJS.WriteStream): Output {
   return { write: (text) => write(stream.isTTY ? harmless(text) : text) };
 }
 
-/** Control characters but for tabs and ends of lines become signs: ␛ for escape, U+FFFD for those above ASCII. */
+/** Replaces control characters except tabs and line ends: ␛ for escape, U+FFFD for those above ASCII. */
 export function harmless(text: string): string {
   return text.replace(/\r(?=\n)/g, '').replace(/(?![\t\n])\p{Cc}/gu, (one) => {
     const code = one.charCodeAt(0);

@@ -1,13 +1,13 @@
-/** Text from elsewhere, as it may be shown: a terminal takes characters that nobody sees for orders. */
+/** Makes text from outside safe to show: terminals interpret invisible characters as commands. */
 
 const ORDERS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** On one line. */
+/** Returns the text on one line. */
 export function printable(text: string): string {
   return text.replace(/\s+/g, ' ').trim().replace(ORDERS, '\ufffd');
 }
 
-/** JSON on one line that means the same. */
+/** Returns equivalent JSON on one line. */
 export function printableJson(value: object): string {
   const escaped = (character: string) =>
     [...Array(character.length).keys()]

@@ -1,6 +1,6 @@
 /**
- * How far a pull is, as it is shown: on a terminal in one line that is drawn again and again, elsewhere in a line for each step of
- * a layer.
+ * Shows the progress of a pull: on a terminal as one line that is redrawn, elsewhere as a line for each step of a
+ * layer.
  */
 
 import { messageOf, type ServiceError } from '../../errors/service-error.ts';
@@ -15,23 +15,23 @@ interface Message {
 }
 
 const MIB = 2 ** 20;
-/** Begins the line of a terminal anew. */
+/** Clears the line of a terminal. */
 const CLEAR = '\r\u001b[K';
 
 export class PullDisplay {
-  /** Comes before anything else that is shown. */
+  /** Written before anything else that is shown. */
   readonly clear: string;
-  /** What is to be written of it. */
+  /** Returns the text for the present progress. */
   readonly show: (progress: Progress) => string;
 
-  /** @param columns of the terminal; undefined: there is none */
+  /** @param columns the width of the terminal; undefined if there is none */
   constructor(image: string, columns: number | undefined) {
     this.clear = columns === undefined ? '' : CLEAR;
     this.show = columns === undefined ? inSteps() : inOneLine(image, columns);
   }
 }
 
-/** @throws what `broken` makes when there is no more to come */
+/** @throws the error that `broken` creates if the stream ends early */
 export async function* unbroken(
   answer: unknown,
   broken: (why: string) => ServiceError,

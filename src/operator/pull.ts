@@ -1,4 +1,4 @@
-/** The command that has an image pulled, and shows how far it is. */
+/** The command that pulls an image and shows the progress. */
 
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
@@ -10,17 +10,21 @@ import { describePulled, PullDisplay, unbroken } from './pull-progress.ts';
 export interface PullWords {
   readonly image: string;
   readonly platform: string | undefined;
-  /** Whose password is in REGISTRY_PASSWORD or REGISTRY_PASSWORD_FILE. */
+  /** The registry's user, whose password is in REGISTRY_PASSWORD or REGISTRY_PASSWORD_FILE. */
   readonly user: string | undefined;
 }
 
 export interface Shown {
   readonly isJson: boolean;
-  /** Of the terminal; undefined where there is none. */
+  /** The width of the terminal; undefined if there is none. */
   readonly columns: number | undefined;
 }
 
-/** Gives what is to be printed. @throws {ServiceError} `operator.*` @throws Error when the password is not kept as a secret */
+/**
+ * Yields the text to print.
+ * @throws {ServiceError} `operator.*`
+ * @throws Error when the password is in a file that others than root can read
+ */
 export async function* pull(
   api: Api,
   words: PullWords,
@@ -47,7 +51,7 @@ export async function* pull(
   }
 }
 
-/** The password comes in no argument: all users of this machine can read those. */
+/** The password must not be an argument, because all users of this machine can read arguments. */
 function authOf({ user: username }: PullWords, environment: NodeJS.ProcessEnv) {
   if (username === undefined) return undefined;
   const password = findSecret('REGISTRY_PASSWORD', environment)?.text;

@@ -1,11 +1,11 @@
 /**
- * The operator's own terminal, so that every key goes through and everything printed is shown as it is. Node's own raw mode
- * still changes line feeds, which programs that draw on the screen do not survive.
+ * Puts the operator's terminal into raw mode, so that all keys and all output pass unchanged. Node's own raw mode still
+ * converts line feeds, which breaks full-screen programs.
  */
 
 import { execFileSync } from 'node:child_process';
 
-/** Until the returned function is called. */
+/** Raw mode lasts until the returned function is called. */
 export function makeRaw(): () => void {
   const before = stty('-g').trim();
   stty('raw', '-echo');

@@ -1,4 +1,4 @@
-/** Does what an operator's command asks. */
+/** Runs an operator's command. */
 
 import { connect } from './client.ts';
 import type { OperatorCommand } from './commands.ts';
@@ -13,7 +13,7 @@ import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
 import { terminals } from './terminals.ts';
 
-/** @param progress takes what only a person waits for */
+/** @param progress shows messages for people only */
 export async function runOperatorCommand(
   command: OperatorCommand,
   environment: NodeJS.ProcessEnv,
@@ -33,7 +33,7 @@ export async function runOperatorCommand(
     case 'ps':
       return write(await ps(api, command, isJson));
     case 'create':
-      // Not `environment`: settings of the installed service are among it.
+      // Not `environment`, because that includes settings of the installed service.
       return write(await create(api, command, process.env, isJson, stderr));
     case 'pull':
       for await (const text of pull(api, command, environment, { isJson, columns: stdout.columns }))

@@ -1,4 +1,4 @@
-/** Which service a command is for. */
+/** Determines which service a command uses. */
 
 import { ServiceError } from '../../errors/service-error.ts';
 import { pathsBelow } from '../../host/paths.ts';
@@ -6,7 +6,10 @@ import type { Target } from '../../packages/api-client/src/main.ts';
 import { findSecret } from '../../settings/secret.ts';
 import type { Where } from './commands.ts';
 
-/** @throws {ServiceError} `operator.bad_target` @throws Error when the token is not kept as a secret */
+/**
+ * @throws {ServiceError} `operator.bad_target`
+ * @throws Error when the token is in a file that others than root can read
+ */
 export function targetOf({ host, fingerprint }: Where, environment: NodeJS.ProcessEnv): Target {
   if (host === undefined) return { socket: pathsBelow(environment.ROOT || '/').apiSocket };
   if (!URL.canParse(host) || !/^https:\/\/[^/]+\/?$/.test(host)) {

@@ -1,11 +1,11 @@
-/** The command about terminals that are open. */
+/** The command about open terminals. */
 
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
 import { dataOf } from './client.ts';
 import { asJson, linesOf } from './containers.ts';
 
-/** @param end the id of one that is to be ended */
+/** @param end the id of a terminal to end */
 export async function terminals(api: Api, end: string | undefined, isJson: boolean): Promise<string> {
   if (end === undefined) {
     const found = dataOf(await api.GET('/v1/terminals')).terminals;

@@ -1,21 +1,21 @@
 /**
- * After the last cleanup the process ends by itself, because nothing is left. What is left all the same would
- * keep it alive for ever: it is logged by name, as the fault that it is, and let go.
+ * After the last cleanup, the process exits because its event loop is empty. A handle that is still open would keep it
+ * alive forever. Such a handle is a bug: it is logged by name and unreferenced.
  */
 
 import { createHook } from 'node:async_hooks';
 import type { Logger } from '../../logging/logger.ts';
 
-/** What handles and timers have in common. */
+/** The common part of handles and timers. */
 interface Handle {
   readonly fd?: number;
   hasRef?(): boolean;
-  /** Set on a timer that is over, of which the hook hears only later. */
+  /** Set on a timer that has ended, which the hook learns only later. */
   readonly _destroyed?: boolean;
   unref?(): unknown;
 }
 
-/** Node's list of open handles, which has no public name. It lacks the timers. */
+/** Node's list of open handles, which is not public. It does not contain the timers. */
 const node = process as unknown as { _getActiveHandles(): (Handle & Described)[] };
 
 export class OpenHandles {
@@ -34,23 +34,20 @@ export class OpenHandles {
     } as Parameters<typeof createHook>[0]).enable();
   }
 
-  /** Lets go of all that would keep the process alive, and returns how many there were. */
+  /** Unreferences everything that keeps the process alive, and returns the number of handles. */
   letGo(log: Logger): number {
     const handles = node._getActiveHandles().filter(({ fd }) => fd === undefined || fd > 2);
     const timers = [...this.#timers.values()].filter(({ _destroyed }) => !_destroyed);
     const left = [...handles, ...timers].filter((handle) => handle.hasRef?.() ?? true);
     for (const handle of left) {
-      log.error(
-        { handle: nameOf(handle) },
-        'a handle still keeps the process alive; the process exits without it',
-      );
+      log.error({ handle: nameOf(handle) }, 'a handle still keeps the process alive; exiting without it');
       handle.unref?.();
     }
     return left.length;
   }
 }
 
-/** What the kinds of handles tell of themselves. */
+/** The properties by which handles can be described. */
 interface Described {
   readonly _idleTimeout?: number;
   readonly _onTimeout?: { readonly name: string };

@@ -1,8 +1,8 @@
-/** How this program starts itself another time, be it sources, a bundle or one executable. */
+/** How this program starts another copy of itself, whether it runs from sources, a bundle or an executable. */
 
 import { isSea } from 'node:sea';
 
-/** Words for `process.execPath`, before those that say what to do. */
+/** The arguments for `process.execPath` before those of the command. */
 export function ownWords(): readonly string[] {
   return isSea() ? [] : [...process.execArgv, process.argv[1] as string];
 }

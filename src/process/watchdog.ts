@@ -1,7 +1,6 @@
 /**
- * Tells whoever watches from outside (systemd, or launcher/ under `make run`) that the service lives. The timer is the
- * event loop's own: with a loop that is blocked or a process that is stopped the words stay out, and whoever waits for
- * them ends it.
+ * Tells systemd, or launcher/ under `make run`, that the service is alive. The timer runs in the event loop. If the
+ * loop is blocked or the process is stopped, the messages stop, and the receiver ends the process.
  *
  * Source: sd_notify(3), sd_watchdog_enabled(3).
  */
@@ -16,8 +15,9 @@ export class Watchdog {
   #hasFailed = false;
 
   /**
-   * Says from now on, until the process is gone, that it lives.
-   * @param environment NOTIFY_SOCKET, without which nothing is said, and WATCHDOG_USEC: microseconds, of which a third is waited
+   * Reports from now on, until the process ends.
+   * @param environment NOTIFY_SOCKET, without which nothing is sent, and WATCHDOG_USEC in microseconds; a message is
+   * sent every third of it
    */
   constructor({ NOTIFY_SOCKET, WATCHDOG_USEC }: NodeJS.ProcessEnv, log: Logger) {
     this.#socket = NOTIFY_SOCKET;

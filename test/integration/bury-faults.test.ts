@@ -30,7 +30,7 @@ test('who would wait while a service runs is not needed, and that is no failure'
   const service = await site.start();
   const wait = site.run(['wait']);
   assert.equal(await wait.ended(), 0);
-  assert.ok(wait.lines.some(({ msg }) => msg === 'another process takes care of this host'));
+  assert.ok(wait.lines.some(({ msg }) => msg === 'another process hosts the containers of this host'));
   assert.ok(!wait.lines.some(({ level }) => level === 'fatal'), wait.log());
   assert.equal(await service.stop(), 0);
 });

@@ -125,7 +125,7 @@ test('while a service runs there is nothing to bury', async () => {
   const bury = await site.bury();
   assert.deepEqual(
     bury.lines.map(({ msg }) => msg),
-    ['another process takes care of this host: there is nothing to clean up'],
+    ['another process hosts the containers of this host; there is nothing to clean up'],
   );
   assert.deepEqual(await running(host), [dockerId]);
   assert.equal(await service.stop(), 0);

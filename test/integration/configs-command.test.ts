@@ -71,7 +71,7 @@ test('what is stored is listed, the latest first, and an earlier version can be 
   const [, earlier] = versionsIn(stdout) as [string, string];
   const restored = await run(['configs', 'restore', 'user', 'app', earlier]);
   assert.deepEqual([restored.code, restored.stderr], [0, '']);
-  assert.match(restored.stdout, /The next container of user "user", app "app", begins with /);
+  assert.match(restored.stdout, /The next container of user "user", app "app", starts with /);
   assert.equal(await find(), 'first');
   const without = await run(['configs', 'restore', 'user', 'app', latest.split(' ')[0] as string], {
     ...s3.settings,
@@ -115,7 +115,7 @@ test('a container that was in use while another version was restored does not re
 test('what is not there, cannot be reached or is not set is told with what to do', async (t) => {
   const { s3, run } = await open(t);
   const list = ['configs', 'list', 'user', 'app'];
-  assert.match((await run(list)).stdout, /^Nothing is stored of user "user", app "app"/);
+  assert.match((await run(list)).stdout, /^Nothing is stored for user "user", app "app"/);
   const unknown = await run(['configs', 'restore', 'user', 'app', 'v1']);
   assert.deepEqual([unknown.code, unknown.stdout], [1, '']);
   assert.match(unknown.stderr, /there is no stored version v1; "configs list" shows the stored versions/);
@@ -130,5 +130,5 @@ test('what is not there, cannot be reached or is not set is told with what to do
   await s3.turn('deny');
   const denied = await run(list);
   assert.deepEqual([denied.code, denied.stdout], [1, '']);
-  assert.match(denied.stderr, /did not list its objects: .*check that this host can reach S3/);
+  assert.match(denied.stderr, /could not list its objects: .*check that this host can reach S3/);
 });

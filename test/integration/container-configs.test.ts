@@ -222,7 +222,9 @@ test('C10: where a config cannot be saved, its directories stay until it can', a
   await service.line(({ container: id, msg }) => id === container.id && msg === 'container is gone');
   assert.ok(existsSync(join(container.files, 'large')));
   assert.ok(
-    service.lines.some(({ level, msg }) => level === 'error' && msg === 'could not be ended properly'),
+    service.lines.some(
+      ({ level, msg }) => level === 'error' && msg === 'a cleanup or task did not end properly',
+    ),
   );
   rmSync(join(container.files, 'large'));
   assert.equal(await service.stop(), 0, 'at the end it is tried once more');

@@ -87,7 +87,7 @@ test('C14: a container that was created and never started is removed, and its di
   mkdirSync(join(root, 'fractal', ID), { recursive: true });
   mkdirSync(join(root, 'fractalCloudStorage', ID), { recursive: true });
   const second = await host.start({ env: { ROOT: root } }).ready();
-  await second.message('removed a container of a dead service');
+  await second.message('removed a container of a crashed service');
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await second.stop(), 0);
   for (const name of ['fractal', 'fractalCloudStorage']) rmdirSync(join(root, name));

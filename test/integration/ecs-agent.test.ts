@@ -145,7 +145,7 @@ for (const mode of ['binary', 'container'] as const) {
       await first.stop('SIGKILL');
       assert.ok(isRunning(left));
       const second = await keeping.registered();
-      await second.message('stopping the ECS agent of a service that died');
+      await second.message('stopping the ECS agent of a crashed service');
       assert.equal(isRunning(left), false);
       assert.notDeepEqual(keeping.agent, left);
       assert.equal(await second.stop(), 0);
@@ -169,7 +169,7 @@ for (const mode of ['binary', 'container'] as const) {
       const keeping = new Keeping(mode, [{ hangs: true }, {}]);
       const keeper = keeping.begin();
       await keeper.message('Docker answers with 200');
-      await keeper.message('the ECS agent is started');
+      await keeper.message('started the ECS agent');
       const first = keeping.agent;
       await host.stopDocker('SIGKILL');
       assert.ok(isRunning(first));
@@ -230,7 +230,7 @@ suite('the container of an agent', () => {
     const keeper = await keeping.registered();
     const { archive } = await keeper.message('Docker has loaded the image of the ECS agent');
     assert.equal(archive, join(cache, 'next.tar'));
-    await keeper.message('the ECS agent has fetched another version of itself, which is started');
+    await keeper.message('the ECS agent has downloaded another version of itself; starting that version');
     assert.equal(await keeper.stop(), 0);
   });
 
@@ -250,7 +250,7 @@ suite('the container of an agent', () => {
     const keeping = new Keeping('container', [{ isDeaf: true }]);
     const keeper = await keeping.registered();
     assert.equal(await keeper.stop(), 0, keeper.log());
-    const { level } = await keeper.line(({ msg }) => msg.startsWith('the ECS agent was killed'));
+    const { level } = await keeper.line(({ msg }) => msg.startsWith('the ECS agent did not exit when asked'));
     assert.equal(level, 'warn');
   });
 
@@ -271,7 +271,7 @@ suite('the container of an agent', () => {
     await host.stopDocker('SIGKILL');
     await kill(keeping.agent);
     await keeper.message(
-      'the ECS agent ended with an exit code that Docker cannot tell and is started again; its last lines say why',
+      'the ECS agent exited with an exit code that Docker cannot tell, and the service restarts it; the last lines of its output say why',
     );
     await host.startDocker();
     await keeper.message(REGISTERED, keeper.lines.length);
@@ -285,13 +285,16 @@ suite('the container of an agent', () => {
     const keeper = await keeping.registered({ TEST_DOCKER_AWAY: '100' });
     await host.stopDocker('SIGKILL');
     keeper.child.kill('SIGUSR2');
-    await keeper.message('the ECS agent has ended, as requested');
+    await keeper.message('the ECS agent has exited, as requested');
     const from = keeper.lines.length;
     await host.startDocker();
     await keeper.message(REGISTERED, from);
     const warnings = keeper.lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
     assert.equal(warnings.length, 2, String(warnings));
-    assert.match(warnings[1] as string, /^the ended container of the ECS agent stays until the next start/);
+    assert.match(
+      warnings[1] as string,
+      /^could not remove the ended container of the ECS agent; it stays until the next start/,
+    );
     assert.equal(await keeper.stop(), 0);
   });
 

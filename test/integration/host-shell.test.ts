@@ -172,7 +172,10 @@ test('a user who is equal to root gets no shell: the service does not start with
     const env = { ROOT: host.newRoot(), HOST_SHELL_USER: user as string };
     const service = host.start({ env });
     assert.equal(await service.ended(), 1);
-    assert.match(service.log(), new RegExp(`HOST_SHELL_USER names a user that is equal to root: ${why};`));
+    assert.match(
+      service.log(),
+      new RegExp(`HOST_SHELL_USER names a user who has the same rights as root: ${why};`),
+    );
   }
 });
 
@@ -193,7 +196,7 @@ test('a user who becomes equal to root after the start gets no shell any more', 
 
 test('with HOST_SHELL_AS_ROOT a shell may be that of root, and can win no other rights', async () => {
   const { root, service } = await begin({ HOST_SHELL_USER: 'insider', HOST_SHELL_AS_ROOT: 'yes' });
-  assert.match(service.log(), /operators can become root on this host by its shell/);
+  assert.match(service.log(), /operators can become root on this host through its shell/);
   using client = await TerminalClient.open(root, '/host/terminal');
   client.type('grep NoNewPrivs /proc/self/status; echo DO""NE\r');
   await client.sees('DONE');
@@ -229,7 +232,7 @@ test('a shell on the host does not reach the credentials of its host, and root d
   }
 });
 
-test('where no user is named, or one that is not there, nobody has a shell on the host', async () => {
+test('without HOST_SHELL_USER, or with an unknown user, nobody gets a shell on the host', async () => {
   for (const env of [{}, { HOST_SHELL_USER: 'nobody-else' }]) {
     const { root, service } = await begin(env);
     await assert.rejects(TerminalClient.open(root, '/host/terminal'), /Unexpected server response: 403/);

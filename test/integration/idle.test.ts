@@ -68,7 +68,7 @@ test('a container ends that nobody has been connected to for its idle timeout, a
   await untilIdle(events, idle);
   assert.deepEqual([await stateOf(operator, used), await stateOf(operator, unclaimed)], ['ready', 'running']);
   const receipt = (await operator.get(`/v1/containers/${idle.id}/receipt`)).body;
-  assert.deepEqual([receipt.code, receipt.cause], ['idle', 'nobody was connected to it for 2 s']);
+  assert.deepEqual([receipt.code, receipt.cause], ['idle', 'no client was connected to it for 2 s']);
   client.destroy();
   await untilIdle(events, used);
   assert.equal(await service.stop(), 0);

@@ -180,7 +180,10 @@ test('the command line shows a pull step by step, or as JSON, and fails with the
   assert.deepEqual(asJson.lines.at(-1)?.event, 'pulled');
   const missing = await say(`${image}:none`);
   assert.equal(missing.code, 1);
-  assert.match(missing.text, /^image\.not_found: the registry shows no image .*:none: .*; check its name/);
+  assert.match(
+    missing.text,
+    /^image\.not_found: the registry has no image .*:none, or does not show it: .*; check its name/,
+  );
   const nobody = await say(image, '--registry-user', 'somebody');
   assert.deepEqual([nobody.code, /REGISTRY_PASSWORD or REGISTRY_PASSWORD_FILE/.test(nobody.text)], [1, true]);
   for (const words of [[], [image, 'more'], [image, '--app', 'x']])
@@ -238,7 +241,7 @@ test('a container is not made when nobody waits for its image any more', async (
   const making = await Pulling.open(root, { image, app: 'demo' }, '/v1/containers');
   await making.until(isHalf);
   making[Symbol.dispose]();
-  const line = await service.message('an image was not pulled');
+  const line = await service.message('could not pull an image');
   assert.equal(line.image, `${image}:latest`);
   assert.deepEqual(await host.docker.listContainers({ all: true }), []);
   assert.equal(await service.stop(), 0);

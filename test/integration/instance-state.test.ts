@@ -40,7 +40,7 @@ function start(env: Readonly<Record<string, string>>, ...fault: string[]): Servi
 /** A service that EC2 knows to be running. */
 async function startRunning(env: Readonly<Record<string, string>>, ...fault: string[]) {
   const service = await start(env, ...fault).ready();
-  await service.message('EC2 was asked to tag this instance as running, and did');
+  await service.message('EC2 accepted the request to tag this instance as running');
   return service;
 }
 
@@ -76,7 +76,7 @@ test('an instance on which a container lives on is not terminated', async () => 
   await token(service, port);
   assert.equal(await service.stop('SIGURG'), 1);
   assert.deepEqual(ec2.story, ['running', 'dead because of thrown on purpose']);
-  await service.message('the instance is not terminated: something on it may still be needed');
+  await service.message('not terminating the instance, because something on it may still be needed');
   await host.abandon(service);
 });
 

@@ -10,7 +10,7 @@ import { S3 } from '../support/s3.ts';
 import { receiptOf, Site, until } from '../support/site.ts';
 import { TestHost } from '../support/test-host.ts';
 
-const REMOVED = 'removed files of a user that were too large to be saved';
+const REMOVED = "removed a user's files that were too large to be saved";
 
 let host: TestHost;
 before(async () => {
@@ -55,7 +55,7 @@ test('after a death somebody waits until they have been kept for long enough, an
   const { site, service, kept } = await leaveTooMuch(s3);
   await site.kill(service);
   await site.bury();
-  await until('somebody waits', () => site.waitLog.includes('kept files of users may be removed'));
+  await until('somebody waits', () => site.waitLog.includes("kept users' files may be removed"));
   assert.equal(readdirSync(kept).length, 1);
   const next = await site.run([], { USER_CONFIG_KEEP_HOURS: '0' }).ready();
   await next.line(({ msg }) => msg === REMOVED);

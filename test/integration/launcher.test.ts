@@ -120,7 +120,7 @@ test('who fails to bury a program changes nothing of its exit code', async () =>
   }
 });
 
-test('a command line of the launcher that makes no sense is answered with what is missing, and how it is used', () => {
+test('the launcher answers an invalid command line with what is missing, and its usage', () => {
   for (const [words, problem] of [
     [[], 'a PROGRAM is missing'],
     [['true'], '-- and a BURY-PROGRAM are missing'],

@@ -237,7 +237,7 @@ test('a log that Docker does not keep is a problem that says what to do, and hin
   const { dockerId, id } = await seen.run(PATIENT, '--log-driver', 'none');
   const { status, body } = await seen.operator.get(`/v1/containers/${id}/logs`);
   assert.deepEqual([status, body.title], [409, 'log.unreadable']);
-  assert.match(body.detail, /log driver is none; read the log where that driver sends it/);
+  assert.match(body.detail, /log driver none; read the log where that driver sends it/);
   await host.docker.getContainer(dockerId).kill();
   await seen.service.gone(id);
   const line = await seen.service.message('the log of a container could not be kept');
@@ -376,10 +376,10 @@ test('the command line shows each stream where it belongs, follows to the end, a
   assert.deepEqual(await say(seen, 'logs', id).said(), whole, 'it was kept');
   for (const [words, code, why] of [
     [['abcdef'], 1, /container\.no_log: no running container has an id that begins with abcdef/],
-    [[id, '--tail', 'all'], 1, /--tail must be like a number of lines; got "all"/],
-    [[], 2, /This makes no sense: logs/],
-    [[id, id], 2, /This makes no sense/],
-    [[id, '--gpu'], 2, /This makes no sense/],
+    [[id, '--tail', 'all'], 1, /--tail expects a number of lines; got "all"/],
+    [[], 2, /This command line is not valid: logs/],
+    [[id, id], 2, /This command line is not valid/],
+    [[id, '--gpu'], 2, /This command line is not valid/],
   ] as const) {
     const said = await say(seen, 'logs', ...words).said();
     assert.deepEqual([said.code, said.out, why.test(said.err)], [code, '', true], said.err);

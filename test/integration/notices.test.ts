@@ -91,7 +91,7 @@ test('a Spot interruption costs no user anything: the host drains, saves at once
   const end = service.lines.find(({ to }) => to === 'ending');
   assert.equal(end?.code, 'ec2-notice');
   assert.ok(at - Date.parse(String(end.time)) < 40_000, 'users had the time that was left');
-  assert.ok(service.lines.some(({ msg, bytes }) => msg === 'a user config is stored' && Number(bytes) > 0));
+  assert.ok(service.lines.some(({ msg, bytes }) => msg === 'stored a user config' && Number(bytes) > 0));
   assert.deepEqual(
     events.notices.map(({ code }) => code),
     ['notice'],
@@ -159,7 +159,7 @@ test('a notice that comes while the service is dead is heeded by whoever waits: 
   const { id } = await inUse(service, root);
   assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
   const waits = start(root, {}, ['wait']);
-  await waits.message('adopted a container of a dead service');
+  await waits.message('adopted a container of a crashed service');
   assert.equal(await saved(), 0);
   metadata.takeAfter(2000);
   assert.equal(await waits.ended(), 0, waits.log());

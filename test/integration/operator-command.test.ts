@@ -50,7 +50,7 @@ test('an operator lists, stops and looks back at a container in tables', async (
   const capacity = await say(root, ['capacity']);
   assert.match(
     capacity.text,
-    /^Room for \d+ more containers; consoles run short first\.\nRESOURCE +SIZE +HELD/,
+    /^Room for \d+ more containers; consoles run out first\.\nRESOURCE +SIZE +HELD/,
   );
   assert.match(capacity.text, /^consoles +\d+ +1 +1 +\d+$/m);
 
@@ -88,17 +88,17 @@ test('an operator has a container made by the command line, with all that it is 
   assert.deepEqual([Config.Labels.x, HostConfig.Memory, HostConfig.PidsLimit], ['y', 2 ** 27, 64]);
   assert.ok(ports['8080/tcp'] > 0 && idleTimeout === 60);
   for (const [more, text] of [
-    [['--env', 'A'], /--env must be like NAME=VALUE; got "A"/],
+    [['--env', 'A'], /--env expects NAME=VALUE; got "A"/],
     [['--env-from', '/nowhere'], /--env-from \/nowhere cannot be used: ENOENT/],
-    [['--publish', 'x'], /--publish must be like/],
-    [['--mount', 'x:/y'], /--mount must be like/],
-    [['--memory', 'much'], /--memory must be like 500MiB or 4GiB; got "much"/],
-    [['--pull', 'often'], /--pull must be like missing, always or never; got "often"/],
+    [['--publish', 'x'], /--publish expects/],
+    [['--mount', 'x:/y'], /--mount expects/],
+    [['--memory', 'much'], /--memory expects a size such as 500MiB or 4GiB; got "much"/],
+    [['--pull', 'often'], /--pull expects missing, always or never; got "often"/],
     [['--pids', '0'], /--pids is not valid: it must be >= 1/],
     [['--publish', '99999:80'], /--publish is not valid: .*must be <= 65535/],
     [['--label', 'ecs-host-service.x=y'], /--label is not valid/],
-    [['--cpus', 'all'], /--cpus must be like a number/],
-    [['--idle-timeout', 'never'], /--idle-timeout must be like a number/],
+    [['--cpus', 'all'], /--cpus expects a number/],
+    [['--idle-timeout', 'never'], /--idle-timeout expects a number/],
     [['--mount', '/etc:/etc'], /create\.mount_not_allowed: .*ALLOWED_MOUNTS/],
   ] as const) {
     const said = await say(root, ['create', IMAGE, '--app', 'demo', ...more]);
@@ -130,7 +130,10 @@ test('what is printed as JSON is what the service answers, and events follow as 
   assert.equal(JSON.parse((await say(root, ['capacity', '--json'])).text).short, 'consoles');
   const drained = await say(root, ['drain', '--json']);
   assert.deepEqual(JSON.parse(drained.text), { containers: 1 });
-  assert.match((await say(root, ['drain'])).text, /takes no more containers, and ends when its last 1 have/);
+  assert.match(
+    (await say(root, ['drain'])).text,
+    /accepts no more containers\. The service exits when the last 1 have ended/,
+  );
   await say(root, ['stop', dockerId]);
   assert.equal(await service.ended(), 0);
   assert.equal(await follower.ended(), 0);
@@ -168,7 +171,7 @@ test('from another host it takes the token and the certificate, and sends nothin
   assert.equal(await service.stop(), 0);
 });
 
-test('whoever reads no further ends a command quietly, and of a command that makes no sense only its name is repeated', async () => {
+test('a command ends quietly when its reader stops reading, and the error for an invalid command repeats only its name', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const follower = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: ['events', '--after', 'x-1'] });
@@ -176,10 +179,10 @@ test('whoever reads no further ends a command quietly, and of a command that mak
   follower.child.stdout?.destroy();
   await hostContainer(service);
   assert.equal(await follower.ended(), 0);
-  assert.deepEqual(follower.other, ['Some events are not kept any more.']);
+  assert.deepEqual(follower.other, ['Some earlier events are no longer available.']);
   const { code, text } = await say(root, ['create', '--env', 'PASSWORD=hidden']);
   assert.ok(
-    code === 2 && text.startsWith('This makes no sense: create …\n') && !text.includes('hidden'),
+    code === 2 && text.startsWith('This command line is not valid: create …\n') && !text.includes('hidden'),
     text,
   );
   assert.equal(await service.stop(), 0);

@@ -108,7 +108,7 @@ for (const [what, spoil, mend] of [
     await host.docker.getContainer(dockerId).kill();
     await service.gone(id);
     assert.equal(await service.stop(), 0);
-    const line = await service.message('a receipt could not be written');
+    const line = await service.message('could not write a receipt');
     assert.deepEqual([line.level, line.container], ['warn', id]);
     assert.equal(service.lines.filter(({ msg }) => msg === 'receipt').length, 1, 'the log has it');
     mend(receipts);

@@ -93,13 +93,13 @@ test('metadata that does not come keeps nothing else from working, and is asked 
   await world.webserver.request(beat('False'));
   assert.equal(await service.stop(), 0);
   const { event } = world.events[0] ?? {};
-  assert.match(String(event?.message), /EC2 metadata does not come from http:\/\/169\.254\.169\.254/);
+  assert.match(String(event?.message), /cannot read EC2 metadata from http:\/\/169\.254\.169\.254/);
 });
 
 test('C24: a refused registration is reported and tried again, and the host serves meanwhile', async () => {
   world.webserver.fault = '500';
   const service = await start().ready();
-  await world.sentry.request(({ body }) => body.includes('did not take the registration'));
+  await world.sentry.request(({ body }) => body.includes('did not accept the registration'));
   assert.equal((await service.get('/healthz')).status, 200);
   world.webserver.fault = undefined;
   await world.webserver.request(beat('False'));

@@ -44,7 +44,7 @@ test('files that are older than those that were saved last are restored, and log
   await s3.write(current, old);
   const { id, ...found } = await visit();
   assert.deepEqual(found, { userConfig: 'restored', visits: 1 });
-  const lines = service.lines.filter(({ msg }) => msg.startsWith('S3 may have given back an older state'));
+  const lines = service.lines.filter(({ msg }) => msg.startsWith('S3 may have returned an older state'));
   assert.deepEqual(
     lines.map(({ level }) => level),
     ['error'],

@@ -71,7 +71,7 @@ test('outside localdev it does not start without input devices', {
   };
   await refuses(
     host.start({ env }),
-    /no input devices|input devices here: there is no \/dev\/uinput; run "modprobe uinput"/,
+    /no input devices|input devices to containers: there is no \/dev\/uinput; run "modprobe uinput"/,
   );
 });
 
@@ -111,7 +111,7 @@ test('a directory that others can write is refused', async () => {
   execFileSync('chmod', ['777', join(root, 'fractal')]);
   await refuses(
     host.start({ env: { ROOT: root } }),
-    /cannot prepare .*\/fractal: others than root can write it/,
+    /cannot prepare .*\/fractal: users other than root can write to it/,
   );
   execFileSync('rm', ['-r', join(root, 'fractal')]);
 });

@@ -166,7 +166,7 @@ test('a terminal outlives the connection to it: whoever comes back sees what was
   const watcher = at(['exec', '--attach', terminal, '--watch']);
   await watcher.sees(/back\r\n/);
   const refused = at(['exec', '--attach', terminal]);
-  await refused.sees(/somebody already types in the terminal [0-9a-f]{16}/);
+  await refused.sees(/another client already has the input of terminal [0-9a-f]{16}/);
   assert.equal(await refused.ended(), 1);
   const taker = at(['exec', '--attach', terminal, '--take']);
   await taker.sees(/back\r\n/);

@@ -207,7 +207,7 @@ test('S10: mounts are taken from the mount command, and any other flag is refuse
   assert.match(JSON.parse(body).error, /"--privileged" is neither --mount nor -v/);
 });
 
-test('a second spin-up is refused while 32262 is taken, since whoever asks for it sets up what is there', async () => {
+test('a second spin-up is refused while 32262 is in use', async () => {
   for (const { Id } of await host.docker.listContainers()) {
     await host.docker.getContainer(Id).kill();
     await service.gone(await host.containerIdOf(Id));

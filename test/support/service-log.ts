@@ -102,7 +102,7 @@ export abstract class ServiceLog {
   /** Waits until everything that the container owned was seen released. @param id its container id */
   async gone(id: string): Promise<void> {
     const line = await this.line(({ container, msg }) => container === id && msg === 'container is gone');
-    assert.equal(line.cause, 'everything was released');
+    assert.equal(line.cause, 'every resource was released');
   }
 
   /** What containers hold, by the log. */

@@ -329,18 +329,18 @@ suite('however it is written', () => {
         const text = `{"HostConfig":{"${first}":${value},"${second}":${value}}}`;
         assert.throws(() => read(text), {
           code: 'create.bad_body',
-          message: /comes twice; send each field once/,
+          message: /appears twice; send each field once/,
         });
       }),
     );
   });
 
   test('a second HostConfig, and a field that comes twice deep within, are refused and named', () => {
-    assert.throws(() => read('{"HostConfig":{},"hostConfig":{}}'), { message: /"HostConfig" comes twice/ });
+    assert.throws(() => read('{"HostConfig":{},"hostConfig":{}}'), { message: /"HostConfig" appears twice/ });
     assert.throws(() => read('{"HostConfig":{"Mounts":[{"Source":"a","source":"b"}]}}'), {
-      message: /"HostConfig\.Mounts\[0\]\.Source" comes twice/,
+      message: /"HostConfig\.Mounts\[0\]\.Source" appears twice/,
     });
-    assert.throws(() => read('{"HostConfig":{"Whatever":{"a":1,"a":2}}}'), { message: /comes twice/ });
+    assert.throws(() => read('{"HostConfig":{"Whatever":{"a":1,"a":2}}}'), { message: /appears twice/ });
   });
 
   test('names that are data stay as they are', () => {

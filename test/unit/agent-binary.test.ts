@@ -11,7 +11,7 @@ import { end, findProcesses, identify, isRunning, kill, type ProcessIdentity } f
 import { AgentSite } from '../support/fake-agent-site.ts';
 import { until } from '../support/site.ts';
 
-const KILLED = /^the ECS agent was killed/;
+const KILLED = /^the ECS agent did not exit when asked/;
 const FAST = { timing: { restart: { shortest: 10, longest: 20 }, look: { shortest: 10, longest: 10 } } };
 
 test('an agent is started as a process, registers, and is stopped, and nothing of it is left', async () => {
@@ -111,7 +111,7 @@ test('a program that cannot be run is tried again, and that is said', async () =
   await using site = await AgentSite.open();
   writeFileSync(site.program, '#!/nowhere\n');
   await site.begin(FAST);
-  const ended = /^the ECS agent ended with exit code 12[67]/;
+  const ended = /^the ECS agent exited with exit code 12[67]/;
   assert.equal((await site.says(ended)).level, 'error');
   assert.equal((await site.says(ended, 2)).level, 'warn');
 });

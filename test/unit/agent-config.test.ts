@@ -29,7 +29,10 @@ function problemsOf(text: string, mode?: Mode): string[] {
     () => parse(text, mode),
     (error) => {
       assert.ok(error instanceof ServiceError && error.code === 'agent.config');
-      assert.match(error.message, /^correct \/etc\/ecs\/ecs\.config, then start the service again:\n/);
+      assert.match(
+        error.message,
+        /^the configuration of the ECS agent is not valid; correct \/etc\/ecs\/ecs\.config, then start the service again:\n/,
+      );
       problems = error.message.split('\n').slice(1);
       return true;
     },

@@ -126,7 +126,7 @@ class World {
   }
 }
 
-const ENDED = 'and is started again; its last lines say why';
+const ENDED = ', and the service restarts it; the last lines of its output say why';
 
 suite('an agent that ends', () => {
   for (const ended of [{ code: 0 }, { code: 1 }, { code: 2 }, { signal: 'SIGSEGV' }] as const) {
@@ -136,7 +136,7 @@ suite('an agent that ends', () => {
       for (let i = 1; i <= 8; i++) (await world.agent(i)).end(ended);
       await world.agent(9);
       assert.deepEqual(world.pauses, [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-      assert.deepEqual(world.messages('error'), [`the ECS agent ended with ${how} ${ENDED}`]);
+      assert.deepEqual(world.messages('error'), [`the ECS agent exited with ${how}${ENDED}`]);
       assert.equal(world.messages('warn').length, 7);
       assert.equal(world.drained, 0);
     });
@@ -326,7 +326,7 @@ suite('when Docker goes away', () => {
     world.dockerAnswers = true;
     agent.end({ code: 1 });
     await world.agent(2);
-    assert.deepEqual(world.messages('error').slice(1), [`the ECS agent ended with exit code 1 ${ENDED}`]);
+    assert.deepEqual(world.messages('error').slice(1), [`the ECS agent exited with exit code 1${ENDED}`]);
   });
 
   test('that an agent could not be killed is said', async (t) => {

@@ -115,7 +115,7 @@ class UnitSite implements AsyncDisposable {
 
   /** Until systemd has started it so many times. */
   async started(times: number): Promise<void> {
-    await this.site.says('the ECS agent is started', times);
+    await this.site.says('started the ECS agent', times);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,7 +129,7 @@ test('the unit of the agent is started with two things of ours, which are taken 
   const { site } = unit;
   const agent = await site.begin(unit.options);
   await unit.started(1);
-  assert.equal((await site.says('the ECS agent is started')).mode, 'unit');
+  assert.equal((await site.says('started the ECS agent')).mode, 'unit');
   assert.deepEqual(unit.calls, ['daemon-reload', 'start --no-block ecs.service']);
   assert.match(readFileSync(unit.dropIn, 'utf8'), /^\[Service\]\nUnsetEnvironment=DOCKER_HOST\nRestart=no$/m);
   assert.equal(unit.settings, `${unit.line}\n`);
@@ -184,7 +184,9 @@ suite('a unit that ends', () => {
       await unit.started(1);
       unit.ends(code, status);
       await unit.started(2);
-      await unit.site.says(`the ECS agent ended with ${how} and is started again; its last lines say why`);
+      await unit.site.says(
+        `the ECS agent exited with ${how}, and the service restarts it; the last lines of its output say why`,
+      );
     });
   }
 
@@ -227,7 +229,7 @@ test('a unit that cannot be started is tried again, and that is said with what t
   const { msg } = await unit.site.says(/^"systemctl start/);
   assert.match(String(msg), /failed: it is masked; see "journalctl --unit=ecs"/);
   unit.unset('start-fails');
-  await unit.site.says('the ECS agent is started');
+  await unit.site.says('started the ECS agent');
 });
 
 test('a unit that does not stop within 10 s is killed', async (t) => {
@@ -242,7 +244,7 @@ test('a unit that does not stop within 10 s is killed', async (t) => {
   await agent.stop();
   assert.ok(unit.calls.includes('kill --signal=SIGKILL ecs.service'));
   assert.equal(await unit.agents(), 0);
-  assert.equal((await unit.site.says(/^the ECS agent was killed/)).level, 'warn');
+  assert.equal((await unit.site.says(/^the ECS agent did not exit when asked/)).level, 'warn');
 });
 
 test('when Docker is lost while its agent starts the unit is killed, and so is the agent that it leaves behind', async () => {
@@ -263,7 +265,7 @@ test("the agent's log is read from its file", async () => {
   mkdirSync(unit.site.paths.agent.log, { recursive: true });
   writeFileSync(file, 'level=info time=t msg="of another time"\n');
   await unit.site.begin(unit.options);
-  await unit.site.says('the ECS agent is started');
+  await unit.site.says('started the ECS agent');
   appendFileSync(file, 'level=error time=t msg="of now"\n');
   assert.equal((await unit.site.says('of now')).level, 'error');
   assert.ok(!unit.site.lines.some(({ msg }) => msg === 'of another time'));

@@ -21,7 +21,7 @@ const CAUSES: readonly (readonly [string, string, string, string])[] = [
   ['success', 'killed', 'TERM', 'killed by SIGTERM'],
   ['core-dump', 'dumped', 'SEGV', 'killed by SIGSEGV: it used memory that was not its own'],
   ['signal', 'killed', 'ABRT', 'killed by SIGABRT: it gave up, as Node does when its heap is used up'],
-  ['watchdog', 'killed', 'KILL', 'it stopped responding and was killed by its watchdog'],
+  ['watchdog', 'killed', 'KILL', 'it stopped responding, and its watchdog killed it'],
   ['timeout', 'killed', 'KILL', 'it did not start or end in time'],
   ['oom-kill', 'killed', 'KILL', 'killed by the kernel, out of memory'],
 ];
@@ -34,10 +34,10 @@ suite('the cause of a death', () => {
   }
 
   test('that nobody saw how it ended is said', () => {
-    assert.equal(causeOfDeath({}, undefined), 'nobody saw how its process ended');
+    assert.equal(causeOfDeath({}, undefined), 'it is not known how its process ended');
     assert.equal(
       causeOfDeath({ SERVICE_RESULT: 'resources' }, undefined),
-      'nobody saw how its process ended',
+      'it is not known how its process ended',
     );
   });
 

@@ -118,7 +118,7 @@ test('an unknown command gets one line, with the nearest name if one is near', (
     ['reciept 3f2a', `There is no command "reciept"; did you mean "receipt"?${more}`],
     ['fly away', `There is no command "fly".${more}`],
     ['configs lst user app', `There is no command "configs lst"; did you mean "configs list"?${more}`],
-    ['configs', '"configs" is not a whole command; use "configs list" or "configs restore".\n'],
+    ['configs', '"configs" is not a complete command; use "configs list" or "configs restore".\n'],
   ] as const) {
     assert.equal(refusalOf(...words.split(' ')), line);
   }
@@ -137,7 +137,7 @@ test('a command with wrong words is answered with what is wrong and its help, an
     ['exec --take hidden', ''],
   ] as const) {
     const [name = '', ...rest] = words.split(' ');
-    const head = `This makes no sense: ${name}${rest.length > 0 ? ' …' : ''}\n${why}\n`;
+    const head = `This command line is not valid: ${name}${rest.length > 0 ? ' …' : ''}\n${why}\n`;
     assert.equal(refusalOf(name, ...rest), `${head}${helpOf(name)}`);
   }
 });

@@ -53,7 +53,7 @@ async function ask(socket: Socket): Promise<string> {
 }
 
 suite('connections', () => {
-  test('of too many of an address the one that has waited the longest makes room', async (t) => {
+  test('when an address has too many connections, the one that has waited longest is closed', async (t) => {
     const { open } = await begin(t);
     const [first, second, third] = [
       await open('127.0.0.2'),
@@ -64,7 +64,7 @@ suite('connections', () => {
     for (const socket of [second, third]) assert.match(await ask(socket), /^HTTP\/1.1 200/);
   });
 
-  test('of too many in all the one that has waited the longest makes room, whoever has it', async (t) => {
+  test('when there are too many connections in all, the one that has waited longest is closed, whatever its address', async (t) => {
     const { open } = await begin(t);
     const first = await open('127.0.0.2', 'GET / HTTP/1.1\r\n');
     const others: Socket[] = [];

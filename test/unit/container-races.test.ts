@@ -109,7 +109,7 @@ test('a container whose end came while Docker made it is never started', async (
   assert.equal(docker.states.size, 0);
 });
 
-test('a container that is stopped while Docker makes it is gone when that is answered, and its maker is told', async (t) => {
+test('a container that is stopped while Docker creates it is gone when the stop is answered, and its creator gets an error', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const create = holdBack(docker, 'create');
   const spunUp = spinUp(tracker, kept, REQUEST);

@@ -61,7 +61,7 @@ test('work that gives up when its time is over is late, whatever it says itself'
   }
 });
 
-test('what late work throws afterwards concerns nobody any more', async (t) => {
+test('errors of work that is past its deadline are ignored', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const work = Promise.withResolvers<void>();
   const late = withDeadline(1, 'x', () => work.promise);

@@ -12,7 +12,7 @@ const held = (kind: string, what: string, more = {}) => ({
   allotted: '2026-11-29T20:39:11.233Z',
   ...more,
 });
-const gone = { released: '2026-11-29T20:49:14.233Z', seen: 'not there any more' };
+const gone = { released: '2026-11-29T20:49:14.233Z', seen: 'no longer exists' };
 
 function receipt(root: string): Parameters<typeof describeReceipt>[0] {
   return {
@@ -29,7 +29,7 @@ function receipt(root: string): Parameters<typeof describeReceipt>[0] {
         state: 'gone',
         at: '2026-11-29T20:49:17.536Z',
         code: 'released',
-        cause: 'everything was released',
+        cause: 'every resource was released',
       },
     ],
     resources: [
@@ -53,7 +53,7 @@ suite('a receipt for people', () => {
       assert.equal(lines[0], `${ID} (demo)`);
       assert.deepEqual([text.split(ID).length, text.split(DOCKER).length], [2, 2]);
       assert.match(text, new RegExp(`^ {2}paths below +${root}/fractal/$`, 'm'));
-      assert.match(text, /^ {2}directory +<id> +10 min 3 s +not there any more$/m);
+      assert.match(text, /^ {2}directory +<id> +10 min 3 s +no longer exists$/m);
       assert.match(text, /^ {2}directory +temp\/<id> /m);
       assert.match(text, /^ {2}directory +<id>\/userConfigs\/unpacked_configs +10/m);
       assert.match(
@@ -86,7 +86,7 @@ suite('a receipt for people', () => {
 suite('a table that fits', () => {
   const rows = [
     ['WHICH', 'SEEN'],
-    ['/a/long/path/here', 'not there any more'],
+    ['/a/long/path/here', 'no longer exists'],
     ['x', 'y'],
   ];
 
@@ -98,8 +98,8 @@ suite('a table that fits', () => {
   test('goes on below where there is none, behind a space or a slash', () => {
     assert.deepEqual(fit(rows, 26), [
       'WHICH      SEEN',
-      '/a/long/   not there',
-      'path/here  any more',
+      '/a/long/   no longer',
+      'path/here  exists',
       'x          y',
     ]);
   });

@@ -77,7 +77,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     assert.deepEqual(proxy.lines, []);
   });
 
-  test('goes on after a call that failed for a reason that nobody thought of, and says so', async () => {
+  test('continues after a call that failed for an unexpected reason, and logs it', async () => {
     await using proxy = await open({
       handlerOf: ({ target }) =>
         target === '/bad' ? () => Promise.reject(new Error('a thing of its own')) : undefined,

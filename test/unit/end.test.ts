@@ -68,7 +68,7 @@ class Bench {
 }
 
 suite('the end of a service', { timeout: 30_000 }, () => {
-  test('of a host that stays, the world hears of a stop when everything has ended and is saved', async () => {
+  test('if the host stays, a stop is reported when everything has ended and is saved', async () => {
     const bench = new Bench();
     bench.ending.resolve();
     await bench.end({ kind: 'asked', by: 'SIGTERM' });
@@ -81,7 +81,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
     ]);
   });
 
-  test('of a host that EC2 takes, the world hears of the stop in time, although containers still end', async () => {
+  test('if EC2 reclaims the host, the stop is reported in time, although containers are still ending', async () => {
     const bench = new Bench();
     bench.left = 60_000;
     const ended = bench.end(BY_EC2);

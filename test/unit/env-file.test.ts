@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readEnvFile } from '../../src/operator/env-file.ts';
 
-test('a file of environment variables is read as Docker reads it, and what is wrong in it is told by its line alone', async () => {
+test('a file of environment variables is read as Docker reads it, and an error names only the number of the wrong line', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'env-file-'));
   const file = join(directory.path, 'env');
   const read = async (text: string) => {

@@ -147,7 +147,7 @@ suite('a stream of events', () => {
     await sent;
   });
 
-  test('ends when its source fails, and whoever sends is told why', async (t) => {
+  test('ends when its source fails, and the sender gets the reason', async (t) => {
     const { path, sent } = await serve(t, async function* () {
       yield { event: 'one', data: {} };
       throw new Error('the source failed');

@@ -83,7 +83,7 @@ suite('a follower', () => {
     for (const heard of await Promise.all(others)) assert.deepEqual(heard, ['2', '3', '4']);
   });
 
-  test('hears what is told while it reads and while it waits', async () => {
+  test('receives the events that occur while it reads and while it waits', async () => {
     const events = new Events();
     const heard = take(events.follow(undefined, never), 100);
     for (let i = 0; i < 100; i++) {
@@ -142,7 +142,7 @@ suite('a follower', () => {
 });
 
 suite('a follower that has missed events', () => {
-  test('because it did not read is told so once, and goes on with the oldest that is kept', async () => {
+  test('because it did not read is told so once, and continues with the oldest event that is kept', async () => {
     const events = new Events(3);
     const follower = events.follow(undefined, never);
     const first = take(follower, 1);

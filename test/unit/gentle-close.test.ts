@@ -47,7 +47,7 @@ test('and so does it from the Docker proxy', async () => {
   }
 });
 
-test('who sends without end after the last answer is let go', async (t) => {
+test('a client that sends without end after the last answer is disconnected', async (t) => {
   const { api } = await open(t);
   await using bench = await ProxyBench.open();
   for (const to of [api, { path: bench.path }]) {

@@ -42,7 +42,7 @@ async function closed(connection: Socket): Promise<void> {
   if (!connection.closed) await once(connection, 'close', { signal: AbortSignal.timeout(10_000) });
 }
 
-test('who is refused a WebSocket is answered, and keeps no connection by not ending it', async (t) => {
+test('a client whose WebSocket is refused gets an answer and cannot keep the connection open', async (t) => {
   const { client, connection, answer } = await open(t);
   client.write(HANDSHAKE);
   answer();
@@ -58,7 +58,7 @@ test('nor by sending more than anybody reads', async (t) => {
   await closed(connection);
 });
 
-test('who asks for a WebSocket before the answer to another request loses the connection, and nobody else anything', async (t) => {
+test('a client that asks for a WebSocket before the answer to its previous request loses only its own connection', async (t) => {
   const { asked, client, connection, answer } = await open(t);
   client.write(`GET /a HTTP/1.1\r\nHost: x\r\n\r\n${HANDSHAKE}`);
   await closed(connection);

@@ -219,7 +219,7 @@ suite('a host that lives', () => {
       await pauses.next();
       const error = lines[0]?.error as { readonly type: string; readonly message: string } | undefined;
       assert.equal(error?.type, 'ServiceError');
-      assert.ok(error.message.startsWith(`the webserver did not take the ${what} of this host: `));
+      assert.ok(error.message.startsWith(`the webserver did not accept the ${what} of this host: `));
       assert.deepEqual(said(), [['error', error.message]]);
       await pauses.several(2);
       assert.deepEqual(said(), [
@@ -235,7 +235,7 @@ suite('a host that lives', () => {
     }
   });
 
-  test('a host whose metadata are not known asks for them again, and tells nobody of it meanwhile', async (t) => {
+  test('a host without known metadata asks for them again, and reports nothing meanwhile', async (t) => {
     let asked = 0;
     const find = async () => {
       asked += 1;
@@ -385,7 +385,7 @@ suite('the token of a host', () => {
     const { pauses, calls, lines } = await begin(t, { heartbeat: [404] });
     assert.equal(await pauses.next(), 1000);
     const { level, msg } = lines.at(-1) ?? assert.fail();
-    assert.deepEqual([level, msg], ['error', 'the webserver does not know the token that it has just given']);
+    assert.deepEqual([level, msg], ['error', 'the webserver rejects the token that it has just issued']);
     await pauses.next();
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'beat 1 the-token-1']);
   });
@@ -427,7 +427,7 @@ suite('a registration that an earlier service left', () => {
     });
   }
 
-  test('the token stays when nobody answers the last heartbeat', async (t) => {
+  test('the token is kept when the last heartbeat gets no answer', async (t) => {
     const { pauses, heartbeats, recorder, kept } = await begin(t);
     await pauses.next();
     await recorder.turn('refuses');
@@ -524,7 +524,7 @@ suite('heartbeats that are stopped', () => {
       const bad = [...byTheEnd.lines, ...byTheLast.lines].filter(({ level }) => level !== 'info');
       assert.deepEqual(
         bad.map(({ msg }) => msg),
-        patience === undefined ? [] : ['the webserver could not be told that this host is dying'],
+        patience === undefined ? [] : ['could not tell the webserver that this host is dying'],
       );
     });
   }
@@ -619,16 +619,12 @@ suite('a host that dies', () => {
       assert.ok(performance.now() - since > 49, fault);
       assert.ok(recorder.requests.some(isDying), fault);
       const { level, msg, error } = lines.at(-1) ?? assert.fail();
-      assert.deepEqual(
-        [level, msg],
-        ['warn', 'the webserver could not be told that this host is dying'],
-        fault,
-      );
+      assert.deepEqual([level, msg], ['warn', 'could not tell the webserver that this host is dying'], fault);
       assert.match(JSON.stringify(error), /the dying heartbeat did not finish within 50 ms/, fault);
     }
   });
 
-  test('a host that was never registered has nobody to tell that it dies', async (t) => {
+  test('a host that was never registered sends no last heartbeat', async (t) => {
     const { heartbeats, pauses, calls, lines } = await begin(t, { auth: [400, 400] });
     await pauses.several(2);
     const logged = lines.length;

@@ -17,7 +17,7 @@ function observed(log: string[], on: (event: HoldingEvent) => void = () => {}): 
   return new Lifetime('owner', { holdings });
 }
 
-test('each step is told before the next one begins', async () => {
+test('each step is reported before the next one begins', async () => {
   const log: string[] = [];
   const lifetime = observed(log);
   await lifetime.acquire(pretendedResource('a', log));
@@ -44,7 +44,7 @@ test('a taking that fails is told, with the reason, and nothing else after it', 
   assert.equal(last.error, error);
 });
 
-test('a release that fails is told, with the reason', async () => {
+test('a failed release is reported, with the reason', async () => {
   const events: HoldingEvent[] = [];
   const lifetime = observed([], (event) => events.push(event));
   const error = new Error('stuck');
@@ -59,7 +59,7 @@ test('a release that fails is told, with the reason', async () => {
   assert.equal(last.error, error);
 });
 
-test('what is gone is told with how that was seen', async () => {
+test('a resource that is gone is reported with how that was observed', async () => {
   const seen: string[] = [];
   const lifetime = observed([], (event) => {
     if (event.step === 'gone') seen.push(event.seen);

@@ -118,7 +118,7 @@ test('whether disk quotas hold is told, and how they are turned on', () => {
   assert.match(told({})?.found ?? '', /^hold each container .* in \/fractal and \/var\/lib\/docker$/);
   const without = (type: 'xfs' | 'ext4' | undefined) =>
     told({ disks: [{ directory: '/data', type, hasQuotas: false }] });
-  assert.match(without('xfs')?.found ?? '', /^none in \/data, so the service watches the disk/);
+  assert.match(without('xfs')?.found ?? '', /^none in \/data, so the service monitors the disk/);
   assert.match(without('xfs')?.advice ?? '', /option prjquota/);
   assert.match(without('ext4')?.advice ?? '', /tune2fs -O project,quota/);
   assert.match(without(undefined)?.advice ?? '', /xfs or ext4/);

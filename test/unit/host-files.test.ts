@@ -257,7 +257,7 @@ suite('a shared directory', () => {
       await using lifetime = new Lifetime('x');
       await assert.rejects(
         holdSharedDirectory(lifetime, path, 0o755),
-        refusedWith('start.filesystem', /shared: others than root can write it/),
+        refusedWith('start.filesystem', /shared: users other than root can write to it/),
       );
       assert.deepEqual(lifetime.holdings.list(), []);
       assert.equal(await modeOf(path), mode);
@@ -274,7 +274,7 @@ suite('a shared directory', () => {
     await using lifetime = new Lifetime('x');
     await assert.rejects(
       holdSharedDirectory(lifetime, path, 0o755),
-      refusedWith('start.filesystem', /others than root can write it/),
+      refusedWith('start.filesystem', /users other than root can write to it/),
     );
   });
 
@@ -420,7 +420,7 @@ suite('removing a tree', () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'missing');
     await removeTree(path);
-    assert.equal(await seenGone(path), 'not there any more');
+    assert.equal(await seenGone(path), 'no longer exists');
   });
 
   test('a tree on which something is mounted is not removed', async () => {

@@ -219,7 +219,7 @@ suite('answers that do not come', { timeout: 20_000 }, () => {
     assert.match(error.message, /^GET http:\S+: /);
   });
 
-  test('whoever asks can give up before the time is over', async (t) => {
+  test('the caller can give up before the deadline', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     recorder.fault = 'hangs';
     const abort = new AbortController();
@@ -299,7 +299,7 @@ suite('closing', { timeout: 20_000 }, () => {
     await closed;
   });
 
-  test('closing closes a connection that nobody uses', async (t) => {
+  test('closing closes an idle connection', async (t) => {
     const client = new HttpClient();
     const { server, url } = await serve(t, (_, response) => response.end());
     const connected = once(server, 'connection') as Promise<[Socket]>;

@@ -42,14 +42,14 @@ function begin(t: TestContext, seconds: number | undefined) {
   return { add, warnings, inspected, left: () => [...containers.keys()] };
 }
 
-test('those that nobody uses end, and Docker is asked once where they are', async (t) => {
+test('idle containers are ended, and Docker is asked only once for their addresses', async (t) => {
   const { add, left, inspected, warnings } = begin(t, 0.2);
   void add('for ever', 'ready', process.pid, 0);
   void add('not ready', 'assigned', process.pid);
   const later = add('later', 'ready', process.pid, 0.6);
   assert.deepEqual(await add('first', 'ready', process.pid), {
     code: 'idle',
-    text: 'nobody was connected to it for 0.2 s',
+    text: 'no client was connected to it for 0.2 s',
   });
   await later;
   assert.deepEqual(left(), ['for ever', 'not ready']);
@@ -57,7 +57,7 @@ test('those that nobody uses end, and Docker is asked once where they are', asyn
   assert.deepEqual(warnings, []);
 });
 
-test('one of which it cannot be told goes on, and that is logged once', async (t) => {
+test('a container whose use is unknown keeps running, and that is logged once', async (t) => {
   const { add, left, warnings } = begin(t, undefined);
   void add('no process', 'ready', 0, 0.1);
   void add('not running', 'ready', undefined, 0.1);

@@ -59,7 +59,7 @@ const PULLED = {
   data: { image: 'fractal/demo:latest', digest: DIGEST, id: 'sha256:abc', size: 4096 },
 } as const;
 
-test('all who ask for an image wait for one pull, each with how far it is, and hear its end', async (t) => {
+test('all requests for an image share one pull, and each gets its progress and its end', async (t) => {
   const { engine, follow } = await open(t);
   const first = follow();
   const pull = await engine.pull(0);
@@ -92,7 +92,7 @@ test('all who ask for an image wait for one pull, each with how far it is, and h
   assert.deepEqual((await third.all()).at(-1), PULLED);
 });
 
-test('nobody rides on a pull with the credentials of another one, nor on one of another platform', async (t) => {
+test('requests with other credentials or another platform never share a pull', async (t) => {
   const { engine, follow } = await open(t);
   const others = [
     {},
@@ -131,7 +131,7 @@ test('a pull is given up when the last one who waits has left, and whoever comes
   assert.ok(!engine.calls.some(({ isFailed }) => isFailed));
 });
 
-test('who leaves before Docker has answered ends a pull too', async (t) => {
+test('a follower that leaves before Docker has answered ends a pull too', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);
@@ -143,7 +143,7 @@ test('who leaves before Docker has answered ends a pull too', async (t) => {
   assert.deepEqual(await follow({}, gone).all(), []);
 });
 
-test('the end of the service ends a pull, and tells those who wait', async (t) => {
+test('the end of the service ends a pull and tells its followers', async (t) => {
   const { engine, follow, lifetime } = await open(t);
   const [begun, waiting] = [follow(), follow({ platform: 'linux/arm64' })];
   const [pull] = [await engine.pull(0), await engine.pull(1)];
@@ -155,7 +155,7 @@ test('the end of the service ends a pull, and tells those who wait', async (t) =
   await Promise.all(engine.pulls.map(({ closed }) => closed));
 });
 
-test('a slow follower skips states, keeps nothing and holds up nobody', async (t) => {
+test('a slow follower skips states, costs no memory, and delays no other follower', async (t) => {
   const { engine, follow } = await open(t);
   const [slow, quick] = [follow(), follow()];
   const pull = await engine.pull(0);
@@ -203,7 +203,7 @@ test('what Docker refuses is an error with its reason and what to do, before and
       assert.ok(text.length < 2000 && cause === undefined);
     }
   }
-  assert.ok(log().includes('an image was not pulled'));
+  assert.ok(log().includes('could not pull an image'));
   for (const secret of [REGISTRY_PASSWORD, AUTH]) assert.ok(!log().includes(secret));
 });
 
@@ -232,7 +232,7 @@ test('an answer that is cut, or ends too early, is a failure, though an image of
   assert.match(failureIn(await gone.all()).message, /Docker ended its answer without it/);
 });
 
-test('lines that are huge or no JSON cost no memory and spoil no pull', async (t) => {
+test('huge lines, and lines that are not JSON, cost no memory and break no pull', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);

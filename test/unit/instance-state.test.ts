@@ -110,7 +110,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     );
   });
 
-  test('a tag goes on being asked for until EC2, throttled at first, takes it', async (t) => {
+  test('the request for a tag is repeated until EC2, which throttles at first, accepts it', async (t) => {
     const { ec2, state, lines } = await open(t);
     ec2.refusal = 'RequestLimitExceeded';
     const asking = state.running(LONG);
@@ -120,7 +120,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.ok(ec2.calls.length > 2);
     assert.deepEqual(
       lines.map(({ level, msg }) => [level, msg]),
-      [['info', 'EC2 was asked to tag this instance as running, and did']],
+      [['info', 'EC2 accepted the request to tag this instance as running']],
     );
   });
 
@@ -136,7 +136,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.equal(lines.length, 1);
   });
 
-  test('whoever says that the instance runs can give up earlier', async (t) => {
+  test('the caller can give up earlier on saying that the instance runs', async (t) => {
     const { ec2, state, lines } = await open(t);
     await ec2.turn('hangs');
     const end = new AbortController();
@@ -224,7 +224,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
     assert.equal(ec2.connections, 0);
   });
 
-  test('facts that never come hold up nobody', async (t) => {
+  test('facts that never arrive delay no caller', async (t) => {
     const { ec2, state, lines } = await open(t, { find: () => new Promise(() => {}) });
     await inTime(state.dead('x', SHORT));
     assert.match(failureIn(lines), /did not finish within 700 ms/);

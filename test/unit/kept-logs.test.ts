@@ -98,7 +98,7 @@ test('of a long log the last 256 KiB are kept, for root alone', async (t) => {
 });
 
 for (const [what, level, why, listener] of [
-  ['cannot be read', 'info', /the log driver is none; read the log where that driver sends it/, 501],
+  ['cannot be read', 'info', /the log driver none; read the log where that driver sends it/, 501],
   ['is gone', 'warn', /could not read the log of the container: no$/, 404],
   ['breaks off', 'warn', /its log: aborted/, 'breaks'],
 ] as const) {
@@ -134,13 +134,13 @@ test('a log that does not come to its end is given up after five seconds', async
   assert.deepEqual(await host.files(), []);
 });
 
-test('where no log can be written that is said, and hinders nothing', async (t) => {
+test('a log that cannot be kept is reported and delays nothing', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one'));
   await rm(host.logs, { recursive: true });
   await host.keep();
   await host.removeOld();
   assert.match(String(host.lines[0]?.why), /cannot be written: .*ENOENT/);
-  assert.equal(host.lines[1]?.msg, 'old logs of containers could not be removed');
+  assert.equal(host.lines[1]?.msg, 'could not remove old logs of containers');
 });
 
 test('of kept logs the newest thousand stay, also while the service runs', async (t) => {
@@ -210,7 +210,7 @@ test('a log that ends while its container runs was cut off, and does not pass fo
   assert.equal((await Array.fromAsync(await openLog(host.docker, DOCKER_ID, {}, never))).length, 1);
   const followed = await openLog(host.docker, DOCKER_ID, { follow: true }, never);
   assert.equal((await followed.next()).value?.text, 'one');
-  await assert.rejects(followed.next(), /it broke off while the container runs/);
+  await assert.rejects(followed.next(), /the stream ended while the container still runs/);
 });
 
 test('what nobody reads waits at Docker, and who reads no further closes it', async (t) => {

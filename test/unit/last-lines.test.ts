@@ -43,7 +43,7 @@ test('the last lines are there at any moment, and their files stay small', (t) =
   }
 });
 
-test("the last lines are root's alone, and gone when nobody will ask", (t) => {
+test('only root can read the last lines, and a normal end removes them', (t) => {
   const path = directory(t);
   const lines = new LastLines(path);
   write(lines, 1, 1000);
@@ -53,7 +53,7 @@ test("the last lines are root's alone, and gone when nobody will ask", (t) => {
   assert.deepEqual(readdirSync(path), []);
 });
 
-test('who takes no more lines leaves those of the next one alone', (t) => {
+test('an instance that has stopped recording does not touch the lines of the next one', (t) => {
   const path = directory(t);
   const closed = new LastLines(path);
   write(closed, 1, 656);

@@ -141,7 +141,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     await assert.rejects(ask(), (error) => {
       assert.ok(error instanceof ServiceError);
       assert.equal(error.code, 'metadata.unavailable');
-      assert.ok(error.message.startsWith(`EC2 metadata does not come from ${service.url}: `));
+      assert.ok(error.message.startsWith(`the service cannot read EC2 metadata from ${service.url}: `));
       assert.match(error.message, says);
       assert.ok(error.cause instanceof Error);
       return true;
@@ -247,7 +247,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
       garbage.map(async (text, number) => {
         const item = number % 2 === 0 ? 'instance-id' : 'placement/region';
         const asked = await open(t, imds({ ...METADATA, [item]: text }));
-        await assertUnavailable(asked, new RegExp(`${item} was answered with something else`));
+        await assertUnavailable(asked, new RegExp(`${item} returned an unexpected value`));
       }),
     );
   });
@@ -258,7 +258,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
         const asked = await open(t, (request) =>
           request.path.endsWith('/instance-type') ? { status, body: '' } : imds()(request),
         );
-        await assertUnavailable(asked, new RegExp(`instance-type was answered with status ${status}`));
+        await assertUnavailable(asked, new RegExp(`instance-type returned status ${status}`));
       }),
     );
   });
@@ -266,7 +266,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
   test('metadata are asked for three times, and not more often', async (t) => {
     const asked = await open(t);
     asked.service.fault = '500';
-    await assertUnavailable(asked, /api\/token was answered with status 500/);
+    await assertUnavailable(asked, /api\/token returned status 500/);
     assert.equal(tokensOf(asked.service).length, 3);
   });
 
@@ -294,7 +294,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     test(`metadata do not come from a service with the fault "${fault}"`, async (t) => {
       const asked = await open(t);
       asked.service.fault = fault;
-      await assertUnavailable(asked, /; check that the metadata service is switched on for this instance$/);
+      await assertUnavailable(asked, /; check that the metadata service is enabled for this instance$/);
     });
   }
 

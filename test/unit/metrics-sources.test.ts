@@ -140,7 +140,7 @@ test('bytes of user configs are counted as they are stored, and those that wait 
   assert.equal(counted.restored, stored);
 });
 
-test('how late the event loop was is told', async () => {
+test('the delay of the event loop is reported', async () => {
   const metrics = new Metrics(NOTHING);
   await metrics.text();
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -152,7 +152,7 @@ test('how late the event loop was is told', async () => {
   assert.ok(most >= 0.25 && most < 60, `${most} s`);
 });
 
-test('the process is told of under the names that all programs have', async () => {
+test('the metrics of the process have the usual names', async () => {
   const families = parse(await new Metrics(NOTHING).text());
   const value = (name: string) => families.get(name)?.samples[0]?.value ?? Number.NaN;
   assert.ok(Math.abs(value('process_start_time_seconds') * 1000 - performance.timeOrigin) <= 1000);

@@ -176,7 +176,7 @@ test('a predecessor has died if it has left something, and had not been asked to
   assert.equal(await died('another page', { pid: 1 }), 0);
 });
 
-test('meters keep no process alive, neither before somebody asks nor after that', async () => {
+test('meters do not keep the process alive, neither before the first request nor after it', async () => {
   const keeping = () => process.getActiveResourcesInfo().filter((name) => name.includes('Histogram'));
   const meters = new Meters({
     states: () => [],

@@ -45,7 +45,7 @@ test('a name that is not found is an error', async (t) => {
   await assert.rejects(all(names, 'nowhere.example'), /nowhere\.example/);
 });
 
-test('a name server that does not answer is given up at once when nobody waits any more', async (t) => {
+test('a query to a silent name server is aborted at once when no caller waits any more', async (t) => {
   const silent = createSocket('udp4').bind(0, '127.0.0.1');
   t.after(() => silent.close());
   await once(silent, 'listening');

@@ -30,7 +30,7 @@ function directoryWith(t: TestContext, tables: Readonly<Record<string, string>>)
 }
 
 suite('the network of a container', () => {
-  test('is used when somebody elsewhere is connected to one of its published ports', async (t) => {
+  test('is used when a client outside is connected to one of its published ports', async (t) => {
     const cases = [
       [{ tcp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '01') }, true],
       [{ tcp6: line(`${MAPPED}${OWN}:7E11`, `${MAPPED}${GATEWAY}:C001`, '01') }, true],
@@ -51,7 +51,7 @@ suite('the network of a container', () => {
     }
   });
 
-  test('is not used by whoever is in it, over whatever address', async (t) => {
+  test('is not used by connections from within it, over any address', async (t) => {
     const [six, loopback6] = [`${'0'.repeat(24)}01000000`, `${MAPPED}${LOOPBACK}`];
     const tables = {
       tcp: [

@@ -36,7 +36,7 @@ test('the doctor tells what EC2 says of the host', async (t) => {
   assert.equal(told.found, 'spot: terminate at 2026-05-01T10:02:00.000Z; scale-in: terminate');
   metadata.recorder.fault = '500';
   const [failed] = await findNotices(settings);
-  assert.deepEqual([failed?.grade, failed?.found], ['warning', 'api/token was answered with status 500']);
+  assert.deepEqual([failed?.grade, failed?.found], ['warning', 'api/token returned status 500']);
   assert.deepEqual(
     (await findNotices({ AWS_EC2_METADATA_DISABLED: true })).map(({ grade }) => grade),
     ['ok'],

@@ -209,7 +209,7 @@ suite("the watch of EC2's notices", () => {
         const bench = new Bench();
         bench.items.set(kind, text);
         assert.deepEqual(await bench.look(3), [], text);
-        assert.deepEqual(bench.warnings(), ['a notice of EC2 cannot be read, and is passed over'], text);
+        assert.deepEqual(bench.warnings(), ['ignored an EC2 notice that cannot be parsed'], text);
       }
       const bench = new Bench();
       const good = {
@@ -254,10 +254,10 @@ suite("the watch of EC2's notices", () => {
     assert.deepEqual(await bench.look(11), []);
     assert.deepEqual(bench.warnings(), []);
     await bench.look(20);
-    assert.deepEqual(bench.warnings(), ["EC2's notices cannot be read from its metadata"]);
+    assert.deepEqual(bench.warnings(), ['cannot read EC2 notices from the instance metadata']);
     bench.fails = false;
     assert.deepEqual(await bench.look(), []);
-    assert.equal(bench.lines.at(-1)?.msg, "EC2's notices can be read again");
+    assert.equal(bench.lines.at(-1)?.msg, 'EC2 notices can be read again');
     assert.equal(bench.watch.given.length, 1);
   });
 

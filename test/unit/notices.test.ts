@@ -92,7 +92,7 @@ suite('what the service does about notices', () => {
     assert.equal(bench.checkpoints, 1);
     assert.equal(bench.endsAt, '2026-05-01T10:02:00.000Z');
     assert.deepEqual(bench.events, [
-      'notice: EC2 takes this Spot instance (terminate at 2026-05-01T10:02:00.000Z): the service takes no more containers, and stops in time',
+      'notice: EC2 reclaims this Spot instance (terminate at 2026-05-01T10:02:00.000Z): the service accepts no more containers, and stops in time',
     ]);
     bench.now = 2 * MINUTES - timeToStop(NOTHING) - 1;
     await bench.reckon();
@@ -120,7 +120,7 @@ suite('what the service does about notices', () => {
     assert.deepEqual(bench.told, ['drains', 'runs']);
     assert.equal(bench.endsAt, undefined);
     assert.deepEqual(bench.notices.views, []);
-    assert.match(bench.events[1] ?? '', /^notice-withdrawn: withdrawn: EC2 takes this Spot instance/);
+    assert.match(bench.events[1] ?? '', /^notice-withdrawn: withdrawn: EC2 reclaims this Spot instance/);
   });
 
   test('after a withdrawal there is no stop', async () => {
@@ -207,7 +207,7 @@ suite('what the service does about notices', () => {
     const long = new Bench();
     long.heed('given', given('spot', -6 * MINUTES));
     assert.deepEqual([long.isOpen, long.stops, long.checkpoints, long.endsAt], [true, 0, 0, undefined]);
-    assert.match(long.events[0] ?? '', /that is long over, so the service goes on as it is$/);
+    assert.match(long.events[0] ?? '', /its time is long past, so the service continues as before$/);
   });
 
   test('what is said before containers are hosted is said again when they are', () => {

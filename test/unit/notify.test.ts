@@ -45,7 +45,7 @@ suite('notify', () => {
     assert.throws(() => notify(socket, ''), { ...wrong, message: /^state must be/ });
   });
 
-  test('it never waits for whoever does not read', async (t) => {
+  test('it never waits for a receiver that does not read', async (t) => {
     const socket = newSocket(t);
     await using receiver = await Receiver.open(socket);
     receiver.child.kill('SIGSTOP');
@@ -76,7 +76,7 @@ suite('the watchdog', () => {
     assert.deepEqual(lines, []);
   });
 
-  test('where nobody waits for it, it says when it is ready and stops, and no more', async (t) => {
+  test('without a watchdog, it reports only that it is ready and that it stops', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log } = newLog();
@@ -86,7 +86,7 @@ suite('the watchdog', () => {
     assert.deepEqual([await receiver.next(), await receiver.next()], ['READY=1', 'STOPPING=1']);
   });
 
-  test('that nobody hears it is logged once and changes nothing', (t) => {
+  test('a missing receiver is logged once and changes nothing', (t) => {
     const { log, lines } = newLog();
     const watchdog = new Watchdog({ NOTIFY_SOCKET: newSocket(t), WATCHDOG_USEC: '600000' }, log);
     watchdog.ready();

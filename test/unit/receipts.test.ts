@@ -43,7 +43,7 @@ async function begin() {
         from: 'ending',
         to: 'gone',
         code: 'released',
-        cause: 'everything was released',
+        cause: 'every resource was released',
       });
       await receipts.end(id, 'd0c4e7' as DockerId);
       return id;
@@ -73,7 +73,7 @@ test('a receipt tells what a container was, why it ended, and what became of all
       ['preparing', '', ''],
       ['created', 'created', 'Docker made it'],
       ['ending', 'removed', 'it was removed'],
-      ['gone', 'released', 'everything was released'],
+      ['gone', 'released', 'every resource was released'],
     ],
   );
   assert.deepEqual([began, ended], [states[0].at, states[3].at]);
@@ -170,12 +170,12 @@ test('a receipt that cannot be written is logged, and stops nothing', async () =
     begun.lines.map(({ level, msg, container }) => [level, msg, container]),
     [
       ['info', 'receipt', id],
-      ['warn', 'a receipt could not be written', id],
+      ['warn', 'could not write a receipt', id],
     ],
   );
   assert.match(String(begun.lines[1]?.why), /ENOTDIR/);
   await begun.receipts.removeOld();
-  assert.equal(begun.lines[2]?.msg, 'old receipts could not be removed');
+  assert.equal(begun.lines[2]?.msg, 'could not remove old receipts');
 });
 
 test('half a receipt, whose writer died, goes at the next start', async () => {

@@ -67,7 +67,7 @@ test('the last bytes that were printed are kept, each at its place, however they
   );
 });
 
-test('who comes later sees what was printed before, from the beginning of a line', async () => {
+test('a client that attaches later sees the earlier output, from the beginning of a line', async () => {
   const { pty, terminal } = open();
   pty.print('first\n');
   await settled();
@@ -83,7 +83,7 @@ test('who comes later sees what was printed before, from the beginning of a line
   assert.ok(text.length > 200 * KIB && text.length <= 256 * KIB);
 });
 
-test('who comes back sees what they have missed, and no byte twice', async () => {
+test('a client that reattaches sees the output that it missed, and no byte twice', async () => {
   const { pty, terminal } = open();
   pty.print('one two ');
   await settled();
@@ -98,7 +98,7 @@ test('who comes back sees what they have missed, and no byte twice', async () =>
   assert.equal((await all(terminal.attach({ as: 'watch', after: 1000 }))).text, '');
 });
 
-test('what prints waits for a slow writer, who misses nothing, and for nobody else', async () => {
+test('output waits for a slow writer, which misses nothing, and for no other client', async () => {
   const { pty, terminal } = open();
   const chunk = 'y'.repeat(64 * KIB);
   const seeing = terminal.attach(WRITE).see();
@@ -122,7 +122,7 @@ test('what prints waits for a slow writer, who misses nothing, and for nobody el
   assert.ok((missed[0] as number) >= 90 * chunk.length);
 });
 
-test('a writer who leaves without having read lets what prints go on', async () => {
+test('output continues when a writer leaves without having read it', async () => {
   const { pty, terminal } = open();
   const writer = terminal.attach(WRITE);
   for (let i = 0; i < 20; i++) pty.print('z'.repeat(64 * KIB));

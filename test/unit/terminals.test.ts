@@ -42,7 +42,7 @@ function open(t: TestContext, limits: { all?: number; each?: number; idle?: numb
   return { root, terminals, begin, said };
 }
 
-test('a terminal is held until what runs in it has ended, and it is logged who opened what', async (t) => {
+test('a terminal is held until its program has ended, and the log says who opened it', async (t) => {
   const { root, terminals, begin, said } = open(t);
   const { terminal, pty } = await begin();
   assert.deepEqual(
@@ -63,7 +63,7 @@ test('a terminal is held until what runs in it has ended, and it is logged who o
   ]);
 });
 
-test('there are no more terminals than may be in one place and on the host, those that are being opened included', async (t) => {
+test('the limits of terminals for a container and for the host include terminals that are being opened', async (t) => {
   const { begin } = open(t, { all: 3, each: 2 });
   const [, , third] = await Promise.allSettled([begin('one'), begin('one'), begin('one')]);
   assert.match(String((third as PromiseRejectedResult).reason), /the container one already has 2 terminals/);
@@ -74,7 +74,7 @@ test('there are no more terminals than may be in one place and on the host, thos
   await begin('three');
 });
 
-test('one that cannot be opened takes no place and holds nothing', async (t) => {
+test('a terminal that cannot be opened takes no place and holds nothing', async (t) => {
   const { root, terminals, begin } = open(t, { all: 1, each: 1 });
   const opening: Opening = {
     container: 'one',
@@ -91,7 +91,7 @@ test('one that cannot be opened takes no place and holds nothing', async (t) => 
   await begin();
 });
 
-test('a terminal that nobody uses is hung up, and one that is used is not', async (t) => {
+test('an idle terminal is hung up, and one in use is not', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);

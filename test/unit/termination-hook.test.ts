@@ -51,7 +51,7 @@ suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, ()
     await held.complete(1000);
     assert.equal(counted(group.story, 'Complete'), 1);
     assert.equal(counted(group.story, 'Describe'), 1);
-    assert.deepEqual(lines, ['the host is empty: its lifecycle hook is completed']);
+    assert.deepEqual(lines, ['the host is empty; completed its lifecycle hook']);
   });
 
   test('is let go when the host stays after all, and nothing is asked that nobody has to know', async (t) => {

@@ -94,7 +94,7 @@ suite('giving a console back', () => {
     assert.equal(await ttys.acquire(next, seenGone), 10);
   });
 
-  test('the one that was just given back is the last to be given out again', async () => {
+  test('a number that was just released is the last to be reused', async () => {
     const ttys = new Ttys([10, 11, 12], everyConsoleExists);
     const first = new Lifetime('first');
     await using others = new Lifetime('others');

@@ -56,7 +56,7 @@ function failed(what: 'registration' | 'heartbeat', says: RegExp) {
   return (error: unknown): true => {
     assert.ok(error instanceof ServiceError);
     assert.equal(error.code, 'webserver.failed');
-    assert.ok(error.message.startsWith(`the webserver did not take the ${what} of this host: `));
+    assert.ok(error.message.startsWith(`the webserver did not accept the ${what} of this host: `));
     assert.match(error.message, says);
     assert.doesNotMatch(error.message, new RegExp(BEAT.token));
     return true;

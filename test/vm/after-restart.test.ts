@@ -20,7 +20,7 @@ test('a host that is restarted ends its containers, tells the webserver, and lea
   const last = lines.slice(lines.findLastIndex(({ msg }) => msg === 'hosting containers'));
   const told = last.map(({ msg }) => msg);
   assert.ok(told.includes('asked to stop'), told.join('\n'));
-  assert.equal(last.find(({ msg }) => msg === 'container is gone')?.cause, 'everything was released');
+  assert.equal(last.find(({ msg }) => msg === 'container is gone')?.cause, 'every resource was released');
   assert.equal(last.at(-1)?.msg, 'ended');
   assert.equal(last.at(-1)?.exitCode, 0);
 });

@@ -55,7 +55,7 @@ test('systemd kills a service that is stopped, after it was ready, and has it bu
   assert.deepEqual(await survivor.outlives(service, unclaimed, 'SIGSTOP'), {
     result: 'watchdog',
     status: 9,
-    report: 'the service died: it stopped responding and was killed by its watchdog',
+    report: 'the service died: it stopped responding, and its watchdog killed it',
   });
 });
 

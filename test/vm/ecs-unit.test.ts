@@ -49,7 +49,7 @@ after(async () => {
 
 async function start(): Promise<void> {
   service = await host.start({ ECS_AGENT: 'unit' });
-  await service.message('the ECS agent is started');
+  await service.message('started the ECS agent');
   await untilState('active', AGENT);
 }
 
@@ -73,10 +73,10 @@ test('a unit that fails is started again by the service', async () => {
   const lines = service.lines.length;
   execFileSync('systemctl', ['kill', '--kill-who=main', '--signal=USR1', AGENT]);
   await service.line(
-    ({ msg }) => /^the ECS agent ended with exit code 1 and is started again/.test(msg),
+    ({ msg }) => /^the ECS agent exited with exit code 1, and the service restarts it/.test(msg),
     lines,
   );
-  await service.message('the ECS agent is started', lines);
+  await service.message('started the ECS agent', lines);
   await untilState('active', AGENT);
   assert.notEqual(show('InvocationID', AGENT), first);
 });

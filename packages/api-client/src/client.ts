@@ -1,4 +1,4 @@
-/** Calls of `/v1`, over the unix socket of a service on this host, or over HTTPS to another host. */
+/** Calls to `/v1`, over the unix socket of a service on this host, or over HTTPS to another host. */
 
 import createClient, { type Client } from 'openapi-fetch';
 import type { components, paths } from './api-types.ts';
@@ -8,23 +8,23 @@ import { connectorTo, nameOf, type Target } from './target.ts';
 export type Schemas = components['schemas'];
 
 export interface Api extends Client<paths>, AsyncDisposable {
-  /** Closes the connections. Calls and streams that are not at their end fail. */
+  /** Closes the connections. Unfinished calls and streams fail. */
   close(): Promise<void>;
 }
 
-/** Makes no connection yet: the first call does. A call throws an `UnreachableError` if no service answers it. */
+/** Makes no connection yet; the first call does. A call throws an `UnreachableError` if no service answers it. */
 export async function connect(target: Target): Promise<Api> {
   const {
     default: { Agent, Request: UndiciRequest, fetch },
   } = await import('undici');
-  // A stream is silent for as long as nothing happens, and a stop may take its time.
+  // A stream is silent while nothing happens, and a stop may take long, so there are no time limits.
   const dispatcher = new Agent({ connect: await connectorTo(target), headersTimeout: 0, bodyTimeout: 0 });
   const client = createClient<paths>({
     baseUrl: 'socket' in target ? 'http://localhost' : target.host.origin,
     headers: 'socket' in target ? {} : { authorization: `Bearer ${target.token}` },
     Request: UndiciRequest as unknown as typeof Request,
     requestInitExt: { dispatcher },
-    // What is asked has secrets in it: it goes nowhere else.
+    // Requests contain secrets, so redirects are not followed.
     redirect: 'error',
     fetch: async (request) => {
       try {
@@ -47,7 +47,7 @@ export interface Answered<T> {
   readonly response: Response;
 }
 
-/** What the service answered. @throws {ProblemError} when that is a problem, or not an answer of this API */
+/** The answer's data. @throws {ProblemError} if the answer is a problem, or not an answer of this API */
 export function dataOf<T>({ data, error, response: { ok, status } }: Answered<T>): T {
   if (ok && data !== undefined) return data;
   throw new ProblemError(error, status);

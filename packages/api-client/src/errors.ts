@@ -1,6 +1,6 @@
-/** What can go wrong with a call, apart from mistakes of its caller. */
+/** The errors of a call, apart from mistakes of its caller. */
 
-/** No service answered, or not the one whose certificate was named. */
+/** No service answered, or a service with another certificate than the given one. */
 export class UnreachableError extends Error {
   /** The path of the socket, or the origin of the host. */
   readonly where: string;
@@ -14,10 +14,10 @@ export class UnreachableError extends Error {
   }
 }
 
-/** The service answered that it did not do what it was asked. */
+/** The service answered with an error. */
 export class ProblemError extends Error {
   readonly status: number;
-  /** As it was answered: a problem (RFC 9457), if a service of this API answered. */
+  /** The body of the answer: a problem (RFC 9457), if a service of this API answered. */
   readonly problem: unknown;
 
   constructor(problem: unknown, status: number) {
@@ -25,7 +25,7 @@ export class ProblemError extends Error {
     super(
       typeof title === 'string' && typeof detail === 'string'
         ? `${title}: ${detail}`
-        : `the answer has status ${status} and is none of this API; check what runs there`,
+        : `the answer has status ${status} and is not an answer of this API; check which program listens there`,
     );
     this.name = 'ProblemError';
     this.status = status;

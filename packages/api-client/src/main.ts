@@ -1,4 +1,4 @@
-/** What this package exports. */
+/** The public names of this package. */
 
 export type { components, paths } from './api-types.ts';
 export { type Answered, type Api, connect, dataOf, type Schemas } from './client.ts';

@@ -8,13 +8,14 @@ import type { ClientOptions, WebSocket } from 'ws';
 import { ProblemError, UnreachableError } from './errors.ts';
 import { connectorTo, nameOf, type RemoteTarget, type Target } from './target.ts';
 
-/** Milliseconds from the request to its answer: a container may take its time to begin a program. */
+/** The time limit in milliseconds from the request to its answer. A container may take long to start a program. */
 const HANDSHAKE = 60_000;
 
 /**
- * Opens one. It is paused: resume it once you listen to its messages.
+ * Opens a terminal's WebSocket. It is paused: resume it once you listen to its messages.
  * @param path with its query, such as `/v1/containers/ID/terminal?columns=80&rows=24`
- * @throws {UnreachableError} @throws {ProblemError}
+ * @throws {UnreachableError}
+ * @throws {ProblemError}
  */
 export async function openSocket(target: Target, path: string): Promise<WebSocket> {
   try {
@@ -47,7 +48,7 @@ async function overTls(target: RemoteTarget, path: string): Promise<WebSocket> {
 }
 
 async function opened(url: string, options: ClientOptions): Promise<WebSocket> {
-  // Loaded only now: most programs open no terminal.
+  // Loaded only now, because most programs open no terminal.
   const { WebSocket } = await import('ws');
   return new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: HANDSHAKE, ...options });
 }

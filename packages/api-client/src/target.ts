@@ -1,4 +1,4 @@
-/** Where a service is, and how a connection to it is made. */
+/** The address of a service, and how to connect to it. */
 
 import type { TLSSocket } from 'node:tls';
 import type { buildConnector } from 'undici';
@@ -9,7 +9,7 @@ export type Target =
       readonly socket: string;
     }
   | {
-      /** Such as `https://host:4678`. */
+      /** For example `https://host:4678`. */
       readonly host: URL;
       /** SHA-256 of the service's certificate, in hex digits. Leave it out if this machine trusts the certificate. */
       readonly fingerprint?: string | undefined;
@@ -18,7 +18,7 @@ export type Target =
 
 export type RemoteTarget = Extract<Target, { readonly host: URL }>;
 
-/** Milliseconds for making a connection. */
+/** The time limit for a connection attempt, in milliseconds. */
 const CONNECT = 5000;
 
 export function nameOf(target: Target): string {
@@ -26,19 +26,19 @@ export function nameOf(target: Target): string {
 }
 
 export async function connectorTo(target: Target): Promise<buildConnector.connector> {
-  // A bundler finds what CommonJS exports only in its default.
+  // In a bundle, a CommonJS package has only its default export.
   const {
     default: { buildConnector },
   } = await import('undici');
   if ('socket' in target) return buildConnector({ socketPath: target.socket, timeout: CONNECT });
   const { fingerprint } = target;
   if (fingerprint === undefined) return buildConnector({ timeout: CONNECT });
-  // In a session that is resumed, the service shows no certificate.
+  // In a resumed TLS session, the service shows no certificate.
   const options = { timeout: CONNECT, rejectUnauthorized: false, maxCachedSessions: 0 };
   return pinned(buildConnector(options), digitsOf(fingerprint));
 }
 
-/** Nothing is sent, the token least of all, before the certificate was seen to be the one that was named. */
+/** Sends nothing, in particular no token, before the certificate's fingerprint was verified. */
 function pinned(connect: buildConnector.connector, wanted: string): buildConnector.connector {
   return (options, callback) =>
     connect(options, (...[error, socket]) => {
