@@ -31,6 +31,10 @@ export function withEffect(world: World, step: Step, outcome: Outcome): World {
       );
     case 'reject':
       return rejected(world, step, outcome);
+    case 'promote': {
+      const known = { ...world.memory.get(step.node), rejected: undefined };
+      return changed(withMemory(world, step.node, known), step.container, { rank: 'current' });
+    }
     case 'restart': {
       const known = { ...world.memory.get(step.node), isToRestart: undefined };
       return changed(withMemory(world, step.node, known), step.container, { state: 'running' });
@@ -40,13 +44,11 @@ export function withEffect(world: World, step: Step, outcome: Outcome): World {
   }
 }
 
-const CHANGES: Readonly<
-  Record<'start' | 'stop' | 'keep' | 'promote', (world: World) => Partial<NodeContainer>>
-> = {
-  start: ({ now }) => ({ state: 'running', started: now }),
+const CHANGES: Readonly<Record<'start' | 'stop' | 'keep', (world: World) => Partial<NodeContainer>>> = {
+  // What its health check says is not known before it is looked at.
+  start: ({ now }) => ({ state: 'running', started: now, health: 'starting' }),
   stop: () => ({ state: 'exited', health: undefined }),
   keep: () => ({ isKept: true }),
-  promote: () => ({ rank: 'current' }),
 };
 
 function created(

@@ -95,14 +95,16 @@ export interface World {
   readonly heardSince: number;
 }
 
+export interface ContainerStep {
+  readonly do: 'start' | 'stop' | 'restart' | 'keep' | 'remove' | 'promote';
+  readonly node: string;
+  readonly container: DockerId;
+}
+
 export type Step =
   | { readonly do: 'pull'; readonly node: string; readonly image: string }
   | { readonly do: 'create'; readonly node: string; readonly hash: string; readonly digest: string }
-  | {
-      readonly do: 'start' | 'stop' | 'restart' | 'keep' | 'remove' | 'promote';
-      readonly node: string;
-      readonly container: DockerId;
-    }
+  | ContainerStep
   | { readonly do: 'reject'; readonly node: string; readonly container: DockerId; readonly why: string };
 
 export const NODE_STATES = [
