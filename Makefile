@@ -125,9 +125,10 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@$(NODE) scripts/settings-doc.ts docs/settings.md
 	@$(NODE) scripts/accepted-doc.ts docs/security.md
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
+	@$(NODE) scripts/nodes-schema.ts docs/nodes.schema.json
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output $(API_TYPES) > /dev/null
-	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES)
+	@biome check --write docs/nodes.schema.json docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES)
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
 node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Make pages of the node library's API, in build/node-library

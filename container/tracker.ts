@@ -20,7 +20,7 @@ export class Tracker {
   /** Aborts when those that cannot be proven gone must be given up. */
   readonly #patience = new AbortController();
   /** Why it takes no more. */
-  #closed: 'service.draining' | 'service.stopping' | undefined;
+  #closed: 'service.draining' | 'service.stopping' | 'service.nodes_alone' | undefined;
 
   /** @param parent the lifetime in which containers may be made and must have ended */
   constructor(host: Surroundings, parent: Lifetime) {
@@ -94,6 +94,11 @@ export class Tracker {
   async drain(): Promise<void> {
     this.#closed ??= 'service.draining';
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
+  }
+
+  /** Takes none, ever. */
+  refuse(): void {
+    this.#closed = 'service.nodes_alone';
   }
 
   /** Takes some again, unless the service stops. */

@@ -5,6 +5,10 @@ export const NODE_ERRORS = {
     status: 404,
     text: 'there is no node {node} here; list the nodes with "ecs-host-service nodes list"',
   },
+  'service.nodes_alone': {
+    status: 409,
+    text: 'this host has managed nodes alone; set INTERACTIVE=on to have interactive containers too',
+  },
   'node.none': {
     status: 404,
     text: 'this service manages no nodes; set NODES_FEED, then start the service again',

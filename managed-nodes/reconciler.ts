@@ -13,17 +13,11 @@ import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
 import { Alarm } from './alarm.ts';
+import type { Hands } from './hands.ts';
 import { decide } from './plan/decide.ts';
-import { type Outcome, withEffect } from './plan/effects.ts';
+import { withEffect } from './plan/effects.ts';
 import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
 import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } from './plan/world.ts';
-
-/** What is done for nodes. */
-export interface Hands {
-  look(): Promise<Actual>;
-  currentDigests(images: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  carryOut(step: Step, world: World, signal: AbortSignal): Promise<Outcome>;
-}
 
 export interface Known {
   readonly decision: Decision;
@@ -55,6 +49,7 @@ export class Reconciler {
   readonly #chains = new Set<Promise<void>>();
   #world: World;
   #isLookedAt = false;
+  #isClosed = false;
   readonly #alarm: Alarm;
   #more = Promise.withResolvers<void>();
   #failedLooks = 0;
@@ -105,6 +100,11 @@ export class Reconciler {
   restart(node: string): void {
     this.#remember(node, { rejected: undefined, failed: undefined, isToRestart: true });
     this.wake();
+  }
+
+  /** Has nothing more begun. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Has it look at what is. */
@@ -192,7 +192,7 @@ export class Reconciler {
     for (const node of nodes) {
       if (this.#busy.has(node)) continue;
       const step = this.#decide(node);
-      if (!step || signal.aborted) continue;
+      if (!step || signal.aborted || this.#isClosed) continue;
       this.#busy.add(node);
       this.#track(this.#advance(node, step, signal), `the steps of node ${node} failed`);
     }
@@ -221,7 +221,11 @@ export class Reconciler {
 
   async #advance(node: string, first: Step, signal: AbortSignal): Promise<void> {
     try {
-      for (let step: Step | undefined = first; step && !signal.aborted; step = this.#decide(node)) {
+      for (
+        let step: Step | undefined = first;
+        step && !signal.aborted && !this.#isClosed;
+        step = this.#decide(node)
+      ) {
         if (!(await this.#carryOut(step, signal))) return;
         // Others may wait for what it has let go of.
         this.#tellMore();

@@ -5,7 +5,6 @@ import { saveAllLeft } from '../container/after-death/left-behind.ts';
 import { takeOver } from '../container/after-death/take-over.ts';
 import { HostedDocker } from '../container/hosted-docker.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
-import { removeOldLogs } from '../container/kept-logs.ts';
 import { Receipts } from '../container/receipts.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watching/watch.ts';
@@ -16,7 +15,6 @@ import { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
 import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
-import { ServiceError } from '../errors/service-error.ts';
 import { holdSharedDirectory, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
@@ -27,14 +25,17 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { Ledger } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Nodes } from '../managed-nodes/nodes.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
-import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { countUnsaved } from './after-death/remains.ts';
+import { checkInputDevices } from './check-input-devices.ts';
 import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
+import { keepNodes } from './keep-nodes.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
+import { makeDirectories } from './make-directories.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { Heeding } from './notices/heeding.ts';
 import { type Observer, observeHoldings } from './observe.ts';
@@ -69,6 +70,8 @@ export class Service {
   hosting: Hosted | undefined;
   /** undefined where user configs are not kept. */
   userConfigs: UserConfigs | undefined;
+  /** undefined where no feed names any. */
+  nodes: Nodes | undefined;
   /** undefined where ECS places no containers. */
   agent: EcsAgent | undefined;
   /** undefined until the ledger says that there is a service. */
@@ -158,16 +161,12 @@ export class Service {
   }
 
   async makeDirectories(presence: Presence): Promise<void> {
-    const { state, receipts, logs, private: secret, containers, temporary } = this.#paths;
-    await share(presence, state, 0o700);
-    await share(presence, receipts, 0o700);
-    await this.#receipts.removeOld();
-    await share(presence, logs, 0o700);
-    await removeOldLogs(logs, this.log);
-    await share(presence, secret, 0o700);
-    // Files of users that are kept may outlive the service that made it.
-    await share(presence, containers, MARK | 0o755);
-    await share(presence, temporary, 0o755);
+    await makeDirectories(presence, this.#paths, this.#receipts, this.log);
+  }
+
+  /** Whether this host has other containers than managed nodes. */
+  get #isInteractive(): boolean {
+    return this.#settings.INTERACTIVE === 'on';
   }
 
   async describeHost(): Promise<void> {
@@ -184,16 +183,11 @@ export class Service {
 
   /** @returns whether containers get any */
   async checkInputDevices(): Promise<boolean> {
-    const why = await whyNoInputDevices();
-    if (why === undefined) return true;
-    if (this.#settings.INPUT_DEVICES === 'required') {
-      throw new ServiceError('start.no_input_devices', { why });
-    }
-    this.log.warn({ why }, 'containers get no input devices');
-    return false;
+    return await checkInputDevices(this.#settings, this.log);
   }
 
   async keepFrontConsole({ lifetime, left }: Presence): Promise<void> {
+    if (!this.#isInteractive) return;
     await keepFrontConsole(lifetime, this.#settings.FRONT_CONSOLE, { left, log: this.log });
   }
 
@@ -220,6 +214,7 @@ export class Service {
   async keepUserConfigs(presence: Presence): Promise<UserConfigs | undefined> {
     const { metrics, log, reporting } = this;
     const [settings, paths] = [this.#settings, this.#paths];
+    if (!this.#isInteractive) return undefined;
     const options = { settings, paths, region: reporting.region, metrics, log };
     const sharing = (path: string, mode: number) => share(presence, path, mode);
     this.userConfigs = await keepUserConfigs(this.root, sharing, options);
@@ -244,6 +239,7 @@ export class Service {
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
     await takeOver(tracker, kept, left);
+    if (!this.#isInteractive) tracker.refuse();
     const watch = await Watch.open(this.root, tracker, kept);
     await host.apart.begin();
     await saveAllLeft(tracker);
@@ -258,7 +254,13 @@ export class Service {
     return this.hosting;
   }
 
+  async keepNodes(docker: HostedDocker): Promise<void> {
+    const [settings, paths, { pulls }] = [this.#settings, this.#paths, this.gate.check()];
+    this.nodes = await keepNodes(this.root, { settings, paths, docker, pulls, log: this.log });
+  }
+
   async serveDocker({ tracker }: Hosted): Promise<void> {
+    if (!this.#isInteractive) return;
     await serveDocker(this.root, {
       path: this.#paths.dockerProxy,
       engine: this.#settings.DOCKER_HOST,
@@ -285,7 +287,7 @@ export class Service {
     };
     // Who only waits has no tasks for it.
     if (this.#as === 'wait') await stopLeftAgent(presence.left, options);
-    else this.agent = await EcsAgent.open(this.root, options);
+    else if (this.#isInteractive) this.agent = await EcsAgent.open(this.root, options);
   }
 
   async beginHeartbeats(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What Docker is asked to make for a node. The name of the container is not part of it. */
 
 import type Dockerode from 'dockerode';
+import { bytes } from '../../settings/parsers.ts';
 import { fixedPorts } from '../plan/ports.ts';
 import type { MountSpec, NodeSpec, PortSpec } from '../spec/node-spec.ts';
 import { labelsOf, type Owner } from './labels.ts';
@@ -43,7 +44,7 @@ export function createBody(owner: Owner, made: Made): Dockerode.ContainerCreateO
       LogConfig: made.log,
       Mounts: mounts.map(mountOf),
       PortBindings: bindingsOf(ports),
-      ...(limits.memory !== undefined && { Memory: limits.memory, MemorySwap: limits.memory }),
+      ...(limits.memory !== undefined && { Memory: bytes(limits.memory), MemorySwap: bytes(limits.memory) }),
       ...(limits.cpus !== undefined && { NanoCpus: Math.round(limits.cpus * 1e9) }),
       ...(limits.pids !== undefined && { PidsLimit: limits.pids }),
     },

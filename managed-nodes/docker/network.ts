@@ -22,7 +22,9 @@ export async function ensureNetwork(docker: Pick<Docker, 'call'>, { app, hostId 
   if (found?.Driver === 'bridge') return;
   if (found) throw new ServiceError('node.bad_network', { app, driver: found.Driver });
   const Labels = { [HOST_ID]: hostId };
+  // Docker would make a second one of the same name, and then start nothing in either.
+  const network = { Name: app, Driver: 'bridge', CheckDuplicate: true, Labels };
   await docker.call('create_network', WORK, (abortSignal, api) =>
-    api.createNetwork({ Name: app, Driver: 'bridge', Labels, abortSignal }),
+    api.createNetwork({ ...network, abortSignal }),
   );
 }

@@ -46,6 +46,8 @@ export class NodeDocker {
   readonly #options: NodeDockerOptions;
   readonly #looking: Looking;
   readonly #limit = pLimit(SIDE_BY_SIDE);
+  /** Two nodes that come up together would each make the network. */
+  readonly #oneNetwork = pLimit(1);
   /** Nodes whose output could not go where it should. */
   readonly #localLogs = new Set<string>();
 
@@ -122,7 +124,7 @@ export class NodeDocker {
     const wanted = world.wanted.get(node);
     if (wanted?.hash !== hash) throw new ServiceError('node.changed', { node });
     const { spec } = wanted;
-    await ensureNetwork(docker, owner);
+    await this.#oneNetwork(() => ensureNetwork(docker, owner));
     const log = this.#localLogs.has(node) ? LOCAL_LOG : ((await logOf?.(node)) ?? LOCAL_LOG);
     const image = images.pinned(spec.image, digest);
     const labelId = randomUUID();

@@ -35,7 +35,12 @@ export type MountSpec = Static<typeof MountSpec>;
 
 export const LimitsSpec = Type.Object(
   {
-    memory: Type.Optional(Type.Integer({ minimum: 6 * 2 ** 20, description: 'Bytes, without swap.' })),
+    memory: Type.Optional(
+      Type.String({
+        pattern: '^[1-9][0-9]{0,14}(KiB|MiB|GiB)?$',
+        description: 'Bytes such as 512MiB, without swap.',
+      }),
+    ),
     cpus: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 4096 })),
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
   },

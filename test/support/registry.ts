@@ -51,11 +51,28 @@ export class Registry implements AsyncDisposable {
       tarOf('-C', BUILD, 'streaming-server', 'input-program', '-C', padding, 'one'),
       tarOf('-C', padding, 'two'),
     ];
+    return this.#publish(name, layers, { Cmd: ['/streaming-server'] }, spoiled);
+  }
+
+  /**
+   * Adds an image that runs a script in the distribution's static busybox; again, its tag moves.
+   * @param healthCheck another script, which is run each second @returns what it is called
+   */
+  addScript(name: string, script: string, healthCheck?: string): string {
+    const layer = tarOf('--transform=s,^,bin/,', '-C', '/bin', 'busybox');
+    const [second, sh] = [1e9, ['/bin/busybox', 'sh', '-c']];
+    const check = healthCheck && {
+      Healthcheck: { Test: ['CMD', ...sh, healthCheck], Interval: second, Timeout: second, Retries: 2 },
+    };
+    return this.#publish(name, [layer], { Cmd: [...sh, script], ...check });
+  }
+
+  #publish(name: string, layers: readonly Buffer[], started: object, spoiled = false): string {
     const digests = layers.map((layer) => this.#keep(layer));
     const config = {
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
       os: 'linux',
-      config: { Cmd: ['/streaming-server'] },
+      config: started,
       rootfs: { type: 'layers', diff_ids: digests },
     };
     const described = (mediaType: string, digest: string) => ({

@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import { ServiceError } from '../../errors/service-error.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { Alarm } from '../../managed-nodes/alarm.ts';
-import type { Rejected, Step, World } from '../../managed-nodes/plan/world.ts';
-import { type Hands, Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconciler.ts';
+import type { Hands } from '../../managed-nodes/hands.ts';
+import type { Rejected, Step } from '../../managed-nodes/plan/world.ts';
+import { Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconciler.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
@@ -70,7 +71,7 @@ class Site implements Hands, AsyncDisposable {
     return new Map([...this.docker.registry].map(([image, conduct]) => [image, digestOf(image, conduct)]));
   }
 
-  async carryOut(step: Step, _: World) {
+  async carryOut(step: Step) {
     await this.before(step);
     if (this.isDockerGone) throw new ServiceError('docker.unavailable', { socket: '/x', why: 'gone' });
     this.docker.carryOut(step);

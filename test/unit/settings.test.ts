@@ -167,6 +167,10 @@ suite('defaults', () => {
       TERMINALS: 100,
       TERMINALS_PER_CONTAINER: 10,
       TERMINAL_IDLE_SECONDS: 1800,
+      INTERACTIVE: 'on',
+      NODES_FEED: 'none',
+      NODES_FILE: undefined,
+      NODES_ON_STOP: 'leave',
       HOST_SHELL_USER: undefined,
       HOST_SHELL_AS_ROOT: false,
       WEBSERVER_URL: new URL('https://webserver.example/'),
@@ -885,4 +889,22 @@ suite('what a child process sees', () => {
     };
     assert.deepEqual(childEnvironment(needed), needed);
   });
+});
+
+test('a host of nodes alone needs no webserver, and nobody knows its secret', () => {
+  const given = { APP_ENV: 'production', INTERACTIVE: 'off', NODES_FEED: 'file', NODES_FILE: '/nodes.yaml' };
+  const load = () => loadSettings({ ...given, USE_PROD_LOGGING: 'no' });
+  const { WEBSERVER_AUTH_SECRET, WEBSERVER_URL, NODES_FILE, NODES_ON_STOP } = load();
+  assert.deepEqual([WEBSERVER_URL, NODES_FILE, NODES_ON_STOP], [undefined, '/nodes.yaml', 'leave']);
+  assert.match(WEBSERVER_AUTH_SECRET.reveal(), /^[0-9a-f]{64}$/);
+  assert.notEqual(WEBSERVER_AUTH_SECRET.reveal(), load().WEBSERVER_AUTH_SECRET.reveal());
+});
+
+test('a host with nothing to do, or nodes of no file, does not start', () => {
+  assert.deepEqual(problemsOf({ APP_ENV: 'production', INTERACTIVE: 'off' }), [
+    'INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on',
+  ]);
+  assert.deepEqual(problemsOf({ APP_ENV: 'localdev', NODES_FEED: 'file' }), [
+    'NODES_FILE: must be given: NODES_FEED is file',
+  ]);
 });
