@@ -42,7 +42,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-nodes docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -72,6 +72,9 @@ demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.js
 
 demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
+
+demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show managed nodes: an edit, a rollback, a restart of the service that no node notices, a stranger left alone
+	@$(AS_ROOT) $(NODE) scripts/demo-nodes.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts

@@ -15,7 +15,7 @@ import type { Feed, WantedApp } from './feeds/feed.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
-import { isActive } from './plan/world.ts';
+import { isActive, type NodeState } from './plan/world.ts';
 import { Reconciler } from './reconciler.ts';
 import { readRejected, writeRejected } from './rejected-file.ts';
 import { specHash } from './spec/spec-hash.ts';
@@ -31,6 +31,8 @@ export interface NodesOptions {
   readonly state: string;
   /** What becomes of nodes when the service is asked to stop. */
   readonly onStop: 'leave' | 'stop';
+  /** Is told how many nodes run, in words, when that has changed. */
+  readonly status: (text: string) => void;
   readonly log: Logger;
 }
 
@@ -84,6 +86,10 @@ export class Nodes {
       isLocked: this.#isLocked,
       nodes: this.#views,
     };
+  }
+
+  get states(): NodeState[] {
+    return [...(this.#reconciler?.known.values() ?? [])].map(({ decision }) => decision.state);
   }
 
   get #views(): NodeView[] {
@@ -167,6 +173,12 @@ export class Nodes {
     reconciler.want(new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }])));
   }
 
+  #tellStatus(): void {
+    const { states } = this;
+    const running = states.filter((state) => state === 'running').length;
+    this.#options.status(`${running} of ${states.length} nodes run`);
+  }
+
   async #begin(app: string): Promise<Reconciler> {
     this.#app = app;
     const { docker, pulls, defaultRegistry, hostId, state, log } = this.#options;
@@ -176,7 +188,10 @@ export class Nodes {
       hands: new NodeDocker({ docker, owner: { hostId, app }, images, log }),
       rejected: await readRejected(rejectedPath, log),
       keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
-      tell: (node, { state: to, cause }) => this.events.tell({ node, state: to, cause }),
+      tell: (node, decision) => {
+        if (decision) this.events.tell({ node, state: decision.state, cause: decision.cause });
+        this.#tellStatus();
+      },
       log,
     });
     reconciler.lock(this.#isLocked);

@@ -31,8 +31,8 @@ export interface ReconcilerOptions {
   readonly rejected?: ReadonlyMap<string, Rejected>;
   /** Is given what was rejected when that has changed; it outlives the service. */
   readonly keepRejected?: (rejected: ReadonlyMap<string, Rejected>) => Promise<void>;
-  /** Is told each change of a state. */
-  readonly tell?: (node: string, decision: Decision) => void;
+  /** Is told each change of a state, and at last that there is none. */
+  readonly tell?: (node: string, decision: Decision | undefined) => void;
   readonly now?: () => number;
   readonly alarm?: Alarm;
 }
@@ -160,20 +160,20 @@ export class Reconciler {
     // What a start finds is left alone until somebody says that it is not what is wanted.
     const { wanted, digests: before } = this.#world;
     const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
-    const asking = this.#options.hands.currentDigests([...images]).then((found) => {
+    const asking = unlessAborted(this.#options.hands.currentDigests([...images]), signal).then((found) => {
       const { digests } = this.#world;
       // One that was pulled meanwhile is the newer one.
       const news = [...found].filter(([image]) => digests.get(image) === before.get(image));
-      if (news.length === 0 || signal.aborted) return;
+      if (news.length === 0) return;
       this.#world = { ...this.#world, digests: new Map([...digests, ...news]) };
       this.wake();
     });
-    this.#track(asking, 'looking for moved tags failed');
+    this.#track(asking, 'looking for moved tags failed', signal);
   }
 
-  #track(task: Promise<void>, failure: string): void {
+  #track(task: Promise<void>, failure: string, signal: AbortSignal): void {
     const settled = task
-      .catch((error: unknown) => this.#options.log.error({ error }, failure))
+      .catch((error: unknown) => void (signal.aborted || this.#options.log.error({ error }, failure)))
       .finally(() => this.#chains.delete(settled));
     this.#chains.add(settled);
   }
@@ -194,13 +194,14 @@ export class Reconciler {
       const step = this.#decide(node);
       if (!step || signal.aborted || this.#isClosed) continue;
       this.#busy.add(node);
-      this.#track(this.#advance(node, step, signal), `the steps of node ${node} failed`);
+      this.#track(this.#advance(node, step, signal), `the steps of node ${node} failed`, signal);
     }
     this.#tellMore();
   }
 
   #forget(node: string): void {
     this.#known.delete(node);
+    this.#options.tell?.(node, undefined);
     const memory = new Map(this.#world.memory);
     if (memory.delete(node)) this.#world = { ...this.#world, memory };
   }

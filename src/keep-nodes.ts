@@ -15,13 +15,15 @@ export interface KeepNodesOptions {
   readonly paths: Paths;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
+  /** Tells whoever watches the service how many nodes run. */
+  readonly status: (text: string) => void;
   readonly log: Logger;
 }
 
 /** @returns undefined where there is no feed */
 export async function keepNodes(
   root: Lifetime,
-  { settings, paths, docker, pulls, log }: KeepNodesOptions,
+  { settings, paths, docker, pulls, status, log }: KeepNodesOptions,
 ): Promise<Nodes | undefined> {
   const { NODES_FILE: file, NODES_FEED: feed } = settings;
   if (feed === 'none' || file === undefined) return undefined;
@@ -33,6 +35,7 @@ export async function keepNodes(
     hostId: await readHostId(paths.state),
     state: paths.nodes,
     onStop: settings.NODES_ON_STOP,
+    status,
     log,
   });
 }

@@ -254,9 +254,9 @@ export class Service {
     return this.hosting;
   }
 
-  async keepNodes(docker: HostedDocker): Promise<void> {
+  async keepNodes(docker: HostedDocker, status: (text: string) => void): Promise<void> {
     const [settings, paths, { pulls }] = [this.#settings, this.#paths, this.gate.check()];
-    this.nodes = await keepNodes(this.root, { settings, paths, docker, pulls, log: this.log });
+    this.nodes = await keepNodes(this.root, { settings, paths, docker, pulls, status, log: this.log });
   }
 
   async serveDocker({ tracker }: Hosted): Promise<void> {

@@ -29,7 +29,7 @@ export class FileFeed implements Feed {
     const changes = new Changes(this.source, signal);
     // The text, or why there is none: a look may come though nothing has changed.
     for (let before: string | undefined; !signal.aborted; await changes.next()) {
-      const found = await this.#read().catch((error: Error) => error);
+      const found = await readText(this.source).catch((error: Error) => error);
       const now = typeof found === 'string' ? found : found.message;
       if (now === before) continue;
       before = now;
@@ -41,22 +41,26 @@ export class FileFeed implements Feed {
       }
     }
   }
+}
 
-  /** @throws {ServiceError} `node.bad_feed` */
-  async #read(): Promise<string> {
-    const { source } = this;
-    const bad = (why: string) => new ServiceError('node.bad_feed', { source, why });
-    try {
-      await using file = await open(source);
-      const { uid, mode, size } = await file.stat();
-      if (uid !== 0 || (mode & WRITABLE_BY_OTHERS) !== 0) {
-        throw bad('others than root can write to it; run "chown root" and "chmod go-w" on it');
-      }
-      if (size > MOST_BYTES) throw bad(`it is larger than ${MOST_BYTES} bytes`);
-      return await file.readFile('utf8');
-    } catch (error) {
-      throw error instanceof ServiceError ? error : bad(messageOf(error));
+/** @throws {ServiceError} `node.bad_feed` */
+export async function readNodesFile(path: string): Promise<WantedApp> {
+  return parseNodesFile(await readText(path), path);
+}
+
+/** @throws {ServiceError} `node.bad_feed` */
+async function readText(source: string): Promise<string> {
+  const bad = (why: string) => new ServiceError('node.bad_feed', { source, why });
+  try {
+    await using file = await open(source);
+    const { uid, mode, size } = await file.stat();
+    if (uid !== 0 || (mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw bad('others than root can write to it; run "chown root" and "chmod go-w" on it');
     }
+    if (size > MOST_BYTES) throw bad(`it is larger than ${MOST_BYTES} bytes`);
+    return await file.readFile('utf8');
+  } catch (error) {
+    throw error instanceof ServiceError ? error : bad(messageOf(error));
   }
 }
 

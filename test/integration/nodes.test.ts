@@ -5,7 +5,9 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { askForMetrics } from '../support/metrics.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
+import { Receiver } from '../support/receiver.ts';
 import { Registry } from '../support/registry.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -192,6 +194,26 @@ test('a file that cannot be used changes nothing, and its error says where it is
   assert.equal((await site.view('web')).state, 'running');
   assert.equal(await service.stop(), 0);
   assert.equal((await site.inspect('web')).State.Running, false, 'NODES_ON_STOP is stop');
+  await site.clear();
+});
+
+test('systemd and Prometheus are told how many nodes run', async () => {
+  const site = new NodeSite(host);
+  const image = registry.addScript('told', RUNS);
+  site.write([
+    { name: 'web', image, update: QUICK },
+    { name: 'idle', image, stopped: true },
+  ]);
+  await using receiver = await Receiver.open('/run/test/notify');
+  const service = await site.start({ NOTIFY_SOCKET: '/run/test/notify' });
+  await receiver.until('STATUS=1 of 2 nodes run');
+  const number = await askForMetrics(site.root);
+  const counts = ['running', 'stopped', 'failed'].map((state) => number('nodes', JSON.stringify({ state })));
+  assert.deepEqual(counts, [1, 1, 0]);
+  site.write([]);
+  await site.until('web', 'unknown');
+  await receiver.until('STATUS=0 of 0 nodes run');
+  assert.equal(await service.stop(), 0);
   await site.clear();
 });
 
