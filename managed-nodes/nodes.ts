@@ -8,10 +8,11 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { makeWithParents } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import { LOCAL_LOG } from './docker/create-body.ts';
 import { NodeDocker } from './docker/node-docker.ts';
 import { listen } from './docker/node-events.ts';
-import { NodeImages } from './docker/node-images.ts';
-import type { Feed, WantedApp } from './feeds/feed.ts';
+import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
+import type { Feed, Want, WantedApp } from './feeds/feed.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
@@ -26,6 +27,8 @@ export interface NodesOptions {
   readonly docker: Docker;
   readonly pulls: ImagePulls;
   readonly defaultRegistry: string | undefined;
+  /** What a registry is to be shown. */
+  readonly credentials: NodeImagesOptions['credentials'];
   readonly hostId: string;
   /** Directory for what outlives the service. */
   readonly state: string;
@@ -38,6 +41,8 @@ export interface NodesOptions {
 
 /** Seconds that a program has after SIGTERM. */
 const GRACE = 30;
+/** Milliseconds that a feed waits for the effect of what it tells. */
+const EFFECT = 60_000;
 
 export interface NodesView {
   readonly app?: string;
@@ -65,8 +70,10 @@ export class Nodes {
     const lockPath = join(options.state, 'lock');
     nodes.#lock = await UpdateLock.open(lockPath, (isLocked) => nodes.#locked(isLocked), lifetime.signal);
     let turn = Promise.resolve();
-    const want = (wanted: WantedApp) => {
-      turn = turn.then(() => nodes.#want(wanted)).catch((error: unknown) => nodes.#failed(error));
+    const want: Want = async (wanted, restart) => {
+      turn = turn.catch(() => {}).then(() => nodes.#want(wanted, restart));
+      await turn;
+      await nodes.#effect();
     };
     const following = options.feed.follow(want, (error) => nodes.#failed(error), lifetime.signal);
     void lifetime.track('following the feed of nodes', following);
@@ -160,7 +167,15 @@ export class Nodes {
     this.#feedError = why;
   }
 
-  async #want({ app, nodes }: WantedApp): Promise<void> {
+  /** Until all nodes are at rest, but no longer than a minute: then it goes on by itself. */
+  async #effect(): Promise<void> {
+    const { signal } = this.#lifetime;
+    const late = AbortSignal.any([signal, AbortSignal.timeout(EFFECT)]);
+    await this.#reconciler?.until(() => this.#reconciler?.isAtRest ?? true, late).catch(() => {});
+    signal.throwIfAborted();
+  }
+
+  async #want({ app, nodes }: WantedApp, restart: readonly string[] = []): Promise<void> {
     const source = this.#options.feed.source;
     if (this.#app !== undefined && app !== this.#app) {
       const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
@@ -170,7 +185,13 @@ export class Nodes {
     this.#feedError = undefined;
     this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
     const reconciler = this.#reconciler ?? (await this.#begin(app));
-    reconciler.want(new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }])));
+    const before = reconciler.world.wanted;
+    const wanted = new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+    reconciler.want(wanted);
+    for (const node of restart) {
+      const hash = wanted.get(node)?.hash;
+      if (hash !== undefined && hash === before.get(node)?.hash) reconciler.restart(node);
+    }
   }
 
   #tellStatus(): void {
@@ -181,11 +202,17 @@ export class Nodes {
 
   async #begin(app: string): Promise<Reconciler> {
     this.#app = app;
-    const { docker, pulls, defaultRegistry, hostId, state, log } = this.#options;
+    const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
     const rejectedPath = join(state, 'rejected.json');
-    const images = new NodeImages({ docker, pulls, defaultRegistry, log });
+    const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
     const reconciler = new Reconciler({
-      hands: new NodeDocker({ docker, owner: { hostId, app }, images, log }),
+      hands: new NodeDocker({
+        docker,
+        owner: { hostId, app },
+        images,
+        logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
+        log,
+      }),
       rejected: await readRejected(rejectedPath, log),
       keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
       tell: (node, decision) => {

@@ -121,10 +121,11 @@ export class Reconciler {
     while (!isSo()) await unlessAborted(this.#more.promise, signal);
   }
 
-  /** Whether nothing is being done, and nothing is left that could be done now. */
+  /** Whether nothing is being done or proven, and nothing is left that could be done now. */
   get isAtRest(): boolean {
-    const isNothingToDo = () => nodesOf(this.world).every((node) => !decide(this.world, node)?.step);
-    return this.#isLookedAt && this.#busy.size === 0 && isNothingToDo();
+    const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
+    const isResting = decisions.every((one) => !one?.step && one?.state !== 'checking');
+    return this.#isLookedAt && this.#busy.size === 0 && isResting;
   }
 
   /** Until the signal aborts. What is under way then is given up: whoever comes next goes on with it. */

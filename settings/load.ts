@@ -4,6 +4,7 @@
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { problemsOfNodes } from './node-settings.ts';
 import { isLoopback } from './parsers.ts';
 import { SCHEMA, WELL_KNOWN_SECRETS } from './schema.ts';
 import { type Found, findSecret, Secret } from './secret.ts';
@@ -137,6 +138,7 @@ function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): G
   if (VIEWER_TOKEN && others.includes(VIEWER_TOKEN.reveal())) {
     yield '  VIEWER_TOKEN: must be neither the webserver\'s secret nor OPERATOR_TOKEN; "openssl rand -hex 32" makes one';
   }
+  yield* problemsOfNodes(settings);
   if (settings.INTERACTIVE === 'off' && settings.NODES_FEED === 'none') {
     yield '  INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on';
   }

@@ -27,8 +27,8 @@ export interface NodeDockerOptions {
   readonly docker: Docker;
   readonly owner: Owner;
   readonly images: NodeImages;
-  /** Where the output of a node goes; left out: to files of Docker's on this host. */
-  readonly logOf?: (node: string) => Promise<LogConfig>;
+  /** Where the output of a node goes. */
+  readonly logOf: (node: string) => Promise<LogConfig>;
   readonly log: Logger;
 }
 
@@ -125,7 +125,7 @@ export class NodeDocker {
     if (wanted?.hash !== hash) throw new ServiceError('node.changed', { node });
     const { spec } = wanted;
     await this.#oneNetwork(() => ensureNetwork(docker, owner));
-    const log = this.#localLogs.has(node) ? LOCAL_LOG : ((await logOf?.(node)) ?? LOCAL_LOG);
+    const log = this.#localLogs.has(node) ? LOCAL_LOG : await logOf(node);
     const image = images.pinned(spec.image, digest);
     const labelId = randomUUID();
     const _body = createBody(owner, { spec, hash, digest, image, labelId, network: owner.app, log });

@@ -15,7 +15,7 @@ export interface NodeImagesOptions {
   /** Where images are whose names do not say it; undefined: on this host alone. */
   readonly defaultRegistry: string | undefined;
   /** What a registry is to be shown; undefined: nothing. */
-  readonly credentials?: (reference: ImageReference) => Promise<RegistryAuth | undefined>;
+  readonly credentials: (reference: ImageReference) => Promise<RegistryAuth | undefined>;
   readonly log: Logger;
 }
 
@@ -45,7 +45,7 @@ export class NodeImages {
   async #pull(image: string, signal: AbortSignal): Promise<string> {
     const reference = this.#inRegistry(image);
     if (!reference) return await this.#localId(image);
-    const registryAuth = await this.#options.credentials?.(reference);
+    const registryAuth = await this.#options.credentials(reference);
     for await (const news of await this.#options.pulls.follow({ reference, registryAuth }, signal)) {
       if (news.event === 'failed') throw news.data;
       if (news.event === 'pulled') return news.data.digest;
@@ -81,7 +81,7 @@ export class NodeImages {
     if (!reference) return await this.onHost(image);
     if (reference.version.startsWith('sha256:')) return undefined;
     try {
-      const authconfig = await this.#options.credentials?.(reference);
+      const authconfig = await this.#options.credentials(reference);
       const { Descriptor } = await this.#options.docker.call('inspect_distribution', ASK, (_, api) =>
         api.getImage(reference.text).distribution(authconfig && { authconfig }),
       );

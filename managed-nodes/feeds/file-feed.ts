@@ -6,7 +6,7 @@
 import { watchFile } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
-import type { Feed, WantedApp } from './feed.ts';
+import type { Feed, Want, WantedApp } from './feed.ts';
 import { parseNodesFile } from './nodes-file.ts';
 
 const MOST_BYTES = 4 * 2 ** 20;
@@ -21,11 +21,7 @@ export class FileFeed implements Feed {
     this.source = path;
   }
 
-  async follow(
-    want: (wanted: WantedApp) => void,
-    failed: (error: unknown) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async follow(want: Want, failed: (error: unknown) => void, signal: AbortSignal): Promise<void> {
     const changes = new Changes(this.source, signal);
     // The text, or why there is none: a look may come though nothing has changed.
     for (let before: string | undefined; !signal.aborted; await changes.next()) {
@@ -35,7 +31,8 @@ export class FileFeed implements Feed {
       before = now;
       try {
         if (typeof found !== 'string') throw found;
-        want(parseNodesFile(found, this.source));
+        // Whatever becomes of it is told elsewhere.
+        want(parseNodesFile(found, this.source)).catch((error: unknown) => signal.aborted || failed(error));
       } catch (error) {
         failed(error);
       }

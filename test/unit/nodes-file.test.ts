@@ -101,7 +101,7 @@ test('a file of nodes is read again when it changes, and must be for root alone 
   const followed = new Followed();
   const end = new AbortController();
   const following = new FileFeed(path).follow(
-    ({ nodes }) => followed.say(nodes.map(({ name }) => name).join()),
+    async ({ nodes }) => followed.say(nodes.map(({ name }) => name).join()),
     (error) => followed.say((error as Error).message),
     end.signal,
   );

@@ -12,6 +12,19 @@ import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
 type Given = Readonly<Record<string, string>>;
 
+/** The variables that EchoStream gives to its hosts. */
+const ECHOSTREAM = [
+  'APP',
+  'APPSYNC_ENDPOINT',
+  'AWS_DEFAULT_REGION',
+  'CLIENT_ID',
+  'LOG_GROUP_NAME',
+  'PASSWORD',
+  'TENANT',
+  'USER_NAME',
+  'USER_POOL_ID',
+];
+
 const OWN_SECRET = 'an-own-and-long-secret';
 
 const DSN = 'https://5e4774e7bd5f4c0e@sentry.example/42';
@@ -167,7 +180,10 @@ suite('defaults', () => {
       TERMINALS: 100,
       TERMINALS_PER_CONTAINER: 10,
       TERMINAL_IDLE_SECONDS: 1800,
+      ...Object.fromEntries(ECHOSTREAM.map((name) => [name, undefined])),
       INTERACTIVE: 'on',
+      ON_APP_REMOVED: 'stop',
+      REGISTRY_AUTH_FILE: undefined,
       NODES_FEED: 'none',
       NODES_FILE: undefined,
       NODES_ON_STOP: 'leave',
@@ -907,4 +923,24 @@ test('a host with nothing to do, or nodes of no file, does not start', () => {
   assert.deepEqual(problemsOf({ APP_ENV: 'localdev', NODES_FEED: 'file' }), [
     'NODES_FILE: must be given: NODES_FEED is file',
   ]);
+});
+
+test('the nine variables of EchoStream are asked for by their names, and judged only where they are needed', () => {
+  const given = { APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream' };
+  const needed = ECHOSTREAM.filter((name) => name !== 'AWS_DEFAULT_REGION');
+  assert.deepEqual(
+    problemsOf(given).toSorted((a, b) => a.localeCompare(b)),
+    needed
+      .map((name) => `${name}: must be given: NODES_FEED is echostream`)
+      .toSorted((a, b) => a.localeCompare(b)),
+  );
+  const all = Object.fromEntries(ECHOSTREAM.map((name) => [name, 'x y']));
+  assert.deepEqual(problemsOf({ ...given, ...all }), [
+    'APP: must be the name of an app; got "x y"',
+    'APPSYNC_ENDPOINT: must be an address like https://…',
+  ]);
+  const usable = { ...all, APP: 'my_app', APPSYNC_ENDPOINT: 'https://api.example/graphql' };
+  const { PASSWORD, APP } = loadSettings({ ...given, ...usable });
+  assert.deepEqual([PASSWORD?.reveal(), APP], ['x y', 'my_app']);
+  assert.doesNotThrow(() => production(all));
 });
