@@ -20,6 +20,8 @@ export const CALLS = {
   list_networks: 'list the networks',
   create_network: 'create a network',
   inspect_distribution: 'ask a registry for the digest of an image',
+  list_images: 'list the images',
+  remove_image: 'remove an image',
   pull: 'pull the image',
   exec_create: 'prepare a program in the container',
   exec_start: 'start a program in the container',

@@ -32,6 +32,8 @@ export interface NodesOptions {
   readonly hostId: string;
   /** Directory for what outlives the service. */
   readonly state: string;
+  /** Images of a repository that stay after a roll; undefined: all. */
+  readonly keepImages: number | undefined;
   /** What becomes of nodes when the service is asked to stop. */
   readonly onStop: 'leave' | 'stop';
   /** Is told how many nodes run, in words, when that has changed. */
@@ -210,6 +212,7 @@ export class Nodes {
         docker,
         owner: { hostId, app },
         images,
+        keepImages: this.#options.keepImages,
         logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
         log,
       }),

@@ -1,6 +1,6 @@
 /** The settings of managed nodes. */
 
-import { absolutePath, oneOf, remoteUrl } from './parsers.ts';
+import { absolutePath, oneOf, remoteUrl, wholeNumberOrNone } from './parsers.ts';
 import { type Known, optional, type Setting, setting } from './setting.ts';
 
 export const INTERACTIVE = setting(
@@ -22,6 +22,11 @@ export const NODE_SETTINGS = {
     ),
     neededBy: ({ NODES_FEED }: Known) => (NODES_FEED === 'file' ? 'NODES_FEED is file' : undefined),
   } satisfies Setting<string>,
+  NODES_KEEP_IMAGES: setting(
+    "How many images of a repository stay after a node's image was replaced. Images that a container is made from always stay. With none, all stay.",
+    '3',
+    wholeNumberOrNone(1, 1000),
+  ),
   NODES_ON_STOP: setting(
     'What becomes of managed nodes when the service is asked to stop: leave (they keep running) or stop (each gets SIGTERM, and SIGKILL after 30 seconds).',
     'leave',

@@ -12,7 +12,6 @@ import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Feed } from '../managed-nodes/feeds/feed.ts';
-import { FileFeed } from '../managed-nodes/feeds/file-feed.ts';
 import { Nodes } from '../managed-nodes/nodes.ts';
 import type { Settings } from '../settings/load.ts';
 
@@ -43,19 +42,22 @@ export async function keepNodes(
     defaultRegistry: settings.DEFAULT_REGISTRY,
     hostId: await readHostId(paths.state),
     state: paths.nodes,
+    keepImages: settings.NODES_KEEP_IMAGES,
     onStop: settings.NODES_ON_STOP,
     status,
     log,
   });
 }
 
+/** Whatever a host does not use is not loaded. */
 async function feedOf(settings: Settings, log: Logger): Promise<Feed | undefined> {
   const { NODES_FEED, NODES_FILE } = settings;
-  if (NODES_FEED === 'file' && NODES_FILE !== undefined) return new FileFeed(NODES_FILE);
-  return NODES_FEED === 'echostream' ? await echoStreamFeed(settings, log) : undefined;
+  if (NODES_FEED === 'echostream') return await echoStreamFeed(settings, log);
+  if (NODES_FEED !== 'file' || NODES_FILE === undefined) return undefined;
+  const { FileFeed } = await import('../managed-nodes/feeds/file-feed.ts');
+  return new FileFeed(NODES_FILE);
 }
 
-/** Loads the clients of AWS that it needs, which take their time, only now. */
 async function echoStreamFeed(settings: Settings, log: Logger): Promise<Feed> {
   const { EchoStreamFeed } = await import('../managed-nodes/feeds/echostream-feed.ts');
   return new EchoStreamFeed({

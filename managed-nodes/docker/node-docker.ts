@@ -22,11 +22,14 @@ import type { Owner } from './labels.ts';
 import { Looking } from './look.ts';
 import { ensureNetwork } from './network.ts';
 import type { NodeImages } from './node-images.ts';
+import { removeOldImages } from './old-images.ts';
 
 export interface NodeDockerOptions {
   readonly docker: Docker;
   readonly owner: Owner;
   readonly images: NodeImages;
+  /** Images of a repository that stay after a roll; undefined: all. */
+  readonly keepImages: number | undefined;
   /** Where the output of a node goes. */
   readonly logOf: (node: string) => Promise<LogConfig>;
   readonly log: Logger;
@@ -48,6 +51,7 @@ export class NodeDocker {
   readonly #limit = pLimit(SIDE_BY_SIDE);
   /** Two nodes that come up together would each make the network. */
   readonly #oneNetwork = pLimit(1);
+  readonly #oneCleaning = pLimit(1);
   /** Nodes whose output could not go where it should. */
   readonly #localLogs = new Set<string>();
 
@@ -93,6 +97,7 @@ export class NodeDocker {
         return {};
       case 'promote':
         await this.#promote(step);
+        void this.#removeOldImages(step.node, world);
         return {};
       case 'remove':
         await this.#remove(step.container);
@@ -163,6 +168,16 @@ export class NodeDocker {
     );
     // The next one gets its log where it belongs.
     this.#localLogs.delete(node);
+  }
+
+  /** After a roll, when nothing waits for it. Never rejects. */
+  async #removeOldImages(node: string, { wanted }: World): Promise<void> {
+    const { docker, images, keepImages, log } = this.#options;
+    const repository = images.repositoryOf(wanted.get(node)?.spec.image ?? '');
+    if (keepImages === undefined || repository === undefined) return;
+    await this.#oneCleaning(() => removeOldImages(docker, repository, keepImages, log)).catch(
+      (error: unknown) => log.warn({ repository, error }, 'old images of a node are not removed'),
+    );
   }
 
   /** Not its volumes: nobody else knows what is in them. */

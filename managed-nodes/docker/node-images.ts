@@ -63,6 +63,11 @@ export class NodeImages {
     return reference ? `${reference.name}@${digest}` : digest;
   }
 
+  /** Undefined: it is on this host alone, or has no valid name. */
+  repositoryOf(image: string): string | undefined {
+    return image === '' ? undefined : this.#inRegistry(image)?.name;
+  }
+
   /** The digest that this host has of it, if it has any. */
   async onHost(image: string): Promise<string | undefined> {
     const reference = this.#inRegistry(image);

@@ -1,7 +1,6 @@
 /** What a host with managed nodes needs, and which checks do not concern one that has nothing else. */
 
 import { messageOf } from '../../errors/service-error.ts';
-import { readNodesFile } from '../../managed-nodes/feeds/file-feed.ts';
 import type { Settings } from '../../settings/load.ts';
 import type { Finding } from './host-checks.ts';
 
@@ -31,6 +30,7 @@ export async function findNodes({ NODES_FEED, NODES_FILE: file }: Partial<Settin
   if (NODES_FEED !== 'file' || file === undefined) return [];
   const check = 'nodes';
   try {
+    const { readNodesFile } = await import('../../managed-nodes/feeds/file-feed.ts');
     const { app, nodes } = await readNodesFile(file);
     return [{ check, grade: 'ok', found: `${file} names ${nodes.length} of the app ${app}` }];
   } catch (error) {

@@ -197,6 +197,34 @@ test('a file that cannot be used changes nothing, and its error says where it is
   await site.clear();
 });
 
+test('of the images of a repository the last ones stay after a roll', async () => {
+  const site = new NodeSite(host);
+  const scripts = [1, 2, 3, 4].map((number) => `${RUNS} # ${number}`);
+  let image = registry.addScript('rolled', scripts[0] ?? '');
+  site.write([{ name: 'web', image, update: QUICK }]);
+  const service = await site.start({ NODES_KEEP_IMAGES: '2' });
+  await site.until('web', 'running');
+  for (const [i, script] of scripts.slice(1).entries()) {
+    // The tag has moved: another spec has it pulled at once.
+    image = registry.addScript('rolled', script);
+    const { Id } = await site.inspect('web');
+    site.write([{ name: 'web', image, environment: { ROLL: String(i) }, update: QUICK }]);
+    while ((await site.view('web')).container === Id) await site.until('web', 'running');
+    await site.until('web', 'running');
+  }
+  await service.line(({ msg }) => msg === 'removed an old image of a node');
+  const left = async () =>
+    (await host.docker.listImages()).filter(({ RepoDigests }) =>
+      RepoDigests?.some((one) => one.startsWith(image)),
+    );
+  while ((await left()).length > 2) await site.view('web');
+  site.write([]);
+  await site.until('web', 'unknown');
+  assert.equal((await left()).length, 2);
+  assert.equal(await service.stop(), 0);
+  await site.clear();
+});
+
 test('systemd and Prometheus are told how many nodes run', async () => {
   const site = new NodeSite(host);
   const image = registry.addScript('told', RUNS);

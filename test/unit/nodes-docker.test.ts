@@ -2,9 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ServiceError } from '../../errors/service-error.ts';
+import { createLogger } from '../../logging/logger.ts';
 import { createBody, LOCAL_LOG } from '../../managed-nodes/docker/create-body.ts';
 import { labelsOf } from '../../managed-nodes/docker/labels.ts';
 import { Looking } from '../../managed-nodes/docker/look.ts';
+import { NodeDocker } from '../../managed-nodes/docker/node-docker.ts';
+import { NodeImages } from '../../managed-nodes/docker/node-images.ts';
+import { oldImages } from '../../managed-nodes/docker/old-images.ts';
+import { awsLogs } from '../../managed-nodes/feeds/aws-logs.ts';
+import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OWNER = { hostId: 'h', app: 'demo' };
 const PORTS = [{ port: 8080, protocol: 'tcp', address: '' }];
@@ -87,6 +95,98 @@ function looking(listed: readonly object[], labelsOfImage: Readonly<Record<strin
   };
   return { calls, looking: new Looking(docker as never, OWNER) };
 }
+
+/** An Engine whose containers start only with a log of their own. */
+class WithoutCloudWatch {
+  readonly made: string[] = [];
+  readonly removed: string[] = [];
+
+  readonly #api = {
+    listNetworks: async () => [{ Name: 'demo', Driver: 'bridge' }],
+    createContainer: async ({ _body }: { _body: { HostConfig: { LogConfig: { Type: string } } } }) => {
+      this.made.push(_body.HostConfig.LogConfig.Type);
+      return { id: `c${this.made.length}` };
+    },
+    getContainer: (id: string) => ({
+      remove: async () => void this.removed.push(id),
+      rename: async () => {},
+    }),
+  };
+
+  call(_: string, __: number, work: (signal: AbortSignal, api: object) => Promise<unknown>) {
+    return work(new AbortController().signal, this.#api);
+  }
+
+  async start(): Promise<void> {
+    if (this.made.at(-1) !== 'awslogs') return;
+    const json = { message: 'failed to initialize logging driver: no credentials' };
+    const cause = Object.assign(new Error('(HTTP code 500)'), { statusCode: 500, json });
+    throw new ServiceError('docker.failed', { what: 'start', why: json.message }, { cause });
+  }
+}
+
+test('a node whose log driver does not start is made again with its log on this host, and its next one without that', async () => {
+  const docker = new WithoutCloudWatch();
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const images = new NodeImages({
+    docker: docker as never,
+    pulls: {} as never,
+    defaultRegistry: undefined,
+    credentials: async () => undefined,
+    log,
+  });
+  const logOf = async () => awsLogs('/group', 'web', 'us-east-1');
+  const one = new NodeDocker({
+    docker: docker as never,
+    owner: OWNER,
+    images,
+    keepImages: undefined,
+    logOf,
+    log,
+  });
+  const { signal } = new AbortController();
+  const model = new ModelDocker(wantedOf([{ name: 'web', image: 'registry.example.com/web:1' }]), new Map());
+  const { hash = '' } = model.wanted.get('web') ?? {};
+  const create = { do: 'create', node: 'web', hash, digest: 'sha256:1' } as const;
+  const make = async () => {
+    const { id } = await one.carryOut(create, model.world, signal);
+    const world = withEffect(model.world, create, id ? { id } : {});
+    const step = (what: 'start' | 'promote') => ({ do: what, node: 'web', container: id as never });
+    return {
+      start: () => one.carryOut(step('start'), world, signal),
+      promote: () => one.carryOut(step('promote'), world, signal),
+    };
+  };
+  const first = await make();
+  await assert.rejects(first.start, { code: 'node.no_log_driver' });
+  assert.deepEqual(docker.removed, ['c1']);
+  const second = await make();
+  await second.start();
+  await second.promote();
+  await make();
+  assert.deepEqual(docker.made, ['awslogs', 'local', 'awslogs']);
+});
+
+test('of a repository the newest images stay, and all that some container is made from', () => {
+  const image = (Id: string, Created: number, name = '127.0.0.1:5000/app', tags = [`${name}:${Id}`]) => ({
+    Id,
+    Created,
+    RepoTags: tags,
+    RepoDigests: [`${name}@sha256:${Id}`],
+  });
+  const images = [
+    image('a', 1),
+    image('b', 4),
+    image('c', 3),
+    image('used', 0),
+    image('untagged', 2, '127.0.0.1:5000/app', []),
+    image('other', 0, '127.0.0.1:5000/app2'),
+  ];
+  const ids = (keep: number) =>
+    oldImages(images, '127.0.0.1:5000/app', keep, new Set(['used'])).map(({ Id }) => Id);
+  assert.deepEqual(ids(2), ['untagged', 'a']);
+  assert.deepEqual(ids(10), []);
+});
 
 const listed = (name: string, changes: object = {}) => ({
   Id: name,

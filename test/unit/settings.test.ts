@@ -183,6 +183,7 @@ suite('defaults', () => {
       ...Object.fromEntries(ECHOSTREAM.map((name) => [name, undefined])),
       INTERACTIVE: 'on',
       ON_APP_REMOVED: 'stop',
+      NODES_KEEP_IMAGES: 3,
       REGISTRY_AUTH_FILE: undefined,
       NODES_FEED: 'none',
       NODES_FILE: undefined,
