@@ -22,8 +22,12 @@ export function withEffect(world: World, step: Step, outcome: Outcome): World {
       const digests = new Map(world.digests).set(step.image, digest);
       return { ...world, digests, pulled: new Set(world.pulled).add(`${step.image} ${digest}`) };
     }
-    case 'create':
-      return withContainers(world, [...world.actual.containers, created(world, step, outcome)]);
+    case 'create': {
+      // A new container is as good as a restart.
+      const known = { ...world.memory.get(step.node), isToRestart: undefined };
+      const container = created(world, step, outcome);
+      return withContainers(withMemory(world, step.node, known), [...world.actual.containers, container]);
+    }
     case 'remove':
       return withContainers(
         world,

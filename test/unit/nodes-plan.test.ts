@@ -38,6 +38,14 @@ test('a node that is new is pulled, created, started, checked and named', () => 
   assert.equal(decide(docker.world, 'web')?.state, 'running');
 });
 
+test('a node that is to be restarted and is replaced anyway is not restarted too', () => {
+  const docker = modelOf([{ ...WEB, environment: { A: 'b' } }]);
+  docker.put(WEB, 'healthy');
+  docker.memory = new Map([['web', { isToRestart: true }]]);
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
+});
+
 test('a container that is as wanted is left alone, also before any registry was asked', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'runs');
