@@ -44,6 +44,7 @@ const GRACE = 30;
 /** Containers that are made or started at a time. */
 const SIDE_BY_SIDE = 8;
 const LAST_LINES = 20;
+const MOST_RECENT = 1000;
 
 export class NodeDocker {
   readonly #options: NodeDockerOptions;
@@ -52,6 +53,8 @@ export class NodeDocker {
   /** Two nodes that come up together would each make the network. */
   readonly #oneNetwork = pLimit(1);
   readonly #oneCleaning = pLimit(1);
+  /** What nodes were made from, the last one first. */
+  #recent: readonly string[] = [];
   /** Nodes whose output could not go where it should. */
   readonly #localLogs = new Set<string>();
 
@@ -97,7 +100,7 @@ export class NodeDocker {
         return {};
       case 'promote':
         await this.#promote(step);
-        void this.#removeOldImages(step.node, world);
+        void this.#removeOldImages(step, world);
         return {};
       case 'remove':
         await this.#remove(step.container);
@@ -171,12 +174,17 @@ export class NodeDocker {
   }
 
   /** After a roll, when nothing waits for it. Never rejects. */
-  async #removeOldImages(node: string, { wanted }: World): Promise<void> {
-    const { docker, images, keepImages, log } = this.#options;
-    const repository = images.repositoryOf(wanted.get(node)?.spec.image ?? '');
-    if (keepImages === undefined || repository === undefined) return;
-    await this.#oneCleaning(() => removeOldImages(docker, repository, keepImages, log)).catch(
-      (error: unknown) => log.warn({ repository, error }, 'old images of a node are not removed'),
+  async #removeOldImages({ node, container }: ContainerStep, { wanted, actual }: World): Promise<void> {
+    const { docker, images, keepImages: keep, log } = this.#options;
+    const { image = '' } = wanted.get(node)?.spec ?? {};
+    const repository = images.repositoryOf(image);
+    const digest = actual.containers.find(({ id }) => id === container)?.digest;
+    if (keep === undefined || repository === undefined || digest === undefined) return;
+    const pinned = images.pinned(image, digest);
+    this.#recent = [pinned, ...this.#recent.filter((one) => one !== pinned)].slice(0, MOST_RECENT);
+    const keeping = { repository, keep, recent: this.#recent };
+    await this.#oneCleaning(() => removeOldImages(docker, keeping, log)).catch((error: unknown) =>
+      log.warn({ repository, error }, 'old images of a node are not removed'),
     );
   }
 

@@ -14,16 +14,28 @@ const WORK = 60_000;
 
 type Image = Pick<Dockerode.ImageInfo, 'Id' | 'Created' | 'RepoTags' | 'RepoDigests'>;
 
-/** @param repository with its registry @param keep how many stay @param used ids of images that containers are made from */
+export interface Keeping {
+  /** With its registry. */
+  readonly repository: string;
+  /** How many images stay. */
+  readonly keep: number;
+  /** What nodes were made from, each `NAME@DIGEST`, the last one first. Many builds say nothing of when they were made. */
+  readonly recent: readonly string[];
+}
+
+/** @param used ids of images that containers are made from */
 export function oldImages(
   images: readonly Image[],
-  repository: string,
-  keep: number,
+  { repository, keep, recent }: Keeping,
   used: ReadonlySet<string>,
 ): Image[] {
+  const placeOf = ({ RepoDigests }: Image) => {
+    const place = recent.findIndex((name) => RepoDigests?.includes(name));
+    return place === -1 ? recent.length : place;
+  };
   const isOfIt = ({ RepoTags, RepoDigests }: Image) =>
     [...(RepoTags ?? []), ...(RepoDigests ?? [])].some((name) => repositoryOf(name) === repository);
-  const newest = images.filter(isOfIt).toSorted((a, b) => b.Created - a.Created);
+  const newest = images.filter(isOfIt).toSorted((a, b) => placeOf(a) - placeOf(b) || b.Created - a.Created);
   return newest.slice(keep).filter(({ Id }) => !used.has(Id));
 }
 
@@ -35,10 +47,10 @@ function repositoryOf(name: string): string {
 /** A failure leaves an image, which the next roll removes. */
 export async function removeOldImages(
   docker: Pick<Docker, 'call'>,
-  repository: string,
-  keep: number,
+  keeping: Keeping,
   log: Logger,
 ): Promise<void> {
+  const { repository } = keeping;
   const images = await docker.call('list_images', LOOK, (abortSignal, api) =>
     api.listImages({ abortSignal }),
   );
@@ -46,7 +58,7 @@ export async function removeOldImages(
     api.listContainers({ all: true, abortSignal }),
   );
   const used = new Set(containers.map(({ ImageID }) => ImageID));
-  for (const { Id, RepoTags } of oldImages(images, repository, keep, used)) {
+  for (const { Id, RepoTags } of oldImages(images, keeping, used)) {
     const others = (RepoTags ?? []).some((name) => repositoryOf(name) !== repository);
     // Under another repository's name it is somebody else's too.
     if (others) continue;

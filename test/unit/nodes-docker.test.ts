@@ -183,9 +183,14 @@ test('of a repository the newest images stay, and all that some container is mad
     image('other', 0, '127.0.0.1:5000/app2'),
   ];
   const ids = (keep: number) =>
-    oldImages(images, '127.0.0.1:5000/app', keep, new Set(['used'])).map(({ Id }) => Id);
+    oldImages(images, { repository: '127.0.0.1:5000/app', keep, recent }, new Set(['used'])).map(
+      ({ Id }) => Id,
+    );
+  let recent: string[] = [];
   assert.deepEqual(ids(2), ['untagged', 'a']);
   assert.deepEqual(ids(10), []);
+  recent = ['127.0.0.1:5000/app@sha256:a'];
+  assert.deepEqual(ids(2), ['c', 'untagged'], 'what was used last stays, whenever it was made');
 });
 
 const listed = (name: string, changes: object = {}) => ({
