@@ -121,9 +121,9 @@ export class Nodes {
     return { docker: this.#options.docker, id: found.id };
   }
 
-  /** For what is held for a node. */
+  /** For what is held for a node. It is the service's, as a shell on the host is: a node has no page in the ledger. */
   lend(node: string): Lifetime {
-    return this.#lifetime.child(`terminal of node ${node}`, { owner: { kind: 'node', id: node } });
+    return this.#lifetime.child(`terminal of node ${node}`);
   }
 
   /** All that would be done if each step succeeded. */
