@@ -12,6 +12,7 @@
  * - The old container is removed only when the new one was accepted.
  */
 
+import { whyWaitsForCanary } from './canary.ts';
 import { fits, isMoving, isRejected, ownOf } from './fitting.ts';
 import { judge } from './gate.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
@@ -105,6 +106,8 @@ class Deciding {
       if (world.now < until) return { state: 'failed', cause: rejected.why, until };
     }
     if (current && world.isLocked) return this.#run(current, 'updates are deferred by a lock');
+    const waits = current && whyWaitsForCanary(world, node, decide);
+    if (waits !== undefined) return this.#blocked(waits);
     // Whatever the registry does, the old one can run.
     if (current && failed && !isActive(current)) return this.#run(current, failed.why);
     const names = current ? [candidateName(node)] : [node, candidateName(node)];

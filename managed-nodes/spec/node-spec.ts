@@ -84,7 +84,12 @@ export const NodeSpec = Type.Object(
       pattern: NODE_NAME,
       description: 'The name of the node, of its container and its host name.',
     }),
-    type: Type.Optional(Type.String({ description: 'The type of the node, for people.' })),
+    type: Type.Optional(
+      Type.String({
+        description:
+          'The type of the node. Of the nodes of a type that are to be replaced, one is replaced first.',
+      }),
+    ),
     image: Type.String({
       minLength: 1,
       description: 'Such as registry.example.com/app:1.2, or with a digest.',

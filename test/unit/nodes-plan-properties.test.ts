@@ -29,9 +29,11 @@ function anySpec(name: string): fc.Arbitrary<NodeSpec> {
       stopped: fc.boolean(),
       order: fc.constantFrom('auto' as const, 'stop-first' as const),
       note: fc.constantFrom('x', 'y'),
+      type: fc.constantFrom('t', undefined),
     })
-    .map(({ image, ports, stopped, order, note }) => ({
+    .map(({ image, ports, stopped, order, note, type }) => ({
       name,
+      ...(type && { type }),
       image,
       ports: ports.map(({ hostPort, hostAddress, containerPort }) => ({
         containerPort,

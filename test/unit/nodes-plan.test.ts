@@ -46,6 +46,35 @@ test('a node that is to be restarted and is replaced anyway is not restarted too
   assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
 });
 
+test('of the nodes of a type one is replaced first, and the others follow when it was accepted', () => {
+  const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
+  const docker = modelOf(['c', 'a', 'b'].map((name) => named(name, 'app:2')));
+  for (const name of ['a', 'b', 'c']) docker.put(named(name, 'app:1'), 'healthy');
+  docker.settle();
+  const order = docker.steps.map(({ node }) => node).filter((node, i, all) => node !== all[i - 1]);
+  assert.equal(order[0], 'a');
+  assert.ok(!order.slice(1).includes('a'), order.join());
+  for (const node of ['a', 'b', 'c']) assert.equal(decide(docker.world, node)?.state, 'running');
+});
+
+test('when the first node of a type is rejected with an image, the others do not get it', () => {
+  const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
+  const docker = modelOf([named('a', 'app:2'), named('b', 'app:2'), { ...WEB, image: 'app:2' }], 'exits');
+  const old = ['a', 'b'].map((name) => docker.put(named(name, 'app:1'), 'healthy').id);
+  docker.settle();
+  assert.equal(decide(docker.world, 'a')?.state, 'reverted');
+  const { state, cause } = decide(docker.world, 'b') ?? {};
+  assert.deepEqual([state, cause], ['blocked', 'the node a of its type was rejected with this image']);
+  assert.deepEqual(
+    old.map((id) => docker.containers.get(id)?.state),
+    ['running', 'running'],
+  );
+  docker.wanted = wantedOf([named('a', 'app:3'), named('b', 'app:3')]);
+  docker.registry.set('app:3', 'healthy');
+  docker.settle();
+  assert.equal(decide(docker.world, 'b')?.state, 'running');
+});
+
 test('a container that is as wanted is left alone, also before any registry was asked', () => {
   const docker = modelOf([WEB]);
   docker.put(WEB, 'runs');
