@@ -28,7 +28,7 @@ test('a service that is killed at any step of a replacement is followed by one t
   const site = new NodeSite(host);
   const web = (round: number): NodeSpec => ({
     name: 'web',
-    image: registry.addScript('mortal', `${RUNS} # ${round}`),
+    image: registry.addScript('mortal', `${RUNS} # ${round}`, undefined, `v${round}`),
     environment: { ROUND: String(round) },
     ports: [{ containerPort: 80, hostPort: 18_082 }],
     update: { healthyAfter: 0.2 },
