@@ -97,7 +97,7 @@ export const NodeLock = Type.Object(
 export const NodeEventsQuery = Type.Object(
   {
     after: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'Only events behind the one with this id.' }),
+      Type.Integer({ minimum: 0, maximum: 1e12, description: 'Only events behind the one with this id.' }),
     ),
   },
   { additionalProperties: false },
