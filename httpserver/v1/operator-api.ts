@@ -63,9 +63,9 @@ export function addOperatorApi(
       addLogRoutes(routes, gate, closing);
       addUserConfigRoutes(routes, gate);
       addTerminalRoutes(routes, gate, operations, closing);
+      addNodeRoutes(routes, gate, operations, closing);
       addHostRoutes(routes, operations);
       addImageRoutes(routes, gate, closing);
-      addNodeRoutes(routes, gate, operations, closing);
       routes.refuseOthers();
     },
     { prefix: PREFIX },
