@@ -46,7 +46,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -76,6 +76,9 @@ demo-bridge: docker-cli config-tools $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.js
 
 demo-operator: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the operator's command line: containers made, listed, watched, looked into, and looked back at
 	@$(AS_ROOT) $(NODE) scripts/demo-operator.ts
+
+demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Show managed nodes: an edit, a rollback, a restart of the service that no node notices, a stranger left alone
+	@$(AS_ROOT) $(NODE) scripts/demo-nodes.ts
 
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
@@ -134,10 +137,11 @@ docs: tools/openapi/node_modules/.stamp | node_modules/.stamp ## Make what is ma
 	@$(NODE) scripts/settings-doc.ts docs/settings.md
 	@$(NODE) scripts/accepted-doc.ts docs/security.md
 	@$(NODE) scripts/openapi.ts httpserver/v1/openapi.json
+	@$(NODE) scripts/nodes-schema.ts docs/nodes.schema.json
 	@$(NODE) scripts/api-doc.ts docs/api.md docs/cli.md
 	@tools/openapi/node_modules/.bin/openapi-typescript httpserver/v1/openapi.json --output $(API_TYPES) > /dev/null
 	@$(NODE) scripts/release-schema.ts > packages/release/ecs-release.schema.json
-	@biome check --write docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES) packages/release/ecs-release.schema.json
+	@biome check --write docs/nodes.schema.json docs/settings.md docs/api.md docs/cli.md docs/security.md httpserver/v1/openapi.json $(API_TYPES) packages/release/ecs-release.schema.json
 	@sed -i "1i // Of the openapi.json with the SHA-256 $$(sha256sum < httpserver/v1/openapi.json | cut -d' ' -f1)." $(API_TYPES)
 
 node-docs: tools/typedoc/node_modules/.stamp | node_modules/.stamp ## Make pages of the node library's API, in build/node-library

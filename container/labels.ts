@@ -4,9 +4,10 @@ import type { Labels } from '../docker-engine/answers.ts';
 import { type ContainerId, isContainerId } from './identity.ts';
 
 const PREFIX = 'ecs-host-service';
-const HOST_ID = `${PREFIX}.host-id`;
+/** The host that a container belongs to, and why it does. */
+export const HOST_ID = `${PREFIX}.host-id`;
 const CONTAINER_ID = `${PREFIX}.container-id`;
-const ROLE = `${PREFIX}.role`;
+export const ROLE = `${PREFIX}.role`;
 
 /** With the value `true`, it requests a hosted container. */
 export const INTERACTIVE = `${PREFIX}.interactive`;

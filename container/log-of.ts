@@ -30,13 +30,21 @@ export interface PlacedLine {
 export async function logOf(
   tracker: Tracker,
   name: string,
-  { tail, ...wanted }: Omit<LogWanted, 'since'>,
+  wanted: Omit<LogWanted, 'since'>,
   after: string | undefined,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<PlacedLine>> {
+  return await placedLog((what) => open(tracker, name, what, signal), wanted, after);
+}
+
+/** The lines of any log, with their ids, from the one behind `after` on. */
+export async function placedLog(
+  open: (wanted: LogWanted) => Promise<AsyncIterable<LogLine> | Iterable<LogLine>>,
+  { tail, ...wanted }: Omit<LogWanted, 'since'>,
+  after: string | undefined,
+): Promise<AsyncGenerator<PlacedLine>> {
   const [, since] = LINE_ID.exec(after ?? '') ?? [];
-  const lines = await open(tracker, name, since ? { ...wanted, since } : { ...wanted, tail }, signal);
-  return placed(lines, after, since);
+  return placed(await open(since ? { ...wanted, since } : { ...wanted, tail }), after, since);
 }
 
 async function open(tracker: Tracker, name: string, wanted: LogWanted, signal: AbortSignal) {

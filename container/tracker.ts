@@ -20,7 +20,7 @@ export class Tracker {
   /** Aborts when containers that cannot be proven gone must be given up. */
   readonly #patience = new AbortController();
   /** Why it accepts no more containers. */
-  #closed: 'service.draining' | 'service.stopping' | undefined;
+  #closed: 'service.draining' | 'service.stopping' | 'service.nodes_alone' | undefined;
 
   /** @param parent the lifetime of all containers */
   constructor(host: Surroundings, parent: Lifetime) {
@@ -94,6 +94,11 @@ export class Tracker {
   async drain(): Promise<void> {
     this.#closed ??= 'service.draining';
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
+  }
+
+  /** Accepts no containers, ever. */
+  refuse(): void {
+    this.#closed = 'service.nodes_alone';
   }
 
   /** Accepts containers again, unless the service is stopping. */

@@ -13,6 +13,10 @@ export const IMAGE_ERRORS = {
     status: 504,
     text: 'image {image} was not pulled within {seconds} seconds; run "ecs-host-service pull {image}", which has no time limit, then try again',
   },
+  'image.no_credentials': {
+    status: 502,
+    text: 'there are no credentials for the registry {registry}: {why}; check REGISTRY_AUTH_FILE, or that the role of this host allows ecr:GetAuthorizationToken',
+  },
   'image.bad_reference': { status: 422, text: 'the name of the image is not valid: {why}' },
   'image.not_found': {
     status: 404,

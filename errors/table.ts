@@ -15,6 +15,7 @@ import { CONSOLE_ERRORS } from './console-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
+import { NODE_ERRORS } from './node-errors.ts';
 import { RIGHTS_ERRORS } from './rights-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
@@ -279,6 +280,7 @@ export const ERRORS = {
   ...CONFIG_ERRORS,
   ...LOG_ERRORS,
   ...NETWORK_ERRORS,
+  ...NODE_ERRORS,
   ...TERMINAL_ERRORS,
   'still.there': { status: 500, text: '{what} is still there: {why}' },
 } as const satisfies Record<string, ErrorRow>;

@@ -34,6 +34,8 @@ export interface Paths {
   readonly receipts: string;
   /** The last output of ended containers. */
   readonly logs: string;
+  /** Of managed nodes, what outlives the service. */
+  readonly nodes: string;
   readonly agent: AgentPaths;
 }
 
@@ -71,6 +73,7 @@ export function pathsBelow(root: string): Paths {
     spool: join(root, 'var/lib/ecs-host-service/spool'),
     receipts: join(root, 'var/lib/ecs-host-service/receipts'),
     logs: join(root, 'var/lib/ecs-host-service/logs'),
+    nodes: join(root, 'var/lib/ecs-host-service/nodes'),
     agent: {
       config: join(root, 'etc/ecs/ecs.config'),
       packagedConfig: join(root, 'var/lib/ecs/ecs.config'),

@@ -31,6 +31,8 @@ export interface ServerOptions extends PredecessorOptions {
   readonly metrics: MetricsSource;
   readonly operatorToken: Token;
   readonly viewerToken: Token;
+  /** Left out: yes. Without it there are no containers that the predecessor's calls could be for. */
+  readonly isInteractive?: boolean;
   readonly log: Logger;
 }
 
@@ -78,6 +80,7 @@ function build(
     metrics,
     operatorToken,
     viewerToken,
+    isInteractive = true,
     log,
     ...options
   }: ServerOptions,
@@ -94,9 +97,10 @@ function build(
       connectionsCheckingInterval: CHECK,
     },
   });
-  const puts = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
+  const setUpCalls = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
+  const puts = isInteractive ? setUpCalls : [];
   const operator = { authority: whoKnows(operatorToken, viewerToken), operations, create, closing };
   equip(app, { gate: options.gate, version, operator, metrics, puts, log });
-  addPredecessorRoutes(app, options);
+  if (isInteractive) addPredecessorRoutes(app, options);
   return app;
 }

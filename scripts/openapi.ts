@@ -15,6 +15,9 @@ import { isRecord } from '../parsing/json.ts';
 import { VERSION } from '../src/version.ts';
 
 const unasked = () => Promise.reject(new Error('this server answers nobody'));
+const unheard = () => {
+  throw new Error('this server answers nobody');
+};
 
 export async function openApi(): Promise<object> {
   const app = fastify();
@@ -34,7 +37,7 @@ export async function openApi(): Promise<object> {
     },
     hideUntagged: false,
   });
-  const operations = { describeHost: unasked, describeAgent: unasked, drain: () => 0 };
+  const operations = { describeHost: unasked, describeAgent: unasked, drain: () => 0, nodes: unheard };
   addOperatorApi(app, new Gate(), {
     authority: rootAlone,
     operations,

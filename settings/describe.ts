@@ -25,7 +25,7 @@ export function describeSettings(): Described[] {
 }
 
 function fallbackIn(environment: Environment, setting: Setting<unknown>): string {
-  const text = setting.fallback(environment);
+  const text = setting.fallback(environment, {});
   if (text !== undefined) return setting.secret ? 'the well-known one' : text;
   const isLocal = environment === 'localdev';
   const isNeeded = setting.neededBy?.({ APP_ENV: environment, USE_PROD_LOGGING: !isLocal });

@@ -4,6 +4,7 @@
  */
 
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { problemsOfNodes } from './node-settings.ts';
 import { isLoopback } from './parsers.ts';
 import { SCHEMA, WELL_KNOWN_SECRETS } from './schema.ts';
 import { type Found, findSecret, Secret } from './secret.ts';
@@ -93,7 +94,7 @@ function find(
   const text = environment[name];
   const given = setting.secret ? findSecret(name, environment) : text && { text, source: 'environment' };
   if (given) return given;
-  const fallback = setting.fallback(known.APP_ENV ?? 'production');
+  const fallback = setting.fallback(known.APP_ENV ?? 'production', known);
   return fallback === undefined ? undefined : { text: fallback, source: 'default' };
 }
 
@@ -136,6 +137,10 @@ function* unsafe(settings: Partial<Settings>, environment: NodeJS.ProcessEnv): G
   const others = [WEBSERVER_AUTH_SECRET, OPERATOR_TOKEN].map((one) => one?.reveal());
   if (VIEWER_TOKEN && others.includes(VIEWER_TOKEN.reveal())) {
     yield '  VIEWER_TOKEN: must be neither the webserver\'s secret nor OPERATOR_TOKEN; "openssl rand -hex 32" makes one';
+  }
+  yield* problemsOfNodes(settings);
+  if (settings.INTERACTIVE === 'off' && settings.NODES_FEED === 'none') {
+    yield '  INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on';
   }
   if (!environment.TLS_CERT_FILE !== !environment.TLS_KEY_FILE) {
     yield '  TLS_CERT_FILE, TLS_KEY_FILE: give both or neither';

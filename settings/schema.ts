@@ -1,9 +1,11 @@
 /** Every setting of the service with its default, its meaning and its parser. */
 
+import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { hostedAllow } from './hosted-allow.ts';
+import { INTERACTIVE, NODE_SETTINGS } from './node-settings.ts';
 import { NOTICE_SETTINGS } from './notice-settings.ts';
 import {
   absolutePath,
@@ -45,6 +47,7 @@ export const SCHEMA = {
     fallback: () => undefined,
     parse: parseEnvironment,
   } satisfies Setting<Environment>,
+  INTERACTIVE,
   ROOT: setting(
     'Directory below which the service keeps all its files. Its run/ must be a tmpfs, because it holds secrets.',
     '/',
@@ -61,7 +64,11 @@ export const SCHEMA = {
   LISTEN_PORT: setting('Port on which the service listens for HTTPS.', '4678', port),
   WEBSERVER_AUTH_SECRET: {
     meaning: 'Secret that the webserver sends with its calls.',
-    fallback: (environment) => (environment === 'localdev' ? WELL_KNOWN_SECRETS[0] : undefined),
+    // Nobody knows one that is made up: then nobody can call for it.
+    fallback: (environment, { INTERACTIVE: interactive }) => {
+      if (interactive === 'off') return randomBytes(32).toString('hex');
+      return environment === 'localdev' ? WELL_KNOWN_SECRETS[0] : undefined;
+    },
     parse: (text) => text,
     secret: true,
   } satisfies Setting<string>,
@@ -194,8 +201,10 @@ export const SCHEMA = {
       'Base URL of the webserver that receives the registration and heartbeats of this host.',
       remoteUrl,
     ),
-    neededBy: ({ APP_ENV }: Known) =>
-      APP_ENV === 'localdev' ? undefined : 'the webserver must learn that this host is alive',
+    neededBy: ({ APP_ENV, INTERACTIVE: interactive }: Known) =>
+      APP_ENV === 'localdev' || interactive === 'off'
+        ? undefined
+        : 'the webserver must learn that this host is alive',
   },
   DYING_HEARTBEAT: setting(
     'JSON type of IsDyingHeartbeat: string ("True", which the known webserver acts on) or boolean.',
@@ -223,6 +232,7 @@ export const SCHEMA = {
   },
   ...USER_CONFIG_SETTINGS,
   ...NOTICE_SETTINGS,
+  ...NODE_SETTINGS,
   AWS_REGION: optional(
     'Region of the bucket. By default that of the instance, and outside EC2 us-east-1.',
     region,

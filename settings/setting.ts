@@ -6,7 +6,7 @@ import type { Environment } from './environment.ts';
 export interface Setting<T> {
   readonly meaning: string;
   /** The text that applies if the setting is not given. `undefined`: there is no default. */
-  readonly fallback: (environment: Environment) => string | undefined;
+  readonly fallback: (environment: Environment, known: Known) => string | undefined;
   readonly parse: (text: string) => T;
   /** The value is read by `findSecret` and kept out of every log. */
   readonly secret?: true;
@@ -18,7 +18,9 @@ export interface Setting<T> {
 /** The settings on which other settings depend. */
 export interface Known {
   readonly APP_ENV?: Environment;
+  readonly INTERACTIVE?: 'on' | 'off';
   readonly USE_PROD_LOGGING?: boolean;
+  readonly NODES_FEED?: string;
 }
 
 export function setting<T>(meaning: string, fallback: string, parse: (text: string) => T): Setting<T> {

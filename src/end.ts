@@ -10,6 +10,7 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Nodes } from '../managed-nodes/nodes.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import type { Heeding } from './notices/heeding.ts';
 import { concerned } from './observe.ts';
@@ -87,6 +88,7 @@ export interface Ended {
   readonly gate: Gate<Hosting>;
   readonly hosting: Hosted | undefined;
   readonly agent: Pick<EcsAgent, 'settled' | 'stop'> | undefined;
+  readonly nodes?: Pick<Nodes, 'finish'> | undefined;
   readonly userConfigs: Pick<UserConfigs, 'finish'> | undefined;
   readonly heeding: Pick<Heeding, 'left' | 'leftToSave' | 'finish'>;
   readonly presence: Pick<Presence, 'lifetime'> | undefined;
@@ -113,7 +115,9 @@ export async function endService(cause: Cause, service: Ended): Promise<number> 
   const alive = cause.kind === 'died' ? await leaveClaimed(why, service) : 0;
   const dockerIds = (service.hosting?.tracker.list() ?? []).flatMap(({ dockerId }) => dockerId ?? []);
   const code = cause.kind === 'asked' && cause.by === 'EC2' ? ENDS.taken : ENDS[cause.kind];
+  const nodes = cause.kind === 'asked' ? service.nodes?.finish() : undefined;
   await service.hosting?.tracker.endAll({ code, text: why });
+  await nodes;
   if (cause.kind === 'asked') {
     using late = new Patience((waited) => Math.min(TASKS - waited, service.heeding.left ?? TASKS));
     await service.agent?.settled(dockerIds, late.signal);

@@ -67,6 +67,7 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
     const parts = { docker, userConfigs, canInput, left: presence.left };
     const hosting = await service.step('containers', () => service.hostContainers(parts));
+    await service.step('nodes', () => service.keepNodes(docker, (text) => watchdog.status(text)));
     await service.step('docker proxy', () => service.serveDocker(hosting));
     await service.step('ecs agent', () => service.runAgent(docker, presence));
     await service.step('heartbeats', () => service.beginHeartbeats());

@@ -7,6 +7,7 @@ import { readHostId } from '../host/host-id.ts';
 import type { NoticeView } from '../host/notices.ts';
 import type { Operations } from '../httpserver/v1/operations.ts';
 import type { Host } from '../httpserver/v1/schemas.ts';
+import type { Nodes } from '../managed-nodes/nodes.ts';
 import { VERSION } from './version.ts';
 
 export interface OperatedService {
@@ -16,6 +17,8 @@ export interface OperatedService {
   /** The number of containers that it hosts. */
   readonly containers: number;
   readonly hasAgent: boolean;
+  /** undefined if no feed is configured, and until the start has reached the nodes. */
+  readonly nodes: Nodes | undefined;
   /** The notices of EC2 about this host. */
   readonly notices: readonly NoticeView[];
   drain(): void;
@@ -55,6 +58,11 @@ export function operationsOf({ service, environment, commit, state }: Operations
       } catch (error) {
         throw new ServiceError('agent.silent', { why: messageOf(error) }, { cause: error });
       }
+    },
+    nodes: () => {
+      if (!service.docker) throw new ServiceError('service.starting', {});
+      if (!service.nodes) throw new ServiceError('node.none', {});
+      return service.nodes;
     },
     drain: () => {
       service.drain();

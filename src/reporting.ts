@@ -88,11 +88,12 @@ export class Reporting {
     this.#settings = settings;
     this.#outlets = outlets;
     this.#log = log;
-    const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN } = settings;
+    const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN, PASSWORD } = settings;
     for (const [name, secret] of Object.entries({
       WEBSERVER_AUTH_SECRET,
       SENTRY_DSN,
       LOGZIO_SHIPPING_TOKEN,
+      PASSWORD,
     })) {
       if (secret) outlets.secrets.set(name, secret.reveal());
     }

@@ -61,5 +61,6 @@ export async function serveCallers(
     viewerToken: () => viewer.current,
     secret: settings.WEBSERVER_AUTH_SECRET,
     spinUp: APP_ENV === 'localdev',
+    isInteractive: settings.INTERACTIVE === 'on',
   });
 }

@@ -5,7 +5,6 @@ import { saveAllLeft } from '../container/after-death/left-behind.ts';
 import { takeOver } from '../container/after-death/take-over.ts';
 import { HostedDocker } from '../container/hosted-docker.ts';
 import { KeptContainers } from '../container/kept-containers.ts';
-import { removeOldLogs } from '../container/kept-logs.ts';
 import { Receipts } from '../container/receipts.ts';
 import { Tracker } from '../container/tracker.ts';
 import { Watch } from '../container/watching/watch.ts';
@@ -16,7 +15,6 @@ import { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
 import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
 import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
 import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
-import { ServiceError } from '../errors/service-error.ts';
 import { holdSharedDirectory, MARK } from '../host/directories.ts';
 import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
@@ -27,14 +25,17 @@ import type { Hosted, Hosting } from '../httpserver/hosting.ts';
 import { Ledger } from '../lifetime/ledger.ts';
 import { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { Nodes } from '../managed-nodes/nodes.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
-import { whyNoInputDevices } from '../uinput-native/input-devices.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { countUnsaved } from './after-death/remains.ts';
+import { checkInputDevices } from './check-input-devices.ts';
 import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
+import { keepNodes } from './keep-nodes.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
+import { makeDirectories } from './make-directories.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { Heeding } from './notices/heeding.ts';
 import { type Observer, observeHoldings } from './observe.ts';
@@ -69,6 +70,8 @@ export class Service {
   hosting: Hosted | undefined;
   /** undefined if user configs are not kept. */
   userConfigs: UserConfigs | undefined;
+  /** undefined if no feed is configured. */
+  nodes: Nodes | undefined;
   /** undefined if this host has no ECS agent. */
   agent: EcsAgent | undefined;
   /** undefined until the service is recorded in the ledger. */
@@ -161,16 +164,12 @@ export class Service {
   }
 
   async makeDirectories(presence: Presence): Promise<void> {
-    const { state, receipts, logs, private: secret, containers, temporary } = this.#paths;
-    await share(presence, state, 0o700);
-    await share(presence, receipts, 0o700);
-    await this.#receipts.removeOld();
-    await share(presence, logs, 0o700);
-    await removeOldLogs(logs, this.log);
-    await share(presence, secret, 0o700);
-    // Kept files of users may outlive the service that created the directory.
-    await share(presence, containers, MARK | 0o755);
-    await share(presence, temporary, 0o755);
+    await makeDirectories(presence, this.#paths, this.#receipts, this.log);
+  }
+
+  /** Whether this host has other containers than managed nodes. */
+  get #isInteractive(): boolean {
+    return this.#settings.INTERACTIVE === 'on';
   }
 
   async describeHost(): Promise<void> {
@@ -187,16 +186,11 @@ export class Service {
 
   /** @returns whether containers get input devices */
   async checkInputDevices(): Promise<boolean> {
-    const why = await whyNoInputDevices();
-    if (why === undefined) return true;
-    if (this.#settings.INPUT_DEVICES === 'required') {
-      throw new ServiceError('start.no_input_devices', { why });
-    }
-    this.log.warn({ why }, 'containers get no input devices');
-    return false;
+    return await checkInputDevices(this.#settings, this.log);
   }
 
   async keepFrontConsole({ lifetime, left }: Presence): Promise<void> {
+    if (!this.#isInteractive) return;
     await keepFrontConsole(lifetime, this.#settings.FRONT_CONSOLE, { left, log: this.log });
   }
 
@@ -223,6 +217,7 @@ export class Service {
   async keepUserConfigs(presence: Presence): Promise<UserConfigs | undefined> {
     const { metrics, log, reporting } = this;
     const [settings, paths] = [this.#settings, this.#paths];
+    if (!this.#isInteractive) return undefined;
     const options = { settings, paths, region: reporting.region, metrics, log };
     const sharing = (path: string, mode: number) => share(presence, path, mode);
     this.userConfigs = await keepUserConfigs(this.root, sharing, options);
@@ -231,26 +226,25 @@ export class Service {
 
   async hostContainers({ docker, left, ...found }: HostingParts): Promise<Hosted> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
+    const options = { settings: this.#settings, paths: this.#paths, log: this.log };
     const host = await gatherSurroundings({
+      ...options,
       lifetime: this.root,
-      settings: this.#settings,
-      paths: this.#paths,
       docker,
       ledger: this.ledger,
       receipts: this.#receipts,
       left,
       ...found,
-      log: this.log,
     });
     await this.metrics.follow(this.root, host.events);
     const kept = new KeptContainers(docker, host.hostId, this.root);
     const tracker = new Tracker(host, this.root);
     this.hosting = { tracker, kept };
     await takeOver(tracker, kept, left);
+    if (!this.#isInteractive) tracker.refuse();
     const watch = await Watch.open(this.root, tracker, kept);
     await host.apart.begin();
     await saveAllLeft(tracker);
-    const options = { settings: this.#settings, paths: this.#paths, log: this.log };
     await beginRounds(this.root, { tracker, kept, ...options, takesNew: this.#as === 'service' });
     this.draining.hosting();
     this.heeding.hosting(this.root, tracker);
@@ -261,7 +255,13 @@ export class Service {
     return this.hosting;
   }
 
+  async keepNodes(docker: HostedDocker, status: (text: string) => void): Promise<void> {
+    const [settings, paths, { pulls }] = [this.#settings, this.#paths, this.gate.check()];
+    this.nodes = await keepNodes(this.root, { settings, paths, docker, pulls, status, log: this.log });
+  }
+
   async serveDocker({ tracker }: Hosted): Promise<void> {
+    if (!this.#isInteractive) return;
     await serveDocker(this.root, {
       path: this.#paths.dockerProxy,
       engine: this.#settings.DOCKER_HOST,
@@ -288,7 +288,7 @@ export class Service {
     };
     // A `wait` process has no tasks for an agent.
     if (this.#as === 'wait') await stopLeftAgent(presence.left, options);
-    else this.agent = await EcsAgent.open(this.root, options);
+    else if (this.#isInteractive) this.agent = await EcsAgent.open(this.root, options);
   }
 
   async beginHeartbeats(): Promise<void> {

@@ -33,11 +33,11 @@ export const LogLine = Type.Object(
 
 const lineId = (description: string) => Type.Optional(Type.String({ pattern: LINE_ID.source, description }));
 
-const LogsHeaders = Type.Object({
+export const LogsHeaders = Type.Object({
   'last-event-id': lineId('The id of the last line that you have received.'),
 });
 
-const LogsQuery = Type.Object(
+export const LogsQuery = Type.Object(
   {
     follow: Type.Optional(
       Type.Boolean({ default: false, description: 'Follow the output until the container has ended.' }),
@@ -71,7 +71,8 @@ export function addLogRoutes(routes: Routes, gate: Gate<Hosting>, closing: Abort
   });
 }
 
-async function* asSent(lines: AsyncIterable<PlacedLine>, signal: AbortSignal): AsyncGenerator<Sent> {
+/** Lines as events, and at last how they ended. */
+export async function* asSent(lines: AsyncIterable<PlacedLine>, signal: AbortSignal): AsyncGenerator<Sent> {
   try {
     for await (const { id, line } of lines) {
       yield { event: 'line', id, data: line satisfies Given<Static<typeof LogLine>> };

@@ -13,6 +13,7 @@ import { addCreateRoutes, type CreateOptions } from './create-routes.ts';
 import { addHostRoutes } from './host-routes.ts';
 import { addImageRoutes } from './image-routes.ts';
 import { addLogRoutes } from './log-routes.ts';
+import { addNodeRoutes } from './node-routes.ts';
 import type { Operations } from './operations.ts';
 import { Routes } from './routes.ts';
 import { addTerminalRoutes } from './terminal-routes.ts';
@@ -61,7 +62,8 @@ export function addOperatorApi(
       addCreateRoutes(routes, gate, create, closing);
       addLogRoutes(routes, gate, closing);
       addUserConfigRoutes(routes, gate);
-      addTerminalRoutes(routes, gate, closing);
+      addTerminalRoutes(routes, gate, operations, closing);
+      addNodeRoutes(routes, gate, operations, closing);
       addHostRoutes(routes, operations);
       addImageRoutes(routes, gate, closing);
       routes.refuseOthers();

@@ -1,11 +1,14 @@
 /** The routes about terminals. */
 
 import { openTerminalIn } from '../../container/terminal-in.ts';
+import { openTerminalInNode } from '../../managed-nodes/terminal-in-node.ts';
 import type { AttachOptions, Terminal as HeldTerminal } from '../../ttys/terminal.ts';
 import type { Terminals as HeldTerminals, Open } from '../../ttys/terminals.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import { throwUnlessActs } from './authority.ts';
+import { ByNode } from './node-schemas.ts';
+import type { Operations } from './operations.ts';
 import type { Joined, Routes } from './routes.ts';
 import { ById } from './schemas.ts';
 import { PROTOCOL } from './terminal-messages.ts';
@@ -16,7 +19,12 @@ import { join } from './terminal-socket.ts';
 const SHELL: [string, ...string[]] = ['/bin/sh', '-c', 'command -v bash > /dev/null && exec bash; exec sh'];
 
 /** @param closing aborts when the server closes */
-export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: AbortSignal): void {
+export function addTerminalRoutes(
+  routes: Routes,
+  gate: Gate<Hosting>,
+  operations: Operations,
+  closing: AbortSignal,
+): void {
   routes.socket('/containers/:id/terminal', {
     summary: 'Open a terminal in a container',
     description: `The terminal keeps running when the connection breaks, until nobody has used it for TERMINAL_IDLE_SECONDS. ${PROTOCOL}`,
@@ -28,6 +36,21 @@ export function addTerminalRoutes(routes: Routes, gate: Gate<Hosting>, closing: 
         const container = tracker.named(params.id);
         const request = { command: command as typeof SHELL, user, ...screenOf(query), by };
         return opened(tracker.host.terminals, await openTerminalIn(container, tracker.host, request));
+      }),
+  });
+  routes.socket('/nodes/:node/terminal', {
+    summary: 'Open a terminal in the container of a managed node',
+    description: `The terminal keeps running when the connection breaks, like a terminal in a container. ${PROTOCOL}`,
+    params: ByNode,
+    query: OpenQuery,
+    handle: ({ params: { node }, query, principal: { from: by } }) =>
+      gate.pass(async ({ tracker }) => {
+        const { command = SHELL, user } = query;
+        const { terminals } = tracker.host;
+        const nodes = operations.nodes();
+        const place = { node, ...nodes.containerOf(node), lifetime: nodes.lend(node) };
+        const request = { command: command as typeof SHELL, user, ...screenOf(query), by };
+        return opened(terminals, await openTerminalInNode(terminals, { ...place, ...request }));
       }),
   });
   routes.socket('/host/terminal', {

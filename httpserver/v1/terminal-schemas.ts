@@ -68,7 +68,10 @@ export const Terminal = Type.Object(
   {
     id: Type.String({ pattern: '^[0-9a-f]{16}$' }),
     container: Type.Optional(
-      Type.String({ description: 'The container of the terminal. Missing if the terminal is on the host.' }),
+      Type.String({
+        description:
+          'The container of the terminal, or the name of its managed node. Missing if the terminal is on the host.',
+      }),
     ),
     program: Type.String({ description: 'The program that runs in it, without arguments.' }),
     user: Type.Optional(

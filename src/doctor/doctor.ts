@@ -8,6 +8,7 @@ import { findNotices } from '../notices/notice-checks.ts';
 import { findRights } from '../rights.ts';
 import { checkHost, type Finding } from './host-checks.ts';
 import { lookAtHost } from './host-facts.ts';
+import { concerning, findNodes } from './node-checks.ts';
 
 export interface DoctorOptions {
   /** Whether to skip the settings and the ECS agent. */
@@ -29,13 +30,15 @@ export async function examine(
   const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK } = settings;
   const limits = { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK };
   const { FRONT_CONSOLE = 'own', HOSTED_ALLOW } = settings;
-  const host = checkHost(await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits }));
+  const looked = await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits });
+  const host = concerning(checkHost(looked), settings);
   const findings = isHostAlone
     ? host
     : [
         ...host,
         ...(await findNotices(settings)),
         ...(await findRights(settings)),
+        ...(await findNodes(settings)),
         ...checkSettings(problems),
         ...checkAllowance(HOSTED_ALLOW),
       ];

@@ -11,6 +11,7 @@ import { CHECK_HEALTHS } from '../../docker-engine/answers.ts';
 import { CALLS } from '../../docker-engine/calls.ts';
 import { OUTCOMES } from '../../host/heartbeats.ts';
 import type { NoticeView } from '../../host/notices.ts';
+import { NODE_STATES, type NodeState } from '../../managed-nodes/plan/world.ts';
 import { ALARMS, DIRECTIONS } from '../../user-configs/user-configs.ts';
 import { addNoticeMeters } from '../notices/notice-meters.ts';
 import { addLoopMeters } from './event-loop.ts';
@@ -24,6 +25,7 @@ export interface Levels {
   readonly pools: () => readonly { readonly name: string; readonly size: number; readonly held: number }[];
   /** undefined if user configs are not kept. */
   readonly spool: () => { readonly files: number; readonly bytes: number } | undefined;
+  readonly nodes: () => readonly NodeState[];
   readonly predecessorDied: () => boolean;
   readonly notices: () => readonly NoticeView[];
 }
@@ -81,6 +83,7 @@ export class Meters {
 
   constructor(levels: Levels) {
     this.#addContainers(levels);
+    this.#addNodes(levels);
     this.#addHealth(levels);
     this.#addPools(levels);
     this.#addSpool(levels);
@@ -131,6 +134,17 @@ export class Meters {
       collect() {
         for (const state of STATES) this.set({ state }, 0);
         for (const state of states()) this.inc({ state });
+      },
+    });
+  }
+
+  #addNodes({ nodes }: Levels): void {
+    new Gauge({
+      ...this.#named('nodes', 'Managed nodes, by state.'),
+      labelNames: ['state'],
+      collect() {
+        for (const state of NODE_STATES) this.set({ state }, 0);
+        for (const state of nodes()) this.inc({ state });
       },
     });
   }

@@ -15,6 +15,7 @@ import type { NoticeView } from '../../host/notices.ts';
 import type { Holding, HoldingEvent } from '../../lifetime/holdings.ts';
 import type { Page } from '../../lifetime/ledger.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
+import type { Nodes } from '../../managed-nodes/nodes.ts';
 import type { Alarm, Direction, UserConfigs } from '../../user-configs/user-configs.ts';
 import type { Presence } from '../presence.ts';
 import { pageIn, serviceFactsIn } from '../reporting.ts';
@@ -28,6 +29,8 @@ export interface Watched {
   readonly userConfigs: Pick<UserConfigs, 'waiting'> | undefined;
   /** Includes what a crashed service left; undefined until the lock is held. */
   readonly presence: Pick<Presence, 'left'> | undefined;
+  /** undefined if no feed is configured. */
+  readonly nodes?: Pick<Nodes, 'states'> | undefined;
   /** The notices of EC2 about this host. */
   readonly notices: readonly NoticeView[];
 }
@@ -148,6 +151,7 @@ function levelsOf(watched: Watched) {
     healths: () => watched.hosting?.tracker.list().map(({ view }) => view.health ?? {}) ?? [],
     states: () => watched.hosting?.tracker.list().map(({ view }) => view.state) ?? [],
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
+    nodes: () => watched.nodes?.states ?? [],
     spool: () => watched.userConfigs?.waiting,
     predecessorDied: () => hasDied(watched.presence?.left ?? []),
     notices: () => watched.notices,

@@ -6,6 +6,7 @@ import type { CommandRow, Given, OptionRow } from '../commands/row.ts';
 import type { CreateWords } from './create.ts';
 import type { ExecWords } from './exec.ts';
 import type { LogWords } from './logs.ts';
+import { NODE_COMMANDS, type NodeAsked } from './node-commands.ts';
 import type { PullWords } from './pull.ts';
 
 export interface Where {
@@ -30,6 +31,7 @@ type Asked =
   | { readonly name: 'terminals'; readonly end: string | undefined }
   | { readonly name: 'events'; readonly after: string | undefined }
   | ({ readonly name: 'logs' } & LogWords)
+  | NodeAsked
   | { readonly name: 'capacity' | 'drain' };
 
 export type OperatorCommand = Common & Asked;
@@ -52,7 +54,7 @@ function asking({
   readonly read: (given: Given) => Asked | undefined;
 }): CommandRow<OperatorCommand> {
   // A terminal's output is not an answer in JSON.
-  const common = row.name === 'exec' ? WHERE : [...WHERE, JSON_TOO];
+  const common = row.name.endsWith('exec') ? WHERE : [...WHERE, JSON_TOO];
   return {
     ...row,
     options: [...options, ...common],
@@ -206,6 +208,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
     example: 'capacity',
     read: () => ({ name: 'capacity' }),
   }),
+  ...NODE_COMMANDS.map(asking),
   asking({
     name: 'drain',
     summary: 'accept no more containers, and exit when the last one has ended',

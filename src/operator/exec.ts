@@ -12,10 +12,11 @@ import { openSocket } from './client.ts';
 import { makeRaw } from './raw-terminal.ts';
 
 export interface ExecWords {
+  readonly name: 'exec' | 'nodes exec';
   /** The terminal to reattach to; undefined: a new one. */
   readonly attach: string | undefined;
   readonly as: 'write' | 'take' | 'watch';
-  /** The id of the container; empty when reattaching. */
+  /** The id of the container, or the name of the node; empty when reattaching. */
   readonly id: string;
   readonly command: readonly string[];
   readonly user: string | undefined;
@@ -61,11 +62,12 @@ function pathOf(words: ExecWords | 'host-shell', { columns, rows }: NodeJS.Write
     ...(process.env.TERM && { type: process.env.TERM }),
   });
   if (words === 'host-shell') return `/v1/host/terminal?${query.toString()}`;
-  const { attach, as, id, command, user } = words;
+  const { name, attach, as, id, command, user } = words;
   if (attach !== undefined) return `/v1/terminals/${encodeURIComponent(attach)}/attach?as=${as}`;
   if (user) query.append('user', user);
   for (const word of command) query.append('command', word);
-  return `/v1/containers/${encodeURIComponent(id)}/terminal?${query.toString()}`;
+  const place = name === 'exec' ? 'containers' : 'nodes';
+  return `/v1/${place}/${encodeURIComponent(id)}/terminal?${query.toString()}`;
 }
 
 class Session {

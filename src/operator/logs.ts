@@ -7,6 +7,7 @@ import type { Output } from './output.ts';
 
 /** The options as texts. */
 export interface LogWords {
+  readonly name: 'logs' | 'nodes logs';
   readonly id: string;
   readonly isFollowing: boolean;
   readonly tail: string | undefined;
@@ -17,14 +18,18 @@ type LogLine = Schemas['LogLine'];
 /** Prints until the log ends, or, when following, until the container has ended. @throws {ServiceError} `operator.*` */
 export async function logs(
   api: Api,
-  { id, isFollowing: follow, tail }: LogWords,
+  { name, id, isFollowing: follow, tail }: LogWords,
   isJson: boolean,
   stdout: Output,
   stderr: Output,
 ): Promise<void> {
   const query = { follow, ...(tail !== undefined && { tail: numberOf(tail) }) };
-  const params = { path: { id }, query };
-  const body = dataOf(await api.GET('/v1/containers/{id}/logs', { params, parseAs: 'stream' }));
+  const how = { parseAs: 'stream' } as const;
+  const answer =
+    name === 'logs'
+      ? await api.GET('/v1/containers/{id}/logs', { params: { path: { id }, query }, ...how })
+      : await api.GET('/v1/nodes/{node}/logs', { params: { path: { node: id }, query }, ...how });
+  const body = dataOf(answer);
   for await (const data of linesIn(body)) {
     const { stream, text, partial }: LogLine = JSON.parse(data);
     const output = stream === 'stderr' && !isJson ? stderr : stdout;

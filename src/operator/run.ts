@@ -8,6 +8,7 @@ import { events } from './events.ts';
 import { exec } from './exec.ts';
 import { capacity, drain } from './host.ts';
 import { logs } from './logs.ts';
+import { nodes } from './nodes.ts';
 import { outputOf, writerTo } from './output.ts';
 import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
@@ -22,8 +23,8 @@ export async function runOperatorCommand(
   const { stdin, stdout, stderr } = process;
   const write = writerTo(stdout);
   const target = targetOf(command.where, environment);
-  if (command.name === 'exec' || command.name === 'host-shell') {
-    const words = command.name === 'exec' ? command : command.name;
+  if (command.name === 'exec' || command.name === 'nodes exec' || command.name === 'host-shell') {
+    const words = command.name === 'host-shell' ? command.name : command;
     process.exitCode = await exec(target, words, { stdin, stdout, say: progress });
     return;
   }
@@ -51,8 +52,12 @@ export async function runOperatorCommand(
     case 'drain':
       return write(await drain(api, isJson));
     case 'logs':
+    case 'nodes logs':
       return await logs(api, command, isJson, outputOf(stdout), outputOf(stderr));
     case 'events':
       for await (const line of events(api, command.after, isJson)) await write(line);
+      return;
+    default:
+      return write(await nodes(api, command, isJson));
   }
 }

@@ -33,6 +33,11 @@ export class Watchdog {
     this.#say('READY=1');
   }
 
+  /** Shown by whoever watches. */
+  status(text: string): void {
+    this.#say(`STATUS=${text}`);
+  }
+
   /** To be called when the end begins. */
   stopping(): void {
     this.#say('STOPPING=1');

@@ -75,3 +75,21 @@ test('the demo of the command line shows containers made, listed, watched, stopp
   assert.match(stdout, /the service has ended, exit code 0/);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
+
+test('the demo of nodes shows an edit, a rollback, a restart of the service, and a stranger', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo-nodes.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /^web +running .*demo\/good +as wanted\nworker +running /m);
+  assert.match(stdout, /^rejected +\S+: it exited with code 7\n {2}\| cannot find my config$/m);
+  assert.match(stdout, /no node has noticed it/);
+  assert.match(
+    stdout,
+    /^other +blocked .*the name other belongs to a container that this service did not make/m,
+  );
+  assert.match(stdout, /the stranger was left alone/);
+  assert.match(stdout, /^STEP +NODE +DO +REJECTED\n1 +w\w+ +pull$/m);
+  assert.match(stdout, /^ +web +it exited with code 7$/m);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});

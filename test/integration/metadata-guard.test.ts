@@ -10,6 +10,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import type Dockerode from 'dockerode';
+import { ensureNetwork } from '../../managed-nodes/docker/network.ts';
+import { IMAGE } from '../../scripts/image.ts';
 import { host as hostContainer } from '../support/callers.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -22,6 +25,19 @@ const SERVER = `require('node:http').createServer((_, response) => response.end(
 /** Milliseconds after which a packet is taken for lost. */
 const LOST = 1500;
 
+/** As much of the service's Docker as a network takes. */
+class ApiDocker {
+  readonly #api: Dockerode;
+
+  constructor(api: Dockerode) {
+    this.#api = api;
+  }
+
+  call(_: string, __: number, work: (signal: AbortSignal, api: Dockerode) => unknown): unknown {
+    return work(AbortSignal.timeout(30_000), this.#api);
+  }
+}
+
 let host: TestHost;
 let service: ServiceProcess;
 let server: ChildProcess | undefined;
@@ -33,12 +49,12 @@ function ip(words: string): void {
 }
 
 /** What a container gets from the address. */
-function ask(address: string, patience = 30_000): string {
+function ask(address: string, patience = 30_000, pid = container): string {
   const script = `require('node:http')
     .get('http://${address}/', { timeout: ${patience} }, (answer) => answer.pipe(process.stdout))
     .on('timeout', function () { this.destroy(); })
     .on('error', () => console.log('nothing'))`;
-  const words = ['--target', String(container), '--net', process.execPath, '--eval', script];
+  const words = ['--target', String(pid), '--net', process.execPath, '--eval', script];
   return execFileSync('nsenter', words, { encoding: 'utf8' }).trim();
 }
 
@@ -82,6 +98,19 @@ test('with the guard it gets no answer from where credentials are, and all other
   execFileSync(GUARD, ['on']);
   for (const address of ADDRESSES) assert.equal(ask(address, LOST), 'nothing', address);
   assert.equal(ask(HARMLESS), 'secret');
+});
+
+test('the guard is for containers in other bridge networks too, such as those of managed nodes', async () => {
+  const owner = { hostId: 'h', app: 'nodes' };
+  await ensureNetwork(new ApiDocker(host.docker) as never, owner);
+  const HostConfig = { NetworkMode: owner.app };
+  const node = await host.docker.createContainer({ Image: IMAGE, HostConfig });
+  await node.start();
+  const { Pid } = (await node.inspect()).State;
+  for (const address of ADDRESSES) assert.equal(ask(address, LOST, Pid), 'nothing', address);
+  assert.equal(ask(HARMLESS, 30_000, Pid), 'secret');
+  await node.remove({ force: true });
+  await host.docker.getNetwork(owner.app).remove();
 });
 
 test('the guard is put up once, however often it is told to', () => {

@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import type { TSchema } from 'typebox';
 import { ConfigToken, NewContainer, StartValues } from '../../httpserver/v1/create-schemas.ts';
 import { ImagePull } from '../../httpserver/v1/image-schemas.ts';
+import { NodeLock } from '../../httpserver/v1/node-schemas.ts';
 import { RestoreVersion } from '../../httpserver/v1/user-config-routes.ts';
 import { isRecord, misfit } from '../../parsing/json.ts';
 import { IMAGE } from '../../scripts/image.ts';
@@ -53,6 +54,7 @@ const SCHEMAS: Readonly<Record<string, TSchema>> = {
   ConfigToken,
   ImagePull,
   RestoreVersion,
+  NodeLock,
 };
 
 /** For each schema of a body, one that fits. */
@@ -76,6 +78,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   StartValues: { dpi: 96, containerArn: 'arn', userId: 'user', clientAppAuthSecret: CLIENT_SECRET },
   ConfigToken: { userId: 'user', clientAppAuthSecret: CLIENT_SECRET, configEncryptionToken: TOKEN },
   RestoreVersion: { version: 'a' },
+  NodeLock: { locked: true },
   ImagePull: { image: 'a', platform: 'linux/amd64', registryAuth: { username: 'user', password: TOKEN } },
 };
 

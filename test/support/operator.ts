@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Static, TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
+import { Node, NodeEvents, NodeLock, NodePlan, Nodes } from '../../httpserver/v1/node-schemas.ts';
 import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
 import {
   Agent,
@@ -51,6 +52,11 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/terminals$/, Terminals],
   [/^POST \/v1\/terminals\/\w+\/end$/, Terminal],
   [/^PUT \/v1\/drain$/, Draining],
+  [/^GET \/v1\/nodes$/, Nodes],
+  [/^GET \/v1\/nodes\/plan$/, NodePlan],
+  [/^GET \/v1\/nodes\/events(\?.*)?$/, NodeEvents],
+  [/^PUT \/v1\/nodes\/lock$/, NodeLock],
+  [/^(GET|POST) \/v1\/nodes\/[\w-]+(\/restart)?$/, Node],
 ];
 
 /** @throws when it is not what its path promises */

@@ -51,11 +51,35 @@ export class Registry implements AsyncDisposable {
       tarOf('-C', BUILD, 'streaming-server', 'input-program', '-C', padding, 'one'),
       tarOf('-C', padding, 'two'),
     ];
+    return this.#publish(name, layers, { Cmd: ['/streaming-server'] }, { spoiled });
+  }
+
+  /**
+   * Adds an image that runs a script in the distribution's static busybox; again, its tag moves.
+   * @param healthCheck another script, which is run each second @returns what it is called
+   */
+  addScript(name: string, script: string, healthCheck?: string, tag = 'latest'): string {
+    const layer = tarOf('--transform=s,^,bin/,', '-C', '/bin', 'busybox');
+    const [second, sh] = [1e9, ['/bin/busybox', 'sh', '-c']];
+    const check = healthCheck && {
+      Healthcheck: { Test: ['CMD', ...sh, healthCheck], Interval: second, Timeout: second, Retries: 2 },
+    };
+    const image = this.#publish(name, [layer], { Cmd: [...sh, script], ...check }, { tag });
+    return tag === 'latest' ? image : `${image}:${tag}`;
+  }
+
+  #publish(
+    name: string,
+    layers: readonly Buffer[],
+    started: object,
+    how: { readonly spoiled?: boolean; readonly tag?: string },
+  ): string {
+    const { spoiled = false, tag = 'latest' } = how;
     const digests = layers.map((layer) => this.#keep(layer));
     const config = {
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
       os: 'linux',
-      config: { Cmd: ['/streaming-server'] },
+      config: started,
       rootfs: { type: 'layers', diff_ids: digests },
     };
     const described = (mediaType: string, digest: string) => ({
@@ -72,7 +96,7 @@ export class Registry implements AsyncDisposable {
     for (const digest of digests) this.#layers.add(digest);
     if (spoiled) this.#blobs.get(digests.at(-1) as string)?.fill(0, 2 ** 20);
     const bytes = Buffer.from(JSON.stringify(manifest));
-    for (const reference of ['latest', digestOf(bytes)]) this.#manifests.set(`${name}/${reference}`, bytes);
+    for (const reference of [tag, digestOf(bytes)]) this.#manifests.set(`${name}/${reference}`, bytes);
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
   }
 

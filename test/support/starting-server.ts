@@ -23,6 +23,9 @@ const NO_OPERATIONS: Operations = {
   describeHost: () => Promise.reject(new Error('nobody asks')),
   describeAgent: () => Promise.reject(new Error('nobody asks')),
   drain: () => 0,
+  nodes: () => {
+    throw new Error('nobody asks');
+  },
 };
 
 const common = () => ({

@@ -15,6 +15,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   httpserver: 4,
   'ecs-agent-bridge': 4,
   container: 3,
+  'managed-nodes': 3,
   'docker-engine': 2,
   host: 2,
   ttys: 2,

@@ -106,7 +106,7 @@ test('the specification names the steps of the start as the source has them', ()
 
 test('each alarm that operators are told of is a message of the sources', () => {
   const files = globSync(
-    '{src,httpserver,ecs-agent-bridge,container,docker-engine,host,user-configs,logging,errors}/**/*.ts',
+    '{src,httpserver,ecs-agent-bridge,container,docker-engine,host,managed-nodes,user-configs,logging,errors}/**/*.ts',
     {
       cwd: ROOT,
     },

@@ -36,6 +36,7 @@ suite('when nothing has happened', () => {
         'counter …config_alarms_total',
         'counter …releases_failed_total',
         'gauge …containers',
+        'gauge …nodes',
         'gauge …containers_health',
         'gauge …pool_size',
         'gauge …pool_held',
@@ -181,6 +182,7 @@ test('meters do not keep the process alive, neither before the first request nor
   const meters = new Meters({
     states: () => [],
     healths: () => [],
+    nodes: () => [],
     pools: () => [],
     spool: () => undefined,
     predecessorDied: () => false,

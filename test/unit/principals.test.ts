@@ -42,12 +42,13 @@ async function open(t: TestContext) {
     });
     const closing = new AbortController();
     const unasked = async () => ({}) as never;
+    const unheard = () => ({}) as never;
     equip(app, {
       gate,
       version: { version: '1', commit: 'c' },
       operator: {
         authority,
-        operations: { describeHost: unasked, describeAgent: unasked, drain: () => 0 },
+        operations: { describeHost: unasked, describeAgent: unasked, drain: () => 0, nodes: unheard },
         create: { allowedMounts: [], requests: new Idempotency<never>() },
         closing: closing.signal,
       },
@@ -103,7 +104,7 @@ test('a viewer may ask all that only looks, and nothing that acts', async (t) =>
         const { statusCode, json } = await app.inject(request);
         return { statusCode, title: statusCode === 403 ? json().title : undefined };
       };
-      const isLook = method === 'get' && !/\/(containers\/\w+|host)\/terminal$/.test(url);
+      const isLook = method === 'get' && !/\/(containers\/\w+|nodes\/\w+|host)\/terminal$/.test(url);
       const { statusCode, title } = await ask(VIEWER);
       assert.equal(title, isLook ? undefined : 'request.looks_only', `${method} ${path}: ${statusCode}`);
       assert.notEqual((await ask(OPERATOR)).statusCode, 403);
@@ -130,6 +131,7 @@ test('a viewer may watch a terminal, and neither write in one nor open one', asy
     ['/v1/terminals/0123456789abcdef/attach?as=take', 403, 503],
     ['/v1/terminals/0123456789abcdef/attach?as=write', 403, 503],
     ['/v1/containers/abcdef/terminal', 403, 503],
+    ['/v1/nodes/web/terminal', 403, 503],
     ['/v1/host/terminal', 403, 503],
   ] as const) {
     assert.deepEqual(

@@ -12,6 +12,19 @@ import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
 type Given = Readonly<Record<string, string>>;
 
+/** The variables that EchoStream gives to its hosts. */
+const ECHOSTREAM = [
+  'APP',
+  'APPSYNC_ENDPOINT',
+  'AWS_DEFAULT_REGION',
+  'CLIENT_ID',
+  'LOG_GROUP_NAME',
+  'PASSWORD',
+  'TENANT',
+  'USER_NAME',
+  'USER_POOL_ID',
+];
+
 const OWN_SECRET = 'an-own-and-long-secret';
 
 const DSN = 'https://5e4774e7bd5f4c0e@sentry.example/42';
@@ -167,6 +180,14 @@ suite('defaults', () => {
       TERMINALS: 100,
       TERMINALS_PER_CONTAINER: 10,
       TERMINAL_IDLE_SECONDS: 1800,
+      ...Object.fromEntries(ECHOSTREAM.map((name) => [name, undefined])),
+      INTERACTIVE: 'on',
+      ON_APP_REMOVED: 'stop',
+      NODES_KEEP_IMAGES: 3,
+      REGISTRY_AUTH_FILE: undefined,
+      NODES_FEED: 'none',
+      NODES_FILE: undefined,
+      NODES_ON_STOP: 'leave',
       HOST_SHELL_USER: undefined,
       HOST_SHELL_AS_ROOT: false,
       WEBSERVER_URL: new URL('https://webserver.example/'),
@@ -885,4 +906,42 @@ suite('what a child process sees', () => {
     };
     assert.deepEqual(childEnvironment(needed), needed);
   });
+});
+
+test('a host of nodes alone needs no webserver, and nobody knows its secret', () => {
+  const given = { APP_ENV: 'production', INTERACTIVE: 'off', NODES_FEED: 'file', NODES_FILE: '/nodes.yaml' };
+  const load = () => loadSettings({ ...given, USE_PROD_LOGGING: 'no' });
+  const { WEBSERVER_AUTH_SECRET, WEBSERVER_URL, NODES_FILE, NODES_ON_STOP } = load();
+  assert.deepEqual([WEBSERVER_URL, NODES_FILE, NODES_ON_STOP], [undefined, '/nodes.yaml', 'leave']);
+  assert.match(WEBSERVER_AUTH_SECRET.reveal(), /^[0-9a-f]{64}$/);
+  assert.notEqual(WEBSERVER_AUTH_SECRET.reveal(), load().WEBSERVER_AUTH_SECRET.reveal());
+});
+
+test('a host with nothing to do, or nodes of no file, does not start', () => {
+  assert.deepEqual(problemsOf({ APP_ENV: 'production', INTERACTIVE: 'off' }), [
+    'INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on',
+  ]);
+  assert.deepEqual(problemsOf({ APP_ENV: 'localdev', NODES_FEED: 'file' }), [
+    'NODES_FILE: must be given: NODES_FEED is file',
+  ]);
+});
+
+test('the nine variables of EchoStream are asked for by their names, and judged only where they are needed', () => {
+  const given = { APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream' };
+  const needed = ECHOSTREAM.filter((name) => name !== 'AWS_DEFAULT_REGION');
+  assert.deepEqual(
+    problemsOf(given).toSorted((a, b) => a.localeCompare(b)),
+    needed
+      .map((name) => `${name}: must be given: NODES_FEED is echostream`)
+      .toSorted((a, b) => a.localeCompare(b)),
+  );
+  const all = Object.fromEntries(ECHOSTREAM.map((name) => [name, 'x y']));
+  assert.deepEqual(problemsOf({ ...given, ...all }), [
+    'APP: must be the name of an app; got "x y"',
+    'APPSYNC_ENDPOINT: must be an address like https://…',
+  ]);
+  const usable = { ...all, APP: 'my_app', APPSYNC_ENDPOINT: 'https://api.example/graphql' };
+  const { PASSWORD, APP } = loadSettings({ ...given, ...usable });
+  assert.deepEqual([PASSWORD?.reveal(), APP], ['x y', 'my_app']);
+  assert.doesNotThrow(() => production(all));
 });

@@ -1,11 +1,13 @@
 /** The public names of the package. */
 
+export type { ApiQuery } from './api/api.ts';
 export type { AppType, NodeType } from './api/queries.ts';
 export { AppNode, type AppNodeOptions, type Backoff } from './app-node.ts';
 export type { Auditor } from './audits.ts';
 export type { BulkData } from './bulk-data.ts';
 export { type Change, ChangeReceiver, type ChangeReceiverOptions, type Echo } from './change-receiver.ts';
 export type { Config } from './config.ts';
+export { EchoStreamApi, type EchoStreamApiOptions } from './echostream-api.ts';
 export { EchoStreamError, type ErrorCode } from './errors.ts';
 export type { BatchItemFailures, LambdaContext, LambdaEvent, LambdaRecord } from './lambda/events.ts';
 export { LambdaNode, type LambdaNodeOptions } from './lambda-node.ts';

@@ -40,7 +40,15 @@ type ManagedNode {
   sendMessageType: MessageType
   stopped: Boolean
   tenant: Tenant!
+  loggingLevel: String
+  managedNodeType: ManagedNodeType!
+  mounts: [Mount!]
+  ports: [Port!]
 }
+union ManagedAppNode = AppChangeReceiverNode | ManagedNode
+type ManagedNodeType { imageUri: String! name: String! }
+type Mount { description: String source: String target: String! }
+type Port { containerPort: Int! hostAddress: String hostPort: Int! protocol: String! }
 type CrossAccountApp {
   auditRecordsEndpoint: String!
   config: AWSJSON
@@ -59,7 +67,9 @@ type ManagedApp {
   config: AWSJSON
   GetAwsCredentials(duration: Int): AwsCredentials!
   name: String!
+  nodes: [ManagedAppNode!]!
   tableAccess: Boolean
+  tenant: Tenant!
 }
 type AwsCredentials {
   accessKeyId: String!

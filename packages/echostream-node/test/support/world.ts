@@ -45,6 +45,8 @@ export class World implements AsyncDisposable {
   placesLast = 1800;
   #places = 0;
   node: NodeAnswer;
+  /** A managed app, if there is one. */
+  app: object | null = null;
 
   private constructor(server: Server, url: string) {
     this.#server = server;
@@ -167,6 +169,7 @@ export class World implements AsyncDisposable {
     this.queries.push(name);
     if (name === 'getNode')
       return [200, { data: { GetNode: variables.name === 'unknown' ? null : this.node } }] as const;
+    if (name === 'getManagedApp') return [200, { data: { GetApp: this.app } }] as const;
     if (name === 'getAwsCredentials') {
       this.credentials += 1;
       const GetAwsCredentials = {

@@ -1,0 +1,45 @@
+/**
+ * Credentials from a file as `docker login` writes it. Source: the documentation of Docker's command line, "docker login",
+ * "Credential stores": `auths` has for each registry `auth`, which is `USER:PASSWORD` in base64.
+ */
+
+import { open } from 'node:fs/promises';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { isRecord } from '../parsing/json.ts';
+import type { Issuer } from './registry-credentials.ts';
+
+const OPEN_TO_OTHERS = 0o077;
+
+/** Reads the file each time: somebody may replace what is in it. @throws {ServiceError} `image.no_credentials` */
+export function authFileIssuer(path: string): Issuer {
+  return async (registry) => {
+    const bad = (why: string) =>
+      new ServiceError('image.no_credentials', { registry, why: `${path}: ${why}` });
+    const auth = await read(path, bad).then((found) => entryFor(found, registry));
+    if (auth === undefined) return undefined;
+    const [username = '', ...rest] = Buffer.from(auth, 'base64').toString().split(':');
+    if (!username || rest.length === 0) throw bad('its auth is not USER:PASSWORD in base64');
+    return { auth: { username, password: rest.join(':') }, ends: Infinity };
+  };
+}
+
+async function read(path: string, bad: (why: string) => Error): Promise<unknown> {
+  try {
+    await using file = await open(path);
+    const { uid, mode } = await file.stat();
+    if (uid !== 0 || (mode & OPEN_TO_OTHERS) !== 0)
+      throw new Error('others than root can read it; run chmod 600');
+    return JSON.parse(await file.readFile('utf8'));
+  } catch (error) {
+    // The parser quotes what it cannot read.
+    throw bad(error instanceof SyntaxError ? 'it is not JSON' : messageOf(error));
+  }
+}
+
+function entryFor(found: unknown, registry: string): string | undefined {
+  const auths = isRecord(found) && isRecord(found.auths) ? found.auths : {};
+  const entry = Object.entries(auths).find(
+    ([name]) => name.replace(/^https:\/\//, '').split('/', 1)[0] === registry,
+  )?.[1];
+  return isRecord(entry) && typeof entry.auth === 'string' ? entry.auth : undefined;
+}

@@ -1,0 +1,33 @@
+/** Part of the table of errors: managed nodes. */
+
+export const NODE_ERRORS = {
+  'node.unknown': {
+    status: 404,
+    text: 'there is no node {node} here; list the nodes with "ecs-host-service nodes list"',
+  },
+  'service.nodes_alone': {
+    status: 409,
+    text: 'this host has managed nodes alone; set INTERACTIVE=on to have interactive containers too',
+  },
+  'node.none': {
+    status: 404,
+    text: 'this service manages no nodes; set NODES_FEED, then start the service again',
+  },
+  'node.not_there': {
+    status: 409,
+    text: 'the node {node} has no running container ({state}: {why}); see "ecs-host-service nodes explain {node}"',
+  },
+  'node.changed': { status: 409, text: 'the node {node} has changed meanwhile; it is looked at again' },
+  'node.bad_network': {
+    status: 409,
+    text: 'the network {app} is no bridge, its driver is {driver}; remove or rename that network, or the app',
+  },
+  'node.no_log_driver': {
+    status: 502,
+    text: 'the log driver of the node {node} did not start: {why}; its container is made again, with its log on this host',
+  },
+  'node.bad_feed': {
+    status: 422,
+    text: 'the nodes in {source} cannot be used: {why}; the nodes stay as they are until that is mended',
+  },
+} as const;

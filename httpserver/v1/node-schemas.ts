@@ -1,0 +1,119 @@
+/** What the operator's API says of managed nodes, as JSON Schema. */
+
+import { Type } from 'typebox';
+import { NODE_STATES } from '../../managed-nodes/plan/world.ts';
+import { NODE_NAME } from '../../managed-nodes/spec/node-spec.ts';
+
+const time = (description: string) => Type.String({ format: 'date-time', description });
+const state = Type.Enum([...NODE_STATES], { description: 'The state of a node.' });
+const cause = Type.String({ description: 'Why, for people.' });
+const name = (description: string) => Type.String({ pattern: NODE_NAME, description });
+
+export const ByNode = Type.Object({ node: name('The name of a node.') });
+
+const RejectedContainer = Type.Object(
+  {
+    why: cause,
+    exitCode: Type.Optional(Type.Integer({ description: 'Missing if it still ran.' })),
+    lastLines: Type.Array(Type.String(), {
+      description: 'The last lines of its output. They come from the container: do not trust them.',
+    }),
+    at: time('When it was rejected.'),
+  },
+  {
+    description:
+      'The new container that was tried last and rejected. It is not tried again until its spec changes.',
+  },
+);
+
+export const Node = Type.Object(
+  {
+    name: name('The name of the node, and of its container.'),
+    type: Type.Optional(Type.String({ description: 'The type of the node, from the feed.' })),
+    image: Type.Optional(
+      Type.String({
+        description: 'The image that the feed names. Missing if the feed no longer wants the node.',
+      }),
+    ),
+    state,
+    cause,
+    since: time('When it entered this state.'),
+    container: Type.Optional(Type.String({ description: 'The docker id of its container.' })),
+    candidate: Type.Optional(
+      Type.String({ description: 'The docker id of the new container that is to replace it.' }),
+    ),
+    digest: Type.Optional(Type.String({ description: "The digest of the container's image." })),
+    lastError: Type.Optional(
+      Type.String({ description: 'Why the last step failed. Missing once it has succeeded.' }),
+    ),
+    nextAttempt: Type.Optional(time('When the failed step is repeated.')),
+    rejected: Type.Optional(RejectedContainer),
+  },
+  { title: 'Node', description: 'A managed node: a long-lived container that a feed wants.' },
+);
+
+export const Nodes = Type.Object(
+  {
+    app: Type.Optional(
+      Type.String({ description: 'The app of the nodes. Missing until the feed was read.' }),
+    ),
+    feed: Type.String({ description: 'Where the service learns which nodes there are.' }),
+    feedError: Type.Optional(
+      Type.String({ description: 'Why the feed cannot be used. The nodes stay as they are until then.' }),
+    ),
+    locked: Type.Boolean({ description: 'Whether updates are deferred.' }),
+    nodes: Type.Array(Node),
+  },
+  { title: 'Nodes' },
+);
+
+export const NodePlan = Type.Object(
+  {
+    steps: Type.Array(
+      Type.Object({
+        node: name('The node.'),
+        do: Type.Enum(
+          ['pull', 'create', 'start', 'wait', 'keep', 'stop', 'restart', 'remove', 'promote', 'reject'],
+          {
+            description:
+              'The step. `wait` is for the health of a new container, `keep` has Docker restart it, and `promote` gives it the name of the node.',
+          },
+        ),
+        container: Type.Optional(
+          Type.String({ description: 'The docker id, of a container that is there.' }),
+        ),
+        cause,
+      }),
+    ),
+  },
+  { title: 'NodePlan', description: 'What would be done if each step succeeded. Nothing is done.' },
+);
+
+export const NodeLock = Type.Object(
+  { locked: Type.Boolean({ description: 'Whether updates are deferred.' }) },
+  { title: 'NodeLock', additionalProperties: false },
+);
+
+export const NodeEventsQuery = Type.Object(
+  {
+    after: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 1e12, description: 'Only events behind the one with this id.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const NodeEvents = Type.Object(
+  {
+    events: Type.Array(
+      Type.Object({
+        id: Type.Integer({ description: 'Counts up. It begins anew when the service starts.' }),
+        at: time('When it happened.'),
+        node: Type.String({ description: 'The node.' }),
+        state,
+        cause,
+      }),
+    ),
+  },
+  { title: 'NodeEvents', description: 'At most the last thousand changes, oldest first.' },
+);

@@ -1,0 +1,72 @@
+/** What Docker is asked to make for a node. The name of the container is not part of it. */
+
+import type Dockerode from 'dockerode';
+import { bytes } from '../../settings/parsers.ts';
+import { fixedPorts } from '../plan/ports.ts';
+import type { MountSpec, NodeSpec, PortSpec } from '../spec/node-spec.ts';
+import { labelsOf, type Owner } from './labels.ts';
+
+/** Where the output of a container goes. */
+export interface LogConfig {
+  readonly Type: string;
+  readonly Config: Readonly<Record<string, string>>;
+}
+
+export interface Made {
+  readonly spec: NodeSpec;
+  readonly hash: string;
+  readonly digest: string;
+  /** By which Docker knows the image of this digest. */
+  readonly image: string;
+  readonly labelId: string;
+  readonly network: string;
+  readonly log: LogConfig;
+}
+
+/** Bounded, and readable by Docker itself. */
+export const LOCAL_LOG: LogConfig = { Type: 'local', Config: { 'max-size': '20m', 'max-file': '3' } };
+
+/** It is not started again when it exits: that is for one that was accepted. */
+export function createBody(owner: Owner, made: Made): Dockerode.ContainerCreateOptions {
+  const { spec, hash, digest, labelId } = made;
+  const { name: node, environment = {}, ports = [], mounts = [], limits = {}, loggingLevel } = spec;
+  const variables = { ...environment, ...(loggingLevel !== undefined && { LOGGING_LEVEL: loggingLevel }) };
+  const labelled = { node, hash, digest, ports: fixedPorts(spec), labelId };
+  return {
+    Image: made.image,
+    Hostname: node,
+    Env: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
+    Labels: { ...spec.labels, ...labelsOf(owner, labelled) },
+    ExposedPorts: Object.fromEntries(ports.map((port) => [portOf(port), {}])),
+    HostConfig: {
+      NetworkMode: made.network,
+      RestartPolicy: { Name: 'no' },
+      LogConfig: made.log,
+      Mounts: mounts.map(mountOf),
+      PortBindings: bindingsOf(ports),
+      ...(limits.memory !== undefined && { Memory: bytes(limits.memory), MemorySwap: bytes(limits.memory) }),
+      ...(limits.cpus !== undefined && { NanoCpus: Math.round(limits.cpus * 1e9) }),
+      ...(limits.pids !== undefined && { PidsLimit: limits.pids }),
+    },
+  } as Dockerode.ContainerCreateOptions;
+}
+
+function portOf({ containerPort, protocol = 'tcp' }: PortSpec): string {
+  return `${containerPort}/${protocol}`;
+}
+
+/** A port of the container may have several of the host. */
+function bindingsOf(ports: readonly PortSpec[]): Dockerode.PortMap {
+  const grouped = Object.entries(Object.groupBy(ports, portOf));
+  return Object.fromEntries(grouped.map(([port, list = []]) => [port, list.map(bindingOf)]));
+}
+
+function bindingOf({ hostAddress: HostIp = '', hostPort }: PortSpec): { HostIp: string; HostPort: string } {
+  return { HostIp, HostPort: hostPort === undefined ? '' : String(hostPort) };
+}
+
+/** A directory of the host that is not there is Docker's error: it would otherwise be made, and be empty. */
+function mountOf({ source, target: Target }: MountSpec) {
+  if (source?.startsWith('/')) return { Type: 'bind', Source: source, Target };
+  return source === undefined ? { Type: 'volume', Target } : { Type: 'volume', Source: source, Target };
+}

@@ -1,0 +1,58 @@
+/** The YAML of a file of nodes, and what must be in it. Its JSON Schema, for editors, is made from this too. */
+
+import { type Static, Type } from 'typebox';
+import { parseDocument } from 'yaml';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import { misfit } from '../../parsing/json.ts';
+import { NodeSpec, whyUnusable } from '../spec/node-spec.ts';
+import type { WantedApp } from './feed.ts';
+
+/** Source: EchoStream's rule for the names of apps. */
+const APP_NAME = '^[A-Za-z0-9][A-Za-z0-9_-]{2,79}$';
+/** Networks that Docker has of its own. */
+const DOCKERS_OWN = ['bridge', 'host', 'none', 'default'];
+
+export const NodesFile = Type.Object(
+  {
+    app: Type.String({
+      pattern: APP_NAME,
+      description: 'The name of the app, and of the Docker network of its nodes.',
+    }),
+    nodes: Type.Array(NodeSpec, { maxItems: 1000 }),
+  },
+  { additionalProperties: false, title: 'The nodes of a host' },
+);
+
+/** @param source for the error @throws {ServiceError} `node.bad_feed` */
+export function parseNodesFile(text: string, source: string): WantedApp {
+  const bad = (why: string) => new ServiceError('node.bad_feed', { source, why });
+  const document = parseDocument(text, { prettyErrors: true });
+  const [error] = document.errors;
+  // What stands behind the first line quotes the file, which may have secrets in it.
+  if (error) throw bad(error.message.split('\n', 1)[0] ?? '');
+  let found: unknown;
+  try {
+    found = document.toJS({ maxAliasCount: 100 });
+  } catch (failure) {
+    throw bad(messageOf(failure));
+  }
+  const why = misfit(NodesFile, found);
+  if (why !== undefined) throw bad(why.replace('schema is false', 'is no field that there is'));
+  const wanted = found as Static<typeof NodesFile>;
+  const unusable = whyAppUnusable(wanted);
+  if (unusable !== undefined) throw bad(unusable);
+  return wanted;
+}
+
+/** What a schema cannot say. @returns what is wrong */
+export function whyAppUnusable({ app, nodes }: WantedApp): string | undefined {
+  if (DOCKERS_OWN.includes(app)) return `app must not be ${app}, which is a network of Docker's own`;
+  const names = nodes.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) return `there must be one node ${twice}, not two`;
+  const [bad] = nodes.flatMap((node) => {
+    const why = whyUnusable(node);
+    return why === undefined ? [] : [`of the node ${node.name}, ${why}`];
+  });
+  return bad;
+}

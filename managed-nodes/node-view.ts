@@ -1,0 +1,59 @@
+/** A node as operators see it. */
+
+import { ownOf } from './plan/fitting.ts';
+import type { NodeState, Rejected } from './plan/world.ts';
+import type { Known, Reconciler } from './reconciler.ts';
+
+export interface RejectedView {
+  readonly why: string;
+  readonly exitCode?: number;
+  readonly lastLines: readonly string[];
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+export interface NodeView {
+  readonly name: string;
+  readonly type?: string;
+  /** Left out: the feed does not want the node any more. */
+  readonly image?: string;
+  readonly state: NodeState;
+  readonly cause: string;
+  /** Since when it has been in this state; ISO 8601. */
+  readonly since: string;
+  /** Docker ids: of the container that has the node's name, and of one that is to replace it. */
+  readonly container?: string;
+  readonly candidate?: string;
+  /** Of the container's image. */
+  readonly digest?: string;
+  readonly lastError?: string;
+  /** Of what has failed; ISO 8601. */
+  readonly nextAttempt?: string;
+  /** The container that was tried last and rejected. */
+  readonly rejected?: RejectedView;
+}
+
+/** @param node that the reconciler knows */
+export function viewOf({ world, known }: Pick<Reconciler, 'world' | 'known'>, name: string): NodeView {
+  const { decision, since } = known.get(name) as Known;
+  const spec = world.wanted.get(name)?.spec;
+  const { failed, rejected } = world.memory.get(name) ?? {};
+  const [current, candidate] = [ownOf(world, name, 'current'), ownOf(world, name, 'candidate')];
+  return {
+    name,
+    ...(spec?.type !== undefined && { type: spec.type }),
+    ...(spec && { image: spec.image }),
+    state: decision.state,
+    cause: decision.cause,
+    since: new Date(since).toISOString(),
+    ...(current && { container: current.id, digest: current.digest }),
+    ...(candidate && { candidate: candidate.id }),
+    ...(failed && { lastError: failed.why, nextAttempt: new Date(failed.next).toISOString() }),
+    ...(rejected && { rejected: rejectedOf(rejected) }),
+  };
+}
+
+function rejectedOf({ why, exitCode, lastLines, at }: Rejected): RejectedView {
+  const code = exitCode === undefined ? {} : { exitCode };
+  return { why, ...code, lastLines, at: new Date(at).toISOString() };
+}

@@ -1,0 +1,236 @@
+/** The managed nodes of this host: what a feed wants is brought about, and everybody can see how far that is. */
+
+import { join } from 'node:path';
+import type { Docker } from '../docker-engine/docker.ts';
+import type { DockerId } from '../docker-engine/docker-id.ts';
+import type { ImagePulls } from '../docker-engine/image-pulls.ts';
+import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { makeWithParents } from '../host/directories.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import { LOCAL_LOG } from './docker/create-body.ts';
+import { NodeDocker } from './docker/node-docker.ts';
+import { listen } from './docker/node-events.ts';
+import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
+import type { Feed, Want, WantedApp } from './feeds/feed.ts';
+import { NodeEvents } from './node-history.ts';
+import { type NodeView, viewOf } from './node-view.ts';
+import type { PlannedStep } from './plan/plan.ts';
+import { isActive, type NodeState } from './plan/world.ts';
+import { Reconciler } from './reconciler.ts';
+import { readRejected, writeRejected } from './rejected-file.ts';
+import { specHash } from './spec/spec-hash.ts';
+import { UpdateLock } from './update-lock.ts';
+
+export interface NodesOptions {
+  readonly feed: Feed;
+  readonly docker: Docker;
+  readonly pulls: ImagePulls;
+  readonly defaultRegistry: string | undefined;
+  /** What a registry is to be shown. */
+  readonly credentials: NodeImagesOptions['credentials'];
+  readonly hostId: string;
+  /** Directory for what outlives the service. */
+  readonly state: string;
+  /** Images of a repository that stay after a roll; undefined: all. */
+  readonly keepImages: number | undefined;
+  /** What becomes of nodes when the service is asked to stop. */
+  readonly onStop: 'leave' | 'stop';
+  /** Is told how many nodes run, in words, when that has changed. */
+  readonly status: (text: string) => void;
+  readonly log: Logger;
+}
+
+/** Seconds that a program has after SIGTERM. */
+const GRACE = 30;
+/** Milliseconds that a feed waits for the effect of what it tells. */
+const EFFECT = 60_000;
+
+export interface NodesView {
+  readonly app?: string;
+  readonly feed: string;
+  /** Why the feed cannot be used; the nodes stay as they are then. */
+  readonly feedError?: string;
+  readonly isLocked: boolean;
+  readonly nodes: readonly NodeView[];
+}
+
+export class Nodes {
+  readonly events = new NodeEvents();
+  readonly #options: NodesOptions;
+  readonly #lifetime: Lifetime;
+  #app: string | undefined;
+  #feedError: string | undefined;
+  #reconciler: Reconciler | undefined;
+  #lock: UpdateLock | undefined;
+  #isLocked = false;
+
+  /** Begins to follow the feed, until the lifetime ends. */
+  static async open(lifetime: Lifetime, options: NodesOptions): Promise<Nodes> {
+    const nodes = new Nodes(lifetime, options);
+    await makeWithParents(options.state, 0o700);
+    const lockPath = join(options.state, 'lock');
+    nodes.#lock = await UpdateLock.open(lockPath, (isLocked) => nodes.#locked(isLocked), lifetime.signal);
+    let turn = Promise.resolve();
+    const want: Want = async (wanted, restart) => {
+      turn = turn.catch(() => {}).then(() => nodes.#want(wanted, restart));
+      await turn;
+      await nodes.#effect();
+    };
+    const following = options.feed.follow(want, (error) => nodes.#failed(error), lifetime.signal);
+    void lifetime.track('following the feed of nodes', following);
+    return nodes;
+  }
+
+  private constructor(lifetime: Lifetime, options: NodesOptions) {
+    this.#lifetime = lifetime;
+    this.#options = options;
+  }
+
+  get view(): NodesView {
+    return {
+      ...(this.#app !== undefined && { app: this.#app }),
+      feed: this.#options.feed.source,
+      ...(this.#feedError !== undefined && { feedError: this.#feedError }),
+      isLocked: this.#isLocked,
+      nodes: this.#views,
+    };
+  }
+
+  get states(): NodeState[] {
+    return [...(this.#reconciler?.known.values() ?? [])].map(({ decision }) => decision.state);
+  }
+
+  get #views(): NodeView[] {
+    const reconciler = this.#reconciler;
+    return [...(reconciler?.known.keys() ?? [])].sort().map((node) => viewOf(reconciler as Reconciler, node));
+  }
+
+  /** @throws {ServiceError} `node.unknown` */
+  named(node: string): NodeView {
+    if (!this.#reconciler?.known.has(node)) throw new ServiceError('node.unknown', { node });
+    return viewOf(this.#reconciler, node);
+  }
+
+  /** What is there of it, with the name of the node before what is to replace it. @throws {ServiceError} `node.unknown`, `node.not_there` */
+  containerOf(node: string): { readonly docker: Docker; readonly id: DockerId } {
+    const { state, cause: why } = this.named(node);
+    const own = this.#reconciler?.world.actual.containers.filter((one) => one.node === node) ?? [];
+    const found = own.find(({ rank }) => rank === 'current') ?? own[0];
+    if (!found) throw new ServiceError('node.not_there', { node, state, why });
+    return { docker: this.#options.docker, id: found.id };
+  }
+
+  /** For what is held for a node. It is the service's, as a shell on the host is: a node has no page in the ledger. */
+  lend(node: string): Lifetime {
+    return this.#lifetime.child(`terminal of node ${node}`);
+  }
+
+  /** All that would be done if each step succeeded. */
+  plan(): PlannedStep[] {
+    return this.#reconciler?.plan() ?? [];
+  }
+
+  /** @throws {ServiceError} `node.unknown` */
+  restart(node: string): NodeView {
+    const view = this.named(node);
+    this.#reconciler?.restart(node);
+    return view;
+  }
+
+  async lock(isLocked: boolean): Promise<void> {
+    await this.#lock?.set(isLocked);
+  }
+
+  /** To be called when the service is asked to stop. */
+  async finish(): Promise<void> {
+    if (this.#options.onStop === 'leave') return;
+    const { docker, log } = this.#options;
+    const running = this.#reconciler?.world.actual.containers.filter(isActive) ?? [];
+    this.#reconciler?.close();
+    const stopped = await Promise.allSettled(running.map(({ id }) => docker.stop(id, GRACE)));
+    for (const [i, one] of stopped.entries()) {
+      const { node } = running[i] ?? {};
+      if (one.status === 'rejected')
+        log.error({ node, error: one.reason as unknown }, 'a node was not stopped');
+    }
+    log.info({ nodes: running.length }, 'stopped the nodes');
+  }
+
+  #locked(isLocked: boolean): void {
+    if (isLocked !== this.#isLocked) this.#options.log.info({ isLocked }, 'the lock on updates of nodes');
+    this.#isLocked = isLocked;
+    this.#reconciler?.lock(isLocked);
+  }
+
+  #failed(error: unknown): void {
+    const why = messageOf(error);
+    if (why !== this.#feedError) this.#options.log.error({ error }, why);
+    this.#feedError = why;
+  }
+
+  /** Until all nodes are at rest, but no longer than a minute: then it goes on by itself. */
+  async #effect(): Promise<void> {
+    const { signal } = this.#lifetime;
+    const late = AbortSignal.any([signal, AbortSignal.timeout(EFFECT)]);
+    await this.#reconciler?.until(() => this.#reconciler?.isAtRest ?? true, late).catch(() => {});
+    signal.throwIfAborted();
+  }
+
+  async #want({ app, nodes }: WantedApp, restart: readonly string[] = []): Promise<void> {
+    const source = this.#options.feed.source;
+    if (this.#app !== undefined && app !== this.#app) {
+      const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
+      this.#failed(new ServiceError('node.bad_feed', { source, why }));
+      return;
+    }
+    this.#feedError = undefined;
+    this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
+    const reconciler = this.#reconciler ?? (await this.#begin(app));
+    const before = reconciler.world.wanted;
+    const wanted = new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+    reconciler.want(wanted);
+    for (const node of restart) {
+      const hash = wanted.get(node)?.hash;
+      if (hash !== undefined && hash === before.get(node)?.hash) reconciler.restart(node);
+    }
+  }
+
+  #tellStatus(): void {
+    const { states } = this;
+    const running = states.filter((state) => state === 'running').length;
+    this.#options.status(`${running} of ${states.length} nodes run`);
+  }
+
+  async #begin(app: string): Promise<Reconciler> {
+    this.#app = app;
+    const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
+    const rejectedPath = join(state, 'rejected.json');
+    const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
+    const reconciler = new Reconciler({
+      hands: new NodeDocker({
+        docker,
+        owner: { hostId, app },
+        images,
+        keepImages: this.#options.keepImages,
+        logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
+        log,
+      }),
+      rejected: await readRejected(rejectedPath, log),
+      keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
+      tell: (node, decision) => {
+        if (decision) this.events.tell({ node, state: decision.state, cause: decision.cause });
+        this.#tellStatus();
+      },
+      log,
+    });
+    reconciler.lock(this.#isLocked);
+    this.#reconciler = reconciler;
+    const { signal } = this.#lifetime;
+    const heard = (since: number) => reconciler.heard(since);
+    const listening = listen({ docker, hostId, heard, told: () => reconciler.wake(), log }, signal);
+    void this.#lifetime.track("listening to Docker's events of nodes", listening);
+    void this.#lifetime.track('keeping nodes', reconciler.run(signal));
+    return reconciler;
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What is to be done next for one node. Everything is decided from what can be seen, so whoever comes after a crash decides
+ * the same.
+ *
+ * A node is replaced beside its old container: the new one is pulled and created while the old one runs, started before or
+ * after that stops, and checked. Then the old one is removed, and the new one gets the node's name. A new one that fails is
+ * removed, and the old one runs again.
+ *
+ * INVARIANTS
+ * - No step concerns a container that is not ours.
+ * - No container is started while another one holds a port of the host that it needs.
+ * - The old container is removed only when the new one was accepted.
+ */
+
+import { whyWaitsForCanary } from './canary.ts';
+import { fits, isMoving, isRejected, ownOf } from './fitting.ts';
+import { judge } from './gate.ts';
+import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
+import {
+  candidateName,
+  type Decision,
+  isActive,
+  keyOf,
+  type NodeContainer,
+  type NodeMemory,
+  type WantedNode,
+  type World,
+} from './world.ts';
+
+/** Milliseconds after which a new container is tried again where no older one can run instead. */
+const AGAIN = 300_000;
+
+/** @returns undefined when there is no such node */
+export function decide(world: World, node: string): Decision | undefined {
+  const decision = new Deciding(world, node).decide();
+  const { failed } = world.memory.get(node) ?? {};
+  if (!failed || !decision?.step || decision.step.do !== failed.step || failed.next <= world.now)
+    return decision;
+  return { state: 'backoff', cause: failed.why, until: failed.next };
+}
+
+class Deciding {
+  readonly #world: World;
+  readonly #node: string;
+  readonly #wanted: WantedNode | undefined;
+  readonly #memory: NodeMemory;
+  readonly #current: NodeContainer | undefined;
+  readonly #candidate: NodeContainer | undefined;
+
+  constructor(world: World, node: string) {
+    this.#world = world;
+    this.#node = node;
+    this.#wanted = world.wanted.get(node);
+    this.#memory = world.memory.get(node) ?? {};
+    this.#current = ownOf(world, node, 'current');
+    this.#candidate = ownOf(world, node, 'candidate');
+  }
+
+  decide(): Decision | undefined {
+    const [wanted, current, candidate] = [this.#wanted, this.#current, this.#candidate];
+    if (!wanted) {
+      const left = candidate ?? current;
+      return left && this.#takeDown(left, 'removing', 'the feed does not want it any more');
+    }
+    const broken = [candidate, current].find((one) => one?.state === 'dead' || one?.state === 'removing');
+    if (broken) return this.#takeDown(broken, 'removing', 'Docker could not remove it before');
+    if (wanted.spec.stopped) return this.#stop();
+    if (candidate) return this.#continue(candidate, wanted);
+    if (current && fits(this.#world, current)) return this.#run(current, 'as wanted');
+    return this.#replace(wanted);
+  }
+
+  #stop(): Decision {
+    const cause = 'the feed wants it stopped';
+    if (this.#candidate) return this.#takeDown(this.#candidate, 'stopping', cause);
+    if (this.#current && isActive(this.#current)) {
+      return this.#step('stop', this.#current, 'stopping', cause);
+    }
+    return { state: 'stopped', cause };
+  }
+
+  /** Sees to it that it runs. */
+  #run(container: NodeContainer, cause: string, state?: 'reverted' | 'blocked'): Decision {
+    if (container.state === 'running') {
+      if (this.#memory.isToRestart) return this.#step('restart', container, 'starting', 'asked to restart');
+      return { state: state ?? (container.health === 'unhealthy' ? 'unhealthy' : 'running'), cause };
+    }
+    if (state && isActive(container)) return { state, cause };
+    if (container.state === 'restarting') {
+      return { state: 'restarting', cause: 'it exits, and Docker restarts it' };
+    }
+    if (container.state === 'paused') return { state: 'paused', cause: 'somebody has paused it' };
+    const [holder] = holdersOf(this.#world, container);
+    if (holder) return { state: 'blocked', cause: holder.why };
+    return this.#step('start', container, 'starting', cause);
+  }
+
+  #replace(wanted: WantedNode): Decision {
+    const { name: node, image } = wanted.spec;
+    const [current, world] = [this.#current, this.#world];
+    const digest = world.digests.get(image);
+    const { rejected, failed } = this.#memory;
+    if (rejected && digest !== undefined && keyOf({ hash: wanted.hash, digest }) === rejected.key) {
+      if (current) return this.#run(current, `the new container was rejected: ${rejected.why}`, 'reverted');
+      const until = rejected.at + AGAIN;
+      if (world.now < until) return { state: 'failed', cause: rejected.why, until };
+    }
+    if (current && world.isLocked) return this.#run(current, 'updates are deferred by a lock');
+    const waits = current && whyWaitsForCanary(world, node, decide);
+    if (waits !== undefined) return this.#blocked(waits);
+    // Whatever the registry does, the old one can run.
+    if (current && failed && !isActive(current)) return this.#run(current, failed.why);
+    const names = current ? [candidateName(node)] : [node, candidateName(node)];
+    const stranger = world.actual.strangers.find(({ name }) => names.includes(name));
+    if (stranger) return this.#blocked(nameTaken(stranger.name));
+    const taken = whyPortsTaken(world, node);
+    if (taken !== undefined) return this.#blocked(taken);
+    const cause = current ? 'another spec or image is wanted' : 'it has no container';
+    if (digest === undefined || !world.pulled.has(`${image} ${digest}`))
+      return { state: 'pending', cause, step: { do: 'pull', node, image } };
+    return { state: 'pending', cause, step: { do: 'create', node, hash: wanted.hash, digest } };
+  }
+
+  /** The old container runs meanwhile. */
+  #blocked(cause: string): Decision {
+    return this.#current ? this.#run(this.#current, cause, 'blocked') : { state: 'blocked', cause };
+  }
+
+  #continue(candidate: NodeContainer, { spec }: WantedNode): Decision {
+    const [current, world] = [this.#current, this.#world];
+    if (isRejected(world, candidate)) return this.#takeDown(candidate, 'removing', 'it was rejected');
+    if (!fits(world, candidate))
+      return this.#takeDown(candidate, 'removing', 'another spec is wanted by now');
+    if (current && fits(world, current))
+      return this.#takeDown(candidate, 'removing', 'the old one is wanted again');
+    const verdict = judge(candidate, spec, world.now, world.heardSince);
+    if (verdict.is === 'open')
+      return { state: 'checking', cause: 'the new container must prove itself', until: verdict.until };
+    if (verdict.is === 'paused') return { state: 'paused', cause: 'somebody has paused the new container' };
+    if (verdict.is === 'bad') {
+      const step = { do: 'reject', node: this.#node, container: candidate.id, why: verdict.why } as const;
+      return { state: 'checking', cause: verdict.why, step };
+    }
+    if (verdict.is === 'start') return this.#start(candidate, spec.update?.order === 'stop-first');
+    return this.#accept(candidate);
+  }
+
+  #accept(candidate: NodeContainer): Decision {
+    const cause = 'the new container was accepted';
+    if (!candidate.isKept) return this.#step('keep', candidate, 'checking', cause);
+    if (this.#current) return this.#takeDown(this.#current, 'stopping', cause);
+    const stranger = this.#world.actual.strangers.find(({ name }) => name === this.#node);
+    if (stranger) return { state: 'blocked', cause: nameTaken(stranger.name) };
+    return this.#step('promote', candidate, 'checking', cause);
+  }
+
+  /** The old one stops only when the ports that the new one needs are free but for its own, or others wait for those in turn. */
+  #start(candidate: NodeContainer, isStopFirst: boolean): Decision {
+    const [current, world] = [this.#current, this.#world];
+    const taken = whyPortsTaken(world, this.#node);
+    if (taken !== undefined) return this.#blocked(taken);
+    const holders = holdersOf(world, candidate).filter(({ container }) => container?.node !== this.#node);
+    const mustStop = current && isActive(current) && (isStopFirst || candidate.ports.length > 0);
+    if (mustStop && (holders.length === 0 || waitsInCircle(world, this.#node)))
+      return this.#step('stop', current, 'stopping', 'the new container needs its place');
+    const [holder] = holders;
+    if (!holder) return this.#step('start', candidate, 'starting', 'it is a new container');
+    const isShort = holder.container && isMoving(world, holder.container) && !mustStop;
+    return isShort ? { state: 'blocked', cause: holder.why } : this.#blocked(holder.why);
+  }
+
+  #takeDown(container: NodeContainer, state: 'removing' | 'stopping', cause: string): Decision {
+    return this.#step(isActive(container) ? 'stop' : 'remove', container, state, cause);
+  }
+
+  #step(
+    what: 'start' | 'stop' | 'restart' | 'keep' | 'remove' | 'promote',
+    { id: container }: NodeContainer,
+    state: Decision['state'],
+    cause: string,
+  ): Decision {
+    return { state, cause, step: { do: what, node: this.#node, container } };
+  }
+}
+
+function nameTaken(name: string): string {
+  return `the name ${name} belongs to a container that this service did not make; rename or remove that container, or rename the node`;
+}

@@ -1,0 +1,28 @@
+/** Whether a node's container is what is wanted, as far as anybody knows. */
+
+import { keyOf, type NodeContainer, type Rank, type World } from './world.ts';
+
+export function ownOf({ actual }: World, node: string, rank: Rank): NodeContainer | undefined {
+  return actual.containers.find((one) => one.node === node && one.rank === rank);
+}
+
+/** Until the registry was asked, the image that it has is the one that is wanted. */
+export function fits({ wanted, digests }: World, { node, hash, digest }: NodeContainer): boolean {
+  const one = wanted.get(node);
+  return one?.hash === hash && (digests.get(one.spec.image) ?? digest) === digest;
+}
+
+export function isRejected({ memory }: World, container: NodeContainer): boolean {
+  return memory.get(container.node)?.rejected?.key === keyOf(container);
+}
+
+/** Whether it is going to stop by itself, so that what it holds becomes free. */
+export function isMoving(world: World, container: NodeContainer): boolean {
+  const { wanted, digests, memory, isLocked } = world;
+  const one = wanted.get(container.node);
+  if (!one || one.spec.stopped) return true;
+  if (container.rank === 'candidate') return !fits(world, container) || isRejected(world, container);
+  const digest = digests.get(one.spec.image) ?? '';
+  const isReverted = memory.get(container.node)?.rejected?.key === keyOf({ hash: one.hash, digest });
+  return !isLocked && !fits(world, container) && !isReverted;
+}

@@ -1,0 +1,300 @@
+/**
+ * Brings nodes to where they are wanted, and keeps them there. Whatever wakes it, it looks at what is, and does for each node
+ * what is next; so nothing that wakes it can be lost. Every five minutes it looks by itself.
+ *
+ * INVARIANTS
+ * - One step at a time is carried out for a node. Nodes do not wait for each other, but for ports.
+ * - A step that failed is repeated, each time later, and holds up no other node.
+ * - What was seen before a node's last step is not taken for what is after it.
+ */
+
+import { messageOf } from '../errors/service-error.ts';
+import { type Backoff, backoff } from '../lifetime/backoff.ts';
+import { unlessAborted } from '../lifetime/deadline.ts';
+import type { Logger } from '../logging/logger.ts';
+import { Alarm } from './alarm.ts';
+import type { Hands } from './hands.ts';
+import { decide } from './plan/decide.ts';
+import { withEffect } from './plan/effects.ts';
+import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
+import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } from './plan/world.ts';
+
+export interface Known {
+  readonly decision: Decision;
+  /** When it began to be in this state; milliseconds. */
+  readonly since: number;
+}
+
+export interface ReconcilerOptions {
+  readonly hands: Hands;
+  readonly log: Logger;
+  readonly rejected?: ReadonlyMap<string, Rejected>;
+  /** Is given what was rejected when that has changed; it outlives the service. */
+  readonly keepRejected?: (rejected: ReadonlyMap<string, Rejected>) => Promise<void>;
+  /** Is told each change of a state, and at last that there is none. */
+  readonly tell?: (node: string, decision: Decision | undefined) => void;
+  readonly now?: () => number;
+  readonly alarm?: Alarm;
+}
+
+/** Milliseconds between two looks that nothing has caused. */
+const FULL_LOOK = 300_000;
+const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #now: () => number;
+  readonly #busy = new Set<string>();
+  readonly #known = new Map<string, Known>();
+  readonly #chains = new Set<Promise<void>>();
+  #world: World;
+  #isLookedAt = false;
+  #isClosed = false;
+  readonly #alarm: Alarm;
+  #more = Promise.withResolvers<void>();
+  #failedLooks = 0;
+  #nextFullLook = 0;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    const { rejected = new Map(), alarm = new Alarm() } = options;
+    this.#alarm = alarm;
+    this.#world = {
+      wanted: new Map(),
+      actual: { containers: [], strangers: [] },
+      memory: new Map([...rejected].map(([node, one]) => [node, { rejected: one }])),
+      digests: new Map(),
+      pulled: new Set(),
+      isLocked: false,
+      now: 0,
+      heardSince: this.#now(),
+    };
+  }
+
+  get world(): World {
+    return { ...this.#world, now: this.#now() };
+  }
+
+  /** What is next for each node, and since when. */
+  get known(): ReadonlyMap<string, Known> {
+    return this.#known;
+  }
+
+  want(wanted: ReadonlyMap<string, WantedNode>): void {
+    this.#world = { ...this.#world, wanted };
+    this.wake();
+  }
+
+  lock(isLocked: boolean): void {
+    this.#world = { ...this.#world, isLocked };
+    this.wake();
+  }
+
+  /** All exits since then are heard. */
+  heard(heardSince: number): void {
+    this.#world = { ...this.#world, heardSince };
+  }
+
+  /** Has a node restarted, or tried again, as soon as it can be. */
+  restart(node: string): void {
+    this.#remember(node, { rejected: undefined, failed: undefined, isToRestart: true });
+    this.wake();
+  }
+
+  /** Has nothing more begun. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Has it look at what is. */
+  wake(): void {
+    this.#alarm.ring();
+  }
+
+  plan(): PlannedStep[] {
+    return plan(this.world);
+  }
+
+  /** Resolves when `isSo` is, which is asked each time something has changed. */
+  async until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!isSo()) await unlessAborted(this.#more.promise, signal);
+  }
+
+  /** Whether nothing is being done or proven, and nothing is left that could be done now. */
+  get isAtRest(): boolean {
+    const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
+    const isResting = decisions.every((one) => !one?.step && one?.state !== 'checking');
+    return this.#isLookedAt && this.#busy.size === 0 && isResting;
+  }
+
+  /** Until the signal aborts. What is under way then is given up: whoever comes next goes on with it. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#pass(signal);
+      await this.#alarm.wait(this.#due - this.#now(), signal);
+    }
+    await Promise.allSettled(this.#chains);
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    try {
+      if (this.#now() >= this.#nextFullLook) await this.#lookForTags(signal);
+      const busy = new Set(this.#busy);
+      const actual = await unlessAborted(this.#options.hands.look(), signal);
+      this.#take(actual, busy);
+      if (this.#failedLooks > 0) this.#options.log.info('Docker is looked at again');
+      this.#failedLooks = 0;
+      this.#isLookedAt = true;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (this.#failedLooks++ === 0)
+        this.#options.log.warn({ why: messageOf(error) }, 'cannot see which containers there are');
+      return;
+    }
+    this.#advanceAll(signal);
+  }
+
+  /** Once every five minutes, beside all else: a registry may take its time. */
+  async #lookForTags(signal: AbortSignal): Promise<void> {
+    this.#nextFullLook = this.#now() + FULL_LOOK;
+    // What a start finds is left alone until somebody says that it is not what is wanted.
+    const { wanted, digests: before } = this.#world;
+    const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
+    const asking = unlessAborted(this.#options.hands.currentDigests([...images]), signal).then((found) => {
+      const { digests } = this.#world;
+      // One that was pulled meanwhile is the newer one.
+      const news = [...found].filter(([image]) => digests.get(image) === before.get(image));
+      if (news.length === 0) return;
+      this.#world = { ...this.#world, digests: new Map([...digests, ...news]) };
+      this.wake();
+    });
+    this.#track(asking, 'looking for moved tags failed', signal);
+  }
+
+  #track(task: Promise<void>, failure: string, signal: AbortSignal): void {
+    const settled = task
+      .catch((error: unknown) => void (signal.aborted || this.#options.log.error({ error }, failure)))
+      .finally(() => this.#chains.delete(settled));
+    this.#chains.add(settled);
+  }
+
+  /** @param busy the nodes that something was done for when the look began */
+  #take({ containers, strangers }: Actual, busy: ReadonlySet<string>): void {
+    const isOlder = (node: string) => busy.has(node) || this.#busy.has(node);
+    const kept = this.#world.actual.containers.filter(({ node }) => isOlder(node));
+    const seen = containers.filter(({ node }) => !isOlder(node));
+    this.#world = { ...this.#world, actual: { containers: [...kept, ...seen], strangers } };
+  }
+
+  #advanceAll(signal: AbortSignal): void {
+    const nodes = nodesOf(this.#world);
+    for (const node of this.#known.keys()) if (!nodes.includes(node)) this.#forget(node);
+    for (const node of nodes) {
+      if (this.#busy.has(node)) continue;
+      const step = this.#decide(node);
+      if (!step || signal.aborted || this.#isClosed) continue;
+      this.#busy.add(node);
+      this.#track(this.#advance(node, step, signal), `the steps of node ${node} failed`, signal);
+    }
+    this.#tellMore();
+  }
+
+  #forget(node: string): void {
+    this.#known.delete(node);
+    this.#options.tell?.(node, undefined);
+    const memory = new Map(this.#world.memory);
+    if (memory.delete(node)) this.#world = { ...this.#world, memory };
+  }
+
+  #decide(node: string): Step | undefined {
+    const decision = decide(this.world, node);
+    if (!decision) return undefined;
+    const before = this.#known.get(node);
+    const { state, cause } = decision;
+    const isSame = before?.decision.state === state;
+    this.#known.set(node, { decision, since: isSame ? before.since : this.#now() });
+    if (!isSame || before.decision.cause !== cause) {
+      this.#options.log.info({ node, state, cause }, 'node');
+      this.#options.tell?.(node, decision);
+    }
+    return decision.step;
+  }
+
+  async #advance(node: string, first: Step, signal: AbortSignal): Promise<void> {
+    try {
+      for (
+        let step: Step | undefined = first;
+        step && !signal.aborted && !this.#isClosed;
+        step = this.#decide(node)
+      ) {
+        if (!(await this.#carryOut(step, signal))) return;
+        // Others may wait for what it has let go of.
+        this.#tellMore();
+        if (step.do === 'stop' || step.do === 'remove') this.wake();
+      }
+    } finally {
+      this.#busy.delete(node);
+      this.wake();
+      this.#tellMore();
+    }
+  }
+
+  async #carryOut(step: Step, signal: AbortSignal): Promise<boolean> {
+    const { hands, log } = this.#options;
+    const { node } = step;
+    log.debug({ step }, 'a step of a node');
+    try {
+      const outcome = await unlessAborted(hands.carryOut(step, this.world, signal), signal);
+      this.#world = withEffect(this.world, step, outcome);
+      if (step.do === 'reject' || step.do === 'promote') await this.#keepRejected(step);
+      const { failed } = this.#world.memory.get(node) ?? {};
+      if (failed?.step === step.do) this.#remember(node, { failed: undefined });
+      return true;
+    } catch (error) {
+      if (!signal.aborted) this.#fail(step, error);
+      return false;
+    }
+  }
+
+  #fail({ node, do: step }: Step, error: unknown): void {
+    const { failed } = this.#world.memory.get(node) ?? {};
+    const times = failed?.step === step ? failed.times + 1 : 1;
+    const milliseconds = backoff(times - 1, AGAIN);
+    const why = messageOf(error);
+    this.#options.log.warn({ node, step, why, times, milliseconds }, 'a step of a node failed');
+    this.#remember(node, { failed: { step, why, times, next: this.#now() + milliseconds } });
+    this.#decide(node);
+  }
+
+  async #keepRejected({ node, do: step }: Step): Promise<void> {
+    const { log, keepRejected } = this.#options;
+    const { why, exitCode } = this.#world.memory.get(node)?.rejected ?? {};
+    // Not its last lines: whatever the program wrote would leave this host.
+    if (step === 'reject') log.error({ node, why, exitCode }, 'the new container of a node was rejected');
+    const entries = [...this.#world.memory].flatMap(([name, { rejected }]) =>
+      rejected ? [[name, rejected] as const] : [],
+    );
+    await keepRejected?.(new Map(entries)).catch((error: unknown) =>
+      log.warn({ error }, 'what was rejected is not kept; it may be tried once more after a restart'),
+    );
+  }
+
+  #remember(node: string, change: Partial<NodeMemory>): void {
+    const memory = new Map(this.#world.memory).set(node, { ...this.#world.memory.get(node), ...change });
+    this.#world = { ...this.#world, memory };
+  }
+
+  #tellMore(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  get #due(): number {
+    if (this.#failedLooks > 0) return this.#now() + backoff(this.#failedLooks - 1, AGAIN);
+    const times = [...this.#known].flatMap(([node, { decision }]) =>
+      this.#busy.has(node) ? [] : (decision.until ?? []),
+    );
+    return Math.min(this.#nextFullLook, ...times);
+  }
+}

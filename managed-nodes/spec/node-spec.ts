@@ -1,0 +1,126 @@
+/** What a feed says of one node: all that its container is made from, and how it is replaced. */
+
+import { type Static, Type } from 'typebox';
+
+/** Source: EchoStream's rule for the names of managed nodes, and Docker's for those of containers. */
+export const NODE_NAME = '^[A-Za-z0-9][A-Za-z0-9-]{1,62}$';
+const OURS = 'ecs-host-service.';
+
+export const PortSpec = Type.Object(
+  {
+    containerPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    hostPort: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 65_535, description: 'Left out: Docker chooses one.' }),
+    ),
+    hostAddress: Type.Optional(Type.String({ description: 'An IP address. Left out: all of them.' })),
+    protocol: Type.Optional(Type.Enum(['tcp', 'udp', 'sctp'], { default: 'tcp' })),
+  },
+  { additionalProperties: false },
+);
+export type PortSpec = Static<typeof PortSpec>;
+
+export const MountSpec = Type.Object(
+  {
+    source: Type.Optional(
+      Type.String({
+        description:
+          'An absolute path on the host, which must exist, or the name of a volume. Left out: an anonymous volume.',
+      }),
+    ),
+    target: Type.String({ pattern: '^/', description: 'An absolute path in the container.' }),
+  },
+  { additionalProperties: false },
+);
+export type MountSpec = Static<typeof MountSpec>;
+
+export const LimitsSpec = Type.Object(
+  {
+    memory: Type.Optional(
+      Type.String({
+        pattern: '^[1-9][0-9]{0,14}(KiB|MiB|GiB)?$',
+        description: 'Bytes such as 512MiB, without swap.',
+      }),
+    ),
+    cpus: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 4096 })),
+    pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
+  },
+  { additionalProperties: false },
+);
+
+export const UPDATE_ORDERS = ['auto', 'stop-first'] as const;
+
+export const UpdateSpec = Type.Object(
+  {
+    order: Type.Optional(
+      Type.Enum([...UPDATE_ORDERS], {
+        default: 'auto',
+        description:
+          'With auto, the new container starts before the old one stops, unless the node has a fixed host port.',
+      }),
+    ),
+    healthyAfter: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 86_400,
+        default: 10,
+        description: 'Seconds for which a new container without a health check must run to be accepted.',
+      }),
+    ),
+    deadline: Type.Optional(
+      Type.Number({
+        minimum: 1,
+        maximum: 86_400,
+        default: 300,
+        description: 'Seconds within which the health check of a new container must succeed.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const NodeSpec = Type.Object(
+  {
+    name: Type.String({
+      pattern: NODE_NAME,
+      description: 'The name of the node, of its container and its host name.',
+    }),
+    type: Type.Optional(
+      Type.String({
+        description:
+          'The type of the node. Of the nodes of a type that are to be replaced, one is replaced first.',
+      }),
+    ),
+    image: Type.String({
+      minLength: 1,
+      description: 'Such as registry.example.com/app:1.2, or with a digest.',
+    }),
+    environment: Type.Optional(Type.Record(Type.String({ pattern: '^[^=]+$' }), Type.String())),
+    labels: Type.Optional(Type.Record(Type.String({ minLength: 1 }), Type.String())),
+    ports: Type.Optional(Type.Array(PortSpec)),
+    mounts: Type.Optional(Type.Array(MountSpec)),
+    limits: Type.Optional(LimitsSpec),
+    stopped: Type.Optional(
+      Type.Boolean({ default: false, description: 'Whether the node is to be stopped.' }),
+    ),
+    loggingLevel: Type.Optional(
+      Type.String({ description: 'The LOGGING_LEVEL of its program, such as DEBUG.' }),
+    ),
+    update: Type.Optional(UpdateSpec),
+  },
+  { additionalProperties: false },
+);
+export type NodeSpec = Static<typeof NodeSpec>;
+
+/** What a schema cannot say. @returns what is wrong, as `FIELD must …` */
+export function whyUnusable({ labels = {}, ports = [], mounts = [] }: NodeSpec): string | undefined {
+  const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
+  if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;
+  const targets = mounts.map(({ target }) => target);
+  const twice = targets.find((target, i) => targets.indexOf(target) !== i);
+  if (twice !== undefined) return `mounts must have one source for ${twice}`;
+  const inner = ports.map(({ containerPort, protocol = 'tcp', hostPort }) =>
+    [containerPort, protocol, hostPort].join('/'),
+  );
+  const again = inner.find((port, i) => inner.indexOf(port) !== i);
+  return again === undefined ? undefined : `ports must name each port once; ${again} comes twice`;
+}

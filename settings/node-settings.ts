@@ -1,0 +1,97 @@
+/** The settings of managed nodes. */
+
+import { absolutePath, oneOf, remoteUrl, wholeNumberOrNone } from './parsers.ts';
+import { type Known, optional, type Setting, setting } from './setting.ts';
+
+export const INTERACTIVE = setting(
+  'Whether this host has interactive containers: on, or off, which leaves managed nodes alone. With off, the service uses no consoles, input devices or ECS agent, keeps no user configs, and needs neither WEBSERVER_AUTH_SECRET nor WEBSERVER_URL.',
+  'on',
+  oneOf('on', 'off'),
+);
+
+export const NODE_SETTINGS = {
+  NODES_FEED: setting(
+    'Where the service learns which managed nodes this host has: none, file (NODES_FILE) or echostream (the managed app APP of EchoStream).',
+    'none',
+    oneOf('none', 'file', 'echostream'),
+  ),
+  NODES_FILE: {
+    ...optional(
+      'YAML file with the managed nodes, for NODES_FEED=file. Only root may write to it. The service reads it again when it changes.',
+      absolutePath,
+    ),
+    neededBy: ({ NODES_FEED }: Known) => (NODES_FEED === 'file' ? 'NODES_FEED is file' : undefined),
+  } satisfies Setting<string>,
+  NODES_KEEP_IMAGES: setting(
+    "How many images of a repository stay after a node's image was replaced. Images that a container is made from always stay. With none, all stay.",
+    '3',
+    wholeNumberOrNone(1, 1000),
+  ),
+  NODES_ON_STOP: setting(
+    'What becomes of managed nodes when the service is asked to stop: leave (they keep running) or stop (each gets SIGTERM, and SIGKILL after 30 seconds).',
+    'leave',
+    oneOf('leave', 'stop'),
+  ),
+  ON_APP_REMOVED: setting(
+    'What the service does when the app is removed from EchoStream: stop (its nodes are stopped) or poweroff (this host is also powered off).',
+    'stop',
+    oneOf('stop', 'poweroff'),
+  ),
+  REGISTRY_AUTH_FILE: optional(
+    "File with credentials for registries of nodes, in the format of Docker's config.json, for root alone to read. Credentials for Amazon ECR need no file: the service asks for them with the host's AWS credentials, and renews them.",
+    absolutePath,
+  ),
+  APP: echostream('Name of the managed app in EchoStream.', any),
+  TENANT: echostream("Name of the app's tenant in EchoStream.", any),
+  APPSYNC_ENDPOINT: echostream("URL of EchoStream's API.", any),
+  USER_POOL_ID: echostream("Id of the app's Cognito user pool.", any),
+  CLIENT_ID: echostream("Client id of the app's user pool.", any),
+  USER_NAME: echostream("Name of the app's user in EchoStream.", any),
+  PASSWORD: { ...echostream("Password of the app's user in EchoStream.", any), secret: true as const },
+  LOG_GROUP_NAME: echostream(
+    "Beginning of the names of the CloudWatch log groups that the nodes' output goes to: NAME/node/NODE.",
+    any,
+  ),
+  AWS_DEFAULT_REGION: optional(
+    'EchoStream gives this variable to its hosts. It has no effect: registries and log groups are in the regions that EchoStream names.',
+    any,
+  ),
+} as const;
+
+/** Needed with NODES_FEED=echostream, by the name that EchoStream gives it. */
+function echostream<T>(meaning: string, parse: (text: string) => T) {
+  const neededBy = ({ NODES_FEED }: Known) =>
+    NODES_FEED === 'echostream' ? 'NODES_FEED is echostream' : undefined;
+  return { ...optional(`${meaning} For NODES_FEED=echostream.`, parse), neededBy };
+}
+
+/** Others use such names too, so what they say is judged only where it is needed. */
+function any(text: string): string {
+  return text;
+}
+
+/** Source of the rule for names: EchoStream's. They name a network of Docker too. */
+export function* problemsOfNodes({
+  NODES_FEED: feed,
+  APP: app,
+  APPSYNC_ENDPOINT: endpoint,
+}: {
+  readonly NODES_FEED?: string;
+  readonly APP?: string | undefined;
+  readonly APPSYNC_ENDPOINT?: string | undefined;
+}): Generator<string> {
+  if (feed !== 'echostream') return;
+  if (app !== undefined && !/^[A-Za-z0-9][\w-]{2,79}$/.test(app))
+    yield `  APP: must be the name of an app; got "${app}"`;
+  const problem = endpoint === undefined ? undefined : problemWith(() => remoteUrl(endpoint));
+  if (problem !== undefined) yield `  APPSYNC_ENDPOINT: ${problem}`;
+}
+
+function problemWith(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,79 @@
+/** Keeps the managed nodes of this host, where a feed says which there are to be. */
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { authFileIssuer } from '../docker-engine/auth-file.ts';
+import type { Docker } from '../docker-engine/docker.ts';
+import { ecrIssuer } from '../docker-engine/ecr.ts';
+import type { ImagePulls } from '../docker-engine/image-pulls.ts';
+import { RegistryCredentials } from '../docker-engine/registry-credentials.ts';
+import { readHostId } from '../host/host-id.ts';
+import type { Paths } from '../host/paths.ts';
+import type { Lifetime } from '../lifetime/lifetime.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Feed } from '../managed-nodes/feeds/feed.ts';
+import { Nodes } from '../managed-nodes/nodes.ts';
+import type { Settings } from '../settings/load.ts';
+
+export interface KeepNodesOptions {
+  readonly settings: Settings;
+  readonly paths: Paths;
+  readonly docker: Docker;
+  readonly pulls: ImagePulls;
+  /** Tells whoever watches the service how many nodes run. */
+  readonly status: (text: string) => void;
+  readonly log: Logger;
+}
+
+/** @returns undefined where there is no feed */
+export async function keepNodes(
+  root: Lifetime,
+  { settings, paths, docker, pulls, status, log }: KeepNodesOptions,
+): Promise<Nodes | undefined> {
+  const feed = await feedOf(settings, log);
+  if (!feed) return undefined;
+  const { REGISTRY_AUTH_FILE: file } = settings;
+  const credentials = new RegistryCredentials([...(file ? [authFileIssuer(file)] : []), ecrIssuer()]);
+  return await Nodes.open(root, {
+    feed,
+    credentials: (reference) => credentials.for(reference),
+    docker,
+    pulls,
+    defaultRegistry: settings.DEFAULT_REGISTRY,
+    hostId: await readHostId(paths.state),
+    state: paths.nodes,
+    keepImages: settings.NODES_KEEP_IMAGES,
+    onStop: settings.NODES_ON_STOP,
+    status,
+    log,
+  });
+}
+
+/** Whatever a host does not use is not loaded. */
+async function feedOf(settings: Settings, log: Logger): Promise<Feed | undefined> {
+  const { NODES_FEED, NODES_FILE } = settings;
+  if (NODES_FEED === 'echostream') return await echoStreamFeed(settings, log);
+  if (NODES_FEED !== 'file' || NODES_FILE === undefined) return undefined;
+  const { FileFeed } = await import('../managed-nodes/feeds/file-feed.ts');
+  return new FileFeed(NODES_FILE);
+}
+
+async function echoStreamFeed(settings: Settings, log: Logger): Promise<Feed> {
+  const { EchoStreamFeed } = await import('../managed-nodes/feeds/echostream-feed.ts');
+  return new EchoStreamFeed({
+    app: settings.APP ?? '',
+    tenant: settings.TENANT ?? '',
+    appsyncEndpoint: settings.APPSYNC_ENDPOINT ?? '',
+    userPoolId: settings.USER_POOL_ID ?? '',
+    clientId: settings.CLIENT_ID ?? '',
+    username: settings.USER_NAME ?? '',
+    password: settings.PASSWORD?.reveal() ?? '',
+    logGroup: settings.LOG_GROUP_NAME ?? '',
+    onAppRemoved: async () => {
+      if (settings.ON_APP_REMOVED !== 'poweroff') return;
+      log.fatal('the app was removed from EchoStream, so this host is powered off');
+      await promisify(execFile)('systemctl', ['poweroff']);
+    },
+    log,
+  });
+}

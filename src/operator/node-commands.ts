@@ -1,0 +1,72 @@
+/** The commands about managed nodes. */
+
+import type { CommandRow, Given } from '../commands/row.ts';
+import type { ExecWords } from './exec.ts';
+import type { LogWords } from './logs.ts';
+
+export type NodeAsked =
+  | {
+      readonly name: 'nodes list' | 'nodes plan' | 'nodes events' | 'nodes lock' | 'nodes unlock';
+    }
+  | { readonly name: 'nodes explain' | 'nodes restart'; readonly node: string }
+  | ({ readonly name: 'nodes logs' } & LogWords)
+  | ({ readonly name: 'nodes exec' } & ExecWords);
+
+type Row = Omit<CommandRow<NodeAsked>, 'read'> & { readonly read: (given: Given) => NodeAsked | undefined };
+
+const about = (name: 'nodes explain' | 'nodes restart', summary: string): Row => ({
+  name,
+  words: '<NODE>',
+  summary,
+  example: `${name} web`,
+  read: ({ words: [node] }) => (node ? { name, node } : undefined),
+});
+
+const bare = (
+  name: 'nodes list' | 'nodes plan' | 'nodes events' | 'nodes lock' | 'nodes unlock',
+  summary: string,
+): Row => ({ name, summary, example: name, read: () => ({ name }) });
+
+export const NODE_COMMANDS: readonly Row[] = [
+  bare('nodes list', 'list the managed nodes, with their states and why they are so'),
+  about('nodes explain', 'print all that is known of a managed node, and what is done next'),
+  bare('nodes plan', 'print the steps that lead to what the feed wants, without doing them'),
+  bare('nodes events', 'print what happened to managed nodes'),
+  about('nodes restart', 'restart a managed node, or try again one that was rejected'),
+  bare('nodes lock', 'defer updates of managed nodes'),
+  bare('nodes unlock', 'allow updates of managed nodes again'),
+  {
+    name: 'nodes logs',
+    words: '<NODE>',
+    summary: "print the output of a managed node's container",
+    options: [
+      { flags: '-f, --follow', meaning: 'follow the output until the container has ended' },
+      { flags: '--tail <N>', meaning: 'the last N lines only' },
+    ],
+    example: 'nodes logs -f --tail 20 web',
+    read: (given) => {
+      const [id] = given.words;
+      if (!id) return undefined;
+      const [isFollowing, tail] = [given.flag('follow'), given.text('tail')];
+      return { name: 'nodes logs', id, isFollowing, tail };
+    },
+  },
+  {
+    name: 'nodes exec',
+    words: '<NODE> [COMMAND...]',
+    summary: 'open a terminal in a managed node, with a shell or COMMAND',
+    more: `Ctrl-] three times leaves the terminal, and what runs there keeps running for a while. Options come before NODE; what follows is the command's.`,
+    options: [
+      { flags: '-i, --interactive', meaning: 'has no effect; a terminal always takes input' },
+      { flags: '-t, --tty', meaning: 'has no effect; there is always a terminal' },
+      { flags: '-u, --user <USER>', meaning: 'run as this user of the container' },
+    ],
+    passesOn: true,
+    example: 'nodes exec -it web sh',
+    read: (given) => {
+      const [id, ...command] = given.words;
+      if (!id) return undefined;
+      return { name: 'nodes exec', attach: undefined, as: 'write', id, command, user: given.text('user') };
+    },
+  },
+];

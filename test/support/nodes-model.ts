@@ -1,0 +1,210 @@
+/** A Docker of the imagination for the planner of nodes: it does what steps say, and refuses what no plan may ask for. */
+
+import assert from 'node:assert/strict';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { decide } from '../../managed-nodes/plan/decide.ts';
+import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { nodesOf } from '../../managed-nodes/plan/plan.ts';
+import { fixedPorts, overlap } from '../../managed-nodes/plan/ports.ts';
+import {
+  candidateName,
+  type HostPort,
+  isActive,
+  type NodeContainer,
+  type NodeMemory,
+  type Step,
+  type Stranger,
+  type WantedNode,
+  type World,
+} from '../../managed-nodes/plan/world.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
+
+/** What a container of some image does: it runs, it exits, or its health check says so. */
+export type Conduct = 'runs' | 'exits' | 'healthy' | 'unhealthy';
+
+/** Each image has a digest for each conduct. */
+export function digestOf(image: string, conduct: Conduct): string {
+  return `sha256:${image}-${conduct}`;
+}
+
+function conductOf(digest: string): Conduct {
+  return digest.split('-').at(-1) as Conduct;
+}
+
+export function wantedOf(specs: readonly NodeSpec[]): Map<string, WantedNode> {
+  return new Map(specs.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+}
+
+export class ModelDocker {
+  readonly containers = new Map<DockerId, NodeContainer>();
+  readonly strangers: readonly Stranger[];
+  /** What the registry has now. */
+  readonly registry: Map<string, Conduct>;
+  wanted: ReadonlyMap<string, WantedNode>;
+  memory: ReadonlyMap<string, NodeMemory> = new Map();
+  digests: ReadonlyMap<string, string> = new Map();
+  pulled: ReadonlySet<string> = new Set();
+  isLocked = false;
+  now = 1_000_000;
+  heardSince = 0;
+  readonly steps: Step[] = [];
+  #made = 0;
+
+  constructor(
+    wanted: ReadonlyMap<string, WantedNode>,
+    registry: Map<string, Conduct>,
+    strangers: readonly Stranger[] = [],
+  ) {
+    this.wanted = wanted;
+    this.registry = registry;
+    this.strangers = strangers;
+  }
+
+  get world(): World {
+    const { wanted, memory, digests, pulled, isLocked, now, heardSince, strangers } = this;
+    const containers = [...this.containers.values()];
+    return { wanted, memory, digests, pulled, isLocked, now, heardSince, actual: { containers, strangers } };
+  }
+
+  /** Puts a container there that was made from `spec`. */
+  put(spec: NodeSpec, conduct: Conduct, how: Partial<NodeContainer> = {}): NodeContainer {
+    const one: NodeContainer = {
+      id: `id-${this.#made++}` as DockerId,
+      node: spec.name,
+      rank: 'current',
+      hash: specHash(spec),
+      digest: digestOf(spec.image, conduct),
+      state: 'running',
+      ports: fixedPorts(spec),
+      isKept: how.rank !== 'candidate',
+      ...how,
+    };
+    this.containers.set(one.id, one);
+    return one;
+  }
+
+  portsInUse(): readonly HostPort[] {
+    return [...[...this.containers.values()].filter(isActive), ...this.strangers].flatMap(
+      ({ ports }) => ports,
+    );
+  }
+
+  /** One step of each node that has one. @returns whether there was any */
+  round(afterStep: () => void = () => {}): boolean {
+    let isAny = false;
+    for (const node of nodesOf(this.world)) {
+      const step = decide(this.world, node)?.step;
+      if (!step) continue;
+      isAny = true;
+      this.carryOut(step);
+      afterStep();
+    }
+    return isAny;
+  }
+
+  /** Until nothing is left to do, and nothing is being checked. */
+  settle(afterStep?: () => void): void {
+    for (let round = 0; round < 300; round++) {
+      if (this.round(afterStep)) continue;
+      const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
+      const next = decisions.flatMap((one) => (one?.state === 'checking' ? (one.until ?? []) : []));
+      if (next.length === 0) return;
+      this.now = Math.min(...next);
+    }
+    assert.fail(`it does not come to rest: ${JSON.stringify(this.steps.slice(-12))}`);
+  }
+
+  carryOut(step: Step): void {
+    this.now += 10;
+    this.steps.push(step);
+    const outcome = this.#act(step);
+    const { memory, digests, pulled } = withEffect(this.world, step, outcome);
+    Object.assign(this, { memory, digests, pulled });
+  }
+
+  #act(step: Step) {
+    if (step.do === 'pull') {
+      return { digest: digestOf(step.image, this.registry.get(step.image) as Conduct) };
+    }
+    if (step.do === 'create') return { id: this.#create(step).id };
+    const one = this.containers.get(step.container);
+    assert.ok(one, `${step.do} of ${step.container}, which is not a container of ours`);
+    if (step.do === 'start' || step.do === 'restart') this.#start(one);
+    else if (step.do === 'stop') this.#set(one, { state: 'exited', health: undefined, ended: 0 });
+    else if (step.do === 'keep') this.#set(one, { isKept: true });
+    else if (step.do === 'promote') this.#promote(one);
+    else if (step.do === 'remove') this.#remove(one);
+    return { exitCode: one.exitCode ?? 0, lastLines: [] };
+  }
+
+  #set(one: NodeContainer, change: Partial<NodeContainer>): void {
+    this.containers.set(one.id, { ...one, ...change });
+  }
+
+  #create({ node, hash, digest }: Extract<Step, { do: 'create' }>): NodeContainer {
+    const spec = this.wanted.get(node)?.spec as NodeSpec;
+    assert.equal(specHash(spec), hash);
+    this.#nameIsFree(candidateName(node), (one) => one.node === node && one.rank === 'candidate');
+    return this.put(spec, conductOf(digest), { rank: 'candidate', state: 'created' });
+  }
+
+  #nameIsFree(name: string, hasIt: (one: NodeContainer) => boolean): void {
+    assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is taken`);
+    assert.ok(!this.strangers.some((one) => one.name === name), `a stranger has the name ${name}`);
+  }
+
+  #start(one: NodeContainer): void {
+    const used = [...[...this.containers.values()].filter(isActive), ...this.strangers].filter(
+      ({ id }) => id !== one.id,
+    );
+    for (const { ports } of used) {
+      const both = one.ports.some((port) => ports.some((other) => overlap(port, other)));
+      assert.ok(!both, `two containers would have one port of the host: ${JSON.stringify(one.ports)}`);
+    }
+    this.#set(one, { ...this.#conducted(one), started: this.now });
+  }
+
+  /** A moment after its start. */
+  #conducted({ digest, isKept }: NodeContainer): Partial<NodeContainer> {
+    const conduct = conductOf(digest);
+    if (conduct === 'runs') return { state: 'running', health: undefined };
+    if (conduct !== 'exits') return { state: 'running', health: conduct };
+    return isKept ? { state: 'restarting' } : { state: 'exited', ended: this.now + 1, exitCode: 3 };
+  }
+
+  #promote(one: NodeContainer): void {
+    this.#nameIsFree(one.node, (other) => other.node === one.node && other.rank === 'current');
+    this.#set(one, { rank: 'current' });
+  }
+
+  #remove(one: NodeContainer): void {
+    assert.ok(!isActive(one), 'what runs is stopped before it is removed');
+    this.containers.delete(one.id);
+  }
+
+  /** What the registry has is looked up again. */
+  lookForTags(): void {
+    this.digests = new Map([...this.registry].map(([image, conduct]) => [image, digestOf(image, conduct)]));
+  }
+
+  /** The service dies, and another one starts. */
+  crash(isMemoryLost: boolean): void {
+    this.digests = new Map();
+    this.pulled = new Set();
+    if (isMemoryLost) this.memory = new Map();
+    this.heardSince = this.now + 5;
+    this.now += 10;
+  }
+
+  /** Docker dies with all containers, and starts again those that it keeps. */
+  crashDocker(): void {
+    for (const one of this.containers.values()) {
+      if (!isActive(one)) continue;
+      if (one.isKept) this.#set(one, { ...this.#conducted(one), started: this.now });
+      else this.#set(one, { state: 'exited', health: undefined, ended: this.now, exitCode: 255 });
+    }
+    this.heardSince = this.now + 5;
+    this.now += 10;
+  }
+}

@@ -1,0 +1,92 @@
+/** What the commands about managed nodes print. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCommandLine } from '../../src/commands/program.ts';
+import { nodes } from '../../src/operator/nodes.ts';
+
+const NODE = {
+  name: 'web',
+  type: 'http',
+  image: 'registry.example.com/web:2',
+  state: 'reverted',
+  cause: 'the new container was rejected: it exited with code 7',
+  since: new Date().toISOString(),
+  container: 'c0ffee',
+  digest: 'sha256:0123456789abcdef0123456789abcdef',
+  rejected: {
+    why: 'it exited with code 7',
+    exitCode: 7,
+    lastLines: ['bad\u001b[2J'],
+    at: '2026-01-02T03:04:05.000Z',
+  },
+};
+const STEP = { node: 'api', do: 'pull', cause: 'it has no container' };
+
+/** Answers as a service would. */
+function api(answers: Readonly<Record<string, unknown>>) {
+  const answer = async (path: string) => ({ data: answers[path], response: { ok: true, status: 200 } });
+  return { GET: answer, PUT: answer, POST: answer } as never;
+}
+
+const ANSWERS = {
+  '/v1/nodes': { app: 'demo', feed: '/nodes.yaml', feedError: 'it is no YAML', locked: true, nodes: [NODE] },
+  '/v1/nodes/{node}': NODE,
+  '/v1/nodes/plan': { steps: [STEP, { ...STEP, node: 'web', do: 'stop' }] },
+  '/v1/nodes/lock': { locked: true },
+};
+
+test('nodes are listed with their states and causes, and with what is wrong with the feed', async () => {
+  const lines = (await nodes(api(ANSWERS), { name: 'nodes list' }, false)).split('\n');
+  assert.match(lines[0] ?? '', /^NODE +STATE +FOR +DIGEST +IMAGE +CAUSE$/);
+  assert.match(
+    lines[1] ?? '',
+    /^web +reverted +\d+ s +0123456789ab +registry.example.com\/web:2 +the new container/,
+  );
+  assert.deepEqual(lines.slice(2), [
+    'it is no YAML',
+    'Updates are deferred by a lock; "ecs-host-service nodes unlock" removes it.',
+    '',
+  ]);
+});
+
+test('a node is explained with its last lines, which a terminal does not obey, and with what is next for it', async () => {
+  const text = await nodes(api(ANSWERS), { name: 'nodes explain', node: 'web' }, false);
+  assert.match(text, /^rejected +2026-01-02T03:04:05.000Z: it exited with code 7$/m);
+  assert.match(text, /^ {2}\| bad/m);
+  assert.ok(!text.includes('\u001b'));
+  assert.match(text, /^1 +web +stop +it has no container$/m);
+  assert.doesNotMatch(text, /api/);
+});
+
+test('a plan is a table of steps, or says that nothing is to be done', async () => {
+  const text = await nodes(api(ANSWERS), { name: 'nodes plan' }, false);
+  assert.match(text, /^STEP +NODE +DO +CAUSE\n1 +api +pull +it has no container\n2 +web +stop /);
+  const none = await nodes(api({ '/v1/nodes/plan': { steps: [] } }), { name: 'nodes plan' }, false);
+  assert.equal(none, 'Nothing is to be done.\n');
+});
+
+test('the commands about nodes are understood', () => {
+  const where = { where: { host: undefined, fingerprint: undefined }, isJson: false };
+  const parsed = (words: string) => parseCommandLine(words.split(' '));
+  assert.deepEqual(parsed('nodes list'), { name: 'nodes list', ...where });
+  assert.deepEqual(parsed('nodes explain web'), { name: 'nodes explain', node: 'web', ...where });
+  assert.deepEqual(parsed('nodes logs -f --tail 5 web'), {
+    name: 'nodes logs',
+    id: 'web',
+    isFollowing: true,
+    tail: '5',
+    ...where,
+  });
+  assert.deepEqual(parsed('nodes exec -it web top -d 1'), {
+    name: 'nodes exec',
+    attach: undefined,
+    as: 'write',
+    id: 'web',
+    command: ['top', '-d', '1'],
+    user: undefined,
+    ...where,
+  });
+  for (const words of ['nodes', 'nodes explain', 'nodes logs', 'nodes exec'])
+    assert.equal(parsed(words).name, 'misfit');
+});

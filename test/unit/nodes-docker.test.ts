@@ -1,0 +1,247 @@
+/** What is asked of Docker for nodes, and how its answers are read. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ServiceError } from '../../errors/service-error.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { createBody, LOCAL_LOG } from '../../managed-nodes/docker/create-body.ts';
+import { labelsOf } from '../../managed-nodes/docker/labels.ts';
+import { Looking } from '../../managed-nodes/docker/look.ts';
+import { NodeDocker } from '../../managed-nodes/docker/node-docker.ts';
+import { NodeImages } from '../../managed-nodes/docker/node-images.ts';
+import { oldImages } from '../../managed-nodes/docker/old-images.ts';
+import { awsLogs } from '../../managed-nodes/feeds/aws-logs.ts';
+import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
+
+const OWNER = { hostId: 'h', app: 'demo' };
+const PORTS = [{ port: 8080, protocol: 'tcp', address: '' }];
+const LABELLED = { node: 'web', hash: 'abc', digest: 'sha256:1', ports: PORTS, labelId: 'one' };
+const LABELS = labelsOf(OWNER, LABELLED);
+
+const MADE = {
+  hash: 'abc',
+  digest: 'sha256:1',
+  image: 'registry/web@sha256:1',
+  labelId: 'one',
+  network: 'demo',
+  log: LOCAL_LOG,
+};
+
+test('a create body has the fields of its spec, and no more rights than Docker gives by default', () => {
+  const body = createBody(OWNER, {
+    ...MADE,
+    spec: {
+      name: 'web',
+      image: 'registry/web:1',
+      environment: { A: 'b=c' },
+      loggingLevel: 'DEBUG',
+      labels: { team: 'x' },
+      ports: [
+        { containerPort: 80, hostPort: 8080 },
+        { containerPort: 80, hostPort: 8081, hostAddress: '127.0.0.1' },
+        { containerPort: 53, protocol: 'udp' },
+      ],
+      mounts: [{ source: '/srv', target: '/srv' }, { source: 'data', target: '/data' }, { target: '/tmp/x' }],
+      limits: { memory: '64MiB', cpus: 1.5, pids: 10 },
+    },
+  });
+  assert.deepEqual(body, {
+    Image: 'registry/web@sha256:1',
+    Hostname: 'web',
+    Env: ['A=b=c', 'LOGGING_LEVEL=DEBUG'],
+    Labels: {
+      team: 'x',
+      ...LABELS,
+      'ecs-host-service.node.ports': body.Labels?.['ecs-host-service.node.ports'],
+    },
+    ExposedPorts: { '80/tcp': {}, '53/udp': {} },
+    HostConfig: {
+      NetworkMode: 'demo',
+      RestartPolicy: { Name: 'no' },
+      LogConfig: LOCAL_LOG,
+      Mounts: [
+        { Type: 'bind', Source: '/srv', Target: '/srv' },
+        { Type: 'volume', Source: 'data', Target: '/data' },
+        { Type: 'volume', Target: '/tmp/x' },
+      ],
+      PortBindings: {
+        '80/tcp': [
+          { HostIp: '', HostPort: '8080' },
+          { HostIp: '127.0.0.1', HostPort: '8081' },
+        ],
+        '53/udp': [{ HostIp: '', HostPort: '' }],
+      },
+      Memory: 64 * 2 ** 20,
+      MemorySwap: 64 * 2 ** 20,
+      NanoCpus: 1.5e9,
+      PidsLimit: 10,
+    },
+  });
+});
+
+/** @param labelsOfImage what each image says */
+function looking(listed: readonly object[], labelsOfImage: Readonly<Record<string, object>> = {}) {
+  const calls: string[] = [];
+  const docker = {
+    call: async (name: string) => {
+      calls.push(name);
+      return listed;
+    },
+    labelsOfImage: async (image: string) => {
+      calls.push('inspect_image');
+      return labelsOfImage[image] ?? {};
+    },
+  };
+  return { calls, looking: new Looking(docker as never, OWNER) };
+}
+
+/** An Engine whose containers start only with a log of their own. */
+class WithoutCloudWatch {
+  readonly made: string[] = [];
+  readonly removed: string[] = [];
+
+  readonly #api = {
+    listNetworks: async () => [{ Name: 'demo', Driver: 'bridge' }],
+    createContainer: async ({ _body }: { _body: { HostConfig: { LogConfig: { Type: string } } } }) => {
+      this.made.push(_body.HostConfig.LogConfig.Type);
+      return { id: `c${this.made.length}` };
+    },
+    getContainer: (id: string) => ({
+      remove: async () => void this.removed.push(id),
+      rename: async () => {},
+    }),
+  };
+
+  call(_: string, __: number, work: (signal: AbortSignal, api: object) => Promise<unknown>) {
+    return work(new AbortController().signal, this.#api);
+  }
+
+  async start(): Promise<void> {
+    if (this.made.at(-1) !== 'awslogs') return;
+    const json = { message: 'failed to initialize logging driver: no credentials' };
+    const cause = Object.assign(new Error('(HTTP code 500)'), { statusCode: 500, json });
+    throw new ServiceError('docker.failed', { what: 'start', why: json.message }, { cause });
+  }
+}
+
+test('a node whose log driver does not start is made again with its log on this host, and its next one without that', async () => {
+  const docker = new WithoutCloudWatch();
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const images = new NodeImages({
+    docker: docker as never,
+    pulls: {} as never,
+    defaultRegistry: undefined,
+    credentials: async () => undefined,
+    log,
+  });
+  const logOf = async () => awsLogs('/group', 'web', 'us-east-1');
+  const one = new NodeDocker({
+    docker: docker as never,
+    owner: OWNER,
+    images,
+    keepImages: undefined,
+    logOf,
+    log,
+  });
+  const { signal } = new AbortController();
+  const model = new ModelDocker(wantedOf([{ name: 'web', image: 'registry.example.com/web:1' }]), new Map());
+  const { hash = '' } = model.wanted.get('web') ?? {};
+  const create = { do: 'create', node: 'web', hash, digest: 'sha256:1' } as const;
+  const make = async () => {
+    const { id } = await one.carryOut(create, model.world, signal);
+    const world = withEffect(model.world, create, id ? { id } : {});
+    const step = (what: 'start' | 'promote') => ({ do: what, node: 'web', container: id as never });
+    return {
+      start: () => one.carryOut(step('start'), world, signal),
+      promote: () => one.carryOut(step('promote'), world, signal),
+    };
+  };
+  const first = await make();
+  await assert.rejects(first.start, { code: 'node.no_log_driver' });
+  assert.deepEqual(docker.removed, ['c1']);
+  const second = await make();
+  await second.start();
+  await second.promote();
+  await make();
+  assert.deepEqual(docker.made, ['awslogs', 'local', 'awslogs']);
+});
+
+test('of a repository the newest images stay, and all that some container is made from', () => {
+  const image = (Id: string, Created: number, name = '127.0.0.1:5000/app', tags = [`${name}:${Id}`]) => ({
+    Id,
+    Created,
+    RepoTags: tags,
+    RepoDigests: [`${name}@sha256:${Id}`],
+  });
+  const images = [
+    image('a', 1),
+    image('b', 4),
+    image('c', 3),
+    image('used', 0),
+    image('untagged', 2, '127.0.0.1:5000/app', []),
+    image('other', 0, '127.0.0.1:5000/app2'),
+  ];
+  const ids = (keep: number) =>
+    oldImages(images, { repository: '127.0.0.1:5000/app', keep, recent }, new Set(['used'])).map(
+      ({ Id }) => Id,
+    );
+  let recent: string[] = [];
+  assert.deepEqual(ids(2), ['untagged', 'a']);
+  assert.deepEqual(ids(10), []);
+  recent = ['127.0.0.1:5000/app@sha256:a'];
+  assert.deepEqual(ids(2), ['c', 'untagged'], 'what was used last stays, whenever it was made');
+});
+
+const listed = (name: string, changes: object = {}) => ({
+  Id: name,
+  Names: [`/${name}`],
+  Labels: LABELS,
+  ImageID: 'image',
+  State: 'running',
+  Status: 'Up 3 minutes (healthy)',
+  Ports: [],
+  ...changes,
+});
+
+test('200 nodes are looked at in one call once their images are known', async () => {
+  const many = Array.from({ length: 200 }, (_, i) => {
+    const node = `node-${i}`;
+    return listed(node, { Labels: labelsOf(OWNER, { ...LABELLED, node }) });
+  });
+  const { calls, looking: one } = looking(many);
+  assert.equal((await one.look()).containers.length, 200);
+  assert.deepEqual(calls, ['list_any', 'inspect_image']);
+  await one.look();
+  assert.deepEqual(calls, ['list_any', 'inspect_image', 'list_any']);
+});
+
+test('a container is one of ours by its labels and its name alike, and not by labels that its image gave it', async () => {
+  const { looking: one } = looking(
+    [
+      listed('web'),
+      listed('renamed'),
+      listed('web-of-another-app', { Labels: labelsOf({ ...OWNER, app: 'other' }, LABELLED) }),
+      listed('web-of-another-host', { Labels: labelsOf({ ...OWNER, hostId: 'x' }, LABELLED) }),
+      listed('bare', {
+        Labels: {},
+        Names: ['/bare', '/web/alias'],
+        Ports: [{ IP: '::', PublicPort: 80, Type: 'tcp' }],
+      }),
+      listed('web.next', { ImageID: 'commit', Labels: labelsOf(OWNER, { ...LABELLED, labelId: 'two' }) }),
+    ],
+    { commit: labelsOf(OWNER, { ...LABELLED, labelId: 'two' }) },
+  );
+  const { containers, strangers } = await one.look();
+  assert.deepEqual(
+    containers.map(({ id, rank, state, health, ports }) => [id, rank, state, health, ports]),
+    [['web', 'current', 'running', 'healthy', PORTS]],
+  );
+  assert.deepEqual(
+    strangers.map(({ name }) => name),
+    ['renamed', 'web-of-another-app', 'web-of-another-host', 'bare', 'web.next'],
+  );
+  assert.deepEqual(strangers.find(({ name }) => name === 'bare')?.ports, [
+    { port: 80, protocol: 'tcp', address: '::' },
+  ]);
+});

@@ -1,0 +1,186 @@
+/** The promises of the planner of nodes, from any state to any other, whatever crashes meanwhile. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { decide } from '../../managed-nodes/plan/decide.ts';
+import { candidateName, isActive, type Rank, type Stranger } from '../../managed-nodes/plan/world.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
+import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import fc from '../support/properties.ts';
+
+const NAMES = ['a', 'b', 'c', 'd'];
+const IMAGES = ['one:1', 'two:1'];
+const CONDUCTS: readonly Conduct[] = ['runs', 'exits', 'healthy', 'unhealthy'];
+const STATES = ['created', 'running', 'exited', 'paused', 'dead'];
+
+const anyPort = fc.record({
+  containerPort: fc.constantFrom(80, 81),
+  hostPort: fc.constantFrom(1000, 1001, 1002, undefined),
+  hostAddress: fc.constantFrom(undefined, '127.0.0.1', '10.0.0.1'),
+});
+
+function anySpec(name: string): fc.Arbitrary<NodeSpec> {
+  return fc
+    .record({
+      image: fc.constantFrom(...IMAGES),
+      ports: fc.uniqueArray(anyPort, { maxLength: 2, selector: ({ containerPort }) => containerPort }),
+      stopped: fc.boolean(),
+      order: fc.constantFrom('auto' as const, 'stop-first' as const),
+      note: fc.constantFrom('x', 'y'),
+      type: fc.constantFrom('t', undefined),
+    })
+    .map(({ image, ports, stopped, order, note, type }) => ({
+      name,
+      ...(type && { type }),
+      image,
+      ports: ports.map(({ hostPort, hostAddress, containerPort }) => ({
+        containerPort,
+        ...(hostPort && { hostPort }),
+        ...(hostAddress && { hostAddress }),
+      })),
+      stopped: stopped && note === 'x',
+      environment: { note },
+      update: { order },
+    }));
+}
+
+const anyWanted = fc
+  .subarray(NAMES)
+  .chain((names) => fc.tuple(...names.map(anySpec)))
+  .map((specs) => [...specs]);
+
+/** Of a node: made from any spec, in any state. Two that run have no port in common: Docker would not have it. */
+const anyContainer = fc.constantFrom(...NAMES).chain((name) =>
+  fc.record({
+    spec: anySpec(name),
+    conduct: fc.constantFrom(...CONDUCTS),
+    state: fc.constantFrom(...STATES),
+    rank: fc.constantFrom<Rank>('current', 'candidate'),
+  }),
+);
+
+const anyStranger = fc.record({
+  name: fc.constantFrom('a', 'b.next', 'other'),
+  port: fc.constantFrom(1000, 1001, undefined),
+});
+
+const anyCase = fc.record({
+  wanted: fc.array(anyWanted, { minLength: 1, maxLength: 3 }),
+  registry: fc.tuple(fc.constantFrom(...CONDUCTS), fc.constantFrom(...CONDUCTS)),
+  containers: fc.uniqueArray(anyContainer, {
+    maxLength: 6,
+    selector: ({ spec, rank }) => `${spec.name} ${rank}`,
+  }),
+  strangers: fc.uniqueArray(anyStranger, { maxLength: 2, selector: ({ name }) => name }),
+  /** After which step what happens. */
+  events: fc.array(
+    fc.tuple(fc.nat(25), fc.constantFrom('crash', 'forgetful crash', 'docker', 'edit', 'move')),
+    {
+      maxLength: 6,
+    },
+  ),
+});
+
+type Case = typeof anyCase extends fc.Arbitrary<infer T> ? T : never;
+
+function modelOf({ wanted: [first = []], registry: [one, two], containers, strangers }: Case): ModelDocker {
+  const known: Stranger[] = strangers.map(({ name, port }, i) => ({
+    id: `stranger-${i}` as DockerId,
+    name,
+    ports: port ? [{ port, protocol: 'tcp', address: '' }] : [],
+  }));
+  const docker = new ModelDocker(
+    wantedOf(first),
+    new Map([
+      ['one:1', one],
+      ['two:1', two],
+    ]),
+    known,
+  );
+  for (const { spec, conduct, state, rank } of containers) {
+    const name = rank === 'current' ? spec.name : candidateName(spec.name);
+    if (known.some((stranger) => stranger.name === name)) continue;
+    const taken = (spec.ports ?? []).some(({ hostPort }) =>
+      docker.portsInUse().some(({ port }) => port === hostPort),
+    );
+    docker.put(spec, conduct, { rank, state: taken && isActive({ state }) ? 'exited' : state, started: 0 });
+  }
+  return docker;
+}
+
+/** Everything that is promised of a node at rest. */
+function checkNode(docker: ModelDocker, node: string): void {
+  const spec = docker.wanted.get(node)?.spec;
+  const own = [...docker.containers.values()].filter((one) => one.node === node);
+  const state = decide(docker.world, node)?.state;
+  if (!spec) {
+    assert.deepEqual(own, [], `${node} is not wanted`);
+    return;
+  }
+  if (spec.stopped) {
+    assert.ok(!own.some(isActive), `${node} is to be stopped`);
+    return;
+  }
+  const conduct = docker.registry.get(spec.image) as Conduct;
+  const current = own.find(({ rank }) => rank === 'current');
+  if (state === 'blocked') {
+    const others = [...docker.strangers, ...[...docker.wanted.keys()].filter((name) => name !== node)];
+    assert.ok(others.length > 0, `nothing is there that could block ${node}`);
+    return;
+  }
+  if (state === 'paused') return;
+  assert.ok(own.length <= 1, `${node} has one container: ${JSON.stringify(own)}`);
+  if (state === 'running' || state === 'unhealthy' || state === 'restarting') {
+    assert.equal(current?.hash, specHash(spec), `${node} is of the wanted spec`);
+    return;
+  }
+  assert.ok(conduct === 'exits' || conduct === 'unhealthy', `${node} is ${state}, though its image is good`);
+  assert.ok(state === 'reverted' || state === 'failed', `${node} is ${state}`);
+  assert.equal(docker.memory.get(node)?.rejected?.key, `${specHash(spec)}@${digestOf(spec.image, conduct)}`);
+}
+
+test('from whatever is there, whatever crashes or changes meanwhile, nodes come to rest as they are wanted', () => {
+  const property = fc.property(anyCase, (given) => {
+    const docker = modelOf(given);
+    const strangers = structuredClone(docker.strangers);
+    const edits = given.wanted.slice(1);
+    const pending = [...given.events];
+    docker.settle(() => {
+      const at = docker.steps.length;
+      for (const [, what] of pending.filter(([step]) => step === at)) {
+        if (what === 'crash' || what === 'forgetful crash') docker.crash(what !== 'crash');
+        else if (what === 'docker') docker.crashDocker();
+        else if (what === 'edit')
+          docker.wanted = wantedOf(edits.shift() ?? [...docker.wanted.values()].map(({ spec }) => spec));
+        else docker.registry.set('one:1', 'healthy');
+      }
+    });
+    docker.lookForTags();
+    docker.settle();
+    for (const node of NAMES) checkNode(docker, node);
+    assert.deepEqual(docker.strangers, strangers);
+    const before = docker.steps.length;
+    docker.settle();
+    assert.equal(docker.steps.length, before, 'a second look finds nothing to do');
+  });
+  fc.assert(property, { numRuns: 3000 });
+});
+
+test('with good images and nobody else there, every node runs from its own spec, or says who has its port', () => {
+  const property = fc.property(anyCase, (given) => {
+    // Nobody but who has paused a container knows why.
+    const containers = given.containers.filter(({ state }) => state !== 'paused');
+    const docker = modelOf({ ...given, strangers: [], containers, registry: ['healthy', 'runs'] });
+    docker.settle();
+    for (const [node, { spec, hash }] of docker.wanted) {
+      const { state, cause } = decide(docker.world, node) ?? {};
+      const own = [...docker.containers.values()].filter((one) => one.node === node);
+      if (spec.stopped) assert.equal(state, 'stopped');
+      else if (state === 'blocked') assert.match(String(cause), /^host port .* is (wanted by|still held)/);
+      else assert.deepEqual([own.length, own[0]?.hash, own[0]?.rank], [1, hash, 'current'], state);
+    }
+  });
+  fc.assert(property, { numRuns: 1000 });
+});

@@ -1,0 +1,250 @@
+/** What is planned for nodes: from whatever is there to what is wanted. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { decide } from '../../managed-nodes/plan/decide.ts';
+import { plan } from '../../managed-nodes/plan/plan.ts';
+import type { Stranger } from '../../managed-nodes/plan/world.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
+import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+
+const WEB: NodeSpec = { name: 'web', image: 'app:1' };
+const WITH_PORT: NodeSpec = { ...WEB, ports: [{ containerPort: 80, hostPort: 8080 }] };
+
+function modelOf(
+  specs: readonly NodeSpec[],
+  conduct: Conduct = 'healthy',
+  strangers: readonly Stranger[] = [],
+) {
+  return new ModelDocker(wantedOf(specs), new Map(specs.map(({ image }) => [image, conduct])), strangers);
+}
+
+function stepsOf({ steps }: ModelDocker): string {
+  return steps.map((step) => step.do).join(' ');
+}
+
+test('a node that is new is pulled, created, started, checked and named', () => {
+  const docker = modelOf([WEB]);
+  assert.equal(
+    plan(docker.world)
+      .map((step) => step.do)
+      .join(' '),
+    'pull create start wait keep promote',
+  );
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start keep promote');
+  assert.equal(decide(docker.world, 'web')?.state, 'running');
+});
+
+test('a node that is to be restarted and is replaced anyway is not restarted too', () => {
+  const docker = modelOf([{ ...WEB, environment: { A: 'b' } }]);
+  docker.put(WEB, 'healthy');
+  docker.memory = new Map([['web', { isToRestart: true }]]);
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
+});
+
+test('of the nodes of a type one is replaced first, and the others follow when it was accepted', () => {
+  const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
+  const docker = modelOf(['c', 'a', 'b'].map((name) => named(name, 'app:2')));
+  for (const name of ['a', 'b', 'c']) docker.put(named(name, 'app:1'), 'healthy');
+  docker.settle();
+  const order = docker.steps.map(({ node }) => node).filter((node, i, all) => node !== all[i - 1]);
+  assert.equal(order[0], 'a');
+  assert.ok(!order.slice(1).includes('a'), order.join());
+  for (const node of ['a', 'b', 'c']) assert.equal(decide(docker.world, node)?.state, 'running');
+});
+
+test('when the first node of a type is rejected with an image, the others do not get it', () => {
+  const named = (name: string, image: string): NodeSpec => ({ name, image, type: 'http' });
+  const docker = modelOf([named('a', 'app:2'), named('b', 'app:2'), { ...WEB, image: 'app:2' }], 'exits');
+  const old = ['a', 'b'].map((name) => docker.put(named(name, 'app:1'), 'healthy').id);
+  docker.settle();
+  assert.equal(decide(docker.world, 'a')?.state, 'reverted');
+  const { state, cause } = decide(docker.world, 'b') ?? {};
+  assert.deepEqual([state, cause], ['blocked', 'the node a of its type was rejected with this image']);
+  assert.deepEqual(
+    old.map((id) => docker.containers.get(id)?.state),
+    ['running', 'running'],
+  );
+  docker.wanted = wantedOf([named('a', 'app:3'), named('b', 'app:3')]);
+  docker.registry.set('app:3', 'healthy');
+  docker.settle();
+  assert.equal(decide(docker.world, 'b')?.state, 'running');
+});
+
+test('a container that is as wanted is left alone, also before any registry was asked', () => {
+  const docker = modelOf([WEB]);
+  docker.put(WEB, 'runs');
+  docker.settle();
+  assert.deepEqual(docker.steps, []);
+});
+
+test('a node without a fixed port of the host runs on until its new container was accepted', () => {
+  const docker = modelOf([{ ...WEB, environment: { A: 'b' } }]);
+  docker.put(WEB, 'healthy');
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
+});
+
+test('a node with a fixed port of the host stops once its new container is created, and before that starts', () => {
+  const docker = modelOf([{ ...WITH_PORT, environment: { A: 'b' } }]);
+  docker.put(WITH_PORT, 'healthy');
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create stop start keep remove promote');
+});
+
+test('a tag that has moved is a reason to replace a container', () => {
+  const docker = modelOf([WEB], 'runs');
+  docker.put(WEB, 'healthy');
+  docker.digests = new Map([['app:1', 'sha256:app:1-runs']]);
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start keep stop remove promote');
+});
+
+for (const [conduct, why] of [
+  ['exits', 'it exited with code 3'],
+  ['unhealthy', 'its health check failed'],
+] as const) {
+  test(`the old container comes back when ${why}, and the new one is not tried again`, () => {
+    const docker = modelOf([{ ...WITH_PORT, image: 'app:2' }], conduct);
+    const old = docker.put(WITH_PORT, 'healthy');
+    docker.settle();
+    const end = conduct === 'exits' ? 'reject remove' : 'reject stop remove';
+    assert.equal(stepsOf(docker), `pull create stop start ${end} start`);
+    const decision = decide(docker.world, 'web');
+    assert.deepEqual(
+      [decision?.state, decision?.cause],
+      ['reverted', `the new container was rejected: ${why}`],
+    );
+    assert.equal(docker.containers.get(old.id)?.state, 'running');
+    assert.equal(docker.memory.get('web')?.rejected?.why, why);
+    docker.now += 86_400_000;
+    docker.settle();
+    assert.equal(docker.steps.at(-1)?.do, 'start', 'nothing more is done');
+    docker.wanted = wantedOf([{ ...WITH_PORT, image: 'app:3' }]);
+    docker.registry.set('app:3', 'healthy');
+    docker.settle();
+    assert.equal(decide(docker.world, 'web')?.state, 'running');
+  });
+}
+
+test('a rejected container that has no predecessor is tried again after five minutes', () => {
+  const docker = modelOf([WEB], 'exits');
+  docker.settle();
+  const { state, until = 0 } = decide(docker.world, 'web') ?? {};
+  assert.equal(state, 'failed');
+  docker.now = until;
+  assert.equal(decide(docker.world, 'web')?.step?.do, 'create');
+});
+
+test('a new container that Docker itself has ended is started again and not rejected', () => {
+  const docker = modelOf([{ ...WEB, image: 'app:2' }], 'runs');
+  docker.put(WEB, 'healthy');
+  while (docker.steps.at(-1)?.do !== 'start') docker.round();
+  docker.crashDocker();
+  docker.settle();
+  assert.equal(stepsOf(docker), 'pull create start start keep stop remove promote');
+});
+
+test('a new container without a health check is accepted once it has run long enough', () => {
+  const docker = modelOf([{ ...WEB, update: { healthyAfter: 30 } }], 'runs');
+  while (docker.round());
+  const { state, until = 0 } = decide(docker.world, 'web') ?? {};
+  assert.equal(state, 'checking');
+  assert.ok(until - docker.now > 29_000 && until - docker.now <= 30_000, String(until - docker.now));
+});
+
+test('a stranger of the same name is left alone, and named in the error', () => {
+  const stranger = { id: 'x' as DockerId, name: 'web', ports: [] };
+  const docker = modelOf([WEB], 'healthy', [stranger]);
+  docker.settle();
+  assert.deepEqual(docker.steps, []);
+  const { state, cause } = decide(docker.world, 'web') ?? {};
+  assert.equal(state, 'blocked');
+  assert.match(String(cause), /the name web belongs to a container that this service did not make/);
+});
+
+test('a port that a stranger or another node has is an error, and the old container keeps running', () => {
+  const stranger = {
+    id: 'x' as DockerId,
+    name: 'nginx',
+    ports: [{ port: 8080, protocol: 'tcp', address: '' }],
+  };
+  const docker = modelOf([WITH_PORT], 'healthy', [stranger]);
+  docker.put(WEB, 'healthy');
+  docker.settle();
+  assert.deepEqual(docker.steps, []);
+  assert.match(String(decide(docker.world, 'web')?.cause), /8080\/tcp is taken by the container nginx/);
+  const both = modelOf([WITH_PORT, { ...WITH_PORT, name: 'api' }]);
+  both.put(WITH_PORT, 'healthy');
+  both.settle();
+  assert.deepEqual(both.steps, [], 'whichever has the port keeps it');
+  assert.match(String(decide(both.world, 'api')?.cause), /8080\/tcp is wanted by the node web too/);
+});
+
+test('nodes that exchange their fixed ports get them', () => {
+  const on = (name: string, hostPort: number): NodeSpec => ({
+    name,
+    image: 'app:1',
+    ports: [{ containerPort: 80, hostPort }],
+  });
+  const docker = modelOf([on('a', 2000), on('b', 3000), on('c', 1000)]);
+  for (const [name, port] of [
+    ['a', 1000],
+    ['b', 2000],
+    ['c', 3000],
+  ] as const)
+    docker.put(on(name, port), 'healthy');
+  docker.settle();
+  for (const node of ['a', 'b', 'c']) assert.equal(decide(docker.world, node)?.state, 'running');
+});
+
+test('a stopped node is stopped and kept, and a node that is not wanted is removed', () => {
+  const docker = modelOf([{ ...WEB, stopped: true }]);
+  docker.put(WEB, 'healthy');
+  docker.put({ ...WEB, name: 'gone' }, 'healthy');
+  docker.settle();
+  assert.deepEqual(
+    docker.steps.map((step) => `${step.do} ${step.node}`),
+    ['stop gone', 'stop web', 'remove gone'],
+  );
+  docker.wanted = wantedOf([WEB]);
+  docker.settle();
+  assert.equal(docker.steps.at(-1)?.do, 'start');
+});
+
+test('a lock defers updates, but neither a first start nor a restart', () => {
+  const docker = modelOf([
+    { ...WEB, image: 'app:2' },
+    { ...WEB, name: 'new' },
+  ]);
+  docker.isLocked = true;
+  docker.put(WEB, 'healthy', { state: 'exited' });
+  docker.settle();
+  assert.deepEqual(
+    docker.steps.filter(({ node }) => node === 'web').map((step) => step.do),
+    ['start'],
+  );
+  assert.equal(decide(docker.world, 'new')?.state, 'running');
+  assert.equal(decide(docker.world, 'web')?.cause, 'updates are deferred by a lock');
+});
+
+test('the old container runs while the registry does not answer', () => {
+  const docker = modelOf([{ ...WEB, image: 'app:2' }]);
+  docker.put(WEB, 'healthy', { state: 'exited' });
+  const failed = { step: 'pull' as const, why: 'no answer', times: 1, next: docker.now + 60_000 };
+  docker.memory = new Map([['web', { failed }]]);
+  assert.equal(decide(docker.world, 'web')?.step?.do, 'start');
+  docker.carryOut(decide(docker.world, 'web')?.step as never);
+  const { state, cause, until } = decide(docker.world, 'web') ?? {};
+  assert.deepEqual([state, cause, until], ['backoff', 'no answer', failed.next]);
+});
+
+test('the hash of a spec does not depend on its order, and not on how the node is run', () => {
+  const one = specHash({ ...WEB, environment: { A: '1', B: '2' }, stopped: true, update: { deadline: 5 } });
+  assert.equal(one, specHash({ environment: { B: '2', A: '1' }, image: 'app:1', name: 'web' }));
+  assert.notEqual(one, specHash({ ...WEB, environment: { A: '1', B: '3' } }));
+});

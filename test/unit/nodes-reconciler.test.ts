@@ -1,0 +1,196 @@
+/** What brings nodes to where they are wanted, with a Docker of the imagination that fails as it is told to. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ServiceError } from '../../errors/service-error.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { Alarm } from '../../managed-nodes/alarm.ts';
+import type { Hands } from '../../managed-nodes/hands.ts';
+import type { Rejected, Step } from '../../managed-nodes/plan/world.ts';
+import { Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconciler.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+
+const WEB: NodeSpec = { name: 'web', image: 'app:1' };
+const silentLog = createLogger({ level: 'silent', stream: { write: () => {} } });
+
+/** Time passes only when it is waited for. */
+class QuickAlarm extends Alarm {
+  readonly #clock: { now: number };
+
+  constructor(clock: { now: number }) {
+    super();
+    this.#clock = clock;
+  }
+
+  protected override async sleep(milliseconds: number): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#clock.now += milliseconds;
+  }
+}
+
+class Site implements Hands, AsyncDisposable {
+  readonly docker: ModelDocker;
+  readonly reconciler: Reconciler;
+  readonly kept: Rejected[][] = [];
+  looks = 0;
+  asked = 0;
+  /** Throws, to have a step fail. */
+  before: (step: Step) => void | Promise<void> = () => {};
+  isDockerGone = false;
+  readonly #end = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(
+    specs: readonly NodeSpec[],
+    conduct: Conduct = 'healthy',
+    options: Partial<ReconcilerOptions> = {},
+  ) {
+    this.docker = new ModelDocker(wantedOf(specs), new Map(specs.map(({ image }) => [image, conduct])));
+    const { docker } = this;
+    this.reconciler = new Reconciler({
+      hands: this,
+      log: silentLog,
+      now: () => docker.now,
+      alarm: new QuickAlarm(docker),
+      keepRejected: async (rejected) => void this.kept.push([...rejected.values()]),
+      ...options,
+    });
+    this.reconciler.want(docker.wanted);
+    this.#running = this.reconciler.run(this.#end.signal);
+  }
+
+  async look() {
+    this.looks += 1;
+    if (this.isDockerGone) throw new ServiceError('docker.unavailable', { socket: '/x', why: 'gone' });
+    return this.docker.world.actual;
+  }
+
+  async currentDigests() {
+    this.asked += 1;
+    return new Map([...this.docker.registry].map(([image, conduct]) => [image, digestOf(image, conduct)]));
+  }
+
+  async carryOut(step: Step) {
+    await this.before(step);
+    if (this.isDockerGone) throw new ServiceError('docker.unavailable', { socket: '/x', why: 'gone' });
+    this.docker.carryOut(step);
+    if (step.do === 'pull') {
+      return { digest: digestOf(step.image, this.docker.registry.get(step.image) as Conduct) };
+    }
+    return step.do === 'create'
+      ? { id: [...this.docker.containers.keys()].at(-1) as never }
+      : { exitCode: 3, lastLines: ['boom'] };
+  }
+
+  want(specs: readonly NodeSpec[]): void {
+    this.docker.wanted = wantedOf(specs);
+    this.reconciler.want(this.docker.wanted);
+  }
+
+  stateOf(node: string) {
+    return this.reconciler.known.get(node)?.decision.state;
+  }
+
+  until(node: string, state: string): Promise<void> {
+    return this.reconciler.until(() => this.stateOf(node) === state, AbortSignal.timeout(5_000));
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#end.abort();
+    await this.#running;
+  }
+}
+
+test('nodes are brought up, and then only looked at every five minutes', async () => {
+  await using site = new Site([WEB, { ...WEB, name: 'api' }]);
+  await site.until('web', 'running');
+  await site.until('api', 'running');
+  await site.reconciler.until(() => site.reconciler.isAtRest, AbortSignal.timeout(5_000));
+  const steps = site.docker.steps.length;
+  const [looks, begin] = [site.looks, site.docker.now];
+  while (site.looks < looks + 4) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(site.docker.now - begin > 600_000, `four looks within ${site.docker.now - begin} ms`);
+  assert.equal(site.docker.steps.length, steps);
+});
+
+test('a step that fails is repeated later and later, and holds up no other node', async () => {
+  const times: number[] = [];
+  await using site = new Site([WEB, { ...WEB, name: 'bad', image: 'gone:1' }]);
+  site.before = (step) => {
+    if (step.node !== 'bad') return;
+    times.push(site.docker.now);
+    throw new ServiceError('image.not_found', { image: 'gone:1', why: 'unknown' });
+  };
+  await site.until('web', 'running');
+  await site.reconciler.until(() => times.length === 6, AbortSignal.timeout(5_000));
+  const pauses = times.slice(1).map((time, i) => time - (times[i] ?? 0));
+  for (const [i, pause] of pauses.entries()) assert.ok(pause >= 1000 * 2 ** i, pauses.join());
+  assert.equal(site.stateOf('bad'), 'backoff');
+  assert.match(String(site.reconciler.known.get('bad')?.decision.cause), /gone:1/);
+  site.before = () => {};
+  site.docker.registry.set('gone:1', 'runs');
+  await site.until('bad', 'running');
+});
+
+test('what was rejected is kept for the next service, with its exit code and last lines', async () => {
+  await using site = new Site([{ ...WEB, image: 'app:2' }], 'exits');
+  site.docker.put(WEB, 'healthy');
+  await site.until('web', 'reverted');
+  const [{ why, exitCode, lastLines } = {} as Rejected] = site.kept.at(-1) ?? [];
+  assert.deepEqual([why, exitCode, lastLines], ['it exited with code 3', 3, ['boom']]);
+  const rejected = new Map([['web', site.kept.at(-1)?.[0] as Rejected]]);
+  await using next = new Site([{ ...WEB, image: 'app:2' }], 'exits', { rejected });
+  next.docker.put(WEB, 'healthy');
+  await next.until('web', 'reverted');
+  assert.deepEqual(
+    next.docker.steps.filter(({ do: what }) => what !== 'pull'),
+    [],
+    'it is not tried again',
+  );
+});
+
+test('while Docker is gone nothing is lost, and it is looked at again', async () => {
+  await using site = new Site([WEB]);
+  await site.until('web', 'running');
+  site.isDockerGone = true;
+  site.want([{ ...WEB, environment: { A: 'b' } }]);
+  const { looks } = site;
+  while (site.looks < looks + 3) await new Promise((resolve) => setImmediate(resolve));
+  site.isDockerGone = false;
+  const { hash = '' } = site.docker.wanted.get('web') ?? {};
+  const isReplaced = () =>
+    site.docker.world.actual.containers.some((one) => one.hash === hash && one.rank === 'current');
+  await site.reconciler.until(isReplaced, AbortSignal.timeout(5_000));
+});
+
+test('a tag that moves is noticed at the next full look', async () => {
+  await using site = new Site([WEB], 'runs');
+  await site.until('web', 'running');
+  site.docker.registry.set('app:1', 'healthy');
+  const isNew = () =>
+    site.docker.world.actual.containers.every(({ digest }) => digest === digestOf('app:1', 'healthy'));
+  await site.reconciler.until(() => isNew() && site.reconciler.isAtRest, AbortSignal.timeout(5_000));
+  assert.equal(site.stateOf('web'), 'running');
+});
+
+test('a restart that is asked for is done once, and lets a rejected container be tried again', async () => {
+  await using site = new Site([WEB]);
+  await site.until('web', 'running');
+  site.reconciler.restart('web');
+  const restarts = () => site.docker.steps.filter(({ do: what }) => what === 'restart').length;
+  await site.reconciler.until(() => restarts() > 0 && site.reconciler.isAtRest, AbortSignal.timeout(5_000));
+  assert.equal(restarts(), 1);
+});
+
+test('a step that is under way when the service ends is given up', async () => {
+  const site = new Site([WEB]);
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  site.before = () => {
+    resolve();
+    return new Promise(() => {});
+  };
+  await begun;
+  await site[Symbol.asyncDispose]();
+  assert.deepEqual(site.docker.steps, []);
+});
