@@ -848,6 +848,7 @@ suite('the paths', () => {
       spool: '/var/lib/ecs-host-service/spool',
       receipts: '/var/lib/ecs-host-service/receipts',
       logs: '/var/lib/ecs-host-service/logs',
+      nodes: '/var/lib/ecs-host-service/nodes',
       agent: {
         config: '/etc/ecs/ecs.config',
         packagedConfig: '/var/lib/ecs/ecs.config',

@@ -29,6 +29,6 @@ test('files that are too large to be saved stay for as many hours as they may, a
   assert.equal(await countKept(paths), 1);
   await lookAt(24);
   assert.deepEqual([existsSync(path), existsSync(paths.kept), await countKept(paths)], [false, false, 0]);
-  assert.equal(lines.filter((line) => line.includes('removed files of a user')).length, 1);
+  assert.equal(lines.filter((line) => line.includes("removed a user's files")).length, 1);
   await lookAt(25);
 });
