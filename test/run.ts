@@ -17,6 +17,9 @@ const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
 process.env.TEST_NODE = process.execPath;
 process.execPath = join(import.meta.dirname, 'support/own-host.sh');
 
+// Of sources that are compiled again for each file and each start of the service.
+process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'build/compile-cache');
+
 // No AWS client of a test looks for credentials in the metadata of this machine.
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 

@@ -68,7 +68,7 @@ test('without anybody who buried, the next start removes and takes over the same
   const { claimed } = await hostTwo(host, first);
   await site.kill(first);
   const second = await site.start();
-  assert.ok(second.lines.some(({ level, msg }) => level === 'error' && msg.includes('nobody has reported')));
+  assert.ok(second.lines.some(({ level, msg }) => level === 'error' && msg.includes('was not reported')));
   assert.deepEqual(await running(host), [claimed]);
   await end(host, claimed);
   await second.message('container is gone');

@@ -203,7 +203,7 @@ test('C10: S3 gone at the end of the service: the config waits for the next star
   await visit(service, root);
   await s3.turn('away');
   assert.equal(await service.stop(), 0);
-  assert.equal((await service.line(({ msg }) => msg.includes('wait on this host'))).configs, 1);
+  assert.equal((await service.line(({ msg }) => msg.includes('stay on this host'))).configs, 1);
   assert.equal(existsSync(join(root, 'fractal')), false);
   assert.equal(lstatSync(spool).mode & 0o777, 0o700);
   await s3.turn('none');

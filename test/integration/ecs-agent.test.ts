@@ -239,7 +239,7 @@ suite('the container of an agent', () => {
     const keeping = new Keeping('container');
     const keeper = keeping.begin();
     const { msg } = await keeper.line(({ level }) => level === 'error');
-    assert.match(msg, /named ecs-agent \([0-9a-f]{64}\); if .*docker rm --force ecs-agent/);
+    assert.match(msg, /ecs-agent belongs to container [0-9a-f]{64}, .*docker rm --force ecs-agent/);
     assert.ok(await other.inspect());
     await other.remove();
     await keeper.message(REGISTERED);

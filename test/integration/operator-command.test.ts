@@ -175,7 +175,7 @@ test('a command ends quietly when its reader stops reading, and the error for an
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const follower = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: ['events', '--after', 'x-1'] });
-  await follower.wroteLike(/Some events are not kept/);
+  await follower.wroteLike(/Some earlier events are no longer available/);
   follower.child.stdout?.destroy();
   await hostContainer(service);
   assert.equal(await follower.ended(), 0);

@@ -25,6 +25,9 @@ export interface StartOptions {
 }
 
 const HERE = import.meta.dirname;
+/** Half of the processor time of a start from the sources goes into their compilation. */
+const { NODE_COMPILE_CACHE } = process.env;
+const COMPILE_CACHE = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {};
 /** Where the sources are not, such as in the guest, the bundle is named. */
 const SERVICE = process.env.TEST_SERVICE ?? join(HERE, '../../src/ecs-host-service.ts');
 
@@ -51,6 +54,7 @@ export class ServiceProcess extends ServiceLog {
       ROOT: root,
       LOG_LEVEL: 'debug',
       AWS_EC2_METADATA_DISABLED: 'true',
+      ...COMPILE_CACHE,
     };
     const command = executable
       ? [executable, ...words]

@@ -68,8 +68,8 @@ test('a problem is thrown with its status and its words, and so is what is no an
   const api = await client(t, { socket });
   for (const [status, problem, message] of [
     [404, PROBLEM, /^container\.unknown: none has this id$/],
-    [502, 'Bad Gateway', /status 502 and is none of this API/],
-    [500, { title: 1 }, /status 500 and is none of this API/],
+    [502, 'Bad Gateway', /status 502 and is not an answer of this API/],
+    [500, { title: 1 }, /status 500 and is not an answer of this API/],
   ] as const) {
     const answer = await api.GET('/v1/containers/{id}', { params: { path: { id: 'a' } } });
     assert.throws(
