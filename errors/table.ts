@@ -16,6 +16,7 @@ import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
 import { RIGHTS_ERRORS } from './rights-errors.ts';
+import { SESSION_ERRORS } from './session-errors.ts';
 import { TERMINAL_ERRORS } from './terminal-errors.ts';
 
 export interface ErrorRow {
@@ -188,6 +189,7 @@ export const ERRORS = {
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
   ...RIGHTS_ERRORS,
+  ...SESSION_ERRORS,
   'input.failed': {
     status: 503,
     text: 'the {what} of a container cannot be created: {why}; check that /dev/uinput exists and that udev runs ("systemctl status systemd-udevd")',
