@@ -10,6 +10,7 @@ import { COOKIE, LASTS, type Sessions, sessionIn } from './sessions.ts';
 
 const PREFIX = '/console';
 const SESSION = `${PREFIX}/session`;
+const SIGN_OUT = `${PREFIX}/sign-out`;
 const FIRST = 'index.html';
 
 /**
@@ -73,11 +74,11 @@ function addSignIn(app: FastifyInstance, authority: Authority, sessions: Session
       return reply.header('set-cookie', cookie).header('cache-control', 'no-store').send({ kind });
     },
   );
-  app.delete(SESSION, async ({ method, headers }, reply) => {
+  app.post(SIGN_OUT, async ({ method, headers }, reply) => {
     throwUnlessSameOrigin({ method, headers });
     const cookie = sessionIn(headers.cookie);
     if (cookie !== undefined) sessions.end(cookie);
-    return reply.header('set-cookie', `${COOKIE}=; Max-Age=0; ${attributes}`).code(204).send();
+    return reply.header('set-cookie', `${COOKIE}=; Max-Age=0; ${attributes}`).send({});
   });
 }
 

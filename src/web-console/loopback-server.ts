@@ -126,8 +126,9 @@ function newSecret(): string {
 }
 
 /** The service on the socket knows nothing of this cookie, nor of a browser. */
-function forwarded({ cookie: _, origin: __, ...headers }: IncomingHttpHeaders): IncomingHttpHeaders {
-  return { ...headers, host: 'localhost' };
+function forwarded(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const known = Object.entries(headers).filter(([name]) => name !== 'cookie' && name !== 'origin');
+  return { ...Object.fromEntries(known), host: 'localhost' };
 }
 
 function refuse(answer: ServerResponse, { status, text }: Refusal): void {

@@ -126,7 +126,11 @@ function Frame() {
         </p>
       </header>
       <main ref={main} id="main">
-        {trouble.value && line.value !== 'live' && <Failure trouble={trouble.value} />}
+        {trouble.value && line.value !== 'live' && (
+          <div class="over">
+            <Failure trouble={trouble.value} />
+          </div>
+        )}
         {isLoaded.value ? <Page at={at} /> : <h1 tabIndex={-1}>Reading the state of the host …</h1>}
       </main>
       <dialog ref={help} aria-labelledby="help-title">

@@ -29,7 +29,10 @@ export function environmentIn(text: string): Record<string, string> {
 }
 
 function wantedIn(form: FormData): NewContainer {
-  const text = (name: string) => String(form.get(name) ?? '').trim();
+  const text = (name: string) => {
+    const given = form.get(name);
+    return typeof given === 'string' ? given.trim() : '';
+  };
   const number = (name: string, times = 1) => (text(name) === '' ? undefined : Number(text(name)) * times);
   const wanted = {
     image: text('image'),
@@ -180,9 +183,9 @@ interface FieldProps {
 function Field({ name, label, hint, type = 'text', ...rest }: FieldProps) {
   return (
     <>
-      <label for={name}>{label}</label>
+      <label for={`field-${name}`}>{label}</label>
       <input
-        id={name}
+        id={`field-${name}`}
         name={name}
         type={type as 'text'}
         aria-describedby={`${name}-hint`}

@@ -1,10 +1,11 @@
 /** The host at a glance: what runs short first, what its containers do, and what EC2 says. */
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Confirm, Empty, State } from '../parts/notice.tsx';
 import { Ago } from '../parts/time.tsx';
 import { answerTo, api, type Capacity, type Host } from '../state/api.ts';
 import { capacity, containers, events, host } from '../state/live.ts';
+import { type Meters, readMeters } from '../state/metrics.ts';
 import { mayAct } from '../state/session.ts';
 
 const STATES = ['preparing', 'created', 'running', 'assigned', 'ready', 'ending'] as const;
@@ -20,6 +21,7 @@ export function Overview() {
       <HostLine host={described} />
       <Room room={room} />
       <ByState />
+      <Waiting />
       <Latest />
     </>
   );
@@ -149,6 +151,34 @@ function Room({ room: { fits, short, resources, memory } }: { readonly room: Cap
       <p class="hint">
         Memory of the host: {(memory.available / GIB).toFixed(1)} GiB of {(memory.total / GIB).toFixed(1)} GiB
         available.
+      </p>
+    </section>
+  );
+}
+
+/** Milliseconds between reads. */
+const READ = 15_000;
+
+function Waiting() {
+  const [meters, setMeters] = useState<Meters>();
+  useEffect(() => {
+    const read = () => void readMeters().then(setMeters, () => {});
+    read();
+    const timer = setInterval(read, READ);
+    return () => clearInterval(timer);
+  }, []);
+  const { config_spool_files: files, config_spool_bytes: bytes = 0 } = meters ?? {};
+  return (
+    <section aria-labelledby="waiting-title">
+      <h2 id="waiting-title">Users' files</h2>
+      <p class="empty">
+        {meters === undefined
+          ? 'Reading …'
+          : files === undefined
+            ? 'This host stores no files of users.'
+            : files === 0
+              ? 'Everything that was saved is in S3.'
+              : `${files} saves (${Math.ceil(bytes / 2 ** 20)} MiB) wait for S3. If they stay, check that this host reaches S3.`}
       </p>
     </section>
   );

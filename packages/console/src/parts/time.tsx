@@ -1,6 +1,7 @@
 /** A time, as how long ago it was, with the exact one at hand. */
 
-import { signal, useComputed } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
+import { useMemo } from 'preact/hooks';
 
 const now = signal(Date.now());
 setInterval(() => {
@@ -17,7 +18,8 @@ export function ago(milliseconds: number): string {
 }
 
 export function Ago({ at }: { readonly at: string }) {
-  const text = useComputed(() => ago(Math.max(now.value, Date.now()) - Date.parse(at)));
+  // Drawn anew by itself, without the row that it stands in.
+  const text = useMemo(() => computed(() => ago(Math.max(now.value, Date.now()) - Date.parse(at))), [at]);
   return (
     <time dateTime={at} title={new Date(at).toISOString()}>
       {text}

@@ -41,20 +41,17 @@ export function troubleOf(error: unknown): Trouble {
   };
 }
 
-/** Of the session: it is no part of `/v1`. */
-export async function askSession(
-  method: 'GET' | 'POST' | 'DELETE',
-  token?: string,
-): Promise<{ readonly kind?: Kind }> {
-  const response = await fetch('/console/session', {
-    method,
-    headers: { ...PROOF, ...(token !== undefined && { 'content-type': 'application/json' }) },
-    ...(token !== undefined && { body: JSON.stringify({ token }) }),
-  });
-  const text = await response.text();
-  const body = text === '' ? {} : JSON.parse(text);
-  if (!response.ok) throw new ProblemError(body, response.status);
-  return body;
+/** Of the session: it is no part of `/v1`. @param body undefined: asks who is signed in @throws {ProblemError} */
+export async function askSession(path: string, body?: object): Promise<{ readonly kind?: Kind }> {
+  const sent = {
+    method: 'POST',
+    headers: { ...PROOF, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  };
+  const response = await fetch(`/console/${path}`, body === undefined ? {} : sent);
+  const answer = await response.json();
+  if (!response.ok) throw new ProblemError(answer, response.status);
+  return answer;
 }
 
 export type Kind = 'root' | 'operator' | 'viewer';

@@ -41,7 +41,6 @@ export async function follow(signal: AbortSignal): Promise<void> {
   let last: string | undefined;
   while (!signal.aborted) {
     try {
-      await readAll();
       last = await followOnce(signal, last);
     } catch (error) {
       trouble.value = troubleOf(error);

@@ -14,7 +14,7 @@ export const mayAct = computed(() => session.value.state === 'in' && session.val
 /** Asks the service. @returns whether somebody is signed in; undefined when the service does not answer */
 export async function lookWho(): Promise<boolean | undefined> {
   try {
-    const { kind } = await askSession('GET');
+    const { kind } = await askSession('session');
     if (kind === undefined) return undefined;
     if (session.value.state !== 'in' || session.value.kind !== kind) session.value = { state: 'in', kind };
     return true;
@@ -31,11 +31,18 @@ export async function lookWho(): Promise<boolean | undefined> {
 
 /** @throws what `troubleOf` understands */
 export async function signIn(token: string): Promise<void> {
-  const { kind } = await askSession('POST', token);
+  const { kind } = await askSession('session', { token });
   if (kind !== undefined) session.value = { state: 'in', kind };
 }
 
 export async function signOut(): Promise<void> {
-  await askSession('DELETE').catch(() => {});
-  session.value = { state: 'out', why: 'You have signed out.' };
+  try {
+    await askSession('sign-out', {});
+    session.value = { state: 'out', why: 'You have signed out.' };
+  } catch {
+    session.value = {
+      state: 'out',
+      why: 'The service did not confirm that you have signed out. The session ends by itself within 12 hours, and when the token is replaced.',
+    };
+  }
 }

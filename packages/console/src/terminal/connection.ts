@@ -1,6 +1,7 @@
 /** The WebSocket of a terminal. When it breaks, it comes back to the same terminal, where it was. */
 
 import { signal } from '@preact/signals';
+import { answerTo, api } from '../state/api.ts';
 import { lookWho } from '../state/session.ts';
 
 export type Phase =
@@ -32,8 +33,6 @@ export type Wanted =
 const PAUSE = 2000;
 /** Bytes of one message: the service takes 64 KiB. */
 const MOST_MESSAGE = 32 * 1024;
-/** Attempts that fail at once, after which it is said to be over. */
-const MOST_FAILURES = 5;
 
 export class Connection {
   readonly phase = signal<Phase>({ is: 'connecting' });
@@ -42,7 +41,8 @@ export class Connection {
   #wanted: Wanted;
   #place: number | undefined;
   #socket: WebSocket | undefined;
-  #failures = 0;
+  #wasAttached = false;
+  #isHeld = false;
   #isClosed = false;
 
   constructor(wanted: Wanted, reactions: Reactions) {
@@ -65,6 +65,19 @@ export class Connection {
   close(): void {
     this.#isClosed = true;
     this.#socket?.close();
+  }
+
+  /** Reads no more, so that the service waits: a browser has no other way to slow a WebSocket down. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#socket?.close();
+  }
+
+  /** Goes on after what was held, where it was. */
+  resume(): void {
+    if (!this.#isHeld || this.#isClosed) return;
+    this.#isHeld = false;
+    this.#open();
   }
 
   #open(): void {
@@ -97,7 +110,7 @@ export class Connection {
 
   #take(told: Told): void {
     if (told.type === 'attached') {
-      this.#failures = 0;
+      this.#wasAttached = true;
       this.#place = told.after;
       const as = 'as' in this.#wanted ? this.#wanted.as : 'write';
       // Whoever took over does not take over again by coming back.
@@ -117,21 +130,34 @@ export class Connection {
   }
 
   async #comeBack(): Promise<void> {
-    if (this.#isClosed || this.phase.value.is === 'ended') return;
-    this.#failures += 1;
+    if (this.#isClosed || this.#isHeld || this.phase.value.is === 'ended') return;
     const isSignedIn = await lookWho();
     if (isSignedIn === false) return;
-    // The service answers, but lets nobody in to this terminal.
-    const isRefused = isSignedIn && this.#failures > ('container' in this.#wanted ? 0 : MOST_FAILURES);
-    if (isRefused) {
-      this.phase.value = {
-        is: 'ended',
-        text: 'The terminal cannot be opened. It may have ended, somebody else may type in it, or the container may have no shell.',
-      };
+    const text = isSignedIn ? await this.#whyRefused() : undefined;
+    if (text !== undefined) {
+      this.phase.value = { is: 'ended', text };
       return;
     }
     this.phase.value = { is: 'lost' };
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (!this.#isClosed) this.#open();
+  }
+
+  /** A browser does not tell why a WebSocket was refused. @returns undefined when it may be let in later */
+  async #whyRefused(): Promise<string | undefined> {
+    const wanted = this.#wanted;
+    if ('container' in wanted)
+      return 'The terminal was refused. Check that the container runs, has a shell, and has no more terminals than TERMINALS_PER_CONTAINER.';
+    try {
+      const { terminals } = await answerTo(api.GET('/v1/terminals'));
+      const found = terminals.find(({ id }) => id === wanted.terminal);
+      if (!found) return 'This terminal has ended. Open a new one on the page of its container.';
+      const isTaken = found.written && wanted.as === 'write' && !this.#wasAttached;
+      return isTaken
+        ? 'Somebody else types in this terminal. Watch it, or take over, on the page of its container.'
+        : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }

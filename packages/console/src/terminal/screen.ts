@@ -19,6 +19,8 @@ export interface Screen {
 }
 
 const LINES = 10_000;
+/** Bytes that wait to be drawn. The emulator throws more than 50 MB away. */
+const MOST_PENDING = 16 * 2 ** 20;
 const DARK = {
   background: '#0d1117',
   foreground: '#e6edf3',
@@ -51,8 +53,16 @@ export function openScreen(
   terminal.loadAddon(new WebLinksAddon(openLink));
   terminal.open(place);
   fit.fit();
+  let pending = 0;
   const connection = new Connection(wanted(terminal.cols, terminal.rows), {
-    onBytes: (bytes) => terminal.write(bytes),
+    onBytes: (bytes) => {
+      pending += bytes.length;
+      terminal.write(bytes, () => {
+        pending -= bytes.length;
+        if (pending === 0) connection.resume();
+      });
+      if (pending > MOST_PENDING) connection.hold();
+    },
     onAttached: (id) => {
       connection.resize(terminal.cols, terminal.rows);
       onAttached(id);
