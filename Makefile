@@ -107,7 +107,7 @@ chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_module
 console: $(CONSOLE) ## Build the web console, which the service serves at /console
 
 console-pictures: docker shell browser $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Make the pictures of the web console in docs/console
-	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh --inside $(CURDIR)/scripts/console-pictures.ts docs/console
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/scripts/console-pictures.ts docs/console
 
 demo-console: docker shell $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the web console: a host with containers, at an address to open in a browser, until Ctrl-C
 	@$(AS_ROOT) $(NODE) scripts/demo-console.ts
