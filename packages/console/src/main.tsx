@@ -11,8 +11,9 @@ import { Overview } from './pages/overview.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { TerminalPage } from './pages/terminal.tsx';
 import { Empty, Failure } from './parts/notice.tsx';
+import type { Route } from './state/address.ts';
 import { follow, isLoaded, line, trouble } from './state/live.ts';
-import { go, type Route, route } from './state/route.ts';
+import { go, route } from './state/route.ts';
 import { lookWho, mayAct, session, signOut } from './state/session.ts';
 
 const PAGES = [

@@ -4,49 +4,12 @@ import { useMemo } from 'preact/hooks';
 import { Empty, State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { Ago } from '../parts/time.tsx';
+import { routeOf } from '../state/address.ts';
 import type { Container } from '../state/api.ts';
 import { containers, isLoaded } from '../state/live.ts';
-import { rename, route, routeOf } from '../state/route.ts';
+import { rename, route } from '../state/route.ts';
 import { mayAct } from '../state/session.ts';
-
-const COLUMNS = {
-  id: ({ id }: Container) => id,
-  app: ({ app }: Container) => app,
-  state: ({ state }: Container) => state,
-  role: ({ role }: Container) => role,
-  port: ({ port = 0 }: Container) => port,
-  tty: ({ tty = 0 }: Container) => tty,
-  health: (one: Container) => healthOf(one),
-  since: ({ since }: Container) => since,
-  began: ({ began }: Container) => began,
-} as const;
-type Column = keyof typeof COLUMNS;
-
-function healthOf({ health }: Container): string {
-  return health?.docker ?? health?.port ?? '';
-}
-
-/** @param words all of which a row must have somewhere */
-export function isFitting(one: Container, state: string, words: string): boolean {
-  if (state !== '' && one.state !== state) return false;
-  const text = [one.id, one.docker, one.app, one.state, one.role, one.port, one.task, healthOf(one)]
-    .join(' ')
-    .toLowerCase();
-  return words
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
-}
-
-export function sorted(all: readonly Container[], column: Column, isDown: boolean): readonly Container[] {
-  const key = COLUMNS[column];
-  const sign = isDown ? -1 : 1;
-  return [...all].sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
-    if (x === y) return a.id < b.id ? -1 : 1;
-    return x < y ? -sign : sign;
-  });
-}
+import { COLUMNS, type Column, healthOf, isFitting, sorted } from './table.ts';
 
 export function Containers() {
   const found = route.value;

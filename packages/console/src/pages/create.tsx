@@ -13,20 +13,9 @@ import {
 } from '../state/api.ts';
 import { go } from '../state/route.ts';
 import { mayAct } from '../state/session.ts';
+import { environmentIn } from './environment.ts';
 
 const MIB = 2 ** 20;
-
-/** Lines NAME=VALUE. @throws Error that says which line is none */
-export function environmentIn(text: string): Record<string, string> {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf('=');
-      if (at < 1) throw new Error(`"${line}" must have the form NAME=VALUE`);
-      return [line.slice(0, at).trim(), line.slice(at + 1)];
-    }),
-  );
-}
 
 function wantedIn(form: FormData): NewContainer {
   const text = (name: string) => {

@@ -2,7 +2,8 @@
 
 import { State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
-import { Ago, duration } from '../parts/time.tsx';
+import { duration } from '../parts/spans.ts';
+import { Ago } from '../parts/time.tsx';
 import type { Receipt } from '../state/api.ts';
 
 export function Life({ receipt: { states, warnings = [] } }: { readonly receipt: Receipt }) {
