@@ -8,6 +8,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
 import { answerTo, api, type LogLine, type Trouble, troubleOf } from '../state/api.ts';
+import { untilHidden, visible } from '../state/visible.ts';
 
 /** Lines that are kept, and that are asked for first. */
 const MOST = 5000;
@@ -67,13 +68,16 @@ export function Logs({ id, isRunning }: { readonly id: string; readonly isRunnin
     const read = async () => {
       let last: string | undefined;
       while (!ended.signal.aborted) {
+        await visible();
+        using hidden = untilHidden();
+        const signal = AbortSignal.any([ended.signal, hidden.signal]);
         try {
           const query = { follow: true, ...(last === undefined ? { tail: FIRST } : { after: last }) };
           const params = { path: { id }, query };
           const call = api.GET('/v1/containers/{id}/logs', {
             params,
             parseAs: 'stream',
-            signal: ended.signal,
+            signal,
           });
           const reader = messagesOf(await answerTo(call as never)).getReader();
           setStatus('Following');
@@ -88,6 +92,7 @@ export function Logs({ id, isRunning }: { readonly id: string; readonly isRunnin
           }
         } catch (error) {
           if (ended.signal.aborted) return;
+          if (hidden.signal.aborted) continue;
           const found = troubleOf(error);
           if (found.status !== 0) {
             setTrouble(found);

@@ -7,6 +7,7 @@ import { batch, signal } from '@preact/signals';
 import { messagesOf, type Schemas } from 'ecs-host-service-api-client';
 import { answerTo, api, type Capacity, type Container, type Host, type Trouble, troubleOf } from './api.ts';
 import { lookWho } from './session.ts';
+import { untilHidden, visible } from './visible.ts';
 
 type ContainerEvent = Schemas['Event'];
 type NoticeEvent = Schemas['NoticeEvent'];
@@ -36,33 +37,43 @@ const SILENCE = 40_000;
 const PAUSE = 2000;
 const SETTLE = 300;
 
+/** Where in the stream the page is. */
+interface Place {
+  last: string | undefined;
+}
+
 /** Follows until aborted. */
 export async function follow(signal: AbortSignal): Promise<void> {
-  let last: string | undefined;
+  const place: Place = { last: undefined };
   while (!signal.aborted) {
+    await visible();
     try {
-      last = await followOnce(signal, last);
+      await followOnce(signal, place);
     } catch (error) {
       trouble.value = troubleOf(error);
     }
     if (signal.aborted) return;
+    if (document.hidden) {
+      line.value = 'connecting';
+      continue;
+    }
     line.value = 'lost';
     if ((await lookWho()) === false) return;
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
 }
 
-async function followOnce(signal: AbortSignal, after: string | undefined): Promise<string | undefined> {
+async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
   const silent = new AbortController();
-  const ended = AbortSignal.any([signal, silent.signal]);
+  using hidden = untilHidden();
+  const ended = AbortSignal.any([signal, silent.signal, hidden.signal]);
   let timer = setTimeout(() => silent.abort(), SILENCE);
   const heard = () => {
     clearTimeout(timer);
     timer = setTimeout(() => silent.abort(), SILENCE);
   };
-  let last = after;
   try {
-    const query = after === undefined ? {} : { after };
+    const query = place.last === undefined ? {} : { after: place.last };
     const call = api.GET('/v1/events', { params: { query }, parseAs: 'stream', signal: ended });
     const body = (await answerTo(call as never)) as ReadableStream<Uint8Array>;
     // What happened between the list and the stream is in the list that is read now.
@@ -79,13 +90,12 @@ async function followOnce(signal: AbortSignal, after: string | undefined): Promi
     const reader = messagesOf(watched).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return last;
-      last = value.id ?? last;
+      if (done) return;
+      place.last = value.id ?? place.last;
       take(value.event ?? '', value.data);
     }
   } catch (error) {
     if (!ended.aborted) throw error;
-    return last;
   } finally {
     clearTimeout(timer);
   }
