@@ -18,6 +18,9 @@ import { Logs } from './logs.tsx';
 import { Life, Resources } from './receipt.tsx';
 import { UserFiles } from './user-files.tsx';
 
+/** Milliseconds between looks at what the event stream does not tell: terminals, and releases. */
+const LOOK = 3000;
+
 /** @param id all of it, or its first digits */
 function containerBy(id: string): Container | undefined {
   const all = containers.value;
@@ -30,19 +33,27 @@ export function ContainerPage({ id }: { readonly id: string }) {
   const container = containerBy(id);
   const [receipt, setReceipt] = useState<Receipt>();
   const [trouble, setTrouble] = useState<Trouble>();
-  // The receipt tells the story of a container also while it runs. It is read again with each change of the container.
+  // The receipt tells the story of a container also while it runs. It is read again with each change of the container, and after
+  // its last change until all is released.
   useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
     let isCurrent = true;
-    answerTo(api.GET('/v1/containers/{id}/receipt', { params: { path: { id } } })).then(
-      (found) => {
+    const read = async () => {
+      try {
+        const found = await answerTo(api.GET('/v1/containers/{id}/receipt', { params: { path: { id } } }));
         if (!isCurrent) return;
         setReceipt(found);
         setTrouble(undefined);
-      },
-      (error) => isCurrent && setTrouble(troubleOf(error)),
-    );
+        const isHeld = found.resources.some(({ released }) => released === undefined);
+        if (!container && isHeld) timer = setTimeout(() => void read(), LOOK);
+      } catch (error) {
+        if (isCurrent) setTrouble(troubleOf(error));
+      }
+    };
+    void read();
     return () => {
       isCurrent = false;
+      clearTimeout(timer);
     };
   }, [id, container, isLoaded.value]);
   const title = (
@@ -165,9 +176,6 @@ function Facts({
     </section>
   );
 }
-
-/** Milliseconds between looks: the event stream tells nothing of terminals. */
-const LOOK = 5000;
 
 function Terminals({ container: { id } }: { readonly container: Container }) {
   const [open, setOpen] = useState<readonly Terminal[]>([]);

@@ -43,6 +43,7 @@ export function openScreen(
     scrollback: LINES,
     fontFamily: 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
     fontSize: 14,
+    lineHeight: 1.2,
     cursorBlink: true,
     theme: DARK,
     linkHandler: { activate: openLink },
