@@ -203,6 +203,7 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await page.getByText('an operator stopped it').first().waitFor();
   await page.getByText(/^It ended/).waitFor();
   await page.getByRole('cell', { name: 'held', exact: true }).waitFor({ state: 'detached' });
+  await page.getByRole('cell', { name: 'kept for ten minutes, for its log' }).waitFor();
   await assertAccessible(page);
 });
 

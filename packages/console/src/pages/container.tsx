@@ -15,7 +15,7 @@ import {
 import { containers, isLoaded } from '../state/live.ts';
 import { mayAct } from '../state/session.ts';
 import { Logs } from './logs.tsx';
-import { Life, Resources } from './receipt.tsx';
+import { isReleased, Life, Resources } from './receipt.tsx';
 import { UserFiles } from './user-files.tsx';
 
 /** Milliseconds between looks at what the event stream does not tell: terminals, and releases. */
@@ -44,8 +44,7 @@ export function ContainerPage({ id }: { readonly id: string }) {
         if (!isCurrent) return;
         setReceipt(found);
         setTrouble(undefined);
-        const isHeld = found.resources.some(({ released }) => released === undefined);
-        if (!container && isHeld) timer = setTimeout(() => void read(), LOOK);
+        if (!container && !isReleased(found)) timer = setTimeout(() => void read(), LOOK);
       } catch (error) {
         if (isCurrent) setTrouble(troubleOf(error));
       }

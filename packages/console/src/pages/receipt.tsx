@@ -35,7 +35,15 @@ export function Life({ receipt: { states, warnings = [] } }: { readonly receipt:
   );
 }
 
-export function Resources({ receipt: { resources } }: { readonly receipt: Receipt }) {
+/** The container that Docker has, which outlives the hosted one so that its log can be read. */
+const KEPT = 'docker container';
+
+/** Whether everything is released that the end of a container releases. */
+export function isReleased({ resources }: Receipt): boolean {
+  return resources.every(({ kind, released }) => released !== undefined || kind === KEPT);
+}
+
+export function Resources({ receipt: { resources, ended } }: { readonly receipt: Receipt }) {
   return (
     <section aria-labelledby="held-title">
       <h2 id="held-title">What it holds</h2>
@@ -58,7 +66,14 @@ export function Resources({ receipt: { resources } }: { readonly receipt: Receip
                   <Ago at={allotted} />
                 </td>
                 <td>
-                  {released ? <Ago at={released} /> : 'held'} {seen && <span class="hint">{seen}</span>}
+                  {released ? (
+                    <Ago at={released} />
+                  ) : ended && kind === KEPT ? (
+                    'kept for ten minutes, for its log'
+                  ) : (
+                    'held'
+                  )}{' '}
+                  {seen && <span class="hint">{seen}</span>}
                   {failed && <strong class="bad">{failed}</strong>}
                 </td>
               </tr>
