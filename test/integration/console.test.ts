@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { after, afterEach, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { NODE_FLAGS } from '../../scripts/node-flags.ts';
-import { assertAccessible, openBrowser, type Visit, visit } from '../support/browser.ts';
+import { assertAccessible, goTo, openBrowser, type Visit, visit } from '../support/browser.ts';
 import { call } from '../support/https.ts';
 import { Operator } from '../support/operator.ts';
 import { PortRelay } from '../support/port-relay.ts';
@@ -57,7 +57,7 @@ afterEach(async () => {
 async function opened(hash = '', origin = HOST): Promise<Page> {
   const one = await visit(browser);
   visits.push(one);
-  await one.page.goto(`${origin}/console/${hash}`);
+  await goTo(one.page, `${origin}/console/${hash}`);
   return one.page;
 }
 
@@ -178,7 +178,9 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await terminalIn(page, id);
   await page.keyboard.type("echo wo''rks $((6 * 7))\n");
   await sees(page, /works 42/);
-  await page.keyboard.type('sleep 1000\n');
+  await page.keyboard.type('cat\n');
+  await page.keyboard.type('it reads\n');
+  await sees(page, /it reads\s*it reads/);
   await page.keyboard.press('Control+c');
   await page.keyboard.type("echo af''ter\n");
   await sees(page, /after/);

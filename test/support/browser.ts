@@ -45,6 +45,16 @@ export async function visit(browser: Browser, scheme: 'dark' | 'light' = 'dark')
   return { page, context, faults, [Symbol.asyncDispose]: () => context.close() };
 }
 
+/** Chromium gives up what it loads when an interface of the host comes or goes, as those of containers do. */
+export async function goTo(page: Page, url: string): Promise<void> {
+  try {
+    await page.goto(url);
+  } catch (error) {
+    if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+    await page.goto(url);
+  }
+}
+
 interface Axe {
   run(): Promise<{
     readonly violations: readonly {

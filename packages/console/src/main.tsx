@@ -76,7 +76,7 @@ function Frame() {
   const main = useRef<HTMLElement>(null);
   const help = useRef<HTMLDialogElement>(null);
   const [at, setAt] = useState(route.value);
-  const isFirst = useRef(true);
+  const shown = useRef<string>();
   useSignalEffect(() => setAt(route.value));
   useEffect(() => {
     const ended = new AbortController();
@@ -92,8 +92,9 @@ function Frame() {
   useEffect(() => {
     const heading = main.current?.querySelector('h1');
     document.title = `${heading?.textContent ?? 'Console'} – ${location.host}`;
-    if (!isFirst.current) heading?.focus();
-    isFirst.current = false;
+    // Only whoever goes to another page: whoever types already keeps the focus.
+    if (shown.current !== undefined && shown.current !== place) heading?.focus();
+    shown.current = place;
   }, [place, isLoaded.value]);
   const who = session.value.state === 'in' ? session.value.kind : undefined;
   return (
