@@ -4,7 +4,6 @@ import { appendFileSync, chmodSync, globSync, readdirSync, readFileSync, rmSync,
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { claim, host as hostContainer } from '../support/callers.ts';
-import { call } from '../support/https.ts';
 import { end, KILLED, running, until } from '../support/site.ts';
 import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -93,19 +92,6 @@ test('a service of the executable has a shell on the host', async () => {
   using shell = await TerminalClient.open(root, '/host/terminal');
   shell.type('exit 42\r');
   assert.deepEqual(await shell.ended(), { type: 'ended', exitCode: 42 });
-  assert.equal(await service.stop(), 0, service.log());
-  rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
-});
-
-test('a service of the executable serves the web console that it carries', async () => {
-  const root = host.newRoot();
-  const env = { ROOT: root };
-  const service = await host.start({ executable: EXECUTABLE, arguments: ['run'], env }).ready();
-  const page = await call({ port: service.port, method: 'GET', path: '/console/' });
-  assert.deepEqual([page.status, page.type], [200, 'text/html; charset=utf-8']);
-  const script = /src="(main-\w+\.js)"/.exec(page.body)?.[1];
-  const { status, type } = await call({ port: service.port, method: 'GET', path: `/console/${script}` });
-  assert.deepEqual([status, type], [200, 'text/javascript; charset=utf-8']);
   assert.equal(await service.stop(), 0, service.log());
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });

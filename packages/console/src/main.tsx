@@ -76,7 +76,7 @@ function Frame() {
   const main = useRef<HTMLElement>(null);
   const help = useRef<HTMLDialogElement>(null);
   const [at, setAt] = useState(route.value);
-  const shown = useRef<string>();
+  const shown = useRef<string | undefined>(undefined);
   useSignalEffect(() => setAt(route.value));
   useEffect(() => {
     const ended = new AbortController();
