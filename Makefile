@@ -29,6 +29,8 @@ ADDON := build/uinput-linux-$(ARCH).node
 ADDONS := build/uinput-linux-x64.node build/uinput-linux-arm64.node
 # The packages as npm would publish them.
 PACKAGES := build/packages/.stamp
+# The web console, as the service serves it.
+CONSOLE := build/console-files.json
 # AWS without AWS, for tests.
 MINISTACK := tools/aws/.venv/.stamp
 BUNDLE := build/bundle/ecs-host-service.mjs
@@ -47,22 +49,23 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
+.PHONY: browser console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
 upload: $(TARBALL) ## Put executable and tarball to S3, under the commit and the branch
 	@$(NODE) scripts/upload.ts $(EXECUTABLE) $(TARBALL)
 
-run: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
+run: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in localdev, until Ctrl-C
 	@$(AS_ROOT) APP_ENV=localdev $(SERVICE)
 
-rundev: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the dev environment
+rundev: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the dev environment
 	@$(AS_ROOT) APP_ENV=dev $(SERVICE)
 
-runstaging: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the staging environment
+runstaging: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the staging environment
 	@$(AS_ROOT) APP_ENV=staging $(SERVICE)
 
-runprod: config-tools $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the production environment
+runprod: config-tools $(CONSOLE) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Run the service in the production environment
 	@$(AS_ROOT) APP_ENV=production $(SERVICE)
 
 demo: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the main job: two containers, from beginning to end
@@ -88,7 +91,7 @@ demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the re
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 
-test: docker-cli compose sudo zsh shell cross-compiler config-tools config-readers $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -103,6 +106,14 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
+
+console: $(CONSOLE) ## Build the web console, which the service serves at /console
+
+console-pictures: docker shell browser $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Make the pictures of the web console in docs/console
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/scripts/console-pictures.ts docs/console
+
+demo-console: docker shell $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Show the web console: a host with containers, at an address to open in a browser, until Ctrl-C
+	@$(AS_ROOT) $(NODE) scripts/demo-console.ts
 
 packages: $(PACKAGES) ## Build and pack the packages, see that versions and changelogs fit, and rehearse their publication
 
@@ -128,6 +139,7 @@ lint: | node_modules/.stamp ## Check format and lint
 
 types: | node_modules/.stamp ## Check types
 	@tsc --project .
+	@tsc --project packages/console
 
 format: | node_modules/.stamp ## Format the code and mend what can be mended
 	@biome check --write .
@@ -181,6 +193,9 @@ docker-cli: docker
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
 
+browser:
+	@$(INSTALL) chromium:chromium
+
 zsh:
 	@$(INSTALL) zsh:zsh
 
@@ -190,8 +205,12 @@ compose:
 sudo:
 	@$(INSTALL) sudo:sudo
 
-$(BUNDLE): $(SOURCES) $(ADDON) build/seccomp.json | node_modules/.stamp
+$(CONSOLE): $(shell git ls-files packages/console packages/api-client) scripts/console.ts package-lock.json | node_modules/.stamp
+	@mkdir -p $(@D) && $(NODE) scripts/console.ts $@
+
+$(BUNDLE): $(SOURCES) $(ADDON) $(CONSOLE) build/seccomp.json | node_modules/.stamp
 	@$(NODE) scripts/bundle.ts $(@D)
+	@cp $(CONSOLE) $(@D)
 	@cp $(ADDON) $(@D)
 	@cp node_modules/node-pty/prebuilds/linux-$(ARCH)/pty.node $(@D)/pty-linux-$(ARCH).node
 

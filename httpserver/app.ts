@@ -7,6 +7,8 @@ import type { Logger } from '../logging/logger.ts';
 import { misfit } from '../parsing/json.ts';
 import { answerInTurn } from './answers-in-turn.ts';
 import { Attempts, MOST_ATTEMPTS } from './attempts.ts';
+import { addConsoleRoutes, isConsolePath } from './console/console-routes.ts';
+import type { Sessions } from './console/sessions.ts';
 import { NO_SNIFFING, problemAnswer, wireAnswer } from './error-bodies.ts';
 import type { Gate } from './gate.ts';
 import { closeGently } from './gentle-close.ts';
@@ -23,6 +25,8 @@ export interface AppOptions {
   readonly version: Version;
   readonly operator: OperatorOptions;
   readonly metrics: MetricsSource;
+  /** Undefined: whoever gets here needs none. */
+  readonly sessions?: Sessions;
   /** Paths that accept only PUT. */
   readonly puts: readonly string[];
   readonly log: Logger;
@@ -64,7 +68,7 @@ declare module 'fastify' {
 
 /** Adds the shared parts to a server. */
 export function equip(app: FastifyInstance, options: AppOptions): void {
-  const { gate, version, operator, metrics, puts, log } = options;
+  const { gate, version, operator, metrics, sessions, puts, log } = options;
   closeGently(app.server);
   answerInTurn(app);
   // Types are not coerced, and unknown fields are ignored.
@@ -100,6 +104,7 @@ export function equip(app: FastifyInstance, options: AppOptions): void {
   });
   addStatusRoutes(app, gate, version);
   addOperatorApi(app, gate, operator);
+  addConsoleRoutes(app, operator.authority, sessions);
   app.register(async (guarded) => {
     // The number of containers is not public.
     askWho(guarded, operator.authority);
@@ -162,7 +167,7 @@ function pathOf(url: string): string {
 
 function answer(error: ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const path = routeOf(request);
-  const isProblem = isStatusPath(path) || isOperatorPath(path);
+  const isProblem = isStatusPath(path) || isOperatorPath(path) || isConsolePath(path);
   if (error.code === 'request.no_operator') reply.header('www-authenticate', 'Bearer');
   const { status, contentType, body, isLine } = isProblem ? problemAnswer(error) : wireAnswer(error);
   if (isLine) reply.header(...NO_SNIFFING);

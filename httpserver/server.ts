@@ -7,6 +7,7 @@ import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { limitConnections } from './connections.ts';
+import { orSignedIn, Sessions } from './console/sessions.ts';
 import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import {
@@ -99,8 +100,10 @@ function build(
   });
   const setUpCalls = [START_VALUES, TOKEN, ...(options.spinUp ? [SPIN_UP] : [])];
   const puts = isInteractive ? setUpCalls : [];
-  const operator = { authority: whoKnows(operatorToken, viewerToken), operations, create, closing };
-  equip(app, { gate: options.gate, version, operator, metrics, puts, log });
+  const sessions = new Sessions(operatorToken, viewerToken);
+  const authority = orSignedIn(whoKnows(operatorToken, viewerToken), sessions);
+  const operator = { authority, operations, create, closing };
+  equip(app, { gate: options.gate, version, operator, metrics, sessions, puts, log });
   if (isInteractive) addPredecessorRoutes(app, options);
   return app;
 }

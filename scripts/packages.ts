@@ -10,6 +10,8 @@ import { join, resolve } from 'node:path';
 interface Manifest {
   readonly name: string;
   readonly version: string;
+  /** It is built into the service instead. */
+  readonly private?: boolean;
   readonly exports: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
@@ -40,6 +42,8 @@ export function problemsOf(
 }
 
 function pack(directory: string, output: string): void {
+  const manifest: Manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  if (manifest.private) return;
   const npm = (...words: string[]) =>
     execFileSync('npm', [...words, '--ignore-scripts', '--loglevel=error'], {
       cwd: directory,
@@ -47,7 +51,6 @@ function pack(directory: string, output: string): void {
     });
   rmSync(join(directory, 'dist'), { recursive: true, force: true });
   execFileSync('tsc', ['--project', directory], { stdio: 'inherit' });
-  const manifest: Manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const [packed]: Packed[] = JSON.parse(npm('pack', '--json', '--pack-destination', output));
   if (!packed) throw new Error(`npm packed nothing in ${directory}`);
   const changelog = readFileSync(join(directory, 'CHANGELOG.md'), 'utf8');

@@ -1,13 +1,20 @@
 /** Identifies the callers of the operator's API: root on the socket, or a client with a token. */
 
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors/service-error.ts';
 import { sameSecret } from '../../settings/secret.ts';
 import { Attempts, MOST_ATTEMPTS } from '../attempts.ts';
 import { mayAct, type Principal } from '../principal.ts';
 
+/** What else a request says. */
+export interface Asking {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
 /** Identifies the caller by the header `Authorization` and the address of the request. @throws {ServiceError} */
-export type Authority = (authorization: string | undefined, address: string) => Principal;
+export type Authority = (authorization: string | undefined, address: string, asking?: Asking) => Principal;
 
 /** Returns the token in effect; undefined: there is none, and nobody can use it. */
 export type Token = () => string | undefined;
@@ -26,8 +33,8 @@ export function throwUnlessActs(principal: Principal): void {
   if (!mayAct(principal)) throw new ServiceError('request.looks_only', {});
 }
 
-function ask(authority: Authority, { headers, socket }: FastifyRequest): Principal {
-  return authority(headers.authorization, socket.remoteAddress ?? 'unknown');
+function ask(authority: Authority, { method, headers, socket }: FastifyRequest): Principal {
+  return authority(headers.authorization, socket.remoteAddress ?? 'unknown', { method, headers });
 }
 
 /**

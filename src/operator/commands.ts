@@ -32,6 +32,7 @@ type Asked =
   | { readonly name: 'events'; readonly after: string | undefined }
   | ({ readonly name: 'logs' } & LogWords)
   | NodeAsked
+  | { readonly name: 'console'; readonly port: string | undefined }
   | { readonly name: 'capacity' | 'drain' };
 
 export type OperatorCommand = Common & Asked;
@@ -215,6 +216,21 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
     example: 'drain',
     read: () => ({ name: 'drain' }),
   }),
+  {
+    name: 'console',
+    summary: 'show the web console to a browser on this host, until Ctrl-C',
+    more: 'The console needs no token here. Only the first browser that opens the printed address gets in. From another machine, open https://HOST:4678/console, or forward the port with "ssh -L PORT:127.0.0.1:PORT HOST".',
+    options: [
+      { flags: '--port <PORT>', meaning: 'listen on this port of 127.0.0.1; any free one by default' },
+    ],
+    example: 'console --port 8080',
+    read: (given) => ({
+      name: 'console',
+      port: given.text('port'),
+      where: { host: undefined, fingerprint: undefined },
+      isJson: false,
+    }),
+  },
 ];
 
 function createOf(given: Given): Asked | undefined {

@@ -2,6 +2,7 @@
 
 import { connect } from './client.ts';
 import type { OperatorCommand } from './commands.ts';
+import { showConsole } from './console.ts';
 import { ps, receipt, stop } from './containers.ts';
 import { create } from './create.ts';
 import { events } from './events.ts';
@@ -49,6 +50,9 @@ export async function runOperatorCommand(
       return write(await capacity(api, isJson));
     case 'terminals':
       return write(await terminals(api, command.end, isJson));
+    case 'console':
+      if ('socket' in target) await showConsole(api, target, command.port, write);
+      return;
     case 'drain':
       return write(await drain(api, isJson));
     case 'logs':

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { TestHost } from '../support/test-host.ts';
 
@@ -91,5 +93,22 @@ test('the demo of nodes shows an edit, a rollback, a restart of the service, and
   assert.match(stdout, /the stranger was left alone/);
   assert.match(stdout, /^STEP +NODE +DO +REJECTED\n1 +w\w+ +pull$/m);
   assert.match(stdout, /^ +web +it exited with code 7$/m);
+  assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
+});
+
+test('the demo of the web console shows a host at an address that works once, until Ctrl-C', async () => {
+  const host = new TestHost();
+  const program = join(import.meta.dirname, '../../scripts/demo-console.ts');
+  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let url: string | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    url = /(http:\/\/127\.0\.0\.1:\d+\/console\/open\?\S+)/.exec(line)?.[1];
+    if (url) break;
+  }
+  assert.ok(url, 'it prints an address');
+  const open = () => fetch(url, { redirect: 'manual' }).then(({ status }) => status);
+  assert.deepEqual([await open(), await open()], [303, 403]);
+  child.kill('SIGINT');
+  assert.equal((await once(child, 'exit'))[0], 0);
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });

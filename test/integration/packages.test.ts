@@ -32,13 +32,14 @@ interface Lock {
 
 interface Manifest {
   readonly name: string;
+  readonly private?: boolean;
   readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-const packages = globSync('packages/*/package.json', { cwd: ROOT }).map(
-  (path): Manifest => JSON.parse(readFileSync(join(ROOT, path), 'utf8')),
-);
+const packages = globSync('packages/*/package.json', { cwd: ROOT })
+  .map((path): Manifest => JSON.parse(readFileSync(join(ROOT, path), 'utf8')))
+  .filter((manifest) => !manifest.private);
 
 let work = '';
 before(() => {

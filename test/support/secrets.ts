@@ -20,6 +20,12 @@ export const NEXT_OPERATOR_TOKEN = 'next-operator-token-of-tests-9876543210';
 
 export const VIEWER_TOKEN = 'viewer-token-of-tests-5550123456789';
 
+export const CONSOLE_TOKENS = {
+  operator: 'operator-of-console-tests-0123456789',
+  next: 'operator-of-console-tests-9876543210',
+  viewer: 'viewer-of-console-tests-0123456789',
+} as const;
+
 export const REGISTRY_PASSWORD = 'registry-password-of-tests "4c1d\\e';
 
 export const SECRETS: readonly string[] = [
@@ -34,5 +40,6 @@ export const SECRETS: readonly string[] = [
   OPERATOR_TOKEN,
   NEXT_OPERATOR_TOKEN,
   VIEWER_TOKEN,
+  ...Object.values(CONSOLE_TOKENS),
   REGISTRY_PASSWORD,
 ];

@@ -47,9 +47,11 @@ const OUTSIDE = [
 ];
 
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
-const packages = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
+const all = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
+/** What is private is not published: it is built into the service. */
+const packages = all.filter((directory) => !manifestOf(directory).private);
 const used = packages.filter((directory) => USED.includes(basename(directory)));
-const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.ts', { cwd: ROOT });
+const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.{ts,tsx}', { cwd: ROOT });
 const imports = new Map([...files, ...packageFiles].map((file) => [file, importsOf(file)]));
 
 /** What `file` imports, statically or not, as it is written there. */
@@ -103,7 +105,7 @@ test('an import goes down or stays on its floor', () => {
       .map((target) => `${file} imports ${target}`),
   );
   assert.deepEqual(wrong, []);
-  const unused = packages.filter((directory) => !used.includes(directory));
+  const unused = all.filter((directory) => !used.includes(directory));
   const names = unused.map((directory) => manifestOf(directory).name);
   const byName = files.filter((file) => specifiersIn(file).some((name) => names.includes(name)));
   assert.deepEqual(byName, [], 'packages that the house does without');
@@ -122,7 +124,7 @@ test('no imports go in a circle', () => {
 });
 
 test('a package imports its own files, what it depends on, and Node', () => {
-  for (const directory of packages) {
+  for (const directory of all) {
     const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
     const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
     for (const file of own) {

@@ -1,0 +1,225 @@
+/** The host at a glance: what runs short first, what its containers do, and what EC2 says. */
+
+import { useEffect, useState } from 'preact/hooks';
+import { Confirm, Empty, State } from '../parts/notice.tsx';
+import { Ago } from '../parts/time.tsx';
+import { answerTo, api, type Capacity, type Host } from '../state/api.ts';
+import { capacity, containers, events, host } from '../state/live.ts';
+import { type Meters, readMeters } from '../state/metrics.ts';
+import { mayAct } from '../state/session.ts';
+
+const STATES = ['preparing', 'created', 'running', 'assigned', 'ready', 'ending'] as const;
+const GIB = 2 ** 20;
+const FEW = 8;
+
+export function Overview() {
+  const [room, described] = [capacity.value, host.value];
+  if (!room || !described) return <Empty>Reading the state of the host …</Empty>;
+  return (
+    <>
+      <h1 tabIndex={-1}>Overview</h1>
+      <HostLine host={described} />
+      <Room room={room} />
+      <ByState />
+      <Waiting />
+      <Latest />
+    </>
+  );
+}
+
+function HostLine({
+  host: { id, version, commit, environment, state, started, docker, notices },
+}: {
+  readonly host: Host;
+}) {
+  const [asks, setAsks] = useState(false);
+  const count = containers.value.size;
+  return (
+    <section aria-labelledby="host-title">
+      <h2 id="host-title">Host</h2>
+      <dl class="facts">
+        <div>
+          <dt>State</dt>
+          <dd>
+            <State state={state} />
+          </dd>
+        </div>
+        <div>
+          <dt>Host id</dt>
+          <dd>
+            <code>{id}</code>
+          </dd>
+        </div>
+        <div>
+          <dt>Started</dt>
+          <dd>
+            <Ago at={started} />
+          </dd>
+        </div>
+        <div>
+          <dt>Version</dt>
+          <dd title={commit}>
+            {version} in {environment}
+          </dd>
+        </div>
+        <div>
+          <dt>Docker</dt>
+          <dd>{docker.engine}</dd>
+        </div>
+      </dl>
+      {notices?.map(({ kind, what, at, since }) => (
+        <p class="warning" key={`${kind}${since}`}>
+          <strong>{kind}</strong> {what} <Ago at={at ?? since} />
+        </p>
+      ))}
+      {state === 'draining' && (
+        <p class="warning" role="status">
+          The host drains: it accepts no more containers, and the service exits when the last of {count} has
+          ended.
+        </p>
+      )}
+      {mayAct.value && state === 'running' && (
+        <button type="button" class="danger" onClick={() => setAsks(true)}>
+          Drain this host …
+        </button>
+      )}
+      {asks && (
+        <Confirm
+          title="Drain this host?"
+          action="Drain"
+          onClose={() => setAsks(false)}
+          onConfirm={async () => {
+            await answerTo(api.PUT('/v1/drain'));
+            host.value = await answerTo(api.GET('/v1/host'));
+          }}
+        >
+          <p>
+            The host accepts no more containers, and the service exits when the last one has ended. {count}{' '}
+            {count === 1 ? 'container keeps' : 'containers keep'} running. You cannot undo a drain.
+          </p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+function Room({ room: { fits, short, resources, memory } }: { readonly room: Capacity }) {
+  const sorted = [...resources].sort((a, b) => a.fits - b.fits);
+  return (
+    <section aria-labelledby="room-title">
+      <h2 id="room-title">Capacity</h2>
+      <p class="lead">
+        {fits === 0 ? 'There is no room for another container' : `Room for ${fits} more`}
+        {fits === 0 ? `: ${short} have run out.` : `. The host runs short of ${short} first.`}
+      </p>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Resource</th>
+            <th scope="col">In use</th>
+            <th scope="col" class="number">
+              Held
+            </th>
+            <th scope="col" class="number">
+              Of
+            </th>
+            <th scope="col" class="number">
+              More containers
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map(({ name, size, held, fits: more }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>
+                <meter
+                  aria-label={`${name} in use`}
+                  min={0}
+                  max={Math.max(size, 1)}
+                  high={size * 0.9}
+                  value={held}
+                />
+              </td>
+              <td class="number">{held}</td>
+              <td class="number">{size}</td>
+              <td class="number">{more}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="hint">
+        Memory of the host: {(memory.available / GIB).toFixed(1)} GiB of {(memory.total / GIB).toFixed(1)} GiB
+        available.
+      </p>
+    </section>
+  );
+}
+
+/** Milliseconds between reads. */
+const READ = 15_000;
+
+function Waiting() {
+  const [meters, setMeters] = useState<Meters>();
+  useEffect(() => {
+    const read = () => void readMeters().then(setMeters, () => {});
+    read();
+    const timer = setInterval(read, READ);
+    return () => clearInterval(timer);
+  }, []);
+  const { config_spool_files: files, config_spool_bytes: bytes = 0 } = meters ?? {};
+  return (
+    <section aria-labelledby="waiting-title">
+      <h2 id="waiting-title">Users' files</h2>
+      <p class="empty">
+        {meters === undefined
+          ? 'Reading …'
+          : files === undefined
+            ? 'This host stores no files of users.'
+            : files === 0
+              ? 'Everything that was saved is in S3.'
+              : `${files} saves (${Math.ceil(bytes / 2 ** 20)} MiB) wait for S3. If they stay, check that this host reaches S3.`}
+      </p>
+    </section>
+  );
+}
+
+function ByState() {
+  const all = [...containers.value.values()];
+  return (
+    <section aria-labelledby="states-title">
+      <h2 id="states-title">Containers</h2>
+      <ul class="tiles">
+        {STATES.map((state) => (
+          <li key={state}>
+            <a href={`#/containers?state=${state}`}>
+              <b>{all.filter((one) => one.state === state).length}</b> {state}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Latest() {
+  const latest = events.value.slice(-FEW).reverse();
+  return (
+    <section aria-labelledby="latest-title">
+      <h2 id="latest-title">Latest events</h2>
+      {latest.length === 0 && (
+        <Empty>Nothing has happened since you opened this page. Events appear here as they come.</Empty>
+      )}
+      <ul class="plain">
+        {latest.map(({ id, at, container, code, cause }) => (
+          <li key={id}>
+            <Ago at={at} />{' '}
+            {container && <a href={`#/containers/${container.id}`}>{container.id.slice(0, 12)}</a>}{' '}
+            {container && <State state={container.state} />} <code>{code}</code> {cause}
+          </li>
+        ))}
+      </ul>
+      <a href="#/events">All events</a>
+    </section>
+  );
+}

@@ -1,0 +1,19 @@
+/** What may be wider or longer than its place. It takes the focus, so that the keyboard scrolls it too. */
+
+import type { ComponentChildren, Ref } from 'preact';
+
+interface Props {
+  readonly label: string;
+  readonly class: string;
+  readonly place?: Ref<HTMLElement>;
+  readonly children?: ComponentChildren;
+}
+
+export function Scrolls({ label, class: name, place, children }: Props) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1: who has no mouse scrolls too
+    <section ref={place ?? null} class={name} tabIndex={0} aria-label={label}>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,27 @@
+/** What an address of the console means. All of it is behind #, so that none of it reaches the server. */
+
+export type Route =
+  | { readonly page: 'overview' | 'create' | 'events' }
+  | { readonly page: 'containers'; readonly query: URLSearchParams }
+  | { readonly page: 'container' | 'new terminal'; readonly id: string }
+  | { readonly page: 'terminal'; readonly id: string; readonly as: 'write' | 'watch' | 'take' }
+  | { readonly page: 'unknown' };
+
+export function routeOf(hash: string): Route {
+  const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?');
+  const [first = '', id = '', last = '', ...more] = path.split('/');
+  const query = new URLSearchParams(search);
+  if (more.length > 0) return { page: 'unknown' };
+  if (first === '' || first === 'overview') return { page: 'overview' };
+  if ((first === 'create' || first === 'events') && id === '') return { page: first };
+  if (first === 'containers' && id === '') return { page: 'containers', query };
+  if (first === 'containers' && /^[0-9a-f]{4,64}$/.test(id)) {
+    if (last === '') return { page: 'container', id };
+    if (last === 'terminal') return { page: 'new terminal', id };
+  }
+  if (first === 'terminals' && /^[0-9a-f]{4,64}$/.test(id) && last === '') {
+    const as = query.get('as');
+    return { page: 'terminal', id, as: as === 'watch' || as === 'take' ? as : 'write' };
+  }
+  return { page: 'unknown' };
+}

@@ -1,0 +1,19 @@
+/** Where the user is. It is in the address, behind #, so that each page can be linked to, and none of it reaches the server. */
+
+import { signal } from '@preact/signals';
+import { type Route, routeOf } from './address.ts';
+
+export const route = signal<Route>(routeOf(location.hash));
+
+addEventListener('hashchange', () => {
+  route.value = routeOf(location.hash);
+});
+
+/** Changes the address and stays on the page. */
+export function rename(hash: string): void {
+  history.replaceState(null, '', hash);
+}
+
+export function go(hash: string): void {
+  location.hash = hash;
+}

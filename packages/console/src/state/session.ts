@@ -1,0 +1,48 @@
+/** Who is signed in. */
+
+import { computed, signal } from '@preact/signals';
+import { askSession, type Kind, troubleOf } from './api.ts';
+
+export type Session =
+  | { readonly state: 'unknown' }
+  | { readonly state: 'out'; readonly why?: string }
+  | { readonly state: 'in'; readonly kind: Kind };
+
+export const session = signal<Session>({ state: 'unknown' });
+export const mayAct = computed(() => session.value.state === 'in' && session.value.kind !== 'viewer');
+
+/** Asks the service. @returns whether somebody is signed in; undefined when the service does not answer */
+export async function lookWho(): Promise<boolean | undefined> {
+  try {
+    const { kind } = await askSession('session');
+    if (kind === undefined) return undefined;
+    if (session.value.state !== 'in' || session.value.kind !== kind) session.value = { state: 'in', kind };
+    return true;
+  } catch (error) {
+    const { status } = troubleOf(error);
+    if (status !== 401 && status !== 403) return undefined;
+    const wasIn = session.value.state === 'in';
+    session.value = wasIn
+      ? { state: 'out', why: 'Your session has ended. Sign in again to continue.' }
+      : { state: 'out' };
+    return false;
+  }
+}
+
+/** @throws what `troubleOf` understands */
+export async function signIn(token: string): Promise<void> {
+  const { kind } = await askSession('session', { token });
+  if (kind !== undefined) session.value = { state: 'in', kind };
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    await askSession('sign-out', {});
+    session.value = { state: 'out', why: 'You have signed out.' };
+  } catch {
+    session.value = {
+      state: 'out',
+      why: 'The service did not confirm that you have signed out. The session ends by itself within 12 hours, and when the token is replaced.',
+    };
+  }
+}

@@ -1,0 +1,77 @@
+/** The distribution's Chromium, driven as a person would: by what is on the screen. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const CHROMIUM = '/usr/bin/chromium';
+/** Milliseconds for whatever a person waits for. */
+const PATIENCE = 20_000;
+
+export interface Visit extends AsyncDisposable {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** What went wrong on the page: errors of scripts, and what its policy has refused. */
+  readonly faults: string[];
+}
+
+export async function openBrowser(): Promise<Browser> {
+  // Tests run as root, where Chromium's own sandbox does not start.
+  return await chromium.launch({ executablePath: CHROMIUM, chromiumSandbox: false });
+}
+
+/** A browser that knows nothing yet. */
+export async function visit(browser: Browser, scheme: 'dark' | 'light' = 'dark'): Promise<Visit> {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    colorScheme: scheme,
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    if (/Content Security Policy|TrustedHTML|TrustedScript/i.test(message.text()))
+      faults.push(message.text());
+  });
+  page.on('dialog', (dialog) => {
+    faults.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  return { page, context, faults, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Chromium gives up what it loads when an interface of the host comes or goes, as those of containers do. */
+export async function goTo(page: Page, url: string): Promise<void> {
+  try {
+    await page.goto(url);
+  } catch (error) {
+    if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+    await page.goto(url);
+  }
+}
+
+interface Axe {
+  run(): Promise<{
+    readonly violations: readonly {
+      readonly id: string;
+      readonly nodes: readonly { readonly html: string }[];
+    }[];
+  }>;
+}
+
+/** axe finds nothing that keeps people out. Its own script is no script of the page, so the policy does not hold for it. */
+export async function assertAccessible(page: Page): Promise<void> {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => {
+    const { violations } = await (globalThis as unknown as { axe: Axe }).axe.run();
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`,
+    );
+  });
+  assert.deepEqual(found, [], page.url());
+}
