@@ -66,7 +66,7 @@ async function onSmallDisk(options: string, words: readonly string[]): Promise<v
     assert.equal(receipt.code, 'over-disk-limit');
     assert.ok(used(disk) < MIB, `${used(disk)} bytes are still in use`);
     const warned = service.lines.find(({ msg }) =>
-      /^a container is about to be ended: it has/.test(msg ?? ''),
+      /^the next check ends a container: it has/.test(msg ?? ''),
     );
     assert.equal(warned?.container, receipt.container);
     assert.equal(await service.stop(), 0);
