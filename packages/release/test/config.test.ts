@@ -69,7 +69,11 @@ test('what is wrong with a configuration is told, with its place and what there 
 
 test('an image is in ECR, of any account and region, and nowhere else', () => {
   const at = (registry: string) => BASE.replace("'{repo}' }", `'{repo}', registry: '${registry}' }`);
-  for (const foreign of ['public.ecr.aws', 'gcr.io', '123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example'])
+  for (const foreign of [
+    'public.ecr.aws',
+    'gcr.io',
+    '123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example',
+  ])
     assert.match(refusal(at(foreign)), /is in .*, which is not ECR\. Copy it to ECR with "mirror"/);
   const tools = '210987654321.dkr.ecr.us-east-2.amazonaws.com';
   const { stage, images } = configOf(at(tools), 'staging', {}, 'the file');

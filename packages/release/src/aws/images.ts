@@ -71,7 +71,10 @@ export async function digestOf(
     if (digest !== undefined) return digest;
   } catch (error) {
     if (error instanceof RepositoryNotFoundException)
-      throw new ReleaseError('usage', `The account ${account} has no repository ${repository} in ${region}, for the image ${name}.`);
+      throw new ReleaseError(
+        'usage',
+        `The account ${account} has no repository ${repository} in ${region}, for the image ${name}.`,
+      );
     if (!(error instanceof ImageNotFoundException)) throw error;
   }
   throw new ReleaseError(

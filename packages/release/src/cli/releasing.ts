@@ -106,6 +106,10 @@ function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
   };
 }
 
+function withoutParts({ services: _, scheduled: __, tasks: ___, ...rest }: ReleaseConfig): ReleaseConfig {
+  return rest;
+}
+
 async function planOf({ clients, cloud }: Context, config: ReleaseConfig): Promise<Plan> {
   const [observed, images] = await Promise.all([observe(cloud, config), resolveImages(clients, config)]);
   return planRelease(config, observed, images);
@@ -131,7 +135,8 @@ async function carry(
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
     patience: patienceOf(given, timing.timeout),
-    observe: () => observe(cloud, config),
+    // A way back depends on the record alone.
+    observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: (lock) => {
       if (told === lock.token) return;
       told = lock.token;

@@ -132,6 +132,7 @@ export async function checkLifecycles(
 
 /** What a release does, by the names of IAM. */
 export const RIGHTS: readonly string[] = [
+  'ecs:DeregisterTaskDefinition',
   'ecs:DescribeServices',
   'ecs:DescribeTaskDefinition',
   'ecs:DescribeTasks',
