@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { millisecondsOf, wordsOf } from '../src/config/duration.ts';
 import { interpolate } from '../src/config/interpolate.ts';
 import { configOf, tagsOf } from '../src/config/read.ts';
+import { registryOf } from '../src/config/registry.ts';
 import { ReleaseFile } from '../src/config/schema.ts';
 import { ReleaseError } from '../src/errors.ts';
 
@@ -64,6 +65,27 @@ test('what is wrong with a configuration is told, with its place and what there 
     /4096 MiB with 0\.25 vCPU.*512, 1024, 2048/,
   );
   assert.match(refusal('a: ['), /is not YAML/);
+});
+
+test('an image is in ECR, of any account and region, and nowhere else', () => {
+  const at = (registry: string) => BASE.replace("'{repo}' }", `'{repo}', registry: '${registry}' }`);
+  for (const foreign of [
+    'public.ecr.aws',
+    'gcr.io',
+    '123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example',
+  ])
+    assert.match(refusal(at(foreign)), /is in .*, which is not ECR\. Copy it to ECR with "mirror"/);
+  const tools = '210987654321.dkr.ecr.us-east-2.amazonaws.com';
+  const { stage, images } = configOf(at(tools), 'staging', {}, 'the file');
+  assert.deepEqual(registryOf(stage, images?.web ?? { repository: '' }), {
+    host: tools,
+    account: '210987654321',
+    region: 'us-east-2',
+  });
+  assert.equal(
+    registryOf({ account: '123456789012', region: 'cn-north-1' }, { repository: 'web' }).host,
+    '123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn',
+  );
 });
 
 test('a number in braces stays a number, and double braces stay', () => {

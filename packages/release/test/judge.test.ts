@@ -24,6 +24,7 @@ const service = (...deployments: readonly Deployment[]): Service => ({
   events: [],
   network: undefined,
   capacity: [],
+  controller: 'ECS',
 });
 const rollout: Rollout = {
   service: 'portal',
@@ -68,7 +69,7 @@ test("a circuit breaker's rollback is a failure, though the service is healthy a
   assert.equal(verdict.is, 'failed');
   assert.match(
     verdict.is === 'failed' ? verdict.reason : '',
-    /gave the deployment of portal up.*app exited with code 3/,
+    /ECS stopped the deployment of portal .*app exited with code 3/,
   );
 });
 
@@ -114,16 +115,33 @@ test('tasks that Spot, a person or the scheduler stopped say nothing on the rele
   assert.equal(judge(going, rollout, others, 1).is, 'going on');
 });
 
-test('a lack of capacity fails at once, and an old event does not count', () => {
+test('a lack of capacity is told and waited for, and an old event does not count', () => {
   const event = {
     id: 'new',
     message:
       '(service portal) was unable to place a task because no container instance met all of its requirements',
   };
   const going = service(deployment('ecs-svc/2'), old);
-  assert.equal(judge({ ...going, events: [{ ...event, id: 'old' }] }, rollout, [], 2).is, 'going on');
   const verdict = judge({ ...going, events: [event] }, rollout, [], 2);
-  assert.match(verdict.is === 'failed' ? verdict.reason : '', /there is no capacity for portal/);
+  assert.match(verdict.is === 'going on' ? (verdict.lack ?? '') : '', /unable to place a task/);
+  const before = judge({ ...going, events: [{ ...event, id: 'old' }] }, rollout, [], 2);
+  assert.ok(before.is === 'going on' && before.lack === undefined);
+});
+
+test('where ECS has no rollout state, a service is stable when its newest event says so', () => {
+  const done = deployment('ecs-svc/2', { rolloutState: undefined, running: 2 });
+  const event = (message: string) => ({ id: message, message });
+  const going = { ...service(done), events: [event('(service portal) has started 2 tasks')] };
+  assert.equal(judge(going, rollout, [], 2).is, 'going on');
+  const steady = event('(service portal) has reached a steady state.');
+  assert.equal(judge({ ...going, events: [steady, ...going.events] }, rollout, [], 2).is, 'stable');
+  assert.equal(judge({ ...service(done, old), events: [steady] }, rollout, [], 2).is, 'going on');
+});
+
+test('on the way back stopped tasks are no failure: ECS decides', () => {
+  const going = service(deployment('ecs-svc/2'), old);
+  const pull = stopped({ stoppedReason: 'CannotPullContainerError: timeout' });
+  assert.equal(judge(going, rollout, [pull, pull, pull], Number.POSITIVE_INFINITY).is, 'going on');
 });
 
 test('why a task stopped is told with its exit codes and what to do', () => {

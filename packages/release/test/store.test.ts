@@ -62,11 +62,38 @@ test('of two that wait for the lock, the newer one gets it, and the older one is
   const ledger = new Ledger(store, systemClock, 'shop', 'live');
   const first = await ledger.lock({ release: '1', owner: 'first', patience: 0, onWait: () => {} });
   const older = ledger.lock({ release: '2', owner: 'older', patience: 60_000, onWait: () => {} });
-  while ((await ledger.state()).waiting !== '2') await systemClock.sleep(5);
+  while ((await ledger.state()).waiting?.release !== '2') await systemClock.sleep(5);
   const newer = ledger.lock({ release: '3', owner: 'newer', patience: 60_000, onWait: () => {} });
-  await assert.rejects(older, { kind: 'superseded', message: /2 was superseded: 3 is newer and waits too/ });
+  await assert.rejects(older, { kind: 'superseded', message: /2 was superseded: 3 came later/ });
   await first.release('1');
   await newer;
   const { lock, current, inFlight } = await ledger.state();
   assert.deepEqual([lock?.owner, current, inFlight], ['newer', '1', '3']);
+});
+
+test('who waited while a later release had the lock is superseded, whatever the ids are', async () => {
+  await using place = await directory();
+  const ledger = new Ledger(new DirectoryStore(place.path), systemClock, 'shop', 'live');
+  const first = await ledger.lock({ release: '1', owner: 'first', patience: 0, onWait: () => {} });
+  const older = ledger.lock({ release: '9', owner: 'fast clock', patience: 60_000, onWait: () => {} });
+  while ((await ledger.state()).waiting?.release !== '9') await systemClock.sleep(5);
+  await first.release('1');
+  const newer = await ledger.lock({ release: '3', owner: 'newer', patience: 0, onWait: () => {} });
+  await newer.release('3');
+  await assert.rejects(older, { kind: 'superseded' });
+});
+
+test('a dead process that waited keeps nobody from the lock', async () => {
+  await using place = await directory();
+  const ledger = new Ledger(new DirectoryStore(place.path), systemClock, 'shop', 'live');
+  const first = await ledger.lock({ release: '1', owner: 'first', patience: 0, onWait: () => {} });
+  const stop = new AbortController();
+  const dead = ledger.lock({
+    ...{ release: '9', owner: 'dead', patience: 60_000, onWait: () => {}, signal: stop.signal },
+  });
+  while ((await ledger.state()).waiting?.release !== '9') await systemClock.sleep(5);
+  stop.abort();
+  await assert.rejects(dead);
+  await first.release('1');
+  await ledger.lock({ release: '2', owner: 'next', patience: 0, onWait: () => {} });
 });

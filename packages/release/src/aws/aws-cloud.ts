@@ -1,6 +1,7 @@
 /** AWS as a release sees it. Reads have all pages; changes end when the lock does. */
 
 import {
+  DeregisterTaskDefinitionCommand,
   type ECSClient,
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
@@ -33,6 +34,11 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
         const { taskDefinition } = await ecs.send(new RegisterTaskDefinitionCommand(input), { abortSignal });
         return taskDefinition?.taskDefinitionArn ?? '';
       }),
+    deregister: (taskDefinition, abortSignal) =>
+      withEcs(
+        async (ecs) =>
+          void (await ecs.send(new DeregisterTaskDefinitionCommand({ taskDefinition }), { abortSignal })),
+      ),
     updateService: (change, abortSignal) =>
       withEcs((ecs) => updateService(ecs, cluster, change, abortSignal)),
     runTask: (start, abortSignal) => withEcs((ecs) => runTask(ecs, cluster, start, abortSignal)),

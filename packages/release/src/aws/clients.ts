@@ -50,10 +50,11 @@ export class Clients {
     );
   }
 
-  ecr(): Promise<ECRClient> {
+  /** @param region the stage's, if left out */
+  ecr(region = this.#region): Promise<ECRClient> {
     return this.#make(
-      'ecr',
-      async (settings) => new (await import('@aws-sdk/client-ecr')).ECRClient(settings),
+      `ecr ${region}`,
+      async (settings) => new (await import('@aws-sdk/client-ecr')).ECRClient({ ...settings, region }),
     );
   }
 

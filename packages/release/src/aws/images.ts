@@ -1,4 +1,4 @@
-/** Finds out which digests tags mean right now, in the account's ECR. */
+/** Finds out which digests tags mean right now, in ECR. */
 
 import {
   DescribeImagesCommand,
@@ -6,14 +6,15 @@ import {
   RepositoryNotFoundException,
 } from '@aws-sdk/client-ecr';
 import { type ReleaseConfig, tagsOf } from '../config/read.ts';
+import { registryOf } from '../config/registry.ts';
 import type { ImageConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import type { Images, ResolvedImage } from '../release/plan.ts';
 import type { Clients } from './clients.ts';
 
 /** host/repository */
-export function repositoryOf({ stage }: ReleaseConfig, { registry, repository }: ImageConfig): string {
-  return `${registry ?? `${stage.account}.dkr.ecr.${stage.region}.amazonaws.com`}/${repository}`;
+export function repositoryOf({ stage }: ReleaseConfig, image: ImageConfig): string {
+  return `${registryOf(stage, image).host}/${image.repository}`;
 }
 
 /** @throws ReleaseError usage when an image was not pushed */
@@ -56,15 +57,24 @@ export async function digestOf(
   name: string,
   tag: string,
 ): Promise<string> {
-  const { repository } = imageOf(config, name);
+  const image = imageOf(config, name);
+  const { repository } = image;
+  const { account, region } = registryOf(config.stage, image);
   try {
-    const command = new DescribeImagesCommand({ repositoryName: repository, imageIds: [{ imageTag: tag }] });
-    const { imageDetails = [] } = await (await clients.ecr()).send(command);
+    const command = new DescribeImagesCommand({
+      registryId: account,
+      repositoryName: repository,
+      imageIds: [{ imageTag: tag }],
+    });
+    const { imageDetails = [] } = await (await clients.ecr(region)).send(command);
     const digest = imageDetails[0]?.imageDigest;
     if (digest !== undefined) return digest;
   } catch (error) {
     if (error instanceof RepositoryNotFoundException)
-      throw new ReleaseError('usage', `The account has no repository ${repository}, for the image ${name}.`);
+      throw new ReleaseError(
+        'usage',
+        `The account ${account} has no repository ${repository} in ${region}, for the image ${name}.`,
+      );
     if (!(error instanceof ImageNotFoundException)) throw error;
   }
   throw new ReleaseError(

@@ -9,7 +9,7 @@ import { contextOf } from './context.ts';
 import { printResult } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
-const MARKS = { good: '✓', bad: '✗', unknown: '?' };
+const MARKS = { good: '✓', bad: '✗', warning: '!', unknown: '?' };
 
 function describe({ what, state, why }: Check): string {
   return `${MARKS[state]} ${what}${why === undefined ? '' : `: ${why}`}`;

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { digestOf, imageOf, repositoryOf } from '../aws/images.ts';
 import { millisecondsOf } from '../config/duration.ts';
 import { type ReleaseConfig, tagsOf } from '../config/read.ts';
+import { registryOf } from '../config/registry.ts';
 import { ReleaseError } from '../errors.ts';
 import { buildWords } from '../images/build-words.ts';
 import { addTag, catalogueOf, passwordOf, removeTag } from '../images/catalogue.ts';
@@ -14,18 +15,31 @@ import type { Given, Run, Surroundings } from './row.ts';
 
 export const login: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const registry = await loginTo(context, dockerFor(surroundings.env, surroundings.signal));
+  const { config } = context;
+  const hosts = await loginTo(
+    context,
+    dockerFor(surroundings.env, surroundings.signal),
+    Object.keys(config.images ?? {}),
+  );
+  const registry = hosts.join(', ');
   printResult(given, surroundings, { registry }, `Docker is logged in to ${registry} as ${context.caller}.`);
   return 0;
 };
 
 /** Every push logs in anew, since the password lasts for twelve hours only. */
-async function loginTo({ clients, config }: Context, docker: Docker): Promise<string> {
-  const { user, password, registry } = await passwordOf(await clients.ecr());
-  const host =
-    Object.values(config.images ?? {}).find((one) => one.registry !== undefined)?.registry ?? registry;
-  await docker(['login', '--username', user, '--password-stdin', host], password);
-  return host;
+async function loginTo(
+  { clients, config }: Context,
+  docker: Docker,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const found = names.map((name) => registryOf(config.stage, imageOf(config, name)));
+  if (found.length === 0) found.push(registryOf(config.stage, { repository: '' }));
+  const registries = new Map(found.map((one) => [one.host, one]));
+  for (const { host, region } of registries.values()) {
+    const { user, password } = await passwordOf(await clients.ecr(region));
+    await docker(['login', '--username', user, '--password-stdin', host], password);
+  }
+  return [...registries.keys()];
 }
 
 export const build: Run = async (given, surroundings) => {
@@ -56,7 +70,7 @@ export const push: Run = async (given, surroundings) => {
   const { config, clients } = context;
   const docker = planned(given, surroundings);
   const names = chosen(config, given.words);
-  if (!given.flag('dry-run')) await loginTo(context, docker);
+  if (!given.flag('dry-run')) await loginTo(context, docker, names);
   const pushed: Record<string, string> = {};
   for (const name of names) {
     for (const reference of referencesOf(config, name)) await docker(['push', reference]);

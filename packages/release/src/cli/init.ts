@@ -9,6 +9,7 @@ import { Clients } from '../aws/clients.ts';
 import { readServices, readTaskDefinition } from '../aws/task-reads.ts';
 import { readRule } from '../aws/triggers.ts';
 import { configOf } from '../config/read.ts';
+import { parseRegistry } from '../config/registry.ts';
 import { ReleaseError } from '../errors.ts';
 import { familyOf, type Trigger } from '../release/cloud.ts';
 import { printResult } from './print.ts';
@@ -24,9 +25,11 @@ export const init: Run = async (given, surroundings) => {
     const { definition } = await readTaskDefinition(await clients.ecs(), taskDefinition);
     const own = (definition.containerDefinitions ?? []).flatMap(({ name = '', image = '' }) => {
       const [, registry = '', repository = ''] = /^([^/]+[.:][^/]*)\/([^@:]+)/.exec(image) ?? [];
-      if (repository === '') return [];
+      // Images of others are deployed as they are.
+      const known = parseRegistry(registry, { account, region });
+      if (repository === '' || !known) return [];
       const key = repository.replace(/^.*\//, '');
-      const isOwn = registry.startsWith(`${account}.dkr.ecr.`);
+      const isOwn = known.account === account && known.region === region && known.host.includes('.ecr.');
       images.set(key, { repository, ...(!isOwn && { registry }), context: '.' });
       return [[name, { image: key }]];
     });

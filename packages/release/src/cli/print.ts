@@ -29,6 +29,15 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
+/** A plan without the values of variables and the inputs of targets: they may be secrets after all. */
+export function shownPlan({ images, register, services, triggers, before, after }: Plan): object {
+  return {
+    ...{ images, services, before, after },
+    register: register.map(({ family }) => family),
+    triggers: triggers.map(({ before: { whole: _, ...trigger }, ...one }) => ({ ...one, before: trigger })),
+  };
+}
+
 export function describePlan(plan: Plan): string {
   if (isEmpty(plan)) return 'Nothing to do: the stage already runs all of it.';
   const revisionText = (revision: Plan['triggers'][number]['after']) =>

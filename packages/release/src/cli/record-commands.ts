@@ -3,7 +3,7 @@
 import { systemClock } from '../clock.ts';
 import { millisecondsOf, wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
-import { shortName } from '../release/cloud.ts';
+import { activeServices, shortName } from '../release/cloud.ts';
 import { observe } from '../release/observe.ts';
 import { waitFor } from '../release/rollout.ts';
 import { UNLOCKED, type Work } from '../release/work.ts';
@@ -26,7 +26,7 @@ export const status: Run = async (given, surroundings) => {
     one.name,
     shortName(one.taskDefinition),
     `${one.running}/${one.desired}`,
-    one.deployments.map(({ status: name, rolloutState }) => `${name} ${rolloutState}`).join(', '),
+    one.deployments.map(({ status: name, rolloutState }) => [name, rolloutState].join(' ').trim()).join(', '),
   ]);
   const lines = [
     `release  ${current ?? 'none on record'}`,
@@ -89,7 +89,7 @@ export const wait: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;
   const names = Object.values(config.services ?? {}).map(({ service }) => service);
-  const live = names.length > 0 ? await cloud.services(names) : [];
+  const live = await activeServices(cloud, names);
   const timeout = given.text('timeout');
   const budget = timeout === undefined ? config.timing.timeout : millisecondsOf(timeout);
   if (Number.isNaN(budget)) throw new ReleaseError('usage', '--timeout is a duration, such as 10m.');

@@ -15,7 +15,7 @@ import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
 import type { Tools } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
 import { scaled, withVariables } from './partial.ts';
-import { describePlan, printResult, teller } from './print.ts';
+import { describePlan, printResult, shownPlan, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
@@ -26,7 +26,7 @@ export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
 export const plan: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const made = await planOf(context, configFor(given, context.config));
-  printResult(given, surroundings, made, describePlan(made));
+  printResult(given, surroundings, shownPlan(made), describePlan(made));
   return isEmpty(made) ? EXIT_CODES['nothing to do'] : 0;
 };
 
@@ -55,7 +55,7 @@ export const rollback: Run = async (given, surroundings) => {
   };
   if (given.flag('dry-run')) {
     const made = await planned();
-    printResult(given, surroundings, made, describePlan(made));
+    printResult(given, surroundings, shownPlan(made), describePlan(made));
     return 0;
   }
   const to = target.to === undefined ? {} : { to: target.to };
@@ -86,7 +86,7 @@ async function changePart(
   });
   if (given.flag('dry-run')) {
     const made = planned(await observe(context.cloud, config));
-    printResult(given, surroundings, made, describePlan(made));
+    printResult(given, surroundings, shownPlan(made), describePlan(made));
     return 0;
   }
   return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
@@ -104,6 +104,10 @@ function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
     ...(config.services && { services: Object.fromEntries(services) }),
     ...(tasks && !given.flag('skip-tasks') && { tasks }),
   };
+}
+
+function withoutParts({ services: _, scheduled: __, tasks: ___, ...rest }: ReleaseConfig): ReleaseConfig {
+  return rest;
 }
 
 async function planOf({ clients, cloud }: Context, config: ReleaseConfig): Promise<Plan> {
@@ -131,7 +135,8 @@ async function carry(
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
     patience: patienceOf(given, timing.timeout),
-    observe: () => observe(cloud, config),
+    // A way back depends on the record alone.
+    observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: (lock) => {
       if (told === lock.token) return;
       told = lock.token;

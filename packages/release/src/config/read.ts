@@ -11,6 +11,7 @@ import { messageOf, ReleaseError } from '../errors.ts';
 import { millisecondsOf } from './duration.ts';
 import { checkSize } from './fargate.ts';
 import { interpolate, type Values } from './interpolate.ts';
+import { registryOf } from './registry.ts';
 import { type ContainersConfig, type KindConfig, ReleaseFile, type StageConfig } from './schema.ts';
 
 /** A kind with numbers only. */
@@ -105,6 +106,7 @@ function check(schema: TSchema, value: unknown, path: string): void {
 function checkMeaning(config: ReleaseConfig): void {
   const { kinds, images = {}, services = {}, scheduled = {}, tasks = {} } = config;
   for (const [name, kind] of Object.entries(kinds)) checkKind(name, kind);
+  for (const image of Object.values(images)) registryOf(config.stage, image);
   const users = [
     ...Object.entries(services).map(([name, one]) => [`The service ${name}`, one] as const),
     ...Object.entries(scheduled).map(([name, one]) => [`The scheduled task ${name}`, one] as const),

@@ -47,7 +47,7 @@ const BuildSecret = closed({
 
 const Image = closed({
   repository: text('The repository in the registry'),
-  registry: optional(text("The registry; the default is the account's ECR")),
+  registry: optional(text("The ECR registry, such as that of another account; the default is the stage's")),
   tag: optional(text('The tag that is deployed; the default is the first tag of the stage')),
   pin: optional(truth('false: keep the tag in the task definition, and only record the digest')),
   mirror: optional(text('Copy this image of another registry instead of building one')),

@@ -74,9 +74,9 @@ export async function removeTag(ecr: ECRClient, repositoryName: string, imageTag
 /** For `docker login`. It is good for twelve hours. */
 export async function passwordOf(
   ecr: ECRClient,
-): Promise<{ readonly user: string; readonly password: string; readonly registry: string }> {
+): Promise<{ readonly user: string; readonly password: string }> {
   const { authorizationData = [] } = await ecr.send(new GetAuthorizationTokenCommand({}));
-  const [{ authorizationToken = '', proxyEndpoint = '' } = {}] = authorizationData;
+  const [{ authorizationToken = '' } = {}] = authorizationData;
   const [user = '', password = ''] = Buffer.from(authorizationToken, 'base64').toString().split(/:(.*)/s);
-  return { user, password, registry: proxyEndpoint.replace(/^https?:\/\//, '') };
+  return { user, password };
 }

@@ -4,6 +4,9 @@ import type { Clock } from '../clock.ts';
 import { ReleaseError } from '../errors.ts';
 import { LEASE, type Lock, MARGIN, type StageState, superseded, without } from './stage-state.ts';
 
+/** Milliseconds for which a release waits for a store that does not answer, without changing anything. */
+const OUTAGE = 10 * 60_000;
+
 export interface Holder {
   /** @returns undefined when the lock is not this one any more */
   withLock(token: string, change: (state: StageState) => StageState): Promise<StageState | undefined>;
@@ -15,6 +18,8 @@ export class HeldLock {
   readonly #clock: Clock;
   readonly #token: string;
   #beatSentAt: number;
+  #renewing: Promise<void> | undefined;
+  #isLost = false;
   /** The release that somebody left in pieces. */
   readonly leftOver: string | undefined;
 
@@ -29,11 +34,36 @@ export class HeldLock {
   /**
    * To be called before each change, and while waiting.
    * @returns milliseconds for which changes may be made
-   * @throws ReleaseError superseded
+   * @throws ReleaseError superseded when somebody took the lock, failed when the store stays away
    */
   async beat(): Promise<number> {
+    if (this.#clock.now() - this.#beatSentAt >= LEASE / 4) {
+      this.#renewing ??= this.#renew().finally(() => {
+        this.#renewing = undefined;
+      });
+      await this.#renewing;
+    }
+    return this.#left();
+  }
+
+  /** A lease that ended is nobody else's yet: the token tells whether somebody took the lock. */
+  async #renew(): Promise<void> {
+    const end = this.#clock.now() + (this.#isLost ? 0 : OUTAGE);
+    while (!(await this.#tryRenew())) {
+      if (this.#left() > 0) return;
+      this.#isLost = this.#clock.now() >= end;
+      if (this.#isLost)
+        throw new ReleaseError(
+          'failed',
+          'The store of the lock could not be reached for too long, so nothing may be changed. Check it, then deploy again.',
+        );
+      await this.#clock.sleep(5000);
+    }
+    this.#isLost = false;
+  }
+
+  async #tryRenew(): Promise<boolean> {
     const sentAt = this.#clock.now();
-    if (sentAt - this.#beatSentAt < LEASE / 4) return this.#left();
     try {
       const state = await this.#ledger.withLock(this.#token, (one) => ({
         ...one,
@@ -41,17 +71,15 @@ export class HeldLock {
       }));
       if (!state) throw superseded('this release');
       this.#beatSentAt = sentAt;
+      return this.#left() > 0;
     } catch (error) {
-      // The store may come back before the lease ends.
-      if (error instanceof ReleaseError || this.#left() <= 0) throw error;
+      if (error instanceof ReleaseError) throw error;
+      return false;
     }
-    return this.#left();
   }
 
   #left(): number {
-    const left = this.#beatSentAt + LEASE - MARGIN - this.#clock.now();
-    if (left > 0) return left;
-    throw new ReleaseError('superseded', 'The lease of the lock ended while the store could not be reached.');
+    return this.#beatSentAt + LEASE - MARGIN - this.#clock.now();
   }
 
   /** What is in flight is now this release. @param current what the stage runs, if that was just found out */

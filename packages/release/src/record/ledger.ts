@@ -16,7 +16,7 @@ import { wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
 import { HeldLock } from './held-lock.ts';
 import type { ReleaseRecord } from './release-record.ts';
-import { LEASE, type Lock, type StageState, superseded, without } from './stage-state.ts';
+import { LEASE, type Lock, type StageState, superseded, type Waiting, without } from './stage-state.ts';
 import type { Store } from './store.ts';
 
 const ATTEMPTS = 50;
@@ -70,12 +70,13 @@ export class Ledger {
   /**
    * Takes the lock, or waits for it.
    * @param onWait is told, once for each holder, who has it
-   * @throws ReleaseError locked after `patience` ms, superseded when a newer release waits too
+   * @throws ReleaseError locked after `patience` ms, superseded when a release that came later waits, or had the lock
    */
   async lock(request: LockRequest): Promise<HeldLock> {
     const { release, owner, patience, onWait, signal } = request;
     const token = randomUUID();
     const end = this.#clock.now() + patience;
+    let ticket = 0;
     let seen: { readonly mark: string; readonly since: number } | undefined;
     for (;;) {
       signal?.throwIfAborted();
@@ -87,10 +88,12 @@ export class Ledger {
       const taken = await this.#update((state) => {
         const isOwn = state.lock?.token === token;
         const isFree = !state.lock || isOwn || (isStale && `${state.lock.token} ${state.lock.beat}` === mark);
-        if (!isFree || (!isOwn && state.waiting !== undefined && state.waiting > release)) return undefined;
+        const mine = ticket || (state.tickets ?? 0) + 1;
+        if (!isFree || (!isOwn && cameLater(state, mine))) return undefined;
         const now = this.#date();
         const lock = { token, owner, release, takenAt: now, beat: 0, beatAt: now };
-        return { inFlight: release, ...without(state, 'waiting'), lock };
+        const tickets = Math.max(mine, state.tickets ?? 0);
+        return { inFlight: release, ...without(state, 'waiting'), tickets, taken: mine, lock };
       });
       if (taken)
         return new HeldLock(
@@ -100,24 +103,29 @@ export class Ledger {
           sentAt,
           taken.inFlight !== release ? taken.inFlight : undefined,
         );
-      await this.#queue(release, before, end, patience);
+      ticket = await this.#queue({ release, ticket }, before, patience > 0 && this.#clock.now() < end);
       if (before.lock) onWait(before.lock);
       await this.#clock.sleep(Math.min(2000, LEASE / 10), signal);
     }
   }
 
-  /** Notes who waits. */
-  async #queue(release: string, { lock }: StageState, end: number, patience: number): Promise<void> {
-    const given = patience > 0 && this.#clock.now() < end;
+  /** Notes who waits. @returns the ticket */
+  async #queue({ release, ticket }: Waiting, { lock }: StageState, isPatient: boolean): Promise<number> {
+    let mine = ticket;
     const state = await this.#update((one) => {
-      if (one.waiting !== undefined && one.waiting > release) return undefined;
-      if (given) return one.waiting === release ? undefined : { ...one, waiting: release };
-      if (one.waiting !== release) return undefined;
-      return without(one, 'waiting');
+      mine = ticket || (one.waiting?.release === release ? one.waiting.ticket : (one.tickets ?? 0) + 1);
+      if (cameLater(one, mine)) return undefined;
+      const isNoted = one.waiting?.release === release;
+      if (isPatient)
+        return isNoted
+          ? undefined
+          : { ...one, waiting: { release, ticket: mine }, tickets: Math.max(mine, one.tickets ?? 0) };
+      return isNoted ? without(one, 'waiting') : undefined;
     });
-    const { waiting } = state ?? (await this.state());
-    if (waiting !== undefined && waiting > release) throw superseded(release, waiting);
-    if (given) return;
+    const now = state ?? (await this.state());
+    if (cameLater(now, mine))
+      throw superseded(release, now.waiting?.release ?? now.lock?.release ?? 'another release');
+    if (isPatient) return mine;
     const who = lock
       ? `${lock.owner} has it for ${lock.release}, ${this.ageOf(lock)}`
       : 'another release takes it';
@@ -195,6 +203,10 @@ export class Ledger {
   #nameOf(id: string): string {
     return `${this.#prefix}releases/${id}.json`;
   }
+}
+
+function cameLater({ waiting, taken = 0 }: StageState, ticket: number): boolean {
+  return Math.max(waiting?.ticket ?? 0, taken) > ticket;
 }
 
 export interface LockRequest {

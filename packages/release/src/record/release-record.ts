@@ -10,6 +10,8 @@ export interface RecordedService {
   readonly service: string;
   readonly isGate: boolean;
   readonly suspendsScaling: boolean;
+  /** The id of its deployment before the release. */
+  readonly deployment?: string;
   readonly before: ServiceChange;
   readonly after: ServiceChange;
 }
@@ -44,6 +46,8 @@ export interface ReleaseRecord {
   readonly previous?: string;
   /** true: all of it runs, and nothing but the record is left to do. */
   readonly isSettled: boolean;
+  /** Revisions that the release made. If it goes back, nobody must start them. */
+  readonly registered?: readonly string[];
   readonly images: Images;
   readonly services: readonly RecordedService[];
   readonly triggers: readonly RecordedTrigger[];

@@ -11,10 +11,19 @@ export interface Lock {
   readonly beatAt: string;
 }
 
+export interface Waiting {
+  readonly release: string;
+  readonly ticket: number;
+}
+
 export interface StageState {
   readonly lock?: Lock;
-  /** The release that waits for the lock. A newer one takes its place. */
-  readonly waiting?: string;
+  /** The release that waits for the lock. One that came later takes its place. */
+  readonly waiting?: Waiting;
+  /** The last ticket that was drawn. Tickets tell who came later; clocks do not. */
+  readonly tickets?: number;
+  /** The ticket of the last release that had the lock. */
+  readonly taken?: number;
   /** The release that runs, or left the stage in pieces. */
   readonly inFlight?: string;
   /** The release that the stage runs. */
@@ -36,6 +45,6 @@ export function without(state: StageState, ...names: readonly (keyof StageState)
 export function superseded(release: string, by?: string): ReleaseError {
   return new ReleaseError(
     'superseded',
-    `${release} was superseded: ${by === undefined ? 'another process has taken its lock' : `${by} is newer and waits too`}.`,
+    `${release} was superseded: ${by === undefined ? 'another process has taken its lock' : `${by} came later`}.`,
   );
 }

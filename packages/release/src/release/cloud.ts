@@ -1,13 +1,16 @@
 /** What a release asks of AWS, in this tool's own terms. `src/aws/` asks the real one. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
+import { ReleaseError } from '../errors.ts';
 import type { Live } from './task-definition.ts';
 
 export interface Deployment {
   readonly id: string;
   readonly status: string;
   readonly taskDefinition: string;
-  readonly rolloutState: string;
+  /** undefined: ECS does not say, as behind Classic Load Balancers. */
+  readonly rolloutState: string | undefined;
   readonly reason: string;
   readonly desired: number;
   readonly running: number;
@@ -25,6 +28,8 @@ export interface Service {
   readonly events: readonly { readonly id: string; readonly message: string }[];
   readonly network: Network | undefined;
   readonly capacity: readonly Capacity[];
+  /** What rolls it out: ECS, CODE_DEPLOY or EXTERNAL. */
+  readonly controller: string;
 }
 
 export interface Network {
@@ -100,6 +105,7 @@ export interface Cloud {
   triggersOfGroup(group: string): Promise<readonly Trigger[]>;
 
   register(input: RegisterTaskDefinitionCommandInput, signal: AbortSignal): Promise<string>;
+  deregister(taskDefinition: string, signal: AbortSignal): Promise<void>;
   /** @returns the id of the service's newest deployment */
   updateService(change: ServiceChange, signal: AbortSignal): Promise<string>;
   /** @returns the ARN of the task */
@@ -108,6 +114,28 @@ export interface Cloud {
   /** Lets a trigger start another revision. All given ones are of one place. */
   moveTriggers(triggers: readonly Trigger[], signal: AbortSignal): Promise<void>;
   setScaling(service: string, suspended: boolean, signal: AbortSignal): Promise<void>;
+}
+
+/** @throws ReleaseError usage, naming the services that the cluster does not have */
+export async function activeServices(
+  cloud: Pick<Cloud, 'services'>,
+  names: readonly string[],
+): Promise<readonly Service[]> {
+  const found = names.length > 0 ? await cloud.services(names) : [];
+  const active = found.filter(({ status }) => status === 'ACTIVE');
+  const missing = names.filter((name) => !active.some((one) => one.name === name));
+  if (missing.length === 0) return active;
+  throw new ReleaseError(
+    'usage',
+    `The cluster has no active service ${missing.join(', ')}. Correct the configuration, or make the service again.`,
+  );
+}
+
+/** The order of providers says nothing. */
+export function isSameCapacity(a: readonly Capacity[] = [], b: readonly Capacity[] = []): boolean {
+  const sorted = (all: readonly Capacity[]) =>
+    all.toSorted((one, other) => one.provider.localeCompare(other.provider));
+  return isDeepStrictEqual(sorted(a), sorted(b));
 }
 
 /** The family in an ARN, with or without its revision. */

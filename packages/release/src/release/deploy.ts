@@ -13,10 +13,11 @@ import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
 import type { Lock } from '../record/stage-state.ts';
 import type { Observed } from './observe.ts';
 import { isEmpty, type Plan, type Revision } from './plan.ts';
+import { waitFor } from './rollout.ts';
 import { runSteps } from './run-steps.ts';
 import { stepsOf, type Tasks } from './steps.ts';
-import { isWhole, takeBack } from './take-back.ts';
-import { change, persist, type Tools, type Work } from './work.ts';
+import { isWhole, replacedInPlace, takeBack } from './take-back.ts';
+import { change, isSuperseded, persist, type Tools, type Work } from './work.ts';
 
 export interface Request {
   readonly kind: ReleaseRecord['kind'];
@@ -88,7 +89,7 @@ async function settleLeftOver(
     await ledger.keep(endedNow(work, { ...back, outcome: 'rolled back' }));
     await held.begin(id);
   } catch (error) {
-    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    if (isSuperseded(error)) throw error;
     await held.abandon().catch(() => {});
     throw new ReleaseError(
       'not rolled back',
@@ -130,8 +131,10 @@ async function prepare(
   const { current } = await ledger.state();
   const before = current === undefined ? undefined : await ledger.record(current);
   const plan = await request.plan(await request.observe(), before);
-  if (isEmpty(plan))
+  if (isEmpty(plan)) {
+    await assertRuns(work, plan);
     throw new ReleaseError('nothing to do', 'The stage already runs all of it. Nothing was changed.');
+  }
   const arns: string[] = [];
   for (const input of plan.register) {
     const arn = await change(work, (signal) => work.cloud.register(input, signal));
@@ -154,12 +157,14 @@ async function prepare(
     outcome: 'running',
     ...(current !== undefined && { previous: current }),
     isSettled: false,
+    registered: arns,
     images: plan.images,
     services: plan.services.map((one) => ({
       name: one.name,
       service: one.service,
       isGate: one.isGate,
       suspendsScaling: one.suspendsScaling,
+      deployment: one.deployment,
       before: { service: one.service, ...one.before },
       after: {
         service: one.service,
@@ -179,6 +184,13 @@ async function prepare(
   return { record, tasks: { before: ready(plan.before), after: ready(plan.after) } };
 }
 
+/** The right revisions are not enough: their tasks must run, or come to it. @throws ReleaseError failed */
+async function assertRuns(work: LockedWork, { services }: Plan): Promise<void> {
+  const wanted = services.map(({ before, service }) => ({ service, taskDefinition: before.taskDefinition }));
+  const deadline = work.clock.now() + work.timing.timeout;
+  await waitFor(work, wanted, { untilAlone: false, deadline });
+}
+
 async function carryOut(work: LockedWork, record: ReleaseRecord, tasks: Tasks): Promise<ReleaseRecord> {
   const { ledger, held, tell } = work;
   const done: RecordedTask[] = [];
@@ -191,15 +203,15 @@ async function carryOut(work: LockedWork, record: ReleaseRecord, tasks: Tasks): 
     await persist(work, () => ledger.keep(settled));
     const ended = endedNow(work, { ...settled, outcome: 'deployed' });
     // From here on nothing goes back: the next release finishes it if this one cannot.
-    await persist(work, () => ledger.keep(ended)).catch((error: unknown) =>
-      tell({ event: 'failure', text: messageOf(error) }),
-    );
-    await held
-      .release(record.id)
-      .catch((error: unknown) => tell({ event: 'failure', text: messageOf(error) }));
+    await persist(work, () => ledger.keep(ended))
+      .then(() => held.release(record.id))
+      .catch(async (error: unknown) => {
+        tell({ event: 'failure', text: messageOf(error) });
+        await held.abandon().catch(() => {});
+      });
     return ended;
   } catch (error) {
-    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    if (isSuperseded(error)) throw error;
     const reason = messageOf(error);
     tell({ event: 'failure', text: `${reason}\nGoing back to what ran before.` });
     return await goBack(work, { ...record, tasks: done, reason }, wasSettling);
@@ -212,12 +224,18 @@ async function goBack(work: LockedWork, record: ReleaseRecord, wasSettling: bool
   const { id, reason = '' } = record;
   try {
     await persist(work, () => ledger.keep(record)).catch((error: unknown) => {
-      if (wasSettling || error instanceof ReleaseError) throw error;
+      if (wasSettling || isSuperseded(error)) throw error;
     });
     await takeBack(work, record);
+    const replaced = await replacedInPlace(work, record);
+    if (replaced.length > 0)
+      throw new ReleaseError(
+        'failed',
+        `the tasks of ${replaced.join(', ')} were replaced under the same revision, which names a moving tag; move the tag back with "ecs-release images tag"`,
+      );
     await persist(work, () => ledger.keep(endedNow(work, { ...record, outcome: 'rolled back' })));
   } catch (error) {
-    if (error instanceof ReleaseError && error.kind === 'superseded') throw error;
+    if (isSuperseded(error)) throw error;
     const why = messageOf(error);
     const ended = endedNow(work, {
       ...record,

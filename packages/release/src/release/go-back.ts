@@ -6,7 +6,7 @@
 import { ReleaseError } from '../errors.ts';
 import type { Ledger } from '../record/ledger.ts';
 import type { ReleaseRecord } from '../record/release-record.ts';
-import type { Cloud, ServiceChange, Trigger } from './cloud.ts';
+import { activeServices, type Cloud, type ServiceChange, type Trigger } from './cloud.ts';
 import type { Plan } from './plan.ts';
 import { placeOf } from './steps.ts';
 
@@ -26,10 +26,7 @@ export async function findTarget(ledger: Ledger, to: string | undefined): Promis
       'usage',
       'No release is on record for this stage, so there is nothing to go back to.',
     );
-  // Whoever goes back twice means the release before the one that the first time led to.
-  const effective =
-    newest.kind === 'rollback' && newest.to !== undefined ? await ledger.record(newest.to) : newest;
-  const wanted = to ?? effective?.previous;
+  const wanted = to ?? (await before(ledger, newest));
   const undone: ReleaseRecord[] = [];
   for (let one: ReleaseRecord | undefined = newest; one !== undefined && one.id !== wanted; ) {
     undone.push(one);
@@ -41,6 +38,22 @@ export async function findTarget(ledger: Ledger, to: string | undefined): Promis
       );
   }
   return { to: wanted, undone };
+}
+
+/** Whoever goes back twice means the release before the one that the first time led to. */
+async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | undefined> {
+  if (newest.kind !== 'rollback') return newest.previous;
+  if (newest.to === undefined)
+    throw new ReleaseError(
+      'usage',
+      'The stage is back at what it ran before its first release on record, so there is nothing to go back to.',
+    );
+  const reached = await ledger.record(newest.to);
+  if (reached) return reached.previous;
+  throw new ReleaseError(
+    'usage',
+    `The record of ${newest.to}, which the stage went back to, is missing. Name a release with --to.`,
+  );
 }
 
 /** @param images of the release that is gone back to */
@@ -57,7 +70,7 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
     ...wanted,
     ...[...triggers.values()].map(({ taskDefinition }) => taskDefinition),
   ]);
-  const live = services.size > 0 ? await cloud.services([...services.keys()]) : [];
+  const live = await activeServices(cloud, [...services.keys()]);
   const places = new Map([...triggers.values()].map((one) => [`${one.kind} ${one.place}`, one]));
   const lists = await Promise.all(
     [...places.values()].map(({ kind, place }) =>
@@ -70,7 +83,7 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
     register: [],
     before: [],
     after: [],
-    services: live.map(({ name: service, taskDefinition, desired, capacity }) => {
+    services: live.map(({ name: service, taskDefinition, desired, capacity, deployments }) => {
       const { name, before } = services.get(service) as { name: string; before: ServiceChange };
       const { service: _, force: __, ...after } = before;
       return {
@@ -85,6 +98,7 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
         isGate: false,
         force: false,
         suspendsScaling: false,
+        deployment: deployments[0]?.id ?? '',
         changes: [],
       };
     }),

@@ -19,7 +19,13 @@ export interface Rollout {
 }
 
 export type Verdict =
-  | { readonly is: 'going on'; readonly text: string; readonly wantsStopped: boolean }
+  | {
+      readonly is: 'going on';
+      readonly text: string;
+      readonly wantsStopped: boolean;
+      /** ECS found no place for a task. It keeps trying, so only a lack that lasts is a failure. */
+      readonly lack?: string;
+    }
   | { readonly is: 'stable'; readonly isAlone: boolean; readonly text: string }
   | { readonly is: 'failed'; readonly reason: string; readonly task?: Task };
 
@@ -35,7 +41,10 @@ export function deploymentOf(
   return deployments.find((one) => one.status === 'PRIMARY' && one.taskDefinition === taskDefinition);
 }
 
-/** @param stopped tasks of the service that have stopped, as far as they were asked for */
+/**
+ * @param stopped tasks of the service that have stopped, as far as they were asked for
+ * @param allowed fewer than so many failed tasks; Infinity: only ECS decides
+ */
 export function judge(
   service: Service,
   rollout: Rollout,
@@ -57,7 +66,7 @@ export function judge(
       /circuit breaker|roll/i.test(text),
     );
     const what = rolledBack
-      ? `ECS gave the deployment of ${rollout.service} up (${rolledBack})`
+      ? `ECS stopped the deployment of ${rollout.service} (${rolledBack})`
       : `${rollout.service} runs ${shortName(primary?.taskDefinition ?? '?')}, which somebody else deployed meanwhile`;
     return { is: 'failed', reason: `${what}${because}`, ...withTask };
   }
@@ -65,22 +74,32 @@ export function judge(
     return { is: 'going on', text: `${rollout.service}: waiting for ECS to begin`, wantsStopped: false };
   const isDefinite =
     newest !== undefined &&
+    Number.isFinite(allowed) &&
     /CannotPull|ResourceInitializationError|ManifestUnknown/.test(newest.stoppedReason);
   if (newest && (isDefinite || failed.length >= allowed)) {
     const times = failed.length > 1 ? `${failed.length} tasks of ` : 'a task of ';
     return { is: 'failed', reason: `${times}${rollout.service} stopped${because}`, ...withTask };
   }
-  const capacity = news.find((text) => CAPACITY.test(text));
-  if (capacity) return { is: 'failed', reason: `there is no capacity for ${rollout.service}: ${capacity}` };
   const counts = `${rollout.service}: ${own.running} of ${own.desired} tasks run`;
-  if (own.rolloutState === 'COMPLETED' && own.running >= own.desired)
+  if (isComplete(service, own) && own.running >= own.desired)
     return {
       is: 'stable',
       isAlone: service.deployments.every((one) => one === own || isSpent(one)),
       text: counts,
     };
   const wantsStopped = own.failed > 0 || news.some((text) => /stopped|unhealthy|unable|failed/.test(text));
-  return { is: 'going on', text: counts, wantsStopped };
+  const lack = news.find((text) => CAPACITY.test(text));
+  return { is: 'going on', text: counts, wantsStopped, ...(lack !== undefined && { lack }) };
+}
+
+/** Where ECS does not say so, its newest event does. */
+function isComplete({ deployments, events }: Service, own: Deployment): boolean {
+  if (own.rolloutState !== undefined) return own.rolloutState === 'COMPLETED';
+  return (
+    deployments.length === 1 &&
+    own.running === own.desired &&
+    /has reached a steady state/.test(events[0]?.message ?? '')
+  );
 }
 
 /** A failed deployment stays in the list for a while after its tasks are gone. */

@@ -3,12 +3,18 @@
  * moved. Pure: it asks nobody and changes nothing.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ContainersConfig, ScheduledConfig, TaskConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
-import { type Capacity, familyOf, type Network, type Service, type Trigger } from './cloud.ts';
+import {
+  type Capacity,
+  familyOf,
+  isSameCapacity,
+  type Network,
+  type Service,
+  type Trigger,
+} from './cloud.ts';
 import { type Change, differences } from './difference.ts';
 import type { Observed } from './observe.ts';
 import { type Live, render } from './task-definition.ts';
@@ -37,6 +43,8 @@ export interface PlannedService {
   readonly isGate: boolean;
   readonly force: boolean;
   readonly suspendsScaling: boolean;
+  /** The id of its deployment now. */
+  readonly deployment: string;
   readonly changes: readonly Change[];
 }
 
@@ -71,7 +79,8 @@ export function isEmpty({ services, triggers }: Plan): boolean {
     !force &&
     'arn' in after.taskDefinition &&
     after.taskDefinition.arn === before.taskDefinition &&
-    isDeepStrictEqual([after.desired, after.capacity], [before.desired, before.capacity]);
+    after.desired === before.desired &&
+    isSameCapacity(after.capacity, before.capacity);
   const restsTrigger = ({ before, after }: PlannedTrigger) =>
     'arn' in after && after.arn === before.taskDefinition;
   return services.every(restsService) && triggers.every(restsTrigger);
@@ -138,15 +147,19 @@ class Planner {
       isGate: wanted.gate ?? false,
       force: wanted.forceNewDeployment ?? false,
       suspendsScaling: wanted.suspendAutoScaling ?? false,
+      deployment: live.deployments[0]?.id ?? '',
       changes,
     };
   }
 
   triggers(name: string, { containers }: ScheduledConfig): readonly PlannedTrigger[] {
-    return (this.#observed.triggers.get(name) ?? []).map((before) => {
+    return (this.#observed.triggers.get(name) ?? []).map((found) => {
+      // A target that names a family starts its newest revision, so going back needs the one of before.
+      const live = this.#observed.definitions.get(found.taskDefinition)?.definition.taskDefinitionArn;
+      const before = { ...found, taskDefinition: live ?? found.taskDefinition };
       const family = familyOf(before.taskDefinition);
       const what = `The scheduled task ${family}`;
-      const { revision, changes } = this.#revise(what, before.taskDefinition, { containers });
+      const { revision, changes } = this.#revise(what, found.taskDefinition, { containers });
       return { name: family, before, after: revision, changes };
     });
   }
@@ -201,6 +214,11 @@ class Planner {
   #live(name: string): Service {
     const { service } = this.#wanted(name);
     const live = this.#observed.services.get(service);
+    if (live?.status === 'ACTIVE' && live.controller !== 'ECS')
+      throw new ReleaseError(
+        'usage',
+        `The service ${service} is deployed by ${live.controller}. This tool releases services of the ECS controller only; leave it out of "services".`,
+      );
     if (live?.status === 'ACTIVE') return live;
     throw new ReleaseError(
       'usage',

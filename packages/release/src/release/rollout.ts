@@ -1,9 +1,10 @@
 /** Rolls services out together and waits until all of them are stable, or one of them fails. */
 
+import type { Clock } from '../clock.ts';
 import { wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
-import { type Service, type ServiceChange, shortName, type Task } from './cloud.ts';
-import { deploymentOf, judge, type Rollout } from './judge.ts';
+import { activeServices, type Service, type ServiceChange, shortName, type Task } from './cloud.ts';
+import { deploymentOf, judge, type Rollout, type Verdict } from './judge.ts';
 import { change, Looks, persist, type Work } from './work.ts';
 
 export interface RolloutOptions {
@@ -14,6 +15,9 @@ export interface RolloutOptions {
   /** Go on though somebody wants an end: it is the way back. */
   readonly isBack?: boolean;
 }
+
+/** Milliseconds for which a service may lack capacity and start no task. */
+const CAPACITY_PATIENCE = 5 * 60_000;
 
 /** @throws ReleaseError failed, with why */
 export async function rollOut(
@@ -64,8 +68,7 @@ async function servicesOf(
   names: readonly string[],
   { isBack }: RolloutOptions,
 ): Promise<readonly Service[]> {
-  if (names.length === 0) return [];
-  const ask = () => work.cloud.services(names);
+  const ask = () => activeServices(work.cloud, names);
   return await (isBack ? persist(work, ask) : ask());
 }
 
@@ -73,13 +76,14 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
   const looks = new Looks(work);
   const begun = work.clock.now();
   const said = new Map<string, string>();
+  const lacks = new Lacks(work);
   /** Services whose stopped tasks are of interest. */
   const asks = new Set<string>();
   for (let turn = 1; rollouts.size > 0; turn += 1) {
     if (!options.isBack && work.signal.aborted)
       throw new ReleaseError('failed', 'the release was interrupted');
     await work.held.beat();
-    const services = (await looks.look(() => work.cloud.services([...rollouts.keys()]))) ?? [];
+    const services = (await looks.look(() => activeServices(work.cloud, [...rollouts.keys()]))) ?? [];
     for (const service of services) {
       const rollout = rollouts.get(service.name);
       if (!rollout) continue;
@@ -93,7 +97,13 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
         isOdd || asks.delete(service.name)
           ? ((await looks.look(() => work.cloud.stoppedTasks(service.name))) ?? [])
           : [];
-      const verdict = judge(service, rollout, stopped, work.timing.failures);
+      const verdict = judge(
+        service,
+        rollout,
+        stopped,
+        options.isBack ? Number.POSITIVE_INFINITY : work.timing.failures,
+      );
+      if (!options.isBack) lacks.check(service, verdict);
       if (verdict.is === 'failed') throw await failure(work, verdict.reason, verdict.task);
       if (said.get(service.name) !== verdict.text) work.tell({ event: 'look', text: verdict.text });
       said.set(service.name, verdict.text);
@@ -108,10 +118,29 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
       const names = [...rollouts.keys()].join(', ');
       throw new ReleaseError(
         'failed',
-        `${names} did not get stable in the time that the release has (waited ${wordsOf(work.clock.now() - begun)}; "release.timeout" sets it)`,
+        `${names} did not get stable in the time that the release has (waited ${wordsOf(work.clock.now() - begun)}; set a longer "release.timeout", or for "wait" --timeout)`,
       );
     }
     await work.clock.sleep(work.timing.poll);
+  }
+}
+
+/** A lack of capacity is a failure when it lasts: Spot, scaling hosts and host ports come and go. */
+class Lacks {
+  readonly #clock: Clock;
+  readonly #since = new Map<string, { readonly running: number; readonly at: number }>();
+
+  constructor({ clock }: Work) {
+    this.#clock = clock;
+  }
+
+  /** @throws ReleaseError failed */
+  check({ name, running }: Service, verdict: Verdict): void {
+    if (verdict.is !== 'going on' || verdict.lack === undefined) return void this.#since.delete(name);
+    const before = this.#since.get(name);
+    if (before?.running !== running) this.#since.set(name, { running, at: this.#clock.now() });
+    else if (this.#clock.now() - before.at > CAPACITY_PATIENCE)
+      throw new ReleaseError('failed', `there is no capacity for ${name}: ${verdict.lack}`);
   }
 }
 
@@ -124,7 +153,11 @@ async function failure(work: Work, reason: string, task: Task | undefined): Prom
     if (attempt > 0) await work.clock.sleep(1500);
     lines = await work.cloud.lastLines(task, failed.name).catch(() => []);
   }
-  if (lines.length === 0) return new ReleaseError('failed', reason);
-  const told = lines.map((line) => `\n  ${line}`).join('');
-  return new ReleaseError('failed', `${reason}\nThe last lines of ${failed.name}:${told}`);
+  // They may hold anything, so they are shown, and are not part of the record.
+  if (lines.length > 0)
+    work.tell({
+      event: 'output',
+      text: [`The last lines of ${failed.name}:`, ...lines.map((line) => `  ${line}`)].join('\n'),
+    });
+  return new ReleaseError('failed', reason);
 }

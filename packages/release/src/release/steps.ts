@@ -1,8 +1,7 @@
 /** The steps of a release, as data: what is done, in which order. Pure. */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
-import { type ServiceChange, shortName, type Trigger } from './cloud.ts';
+import { isSameCapacity, type ServiceChange, shortName, type Trigger } from './cloud.ts';
 import type { OneOff } from './one-off.ts';
 
 export type Step =
@@ -41,7 +40,8 @@ function isChange(before: ServiceChange, after: ServiceChange): boolean {
   return (
     after.force === true ||
     before.taskDefinition !== after.taskDefinition ||
-    !isDeepStrictEqual([after.desired, after.capacity], [before.desired, before.capacity])
+    after.desired !== before.desired ||
+    !isSameCapacity(after.capacity, before.capacity)
   );
 }
 

@@ -4,21 +4,41 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
-import type { Service, Trigger } from './cloud.ts';
-import { rollOut, waitFor } from './rollout.ts';
+import { messageOf } from '../errors.ts';
+import type { RecordedService, RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
+import { isSameCapacity, type Service, shortName, type Trigger } from './cloud.ts';
+import { type RolloutOptions, rollOut, waitFor } from './rollout.ts';
 import { placeOf } from './steps.ts';
-import { change, persist, type Work } from './work.ts';
+import { change, isSuperseded, persist, settleAll, type Work } from './work.ts';
 
-/** @throws when something could not be taken back */
+/**
+ * A part that cannot go back does not keep the others from it.
+ * @throws ReleaseError with all that could not be taken back
+ */
 export async function takeBack(work: Work, record: ReleaseRecord): Promise<void> {
+  const { services, triggers, registered = [] } = record;
+  const names = services.map(({ service }) => service);
+  const live = names.length > 0 ? await persist(work, () => work.cloud.services(names)) : [];
+  const places = [...Map.groupBy(triggers, ({ before }) => placeOf(before)).values()];
+  const options = { untilAlone: true, deadline: work.clock.now() + work.timing.timeout, isBack: true };
   await stopTasks(work, record);
-  await Promise.all([triggersBack(work, record.triggers), servicesBack(work, record)]);
-  for (const { service, suspendsScaling } of record.services)
-    if (suspendsScaling)
-      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, false, signal)));
+  await settleAll([
+    ...places.map((some) => () => triggersBack(work, some)),
+    ...services.map((one) => () => serviceBack(work, one, live, options)),
+  ]);
+  await retire(work, registered);
 }
 
+/** What failed must not be the newest of its family. The stage is back without it too. */
+async function retire(work: Work, revisions: readonly string[]): Promise<void> {
+  for (const arn of revisions)
+    await persist(work, () => change(work, (signal) => work.cloud.deregister(arn, signal))).catch(
+      (error: unknown) => {
+        if (isSuperseded(error)) throw error;
+        work.tell({ event: 'failure', text: `${shortName(arn)} stays registered: ${messageOf(error)}` });
+      },
+    );
+}
 async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void> {
   const ended = new Set(tasks.map(({ arn }) => arn));
   const started = await persist(work, () => work.cloud.tasksStartedBy(id));
@@ -30,35 +50,51 @@ async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void
   }
 }
 
-async function servicesBack(work: Work, { services }: ReleaseRecord): Promise<void> {
-  if (services.length === 0) return;
-  const live = await persist(work, () => work.cloud.services(services.map(({ service }) => service)));
-  const byName = new Map(live.map((one) => [one.name, one]));
-  const wanted = services.map(({ before }) => before);
-  const isBack = (one: Service | undefined, { taskDefinition, desired }: (typeof wanted)[number]) =>
-    one?.taskDefinition === taskDefinition && (desired === undefined || one.desired === desired);
-  const [there, away] = [
-    wanted.filter((one) => isBack(byName.get(one.service), one)),
-    wanted.filter((one) => !isBack(byName.get(one.service), one)),
-  ];
-  const options = { untilAlone: true, deadline: work.clock.now() + work.timing.timeout, isBack: true };
-  await rollOut(work, away, options);
-  await waitFor(work, there, options);
+async function serviceBack(
+  work: Work,
+  { before, suspendsScaling }: RecordedService,
+  live: readonly Service[],
+  options: RolloutOptions,
+): Promise<void> {
+  const { service, taskDefinition, desired, capacity } = before;
+  const now = live.find(({ name }) => name === service);
+  const isBack =
+    now?.taskDefinition === taskDefinition &&
+    (desired === undefined || now.desired === desired) &&
+    (capacity === undefined || isSameCapacity(now.capacity, capacity));
+  try {
+    await (isBack ? waitFor(work, [before], options) : rollOut(work, [before], options));
+  } finally {
+    if (suspendsScaling)
+      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, false, signal)));
+  }
 }
 
-async function triggersBack(work: Work, triggers: readonly RecordedTrigger[]): Promise<void> {
-  const places = Map.groupBy(triggers, ({ before }) => placeOf(before));
-  for (const some of places.values()) {
-    const before = some.map((one) => one.before);
-    const [{ kind, place }] = before as [Trigger];
-    const live = await persist(work, () =>
-      kind === 'rule' ? work.cloud.triggersOfRule(place) : work.cloud.triggersOfGroup(place),
-    );
-    const isBack = (one: Trigger) => live.some((now) => isDeepStrictEqual(now, one));
-    if (before.every(isBack)) continue;
-    work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
-    await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
-  }
+/**
+ * Names of services whose tasks the release replaced under the same revision. Nothing can take that back: the revision
+ * names a tag, and the tag has moved.
+ */
+export async function replacedInPlace(work: Work, { services }: ReleaseRecord): Promise<readonly string[]> {
+  const inPlace = services.filter(
+    ({ before, after }) => after.force === true && after.taskDefinition === before.taskDefinition,
+  );
+  if (inPlace.length === 0) return [];
+  const live = await persist(work, () => work.cloud.services(inPlace.map(({ service }) => service)));
+  const idOf = (name: string) => live.find((one) => one.name === name)?.deployments[0]?.id;
+  return inPlace
+    .filter(({ service, deployment }) => idOf(service) !== deployment)
+    .map(({ service }) => service);
+}
+
+async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promise<void> {
+  const before = some.map((one) => one.before);
+  const [{ kind, place }] = before as [Trigger];
+  const live = await persist(work, () =>
+    kind === 'rule' ? work.cloud.triggersOfRule(place) : work.cloud.triggersOfGroup(place),
+  );
+  if (before.every((one) => live.some((now) => isDeepStrictEqual(now, one)))) return;
+  work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
+  await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
 }
 
 /** Does the stage run this release, all of it? */

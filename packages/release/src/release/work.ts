@@ -35,18 +35,33 @@ export async function change<T>(work: Work, make: (signal: AbortSignal) => Promi
   return await make(AbortSignal.timeout(await work.held.beat()));
 }
 
+export function isSuperseded(error: unknown): boolean {
+  return error instanceof ReleaseError && error.kind === 'superseded';
+}
+
 /** Going back does not give up at the first error. */
 export async function persist<T>(work: Work, make: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await make();
     } catch (error) {
-      if (attempt === 5 || error instanceof ReleaseError) throw error;
+      if (attempt === 5 || isSuperseded(error)) throw error;
       work.tell({ event: 'failure', text: `${messageOf(error)}; trying again` });
       await work.clock.sleep(1000 * 2 ** attempt);
       await work.held.beat();
     }
   }
+}
+
+/** Does all of them, whichever fail. @throws ReleaseError with the reasons of all that failed */
+export async function settleAll(parts: readonly (() => Promise<void>)[]): Promise<void> {
+  const ends = await Promise.allSettled(parts.map((part) => part()));
+  const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+  if (errors.length === 0) return;
+  const decisive = errors.find(isSuperseded);
+  if (decisive) throw decisive;
+  const reasons = [...new Set(errors.map(messageOf))].join('; ');
+  throw new ReleaseError('failed', reasons, { cause: new AggregateError(errors) });
 }
 
 /** A look may fail now and then: AWS's client has tried several times already, so only lasting failures count. */

@@ -9,7 +9,7 @@ import type { Clients } from '../aws/clients.ts';
 import { inParts } from '../aws/task-reads.ts';
 import { messageOf } from '../errors.ts';
 import { catalogueOf } from '../images/catalogue.ts';
-import { bad, type Check, good, unknown } from './check.ts';
+import { bad, type Check, good, unknown, warning } from './check.ts';
 import { expiring } from './lifecycle.ts';
 
 export async function checkRoles(
@@ -61,7 +61,7 @@ export async function checkLogGroups(
         const found = logGroups.find(({ logGroupName }) => logGroupName === name);
         if (!found) return bad(`log group ${name}`, 'it does not exist, so no task can start. Make it.');
         if (found.retentionInDays === undefined)
-          return bad(`log group ${name}`, 'it keeps its logs forever. Set a retention.');
+          return warning(`log group ${name}`, 'it keeps its logs forever. Set a retention.');
         return good(`log group ${name}`);
       } catch (error) {
         return unknown(`log group ${name}`, messageOf(error));
@@ -97,7 +97,7 @@ export async function checkTargetGroups(
         const why = sick
           .map(({ TargetHealth }) => TargetHealth?.Description ?? TargetHealth?.Reason)
           .join('; ');
-        return bad(what, `${sick.length} of ${all.length} targets are unhealthy: ${why}`);
+        return warning(what, `${sick.length} of ${all.length} targets are unhealthy: ${why}`);
       } catch (error) {
         return unknown(what, messageOf(error));
       }
@@ -132,6 +132,7 @@ export async function checkLifecycles(
 
 /** What a release does, by the names of IAM. */
 export const RIGHTS: readonly string[] = [
+  'ecs:DeregisterTaskDefinition',
   'ecs:DescribeServices',
   'ecs:DescribeTaskDefinition',
   'ecs:DescribeTasks',
@@ -162,7 +163,13 @@ export async function checkRights(clients: Clients, caller: string): Promise<rea
     const missing = EvaluationResults.filter(({ EvalDecision }) => EvalDecision !== 'allowed');
     if (missing.length === 0) return [good('rights')];
     const names = missing.map(({ EvalActionName }) => EvalActionName).join(', ');
-    return [bad('rights', `${PolicySourceArn} may not do ${names}, as far as its policies say.`)];
+    const isDenied = missing.some(({ EvalDecision }) => EvalDecision === 'explicitDeny');
+    // Policies that name their resources, as they should, do not allow an action on all of them.
+    return [
+      isDenied
+        ? bad('rights', `${PolicySourceArn} may not do ${names}, as far as its policies say.`)
+        : unknown('rights', `${PolicySourceArn} may do ${names} on named resources only, or not at all.`),
+    ];
   } catch (error) {
     return [unknown('rights', messageOf(error))];
   }

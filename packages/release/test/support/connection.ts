@@ -44,6 +44,7 @@ export function connect(
     triggersOfRule: (rule) => call('ListTargetsByRule', () => aws.rules.get(rule) ?? []),
     triggersOfGroup: () => call('ListSchedules', () => []),
     register: (input) => call('RegisterTaskDefinition', () => aws.register(input)),
+    deregister: (arn) => call('DeregisterTaskDefinition', () => aws.deregister(arn)),
     updateService: (change) => call('UpdateService', () => aws.update(change)),
     runTask: (start) => call('RunTask', () => aws.start(start)),
     stopTask: (arn) => call('StopTask', () => aws.stop(arn)),

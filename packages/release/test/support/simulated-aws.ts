@@ -6,6 +6,7 @@
 import type { RegisterTaskDefinitionCommandInput, TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Stored } from '../../src/record/store.ts';
 import type {
+  Capacity,
   Deployment,
   Service,
   ServiceChange,
@@ -29,6 +30,7 @@ interface RunningDeployment {
 
 interface RunningService {
   desired: number;
+  capacity?: readonly Capacity[];
   deployments: RunningDeployment[];
   readonly events: { readonly id: string; readonly message: string }[];
 }
@@ -81,12 +83,20 @@ export class SimulatedAws {
     return taskDefinitionArn;
   }
 
+  deregister(arn: string): void {
+    const at = this.definitions.findIndex((one) => one.taskDefinitionArn === arn);
+    const found = this.definitions[at];
+    if (found) this.definitions[at] = { ...found, status: 'INACTIVE' };
+  }
+
   imageOf(taskDefinition: string): string {
     return this.definition(taskDefinition).containerDefinitions?.[0]?.image ?? '';
   }
 
   definition(name: string): TaskDefinition {
-    const found = this.definitions.findLast((one) => one.taskDefinitionArn === name || one.family === name);
+    const found = this.definitions.findLast(
+      (one) => one.taskDefinitionArn === name || (one.family === name && one.status === 'ACTIVE'),
+    );
     if (!found) throw new Error(`there is no ${name}`);
     return found;
   }
@@ -96,12 +106,14 @@ export class SimulatedAws {
     return this.services.get(service)?.deployments[0]?.taskDefinition ?? '';
   }
 
-  update({ service, taskDefinition, force, desired }: ServiceChange): string {
+  update({ service, taskDefinition, force, desired, capacity }: ServiceChange): string {
     const one = this.services.get(service);
     if (!one) throw new Error(`there is no ${service}`);
     this.settle(service);
     one.desired = desired ?? one.desired;
-    if (force || one.deployments[0]?.taskDefinition !== taskDefinition) this.#begin(one, taskDefinition);
+    if (capacity) one.capacity = capacity;
+    if (force || capacity || one.deployments[0]?.taskDefinition !== taskDefinition)
+      this.#begin(one, taskDefinition);
     return one.deployments[0]?.id ?? '';
   }
 
@@ -152,7 +164,8 @@ export class SimulatedAws {
       deployments: deployments.map((one, i) => this.#describeDeployment(one, i, desired)),
       events,
       network: undefined,
-      capacity: [],
+      capacity: this.services.get(name)?.capacity ?? [],
+      controller: 'ECS',
     };
   }
 
