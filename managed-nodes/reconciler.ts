@@ -8,6 +8,7 @@
  * - What was seen before a node's last step is not taken for what is after it.
  */
 
+import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
@@ -15,9 +16,18 @@ import type { Logger } from '../logging/logger.ts';
 import { Alarm } from './alarm.ts';
 import type { Hands } from './hands.ts';
 import { decide } from './plan/decide.ts';
-import { withEffect } from './plan/effects.ts';
+import { withEffect, withFailure } from './plan/effects.ts';
 import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
-import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } from './plan/world.ts';
+import {
+  type Actual,
+  type Decision,
+  hasFailed,
+  type NodeMemory,
+  type Rejected,
+  type Step,
+  type WantedNode,
+  type World,
+} from './plan/world.ts';
 
 export interface Known {
   readonly decision: Decision;
@@ -249,7 +259,7 @@ export class Reconciler {
       this.#world = withEffect(this.world, step, outcome);
       if (step.do === 'reject' || step.do === 'promote') await this.#keepRejected(step);
       const { failed } = this.#world.memory.get(node) ?? {};
-      if (failed?.step === step.do) this.#remember(node, { failed: undefined });
+      if (hasFailed(step, failed)) this.#remember(node, { failed: undefined });
       return true;
     } catch (error) {
       if (!signal.aborted) this.#fail(step, error);
@@ -257,13 +267,11 @@ export class Reconciler {
     }
   }
 
-  #fail({ node, do: step }: Step, error: unknown): void {
+  #fail(step: Step, error: unknown): void {
+    const { node } = step;
+    this.#world = withFailure(this.world, step, { why: messageOf(error), status: statusOf(error) });
     const { failed } = this.#world.memory.get(node) ?? {};
-    const times = failed?.step === step ? failed.times + 1 : 1;
-    const milliseconds = backoff(times - 1, AGAIN);
-    const why = messageOf(error);
-    this.#options.log.warn({ node, step, why, times, milliseconds }, 'a step of a node failed');
-    this.#remember(node, { failed: { step, why, times, next: this.#now() + milliseconds } });
+    this.#options.log.warn({ node, ...failed }, 'a step of a node failed');
     this.#decide(node);
   }
 

@@ -1,6 +1,7 @@
 /** What a feed says of one node: all that its container is made from, and how it is replaced. */
 
 import { type Static, Type } from 'typebox';
+import { fixedPorts, overlap } from '../plan/ports.ts';
 
 /** Source: EchoStream's rule for the names of managed nodes, and Docker's for those of containers. */
 export const NODE_NAME = '^[A-Za-z0-9][A-Za-z0-9-]{1,62}$';
@@ -112,7 +113,8 @@ export const NodeSpec = Type.Object(
 export type NodeSpec = Static<typeof NodeSpec>;
 
 /** What a schema cannot say. @returns what is wrong, as `FIELD must …` */
-export function whyUnusable({ labels = {}, ports = [], mounts = [] }: NodeSpec): string | undefined {
+export function whyUnusable(spec: NodeSpec): string | undefined {
+  const { labels = {}, ports = [], mounts = [] } = spec;
   const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
   if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;
   const targets = mounts.map(({ target }) => target);
@@ -122,5 +124,8 @@ export function whyUnusable({ labels = {}, ports = [], mounts = [] }: NodeSpec):
     [containerPort, protocol, hostPort].join('/'),
   );
   const again = inner.find((port, i) => inner.indexOf(port) !== i);
-  return again === undefined ? undefined : `ports must name each port once; ${again} comes twice`;
+  if (again !== undefined) return `ports must name each port once; ${again} comes twice`;
+  const outer = fixedPorts(spec);
+  const both = outer.find((port, i) => outer.slice(0, i).some((other) => overlap(port, other)));
+  return both && `ports must name each port of the host once; ${both.port}/${both.protocol} comes twice`;
 }
