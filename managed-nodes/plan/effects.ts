@@ -32,7 +32,26 @@ export interface Outcome {
   readonly lastLines?: readonly string[];
 }
 
+/** What failed with another spec says nothing of this one, and a tag that is wanted again is asked for again. */
+export function wanting(world: World, wanted: World['wanted']): World {
+  const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
+  const digests = new Map([...world.digests].filter(([image]) => images.has(image)));
+  const pulled = new Set([...world.pulled].filter((one) => images.has(one.split(' ', 1)[0] ?? '')));
+  const memory = [...world.memory].map(([node, known]) => {
+    const isSame = wanted.get(node)?.hash === world.wanted.get(node)?.hash;
+    return [node, isSame ? known : { ...known, failed: undefined }] as const;
+  });
+  return { ...world, wanted, digests, pulled, memory: new Map(memory) };
+}
+
 export function withEffect(world: World, step: Step, outcome: Outcome): World {
+  const after = effectOf(world, step, outcome);
+  const memory = after.memory.get(step.node);
+  const isOver = memory?.failed && hasFailed(step, memory.failed);
+  return isOver ? withMemory(after, step.node, { ...memory, failed: undefined }) : after;
+}
+
+function effectOf(world: World, step: Step, outcome: Outcome): World {
   switch (step.do) {
     case 'pull': {
       const { digest = '' } = outcome;

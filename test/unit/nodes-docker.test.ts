@@ -245,3 +245,18 @@ test('a container is one of ours by its labels and its name alike, and not by la
     { port: 80, protocol: 'tcp', address: '::' },
   ]);
 });
+
+test('an image without a valid name does not keep others from being looked up', async () => {
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const docker = { call: async () => ({ Descriptor: { digest: 'sha256:1' } }) };
+  const credentials = async () => undefined;
+  const images = new NodeImages({
+    docker: docker as never,
+    pulls: {} as never,
+    defaultRegistry: undefined,
+    credentials,
+    log,
+  });
+  assert.equal(await images.current('NO NAME'), undefined);
+  assert.equal(await images.current('registry.example.com/web:1'), 'sha256:1');
+});

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { withFailure } from '../../managed-nodes/plan/effects.ts';
+import { wanting, withFailure } from '../../managed-nodes/plan/effects.ts';
 import type { Step, World } from '../../managed-nodes/plan/world.ts';
 import { type NodeSpec, whyUnusable } from '../../managed-nodes/spec/node-spec.ts';
 import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
@@ -67,4 +67,12 @@ test('a port of the host is named once in a node', () => {
   const ports = [80, 81].map((containerPort) => ({ containerPort, hostPort: 8080 }));
   assert.match(String(whyUnusable({ ...WEB, ports })), /8080\/tcp comes twice/);
   assert.equal(whyUnusable({ ...WEB, ports: [...ports.slice(1), { containerPort: 80 }] }), undefined);
+});
+
+test('what an image was is forgotten once no node wants it', () => {
+  const docker = modelOf([WEB]);
+  docker.settle();
+  const { digests, pulled } = wanting(docker.world, wantedOf([{ ...WEB, image: 'app:2' }]));
+  assert.deepEqual([digests.size, pulled.size], [0, 0]);
+  assert.equal(wanting(docker.world, docker.wanted).pulled.size, 1);
 });
