@@ -7,6 +7,7 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { reasonOf, statusOf, unlessStatus } from '../../docker-engine/failures.ts';
 import { openLog } from '../../docker-engine/logs.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import { unlessAborted } from '../../lifetime/deadline.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { Outcome } from '../plan/effects.ts';
 import {
@@ -207,12 +208,12 @@ export class NodeDocker {
   async #lastWords(container: DockerId, signal: AbortSignal): Promise<Outcome> {
     const { docker } = this.#options;
     const lastLines: string[] = [];
-    try {
-      for await (const { text } of await openLog(docker, container, { tail: LAST_LINES }, signal))
+    const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK)]);
+    const read = async () => {
+      for await (const { text } of await openLog(docker, container, { tail: LAST_LINES }, late))
         lastLines.push(text);
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'log.unreadable') throw error;
-    }
+    };
+    await unlessAborted(read(), late).catch(() => {});
     const found = await docker.inspect(container);
     return found && !found.running ? { exitCode: found.exitCode, lastLines } : { lastLines };
   }

@@ -260,3 +260,15 @@ test('an image without a valid name does not keep others from being looked up', 
   assert.equal(await images.current('NO NAME'), undefined);
   assert.equal(await images.current('registry.example.com/web:1'), 'sha256:1');
 });
+
+test('a container is rejected although its log cannot be read', async () => {
+  const docker = {
+    call: () => Promise.reject(new ServiceError('docker.failed', { what: 'logs', why: 'a broken file' })),
+    inspect: async () => ({ running: false, exitCode: 3 }),
+  };
+  const options = { docker, owner: OWNER, images: {}, keepImages: undefined };
+  const step = { do: 'reject', node: 'web', container: 'c' as never, why: 'it exited' } as const;
+  const { signal } = new AbortController();
+  const outcome = await new NodeDocker(options as never).carryOut(step, {} as never, signal);
+  assert.deepEqual(outcome, { exitCode: 3, lastLines: [] });
+});
