@@ -16,7 +16,7 @@ import {
   EchoStreamError,
 } from '../../packages/echostream-node/src/echostream-node.ts';
 import type { LogConfig } from '../docker/create-body.ts';
-import { whyUnusable } from '../spec/node-spec.ts';
+import { whyUnusable } from '../spec/unusable.ts';
 import { awsLogs } from './aws-logs.ts';
 import type { Feed, Want } from './feed.ts';
 import { type AppIdentity, GET_MANAGED_APP, type ManagedAppAnswer, specOf } from './managed-app.ts';

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { decide } from '../../managed-nodes/plan/decide.ts';
 import { wanting, withFailure } from '../../managed-nodes/plan/effects.ts';
 import type { Step, World } from '../../managed-nodes/plan/world.ts';
-import { type NodeSpec, whyUnusable } from '../../managed-nodes/spec/node-spec.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { whyUnusable } from '../../managed-nodes/spec/unusable.ts';
 import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
