@@ -10,6 +10,9 @@ import type { Issuer } from './registry-credentials.ts';
 
 const OPEN_TO_OTHERS = 0o077;
 
+/** What `docker login` calls Docker Hub. */
+const DOCKER_HUB = 'index.docker.io';
+
 /** Reads the file each time: somebody may replace what is in it. @throws {ServiceError} `image.no_credentials` */
 export function authFileIssuer(path: string): Issuer {
   return async (registry) => {
@@ -38,8 +41,9 @@ async function read(path: string, bad: (why: string) => Error): Promise<unknown>
 
 function entryFor(found: unknown, registry: string): string | undefined {
   const auths = isRecord(found) && isRecord(found.auths) ? found.auths : {};
+  const host = registry === 'docker.io' ? DOCKER_HUB : registry;
   const entry = Object.entries(auths).find(
-    ([name]) => name.replace(/^https:\/\//, '').split('/', 1)[0] === registry,
+    ([name]) => name.replace(/^https:\/\//, '').split('/', 1)[0] === host,
   )?.[1];
   return isRecord(entry) && typeof entry.auth === 'string' ? entry.auth : undefined;
 }

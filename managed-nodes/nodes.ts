@@ -134,7 +134,7 @@ export class Nodes {
   /** @throws {ServiceError} `node.unknown` */
   restart(node: string): NodeView {
     const view = this.named(node);
-    this.#reconciler?.restart(node);
+    this.#reconciler?.tryAgain(node);
     return view;
   }
 

@@ -8,6 +8,7 @@
  * - What was seen before a node's last step is not taken for what is after it.
  */
 
+import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../logging/logger.ts';
 import { Alarm } from './alarm.ts';
 import type { Hands } from './hands.ts';
 import { decide } from './plan/decide.ts';
-import { withEffect } from './plan/effects.ts';
+import { wanting, withEffect, withFailure } from './plan/effects.ts';
 import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
 import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } from './plan/world.ts';
 
@@ -58,12 +59,11 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    const { rejected = new Map(), alarm = new Alarm() } = options;
-    this.#alarm = alarm;
+    this.#alarm = options.alarm ?? new Alarm();
     this.#world = {
       wanted: new Map(),
       actual: { containers: [], strangers: [] },
-      memory: new Map([...rejected].map(([node, one]) => [node, { rejected: one }])),
+      memory: new Map([...(options.rejected ?? [])].map(([node, one]) => [node, { rejected: one }])),
       digests: new Map(),
       pulled: new Set(),
       isLocked: false,
@@ -82,7 +82,7 @@ export class Reconciler {
   }
 
   want(wanted: ReadonlyMap<string, WantedNode>): void {
-    this.#world = { ...this.#world, wanted };
+    this.#world = wanting(this.#world, wanted);
     this.wake();
   }
 
@@ -96,10 +96,16 @@ export class Reconciler {
     this.#world = { ...this.#world, heardSince };
   }
 
-  /** Has a node restarted, or tried again, as soon as it can be. */
+  /** Has a node restarted as soon as it can be. */
   restart(node: string): void {
-    this.#remember(node, { rejected: undefined, failed: undefined, isToRestart: true });
+    this.#remember(node, { isToRestart: true });
     this.wake();
+  }
+
+  /** Has a node restarted, and what was rejected tried again. */
+  tryAgain(node: string): void {
+    this.#remember(node, { rejected: undefined, failed: undefined, refused: undefined });
+    this.restart(node);
   }
 
   /** Has nothing more begun. */
@@ -158,7 +164,6 @@ export class Reconciler {
   /** Once every five minutes, beside all else: a registry may take its time. */
   async #lookForTags(signal: AbortSignal): Promise<void> {
     this.#nextFullLook = this.#now() + FULL_LOOK;
-    // What a start finds is left alone until somebody says that it is not what is wanted.
     const { wanted, digests: before } = this.#world;
     const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
     const asking = unlessAborted(this.#options.hands.currentDigests([...images]), signal).then((found) => {
@@ -242,14 +247,11 @@ export class Reconciler {
 
   async #carryOut(step: Step, signal: AbortSignal): Promise<boolean> {
     const { hands, log } = this.#options;
-    const { node } = step;
     log.debug({ step }, 'a step of a node');
     try {
       const outcome = await unlessAborted(hands.carryOut(step, this.world, signal), signal);
       this.#world = withEffect(this.world, step, outcome);
       if (step.do === 'reject' || step.do === 'promote') await this.#keepRejected(step);
-      const { failed } = this.#world.memory.get(node) ?? {};
-      if (failed?.step === step.do) this.#remember(node, { failed: undefined });
       return true;
     } catch (error) {
       if (!signal.aborted) this.#fail(step, error);
@@ -257,13 +259,11 @@ export class Reconciler {
     }
   }
 
-  #fail({ node, do: step }: Step, error: unknown): void {
+  #fail(step: Step, error: unknown): void {
+    const { node } = step;
+    this.#world = withFailure(this.world, step, { why: messageOf(error), status: statusOf(error) });
     const { failed } = this.#world.memory.get(node) ?? {};
-    const times = failed?.step === step ? failed.times + 1 : 1;
-    const milliseconds = backoff(times - 1, AGAIN);
-    const why = messageOf(error);
-    this.#options.log.warn({ node, step, why, times, milliseconds }, 'a step of a node failed');
-    this.#remember(node, { failed: { step, why, times, next: this.#now() + milliseconds } });
+    this.#options.log.warn({ node, ...failed }, 'a step of a node failed');
     this.#decide(node);
   }
 

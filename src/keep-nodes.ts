@@ -33,7 +33,7 @@ export async function keepNodes(
   const feed = await feedOf(settings, log);
   if (!feed) return undefined;
   const { REGISTRY_AUTH_FILE: file } = settings;
-  const credentials = new RegistryCredentials([...(file ? [authFileIssuer(file)] : []), ecrIssuer()]);
+  const credentials = new RegistryCredentials([ecrIssuer(), ...(file ? [authFileIssuer(file)] : [])]);
   return await Nodes.open(root, {
     feed,
     credentials: (reference) => credentials.for(reference),

@@ -7,6 +7,7 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { reasonOf, statusOf, unlessStatus } from '../../docker-engine/failures.ts';
 import { openLog } from '../../docker-engine/logs.ts';
 import { ServiceError } from '../../errors/service-error.ts';
+import { unlessAborted } from '../../lifetime/deadline.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { Outcome } from '../plan/effects.ts';
 import {
@@ -41,7 +42,7 @@ const LOOK = 10_000;
 const WORK = 60_000;
 /** Seconds that a program has after SIGTERM. */
 const GRACE = 30;
-/** Containers that are made or started at a time. */
+/** Containers that are made or started at a time, and questions to registries. */
 const SIDE_BY_SIDE = 8;
 const LAST_LINES = 20;
 const MOST_RECENT = 1000;
@@ -53,6 +54,7 @@ export class NodeDocker {
   /** Two nodes that come up together would each make the network. */
   readonly #oneNetwork = pLimit(1);
   readonly #oneCleaning = pLimit(1);
+  readonly #questions = pLimit(SIDE_BY_SIDE);
   /** What nodes were made from, the last one first. */
   #recent: readonly string[] = [];
   /** Nodes whose output could not go where it should. */
@@ -69,7 +71,9 @@ export class NodeDocker {
 
   /** The digests that the registries have now of these images. */
   async currentDigests(images: readonly string[]): Promise<Map<string, string>> {
-    const asked = images.map(async (image) => [image, await this.#options.images.current(image)] as const);
+    const asked = images.map((image) =>
+      this.#questions(async () => [image, await this.#options.images.current(image)] as const),
+    );
     const found = await Promise.all(asked);
     return new Map(found.flatMap(([image, digest]) => (digest === undefined ? [] : [[image, digest]])));
   }
@@ -204,12 +208,12 @@ export class NodeDocker {
   async #lastWords(container: DockerId, signal: AbortSignal): Promise<Outcome> {
     const { docker } = this.#options;
     const lastLines: string[] = [];
-    try {
-      for await (const { text } of await openLog(docker, container, { tail: LAST_LINES }, signal))
+    const late = AbortSignal.any([signal, AbortSignal.timeout(LOOK)]);
+    const read = async () => {
+      for await (const { text } of await openLog(docker, container, { tail: LAST_LINES }, late))
         lastLines.push(text);
-    } catch (error) {
-      if (!(error instanceof ServiceError) || error.code !== 'log.unreadable') throw error;
-    }
+    };
+    await unlessAborted(read(), late).catch(() => {});
     const found = await docker.inspect(container);
     return found && !found.running ? { exitCode: found.exitCode, lastLines } : { lastLines };
   }

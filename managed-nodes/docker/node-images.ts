@@ -82,10 +82,10 @@ export class NodeImages {
    * @returns undefined when that cannot change, or the registry does not say it
    */
   async current(image: string): Promise<string | undefined> {
-    const reference = this.#inRegistry(image);
-    if (!reference) return await this.onHost(image);
-    if (reference.version.startsWith('sha256:')) return undefined;
     try {
+      const reference = this.#inRegistry(image);
+      if (!reference) return await this.onHost(image);
+      if (reference.version.startsWith('sha256:')) return undefined;
       const authconfig = await this.#options.credentials(reference);
       const { Descriptor } = await this.#options.docker.call('inspect_distribution', ASK, (_, api) =>
         api.getImage(reference.text).distribution(authconfig && { authconfig }),

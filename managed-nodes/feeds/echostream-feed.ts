@@ -1,9 +1,11 @@
 /**
  * The nodes that EchoStream has for a managed app. What is wanted is asked for at first, every five minutes, and with each
- * change; a change is acknowledged once its effect is there. So a change that is lost, late or told twice does no harm.
+ * change; a change is acknowledged once its effect is there. So a change of a node that is lost, late or told twice does no harm.
+ * An app counts as removed when a change said so and EchoStream does not know the app.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { type Backoff, backoff } from '../../lifetime/backoff.ts';
 import type { Logger } from '../../logging/logger.ts';
@@ -11,9 +13,10 @@ import {
   type Change,
   ChangeReceiver,
   EchoStreamApi,
+  EchoStreamError,
 } from '../../packages/echostream-node/src/echostream-node.ts';
 import type { LogConfig } from '../docker/create-body.ts';
-import { whyUnusable } from '../spec/node-spec.ts';
+import { whyUnusable } from '../spec/unusable.ts';
 import { awsLogs } from './aws-logs.ts';
 import type { Feed, Want } from './feed.ts';
 import { type AppIdentity, GET_MANAGED_APP, type ManagedAppAnswer, specOf } from './managed-app.ts';
@@ -39,7 +42,10 @@ export class EchoStreamFeed implements Feed {
   readonly source: string;
   readonly #options: EchoStreamFeedOptions;
   #known: ManagedAppAnswer | undefined;
+  #isRemovalTold = false;
   #isAppRemoved = false;
+  /** An older answer must not come after a newer one. */
+  readonly #oneLook = pLimit(1);
 
   constructor(options: EchoStreamFeedOptions) {
     this.#options = options;
@@ -48,7 +54,8 @@ export class EchoStreamFeed implements Feed {
 
   async follow(want: Want, failed: (error: unknown) => void, signal: AbortSignal): Promise<void> {
     using api = new EchoStreamApi(this.#options);
-    const look = async (restart: readonly string[] = []) => await this.#look(api, want, restart, signal);
+    const look = async (restart: readonly string[] = []) =>
+      await this.#oneLook(() => this.#look(api, want, restart, signal));
     const receiving = this.#receive(look, signal);
     for (let failures = 0; !signal.aborted; ) {
       let milliseconds = this.#options.interval ?? INTERVAL;
@@ -87,9 +94,11 @@ export class EchoStreamFeed implements Feed {
     const { app: name, tenant } = this.#options;
     try {
       this.#known = await api.query(GET_MANAGED_APP, { name, tenant }, signal);
+      this.#isAppRemoved = false;
     } catch (error) {
-      // Of an app that was removed, EchoStream tells nothing any more.
-      if (!this.#isAppRemoved || !this.#known) throw error;
+      const isUnknown = error instanceof EchoStreamError && error.code === 'NODE_NOT_FOUND';
+      if (!this.#isRemovalTold || !isUnknown || !this.#known) throw error;
+      this.#isAppRemoved = true;
     }
     return this.#known;
   }
@@ -110,9 +119,9 @@ export class EchoStreamFeed implements Feed {
           reaction.concerns ? 'a change of nodes' : 'a change that concerns no node',
         );
         if (!reaction.concerns) return;
-        this.#isAppRemoved ||= reaction.isAppRemoved ?? false;
+        this.#isRemovalTold ||= reaction.isAppRemoved ?? false;
         await (await look(reaction.restart)).effect;
-        if (reaction.isAppRemoved) await onAppRemoved();
+        if (this.#isAppRemoved) await onAppRemoved();
       });
       try {
         await receiver.start();

@@ -4,7 +4,8 @@ import { type Static, Type } from 'typebox';
 import { parseDocument } from 'yaml';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { misfit } from '../../parsing/json.ts';
-import { NodeSpec, whyUnusable } from '../spec/node-spec.ts';
+import { NodeSpec } from '../spec/node-spec.ts';
+import { whyUnusable } from '../spec/unusable.ts';
 import type { WantedApp } from './feed.ts';
 
 /** Source: EchoStream's rule for the names of apps. */

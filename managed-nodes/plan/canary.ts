@@ -15,7 +15,8 @@ export function whyWaitsForCanary(
   const canary = canaryOf(world, node);
   if (canary === undefined || canary === node) return undefined;
   const decision = decide(world, canary);
-  if (decision?.step || decision?.state === 'checking')
+  const isUnderWay = decision?.state === 'backoff' && ownOf(world, canary, 'candidate') !== undefined;
+  if (decision?.step || decision?.state === 'checking' || isUnderWay)
     return `the node ${canary} of its type is replaced first`;
   const isRejected = decision?.state === 'reverted' || decision?.state === 'failed';
   return isRejected && getsAnotherImage(world, node)

@@ -13,12 +13,13 @@
  */
 
 import { whyWaitsForCanary } from './canary.ts';
-import { fits, isMoving, isRejected, ownOf } from './fitting.ts';
+import { fits, isMoving, isRejected, ownOf, whyRefused } from './fitting.ts';
 import { judge } from './gate.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
 import {
   candidateName,
   type Decision,
+  hasFailed,
   isActive,
   keyOf,
   type NodeContainer,
@@ -34,7 +35,7 @@ const AGAIN = 300_000;
 export function decide(world: World, node: string): Decision | undefined {
   const decision = new Deciding(world, node).decide();
   const { failed } = world.memory.get(node) ?? {};
-  if (!failed || !decision?.step || decision.step.do !== failed.step || failed.next <= world.now)
+  if (!failed || !decision?.step || !hasFailed(decision.step, failed) || failed.next <= world.now)
     return decision;
   return { state: 'backoff', cause: failed.why, until: failed.next };
 }
@@ -109,7 +110,8 @@ class Deciding {
     const waits = current && whyWaitsForCanary(world, node, decide);
     if (waits !== undefined) return this.#blocked(waits);
     // Whatever the registry does, the old one can run.
-    if (current && failed && !isActive(current)) return this.#run(current, failed.why);
+    if (current && failed && !isActive(current) && whyRefused(world, current) === undefined)
+      return this.#run(current, failed.why);
     const names = current ? [candidateName(node)] : [node, candidateName(node)];
     const stranger = world.actual.strangers.find(({ name }) => names.includes(name));
     if (stranger) return this.#blocked(nameTaken(stranger.name));
@@ -134,15 +136,19 @@ class Deciding {
     if (current && fits(world, current))
       return this.#takeDown(candidate, 'removing', 'the old one is wanted again');
     const verdict = judge(candidate, spec, world.now, world.heardSince);
+    const why = verdict.is === 'start' ? whyRefused(world, candidate) : undefined;
+    if (why !== undefined) return this.#reject(candidate, why);
     if (verdict.is === 'open')
       return { state: 'checking', cause: 'the new container must prove itself', until: verdict.until };
     if (verdict.is === 'paused') return { state: 'paused', cause: 'somebody has paused the new container' };
-    if (verdict.is === 'bad') {
-      const step = { do: 'reject', node: this.#node, container: candidate.id, why: verdict.why } as const;
-      return { state: 'checking', cause: verdict.why, step };
-    }
+    if (verdict.is === 'bad') return this.#reject(candidate, verdict.why);
     if (verdict.is === 'start') return this.#start(candidate, spec.update?.order === 'stop-first');
     return this.#accept(candidate);
+  }
+
+  #reject({ id: container }: NodeContainer, cause: string): Decision {
+    const step = { do: 'reject', node: this.#node, container, why: cause } as const;
+    return { state: 'checking', cause, step };
   }
 
   #accept(candidate: NodeContainer): Decision {

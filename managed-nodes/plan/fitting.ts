@@ -2,6 +2,9 @@
 
 import { keyOf, type NodeContainer, type Rank, type World } from './world.ts';
 
+/** A refusal may have been an accident. */
+const MOST_REFUSALS = 2;
+
 export function ownOf({ actual }: World, node: string, rank: Rank): NodeContainer | undefined {
   return actual.containers.find((one) => one.node === node && one.rank === rank);
 }
@@ -14,6 +17,12 @@ export function fits({ wanted, digests }: World, { node, hash, digest }: NodeCon
 
 export function isRejected({ memory }: World, container: NodeContainer): boolean {
   return memory.get(container.node)?.rejected?.key === keyOf(container);
+}
+
+/** @returns why Docker does not start it; undefined: it may start */
+export function whyRefused({ memory }: World, { id, node }: NodeContainer): string | undefined {
+  const { refused } = memory.get(node) ?? {};
+  return refused?.container === id && refused.times >= MOST_REFUSALS ? refused.why : undefined;
 }
 
 /** Whether it is going to stop by itself, so that what it holds becomes free. */

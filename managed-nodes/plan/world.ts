@@ -65,16 +65,26 @@ export interface Rejected {
 /** The step that failed last, and has not succeeded since. */
 export interface FailedStep {
   readonly step: Step['do'];
+  /** That it concerned; undefined: it was to pull or create. */
+  readonly container?: DockerId | undefined;
   readonly why: string;
   readonly times: number;
   /** Before it the step is not repeated; milliseconds. */
   readonly next: number;
 }
 
+/** A container that Docker itself refuses to start. */
+export interface Refused {
+  readonly container: DockerId;
+  readonly why: string;
+  readonly times: number;
+}
+
 /** What is known of a node beside what Docker says. When it is lost, the node only takes longer. */
 export interface NodeMemory {
   readonly rejected?: Rejected | undefined;
   readonly failed?: FailedStep | undefined;
+  readonly refused?: Refused | undefined;
   /** Whether its container is to be restarted. */
   readonly isToRestart?: boolean | undefined;
 }
@@ -106,6 +116,15 @@ export type Step =
   | { readonly do: 'create'; readonly node: string; readonly hash: string; readonly digest: string }
   | ContainerStep
   | { readonly do: 'reject'; readonly node: string; readonly container: DockerId; readonly why: string };
+
+/** Whether it is the same step that has failed before. */
+export function hasFailed(step: Step, failed: FailedStep | undefined): boolean {
+  return failed?.step === step.do && failed.container === containerIn(step);
+}
+
+export function containerIn(step: Step): DockerId | undefined {
+  return 'container' in step ? step.container : undefined;
+}
 
 export const NODE_STATES = [
   'pending',

@@ -4,7 +4,6 @@ import { type Static, Type } from 'typebox';
 
 /** Source: EchoStream's rule for the names of managed nodes, and Docker's for those of containers. */
 export const NODE_NAME = '^[A-Za-z0-9][A-Za-z0-9-]{1,62}$';
-const OURS = 'ecs-host-service.';
 
 export const PortSpec = Type.Object(
   {
@@ -110,17 +109,3 @@ export const NodeSpec = Type.Object(
   { additionalProperties: false },
 );
 export type NodeSpec = Static<typeof NodeSpec>;
-
-/** What a schema cannot say. @returns what is wrong, as `FIELD must …` */
-export function whyUnusable({ labels = {}, ports = [], mounts = [] }: NodeSpec): string | undefined {
-  const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
-  if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;
-  const targets = mounts.map(({ target }) => target);
-  const twice = targets.find((target, i) => targets.indexOf(target) !== i);
-  if (twice !== undefined) return `mounts must have one source for ${twice}`;
-  const inner = ports.map(({ containerPort, protocol = 'tcp', hostPort }) =>
-    [containerPort, protocol, hostPort].join('/'),
-  );
-  const again = inner.find((port, i) => inner.indexOf(port) !== i);
-  return again === undefined ? undefined : `ports must name each port once; ${again} comes twice`;
-}

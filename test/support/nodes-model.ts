@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { withEffect, withFailure } from '../../managed-nodes/plan/effects.ts';
 import { nodesOf } from '../../managed-nodes/plan/plan.ts';
 import { fixedPorts, overlap } from '../../managed-nodes/plan/ports.ts';
 import {
@@ -20,8 +20,8 @@ import {
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
 
-/** What a container of some image does: it runs, it exits, or its health check says so. */
-export type Conduct = 'runs' | 'exits' | 'healthy' | 'unhealthy';
+/** What a container of some image does: it runs, it exits, its health check says so, or Docker refuses to start it. */
+export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
 
 /** Each image has a digest for each conduct. */
 export function digestOf(image: string, conduct: Conduct): string {
@@ -107,17 +107,27 @@ export class ModelDocker {
   settle(afterStep?: () => void): void {
     for (let round = 0; round < 300; round++) {
       if (this.round(afterStep)) continue;
-      const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
-      const next = decisions.flatMap((one) => (one?.state === 'checking' ? (one.until ?? []) : []));
+      const next = nodesOf(this.world).flatMap((node) => this.#nextOf(node) ?? []);
       if (next.length === 0) return;
       this.now = Math.min(...next);
     }
     assert.fail(`it does not come to rest: ${JSON.stringify(this.steps.slice(-12))}`);
   }
 
+  /** When it is being checked, or tried again; a few times are enough. */
+  #nextOf(node: string): number | undefined {
+    const { state, until } = decide(this.world, node) ?? {};
+    const { times = 0 } = this.memory.get(node)?.failed ?? {};
+    return state === 'checking' || (state === 'backoff' && times < 4) ? until : undefined;
+  }
+
   carryOut(step: Step): void {
     this.now += 10;
     this.steps.push(step);
+    if (step.do === 'start' && this.#refuses(step.container)) {
+      this.memory = withFailure(this.world, step, { why: 'no such program', status: 400 }).memory;
+      return;
+    }
     const outcome = this.#act(step);
     const { memory, digests, pulled } = withEffect(this.world, step, outcome);
     Object.assign(this, { memory, digests, pulled });
@@ -136,6 +146,10 @@ export class ModelDocker {
     else if (step.do === 'promote') this.#promote(one);
     else if (step.do === 'remove') this.#remove(one);
     return { exitCode: one.exitCode ?? 0, lastLines: [] };
+  }
+
+  #refuses(id: DockerId): boolean {
+    return conductOf(this.containers.get(id)?.digest ?? '') === 'refuses';
   }
 
   #set(one: NodeContainer, change: Partial<NodeContainer>): void {
@@ -169,6 +183,7 @@ export class ModelDocker {
   #conducted({ digest, isKept }: NodeContainer): Partial<NodeContainer> {
     const conduct = conductOf(digest);
     if (conduct === 'runs') return { state: 'running', health: undefined };
+    if (conduct === 'refuses') return { state: 'exited', ended: this.now + 1, exitCode: 127 };
     if (conduct !== 'exits') return { state: 'running', health: conduct };
     return isKept ? { state: 'restarting' } : { state: 'exited', ended: this.now + 1, exitCode: 3 };
   }
@@ -192,7 +207,8 @@ export class ModelDocker {
   crash(isMemoryLost: boolean): void {
     this.digests = new Map();
     this.pulled = new Set();
-    if (isMemoryLost) this.memory = new Map();
+    const kept = isMemoryLost ? [] : [...this.memory];
+    this.memory = new Map(kept.map(([node, { rejected }]) => [node, { rejected }]));
     this.heardSince = this.now + 5;
     this.now += 10;
   }

@@ -245,3 +245,30 @@ test('a container is one of ours by its labels and its name alike, and not by la
     { port: 80, protocol: 'tcp', address: '::' },
   ]);
 });
+
+test('an image without a valid name does not keep others from being looked up', async () => {
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const docker = { call: async () => ({ Descriptor: { digest: 'sha256:1' } }) };
+  const credentials = async () => undefined;
+  const images = new NodeImages({
+    docker: docker as never,
+    pulls: {} as never,
+    defaultRegistry: undefined,
+    credentials,
+    log,
+  });
+  assert.equal(await images.current('NO NAME'), undefined);
+  assert.equal(await images.current('registry.example.com/web:1'), 'sha256:1');
+});
+
+test('a container is rejected although its log cannot be read', async () => {
+  const docker = {
+    call: () => Promise.reject(new ServiceError('docker.failed', { what: 'logs', why: 'a broken file' })),
+    inspect: async () => ({ running: false, exitCode: 3 }),
+  };
+  const options = { docker, owner: OWNER, images: {}, keepImages: undefined };
+  const step = { do: 'reject', node: 'web', container: 'c' as never, why: 'it exited' } as const;
+  const { signal } = new AbortController();
+  const outcome = await new NodeDocker(options as never).carryOut(step, {} as never, signal);
+  assert.deepEqual(outcome, { exitCode: 3, lastLines: [] });
+});

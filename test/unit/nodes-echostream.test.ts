@@ -223,6 +223,16 @@ test('when the app is removed its nodes are stopped, and nothing is powered off 
   );
 });
 
+test('a removal of the app that EchoStream does not confirm stops nothing', async () => {
+  await using place = await Place.open();
+  await eventually(() => place.wanted.length === 1);
+  place.change(null, app);
+  await eventually(() => place.wanted.length === 2);
+  await eventually(() => place.world.queue('changes').messages.length === 0);
+  assert.equal(place.wanted.at(-1)?.nodes[0]?.stopped, undefined);
+  assert.equal(place.removed, 0);
+});
+
 test('while EchoStream does not answer nothing changes, and it is asked again', async () => {
   await using place = await Place.open();
   place.world.failures.api.push(400, 400, 400, 400);

@@ -12,7 +12,7 @@ import fc from '../support/properties.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const IMAGES = ['one:1', 'two:1'];
-const CONDUCTS: readonly Conduct[] = ['runs', 'exits', 'healthy', 'unhealthy'];
+const CONDUCTS: readonly Conduct[] = ['refuses', 'runs', 'exits', 'healthy', 'unhealthy'];
 const STATES = ['created', 'running', 'exited', 'paused', 'dead'];
 
 const anyPort = fc.record({
@@ -131,12 +131,19 @@ function checkNode(docker: ModelDocker, node: string): void {
     return;
   }
   if (state === 'paused') return;
+  if (state === 'backoff') {
+    assert.ok(current?.digest.endsWith('-refuses'), `${node} has a container that Docker refuses`);
+    return;
+  }
   assert.ok(own.length <= 1, `${node} has one container: ${JSON.stringify(own)}`);
   if (state === 'running' || state === 'unhealthy' || state === 'restarting') {
     assert.equal(current?.hash, specHash(spec), `${node} is of the wanted spec`);
     return;
   }
-  assert.ok(conduct === 'exits' || conduct === 'unhealthy', `${node} is ${state}, though its image is good`);
+  assert.ok(
+    ['refuses', 'exits', 'unhealthy'].includes(conduct),
+    `${node} is ${state}, though its image is good`,
+  );
   assert.ok(state === 'reverted' || state === 'failed', `${node} is ${state}`);
   assert.equal(docker.memory.get(node)?.rejected?.key, `${specHash(spec)}@${digestOf(spec.image, conduct)}`);
 }
@@ -171,7 +178,9 @@ test('from whatever is there, whatever crashes or changes meanwhile, nodes come 
 test('with good images and nobody else there, every node runs from its own spec, or says who has its port', () => {
   const property = fc.property(anyCase, (given) => {
     // Nobody but who has paused a container knows why.
-    const containers = given.containers.filter(({ state }) => state !== 'paused');
+    const containers = given.containers.filter(
+      ({ state, conduct }) => state !== 'paused' && conduct !== 'refuses',
+    );
     const docker = modelOf({ ...given, strangers: [], containers, registry: ['healthy', 'runs'] });
     docker.settle();
     for (const [node, { spec, hash }] of docker.wanted) {

@@ -183,6 +183,34 @@ test('a restart that is asked for is done once, and lets a rejected container be
   assert.equal(restarts(), 1);
 });
 
+test('another spec is tried at once, whatever failed with the one before', async () => {
+  await using site = new Site([{ ...WEB, image: 'gone:1' }]);
+  const failing = Promise.withResolvers<void>();
+  let times = 0;
+  site.before = (step) => {
+    if (step.do !== 'pull' || step.image !== 'gone:1') return;
+    if (++times === 6) failing.resolve();
+    throw new ServiceError('image.not_found', { image: 'gone:1', why: 'unknown' });
+  };
+  await failing.promise;
+  await site.until('web', 'backoff');
+  site.docker.registry.set('app:1', 'healthy');
+  site.want([WEB]);
+  assert.equal(site.reconciler.world.memory.get('web')?.failed, undefined);
+  assert.equal(site.reconciler.plan()[0]?.do, 'pull');
+  await site.until('web', 'running');
+});
+
+test('only a person who restarts a node has a rejected container tried again', async () => {
+  await using site = new Site([{ ...WEB, image: 'app:2' }], 'exits');
+  site.docker.put(WEB, 'healthy');
+  await site.until('web', 'reverted');
+  site.reconciler.restart('web');
+  assert.ok(site.reconciler.world.memory.get('web')?.rejected);
+  site.reconciler.tryAgain('web');
+  assert.equal(site.reconciler.world.memory.get('web')?.rejected, undefined);
+});
+
 test('a step that is under way when the service ends is given up', async () => {
   const site = new Site([WEB]);
   const { promise: begun, resolve } = Promise.withResolvers<void>();

@@ -115,3 +115,14 @@ test('a file of credentials is read each time, and must be for root alone to rea
     (error: Error) => /it is not JSON/.test(error.message) && !error.message.includes('secret'),
   );
 });
+
+test('the credentials of Docker Hub are found by the name that docker login gives it', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'auth-'));
+  const path = join(directory.path, 'config.json');
+  const auth = Buffer.from('me:secret').toString('base64');
+  await writeFile(path, JSON.stringify({ auths: { 'https://index.docker.io/v1/': { auth } } }), {
+    mode: 0o600,
+  });
+  const issued = await authFileIssuer(path)('docker.io');
+  assert.deepEqual(issued?.auth, { username: 'me', password: 'secret' });
+});

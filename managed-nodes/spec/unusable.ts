@@ -1,0 +1,24 @@
+/** What is wrong with a spec that fits its schema. */
+
+import { fixedPorts, overlap } from '../plan/ports.ts';
+import type { NodeSpec } from './node-spec.ts';
+
+const OURS = 'ecs-host-service.';
+
+/** @returns what is wrong, as `FIELD must …` */
+export function whyUnusable(spec: NodeSpec): string | undefined {
+  const { labels = {}, ports = [], mounts = [] } = spec;
+  const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
+  if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;
+  const targets = mounts.map(({ target }) => target);
+  const twice = targets.find((target, i) => targets.indexOf(target) !== i);
+  if (twice !== undefined) return `mounts must have one source for ${twice}`;
+  const inner = ports.map(({ containerPort, protocol = 'tcp', hostPort }) =>
+    [containerPort, protocol, hostPort].join('/'),
+  );
+  const again = inner.find((port, i) => inner.indexOf(port) !== i);
+  if (again !== undefined) return `ports must name each port once; ${again} comes twice`;
+  const outer = fixedPorts(spec);
+  const both = outer.find((port, i) => outer.slice(0, i).some((other) => overlap(port, other)));
+  return both && `ports must name each port of the host once; ${both.port}/${both.protocol} comes twice`;
+}

@@ -1,0 +1,79 @@
+/** What is done for a node when Docker refuses what was planned. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decide } from '../../managed-nodes/plan/decide.ts';
+import { wanting, withFailure } from '../../managed-nodes/plan/effects.ts';
+import type { Step, World } from '../../managed-nodes/plan/world.ts';
+import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { whyUnusable } from '../../managed-nodes/spec/unusable.ts';
+import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+
+const WEB: NodeSpec = { name: 'web', image: 'app:1' };
+
+function modelOf(specs: readonly NodeSpec[], conduct: Conduct = 'healthy') {
+  return new ModelDocker(wantedOf(specs), new Map(specs.map(({ image }) => [image, conduct])));
+}
+
+function stepsOf({ steps }: ModelDocker): string {
+  return steps.map((step) => step.do).join(' ');
+}
+
+test('a new container that Docker refuses to start is rejected, and no other node of its type gets it', () => {
+  const named = (name: string, image: string, hostPort: number): NodeSpec => ({
+    name,
+    image,
+    type: 'http',
+    ports: [{ containerPort: 80, hostPort }],
+  });
+  const docker = modelOf([named('a', 'app:2', 1), named('b', 'app:2', 2)], 'refuses');
+  docker.put(named('a', 'app:1', 1), 'healthy');
+  const other = docker.put(named('b', 'app:1', 2), 'healthy').id;
+  docker.settle(() => assert.equal(docker.containers.get(other)?.state, 'running'));
+  assert.equal(stepsOf(docker), 'pull create stop start start reject remove start');
+  assert.equal(decide(docker.world, 'a')?.state, 'reverted');
+  assert.match(String(decide(docker.world, 'a')?.cause), /no such program/);
+  assert.equal(decide(docker.world, 'b')?.state, 'blocked');
+});
+
+test('an old container that Docker refuses to start does not keep its node from a new one', () => {
+  const docker = modelOf([{ ...WEB, image: 'app:2' }]);
+  docker.put(WEB, 'refuses', { state: 'exited' });
+  docker.memory = new Map([['web', { failed: { step: 'pull', why: 'no answer', times: 1, next: 0 } }]]);
+  docker.settle();
+  assert.equal(decide(docker.world, 'web')?.state, 'running');
+});
+
+test('an image that somebody has removed is pulled again', () => {
+  const docker = modelOf([WEB]);
+  docker.round();
+  const create = decide(docker.world, 'web')?.step as Extract<Step, { do: 'create' }>;
+  assert.equal(create.do, 'create');
+  const isPulled = ({ pulled }: World) => pulled.has(`app:1 ${create.digest}`);
+  assert.ok(isPulled(withFailure(docker.world, create, { why: 'a conflict', status: 409 })));
+  const after = withFailure(docker.world, create, { why: 'No such image', status: 404 });
+  assert.equal(isPulled(after), false);
+  assert.equal(decide(after, 'web')?.step?.do, 'pull');
+});
+
+test('a node that was to be restarted and is stopped or started is not restarted too', () => {
+  const docker = modelOf([WEB]);
+  docker.put(WEB, 'healthy', { state: 'exited' });
+  docker.memory = new Map([['web', { isToRestart: true }]]);
+  docker.settle();
+  assert.equal(stepsOf(docker), 'start');
+});
+
+test('a port of the host is named once in a node', () => {
+  const ports = [80, 81].map((containerPort) => ({ containerPort, hostPort: 8080 }));
+  assert.match(String(whyUnusable({ ...WEB, ports })), /8080\/tcp comes twice/);
+  assert.equal(whyUnusable({ ...WEB, ports: [...ports.slice(1), { containerPort: 80 }] }), undefined);
+});
+
+test('what an image was is forgotten once no node wants it', () => {
+  const docker = modelOf([WEB]);
+  docker.settle();
+  const { digests, pulled } = wanting(docker.world, wantedOf([{ ...WEB, image: 'app:2' }]));
+  assert.deepEqual([digests.size, pulled.size], [0, 0]);
+  assert.equal(wanting(docker.world, docker.wanted).pulled.size, 1);
+});
