@@ -1,6 +1,7 @@
 /**
  * Runs test files with node:test. Files can be named; without any, all are run, the packages' too. Those in test/integration
- * get a host of their own each (support/own-host.sh).
+ * and test/browser get a host of their own each (support/own-host.sh). Those with a browser run last and one at a time: it
+ * wants both processors for itself.
  */
 
 import { globSync } from 'node:fs';
@@ -8,7 +9,12 @@ import { join, resolve } from 'node:path';
 import { runFiles } from './support/run-files.ts';
 
 const given = process.argv.slice(2).map((file) => resolve(file));
-const ALL = ['test/integration/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/unit/**/*.test.ts'];
+const ALL = [
+  'test/integration/**/*.test.ts',
+  'packages/*/test/**/*.test.ts',
+  'test/unit/**/*.test.ts',
+  'test/browser/**/*.test.ts',
+];
 const ROOT = join(import.meta.dirname, '..');
 const all = () => ALL.flatMap((some) => globSync(some, { cwd: ROOT }).sort());
 const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
@@ -24,4 +30,8 @@ process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'build/compile-cache');
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 
 const kept = given.length > 0 ? undefined : 'children,docker,ec2,log,logzio,sentry,webserver';
-await runFiles(files, { concurrency: 2, kept });
+const { alone = [], together = [] } = Object.groupBy(files, (file) =>
+  file.includes('/test/browser/') ? 'alone' : 'together',
+);
+if (together.length > 0) await runFiles(together, { concurrency: 3, kept });
+if (alone.length > 0) await runFiles(alone, { concurrency: 1 });

@@ -34,7 +34,10 @@ export function shownPlan({ images, register, services, triggers, before, after 
   return {
     ...{ images, services, before, after },
     register: register.map(({ family }) => family),
-    triggers: triggers.map(({ before: { whole: _, ...trigger }, ...one }) => ({ ...one, before: trigger })),
+    triggers: triggers.map(({ before: { whole: _whole, ...trigger }, ...one }) => ({
+      ...one,
+      before: trigger,
+    })),
   };
 }
 

@@ -106,7 +106,12 @@ function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
   };
 }
 
-function withoutParts({ services: _, scheduled: __, tasks: ___, ...rest }: ReleaseConfig): ReleaseConfig {
+function withoutParts({
+  services: _services,
+  scheduled: _scheduled,
+  tasks: _tasks,
+  ...rest
+}: ReleaseConfig): ReleaseConfig {
   return rest;
 }
 
