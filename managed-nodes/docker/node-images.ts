@@ -23,6 +23,8 @@ const MOST_PULLS = 3;
 /** Milliseconds. */
 const LOOK = 10_000;
 const ASK = 30_000;
+/** Without progress for so long, a pull ends: it holds one of few places, and its node. */
+const STALLED = 5 * 60_000;
 
 export class NodeImages {
   readonly #options: NodeImagesOptions;
@@ -46,12 +48,22 @@ export class NodeImages {
     const reference = this.#inRegistry(image);
     if (!reference) return await this.#localId(image);
     const registryAuth = await this.#options.credentials(reference);
-    for await (const news of await this.#options.pulls.follow({ reference, registryAuth }, signal)) {
-      if (news.event === 'failed') throw news.data;
-      if (news.event === 'pulled') return news.data.digest;
+    const stalled = new AbortController();
+    const wait = () => setTimeout(() => stalled.abort(), STALLED);
+    let timer = wait();
+    const leave = AbortSignal.any([signal, stalled.signal]);
+    try {
+      for await (const news of await this.#options.pulls.follow({ reference, registryAuth }, leave)) {
+        clearTimeout(timer);
+        timer = wait();
+        if (news.event === 'failed') throw news.data;
+        if (news.event === 'pulled') return news.data.digest;
+      }
+    } finally {
+      clearTimeout(timer);
     }
     signal.throwIfAborted();
-    throw new ServiceError('image.not_pulled', { image, why: 'the pull ended without a result' });
+    throw new ServiceError('image.not_pulled', { image, why: 'it made no progress for five minutes' });
   }
 
   /**

@@ -272,3 +272,43 @@ test('a container is rejected although its log cannot be read', async () => {
   const outcome = await new NodeDocker(options as never).carryOut(step, {} as never, signal);
   assert.deepEqual(outcome, { exitCode: 3, lastLines: [] });
 });
+
+test('a pull that makes no progress for five minutes ends with an error, and one that makes some goes on', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let tell = () => {};
+  const pulls = {
+    async follow(_request: unknown, signal: AbortSignal) {
+      return (async function* () {
+        while (!signal.aborted) {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          tell = resolve;
+          signal.addEventListener('abort', () => resolve());
+          await promise;
+          if (!signal.aborted) yield { event: 'progress', data: {} };
+        }
+      })();
+    },
+  };
+  const images = new NodeImages({
+    docker: {} as never,
+    pulls: pulls as never,
+    defaultRegistry: undefined,
+    credentials: async () => undefined,
+    log: createLogger({ level: 'silent', stream: { write: () => {} } }),
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const pulled = images.pull('registry.example.com/web:1', new AbortController().signal);
+  let isOver = false;
+  const over = assert.rejects(pulled, /made no progress/).then(() => {
+    isOver = true;
+  });
+  for (let minutes = 0; minutes < 20; minutes += 4) {
+    await turn();
+    t.mock.timers.tick(4 * 60_000);
+    tell();
+    await turn();
+  }
+  assert.equal(isOver, false);
+  t.mock.timers.tick(5 * 60_000);
+  await over;
+});
