@@ -192,6 +192,7 @@ export class PackingChild implements AsyncDisposable {
     // If the child has exited, its exit code says why.
     input.on('error', () => {}).end();
     const end = await Promise.race([once(signs, 'data').then(() => undefined), ended]);
+    this.#signal.throwIfAborted();
     if (end?.code === UNCHANGED) return false;
     if (end) await this.done();
     return true;
