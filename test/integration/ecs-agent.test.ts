@@ -260,7 +260,7 @@ suite('the container of an agent', () => {
     await host.docker.getContainer('ecs-agent').kill();
     const before = keeper.lines.length;
     await keeper.message(REGISTERED, before);
-    const ends = keeper.lines.filter(({ msg }) => /ended with exit code 137/.test(msg));
+    const ends = keeper.lines.filter(({ msg }) => /exited with exit code 137/.test(msg));
     assert.equal(ends.length, 1);
     assert.equal(await keeper.stop(), 0);
   });
