@@ -280,7 +280,9 @@ test('C10: a save while the store is away waits on the disk, also for the next s
   assert.equal((await host.waiting()).length, 4);
   await host.stop();
   assert.ok(
-    host.lines.some(({ level, msg, configs }) => level === 'error' && /stay on this host/.test(msg) && configs === 2),
+    host.lines.some(
+      ({ level, msg, configs }) => level === 'error' && /stay on this host/.test(msg) && configs === 2,
+    ),
   );
   await s3.turn('none');
   await host.start();

@@ -217,7 +217,10 @@ test('a second spin-up is refused while 32262 is in use', async () => {
   const refused = await spinUp(service);
   other.close();
   await once(other, 'close');
-  assert.deepEqual([refused.status, /32262 is in use.*POST \/v1\/containers/.test(refused.body)], [406, true]);
+  assert.deepEqual(
+    [refused.status, /32262 is in use.*POST \/v1\/containers/.test(refused.body)],
+    [406, true],
+  );
   // Of many at once, one.
   const replies = await Promise.all(Array.from({ length: 4 }, () => spinUp(service)));
   assert.deepEqual(
