@@ -13,6 +13,8 @@ import { IMAGE, importImage } from '../../scripts/image.ts';
 import { containerIdOf, hostPortOf } from './inspect.ts';
 import { ServiceProcess, type StartOptions } from './service-process.ts';
 
+const MOST_STARTS = 5;
+
 interface Started {
   readonly root: string;
   readonly process: ServiceProcess;
@@ -36,10 +38,16 @@ export class TestHost implements AsyncDisposable {
     return host;
   }
 
+  /** On a busy machine Docker gives up its own containerd after some seconds, and exits: then it is started again. */
   async startDocker(words: readonly string[] = []): Promise<void> {
     const log = openSync('/run/test/dockerd.log', 'a');
-    this.#engine = spawn('dockerd', words, { stdio: ['ignore', log, log] });
-    while (!(await this.dockerAnswers())) await pause(20);
+    for (let starts = 0; !(await this.dockerAnswers()); await pause(20)) {
+      const engine = this.#engine;
+      if (starts > 0 && engine?.exitCode === null && engine.signalCode === null) continue;
+      assert.ok(starts < MOST_STARTS, 'Docker does not start; see dockerd.log');
+      this.#engine = spawn('dockerd', words, { stdio: ['ignore', log, log] });
+      starts += 1;
+    }
   }
 
   /** @param words what the program is started with; @param program another one than the image's */
