@@ -4,13 +4,18 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Store, Stored } from './store.ts';
 
 const DIGITS = 12;
 /** Versions that stay, for those who are just reading one. */
 const KEPT = 3;
+/**
+ * Milliseconds for which older versions stay too. While a number stays, nobody can use it again, so a link tells who was
+ * first, as long as the writer did not take half of this time.
+ */
+const AGE = 3_600_000;
 
 export class DirectoryStore implements Store {
   readonly place: string;
@@ -33,6 +38,7 @@ export class DirectoryStore implements Store {
   }
 
   async write(name: string, text: string, version: string | undefined): Promise<string | undefined> {
+    const begun = Date.now();
     const next = String(Number(version ?? 0) + 1).padStart(DIGITS, '0');
     const path = this.#path(name, next);
     await mkdir(dirname(path), { recursive: true });
@@ -48,13 +54,11 @@ export class DirectoryStore implements Store {
     } finally {
       await rm(draft, { force: true });
     }
-    const versions = await this.#versions(name);
-    // A writer so slow that its number was used and removed meanwhile has written nothing.
-    if ((versions.at(-1) ?? '') > next && !versions.includes(before(next)) && version !== undefined) {
+    if (Date.now() - begun > AGE / 2) {
       await rm(path, { force: true });
       return undefined;
     }
-    for (const old of versions.slice(0, -KEPT)) await rm(this.#path(name, old), { force: true });
+    await this.#removeOld(name);
     return next;
   }
 
@@ -65,6 +69,15 @@ export class DirectoryStore implements Store {
       .filter((name) => !name.startsWith('.'))
       .map((name) => join(directory, name.replace(/~\d+$/, '')));
     return [...new Set(all)].filter((name) => name.startsWith(prefix)).sort();
+  }
+
+  async #removeOld(name: string): Promise<void> {
+    for (const old of (await this.#versions(name)).slice(0, -KEPT)) {
+      const path = this.#path(name, old);
+      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }));
+      if (Date.now() - mtimeMs < AGE) return;
+      await rm(path, { force: true });
+    }
   }
 
   async #versions(name: string): Promise<readonly string[]> {
@@ -79,10 +92,6 @@ export class DirectoryStore implements Store {
   #path(name: string, version: string): string {
     return join(this.place, `${name}~${version}`);
   }
-}
-
-function before(version: string): string {
-  return String(Number(version) - 1).padStart(DIGITS, '0');
 }
 
 async function entries(directory: string): Promise<readonly string[]> {
