@@ -173,7 +173,10 @@ test('C36: containers come and go, and neither descriptors nor devices are left 
     .slice(from)
     .filter(({ msg, kind }) => msg === 'gone' && kind === 'input devices');
   assert.equal(seen.length, 1);
-  assert.equal(String(seen[0]?.seen).match(/\/sys\/devices\/virtual\/input\/input\d+ no longer exists/g)?.length, 3);
+  assert.equal(
+    String(seen[0]?.seen).match(/\/sys\/devices\/virtual\/input\/input\d+ no longer exists/g)?.length,
+    3,
+  );
 });
 
 test('systemctl stop ends containers and devices, and the unit succeeds', async () => {
