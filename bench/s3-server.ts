@@ -1,45 +1,87 @@
 /**
  * A minimal S3 for saves and restores, in a process of its own. It stores bodies without any checks, so that it costs
  * the machine as little as a remote S3. Ends with its parent.
+ *
+ * With a number of bytes a second as its argument, it receives bodies at that rate. It then reports each save to its
+ * parent and keeps only the size of the save.
  */
 
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const BUCKET = 'bench';
+/** The size in bytes above which a body is a save. */
+const LARGE = 65_536;
+/** Milliseconds by which bodies may arrive early. It keeps the rate when a timer fires late. */
+const AHEAD = 50;
 
-type Pieces = readonly Buffer[];
-
-const objects = new Map<string, Pieces>();
-const uploads = new Map<string, Map<number, Pieces>>();
-
-async function bodyOf(request: IncomingMessage): Promise<Pieces> {
-  const pieces: Buffer[] = [];
-  request.on('data', (piece: Buffer) => pieces.push(piece));
-  await once(request, 'end');
-  return pieces;
+interface Body {
+  readonly pieces: readonly Buffer[];
+  readonly bytes: number;
 }
 
-function sizeOf(pieces: Pieces): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
+/** A save that has arrived completely. */
+export interface Stored {
+  readonly key: string;
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+const rate = process.argv[2] === undefined ? Infinity : Number(process.argv[2]);
+const isLimited = rate !== Infinity;
+const objects = new Map<string, Body>();
+const uploads = new Map<string, Map<number, Body>>();
+let free = 0;
+
+/** Resolves when the rate allows these bytes. Requests are served in the order of their calls. */
+async function brought(bytes: number): Promise<void> {
+  const now = performance.now();
+  free = Math.max(free, now - AHEAD) + (1000 * bytes) / rate;
+  if (free > now) await pause(free - now);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Body> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    if (isLimited) await brought(piece.length);
+    bytes += piece.length;
+    if (!isLimited || bytes <= LARGE) pieces.push(piece);
+  }
+  return { pieces, bytes };
+}
+
+function joined(parts: ReadonlyMap<number, Body> | undefined): Body {
+  const bodies = [...(parts ?? [])].sort(([a], [b]) => a - b).map(([, body]) => body);
+  return {
+    pieces: bodies.flatMap(({ pieces }) => pieces),
+    bytes: bodies.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+function store(key: string, body: Body): void {
+  objects.set(key, body);
+  const { bytes } = body;
+  if (isLimited && bytes > LARGE) process.send?.({ key, bytes, at: Date.now() } satisfies Stored);
 }
 
 function listing(prefix: string): string {
   const contents = [...objects]
     .filter(([key]) => key.startsWith(prefix))
-    .map(([key, pieces]) => `<Contents><Key>${key}</Key><Size>${sizeOf(pieces)}</Size></Contents>`);
+    .map(([key, { bytes }]) => `<Contents><Key>${key}</Key><Size>${bytes}</Size></Contents>`);
   return `<ListBucketResult>${contents.join('')}</ListBucketResult>`;
 }
 
 function give(key: string, response: ServerResponse): void {
-  const pieces = objects.get(key);
-  if (!pieces) {
+  const body = objects.get(key);
+  if (!body) {
     response.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
     return;
   }
-  response.setHeader('content-length', sizeOf(pieces));
-  for (const piece of pieces) response.write(piece);
+  response.setHeader('content-length', body.bytes);
+  for (const piece of body.pieces) response.write(piece);
   response.end();
 }
 
@@ -58,11 +100,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       `<InitiateMultipartUploadResult><UploadId>${key}</UploadId></InitiateMultipartUploadResult>`,
     );
   } else if (request.method === 'POST') {
-    const parts = [...(uploads.get(upload) ?? [])].sort(([a], [b]) => a - b);
-    objects.set(
-      key,
-      parts.flatMap(([, pieces]) => pieces),
-    );
+    store(key, joined(uploads.get(upload)));
     uploads.delete(upload);
     response.end('<CompleteMultipartUploadResult/>');
   } else if (request.method === 'DELETE') {
@@ -70,12 +108,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(204).end();
   } else {
     if (upload) uploads.get(upload)?.set(Number(searchParams.get('partNumber')), body);
-    else objects.set(key, body);
+    else store(key, body);
     response.end();
   }
 }
 
-const server = createServer((request, response) => void answer(request, response));
+// A client may abort an upload: its request then has no answer.
+const server = createServer((request, response) => void answer(request, response).catch(() => {}));
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   process.send?.({ bucket: BUCKET, url: `http://127.0.0.1:${port}` });

@@ -12,7 +12,7 @@ import type { ServiceProcess } from '../test/support/service-process.ts';
 import type { TestHost } from '../test/support/test-host.ts';
 import { makerAt } from './containers.ts';
 import { type Measure, row } from './measure.ts';
-import type { Stored } from './slow-s3.ts';
+import type { Stored } from './s3-server.ts';
 
 const CONTAINERS = 54;
 /** Bytes of each user, which cannot be compressed. */
@@ -29,7 +29,7 @@ class SlowS3 implements Disposable {
   #url = '';
 
   static async open(rate: number): Promise<SlowS3> {
-    const s3 = new SlowS3(fork(join(import.meta.dirname, 'slow-s3.ts'), [String(rate)]));
+    const s3 = new SlowS3(fork(join(import.meta.dirname, 's3-server.ts'), [String(rate)]));
     const [{ url }] = await once(s3.#child, 'message');
     s3.#url = url;
     s3.#child.on('message', (one) => s3.stored.push(one as Stored));

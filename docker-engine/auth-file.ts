@@ -6,7 +6,7 @@
 import { open } from 'node:fs/promises';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { isRecord } from '../parsing/json.ts';
-import type { Issuer } from './registry-credentials.ts';
+import { authIn, type Issuer } from './registry-credentials.ts';
 
 const OPEN_TO_OTHERS = 0o077;
 
@@ -18,11 +18,11 @@ export function authFileIssuer(path: string): Issuer {
   return async (registry) => {
     const bad = (why: string) =>
       new ServiceError('image.no_credentials', { registry, why: `${path}: ${why}` });
-    const auth = await read(path, bad).then((found) => entryFor(found, registry));
-    if (auth === undefined) return undefined;
-    const [username = '', ...rest] = Buffer.from(auth, 'base64').toString().split(':');
-    if (!username || rest.length === 0) throw bad('its auth is not USER:PASSWORD in base64');
-    return { auth: { username, password: rest.join(':') }, ends: Infinity };
+    const found = await read(path, bad).then((file) => entryFor(file, registry));
+    if (found === undefined) return undefined;
+    const auth = authIn(found);
+    if (!auth) throw bad('its auth is not USER:PASSWORD in base64');
+    return { auth, ends: Infinity };
   };
 }
 

@@ -3,7 +3,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { askingOnce } from '../host/aws-client.ts';
 import { whyOf } from '../host/aws-failures.ts';
-import type { Issued, Issuer } from './registry-credentials.ts';
+import { authIn, type Issued, type Issuer } from './registry-credentials.ts';
 
 /** Source: Amazon ECR User Guide, "Private registry". */
 const PRIVATE = /^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$/;
@@ -61,8 +61,6 @@ export function ecrIssuer(calls: EcrCalls = ECR_CALLS): Issuer {
 
 /** A token is `USER:PASSWORD` in base64. */
 function issued({ authorizationToken = '', expiresAt }: Token = {}): Issued | undefined {
-  const [username = '', ...rest] = Buffer.from(authorizationToken, 'base64').toString().split(':');
-  const password = rest.join(':');
-  if (!username || !password || !expiresAt) return undefined;
-  return { auth: { username, password }, ends: expiresAt.getTime() };
+  const auth = authIn(authorizationToken);
+  return auth?.password && expiresAt ? { auth, ends: expiresAt.getTime() } : undefined;
 }

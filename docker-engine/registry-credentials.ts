@@ -1,20 +1,26 @@
 /**
- * What registries are shown. A credential that ends is kept until nine tenths of its life are over, and then replaced; while it
- * cannot be, the old one is shown for as long as it lasts.
+ * The credentials for registries. A credential that expires is kept for nine tenths of its lifetime and then renewed. If
+ * the renewal fails, the old credential is used until it expires.
  */
 
 import type { ImageReference } from './image-reference.ts';
 import type { RegistryAuth } from './pull-image.ts';
 
-/** A credential, with the moment of its end in milliseconds. */
+/** A credential with its expiry. */
 export interface Issued {
   readonly auth: RegistryAuth;
-  /** Infinity: it is asked for each time, because somebody may replace it. */
+  /** Milliseconds since 1970. Infinity: the issuer is asked each time, because an operator may replace the credential. */
   readonly ends: number;
 }
 
-/** @returns undefined when it has none for this registry, which may do without */
+/** @returns undefined if the issuer has no credential for the registry, which may need none */
 export type Issuer = (registry: string) => Promise<Issued | undefined>;
+
+/** @param auth `USER:PASSWORD` in base64 @returns undefined if it is anything else */
+export function authIn(auth: string): RegistryAuth | undefined {
+  const [username = '', ...rest] = Buffer.from(auth, 'base64').toString().split(':');
+  return username && rest.length > 0 ? { username, password: rest.join(':') } : undefined;
+}
 
 interface Kept extends Issued {
   readonly renewAt: number;

@@ -1,12 +1,13 @@
 /**
- * Of the nodes of one type that are to be replaced, the first by name goes first. The others follow when it was accepted, and
- * do not get an image with which it was rejected. For anything else that keeps it from going they do not wait.
+ * Replaces one node of a type before the others. Of the nodes with the same type and image, the first by name is the
+ * canary. The other nodes wait while the canary is replaced. If the canary's new container is rejected, they keep their
+ * current image. If the canary is held up for another reason, they do not wait.
  */
 
 import { ownOf } from './fitting.ts';
 import type { Decision, World } from './world.ts';
 
-/** @param decide what is next for a node @returns why the node waits; undefined: it does not */
+/** @param decide decides the next step of a node @returns why the node waits; undefined if it does not wait */
 export function whyWaitsForCanary(
   world: World,
   node: string,
@@ -33,7 +34,7 @@ function canaryOf({ wanted }: World, node: string): string | undefined {
   return peers.map(([name]) => name).sort()[0];
 }
 
-/** What keeps the canary from its own settings is nothing to others. */
+/** A rejected canary stops only new images. A node that keeps its image may still get a new spec. */
 function getsAnotherImage(world: World, node: string): boolean {
   const digest = world.digests.get(world.wanted.get(node)?.spec.image ?? '');
   return digest !== ownOf(world, node, 'current')?.digest;

@@ -1,15 +1,15 @@
 /**
- * What is to be done next for one node. Everything is decided from what can be seen, so whoever comes after a crash decides
- * the same.
+ * Decides the next step for one node. Each decision depends only on observed state, so a service that starts after a
+ * crash makes the same decision.
  *
- * A node is replaced beside its old container: the new one is pulled and created while the old one runs, started before or
- * after that stops, and checked. Then the old one is removed, and the new one gets the node's name. A new one that fails is
- * removed, and the old one runs again.
+ * A new container is pulled and created while the old one runs. It starts before or after the old one stops, and is
+ * then checked. If it is accepted, the old container is removed and the new one gets the node's name. If it is
+ * rejected, the new container is removed and the old one runs again.
  *
  * INVARIANTS
- * - No step concerns a container that is not ours.
- * - No container is started while another one holds a port of the host that it needs.
- * - The old container is removed only when the new one was accepted.
+ * - No step changes a container that this service did not make.
+ * - No container starts while another container holds a host port that it needs.
+ * - The old container is removed only after the new one was accepted.
  */
 
 import { whyWaitsForCanary } from './canary.ts';
@@ -28,10 +28,10 @@ import {
   type World,
 } from './world.ts';
 
-/** Milliseconds after which a new container is tried again where no older one can run instead. */
+/** Milliseconds before the service retries a rejected container of a node that has no old container to run. */
 const AGAIN = 300_000;
 
-/** @returns undefined when there is no such node */
+/** @returns undefined when the node is not wanted and has no container */
 export function decide(world: World, node: string): Decision | undefined {
   const decision = new Deciding(world, node).decide();
   const { failed } = world.memory.get(node) ?? {};
@@ -80,7 +80,7 @@ class Deciding {
     return { state: 'stopped', cause };
   }
 
-  /** Sees to it that it runs. */
+  /** Keeps the container running: starts or restarts it when necessary. */
   #run(container: NodeContainer, cause: string, state?: 'reverted' | 'blocked'): Decision {
     if (container.state === 'running') {
       if (this.#memory.isToRestart) return this.#step('restart', container, 'starting', 'asked to restart');
@@ -109,7 +109,7 @@ class Deciding {
     if (current && world.isLocked) return this.#run(current, 'updates are deferred by a lock');
     const waits = current && whyWaitsForCanary(world, node, decide);
     if (waits !== undefined) return this.#blocked(waits);
-    // Whatever the registry does, the old one can run.
+    // The old container can run even if a step of its replacement keeps failing.
     if (current && failed && !isActive(current) && whyRefused(world, current) === undefined)
       return this.#run(current, failed.why);
     const names = current ? [candidateName(node)] : [node, candidateName(node)];
@@ -123,7 +123,7 @@ class Deciding {
     return { state: 'pending', cause, step: { do: 'create', node, hash: wanted.hash, digest } };
   }
 
-  /** The old container runs meanwhile. */
+  /** Keeps the old container, if there is one, running while the node is blocked. */
   #blocked(cause: string): Decision {
     return this.#current ? this.#run(this.#current, cause, 'blocked') : { state: 'blocked', cause };
   }
@@ -160,7 +160,10 @@ class Deciding {
     return this.#step('promote', candidate, 'checking', cause);
   }
 
-  /** The old one stops only when the ports that the new one needs are free but for its own, or others wait for those in turn. */
+  /**
+   * Starts the new container, and stops the old one first if necessary. The old container stops only if no other
+   * container holds a port that the new one needs, or if the nodes wait for each other's ports in a circle.
+   */
   #start(candidate: NodeContainer, isStopFirst: boolean): Decision {
     const [current, world] = [this.#current, this.#world];
     const taken = whyPortsTaken(world, this.#node);

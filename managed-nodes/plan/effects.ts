@@ -1,4 +1,7 @@
-/** What a step changes once it has succeeded: for a plan, which only supposes that, and for whoever has carried it out. */
+/**
+ * Applies the effect of a step to the known state. A plan assumes the effect; the reconciler applies it after it has
+ * carried out the step.
+ */
 
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { type Backoff, backoff } from '../../lifetime/backoff.ts';
@@ -17,22 +20,25 @@ const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
 
 export interface Failure {
   readonly why: string;
-  /** Of Docker's answer; undefined: it did not answer, or something else failed. */
+  /** The HTTP status of Docker's answer. It is undefined if Docker did not answer or something else failed. */
   readonly status?: number | undefined;
 }
 
-/** What a step has brought to light. */
+/** Facts that become known when a step is carried out. */
 export interface Outcome {
-  /** Of a pulled image. */
+  /** The digest of a pulled image. */
   readonly digest?: string;
-  /** Of a created container. */
+  /** The Docker id of a created container. */
   readonly id?: DockerId;
-  /** Of a rejected container. */
+  /** The exit code of a rejected container. */
   readonly exitCode?: number;
   readonly lastLines?: readonly string[];
 }
 
-/** What failed with another spec says nothing of this one, and a tag that is wanted again is asked for again. */
+/**
+ * Replaces the wanted nodes. Drops a node's failure if its spec changed, and drops the digests of images that no node
+ * wants, so that the service asks the registry again if such an image is wanted later.
+ */
 export function wanting(world: World, wanted: World['wanted']): World {
   const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
   const digests = new Map([...world.digests].filter(([image]) => images.has(image)));
@@ -59,7 +65,7 @@ function effectOf(world: World, step: Step, outcome: Outcome): World {
       return { ...world, digests, pulled: new Set(world.pulled).add(`${step.image} ${digest}`) };
     }
     case 'create': {
-      // A new container is as good as a restart.
+      // A new container fulfils a pending request to restart.
       const known = { ...world.memory.get(step.node), isToRestart: undefined };
       const container = created(world, step, outcome);
       return withContainers(withMemory(world, step.node, known), [...world.actual.containers, container]);
@@ -81,7 +87,7 @@ function effectOf(world: World, step: Step, outcome: Outcome): World {
     }
     case 'start':
     case 'stop': {
-      // So is a start, and what is stopped has to be started anyway.
+      // A start fulfils a pending request to restart, and a stopped container must be started anyway.
       const known = { ...world.memory.get(step.node), isToRestart: undefined };
       return changed(withMemory(world, step.node, known), step.container, CHANGES[step.do](world));
     }
@@ -90,7 +96,7 @@ function effectOf(world: World, step: Step, outcome: Outcome): World {
   }
 }
 
-/** What is known once a step has failed. */
+/** Records a failed step and the time of its next attempt. */
 export function withFailure(world: World, step: Step, { why, status }: Failure): World {
   const { node } = step;
   const memory = world.memory.get(node) ?? {};
@@ -106,7 +112,7 @@ export function withFailure(world: World, step: Step, { why, status }: Failure):
   return step.do === 'create' && status === 404 ? withoutImage(after, step) : after;
 }
 
-/** Somebody has removed the image, so it is pulled again. */
+/** Marks the image as not pulled, because Docker no longer has it. */
 function withoutImage(world: World, { node, digest }: Extract<Step, { do: 'create' }>): World {
   const pulled = new Set(world.pulled);
   pulled.delete(`${world.wanted.get(node)?.spec.image} ${digest}`);
@@ -114,7 +120,7 @@ function withoutImage(world: World, { node, digest }: Extract<Step, { do: 'creat
 }
 
 const CHANGES: Readonly<Record<'start' | 'stop', (world: World) => Partial<NodeContainer>>> = {
-  // What its health check says is not known before it is looked at.
+  // The result of the health check is unknown until the next look at Docker.
   start: ({ now }) => ({ state: 'running', started: now, health: 'starting' }),
   stop: () => ({ state: 'exited', health: undefined }),
 };

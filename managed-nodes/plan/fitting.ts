@@ -1,15 +1,15 @@
-/** Whether a node's container is what is wanted, as far as anybody knows. */
+/** Tells whether a node's container matches the wanted spec and image. */
 
 import { keyOf, type NodeContainer, type Rank, type World } from './world.ts';
 
-/** A refusal may have been an accident. */
+/** Docker may refuse one start by accident, so one refusal does not count. */
 const MOST_REFUSALS = 2;
 
 export function ownOf({ actual }: World, node: string, rank: Rank): NodeContainer | undefined {
   return actual.containers.find((one) => one.node === node && one.rank === rank);
 }
 
-/** Until the registry was asked, the image that it has is the one that is wanted. */
+/** As long as the registry's digest is unknown, the container's own image counts as the wanted one. */
 export function fits({ wanted, digests }: World, { node, hash, digest }: NodeContainer): boolean {
   const one = wanted.get(node);
   return one?.hash === hash && (digests.get(one.spec.image) ?? digest) === digest;
@@ -19,13 +19,13 @@ export function isRejected({ memory }: World, container: NodeContainer): boolean
   return memory.get(container.node)?.rejected?.key === keyOf(container);
 }
 
-/** @returns why Docker does not start it; undefined: it may start */
+/** @returns why Docker refuses to start the container; undefined if it may start */
 export function whyRefused({ memory }: World, { id, node }: NodeContainer): string | undefined {
   const { refused } = memory.get(node) ?? {};
   return refused?.container === id && refused.times >= MOST_REFUSALS ? refused.why : undefined;
 }
 
-/** Whether it is going to stop by itself, so that what it holds becomes free. */
+/** Whether the service will stop this container anyway, so that its ports become free. */
 export function isMoving(world: World, container: NodeContainer): boolean {
   const { wanted, digests, memory, isLocked } = world;
   const one = wanted.get(container.node);

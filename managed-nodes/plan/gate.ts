@@ -1,4 +1,7 @@
-/** Whether a new container may take the place of the old one: by Docker's health check, else by the time that it has run. */
+/**
+ * Decides whether a new container may replace the old one. Docker's health check decides. Without a health check, the
+ * time that the container has run decides.
+ */
 
 import type { NodeSpec } from '../spec/node-spec.ts';
 import type { NodeContainer } from './world.ts';
@@ -11,7 +14,10 @@ export type Verdict =
   | { readonly is: 'bad'; readonly why: string }
   | { readonly is: 'open'; readonly until: number };
 
-/** @param heardSince an exit before it proves nothing: Docker may have ended, and the container with it */
+/**
+ * @param heardSince milliseconds; an earlier exit proves nothing, because Docker may have stopped and ended the
+ * container
+ */
 export function judge(
   candidate: NodeContainer,
   { update = {} }: NodeSpec,

@@ -1,4 +1,7 @@
-/** All steps that lead to what is wanted, supposed that each of them succeeds and new containers are healthy. */
+/**
+ * Lists all steps that lead to the wanted state. It assumes that each step succeeds and that new containers are
+ * healthy.
+ */
 
 import { decide } from './decide.ts';
 import { withEffect } from './effects.ts';
@@ -8,9 +11,9 @@ export type PlannedStep = (Step | { readonly do: 'wait'; readonly node: string }
   readonly cause: string;
 };
 
-/** For a digest that only the registry knows. */
+/** Stands for a digest that only the registry knows. */
 const TO_BE_PULLED = 'the one that the registry has';
-/** More than any node takes. */
+/** No plan needs this many rounds; the limit prevents an endless loop. */
 const MOST_ROUNDS = 50;
 
 export function nodesOf({ wanted, actual }: World): string[] {
@@ -41,7 +44,7 @@ function stepOf(node: string, { state, cause, step }: Decision): PlannedStep | u
   return state === 'checking' ? { do: 'wait', node, cause } : undefined;
 }
 
-/** A plan says what would be done, whenever that is. */
+/** Removes backoffs, because a plan lists the steps regardless of when they run. */
 function withoutPauses(world: World): World {
   const memory = [...world.memory].map(([node, known]) => [node, { ...known, failed: undefined }] as const);
   return { ...world, memory: new Map(memory) };

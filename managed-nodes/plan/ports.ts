@@ -1,12 +1,12 @@
-/** Which fixed ports of the host stand against a node's start. */
+/** Finds fixed host ports that prevent a node's container from starting. */
 
 import type { NodeSpec } from '../spec/node-spec.ts';
 import { ownOf } from './fitting.ts';
 import { type HostPort, isActive, type NodeContainer, type World } from './world.ts';
 
-/** Who holds a port that a container needs. */
+/** A container that holds a port which another container needs. */
 export interface Holder {
-  /** Undefined: a stranger. */
+  /** Undefined if this service did not make the container. */
   readonly container?: NodeContainer;
   /** Why the container cannot start. */
   readonly why: string;
@@ -29,7 +29,10 @@ function common(some: readonly HostPort[], others: readonly HostPort[]): HostPor
   return some.find((one) => others.some((other) => overlap(one, other)));
 }
 
-/** Who has a port that the node's spec asks for, and does not give it up by itself. @returns why the node cannot be made */
+/**
+ * Checks the ports in the node's spec against strangers' containers and against nodes that come before it.
+ * @returns why the container cannot be created; undefined if no such port is taken
+ */
 export function whyPortsTaken(world: World, node: string): string | undefined {
   const { wanted, actual } = world;
   const spec = wanted.get(node)?.spec;
@@ -46,13 +49,15 @@ export function whyPortsTaken(world: World, node: string): string | undefined {
   return undefined;
 }
 
-/** Of two nodes that want one port: whichever has a container with it already, else the first by name. */
+/**
+ * If two nodes want the same port, the node whose container already has it comes first, otherwise the first by name.
+ */
 function comesFirst(world: World, one: string, other: string, port: HostPort): boolean {
   const has = (name: string) => common([port], ownOf(world, name, 'current')?.ports ?? []) !== undefined;
   return has(one) === has(other) ? one < other : has(one);
 }
 
-/** Who holds ports that the container needs, at this moment. */
+/** Lists the containers that now hold a port which this container needs. */
 export function holdersOf({ actual }: World, { id, ports }: NodeContainer): Holder[] {
   const own = actual.containers.flatMap((container): Holder[] => {
     const port = container.id === id || !isActive(container) ? undefined : common(ports, container.ports);
@@ -67,7 +72,10 @@ export function holdersOf({ actual }: World, { id, ports }: NodeContainer): Hold
   return [...own, ...others];
 }
 
-/** Whether the new container of a node waits for a port whose holder, or who that waits for, waits for one of this node's. */
+/**
+ * Whether nodes wait for each other's ports in a circle: the container that holds a port for this node's new container
+ * waits, directly or through other nodes, for a port of this node.
+ */
 export function waitsInCircle(world: World, node: string): boolean {
   const reached = new Set<string>();
   const visit = (one: string): void => {

@@ -1,4 +1,4 @@
-/** All that a plan is made from, and the steps that it consists of: plain data. */
+/** The plain data that a plan is computed from, and the steps of a plan. */
 
 import type { CheckHealth } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -9,15 +9,17 @@ export interface WantedNode {
   readonly hash: string;
 }
 
-/** A fixed port of the host. */
 export interface HostPort {
   readonly port: number;
   readonly protocol: string;
-  /** An IP address; '': all of them. */
+  /** An IP address; the empty string means all addresses. */
   readonly address: string;
 }
 
-/** A container has its node's name once it was accepted. Until then it is a candidate, by a name of its own. */
+/**
+ * An accepted container (`current`) has its node's name. A new container is a `candidate` and has a name of its own
+ * until it is accepted.
+ */
 export type Rank = 'current' | 'candidate';
 
 export interface NodeContainer {
@@ -25,22 +27,22 @@ export interface NodeContainer {
   readonly node: string;
   readonly rank: Rank;
   readonly hash: string;
-  /** Of its image. */
+  /** The digest of its image. */
   readonly digest: string;
-  /** As Docker lists it: `created`, `running`, `exited`, … */
+  /** Docker's name of the state: `created`, `running`, `exited`, … */
   readonly state: string;
   readonly health?: CheckHealth | undefined;
-  /** Those that it holds while it runs. */
+  /** The fixed host ports that it holds while it runs. */
   readonly ports: readonly HostPort[];
-  /** When it was started and when it ended, in milliseconds; known of candidates alone. */
+  /** Times of the last start and exit, in milliseconds. Only candidates have `started`, `ended` and `exitCode`. */
   readonly started?: number;
   readonly ended?: number;
   readonly exitCode?: number;
-  /** Whether Docker starts it again when it exits; known of candidates alone. */
+  /** Whether Docker restarts it after an exit. Only candidates have this value. */
   readonly isKept?: boolean;
 }
 
-/** A container that is not ours. */
+/** A container that this service did not make for a node. */
 export interface Stranger {
   readonly id: DockerId;
   readonly name: string;
@@ -52,9 +54,9 @@ export interface Actual {
   readonly strangers: readonly Stranger[];
 }
 
-/** What has failed with a container of this spec and image. */
+/** Records why a container with a certain spec and image was rejected. */
 export interface Rejected {
-  /** Of the spec and the image. */
+  /** Identifies the spec and the image; see `keyOf`. */
   readonly key: string;
   readonly why: string;
   readonly exitCode?: number;
@@ -62,14 +64,14 @@ export interface Rejected {
   readonly at: number;
 }
 
-/** The step that failed last, and has not succeeded since. */
+/** The last step that failed and has not succeeded since. */
 export interface FailedStep {
   readonly step: Step['do'];
-  /** That it concerned; undefined: it was to pull or create. */
+  /** The container of the step; undefined for a pull or a create. */
   readonly container?: DockerId | undefined;
   readonly why: string;
   readonly times: number;
-  /** Before it the step is not repeated; milliseconds. */
+  /** The earliest time of the next attempt, in milliseconds. */
   readonly next: number;
 }
 
@@ -80,7 +82,10 @@ export interface Refused {
   readonly times: number;
 }
 
-/** What is known of a node beside what Docker says. When it is lost, the node only takes longer. */
+/**
+ * Facts about a node that Docker does not store. If they are lost, the node only takes longer to reach its wanted
+ * state.
+ */
 export interface NodeMemory {
   readonly rejected?: Rejected | undefined;
   readonly failed?: FailedStep | undefined;
@@ -93,15 +98,18 @@ export interface World {
   readonly wanted: ReadonlyMap<string, WantedNode>;
   readonly actual: Actual;
   readonly memory: ReadonlyMap<string, NodeMemory>;
-  /** The digest that each image name stands for, as far as it was asked for. */
+  /** The digest of each image name. A name that the service has not resolved yet is missing. */
   readonly digests: ReadonlyMap<string, string>;
-  /** Images that are on this host, each `NAME DIGEST`. */
+  /** Images that are on this host, as `NAME DIGEST`. */
   readonly pulled: ReadonlySet<string>;
   /** Whether updates are deferred. */
   readonly isLocked: boolean;
-  /** Milliseconds. */
+  /** The current time in milliseconds. */
   readonly now: number;
-  /** Since when each exit of a container has been heard: an earlier one may be the fault of Docker's own end. */
+  /**
+   * The service has received every exit of a container since this time, in milliseconds. An earlier exit may have been
+   * caused by Docker's own shutdown.
+   */
   readonly heardSince: number;
 }
 
@@ -117,7 +125,7 @@ export type Step =
   | ContainerStep
   | { readonly do: 'reject'; readonly node: string; readonly container: DockerId; readonly why: string };
 
-/** Whether it is the same step that has failed before. */
+/** Whether `failed` records a failure of this step. */
 export function hasFailed(step: Step, failed: FailedStep | undefined): boolean {
   return failed?.step === step.do && failed.container === containerIn(step);
 }
@@ -144,13 +152,13 @@ export const NODE_STATES = [
 ] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
-/** What is next for a node. */
+/** The state of a node, and its next step. */
 export interface Decision {
   readonly state: NodeState;
   readonly cause: string;
-  /** Left out: there is nothing to do, or not yet. */
+  /** Left out if there is nothing to do now. */
   readonly step?: Step;
-  /** When to decide again, in milliseconds; left out: when something changes. */
+  /** When to decide again, in milliseconds. If left out, only a change of the state can lead to another decision. */
   readonly until?: number;
 }
 
@@ -158,7 +166,7 @@ export function keyOf({ hash, digest }: Pick<NodeContainer, 'hash' | 'digest'>):
   return `${hash}@${digest}`;
 }
 
-/** A name that no node can have. */
+/** The dot makes it a name that no node can have. */
 export function candidateName(node: string): string {
   return `${node}.next`;
 }

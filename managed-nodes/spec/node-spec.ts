@@ -1,8 +1,8 @@
-/** What a feed says of one node: all that its container is made from, and how it is replaced. */
+/** The schema of one node in a feed: everything that its container is made from, and how the container is replaced. */
 
 import { type Static, Type } from 'typebox';
 
-/** Source: EchoStream's rule for the names of managed nodes, and Docker's for those of containers. */
+/** Satisfies EchoStream's rule for names of managed nodes and Docker's rule for names of containers. */
 export const NODE_NAME = '^[A-Za-z0-9][A-Za-z0-9-]{1,62}$';
 
 export const PortSpec = Type.Object(

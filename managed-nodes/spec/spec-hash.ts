@@ -1,21 +1,21 @@
 /**
- * The digest of all that a node's container is made from. A container carries the digest of its own spec, so a service that
- * starts knows which containers are still as the feed wants them, whoever made them.
+ * Computes the digest of everything that a node's container is made from. Each container carries the digest of its spec
+ * in a label. After a restart, the service compares digests to find the containers that still match the feed.
  */
 
 import { createHash } from 'node:crypto';
 import type { NodeSpec } from './node-spec.ts';
 
-/** Counts up when the same spec is to give another container: then all containers are replaced. */
+/** Increase this number when the same spec must produce a different container. All containers are then replaced. */
 const VERSION = 1;
 
-/** Whether it runs, and how it is replaced, is no part of what it is made from. */
+/** The digest leaves out `stopped` and `update`, because they do not change the container. */
 export function specHash(spec: NodeSpec): string {
   const made = { version: VERSION, ...spec, stopped: undefined, update: undefined };
   return createHash('sha256').update(canonical(made)).digest('hex');
 }
 
-/** JSON in which the order of members, and members that are left out, make no difference. */
+/** Returns JSON that does not depend on the order of members. Undefined members are left out. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)

@@ -1,11 +1,11 @@
-/** What is wrong with a spec that fits its schema. */
+/** Checks the rules for a spec that its JSON Schema cannot express. */
 
 import { fixedPorts, overlap } from '../plan/ports.ts';
 import type { NodeSpec } from './node-spec.ts';
 
 const OURS = 'ecs-host-service.';
 
-/** @returns what is wrong, as `FIELD must …` */
+/** @returns the first violated rule, as `FIELD must …`; undefined if the spec is usable */
 export function whyUnusable(spec: NodeSpec): string | undefined {
   const { labels = {}, ports = [], mounts = [] } = spec;
   const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));

@@ -19,14 +19,9 @@ import { stepsOf, type Tasks } from './steps.ts';
 import { isWhole, replacedInPlace, takeBack } from './take-back.ts';
 import { change, isSuperseded, persist, type Tools, type Work } from './work.ts';
 
-export interface Request {
-  readonly kind: ReleaseRecord['kind'];
-  readonly to?: string;
-  readonly application: string;
-  readonly stage: string;
-  readonly cluster: string;
-  readonly by: string;
-  readonly commit?: string;
+type Asked = 'kind' | 'to' | 'application' | 'stage' | 'cluster' | 'by' | 'commit';
+
+export interface Request extends Pick<ReleaseRecord, Asked> {
   /** Milliseconds to wait for the lock. */
   readonly patience: number;
   readonly onWait: (lock: Lock) => void;
