@@ -1,4 +1,4 @@
-/** What Docker is asked to make for a node. The name of the container is not part of it. */
+/** Builds the body of Docker's create request for a node. The container's name is not part of it. */
 
 import type Dockerode from 'dockerode';
 import { bytes } from '../../settings/parsers.ts';
@@ -6,7 +6,7 @@ import { fixedPorts } from '../plan/ports.ts';
 import type { MountSpec, NodeSpec, PortSpec } from '../spec/node-spec.ts';
 import { labelsOf, type Owner } from './labels.ts';
 
-/** Where the output of a container goes. */
+/** Docker's log driver and its options. */
 export interface LogConfig {
   readonly Type: string;
   readonly Config: Readonly<Record<string, string>>;
@@ -16,17 +16,17 @@ export interface Made {
   readonly spec: NodeSpec;
   readonly hash: string;
   readonly digest: string;
-  /** By which Docker knows the image of this digest. */
+  /** The reference that names exactly the image with this digest. */
   readonly image: string;
   readonly labelId: string;
   readonly network: string;
   readonly log: LogConfig;
 }
 
-/** Bounded, and readable by Docker itself. */
+/** Limits the size of the log. Docker can read it back. */
 export const LOCAL_LOG: LogConfig = { Type: 'local', Config: { 'max-size': '20m', 'max-file': '3' } };
 
-/** It is not started again when it exits: that is for one that was accepted. */
+/** The container gets no restart policy yet. It gets one when it is accepted. */
 export function createBody(owner: Owner, made: Made): Dockerode.ContainerCreateOptions {
   const { spec, hash, digest, labelId } = made;
   const { name: node, environment = {}, ports = [], mounts = [], limits = {}, loggingLevel } = spec;
@@ -55,7 +55,7 @@ function portOf({ containerPort, protocol = 'tcp' }: PortSpec): string {
   return `${containerPort}/${protocol}`;
 }
 
-/** A port of the container may have several of the host. */
+/** A container port may have several host ports. */
 function bindingsOf(ports: readonly PortSpec[]): Dockerode.PortMap {
   const grouped = Object.entries(Object.groupBy(ports, portOf));
   return Object.fromEntries(grouped.map(([port, list = []]) => [port, list.map(bindingOf)]));
@@ -65,7 +65,10 @@ function bindingOf({ hostAddress: HostIp = '', hostPort }: PortSpec): { HostIp: 
   return { HostIp, HostPort: hostPort === undefined ? '' : String(hostPort) };
 }
 
-/** A directory of the host that is not there is Docker's error: it would otherwise be made, and be empty. */
+/**
+ * Uses a mount instead of a bind string. With a bind string, Docker would create a missing host directory and mount it
+ * empty; with a mount it returns an error.
+ */
 function mountOf({ source, target: Target }: MountSpec) {
   if (source?.startsWith('/')) return { Type: 'bind', Source: source, Target };
   return source === undefined ? { Type: 'volume', Target } : { Type: 'volume', Source: source, Target };

@@ -1,4 +1,4 @@
-/** The labels by which a service knows the containers of its nodes, also after it has lost its memory. */
+/** The labels that identify the containers of nodes, even after the service has lost its memory. */
 
 import { HOST_ID, ROLE } from '../../container/labels.ts';
 import type { Labels } from '../../docker-engine/answers.ts';
@@ -11,7 +11,10 @@ const NAME = `${PREFIX}.name`;
 const SPEC = `${PREFIX}.spec`;
 const DIGEST = `${PREFIX}.digest`;
 const PORTS = `${PREFIX}.ports`;
-/** Of the container alone. An image that was made of it gives it to others, whose labels say nothing then. */
+/**
+ * Unique to each container. An image that is committed from a node's container has the same label. Containers made from
+ * that image inherit it, so their labels are ignored.
+ */
 const ID = `${PREFIX}.id`;
 
 const NODE = 'node';
@@ -21,7 +24,7 @@ export interface Owner {
   readonly app: string;
 }
 
-/** What a container says of itself. */
+/** The facts about a node that the labels of its container hold. */
 export type Labelled = Pick<NodeContainer, 'node' | 'hash' | 'digest' | 'ports'> & {
   readonly labelId: string;
 };
@@ -40,7 +43,7 @@ export function labelsOf({ hostId, app }: Owner, labelled: Labelled): Labels {
   };
 }
 
-/** @returns undefined when it is not the container of a node of this host and app */
+/** @returns undefined if the container does not belong to a node of this host and app */
 export function readLabels({ hostId, app }: Owner, labels: Labels): Labelled | undefined {
   const { [NAME]: node, [SPEC]: hash, [DIGEST]: digest, [ID]: labelId } = labels;
   if (labels[HOST_ID] !== hostId || labels[ROLE] !== NODE || labels[APP] !== app) return undefined;
@@ -52,7 +55,7 @@ export function labelIdOf(labels: Labels): string | undefined {
   return labels[ID];
 }
 
-/** Docker's filters for the containers of all nodes of this host. */
+/** Returns Docker's label filters for the containers of all nodes of this host. */
 export function filterOf(hostId: string): string[] {
   return [`${HOST_ID}=${hostId}`, `${ROLE}=${NODE}`];
 }

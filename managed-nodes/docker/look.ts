@@ -1,6 +1,6 @@
 /**
- * What Docker has, in one call: the containers of nodes, and all others by the names and ports that they take. Only new
- * containers that are still being checked cost a call more each.
+ * Lists what Docker has in one call: the containers of nodes, and the names and ports of all other containers. Each new
+ * container that is still being checked costs one further call.
  */
 
 import type Dockerode from 'dockerode';
@@ -22,7 +22,10 @@ const PATIENCE = 10_000;
 export class Looking {
   readonly #docker: Pick<Docker, 'call' | 'labelsOfImage'>;
   readonly #owner: Owner;
-  /** What the labels of an image say, by its id, which stands for all that is in it. */
+  /**
+   * The label id that an image has, by image id. An image id stands for the image's whole content, so an entry stays
+   * valid.
+   */
   readonly #inherited = new Map<string, string | undefined>();
 
   constructor(docker: Pick<Docker, 'call' | 'labelsOfImage'>, owner: Owner) {
@@ -81,12 +84,12 @@ export class Looking {
   }
 }
 
-/** Without those by which other containers know it. */
+/** Leaves out the link aliases, by which other containers know this one. */
 function namesOf({ Names }: Dockerode.ContainerInfo): string[] {
   return Names.map((name) => name.slice(1)).filter((name) => !name.includes('/'));
 }
 
-/** One that somebody has renamed is none of ours any more. */
+/** A container that somebody has renamed no longer belongs to the node. */
 function rankOf(names: readonly string[], node: string): NodeContainer['rank'] | undefined {
   if (names.includes(node)) return 'current';
   return names.includes(candidateName(node)) ? 'candidate' : undefined;

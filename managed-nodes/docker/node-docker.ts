@@ -1,4 +1,4 @@
-/** Carries out the steps of plans. Nothing here decides anything, and each step may be repeated. */
+/** Carries out the steps of plans. This class makes no decisions, and each step may be repeated. */
 
 import { randomUUID } from 'node:crypto';
 import pLimit from 'p-limit';
@@ -29,9 +29,8 @@ export interface NodeDockerOptions {
   readonly docker: Docker;
   readonly owner: Owner;
   readonly images: NodeImages;
-  /** Images of a repository that stay after a roll; undefined: all. */
+  /** How many images of a repository stay after a replacement; undefined keeps all. */
   readonly keepImages: number | undefined;
-  /** Where the output of a node goes. */
   readonly logOf: (node: string) => Promise<LogConfig>;
   readonly log: Logger;
 }
@@ -40,9 +39,9 @@ type StepOf<Do extends Step['do']> = Extract<Step, { do: Do }>;
 
 const LOOK = 10_000;
 const WORK = 60_000;
-/** Seconds that a program has after SIGTERM. */
+/** Seconds between SIGTERM and SIGKILL. */
 const GRACE = 30;
-/** Containers that are made or started at a time, and questions to registries. */
+/** How many containers are created or started at the same time, and how many registry requests run at the same time. */
 const SIDE_BY_SIDE = 8;
 const LAST_LINES = 20;
 const MOST_RECENT = 1000;
@@ -51,13 +50,13 @@ export class NodeDocker {
   readonly #options: NodeDockerOptions;
   readonly #looking: Looking;
   readonly #limit = pLimit(SIDE_BY_SIDE);
-  /** Two nodes that come up together would each make the network. */
+  /** Creates the network once, although several nodes may start at the same time. */
   readonly #oneNetwork = pLimit(1);
   readonly #oneCleaning = pLimit(1);
   readonly #questions = pLimit(SIDE_BY_SIDE);
-  /** What nodes were made from, the last one first. */
+  /** The images that nodes were last made from, as `NAME@DIGEST`, newest first. */
   #recent: readonly string[] = [];
-  /** Nodes whose output could not go where it should. */
+  /** Nodes that log to this host because their log driver failed. */
   readonly #localLogs = new Set<string>();
 
   constructor(options: NodeDockerOptions) {
@@ -69,7 +68,7 @@ export class NodeDocker {
     return this.#looking.look();
   }
 
-  /** The digests that the registries have now of these images. */
+  /** Asks the registries for the current digests of these images. */
   async currentDigests(images: readonly string[]): Promise<Map<string, string>> {
     const asked = images.map((image) =>
       this.#questions(async () => [image, await this.#options.images.current(image)] as const),
@@ -114,7 +113,7 @@ export class NodeDocker {
     }
   }
 
-  /** Where nothing of the node runs, an image that this host has already is better than none. */
+  /** If the pull fails and the node has no container, falls back to the image that is already on this host. */
   async #pull({ node, image }: StepOf<'pull'>, { actual }: World, signal: AbortSignal): Promise<string> {
     const { images, log } = this.#options;
     try {
@@ -163,7 +162,7 @@ export class NodeDocker {
     }
   }
 
-  /** What it was made from is known. */
+  /** Whether the spec that the container was made from is still known, so that the container can be created again. */
   #canBeMadeAgain(one: NodeContainer | undefined, { wanted }: World): boolean {
     return one !== undefined && wanted.get(one.node)?.hash === one.hash && !this.#localLogs.has(one.node);
   }
@@ -173,11 +172,11 @@ export class NodeDocker {
     await this.#options.docker.call('rename', LOOK, (abortSignal, api) =>
       api.getContainer(container).rename({ ...rename, abortSignal }),
     );
-    // The next one gets its log where it belongs.
+    // The next container tries the wanted log driver again.
     this.#localLogs.delete(node);
   }
 
-  /** After a roll, when nothing waits for it. Never rejects. */
+  /** Runs after a replacement. No step waits for it. Never rejects. */
   async #removeOldImages({ node, container }: ContainerStep, { wanted, actual }: World): Promise<void> {
     const { docker, images, keepImages: keep, log } = this.#options;
     const { image = '' } = wanted.get(node)?.spec ?? {};
@@ -192,7 +191,7 @@ export class NodeDocker {
     );
   }
 
-  /** Not its volumes: nobody else knows what is in them. */
+  /** Removes the container but keeps its volumes, because the service does not know what they contain. */
   async #remove(container: DockerId): Promise<void> {
     await this.#options.docker.call('remove', WORK, async (abortSignal, api) => {
       const one = api.getContainer(container);
@@ -204,7 +203,10 @@ export class NodeDocker {
     });
   }
 
-  /** Of a container that is rejected. Without them it is rejected all the same. */
+  /**
+   * Collects the exit code and the last lines of a rejected container. If the lines cannot be read, the container is
+   * rejected without them.
+   */
   async #lastWords(container: DockerId, signal: AbortSignal): Promise<Outcome> {
     const { docker } = this.#options;
     const lastLines: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Listens to what Docker tells of the containers of nodes. What it tells only wakes: what is so is looked at. But since when
- * it has been heard without a break says which exits prove something.
+ * Listens to Docker's events about the containers of nodes. An event only wakes the reconciler, which then looks at
+ * Docker itself. The start of the unbroken event stream matters too: only exits after it count against a container.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,13 +18,13 @@ const EVENTS = ['start', 'die', 'destroy', 'health_status', 'pause', 'unpause', 
 export interface NodeEventsOptions {
   readonly docker: Pick<Docker, 'call'>;
   readonly hostId: string;
-  /** @param since milliseconds: each event since then is heard */
+  /** @param since milliseconds; every event after this time is received */
   readonly heard: (since: number) => void;
   readonly told: () => void;
   readonly log: Logger;
 }
 
-/** Until the signal aborts. Never rejects. */
+/** Listens until the signal aborts. Never rejects. */
 export async function listen(options: NodeEventsOptions, signal: AbortSignal): Promise<void> {
   for (let failures = 0; !signal.aborted; failures++) {
     try {

@@ -1,4 +1,7 @@
-/** The images of nodes: each is asked for once however many nodes wait for it, and no more than three at a time are pulled. */
+/**
+ * Pulls the images of nodes. Nodes that need the same image share one pull, and at most three pulls run at the same
+ * time.
+ */
 
 import pLimit from 'p-limit';
 import type { Docker } from '../../docker-engine/docker.ts';
@@ -12,9 +15,9 @@ import type { Logger } from '../../logging/logger.ts';
 export interface NodeImagesOptions {
   readonly docker: Pick<Docker, 'call'>;
   readonly pulls: Pick<ImagePulls, 'follow'>;
-  /** Where images are whose names do not say it; undefined: on this host alone. */
+  /** The registry of images whose names contain none. If it is undefined, such images must be on this host. */
   readonly defaultRegistry: string | undefined;
-  /** What a registry is to be shown; undefined: nothing. */
+  /** Returns the credentials for a registry; undefined if it needs none. */
   readonly credentials: (reference: ImageReference) => Promise<RegistryAuth | undefined>;
   readonly log: Logger;
 }
@@ -23,7 +26,7 @@ const MOST_PULLS = 3;
 /** Milliseconds. */
 const LOOK = 10_000;
 const ASK = 30_000;
-/** Without progress for so long, a pull ends: it holds one of few places, and its node. */
+/** A pull without progress for this long ends, because it occupies one of the three places and delays its node. */
 const STALLED = 5 * 60_000;
 
 export class NodeImages {
@@ -35,7 +38,11 @@ export class NodeImages {
     this.#options = options;
   }
 
-  /** Has the image on this host. @returns its digest @throws {ServiceError} `image.*`, `docker.*` */
+  /**
+   * Pulls the image, or finds it on this host if it has no registry.
+   * @returns its digest
+   * @throws {ServiceError} `image.*`, `docker.*`
+   */
   pull(image: string, signal: AbortSignal): Promise<string> {
     const running = this.#underWay.get(image) ?? this.#limit(() => this.#pull(image, signal));
     this.#underWay.set(image, running);
@@ -67,20 +74,20 @@ export class NodeImages {
   }
 
   /**
-   * What the image is called when only that of this digest is meant, whatever its tag stands for.
-   * @param digest that `pull` returned
+   * Returns the reference that names exactly the image with this digest, whatever its tag points to.
+   * @param digest a digest that `pull` returned
    */
   pinned(image: string, digest: string): string {
     const reference = this.#inRegistry(image);
     return reference ? `${reference.name}@${digest}` : digest;
   }
 
-  /** Undefined: it is on this host alone, or has no valid name. */
+  /** @returns undefined if the image has no registry or no valid name */
   repositoryOf(image: string): string | undefined {
     return image === '' ? undefined : this.#inRegistry(image)?.name;
   }
 
-  /** The digest that this host has of it, if it has any. */
+  /** @returns the digest of the image on this host; undefined if it is not there */
   async onHost(image: string): Promise<string | undefined> {
     const reference = this.#inRegistry(image);
     if (!reference) return await this.#localId(image).catch(() => undefined);
@@ -90,8 +97,8 @@ export class NodeImages {
   }
 
   /**
-   * The digest that a tag stands for in its registry now.
-   * @returns undefined when that cannot change, or the registry does not say it
+   * Asks the registry for the digest that a tag points to now.
+   * @returns undefined if the digest cannot change or the registry does not answer
    */
   async current(image: string): Promise<string | undefined> {
     try {

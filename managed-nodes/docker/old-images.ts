@@ -1,6 +1,6 @@
 /**
- * Removes images that nodes have left behind: of each repository the newest ones stay, and all that some container is made
- * from, whoever made it.
+ * Removes images that nodes no longer use. The newest images of each repository stay, and so does every image that any
+ * container on the host is made from.
  */
 
 import type Dockerode from 'dockerode';
@@ -8,22 +8,25 @@ import type { Docker } from '../../docker-engine/docker.ts';
 import { unlessStatus } from '../../docker-engine/failures.ts';
 import type { Logger } from '../../logging/logger.ts';
 
-/** Milliseconds: to list, and to remove. */
+/** Timeouts in milliseconds for listing and for removing. */
 const LOOK = 10_000;
 const WORK = 60_000;
 
 type Image = Pick<Dockerode.ImageInfo, 'Id' | 'Created' | 'RepoTags' | 'RepoDigests'>;
 
 export interface Keeping {
-  /** With its registry. */
+  /** The repository's name with its registry. */
   readonly repository: string;
-  /** How many images stay. */
+  /** How many images of the repository stay. */
   readonly keep: number;
-  /** What nodes were made from, each `NAME@DIGEST`, the last one first. Many builds say nothing of when they were made. */
+  /**
+   * The images that nodes were last made from, as `NAME@DIGEST`, newest first. They give the order, because many builds
+   * set no usable creation time.
+   */
   readonly recent: readonly string[];
 }
 
-/** @param used ids of images that containers are made from */
+/** @param used the ids of images that containers are made from */
 export function oldImages(
   images: readonly Image[],
   { repository, keep, recent }: Keeping,
@@ -39,12 +42,12 @@ export function oldImages(
   return newest.slice(keep).filter(({ Id }) => !used.has(Id));
 }
 
-/** What stands before the tag or digest. */
+/** Strips the tag and the digest from an image name. */
 function repositoryOf(name: string): string {
   return name.replace(/@.*$/, '').replace(/:[^/]*$/, '');
 }
 
-/** A failure leaves an image, which the next roll removes. */
+/** If a removal fails, the image stays until the next replacement. */
 export async function removeOldImages(
   docker: Pick<Docker, 'call'>,
   keeping: Keeping,
@@ -60,9 +63,10 @@ export async function removeOldImages(
   const used = new Set(containers.map(({ ImageID }) => ImageID));
   for (const { Id, RepoTags } of oldImages(images, keeping, used)) {
     const others = (RepoTags ?? []).some((name) => repositoryOf(name) !== repository);
-    // Under another repository's name it is somebody else's too.
+    // An image that also has the name of another repository may be in use elsewhere.
     if (others) continue;
-    // Without force Docker removes no image with several tags by its id; each name is removed, and the image with the last.
+    // Without `force`, Docker does not remove an image with several tags by its id. Each name is removed, and Docker
+    // deletes the image with the last one.
     const names = RepoTags?.length ? RepoTags : [Id];
     for (const name of names) {
       await docker.call('remove_image', WORK, (abortSignal, api) =>

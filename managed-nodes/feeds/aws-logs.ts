@@ -1,15 +1,15 @@
 /**
- * Docker's driver for CloudWatch. A node that writes faster than CloudWatch takes it loses lines, and does not wait.
- * Source: the pages of Docker's documentation on "Amazon CloudWatch Logs logging driver" and "Configure logging drivers".
+ * Configures Docker's log driver for CloudWatch. A node that writes faster than CloudWatch accepts loses lines instead
+ * of blocking. Source: Docker's documentation, "Amazon CloudWatch Logs logging driver" and "Configure logging drivers".
  */
 
 import { randomUUID } from 'node:crypto';
 import type { LogConfig } from '../docker/create-body.ts';
 
-/** What begins a message: programs of the node library write their level first. */
+/** A line that matches this pattern begins a new message. Programs of the node library write the level first. */
 const BEGIN = String.raw`^\[(CRITICAL|DEBUG|ERROR|INFO|WARNING)\]`;
 
-/** @param prefix of the group's name; each container has a stream of its own */
+/** Each container gets its own log stream. @param prefix the beginning of the log group's name */
 export function awsLogs(prefix: string, node: string, region: string, now = new Date()): LogConfig {
   const day = now.toISOString().slice(0, 10).replaceAll('-', '/');
   return {

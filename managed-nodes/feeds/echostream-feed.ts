@@ -1,7 +1,8 @@
 /**
- * The nodes that EchoStream has for a managed app. What is wanted is asked for at first, every five minutes, and with each
- * change; a change is acknowledged once its effect is there. So a change of a node that is lost, late or told twice does no harm.
- * An app counts as removed when a change said so and EchoStream does not know the app.
+ * Follows the nodes that EchoStream has for a managed app. The feed asks EchoStream for the wanted nodes at the start,
+ * every five minutes, and after each change. It acknowledges a change once the change has taken effect. Therefore a
+ * change of a node may be lost, late or repeated without harm. The feed treats the app as removed only if a change said
+ * so and EchoStream no longer knows the app.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -24,18 +25,18 @@ import { reactionTo } from './reaction.ts';
 
 export interface EchoStreamFeedOptions extends AppIdentity {
   readonly app: string;
-  /** The beginning of the names of CloudWatch log groups. */
+  /** The beginning of the CloudWatch log groups' names. */
   readonly logGroup: string;
-  /** Is called when the app itself was removed, and its nodes are stopped. */
+  /** Called after the app itself was removed and its nodes are stopped. */
   readonly onAppRemoved: () => Promise<void>;
   readonly log: Logger;
-  /** Milliseconds between two questions that nothing has caused. */
+  /** Milliseconds between two regular requests to EchoStream. */
   readonly interval?: number;
 }
 
 const INTERVAL = 300_000;
 const AGAIN: Backoff = { shortest: 1_000, longest: 60_000 };
-/** Milliseconds that a stop waits for what the receiver has begun. */
+/** Milliseconds that a stopping receiver may take to finish its current work. */
 const STOP = 5_000;
 
 export class EchoStreamFeed implements Feed {
@@ -44,7 +45,7 @@ export class EchoStreamFeed implements Feed {
   #known: ManagedAppAnswer | undefined;
   #isRemovalTold = false;
   #isAppRemoved = false;
-  /** An older answer must not come after a newer one. */
+  /** Runs one request at a time, so that an older answer cannot overwrite a newer one. */
   readonly #oneLook = pLimit(1);
 
   constructor(options: EchoStreamFeedOptions) {
@@ -60,7 +61,7 @@ export class EchoStreamFeed implements Feed {
     for (let failures = 0; !signal.aborted; ) {
       let milliseconds = this.#options.interval ?? INTERVAL;
       try {
-        // Its effect is nobody's to wait for here.
+        // The regular request does not wait for its effect.
         void (await look()).effect.catch(() => {});
         failures = 0;
       } catch (error) {
@@ -72,7 +73,6 @@ export class EchoStreamFeed implements Feed {
     await receiving;
   }
 
-  /** Where the output of a node goes. */
   async logOf(node: string): Promise<LogConfig | undefined> {
     const { region } = this.#known?.tenant ?? {};
     return region === undefined ? undefined : awsLogs(this.#options.logGroup, node, region);
@@ -103,7 +103,7 @@ export class EchoStreamFeed implements Feed {
     return this.#known;
   }
 
-  /** Until the signal aborts. A receiver that ends, or does not start, is replaced. */
+  /** Receives changes until the signal aborts. Replaces a receiver that ends or fails to start. */
   async #receive(
     look: (restart?: readonly string[]) => Promise<{ readonly effect: Promise<void> }>,
     signal: AbortSignal,
@@ -112,7 +112,7 @@ export class EchoStreamFeed implements Feed {
     for (let failures = 0; !signal.aborted; failures++) {
       const receiver = new Receiver(this.#options, async (change) => {
         const reaction = reactionTo(change, { app, nodes: this.#known?.nodes ?? [] });
-        // Not the change itself: it may hold a config.
+        // The log leaves out the change itself, because a change may contain a config.
         const type = (change.new ?? change.old)?.type;
         log.info(
           { type, ...reaction },

@@ -1,28 +1,28 @@
-/** Where it comes from which nodes are wanted. */
+/** The interface to a source of wanted nodes. */
 
 import type { LogConfig } from '../docker/create-body.ts';
 import type { NodeSpec } from '../spec/node-spec.ts';
 
 export interface WantedApp {
-  /** Names the network of its nodes. */
+  /** The app's name, which is also the name of its nodes' network. */
   readonly app: string;
   readonly nodes: readonly NodeSpec[];
 }
 
 /**
- * Resolves when the effect is there: all nodes run, or have failed to, for the time being.
- * @param restart nodes that are restarted, unless their spec is another one by now
+ * Brings about the wanted state. Resolves when all nodes run or have failed for now.
+ * @param restart nodes to restart, unless their spec has changed
  */
 export type Want = (wanted: WantedApp, restart?: readonly string[]) => Promise<void>;
 
 export interface Feed {
-  /** For people: a path, an address. */
+  /** A path or an address, for messages to operators. */
   readonly source: string;
   /**
-   * Tells what is wanted, at first and whenever it changes, until the signal aborts. Never rejects.
-   * @param failed is told why it is not known what is wanted
+   * Calls `want` at the start and after each change, until the signal aborts. Never rejects.
+   * @param failed is called with the error when the feed cannot find out the wanted nodes
    */
   follow(want: Want, failed: (error: unknown) => void, signal: AbortSignal): Promise<void>;
-  /** Where the output of a node goes; undefined, or left out: to this host. */
+  /** Returns the log driver of a node. If it returns undefined or is left out, the node logs to this host. */
   logOf?(node: string): Promise<LogConfig | undefined>;
 }

@@ -1,6 +1,6 @@
 /**
- * The nodes that a file names. Whoever can write to it has containers made with mounts of the host, so it must be root's. A file
- * that cannot be used changes nothing.
+ * Reads the wanted nodes from a file. A user who can write to the file can mount any directory of the host into a
+ * container, so only root may be able to write to it. An unusable file changes nothing.
  */
 
 import { watchFile } from 'node:fs';
@@ -10,7 +10,10 @@ import type { Feed, Want, WantedApp } from './feed.ts';
 import { parseNodesFile } from './nodes-file.ts';
 
 const MOST_BYTES = 4 * 2 ** 20;
-/** Milliseconds between looks whether the file has changed. A watch would miss a link that is changed above it. */
+/**
+ * Milliseconds between two checks for a change. The feed polls, because a watch misses a changed symbolic link in the
+ * path.
+ */
 const BETWEEN_LOOKS = 500;
 const WRITABLE_BY_OTHERS = 0o022;
 
@@ -23,7 +26,7 @@ export class FileFeed implements Feed {
 
   async follow(want: Want, failed: (error: unknown) => void, signal: AbortSignal): Promise<void> {
     const changes = new Changes(this.source, signal);
-    // The text, or why there is none: a look may come though nothing has changed.
+    // Holds the last text, or the last error, because a poll may report a change where nothing has changed.
     for (let before: string | undefined; !signal.aborted; await changes.next()) {
       const found = await readText(this.source).catch((error: Error) => error);
       const now = typeof found === 'string' ? found : found.message;
@@ -31,7 +34,7 @@ export class FileFeed implements Feed {
       before = now;
       try {
         if (typeof found !== 'string') throw found;
-        // Whatever becomes of it is told elsewhere.
+        // The nodes report the effect themselves, so the feed does not wait for it.
         want(parseNodesFile(found, this.source)).catch((error: unknown) => signal.aborted || failed(error));
       } catch (error) {
         failed(error);
@@ -61,7 +64,7 @@ async function readText(source: string): Promise<string> {
   }
 }
 
-/** Counts the changes of a file, so that none is missed while it is read. */
+/** Remembers that a file has changed, so that a change during a read is not missed. */
 class Changes {
   #changed = Promise.withResolvers<void>();
 

@@ -1,9 +1,9 @@
-/** A managed app of EchoStream, as its API tells it, and the nodes that follow from it. */
+/** The managed app as EchoStream's API returns it, and its conversion to node specs. */
 
 import type { ApiQuery } from '../../packages/echostream-node/src/echostream-node.ts';
 import type { NodeSpec } from '../spec/node-spec.ts';
 
-/** GraphQL gives null for what is not there. */
+/** GraphQL returns null for a missing value. */
 type Maybe<T> = T | null | undefined;
 
 export interface ManagedNodeAnswer {
@@ -29,7 +29,10 @@ export interface ManagedAppAnswer {
   readonly tenant: { readonly region: string };
 }
 
-/** Variables: name, tenant. The change receiver is a node of the app too, and an empty object here. */
+/**
+ * The query has the variables `name` and `tenant`. The change receiver is a node of the app too. It appears as an empty
+ * object, which `pick` drops.
+ */
 export const GET_MANAGED_APP: ApiQuery<ManagedAppAnswer> = {
   what: 'the managed app',
   text: `query getManagedApp($name: String!, $tenant: String!) {
@@ -57,7 +60,7 @@ export const GET_MANAGED_APP: ApiQuery<ManagedAppAnswer> = {
   },
 };
 
-/** Who the programs in the nodes sign in as. */
+/** The credentials that the programs in the nodes sign in with. */
 export interface AppIdentity {
   readonly appsyncEndpoint: string;
   readonly clientId: string;
@@ -67,7 +70,7 @@ export interface AppIdentity {
   readonly username: string;
 }
 
-/** Source: the environment that programs of the node library expect, and the labels that others look for. */
+/** Source: the environment that programs of the node library expect, and the labels that other tools look for. */
 export function specOf(node: ManagedNodeAnswer, identity: AppIdentity): NodeSpec {
   const { name, managedNodeType: type, loggingLevel, stopped } = node;
   return {

@@ -1,4 +1,4 @@
-/** The YAML of a file of nodes, and what must be in it. Its JSON Schema, for editors, is made from this too. */
+/** Parses and validates the YAML file of nodes. The JSON Schema for editors is generated from the same schema. */
 
 import { type Static, Type } from 'typebox';
 import { parseDocument } from 'yaml';
@@ -10,7 +10,7 @@ import type { WantedApp } from './feed.ts';
 
 /** Source: EchoStream's rule for the names of apps. */
 const APP_NAME = '^[A-Za-z0-9][A-Za-z0-9_-]{2,79}$';
-/** Networks that Docker has of its own. */
+/** Networks that Docker itself defines. */
 const DOCKERS_OWN = ['bridge', 'host', 'none', 'default'];
 
 export const NodesFile = Type.Object(
@@ -24,12 +24,12 @@ export const NodesFile = Type.Object(
   { additionalProperties: false, title: 'The nodes of a host' },
 );
 
-/** @param source for the error @throws {ServiceError} `node.bad_feed` */
+/** @param source the file's path, for the error @throws {ServiceError} `node.bad_feed` */
 export function parseNodesFile(text: string, source: string): WantedApp {
   const bad = (why: string) => new ServiceError('node.bad_feed', { source, why });
   const document = parseDocument(text, { prettyErrors: true });
   const [error] = document.errors;
-  // What stands behind the first line quotes the file, which may have secrets in it.
+  // The lines after the first quote the file, which may contain secrets.
   if (error) throw bad(error.message.split('\n', 1)[0] ?? '');
   let found: unknown;
   try {
@@ -45,7 +45,7 @@ export function parseNodesFile(text: string, source: string): WantedApp {
   return wanted;
 }
 
-/** What a schema cannot say. @returns what is wrong */
+/** Checks the rules that a schema cannot express. @returns the first violated rule */
 export function whyAppUnusable({ app, nodes }: WantedApp): string | undefined {
   if (DOCKERS_OWN.includes(app)) return `app must not be ${app}, which is a network of Docker's own`;
   const names = nodes.map(({ name }) => name);

@@ -1,17 +1,17 @@
 /**
- * What a change in EchoStream asks for. Which nodes there are to be is asked of EchoStream anew each time, so a change only
- * says whether that is needed, and which programs have to read their config again by a restart.
+ * Decides how the service reacts to a change in EchoStream. The service always asks EchoStream for the wanted nodes
+ * again, so a change tells only whether it must ask, and which programs must restart to read their config again.
  */
 
 import type { Change } from '../../packages/echostream-node/src/echostream-node.ts';
 import type { ManagedNodeAnswer } from './managed-app.ts';
 
 export interface Reaction {
-  /** Whether it is one of the changes that concern nodes of this app. */
+  /** Whether the change concerns nodes of this app. */
   readonly concerns: boolean;
-  /** Nodes to be restarted, unless they are replaced anyway. */
+  /** Nodes to restart, unless they are replaced anyway. */
   readonly restart: readonly string[];
-  /** Whether the app itself is gone. */
+  /** Set if the app itself was removed. */
   readonly isAppRemoved?: true;
 }
 
@@ -25,7 +25,7 @@ export function reactionTo(change: Change, place: Place): Reaction {
   return react ? react(change, place) : NONE;
 }
 
-/** By the type of the resource. */
+/** The reaction for each type of resource. */
 const REACTIONS: Readonly<Record<string, (change: Change, place: Place) => Reaction>> = {
   Tenant: (change, { nodes }) => (isEdit(change) ? restarting(nodes) : NONE),
   ManagedApp: (change, { app, nodes }) => {

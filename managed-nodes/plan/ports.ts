@@ -30,7 +30,7 @@ function common(some: readonly HostPort[], others: readonly HostPort[]): HostPor
 }
 
 /**
- * Checks the ports in the node's spec against strangers' containers and against nodes that come before it.
+ * Checks the ports in the node's spec against the containers of others and against nodes that come before it.
  * @returns why the container cannot be created; undefined if no such port is taken
  */
 export function whyPortsTaken(world: World, node: string): string | undefined {
