@@ -1,8 +1,8 @@
-/** A pause that can be cut short, also before it begins. */
+/** A pause that can be ended early, even by a ring before it begins. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Milliseconds in which several reasons to wake become one. */
+/** Rings within this many milliseconds cause one wake-up. */
 const TOGETHER = 50;
 
 export class Alarm {
@@ -12,7 +12,7 @@ export class Alarm {
     this.#rung.resolve();
   }
 
-  /** Until it rings, or has rung since the last wait; at most so many milliseconds. Never rejects. */
+  /** Waits until the alarm rings, has rung since the last wait, or the given time is over. Never rejects. */
   async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
     const enough = new AbortController();
     const either = AbortSignal.any([signal, enough.signal]);

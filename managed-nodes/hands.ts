@@ -1,11 +1,14 @@
-/** What is done for nodes, as whoever decides it knows it. */
+/** The actions on Docker and registries that the reconciler needs. */
 
 import type { Outcome } from './plan/effects.ts';
 import type { Actual, Step, World } from './plan/world.ts';
 
 export interface Hands {
   look(): Promise<Actual>;
-  /** The digests that these images have in their registries now, as far as the registries say it. */
+  /**
+   * Asks the registries for the current digests of these images. The answer lacks images that a registry does not
+   * report.
+   */
   currentDigests(images: readonly string[]): Promise<ReadonlyMap<string, string>>;
   carryOut(step: Step, world: World, signal: AbortSignal): Promise<Outcome>;
 }

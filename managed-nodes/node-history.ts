@@ -1,11 +1,11 @@
-/** What happened to nodes: the last thousand changes of a state, or of its cause. */
+/** Keeps the last thousand changes of nodes' states and causes. */
 
 import type { NodeState } from './plan/world.ts';
 
 export interface NodeEvent {
-  /** Counts up. */
+  /** Increases with each event. */
   readonly id: number;
-  /** ISO 8601. */
+  /** The time in ISO 8601. */
   readonly at: string;
   readonly node: string;
   readonly state: NodeState;
@@ -23,7 +23,7 @@ export class NodeEvents {
     if (this.#kept.length > MOST) this.#kept.shift();
   }
 
-  /** Those behind the one with this id, oldest first. */
+  /** Returns the events after the event with this id, oldest first. */
   after(id: number): readonly NodeEvent[] {
     return this.#kept.filter((event) => event.id > id);
   }

@@ -1,4 +1,4 @@
-/** A node as operators see it. */
+/** The view of a node that the API and the command line show to operators. */
 
 import { ownOf } from './plan/fitting.ts';
 import type { NodeState, Rejected } from './plan/world.ts';
@@ -15,25 +15,27 @@ export interface RejectedView {
 export interface NodeView {
   readonly name: string;
   readonly type?: string;
-  /** Left out: the feed does not want the node any more. */
+  /** Left out if the feed no longer wants the node. */
   readonly image?: string;
   readonly state: NodeState;
   readonly cause: string;
-  /** Since when it has been in this state; ISO 8601. */
+  /** When the node entered this state, in ISO 8601. */
   readonly since: string;
-  /** Docker ids: of the container that has the node's name, and of one that is to replace it. */
+  /**
+   * The Docker ids of the container that has the node's name and of its candidate, the container that is to replace it.
+   */
   readonly container?: string;
   readonly candidate?: string;
-  /** Of the container's image. */
+  /** The digest of the container's image. */
   readonly digest?: string;
   readonly lastError?: string;
-  /** Of what has failed; ISO 8601. */
+  /** When the failed step is repeated, in ISO 8601. */
   readonly nextAttempt?: string;
-  /** The container that was tried last and rejected. */
+  /** The last container that was rejected. */
   readonly rejected?: RejectedView;
 }
 
-/** @param node that the reconciler knows */
+/** @param name a node that the reconciler knows */
 export function viewOf({ world, known }: Pick<Reconciler, 'world' | 'known'>, name: string): NodeView {
   const { decision, since } = known.get(name) as Known;
   const spec = world.wanted.get(name)?.spec;

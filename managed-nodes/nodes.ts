@@ -1,4 +1,7 @@
-/** The managed nodes of this host: what a feed wants is brought about, and everybody can see how far that is. */
+/**
+ * Manages the nodes of this host: follows the feed, has the reconciler bring about the wanted state, and reports
+ * progress.
+ */
 
 import { join } from 'node:path';
 import type { Docker } from '../docker-engine/docker.ts';
@@ -27,29 +30,29 @@ export interface NodesOptions {
   readonly docker: Docker;
   readonly pulls: ImagePulls;
   readonly defaultRegistry: string | undefined;
-  /** What a registry is to be shown. */
+  /** Returns the credentials for a registry. */
   readonly credentials: NodeImagesOptions['credentials'];
   readonly hostId: string;
-  /** Directory for what outlives the service. */
+  /** The directory for data that outlives the service. */
   readonly state: string;
-  /** Images of a repository that stay after a roll; undefined: all. */
+  /** How many images of a repository stay after a replacement; undefined keeps all. */
   readonly keepImages: number | undefined;
-  /** What becomes of nodes when the service is asked to stop. */
+  /** Whether a graceful shutdown stops the nodes. */
   readonly onStop: 'leave' | 'stop';
-  /** Is told how many nodes run, in words, when that has changed. */
+  /** Called with a text that says how many nodes run, after each change. */
   readonly status: (text: string) => void;
   readonly log: Logger;
 }
 
-/** Seconds that a program has after SIGTERM. */
+/** Seconds between SIGTERM and SIGKILL. */
 const GRACE = 30;
-/** Milliseconds that a feed waits for the effect of what it tells. */
+/** The longest time that a feed waits for the effect of a change, in milliseconds. */
 const EFFECT = 60_000;
 
 export interface NodesView {
   readonly app?: string;
   readonly feed: string;
-  /** Why the feed cannot be used; the nodes stay as they are then. */
+  /** Why the feed cannot be used. The nodes stay unchanged in the meantime. */
   readonly feedError?: string;
   readonly isLocked: boolean;
   readonly nodes: readonly NodeView[];
@@ -65,7 +68,7 @@ export class Nodes {
   #lock: UpdateLock | undefined;
   #isLocked = false;
 
-  /** Begins to follow the feed, until the lifetime ends. */
+  /** Follows the feed until the lifetime ends. */
   static async open(lifetime: Lifetime, options: NodesOptions): Promise<Nodes> {
     const nodes = new Nodes(lifetime, options);
     await makeWithParents(options.state, 0o700);
@@ -112,7 +115,10 @@ export class Nodes {
     return viewOf(this.#reconciler, node);
   }
 
-  /** What is there of it, with the name of the node before what is to replace it. @throws {ServiceError} `node.unknown`, `node.not_there` */
+  /**
+   * Finds the node's container, preferring the one that has the node's name over its candidate.
+   * @throws {ServiceError} `node.unknown`, `node.not_there`
+   */
   containerOf(node: string): { readonly docker: Docker; readonly id: DockerId } {
     const { state, cause: why } = this.named(node);
     const own = this.#reconciler?.world.actual.containers.filter((one) => one.node === node) ?? [];
@@ -121,12 +127,15 @@ export class Nodes {
     return { docker: this.#options.docker, id: found.id };
   }
 
-  /** For what is held for a node. It is the service's, as a shell on the host is: a node has no page in the ledger. */
+  /**
+   * Creates a child lifetime for a terminal in a node. The service owns it, like a shell on the host, because the
+   * ledger has no page for nodes.
+   */
   lend(node: string): Lifetime {
     return this.#lifetime.child(`terminal of node ${node}`);
   }
 
-  /** All that would be done if each step succeeded. */
+  /** Lists all steps to the wanted state, assuming that each step succeeds. */
   plan(): PlannedStep[] {
     return this.#reconciler?.plan() ?? [];
   }
@@ -142,7 +151,7 @@ export class Nodes {
     await this.#lock?.set(isLocked);
   }
 
-  /** To be called when the service is asked to stop. */
+  /** Must be called when the service is asked to stop. */
   async finish(): Promise<void> {
     if (this.#options.onStop === 'leave') return;
     const { docker, log } = this.#options;
@@ -169,7 +178,7 @@ export class Nodes {
     this.#feedError = why;
   }
 
-  /** Until all nodes are at rest, but no longer than a minute: then it goes on by itself. */
+  /** Waits until all nodes are at rest, but at most a minute. The work goes on after that. */
   async #effect(): Promise<void> {
     const { signal } = this.#lifetime;
     const late = AbortSignal.any([signal, AbortSignal.timeout(EFFECT)]);

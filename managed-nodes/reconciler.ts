@@ -1,11 +1,11 @@
 /**
- * Brings nodes to where they are wanted, and keeps them there. Whatever wakes it, it looks at what is, and does for each node
- * what is next; so nothing that wakes it can be lost. Every five minutes it looks by itself.
+ * Brings nodes to their wanted state and keeps them there. Each wake-up makes it look at Docker and carry out the next
+ * step of each node, so a lost event does no harm. It looks every five minutes even without a wake-up.
  *
  * INVARIANTS
- * - One step at a time is carried out for a node. Nodes do not wait for each other, but for ports.
- * - A step that failed is repeated, each time later, and holds up no other node.
- * - What was seen before a node's last step is not taken for what is after it.
+ * - A node has at most one step under way. A node waits for another one only for a port or a canary.
+ * - A failed step is repeated with backoff, and does not delay other nodes.
+ * - A look at Docker that began before a node's last step ended does not change what is known of that node.
  */
 
 import { statusOf } from '../docker-engine/failures.ts';
@@ -22,7 +22,7 @@ import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } 
 
 export interface Known {
   readonly decision: Decision;
-  /** When it began to be in this state; milliseconds. */
+  /** When the node entered this state, in milliseconds. */
   readonly since: number;
 }
 
@@ -30,15 +30,15 @@ export interface ReconcilerOptions {
   readonly hands: Hands;
   readonly log: Logger;
   readonly rejected?: ReadonlyMap<string, Rejected>;
-  /** Is given what was rejected when that has changed; it outlives the service. */
+  /** Stores the rejected containers after each change, so that the next service knows them. */
   readonly keepRejected?: (rejected: ReadonlyMap<string, Rejected>) => Promise<void>;
-  /** Is told each change of a state, and at last that there is none. */
+  /** Called with each new state or cause of a node, and with undefined when the node is gone. */
   readonly tell?: (node: string, decision: Decision | undefined) => void;
   readonly now?: () => number;
   readonly alarm?: Alarm;
 }
 
-/** Milliseconds between two looks that nothing has caused. */
+/** Milliseconds between two regular looks. */
 const FULL_LOOK = 300_000;
 const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
 
@@ -76,7 +76,7 @@ export class Reconciler {
     return { ...this.#world, now: this.#now() };
   }
 
-  /** What is next for each node, and since when. */
+  /** The state of each node, its next step, and when it entered the state. */
   get known(): ReadonlyMap<string, Known> {
     return this.#known;
   }
@@ -91,29 +91,29 @@ export class Reconciler {
     this.wake();
   }
 
-  /** All exits since then are heard. */
+  /** Sets the time since which every exit of a container is received, in milliseconds. */
   heard(heardSince: number): void {
     this.#world = { ...this.#world, heardSince };
   }
 
-  /** Has a node restarted as soon as it can be. */
+  /** Restarts a node as soon as possible. */
   restart(node: string): void {
     this.#remember(node, { isToRestart: true });
     this.wake();
   }
 
-  /** Has a node restarted, and what was rejected tried again. */
+  /** Restarts a node, and retries a rejected container. */
   tryAgain(node: string): void {
     this.#remember(node, { rejected: undefined, failed: undefined, refused: undefined });
     this.restart(node);
   }
 
-  /** Has nothing more begun. */
+  /** Prevents new steps from starting. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** Has it look at what is. */
+  /** Makes the reconciler look at Docker. */
   wake(): void {
     this.#alarm.ring();
   }
@@ -122,19 +122,19 @@ export class Reconciler {
     return plan(this.world);
   }
 
-  /** Resolves when `isSo` is, which is asked each time something has changed. */
+  /** Resolves when `isSo` returns true. Checks it after each change. */
   async until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
     while (!isSo()) await unlessAborted(this.#more.promise, signal);
   }
 
-  /** Whether nothing is being done or proven, and nothing is left that could be done now. */
+  /** Whether no step is under way or possible now, and no new container is being checked. */
   get isAtRest(): boolean {
     const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
     const isResting = decisions.every((one) => !one?.step && one?.state !== 'checking');
     return this.#isLookedAt && this.#busy.size === 0 && isResting;
   }
 
-  /** Until the signal aborts. What is under way then is given up: whoever comes next goes on with it. */
+  /** Runs until the signal aborts. Abandons unfinished steps, which the next service continues. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#pass(signal);
@@ -161,14 +161,14 @@ export class Reconciler {
     this.#advanceAll(signal);
   }
 
-  /** Once every five minutes, beside all else: a registry may take its time. */
+  /** Asks the registries for moved tags every five minutes, in the background, because a registry may be slow. */
   async #lookForTags(signal: AbortSignal): Promise<void> {
     this.#nextFullLook = this.#now() + FULL_LOOK;
     const { wanted, digests: before } = this.#world;
     const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
     const asking = unlessAborted(this.#options.hands.currentDigests([...images]), signal).then((found) => {
       const { digests } = this.#world;
-      // One that was pulled meanwhile is the newer one.
+      // A digest that a pull has set in the meantime is newer.
       const news = [...found].filter(([image]) => digests.get(image) === before.get(image));
       if (news.length === 0) return;
       this.#world = { ...this.#world, digests: new Map([...digests, ...news]) };
@@ -184,7 +184,7 @@ export class Reconciler {
     this.#chains.add(settled);
   }
 
-  /** @param busy the nodes that something was done for when the look began */
+  /** @param busy the nodes that had a step under way when the look began */
   #take({ containers, strangers }: Actual, busy: ReadonlySet<string>): void {
     const isOlder = (node: string) => busy.has(node) || this.#busy.has(node);
     const kept = this.#world.actual.containers.filter(({ node }) => isOlder(node));
@@ -234,7 +234,7 @@ export class Reconciler {
         step = this.#decide(node)
       ) {
         if (!(await this.#carryOut(step, signal))) return;
-        // Others may wait for what it has let go of.
+        // Other nodes may wait for a port that this step released.
         this.#tellMore();
         if (step.do === 'stop' || step.do === 'remove') this.wake();
       }
@@ -270,7 +270,7 @@ export class Reconciler {
   async #keepRejected({ node, do: step }: Step): Promise<void> {
     const { log, keepRejected } = this.#options;
     const { why, exitCode } = this.#world.memory.get(node)?.rejected ?? {};
-    // Not its last lines: whatever the program wrote would leave this host.
+    // The log leaves out the program's last lines, because logs may be sent away from this host.
     if (step === 'reject') log.error({ node, why, exitCode }, 'the new container of a node was rejected');
     const entries = [...this.#world.memory].flatMap(([name, { rejected }]) =>
       rejected ? [[name, rejected] as const] : [],

@@ -1,4 +1,7 @@
-/** What was rejected, on the disk, so that the next service does not try it again. The last lines of programs are in it. */
+/**
+ * Stores rejected containers on disk, so that the next service does not retry them. The file holds the last lines of
+ * their programs' output.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomically } from '../host/atomic-file.ts';
@@ -8,7 +11,7 @@ import type { Rejected } from './plan/world.ts';
 
 const VERSION = 1;
 
-/** None when it cannot be read: then they are tried once more. */
+/** Returns an empty map if the file cannot be read. The containers are then tried once more. */
 export async function readRejected(path: string, log: Logger): Promise<Map<string, Rejected>> {
   try {
     const found: unknown = JSON.parse(await readFile(path, 'utf8'));

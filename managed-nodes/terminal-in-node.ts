@@ -1,4 +1,3 @@
-/** Opens terminals in the containers of nodes. */
 
 import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
@@ -12,7 +11,7 @@ export interface NodeTerminal {
   readonly node: string;
   readonly id: DockerId;
   readonly docker: Docker;
-  /** A new one, for it alone. */
+  /** A new lifetime that only this terminal uses. */
   readonly lifetime: Lifetime;
   readonly command: readonly [string, ...string[]];
   readonly user: string | undefined;

@@ -1,17 +1,17 @@
-/** A file that defers updates for as long as it is there, whoever made it. It outlives the service. */
+/** Defers updates while a lock file exists. Any program may create or remove it. The file outlives the service. */
 
 import { unwatchFile, watchFile } from 'node:fs';
 import { access, rm } from 'node:fs/promises';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 
-/** Milliseconds between looks whether somebody else has made or removed it. */
+/** Milliseconds between two checks for a file that another program has created or removed. */
 const BETWEEN_LOOKS = 1_000;
 
 export class UpdateLock {
   readonly path: string;
   readonly #changed: (isLocked: boolean) => void;
 
-  /** @param changed is told at first, and when it may have changed */
+  /** @param changed called at the start, and whenever the state may have changed */
   static async open(
     path: string,
     changed: (isLocked: boolean) => void,

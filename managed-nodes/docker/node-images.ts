@@ -82,7 +82,7 @@ export class NodeImages {
     return reference ? `${reference.name}@${digest}` : digest;
   }
 
-  /** @returns undefined if the image has no registry or no valid name */
+  /** @returns undefined if the name is empty or the image has no registry */
   repositoryOf(image: string): string | undefined {
     return image === '' ? undefined : this.#inRegistry(image)?.name;
   }
