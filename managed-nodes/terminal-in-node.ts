@@ -1,3 +1,4 @@
+/** Opens a terminal in the container of a node through an exec of Docker. */
 
 import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';

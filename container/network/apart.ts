@@ -1,12 +1,14 @@
 /**
- * Keeps hosted containers from each other in Docker's default bridge, where all that ask for no other network are. The
- * kernel passes no frame from one isolated port of a bridge to another, while the host and the ports of other containers
- * stay reachable.
+ * Isolates hosted containers from each other in Docker's default bridge, which connects every container that asks for
+ * no other network. The kernel forwards no frame between two isolated ports of a bridge. The host and the ports of
+ * other containers stay reachable.
  *
  * INVARIANTS
- * - Each new port of the bridge is isolated at once, before anything in its container runs, and lets nothing pass in the
- *   name of a hosted container. It stays so until it is known to be no hosted container's.
- * - Whose port it is, the kernel says: by the network namespace of the other end, which no container can change.
+ * - Each new port of the bridge is isolated at once, before anything in its container runs. It cannot send frames under
+ *   the addresses of a hosted container. It stays isolated until the service knows that it belongs to no hosted
+ *   container.
+ * - The kernel tells which container a port belongs to, by the network namespace of the port's other end. No container
+ *   can change that.
  */
 
 import { readlinkSync } from 'node:fs';
@@ -30,21 +32,23 @@ import type { ContainerId } from '../identity.ts';
 import { frameFilter, newcomersFilter } from './frame-filter.ts';
 import { type End, link } from './linked.ts';
 
-/** A container that has a place in the network for as long as its lifetime. */
+/** A container that is isolated in the network until its lifetime ends. */
 export interface Placed {
   readonly id: ContainerId;
   readonly dockerId: DockerId;
   readonly lifetime: Lifetime;
 }
 
-/** A network namespace in which a hosted container is. */
+/** The network namespace of a hosted container. */
 interface Member {
   readonly dockerId: DockerId;
   readonly path: string;
-  /** What the path leads to: another process may get the number of one that has ended. */
+  /**
+   * The namespace that the path led to. The path may later lead to another one, because the kernel reuses process ids.
+   */
   readonly namespace: string;
   readonly endpoint: Endpoint | undefined;
-  /** Names, by index, of its ports that are as they must be. */
+  /** The names of its ports that are isolated and filtered, by interface index. */
   readonly settled: Map<number, string>;
 }
 
@@ -55,12 +59,15 @@ export class Apart {
   readonly #bridge: string;
   readonly #log: Logger;
   readonly #members = new Map<ContainerId, Member>();
-  /** Being started, and not placed yet: any new port may be theirs. */
+  /** Containers that are being started or adopted and are not placed yet. Any new port may belong to one of them. */
   readonly #coming = new Set<ContainerId | 'those of a dead service'>(['those of a dead service']);
   readonly #alone = pLimit(1);
-  /** Indexes of ports that were there before this service. */
+  /** The interface indexes of ports that existed before this service started. */
   readonly #old: ReadonlySet<number>;
-  /** What ports have of which nobody knows yet whose they are, and which of them, by index, have which. */
+  /**
+   * The filter for ports whose owner is unknown. `#waiting` holds the filter that each of these ports has now, by
+   * index.
+   */
   #newcomers: Uint32Array = NOTHING;
   readonly #waiting = new Map<number, Uint32Array>();
   #guard: PortGuard | undefined;
@@ -88,16 +95,16 @@ export class Apart {
     return apart;
   }
 
-  /** The containers that a dead service left are all placed or gone. */
+  /** Must be called once all containers that a dead service left are placed or gone. */
   async begin(): Promise<void> {
     this.#coming.delete('those of a dead service');
     await this.#settle();
   }
 
   /**
-   * Has a container started so that it is apart from the others from its first moment on.
-   * @param isSharing whether it shares the network of another one, which is there already
-   * @throws {ServiceError} `network.not_apart`, `docker.*`; or what `run` throws
+   * Starts a container so that it is isolated from its first moment on.
+   * @param isSharing whether it shares the network of another container, which runs already
+   * @throws {ServiceError} `network.not_apart`, `network.not_linked`, `docker.*`; or the error that `run` throws
    */
   async start(one: Placed, run: (id: DockerId) => Promise<void>, isSharing: boolean): Promise<void> {
     await this.#expect(one);
@@ -107,13 +114,19 @@ export class Apart {
     await this.#link(one);
   }
 
-  /** Goes on with one that a dead service left. Whoever uses it goes on using it, also when it cannot be kept apart. */
+  /**
+   * Takes over a container that a dead service left. If the container cannot be isolated, this logs an error and the
+   * container keeps running for its user.
+   */
   async adopt(one: Placed): Promise<void> {
     await this.#expect(one);
     await this.#place(one).catch((error: unknown) => this.#log.error({ error }, messageOf(error)));
   }
 
-  /** From now on new ports may be the container's, until it is placed; its place is given up when its lifetime ends. */
+  /**
+   * Registers a container. Until it is placed, any new port may belong to it. Its place is freed when its lifetime
+   * ends.
+   */
   async #expect({ id, lifetime }: Placed): Promise<void> {
     this.#coming.add(id);
     await lifetime.defer('its place in the network', () => {
@@ -123,7 +136,7 @@ export class Apart {
     });
   }
 
-  /** Sees to it that the container, if it runs, is apart from the others. */
+  /** Isolates the container if it runs. */
   async #place({ id, dockerId }: Placed): Promise<void> {
     const found = await this.#inNetworkOf(dockerId);
     if (!found?.running) return;
@@ -135,7 +148,7 @@ export class Apart {
       if (member.endpoint && member.settled.size === 0 && (await this.#docker.inspect(dockerId))?.running)
         throw new Error(`it has no port in ${this.#bridge}`);
     } catch (error) {
-      // One that has ended already reaches nobody.
+      // A container that has already ended cannot reach anything.
       if (!(await this.#docker.inspect(dockerId))?.running) return;
       throw new ServiceError('network.not_apart', { why: messageOf(error) }, { cause: error });
     }
@@ -143,7 +156,7 @@ export class Apart {
     this.#changed();
   }
 
-  /** Lets it reach those that it is linked to, as its task asks for, and them it. */
+  /** Connects the container with the containers that its task links it to, in both directions. */
   async #link({ id, dockerId }: Placed): Promise<void> {
     const one = endOf(this.#members.get(id));
     const links = one ? ((await this.#docker.inspect(dockerId))?.links ?? []) : [];
@@ -157,7 +170,7 @@ export class Apart {
     }
   }
 
-  /** The container whose network it is in: itself, or the one whose network it shares. */
+  /** Inspects the container that owns the network: the container itself, or the one whose network it shares. */
   async #inNetworkOf(dockerId: DockerId): Promise<Inspected | undefined> {
     const found = await this.#docker.inspect(dockerId);
     return found?.sharedWith ? await this.#inNetworkOf(found.sharedWith as DockerId) : found;
@@ -203,7 +216,7 @@ export class Apart {
     local: readonly string[],
   ): Promise<void> {
     const member = owner && this.#members.get(owner);
-    // The other end of one that is being made is still here.
+    // The other end of a new port is in the host's namespace until Docker moves it into the container.
     if (port.netns === -1) return;
     if (member && owner) {
       if (port.isolated && member.settled.has(port.index)) return;
@@ -222,20 +235,20 @@ export class Apart {
     }
   }
 
-  /** @returns whether the port is still there: it goes when its container ends */
+  /** @returns whether the port still exists; it disappears when its container ends */
   async #set({ index, name }: BridgePort, isolated: boolean, program: Uint32Array): Promise<boolean> {
     try {
       await setPort(index, isolated, program);
       return true;
     } catch (error) {
-      // EINVAL: it has left the bridge, and is about to go.
+      // EINVAL: the port has left the bridge and is about to disappear.
       if (!isSystemError(error, 'ENODEV') && !isSystemError(error, 'EINVAL')) throw error;
       this.#log.debug({ port: name }, 'a port has gone');
       return false;
     }
   }
 
-  /** It was connected to the bridge when it ran already. */
+  /** Finds the endpoint of a container that was connected to the bridge after it had started. */
   async #look(owner: ContainerId, member: Member): Promise<Endpoint | undefined> {
     const endpoint = (await this.#docker.inspect(member.dockerId))?.bridge;
     if (endpoint) this.#members.set(owner, { ...member, endpoint });
@@ -254,7 +267,7 @@ function memberOf({ dockerId, pid, bridge: endpoint }: Inspected): Member | unde
   return namespace === undefined ? undefined : { dockerId, path, namespace, endpoint, settled: new Map() };
 }
 
-/** @returns undefined when the process has gone */
+/** @returns undefined if the process has ended */
 function namespaceOf(path: string): string | undefined {
   try {
     return readlinkSync(path);

@@ -1,10 +1,11 @@
 /**
- * What a hosted container may send into Docker's default bridge: frames from its own addresses alone. Under another's
- * address it would get what is meant for that; and what it sends to a neighbour by way of the host is not stopped by the
- * isolation of its port.
+ * Builds the filters that limit what a container may send into Docker's default bridge. A hosted container may send
+ * frames only from its own addresses, because under a neighbour's address it would receive the neighbour's traffic. It
+ * may not send frames to a neighbour by way of the host either, because the isolation of its port does not stop those.
  *
- * A classic BPF program, four numbers for each instruction (code, jump if true, jump if false, operand), as the traffic
- * control of the kernel runs it. Source: linux/filter.h, linux/pkt_cls.h; RFC 826, RFC 791, RFC 8200, RFC 4861, RFC 3810.
+ * Each filter is a classic BPF program that the kernel's traffic control runs. Each instruction is four numbers: code,
+ * jump if true, jump if false, operand. Source: linux/filter.h, linux/pkt_cls.h; RFC 826, RFC 791, RFC 8200, RFC 4861,
+ * RFC 3810.
  */
 
 import { isIPv6 } from 'node:net';
@@ -13,35 +14,36 @@ import type { Endpoint } from '../../docker-engine/answers.ts';
 const [LOAD_WORD, LOAD_HALF, LOAD_BYTE, AND, IS_EQUAL, GOES_ON, ANSWER] = [
   0x20, 0x28, 0x30, 0x54, 0x15, 0x05, 0x06,
 ];
-/** TC_ACT_UNSPEC: what comes after this filter decides; and TC_ACT_SHOT. */
+/** TC_ACT_UNSPEC, which leaves the decision to the filters that follow, and TC_ACT_SHOT. */
 const [PASS, DROP] = [0xffff_ffff, 2];
 const [ARP, IPV4, IPV6] = [0x0806, 0x0800, 0x86dd];
-/** Headers that follow that of IPv6: options, routing and authentication can stand before another one. */
+/** IPv6 header types. An options, routing or authentication header can precede another header. */
 const [HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION, ICMPV6] = [0, 43, 51, 60, 58];
-/** Types of ICMPv6: a neighbour's address, what only routers say, and what a host listens to. */
+/** ICMPv6 types: neighbour advertisements, messages that only routers send, and multicast listener reports. */
 const [ADVERTISEMENT, ROUTER, REDIRECT] = [136, 134, 137];
 const LISTENS = [131, 132, 143];
 const ALL = 0xffff_ffff;
 
-/** Offset in the frame, and what must be there. */
+/** A value that a frame must have at an offset. The mask selects the bits to compare. */
 interface Field {
   readonly at: number;
   readonly load: number;
   readonly mask: number;
   readonly is: number;
 }
-/** All must hold. */
+/** All fields must match. */
 type Pattern = readonly Field[];
 interface Rule {
   readonly verdict: number;
-  /** All of these patterns, one after the other, must hold. */
+  /** All fields of this pattern must match. */
   readonly when: Pattern;
-  /** And, if given, none of these. */
+  /** None of these patterns may match. */
   readonly unless?: readonly Pattern[];
 }
 
 /**
- * @param local addresses of the host's ends of the link: what is sent to one of them is routed
+ * Builds the filter for the port of a hosted container.
+ * @param local the MAC addresses of the host's ends of the link; the host routes frames sent to them
  */
 export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint32Array {
   const { mac, address, prefix, gateway, address6, prefix6, gateway6 } = endpoint;
@@ -58,7 +60,7 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
     const addresses = [ipv6(address6), linkLocal(mac)];
     const net6 = bytesAt(38, ipv6(address6), prefix6);
     rules.push(
-      // Behind them, an advertisement would not be seen below.
+      // These headers would hide a neighbour advertisement from the rules below.
       ...[ROUTING, AUTHENTICATION, DESTINATION].map((header) => drop(byte(20, header))),
       {
         verdict: DROP,
@@ -72,7 +74,7 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
         unless: addresses.map((one) => bytesAt(62, one)),
       },
       ...routed([type(IPV6), ...net6], bytesAt(38, ipv6(gateway6 || address6))),
-      // The unspecified address asks whether an address is free.
+      // A host sends from the unspecified address to find out whether an address is free.
       ...[...addresses, Buffer.alloc(16)].map((one) => ({
         verdict: PASS,
         when: [type(IPV6), ...bytesAt(22, one)],
@@ -82,12 +84,12 @@ export function frameFilter(endpoint: Endpoint, local: readonly string[]): Uint3
   return Uint32Array.from([...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]]);
 }
 
-/** The kernel takes no longer program. */
+/** The kernel's limit for one program. */
 const MOST_INSTRUCTIONS = 4096;
 
 /**
- * For a port of which nobody knows yet whose it is: what is in the name of those that have their places, and what would go
- * to one of them by way of the host, does not pass.
+ * Builds the filter for a port whose owner is unknown. It drops frames that use an address of a placed container, and
+ * frames that would reach a placed container by way of the host.
  */
 export function newcomersFilter(placed: readonly Endpoint[]): Uint32Array {
   const rules = placed.flatMap(({ mac, address }) => {
@@ -100,7 +102,8 @@ export function newcomersFilter(placed: readonly Endpoint[]): Uint32Array {
     ];
     return sent.map((when): Rule => ({ verdict: DROP, when }));
   });
-  // The many ways to claim an address of IPv6 are not told apart here: where there are any, it has to wait.
+  // This filter cannot check the many ways to claim an IPv6 address. If a placed container has an IPv6 address, the
+  // port cannot send IPv6 until its owner is known.
   const types = placed.some(({ address6 }) => address6) ? [ARP, IPV4] : [ARP, IPV4, IPV6];
   rules.push(...types.map((one) => ({ verdict: PASS, when: [type(one)] })));
   const program = [...rules.flatMap(compile), ...[ANSWER, 0, 0, DROP]];
@@ -111,13 +114,13 @@ function drop(...fields: Pattern): Rule {
   return { verdict: DROP, when: [type(IPV6), ...fields] };
 }
 
-/** A rule that does not hold goes on behind itself. */
+/** If a rule does not match, the program continues after it. */
 function compile({ verdict, when, unless = [] }: Rule): number[] {
   const end = [ANSWER, 0, 0, verdict];
-  // From the last to the first: how far each has to jump is known then.
+  // Going from the last pattern to the first makes the jump distances known.
   let code = end;
   for (const pattern of unless.toReversed()) {
-    // One that holds throughout jumps behind the rule.
+    // A pattern that matches completely jumps past the rule.
     const behind = code.length / 4;
     const jump = [GOES_ON, 0, 0, behind];
     code = [...match(pattern, 1), ...jump, ...code];
@@ -125,7 +128,7 @@ function compile({ verdict, when, unless = [] }: Rule): number[] {
   return [...match(when, code.length / 4), ...code];
 }
 
-/** @param miss instructions behind the pattern's own that are jumped over where it does not hold */
+/** @param miss the number of instructions after the pattern to skip if it does not match */
 function match(pattern: Pattern, miss: number): number[] {
   let code: number[] = [];
   for (const { at, load, mask, is } of pattern.toReversed()) {
@@ -175,7 +178,7 @@ function ipv6(address: string): Buffer {
   return Buffer.from(all.map((word) => word.padStart(4, '0')).join(''), 'hex');
 }
 
-/** As the kernel makes it of a MAC. Source: RFC 4291, appendix A. */
+/** Derives the link-local address from a MAC address as the kernel does. Source: RFC 4291, appendix A. */
 function linkLocal(mac: string): Buffer {
   const bytes = Buffer.from(mac.replaceAll(':', ''), 'hex');
   const flipped = Buffer.from([

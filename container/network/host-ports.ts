@@ -1,6 +1,6 @@
 /**
- * Host ports for containers: 1025 to 49150, without those that the kernel hands out by itself, those that
- * are reserved, and those that another program listens on at that moment. tcp and udp are apart.
+ * Allots host ports to containers, from 1025 to 49150. It leaves out the kernel's ephemeral ports, reserved ports, and
+ * ports that another program uses at that moment. tcp and udp ports are independent.
  */
 
 import { createSocket } from 'node:dgram';
@@ -16,11 +16,11 @@ export type Protocol = 'tcp' | 'udp';
 
 const FIRST = 1025;
 const LAST = 49_150;
-/** Where the round begins: above the ports that programs are commonly configured with. */
+/** The pool starts here, above the ports that programs are commonly configured with. */
 const ROUND_STARTS_AT = 20_000;
-/** How long a port is passed over after Docker found it taken, in milliseconds. */
+/** Milliseconds for which a port is not allotted after Docker found it taken. */
 const SET_ASIDE = 5 * 60_000;
-/** How often, and how many milliseconds apart, it is looked whether Docker has given a port back. */
+/** The number of checks whether Docker has released a port, and the milliseconds between them. */
 const LOOKS = 100;
 const BETWEEN_LOOKS = 20;
 
@@ -29,14 +29,14 @@ export class HostPorts {
   readonly #reserved: readonly number[];
   readonly #isFree: (protocol: Protocol, port: number) => Promise<boolean>;
 
-  /** @param reserved ports that no container gets, whoever asks for them */
+  /** @param reserved ports that no container gets, not even on request */
   constructor(usable: readonly number[], isFree = isPortFree, reserved: readonly number[] = []) {
     this.#reserved = reserved;
     this.#pools = { tcp: new Pool(usable, ROUND_STARTS_AT), udp: new Pool(usable, ROUND_STARTS_AT) };
     this.#isFree = isFree;
   }
 
-  /** @param reserved ports that no container gets */
+  /** Reads the usable ports from the kernel's settings. @param reserved ports that no container gets */
   static async ofThisHost(reserved: readonly number[]): Promise<HostPorts> {
     const { usable } = await portsOfThisHost(reserved);
     return new HostPorts(usable, isPortFree, reserved);
@@ -60,7 +60,7 @@ export class HostPorts {
     }
   }
 
-  /** Holds this very port until the lifetime ends. @throws {ServiceError} `port.of_scripts` when it is not free */
+  /** Holds exactly this port until the lifetime ends. @throws {ServiceError} `port.of_scripts` if it is not free */
   async acquireThe(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     const usable = () => !this.#reserved.includes(port) && this.#isFree(protocol, port);
     if (await this.#pools[protocol].acquireThe(lifetime, port, { ...this.#allotment(protocol), usable }))
@@ -68,7 +68,10 @@ export class HostPorts {
     throw new ServiceError('port.of_scripts', { port });
   }
 
-  /** Holds the very port that a caller chose. @throws {ServiceError} `port.reserved`, or `port.in_use` when another container has it */
+  /**
+   * Holds exactly the port that a caller chose.
+   * @throws {ServiceError} `port.reserved`, or `port.in_use` if another container has it
+   */
   async take(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     if (this.#reserved.includes(port)) throw new ServiceError('port.reserved', { port });
     this.#throwIfHeld(protocol, port);
@@ -76,8 +79,9 @@ export class HostPorts {
   }
 
   /**
-   * Holds the port of another container, by which one is reached that shares its network: nobody waits for that one to
-   * give it back. @throws {ServiceError} `port.in_use` when a hosted container has it
+   * Holds the identifying port of another container, for a container that shares its network. The release does not wait
+   * until the port is free.
+   * @throws {ServiceError} `port.in_use` if a hosted container has it
    */
   async share(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     this.#throwIfHeld(protocol, port);
@@ -89,17 +93,17 @@ export class HostPorts {
     if (this.#pools[protocol].isHeld(port)) throw new ServiceError('port.in_use', { protocol, port });
   }
 
-  /** Holds the port that a container has which a dead service left. */
+  /** Holds the port of a container that a dead service left. */
   async adopt(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
   }
 
-  /** Of all that may be given out, how many there are, and are held. */
+  /** Returns the number of usable ports and the number of held ones. */
   use(protocol: Protocol): PoolUse {
     return this.#pools[protocol];
   }
 
-  /** Passes a port over for a while, because Docker found it taken. */
+  /** Keeps a port from being allotted for a while, because Docker found it taken. */
   setAside(protocol: Protocol, port: number): void {
     this.#pools[protocol].setAside(port, SET_ASIDE);
   }
@@ -112,7 +116,7 @@ export class HostPorts {
     };
   }
 
-  /** The container does not run any more, so whoever still has the port after a while is another program. */
+  /** The container no longer runs. If the port stays taken, another program has it. */
   async #seenGone(protocol: Protocol, port: number, signal: AbortSignal): Promise<string> {
     for (let look = 0; look < LOOKS; look++) {
       if (await this.#isFree(protocol, port)) return 'nobody listens';
@@ -123,7 +127,7 @@ export class HostPorts {
   }
 }
 
-/** What the kernel hands out by itself, as `first-last`, and the ports that containers may have beside that. */
+/** Reads the kernel's ephemeral range, as `first-last`, and the other ports, which containers may have. */
 export async function portsOfThisHost(
   reserved: readonly number[],
 ): Promise<{ readonly ephemeral: string; readonly usable: readonly number[] }> {
@@ -138,7 +142,10 @@ function asRange(ephemeral: string): string {
   return ephemeral.trim().replace(/\s+/, '-');
 }
 
-/** @param ephemeral the kernel's `first<TAB>last`; @param kept its list of ports and ranges, `8080,9000-9010` */
+/**
+ * @param ephemeral the kernel's `first<TAB>last`
+ * @param kept the kernel's reserved ports and ranges, such as `8080,9000-9010`
+ */
 export function usablePorts(ephemeral: string, kept: string, reserved: readonly number[]): number[] {
   const ranges = [asRange(ephemeral), ...kept.trim().split(',')].filter(Boolean).map((range) => {
     const [first = 0, last = first] = range.split('-').map(Number);
@@ -153,7 +160,7 @@ function sysctl(name: string): Promise<string> {
   return readFile(`/proc/sys/net/ipv4/${name}`, 'utf8');
 }
 
-/** Whether nobody has the port, on any address of either family: found out by binding it for a moment. */
+/** Binds the port for a moment to find out whether it is free on every address of both families. */
 export async function isPortFree(protocol: Protocol, port: number): Promise<boolean> {
   const bind = protocol === 'tcp' ? bindTcp : bindUdp;
   try {

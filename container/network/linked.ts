@@ -1,6 +1,6 @@
 /**
- * Lets two hosted containers reach each other that are linked (`--link`, `links` of a task) and isolated from all others.
- * What one sends to the other goes from port to port, past the bridge, once the filter of its port has let it through.
+ * Connects two linked containers (`--link`, or `links` of a task), which stay isolated from all others. Frames between
+ * them are redirected from port to port and bypass the bridge, after they have passed the filter of the sender's port.
  * Source: tc-u32(8), tc-mirred(8).
  */
 
@@ -10,15 +10,15 @@ import type { Endpoint } from '../../docker-engine/answers.ts';
 
 /** One end of a link. */
 export interface End {
-  /** The name of its interface on the host. */
+  /** The name of its network interface on the host. */
   readonly port: string;
   readonly endpoint: Endpoint;
 }
 
-/** The filter of the port itself comes before them. */
+/** The preferences of the two redirects. The port's own filter has a lower number and runs before them. */
 const [TO_IT, WHO_HAS_IT] = [2, 3];
 
-/** @throws Error when the kernel cannot, or there is no `tc` */
+/** @throws {Error} if `tc` is missing or the kernel refuses the filters */
 export async function link(one: End, other: End): Promise<void> {
   const { PATH } = process.env;
   const lines = [...passing(one, other), ...passing(other, one)];

@@ -1,8 +1,8 @@
 /**
- * Whether somebody is connected to a container, seen from outside: in what the kernel says of its network. A container can
- * fill those tables, so no more than a part of them is read, and who cannot be told from a user is taken for one.
+ * Tells from the kernel's network tables whether somebody is connected to a container. A container can fill these
+ * tables, so only a part of them is read. A connection counts as a user's unless it is certain that it is not.
  *
- * Source: proc_pid_net(5); addresses are hexadecimal, each word of 32 bits in the order of the machine, which is little-endian.
+ * Source: proc_pid_net(5). Addresses are hexadecimal. Each 32-bit word is in the machine's byte order, little-endian.
  */
 
 import { createReadStream } from 'node:fs';
@@ -12,15 +12,18 @@ import { isSystemError } from '../../errors/service-error.ts';
 import { linesIn } from '../../parsing/lines.ts';
 
 export interface NetworkUse {
-  /** Whether a program elsewhere is connected to one of the ports. */
+  /** Whether a program outside the container is connected to one of the ports. */
   readonly isConnected: boolean;
-  /** Whether a program waits at one of the ports for datagrams of whoever sends some. */
+  /** Whether a program in the container receives datagrams from any sender on one of the ports. */
   readonly takesDatagrams: boolean;
-  /** How many its programs have got since its network is there, at whatever port: the kernel does not count them by port. */
+  /**
+   * The number of datagrams that the container's programs have received since its network was created, on any port. The
+   * kernel does not count datagrams by port.
+   */
   readonly datagrams: number;
 }
 
-/** Bytes of a table: some 25,000 connections. */
+/** The limit for reading one table, in bytes; about 25,000 connections. */
 const MOST_BYTES = 4 * 2 ** 20;
 const LONGEST_LINE = 1024;
 const ESTABLISHED = '01';
@@ -34,9 +37,9 @@ interface Entry {
 }
 
 /**
- * @param directory `/proc/PID/net` of one of its processes
+ * @param directory `/proc/PID/net` of one of the container's processes
  * @param published container ports, such as `32262/tcp`
- * @throws Error when that process has gone
+ * @throws {Error} if that process has ended
  */
 export async function networkUse(directory: string, published: readonly string[]): Promise<NetworkUse> {
   const find = async (protocol: 'tcp' | 'udp', fits: (entry: Entry) => boolean): Promise<boolean> => {
@@ -68,17 +71,17 @@ function entryIn(line: string): Entry | undefined {
   return local ? { local, port: Number.parseInt(port, 16), peer, state } : undefined;
 }
 
-/** Whoever connects to an address of its own has that one too. */
+/** A program that connects to its own container's address has the same address at both ends. */
 function isFromElsewhere({ local, peer, state }: Entry): boolean {
   return state === ESTABLISHED && peer !== local && !isLoopback(peer);
 }
 
-/** 127.0.0.0/8, by itself or as the end of an IPv6 address, or ::1. */
+/** Matches 127.0.0.0/8, also as an IPv4-mapped IPv6 address, and ::1. */
 function isLoopback(address: string): boolean {
   return /^(0{16}FFFF0000)?[\dA-F]{6}7F$/.test(address) || address === `${'0'.repeat(24)}01000000`;
 }
 
-/** @returns true, too, when there is more than is read; false when this kernel has no such table */
+/** @returns true also if the table exceeds the limit; false if this kernel has no such table */
 async function hasLine(path: string, fits: (line: string) => boolean): Promise<boolean> {
   const file = createReadStream(path, { end: MOST_BYTES });
   try {

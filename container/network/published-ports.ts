@@ -1,6 +1,6 @@
 /**
- * The host ports by which a container is reached: those that it is allotted, those that its body insists on, and that
- * of the container whose network it shares.
+ * Works out and holds the host ports of a container: allotted ports, ports that the caller chose in the create body,
+ * and the port of the container whose network it shares.
  */
 
 import { ServiceError } from '../../errors/service-error.ts';
@@ -8,7 +8,9 @@ import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { type CreateBody, IDENTIFYING_PORT } from '../creation/create-body.ts';
 import type { HostPorts, Protocol } from './host-ports.ts';
 
-/** The container ports that programs in the images listen on: discovery, and the client's datagrams and stream. */
+/**
+ * The container ports that programs in the images listen on: for discovery, and for the client's datagrams and stream.
+ */
 export const CLIENT_PORTS: readonly string[] = [IDENTIFYING_PORT, '32263/udp', '32273/tcp'];
 
 export interface HostPort {
@@ -17,25 +19,26 @@ export interface HostPort {
 }
 
 export interface PublishedPorts {
-  /** Container ports that get a host port of ours, with the one to take if it is free. */
+  /** Container ports for which the service allots a host port, each with the host port to prefer. */
   readonly allotted: ReadonlyMap<string, number | undefined>;
-  /** Host ports that are the caller's choice; the body keeps them as they are. */
+  /** Host ports that the caller chose. The body keeps them unchanged. */
   readonly chosen: readonly HostPort[];
   /** The identifying host port of the container whose network it shares. */
   readonly shared: number | undefined;
-  /** Its identifying host port, where it can be no other one. */
+  /** The only host port that may be its identifying one; undefined if any may. */
   readonly needed?: number | undefined;
 }
 
 /**
- * What a body publishes. Of the ports that programs in the images listen on, and where the caller leaves it open, the
- * host port is ours to choose. @param shared the identifying host port of the container whose network it shares
+ * Finds the ports that a body publishes. The service allots the host port of each port in `CLIENT_PORTS`, and of each
+ * port for which the caller names no host port.
+ * @param shared the identifying host port of the container whose network it shares
  * @throws {ServiceError} `create.no_identifying_port`
  */
 export function portsWanted(body: CreateBody, shared?: number): PublishedPorts {
   if (shared !== undefined) return { allotted: new Map(), chosen: [], shared };
   const allotted = new Map<string, number | undefined>();
-  // Once each, though it may be bound to several addresses.
+  // Several bindings to different addresses may name the same host port, which is held once.
   const chosen = new Map<string, HostPort>();
   for (const [port, bindings] of Object.entries(body.HostConfig?.PortBindings ?? {})) {
     if (!/^\d+\/(tcp|udp)$/.test(port)) continue;
@@ -50,7 +53,8 @@ export function portsWanted(body: CreateBody, shared?: number): PublishedPorts {
 }
 
 /**
- * Holds them until the lifetime ends. @returns host port by container port, of those that were allotted
+ * Holds the ports until the lifetime ends.
+ * @returns the allotted host port of each container port
  * @throws {ServiceError} `port.*`
  */
 export async function holdPorts(
@@ -69,7 +73,7 @@ export async function holdPorts(
   return new Map(await Promise.all(held));
 }
 
-/** Holds again what a container has which a dead service left. @param published host port by container port */
+/** Holds the ports of a container that a dead service left. @param published host port by container port */
 export async function adoptPorts(
   lifetime: Lifetime,
   ports: HostPorts,
@@ -80,7 +84,7 @@ export async function adoptPorts(
   for (const { protocol, number } of [...held, ...chosen]) await ports.adopt(lifetime, protocol, number);
 }
 
-/** The port that Docker, by its own words, found taken. @param published host port by container port */
+/** Finds the port that Docker's error message names as taken. @param published host port by container port */
 export function takenPort(published: Readonly<Record<string, number>>, said: string): HostPort | undefined {
   if (!/already (allocated|in use)/.test(said)) return undefined;
   const taken = Object.entries(published).find(([, number]) => new RegExp(`:${number}\\b`).test(said));
