@@ -8,7 +8,7 @@ export interface RejectedView {
   readonly why: string;
   readonly exitCode?: number;
   readonly lastLines: readonly string[];
-  /** ISO 8601. */
+  /** The time of the rejection in ISO 8601. */
   readonly at: string;
 }
 

@@ -4,7 +4,7 @@
  *
  * INVARIANTS
  * - A node has at most one step under way. A node waits for another one only for a port or a canary.
- * - A failed step is repeated with backoff, and does not delay other nodes.
+ * - A failed step is repeated with backoff. It delays only the nodes that wait for this one.
  * - A look at Docker that began before a node's last step ended does not change what is known of that node.
  */
 

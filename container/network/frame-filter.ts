@@ -117,7 +117,7 @@ function drop(...fields: Pattern): Rule {
 /** If a rule does not match, the program continues after it. */
 function compile({ verdict, when, unless = [] }: Rule): number[] {
   const end = [ANSWER, 0, 0, verdict];
-  // Going from the last pattern to the first makes the jump distances known.
+  // Compiling the patterns from last to first makes each jump distance known.
   let code = end;
   for (const pattern of unless.toReversed()) {
     // A pattern that matches completely jumps past the rule.

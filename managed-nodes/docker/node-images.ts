@@ -23,7 +23,7 @@ export interface NodeImagesOptions {
 }
 
 const MOST_PULLS = 3;
-/** Milliseconds. */
+/** Timeouts in milliseconds. */
 const LOOK = 10_000;
 const ASK = 30_000;
 /** A pull without progress for this long ends, because it occupies one of the three places and delays its node. */
