@@ -1,11 +1,11 @@
-/** Time, as a parameter: tests have their own. */
+/** The clock is a parameter, so that tests control time. */
 
 import { setTimeout } from 'node:timers/promises';
 
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Rejects when the signal says so. */
+  /** Rejects when the signal aborts. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 

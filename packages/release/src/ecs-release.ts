@@ -1,4 +1,4 @@
-/** What programs may use of this package: the configuration and the pure parts of a release. */
+/** The public API of this package: the configuration, and the pure functions of a release. */
 
 export { configOf, type ReleaseConfig, readConfig } from './config/read.ts';
 export { ReleaseFile } from './config/schema.ts';

@@ -1,17 +1,17 @@
-/** What this tool fails with. The kind decides the exit code; the text says what failed, why, and what to do next. */
+/** The errors of this tool. The kind decides the exit code. The text says what failed, why, and what to do next. */
 
 export type ErrorKind =
   /** The command line or the configuration file is wrong. Nothing was touched. */
   | 'usage'
-  /** The release failed, and the stage runs what it ran before. */
+  /** The release failed, and the stage is back in its previous state. */
   | 'rolled back'
   /** The release failed, and the stage may run parts of it. */
   | 'not rolled back'
-  /** Another release has the stage. */
+  /** Another release holds the stage's lock. */
   | 'locked'
   | 'superseded'
   | 'nothing to do'
-  /** Something else failed, before anything was changed. */
+  /** Something else failed before the stage was changed. */
   | 'failed';
 
 export const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
@@ -34,7 +34,7 @@ export class ReleaseError extends Error {
   }
 }
 
-/** The text of whatever was thrown. AWS's errors have their name in front. */
+/** Returns the text of any thrown value. AWS's errors are prefixed with their names. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof ReleaseError || error.name === 'Error') return error.message;

@@ -1,4 +1,7 @@
-/** AWS as a release sees it. Reads have all pages; changes end when the lock does. */
+/**
+ * Implements `Cloud` with AWS's APIs. Reads follow pagination to the end. A change is aborted when the lock's lease
+ * runs out.
+ */
 
 import {
   DeregisterTaskDefinitionCommand,
@@ -87,7 +90,7 @@ async function updateService(
     taskDefinition,
     ...(desired !== undefined && { desiredCount: desired }),
     ...(strategy && { capacityProviderStrategy: strategy }),
-    // ECS changes where tasks run only in a new deployment.
+    // ECS applies a new capacity strategy only in a new deployment.
     forceNewDeployment: force || strategy !== undefined,
   });
   const { service: updated } = await ecs.send(command, { abortSignal });

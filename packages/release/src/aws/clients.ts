@@ -1,6 +1,6 @@
 /**
- * AWS's clients, each loaded and made when it is first used, so that a command does not read what it does not need.
- * They try again by themselves: throttling, 5xx, and connections that break.
+ * AWS clients. Each one is loaded and created on first use, so that a command loads only the SDK modules that it needs.
+ * The clients retry after throttling, 5xx responses and broken connections.
  */
 
 import type { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling';
@@ -50,7 +50,7 @@ export class Clients {
     );
   }
 
-  /** @param region the stage's, if left out */
+  /** @param region the default is the stage's region */
   ecr(region = this.#region): Promise<ECRClient> {
     return this.#make(
       `ecr ${region}`,
@@ -61,7 +61,7 @@ export class Clients {
   s3(): Promise<S3Client> {
     return this.#make('s3', async (settings) => {
       const { S3Client: Client } = await import('@aws-sdk/client-s3');
-      // An endpoint of one's own has no name for each bucket.
+      // A custom endpoint has no DNS name for each bucket.
       const forcePathStyle = Boolean(process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL);
       return new Client({ ...settings, forcePathStyle });
     });

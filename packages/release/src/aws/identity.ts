@@ -1,11 +1,14 @@
-/** Who we are to AWS, and that this is the account that the stage names. */
+/** Finds out the caller's AWS identity, and checks that it belongs to the stage's account. */
 
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import type { StageConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import type { Clients } from './clients.ts';
 
-/** @returns the ARN of who calls. @throws ReleaseError usage when it is another account */
+/**
+ * @returns the caller's ARN
+ * @throws ReleaseError usage when the credentials belong to another account
+ */
 export async function guardAccount(
   clients: Clients,
   stage: StageConfig & { readonly name: string },

@@ -1,4 +1,4 @@
-/** Finds out which digests tags mean right now, in ECR. */
+/** Resolves image tags to their current digests in ECR. */
 
 import {
   DescribeImagesCommand,
@@ -12,12 +12,12 @@ import { ReleaseError } from '../errors.ts';
 import type { Images, ResolvedImage } from '../release/plan.ts';
 import type { Clients } from './clients.ts';
 
-/** host/repository */
+/** @returns `host/repository` */
 export function repositoryOf({ stage }: ReleaseConfig, image: ImageConfig): string {
   return `${registryOf(stage, image).host}/${image.repository}`;
 }
 
-/** @throws ReleaseError usage when an image was not pushed */
+/** @throws ReleaseError usage when ECR does not have an image */
 export async function resolveImages(clients: Clients, config: ReleaseConfig): Promise<Images> {
   const used = imagesIn(config);
   const resolved = await Promise.all(
@@ -83,7 +83,7 @@ export async function digestOf(
   );
 }
 
-/** @throws ReleaseError usage */
+/** @throws ReleaseError usage when the configuration has no such image */
 export function imageOf({ images = {} }: ReleaseConfig, name: string): ImageConfig {
   const image = images[name];
   if (image) return image;

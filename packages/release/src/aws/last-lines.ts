@@ -1,4 +1,4 @@
-/** The last lines that a container wrote before it stopped, where its log driver is awslogs. */
+/** Reads the last lines that a container wrote before it stopped, if its log driver is awslogs. */
 
 import { GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import type { Task } from '../release/cloud.ts';

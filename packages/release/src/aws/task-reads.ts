@@ -1,4 +1,4 @@
-/** Reads ECS: task definitions, services and tasks, all pages of each list. */
+/** Reads task definitions, services and tasks from ECS. Each list is read to its last page. */
 
 import {
   DescribeServicesCommand,
@@ -15,7 +15,7 @@ import { ReleaseError } from '../errors.ts';
 import type { Service, Task } from '../release/cloud.ts';
 import type { Live } from '../release/task-definition.ts';
 
-/** DescribeServices takes ten, DescribeTasks a hundred. */
+/** DescribeServices accepts 10 names, and DescribeTasks accepts 100 ARNs. */
 const SERVICES = 10;
 const TASKS = 100;
 

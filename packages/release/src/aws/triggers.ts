@@ -1,4 +1,7 @@
-/** Scheduled tasks: targets of EventBridge rules, and schedules of EventBridge Scheduler. */
+/**
+ * Reads and updates the triggers of scheduled tasks: targets of EventBridge rules, and schedules of EventBridge
+ * Scheduler.
+ */
 
 import {
   type EventBridgeClient,
@@ -38,7 +41,7 @@ export async function readRule(events: EventBridgeClient, rule: string): Promise
   return all;
 }
 
-/** A rule has at most five targets, and PutTargets takes ten. */
+/** One call is enough: a rule has at most five targets, and PutTargets accepts ten. */
 export async function moveRule(
   events: EventBridgeClient,
   triggers: readonly Trigger[],
@@ -73,7 +76,7 @@ export async function readGroup(scheduler: SchedulerClient, group: string): Prom
     NextToken = page.NextToken;
   } while (NextToken !== undefined);
   const all: Trigger[] = [];
-  // The Scheduler allows few calls a second, and there is no call for several schedules.
+  // EventBridge Scheduler allows few calls per second, and its API reads one schedule per call.
   for (const part of inParts(names, 10)) {
     const read = await Promise.all(
       part.map((Name) => scheduler.send(new GetScheduleCommand({ GroupName: group, Name }))),
@@ -105,7 +108,7 @@ export async function moveSchedule(
   await scheduler.send(new UpdateScheduleCommand(input), { abortSignal });
 }
 
-/** A record is JSON, which has no dates. */
+/** Restores the dates of a schedule. A record is stored as JSON, which has no date type. */
 function withDates(whole: Trigger['whole']): Trigger['whole'] {
   const { StartDate, EndDate, ...rest } = whole;
   const date = (one: unknown) => new Date(one as string | Date);

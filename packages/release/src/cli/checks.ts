@@ -1,4 +1,4 @@
-/** `verify` and `doctor`. */
+/** The commands `verify` and `doctor`. */
 
 import { EXIT_CODES } from '../errors.ts';
 import { whyStopped } from '../release/judge.ts';
@@ -25,7 +25,7 @@ export const verify: Run = async (given, surroundings) => {
 export const doctor: Run = async (given, surroundings) =>
   given.words.length > 0 ? explain(given, surroundings) : await look(given, surroundings);
 
-/** What an error means. */
+/** Prints the known causes of an error. */
 function explain(given: Given, surroundings: Surroundings): number {
   const found = knownErrorsIn(given.words.join(' '));
   const causes = found.flatMap((one) => one.causes);
@@ -37,7 +37,7 @@ function explain(given: Given, surroundings: Surroundings): number {
   return causes.length === 0 ? EXIT_CODES.failed : 0;
 }
 
-/** What is wrong with the stage right now: what `verify` finds, and why tasks stopped lately. */
+/** Prints what is wrong with the stage now: the findings of `verify`, and why tasks stopped recently. */
 async function look(given: Given, surroundings: Surroundings): Promise<number> {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;

@@ -1,4 +1,4 @@
-/** What nearly all commands need: the configuration of the stage, AWS's clients, and the right account. */
+/** Prepares what most commands need: the stage's configuration, the AWS clients, and a check of the account. */
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -15,11 +15,11 @@ export interface Context extends AsyncDisposable {
   readonly config: ReleaseConfig;
   readonly clients: Clients;
   readonly cloud: Cloud;
-  /** The ARN of who calls. */
+  /** The caller's ARN. */
   readonly caller: string;
 }
 
-/** @throws ReleaseError usage, also when the credentials are of another account */
+/** @throws ReleaseError usage when the configuration is wrong, or the credentials belong to another account */
 export async function contextOf(given: Given, { env }: Surroundings): Promise<Context> {
   const config = await configOfGiven(given, env);
   const { stage } = config;
@@ -52,7 +52,7 @@ function setValues(given: readonly string[]): Values {
   );
 }
 
-/** What the CI, or git, says on where we are. */
+/** Reads commit, branch, tag and pull request from the CI's environment. Outside a CI, git gives the commit. */
 async function valuesOf(env: Surroundings['env']): Promise<Values> {
   const isTag = env.GITHUB_REF_TYPE === 'tag';
   return {

@@ -1,4 +1,8 @@
-/** `render` and `describe`: task definitions, as they would be and as they are. */
+/**
+ * The commands `render` and `describe`. `render` prints the task definition that a release would use, and `describe`
+ * prints
+ * one as it is in ECS now.
+ */
 
 import { resolveImages } from '../aws/images.ts';
 import { ReleaseError } from '../errors.ts';

@@ -1,4 +1,4 @@
-/** `login`, `build`, `push` and `images`. */
+/** The commands `login`, `build`, `push` and `images`. */
 
 import { setTimeout } from 'node:timers/promises';
 import { digestOf, imageOf, repositoryOf } from '../aws/images.ts';
@@ -26,7 +26,9 @@ export const login: Run = async (given, surroundings) => {
   return 0;
 };
 
-/** Every push logs in anew, since the password lasts for twelve hours only. */
+/**
+ * Logs in to the registries of these images. Every push logs in again, because the password expires after twelve hours.
+ */
 async function loginTo(
   { clients, config }: Context,
   docker: Docker,
@@ -86,7 +88,7 @@ export const push: Run = async (given, surroundings) => {
   return 0;
 };
 
-/** What runs docker, or only says what it would run. */
+/** Returns a function that runs docker. With `--dry-run`, the function only prints the command. */
 function planned(given: Given, { env, signal, stderr }: Surroundings): Docker {
   if (!given.flag('dry-run')) return dockerFor(env, signal);
   return async (words) => void stderr.write(`docker ${words.join(' ')}\n`);
@@ -154,7 +156,7 @@ async function list(
   return 0;
 }
 
-/** Ends when the tag means another image. */
+/** Returns when the tag refers to another image. */
 async function watch(
   { clients, config }: Context,
   name: string,

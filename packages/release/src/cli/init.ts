@@ -1,4 +1,4 @@
-/** `init`: writes a configuration from what a cluster has. */
+/** The command `init`. It writes a configuration from the services and rules that exist. */
 
 import { existsSync, writeFileSync } from 'node:fs';
 import { ListServicesCommand } from '@aws-sdk/client-ecs';
@@ -25,7 +25,7 @@ export const init: Run = async (given, surroundings) => {
     const { definition } = await readTaskDefinition(await clients.ecs(), taskDefinition);
     const own = (definition.containerDefinitions ?? []).flatMap(({ name = '', image = '' }) => {
       const [, registry = '', repository = ''] = /^([^/]+[.:][^/]*)\/([^@:]+)/.exec(image) ?? [];
-      // Images of others are deployed as they are.
+      // Only images in ECR belong in the configuration. Other images are deployed as they are.
       const known = parseRegistry(registry, { account, region });
       if (repository === '' || !known) return [];
       const key = repository.replace(/^.*\//, '');
@@ -52,7 +52,7 @@ export const init: Run = async (given, surroundings) => {
     scheduled,
   };
   const text = stringify(made);
-  // It fits its own schema, or nothing is written.
+  // Validate the result before anything is written.
   configOf(text, stage, { commit: 'commit' }, 'what was found');
   const path = given.text('config') ?? 'ecs-release.yaml';
   if (!given.flag('dry-run')) {

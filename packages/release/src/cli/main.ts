@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `ecs-release`. */
+/** The entry point of the command `ecs-release`. */
 
 import { EXIT_CODES, messageOf, ReleaseError } from '../errors.ts';
 import { parse } from './program.ts';
@@ -7,7 +7,7 @@ import type { Surroundings } from './row.ts';
 
 const { env, stdin, stdout, stderr } = process;
 const stop = new AbortController();
-/** As shells have it for what was ended by Ctrl-C. */
+/** The exit code that shells use for a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
 async function main(words: readonly string[]): Promise<number> {
@@ -23,13 +23,13 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 function explain(error: unknown): number {
-  // What was interrupted while it only looked has nothing to tell.
+  // A read-only command that was interrupted has no error to report.
   if (stop.signal.aborted && !(error instanceof ReleaseError)) return INTERRUPTED;
   stderr.write(`ecs-release: ${messageOf(error)}\n`);
   return error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
 }
 
-// Without await, so that it can be bundled for the executable.
+// No top-level await, so that this file can be bundled for the executable.
 void main(process.argv.slice(2))
   .catch(explain)
   .then((code) => {

@@ -1,10 +1,12 @@
-/** Makes the configuration of a release that changes one thing: a count of tasks, or variables. Images stay. */
+/**
+ * Derives the configuration of a release that changes only a task count or environment variables. Images stay the same.
+ */
 
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ContainersConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 
-/** @throws ReleaseError usage */
+/** @throws ReleaseError usage when there is no such service */
 export function scaled(config: ReleaseConfig, name: string, count: number): ReleaseConfig {
   const service = config.services?.[name];
   if (!service) throw unknown(name, config);
@@ -14,9 +16,9 @@ export function scaled(config: ReleaseConfig, name: string, count: number): Rele
 }
 
 /**
- * @param words NAME=VALUE, or NAME= to remove it
- * @param only names of services and scheduled tasks; none: all of them
- * @throws ReleaseError usage
+ * @param words NAME=VALUE sets a variable, and NAME= removes it
+ * @param only names of services and scheduled tasks; an empty list means all
+ * @throws ReleaseError usage when a word or a name is wrong
  */
 export function withVariables(
   config: ReleaseConfig,
@@ -48,7 +50,7 @@ export function withVariables(
   return { ...rest, services: Object.fromEntries(services), scheduled: chosen(config.scheduled) };
 }
 
-/** In the containers that run one of the system's own images. */
+/** Sets the variables only in containers that run an image of this configuration. */
 function setIn(containers: ContainersConfig, environment: Record<string, string | null>): ContainersConfig {
   const own = Object.entries(containers).filter(([, { image }]) => image !== undefined);
   return Object.fromEntries(own.map(([name]) => [name, { environment }]));

@@ -1,4 +1,4 @@
-/** Prints: progress to stderr while something goes on, and the result to stdout at the end. */
+/** Prints progress to stderr while a command runs, and its result to stdout at the end. */
 
 import { type Capacity, shortName } from '../release/cloud.ts';
 import type { Plan } from '../release/plan.ts';
@@ -16,7 +16,7 @@ export function printResult(given: Given, { stdout }: Surroundings, result: obje
   stdout.write(given.flag('json') ? `${JSON.stringify(result, undefined, 2)}\n` : `${text}\n`);
 }
 
-/** Columns as wide as they need to be. */
+/** Formats rows as columns. Each column is as wide as its longest cell. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
   return rows
@@ -29,7 +29,7 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** A plan without the values of variables and the inputs of targets: they may be secrets after all. */
+/** Removes the values of variables and the inputs of targets from a plan, because they may contain secrets. */
 export function shownPlan({ images, register, services, triggers, before, after }: Plan): object {
   return {
     ...{ images, services, before, after },

@@ -1,4 +1,4 @@
-/** Reads the command line, by the rows. */
+/** Parses the command line as the command rows define it. */
 
 import { Command, CommanderError, Option } from 'commander';
 import type { CommandRow, Given, OptionRow } from './row.ts';
@@ -11,7 +11,7 @@ export type Parsed =
   | { readonly is: 'help'; readonly text: string }
   | { readonly is: 'misfit'; readonly text: string };
 
-/** @param words what stands behind the program's name */
+/** @param words the arguments after the program's name */
 export function parse(words: readonly string[]): Parsed {
   let parsed: Parsed | undefined;
   let shown = '';

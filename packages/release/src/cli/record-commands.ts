@@ -1,4 +1,4 @@
-/** `status`, `history`, `lock`, `unlock`, `wait` and `schedules`: what a stage runs, and what was done to it. */
+/** The commands `status`, `history`, `lock`, `unlock`, `wait` and `schedules`, which show and watch a stage. */
 
 import { systemClock } from '../clock.ts';
 import { millisecondsOf, wordsOf } from '../config/duration.ts';

@@ -1,4 +1,4 @@
-/** `plan`, `deploy`, `rollback`, `scale` and `set`: all that changes a stage, and what it would change. */
+/** The commands `plan`, `deploy`, `rollback`, `scale` and `set`, which change a stage or show such a change. */
 
 import { resolveImages } from '../aws/images.ts';
 import { systemClock } from '../clock.ts';
@@ -34,7 +34,7 @@ export const deploy: Run = async (given, surroundings) => {
   if (given.flag('dry-run')) return await plan(given, surroundings);
   await using context = await contextOf(given, surroundings);
   const config = configFor(given, context.config);
-  // What was not pushed is found out before the lock is taken.
+  // Resolve the images before the lock is taken, so that a missing image fails early.
   const images = await resolveImages(context.clients, config);
   const asked = {
     kind: 'deploy' as const,
@@ -48,7 +48,7 @@ export const rollback: Run = async (given, surroundings) => {
   const ledger = await ledgerOf(context);
   const target = await findTarget(ledger, given.text('to'));
   const planned = async () => {
-    // It may be another one by the time that the lock is there.
+    // Other releases may have ended while this one waited for the lock, so read the releases to undo again.
     const now = await findTarget(ledger, target.to);
     const images = target.to === undefined ? {} : ((await ledger.record(target.to))?.images ?? {});
     return await planBack(context.cloud, now, images);
@@ -72,7 +72,7 @@ export const scale: Run = async (given, surroundings) => {
 export const set: Run = async (given, surroundings) =>
   await changePart(given, surroundings, (config) => withVariables(config, given.words, given.texts('only')));
 
-/** A release of something else than new images. */
+/** Releases a change of the configuration without new images. */
 async function changePart(
   given: Given,
   surroundings: Surroundings,
@@ -92,7 +92,7 @@ async function changePart(
   return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
 }
 
-/** With what the command line says. */
+/** Applies the command line's options to the configuration. */
 function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
   const services = Object.entries(config.services ?? {}).map(([name, one]) => [
     name,
@@ -140,7 +140,7 @@ async function carry(
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
     patience: patienceOf(given, timing.timeout),
-    // A way back depends on the record alone.
+    // A rollback depends on the record alone.
     observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: (lock) => {
       if (told === lock.token) return;
@@ -165,7 +165,7 @@ function patienceOf(given: Given, usual: number): number {
   return milliseconds;
 }
 
-/** Who releases: the caller in AWS, and the job of the CI. */
+/** Names the owner of a release: the caller's ARN, and the CI's job if there is one. */
 function ownerOf(caller: string, env: Surroundings['env']): string {
   const job = env.GITHUB_RUN_ID ?? env.BITBUCKET_BUILD_NUMBER;
   return job === undefined ? caller : `${caller} (build ${job})`;

@@ -1,7 +1,10 @@
-/** How a command is told. Help and the README's list come from the rows; what a command does is loaded when it runs. */
+/**
+ * Defines a command as a row. The help and the README's list of commands come from the rows. The code of a command is
+ * loaded only when it runs.
+ */
 
 export interface OptionRow {
-  /** As they are typed, such as `-f, --follow` or `--to <RELEASE>`. */
+  /** The option as it is typed, such as `-f, --follow` or `--to <RELEASE>`. */
   readonly flags: string;
   readonly meaning: string;
   readonly isList?: true;
@@ -9,19 +12,19 @@ export interface OptionRow {
 
 export interface CommandRow {
   readonly name: string;
-  /** What follows the name, such as `<TAG>` or `[COMMAND...]`. */
+  /** The arguments after the name, such as `<TAG>` or `[COMMAND...]`. */
   readonly words?: string;
   readonly summary: string;
   readonly options?: readonly OptionRow[];
-  /** false: it needs neither a stage nor a configuration. */
+  /** false: the command needs neither a stage nor a configuration. */
   readonly needsStage?: false;
-  /** What stands behind the words belongs to another program, options too. */
+  /** true: options after the first argument belong to another program. */
   readonly passesOn?: true;
   readonly example: string;
   readonly load: () => Promise<Run>;
 }
 
-/** What was given. Options go by their long names. */
+/** The parsed command line. Options are looked up by their long names. */
 export interface Given {
   readonly words: readonly string[];
   flag(name: string): boolean;
@@ -29,13 +32,13 @@ export interface Given {
   texts(name: string): readonly string[];
 }
 
-/** What a command has of the process. */
+/** The parts of the process that a command may use. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Somebody pressed Ctrl-C, or the CI ends the job. */
+  /** Aborts after Ctrl-C, or when the CI ends the job. */
   readonly signal: AbortSignal;
 }
 

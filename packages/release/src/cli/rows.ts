@@ -1,4 +1,4 @@
-/** The commands. */
+/** The rows of all commands. */
 
 import type { CommandRow, OptionRow } from './row.ts';
 

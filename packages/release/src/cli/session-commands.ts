@@ -1,4 +1,4 @@
-/** `exec` and `forward`: a command, and a port, in a running container. */
+/** The commands `exec` and `forward`, which run a command in a running container and forward a port to it. */
 
 import { ReleaseError } from '../errors.ts';
 import { type ExecClients, execInTask, findTarget } from '../session/exec.ts';

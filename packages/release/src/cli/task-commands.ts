@@ -1,4 +1,4 @@
-/** `logs` and `run`: what tasks write, and a task that runs once. */
+/** The commands `logs` and `run`, which print the logs of tasks and run a task once. */
 
 import { systemClock } from '../clock.ts';
 import { millisecondsOf } from '../config/duration.ts';
@@ -24,7 +24,7 @@ export const logs: Run = async (given, surroundings) => {
     throw new ReleaseError('usage', 'Whose logs? Give --service, --family or --task.');
   const targets = task === undefined ? [] : await findTargets(ecs, scope, surroundings.signal);
   const tasks = targets.filter(({ taskId }) => taskId.startsWith(task ?? '')).map(({ taskArn }) => taskArn);
-  // A task that has stopped is found by its whole id only.
+  // A stopped task is found only by its full id.
   const named = task === undefined ? {} : { tasks: tasks.length > 0 ? [...new Set(tasks)] : [task] };
   const sources = serviceSources(ecs, { ...scope, ...named, container: given.text('container') });
   const printer = new LogPrinter();

@@ -1,8 +1,8 @@
-/** Durations as people write them, such as 30m. */
+/** Durations in the notation of the configuration, such as 30m. */
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
-/** @returns milliseconds */
+/** @returns milliseconds; NaN when the text is not a duration */
 export function millisecondsOf(written: string): number {
   const [, count = '', unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(written) ?? [];
   return Number(count) * (UNITS[unit as keyof typeof UNITS] ?? Number.NaN);

@@ -1,4 +1,4 @@
-/** The sizes that Fargate has, from AWS's page on task definition parameters for Fargate. */
+/** The task sizes that Fargate offers. Source: AWS's page on task definition parameters for Fargate. */
 
 import { ReleaseError } from '../errors.ts';
 
@@ -7,7 +7,7 @@ const GIB = 1024;
 const range = (from: number, to: number, step: number): readonly number[] =>
   Array.from({ length: (to - from) / step + 1 }, (_, i) => from + i * step);
 
-/** MiB by vCPU. */
+/** Memory sizes in MiB, by vCPU. */
 const SIZES: ReadonlyMap<number, readonly number[]> = new Map([
   [0.25, [512, GIB, 2 * GIB]],
   [0.5, range(GIB, 4 * GIB, GIB)],
@@ -18,7 +18,7 @@ const SIZES: ReadonlyMap<number, readonly number[]> = new Map([
   [16, range(32 * GIB, 120 * GIB, 8 * GIB)],
 ]);
 
-/** @throws ReleaseError usage, with the sizes that come next */
+/** @throws ReleaseError usage that lists the sizes that Fargate offers */
 export function checkSize(what: string, vcpu: number, memory: number): void {
   const fits = SIZES.get(vcpu);
   if (!fits) {

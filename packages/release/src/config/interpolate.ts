@@ -1,6 +1,7 @@
 /**
- * Puts values into what was read: "{name}" anywhere in a string. A string that is nothing but "{name}" becomes the
- * value itself, so that a number stays one. "{{name}}" stands for "{name}".
+ * Replaces "{name}" in every string of a value. A string that consists of "{name}" alone becomes the value itself, so
+ * that
+ * a number stays a number. "{{name}}" is an escape for the text "{name}".
  */
 
 import { ReleaseError } from '../errors.ts';
@@ -10,7 +11,7 @@ export type Values = Readonly<Record<string, string | number | boolean | undefin
 const PLACE = /\{\{([A-Za-z][\w-]*)\}\}|\{([A-Za-z][\w-]*)\}/g;
 const WHOLE = /^\{([A-Za-z][\w-]*)\}$/;
 
-/** @throws ReleaseError usage, which names all values that are missing */
+/** @throws ReleaseError usage that names every missing value */
 export function interpolate<T>(given: T, values: Values): T {
   const missing = new Set<string>();
   const lookUp = (name: string) => {

@@ -1,6 +1,7 @@
 /**
- * Reads ecs-release.yaml for one stage: checks its shape, puts the values in, and checks what a shape cannot say. All
- * that is wrong is told at once. Nothing of AWS is asked here.
+ * Reads ecs-release.yaml for one stage: validates it against the schema, replaces its placeholders, and checks the
+ * rules
+ * that a schema cannot express. Up to ten schema errors are reported at once. No call to AWS is made here.
  */
 
 import { readFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ import { interpolate, type Values } from './interpolate.ts';
 import { registryOf } from './registry.ts';
 import { type ContainersConfig, type KindConfig, ReleaseFile, type StageConfig } from './schema.ts';
 
-/** A kind with numbers only. */
+/** A kind whose placeholders are replaced, so that it has numbers only. */
 export interface Kind {
   readonly count?: number;
   readonly spot?: number;
@@ -26,7 +27,7 @@ export interface Kind {
 export interface ReleaseConfig extends Omit<ReleaseFile, 'stages' | 'release' | 'kinds'> {
   readonly stage: StageConfig & { readonly name: string };
   readonly kinds: Readonly<Record<string, Kind>>;
-  /** Milliseconds. */
+  /** `timeout` and `poll` are in milliseconds. `failures` is a count of tasks. */
   readonly timing: { readonly timeout: number; readonly poll: number; readonly failures: number };
   readonly values: Values;
 }
@@ -45,7 +46,7 @@ export function readConfig(path: string, stage: string, values: Values): Release
   return configOf(source, stage, values, path);
 }
 
-/** @param path for what is said about errors */
+/** @param path the file's name for error messages */
 export function configOf(source: string, stage: string, values: Values, path: string): ReleaseConfig {
   const document = parseDocument(source);
   const [wrong] = document.errors;
@@ -69,7 +70,7 @@ export function configOf(source: string, stage: string, values: Values, path: st
     ...values,
   };
   const all = interpolate(known, known);
-  // Only a push needs the stage's tags, and {family} is known only in each family.
+  // Only a push needs the stage's tags, and `{family}` is replaced later, once for each family.
   const { tags, ...settled } = chosen;
   const made = interpolate({ ...rest, release, stage: settled }, { family: '{family}', ...all });
   const config: ReleaseConfig = {
@@ -87,7 +88,10 @@ export function configOf(source: string, stage: string, values: Values, path: st
   return config;
 }
 
-/** The tags of pushed images. @throws ReleaseError usage when a value is missing */
+/**
+ * The tags of pushed images.
+ * @throws ReleaseError usage when a value is missing
+ */
 export function tagsOf({ stage, values }: ReleaseConfig): readonly string[] {
   return interpolate(stage.tags ?? [], values);
 }
@@ -131,7 +135,10 @@ function checkKind(name: string, { vcpu, memory, spot = 0 }: KindConfig): void {
     throw new ReleaseError('usage', `The kind ${name} has spot ${spot}; it is per cent.`);
 }
 
-/** The container that gets application_type. */
+/**
+ * Finds the container that gets application_type.
+ * @throws ReleaseError usage when the choice is ambiguous
+ */
 export function typedContainer(what: string, name: string, kind: Kind, containers: ContainersConfig): string {
   const names = Object.keys(containers);
   const chosen = kind.container ?? (names.length === 1 ? names[0] : undefined);

@@ -1,4 +1,4 @@
-/** Where images are: ECR, whose registries are known by their names, or a test's stand-in on this machine. */
+/** The registries that this tool supports: ECR, and a registry on this machine for tests. */
 
 import { ReleaseError } from '../errors.ts';
 import type { ImageConfig, StageConfig } from './schema.ts';
@@ -15,7 +15,7 @@ const ECR = /^(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)
 const THIS_MACHINE = /^(localhost|127\.0\.0\.1)(:\d+)?$/;
 
 /**
- * Only ECR gets ECR's password, and only ECR is asked for digests.
+ * Parses a registry's name. Only the registries that this function accepts get ECR's password and requests for digests.
  * @returns undefined for any other registry
  */
 export function parseRegistry(host: string, { account, region }: Place): Registry | undefined {
@@ -24,7 +24,7 @@ export function parseRegistry(host: string, { account, region }: Place): Registr
   return THIS_MACHINE.test(host) ? { host, account, region } : undefined;
 }
 
-/** @throws ReleaseError usage when it is not ECR */
+/** @throws ReleaseError usage when the registry is not ECR */
 export function registryOf(stage: Place, { registry, repository }: ImageConfig): Registry {
   const suffix = stage.region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
   const host = registry ?? `${stage.account}.dkr.ecr.${stage.region}.${suffix}`;

@@ -1,6 +1,7 @@
 /**
- * The shape of ecs-release.yaml. The JSON Schema for editors is this very object. A number may be a template too, such
- * as "{count}", since stages differ in numbers.
+ * The schema of ecs-release.yaml. Editors get this same object as their JSON Schema. A number may also be a
+ * placeholder,
+ * such as "{count}", because stages differ in their numbers.
  */
 
 import { type Static, type TSchema, Type } from 'typebox';

@@ -1,7 +1,10 @@
-/** What keeps a program from starting. Each kind has an exit code of its own, so that a stopped task tells which it was. */
+/**
+ * The errors that prevent a program from starting. Each kind has its own exit code, so that a stopped task shows the
+ * cause.
+ */
 
 export const EXIT_CODES = {
-  /** The command line of ecs-entrypoint itself. */
+  /** The command line of ecs-entrypoint is wrong. */
   usage: 64,
   table: 65,
   'type unset': 66,
@@ -25,14 +28,16 @@ export class EntryError extends Error {
   override readonly name = 'EntryError';
   readonly problem: EntryProblem;
 
-  /** The message says what failed, why, and what to do next. No value of a secret is ever in it. */
+  /** @param message what failed, why, and what to do next; it never contains a value of a secret */
   constructor(problem: EntryProblem, message: string, options?: ErrorOptions) {
     super(message, options);
     this.problem = problem;
   }
 }
 
-/** The name of what was thrown, and its message where it cannot have a secret in it. */
+/**
+ * Formats an error as its name and message. A plain Error is shown as its code, or as its message if it has no code.
+ */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   const { code } = error as NodeJS.ErrnoException;

@@ -1,4 +1,8 @@
-/** Finds a program as a shell does, and sees that the kernel will run it: after execve(2) there is nobody to tell a failure. */
+/**
+ * Finds a program as a shell does, and checks that the kernel can run it. Errors must be found here, because nothing
+ * can
+ * report them after execve(2).
+ */
 
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,10 +10,10 @@ import { EntryError } from './entry-error.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const ELF = '\x7fELF';
-/** As much of a script's first line as the kernel reads. */
+/** The number of bytes that the kernel reads of a script's first line. */
 const FIRST_LINE = 256;
 
-/** @throws EntryError */
+/** @throws EntryError when the program is missing or cannot be run */
 export function findProgram(name: string, path = DEFAULT_PATH): string {
   const isPath = name.includes('/');
   const candidates = isPath ? [name] : path.split(':').map((directory) => join(directory || '.', name));
@@ -48,7 +52,7 @@ function problemOf(file: string): string | undefined {
   return isExecutable(interpreter) ? undefined : `its first line names ${interpreter}, which is not there`;
 }
 
-/** Undefined for what may be executed, but not read. */
+/** @returns undefined for a file that can be executed but not read */
 function beginningOf(file: string): string | undefined {
   try {
     const descriptor = openSync(file, 'r');

@@ -1,4 +1,6 @@
-/** The secret that IDENTITY names: fetched, and checked before any program sees it. Its values are in no message. */
+/**
+ * Fetches the secret that IDENTITY names, and validates it before a program sees it. No message contains its values.
+ */
 
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { describe, EntryError, type EntryProblem } from './entry-error.ts';
@@ -72,13 +74,13 @@ function explain(error: unknown, name: string, region: string): EntryError {
   }
 }
 
-/** @throws EntryError that names keys, never values */
+/** @throws EntryError that names keys, but never values */
 export function parseIdentity(text: string, name: string, mayBeEmpty: ReadonlySet<string>): Identity {
   let whole: unknown;
   try {
     whole = JSON.parse(text);
   } catch {
-    // The parser's own message has a piece of the secret in it.
+    // The parser's own message quotes a part of the secret.
     throw new EntryError('not JSON', `the secret ${name} is not JSON; store its values as one JSON object`);
   }
   if (typeof whole !== 'object' || whole === null || Array.isArray(whole))

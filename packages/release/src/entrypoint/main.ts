@@ -1,8 +1,9 @@
 /**
- * `ecs-entrypoint`: the ENTRYPOINT of an image with several programs. It prepares the program and then becomes it, by
- * execve(2): process id, signals and exit code are the program's own.
+ * `ecs-entrypoint`: the ENTRYPOINT of an image that contains several programs. It prepares the chosen program, and then
+ * replaces itself with it through execve(2). The process id, the signals and the exit code are therefore the program's
+ * own.
  *
- * It writes with write(2) alone.
+ * All output uses write(2) directly; `untouched-streams.ts` explains why.
  */
 
 import './untouched-streams.ts';
@@ -25,7 +26,10 @@ table (/etc/ecs-entrypoint.yaml), and becomes that program. WORDs follow its com
 
 const TABLE = '/etc/ecs-entrypoint.yaml';
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-/** What Node ignores, which would stay so after execve, as a handler does not; and what would open Node's inspector. */
+/**
+ * Node ignores SIGPIPE and SIGXFSZ. An ignored signal would stay ignored after execve(2), but a handled one does not.
+ * SIGUSR1 would open Node's inspector.
+ */
 const HANDLED = ['SIGPIPE', 'SIGXFSZ', 'SIGUSR1'] as const;
 
 class Signalled extends Error {
@@ -51,7 +55,7 @@ function readWords(args: readonly string[]) {
 
 async function run(args: readonly string[]): Promise<void> {
   const stopped = new AbortController();
-  // The first process of a container has no default action for a signal.
+  // The first process of a container has no default actions for signals.
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => stopped.abort(new Signalled(signal)));
   for (const signal of HANDLED) process.on(signal, () => {});
@@ -71,7 +75,7 @@ async function run(args: readonly string[]): Promise<void> {
     writeSync(1, `ecs-entrypoint would run ${file} with ${words.length - 1} arguments\n`);
     return;
   }
-  // A signal that has come already is heard before the program could miss it.
+  // Handle a signal that is already pending, before execve(2) discards it.
   await new Promise(setImmediate);
   stopped.signal.throwIfAborted();
   process.execve?.(file, words, environment);

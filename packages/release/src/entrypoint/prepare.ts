@@ -1,4 +1,4 @@
-/** Everything before the program takes over: which one it is, what identity it gets, and which files it finds. */
+/** Prepares everything before the program starts: it chooses the program, fetches its identity and writes its files. */
 
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -14,7 +14,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Prepared {
   /** The program's path. */
   readonly file: string;
-  /** Its words, its name among them. */
+  /** The program's arguments, which begin with its name. */
   readonly words: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -22,7 +22,7 @@ export interface Prepared {
 export interface PrepareOptions {
   readonly environment: Environment;
   readonly table: string;
-  /** Words that follow the command of the table: CMD of the image, or `command` of the task definition. */
+  /** Arguments after the command of the table: the image's CMD, or `command` of the task definition. */
   readonly moreWords: readonly string[];
   connect(region: string): SecretsManagerClient;
   readonly signal: AbortSignal;
@@ -31,13 +31,16 @@ export interface PrepareOptions {
 const TYPE = 'application_type';
 const MOST_LISTED = 20;
 
-/** Writes the templates' files, and returns what to run. @throws EntryError, or the signal's reason */
+/**
+ * Writes the templates' files, and returns the program to run.
+ * @throws EntryError, or the signal's reason
+ */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const { environment, moreWords } = options;
   const table = readTable(options.table);
   const program = programOf(table, environment, options.table);
   const words = [...program.command, ...moreWords];
-  // Before the secret is fetched: a program that is not there never will be.
+  // Check this before the secret is fetched, so that a missing program fails at once.
   const file = findProgram(words[0] ?? '', environment.PATH);
   const identity = program.needsIdentity ? await identityOf(table, options) : {};
   for (const template of program.templates) writeFilled(template, { ...environment, ...identity });
@@ -96,7 +99,7 @@ async function identityOf(table: Table, options: PrepareOptions): Promise<Identi
   }
 }
 
-/** Only the program's user may read it, and it is whole whenever it is there. */
+/** Only the program's user can read the file. The rename makes it appear complete or not at all. */
 function writeFilled({ from, to }: Template, values: Environment): void {
   const draft = `${to}.draft`;
   try {

@@ -1,4 +1,4 @@
-/** The region of the secret: from its ARN, from the environment, or from what ECS says of the task. */
+/** Finds the region of the secret: from its ARN, from the environment, or from ECS's metadata of the task. */
 
 import { describe, EntryError } from './entry-error.ts';
 

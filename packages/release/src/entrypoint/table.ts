@@ -1,5 +1,6 @@
 /**
- * The table in the image: which program `application_type` picks, and where the values of the secret go. YAML, and so JSON too.
+ * The table in the image. It maps each `application_type` to a program, and says where the values of the secret go. The
+ * format is YAML, so JSON works too.
  *
  *   programs:
  *     portal:
@@ -19,11 +20,11 @@ export interface Template {
 
 export interface Program {
   readonly command: readonly string[];
-  /** Files that are written with the secret's values. */
+  /** Files that are filled in with the secret's values. */
   readonly templates: readonly Template[];
-  /** Whether the secret's values go into the program's environment. By default they do when there is no template. */
+  /** Whether the program's environment gets the secret's values. By default it does if there is no template. */
   readonly isInEnvironment: boolean;
-  /** False for a program that needs no identity. */
+  /** false: the program needs no identity. */
   readonly needsIdentity: boolean;
 }
 
@@ -33,7 +34,7 @@ export interface Table {
   readonly mayBeEmpty: ReadonlySet<string>;
 }
 
-/** @throws EntryError that names what is wrong, and where */
+/** @throws EntryError that says what is wrong, and where */
 export function parseTable(text: string, path: string): Table {
   const wrong = (what: string): never => {
     throw new EntryError('table', `the table ${path} ${what}; correct it and build the image again`);

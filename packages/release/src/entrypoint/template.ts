@@ -1,10 +1,10 @@
-/** Fills a template: `${NAME}` becomes the value of that name, `$$` a dollar sign. */
+/** Fills in a template: `${NAME}` becomes the value of NAME, and `$$` becomes a dollar sign. */
 
 import { EntryError } from './entry-error.ts';
 
 const PLACE = /\$(?:\$|\{([^}\n]*)\})/g;
 
-/** @throws EntryError that names all names without a value */
+/** @throws EntryError that lists every name without a value */
 export function fillTemplate(
   text: string,
   values: Readonly<Record<string, string | undefined>>,

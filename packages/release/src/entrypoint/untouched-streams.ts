@@ -1,6 +1,8 @@
 /**
- * Imported before all else. Node makes a pipe non-blocking when process.stdout or process.stderr is first used, as its own
- * modules do to see whether it is a terminal. The program would inherit that, and lose output. So nobody finds the streams.
+ * Import this module before all others. Node makes a pipe non-blocking when process.stdout or process.stderr is first
+ * used.
+ * Node's own modules use them to check for a terminal. The program would inherit a non-blocking pipe and lose output.
+ * Therefore this module replaces the streams.
  */
 
 for (const name of ['stdin', 'stdout', 'stderr'] as const)

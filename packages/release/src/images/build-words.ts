@@ -1,9 +1,9 @@
-/** The words of `docker build` for an image of the configuration. Pure. */
+/** Builds the arguments of `docker build` for an image of the configuration. Pure. */
 
 import type { ImageConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 
-/** @param references what the image is tagged as */
+/** @param references the tags that the image gets */
 export function buildWords(
   name: string,
   image: ImageConfig,

@@ -1,4 +1,4 @@
-/** The images in a repository of the account's ECR: what there is, and which tag means which. */
+/** Lists the images of a repository in ECR, and changes their tags. */
 
 import {
   BatchDeleteImageCommand,
@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-ecr';
 import { ReleaseError } from '../errors.ts';
 
-/** Newest first. */
+/** @returns the images, newest first */
 export async function catalogueOf(
   client: ECRClient,
   repositoryName: string,
@@ -24,7 +24,7 @@ export async function catalogueOf(
   return all.toSorted((a, b) => time(b) - time(a));
 }
 
-/** @param image a tag, or sha256:… */
+/** @param image a tag, or a digest such as sha256:… */
 export async function addTag(
   ecr: ECRClient,
   repositoryName: string,
@@ -44,12 +44,12 @@ export async function addTag(
   try {
     await ecr.send(new PutImageCommand({ repositoryName, imageManifest, ...type, imageTag: tag }));
   } catch (error) {
-    // The tag is there already.
+    // The image already has this tag.
     if (!(error instanceof ImageAlreadyExistsException)) throw error;
   }
 }
 
-/** @throws ReleaseError usage for an image's last tag: ECR would delete the image with it */
+/** @throws ReleaseError usage for an image's last tag, because ECR would delete the image with it */
 export async function removeTag(ecr: ECRClient, repositoryName: string, imageTag: string): Promise<void> {
   const image = (await catalogueOf(ecr, repositoryName)).find(({ imageTags = [] }) =>
     imageTags.includes(imageTag),
@@ -71,7 +71,7 @@ export async function removeTag(ecr: ECRClient, repositoryName: string, imageTag
     );
 }
 
-/** For `docker login`. It is good for twelve hours. */
+/** Gets the credentials for `docker login`. They are valid for twelve hours. */
 export async function passwordOf(
   ecr: ECRClient,
 ): Promise<{ readonly user: string; readonly password: string }> {

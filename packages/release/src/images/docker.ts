@@ -1,4 +1,7 @@
-/** Docker's own command line: builds, pushes and logins. Secrets go to it by stdin or by name, never as an argument. */
+/**
+ * Runs Docker's command line for builds, pushes and logins. Secrets reach it through stdin or by name, never as an
+ * argument.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,7 +9,10 @@ import { ReleaseError } from '../errors.ts';
 
 export type Docker = (words: readonly string[], input?: string) => Promise<void>;
 
-/** Its output goes to stderr, as it comes. @throws ReleaseError failed */
+/**
+ * Docker's output goes to stderr as it appears.
+ * @throws ReleaseError failed when docker fails or cannot be started
+ */
 export function dockerFor(env: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Docker {
   return async (words, input) => {
     const child = spawn('docker', words, {

@@ -1,4 +1,4 @@
-/** The logs of tasks as they come: of all containers, also of tasks that start meanwhile. */
+/** Follows the logs of all containers of tasks, including tasks that start later. */
 
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { Clock } from '../clock.ts';
@@ -8,30 +8,33 @@ import type { LogSource } from './log-sources.ts';
 export interface FollowOptions {
   readonly logs: CloudWatchLogsClient;
   readonly clock: Clock;
-  /** Asked again every ten seconds, so that new tasks are heard; those that are gone are read to their end. */
+  /**
+   * Called every ten seconds, so that new tasks are followed. A stream that is no longer returned is read for 30 s
+   * more.
+   */
   sources(signal: AbortSignal): Promise<readonly LogSource[]>;
-  /** Milliseconds since 1970; left out, from the beginning. */
+  /** Milliseconds since 1970. Without it, streams are read from their beginning. */
   readonly since?: number;
-  /** False: what there is, and no more. */
+  /** false: end after the events that exist already. */
   readonly isFollowing: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds. */
+/** Milliseconds between rounds, and between calls of `sources`. */
 const POLL = 2_000;
 const REFRESH = 10_000;
-/** A task's last lines come seconds after its end. */
+/** Milliseconds. A task's last lines arrive seconds after its end. */
 const LINGER = 30_000;
 const FIRST_BACKOFF = 1_000;
 const MOST_BACKOFF = 30_000;
-/** Requests a second at most, well below the 25 that an account has. */
+/** Requests per second at most, well below an account's limit of 25. */
 const RATE = 8;
 
-/** Rejects with the signal's reason when it aborts. */
+/** @throws the signal's reason when it aborts */
 export async function* followLogs(options: FollowOptions): AsyncGenerator<LogEvent> {
   const { logs, clock, isFollowing, signal } = options;
   const follower = new LogFollower(logs, options.since);
-  /** By stream: when it was last named. */
+  /** By stream: when `sources` last returned it. */
   const known = new Map<string, { readonly source: LogSource; readonly seenAt: number }>();
   let refreshedAt = Number.NEGATIVE_INFINITY;
   let backoff = 0;
@@ -56,7 +59,9 @@ export async function* followLogs(options: FollowOptions): AsyncGenerator<LogEve
   }
 }
 
-/** Timers and calls to AWS have an error of their own for an abort; the caller gets the reason. */
+/**
+ * Timers and AWS calls reject with their own error after an abort. This function throws the signal's reason instead.
+ */
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   try {
     return await promise;
@@ -66,12 +71,16 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
-/** Doubles, with jitter so that clients spread out. */
+/** Doubles the pause, with jitter so that clients spread out. */
 export function nextBackoff(last: number): number {
   return Math.min(MOST_BACKOFF, Math.max(FIRST_BACKOFF, last * 2)) * (0.75 + Math.random() / 4);
 }
 
-/** One line: its container and the first eight digits of its task in front, as wide as the widest so far. */
+/**
+ * Formats a line. Its prefix is the container and the first eight digits of the task's id, padded to the widest prefix
+ * so
+ * far.
+ */
 export class LogPrinter {
   #width = 0;
 

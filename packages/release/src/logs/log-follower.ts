@@ -1,6 +1,7 @@
 /**
- * Reads streams of CloudWatch Logs on and on. Each stream is read by its own forward token, which is exact: an event is
- * neither lost nor doubled at the border of a page. A round reads all streams once and orders what it got by time.
+ * Reads streams of CloudWatch Logs again and again. Each stream has its own forward token, so no event is lost or
+ * repeated
+ * between pages. A round reads every stream once, and sorts the events by time.
  */
 
 import { type CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
@@ -19,9 +20,9 @@ interface Cursor {
   token: string | undefined;
 }
 
-/** Streams that are read at once. CloudWatch allows 25 requests a second. */
+/** Streams that are read in parallel. CloudWatch allows 25 requests per second. */
 const AT_ONCE = 5;
-/** Pages of a stream in a round, so that a long one does not hold up the others. */
+/** Pages of one stream in a round, so that a long stream does not delay the others. */
 const MOST_PAGES = 10;
 
 const IS_TRANSIENT =
@@ -34,23 +35,26 @@ export class LogFollower {
   #isThrottled = false;
   #hasMore = false;
 
-  /** @param since milliseconds since 1970; left out, streams are read from their beginning */
+  /** @param since milliseconds since 1970; without it, streams are read from their beginning */
   constructor(logs: CloudWatchLogsClient, since?: number) {
     this.#logs = logs;
     this.#since = since;
   }
 
-  /** Whether CloudWatch asked for less in the last round. */
+  /** Whether throttling, or another transient error, cut the last round short. */
   get isThrottled(): boolean {
     return this.#isThrottled;
   }
 
-  /** Whether a stream had more than a round reads. */
+  /** Whether a stream has more pages than a round reads. */
   get hasMore(): boolean {
     return this.#hasMore;
   }
 
-  /** Reads what is new of these streams. One that does not exist yet has nothing. @throws ReleaseError */
+  /**
+   * Reads the new events of these streams. A stream that does not exist yet has no events.
+   * @throws ReleaseError when reading is not allowed
+   */
   async round(sources: readonly LogSource[], signal: AbortSignal): Promise<LogEvent[]> {
     this.#isThrottled = false;
     this.#hasMore = false;
@@ -61,7 +65,7 @@ export class LogFollower {
       for (const cursor of queue) if (!this.#isThrottled) events.push(...(await this.#read(cursor, signal)));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, readAll));
-    // The sort is stable, and each stream's events are in order already.
+    // The sort is stable, and each stream's events are already in order.
     return events.sort((a, b) => a.timestamp - b.timestamp);
   }
 
@@ -86,7 +90,7 @@ export class LogFollower {
       try {
         const { events = [], nextForwardToken } = await this.#logs.send(request, { abortSignal: signal });
         got.push(...events.map(({ timestamp = 0, message = '' }) => ({ source, timestamp, message })));
-        // At the end of a stream, the same token comes back. An empty page with another token is not the end.
+        // At the end of a stream, CloudWatch returns the same token. An empty page with a new token is not the end.
         if (nextForwardToken === undefined || nextForwardToken === cursor.token) return got;
         cursor.token = nextForwardToken;
       } catch (error) {

@@ -1,4 +1,4 @@
-/** Where the containers of a task write their logs: the streams that the awslogs driver makes. */
+/** Finds the log streams of a task's containers, as the awslogs driver names them. */
 
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 
@@ -9,7 +9,11 @@ export interface LogSource {
   readonly container: string;
 }
 
-/** The streams of one task; of one container, or of all. Containers with another driver, or without a prefix, have none. */
+/**
+ * Returns the streams of one container of a task, or of all. A container with another driver, or without a prefix, has
+ * no
+ * stream.
+ */
 export function sourcesOf(
   definition: Pick<TaskDefinition, 'containerDefinitions'>,
   taskArn: string,

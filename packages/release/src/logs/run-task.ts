@@ -1,4 +1,4 @@
-/** Runs a one-off task: starts it, shows its logs as they come, and returns the exit code of one of its containers. */
+/** Runs a one-off task: starts it, passes its logs on as they arrive, and returns the exit code of one container. */
 
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import {
@@ -19,7 +19,7 @@ import { nextBackoff } from './follow-logs.ts';
 import { type LogEvent, LogFollower } from './log-follower.ts';
 import { sourcesOf } from './log-sources.ts';
 
-/** Where a task runs: what RunTask takes of a service. */
+/** Where a task runs: the fields that RunTask takes from a service. */
 export type Placement = Pick<
   RunTaskCommandInput,
   'networkConfiguration' | 'capacityProviderStrategy' | 'launchType' | 'platformVersion'
@@ -30,22 +30,22 @@ export interface RunTaskOptions {
   readonly logs: CloudWatchLogsClient;
   readonly clock: Clock;
   readonly cluster: string;
-  /** An ARN, family:revision, or a family, of which the newest revision is meant. */
+  /** An ARN, family:revision, or a family, which means its newest revision. */
   readonly taskDefinition: string;
   readonly placement: Placement;
-  /** Whose command is replaced, and whose exit code counts; left out, the first essential one. */
+  /** The container whose command is replaced and whose exit code counts. The default is the first essential one. */
   readonly container?: string;
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly startedBy?: string;
-  /** The same token never starts two tasks. */
+  /** ECS starts at most one task for a token. */
   readonly token?: string;
   started?(taskArn: string): void;
   /** Called for each line of each container's log. */
   log?(event: LogEvent): void;
-  /** Called once when the logs cannot be read; the task goes on. */
+  /** Called once when the logs cannot be read. The task continues. */
   unreadable?(error: unknown): void;
-  /** Stops the task. */
+  /** Stops the task when it aborts. */
   readonly signal: AbortSignal;
 }
 
@@ -57,13 +57,19 @@ export interface RunResult {
 }
 
 const POLL = 2_000;
-/** How long to listen to a stopped task that has become silent: its last lines come late. And at most. */
+/**
+ * Milliseconds of silence after which the log of a stopped task counts as complete. Its last lines arrive late.
+ * MOST_LINGER limits the whole wait.
+ */
 const LINGER = 6_000;
 const MOST_LINGER = 60_000;
-/** A task that was just started may not be seen everywhere. */
+/** Milliseconds for which ECS may not know a task that was just started. */
 const MOST_UNSEEN = 60_000;
 
-/** Where the tasks of a service run. @throws ReleaseError */
+/**
+ * Reads where the tasks of a service run.
+ * @throws ReleaseError when there is no such service
+ */
 export async function placementOf(
   ecs: ECSClient,
   cluster: string,
@@ -85,7 +91,10 @@ export async function placementOf(
   };
 }
 
-/** @throws ReleaseError when it cannot start, or ends without an exit code; the signal's reason after it was stopped */
+/**
+ * @throws ReleaseError when the task cannot start or ends without an exit code
+ * @throws the signal's reason, after the task was stopped
+ */
 export async function runTask(options: RunTaskOptions): Promise<RunResult> {
   const { ecs, cluster, taskDefinition, signal } = options;
   const request = new DescribeTaskDefinitionCommand({ taskDefinition });
@@ -151,7 +160,7 @@ function explain({ arn, reason = 'unknown', detail }: Failure): string {
   return /capacity/i.test(reason) ? `${what} (try again later, in other subnets, or without Spot)` : what;
 }
 
-/** Until the task has stopped and its logs are read. */
+/** Waits until the task has stopped and its logs are read. */
 async function watch(options: RunTaskOptions, definition: TaskDefinition, taskArn: string): Promise<Task> {
   const { ecs, logs, clock, cluster, signal } = options;
   const follower = new LogFollower(logs);
@@ -172,7 +181,7 @@ async function watch(options: RunTaskOptions, definition: TaskDefinition, taskAr
     if (task?.lastStatus === 'STOPPED') stoppedAt ??= clock.now();
     const events = await follower.round(sources, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;
-      // The task does not depend on whether its logs can be read.
+      // The task does not depend on its logs.
       options.unreadable?.(error);
       sources = [];
       return [];

@@ -1,4 +1,7 @@
-/** The log streams of the tasks that a service or a family has: those that run, and those that stopped within the last hour. */
+/**
+ * Finds the log streams of the tasks of a service or a family: running tasks, and tasks that stopped within the last
+ * hour.
+ */
 
 import {
   DescribeTaskDefinitionCommand,
@@ -14,15 +17,15 @@ export interface LogScope {
   readonly cluster: string;
   readonly service?: string | undefined;
   readonly family?: string | undefined;
-  /** ARNs or ids of tasks, in place of a service or a family. */
+  /** ARNs or ids of tasks, which replace a service or a family. */
   readonly tasks?: readonly string[] | undefined;
-  /** One container; left out, all. */
+  /** One container. Without it, all containers. */
   readonly container?: string | undefined;
 }
 
 const MOST_DESCRIBED = 100;
 
-/** Returns what followLogs asks for its sources. Task definitions are read once each, since they never change. */
+/** Returns the `sources` function for `followLogs`. Each task definition is read once, because it never changes. */
 export function serviceSources(ecs: ECSClient, scope: LogScope) {
   const definitions = new Map<string, Promise<TaskDefinition>>();
   return async (signal: AbortSignal): Promise<LogSource[]> => {

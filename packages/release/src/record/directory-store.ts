@@ -1,6 +1,7 @@
 /**
- * A store in a directory. Each text is a file per version, NAME~000000000001. A new version comes into being by a hard
- * link, which fails if somebody else has made the same one, and whole or not at all.
+ * A store in a directory. Each version of a text is a file, such as NAME~000000000001. A hard link creates a new
+ * version
+ * atomically, and fails if another process has created the same version.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -9,11 +10,13 @@ import { basename, dirname, join } from 'node:path';
 import type { Store, Stored } from './store.ts';
 
 const DIGITS = 12;
-/** Versions that stay, for those who are just reading one. */
+/** Old versions that are kept for processes that are reading one. */
 const KEPT = 3;
 /**
- * Milliseconds for which older versions stay too. While a number stays, nobody can use it again, so a link tells who was
- * first, as long as the writer did not take half of this time.
+ * Milliseconds for which older versions are kept too. While the file of a version exists, no other writer can create
+ * that
+ * version, so the link tells which writer was first. A writer that took more than half of this time withdraws its
+ * version.
  */
 const AGE = 3_600_000;
 
@@ -31,7 +34,7 @@ export class DirectoryStore implements Store {
       try {
         return { text: await readFile(this.#path(name, version), 'utf8'), version };
       } catch (error) {
-        // It was replaced, and removed, since the list was made.
+        // The version was replaced and removed after it was listed.
         if (!isMissing(error)) throw error;
       }
     }

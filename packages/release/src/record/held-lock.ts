@@ -1,14 +1,16 @@
-/** The lock of a stage in the hands of one release: it shows that it lives, and knows until when it may change things. */
+/**
+ * The lock of a stage, held by one release. It renews the lease, and knows how long the release may still make changes.
+ */
 
 import type { Clock } from '../clock.ts';
 import { ReleaseError } from '../errors.ts';
 import { LEASE, type Lock, MARGIN, type StageState, superseded, without } from './stage-state.ts';
 
-/** Milliseconds for which a release waits for a store that does not answer, without changing anything. */
+/** Milliseconds for which a release waits for an unreachable store. It makes no changes meanwhile. */
 const OUTAGE = 10 * 60_000;
 
 export interface Holder {
-  /** @returns undefined when the lock is not this one any more */
+  /** @returns undefined when this token no longer holds the lock */
   withLock(token: string, change: (state: StageState) => StageState): Promise<StageState | undefined>;
   beat(lock: Lock): Lock;
 }
@@ -20,7 +22,7 @@ export class HeldLock {
   #beatSentAt: number;
   #renewing: Promise<void> | undefined;
   #isLost = false;
-  /** The release that somebody left in pieces. */
+  /** The release that left the stage partly changed, if there is one. */
   readonly leftOver: string | undefined;
 
   constructor(ledger: Holder, clock: Clock, token: string, sentAt: number, leftOver: string | undefined) {
@@ -32,9 +34,9 @@ export class HeldLock {
   }
 
   /**
-   * To be called before each change, and while waiting.
-   * @returns milliseconds for which changes may be made
-   * @throws ReleaseError superseded when somebody took the lock, failed when the store stays away
+   * Renews the lease when it is time. Call this before each change, and regularly while waiting.
+   * @returns milliseconds for which changes are still allowed
+   * @throws ReleaseError superseded when another process took the lock, failed when the store stays unreachable
    */
   async beat(): Promise<number> {
     if (this.#clock.now() - this.#beatSentAt >= LEASE / 4) {
@@ -46,7 +48,7 @@ export class HeldLock {
     return this.#left();
   }
 
-  /** A lease that ended is nobody else's yet: the token tells whether somebody took the lock. */
+  /** An expired lease can still be renewed: the token tells whether another process took the lock. */
   async #renew(): Promise<void> {
     const end = this.#clock.now() + (this.#isLost ? 0 : OUTAGE);
     while (!(await this.#tryRenew())) {
@@ -82,7 +84,10 @@ export class HeldLock {
     return this.#beatSentAt + LEASE - MARGIN - this.#clock.now();
   }
 
-  /** What is in flight is now this release. @param current what the stage runs, if that was just found out */
+  /**
+   * Marks this release as in flight.
+   * @param current the release that the stage runs, if it was just found out
+   */
   async begin(release: string, current?: string): Promise<void> {
     const begun = await this.#ledger.withLock(this.#token, (state) => ({
       ...state,
@@ -93,8 +98,9 @@ export class HeldLock {
   }
 
   /**
-   * Gives the lock back. Somebody who took it meanwhile reads the outcome in the record, so that is no error.
-   * @param current what the stage runs now; undefined: as before
+   * Gives the lock back. If another process took it meanwhile, that is no error, because it reads the outcome in the
+   * record.
+   * @param current the release that the stage runs now; undefined: unchanged
    */
   async release(current?: string): Promise<void> {
     await this.#ledger.withLock(this.#token, (state) => ({
@@ -103,7 +109,7 @@ export class HeldLock {
     }));
   }
 
-  /** Gives the lock back, and leaves the stage in pieces. */
+  /** Gives the lock back but leaves the release in flight, so that the next release takes it back first. */
   async abandon(): Promise<void> {
     await this.#ledger.withLock(this.#token, (state) => without(state, 'lock'));
   }

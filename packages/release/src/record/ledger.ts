@@ -1,13 +1,13 @@
 /**
- * The lock and the record of one stage.
+ * The lock and the records of one stage.
  *
  * INVARIANTS
- * - All changes of lock and current release go through one object, `stage.json`, by compare-and-set.
- * - `inFlight` is written together with the lock and cleared together with it, unless the release left the stage in
- *   pieces. So whoever takes the lock next knows of a release that did not end well, however it died.
- * - A holder shows that it lives by changing `beat`. A lock is stale when somebody has watched it for a whole lease
- *   and saw no beat: no clock of another machine is believed.
- * - A holder makes no change after its lease, counted from before its last beat was sent.
+ * - Every change of the lock or the current release is a compare-and-set of one object, `stage.json`.
+ * - `inFlight` is written together with the lock. It is cleared together with the lock, unless the release left the
+ *   stage partly changed. So the next holder of the lock learns of a release that did not end well, however it died.
+ * - A holder proves that it is alive by changing `beat`. A lock is stale when another process has watched it for a
+ *   whole lease and saw no beat. No process relies on another machine's clock.
+ * - A holder makes no change after its lease, which is counted from before its last beat was sent.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -50,7 +50,10 @@ export class Ledger {
     return JSON.parse(stored.text);
   }
 
-  /** Only over what this process has read or written of it. @throws ReleaseError superseded */
+  /**
+   * Writes a record, but only over the version that this process last read or wrote.
+   * @throws ReleaseError superseded when another process wrote it
+   */
   async keep(record: ReleaseRecord): Promise<void> {
     const name = this.#nameOf(record.id);
     const text = `${JSON.stringify(record, undefined, 2)}\n`;
@@ -59,7 +62,7 @@ export class Ledger {
     this.#versions.set(name, version);
   }
 
-  /** Newest first. */
+  /** @returns the records, newest first */
   async history(limit: number): Promise<readonly ReleaseRecord[]> {
     const names = await this.#store.list(`${this.#prefix}releases/`);
     const newest = names.slice(-limit).reverse();
@@ -68,9 +71,8 @@ export class Ledger {
   }
 
   /**
-   * Takes the lock, or waits for it.
-   * @param onWait is told, once for each holder, who has it
-   * @throws ReleaseError locked after `patience` ms, superseded when a release that came later waits, or had the lock
+   * Takes the lock, or waits for it. While it waits, it passes the lock's holder to `onWait`.
+   * @throws ReleaseError locked after `patience` ms, superseded when a later release waits for the lock or had it
    */
   async lock(request: LockRequest): Promise<HeldLock> {
     const { release, owner, patience, onWait, signal } = request;
@@ -109,7 +111,10 @@ export class Ledger {
     }
   }
 
-  /** Notes who waits. @returns the ticket */
+  /**
+   * Records that this release waits.
+   * @returns its ticket
+   */
   async #queue({ release, ticket }: Waiting, { lock }: StageState, isPatient: boolean): Promise<number> {
     let mine = ticket;
     const state = await this.#update((one) => {
@@ -140,7 +145,7 @@ export class Ledger {
     return `taken ${since(takenAt)} ago, last sign of life ${since(beatAt)} ago`;
   }
 
-  /** Takes the lock from whoever has it. What it left is in flight still. */
+  /** Removes the lock from its holder. The holder's release stays in flight. */
   async breakLock(): Promise<Lock | undefined> {
     const { lock } = await this.state();
     if (!lock) return undefined;
@@ -151,7 +156,7 @@ export class Ledger {
     return lock;
   }
 
-  /** What stays in pieces is nobody's concern any more: the next release begins from what runs. */
+  /** Forgets the release in flight, so that the next release starts from what runs. */
   async forget(): Promise<string | undefined> {
     const { inFlight, lock } = await this.state();
     if (lock) throw new ReleaseError('locked', `${lock.owner} has the lock. Unlock the stage first.`);
@@ -163,7 +168,7 @@ export class Ledger {
     return inFlight;
   }
 
-  /** @returns undefined when the lock is not this one any more */
+  /** @returns undefined when this token no longer holds the lock */
   async withLock(token: string, change: (state: StageState) => StageState): Promise<StageState | undefined> {
     return await this.#update((state) => (state.lock?.token === token ? change(state) : undefined));
   }
@@ -192,7 +197,7 @@ export class Ledger {
     );
   }
 
-  /** A write whose answer was lost is found again by its text. */
+  /** If the answer to a write was lost, the stored text shows that the write succeeded. */
   async #write(name: string, text: string, version: string | undefined): Promise<string | undefined> {
     const written = await this.#store.write(name, text, version);
     if (written !== undefined) return written;
@@ -212,7 +217,7 @@ function cameLater({ waiting, taken = 0 }: StageState, ticket: number): boolean 
 export interface LockRequest {
   readonly release: string;
   readonly owner: string;
-  /** Milliseconds to wait; 0: do not. */
+  /** Milliseconds to wait; 0: do not wait. */
   readonly patience: number;
   readonly onWait: (lock: Lock) => void;
   readonly signal?: AbortSignal;

@@ -1,4 +1,6 @@
-/** What is kept of a release: enough to tell of it, to finish it, to take it back, and to go back to it. */
+/**
+ * The record of a release. It is enough to describe the release, to finish it, to take it back, and to return to it.
+ */
 
 import type { ServiceChange, Trigger } from '../release/cloud.ts';
 import type { Images } from '../release/plan.ts';
@@ -10,7 +12,7 @@ export interface RecordedService {
   readonly service: string;
   readonly isGate: boolean;
   readonly suspendsScaling: boolean;
-  /** The id of its deployment before the release. */
+  /** The id of the service's deployment before the release. */
   readonly deployment?: string;
   readonly before: ServiceChange;
   readonly after: ServiceChange;
@@ -30,7 +32,7 @@ export interface RecordedTask {
 export interface ReleaseRecord {
   readonly id: string;
   readonly kind: 'deploy' | 'rollback' | 'change';
-  /** Of a rollback: the release that it goes back to. */
+  /** For a rollback: the release that it returns to. */
   readonly to?: string;
   readonly application: string;
   readonly stage: string;
@@ -40,13 +42,13 @@ export interface ReleaseRecord {
   readonly startedAt: string;
   readonly endedAt?: string;
   readonly outcome: Outcome;
-  /** Why it failed. */
+  /** Why the release failed. */
   readonly reason?: string;
-  /** What the stage ran before: the release that is gone back to. */
+  /** The release that the stage ran before, which a rollback returns to. */
   readonly previous?: string;
-  /** true: all of it runs, and nothing but the record is left to do. */
+  /** true: the stage runs all of the release, and only the final record is missing. */
   readonly isSettled: boolean;
-  /** Revisions that the release made. If it goes back, nobody must start them. */
+  /** Revisions that the release registered. They are deregistered if the release is taken back. */
   readonly registered?: readonly string[];
   readonly images: Images;
   readonly services: readonly RecordedService[];

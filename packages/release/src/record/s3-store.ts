@@ -1,4 +1,4 @@
-/** A store in an S3 bucket, by conditional writes: If-Match and If-None-Match. */
+/** A store in an S3 bucket that uses conditional writes: If-Match and If-None-Match. */
 
 import {
   GetObjectCommand,
@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { Store, Stored } from './store.ts';
 
-/** 409: two conditional writes at the same moment. 404: what was to match has been removed. */
+/** 409: two conditional writes happened at the same moment. 404: the object to match was removed. */
 const CONFLICTS = [404, 409, 412];
 
 export class S3Store implements Store {

@@ -1,4 +1,7 @@
-/** What is known of a stage: who has the lock, who waits, what runs. One object in the store, changed as a whole. */
+/**
+ * The state of a stage: its lock, the waiting release and the current release. It is one object in the store, and is
+ * always written as a whole.
+ */
 
 import { ReleaseError } from '../errors.ts';
 
@@ -18,13 +21,13 @@ export interface Waiting {
 
 export interface StageState {
   readonly lock?: Lock;
-  /** The release that waits for the lock. One that came later takes its place. */
+  /** The release that waits for the lock. A later release replaces it. */
   readonly waiting?: Waiting;
-  /** The last ticket that was drawn. Tickets tell who came later; clocks do not. */
+  /** The last ticket that was issued. Tickets tell which release came later; clocks do not. */
   readonly tickets?: number;
-  /** The ticket of the last release that had the lock. */
+  /** The ticket of the last release that held the lock. */
   readonly taken?: number;
-  /** The release that runs, or left the stage in pieces. */
+  /** The release that is in progress, or that left the stage partly changed. */
   readonly inFlight?: string;
   /** The release that the stage runs. */
   readonly current?: string;
@@ -32,10 +35,10 @@ export interface StageState {
 
 /** Milliseconds without a beat after which a lock is stale. */
 export const LEASE = 60_000;
-/** So much of a lease is left when a change may still be begun. */
+/** Milliseconds before the end of a lease at which changes are aborted. */
 export const MARGIN = 20_000;
 
-/** @param names what the stage has no longer */
+/** @param names the fields to remove */
 export function without(state: StageState, ...names: readonly (keyof StageState)[]): StageState {
   return Object.fromEntries(
     Object.entries(state).filter(([name]) => !names.includes(name as keyof StageState)),

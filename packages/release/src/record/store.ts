@@ -1,6 +1,6 @@
 /**
- * Where lock and history are kept: named texts that can be written on the condition that nobody wrote meanwhile. An
- * S3 bucket does that for all machines, a directory for one.
+ * Stores the lock and the history as named texts. A write succeeds only if nobody else wrote meanwhile. An S3 bucket
+ * guarantees that for all machines, and a directory for one machine.
  */
 
 export interface Stored {
@@ -9,14 +9,14 @@ export interface Stored {
 }
 
 export interface Store {
-  /** As people know it. */
+  /** The store's location, for messages. */
   readonly place: string;
   read(name: string): Promise<Stored | undefined>;
   /**
-   * @param version what was read before; undefined: nothing was there
-   * @returns the new version, or undefined: somebody else has written
+   * @param version the version that was read; undefined: there was none
+   * @returns the new version, or undefined when another process wrote first
    */
   write(name: string, text: string, version: string | undefined): Promise<string | undefined>;
-  /** Names that begin with `prefix`, in order. */
+  /** @returns the names that begin with `prefix`, sorted */
   list(prefix: string): Promise<readonly string[]>;
 }

@@ -1,4 +1,4 @@
-/** What a release asks of AWS, in this tool's own terms. `src/aws/` asks the real one. */
+/** The AWS operations that a release needs, in this tool's own terms. `src/aws/` implements them. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
@@ -9,7 +9,7 @@ export interface Deployment {
   readonly id: string;
   readonly status: string;
   readonly taskDefinition: string;
-  /** undefined: ECS does not say, as behind Classic Load Balancers. */
+  /** undefined: ECS does not report it, for example behind a Classic Load Balancer. */
   readonly rolloutState: string | undefined;
   readonly reason: string;
   readonly desired: number;
@@ -28,7 +28,7 @@ export interface Service {
   readonly events: readonly { readonly id: string; readonly message: string }[];
   readonly network: Network | undefined;
   readonly capacity: readonly Capacity[];
-  /** What rolls it out: ECS, CODE_DEPLOY or EXTERNAL. */
+  /** The deployment controller: ECS, CODE_DEPLOY or EXTERNAL. */
   readonly controller: string;
 }
 
@@ -43,7 +43,7 @@ export interface ServiceChange {
   readonly taskDefinition: string;
   readonly force?: boolean;
   readonly desired?: number;
-  /** Where tasks run; without any: as the launch type says. */
+  /** The capacity providers of the tasks. If the list is empty, the launch type decides. */
   readonly capacity?: readonly Capacity[];
 }
 
@@ -66,7 +66,7 @@ export interface Task {
   readonly stopCode: string;
   readonly stoppedReason: string;
   readonly startedBy: string;
-  /** Milliseconds since 1970; 0: it was not started. */
+  /** Milliseconds since 1970; 0 when ECS reports no time. */
   readonly createdAt: number;
   readonly containers: readonly StoppedContainer[];
 }
@@ -77,11 +77,11 @@ export interface TaskStart {
   readonly command?: readonly string[];
   readonly network?: Network;
   readonly startedBy: string;
-  /** The same token never starts two tasks. */
+  /** ECS starts at most one task for a token. */
   readonly token: string;
 }
 
-/** A target of a rule, or a schedule, that starts tasks. `whole` is AWS's own object, kept to be given back. */
+/** A rule's target, or a schedule, that starts tasks. `whole` is AWS's own object, which an update sends back. */
 export interface Trigger {
   readonly kind: 'rule' | 'schedule';
   /** The rule's name, or the schedule's group. */
@@ -92,14 +92,14 @@ export interface Trigger {
 }
 
 export interface Cloud {
-  /** @param name an ARN, or a family, of which the newest revision is meant */
+  /** @param name an ARN, or a family, which means its newest revision */
   taskDefinition(name: string): Promise<Live>;
   families(prefix: string): Promise<readonly string[]>;
   services(names: readonly string[]): Promise<readonly Service[]>;
   stoppedTasks(service: string): Promise<readonly Task[]>;
   tasksStartedBy(id: string): Promise<readonly Task[]>;
   tasks(arns: readonly string[]): Promise<readonly Task[]>;
-  /** The last lines that a container of a task wrote, or none where they cannot be read. */
+  /** Returns the last lines that a container of a task wrote, or none if they cannot be read. */
   lastLines(task: Task, container: string): Promise<readonly string[]>;
   triggersOfRule(rule: string): Promise<readonly Trigger[]>;
   triggersOfGroup(group: string): Promise<readonly Trigger[]>;
@@ -111,12 +111,12 @@ export interface Cloud {
   /** @returns the ARN of the task */
   runTask(start: TaskStart, signal: AbortSignal): Promise<string>;
   stopTask(arn: string, reason: string, signal: AbortSignal): Promise<void>;
-  /** Lets a trigger start another revision. All given ones are of one place. */
+  /** Makes triggers start another revision. All of them must be in the same place. */
   moveTriggers(triggers: readonly Trigger[], signal: AbortSignal): Promise<void>;
   setScaling(service: string, suspended: boolean, signal: AbortSignal): Promise<void>;
 }
 
-/** @throws ReleaseError usage, naming the services that the cluster does not have */
+/** @throws ReleaseError usage that names the services that the cluster does not have */
 export async function activeServices(
   cloud: Pick<Cloud, 'services'>,
   names: readonly string[],
@@ -131,19 +131,19 @@ export async function activeServices(
   );
 }
 
-/** The order of providers says nothing. */
+/** Compares strategies. The order of the providers does not matter. */
 export function isSameCapacity(a: readonly Capacity[] = [], b: readonly Capacity[] = []): boolean {
   const sorted = (all: readonly Capacity[]) =>
     all.toSorted((one, other) => one.provider.localeCompare(other.provider));
   return isDeepStrictEqual(sorted(a), sorted(b));
 }
 
-/** The family in an ARN, with or without its revision. */
+/** Returns the family in an ARN, with or without a revision. */
 export function familyOf(taskDefinition: string): string {
   return taskDefinition.replace(/^.*task-definition\//, '').replace(/:\d+$/, '');
 }
 
-/** As people read it: family:revision. */
+/** Returns family:revision, for messages. */
 export function shortName(taskDefinition: string): string {
   return taskDefinition.replace(/^.*task-definition\//, '');
 }

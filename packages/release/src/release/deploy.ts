@@ -1,10 +1,10 @@
 /**
- * The story of a release: take the lock, settle what a killed release left, look, plan, register, record, do the steps,
- * and record how it ended. On failure everything goes back.
+ * Carries out a release. It takes the lock, settles a release that was killed, observes the stage, plans, registers,
+ * records, executes the steps, and records the outcome. If it fails, everything is taken back.
  *
  * INVARIANTS
- * - Before anything on the stage changes, the record says what it was and what it will be.
- * - Once the record says that the release is settled, nothing is taken back before the record says otherwise.
+ * - Before anything on the stage changes, the record holds the state before and the state after the release.
+ * - Once the record says that the release is settled, nothing is taken back until the record says otherwise.
  */
 
 import { messageOf, ReleaseError } from '../errors.ts';
@@ -33,13 +33,13 @@ interface LockedWork extends Tools {
   readonly held: HeldLock;
 }
 
-/** Ids sort by time. */
+/** Makes an id. Ids sort by time. */
 export function makeReleaseId(now: number): string {
   const time = new Date(now).toISOString().replaceAll(/[-:.]/g, '');
   return `${time}-${Math.random().toString(36).slice(2, 8).padEnd(6, '0')}`;
 }
 
-/** @throws ReleaseError by how it ended; the record is kept in every case */
+/** @throws ReleaseError whose kind says how the release ended */
 export async function release(tools: Tools, request: Request): Promise<ReleaseRecord> {
   const id = makeReleaseId(tools.clock.now());
   const { ledger } = tools;
@@ -53,14 +53,16 @@ export async function release(tools: Tools, request: Request): Promise<ReleaseRe
   const work: LockedWork = { ...tools, held };
   if (held.leftOver !== undefined) await settleLeftOver(work, held.leftOver, id, request);
   const { record, tasks } = await prepare(work, id, request).catch(async (error: unknown) => {
-    // Nothing of the stage was changed.
+    // The stage was not changed.
     await held.release().catch(() => {});
     throw error;
   });
   return await carryOut(work, record, tasks);
 }
 
-/** Finishes what was finished but for the record, and takes everything else back. */
+/**
+ * Settles a release that did not end. If the stage runs all of it, it counts as deployed. Otherwise it is taken back.
+ */
 async function settleLeftOver(
   work: LockedWork,
   leftOver: string,
@@ -95,8 +97,9 @@ async function settleLeftOver(
 }
 
 /**
- * A release without a record has changed nothing yet. It gets one from here, so that its process, if it still lives,
- * cannot write its own any more, and changes nothing.
+ * A release without a record has changed nothing yet. This function writes a record for it. If its process is still
+ * alive,
+ * that process can no longer write its own record, and changes nothing.
  */
 async function bar({ ledger, clock }: Work, id: string, request: Request): Promise<ReleaseRecord> {
   const now = new Date(clock.now()).toISOString();
@@ -110,7 +113,7 @@ async function bar({ ledger, clock }: Work, id: string, request: Request): Promi
     await ledger.keep(record);
     return record;
   } catch (error) {
-    // It has written one just now.
+    // The other process has just written its record.
     const own = await ledger.record(id);
     if (own) return own;
     throw error;
@@ -179,7 +182,10 @@ async function prepare(
   return { record, tasks: { before: ready(plan.before), after: ready(plan.after) } };
 }
 
-/** The right revisions are not enough: their tasks must run, or come to it. @throws ReleaseError failed */
+/**
+ * Matching revisions are not enough: this function waits until their tasks run.
+ * @throws ReleaseError failed
+ */
 async function assertRuns(work: LockedWork, { services }: Plan): Promise<void> {
   const wanted = services.map(({ before, service }) => ({ service, taskDefinition: before.taskDefinition }));
   const deadline = work.clock.now() + work.timing.timeout;
@@ -197,7 +203,7 @@ async function carryOut(work: LockedWork, record: ReleaseRecord, tasks: Tasks): 
     const settled = { ...record, tasks: done, isSettled: true };
     await persist(work, () => ledger.keep(settled));
     const ended = endedNow(work, { ...settled, outcome: 'deployed' });
-    // From here on nothing goes back: the next release finishes it if this one cannot.
+    // From here on, nothing is taken back. If this process cannot finish the release, the next one does.
     await persist(work, () => ledger.keep(ended))
       .then(() => held.release(record.id))
       .catch(async (error: unknown) => {

@@ -1,4 +1,4 @@
-/** What a new revision changes, by container. Values of variables are not shown: they may be secrets after all. */
+/** Lists the changes of a new revision, by container. Values of variables are left out, because they may be secrets. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type {
@@ -8,10 +8,10 @@ import type {
 } from '@aws-sdk/client-ecs';
 
 export interface Change {
-  /** undefined: of the task. */
+  /** undefined: the change concerns the whole task. */
   readonly container: string | undefined;
   readonly field: string;
-  /** undefined: there was none, or it is not shown. */
+  /** undefined: there was no value, or it is not shown. */
   readonly from?: string;
   readonly to?: string;
 }

@@ -1,6 +1,6 @@
 /**
- * Plans a rollback: the way back to what the stage ran right after an earlier release. Each later release recorded what
- * was there before it, so the oldest of these is what the earlier one left. Partial releases are right too.
+ * Plans a rollback to the state right after an earlier release. Each later release recorded the state before it. So the
+ * oldest of these records holds the state that the earlier release left. This is also correct for partial releases.
  */
 
 import { ReleaseError } from '../errors.ts';
@@ -11,13 +11,16 @@ import type { Plan } from './plan.ts';
 import { placeOf } from './steps.ts';
 
 export interface Target {
-  /** undefined: what ran before the first release on record. */
+  /** undefined: the state before the first release on record. */
   readonly to: string | undefined;
   /** The releases to undo, newest first. */
   readonly undone: readonly ReleaseRecord[];
 }
 
-/** @param to undefined: the release before the one that runs. @throws ReleaseError usage */
+/**
+ * @param to undefined: the release before the current one
+ * @throws ReleaseError usage when there is no such release
+ */
 export async function findTarget(ledger: Ledger, to: string | undefined): Promise<Target> {
   const { current } = await ledger.state();
   const newest = current === undefined ? undefined : await ledger.record(current);
@@ -40,7 +43,7 @@ export async function findTarget(ledger: Ledger, to: string | undefined): Promis
   return { to: wanted, undone };
 }
 
-/** Whoever goes back twice means the release before the one that the first time led to. */
+/** After a rollback, a second rollback returns to the release before the target of the first. */
 async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | undefined> {
   if (newest.kind !== 'rollback') return newest.previous;
   if (newest.to === undefined)
@@ -56,7 +59,7 @@ async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | u
   );
 }
 
-/** @param images of the release that is gone back to */
+/** @param images the images of the release that the rollback returns to */
 export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
   const services = new Map<string, { readonly name: string; readonly before: ServiceChange }>();
   const triggers = new Map<string, Trigger>();

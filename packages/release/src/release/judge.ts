@@ -1,6 +1,6 @@
 /**
- * Judges a service that is being rolled out: done, going on, or failed, and then why. Pure. A circuit breaker's
- * rollback is a failure: what runs afterwards is healthy, and not what was released.
+ * Judges a service during a rollout: it is stable, going on, or failed with a reason. Pure. A rollback by ECS's circuit
+ * breaker is a failure, because the healthy tasks that run afterwards are not the released ones.
  */
 
 import { type Deployment, type Service, shortName, type Task } from './cloud.ts';
@@ -8,13 +8,13 @@ import { type Deployment, type Service, shortName, type Task } from './cloud.ts'
 export interface Rollout {
   readonly service: string;
   readonly taskDefinition: string;
-  /** undefined: whichever has that task definition. */
+  /** undefined: the primary deployment with that task definition. */
   readonly deployment: string | undefined;
-  /** Events that were there before. */
+  /** Ids of the events from before the rollout. */
   readonly knownEvents: ReadonlySet<string>;
-  /** It has been seen, so if it is not there, it is gone. */
+  /** true: the deployment was seen, so if it is missing, it is gone. */
   readonly wasSeen: boolean;
-  /** So many looks in a row did not see it. One may come from a copy of AWS's that is behind. */
+  /** The number of consecutive reads that did not show it. A single read may return stale data of AWS. */
   readonly missed: number;
 }
 
@@ -23,7 +23,7 @@ export type Verdict =
       readonly is: 'going on';
       readonly text: string;
       readonly wantsStopped: boolean;
-      /** ECS found no place for a task. It keeps trying, so only a lack that lasts is a failure. */
+      /** ECS found no place for a task. ECS keeps trying, so only a lasting lack of capacity is a failure. */
       readonly lack?: string;
     }
   | { readonly is: 'stable'; readonly isAlone: boolean; readonly text: string }
@@ -42,8 +42,8 @@ export function deploymentOf(
 }
 
 /**
- * @param stopped tasks of the service that have stopped, as far as they were asked for
- * @param allowed fewer than so many failed tasks; Infinity: only ECS decides
+ * @param stopped stopped tasks of the service, as far as they were read
+ * @param allowed the number of failed tasks that fails the rollout; Infinity: only ECS decides
  */
 export function judge(
   service: Service,
@@ -92,7 +92,7 @@ export function judge(
   return { is: 'going on', text: counts, wantsStopped, ...(lack !== undefined && { lack }) };
 }
 
-/** Where ECS does not say so, its newest event does. */
+/** If ECS reports no rollout state, the service's newest event decides. */
 function isComplete({ deployments, events }: Service, own: Deployment): boolean {
   if (own.rolloutState !== undefined) return own.rolloutState === 'COMPLETED';
   return (
@@ -107,7 +107,7 @@ function isSpent({ rolloutState, running }: Deployment): boolean {
   return rolloutState === 'FAILED' && running === 0;
 }
 
-/** Newest first. What was stopped on purpose, or by Spot, says nothing on the release. */
+/** Returns failed tasks, newest first. A task that was stopped on purpose or by Spot says nothing about the release. */
 function failuresOf(
   stopped: readonly Task[],
   { taskDefinition }: Rollout,
@@ -124,7 +124,7 @@ function failuresOf(
     .toSorted((a, b) => b.createdAt - a.createdAt);
 }
 
-/** Why a task stopped, with what to do about it where that is known. */
+/** Describes why a task stopped, with a hint if the cause is known. */
 export function whyStopped(task: Task): string {
   const { stoppedReason, containers } = task;
   const exits = containers

@@ -1,4 +1,4 @@
-/** Looks at what runs on the stage: services, their task definitions, scheduled tasks. Changes nothing. */
+/** Observes a stage: its services, their task definitions, and its scheduled tasks. It changes nothing. */
 
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ScheduledConfig } from '../config/schema.ts';
@@ -7,9 +7,9 @@ import { type Cloud, familyOf, type Service, type Trigger } from './cloud.ts';
 import type { Live } from './task-definition.ts';
 
 export interface Observed {
-  /** By the name in the cluster. */
+  /** By the service's name in the cluster. */
   readonly services: ReadonlyMap<string, Service>;
-  /** By what they were asked for with: an ARN or a family. */
+  /** By the ARN or family that was requested. */
   readonly definitions: ReadonlyMap<string, Live>;
   /** By the name in the configuration. */
   readonly triggers: ReadonlyMap<string, readonly Trigger[]>;
@@ -70,7 +70,7 @@ function missing(name: string, why: string): ReleaseError {
   return new ReleaseError('usage', `Nothing is scheduled as ${name}: ${why}. Correct "scheduled.${name}".`);
 }
 
-/** * stands for any characters. */
+/** Makes a regular expression from a pattern, in which * stands for any characters. */
 export function patternOf(pattern: string): RegExp {
   const parts = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
   return new RegExp(`^${parts.join('.*')}$`);

@@ -1,4 +1,4 @@
-/** Runs a task to its end, once, and counts its exit code. */
+/** Runs a task once, to its end, and checks its exit code. */
 
 import { millisecondsOf, wordsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
@@ -13,8 +13,8 @@ export interface OneOff extends Omit<PlannedTask, 'taskDefinition'> {
 }
 
 /**
- * @param token the same one never starts two tasks
- * @throws ReleaseError failed when it did not exit with 0; the task is stopped when its time is over
+ * @param release its token starts at most one task
+ * @throws ReleaseError failed when the task does not exit with 0, or is stopped because its time is over
  */
 export async function runOneOff(
   work: Work,

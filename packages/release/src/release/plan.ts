@@ -1,6 +1,6 @@
 /**
- * Plans a release: from what runs, what is wanted and the images' digests to what has to be registered, rolled out and
- * moved. Pure: it asks nobody and changes nothing.
+ * Plans a release. From the observed stage, the configuration and the images' digests it derives what to register, roll
+ * out and move. Pure: it makes no requests and no changes.
  */
 
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
@@ -20,16 +20,16 @@ import type { Observed } from './observe.ts';
 import { type Live, render } from './task-definition.ts';
 
 export interface ResolvedImage {
-  /** What stands in the task definition. */
+  /** The image's reference in the task definition. */
   readonly reference: string;
   readonly digest: string;
 }
 export type Images = Readonly<Record<string, ResolvedImage>>;
 
-/** A revision: one that is there, or the number of one that is to be registered. */
+/** An existing revision, or the index of a revision that is to be registered. */
 export type Revision = { readonly arn: string } | { readonly register: number };
 
-/** What the release sets besides the task definition. What it leaves alone is not there. */
+/** Settings of a service besides its task definition. A setting that the release does not touch is absent. */
 export interface Settings {
   readonly desired?: number;
   readonly capacity?: readonly Capacity[];
@@ -43,7 +43,7 @@ export interface PlannedService {
   readonly isGate: boolean;
   readonly force: boolean;
   readonly suspendsScaling: boolean;
-  /** The id of its deployment now. */
+  /** The id of the service's current deployment. */
   readonly deployment: string;
   readonly changes: readonly Change[];
 }
@@ -73,7 +73,7 @@ export interface Plan {
   readonly after: readonly PlannedTask[];
 }
 
-/** What a plan leaves to do, tasks apart: without any of it, they need not run either. */
+/** Whether a plan changes no service and no trigger. One-off tasks do not count, because they need not run alone. */
 export function isEmpty({ services, triggers }: Plan): boolean {
   const restsService = ({ before, after, force }: PlannedService) =>
     !force &&
@@ -86,7 +86,7 @@ export function isEmpty({ services, triggers }: Plan): boolean {
   return services.every(restsService) && triggers.every(restsTrigger);
 }
 
-/** @throws ReleaseError usage when configuration and stage do not fit */
+/** @throws ReleaseError usage when the configuration does not match the stage */
 export function planRelease(config: ReleaseConfig, observed: Observed, images: Images): Plan {
   const planner = new Planner(config, observed, images);
   const services = Object.keys(config.services ?? {}).map((name) => planner.service(name));
@@ -101,7 +101,7 @@ export function planRelease(config: ReleaseConfig, observed: Observed, images: I
   return { images, register: planner.register, services, triggers, ...tasks };
 }
 
-/** @param spot per cent */
+/** @param spot per cent of the tasks on Fargate Spot */
 export function capacityOf(spot: number): readonly Capacity[] {
   const all = [
     { provider: 'FARGATE_SPOT', weight: spot, base: 0 },
@@ -115,7 +115,7 @@ class Planner {
   readonly #config: ReleaseConfig;
   readonly #observed: Observed;
   readonly #references: ReadonlyMap<string, string>;
-  /** What services and triggers came to, by family: tasks of that family run the same. */
+  /** The revisions of services and triggers, by family. A one-off task of the same family runs the same revision. */
   readonly #byFamily = new Map<string, Revision>();
   readonly #texts: string[] = [];
 
@@ -154,7 +154,7 @@ class Planner {
 
   triggers(name: string, { containers }: ScheduledConfig): readonly PlannedTrigger[] {
     return (this.#observed.triggers.get(name) ?? []).map((found) => {
-      // A target that names a family starts its newest revision, so going back needs the one of before.
+      // A target that names a family starts its newest revision. Going back therefore needs the revision of before.
       const live = this.#observed.definitions.get(found.taskDefinition)?.definition.taskDefinitionArn;
       const before = { ...found, taskDefinition: live ?? found.taskDefinition };
       const family = familyOf(before.taskDefinition);

@@ -1,4 +1,4 @@
-/** What a release tells while it goes on. The command line prints it, as text or as JSON lines. */
+/** The progress messages of a release. The command line prints them as text or as JSON lines. */
 
 export type Progress =
   | { readonly event: 'step'; readonly text: string }

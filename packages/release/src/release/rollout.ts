@@ -1,4 +1,4 @@
-/** Rolls services out together and waits until all of them are stable, or one of them fails. */
+/** Rolls services out together, and waits until all of them are stable or one of them fails. */
 
 import type { Clock } from '../clock.ts';
 import { wordsOf } from '../config/duration.ts';
@@ -8,18 +8,18 @@ import { deploymentOf, judge, type Rollout, type Verdict } from './judge.ts';
 import { change, Looks, persist, type Work } from './work.ts';
 
 export interface RolloutOptions {
-  /** Wait until no other tasks of the services are left. */
+  /** Wait until the services have no other tasks left. */
   readonly untilAlone: boolean;
-  /** Milliseconds on the clock. */
+  /** A time in milliseconds, by the clock of `Work`. */
   readonly deadline: number;
-  /** Go on though somebody wants an end: it is the way back. */
+  /** true: continue after an interrupt, because this rollout takes a release back. */
   readonly isBack?: boolean;
 }
 
-/** Milliseconds for which a service may lack capacity and start no task. */
+/** Milliseconds for which a service may start no task for lack of capacity. */
 const CAPACITY_PATIENCE = 5 * 60_000;
 
-/** @throws ReleaseError failed, with why */
+/** @throws ReleaseError failed, with the reason */
 export async function rollOut(
   work: Work,
   changes: readonly ServiceChange[],
@@ -46,7 +46,7 @@ export async function rollOut(
   await watch(work, rollouts, options);
 }
 
-/** Waits without changing anything. */
+/** Waits until services are stable. It changes nothing. */
 export async function waitFor(
   work: Work,
   wanted: readonly ServiceChange[],
@@ -77,7 +77,7 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
   const begun = work.clock.now();
   const said = new Map<string, string>();
   const lacks = new Lacks(work);
-  /** Services whose stopped tasks are of interest. */
+  /** Services whose stopped tasks are read in the next turn. */
   const asks = new Set<string>();
   for (let turn = 1; rollouts.size > 0; turn += 1) {
     if (!options.isBack && work.signal.aborted)
@@ -125,7 +125,7 @@ async function watch(work: Work, rollouts: Map<string, Rollout>, options: Rollou
   }
 }
 
-/** A lack of capacity is a failure when it lasts: Spot, scaling hosts and host ports come and go. */
+/** A lack of capacity is a failure only if it lasts, because Spot, scaling hosts and host ports come and go. */
 class Lacks {
   readonly #clock: Clock;
   readonly #since = new Map<string, { readonly running: number; readonly at: number }>();
@@ -144,7 +144,7 @@ class Lacks {
   }
 }
 
-/** With the last lines of what failed. They come some seconds after the end. */
+/** Makes the error, and prints the last lines of the failed container. They arrive some seconds after its end. */
 async function failure(work: Work, reason: string, task: Task | undefined): Promise<ReleaseError> {
   const failed = task?.containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0);
   if (!task || !failed) return new ReleaseError('failed', reason);
@@ -153,7 +153,7 @@ async function failure(work: Work, reason: string, task: Task | undefined): Prom
     if (attempt > 0) await work.clock.sleep(1500);
     lines = await work.cloud.lastLines(task, failed.name).catch(() => []);
   }
-  // They may hold anything, so they are shown, and are not part of the record.
+  // The lines may contain anything, so they are printed but not recorded.
   if (lines.length > 0)
     work.tell({
       event: 'output',

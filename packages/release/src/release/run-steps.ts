@@ -1,4 +1,4 @@
-/** Does the steps of a release, one after the other. The first failure ends it. */
+/** Executes the steps of a release in order. The first failure ends it. */
 
 import { createHash } from 'node:crypto';
 import { ReleaseError } from '../errors.ts';
@@ -9,7 +9,7 @@ import { describeStep, type Step } from './steps.ts';
 import { change, type Work } from './work.ts';
 
 /**
- * @param onTask is told of each task that ended well
+ * @param onTask called for each task that succeeded
  * @throws ReleaseError failed or superseded, or AWS's own error
  */
 export async function runSteps(

@@ -1,4 +1,4 @@
-/** The steps of a release, as data: what is done, in which order. Pure. */
+/** The steps of a release as data, in their order. Pure. */
 
 import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
 import { isSameCapacity, type ServiceChange, shortName, type Trigger } from './cloud.ts';
@@ -17,7 +17,7 @@ export interface Tasks {
   readonly after: readonly OneOff[];
 }
 
-/** @returns only what changes something, or waits for it */
+/** @returns only the steps that change something, or wait for a change */
 export function stepsOf({ services, triggers }: ReleaseRecord, { before, after }: Tasks): readonly Step[] {
   const changed = services.filter((one) => isChange(one.before, one.after));
   const [gates, others] = [changed.filter(({ isGate }) => isGate), changed.filter(({ isGate }) => !isGate)];
@@ -45,14 +45,14 @@ function isChange(before: ServiceChange, after: ServiceChange): boolean {
   );
 }
 
-/** Targets of one rule are put in one call. */
+/** Groups triggers, because one call updates all targets of a rule. */
 function byPlace(triggers: readonly RecordedTrigger[]): readonly (readonly Trigger[])[] {
   const moved = triggers.filter(({ before, after }) => before.taskDefinition !== after.taskDefinition);
   const places = Map.groupBy(moved, ({ after }) => placeOf(after));
   return [...places.values()].map((some) => some.map(({ after }) => after));
 }
 
-/** What is moved together: the targets of a rule, or one schedule. */
+/** Identifies triggers that are moved together: the targets of a rule, or one schedule. */
 export function placeOf({ kind, place, id }: Trigger): string {
   return kind === 'rule' ? `rule ${place}` : `schedule ${place}/${id}`;
 }

@@ -1,6 +1,7 @@
 /**
- * Takes a release back: everything on the stage becomes what it was before the release. It reads what runs rather than
- * what was done, so it is right after any failure and any kill, and it may be done twice.
+ * Takes a release back: everything on the stage returns to its state before the release. It starts from what runs, not
+ * from
+ * what was done. So it is correct after any failure and any kill, and it can be repeated.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -12,8 +13,8 @@ import { placeOf } from './steps.ts';
 import { change, isSuperseded, persist, settleAll, type Work } from './work.ts';
 
 /**
- * A part that cannot go back does not keep the others from it.
- * @throws ReleaseError with all that could not be taken back
+ * If one part fails, the others are still taken back.
+ * @throws ReleaseError that lists everything that could not be taken back
  */
 export async function takeBack(work: Work, record: ReleaseRecord): Promise<void> {
   const { services, triggers, registered = [] } = record;
@@ -29,7 +30,10 @@ export async function takeBack(work: Work, record: ReleaseRecord): Promise<void>
   await retire(work, registered);
 }
 
-/** What failed must not be the newest of its family. The stage is back without it too. */
+/**
+ * A failed revision must not stay the newest of its family. An error here is only reported: the stage is already
+ * restored.
+ */
 async function retire(work: Work, revisions: readonly string[]): Promise<void> {
   for (const arn of revisions)
     await persist(work, () => change(work, (signal) => work.cloud.deregister(arn, signal))).catch(
@@ -71,8 +75,9 @@ async function serviceBack(
 }
 
 /**
- * Names of services whose tasks the release replaced under the same revision. Nothing can take that back: the revision
- * names a tag, and the tag has moved.
+ * Returns the names of services whose tasks the release replaced under the same revision. This cannot be taken back:
+ * the
+ * revision names a tag, and the tag has moved.
  */
 export async function replacedInPlace(work: Work, { services }: ReleaseRecord): Promise<readonly string[]> {
   const inPlace = services.filter(
@@ -97,7 +102,7 @@ async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promi
   await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
 }
 
-/** Does the stage run this release, all of it? */
+/** Returns whether the stage runs all of this release. */
 export async function isWhole(work: Work, { services, triggers }: ReleaseRecord): Promise<boolean> {
   const live = services.length > 0 ? await work.cloud.services(services.map(({ service }) => service)) : [];
   if (

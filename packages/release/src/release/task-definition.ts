@@ -1,6 +1,6 @@
 /**
- * Makes a new revision of a task definition from the one that runs: only named containers change, and only in what the
- * configuration says. Everything else stays, tags too.
+ * Renders a new revision from the current task definition. Only the named containers change, and only in the configured
+ * fields. Everything else stays, including tags.
  */
 
 import type {
@@ -13,7 +13,7 @@ import { type Kind, typedContainer } from '../config/read.ts';
 import type { ContainersConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 
-/** What DescribeTaskDefinition says and RegisterTaskDefinition refuses. */
+/** Fields that DescribeTaskDefinition returns and RegisterTaskDefinition rejects. */
 const READ_ONLY = [
   'taskDefinitionArn',
   'revision',
@@ -31,15 +31,15 @@ export interface Live {
 }
 
 export interface Wanted {
-  /** For errors, such as "The service portal". */
+  /** The subject of error messages, such as "The service portal". */
   readonly what: string;
   readonly containers: ContainersConfig;
   readonly kind?: { readonly name: string; readonly kind: Kind };
-  /** Full references, by the names in the configuration. */
+  /** Full image references, by their names in the configuration. */
   readonly images: ReadonlyMap<string, string>;
 }
 
-/** @throws ReleaseError usage when a container or a reference is missing */
+/** @throws ReleaseError usage when a container or an image is missing */
 export function render({ definition, tags }: Live, wanted: Wanted): RegisterTaskDefinitionCommandInput {
   const { what, containers, kind } = wanted;
   const names = (definition.containerDefinitions ?? []).map(({ name = '' }) => name);
@@ -80,7 +80,7 @@ function renderContainer(container: ContainerDefinition, wanted: Wanted, type?: 
     throw new ReleaseError('usage', `The image ${image} of ${wanted.what} was not resolved.`);
   const changes = { ...environment, ...(type !== undefined && { application_type: type }) };
   const added = (secrets?.keys ?? []).map((key) => ({ name: key, valueFrom: `${secrets?.from}:${key}::` }));
-  // ECS refuses a name that is a variable and a secret.
+  // ECS rejects a name that is both a variable and a secret.
   const secretNames = added.map(({ name }) => name);
   const variables = mergeNamed(
     (container.environment ?? []).filter(
@@ -105,7 +105,7 @@ function renderContainer(container: ContainerDefinition, wanted: Wanted, type?: 
   };
 }
 
-/** Keeps the order of `before`, so that nothing differs when nothing changed. */
+/** Keeps the order of `before`, so that an unchanged list compares as equal. */
 function mergeNamed<T extends { name?: string | undefined }>(kept: T[], added: T[], before: T[] = []): T[] {
   const place = new Map(before.map(({ name }, i) => [name, i]));
   const rank = ({ name }: T) => place.get(name) ?? before.length;

@@ -1,4 +1,4 @@
-/** What all steps of a release share, and how each of them changes something: never without the lock. */
+/** The tools that all steps of a release share, and the helpers with which they make changes under the lock. */
 
 import type { Clock } from '../clock.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
@@ -19,7 +19,7 @@ export interface Tools {
   readonly clock: Clock;
   readonly timing: Timing;
   readonly tell: Tell;
-  /** Somebody wants the release to end: it fails, and goes back. */
+  /** Aborts when the release is interrupted. The release then fails, and is taken back. */
   readonly signal: AbortSignal;
 }
 
@@ -27,10 +27,10 @@ export interface Work extends Tools {
   readonly held: Pick<HeldLock, 'beat'>;
 }
 
-/** For what only looks: it needs no lock. */
+/** For read-only commands, which need no lock. */
 export const UNLOCKED: Work['held'] = { beat: async () => Number.POSITIVE_INFINITY };
 
-/** Makes a change while the lock lasts. */
+/** Makes a change, and aborts it when the lease runs out. */
 export async function change<T>(work: Work, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return await make(AbortSignal.timeout(await work.held.beat()));
 }
@@ -39,7 +39,7 @@ export function isSuperseded(error: unknown): boolean {
   return error instanceof ReleaseError && error.kind === 'superseded';
 }
 
-/** Going back does not give up at the first error. */
+/** Tries up to five times, because taking a release back must not stop at the first error. */
 export async function persist<T>(work: Work, make: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -53,7 +53,10 @@ export async function persist<T>(work: Work, make: () => Promise<T>): Promise<T>
   }
 }
 
-/** Does all of them, whichever fail. @throws ReleaseError with the reasons of all that failed */
+/**
+ * Runs all parts, even if some fail.
+ * @throws ReleaseError with the reasons of all failures
+ */
 export async function settleAll(parts: readonly (() => Promise<void>)[]): Promise<void> {
   const ends = await Promise.allSettled(parts.map((part) => part()));
   const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
@@ -64,7 +67,7 @@ export async function settleAll(parts: readonly (() => Promise<void>)[]): Promis
   throw new ReleaseError('failed', reasons, { cause: new AggregateError(errors) });
 }
 
-/** A look may fail now and then: AWS's client has tried several times already, so only lasting failures count. */
+/** A single read may fail. AWS's client has already retried it, so only lasting failures count. */
 export class Looks {
   #failed = 0;
   readonly #work: Work;
@@ -73,7 +76,7 @@ export class Looks {
     this.#work = work;
   }
 
-  /** @returns undefined when the look failed */
+  /** @returns undefined when the read failed */
   async look<T>(make: () => Promise<T>): Promise<T | undefined> {
     try {
       const seen = await make();
