@@ -28,7 +28,7 @@ export interface AgentMessage {
   readonly payload: Uint8Array;
 }
 
-/** What came is not a message of the data channel. */
+/** The received bytes are not a message of the data channel. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';
 }
@@ -66,7 +66,7 @@ export function encodeMessage(message: AgentMessage): Buffer {
   return bytes;
 }
 
-/** @throws MalformedMessageError when the bytes are cut, or the payload is not the one that its digest names. */
+/** @throws MalformedMessageError when the bytes are truncated, or the payload does not match its digest */
 export function decodeMessage(bytes: Buffer): AgentMessage {
   if (bytes.length < HEADER + 4) throw new MalformedMessageError(`a message has only ${bytes.length} bytes`);
   const header = bytes.readUInt32BE(0);

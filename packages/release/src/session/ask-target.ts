@@ -1,10 +1,13 @@
-/** Asks a person which container is meant. */
+/** Lets the user choose a container. */
 
 import { createInterface } from 'node:readline/promises';
 import { ambiguityError, type Choice, listTargets, type Target } from './choose-target.ts';
 import type { TerminalInput } from './terminal.ts';
 
-/** Resolves with the only target, or asks on a terminal. @throws SessionError where there is none */
+/**
+ * Resolves with the only target, or asks on a terminal.
+ * @throws SessionError when there is no terminal to ask on
+ */
 export async function settleChoice(
   choice: Choice,
   { stdin, stderr }: { readonly stdin: TerminalInput; readonly stderr: NodeJS.WritableStream },

@@ -1,4 +1,4 @@
-/** Which container of which task a session goes to: a pure choice among what runs. */
+/** Chooses the container for a session among those that run. Pure. */
 
 import { SessionError } from './session-error.ts';
 
@@ -13,12 +13,12 @@ export interface Target {
   readonly container: string;
   readonly runtimeId: string | undefined;
   readonly isExecEnabled: boolean;
-  /** Undefined when the container has no ExecuteCommandAgent. */
+  /** undefined: the container has no ExecuteCommandAgent. */
   readonly agent: { readonly status: string; readonly reason: string | undefined } | undefined;
 }
 
 export interface Wish {
-  /** A task's id or ARN, or the beginning of its id. */
+  /** A task's id or ARN, or the beginning of its id (at least four characters). */
   readonly task?: string | undefined;
   readonly container?: string | undefined;
 }
@@ -27,7 +27,7 @@ export type Choice =
   | { readonly kind: 'one'; readonly target: Target }
   | { readonly kind: 'several'; readonly targets: readonly Target[] };
 
-/** @throws SessionError when nothing fits. */
+/** @throws SessionError when no container matches */
 export function chooseTarget(targets: readonly Target[], { task, container }: Wish): Choice {
   if (targets.length === 0)
     throw new SessionError('target', 'no task runs; see what the service says with "ecs-release status"');
@@ -46,7 +46,7 @@ export function chooseTarget(targets: readonly Target[], { task, container }: Wi
     : { kind: 'several', targets: ofContainer };
 }
 
-/** What is said where nobody can be asked. */
+/** The error when several containers match and there is no terminal to ask on. */
 export function ambiguityError(targets: readonly Target[]): SessionError {
   return new SessionError(
     'target',
@@ -54,7 +54,7 @@ export function ambiguityError(targets: readonly Target[]): SessionError {
   );
 }
 
-/** One line for each, oldest first, numbered for a choice. */
+/** Formats one numbered line for each target, in the given order. */
 export function listTargets(targets: readonly Target[]): string {
   const width = Math.max(...targets.map(({ container }) => container.length));
   return targets
@@ -69,7 +69,7 @@ function fits({ taskId, taskArn }: Target, task: string): boolean {
   return taskArn === task || (task.length >= 4 && taskId.startsWith(task));
 }
 
-/** What keeps ECS Exec from the container, with what to do; undefined when it is ready. */
+/** Returns why ECS Exec cannot run in the container, and what to do. undefined: the container is ready. */
 export function execProblem({ taskId, container, isExecEnabled, agent }: Target): string | undefined {
   if (!isExecEnabled)
     return (

@@ -1,46 +1,50 @@
 /**
- * The command that goes to the agent, so that its exit code comes back. ECS Exec runs every command on a terminal and does
- * not tell how it ended, so a shell in the container runs it and prints the exit code between marks that no program prints.
+ * Builds the command for the agent so that its exit code comes back. ECS Exec runs every command on a terminal and does
+ * not
+ * report how it ended. Therefore a shell in the container runs the command, and prints the exit code between marks that
+ * no
+ * program prints.
  *
- * Without a terminal on this side, the shell also turns off echo and the rewriting of line ends. Input is sent as lines of
- * base64, because a terminal interprets bytes, and cuts lines at 4,096.
+ * If this side has no terminal, the shell also turns off echo and the rewriting of line ends. Input is sent as lines of
+ * base64, because a terminal interprets control bytes and cuts lines at 4,096 bytes.
  *
- * Source: the agent splits the command with google/shlex (agent/session/shell/shell_unix.go), which knows single quotes.
+ * Source: the agent splits the command with google/shlex (agent/session/shell/shell_unix.go), which supports single
+ * quotes.
  */
 
 import { randomBytes } from 'node:crypto';
 
 export interface ShellCommand {
-  /** For ExecuteCommand. */
+  /** The command for ExecuteCommand. */
   readonly text: string;
-  /** Printed before the program's output begins. */
+  /** Printed before the program's output. */
   readonly startMark: string;
-  /** Printed after it, followed by the exit code and MARK_END. */
+  /** Printed after the output, followed by the exit code and MARK_END. */
   readonly endMark: string;
 }
 
 /** The record separator: a control character that terminals ignore. */
 const RECORD = '\x1e';
 export const MARK_END = RECORD;
-/** Turns the terminal into a pipe, as far as the image has stty. */
+/** Makes the terminal behave like a pipe, if the image has stty. */
 const PLAIN = 'stty -echo -onlcr 2>/dev/null';
 
 export interface CommandOptions {
-  /** Words of a command; one word with blanks is a line for the shell. */
+  /** The words of a command. A single word with blanks or shell syntax is a line for the shell. */
   readonly words: readonly string[];
   readonly hasTerminal: boolean;
-  /** Whether input will be sent; only meant without a terminal. */
+  /** Whether input will be sent. It matters only without a terminal. */
   readonly hasInput: boolean;
 }
 
 export function shellCommand({ words, hasTerminal, hasInput }: CommandOptions): ShellCommand {
-  // A letter first: after \\036 a digit could be taken for a fourth one.
+  // The token starts with a letter, so that it cannot be read as part of the octal escape before it.
   const token = `x${randomBytes(8).toString('hex')}`;
   const [first = ''] = words;
   const program =
     words.length === 1 && /[\s|&;<>()$`\\"'*?#~=%!{}[\]]/.test(first) ? ['sh', '-c', first] : words;
   const command = program.map(quote).join(' ');
-  // A shell with a handler survives the program's Ctrl-C, and the program does not inherit the handler.
+  // A shell with a handler survives the program's Ctrl-C. The program does not inherit the handler.
   const steps = ['trap : INT QUIT'];
   if (!hasTerminal) steps.push(PLAIN);
   steps.push(`printf '\\036${token}:start\\036'`);
@@ -60,12 +64,16 @@ export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Bytes of input in a line: a multiple of 3, so that only the last line is padded. The agent takes 1,024 bytes a message. */
+/**
+ * Bytes of input per line. It is a multiple of 3, so that only the last line is padded. A line fits into the 1,024
+ * bytes
+ * that the agent accepts per message.
+ */
 export const INPUT_LINE = 750;
-/** Ends the input of a terminal that reads lines. */
+/** Ends the input of a terminal that reads lines (EOT). */
 export const END_OF_INPUT = Buffer.from([4]);
 
-/** Cuts input into lines of base64; `flush` gives the rest. */
+/** Cuts input into lines of base64. `flush` returns the rest. */
 export class InputLines {
   #rest: Buffer = Buffer.alloc(0);
 

@@ -1,6 +1,6 @@
 /**
- * One session's data channel: the reliable stream over a socket to Systems Manager, the handshake that an agent begins it
- * with, and its end.
+ * The data channel of one session: the reliable stream over a socket to Systems Manager, the handshake that the agent
+ * starts, and the end.
  */
 
 import { MalformedMessageError } from './agent-message.ts';
@@ -14,12 +14,12 @@ import { systemTimers, type Timers } from './timers.ts';
 
 export interface ChannelOptions
   extends Pick<SocketOptions, 'ticket' | 'clientVersion' | 'resume' | 'headers'> {
-  /** Called in order for what the agent sends after the handshake, by payload type. */
+  /** Called in order for each payload that the agent sends after the handshake. */
   onPayload(type: number, payload: Uint8Array): void;
-  /** Gets a data key for a session that is to be encrypted; left out, such a session is refused. */
+  /** Gets the data key of an encrypted session. Without it, an encrypted session is refused. */
   readonly dataKey?: GetDataKey;
   readonly timers?: Timers;
-  /** Milliseconds that the agent has for the handshake. */
+  /** Milliseconds within which the agent must complete the handshake. */
   readonly patience?: number;
   readonly signal: AbortSignal;
 }
@@ -39,7 +39,10 @@ export class DataChannel implements AsyncDisposable {
   #isReady = false;
   #forget: () => void = () => {};
 
-  /** Resolves when the handshake is done. @throws SessionError, or the signal's reason */
+  /**
+   * Resolves when the handshake is complete.
+   * @throws SessionError, or the signal's reason
+   */
   static async open(options: ChannelOptions): Promise<DataChannel> {
     const channel = new DataChannel(options);
     try {
@@ -54,7 +57,7 @@ export class DataChannel implements AsyncDisposable {
   private constructor(options: ChannelOptions) {
     this.#options = options;
     this.#timers = options.timers ?? systemTimers;
-    // Whoever does not wait for the end need not see it.
+    // A caller need not await these promises, so their rejections must not be unhandled.
     this.#ended.promise.catch(() => {});
     this.#ready.promise.catch(() => {});
     this.#stream = new MessageStream({
@@ -80,7 +83,10 @@ export class DataChannel implements AsyncDisposable {
     return this.#introduction;
   }
 
-  /** Resolves with the reason (or an empty text) when the service closes the channel. @throws SessionError */
+  /**
+   * Resolves with the reason (or an empty string) when the service closes the channel.
+   * @throws SessionError when the channel fails
+   */
   get ended(): Promise<string> {
     return this.#ended.promise;
   }
@@ -90,18 +96,18 @@ export class DataChannel implements AsyncDisposable {
     await this.#stream.send(type, this.#cipher?.outgoing(type, payload) ?? payload);
   }
 
-  /** Resolves when all that was sent is acknowledged, or the channel has ended. */
+  /** Resolves when everything that was sent is acknowledged, or the channel has ended. */
   async flushed(): Promise<void> {
     await this.#stream.flushed();
   }
 
-  /** Stops or starts reading: what is not read waits at the service, which tells the agent to pause. */
+  /** Pauses or resumes reading. Unread data waits at the service, which tells the agent to pause. */
   read(isReading: boolean): void {
     this.#stream.isHeard = isReading;
     this.#socket.read(isReading);
   }
 
-  /** Tells the agent that the session is over, waits for its acknowledgement (a second at most), and closes. */
+  /** Tells the agent that the session is over, waits up to a second for its acknowledgement, and closes the channel. */
   async terminate(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#timers.schedule(PATIENCE_AT_END, resolve);
@@ -140,7 +146,7 @@ export class DataChannel implements AsyncDisposable {
     try {
       this.#stream.receive(bytes);
     } catch (error) {
-      // It is not acknowledged, so that it is sent again.
+      // The message is not acknowledged, so the agent sends it again.
       if (!(error instanceof MalformedMessageError)) throw error;
     }
   }
@@ -158,7 +164,7 @@ export class DataChannel implements AsyncDisposable {
         this.#tell(parseObject(payload).CustomerMessage);
         break;
       default:
-        // An old agent begins without a handshake.
+        // Old agents skip the handshake.
         if (!this.#isReady) this.#becomeReady();
         this.#pass(type, payload);
     }

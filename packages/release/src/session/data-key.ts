@@ -1,4 +1,4 @@
-/** Data keys of KMS for sessions, bound to the session and its target as the agent expects. */
+/** Gets data keys from KMS. The encryption context names the session and its target, as the agent expects. */
 
 import { GenerateDataKeyCommand, type KMSClient } from '@aws-sdk/client-kms';
 import type { Target } from './choose-target.ts';

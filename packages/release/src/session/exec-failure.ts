@@ -1,11 +1,11 @@
-/** What a refusal of ExecuteCommand means, and what to do about it. */
+/** Explains why ExecuteCommand was refused, and what to do. */
 
 import type { Target } from './choose-target.ts';
 import { SessionError } from './session-error.ts';
 
 const RIGHTS = 'ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel';
 
-/** Returns a SessionError for what is known, and anything else as it is. */
+/** Returns a SessionError for a known refusal, and any other error unchanged. */
 export function explainExecFailure(error: unknown, { taskId, container, cluster }: Target): unknown {
   if (!(error instanceof Error)) return error;
   const where = `container ${container} of task ${taskId}`;

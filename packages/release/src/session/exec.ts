@@ -1,4 +1,4 @@
-/** ECS Exec, from the question to the exit code: finds the container, sees that it is ready, and runs the command there. */
+/** ECS Exec as a whole: finds the container, checks that it is ready, runs the command, and returns its exit code. */
 
 import { type ECSClient, ExecuteCommandCommand } from '@aws-sdk/client-ecs';
 import type { KMSClient } from '@aws-sdk/client-kms';
@@ -22,9 +22,9 @@ import { SessionError } from './session-error.ts';
 export interface ExecClients {
   readonly ecs: ECSClient;
   readonly ssm: SSMClient;
-  /** Asked for when the session is to be encrypted with a key of KMS. */
+  /** Called when the session must be encrypted with a KMS key. */
   readonly kms?: () => Promise<KMSClient>;
-  /** Signs the request for the WebSocket; left out, the session's token is all the proof. */
+  /** Signs the request for the WebSocket. Without it, the session's token is the only credential. */
   readonly headers?: Headers;
 }
 
@@ -32,27 +32,28 @@ export interface ExecOptions {
   readonly clients: ExecClients;
   readonly scope: TaskScope;
   readonly wish: Wish;
-  /** Words of a command, or one line for the shell. */
+  /** The words of a command, or one line for the shell. */
   readonly words: readonly string[];
   readonly streams: SessionStreams;
-  /** True: a terminal as long as both ends are one. False: pipes, whatever they are. */
+  /** true: use a terminal if stdin and stdout are terminals. false: always use pipes. */
   readonly isInteractive: boolean;
-  /** False for an image without a shell: the command runs as it is, and its exit code is not known. */
+  /** false for an image without a shell: the command runs directly, and its exit code is not known. */
   readonly hasShell?: boolean;
-  /** Called once the container is known. */
+  /** Called when the container has been chosen. */
   chosen?(target: Target): void;
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs the command in one container and returns its exit code.
- * @throws SessionError, or the signal's reason after the session was ended at the service too
+ * Runs the command in one container.
+ * @returns the command's exit code
+ * @throws SessionError, or the signal's reason after the session was terminated at the service
  */
 export async function execInTask(options: ExecOptions): Promise<number> {
   try {
     return await exec(options);
   } catch (error) {
-    // A call to AWS that is aborted rejects with an error of its own.
+    // An aborted AWS call rejects with its own error.
     if (options.signal.aborted) throw options.signal.reason;
     throw error;
   }
@@ -80,7 +81,10 @@ async function exec(options: ExecOptions): Promise<number> {
   });
 }
 
-/** Finds the container that is meant, asks where several are, and sees that ECS Exec is ready in it. @throws SessionError */
+/**
+ * Finds the container, asks the user if several match, and checks that ECS Exec is ready in it.
+ * @throws SessionError when there is no such container, or it is not ready
+ */
 export async function findTarget(
   ecs: ECSClient,
   scope: TaskScope,
@@ -102,7 +106,7 @@ async function startExec(
   signal: AbortSignal,
 ): Promise<Ticket> {
   const { cluster, taskArn, container } = target;
-  // The only kind of session that ECS knows; whether there is a terminal on this side is for us to see.
+  // ECS supports only interactive sessions. Whether this side has a terminal is this client's concern.
   const request = new ExecuteCommandCommand({
     cluster,
     task: taskArn,
@@ -124,7 +128,7 @@ export interface SessionAnswer {
   readonly tokenValue?: string | undefined;
 }
 
-/** @throws SessionError */
+/** @throws SessionError when a field is missing */
 export function ticketOf({ sessionId, streamUrl, tokenValue }: SessionAnswer = {}): Ticket {
   if (!sessionId || !streamUrl || !tokenValue)
     throw new SessionError(
@@ -134,7 +138,7 @@ export function ticketOf({ sessionId, streamUrl, tokenValue }: SessionAnswer = {
   return { sessionId, streamUrl, tokenValue };
 }
 
-/** Undefined when the session is over. */
+/** @returns undefined when the session is over */
 export async function resumeSession(
   ssm: SSMClient,
   { sessionId, streamUrl }: Ticket,
@@ -152,7 +156,7 @@ export async function resumeSession(
   }
 }
 
-/** Ends the session at the service, which ends the program in the container. */
+/** Terminates the session at the service, which ends the program in the container. */
 export async function terminateSession(ssm: SSMClient, { sessionId }: Ticket): Promise<void> {
   const abortSignal = AbortSignal.timeout(5_000);
   await ssm.send(new TerminateSessionCommand({ SessionId: sessionId }), { abortSignal });

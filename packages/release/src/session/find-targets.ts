@@ -1,9 +1,9 @@
-/** Lists the containers that run in a cluster, of a service or a family, with all that ECS Exec needs to know of them. */
+/** Lists the running containers of a cluster, a service or a family, with everything that ECS Exec needs. */
 
 import { DescribeTasksCommand, type ECSClient, paginateListTasks, type Task } from '@aws-sdk/client-ecs';
 import type { Target } from './choose-target.ts';
 
-/** Where to look; one of service, family and task, or none for the whole cluster. */
+/** Where to look: a service, a family, or neither for the whole cluster. */
 export interface TaskScope {
   readonly cluster: string;
   readonly service?: string | undefined;

@@ -1,7 +1,8 @@
 /**
- * Forwards a local port to a port of a container. Each connection has a session of its own, in the agent's plain mode: one
- * connection a session, bytes as they are. So connections do not wait for each other, and a protocol in which the server
- * speaks first works on every one of them. The multiplexed mode is declined by the version that the handshake names.
+ * Forwards a local port to a port of a container. Each connection has its own session in the agent's plain mode, which
+ * carries the raw bytes of one connection. So connections do not wait for each other, and a protocol in which the
+ * server
+ * speaks first works on every connection. The version in the handshake declines the agent's multiplexed mode.
  */
 
 import { once } from 'node:events';
@@ -22,33 +23,36 @@ import { sessionTarget } from './session-target.ts';
 
 export interface ForwardOptions {
   readonly ssm: SSMClient;
-  /** Asked for when sessions are to be encrypted with a key of KMS. */
+  /** Called when sessions must be encrypted with a KMS key. */
   readonly kms?: () => Promise<KMSClient>;
   readonly headers?: Headers;
   readonly target: Target;
   /** The container's port. */
   readonly port: number;
-  /** 0 lets the system choose. */
+  /** 0: the system chooses a free port. */
   readonly localPort: number;
-  /** Loopback, unless somebody wants more. */
+  /** The local address to listen on. The default is loopback. */
   readonly localHost?: string;
-  /** Called once, when connections are accepted. */
+  /** Called once, when the port accepts connections. */
   listening?(address: { readonly host: string; readonly port: number }): void;
-  /** Called for a connection that failed; the others go on. */
+  /** Called for each connection that failed. The other connections continue. */
   failed?(error: unknown): void;
-  /** Ends it all. */
+  /** Ends all connections, and stops listening. */
   readonly signal: AbortSignal;
 }
 
 const DOCUMENT = 'AWS-StartPortForwardingSession';
-/** Below 1.1.70, from which on agents multiplex connections. */
+/** A version below 1.1.70. Agents multiplex connections for clients from 1.1.70 on. */
 const PLAIN_VERSION = '1.1.61.0';
-/** Agents from this version on end the session when they are told so. */
+/** Agents from this version on end the session when the client tells them to. */
 const KNOWS_TERMINATE = '2.3.722.0';
-/** Bytes of a message; the agent's own limit. */
+/** Bytes per message; this is the agent's own limit. */
 const MOST_PAYLOAD = 1024;
 
-/** Resolves after the signal aborts, when every connection has ended. @throws SessionError when the port is taken */
+/**
+ * Resolves after the signal aborts, when every connection has ended.
+ * @throws SessionError when the port is taken
+ */
 export async function forwardPort(options: ForwardOptions): Promise<void> {
   const { localPort, localHost = '127.0.0.1', signal } = options;
   signal.throwIfAborted();
@@ -85,7 +89,7 @@ export async function forwardPort(options: ForwardOptions): Promise<void> {
 
 async function forwardConnection(options: ForwardOptions, socket: Socket): Promise<void> {
   const { ssm, headers, target, port, signal } = options;
-  // A connection that breaks before there is a session is seen when it is read.
+  // A connection may break before its session exists. The error is then seen when the socket is read.
   socket.on('error', () => {});
   const Parameters = { portNumber: [String(port)] };
   const request = new StartSessionCommand({
@@ -121,7 +125,11 @@ function ticketFrom(answer: StartSessionCommandOutput): Ticket {
   return ticketOf({ sessionId, streamUrl, tokenValue });
 }
 
-/** Until one side closes. What the local side sent before that is delivered; the agent knows no half-closed connection. */
+/**
+ * Runs until one side closes. Data that the local side sent before that is delivered. The agent does not support
+ * half-closed
+ * connections.
+ */
 async function carry(channel: DataChannel, socket: Socket, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   const sent = (async () => {

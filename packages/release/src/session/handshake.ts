@@ -1,6 +1,7 @@
 /**
- * The handshake that an agent begins: it tells its version and the type of the session, and may ask for encryption. Agents
- * older than 2.3.50 send output at once, without any.
+ * The handshake that the agent starts. It announces its version and the type of the session, and may require
+ * encryption.
+ * Agents older than 2.3.50 send output at once, without a handshake.
  *
  * Source: aws/amazon-ssm-agent, agent/session/datachannel/datachannel.go.
  */
@@ -14,17 +15,17 @@ export type SessionType = 'shell' | 'port';
 export interface Introduction {
   readonly agentVersion: string;
   readonly sessionType: SessionType | undefined;
-  /** Parameters of the session, as the agent has them. */
+  /** The session's parameters, as the agent reports them. */
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
 export interface Handshake {
   readonly introduction: Introduction;
-  /** What goes back to the agent. */
+  /** The response to the agent. */
   readonly response: Buffer;
-  /** Why there can be no session. */
+  /** The reasons why the session cannot begin. */
   readonly problems: readonly string[];
-  /** With which the session is encrypted from now on. */
+  /** The key that encrypts the session from now on. */
   readonly key: DataKey | undefined;
 }
 

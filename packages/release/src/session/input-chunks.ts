@@ -1,4 +1,4 @@
-/** Reads a stream chunk by chunk, only as fast as the chunks are taken, and lets go of it when the signal aborts. */
+/** Reads a stream chunk by chunk, with back-pressure, and detaches from it when the signal aborts. */
 
 export async function* inputChunks(
   input: NodeJS.ReadableStream,

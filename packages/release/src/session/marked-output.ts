@@ -1,8 +1,11 @@
-/** Takes the marks of a command line out of its output: what is between them is the program's, and the last has the exit code. */
+/**
+ * Removes the marks of a shell command from its output. The program's output is between the marks, and the last mark
+ * contains the exit code.
+ */
 
 import { MARK_END, type ShellCommand } from './command-line.ts';
 
-/** Digits of an exit code at most. */
+/** The most digits that an exit code has. */
 const MOST_DIGITS = 4;
 
 export class MarkedOutput {
@@ -18,17 +21,17 @@ export class MarkedOutput {
     this.#end = Buffer.from(endMark);
   }
 
-  /** Whether the shell in the container has begun. */
+  /** Whether the shell in the container has started. */
   get hasStarted(): boolean {
     return this.#hasStarted;
   }
 
-  /** Undefined until the program has ended. */
+  /** undefined until the program has ended. */
   get exitCode(): number | undefined {
     return this.#exitCode;
   }
 
-  /** Returns what of the output is the program's so far. */
+  /** Returns the part of the output so far that is the program's. */
   push(chunk: Uint8Array): Buffer {
     this.#rest = Buffer.concat([this.#rest, chunk]);
     const parts: Buffer[] = [];
@@ -37,7 +40,7 @@ export class MarkedOutput {
     return Buffer.concat(parts);
   }
 
-  /** What is left when the session ends without the marks: an error of the agent or of the shell, usually. */
+  /** Returns the rest when a session ends without the marks. It is usually an error of the agent or of the shell. */
   flush(): Buffer {
     const rest = this.#exitCode === undefined ? this.#rest : Buffer.alloc(0);
     this.#rest = Buffer.alloc(0);
@@ -77,7 +80,7 @@ export class MarkedOutput {
   }
 }
 
-/** Bytes at the end of `bytes` that may be the beginning of `mark`. */
+/** Returns how many bytes at the end of `bytes` may be the beginning of `mark`. */
 function overlap(bytes: Buffer, mark: Buffer): number {
   for (let length = Math.min(bytes.length, mark.length - 1); length > 0; length--)
     if (bytes.subarray(bytes.length - length).equals(mark.subarray(0, length))) return length;

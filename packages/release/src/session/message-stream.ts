@@ -1,11 +1,14 @@
 /**
- * The reliable stream on the data channel: it numbers and acknowledges messages, puts them in order, drops duplicates, and
- * sends again what is not acknowledged in time. It knows nothing of sockets, and survives their loss.
+ * The reliable stream on the data channel. It numbers messages, acknowledges and orders incoming ones, drops
+ * duplicates, and
+ * sends a message again if it is not acknowledged in time. It does not depend on a socket, and survives the loss of
+ * one.
  *
  * INVARIANTS
- * - `deliver` sees each sequence number once, in order, whatever the network does.
- * - At most WINDOW messages are unacknowledged when callers of `send` wait for it.
- * - Nothing but acknowledgements is transmitted while the other side has paused the publication, or no socket is there.
+ * - `deliver` receives each sequence number once and in order, whatever the network does.
+ * - At most WINDOW messages are unacknowledged if callers await `send`.
+ * - While the other side has paused the publication, only acknowledgements are transmitted. Without a socket, nothing
+ *   is.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -14,16 +17,20 @@ import { decodeAcknowledgement, decodeClosed, encodeAcknowledgement, MESSAGE } f
 import { RetransmissionTimeout } from './retransmission-timeout.ts';
 import type { Timers } from './timers.ts';
 
-/** Messages that may wait for their acknowledgement. */
+/** The number of messages that may be unacknowledged at once. */
 const WINDOW = 64;
-/** What came too early is kept up to these. Beyond, it is not acknowledged, so that it is sent again. */
+/**
+ * Limits for messages that arrive early and are kept. A message beyond them is not acknowledged, so the other side
+ * sends it
+ * again.
+ */
 const MOST_EARLY = 10_000;
 const MOST_EARLY_BYTES = 16 * 1024 * 1024;
-/** Milliseconds without any acknowledgement after which the other side counts as gone. */
+/** Milliseconds without any acknowledgement after which the other side counts as lost. */
 const PATIENCE = 5 * 60_000;
 
 export interface StreamEnd {
-  /** What the other side sends: `output_stream_data` for a client. */
+  /** The message type that the other side sends: `output_stream_data` for a client. */
   readonly incoming: string;
   readonly outgoing: string;
 }
@@ -34,9 +41,9 @@ export interface StreamOptions extends StreamEnd {
   readonly timers: Timers;
   transmit(bytes: Buffer): void;
   deliver(payloadType: number, payload: Uint8Array): void;
-  /** The service closed the channel, and said why (or nothing). */
+  /** Called when the service closed the channel. The reason may be empty. */
   closed(reason: string): void;
-  /** The other side has acknowledged nothing for five minutes. */
+  /** Called when the other side has acknowledged nothing for five minutes. */
   lost(): void;
 }
 
@@ -58,7 +65,7 @@ export class MessageStream {
   #isConnected = true;
   #isEnded = false;
   #progressAt = 0;
-  /** Whether acknowledgements are read at all; while they are not, their absence means nothing. */
+  /** Whether acknowledgements are read. While they are not, a missing one means nothing. */
   isHeard = true;
   #cancelTimer: (() => void) | undefined;
   #waiting: (() => void)[] = [];
@@ -67,12 +74,12 @@ export class MessageStream {
     this.#options = options;
   }
 
-  /** Messages that were sent and not yet acknowledged. */
+  /** The number of messages that are not acknowledged yet. */
   get unacknowledged(): number {
     return this.#unacknowledged.size;
   }
 
-  /** Sends a message. Resolves when there is room for the next one, or the stream has ended. */
+  /** Sends a message. Resolves when there is room for another one, or the stream has ended. */
   async send(payloadType: number, payload: Uint8Array): Promise<void> {
     if (this.#isEnded) return;
     const { outgoing, timers } = this.#options;
@@ -114,13 +121,13 @@ export class MessageStream {
     }
   }
 
-  /** The socket is gone; what is sent from now on waits for the next one. */
+  /** The socket is lost. Messages wait for the next one. */
   disconnected(): void {
     this.#isConnected = false;
     this.#arm();
   }
 
-  /** A socket is there, and the other side reads: all that is unacknowledged is sent again at once. */
+  /** A socket is open, and the other side reads. All unacknowledged messages are sent again at once. */
   connected(): void {
     this.#isConnected = true;
     this.#isPaused = false;
@@ -140,7 +147,7 @@ export class MessageStream {
   #incoming(message: AgentMessage): void {
     const { sequence, payload } = message;
     if (sequence > this.#expected && !this.#keep(message)) return;
-    // What came before is acknowledged too: the first acknowledgement may have been lost.
+    // Acknowledge a repeated message too, because the first acknowledgement may have been lost.
     this.#acknowledge(message);
     if (sequence !== this.#expected) return;
     this.#expected += 1;

@@ -1,12 +1,13 @@
 /**
- * Opens the WebSocket of a data channel. The service takes the token in the first message for proof; it also takes a signed
- * request, for which the caller needs ssmmessages:OpenDataChannel. Who lacks that right is refused, and comes without.
+ * Opens the WebSocket of a data channel. The service accepts the token in the first message as proof. It also accepts a
+ * signed request, for which the caller needs ssmmessages:OpenDataChannel. If a signed request is refused, this function
+ * connects without a signature.
  */
 
 import { once } from 'node:events';
 import WebSocket from 'ws';
 
-/** Bytes of a message at most; the agent's own limit is 1 KiB of payload. */
+/** The most bytes of a message. The agent's own limit is 1 KiB of payload. */
 const MOST_MESSAGE = 1024 * 1024;
 const PATIENCE = 10_000;
 
@@ -23,7 +24,7 @@ export class RefusedError extends Error {
 
 export type Headers = (url: URL) => Promise<Readonly<Record<string, string>>>;
 
-/** @throws RefusedError, or what the network says, or the signal's reason */
+/** @throws RefusedError, a network error, or the signal's reason */
 export async function openSocket(
   url: URL,
   headers: Headers | undefined,

@@ -1,10 +1,11 @@
 /**
- * What the messages of the data channel carry: their types, and the payloads that are not plain bytes.
+ * The message types of the data channel, and the payloads that are not plain bytes.
  *
- * Source: aws/amazon-ssm-agent, agent/session/contracts/model.go, and aws/session-manager-plugin, message/clientmessage.go.
+ * Source: aws/amazon-ssm-agent, agent/session/contracts/model.go, and aws/session-manager-plugin,
+ * message/clientmessage.go.
  */
 
-/** The types of messages. The client sends input and acknowledgements; the rest comes from the agent or the service. */
+/** Message types. The client sends input and acknowledgements. The agent or the service sends the others. */
 export const MESSAGE = {
   input: 'input_stream_data',
   output: 'output_stream_data',
@@ -46,13 +47,16 @@ export function encodeFlag(flag: number): Buffer {
   return bytes;
 }
 
-/** The agent sends it as text, `EXIT_CODE: 3`. Undefined for anything else. */
+/**
+ * The agent sends the exit code as text, such as `EXIT_CODE: 3`.
+ * @returns undefined for any other text
+ */
 export function decodeExitCode(payload: Uint8Array): number | undefined {
   const [, digits] = /^(?:EXIT_CODE:\s*)?(-?\d{1,10})\s*$/.exec(Buffer.from(payload).toString()) ?? [];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Which message an acknowledgement is for. */
+/** Encodes the acknowledgement of a message. */
 export function encodeAcknowledgement(type: string, id: string, sequence: number): Buffer {
   return Buffer.from(
     JSON.stringify({
@@ -64,19 +68,19 @@ export function encodeAcknowledgement(type: string, id: string, sequence: number
   );
 }
 
-/** Undefined when the payload names no sequence number. */
+/** @returns undefined when the payload names no sequence number */
 export function decodeAcknowledgement(payload: Uint8Array): number | undefined {
   const sequence = parseObject(payload).AcknowledgedMessageSequenceNumber;
   return Number.isSafeInteger(sequence) ? (sequence as number) : undefined;
 }
 
-/** Why the service closed the channel; empty when it says nothing. */
+/** @returns why the service closed the channel; an empty string when it gives no reason */
 export function decodeClosed(payload: Uint8Array): string {
   const { Output } = parseObject(payload);
   return typeof Output === 'string' ? Output.trim() : '';
 }
 
-/** An empty object for anything that is no JSON object. */
+/** @returns an empty object when the payload is not a JSON object */
 export function parseObject(payload: Uint8Array): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(Buffer.from(payload).toString());

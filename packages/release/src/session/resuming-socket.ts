@@ -1,6 +1,7 @@
 /**
- * The WebSocket of a session, which is opened again with a new token when it is lost. Attempts have growing pauses, and their
- * number counts until something arrives: a service that accepts and hangs up is not asked for ever.
+ * The WebSocket of a session. When it is lost, it is opened again with a new token. The pauses between attempts grow.
+ * Only a
+ * received message resets the count of attempts, so a service that accepts and hangs up is not retried for ever.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -10,7 +11,7 @@ import { type Headers, openSocket, RefusedError } from './open-socket.ts';
 import { connectionProblem, SessionError } from './session-error.ts';
 import type { Timers } from './timers.ts';
 
-/** What ExecuteCommand, StartSession and ResumeSession return. */
+/** The fields that ExecuteCommand, StartSession and ResumeSession return. */
 export interface Ticket {
   readonly sessionId: string;
   readonly streamUrl: string;
@@ -20,9 +21,13 @@ export interface Ticket {
 export interface SocketOptions {
   readonly ticket: Ticket;
   readonly clientVersion: string;
-  /** Gets a new ticket after a lost connection, or undefined when the session is over. Left out: a lost connection is the end. */
+  /**
+   * Gets a new ticket after a lost connection, or undefined when the session is over. Without this function, a lost
+   * connection
+   * ends the session.
+   */
   readonly resume?: (signal: AbortSignal) => Promise<Ticket | undefined>;
-  /** Headers that sign the request for the WebSocket. */
+  /** Returns headers that sign the request for the WebSocket. */
   readonly headers?: Headers;
   readonly timers: Timers;
   readonly connected: () => void;
@@ -70,11 +75,11 @@ export class ResumingSocket {
     const socket = this.#socket;
     socket?.resume();
     socket?.close();
-    // A service that does not answer is not waited for.
+    // Do not wait for a service that does not answer.
     if (socket) setTimeout(() => socket.terminate(), PATIENCE_AT_END).unref();
   }
 
-  /** Resolves when nothing is left of it. */
+  /** Resolves when the socket is closed. */
   async closed(): Promise<void> {
     this.close();
     const socket = this.#socket;
@@ -154,14 +159,14 @@ export class ResumingSocket {
   }
 }
 
-/** Pings, and gives up a connection on which no answer came: a machine that slept finds it dead. */
+/** Pings, and terminates a connection without an answer. After a machine has slept, its connection is usually dead. */
 function keepAlive(socket: WebSocket, isReading: () => boolean): () => void {
   let isAlive = true;
   socket.on('pong', () => {
     isAlive = true;
   });
   const timer = setInterval(() => {
-    // What is not read is not known to be missing.
+    // While nothing is read, a missing answer means nothing.
     if (!isAlive && isReading()) socket.terminate();
     isAlive = false;
     socket.ping();

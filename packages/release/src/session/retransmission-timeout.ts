@@ -1,6 +1,7 @@
 /**
- * How long to wait for an acknowledgement before a message is sent again. It follows the round trips (as TCP does, RFC 6298)
- * and doubles with every attempt.
+ * Computes how long to wait for an acknowledgement before a message is sent again. The timeout follows the round-trip
+ * times
+ * (as in TCP, RFC 6298) and doubles with every attempt.
  */
 
 /** Milliseconds. */
@@ -13,7 +14,10 @@ export class RetransmissionTimeout {
   #roundTrip = FIRST_ROUND_TRIP;
   #variation = FIRST_ROUND_TRIP / 4;
 
-  /** Learns from a message that was acknowledged after `milliseconds`. Only messages that were sent once can be measured. */
+  /**
+   * Learns from a message that was acknowledged after `milliseconds`. Only a message that was sent once can be
+   * measured.
+   */
   measured(milliseconds: number): void {
     this.#variation += (Math.abs(this.#roundTrip - milliseconds) - this.#variation) / 4;
     this.#roundTrip += (milliseconds - this.#roundTrip) / 8;

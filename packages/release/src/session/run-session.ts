@@ -1,6 +1,5 @@
 /**
- * One command in a container, with this process's streams: on a terminal like a shell, otherwise like a pipe. Its exit code
- * is the result.
+ * Runs one command in a container with this process's streams, as a terminal or as pipes, and returns its exit code.
  */
 
 import { END_OF_INPUT, INPUT_LINE, InputLines, type ShellCommand } from './command-line.ts';
@@ -19,19 +18,22 @@ export interface SessionStreams {
 
 export interface SessionOptions extends Omit<ChannelOptions, 'onPayload' | 'clientVersion'> {
   readonly streams: SessionStreams;
-  /** The command that ExecuteCommand was given, or undefined if it was given one without marks. */
+  /** The command that ExecuteCommand was given. undefined: the command has no marks. */
   readonly command: ShellCommand | undefined;
   readonly hasTerminal: boolean;
-  /** Whether to send what stdin has. */
+  /** Whether to send stdin. */
   readonly hasInput: boolean;
-  /** Ends the session at the service, when it is not over here. Closing the connection alone does not end the program. */
+  /** Terminates the session at the service after an error. Closing the connection alone does not end the program. */
   terminate?(): Promise<void>;
 }
 
-/** At least the first version of the plugin that knows exit codes and a separate stderr. */
+/** A version of the plugin that supports exit codes and a separate stderr. */
 const CLIENT_VERSION = '1.2.764.0';
 
-/** @returns the command's exit code; 0 when a session without marks ends. @throws SessionError, or the signal's reason */
+/**
+ * @returns the command's exit code; 0 when a session without marks ends
+ * @throws SessionError, or the signal's reason
+ */
 export async function runSession(options: SessionOptions): Promise<number> {
   const session = new Session(options);
   try {
@@ -47,7 +49,7 @@ class Session {
   readonly #marks: MarkedOutput | undefined;
   readonly #started = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<number>();
-  /** Streams that have to drain before more is read. */
+  /** Streams that must drain before more is read. */
   readonly #full = new Set<NodeJS.WritableStream>();
   #channel: DataChannel | undefined;
   #lastLine = '';
@@ -68,7 +70,7 @@ class Session {
     });
     this.#channel = channel;
     if (this.#full.size > 0) channel.read(false);
-    // Whoever reads the output may go before its end.
+    // The reader of stdout may close it before the end.
     const failed = (error: Error) => this.#finished.reject(error);
     streams.stdout.on('error', failed);
     using _raw = hasTerminal ? takeTerminal(streams.stdin) : undefined;
@@ -93,7 +95,7 @@ class Session {
     }
   }
 
-  /** What the end of the channel means when no exit code has come before it. */
+  /** Interprets the end of the channel when no exit code came before it. */
   async #outcome(reason: string): Promise<number> {
     const rest = this.#marks?.flush();
     if (rest) this.#write(this.#options.streams.stdout, rest);
@@ -145,7 +147,7 @@ class Session {
     });
   }
 
-  /** Rejects only when stdin fails. Before the marks, a shell would echo what it gets. */
+  /** Rejects only when stdin fails. It waits for the first mark, because a shell would echo earlier input. */
   async #sendInput(channel: DataChannel, signal: AbortSignal): Promise<void> {
     const { stdin } = this.#options.streams;
     await this.#started.promise;
@@ -160,7 +162,7 @@ class Session {
   }
 }
 
-/** Resolves when all that was given to the stream is written, or the stream is gone. */
+/** Resolves when everything is written to the stream, or the stream is closed. */
 async function written(stream: NodeJS.WritableStream): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   stream.write('', () => resolve());

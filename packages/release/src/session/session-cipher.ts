@@ -1,8 +1,9 @@
 /**
- * Encryption of a session with a key of KMS, where the cluster wants it: AES-256-GCM, with the nonce before the ciphertext.
- * The client asks KMS for a data key of 64 bytes. The agent encrypts with the first half, the client with the second.
+ * Encrypts a session with a KMS key, if the cluster requires it: AES-256-GCM, with the nonce before the ciphertext. The
+ * client gets a data key of 64 bytes from KMS. The agent encrypts with the first half, and the client with the second.
  *
- * Source: aws/session-manager-plugin, encryption/encrypter.go; aws/amazon-ssm-agent, agent/session/crypto/blockcipher.go.
+ * Source: aws/session-manager-plugin, encryption/encrypter.go; aws/amazon-ssm-agent,
+ * agent/session/crypto/blockcipher.go.
  */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
@@ -11,7 +12,7 @@ import { PAYLOAD } from './payloads.ts';
 export interface DataKey {
   /** 64 bytes. */
   readonly plaintext: Uint8Array;
-  /** What the agent gives to KMS for it. */
+  /** The encrypted data key, which the agent lets KMS decrypt. */
   readonly ciphertext: Uint8Array;
 }
 
@@ -37,7 +38,7 @@ export class SessionCipher {
     return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** @throws when it was not encrypted with this key, or was changed */
+  /** @throws when the data was encrypted with another key, or was changed */
   decrypt(encrypted: Uint8Array): Buffer {
     if (encrypted.length < NONCE + TAG)
       throw new RangeError(`a ciphertext has only ${encrypted.length} bytes`);
@@ -47,7 +48,7 @@ export class SessionCipher {
     return Buffer.concat([decipher.update(encrypted.subarray(NONCE, end)), decipher.final()]);
   }
 
-  /** Only what people and programs write is encrypted on the way to the agent. */
+  /** Encrypts input only. The other payloads go to the agent as plain text. */
   outgoing(type: number, payload: Uint8Array): Uint8Array {
     return type === PAYLOAD.output ? this.encrypt(payload) : payload;
   }
@@ -56,7 +57,7 @@ export class SessionCipher {
     return ENCRYPTED_OUTPUT.has(type) ? this.decrypt(payload) : payload;
   }
 
-  /** Proves to the agent that this side has the key. */
+  /** Proves to the agent that this side has the same key. */
   answerChallenge(challenge: unknown): Buffer {
     const plain = this.decrypt(Buffer.from(String(challenge), 'base64'));
     return Buffer.from(JSON.stringify({ Challenge: this.encrypt(plain).toString('base64') }));

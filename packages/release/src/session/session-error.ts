@@ -1,15 +1,15 @@
-/** What keeps a session from beginning, or cuts it. Its message says what failed, why, and what to do next. */
+/** An error that prevents a session or ends it early. Its message says what failed, why, and what to do next. */
 
 import { ReleaseError } from '../errors.ts';
 
 export type SessionProblem =
-  /** Nothing fits, or several do and nobody can be asked. */
+  /** No container matches, or several do and there is no terminal to ask on. */
   | 'target'
   /** The task or its role is not set up for ECS Exec. */
   | 'setup'
-  /** The agent wants something that this client does not do. */
+  /** The agent requires a feature that this client does not support. */
   | 'unsupported'
-  /** The connection failed, and could not be resumed. */
+  /** The connection failed and could not be resumed. */
   | 'connection'
   /** The service or the agent ended the session. */
   | 'closed';
@@ -24,7 +24,10 @@ export class SessionError extends ReleaseError {
   }
 }
 
-/** Why there is no data channel. `status` is what the service answered to the request for it. */
+/**
+ * Explains why there is no data channel.
+ * @param status the HTTP status of the service's answer, if there was one
+ */
 export function connectionProblem(error: unknown, status: number | undefined): string {
   const why = error instanceof Error ? error.message : String(error);
   if (status === undefined)

@@ -1,9 +1,9 @@
-/** How Systems Manager names a container of ECS. */
+/** Builds the name by which Systems Manager knows a container of ECS. */
 
 import type { Target } from './choose-target.ts';
 import { SessionError } from './session-error.ts';
 
-/** @throws SessionError */
+/** @throws SessionError when the container has no runtime id yet */
 export function sessionTarget({ cluster, taskId, runtimeId, container }: Target): string {
   if (!runtimeId)
     throw new SessionError(

@@ -13,7 +13,7 @@ export interface Credentials {
 export function signedHeaders(region: string, credentials: () => Promise<Credentials>): Headers {
   const signer = new SignatureV4({ service: 'ssmmessages', region, credentials, sha256: NodeHash });
   return async (url) => {
-    // The service signs its own URLs at times; they stand for themselves.
+    // The service signs some of its URLs itself. Those need no second signature.
     if ([...url.searchParams.keys()].some((name) => /^x-amz-/i.test(name))) return {};
     const { headers } = await signer.sign({
       method: 'GET',
@@ -27,7 +27,7 @@ export function signedHeaders(region: string, credentials: () => Promise<Credent
   };
 }
 
-/** The hash that the signer wants, by Node's own crypto. */
+/** The hash that the signer needs, implemented with Node's crypto. */
 class NodeHash {
   readonly #hash: Hash | Hmac;
 

@@ -1,15 +1,15 @@
-/** The terminal on this side: raw while a session has it, and as it was afterwards, however the process ends. */
+/** The local terminal. It is raw during a session, and is restored however the process ends. */
 
 import type { TerminalSize } from './payloads.ts';
 
-/** What of process.stdin is needed. */
+/** The parts of process.stdin that a session needs. */
 export interface TerminalInput extends NodeJS.ReadableStream {
   readonly isTTY?: boolean;
   readonly isRaw?: boolean;
   setRawMode?(isRaw: boolean): unknown;
 }
 
-/** What of process.stdout is needed. */
+/** The parts of process.stdout that a session needs. */
 export interface TerminalOutput extends NodeJS.WritableStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -22,12 +22,12 @@ export function sizeOf({ columns = ASSUMED.columns, rows = ASSUMED.rows }: Termi
   return { columns, rows };
 }
 
-/** Makes the terminal raw, so that every key goes to the program in the container, Ctrl-C too. */
+/** Makes the terminal raw, so that the program in the container gets every key, including Ctrl-C. */
 export function takeTerminal(input: TerminalInput): Disposable {
   const wasRaw = input.isRaw ?? false;
   const restore = () => void input.setRawMode?.(wasRaw);
   input.setRawMode?.(true);
-  // The last resort, should something end the process without unwinding.
+  // A fallback for an exit that skips the disposal.
   process.once('exit', restore);
   return {
     [Symbol.dispose]() {

@@ -1,9 +1,12 @@
-/** Time, as a parameter: tests play minutes in milliseconds. */
+/** Time is a parameter, so that tests can simulate minutes in milliseconds. */
 
 export interface Timers {
-  /** Milliseconds that never go back. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
-  /** Calls `action` once after `milliseconds`. Returns what cancels it. */
+  /**
+   * Calls `action` once after `milliseconds`.
+   * @returns a function that cancels the call
+   */
   schedule(milliseconds: number, action: () => void): () => void;
 }
 

@@ -1,4 +1,4 @@
-/** Common errors of a deployment to ECS, with their causes and what to do. */
+/** Common errors of deployments to ECS, with their causes and remedies. */
 
 export interface KnownError {
   readonly pattern: RegExp;
@@ -79,7 +79,7 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
   },
 ];
 
-/** @returns the ones that fit */
+/** @returns the known errors that match the text */
 export function knownErrorsIn(text: string): readonly KnownError[] {
   return KNOWN_ERRORS.filter(({ pattern }) => pattern.test(text));
 }

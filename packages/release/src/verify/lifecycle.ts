@@ -1,6 +1,7 @@
 /**
- * Reads a repository's lifecycle policy, and says which images that are in use it will remove. A running service needs
- * its image for every new task, so none of them may ever expire.
+ * Reads a repository's lifecycle policy, and finds the images in use that it will remove. A running service needs its
+ * image
+ * for every new task, so such an image must never expire.
  */
 
 import type { ImageDetail } from '@aws-sdk/client-ecr';
@@ -11,13 +12,16 @@ interface Rule {
     readonly tagStatus: 'any' | 'tagged' | 'untagged';
     readonly tagPrefixList?: readonly string[];
     readonly tagPatternList?: readonly string[];
-    /** imageCountMoreThan, or sinceImagePushed in days. */
+    /** `imageCountMoreThan`, or `sinceImagePushed` in days. */
     readonly countType: string;
     readonly countNumber: number;
   };
 }
 
-/** @param images all of the repository; @returns a sentence for each digest in use that a rule selects */
+/**
+ * @param images all images of the repository
+ * @returns a sentence for each digest in use that a rule selects
+ */
 export function expiring(
   policy: string,
   images: readonly ImageDetail[],

@@ -1,6 +1,7 @@
 /**
- * Looks at the secrets that task definitions take: each must be there, and each key of one that is JSON. No value is
- * shown or kept.
+ * Checks the secrets that task definitions refer to. Each secret must exist, and so must each key that is used of a
+ * JSON
+ * secret. No value is shown or kept.
  */
 
 import { GetSecretValueCommand, ResourceNotFoundException } from '@aws-sdk/client-secrets-manager';
@@ -8,7 +9,7 @@ import type { Clients } from '../aws/clients.ts';
 import { messageOf } from '../errors.ts';
 import { bad, type Check, good, unknown } from './check.ts';
 
-/** What people leave behind when they have not filled a value in. */
+/** Texts that people leave in place of a value. */
 const PLACEHOLDER = /^(|change[-_ ]?me|placeholder|todo|tbd|xxx+|<.*>|\.\.\.|null|undefined)$/i;
 
 /** arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME[:KEY:STAGE:VERSION] */
@@ -18,7 +19,7 @@ export function partsOf(valueFrom: string): { readonly secret: string; readonly 
   return { secret: parts.slice(0, 7).join(':'), key: parts[7] ?? '' };
 }
 
-/** @param references as they stand in task definitions */
+/** @param references the `valueFrom` texts of task definitions */
 export async function checkSecrets(
   clients: Clients,
   references: readonly string[],
@@ -49,7 +50,7 @@ async function checkSecret(clients: Clients, SecretId: string, wanted: readonly 
   }
 }
 
-/** Names only. */
+/** @returns the problems, with names of keys but no values */
 export function problemsOf(text: string, wanted: readonly string[]): readonly string[] {
   const keys = wanted.filter((key) => key !== '');
   if (keys.length === 0) return PLACEHOLDER.test(text.trim()) ? ['it is empty, or a placeholder'] : [];

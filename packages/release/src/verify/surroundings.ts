@@ -1,4 +1,4 @@
-/** Looks at what task definitions and services lean on: roles, log groups, target groups, images, rights. */
+/** Checks what task definitions and services depend on: roles, log groups, target groups, images and rights. */
 
 import { DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetLifecyclePolicyCommand, LifecyclePolicyNotFoundException } from '@aws-sdk/client-ecr';
@@ -70,7 +70,7 @@ export async function checkLogGroups(
   );
 }
 
-/** @param names as in the cluster */
+/** @param names the services' names in the cluster */
 export async function checkTargetGroups(
   clients: Clients,
   cluster: string,
@@ -105,7 +105,7 @@ export async function checkTargetGroups(
   );
 }
 
-/** @param inUse digests by repository */
+/** @param inUse digests, by repository */
 export async function checkLifecycles(
   clients: Clients,
   inUse: ReadonlyMap<string, ReadonlySet<string>>,
@@ -130,7 +130,7 @@ export async function checkLifecycles(
   );
 }
 
-/** What a release does, by the names of IAM. */
+/** The IAM actions that a release uses. */
 export const RIGHTS: readonly string[] = [
   'ecs:DeregisterTaskDefinition',
   'ecs:DescribeServices',
@@ -151,7 +151,7 @@ export const RIGHTS: readonly string[] = [
   's3:PutObject',
 ];
 
-/** @param caller the ARN of a user, a role, or a session of one */
+/** @param caller the ARN of a user, a role, or a session of a role */
 export async function checkRights(clients: Clients, caller: string): Promise<readonly Check[]> {
   if (caller.endsWith(':root')) return [good('rights, of the whole account')];
   const [, account, role] = /^arn:aws[\w-]*:sts::(\d+):assumed-role\/([^/]+)\//.exec(caller) ?? [];
@@ -164,7 +164,7 @@ export async function checkRights(clients: Clients, caller: string): Promise<rea
     if (missing.length === 0) return [good('rights')];
     const names = missing.map(({ EvalActionName }) => EvalActionName).join(', ');
     const isDenied = missing.some(({ EvalDecision }) => EvalDecision === 'explicitDeny');
-    // Policies that name their resources, as they should, do not allow an action on all of them.
+    // Policies should name their resources. Such a policy does not allow an action on all resources.
     return [
       isDenied
         ? bad('rights', `${PolicySourceArn} may not do ${names}, as far as its policies say.`)

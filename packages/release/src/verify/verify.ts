@@ -1,4 +1,4 @@
-/** Looks, before a release, at everything that it leans on, and changes nothing. */
+/** Checks everything that a release depends on. It changes nothing. */
 
 import type { RegisterTaskDefinitionCommandInput, TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Clients } from '../aws/clients.ts';
@@ -61,7 +61,7 @@ function secretsOf(
   );
 }
 
-/** By repository, of what runs and what is to run. */
+/** Returns digests by repository, of the running and the planned task definitions. */
 function digestsOf(definitions: readonly TaskDefinition[]): ReadonlyMap<string, ReadonlySet<string>> {
   const found = new Map<string, Set<string>>();
   for (const { containerDefinitions = [] } of definitions) {
