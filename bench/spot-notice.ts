@@ -1,4 +1,8 @@
-/** What is saved between a Spot notice and the moment at which EC2 takes the host, against what the uplink could bring. */
+/**
+ * Measures how much is saved between a Spot notice and the moment when EC2 reclaims the host, compared with how much
+ * the
+ * uplink could deliver.
+ */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,12 +19,12 @@ import { type Measure, row } from './measure.ts';
 import type { Stored } from './s3-server.ts';
 
 const CONTAINERS = 54;
-/** Bytes of each user, which cannot be compressed. */
+/** Bytes of each user's files, which cannot be compressed. */
 const EACH = 100_000_000;
-/** Milliseconds: that EC2 gives, and at the end of which everything is to be done. */
+/** Milliseconds between the notice and the reclaim. Every save must be complete SPARE milliseconds before its end. */
 const NOTICE = 120_000;
 const SPARE = 10_000;
-/** Bytes a second: all can be brought; and not all. */
+/** Bytes per second: enough for all saves, and too little for all of them. */
 const [ENOUGH, TOO_LITTLE] = [80_000_000, 40_000_000];
 
 class SlowS3 implements Disposable {
@@ -73,9 +77,9 @@ async function fill(host: TestHost, service: ServiceProcess, root: string): Prom
 }
 
 interface Taken {
-  /** What came in time. */
+  /** The saves that were complete in time. */
   readonly stored: readonly Stored[];
-  /** Milliseconds that there were, since the service had read the notice. */
+  /** Milliseconds that were available after the service had read the notice. */
   readonly time: number;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Runs all that a change must pass on a clean clone of what is committed, and commits what came of it as a line of a
- * table, so that a test that fails now and then is seen to.
+ * Runs all checks on a clean clone of the current commit, and commits the outcome as a row of a table. So a test that
+ * fails
+ * only now and then is noticed.
  *
  *   node scripts/record-ci.ts [idle|busy]
  *
@@ -25,7 +26,7 @@ const TABLE = {
 };
 const [load = 'idle'] = process.argv.slice(2);
 
-/** @returns what failed, by the titles of tests */
+/** @returns the titles of the tests that failed */
 function failures(log: string): string {
   const titles = [...log.matchAll(/^\s*✖ (.+?)(?: \([\d.]+ms\))?$/gm)].map(([, title = '']) => title);
   const tests = new Set(titles.filter((title) => title !== 'failing tests:' && !title.startsWith('/')));

@@ -1,5 +1,5 @@
 /**
- * Runs a piece of chaos or of the soak, and commits what came of it as a line of a table, in which the pieces add up.
+ * Runs a number of chaos or soak rounds, and commits the outcome as a row of a table, in which the rounds add up.
  *
  *   node scripts/record-endurance.ts chaos|soak COUNT
  */

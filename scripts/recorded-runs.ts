@@ -1,4 +1,4 @@
-/** Runs something long, shows what it prints, and adds what came of it to a committed table. */
+/** Runs a long command, shows its output, and adds its outcome to a committed table. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 export interface Ran {
   readonly code: number;
   readonly log: string;
-  /** Of the beginning, in UTC, to the minute. */
+  /** The start time in UTC, to the minute. */
   readonly date: string;
   readonly minutes: number;
 }
@@ -15,7 +15,7 @@ export interface Ran {
 /** A table of runs in Markdown. */
 export interface Table {
   readonly path: string;
-  /** All that stands before the first row. */
+  /** The text before the first row. */
   readonly head: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The files of the web console, which are built into one file: beside the bundle, or where make puts it for the sources. They
- * are read when somebody asks first, so that a service whose console nobody opens does without them.
+ * Loads the files of the web console, which are built into one file. It is beside the bundle, or in `build/` for the
+ * sources. It is read on the first request, so that a service whose console is not used does not load it.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,14 +10,14 @@ import { ServiceError } from '../../errors/service-error.ts';
 
 export interface ConsoleFile {
   readonly type: string;
-  /** Changes with the content. */
+  /** A tag that changes with the content. */
   readonly tag: string;
   /** Whether the name changes with the content. */
   readonly isNamedByContent: boolean;
   readonly zipped: Buffer;
 }
 
-/** As it is built: file by name, `zipped` in base64. */
+/** The built form: files by name, with `zipped` in base64. */
 export type BuiltFiles = Readonly<Record<string, Omit<ConsoleFile, 'zipped'> & { readonly zipped: string }>>;
 
 const FILE = 'console-files.json';
@@ -25,7 +25,7 @@ const PLACES = [`./${FILE}`, `../../build/${FILE}`];
 
 let read: ReadonlyMap<string, ConsoleFile> | undefined;
 
-/** @throws {ServiceError} `session.not_built` */
+/** @throws {ServiceError} `session.not_built` when the console was not built */
 export function consoleFiles(): ReadonlyMap<string, ConsoleFile> {
   read ??= load();
   return read;
@@ -45,7 +45,7 @@ function load(): ReadonlyMap<string, ConsoleFile> {
   );
 }
 
-/** For a client that takes nothing compressed. */
+/** For a client that does not accept gzip. */
 export function unzipped({ zipped }: ConsoleFile): Buffer {
   return gunzipSync(zipped);
 }

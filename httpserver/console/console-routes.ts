@@ -1,4 +1,8 @@
-/** The web console: its files, which anybody may have, and its sessions. What it shows comes from `/v1`, like for all others. */
+/**
+ * Routes of the web console: its files, which are public, and its sessions. The console gets its data from `/v1`, like
+ * any
+ * other client.
+ */
 
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
@@ -14,8 +18,8 @@ const SIGN_OUT = `${PREFIX}/sign-out`;
 const FIRST = 'index.html';
 
 /**
- * Scripts come from here alone, and none stands in a page. The terminal emulator makes style elements of its own, which
- * is why styles may stand in the page.
+ * Scripts come only from this host, and inline scripts are not allowed. Inline styles are allowed, because the terminal
+ * emulator creates style elements.
  */
 const POLICY = [
   "default-src 'none'",
@@ -46,7 +50,7 @@ export function isConsolePath(path: string): boolean {
   return path === PREFIX || path.startsWith(`${PREFIX}/`);
 }
 
-/** @param sessions undefined where whoever gets here needs none */
+/** @param sessions undefined: callers are already authorized and need no session */
 export function addConsoleRoutes(app: FastifyInstance, authority: Authority, sessions?: Sessions): void {
   const nobody = { exposeHeadRoute: false };
   app.get(PREFIX, nobody, async (_, reply) => reply.redirect(`${PREFIX}/`, 308));

@@ -1,16 +1,19 @@
 /**
- * A browser sends a cookie by itself, whatever page makes it ask. So what comes with a cookie counts only if the browser says
- * that a page of this host asked, and a change needs a header besides, which no other page can make a browser send.
- * Source: the Fetch standard (Origin, Sec-Fetch-Site), and RFC 6455, 10.2.
+ * A browser sends a cookie by itself, whichever page causes the request. So a request with a cookie counts only if the
+ * browser says that a page of this host made it. A change also needs a header that no page of another origin can make a
+ * browser send. Source: the Fetch standard (Origin, Sec-Fetch-Site), and RFC 6455, 10.2.
  */
 
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Asking } from '../v1/authority.ts';
 
-/** The header that the console sends with what changes something. Its value does not matter. */
+/** The header that the console sends with every change. Its value does not matter. */
 export const CONSOLE_HEADER = 'x-ecs-host-service-console';
 
-/** @param scheme of the pages of this host @throws {ServiceError} `session.cross_site` */
+/**
+ * @param scheme the scheme of this host's pages
+ * @throws {ServiceError} `session.cross_site`
+ */
 export function throwUnlessSameOrigin(asking: Asking, scheme: 'http' | 'https' = 'https'): void {
   const why = whyCrossSite(asking, scheme);
   if (why !== undefined) throw new ServiceError('session.cross_site', { why });

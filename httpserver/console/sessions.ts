@@ -1,10 +1,14 @@
 /**
- * Sessions of the web console. EventSource and WebSocket of a browser send no token, but a cookie. It is derived from the token
- * and a key of this process, so nothing is stored of a session: it ends with the token, with the process, and after its time.
+ * Sessions of the web console. A browser's EventSource and WebSocket can send a cookie, but no token. The cookie is
+ * derived
+ * from the token and a key of this process, so no session is stored. A session ends with its token, with the process,
+ * or
+ * when its time is over.
  *
  * INVARIANTS
- * - A cookie gives the rights that its token has at this moment, and none when the token does not count any more.
- * - A cookie that was signed out never counts again: the process forgets the key before it forgets the cookie.
+ * - A cookie has the rights that its token has at this moment, and none when the token is no longer valid.
+ * - A cookie that was signed out is never valid again, because the process replaces the key before it forgets the
+ *   cookie.
  */
 
 import { createHmac, randomBytes } from 'node:crypto';
@@ -14,11 +18,11 @@ import type { PrincipalKind } from '../principal.ts';
 import type { Authority, Token } from '../v1/authority.ts';
 import { throwUnlessSameOrigin } from './same-origin.ts';
 
-/** The prefix has browsers refuse it from another host, without TLS, or for a part of the paths. */
+/** Browsers refuse a cookie with this prefix from another host, without TLS, or with a narrower path. */
 export const COOKIE = '__Host-ecs-host-service';
-/** Milliseconds of a session. */
+/** The lifetime of a session, in milliseconds. */
 export const LASTS = 12 * 3_600_000;
-/** Sessions that were signed out before their time. Beyond that, all sessions end. */
+/** The most cookies to remember that were signed out before their time. When the limit is reached, all sessions end. */
 const MOST_SIGNED_OUT = 4096;
 
 export class Sessions {
@@ -35,13 +39,16 @@ export class Sessions {
     this.#now = now;
   }
 
-  /** @param token one that counts @returns the value of a cookie */
+  /**
+   * @param token a valid token
+   * @returns the value of the session's cookie
+   */
   begin(token: string): string {
     const facts = `${this.#now() + LASTS}.${randomBytes(16).toString('base64url')}`;
     return `${facts}.${this.#sign(token, facts)}`;
   }
 
-  /** Whose session a cookie is. */
+  /** Returns the kind of user that a cookie belongs to. undefined: the cookie is not valid. */
   kindOf(cookie: string): PrincipalKind | undefined {
     const [, facts = '', until = '', signature = ''] =
       /^((\d{1,16})\.[\w-]{22})\.([\w-]{43})$/.exec(cookie) ?? [];
@@ -49,11 +56,11 @@ export class Sessions {
     const isOf = (token: string | undefined) =>
       token !== undefined && sameSecret(signature, this.#sign(token, facts));
     const [acts, looks] = [isOf(this.#operator()), isOf(this.#viewer())];
-    // As with the tokens themselves: one that was given to viewers too is a viewer's.
+    // The same rule as for tokens: if viewers have the same token as operators, it gives a viewer's rights only.
     return looks ? 'viewer' : acts ? 'operator' : undefined;
   }
 
-  /** No copy of the cookie counts any more. */
+  /** Ends a session. No copy of its cookie is valid any more. */
   end(cookie: string): void {
     if (this.kindOf(cookie) === undefined) return;
     if (this.#signedOut.size >= MOST_SIGNED_OUT) {
@@ -67,13 +74,13 @@ export class Sessions {
   }
 }
 
-/** The cookie of a session in a header `Cookie`. */
+/** Finds the session's cookie in a `Cookie` header. */
 export function sessionIn(header: string | undefined, name = COOKIE): string | undefined {
   const found = header?.split(';').map((pair) => pair.trim().split('='));
   return found?.find(([one]) => one === name)?.[1];
 }
 
-/** Lets in too who has signed in. A token that is sent takes precedence. */
+/** Also accepts a session's cookie. If a request has a token, the token takes precedence. */
 export function orSignedIn(authority: Authority, sessions: Sessions): Authority {
   return (authorization, address, asking) => {
     const cookie = authorization === undefined ? sessionIn(asking?.headers.cookie) : undefined;

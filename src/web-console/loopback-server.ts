@@ -1,7 +1,8 @@
 /**
- * The web console of a service whose API is a unix socket, for a browser on this host. A port on loopback is open to
- * every user of the host and to every page in the browser. So only the browser that has opened the one-time address gets further,
- * and only what its own pages ask.
+ * The web console on loopback, for a browser on this host, when the service's API is a unix socket. Every user of the
+ * host,
+ * and every page in the browser, can reach a loopback port. So only the browser that opened the one-time address gets
+ * access, and only for requests of the console's own pages.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -24,7 +25,7 @@ import { sameSecret } from '../../settings/secret.ts';
 
 export interface LoopbackConsole {
   readonly server: Server;
-  /** Whoever opens it first has the console; nobody after that. */
+  /** A one-time address. The first browser that opens it gets the console, and no other browser does. */
   readonly url: string;
 }
 
@@ -37,7 +38,10 @@ const OPEN = '/console/open';
 const SERVED = /^\/(console|v1)(\/|\?|$)|^\/metrics$/;
 const AGAIN = 'run "ecs-host-service console" again, and open the address that it prints';
 
-/** @param socketPath of the service @param port 0: any */
+/**
+ * @param socketPath the service's unix socket
+ * @param port 0: any free port
+ */
 export async function serveOnLoopback(socketPath: string, port: number): Promise<LoopbackConsole> {
   const session = newSecret();
   let oneTime: string | undefined = newSecret();
@@ -125,7 +129,7 @@ function newSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** The service on the socket knows nothing of this cookie, nor of a browser. */
+/** Removes the browser's cookie and origin, which mean nothing to the service on the socket. */
 function forwarded(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const known = Object.entries(headers).filter(([name]) => name !== 'cookie' && name !== 'origin');
   return { ...Object.fromEntries(known), host: 'localhost' };

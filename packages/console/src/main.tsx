@@ -1,4 +1,4 @@
-/** The frame of the console: who is signed in, whether the page is up to date, and where to go. */
+/** The frame of the console: the user, the state of the connection, and the navigation. */
 
 import { useSignalEffect } from '@preact/signals';
 import { render } from 'preact';
@@ -54,7 +54,7 @@ function Page({ at }: { readonly at: Route }) {
   }
 }
 
-/** Letters that lead somewhere, unless the user types. */
+/** Keyboard shortcuts of one letter, which do nothing while the user types. */
 function onKey(event: KeyboardEvent, help: () => void): void {
   const target = event.target as HTMLElement;
   if (
@@ -92,7 +92,7 @@ function Frame() {
   useEffect(() => {
     const heading = main.current?.querySelector('h1');
     document.title = `${heading?.textContent ?? 'Console'} – ${location.host}`;
-    // Only whoever goes to another page: whoever types already keeps the focus.
+    // Move the focus only after a change of page, so that a user who is already typing keeps it.
     if (shown.current !== undefined && shown.current !== place) heading?.focus();
     shown.current = place;
   }, [place, isLoaded.value]);

@@ -1,17 +1,20 @@
 /**
- * What may stand beside a terminal. A panel gets the container of the terminal and shows something of it, such as its screen.
- * To add one, write a component and add a row here; the terminal's page then offers it. See the README of this package.
+ * Panels that can be shown beside a terminal. A panel gets the terminal's container and shows something about it, such
+ * as
+ * its screen. To add a panel, write a component and add a row here. The terminal's page then offers it. The README of
+ * this
+ * package has more.
  */
 
 import type { ComponentType } from 'preact';
 import type { Container } from './state/api.ts';
 
 export interface Panel {
-  /** In the address, such as `screen`. */
+  /** The panel's identifier, such as `screen`. */
   readonly name: string;
-  /** On its button. */
+  /** The text of its button. */
   readonly title: string;
-  /** Whether it has something to show of this container. */
+  /** Whether the panel has something to show for this container. */
   readonly fits: (container: Container) => boolean;
   readonly Content: ComponentType<{ readonly container: Container }>;
 }

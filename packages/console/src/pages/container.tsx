@@ -1,4 +1,8 @@
-/** One container: its life so far, what it holds, its ports, files, terminals and output. When it has ended, its receipt. */
+/**
+ * The page of one container: its life so far, its resources, ports, files, terminals and output. After its end, the
+ * page
+ * shows its receipt.
+ */
 
 import { useEffect, useState } from 'preact/hooks';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';
@@ -18,10 +22,12 @@ import { Logs } from './logs.tsx';
 import { isReleased, Life, Resources } from './receipt.tsx';
 import { UserFiles } from './user-files.tsx';
 
-/** Milliseconds between looks at what the event stream does not tell: terminals, and releases. */
+/**
+ * Milliseconds between requests for data that the event stream does not report: terminals, and releases of resources.
+ */
 const LOOK = 3000;
 
-/** @param id all of it, or its first digits */
+/** @param id the whole id, or its first digits */
 function containerBy(id: string): Container | undefined {
   const all = containers.value;
   const fitting =
@@ -33,8 +39,9 @@ export function ContainerPage({ id }: { readonly id: string }) {
   const container = containerBy(id);
   const [receipt, setReceipt] = useState<Receipt>();
   const [trouble, setTrouble] = useState<Trouble>();
-  // The receipt tells the story of a container also while it runs. It is read again with each change of the container, and after
-  // its last change until all is released.
+  // The receipt describes a container also while it runs. It is read again after each change of the container, and
+  // after its
+  // last change until all resources are released.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isCurrent = true;
@@ -110,7 +117,7 @@ function Actions({ container, receipt }: { readonly container: Container; readon
           action="Stop"
           onClose={() => setAsks(false)}
           onConfirm={async () => {
-            // The answer comes when all is released, which the event stream shows meanwhile.
+            // The response comes only when all resources are released. The event stream shows the progress meanwhile.
             const call = answerTo(api.POST('/v1/containers/{id}/stop', { params: { path: { id } } }));
             await Promise.race([call, new Promise((resolve) => setTimeout(resolve, 1000))]);
           }}

@@ -1,4 +1,4 @@
-/** All containers, as a table that filters and sorts. Filter and order are in the address. */
+/** The table of all containers. The user can filter and sort it. Filter and order are kept in the address. */
 
 import { useMemo } from 'preact/hooks';
 import { Empty, State } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** Makes a container, or only says whether there is room for it. */
+/** Creates a container, or only checks whether there is room for it. */
 
 import { useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/notice.tsx';
@@ -44,7 +44,7 @@ function wantedIn(form: FormData): NewContainer {
 
 export function Create() {
   const form = useRef<HTMLFormElement>(null);
-  // The same request, repeated after a broken connection, makes one container only.
+  // The idempotency key: if the same request is repeated after a broken connection, it creates one container only.
   const key = useRef(crypto.randomUUID());
   const [busy, setBusy] = useState<'create' | 'try'>();
   const [room, setRoom] = useState<Capacity>();

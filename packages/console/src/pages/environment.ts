@@ -1,6 +1,9 @@
-/** The environment of a new container, as a person types it. */
+/** Parses the environment of a new container, as the user types it. */
 
-/** Lines NAME=VALUE. @throws Error that says which line is none */
+/**
+ * @param text lines of the form NAME=VALUE
+ * @throws Error that quotes the line that does not have this form
+ */
 export function environmentIn(text: string): Record<string, string> {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** What happens, as it happens. A pause holds the list still; nothing is lost meanwhile. */
+/** The page of live events. Pausing freezes the list, but loses no events. */
 
 import { useState } from 'preact/hooks';
 import { Empty, State } from '../parts/notice.tsx';

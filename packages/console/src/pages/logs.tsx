@@ -1,6 +1,7 @@
 /**
- * The output of a container, followed. Whatever a container prints is shown as text, never as markup. The page keeps a bounded
- * number of lines, and draws once a frame, so that a container that prints very much does not freeze it.
+ * Follows the output of a container. All output is shown as text, never as markup. The page keeps a limited number of
+ * lines,
+ * and draws once per frame, so that a container with very much output does not freeze it.
  */
 
 import { messagesOf } from 'ecs-host-service-api-client';
@@ -10,7 +11,7 @@ import { Scrolls } from '../parts/scrolls.tsx';
 import { answerTo, api, type LogLine, type Trouble, troubleOf } from '../state/api.ts';
 import { untilHidden, visible } from '../state/visible.ts';
 
-/** Lines that are kept, and that are asked for first. */
+/** The number of lines that are kept, and that are requested first. */
 const MOST = 5000;
 const FIRST = 1000;
 const PAUSE = 2000;

@@ -1,4 +1,4 @@
-/** The host at a glance: what runs short first, what its containers do, and what EC2 says. */
+/** An overview of the host: its scarcest resources, the state of its containers, and notices from EC2. */
 
 import { useEffect, useState } from 'preact/hooks';
 import { Confirm, Empty, State } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** The two halves of a receipt: the states of a container with their causes, and what it holds or held. */
+/** The two parts of a receipt: the states of a container with their causes, and the resources that it holds or held. */
 
 import { State } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
@@ -35,10 +35,10 @@ export function Life({ receipt: { states, warnings = [] } }: { readonly receipt:
   );
 }
 
-/** The container that Docker has, which outlives the hosted one so that its log can be read. */
+/** The kind of Docker's own container, which is kept for a while after the end so that its log can be read. */
 const KEPT = 'docker container';
 
-/** Whether everything is released that the end of a container releases. */
+/** Whether all resources are released that the end of a container releases. */
 export function isReleased({ resources }: Receipt): boolean {
   return resources.every(({ kind, released }) => released !== undefined || kind === KEPT);
 }

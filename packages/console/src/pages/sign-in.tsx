@@ -1,4 +1,4 @@
-/** Exchanges a token for a session. The token is kept nowhere. */
+/** Exchanges a token for a session. The console does not store the token. */
 
 import { useState } from 'preact/hooks';
 import { Failure } from '../parts/notice.tsx';

@@ -1,4 +1,4 @@
-/** Which containers the table shows, and in which order. */
+/** Filters and sorts the containers of the table. */
 
 import type { Container } from '../state/api.ts';
 
@@ -19,7 +19,7 @@ export function healthOf({ health }: Container): string {
   return health?.docker ?? health?.port ?? '';
 }
 
-/** @param words all of which a row must have somewhere */
+/** @param words a row matches if it contains all of them */
 export function isFitting(one: Container, state: string, words: string): boolean {
   if (state !== '' && one.state !== state) return false;
   const text = [one.id, one.docker, one.app, one.state, one.role, one.port, one.task, healthOf(one)]

@@ -1,4 +1,4 @@
-/** A terminal in a container. What draws it is loaded only now. */
+/** The page of a terminal in a container. The terminal emulator is loaded only when this page opens. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { PANELS } from '../panels.ts';

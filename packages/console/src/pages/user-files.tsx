@@ -1,4 +1,6 @@
-/** The stored versions of the files of a container's user. They are asked for on demand, since S3 is. */
+/**
+ * Lists the stored versions of the files of a container's user. They are read on demand, because each read calls S3.
+ */
 
 import { useState } from 'preact/hooks';
 import { Confirm, Empty, Failure } from '../parts/notice.tsx';

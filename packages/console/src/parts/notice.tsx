@@ -1,4 +1,4 @@
-/** What has gone wrong, what there is none of, and what may be confirmed. */
+/** Messages for failures and empty lists, labels of states, and a dialog that asks for confirmation. */
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -24,12 +24,12 @@ interface ConfirmProps {
   readonly title: string;
   readonly action: string;
   readonly children: ComponentChildren;
-  /** What it rejects with is shown. */
+  /** If it rejects, the dialog shows the error. */
   readonly onConfirm: () => Promise<void>;
   readonly onClose: () => void;
 }
 
-/** A dialog. Escape closes it. */
+/** A dialog that asks for confirmation. Escape closes it. */
 export function Confirm({ title, action, children, onConfirm, onClose }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [isBusy, setBusy] = useState(false);

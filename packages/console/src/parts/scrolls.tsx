@@ -1,4 +1,4 @@
-/** What may be wider or longer than its place. It takes the focus, so that the keyboard scrolls it too. */
+/** A region whose content may be larger than the region. It is focusable, so that the keyboard can scroll it. */
 
 import type { ComponentChildren, Ref } from 'preact';
 

@@ -1,4 +1,4 @@
-/** Spans of time, in words. */
+/** Formats spans of time as words. */
 
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));

@@ -1,4 +1,4 @@
-/** A time, as how long ago it was, with the exact one at hand. */
+/** Shows how long ago a time was. Its tooltip has the exact time. */
 
 import { computed, signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
@@ -10,7 +10,7 @@ setInterval(() => {
 }, 5000);
 
 export function Ago({ at }: { readonly at: string }) {
-  // Drawn anew by itself, without the row that it stands in.
+  // This signal updates the text alone, without rendering the row around it.
   const text = useMemo(() => computed(() => ago(Math.max(now.value, Date.now()) - Date.parse(at))), [at]);
   return (
     <time dateTime={at} title={new Date(at).toISOString()}>

@@ -1,4 +1,4 @@
-/** What an address of the console means. All of it is behind #, so that none of it reaches the server. */
+/** Parses the addresses of the console. All of an address is behind #, so that none of it reaches the server. */
 
 export type Route =
   | { readonly page: 'overview' | 'create' | 'events' }

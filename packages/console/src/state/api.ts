@@ -1,4 +1,4 @@
-/** Calls of `/v1` from this page. Its session travels as a cookie; a header shows that the page asked. */
+/** Calls `/v1` from this page. A cookie carries the session. A header proves that the request comes from this page. */
 
 import type { Answered, paths, Schemas } from 'ecs-host-service-api-client';
 import { dataOf, ProblemError } from 'ecs-host-service-api-client';
@@ -17,7 +17,7 @@ const PROOF = { 'x-ecs-host-service-console': '1' };
 
 export const api = createClient<paths>({ baseUrl: location.origin, headers: PROOF });
 
-/** What went wrong, in words for a person. */
+/** An error in words for the user. */
 export interface Trouble {
   readonly title: string;
   readonly text: string;
@@ -41,7 +41,11 @@ export function troubleOf(error: unknown): Trouble {
   };
 }
 
-/** Of the session: it is no part of `/v1`. @param body undefined: asks who is signed in @throws {ProblemError} */
+/**
+ * Calls a route of the session, which is not part of `/v1`.
+ * @param body undefined: asks who is signed in
+ * @throws {ProblemError}
+ */
 export async function askSession(path: string, body?: object): Promise<{ readonly kind?: Kind }> {
   const sent = {
     method: 'POST',

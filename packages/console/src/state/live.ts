@@ -1,6 +1,6 @@
 /**
- * What the console knows of the host: read once, then kept up to date by the event stream. When the stream breaks, the console
- * says so and connects again; when it is back, everything is read anew, since events may be missing.
+ * The console's copy of the host's state. It is read once and then kept up to date by the event stream. If the stream
+ * breaks, the console says so and reconnects. After that, everything is read again, because events may be missing.
  */
 
 import { batch, signal } from '@preact/signals';
@@ -24,25 +24,29 @@ export interface Seen {
 export const containers = signal<ReadonlyMap<string, Container>>(new Map());
 export const capacity = signal<Capacity | undefined>(undefined);
 export const host = signal<Host | undefined>(undefined);
-/** The newest last. */
+/** The newest event is last. */
 export const events = signal<readonly Seen[]>([]);
 export const line = signal<'connecting' | 'live' | 'lost'>('connecting');
 export const isLoaded = signal(false);
 export const trouble = signal<Trouble | undefined>(undefined);
 
-/** Events that are kept. */
+/** The number of events that are kept. */
 const MOST_EVENTS = 1000;
-/** Milliseconds: the service gives a sign of life each 15 s; between attempts; between reads of the capacity. */
+/**
+ * Milliseconds without data after which the stream counts as lost (the service sends a sign of life every 15 s),
+ * between
+ * attempts, and before the capacity is read again.
+ */
 const SILENCE = 40_000;
 const PAUSE = 2000;
 const SETTLE = 300;
 
-/** Where in the stream the page is. */
+/** The page's position in the stream. */
 interface Place {
   last: string | undefined;
 }
 
-/** Follows until aborted. */
+/** Follows the event stream until the signal aborts. */
 export async function follow(signal: AbortSignal): Promise<void> {
   const place: Place = { last: undefined };
   while (!signal.aborted) {
@@ -76,7 +80,7 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
     const query = place.last === undefined ? {} : { after: place.last };
     const call = api.GET('/v1/events', { params: { query }, parseAs: 'stream', signal: ended });
     const body = (await answerTo(call as never)) as ReadableStream<Uint8Array>;
-    // What happened between the list and the stream is in the list that is read now.
+    // The stream is already open, so the list that is read now misses no event.
     await readAll();
     line.value = 'live';
     const watched = body.pipeThrough(
@@ -103,7 +107,7 @@ async function followOnce(signal: AbortSignal, place: Place): Promise<void> {
 
 let waiting: (() => void)[] = [];
 
-/** What comes within a frame is shown at once. */
+/** Collects changes and applies all changes of a frame at once. */
 function soon(change: () => void): void {
   waiting.push(change);
   if (waiting.length > 1) return;
@@ -174,7 +178,7 @@ async function readHost(): Promise<void> {
   });
 }
 
-/** @throws what `troubleOf` understands */
+/** @throws an error that `troubleOf` can describe */
 async function readAll(): Promise<void> {
   const found = new Map<string, Container>();
   let after: string | undefined;

@@ -1,10 +1,13 @@
-/** The few numbers of `/metrics` that the overview shows and `/v1` does not have. */
+/** Reads the few metrics from `/metrics` that the overview shows and `/v1` does not have. */
 
 export interface Meters {
   readonly [name: string]: number;
 }
 
-/** Sums over labels. @param text in Prometheus' format */
+/**
+ * Adds up each metric over its labels.
+ * @param text metrics in Prometheus' text format
+ */
 export function metersIn(text: string): Meters {
   const sums: Record<string, number> = {};
   for (const line of text.split('\n')) {

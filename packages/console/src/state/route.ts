@@ -1,4 +1,7 @@
-/** Where the user is. It is in the address, behind #, so that each page can be linked to, and none of it reaches the server. */
+/**
+ * The current page. It is kept in the address behind #, so that every page has a link, and none of it reaches the
+ * server.
+ */
 
 import { signal } from '@preact/signals';
 import { type Route, routeOf } from './address.ts';
@@ -9,7 +12,7 @@ addEventListener('hashchange', () => {
   route.value = routeOf(location.hash);
 });
 
-/** Changes the address and stays on the page. */
+/** Changes the address without leaving the page. */
 export function rename(hash: string): void {
   history.replaceState(null, '', hash);
 }

@@ -1,4 +1,4 @@
-/** Who is signed in. */
+/** The session of the user who is signed in. */
 
 import { computed, signal } from '@preact/signals';
 import { askSession, type Kind, troubleOf } from './api.ts';
@@ -11,7 +11,10 @@ export type Session =
 export const session = signal<Session>({ state: 'unknown' });
 export const mayAct = computed(() => session.value.state === 'in' && session.value.kind !== 'viewer');
 
-/** Asks the service. @returns whether somebody is signed in; undefined when the service does not answer */
+/**
+ * Asks the service who is signed in.
+ * @returns whether a user is signed in; undefined when the service does not answer
+ */
 export async function lookWho(): Promise<boolean | undefined> {
   try {
     const { kind } = await askSession('session');
@@ -29,7 +32,7 @@ export async function lookWho(): Promise<boolean | undefined> {
   }
 }
 
-/** @throws what `troubleOf` understands */
+/** @throws an error that `troubleOf` can describe */
 export async function signIn(token: string): Promise<void> {
   const { kind } = await askSession('session', { token });
   if (kind !== undefined) session.value = { state: 'in', kind };

@@ -1,12 +1,17 @@
 /**
- * Whether somebody can see the page. A browser opens six connections to a host, for all of its tabs together, and each stream
- * takes one. So a tab that nobody sees for a while lets go of its streams, and goes on where it was when it is seen again.
+ * Tracks whether the page is visible. A browser opens at most six connections to a host, shared by all its tabs, and
+ * each
+ * stream takes one. So a tab that has been hidden for a while closes its streams. When it is visible again, it
+ * continues
+ * where it stopped.
  */
 
-/** Milliseconds. */
+/** Milliseconds for which a page must be hidden before it closes its streams. */
 const WHILE = 10_000;
 
-/** Aborts when the page has been hidden for a while. Dispose of it when it is of no use any more. */
+/**
+ * Returns a signal that aborts when the page has been hidden for a while. Dispose of it when it is no longer needed.
+ */
 export function untilHidden(): { readonly signal: AbortSignal } & Disposable {
   const hidden = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,4 +1,4 @@
-/** The WebSocket of a terminal. When it breaks, it comes back to the same terminal, where it was. */
+/** The WebSocket of a terminal. After a broken connection, it reconnects to the same terminal at the same place. */
 
 import { signal } from '@preact/signals';
 import { answerTo, api } from '../state/api.ts';
@@ -31,7 +31,7 @@ export type Wanted =
   | { readonly terminal: string; readonly as: 'write' | 'watch' | 'take' };
 
 const PAUSE = 2000;
-/** Bytes of one message: the service takes 64 KiB. */
+/** Bytes of one message. The service accepts 64 KiB. */
 const MOST_MESSAGE = 32 * 1024;
 
 export class Connection {
@@ -67,13 +67,13 @@ export class Connection {
     this.#socket?.close();
   }
 
-  /** Reads no more, so that the service waits: a browser has no other way to slow a WebSocket down. */
+  /** Stops reading, so that the service waits. A browser can slow a WebSocket down only by closing it. */
   hold(): void {
     this.#isHeld = true;
     this.#socket?.close();
   }
 
-  /** Goes on after what was held, where it was. */
+  /** Continues after `hold`, where the output stopped. */
   resume(): void {
     if (!this.#isHeld || this.#isClosed) return;
     this.#isHeld = false;
@@ -113,7 +113,7 @@ export class Connection {
       this.#wasAttached = true;
       this.#place = told.after;
       const as = 'as' in this.#wanted ? this.#wanted.as : 'write';
-      // Whoever took over does not take over again by coming back.
+      // A connection that took over does not take over again when it reconnects.
       this.#wanted = { terminal: told.terminal, as: as === 'take' ? 'write' : as };
       this.writes.value = as !== 'watch';
       this.phase.value = { is: 'attached' };
@@ -143,7 +143,10 @@ export class Connection {
     if (!this.#isClosed) this.#open();
   }
 
-  /** A browser does not tell why a WebSocket was refused. @returns undefined when it may be let in later */
+  /**
+   * A browser does not report why a WebSocket was refused, so this function asks the API.
+   * @returns undefined when a later attempt may succeed
+   */
   async #whyRefused(): Promise<string | undefined> {
     const wanted = this.#wanted;
     if ('container' in wanted)

@@ -1,6 +1,7 @@
 /**
- * Draws a terminal. What a container prints is hostile: no sequence of it may reach the clipboard, the title, or the address bar,
- * and a link opens only after the user has seen where it leads.
+ * Draws a terminal. The output of a container is not trusted. No escape sequence may reach the clipboard, the title or
+ * the
+ * address bar. A link opens only after the user has seen its address.
  */
 
 import { FitAddon } from '@xterm/addon-fit';
@@ -19,7 +20,7 @@ export interface Screen {
 }
 
 const LINES = 10_000;
-/** Bytes that wait to be drawn. The emulator throws more than 50 MB away. */
+/** The most bytes that may wait to be drawn. The emulator discards data beyond 50 MB. */
 const MOST_PENDING = 16 * 2 ** 20;
 const DARK = {
   background: '#0d1117',
