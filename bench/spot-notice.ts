@@ -1,7 +1,6 @@
 /**
  * Measures how much is saved between a Spot notice and the moment when EC2 reclaims the host, compared with how much
- * the
- * uplink could deliver.
+ * the uplink could deliver.
  */
 
 import { type ChildProcess, fork } from 'node:child_process';

@@ -1,7 +1,6 @@
 /**
  * Runs all checks on a clean clone of the current commit, and commits the outcome as a row of a table. So a test that
- * fails
- * only now and then is noticed.
+ * fails only now and then is noticed.
  *
  *   node scripts/record-ci.ts [idle|busy]
  *

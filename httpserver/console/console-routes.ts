@@ -1,7 +1,6 @@
 /**
  * Routes of the web console: its files, which are public, and its sessions. The console gets its data from `/v1`, like
- * any
- * other client.
+ * any other client.
  */
 
 import type { FastifyInstance, FastifyReply } from 'fastify';

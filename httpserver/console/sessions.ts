@@ -1,9 +1,7 @@
 /**
  * Sessions of the web console. A browser's EventSource and WebSocket can send a cookie, but no token. The cookie is
- * derived
- * from the token and a key of this process, so no session is stored. A session ends with its token, with the process,
- * or
- * when its time is over.
+ * derived from the token and a key of this process, so no session is stored. A session ends with its token, with the
+ * process, or when its time is over.
  *
  * INVARIANTS
  * - A cookie has the rights that its token has at this moment, and none when the token is no longer valid.

@@ -1,8 +1,7 @@
 /**
  * The web console on loopback, for a browser on this host, when the service's API is a unix socket. Every user of the
- * host,
- * and every page in the browser, can reach a loopback port. So only the browser that opened the one-time address gets
- * access, and only for requests of the console's own pages.
+ * host, and every page in the browser, can reach a loopback port. So only the browser that opened the one-time address
+ * gets access, and only for requests of the console's own pages.
  */
 
 import { randomBytes } from 'node:crypto';

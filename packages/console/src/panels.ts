@@ -1,9 +1,7 @@
 /**
  * Panels that can be shown beside a terminal. A panel gets the terminal's container and shows something about it, such
- * as
- * its screen. To add a panel, write a component and add a row here. The terminal's page then offers it. The README of
- * this
- * package has more.
+ * as its screen. To add a panel, write a component and add a row here. The terminal's page then offers it. The README
+ * of this package has more.
  */
 
 import type { ComponentType } from 'preact';

@@ -1,7 +1,6 @@
 /**
  * The page of one container: its life so far, its resources, ports, files, terminals and output. After its end, the
- * page
- * shows its receipt.
+ * page shows its receipt.
  */
 
 import { useEffect, useState } from 'preact/hooks';
@@ -40,8 +39,7 @@ export function ContainerPage({ id }: { readonly id: string }) {
   const [receipt, setReceipt] = useState<Receipt>();
   const [trouble, setTrouble] = useState<Trouble>();
   // The receipt describes a container also while it runs. It is read again after each change of the container, and
-  // after its
-  // last change until all resources are released.
+  // after its last change until all resources are released.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isCurrent = true;

@@ -1,7 +1,6 @@
 /**
  * Follows the output of a container. All output is shown as text, never as markup. The page keeps a limited number of
- * lines,
- * and draws once per frame, so that a container with very much output does not freeze it.
+ * lines, and draws once per frame, so that a container with very much output does not freeze it.
  */
 
 import { messagesOf } from 'ecs-host-service-api-client';

@@ -11,7 +11,7 @@ interface Props {
 
 export function Scrolls({ label, class: name, place, children }: Props) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1: who has no mouse scrolls too
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1: the keyboard must be able to scroll it
     <section ref={place ?? null} class={name} tabIndex={0} aria-label={label}>
       {children}
     </section>

@@ -34,8 +34,7 @@ export const trouble = signal<Trouble | undefined>(undefined);
 const MOST_EVENTS = 1000;
 /**
  * Milliseconds without data after which the stream counts as lost (the service sends a sign of life every 15 s),
- * between
- * attempts, and before the capacity is read again.
+ * between attempts, and before the capacity is read again.
  */
 const SILENCE = 40_000;
 const PAUSE = 2000;

@@ -1,9 +1,7 @@
 /**
  * Tracks whether the page is visible. A browser opens at most six connections to a host, shared by all its tabs, and
- * each
- * stream takes one. So a tab that has been hidden for a while closes its streams. When it is visible again, it
- * continues
- * where it stopped.
+ * each stream takes one. So a tab that has been hidden for a while closes its streams. When it is visible again, it
+ * continues where it stopped.
  */
 
 /** Milliseconds for which a page must be hidden before it closes its streams. */

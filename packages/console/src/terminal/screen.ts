@@ -1,7 +1,6 @@
 /**
  * Draws a terminal. The output of a container is not trusted. No escape sequence may reach the clipboard, the title or
- * the
- * address bar. A link opens only after the user has seen its address.
+ * the address bar. A link opens only after the user has seen its address.
  */
 
 import { FitAddon } from '@xterm/addon-fit';

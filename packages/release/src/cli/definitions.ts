@@ -1,7 +1,6 @@
 /**
  * The commands `render` and `describe`. `render` prints the task definition that a release would use, and `describe`
- * prints
- * one as it is in ECS now.
+ * prints one as it is in ECS now.
  */
 
 import { resolveImages } from '../aws/images.ts';

@@ -1,7 +1,6 @@
 /**
  * Replaces "{name}" in every string of a value. A string that consists of "{name}" alone becomes the value itself, so
- * that
- * a number stays a number. "{{name}}" is an escape for the text "{name}".
+ * that a number stays a number. "{{name}}" is an escape for the text "{name}".
  */
 
 import { ReleaseError } from '../errors.ts';

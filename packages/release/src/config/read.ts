@@ -1,7 +1,6 @@
 /**
  * Reads ecs-release.yaml for one stage: validates it against the schema, replaces its placeholders, and checks the
- * rules
- * that a schema cannot express. Up to ten schema errors are reported at once. No call to AWS is made here.
+ * rules that a schema cannot express. Up to ten schema errors are reported at once. No call to AWS is made here.
  */
 
 import { readFileSync } from 'node:fs';

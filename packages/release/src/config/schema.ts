@@ -1,7 +1,6 @@
 /**
  * The schema of ecs-release.yaml. Editors get this same object as their JSON Schema. A number may also be a
- * placeholder,
- * such as "{count}", because stages differ in their numbers.
+ * placeholder, such as "{count}", because stages differ in their numbers.
  */
 
 import { type Static, type TSchema, Type } from 'typebox';

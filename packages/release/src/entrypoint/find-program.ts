@@ -1,7 +1,6 @@
 /**
  * Finds a program as a shell does, and checks that the kernel can run it. Errors must be found here, because nothing
- * can
- * report them after execve(2).
+ * can report them after execve(2).
  */
 
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';

@@ -78,8 +78,7 @@ export function nextBackoff(last: number): number {
 
 /**
  * Formats a line. Its prefix is the container and the first eight digits of the task's id, padded to the widest prefix
- * so
- * far.
+ * so far.
  */
 export class LogPrinter {
   #width = 0;

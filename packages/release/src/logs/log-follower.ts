@@ -1,7 +1,6 @@
 /**
  * Reads streams of CloudWatch Logs again and again. Each stream has its own forward token, so no event is lost or
- * repeated
- * between pages. A round reads every stream once, and sorts the events by time.
+ * repeated between pages. A round reads every stream once, and sorts the events by time.
  */
 
 import { type CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';

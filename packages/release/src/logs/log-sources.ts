@@ -11,8 +11,7 @@ export interface LogSource {
 
 /**
  * Returns the streams of one container of a task, or of all. A container with another driver, or without a prefix, has
- * no
- * stream.
+ * no stream.
  */
 export function sourcesOf(
   definition: Pick<TaskDefinition, 'containerDefinitions'>,

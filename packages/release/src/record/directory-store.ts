@@ -1,7 +1,6 @@
 /**
  * A store in a directory. Each version of a text is a file, such as NAME~000000000001. A hard link creates a new
- * version
- * atomically, and fails if another process has created the same version.
+ * version atomically, and fails if another process has created the same version.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -14,8 +13,7 @@ const DIGITS = 12;
 const KEPT = 3;
 /**
  * Milliseconds for which older versions are kept too. While the file of a version exists, no other writer can create
- * that
- * version, so the link tells which writer was first. A writer that took more than half of this time withdraws its
+ * that version, so the link tells which writer was first. A writer that took more than half of this time withdraws its
  * version.
  */
 const AGE = 3_600_000;

@@ -98,8 +98,7 @@ async function settleLeftOver(
 
 /**
  * A release without a record has changed nothing yet. This function writes a record for it. If its process is still
- * alive,
- * that process can no longer write its own record, and changes nothing.
+ * alive, that process can no longer write its own record, and changes nothing.
  */
 async function bar({ ledger, clock }: Work, id: string, request: Request): Promise<ReleaseRecord> {
   const now = new Date(clock.now()).toISOString();

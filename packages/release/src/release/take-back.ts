@@ -1,7 +1,6 @@
 /**
  * Takes a release back: everything on the stage returns to its state before the release. It starts from what runs, not
- * from
- * what was done. So it is correct after any failure and any kill, and it can be repeated.
+ * from what was done. So it is correct after any failure and any kill, and it can be repeated.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -76,8 +75,7 @@ async function serviceBack(
 
 /**
  * Returns the names of services whose tasks the release replaced under the same revision. This cannot be taken back:
- * the
- * revision names a tag, and the tag has moved.
+ * the revision names a tag, and the tag has moved.
  */
 export async function replacedInPlace(work: Work, { services }: ReleaseRecord): Promise<readonly string[]> {
   const inPlace = services.filter(

@@ -1,9 +1,7 @@
 /**
  * Builds the command for the agent so that its exit code comes back. ECS Exec runs every command on a terminal and does
- * not
- * report how it ended. Therefore a shell in the container runs the command, and prints the exit code between marks that
- * no
- * program prints.
+ * not report how it ended. Therefore a shell in the container runs the command, and prints the exit code between marks
+ * that no program prints.
  *
  * If this side has no terminal, the shell also turns off echo and the rewriting of line ends. Input is sent as lines of
  * base64, because a terminal interprets control bytes and cuts lines at 4,096 bytes.
@@ -66,8 +64,7 @@ export function quote(word: string): string {
 
 /**
  * Bytes of input per line. It is a multiple of 3, so that only the last line is padded. A line fits into the 1,024
- * bytes
- * that the agent accepts per message.
+ * bytes that the agent accepts per message.
  */
 export const INPUT_LINE = 750;
 /** Ends the input of a terminal that reads lines (EOT). */

@@ -1,8 +1,7 @@
 /**
  * Forwards a local port to a port of a container. Each connection has its own session in the agent's plain mode, which
  * carries the raw bytes of one connection. So connections do not wait for each other, and a protocol in which the
- * server
- * speaks first works on every connection. The version in the handshake declines the agent's multiplexed mode.
+ * server speaks first works on every connection. The version in the handshake declines the agent's multiplexed mode.
  */
 
 import { once } from 'node:events';
@@ -127,8 +126,7 @@ function ticketFrom(answer: StartSessionCommandOutput): Ticket {
 
 /**
  * Runs until one side closes. Data that the local side sent before that is delivered. The agent does not support
- * half-closed
- * connections.
+ * half-closed connections.
  */
 async function carry(channel: DataChannel, socket: Socket, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();

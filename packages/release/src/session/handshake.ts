@@ -1,7 +1,6 @@
 /**
  * The handshake that the agent starts. It announces its version and the type of the session, and may require
- * encryption.
- * Agents older than 2.3.50 send output at once, without a handshake.
+ * encryption. Agents older than 2.3.50 send output at once, without a handshake.
  *
  * Source: aws/amazon-ssm-agent, agent/session/datachannel/datachannel.go.
  */

@@ -1,8 +1,7 @@
 /**
  * The reliable stream on the data channel. It numbers messages, acknowledges and orders incoming ones, drops
- * duplicates, and
- * sends a message again if it is not acknowledged in time. It does not depend on a socket, and survives the loss of
- * one.
+ * duplicates, and sends a message again if it is not acknowledged in time. It does not depend on a socket, and survives
+ * the loss of one.
  *
  * INVARIANTS
  * - `deliver` receives each sequence number once and in order, whatever the network does.
@@ -21,8 +20,7 @@ import type { Timers } from './timers.ts';
 const WINDOW = 64;
 /**
  * Limits for messages that arrive early and are kept. A message beyond them is not acknowledged, so the other side
- * sends it
- * again.
+ * sends it again.
  */
 const MOST_EARLY = 10_000;
 const MOST_EARLY_BYTES = 16 * 1024 * 1024;

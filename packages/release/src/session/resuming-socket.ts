@@ -1,7 +1,6 @@
 /**
  * The WebSocket of a session. When it is lost, it is opened again with a new token. The pauses between attempts grow.
- * Only a
- * received message resets the count of attempts, so a service that accepts and hangs up is not retried for ever.
+ * Only a received message resets the count of attempts, so a service that accepts and hangs up is not retried for ever.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -23,8 +22,7 @@ export interface SocketOptions {
   readonly clientVersion: string;
   /**
    * Gets a new ticket after a lost connection, or undefined when the session is over. Without this function, a lost
-   * connection
-   * ends the session.
+   * connection ends the session.
    */
   readonly resume?: (signal: AbortSignal) => Promise<Ticket | undefined>;
   /** Returns headers that sign the request for the WebSocket. */

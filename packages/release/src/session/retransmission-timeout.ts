@@ -1,7 +1,6 @@
 /**
  * Computes how long to wait for an acknowledgement before a message is sent again. The timeout follows the round-trip
- * times
- * (as in TCP, RFC 6298) and doubles with every attempt.
+ * times (as in TCP, RFC 6298) and doubles with every attempt.
  */
 
 /** Milliseconds. */

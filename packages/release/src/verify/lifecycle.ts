@@ -1,7 +1,6 @@
 /**
  * Reads a repository's lifecycle policy, and finds the images in use that it will remove. A running service needs its
- * image
- * for every new task, so such an image must never expire.
+ * image for every new task, so such an image must never expire.
  */
 
 import type { ImageDetail } from '@aws-sdk/client-ecr';

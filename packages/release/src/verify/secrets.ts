@@ -1,7 +1,6 @@
 /**
  * Checks the secrets that task definitions refer to. Each secret must exist, and so must each key that is used of a
- * JSON
- * secret. No value is shown or kept.
+ * JSON secret. No value is shown or kept.
  */
 
 import { GetSecretValueCommand, ResourceNotFoundException } from '@aws-sdk/client-secrets-manager';
