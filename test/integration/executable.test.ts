@@ -34,6 +34,7 @@ test('the executable needs no other file, and lays down what it carries for root
   const made = statSync(program).ino;
   say({ ROOT });
   assert.equal(statSync(program).ino, made, 'what is there is used again');
+  assert.notDeepEqual(readdirSync(join(program, 'compiled')), [], 'what was compiled is kept');
   rmSync(ROOT, { recursive: true });
 });
 
