@@ -6,7 +6,7 @@
  * In the place of the file NAME, which is about to come to its user, it makes a directory of directories, and elsewhere
  * as many links to VICTIM, a directory of the host. It keeps all of it open and says so by a file `ready`. Whenever something
  * goes from one of the directories, it exchanges that one for a link: whoever removes the rest by the path then removes it
- * from VICTIM. When nothing is left of the tree, or after 20 seconds, it says so, and waits until it is killed.
+ * from VICTIM. When nothing is left of the tree, or after 60 seconds, it says so, and waits until it is killed.
  */
 
 #define _GNU_SOURCE
@@ -21,7 +21,7 @@
 #define FILES "/fractal/userConfigs"
 #define PAIRS 40
 #define ENTRIES 200
-#define SECONDS 20
+#define SECONDS 60
 
 typedef struct {
   int directory;
