@@ -48,7 +48,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
 .PHONY: browser console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
@@ -107,6 +107,9 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
 
+fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost well-formed inputs to all that reads bytes from outside, or to ONLY="https archives …"
+	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(or $(SEED),$$RANDOM) $(ONLY)
+
 console: $(CONSOLE) ## Build the web console, which the service serves at /console
 
 console-pictures: docker shell browser $(CONSOLE) $(ADDON) build/seccomp.json | node_modules/.stamp ## Make the pictures of the web console in docs/console
@@ -126,7 +129,7 @@ audit: $(BUNDLE) ## Look at licences, hashes, and versions with known faults of 
 record-ci: | node_modules/.stamp ## Run all that a change must pass on a clean clone, LOAD=busy beside other work, and commit what came of it
 	@$(NODE) scripts/record-ci.ts $(LOAD)
 
-record-endurance: | node_modules/.stamp ## Run a piece of endurance, KIND=chaos or KIND=soak, COUNT=200 times, and commit what came of it
+record-endurance: | node_modules/.stamp ## Run a piece of endurance, KIND=chaos, soak or fuzz, COUNT=200 times, and commit what came of it
 	@$(NODE) scripts/record-endurance.ts $(or $(KIND),chaos) $(or $(COUNT),200)
 
 check: lint types ## Check format, lint, types, and that imports keep to their floors

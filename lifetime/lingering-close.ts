@@ -18,6 +18,8 @@ const MOST_REST = 64 * 2 ** 20;
  */
 export function lingerUntilClose(socket: Socket): (bytes: number) => void {
   socket.end(() => {
+    // The peer may be gone already, and then no 'close' would clear the timer.
+    if (socket.destroyed) return;
     const late = setTimeout(() => socket.destroy(), LONGEST);
     socket.once('close', () => clearTimeout(late));
     socket.setTimeout(SILENCE, () => socket.destroy());

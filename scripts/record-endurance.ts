@@ -1,7 +1,7 @@
 /**
- * Runs a number of chaos or soak rounds, and commits the outcome as a row of a table, in which the rounds add up.
+ * Runs a number of rounds of chaos, soak or fuzz, and commits the outcome as a row of a table, in which the rounds add up.
  *
- *   node scripts/record-endurance.ts chaos|soak COUNT
+ *   node scripts/record-endurance.ts chaos|soak|fuzz COUNT
  */
 
 import { addRow, git, run } from './recorded-runs.ts';
@@ -11,17 +11,17 @@ const TABLE = {
   head: `# Runs of endurance
 
 \`make record-endurance KIND=chaos COUNT=200\` lets the service die that often, from a new seed. With \`KIND=soak\` it hosts so many
-containers in one process. Each run adds a line here.
+containers in one process. With \`KIND=fuzz\` it takes so many inputs that are almost well-formed. Each run adds a line here.
 
 | date | commit | what | count | seed | minutes | outcome |
 | ---- | ------ | ---- | ----- | ---- | ------- | ------- |
 `,
 };
-const COUNTS = { chaos: 'DEATHS', soak: 'CONTAINERS' } as const;
+const COUNTS = { chaos: 'DEATHS', soak: 'CONTAINERS', fuzz: 'INPUTS' } as const;
 
 const [kind = '', count = ''] = process.argv.slice(2);
 if (!(kind in COUNTS) || !/^[1-9]\d*$/.test(count))
-  throw new Error('say what to run and how often: chaos|soak COUNT');
+  throw new Error('say what to run and how often: chaos|soak|fuzz COUNT');
 const commit = git('rev-parse', '--short', 'HEAD');
 const word = COUNTS[kind as keyof typeof COUNTS];
 const { code, log, date, minutes } = await run(['make', kind, `${word}=${count}`]);

@@ -4,7 +4,7 @@
 set -eu
 case "$*" in
   --inside\ *) shift ;;
-  */integration/* | */browser/* | */bench/* | */chaos/* | */console-pictures.ts\ *) exec unshare --net --mount --pid --fork --kill-child --mount-proc -- "$0" --inside "$@" ;;
+  */integration/* | */browser/* | */bench/* | */chaos/* | */fuzz/* | */console-pictures.ts\ *) exec unshare --net --mount --pid --fork --kill-child --mount-proc -- "$0" --inside "$@" ;;
   *) exec "$TEST_NODE" "$@" ;;
 esac
 mount --make-rshared /

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type NetConnectOpts } from 'node:net';
+import { type AddressInfo, connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { lingerUntilClose } from '../../lifetime/lingering-close.ts';
 import { ProxyBench } from '../support/docker-proxy-bench.ts';
 import { sayThenRead } from '../support/late-reader.ts';
 import { serveBoth } from '../support/starting-server.ts';
@@ -60,4 +61,21 @@ test('a client that sends without end after the last answer is disconnected', as
     more();
     await closed;
   }
+});
+
+test('a connection that is closed already keeps no timer', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  await using server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+  const accepted = once(server, 'connection');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1').resume();
+  const [socket] = (await accepted) as [Socket];
+  socket.resume();
+  await Promise.all([once(socket, 'close'), once(client, 'close')]);
+  const before = timers();
+  lingerUntilClose(socket);
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  socket.end(() => resolve());
+  await ended;
+  assert.equal(timers(), before);
 });

@@ -1,0 +1,20 @@
+/** Calls of the addon at random, in a process of their own. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ADDON = join(import.meta.dirname, `../../build/uinput-linux-${process.arch}.node`);
+const SCRIPT = join(import.meta.dirname, 'addon-calls.cjs');
+
+/** @returns what the process printed at its end @throws when it crashed */
+export function callAtRandom(seed: number, count: number): string {
+  const words = ['--expose-gc', SCRIPT, ADDON, String(seed), String(count)];
+  const { stdout, stderr, status, signal } = spawnSync(process.execPath, words, {
+    encoding: 'utf8',
+    cwd: tmpdir(),
+  });
+  assert.deepEqual([status, signal], [0, null], stdout + stderr);
+  return stdout.trim();
+}
