@@ -61,7 +61,7 @@ function post(path: string, body: string): Promise<void> {
   return promise;
 }
 
-test('the agent talks to Docker through the proxy, its log is part of ours, and it ends with the service', async () => {
+test("the agent reaches Docker through the proxy, its log is part of the service's log, and it ends with the service", async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   await service.message('Docker answers with 200');
@@ -75,7 +75,7 @@ test('the agent talks to Docker through the proxy, its log is part of ours, and 
   assert.ok(!service.log().includes('hushhush'));
 });
 
-test('an agent that knows a task to run still is waited for at an orderly stop, so that it can report its end', async () => {
+test('a graceful shutdown waits for an agent with a running task, so that it can report the end of the task', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const dockerId = await hostContainer(service);
@@ -104,13 +104,13 @@ test('an agent that knows a task to run still is waited for at an orderly stop, 
   assert.equal(identify(pid), undefined);
 });
 
-test('an agent whose host ECS does not accept is reported, and the host drains', async () => {
+test('if ECS refuses to register the host, the service reports it and drains the host', async () => {
   const service = await startWith([{ exit: 5 }]);
   assert.equal(await service.ended(), 0, service.log());
   assert.ok(service.lines.some(({ level, msg }) => level === 'error' && /ECS agent/.test(String(msg))));
 });
 
-test('an agent that ends is started again, and containers do not notice', async () => {
+test('an agent that exits is restarted, and containers are not affected', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const dockerId = await hostContainer(service);
@@ -123,7 +123,7 @@ test('an agent that ends is started again, and containers do not notice', async 
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('after a death that the service did not see, the agent is stopped before anything is removed', async () => {
+test('after a SIGKILL of the service, the agent is stopped before anything is removed', async () => {
   const service = await startWith([{ isDeaf: true }]);
   await service.message(REGISTERED);
   const { unclaimed, claimed } = await hostTwo(host, service);
@@ -141,7 +141,7 @@ test('after a death that the service did not see, the agent is stopped before an
   await site.over();
 });
 
-test('an agent that cannot be stopped keeps no container from being hosted on', async () => {
+test('the service keeps hosting containers even if the agent cannot be stopped', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const { claimed } = await hostTwo(host, service);
@@ -164,7 +164,7 @@ test('an agent that cannot be stopped keeps no container from being hosted on', 
   await site.over();
 });
 
-test('after a death that the service saw, no agent is left', async () => {
+test('after a crash that the service handled, no agent is left', async () => {
   const service = await startWith([], { entry: 'dying-service.ts', arguments: ['throw'] });
   await service.message(REGISTERED);
   const left = agent();

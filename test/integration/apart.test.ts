@@ -96,7 +96,7 @@ async function withService(run: (service: ServiceProcess) => Promise<void>): Pro
   assert.equal(await service.stop(), 0);
 }
 
-test('a hosted container does not reach a port of its neighbour that nobody publishes, and gets no answer to ARP', async () => {
+test('a hosted container cannot reach an unpublished port of its neighbour, and gets no answer to ARP', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     assert.equal(attack(one, 'connect', other.address, PORT), 'nothing');
@@ -107,7 +107,7 @@ test('a hosted container does not reach a port of its neighbour that nobody publ
   });
 });
 
-test('a hosted container reaches nobody from the first moment of its program on', async () => {
+test('a hosted container is isolated before its program starts', async () => {
   await withService(async (service) => {
     await hostTwo(service);
     for (let time = 0; time < 3; time++) {
@@ -118,7 +118,7 @@ test('a hosted container reaches nobody from the first moment of its program on'
   });
 });
 
-test('a hosted container takes no address of its neighbour and sends it nothing, before Docker has said that it runs', async () => {
+test("a starting container can neither use its neighbour's addresses nor send to it, before Docker has reported the start", async () => {
   await using engine = await FaultyEngine.open();
   const service = await host.start({ env: engine.settings }).ready();
   const [one] = await hostTwo(service);
@@ -141,7 +141,7 @@ test('a hosted container takes no address of its neighbour and sends it nothing,
   assert.equal(await service.stop(), 0);
 });
 
-test('the gateway delivers nothing from a hosted container to its neighbour', async () => {
+test('the gateway routes no packets from a hosted container to its neighbour', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     attack(one, 'inject', other.address, PORT);
@@ -154,7 +154,7 @@ test('the gateway delivers nothing from a hosted container to its neighbour', as
   });
 });
 
-test("a hosted container cannot take its neighbour's addresses, neither in the host's table nor in the bridge's", async () => {
+test("a hosted container cannot take over its neighbour's addresses, in the host's ARP table or in the bridge's table", async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     const entry = () => execFileSync('ip', ['neighbour', 'show', other.address], { encoding: 'utf8' });
@@ -178,7 +178,7 @@ test("a hosted container cannot take its neighbour's addresses, neither in the h
   });
 });
 
-test('published ports, and the containers that are not hosted, are reached as ever', async () => {
+test('published ports, and containers that are not hosted, stay reachable', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     const first = await runOrdinary();
@@ -201,7 +201,7 @@ function runHosted(site: Site, ...words: string[]): string {
   return execFileSync('docker', [...run, ...words], { encoding: 'utf8' }).trim();
 }
 
-test('a container that shares a network with a hosted one is apart from the others too, and those that share reach each other', async () => {
+test('containers that share a network namespace with a hosted one reach each other and are isolated from all others', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
@@ -218,7 +218,7 @@ test('a container that shares a network with a hosted one is apart from the othe
   assert.equal(await service.stop(), 0);
 });
 
-test('linked hosted containers reach each other, and no others', async () => {
+test('linked hosted containers reach each other and no other containers', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [third] = await hostTwo(service);
@@ -239,7 +239,7 @@ test('linked hosted containers reach each other, and no others', async () => {
   for (const { id } of [one, other]) await host.docker.getContainer(id).remove({ force: true });
 });
 
-test('hosted containers in a network of their own reach each other, and nobody in the default bridge', async () => {
+test('hosted containers in a user-defined network reach each other and nobody in the default bridge', async () => {
   const site = new Site(host);
   const service = await site.start();
   const network = await host.docker.createNetwork({ Name: 'theirs' });
@@ -274,7 +274,7 @@ test('hosted containers in a network of their own reach each other, and nobody i
   await network.remove();
 });
 
-test('after a death of the service a container in use stays apart, from those that start later too', async () => {
+test('after the service dies, a container in use stays isolated, also from containers that start later', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
@@ -291,7 +291,7 @@ test('after a death of the service a container in use stays apart, from those th
   assert.equal(await next.stop(), 0);
 });
 
-test('containers that live on while Docker restarts stay apart, from those that start later too', async () => {
+test('containers that keep running while Docker restarts stay isolated, also from containers that start later', async () => {
   await host.stopDocker();
   await host.startDocker(['--live-restore']);
   await withService(async (service) => {

@@ -132,7 +132,7 @@ function archiveOf(root: string, words: readonly string[]): Buffer {
   return execFileSync('zstd', ['-q', '-c'], { input: stdout, maxBuffer: 2 ** 28 });
 }
 
-test('files, links, modes, times, extended attributes and holes come back as they were, as the files of uid 1000', async (t) => {
+test('files, links, modes, times, extended attributes and holes are restored unchanged and belong to uid 1000', async (t) => {
   const desk = new Desk(t);
   mkdirSync(desk.at('profile/empty'), { recursive: true });
   writeFileSync(desk.at('profile/a'), 'alpha', { mode: 0o640 });
@@ -176,7 +176,7 @@ test('files, links, modes, times, extended attributes and holes come back as the
   assert.equal(String(others), '');
 });
 
-test('sockets, FIFOs, devices and paths that nobody can open are left out, and everything else is kept', async (t) => {
+test('a save omits sockets, FIFOs, devices and paths that cannot be opened, and keeps everything else', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('kept'), '');
   execFileSync('mkfifo', [desk.at('fifo')]);
@@ -194,7 +194,7 @@ test('sockets, FIFOs, devices and paths that nobody can open are left out, and e
   assert.equal(readdirSync(desk.back('n'.repeat(250))).length, 1);
 });
 
-test('a directory that is swapped for a link while it is read gives nothing of where the link leads', async (t) => {
+test("if a directory is replaced by a link while it is read, nothing of the link's target is saved", async (t) => {
   const desk = new Desk(t);
   // /usr is the one thing that can be seen beside the files.
   const names = readdirSync('/usr/bin').slice(0, 400);
@@ -233,7 +233,7 @@ test('a directory that is swapped for a link while it is read gives nothing of w
   assert.ok(packed > 0, 'nothing was tried');
 });
 
-test('files that grow, shrink and go while they are read do not make packing them fail', async (t) => {
+test('files that grow, shrink or disappear while they are read do not fail the packing', async (t) => {
   const desk = new Desk(t);
   for (let i = 0; i < 200; i++) writeFileSync(desk.at(`file${i}`), 'x'.repeat(i * 100));
   let changing = true;
@@ -251,7 +251,7 @@ test('files that grow, shrink and go while they are read do not make packing the
   await changed;
 });
 
-test('changes bring what is new, changed, or of another type, and take away what is gone', async (t) => {
+test('an archive of changes restores new, changed and retyped files, and deletes removed ones', async (t) => {
   const desk = new Desk(t);
   for (const directory of ['d/gone', 'd/stays', 'to-file'])
     mkdirSync(desk.at(directory), { recursive: true });
@@ -295,7 +295,7 @@ test('changes bring what is new, changed, or of another type, and take away what
   assert.equal(readlinkSync(desk.back('to-link')), 'same');
 });
 
-test('a file that went is a change like any other, and nothing is none', async (t) => {
+test('a removed file counts as a change, and without changes there is no archive', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('a'), '');
   await tick(desk);
@@ -310,7 +310,7 @@ test('a file that went is a change like any other, and nothing is none', async (
   assert.equal(await changed(), true);
 });
 
-test('S8: an archive cannot write outside the place that it is unpacked into, nor make devices', async (t) => {
+test('S8: an archive can neither write outside its target directory nor make devices', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -340,7 +340,7 @@ test('S8: an archive cannot write outside the place that it is unpacked into, no
   assert.ok(!existsSync(desk.back('null')));
 });
 
-test('S8: hard links of an archive to files outside, and programs that change their user, do no harm', async (t) => {
+test('S8: hard links to outside files and setuid programs in an archive do no harm', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -370,7 +370,7 @@ const NO_TREES: Readonly<Record<string, (forge: string) => void>> = {
 };
 
 for (const [what, make] of Object.entries(NO_TREES)) {
-  test(`an archive whose tree is ${what} is damaged, and brings nothing of the host`, async (t) => {
+  test(`an archive whose tree is ${what} counts as damaged, and restores nothing of the host`, async (t) => {
     const desk = new Desk(t);
     const forge = join(desk.root, 'forge');
     mkdirSync(forge);
@@ -386,7 +386,7 @@ for (const [what, make] of Object.entries(NO_TREES)) {
   });
 }
 
-test('a member beneath a link that the same archive made is damaged, and lands nowhere', async (t) => {
+test('a member below a link of the same archive counts as damaged, and is written nowhere', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   const outside = join(desk.root, 'outside');
@@ -403,7 +403,7 @@ test('a member beneath a link that the same archive made is damaged, and lands n
   assert.deepEqual(readdirSync(outside), []);
 });
 
-test('changes whose list is a link, a directory or a FIFO are damaged, and what they would delete stays', async (t) => {
+test('changes whose list is a link, a directory or a FIFO count as damaged and delete nothing', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('kept'), 'kept');
   writeFileSync(join(desk.root, 'list'), '');
@@ -428,7 +428,7 @@ test('changes whose list is a link, a directory or a FIFO are damaged, and what 
   }
 });
 
-test('changes do not go through links of the base, and what is beside their tree is not taken', async (t) => {
+test('an archive of changes does not follow links of the base, and entries beside its tree are ignored', async (t) => {
   const desk = new Desk(t);
   const outside = join(desk.root, 'outside');
   mkdirSync(outside);
@@ -447,7 +447,7 @@ test('changes do not go through links of the base, and what is beside their tree
   assert.ok(!existsSync(desk.back('beside')));
 });
 
-test('of an archive, also of the predecessor, only files, directories and links are kept', async (t) => {
+test("only files, directories and links of an archive are restored, also from the predecessor's", async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree/in'), { recursive: true });
@@ -462,7 +462,7 @@ test('of an archive, also of the predecessor, only files, directories and links 
   assert.deepEqual(readdirSync(desk.back('in')).sort(), ['file', 'link']);
 });
 
-test("an archive of the predecessor's whose top is a link is damaged", async (t) => {
+test('an archive of the predecessor with a link as its top counts as damaged', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(desk.root, 'outside'));
@@ -474,7 +474,7 @@ test("an archive of the predecessor's whose top is a link is damaged", async (t)
   assert.deepEqual(readdirSync(desk.staging), []);
 });
 
-test('S8: more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
+test('S8: an archive over the limit is refused both ways, and a decompression bomb is cut off at the limit', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('zeros'), Buffer.alloc(20_000_000));
   await assert.rejects(desk.pack('all', 10_000_000), {
@@ -488,7 +488,7 @@ test('S8: more than the limit is refused both ways, and little that becomes much
   assert.ok(blocks * 512 <= 10_000_000);
 });
 
-test('an archive that is cut, or is none, is damaged', async (t) => {
+test('an archive that is truncated, or is not an archive, counts as damaged', async (t) => {
   const desk = new Desk(t);
   for (let i = 0; i < 50; i++) writeFileSync(desk.at(`file${i}`), String(Math.random()).repeat(50));
   const archive = await desk.pack();
@@ -499,7 +499,7 @@ test('an archive that is cut, or is none, is damaged', async (t) => {
   await assert.rejects(desk.unpack(execFileSync('zstd', ['-qc'], { input: 'no tar' })), DamagedError);
 });
 
-test('what the predecessor packed is unpacked too, and what is damaged in it found as far as lz4 and tar can', async (t) => {
+test('archives of the predecessor are unpacked, and damaged ones as far as lz4 and tar can read them', async (t) => {
   const desk = new Desk(t);
   mkdirSync(desk.at('.mozilla'));
   writeFileSync(desk.at('.mozilla/prefs'), 'a preference');
@@ -515,7 +515,7 @@ test('what the predecessor packed is unpacked too, and what is damaged in it fou
   }
 });
 
-test('a failure of what delivers the archive is told as it is, and an end asked for ends the child', async (t) => {
+test('the error of a failing source is passed on unchanged, and an abort ends the child process', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('a'), Buffer.alloc(1_000_000, 'a'));
   const archive = await desk.pack();
@@ -540,7 +540,7 @@ test('a failure of what delivers the archive is told as it is, and an end asked 
   await assert.rejects(child.done(), /the container ends/);
 });
 
-test('a service that is out of descriptors says so when it packs, and keeps no pipe', (t) => {
+test('a service without free descriptors reports that when it packs, and leaks no pipe', (t) => {
   const desk = new Desk(t);
   const script = `
     import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
@@ -572,7 +572,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
   ]);
 });
 
-test('a host on which no child can be confined is told apart from one that is fit', async () => {
+test('a host that cannot confine child processes is distinguished from one that can', async () => {
   await checkTools(tmpdir());
   const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/confined-tar.ts')}'; await checkTools('${tmpdir()}');`;
   const words = ['--bounding-set=-sys_admin', process.execPath, '--input-type=module', '-e', check];

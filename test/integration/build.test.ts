@@ -42,7 +42,7 @@ function build(name: string): string {
   return join(copy, 'build');
 }
 
-test('the same commit gives the same bytes wherever it is built, and no secret of the builder is in them', () => {
+test('the same commit produces the same bytes wherever it is built, without any secret of the builder', () => {
   const [one, another] = [build('one'), build('another-directory')];
   const arch = process.arch;
   for (const name of ['ecs-host-service', `ecs-host-service-0.1.0-linux-${arch}.tar.gz`]) {

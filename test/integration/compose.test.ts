@@ -34,7 +34,7 @@ function projectOn(root: string): Cli {
   return new Cli('docker-compose', words);
 }
 
-test('what compose makes is hosted, cannot be restarted, is made anew, and goes with its project', async () => {
+test('Docker Compose makes hosted containers, cannot restart them, makes them again, and removes them with their project', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const project = projectOn(root);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { TestHost } from '../support/test-host.ts';
 
-test('the demo shows two containers from beginning to end, on a host where Docker does not run', async () => {
+test('the demo starts Docker if it is not running, and shows two containers from start to end', async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
@@ -33,7 +33,7 @@ test('the demo of user configs shows files that outlive their container and an o
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
-test('the demo of the bridge shows the command line of Docker with a container that a label makes interactive', async () => {
+test("the demo of the bridge shows Docker's command line making a container that a label makes interactive", async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo-bridge.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
@@ -52,7 +52,7 @@ test('the demo of the bridge shows the command line of Docker with a container t
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
-test('the demo of the command line shows containers made, listed, watched, stopped and looked back at', async () => {
+test('the demo of the command line shows containers being created, listed, watched, stopped and reviewed', async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo-operator.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });

@@ -58,7 +58,7 @@ async function makeReady(service: ServiceProcess, port: number): Promise<void> {
   await claim(service, port, { container_ARN: TASK });
 }
 
-test("a task's container is made, used and removed by the agent's calls alone", async () => {
+test("the agent's calls alone create, use and remove a task's container", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const events = await agent.start(images());
     const dockerId = await agent.create(NAME, taskBody(site.root));
@@ -108,7 +108,7 @@ test("a task's container is made, used and removed by the agent's calls alone", 
   });
 });
 
-test("a task's container gets a control group of its own, although the agent's version knows no such mount", async () => {
+test("a task's container gets its own control group, even if the agent's API version does not support that mount", async () => {
   await withAgent(async ({ site, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
     const { HostConfig } = await host.docker.getContainer(dockerId).inspect();
@@ -120,7 +120,7 @@ test("a task's container gets a control group of its own, although the agent's v
   });
 });
 
-test("ports that are not the programs' own stay as the agent chose them, ranges among them", async () => {
+test("host ports and ranges for ports other than the programs' own stay as the agent chose them", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const range = { '9000/tcp': '49200', '9001/tcp': '49201', '9002/tcp': '49202' };
     const ports = { '32262/tcp': '49153', '8080/tcp': '49160', ...range };
@@ -134,7 +134,7 @@ test("ports that are not the programs' own stay as the agent chose them, ranges 
   });
 });
 
-test('a refusal has the form that those of Docker have in the version of the call', async () => {
+test("a refusal has the form of Docker's errors in the API version of the call", async () => {
   await withAgent(async ({ site, agent }) => {
     using direct = new AgentDriver('/run/docker.sock');
     const refused = taskBody(site.root, { host: { Privileged: true } });
@@ -154,7 +154,7 @@ test('a refusal has the form that those of Docker have in the version of the cal
   });
 });
 
-test('a start that is asked for several times at once is done once, and the others are told that', async () => {
+test('of simultaneous requests to start a container, one starts it, and the others are told that it is started', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
     const start = () => agent.ask('POST', `/v1.21/containers/${NAME}/start`);
@@ -169,7 +169,7 @@ test('a start that is asked for several times at once is done once, and the othe
   });
 });
 
-test('a container that shares the network of its pause container is reached by the ports of that one', async () => {
+test("a container that shares its pause container's network is reached through the pause container's ports", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const pause = await agent.create('ecs-pause', {
       Image: SHELL,
@@ -197,7 +197,7 @@ test('a container that shares the network of its pause container is reached by t
   });
 });
 
-test('the event stream and idle connections outlive a restart of Docker, and what happens later is told', async () => {
+test('the event stream and idle connections survive a restart of Docker, and later events arrive', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const events = await agent.start(images());
     const from = service.lines.length;
@@ -228,7 +228,7 @@ test('the event stream and idle connections outlive a restart of Docker, and wha
   });
 });
 
-test('what happened while Docker came back is told too', async () => {
+test('events that happened while Docker came back arrive too', async () => {
   await withAgent(async ({ agent, service }) => {
     // Docker starts it again before it takes the first call.
     const HostConfig = { RestartPolicy: { Name: 'always' } };

@@ -39,7 +39,7 @@ for (const [how, words, signal] of [
   ['that is killed', [], 'SIGKILL'],
   ['that is stopped', [], 'SIGTERM'],
 ] as const) {
-  test(`the ends of containers during a restart of a Docker ${how} are told once, and as Docker tells them`, async () => {
+  test(`ends of containers during a restart of a Docker ${how} are reported once, in Docker's form`, async () => {
     await host.stopDocker();
     await host.startDocker(words);
     const site = new Site(host);

@@ -35,7 +35,7 @@ async function assertNoLeaks(root: string, pages: number): Promise<void> {
   assert.equal(code, 0);
 }
 
-test('there are no leaks while containers run, when one has ended, and after the service', async () => {
+test('doctor finds no leaks while containers run, after one has ended, and after the service has stopped', async () => {
   const root = host.newRoot();
   await assertNoLeaks(root, 0);
   const service = await host.start({ env: { ROOT: root } }).ready();
@@ -49,7 +49,7 @@ test('there are no leaks while containers run, when one has ended, and after the
   await assertNoLeaks(root, 0);
 });
 
-test('a stray directory, a mount, and a directory that was removed are leaks, and named', async () => {
+test('a stray directory, a mount, and a missing directory are reported as leaks by name', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const id = await host.containerIdOf(await hostContainer(service));
@@ -73,7 +73,7 @@ test('a stray directory, a mount, and a directory that was removed are leaks, an
   assert.equal(await service.stop(), 0);
 });
 
-test('what Docker and the ledger do not agree about after a death is named, without the secrets of its containers', async () => {
+test("after a crash, differences between Docker and the ledger are named, without the containers' secrets", async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const { unclaimed, claimed } = await hostTwo(host, service);
@@ -101,14 +101,14 @@ test('what Docker and the ledger do not agree about after a death is named, with
   await host.endLeft(service);
 });
 
-test('who looks for leaks changes nothing, also on a host that has no id yet', async () => {
+test('the search for leaks changes nothing, even on a host without an id', async () => {
   const root = host.newRoot();
   mkdirSync(join(root, 'var/lib/ecs-host-service'), { recursive: true });
   await assertNoLeaks(root, 0);
   assert.deepEqual(readdirSync(join(root, 'var/lib/ecs-host-service')), []);
 });
 
-test('without Docker nobody can tell whether there are leaks, and is told so', async () => {
+test('without Docker, the search for leaks fails and says what to do', async () => {
   const root = host.newRoot();
   const state = join(root, 'var/lib/ecs-host-service');
   mkdirSync(state, { recursive: true });

@@ -25,7 +25,7 @@ function say(env: Record<string, string>, user = 0) {
   assert.deepEqual([status, stdout, stderr], [0, '0.1.0\n', '']);
 }
 
-test('the executable needs no other file, and lays down what it carries for root alone', () => {
+test('the executable needs no other file, and unpacks its content for root alone', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   const [program = '', ...others] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*'));
@@ -37,7 +37,7 @@ test('the executable needs no other file, and lays down what it carries for root
   rmSync(ROOT, { recursive: true });
 });
 
-test('what was laid down and is not as it was is laid down anew', () => {
+test('changed unpacked files are unpacked again', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   const [main = ''] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/main.cjs'));
@@ -51,7 +51,7 @@ test('what was laid down and is not as it was is laid down anew', () => {
   rmSync(ROOT, { recursive: true });
 });
 
-test('for anybody else than root the executable leaves nothing', () => {
+test('for users other than root, the executable leaves nothing behind', () => {
   const TMPDIR = host.newRoot();
   chmodSync(TMPDIR, 0o777);
   say({ TMPDIR }, 1000);
@@ -59,13 +59,13 @@ test('for anybody else than root the executable leaves nothing', () => {
   rmSync(TMPDIR, { recursive: true });
 });
 
-test('nobody gives the executable options of Node', () => {
+test("no environment variable passes options to the executable's Node", () => {
   const ROOT = host.newRoot();
   say({ ROOT, NODE_OPTIONS: '--require /not/there' });
   rmSync(ROOT, { recursive: true });
 });
 
-test('a service of the executable hosts containers, and buries and waits by itself', async () => {
+test('the executable hosts containers, and provides bury and wait itself', async () => {
   const executable = EXECUTABLE;
   const root = host.newRoot();
   const env = { ROOT: root };
@@ -85,7 +85,7 @@ test('a service of the executable hosts containers, and buries and waits by itse
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });
 
-test('a service of the executable has a shell on the host', async () => {
+test('the executable supports the shell on the host', async () => {
   const root = host.newRoot();
   const env = { ROOT: root, HOST_SHELL_USER: 'root', HOST_SHELL_AS_ROOT: 'yes' };
   const service = await host.start({ executable: EXECUTABLE, arguments: ['run'], env }).ready();
@@ -96,7 +96,7 @@ test('a service of the executable has a shell on the host', async () => {
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });
 
-test('each program in the executable runs where the C library is as old as 2.28', () => {
+test('each program in the executable runs with a C library as old as 2.28', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   for (const path of [EXECUTABLE, ...globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/*.node'))]) {

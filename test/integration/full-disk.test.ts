@@ -76,19 +76,19 @@ async function onSmallDisk(options: string, words: readonly string[]): Promise<v
   }
 }
 
-test("a container that fills the disk with its user's files is warned of and ended, and its neighbour is served", async () => {
+test("a container that fills the disk with its user's files is warned about and ended, and its neighbour keeps working", async () => {
   await onSmallDisk('size=48m', ['file', `${USER_FILES}/file`, '100']);
 });
 
-test('so is one that fills it through the directory of its socket', async () => {
+test('a container that fills the disk through the directory of its socket is ended too', async () => {
   await onSmallDisk('size=48m', ['file', '/tmp/sockets/file', '100']);
 });
 
-test('so is one that uses up the inodes', async () => {
+test('a container that uses up the inodes is ended too', async () => {
   await onSmallDisk('size=480m,nr_inodes=4000', ['files', USER_FILES, '6000']);
 });
 
-test("so is one that fills Docker's disk through its own layer, which is removed", async () => {
+test("a container that fills Docker's disk through its own layer is ended too, and the layer is removed", async () => {
   const root = host.newRoot();
   const size = Math.ceil(used('/var/lib/docker') / MIB) + 64;
   execFileSync('mount', ['-o', `remount,size=${size}m`, '/var/lib/docker']);

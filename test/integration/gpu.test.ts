@@ -10,7 +10,7 @@ before(async () => {
 });
 after(() => host[Symbol.asyncDispose]());
 
-test('where the nvidia runtime is, containers ask for its GPUs', async () => {
+test('on a host with the nvidia runtime, containers request its GPUs', async () => {
   const service = await host.start().ready();
   const { status, body } = await spinUp(service);
   assert.equal(status, 406);

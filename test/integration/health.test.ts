@@ -70,7 +70,7 @@ async function metric(root: string, check: string, health: string): Promise<numb
   return Number(line?.slice(series.length));
 }
 
-test('whether the port of a container takes connections is an event when it changes, and is in lists and metrics', async () => {
+test("changes of a port's health are events, and lists and metrics show whether it accepts connections", async () => {
   const { root, service, operator } = await start();
   using events = await operator.follow();
   const dockerId = await spinUp(service);
@@ -94,7 +94,7 @@ test('whether the port of a container takes connections is an event when it chan
   assert.ok(!last.some(isOfHealth), 'its health was told after its end');
 });
 
-test('a container whose port closes goes on, and that it opens again is told', async () => {
+test('a container whose port closes keeps running, and the reopening is reported', async () => {
   const { service, operator } = await start();
   using events = await operator.follow();
   const { body } = await operator.ask('POST', '/v1/containers', { image: PORT_IMAGE, app: 'demo' });
@@ -119,7 +119,7 @@ async function makeChecked(root: string): Promise<string> {
   return made.id;
 }
 
-test("what Docker's own check finds is told too, and while Docker is away the port is looked at all the same", async () => {
+test("the result of Docker's own health check is reported too, and the port is checked even while Docker is away", async () => {
   const { root, service, operator } = await start();
   using events = await operator.follow();
   const dockerId = await makeChecked(root);

@@ -41,7 +41,7 @@ async function attack(docker: Dockerode, Labels = {}): Promise<string> {
   return answer;
 }
 
-test('no hosted container opens the host’s console with a node that its image brought, from its first moment on', async () => {
+test('a hosted container can never open the host’s console through a device node from its image', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const proxy = new Dockerode({ socketPath: join(root, 'run/ecs-host-service/docker.sock') });
@@ -52,7 +52,7 @@ test('no hosted container opens the host’s console with a node that its image 
   assert.equal(await service.stop(), 0);
 });
 
-test('on cgroup v2 a process loses one device of its group and no other', async () => {
+test("on cgroup v2, only the host's console is taken from a process, and no other device", async () => {
   const mounted = mkdtempSync('/run/test/cgroup-');
   execFileSync('mount', ['-t', 'cgroup2', 'none', mounted]);
   const group = mkdtempSync(join(mounted, 'console-'));

@@ -82,7 +82,7 @@ function contentOf(directory: string): Record<string, string> {
   );
 }
 
-test('a program that swaps its directories for links while its files come removes and moves nothing of the host', async () => {
+test('a program that swaps directories for links during a restore affects no file of the host', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await leaveFile(service, root, s3);
@@ -116,7 +116,7 @@ async function forge(s3: S3, words: readonly string[]): Promise<void> {
   for (const key of await s3.keys()) if (key.endsWith('.age')) await s3.write(key, sealed);
 }
 
-test('a stored archive whose tree is a link is damaged, and its container gets nothing of where it leads', async () => {
+test("a stored archive whose tree is a link counts as damaged, and its container gets nothing of the link's target", async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await leaveFile(service, root, s3);

@@ -63,7 +63,7 @@ test('S17: a secret that is null, a list, an object or a number is refused', asy
   }
 });
 
-test('of a key that is there twice the last one counts, for the secret too', async () => {
+test('if a key appears twice, the last one counts, also for the secret', async () => {
   const port = await host.hostPort(await hostContainer(service));
   const rest = `"host_port":1,"host_port":${port},"user_id":"${USER}","client_app_auth_secret":"${CLIENT_SECRET}"`;
   const wrongLast = await service.put(
@@ -111,7 +111,7 @@ test('S5: a thousand wrong client secrets do not keep the right one out', async 
   assert.ok(answered.length < 500, 'and do not fill the log');
 });
 
-test('a caller that says no more after half a request, or half-closes its connection, is let go', async () => {
+test('a client that stops in the middle of a request, or half-closes its connection, is disconnected', async () => {
   const halves = [
     'PUT /set_container_start_values HTTP/1.1\r\nHost: x\r\n',
     'PUT /set_container_start_values HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"auth_secret":',
@@ -125,7 +125,7 @@ test('a caller that says no more after half a request, or half-closes its connec
   }
 });
 
-test('a caller whose host has vanished, so that nothing comes back any more, is let go', async () => {
+test('a client whose host has disappeared is disconnected', async () => {
   const socket = connectTcp({ host: '127.0.0.1', port: service.port });
   await once(socket, 'connect');
   const rule = [
@@ -162,7 +162,7 @@ const FIELDS = [
   ...['app_name', 'app_image', 'mount_command', 'protocol_timeout', '__proto__', 'HOST_PORT'],
 ];
 
-test('a body with any values in its fields is answered as the callers know it, and never with a fault', async () => {
+test('a body with arbitrary values in its fields gets one of the known answers, and never causes a crash', async () => {
   const path = fc.constantFrom(START_VALUES, '/set_config_encryption_token', '/spin_up_container');
   await fc.assert(
     fc.asyncProperty(path, fc.dictionary(fc.constantFrom(...FIELDS), value), async (to, fields) => {
@@ -178,7 +178,7 @@ test('a body with any values in its fields is answered as the callers know it, a
   assert.deepEqual(await host.docker.listContainers({ filters: { status: ['created'] } }), []);
 });
 
-test('four addresses with 256 idle connections each do not keep a fifth one out', async () => {
+test('four addresses with 256 idle connections each do not lock out a fifth', async () => {
   const idle: Socket[] = [];
   for (const localAddress of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5']) {
     for (let i = 0; i < 256; i++) {
@@ -257,7 +257,7 @@ const bytes = fc.oneof(
     }),
 );
 
-test('whatever bytes are sent, before TLS or within it, the service goes on and lets go of the connection', async () => {
+test("arbitrary bytes, before TLS or inside it, cost only their sender's connection", async () => {
   await fc.assert(
     fc.asyncProperty(bytes, fc.boolean(), async (sent, withinTls) => {
       const socket = withinTls ? await open() : connectTcp({ host: '127.0.0.1', port: service.port });

@@ -54,7 +54,7 @@ async function start(env: Record<string, string> = {}): Promise<[ServiceProcess,
   return [service, new Operator(root), root];
 }
 
-test('a container ends that nobody has been connected to for its idle timeout, and one with a client when that has left', async () => {
+test('a ready container without clients ends after its idle timeout, and one with a client after the client has left', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const [idle, used, unclaimed] = [
@@ -74,7 +74,7 @@ test('a container ends that nobody has been connected to for its idle timeout, a
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that is its own client is idle all the same', async () => {
+test('a container that connects to itself still counts as idle', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const made = await make(operator, SELF_IMAGE, 2);
@@ -86,7 +86,7 @@ test('a container that is its own client is idle all the same', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('datagrams of a client are use, too', async () => {
+test('datagrams from a client count as use', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const [sentTo, other] = [await make(operator, PORT_IMAGE, 2), await make(operator, PORT_IMAGE, 3)];
@@ -102,7 +102,7 @@ test('datagrams of a client are use, too', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('IDLE_SECONDS holds for all that are not made with an idle timeout of their own', async () => {
+test('IDLE_SECONDS applies to containers that were made without an idle timeout', async () => {
   const [service, operator] = await start({ IDLE_SECONDS: '2' });
   using events = await operator.follow();
   const forEver = await make(operator, IMAGE, 0);
@@ -114,7 +114,7 @@ test('IDLE_SECONDS holds for all that are not made with an idle timeout of their
   assert.equal(await service.stop(), 0);
 });
 
-test('of a container that shares the network of another one, that is where its clients come', async () => {
+test("a container that shares another container's network has the clients of that network", async () => {
   const [service, operator, root] = await start({ IDLE_SECONDS: '2' });
   using events = await operator.follow();
   const task = { 'com.amazonaws.ecs.task-arn': 'arn:task/1' };
@@ -145,7 +145,7 @@ test('of a container that shares the network of another one, that is where its c
   for (const { id } of [sharing, owner]) await host.docker.getContainer(id).remove({ force: true });
 });
 
-test('a container that is taken over keeps its idle timeout, which begins anew', async () => {
+test('an adopted container keeps its idle timeout, which starts again', async () => {
   const [service, operator, ROOT] = await start();
   const made = await make(operator, PORT_IMAGE, 2);
   const client = await stay(made.port);

@@ -34,7 +34,7 @@ async function leaveTooMuch(s3: S3) {
   return { site, service, id, kept: join(site.root, 'fractal/kept') };
 }
 
-test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the rest is kept, and it is told once', async () => {
+test('files over USER_CONFIG_LIMIT are not retried: the last checkpoint stays current, the rest is kept, and it is logged once', async () => {
   await using s3 = await S3.open();
   const { site, service, id, kept } = await leaveTooMuch(s3);
   const told = service.lines.filter(({ msg }) => msg.startsWith('files of a user are too large'));
@@ -50,7 +50,7 @@ test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the res
   assert.equal(existsSync(kept), false);
 });
 
-test('after a death somebody waits until they have been kept for long enough, and a service takes over', async () => {
+test('after a crash, wait runs until files over the limit have been kept long enough, and a starting service takes over', async () => {
   await using s3 = await S3.open();
   const { site, service, kept } = await leaveTooMuch(s3);
   await site.kill(service);

@@ -33,14 +33,14 @@ for (const [end, words, told, status] of [
     134,
   ],
 ] as const) {
-  test(`a program that ${end} is buried as such, and its exit code passed on`, async () => {
+  test(`the launcher reports a program that ${end} to the burial command, and passes on its exit code`, async () => {
     using launched = new Launched(words);
     assert.equal(await launched.ended(), status);
     assert.deepEqual(launched.told, told);
   });
 }
 
-test('a program is told what systemd tells, and who buries it which process it was', async () => {
+test('the launcher gives a program what systemd gives it, and tells the burial command which process it was', async () => {
   const words = shell('echo "$$ $WATCHDOG_PID $WATCHDOG_USEC"');
   using launched = new Launched(words, { env: { FROM_OUTSIDE: 'passed on' } });
   const [pid, ...rest] = (await launched.line(/./)).split(' ');
@@ -50,7 +50,7 @@ test('a program is told what systemd tells, and who buries it which process it w
   assert.deepEqual([MAIN_PID, FROM_OUTSIDE, NOTIFY_SOCKET], [pid, 'passed on', undefined]);
 });
 
-test('a program that says that it lives outlives its deadline', async () => {
+test('a program that sends keepalives is not killed at its deadline', async () => {
   using launched = new Launched(node(`${LIVE} setTimeout(() => process.exit(7), 4000)`), SHORT);
   assert.equal(await launched.ended(), 7, launched.errors);
 });
@@ -60,7 +60,7 @@ for (const [what, script, signal] of [
   ['is stopped', LIVE, 'STOP'],
   ['blocks its event loop', `process.on('SIGURG', () => { for (;;); }); ${LIVE}`, 'URG'],
 ] as const) {
-  test(`a program that ${what} is killed when its deadline is over, and buried`, async () => {
+  test(`a program that ${what} is killed at its deadline, and the burial command runs`, async () => {
     using launched = new Launched(node(script), SHORT);
     execFileSync('kill', ['-s', signal, await launched.line(/^\d+$/)]);
     assert.equal(await launched.ended(), 137);
@@ -69,7 +69,7 @@ for (const [what, script, signal] of [
   });
 }
 
-test('what another process says does not keep a program from being killed', async () => {
+test('keepalives from other processes do not count', async () => {
   const script = `const parent = process.ppid; setInterval(() => process.ppid === parent || process.exit(), 100); ${LIVE}`;
   using launched = new Launched([...shell('"$0" -e "$1" & wait'), ...[process.execPath, script]], SHORT);
   await launched.line(/^\d+$/);
@@ -77,7 +77,7 @@ test('what another process says does not keep a program from being killed', asyn
   assert.deepEqual(launched.told, ['watchdog', 'killed', 'KILL']);
 });
 
-test('SIGHUP, SIGINT, SIGUSR2 and SIGTERM are passed on to the program', async () => {
+test('the launcher forwards SIGHUP, SIGINT, SIGUSR2 and SIGTERM to the program', async () => {
   const signals = ['SIGHUP', 'SIGINT', 'SIGUSR2', 'SIGTERM'] as const;
   const script = `for (const signal of words) process.on(signal, () => {
     console.log(signal);
@@ -92,7 +92,7 @@ test('SIGHUP, SIGINT, SIGUSR2 and SIGTERM are passed on to the program', async (
   assert.equal(await launched.ended(), 5);
 });
 
-test('when the launcher is killed, the program is asked to stop', async () => {
+test('if the launcher is killed, the program receives SIGTERM', async () => {
   const script = `process.on('SIGTERM', () => { console.log('asked to stop'); process.exit(); });`;
   using launched = new Launched(node(`${script} ${LIVE}`));
   await launched.line(/^\d+$/);
@@ -102,7 +102,7 @@ test('when the launcher is killed, the program is asked to stop', async () => {
   assert.equal(await launched.ended(), null);
 });
 
-test('the launcher never has more than 5 MB of memory', async () => {
+test('the launcher uses at most 5 MB of memory', async () => {
   using launched = new Launched(node(LIVE));
   await launched.line(/^\d+$/);
   const status = readFileSync(`/proc/${launched.child.pid}/status`, 'utf8');
@@ -112,7 +112,7 @@ test('the launcher never has more than 5 MB of memory', async () => {
   await launched.ended();
 });
 
-test('who fails to bury a program changes nothing of its exit code', async () => {
+test('a failed burial command does not change the exit code', async () => {
   for (const bury of [['sh', '-c', 'exit 9'], ['/not/there']]) {
     using launched = new Launched(shell('exit 3'), { bury });
     assert.equal(await launched.ended(), 3);
@@ -120,7 +120,7 @@ test('who fails to bury a program changes nothing of its exit code', async () =>
   }
 });
 
-test('the launcher answers an invalid command line with what is missing, and its usage', () => {
+test('for an invalid command line, the launcher prints what is missing and its usage', () => {
   for (const [words, problem] of [
     [[], 'a PROGRAM is missing'],
     [['true'], '-- and a BURY-PROGRAM are missing'],

@@ -122,7 +122,7 @@ async function nextOf(events: AsyncGenerator<Sent>): Promise<string> {
   return `${value?.event} ${value?.data.text ?? ''}`;
 }
 
-test('a log is followed as it is written until its container has ended, and is kept in the same form', async () => {
+test('a log can be followed while it is written until its container ends, and is kept in the same form', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   const events = await seen.follow(dockerId);
@@ -153,7 +153,7 @@ test('a log is followed as it is written until its container has ended, and is k
   assert.equal(await next.stop(), 0);
 });
 
-test('stdout and stderr are told apart, and a reader gets as much as it wants, or goes on where it was', async () => {
+test('stdout and stderr are distinguished, and a reader chooses how much to read or continues from a position', async () => {
   const seen = await Seen.begin();
   const words = `printf '\\303\\251\\377\\0\\033[2J\\n'; printf '%s' end`;
   const { dockerId, id } = await seen.run(
@@ -195,7 +195,7 @@ test('stdout and stderr are told apart, and a reader gets as much as it wants, o
   await seen.end(dockerId);
 });
 
-test('of a container with a terminal the log is one text, with lines longer than Docker keeps whole', async () => {
+test('the log of a container with a terminal is one text, including lines that are longer than Docker keeps whole', async () => {
   const seen = await Seen.begin();
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 11 ]; do x=$x$x; i=$((i+1)); done';
   const { dockerId, id } = await seen.run(`echo one; echo two >&2; ${double}; echo \${x}z; exit 3`, '-t');
@@ -211,7 +211,7 @@ test('of a container with a terminal the log is one text, with lines longer than
   await seen.end(dockerId);
 });
 
-test('a container that writes 50 MB ends at once, a reader that does not read keeps nothing up and misses nothing', async () => {
+test('a container that writes 50 MB ends at once, and a slow reader delays nothing and misses nothing', async () => {
   const seen = await Seen.begin({ CONTAINER_LOG_SIZE: 'none' });
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 6 ]; do x=$x$x; i=$((i+1)); done';
   const program = `${double}; ${WAIT} go; n=0; while [ $n -lt 50000 ]; do echo $n $x; n=$((n+1)); done`;
@@ -232,7 +232,7 @@ test('a container that writes 50 MB ends at once, a reader that does not read ke
   await seen.end(dockerId);
 });
 
-test('a log that Docker does not keep is a problem that says what to do, and hinders no end', async () => {
+test("a log that Docker does not keep is a problem that says what to do, and does not delay the container's end", async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT, '--log-driver', 'none');
   const { status, body } = await seen.operator.get(`/v1/containers/${id}/logs`);
@@ -247,7 +247,7 @@ test('a log that Docker does not keep is a problem that says what to do, and hin
   await seen.end(dockerId);
 });
 
-test('a container that is removed by force ends as ever, whether its log could still be read or not', async () => {
+test('a container that is removed by force ends normally, whether or not its log can still be read', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   const events = await seen.follow(id);
@@ -262,7 +262,7 @@ test('a container that is removed by force ends as ever, whether its log could s
 });
 
 for (const fault of ['hangs', 'half', 'fails'] as const) {
-  test(`a log that Docker does not give whole when its container ends (${fault}) hinders no end`, async () => {
+  test(`a log that Docker does not deliver completely (${fault}) does not delay the container's end`, async () => {
     await using engine = await FaultyEngine.open();
     const seen = await Seen.begin(engine.settings);
     const { dockerId, id } = await seen.run(PATIENT);
@@ -294,7 +294,7 @@ test('a follower is told when Docker goes away, and that this is not the end of 
   await seen.end(dockerId);
 });
 
-test('what names no log, or no place in one, is refused before anything is sent', async () => {
+test('an unknown log or an invalid position is refused before anything is sent', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   for (const [path, status, title] of [
@@ -322,7 +322,7 @@ test('what names no log, or no place in one, is refused before anything is sent'
   await seen.end(dockerId);
 });
 
-test('a directory of logs that is gone keeps no container and no service from its end', async () => {
+test('a missing log directory prevents neither the end of a container nor that of the service', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   rmdirSync(seen.logs);
@@ -334,7 +334,7 @@ test('a directory of logs that is gone keeps no container and no service from it
   await seen.end(dockerId);
 });
 
-test('of a container that is removed because its service died the log is kept', async () => {
+test('the log of a container that is removed after its service died is kept', async () => {
   const seen = await Seen.begin();
   const id = await host.containerIdOf(await hostContainer(seen.service));
   await seen.site.kill(seen.service);
@@ -352,7 +352,7 @@ function say(seen: Seen, ...words: readonly string[]) {
   return { program, said };
 }
 
-test('the command line shows each stream where it belongs, follows to the end, and says what is wrong', async () => {
+test('logs writes each stream to its own descriptor, follows to the end, and reports errors', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(`echo err >&2; printf 'a\\033[2Jb\\n'; ${PATIENT}`);
   const follower = say(seen, 'logs', '-f', id.slice(0, 10));

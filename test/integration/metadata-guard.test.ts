@@ -90,17 +90,17 @@ after(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-test('without the guard a container gets the credentials of its host', () => {
+test("without the guard, a container can get its host's credentials", () => {
   for (const address of [...ADDRESSES, HARMLESS]) assert.equal(ask(address), 'secret', address);
 });
 
-test('with the guard it gets no answer from where credentials are, and all others answer', () => {
+test('with the guard, only the addresses that serve credentials do not answer a container', () => {
   execFileSync(GUARD, ['on']);
   for (const address of ADDRESSES) assert.equal(ask(address, LOST), 'nothing', address);
   assert.equal(ask(HARMLESS), 'secret');
 });
 
-test('the guard is for containers in other bridge networks too, such as those of managed nodes', async () => {
+test('the guard covers containers in other bridge networks too, such as those of managed nodes', async () => {
   const owner = { hostId: 'h', app: 'nodes' };
   await ensureNetwork(new ApiDocker(host.docker) as never, owner);
   const HostConfig = { NetworkMode: owner.app };
@@ -113,24 +113,24 @@ test('the guard is for containers in other bridge networks too, such as those of
   await host.docker.getNetwork(owner.app).remove();
 });
 
-test('the guard is put up once, however often it is told to', () => {
+test('the guard is installed once, however often it is requested', () => {
   execFileSync(GUARD, ['on']);
   assert.equal(rules().length, ADDRESSES.length, rules().join('\n'));
 });
 
-test('where nobody can tell, the guard fails', () => {
+test('the guard fails if its state cannot be determined', () => {
   const found = spawnSync('/bin/sh', [GUARD, 'on'], { env: { PATH: '/nowhere' }, encoding: 'utf8' });
   assert.equal(found.status, 1);
   assert.match(found.stderr, /^iptables cannot say what is in DOCKER-USER/m);
 });
 
-test('it stays when Docker is restarted', async () => {
+test('the guard survives a restart of Docker', async () => {
   await host.stopDocker();
   await host.startDocker();
   assert.equal(rules().length, ADDRESSES.length);
 });
 
-test('it goes when it is told to, and leaves the rules of others', () => {
+test('the guard can be removed, and other rules stay', () => {
   const other = ['DOCKER-USER', '--destination', '198.51.100.1', '--jump', 'DROP'];
   execFileSync('iptables', ['--insert', ...other]);
   for (let time = 0; time < 2; time++) execFileSync(GUARD, ['off'], { stdio: 'ignore' });
@@ -146,7 +146,7 @@ function guardWith(programs: Readonly<Record<string, string>>, act = 'on') {
   return spawnSync(GUARD, [act], { env, encoding: 'utf8' });
 }
 
-test('where a network has IPv6 and Docker guards IPv4 alone, the guard fails', async () => {
+test('the guard fails if a network has IPv6 and Docker guards only IPv4', async () => {
   const noChain = { ip6tables: 'exit 1' };
   assert.equal(guardWith(noChain).status, 0);
   const network = await host.docker.createNetwork({
@@ -166,7 +166,7 @@ test('where a network has IPv6 and Docker guards IPv4 alone, the guard fails', a
   assert.equal(guardWith({ ...noChain, docker: 'exit 1' }).status, 1);
 });
 
-test('where Docker has made no rules, the guard fails and says what to do', async () => {
+test('the guard fails and says what to do if Docker has made no rules', async () => {
   await host.stopDocker();
   execFileSync('iptables', ['--flush']);
   execFileSync('iptables', ['--delete-chain']);

@@ -14,7 +14,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('metrics tell of a container from beginning to end', async () => {
+test('metrics cover a container from start to end', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const operator = new Operator(root);

@@ -60,7 +60,7 @@ const heartbeats = () => world.beats.filter(({ call }) => call === 'heartbeat');
 const status = async (service: ServiceProcess) => (await service.get('/healthz')).status;
 const saved = async () => (await s3.keys()).filter((key) => key.includes('/versions/')).length;
 
-test('a Spot interruption costs no user anything: the host drains, saves at once, and is done ten seconds before its moment', async () => {
+test('on a Spot interruption, the host drains and saves at once, and is done ten seconds before its moment', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   const operator = new Operator(root);
@@ -99,7 +99,7 @@ test('a Spot interruption costs no user anything: the host drains, saves at once
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('a notice that is withdrawn is told, and the host takes containers again', async () => {
+test('a withdrawn notice is reported, and the host accepts containers again', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
@@ -124,7 +124,7 @@ test('a notice that is withdrawn is told, and the host takes containers again', 
   assert.equal(await service.stop(), 0);
 });
 
-test('the lifecycle hook is extended while a container is in use, and completed when its user is saved', async () => {
+test("the lifecycle hook is extended while a container is in use, and completed when its user's files are saved", async () => {
   await using group = await AutoScalingStandIn.open();
   const root = host.newRoot();
   const service = await start(root, group.settings).ready();
@@ -144,7 +144,7 @@ test('the lifecycle hook is extended while a container is in use, and completed 
   assert.equal(group.story.filter((one) => one.startsWith('Complete')).length, 1);
 });
 
-test('a notice that stands when the service starts ends it before it takes a container', async () => {
+test('a notice that is in force at the start stops the service before it accepts a container', async () => {
   metadata.takeAfter(-30_000);
   const root = host.newRoot();
   const service = start(root);
@@ -153,7 +153,7 @@ test('a notice that stands when the service starts ends it before it takes a con
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('a notice that comes while the service is dead is heeded by whoever waits: users are saved', async () => {
+test("wait obeys a notice that comes while the service is dead, and saves the users' files", async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   const { id } = await inUse(service, root);
@@ -169,7 +169,7 @@ test('a notice that comes while the service is dead is heeded by whoever waits: 
   assert.ok(!existsSync(pathsBelow(root).run), 'nothing is left to wait for');
 });
 
-test('metadata that fail change nothing, and in localdev nobody asks for notices', async () => {
+test('failing metadata changes nothing, and in localdev nobody requests notices', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   await until('it looks', () => metadata.looks >= 1);

@@ -14,7 +14,7 @@ function adjustment(pid: number | 'self'): string {
   return readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim();
 }
 
-test('a confined child is not spared when memory runs out, as the service that starts it is', async () => {
+test('the OOM killer does not spare a confined child process, unlike its service', async () => {
   writeFileSync('/proc/self/oom_score_adj', OWN);
   assert.equal(adjustment('self'), OWN);
   const [view, tree] = ['/run/view', '/run/tree'];
@@ -36,7 +36,7 @@ test('a confined child is not spared when memory runs out, as the service that s
   await ended;
 });
 
-test('systemd starts the service, and what waits after its death, so that the kernel spares them', () => {
+test('systemd starts the service and its wait process with protection from the OOM killer', () => {
   for (const name of ['ecs-host-service', 'ecs-host-service-wait']) {
     const unit = readFileSync(new URL(`../../packaging/${name}.service`, import.meta.url), 'utf8');
     assert.match(unit, /^OOMScoreAdjust=-500$/m);

@@ -197,7 +197,7 @@ function rightBodies(): Readonly<Record<string, unknown>>[] {
   return [{ image, app }, { image, app, ...others }, ...alone];
 }
 
-test('containers that the document allows are made, and leave nothing', async () => {
+test('containers that the document allows are made, and leave nothing behind', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);
@@ -216,7 +216,7 @@ test('containers that the document allows are made, and leave nothing', async ()
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('no request that the document allows, or that breaks it in any place, is a fault of the service', async () => {
+test('no request, valid or broken in any one place, causes an internal error', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);

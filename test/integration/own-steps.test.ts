@@ -31,7 +31,7 @@ async function dieAt(site: Site, ownStep: number): Promise<string | undefined> {
   return service.other.find((line) => line.startsWith('dying '));
 }
 
-test('killed at any step of its own start and end, the service leaves nothing once it is buried', async () => {
+test('if the service is killed at any step of its start or shutdown, bury leaves nothing behind', async () => {
   const site = new Site(host);
   let died = 0;
   for (let step = 1; step < MOST_STEPS; step++) {

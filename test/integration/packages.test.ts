@@ -102,7 +102,7 @@ async function run(line: Line, project: string, ...words: string[]): Promise<str
 
 for (const manifest of packages) {
   const { name } = manifest;
-  test(`${name} installs into an empty project, and loads there on each line of Node`, async () => {
+  test(`${name} installs into an empty project, and loads there on each Node version`, async () => {
     const found: string[] = [];
     for (const line of NODES) {
       const project = install(manifest, line);
@@ -115,14 +115,14 @@ for (const manifest of packages) {
   });
 }
 
-test('the release tool is a command of its package, on each line of Node', async () => {
+test('the release tool runs as a command of its package on each Node version', async () => {
   for (const line of NODES) {
     const project = join(work, `ecs-release-${line}`);
     assert.match(await run(line, project, 'node_modules/.bin/ecs-release', '--help'), /^ {2}deploy /m);
   }
 });
 
-test("the API client's example fits the types that are published, and runs on each line of Node", async (t) => {
+test("the API client's example matches the published types, and runs on each Node version", async (t) => {
   const socket = join(work, 'api.sock');
   const container = { id: 'abc', state: 'ready', app: 'demo', port: 32262 };
   const server = createServer(({ url = '' }, response) => {

@@ -74,7 +74,7 @@ for (const whose of [
   { user: 'user@example.com', app: 'browsers/chrome' },
   { user: '.ünï "x"\\ \n', app: `~${'a/'.repeat(200)}` },
 ]) {
-  test(`with the page and the token the files of ${JSON.stringify(whose.user)} are recovered by hand`, async (t) => {
+  test(`with the page and the token, the files of ${JSON.stringify(whose.user)} can be recovered by hand`, async (t) => {
     const { s3, host } = await openConfigHost(t);
     const container = await host.begin({ userId: whose.user, appName: whose.app });
     mkdirSync(join(container.files, 'profile'));
@@ -98,7 +98,7 @@ for (const whose of [
   });
 }
 
-test('what the predecessor stored is recovered by hand too', async (t) => {
+test("files in the predecessor's format can be recovered by hand too", async (t) => {
   const { s3 } = await openConfigHost(t);
   const files = mkdtempSync(join(tmpdir(), 'old-'));
   t.after(() => rmSync(files, { recursive: true }));

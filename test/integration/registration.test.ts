@@ -52,18 +52,18 @@ async function startAgain(): Promise<void> {
   assert.equal(beats('True').length, 1);
 }
 
-test('a host that was stopped while the webserver was away goes on with its registration', async () => {
+test('a host that was stopped while the webserver was away continues its registration', async () => {
   const service = await startAndLose();
   assert.equal(await service.stop(), 0);
   await startAgain();
 });
 
-test('a host whose death nobody could report goes on with its registration', async () => {
+test('a host whose crash was never reported continues its registration', async () => {
   await site.kill(await startAndLose());
   await startAgain();
 });
 
-test('a host that was buried while the webserver was away goes on with its registration', async () => {
+test('a host whose bury ran while the webserver was away continues its registration', async () => {
   await site.kill(await startAndLose());
   await site.bury();
   await startAgain();
@@ -73,7 +73,7 @@ for (const [how, end] of Object.entries({
   stopped: async (service: Awaited<ReturnType<typeof startAndLose>>) => assert.equal(await service.stop(), 0),
   killed: (service: Awaited<ReturnType<typeof startAndLose>>) => site.kill(service),
 })) {
-  test(`a last heartbeat that is owed by a service that was ${how} is delivered when the webserver is back`, async () => {
+  test(`the pending last heartbeat of a service that was ${how} is delivered when the webserver is back`, async () => {
     await end(await startAndLose());
     await site.bury();
     await until('somebody waits to deliver it', () => site.waitLog.includes('"step":"lock"'));

@@ -71,7 +71,7 @@ async function storeOld(s3: S3, host: ConfigHost): Promise<void> {
   await s3.write(oldKeyOf('user', 'app') as string, old);
 }
 
-test('an old current.json that is put back is noticed by a host that knew a newer one, once, and the files are restored', async (t) => {
+test('a host that knows a newer current.json detects an old one that is put back, once, and restores the files', async (t) => {
   const { s3, host, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
@@ -89,7 +89,7 @@ test('an old current.json that is put back is noticed by a host that knew a newe
   assert.deepEqual(found(await host.begin()), ['restored', 'first', undefined]);
 });
 
-test('an old current.json is noticed by a host that knows nothing, by the newer saves that are stored', async (t) => {
+test('a host without knowledge of the user detects an old current.json by the newer saves in the bucket', async (t) => {
   const { s3, openHost, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
@@ -104,7 +104,7 @@ test('an old current.json is noticed by a host that knows nothing, by the newer 
   assert.ok(other.lines.some(({ msg }) => /is newer than the save that current.json names/.test(msg)));
 });
 
-test('a current.json that is made up is noticed, whatever it says of its generation', async (t) => {
+test('a forged current.json is detected, whatever generation it names', async (t) => {
   const { s3, openHost, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
@@ -116,7 +116,7 @@ test('a current.json that is made up is noticed, whatever it says of its generat
   }
 });
 
-test('without current.json the latest save is restored, and never what the predecessor stored', async (t) => {
+test("without current.json, the latest save is restored, and never files in the predecessor's format", async (t) => {
   const { s3, host, leave, remove, openHost, versions } = await open(t);
   await storeOld(s3, host);
   assert.deepEqual(found(await host.begin()), ['restored', 'of the predecessor', undefined]);
@@ -134,7 +134,7 @@ test('without current.json the latest save is restored, and never what the prede
   assert.deepEqual(found(await host.begin()), ['new', undefined, ROLLED_BACK]);
 });
 
-test('with USER_CONFIG_OLD_FORMAT=refuse what the predecessor stored is never asked for', async (t) => {
+test("with USER_CONFIG_OLD_FORMAT=refuse, files in the predecessor's format are never requested", async (t) => {
   const { s3, host, openHost } = await open(t);
   await storeOld(s3, host);
   const refusing = await openHost({ readsOldFormat: false });
@@ -142,7 +142,7 @@ test('with USER_CONFIG_OLD_FORMAT=refuse what the predecessor stored is never as
   assert.ok(!s3.requests.some(({ key }) => key === oldKeyOf('user', 'app')));
 });
 
-test('a save that stands under the name of another one, or of another app, is damaged', async (t) => {
+test('a save under the name of another save, or of another app, counts as damaged', async (t) => {
   const { s3, host, leave, versions } = await open(t);
   await leave('first');
   const [first = ''] = await versions();
@@ -163,7 +163,7 @@ test('a save that stands under the name of another one, or of another app, is da
   assert.ok(host.lines.some(({ why }) => /it is of another user or app/.test(String(why))));
 });
 
-test('who knows the public key, and not the token, cannot make a save', async (t) => {
+test('the public key without the token is not enough to make a save', async (t) => {
   const { s3, host, leave } = await open(t);
   const { current } = await leave('first');
   const { version, session, sequence, generation } = JSON.parse(current);
@@ -187,7 +187,7 @@ test('who knows the public key, and not the token, cannot make a save', async (t
   assert.equal(found(await host.begin())[2], ROLLED_BACK);
 });
 
-test('what an operator restores raises no alarm, and nobody else can say that an operator did', async (t) => {
+test('a restore by an operator raises no alarm, and nobody else can sign one', async (t) => {
   const { s3, host, openHost, leave, store } = await open(t);
   const first = JSON.parse((await leave('first')).current).version;
   const { current } = await leave('second');
@@ -210,7 +210,7 @@ test('what an operator restores raises no alarm, and nobody else can say that an
   );
 });
 
-test('nothing that hosts do by themselves looks like a rollback', async (t) => {
+test('nothing that hosts do by themselves is reported as a rollback', async (t) => {
   const { s3, host, openHost, leave } = await open(t);
   await leave('first');
   const [one, other] = [await host.begin(), await host.begin()];
@@ -235,7 +235,7 @@ test('nothing that hosts do by themselves looks like a rollback', async (t) => {
   await s3.turn('none');
 });
 
-test('what was stored before saves had stamps is restored, saved and restored again without an alarm', async (t) => {
+test('files that were stored before saves had stamps are restored, saved and restored again without an alarm', async (t) => {
   const { s3, host, openHost } = await open(t);
   const before = await host.begin();
   before.write({ file: 'old' });

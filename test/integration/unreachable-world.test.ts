@@ -70,17 +70,17 @@ function describe(fault: Fault): string {
   return /^(\d|garbage)/.test(fault) ? `answers ${fault}` : fault === 'silent' ? 'is silent' : fault;
 }
 
-suite('a world that is of no use', { concurrency: 3 }, () => {
+suite('failures of the outside world', { concurrency: 3 }, () => {
   for (const fault of FAULTS) {
     const what = describe(fault);
-    test(`a world that ${what} from the start: containers are hosted, and it stops as asked`, async () => {
+    test(`if the outside world ${what} from the start, containers are hosted, and the service stops gracefully`, async () => {
       await withWorld(async (world) => {
         await world.turn(fault);
         await ends(await hostIn(world), 'SIGTERM', 0);
       });
     });
 
-    test(`a world that ${what} from some moment on: it stops as asked`, async () => {
+    test(`if the outside world ${what} from some moment on, the service stops gracefully`, async () => {
       await withWorld(async (world) => {
         const service = await hostIn(world);
         await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
@@ -89,7 +89,7 @@ suite('a world that is of no use', { concurrency: 3 }, () => {
       });
     });
 
-    test(`a world that ${what} when it dies: it ends all the same`, async () => {
+    test(`if the outside world ${what} when the service crashes, the cleanup completes`, async () => {
       await withWorld(async (world) => {
         const service = await hostIn(world, false);
         await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));

@@ -49,7 +49,7 @@ async function open(t: TestContext, answer: Answer) {
 }
 
 for (const saysLength of [true, false]) {
-  test(`a current.json of 1.5 GB is refused and costs no memory, ${saysLength ? 'also' : 'even'} where its length is ${saysLength ? 'said' : 'not said'}`, async (t) => {
+  test(`a current.json of 1.5 GB is refused and uses no memory, ${saysLength ? 'with' : 'without'} a stated length`, async (t) => {
     const sent = { bytes: 0 };
     const store = await open(t, async (_request, response) => {
       response.writeHead(200, saysLength ? { 'content-length': LENGTH } : {});
@@ -62,7 +62,7 @@ for (const saysLength of [true, false]) {
   });
 }
 
-test('an archive that is larger than what may be saved is refused, at once where its length is said, else at its limit', async (t) => {
+test('an archive that is larger than the save limit is refused, at once if its length is stated, otherwise at the limit', async (t) => {
   const sent = { bytes: 0 };
   const store = await open(t, async ({ url = '' }, response) => {
     response.writeHead(200, url.includes('said') ? { 'content-length': LENGTH } : {});
@@ -110,7 +110,7 @@ for (const [what, contents] of [
   ],
   ['pages', ''],
 ] as const) {
-  test(`a listing with more and more ${what} is given up`, async (t) => {
+  test(`a listing with ever more ${what} is aborted`, async (t) => {
     let pages = 0;
     const store = await open(t, (_request, response) => {
       const next = `<IsTruncated>true</IsTruncated><NextContinuationToken>${++pages}</NextContinuationToken>`;

@@ -83,7 +83,7 @@ function roomOf(file: string): string {
   return file.split('/', 1)[0] as string;
 }
 
-test('every folder is a room of the house or stands beside it', () => {
+test('every folder has a floor in the house or is listed beside it', () => {
   const folders = readdirSync(ROOT, { withFileTypes: true }).filter((one) => one.isDirectory());
   const unknown = folders
     .map(({ name }) => name)
@@ -94,7 +94,7 @@ test('every folder is a room of the house or stands beside it', () => {
   );
 });
 
-test('an import goes down or stays on its floor', () => {
+test('imports go down or stay on their floor', () => {
   const isAllowed = (file: string, target: string) =>
     roomOf(target) === 'packages'
       ? used.some((directory) => target === entryOf(directory))
@@ -111,7 +111,7 @@ test('an import goes down or stays on its floor', () => {
   assert.deepEqual(byName, [], 'packages that the house does without');
 });
 
-test('no imports go in a circle', () => {
+test('imports form no cycles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
     assert.ok(!path.includes(file), `a circle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
@@ -123,7 +123,7 @@ test('no imports go in a circle', () => {
   assert.equal(done.size, imports.size);
 });
 
-test('a package imports its own files, what it depends on, and Node', () => {
+test('a package imports only its own files, its dependencies, and Node', () => {
   for (const directory of all) {
     const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
     const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
@@ -139,7 +139,7 @@ test('a package imports its own files, what it depends on, and Node', () => {
   }
 });
 
-test('a package has all that is published, and installs without running anything', () => {
+test('a package contains everything that is published, and runs nothing when it is installed', () => {
   const lifecycle =
     /^(pre|post)?(install|prepare|pack|publish|version|uninstall)$|^(prepublishOnly|dependencies)$/;
   for (const directory of packages) {
@@ -165,14 +165,14 @@ test('a package has all that is published, and installs without running anything
   }
 });
 
-test('a file is imported for what it has: there are no barrels', () => {
+test('no file is a barrel', () => {
   assert.deepEqual(
     files.filter((file) => /(^|\/)index\.ts$/.test(file)),
     [],
   );
 });
 
-test('files stay small enough to be read at once', () => {
+test('files stay small enough to read at once', () => {
   const generated = 'packages/api-client/src/api-types.ts';
   const written = [...files, ...packageFiles].filter((file) => file !== generated);
   const long = written.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);

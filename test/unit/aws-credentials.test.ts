@@ -69,7 +69,7 @@ const items = ({ requests }: Recorder) => requests.filter(({ path }) => path.sta
 suite('credentials of an instance', { timeout: 60_000 }, () => {
   for (const name of Object.keys(CLIENTS)) {
     for (const status of [403, 404, 405, 500]) {
-      test(`a client of ${name} that is refused a session token with ${status} asks for no credentials without one`, async (t) => {
+      test(`a client of ${name} that gets ${status} for a session token requests no credentials without one`, async (t) => {
         const { service, aws, client } = await open(t, name, () => ({ status, body: '' }));
         await assert.rejects(client.ask());
         await assert.rejects(client.ask());
@@ -79,7 +79,7 @@ suite('credentials of an instance', { timeout: 60_000 }, () => {
       });
     }
 
-    test(`a client of ${name} that was refused a session token asks for one again`, async (t) => {
+    test(`a client of ${name} that was refused a session token requests one again`, async (t) => {
       let status = 403;
       const { service, aws, client } = await open(t, name, () => ({ status, body: 'token' }));
       await assert.rejects(client.ask());

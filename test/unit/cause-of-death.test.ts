@@ -28,12 +28,12 @@ const CAUSES: readonly (readonly [string, string, string, string])[] = [
 
 suite('the cause of a death', () => {
   for (const [SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, cause] of CAUSES) {
-    test(`the cause of a death is told in words: ${cause}`, () => {
+    test(`the cause of a crash is described in words: ${cause}`, () => {
       assert.equal(causeOfDeath({ SERVICE_RESULT, EXIT_CODE, EXIT_STATUS }, undefined), cause);
     });
   }
 
-  test('that nobody saw how it ended is said', () => {
+  test('the report says if nobody saw how the service ended', () => {
     assert.equal(causeOfDeath({}, undefined), 'it is not known how its process ended');
     assert.equal(
       causeOfDeath({ SERVICE_RESULT: 'resources' }, undefined),
@@ -60,7 +60,7 @@ suite('the cause of a death', () => {
     ['nobody was killed', '', 'killed by SIGKILL'],
     ['it is not there', undefined, 'killed by SIGKILL'],
   ] as const) {
-    test(`the log of the kernel is looked at: ${what}`, async () => {
+    test(`the kernel's log is searched: ${what}`, async () => {
       assert.equal(await causeWithLog(log), cause);
     });
   }

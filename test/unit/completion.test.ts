@@ -59,7 +59,7 @@ test('bash completes commands, options, their values, and ids of containers', ()
   }
 });
 
-test('zsh is offered the same, with what each is for', () => {
+test('zsh completes the same, with descriptions', () => {
   const told = offered('zsh', '');
   for (const { name, summary } of COMMANDS.filter((row) => !row.name.includes(' ')))
     assert.ok(told.includes(`${name}:${summary}`), name);

@@ -5,7 +5,7 @@ import { DamagedError } from '../../user-configs/damaged.ts';
 
 const GOOD = { version: 'versions/2026-one.age', session: 'one', sequence: 3 };
 
-test('what says which config is current is read as it was written', () => {
+test('the record of the current config is read back as it was written', () => {
   const changed = { ...GOOD, changes: 'versions/2026-two.age' };
   assert.deepEqual(parseCurrent(JSON.stringify(GOOD)), GOOD);
   assert.deepEqual(parseCurrent(JSON.stringify(changed)), changed);
@@ -19,7 +19,7 @@ for (const [what, text] of Object.entries({
   'no session': JSON.stringify({ ...GOOD, session: 1 }),
   'half a sequence': JSON.stringify({ ...GOOD, sequence: 0.5 }),
 })) {
-  test(`what says which config is current counts as damaged when it is ${what}`, () => {
+  test(`the record of the current config counts as damaged if it is ${what}`, () => {
     assert.throws(() => parseCurrent(text), DamagedError);
   });
 }

@@ -49,8 +49,8 @@ class Caller implements Disposable {
   }
 }
 
-suite('messages at random', { timeout: 120_000 }, () => {
-  test('requests in all forms reach a server as they were meant, one after the other', async (t) => {
+suite('random messages', { timeout: 120_000 }, () => {
+  test('all forms of requests reach a server with their meaning intact, in order', async (t) => {
     const some = new RandomMessages(seedOf(t));
     // In which order the two sides draw is decided by timing.
     const others = new RandomMessages(some.seed + 1);
@@ -79,7 +79,7 @@ suite('messages at random', { timeout: 120_000 }, () => {
     server.closeAllConnections();
   });
 
-  test('answers in all forms reach a client as they were meant, one after the other', async (t) => {
+  test('all forms of answers reach a client with their meaning intact, in order', async (t) => {
     const some = new RandomMessages(seedOf(t));
     await using bench = await ProxyBench.open();
     using caller = new Caller(bench, 1);
@@ -105,7 +105,7 @@ suite('messages at random', { timeout: 120_000 }, () => {
     assert.equal(bench.engines.length, 1);
   });
 
-  test('many clients at once get each the answers to their own calls', async (t) => {
+  test('concurrent clients each get the answers to their own calls', async (t) => {
     const some = new RandomMessages(seedOf(t));
     const server = createServer((asked, answer) => {
       if (asked.headers['x-length']) answer.setHeader('Content-Length', asked.headers['x-length']);
@@ -123,7 +123,7 @@ suite('messages at random', { timeout: 120_000 }, () => {
     server.closeAllConnections();
   });
 
-  test('messages with a changed byte are passed on whole, refused, or cut, and the proxy goes on', async (t) => {
+  test('messages with a changed byte are passed on, refused or cut off, and the proxy keeps working', async (t) => {
     const some = new RandomMessages(seedOf(t));
     const server = createServer((asked, answer) => asked.pipe(answer));
     server.on('clientError', (_error, socket) => socket.destroy());

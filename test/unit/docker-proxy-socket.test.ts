@@ -45,7 +45,7 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
 }
 
 suite('the socket of the proxy', { timeout: 20_000 }, () => {
-  test('takes the place of what a dead service left, and only its owner can use it', async () => {
+  test('replaces the socket of a dead service, and only its owner can use it', async () => {
     await using proxy = await open();
     const { mode } = statSync(proxy.path);
     assert.equal((mode & 0o170000).toString(8), '140000');
@@ -56,7 +56,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     );
   });
 
-  test('is seen gone at the end, with every client, although Docker does not answer', async () => {
+  test('is closed with every client at the end, even if Docker does not answer', async () => {
     await using proxy = await open();
     const client = await dial(proxy.path);
     client.say(PING);
@@ -77,7 +77,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     assert.deepEqual(proxy.lines, []);
   });
 
-  test('continues after a call that failed for an unexpected reason, and logs it', async () => {
+  test('continues after a call that failed unexpectedly, and logs the failure', async () => {
     await using proxy = await open({
       handlerOf: ({ target }) =>
         target === '/bad' ? () => Promise.reject(new Error('a thing of its own')) : undefined,

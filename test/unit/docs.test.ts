@@ -48,7 +48,7 @@ function quoted(text: string): string[] {
 /** Later work that can own what is open. */
 const OWNERS = ['the webserver', 'what happens after a death', 'the ECS agent bridge', 'packaging'];
 
-test('each of the 63 faults stands in the list once, in order', () => {
+test('each of the 63 faults is in the list once, in order', () => {
   const numbered = (letter: string, count: number) =>
     Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
   assert.deepEqual(
@@ -57,7 +57,7 @@ test('each of the 63 faults stands in the list once, in order', () => {
   );
 });
 
-test('each fault is told, and is tested, impossible, or owned by later work', () => {
+test('each fault has a description, and is tested, impossible, or owned by later work', () => {
   for (const { id, fault, state, how } of faults) {
     assert.notEqual(fault, '', id);
     if (state === 'tested') assert.ok(quoted(how).length > 0, `${id} names no test`);
@@ -67,7 +67,7 @@ test('each fault is told, and is tested, impossible, or owned by later work', ()
   }
 });
 
-test('what excludes a fault is a test with its id', () => {
+test("each test that excludes a fault exists and has the fault's id", () => {
   for (const { id, how } of faults) {
     for (const title of quoted(how)) {
       assertIsTest(title);
@@ -76,7 +76,7 @@ test('what excludes a fault is a test with its id', () => {
   }
 });
 
-test('a test with the id of a fault is named in its row', () => {
+test('each test with the id of a fault is named in its row', () => {
   for (const title of titles) {
     for (const id of faultsOf(title)) {
       const row = faults.find((one) => one.id === id);
@@ -85,7 +85,7 @@ test('a test with the id of a fault is named in its row', () => {
   }
 });
 
-test('each promise of the specification is a sentence, made once, that names its test', () => {
+test('each promise of the specification is a unique sentence that names its test', () => {
   const lines = read('docs/SPECIFICATION.md')
     .split('\n')
     .filter((line) => /^\s*[-*+] /.test(line));
@@ -104,7 +104,7 @@ test('the specification names the steps of the start as the source has them', ()
   assert.deepEqual(steps?.split(', '), START_STEPS);
 });
 
-test('each alarm that operators are told of is a message of the sources', () => {
+test("each alarm in the operators' guide is a message in the sources", () => {
   const files = globSync(
     '{src,httpserver,ecs-agent-bridge,container,docker-engine,host,managed-nodes,user-configs,logging,errors}/**/*.ts',
     {

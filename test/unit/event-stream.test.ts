@@ -101,7 +101,7 @@ function silent(progress: Progress) {
 }
 
 suite('a stream of events', () => {
-  test('has an event, its id and its data on a line each, and a blank line behind them', async (t) => {
+  test('has one line each for an event, its id and its data, followed by an empty line', async (t) => {
     const { path, sent } = await serve(t, async function* () {
       yield { event: 'container', id: '5f-1', data: { id: '5f-1', cause: 'it was requested' } };
       yield { event: 'missed', data: {} };
@@ -120,7 +120,7 @@ suite('a stream of events', () => {
     await sent;
   });
 
-  test('keeps data on its line, whatever is in it', async (t) => {
+  test('keeps data on one line, whatever it contains', async (t) => {
     const text = 'a\nb\r\nc\rd\n\nevent: forged\ndata: {}\n\n\u2028ü\u0000"\\';
     const { path } = await serve(t, async function* () {
       yield { event: 'one', data: { text } };
@@ -132,7 +132,7 @@ suite('a stream of events', () => {
     assert.deepEqual(JSON.parse(data.replace('data: ', '')), { text });
   });
 
-  test('begins before there is an event, and gives each as it comes', async (t) => {
+  test('begins before there is an event, and delivers each one as it occurs', async (t) => {
     const [first, second] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
     const { path, sent } = await serve(t, async function* () {
       for (const { promise } of [first, second]) yield { event: 'one', data: { n: await promise } };
@@ -175,7 +175,7 @@ suite('a reader that does not read', () => {
     assert.ok(progress.ended);
   });
 
-  test('that goes away ends the source, and what is sent', async (t) => {
+  test('ends the source and the stream when it disconnects', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, many(progress));
     const socket = openDeaf(t, path);
@@ -186,7 +186,7 @@ suite('a reader that does not read', () => {
     assert.ok(progress.produced < FEW, `${progress.produced} events were made for nobody`);
   });
 
-  test('leaves nothing at the response for all the times that it has been waited for', async (t) => {
+  test('leaves no listeners on the response, however often the sender waited', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, many(progress));
     openDeaf(t, path).resume();
@@ -199,7 +199,7 @@ suite('a reader that does not read', () => {
 });
 
 suite('a silent stream', () => {
-  test('gives signs of life, and none when it is over', async (t) => {
+  test('sends keepalives, and none after its end', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, silent(progress));
@@ -217,7 +217,7 @@ suite('a silent stream', () => {
     assert.equal(write.mock.callCount(), 0);
   });
 
-  test('gives no sign of life to a reader that does not read', async (t) => {
+  test('sends no keepalive to a reader that does not read', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const progress: Progress = { produced: 0, ended: false };
     const { path, response } = await serve(t, many(progress));
@@ -228,7 +228,7 @@ suite('a silent stream', () => {
     assert.equal(write.mock.callCount(), 0);
   });
 
-  test('ends with its client, and so does its source', async (t) => {
+  test('ends with its client, and ends its source', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, sent } = await serve(t, silent(progress));
     const client = await open(path);

@@ -37,7 +37,7 @@ async function engineThatLearnsLate(t: TestContext, pid: number): Promise<Docker
   return await Docker.open(path);
 }
 
-test('what runs in a terminal is found by its session also if Docker knows it a little later', async (t) => {
+test('a program in a terminal is found by its session, even if Docker reports it late', async (t) => {
   const running = spawn('sleep', ['1000'], {
     detached: true,
     stdio: 'ignore',

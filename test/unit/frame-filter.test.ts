@@ -74,7 +74,7 @@ const ADVERTISEMENT = 136;
 /** A header of eight bytes before another one, here of ICMPv6. */
 const before = (message: string) => `3a00000000000000${message}`;
 
-suite('of IPv6, a container sends', () => {
+suite('a container sends over IPv6', () => {
   for (const [what, packet] of [
     ['TCP from its own address', { next: TCP }],
     ['UDP from its own address, in fragments too', { next: FRAGMENT }],
@@ -93,7 +93,7 @@ suite('of IPv6, a container sends', () => {
   }
 });
 
-test("a container cannot claim its neighbour's IPv6 address, whatever header stands before the claim", () => {
+test("no claim of its neighbour's IPv6 address, whatever header precedes it", () => {
   const claim = about(ADVERTISEMENT, NEIGHBOUR);
   assert.ok(!passes(frameOf({ next: ICMPV6, data: claim })));
   for (const next of [0, 43, 51, 60]) assert.ok(!passes(frameOf({ next, data: before(claim) })), `${next}`);
@@ -101,7 +101,7 @@ test("a container cannot claim its neighbour's IPv6 address, whatever header sta
   assert.ok(!passes(frameOf({ next: 0, data: longer })));
 });
 
-suite('of IPv6, a container does not send', () => {
+suite('a container sends no other IPv6 packets', () => {
   for (const [what, packet] of [
     ["from its neighbour's address", { next: UDP, from: NEIGHBOUR }],
     ["from another's link-local address", { next: UDP, from: 'fe80000000000000' + '0042acfffe110003' }],
@@ -115,18 +115,18 @@ suite('of IPv6, a container does not send', () => {
   }
 });
 
-test('a container that has no IPv6 address sends no IPv6', () => {
+test('a container without an IPv6 address sends no IPv6 packets', () => {
   const { address6, ...ipv4 } = ENDPOINT;
   const without = frameFilter(ipv4, [HOST]);
   assert.ok(address6 && without.length < program.length);
   assert.equal(without.at(-1), 2);
 });
 
-test('the kernel can take its jumps', () => {
+test('the kernel accepts the jumps of its filter', () => {
   assert.ok(program.every((word, i) => i % 4 === 0 || i % 4 === 3 || word <= 255));
 });
 
-test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
+test('a frame of another protocol, or with a VLAN tag, does not pass', () => {
   for (const type of ['8100', '88a8', '8847', '9000']) {
     const frame = frameOf({ next: TCP });
     frame.write(type, 12, 'hex');
@@ -134,7 +134,7 @@ test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
   }
 });
 
-suite('while nobody knows whose port it is', () => {
+suite('a port whose container is not known yet', () => {
   const NEWCOMER = '02:42:ac:11:00:09';
   const through = newcomersFilter([IPV4_ALONE]);
   const hex = (address: string) => Buffer.from(address.split('.').map(Number)).toString('hex');
@@ -166,13 +166,13 @@ suite('while nobody knows whose port it is', () => {
   ] as const)
     test(what, () => assert.equal(passes(bytes, through), isPassed));
 
-  test('IPv6 passes only where no container has an address of it', () => {
+  test('passes IPv6 only if no container has an IPv6 address', () => {
     const packet = frameOf({ next: TCP, from: NEIGHBOUR, source: NEWCOMER });
     assert.ok(passes(packet, through));
     assert.ok(!passes(packet, newcomersFilter([ENDPOINT])));
   });
 
-  test('nothing passes where the kernel would not take a program for all', () => {
+  test('passes nothing if the kernel would not accept a program for all addresses', () => {
     const all = Array.from({ length: 1000 }, () => ENDPOINT);
     assert.ok(!passes(frame(NEWCOMER, '0806', arp(OTHER)), newcomersFilter(all)));
   });

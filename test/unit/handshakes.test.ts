@@ -51,14 +51,14 @@ test('a client whose WebSocket is refused gets an answer and cannot keep the con
   await closed(connection);
 });
 
-test('nor by sending more than anybody reads', async (t) => {
+test('a client whose WebSocket is refused cannot keep the connection open by sending more', async (t) => {
   const { client, connection, answer } = await open(t);
   client.write(HANDSHAKE + 'x'.repeat(300_000));
   answer();
   await closed(connection);
 });
 
-test('a client that asks for a WebSocket before the answer to its previous request loses only its own connection', async (t) => {
+test('a client that requests a WebSocket before its previous request is answered loses only its own connection', async (t) => {
   const { asked, client, connection, answer } = await open(t);
   client.write(`GET /a HTTP/1.1\r\nHost: x\r\n\r\n${HANDSHAKE}`);
   await closed(connection);

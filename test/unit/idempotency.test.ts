@@ -6,7 +6,7 @@ import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 /** One more than are remembered. */
 const MANY = 1001;
 
-test('a request under way is never made a second time, however many come after it', async () => {
+test('a request in progress is never repeated, however many others arrive meanwhile', async () => {
   const requests = new Idempotency<number>();
   const first = Promise.withResolvers<number>();
   const made = requests.once('first', {}, () => first.promise);
@@ -21,7 +21,7 @@ test('a request under way is never made a second time, however many come after i
   assert.equal(await requests.once('first', {}, async () => 8), 7);
 });
 
-test('the last thousand that were made are remembered, those before them and those that failed are not', async () => {
+test('the last thousand successful requests are remembered, and neither earlier nor failed ones', async () => {
   const requests = new Idempotency<string>();
   await assert.rejects(
     requests.once('failed', {}, () => Promise.reject(new ServiceError('request.not_found', {}))),

@@ -66,7 +66,7 @@ test('a container whose use is unknown keeps running, and that is logged once', 
   assert.deepEqual(warnings.sort(), ['no process', 'not running']);
 });
 
-test('without a timeout of its own or of the host nothing is looked at', async (t) => {
+test('a container without a timeout of its own or of the host is not checked', async (t) => {
   const { add, left, inspected } = begin(t, undefined);
   void add('without', 'ready', process.pid);
   await add('with', 'ready', process.pid, 0.1);

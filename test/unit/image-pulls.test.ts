@@ -110,7 +110,7 @@ test('requests with other credentials or another platform never share a pull', a
   assert.ok(engine.pulls.some(({ asked }) => asked.get('platform') === 'linux/arm64'));
 });
 
-test('a pull is given up when the last one who waits has left, and whoever comes then begins another', async (t) => {
+test('a pull is cancelled when its last client disconnects, and the next request starts a new one', async (t) => {
   const { engine, follow } = await open(t);
   const [first, second] = [follow(), follow()];
   const pull = await engine.pull(0);
@@ -131,7 +131,7 @@ test('a pull is given up when the last one who waits has left, and whoever comes
   assert.ok(!engine.calls.some(({ isFailed }) => isFailed));
 });
 
-test('a follower that leaves before Docker has answered ends a pull too', async (t) => {
+test('a client that disconnects before Docker has answered also cancels its pull', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);
@@ -143,7 +143,7 @@ test('a follower that leaves before Docker has answered ends a pull too', async 
   assert.deepEqual(await follow({}, gone).all(), []);
 });
 
-test('the end of the service ends a pull and tells its followers', async (t) => {
+test('the end of the service cancels a pull and notifies its clients', async (t) => {
   const { engine, follow, lifetime } = await open(t);
   const [begun, waiting] = [follow(), follow({ platform: 'linux/arm64' })];
   const [pull] = [await engine.pull(0), await engine.pull(1)];
@@ -155,7 +155,7 @@ test('the end of the service ends a pull and tells its followers', async (t) => 
   await Promise.all(engine.pulls.map(({ closed }) => closed));
 });
 
-test('a slow follower skips states, costs no memory, and delays no other follower', async (t) => {
+test('a slow client skips progress, uses no memory, and delays no other client', async (t) => {
   const { engine, follow } = await open(t);
   const [slow, quick] = [follow(), follow()];
   const pull = await engine.pull(0);
@@ -174,7 +174,7 @@ test('a slow follower skips states, costs no memory, and delays no other followe
   assert.deepEqual([end, more], [PULLED, []]);
 });
 
-test('what Docker refuses is an error with its reason and what to do, before and within its answer', async (t) => {
+test('a refusal by Docker is an error with its reason and what to do, before and within the answer', async (t) => {
   const { engine, follow, log } = await open(t);
   const echo = `denied: "${REGISTRY_PASSWORD}" with Basic ${AUTH}, "${JSON.stringify(REGISTRY_PASSWORD)}"`;
   for (const [number, [status, message, code]] of (
@@ -207,7 +207,7 @@ test('what Docker refuses is an error with its reason and what to do, before and
   for (const secret of [REGISTRY_PASSWORD, AUTH]) assert.ok(!log().includes(secret));
 });
 
-test('an answer that is cut, or ends too early, is a failure, though an image of that name is there', async (t) => {
+test('a truncated answer is a failure, even if an image of that name exists', async (t) => {
   const { engine, follow } = await open(t);
   engine.images.add('fractal/demo:latest');
   const silent = follow();
@@ -232,7 +232,7 @@ test('an answer that is cut, or ends too early, is a failure, though an image of
   assert.match(failureIn(await gone.all()).message, /Docker ended its answer without it/);
 });
 
-test('huge lines, and lines that are not JSON, cost no memory and break no pull', async (t) => {
+test('very long lines, and lines that are not JSON, use no memory and do not fail a pull', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);

@@ -69,7 +69,7 @@ for (const [what, sight] of [
     },
   ],
 ] as const) {
-  test(`no leak is seen while ${what}`, () => {
+  test(`no leak is reported while ${what}`, () => {
     assert.deepEqual(compare(sight), []);
   });
 }
@@ -119,12 +119,12 @@ for (const [what, difference, told] of [
     'the ledger has the input device input7, the kernel does not',
   ],
 ] as const) {
-  test(`${what} is a leak, and named`, () => {
+  test(`${what} is reported as a leak by name`, () => {
     assert.deepEqual(compare({ ...AGREED, ...difference }), [told]);
   });
 }
 
-test("a container that has ended and is its maker's to remove is no leak", () => {
+test('an ended container that its maker has to remove is not a leak', () => {
   const left = (role: Role, state: string) =>
     compare({ ...AGREED, listed: [...AGREED.listed, { ...UNKNOWN, containerId: OTHER, role, state }] });
   assert.deepEqual(left('ecs', 'exited'), []);
@@ -134,7 +134,7 @@ test("a container that has ended and is its maker's to remove is no leak", () =>
   assert.equal(left('spin-up', 'exited').length, 1);
 });
 
-test('all that does not agree is named at once, a line each', () => {
+test('all differences are reported at once, one per line', () => {
   const leaks = compare({ ...AGREED, listed: [], devices: [], mounts: ['/a', '/b'], missing: ['/c'] });
   assert.equal(leaks.length, 5);
 });
@@ -145,12 +145,12 @@ function paths(t: TestContext) {
   return pathsBelow(root);
 }
 
-test('what is looked at that is not there is no error', async (t) => {
+test('missing directories are not an error', async (t) => {
   const { directories, unsaved, mounts, missing, idle } = await look([], [], paths(t));
   assert.deepEqual([directories, unsaved, mounts, missing, idle], [[], [], [], [], []]);
 });
 
-test("directories of containers are seen once, those with a user's files are marked, and others are nobody's", async (t) => {
+test("directories of containers are reported once, those with a user's files are marked, and others have no owner", async (t) => {
   const below = paths(t);
   for (const path of [below.containers, below.temporary]) {
     for (const name of [ID, 'keep']) mkdirSync(join(path, name), { recursive: true });
@@ -161,7 +161,7 @@ test("directories of containers are seen once, those with a user's files are mar
   assert.deepEqual([directories.toSorted(), unsaved], [[ID, OTHER].toSorted(), [ID]]);
 });
 
-test('what cannot be looked at is an error, and not taken for nothing', async (t) => {
+test('a failed check is an error and does not count as no leaks', async (t) => {
   const below = paths(t);
   writeFileSync(below.containers, 'a file in its way');
   await assert.rejects(look([], [], below), { code: 'ENOTDIR' });

@@ -102,7 +102,7 @@ function repeated(part: string, begin = '', end = '') {
     `${begin}${part.repeat(Math.max(1, Math.floor((size - begin.length) / part.length)))}${end}`;
 }
 
-suite('parsers of bytes from outside', () => {
+suite('parsers of external bytes', () => {
   for (const [name, field, size = HEAD] of [
     ['blanks within a value', repeated(' ', 'X: a', 'a'), 16 * 1024],
     ['blanks before a value that is none', repeated(' ', 'X:', '\n'), 1024],

@@ -15,7 +15,7 @@ function* piecesOf(text: string, size: number): Generator<Uint8Array> {
     yield memory.subarray(0, bytes.copy(memory, 0, at, at + size));
 }
 
-test('the lines of a stream do not depend on the pieces in which it comes, nor on what becomes of their memory', () => {
+test('the lines of a stream do not depend on how it is split, or on the later use of its buffers', () => {
   const line = fc.stringMatching(/^[a-c ]{0,12}$/);
   fc.assert(
     fc.property(fc.array(line), line, fc.integer({ min: 1, max: 20 }), (lines, last, size) => {
@@ -32,7 +32,7 @@ test('the lines of a stream do not depend on the pieces in which it comes, nor o
   );
 });
 
-test('of a stream that ends within a line that one is left out', async () => {
+test('an unfinished last line is omitted', async () => {
   async function* stream() {
     yield Buffer.from('one\ntw');
     yield Buffer.from('o\nthr');

@@ -84,11 +84,11 @@ async function assertAnyPieces(
   }
 }
 
-test('frames of a log are put together again wherever they were cut', async () => {
+test('frames of a log are reassembled wherever they were split', async () => {
   await assertAnyPieces(FRAMES, OF_FRAMES, false);
 });
 
-test('the log of a terminal is the same wherever it was cut, also in lines longer than Docker keeps whole', async () => {
+test('the log of a terminal is the same wherever it was split, also in lines longer than Docker keeps whole', async () => {
   await assertAnyPieces(TERMINAL, OF_TERMINAL, true);
 });
 
@@ -96,7 +96,7 @@ for (const [what, isTerminal] of [
   ['frame', false],
   ['terminal', true],
 ] as const) {
-  test(`a line without end in a ${what} comes in pieces, and no more is read than they need`, async () => {
+  test(`an endless line in a ${what} arrives in pieces, and no more is read than they need`, async () => {
     let sent = 0;
     let closed = false;
     const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -121,7 +121,7 @@ for (const [what, isTerminal] of [
   });
 }
 
-test("Docker's own words are an error, and what is no log is one", async () => {
+test('a message of Docker in place of a log is an error, and so is an invalid log', async () => {
   const lines = linesOf(from(frame(1, `${AT} one\n`), frame(3, 'Error grabbing logs: broken\n')), false);
   assert.equal((await lines.next()).value?.text, 'one');
   await assert.rejects(
@@ -133,7 +133,7 @@ test("Docker's own words are an error, and what is no log is one", async () => {
   });
 });
 
-test('whatever bytes there are give pieces, or that error', async () => {
+test('arbitrary bytes yield pieces or that error', async () => {
   const chance = new Chance(7);
   const below = (limit: number) => chance.below(limit);
   for (let round = 0; round < 500; round++) {

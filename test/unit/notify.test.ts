@@ -25,7 +25,7 @@ function newLog() {
 
 suite('notify', () => {
   for (const kind of ['a path', 'an abstract name']) {
-    test(`what is said to ${kind} is heard as it was said`, async (t) => {
+    test(`a message to ${kind} arrives unchanged`, async (t) => {
       const socket = kind === 'a path' ? newSocket(t) : `@notify-test-${process.pid}`;
       await using receiver = await Receiver.open(socket);
       notify(socket, 'READY=1');
@@ -34,7 +34,7 @@ suite('notify', () => {
     });
   }
 
-  test('it fails with a code where nobody listens, and for what is no address', async (t) => {
+  test('it fails with a code if nobody listens, and for an invalid address', async (t) => {
     const socket = newSocket(t);
     assert.throws(() => notify(socket, 'READY=1'), { code: 'ENOENT', message: /^notify: / });
     await (await Receiver.open(socket))[Symbol.asyncDispose]();
@@ -57,7 +57,7 @@ suite('notify', () => {
 });
 
 suite('the watchdog', () => {
-  test('it says at once and then three times in WATCHDOG_USEC that it lives, also after the end began', async (t) => {
+  test('it sends a keepalive at once and then three times in WATCHDOG_USEC, also after the end began', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log, lines } = newLog();

@@ -17,7 +17,7 @@ function newDirectory(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-test('where there are no project quotas, a container gets no project, and a limit fails with the reason', async () => {
+test('without project quotas a container gets no project, and a limit fails with the reason', async () => {
   using directory = newDirectory();
   for (const path of [directory.path, '/proc', '/not/there']) assert.equal(keepsProjects(path), false);
   assert.throws(() => limitProject('/not/there', 1, 1, 1), { code: 'ENOENT', message: /^limit a project: / });
@@ -33,7 +33,7 @@ test('where there are no project quotas, a container gets no project, and a limi
   assert.deepEqual(lifetime.holdings.list(), []);
 });
 
-test('no link is followed to what is given to a project, and no descriptor is left', async () => {
+test('a project is set without following links, and no descriptor is leaked', async () => {
   using directory = newDirectory();
   const tree = join(directory.path, 'tree');
   const link = join(directory.path, 'link');

@@ -30,7 +30,7 @@ async function heard(chunks: AsyncIterator<string>, wanted?: string): Promise<bo
   return false;
 }
 
-test('a stream ends soon after its token was replaced, and one with the new token goes on', {
+test('a stream ends soon after its token was replaced, and one with the new token continues', {
   timeout: 20_000,
 }, async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });

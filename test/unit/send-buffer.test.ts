@@ -28,12 +28,12 @@ async function waitingOf(t: TestContext, buffer?: number): Promise<number> {
   return socket.writableLength;
 }
 
-test('a socket takes more than is read when it was asked to', async (t) => {
+test('a socket with an enlarged send buffer accepts more than is read', async (t) => {
   assert.ok((await waitingOf(t)) > 0);
   assert.equal(await waitingOf(t, MUCH.length), 0);
 });
 
-test('a send buffer is of a descriptor and has a size', () => {
+test('a send buffer needs a descriptor and a size', () => {
   assert.throws(() => setSendBuffer('3' as never, 1), {
     name: 'TypeError',
     message: /^socket must be an integer/,

@@ -25,10 +25,10 @@ function at(state: State, observe: (transition: Transition) => void = () => {}):
   return machine;
 }
 
-suite('what follows a state', () => {
+suite('transitions that are allowed', () => {
   for (const from of ALL) {
     for (const to of STATES[from].next) {
-      test(`${to} follows ${from}`, () => {
+      test(`${to} may follow ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
         machine.move(to, CAUSE);
@@ -40,10 +40,10 @@ suite('what follows a state', () => {
   }
 });
 
-suite('what does not follow a state', () => {
+suite('transitions that are not allowed', () => {
   for (const from of ALL) {
     for (const to of ALL.filter((state) => !STATES[from].next.includes(state))) {
-      test(`${to} does not follow ${from}`, () => {
+      test(`${to} may not follow ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
         assert.throws(() => machine.move(to, CAUSE), {
@@ -57,7 +57,7 @@ suite('what does not follow a state', () => {
   }
 });
 
-test('a container begins by being prepared', () => {
+test('a new container is in the state preparing', () => {
   assert.equal(new StateMachine(ID, () => {}).current, 'preparing');
 });
 

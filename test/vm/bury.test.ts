@@ -53,13 +53,13 @@ function amendUnit(): void {
 
 const ABORTED = 'the service died: killed by SIGABRT: it gave up, as Node does when its heap is used up';
 
-test('after an abort, what nobody has claimed is removed with its devices, and a container in use goes on', async () => {
+test('after an abort, unclaimed containers are removed with their devices, and one in use keeps running', async () => {
   const unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGURG');
   assert.deepEqual([status, report], [6, ABORTED]);
 });
 
-test('so it is when the heap is used up', async () => {
+test('after the heap is exhausted, the same holds', async () => {
   service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGWINCH');
@@ -67,7 +67,7 @@ test('so it is when the heap is used up', async () => {
   assert.match(service.other.join('\n'), /JavaScript heap out of memory/);
 });
 
-test('so it is when the kernel kills it because it is out of memory, which the report says', async () => {
+test('after the kernel kills the service for lack of memory, the same holds, and the report says so', async () => {
   service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { pid } = service;
@@ -76,6 +76,6 @@ test('so it is when the kernel kills it because it is out of memory, which the r
   assert.match(report, new RegExp(`: killed by the kernel, out of memory: Killed process ${pid} `));
 });
 
-test('when the container in use ends by itself after that, all that was its is released too', async () => {
+test('when the container in use ends by itself afterwards, all of its resources are released too', async () => {
   await survivor.end();
 });

@@ -14,7 +14,7 @@ const host = await GuestHost.open();
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('a host that is EC2 by its DMI registers with what the metadata service says, and says goodbye', async () => {
+test('a host that is EC2 by its DMI data registers with the metadata, and reports its stop', async () => {
   assert.equal(readFileSync('/sys/class/dmi/id/sys_vendor', 'utf8').trim(), 'Amazon EC2');
   const { world } = host;
   const service = await host.start({ APP_ENV: 'dev' });
@@ -43,7 +43,7 @@ test('a host that is EC2 by its DMI registers with what the metadata service say
   assert.equal(show('Result'), 'success');
 });
 
-test('a Spot notice over the real address drains the host, and ends it ten seconds before its moment, with its user saved', async () => {
+test("a Spot notice over the real address drains the host, saves its user's files, and stops it ten seconds before its moment", async () => {
   const { world } = host;
   await using s3 = await S3.open();
   const service = await host.start({ APP_ENV: 'dev', ...s3.settings });

@@ -60,7 +60,7 @@ function assertAsBefore(): void {
   assert.equal(readFileSync(SETTINGS, 'utf8'), OWN_SETTINGS);
 }
 
-test('the unit of the packages is started with what makes its agent speak to Docker through the service', async () => {
+test('the unit of the packages is started with settings that make its agent use the service as Docker', async () => {
   await start();
   assert.equal(show('Restart', AGENT), 'no');
   assert.doesNotMatch(readFileSync(ENVIRONMENT, 'utf8'), /DOCKER_HOST/);
@@ -68,7 +68,7 @@ test('the unit of the packages is started with what makes its agent speak to Doc
   assert.equal(String(await new Dockerode({ socketPath: SOCKET }).ping()), 'OK');
 });
 
-test('a unit that fails is started again by the service', async () => {
+test('the service restarts a unit that fails', async () => {
   const first = show('InvocationID', AGENT);
   const lines = service.lines.length;
   execFileSync('systemctl', ['kill', '--kill-who=main', '--signal=USR1', AGENT]);
@@ -81,12 +81,12 @@ test('a unit that fails is started again by the service', async () => {
   assert.notEqual(show('InvocationID', AGENT), first);
 });
 
-test('at the end of the service the unit has ended, and is as it was', async () => {
+test('when the service ends, the unit has ended and its files are unchanged', async () => {
   assert.equal(await service.stop(), 0);
   assertAsBefore();
 });
 
-test('after a death of the service the unit is ended with all else, and is as it was', async () => {
+test('after the service dies, the unit is stopped with everything else, and its files are unchanged', async () => {
   await start();
   await service.die('SIGKILL');
   assertAsBefore();

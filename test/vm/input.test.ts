@@ -48,7 +48,7 @@ async function assertPasses(device: number, events: readonly InputEvent[]) {
   }
 }
 
-test('what a program writes to its devices is what the host reads: moves, buttons, wheels and every key', async () => {
+test('the host reads exactly what a program writes to its devices: moves, buttons, wheels and every key', async () => {
   assert.equal(await program.say('connect'), '3');
   await assertPasses(POINTER, [
     ...([[EV_ABS, 0, 0xfff], [EV_ABS, 1, 7], SYN] as const),
@@ -65,7 +65,7 @@ test('what a program writes to its devices is what the host reads: moves, button
   await assertPasses(KEYBOARD, presses(range(1, LAST_KEY)));
 });
 
-test('the devices have the names, ids and abilities that udev rules and programs go by', async () => {
+test('the devices have the names, ids and capabilities that udev rules and programs expect', async () => {
   const found = numbers.map((number) => {
     const { sysname, name } = virtualDevices().find((one) => one.number === number) ?? assert.fail();
     const id = ['bustype', 'vendor', 'product', 'version'].map((one) => readAttribute(sysname, `id/${one}`));
@@ -107,7 +107,7 @@ test('the devices have the names, ids and abilities that udev rules and programs
   assert.equal(await program.say('axes'), '0..4095 0..4095');
 });
 
-test('C37: when a container is there, udev has recorded its devices: as pointer, mouse and keyboard', async () => {
+test('C37: when a container runs, udev has recorded its devices as pointer, mouse and keyboard', async () => {
   const records = numbers.map((number) => readFileSync(`/run/udev/data/c13:${64 + number}`, 'utf8'));
   const [pointer, mouse, keyboard] = records.map((record) =>
     [...record.matchAll(/^E:ID_INPUT_(\w+)=1$/gm)].map(([, kind]) => kind),
@@ -141,21 +141,21 @@ test('no key of a container switches the host off or restarts it', async () => {
   assert.equal(execFileSync('systemctl', ['is-system-running'], { encoding: 'utf8' }).trim(), 'running');
 });
 
-test('a program cannot make a device of its own of what it was handed', async () => {
+test('a program cannot make a device of its own from the descriptors that it received', async () => {
   const another = await host.hostInputProgram(service);
   await another.program.say('connect');
   assert.equal(await another.program.say(`disguise ${KEYBOARD}`), 'Operation not permitted');
   await host.remove(service, another);
 });
 
-test('C34: a program that is restarted gets its descriptors again, as often as it asks', async () => {
+test('C34: a program that restarts gets its descriptors again, any number of times', async () => {
   for (let i = 0; i < 20; i++) assert.equal(await program.say('connect'), '3');
   await assertPasses(MOUSE, [[EV_REL, 0, 1], SYN]);
   const { mode, uid } = statSync(`/fractal/temp/${container.id}/sockets/uinput.sock`);
   assert.deepEqual([(mode & 0o777).toString(8), uid], ['755', 0], 'root alone may connect');
 });
 
-test('C36: containers come and go, and neither descriptors nor devices are left behind', async () => {
+test('C36: containers leave neither descriptors nor devices behind', async () => {
   const open = () => {
     const directory = `/proc/${service.pid}/fd`;
     const files = readdirSync(directory).map((fd) => readlinkSync(`${directory}/${fd}`));

@@ -38,7 +38,7 @@ function succeed(program: string, ...words: string[]): string {
   return stdout + stderr;
 }
 
-test('the installer leaves a host that lacks nothing that it can give', () => {
+test('after an installation, the host lacks nothing that the installer can provide', () => {
   const found = run('ecs-host-service', 'doctor', '--host', '--json');
   assert.equal(found.status, 0, found.stdout);
   const { findings }: { findings: { check: string; grade: string }[] } = JSON.parse(found.stdout);
@@ -49,7 +49,7 @@ test('the installer leaves a host that lacks nothing that it can give', () => {
   assert.deepEqual(lacks, []);
 });
 
-test('systemd understands the units, and how much it thinks they may do stays below a bound', () => {
+test('systemd accepts the units, and rates their exposure below a limit', () => {
   assert.equal(
     succeed('systemd-analyze', 'verify', ...UNITS.map((unit) => `/etc/systemd/system/${unit}`)),
     '',
@@ -57,7 +57,7 @@ test('systemd understands the units, and how much it thinks they may do stays be
   for (const unit of UNITS) succeed('systemd-analyze', 'security', `--threshold=${10 * EXPOSURE}`, unit);
 });
 
-test('udev understands the rules', async () => {
+test('udev accepts the rules', async () => {
   service = await host.start();
   container = await host.hostClaimed(service);
   const [pointer] = container.numbers;
@@ -68,7 +68,7 @@ test('udev understands the rules', async () => {
   assert.doesNotMatch(told, /^ID_INPUT_TABLET=1/m);
 });
 
-test('an upgrade leaves the service and its containers as they are, and comes with the next start', async () => {
+test('an upgrade does not affect the running service and its containers, and takes effect at the next start', async () => {
   const { pid } = service;
   const settings = readFileSync(`${SETTINGS}/environment`, 'utf8');
   assert.match(succeed(`${NEWER}/install.sh`), /^The service runs, and goes on as it was\./m);
@@ -83,7 +83,7 @@ test('an upgrade leaves the service and its containers as they are, and comes wi
   assert.equal(await service.stop(), 0);
 });
 
-test('a secret in a file reaches the service as a credential of systemd', async () => {
+test('a secret in a file reaches the service as a systemd credential', async () => {
   const secret = `${SETTINGS}/credentials/WEBSERVER_AUTH_SECRET`;
   writeFileSync(secret, `${OWN_SECRET}\n`, { mode: 0o644 });
   succeed(`${OPT}/install.sh`);
@@ -99,7 +99,7 @@ test('a secret in a file reaches the service as a credential of systemd', async 
   succeed(`${OPT}/install.sh`);
 });
 
-test('nothing is uninstalled from under a service that runs, nor while users’ files wait', async () => {
+test('the uninstaller refuses to run while the service runs or users’ files wait', async () => {
   service = await host.start();
   const refused = run(`${OPT}/install.sh`, 'uninstall');
   assert.equal(refused.status, 1);
@@ -113,7 +113,7 @@ test('nothing is uninstalled from under a service that runs, nor while users’ 
   assert.ok(existsSync(`${OPT}/ecs-host-service`));
 });
 
-test('uninstalling takes all but what is the operator’s, and installing puts it back', async () => {
+test('uninstalling removes everything but the operator’s files, and installing restores it', async () => {
   const hostId = readFileSync('/var/lib/ecs-host-service/host-id', 'utf8');
   succeed(`${OPT}/install.sh`, 'uninstall');
   const installed = [

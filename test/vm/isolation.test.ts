@@ -20,7 +20,7 @@ after(async () => {
   }
 });
 
-test('a container has its own three nodes and can open them, and no other, by whatever node', async () => {
+test('a container can open its own three device nodes and no others, by whatever node', async () => {
   const nodes = (await spy.program.say('nodes')).trim().split(' ').sort();
   assert.deepEqual(nodes, spy.numbers.map((number) => `event${number}`).sort());
   for (const number of spy.numbers) {
@@ -33,7 +33,7 @@ test('a container has its own three nodes and can open them, and no other, by wh
   }
 });
 
-test('a container that has destroyed its keyboard does not hear the next one that is made', async () => {
+test('a container that has destroyed its keyboard does not receive events of the next one that is made', async () => {
   await spy.program.say('connect');
   assert.equal(await spy.program.say(`destroy ${KEYBOARD}`), 'done');
   assert.ok(!virtualDevices().some(({ number }) => number === spied), 'the kernel may give it again');
@@ -45,7 +45,7 @@ test('a container that has destroyed its keyboard does not hear the next one tha
   await host.remove(service, late);
 });
 
-test('a container that is started again after its end gets nobody’s devices, and its numbers are of use again', async () => {
+test('a container that is started again after its end gets no other container’s devices, and its numbers can be reused', async () => {
   const ended = host.docker.getContainer(spy.dockerId);
   await ended.kill();
   await service.gone(spy.id);
@@ -54,7 +54,7 @@ test('a container that is started again after its end gets nobody’s devices, a
   await assert.rejects(ended.start(), /does not exist|no such file/);
 });
 
-test('a number that a container from before the start may open is not given to another while it lives', async () => {
+test('a number that a container from before the start may open is not allotted to another while it runs', async () => {
   // The kernel gives the lowest one that is free, so the next container would get it.
   const heard = Math.min(...virtualDevices().map(({ number }) => number));
   // Not one of this service's, so that the next one leaves it alone.

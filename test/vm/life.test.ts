@@ -15,7 +15,7 @@ async function show(program: string): Promise<string> {
   return (await run(process.execPath, [join(import.meta.dirname, program)])).stdout;
 }
 
-test('the demo shows two containers from beginning to end, each with three input devices', async () => {
+test('the demo shows two containers from start to end, each with three input devices', async () => {
   const stdout = await show('demo.mjs');
   assert.match(stdout, /container B: ready\. It found tty 11/);
   assert.match(stdout, /\b(\d+) resources were allotted, \1 seen released: nothing is left\./);

@@ -109,11 +109,11 @@ for (const types of [
       await host[Symbol.asyncDispose]();
     });
 
-    test('both hold projects to their limits', () => {
+    test('both filesystems enforce the limits of projects', () => {
       assert.deepEqual(DIRECTORIES.map(keepsProjects), [true, true]);
     });
 
-    test('what a container writes over its limit fails, wherever it writes; it lives, can be used, and its neighbour writes', async () => {
+    test("writes over a container's limit fail, the container can still be used, and its neighbour can write", async () => {
       const places = ['/file', `${USER_FILES}/file`, '/tmp/sockets/file'];
       const words = ['leave', '/', 'leave', USER_FILES, ...places.flatMap((path) => ['file', path, '64'])];
       attack = await attacker.begin(TEXT, ...words);
@@ -144,14 +144,14 @@ for (const types of [
       await service.gone(id);
     });
 
-    test('so it is with files without content', () => {
+    test('the limit also applies to files without content', () => {
       for (const [made, why] of filesIn(neighbours).slice(2)) {
         assert.match(String(why), FULL);
         assert.ok(Number(made) < FILES && Number(made) > FILES / 2, neighbours);
       }
     });
 
-    test('a container does not leave its project, nor does a file of it', async () => {
+    test('a container can move neither itself nor a file of its own out of its project', async () => {
       const log = await told(attack, /^file: /m);
       assert.equal(log.match(/now in a project/g)?.length, 4, log);
       assert.equal(log.match(/then in a project/g)?.length, 4, log);
@@ -163,13 +163,13 @@ for (const types of [
 
     if (docked === 'ext4') return;
 
-    test('without the seccomp profile a file of a container would leave its project', async () => {
+    test('without the seccomp profile, a file of a container could leave its project', async () => {
       const body = { ...TEXT, HostConfig: { SecurityOpt: ['seccomp=unconfined'] } };
       await using open = await attacker.begin(body, 'leave', USER_FILES);
       assert.match(await told(open, /leave rename: /), /file: now in a project.*file: then in none/s);
     });
 
-    test('a limit that Docker itself keeps for a layer stays', async () => {
+    test('a limit that Docker itself enforces for a layer is kept', async () => {
       const body = { ...TEXT, HostConfig: { StorageOpt: { size: '12M' } } };
       await using attack = await attacker.begin(body, 'file', '/file', '64');
       const [[mib, why] = []] = filesIn(await told(attack, /^file: .*/m));
@@ -177,7 +177,7 @@ for (const types of [
       assert.ok(Number(mib) <= 12, `${mib}`);
     });
 
-    test('after a death of the service the limits of a container in use stay, and those of others go', async () => {
+    test('after the service dies, the limits of a container in use stay, and those of others are removed', async () => {
       const used = await spinUp(service);
       await claim(service, await host.hostPort(used));
       const kept = limits();

@@ -39,7 +39,7 @@ async function click({ container }: XServer): Promise<void> {
   await container.program.write(MOUSE, CLICK);
 }
 
-test('two X servers, each told to use console 10 of its container, run at once', async () => {
+test('two X servers that each use console 10 of their container run at once', async () => {
   const open = async () => {
     const container = await host.hostInputProgram(service, X_IMAGE);
     assert.equal(await container.program.say('connect'), '3');
@@ -49,7 +49,7 @@ test('two X servers, each told to use console 10 of its container, run at once',
   assert.equal(consoleInFront(), 'tty9');
 });
 
-test('each X server sees what is typed and clicked in its container, and nothing that is in the other', async () => {
+test('each X server receives the keystrokes and clicks of its own container, and none of the other', async () => {
   const [first, second] = servers;
   for (const [mine, other] of [
     [first, second],

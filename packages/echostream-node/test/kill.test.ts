@@ -15,7 +15,7 @@ const KILLS = Number(process.env.KILLS ?? 5);
 const MESSAGES = Number(process.env.MESSAGES ?? 1000);
 const GROUPS = 5;
 
-test('all messages arrive in order though the program is killed again and again', async () => {
+test('a program that is killed repeatedly handles all messages in order', async () => {
   await using world = await World.start();
   const queue = world.queue('in');
   for (let i = 0; i < MESSAGES; i += 1) queue.put(`g${i % GROUPS}`, String(i));

@@ -104,7 +104,7 @@ async function take({ aws, outgoing }: Place): Promise<readonly SqsMessage[]> {
   }
 }
 
-test('on ministack a node signs in with SRP, asks the API, receives, sends, and uploads', async () => {
+test('on ministack, a node signs in with SRP, calls the API, receives, sends and uploads', async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const world = await place(aws, proxy);
@@ -139,7 +139,7 @@ test('on ministack a node signs in with SRP, asks the API, receives, sends, and 
   }
 });
 
-test("on ministack a node of an app with table access writes to the tenant's table, and reads it", async () => {
+test("on ministack, a node of an app with table access writes and reads the tenant's table", async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const { options } = await place(aws, proxy);
@@ -166,7 +166,7 @@ test("on ministack a node of an app with table access writes to the tenant's tab
   assert.deepEqual(found.Item, Item);
 });
 
-test('on ministack with a bad network all messages arrive, in the order of their groups', async () => {
+test('on ministack, over an unreliable network, all messages arrive in the order of their groups', async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const world = await place(aws, proxy);

@@ -107,7 +107,7 @@ async function play(draw: Draw, { operations, slowest, endings }: Rules) {
   return { lost: bodies.filter((body) => !handled.includes(body)), overtaking, twice, inFlightAtKills };
 }
 
-test('no message is lost or overtakes another of its group, whatever fails, stops or is killed', async () => {
+test('no message is lost or overtakes another of its group, despite failures, stops and kills', async () => {
   await fc.assert(
     fc.asyncProperty(fc.gen(), async (draw) => {
       const endings = draw(fc.array, fc.constantFrom('stop' as const, 'kill' as const), { maxLength: 3 });

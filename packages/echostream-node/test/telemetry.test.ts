@@ -69,7 +69,7 @@ before(() => {
   metrics.setGlobalMeterProvider({ getMeter: () => meter });
 });
 
-test('a trace goes on from the sender through the handler to what it sends, and counts say what happened', async () => {
+test('a trace continues from the sender through the handler to what it sends, and counters report the results', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   await incoming.send([
