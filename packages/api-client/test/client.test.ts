@@ -33,7 +33,7 @@ async function listen<S extends Server>(t: TestContext, server: S, where: string
   return server;
 }
 
-/** @returns a service on a unix socket that answers so */
+/** @returns a service on a unix socket that gives these answers */
 async function serve(t: TestContext, answer: RequestListener): Promise<{ socket: string; server: Server }> {
   const socket = join(directoryOf(t), 'api.sock');
   return { socket, server: await listen(t, createServer(answer), socket) };

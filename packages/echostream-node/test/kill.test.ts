@@ -1,7 +1,4 @@
-/**
- * A program that is killed, again and again, in a stream of messages. With KILLS and MESSAGES it is killed more
- * often, and gets more of them.
- */
+/** A program that is killed repeatedly while messages arrive. KILLS and MESSAGES set the numbers of kills and messages. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -43,7 +40,7 @@ test('a program that is killed repeatedly handles all messages in order', async 
     await eventually(() => handled.length >= before + MESSAGES / (2 * KILLS));
     child.kill('SIGKILL');
     await once(child, 'close');
-    // The visibility of what it had ends as it would in time.
+    // The visibility timeout of its messages ends, as it would in time.
     queue.expire();
   }
   const last = start();

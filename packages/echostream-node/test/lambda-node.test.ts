@@ -27,7 +27,7 @@ class TestNode extends LambdaNode {
   }
 }
 
-/** Of messages such as `a1`: the first letter is the group. */
+/** In messages such as `a1`, the first letter is the group. */
 function eventOf(...bodies: readonly string[]): LambdaEvent {
   return {
     Records: bodies.map((body) => ({

@@ -8,7 +8,7 @@ import { IDENTITY } from '../src/options.ts';
 import { invoke, unpack } from './support/lambda.ts';
 import { World } from './support/world.ts';
 
-/** The oldest Node that the library is for, and the one that runs the tests. */
+/** The oldest Node version that the library supports, and the one that runs the tests. */
 const NODES = [
   [
     '22',

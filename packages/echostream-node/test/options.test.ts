@@ -15,7 +15,7 @@ const ENVIRONMENT = {
   USER_POOL_ID: 'us-east-1_abc',
 };
 
-/** The text of the error that the options lead to. */
+/** The text of the error that these options cause. */
 function problemOf(make: () => unknown): string {
   try {
     make();

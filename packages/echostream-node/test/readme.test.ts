@@ -45,7 +45,7 @@ test('the examples type-check', async () => {
   await promisify(execFile)('tsc', ['--project', project]);
 });
 
-/** Runs an example in a process of its own, as the environment of a node is. */
+/** Runs an example in its own process, with the environment of a node. */
 function run(world: World, example: string, ...words: string[]) {
   const { options } = world;
   const identity = Object.entries(IDENTITY).map(([option, variable]) => [

@@ -16,7 +16,7 @@ type Draw = fc.GeneratorValue;
 
 const GROUPS = ['a', 'b', 'c'];
 
-/** What one process sees: after it was killed, nothing that it does has an effect. */
+/** The view of one process: after it is killed, its calls have no effect. */
 class Process {
   alive = true;
   readonly source: Source;
@@ -46,7 +46,7 @@ class Process {
 
 interface Rules {
   readonly operations: readonly Operation[];
-  /** Milliseconds that a handler takes at most. */
+  /** The longest time of a handler, in milliseconds. */
   readonly slowest: number;
   readonly endings: readonly ('stop' | 'kill')[];
 }

@@ -6,7 +6,7 @@ import { type Fault, MemoryQueue, type Operation } from './support/memory-queue.
 import { makeSource, NEVER, until } from './support/sources.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
-/** A queue with messages a1 a2 … b1 b2 …, and what came of it. */
+/** A queue with messages a1 a2 … b1 b2 …, and a record of what happened. */
 function world(groups: Readonly<Record<string, number>>, fault?: (operation: Operation) => Fault) {
   const clock = new VirtualClock();
   const queue = new MemoryQueue(clock, fault);

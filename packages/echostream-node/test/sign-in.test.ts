@@ -12,7 +12,7 @@ import type { Clock } from '../src/clock.ts';
 import type { Identity } from '../src/options.ts';
 import { PASSWORD, World } from './support/world.ts';
 
-/** No pause is needed before a repetition here. */
+/** No pause is needed before a retry here. */
 const hasty: Clock = { now: () => 0, sleep: async () => {} };
 
 function connect(world: World, password = PASSWORD) {
@@ -105,7 +105,7 @@ test("the app's credentials are cached for most of their hour, and fetched again
   credentials.forget();
   const { accessKeyId, expiration } = await credentials.provide();
   assert.equal(accessKeyId, 'key-2');
-  // AWS's clients ask again five minutes before.
+  // AWS's clients ask again five minutes before the end.
   assert.ok(expiration.getTime() - Date.now() <= 301_000);
 });
 
