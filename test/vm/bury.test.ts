@@ -1,4 +1,4 @@
-/** As death.test.ts, with what goes wrong in the service's own process, and in its memory. */
+/** Like death.test.ts, with faults in the service's own process and in its memory. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -11,10 +11,10 @@ import { Survivor } from './survivor.ts';
 const DROP_IN = '/run/systemd/system/ecs-host-service.service.d';
 /** Loaded into the service before anything else. */
 const FAULTS = '/run/test/faults.mjs';
-/** In MiB, above what the service needs: of its heap, and by the kernel of all its memory. */
+/** Limits in MiB, above what the service needs: for its heap, and for the kernel's limit of its whole memory. */
 const [HEAP, MEMORY] = [64, 320];
 
-/** The bundle that is in the executable, which itself takes no options of Node. */
+/** The bundle from the executable, which itself accepts no Node options. */
 const BUNDLE = [
   '/project/service/node',
   ...NODE_FLAGS,

@@ -1,6 +1,6 @@
 /**
  * One story, told in order: a spy, whose console is its controlling terminal, a neighbour who types, and the host's own
- * console. What is tried is what a program with all rights of a hosted container can try.
+ * console. The spy tries what a program with all rights of a hosted container can try.
  */
 
 import assert from 'node:assert/strict';
@@ -56,7 +56,7 @@ function text(of: string): string {
   return Buffer.from(of).toString('hex');
 }
 
-/** What each asks the kernel for, to be in front, or to read what is typed or shown there. */
+/** The requests of each to come to the front, or to read what is typed or shown there. */
 const ATTEMPTS: Readonly<Record<string, string>> = {
   VT_ACTIVATE: `control ${VT_ACTIVATE} ${spy.tty}`,
   // Its number as an int, and a struct vt_mode.
@@ -90,7 +90,7 @@ test("a container cannot read its neighbour's screen by pasting a selection", as
   assert.doesNotMatch(pasted, /secret/);
 });
 
-/** A program that reads the host's first console, as a login prompt does. */
+/** A program that reads the host's first console, like a login prompt. */
 function prompt() {
   const program = spawn('cat', ['/dev/tty1'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let read = '';

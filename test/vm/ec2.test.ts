@@ -33,7 +33,7 @@ test('a host that is EC2 by its DMI data registers with the metadata, and report
     path === '/latest/api/token' ? method : headers['x-aws-ec2-metadata-token'],
   );
   assert.equal(asked[0], 'PUT', 'a token first');
-  // Whoever is not answered in time asks again, with a token of its own.
+  // A client whose request times out asks again, with a new token.
   assert.deepEqual([...new Set(asked)], ['PUT', 'session-token==']);
 
   assert.equal(await service.stop(), 0);

@@ -1,4 +1,4 @@
-/** The ECS agent as its packages run it: systemd's unit ecs.service, here with a program that only lives and ends. */
+/** The ECS agent as its packages run it: systemd's unit ecs.service, here with a program that only runs and exits. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,14 +10,14 @@ import { show, type UnitService, untilState } from './unit-service.ts';
 
 const AGENT = 'ecs.service';
 const FILE = `/etc/systemd/system/${AGENT}`;
-/** What the packages give to the agent's container. */
+/** The settings that the packages pass to the agent's container. */
 const SETTINGS = '/var/lib/ecs/ecs.config';
 const OWN_SETTINGS = 'ECS_CLUSTER=guest\n';
 const PROGRAM = '/usr/local/sbin/played-agent';
 const ENVIRONMENT = '/run/test/agent-environment';
 const SOCKET = '/var/run/ecs-host-service/docker.sock';
 
-/** The one that the unit runs starts another, which has the agent's name in its image and the settings. */
+/** The unit's program starts another one, which has the agent's name in its image and the settings. */
 const PLAYED = `#!/bin/bash
 env > ${ENVIRONMENT}
 trap 'exit 1' USR1

@@ -22,10 +22,10 @@ after(async () => {
 const [EV_SYN, EV_KEY, EV_REL, EV_ABS] = [0, 1, 2, 3];
 const SYN: InputEvent = [EV_SYN, 0, 0];
 const LAST_KEY = 0x2fe;
-/** Events that the kernel keeps for a reader that is slow. */
+/** Events that the kernel keeps for a slow reader. */
 const AT_ONCE = 48;
 
-/** Each on its own, down and up. */
+/** Each key separately, down and up. */
 function presses(codes: readonly number[]): InputEvent[] {
   return codes.flatMap((code): InputEvent[] => [[EV_KEY, code, 1], SYN, [EV_KEY, code, 0], SYN]);
 }
@@ -34,7 +34,7 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-/** What the program writes comes out of its device as it went in. */
+/** The events that the program writes come out of its device unchanged. */
 async function assertPasses(device: number, events: readonly InputEvent[]) {
   const evdev = await Evdev.open(numbers[device] as number);
   try {
@@ -61,7 +61,7 @@ test('the host reads exactly what a program writes to its devices: moves, button
     ...([[EV_REL, 6, -1], [EV_REL, 0xc, -120], SYN] as const),
     ...presses(range(0x110, 0x114)),
   ]);
-  // Code 0 is the kernel's own, and no device has it.
+  // Code 0 is reserved by the kernel, and no device has it.
   await assertPasses(KEYBOARD, presses(range(1, LAST_KEY)));
 });
 
@@ -130,7 +130,7 @@ test('no key of a container switches the host off or restarts it', async () => {
     ...codes.toReversed().flatMap((code): InputEvent[] => [[EV_KEY, code, 0], SYN]),
   ];
   await assertPasses(KEYBOARD, [...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]), ...chord([KEY_POWER])]);
-  // More than seven times within two seconds is a demand of its own.
+  // More than seven presses within two seconds count as a separate request.
   for (let i = 0; i < 12; i++) await program.write(KEYBOARD, chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]));
   const unconfined = await host.hostUnconfined();
   await unconfined.program.say('connect');
@@ -160,7 +160,7 @@ test('C36: containers leave neither descriptors nor devices behind', async () =>
     const directory = `/proc/${service.pid}/fd`;
     const files = readdirSync(directory).map((fd) => readlinkSync(`${directory}/${fd}`));
     const listening = readFileSync('/proc/net/unix', 'utf8').match(/uinput\.sock$/gm)?.length;
-    // Connections of other parts of the service come and go.
+    // Other parts of the service open and close connections.
     return [files.filter((file) => !file.startsWith('socket:')).sort(), listening];
   };
   const before = [open(), virtualDevices()] as const;

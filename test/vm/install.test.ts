@@ -1,4 +1,7 @@
-/** The installer on a host as a person has it: what it installed before the tests, upgraded, taken away and put back. */
+/**
+ * The installer on a host as a person has it: its installation before the tests, an upgrade, its removal, and a new
+ * installation.
+ */
 
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
@@ -13,7 +16,7 @@ const SETTINGS = '/etc/ecs-host-service';
 /** The unpacked tarball of another version. */
 const NEWER = '/root/newer';
 const UNITS = ['', '-wait', '-metadata-guard'].map((name) => `ecs-host-service${name}.service`);
-/** As systemd judges from 0, safe, to 10: what the service may do, which mounts, makes input devices and speaks to Docker. */
+/** systemd's rating from 0, safe, to 10: what the service may do, which mounts, makes input devices and uses Docker. */
 const EXPOSURE = 5;
 
 const host = await GuestHost.open();
@@ -43,7 +46,7 @@ test('after an installation, the host lacks nothing that the installer can provi
   assert.equal(found.status, 0, found.stdout);
   const { findings }: { findings: { check: string; grade: string }[] } = JSON.parse(found.stdout);
   assert.ok(findings.some(({ check, grade }) => check === 'login prompts' && grade === 'ok'));
-  // Nobody keeps the guest's clock, and a file system gets quotas only while it is not mounted.
+  // Nothing synchronizes the guest's clock, and quotas can be enabled only on an unmounted file system.
   const others = ['clock', 'disk quotas'];
   const lacks = findings.filter(({ check, grade }) => grade !== 'ok' && !others.includes(check));
   assert.deepEqual(lacks, []);

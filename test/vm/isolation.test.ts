@@ -1,4 +1,4 @@
-/** One story, told in order: a spy and its neighbours, on a host whose kernel gives numbers out again. */
+/** One story, told in order: a spy and its neighbours, on a host whose kernel reuses numbers. */
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -55,9 +55,9 @@ test('a container that is started again after its end gets no other container’
 });
 
 test('a number that a container from before the start may open is not allotted to another while it runs', async () => {
-  // The kernel gives the lowest one that is free, so the next container would get it.
+  // The kernel allots the lowest free one, so the next container would get it.
   const heard = Math.min(...virtualDevices().map(({ number }) => number));
-  // Not one of this service's, so that the next one leaves it alone.
+  // It does not belong to this service, so the next one leaves it alone.
   const node = `/dev/input/event${heard}`;
   const elder = await host.docker.createContainer({
     Image: INPUT_IMAGE,

@@ -1,6 +1,6 @@
 /**
- * Limits on the disk, on filesystems that hold projects of files to limits: Docker's directory on one, /fractal on another.
- * The kernels on which other tests run have none.
+ * Limits of disk usage on filesystems with project quotas: Docker's directory on one, /fractal on another. The kernels on which
+ * other tests run have none.
  */
 
 import assert from 'node:assert/strict';
@@ -17,20 +17,20 @@ import { type UnitService, untilState, WAIT_UNIT } from './unit-service.ts';
 
 const MIB = 2 ** 20;
 const LIMIT = 24;
-/** What CONTAINER_DISK allows of files, at 16 KiB each. */
+/** The number of files that CONTAINER_DISK allows, at 16 KiB each. */
 const FILES = (LIMIT * MIB) / 16_384;
 const USER_FILES = '/fractal/userConfigs';
 const FULL = /^(No space left on device|Disk quota exceeded)$/;
-/** A project that a service may have made, and one of somebody else. */
+/** A project that a service may have made, and one of another owner. */
 const [LEFT, OTHERS] = [0x4543_8000, 0x2_0000];
-/** Behind Docker's own; ext4 of Linux 6.1 leaves some out of what comes after a number without zeros at its end. */
+/** Above Docker's own numbers. ext4 of Linux 6.1 omits some projects after a number without zeros at its end. */
 const FROM = 0x1_0000;
 const DIRECTORIES = ['/var/lib/docker', '/fractal'] as const;
 const MAKERS = {
   ext4: ['mkfs.ext4', '-q', '-O', 'quota,project', '-E', 'quotatype=prjquota'],
   xfs: ['mkfs.xfs', '-q'],
 } as const;
-/** Whose output is what it writes. The kernel tells a terminal, too, that a limit is reached. */
+/** Its output is exactly what it writes. The kernel also prints on a terminal that a limit is reached. */
 const TEXT = { Tty: true };
 type Type = keyof typeof MAKERS;
 
@@ -48,13 +48,13 @@ function docker(verb: 'start' | 'stop'): void {
   execFileSync('systemctl', [verb, 'docker.socket', 'docker.service']);
 }
 
-/** The limits that there are, on both, but for Docker's own. */
+/** The limits on both filesystems, except for Docker's own. */
 function limits(): Project[] {
   const found = DIRECTORIES.flatMap((directory) => [...projectsOf(directory, FROM, 2 ** 31 - 1)]);
   return found.filter(({ byteLimit, inodeLimit }) => byteLimit + inodeLimit > 0);
 }
 
-/** All that the attack has said once it has said `last`. */
+/** All lines of the attack, once it has printed `last`. */
 async function told(attack: Attack, last: RegExp): Promise<string> {
   await attack.said(last);
   const container = new Dockerode({ socketPath: '/run/docker.sock' }).getContainer(attack.dockerId);
@@ -74,7 +74,7 @@ for (const types of [
     let service: UnitService;
     let attacker: Attacker;
     let attack: Attack;
-    /** What it said. */
+    /** Its output. */
     let neighbours: string;
 
     before(async () => {
@@ -97,7 +97,7 @@ for (const types of [
         for (const { Id } of await host.docker.listContainers({ all: true }))
           await host.docker.getContainer(Id).remove({ force: true });
       } finally {
-        // What is kept open to this Engine is of no use for the next one.
+        // Open connections to this Engine are of no use for the next one.
         globalAgent.destroy();
         docker('stop');
         for (const directory of DIRECTORIES) execFileSync('umount', ['--lazy', directory]);
@@ -191,7 +191,7 @@ for (const types of [
       );
       await untilState('active', WAIT_UNIT);
 
-      // As before a restart of the host; and one that is not the service's.
+      // As before a restart of the host, and one that does not belong to the service.
       limitProject('/fractal', LEFT, MIB, 0);
       limitProject('/fractal', OTHERS, MIB, 0);
       service = await host.start({ CONTAINER_DISK: `${LIMIT}MiB` });

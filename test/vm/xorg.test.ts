@@ -61,7 +61,7 @@ test('each X server receives the keystrokes and clicks of its own container, and
       ['Button', click],
     ] as const) {
       const before = [mine.heard(what), other.heard(what)] as const;
-      // Again until its client has begun to listen.
+      // It is repeated until the client has begun to listen.
       await until(`a ${what} press comes: ${mine.told}`, async () => {
         await act(mine);
         return mine.heard(what) > before[0];
