@@ -1,4 +1,4 @@
-/** The ECS agent under the whole service: what it is given, what outlives it, and who ends it. */
+/** The ECS agent under the whole service: what it gets, what outlives it, and who stops it. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,14 +26,14 @@ after(() => host[Symbol.asyncDispose]());
 
 let site: Site;
 afterEach(async () => {
-  // What an operator and the agent keep there.
+  // Files that an operator and the agent keep there.
   for (const path of ['etc', 'var/lib/ecs', 'var/log', 'fake-agent']) {
     rmSync(join(site.root, path), { recursive: true, force: true });
   }
   await host.finish();
 });
 
-/** @returns a service whose agent does what is planned for each of its starts */
+/** @returns a service whose agent behaves as planned at each of its starts */
 async function startWith(
   plan: readonly FakeStart[] = [],
   options: StartOptions = {},
@@ -146,7 +146,7 @@ test('the service keeps hosting containers even if the agent cannot be stopped',
   await service.message(REGISTERED);
   const { claimed } = await hostTwo(host, service);
   await site.kill(service);
-  // Its unit is systemd's to stop, which cannot.
+  // systemd would have to stop its unit, and cannot.
   await using bin = await mkdtempDisposable('/tmp/agent-');
   const systemctl = join(bin.path, 'systemctl');
   writeFileSync(systemctl, '#!/bin/sh\necho ActiveState=inactive\ntest -e "$0.works"\n', { mode: 0o755 });

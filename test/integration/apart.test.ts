@@ -1,4 +1,4 @@
-/** Hosted containers do not reach each other in Docker's default bridge, whatever root in one of them tries. */
+/** Hosted containers cannot reach each other in Docker's default bridge, whatever root in one of them tries. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -17,9 +17,9 @@ import { TestHost } from '../support/test-host.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IMAGE = 'tests/network-attack:1';
 const SWEEPER = 'tests/network-sweeper:1';
-/** Its program attacks the first container of the bridge at once. */
+/** Its program attacks the first container of the bridge immediately. */
 const HASTY = 'tests/network-hasty:1';
-/** Nobody publishes it. */
+/** Nobody publishes this port. */
 const PORT = '7777';
 
 let host: TestHost;
@@ -71,12 +71,12 @@ async function said(id: string, words: RegExp): Promise<void> {
   await until(`${id} says ${words}`, async () => words.test(await logOf(id)));
 }
 
-/** What the attack prints that root in a container runs. */
+/** The output of the attack that root in a container runs. */
 function attack({ id }: { readonly id: string }, ...words: string[]): string {
   return execFileSync('docker', ['exec', id, '/network-attack', ...words], { encoding: 'utf8' }).trim();
 }
 
-/** A container that this service does not host, from words of Docker's command line. */
+/** A container that is not hosted, from arguments of Docker's command line. */
 async function runOrdinary(...words: string[]): Promise<Place> {
   const id = execFileSync('docker', ['run', '--detach', ...words, IMAGE], { encoding: 'utf8' }).trim();
   await said(id, /listens/);
@@ -102,7 +102,7 @@ test('a hosted container cannot reach an unpublished port of its neighbour, and 
     assert.equal(attack(one, 'connect', other.address, PORT), 'nothing');
     assert.equal(attack(one, 'ask', other.address), 'nothing');
     assert.equal(attack(other, 'ask', one.address), 'nothing');
-    // It is this that works: its own way out.
+    // The attack itself works: it reaches the gateway.
     assert.equal(attack(one, 'ask', '172.17.0.1'), 'answered');
   });
 });
@@ -146,7 +146,7 @@ test('the gateway routes no packets from a hosted container to its neighbour', a
     const [one, other] = await hostTwo(service);
     attack(one, 'inject', other.address, PORT);
     const socket = createSocket('udp4');
-    // What comes later than that would have come by then.
+    // Anything that would arrive later has arrived by then.
     socket.send('from the host', Number(PORT), other.address);
     await said(other.id, /got from the host/);
     socket.close();
@@ -195,7 +195,7 @@ test('published ports, and containers that are not hosted, stay reachable', asyn
   });
 });
 
-/** By Docker's command line. @returns its docker id */
+/** Makes it with Docker's command line. @returns its docker id */
 function runHosted(site: Site, ...words: string[]): string {
   const run = ['--host', `unix://${site.dockerProxy}`, 'run', '--detach', '--label', `${INTERACTIVE}=true`];
   return execFileSync('docker', [...run, ...words], { encoding: 'utf8' }).trim();
@@ -262,7 +262,7 @@ test('hosted containers in a user-defined network reach each other and nobody in
   assert.equal(attack(first, 'connect', second.address, PORT), 'reached');
   assert.equal(attack(first, 'connect', one.address, PORT), 'nothing');
 
-  // Who is connected to the default bridge later is apart there.
+  // A container that is connected to the default bridge later is isolated there.
   await host.docker.getNetwork('bridge').connect({ Container: first.id });
   await host.docker.getNetwork('bridge').connect({ Container: second.id });
   const { NetworkSettings } = await host.docker.getContainer(second.id).inspect();

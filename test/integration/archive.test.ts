@@ -1,4 +1,4 @@
-/** Packing and unpacking a user's files, with what a hostile container can leave there. */
+/** Packing and unpacking of a user's files, including what a hostile container can leave there. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -35,7 +35,7 @@ const USER = 1000;
 const ROOMY = 2 ** 30;
 const LONG_AGO: Extent = { since: '0.000000000' };
 
-/** A directory of root's with a place for a user's files and one to unpack into. */
+/** A directory of root with one directory for a user's files and one to unpack into. */
 class Desk {
   readonly root: string;
   readonly tree: string;
@@ -78,7 +78,7 @@ class Desk {
     for (const name of readdirSync(this.staging)) rmSync(join(this.staging, name), { recursive: true });
   }
 
-  /** A path among the files as they were, or as they came back. */
+  /** A path among the original or the restored files. */
   at(path: string): string {
     return join(this.tree, path);
   }
@@ -92,7 +92,7 @@ function never(): AbortSignal {
   return new AbortController().signal;
 }
 
-/** The moment from which changes count, as the kernel's clock of files has it. */
+/** The moment from which changes count, by the kernel's clock for files. */
 function moment(desk: Desk): string {
   const marker = join(desk.root, 'marker');
   writeFileSync(marker, '');
@@ -101,13 +101,13 @@ function moment(desk: Desk): string {
   return `${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`;
 }
 
-/** Until the kernel's clock of files has gone on. */
+/** Resolves when the kernel's clock for files has advanced. */
 async function tick(desk: Desk): Promise<void> {
   const before = moment(desk);
   while (moment(desk) === before) await pause(1);
 }
 
-/** What a tree is, as text: type, mode, size, time, and where links lead. */
+/** The state of a tree as text: types, modes, sizes, times, and targets of links. */
 function describe(tree: string): string {
   const format = '%y %m %s %TY%Tm%Td%TT %P -> %l\\n';
   return execFileSync(
@@ -196,7 +196,7 @@ test('a save omits sockets, FIFOs, devices and paths that cannot be opened, and 
 
 test("if a directory is replaced by a link while it is read, nothing of the link's target is saved", async (t) => {
   const desk = new Desk(t);
-  // /usr is the one thing that can be seen beside the files.
+  // /usr is the only other directory that is visible.
   const names = readdirSync('/usr/bin').slice(0, 400);
   mkdirSync(desk.at('real'));
   for (const name of names) writeFileSync(desk.at(`real/${name}`), 'inside');
@@ -218,7 +218,7 @@ test("if a directory is replaced by a link while it is read, nothing of the link
     const turned = turn();
     for (let i = 0; i < 15; i++) {
       const archive = await desk.pack(i % 2 ? LONG_AGO : 'living').catch((error: unknown) => error);
-      // Whoever swaps without a pause may find that his files are not saved in between.
+      // If a program swaps without a pause, its files may be missing from a save.
       if (!Buffer.isBuffer(archive)) {
         assert.match(String(archive), /could not be packed/);
         continue;
@@ -331,7 +331,7 @@ test('S8: an archive can neither write outside its target directory nor make dev
   rmSync(join(forge, 'tree/out'));
   mkdirSync(join(forge, 'tree/out'));
   writeFileSync(join(forge, 'tree/out/escaped'), 'ESCAPED');
-  // The link is there already, and the next archive goes through it.
+  // The link already exists, and the next archive would go through it.
   await desk.unpack(archiveOf(forge, ['tree/out/escaped'])).catch(() => {});
   assert.ok(!existsSync(join(desk.root, 'escaped')));
 
@@ -359,7 +359,7 @@ test('S8: hard links to outside files and setuid programs in an archive do no ha
   assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
 });
 
-/** How an archive can say what `tree` is, in a directory that has a file `outside/secret`. */
+/** The ways in which an archive can define `tree`, in a directory with a file `outside/secret`. */
 const NO_TREES: Readonly<Record<string, (forge: string) => void>> = {
   'a link to a directory': (forge) => symlinkSync(join(forge, '../outside'), join(forge, 'tree')),
   'a link to what is above it': (forge) => symlinkSync('../outside', join(forge, 'tree')),
@@ -395,7 +395,7 @@ test('a member below a link of the same archive counts as damaged, and is writte
   chownSync(outside, USER, USER);
   writeFileSync(join(forge, 'real/file'), 'from the archive');
   symlinkSync(outside, join(forge, 'tree'));
-  // Two members of one name: the link, then a file that would go through it.
+  // Two members of one name: the link, and then a file that would go through it.
   await assert.rejects(
     desk.unpack(archiveOf(forge, ['--transform=s,^real,tree,', 'tree', 'real/file'])),
     DamagedError,
@@ -440,7 +440,7 @@ test('an archive of changes does not follow links of the base, and entries besid
   mkdirSync(join(forge, 'tree/through'), { recursive: true });
   writeFileSync(join(forge, 'tree/through/file'), 'escaped');
   writeFileSync(join(forge, 'beside'), '');
-  // It says that the link stays, and has a directory of that name.
+  // It says that the link stays, and contains a directory of that name.
   writeFileSync(join(forge, 'names'), 'fkept\0lthrough\0');
   await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree', 'beside']), 'changes'), DamagedError);
   assert.deepEqual(readdirSync(outside), []);
@@ -503,7 +503,7 @@ test('archives of the predecessor are unpacked, and damaged ones as far as lz4 a
   const desk = new Desk(t);
   mkdirSync(desk.at('.mozilla'));
   writeFileSync(desk.at('.mozilla/prefs'), 'a preference');
-  // Its tar keeps whole seconds.
+  // Its tar stores whole seconds.
   utimesSync(desk.at('.mozilla/prefs'), 1_000_000_000, 1_000_000_000);
   const words = ['-c', 'tar -C "$0" -c . | lz4 -q', desk.tree];
   const old = execFileSync('bash', words);

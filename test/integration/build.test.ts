@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 const ROOT = join(import.meta.dirname, '../..');
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 const FETCHED = 'build/docker-seccomp.json';
-/** Of the machine that builds: none of them may be in what it builds. */
+/** Properties of the building machine: none of them may be in the result. */
 const SECRETS = {
   AWS_SECRET_ACCESS_KEY: 'secret+of+the+build/0001',
   WEBSERVER_AUTH_SECRET: 'secret+of+the+build/0002',
@@ -23,7 +23,7 @@ before(() => {
 });
 after(() => rmSync(work, { recursive: true }));
 
-/** Builds a copy of this checkout in a directory of that name. @returns the directory of what was built */
+/** Builds a copy of this checkout in a directory of that name. @returns the directory of the build */
 function build(name: string): string {
   const copy = join(work, name);
   const left = ['.git', 'build'];
@@ -34,7 +34,7 @@ function build(name: string): string {
       preserveTimestamps: true,
     });
   }
-  // What is fetched from elsewhere, which this host cannot reach.
+  // Downloaded inputs, which this host cannot reach.
   cpSync(join(ROOT, FETCHED), join(copy, FETCHED), { preserveTimestamps: true });
   const env = { ...process.env, ...SECRETS, COMMIT, BRANCH: 'a/branch', SOURCE_DATE_EPOCH: '1700000000' };
   const { status, stderr } = spawnSync('make', ['build'], { cwd: copy, env, encoding: 'utf8' });

@@ -1,4 +1,4 @@
-/** What hinders a burial, or comes in its way, and what must not be lost then. */
+/** Faults during bury, and what must not be lost then. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -21,7 +21,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** Burials that are cut off, and the milliseconds after which one is over. */
+/** The number of bury runs that are killed, and the milliseconds after which one is complete. */
 const CUT_OFF = 5;
 const LONGEST_BURIAL = 2500;
 

@@ -1,4 +1,4 @@
-/** Whatever step of a burial is its last, and whatever Docker does to it, the next one goes on. */
+/** Whatever step of a bury run is its last, and however Docker fails, the next run continues. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -13,7 +13,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** More than a burial has. */
+/** More steps than a bury run has. */
 const MOST_STEPS = 20;
 
 for (const moment of ['before', 'after'] as const) {

@@ -1,4 +1,4 @@
-/** Deaths that the service cannot see: what is reported, what is removed, and what lives on. */
+/** Deaths that the service cannot notice: what is reported, what is removed, and what keeps running. */
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

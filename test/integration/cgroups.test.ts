@@ -1,4 +1,4 @@
-/** Of the host's control groups a hosted container sees its own, and may write that of one hierarchy, as a systemd does. */
+/** A hosted container sees only its own control group, and may write it in one hierarchy, as systemd does. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -23,13 +23,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What root in a container prints. */
+/** The output of root in a container. */
 function attack(dockerId: string, ...words: string[]): string[] {
   const said = execFileSync('docker', ['exec', dockerId, '/cgroup-attack', ...words], { encoding: 'utf8' });
   return said.split('\n').filter(Boolean);
 }
 
-/** As the kernel has it for this host. */
+/** The kernel's paths on this host. */
 async function groupOf(dockerId: string): Promise<string> {
   const { State } = await host.docker.getContainer(dockerId).inspect();
   const [, path = ''] =

@@ -1,4 +1,4 @@
-/** What clients change after the service has looked at it, and before Docker does, gives a hosted container no more. */
+/** Changes that clients make between the service's check and Docker's use give a hosted container no more rights. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -47,7 +47,7 @@ afterEach(async () => {
 const ask = (method: string, path: string, body: string | Buffer, type?: string) =>
   callProxy(proxy, method, path, body, type);
 
-/** Asks something of the container `one`, whose name `two` gets as soon as the service has looked it up. */
+/** Sends a call for the container `one`, whose name `two` takes as soon as the service has looked it up. */
 async function exchanging(one: string, two: string, ...call: Parameters<typeof ask>) {
   const looked = engine.spoil(/^GET \/containers\/one\/json/, 'held');
   const answer = ask(...call);
@@ -151,7 +151,7 @@ test('a link points to the container that the service checked, even if another t
 });
 
 test('a hosted container joins no host network, even if that network takes the name of another one', async () => {
-  // What a macvlan network gives to containers is a part of one of the host's.
+  // The parent of a macvlan network is an interface of the host.
   execFileSync('ip', ['link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'elsewhere']);
   const other = ['network', 'create', '-d', 'macvlan', '-o', 'parent=lan', 'net'];
   const exchange = async () => {

@@ -1,4 +1,4 @@
-/** Compose, one more client of Docker, makes hosted containers through the proxy as it makes any others. */
+/** Compose makes hosted containers through the proxy like any other client of Docker. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

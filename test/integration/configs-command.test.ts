@@ -1,4 +1,4 @@
-/** The commands about stored configs, as an operator runs them. */
+/** The commands for stored configs, as an operator runs them. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

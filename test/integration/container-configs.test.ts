@@ -166,7 +166,7 @@ test('C6: while one container waits for its config, other containers are made, s
   const answered = token(service, slow.port);
   while (s3.requests.length === 0) await pause(5);
   const key = s3.requests[0]?.key ?? '';
-  // To that user it says nothing, however often it is asked.
+  // It tells that user nothing, however often it is asked.
   await s3.turn('silent', { below: key.slice(0, key.lastIndexOf('/')) });
   let done = false;
   void answered.then(() => {
@@ -254,7 +254,7 @@ test('a starting service saves what a killed service did not save, also without 
     3,
     'both of them are kept',
   );
-  // Its directories are not the next one's to remove.
+  // The next service does not remove its directories.
   await host.abandon(next.service);
   await host.abandon(service);
 });

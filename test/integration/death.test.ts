@@ -16,7 +16,7 @@ function startDying(...words: string[]): ServiceProcess {
   return host.start({ entry: 'dying-service.ts', arguments: words });
 }
 
-/** A container that nobody has claimed and one that is in use. */
+/** One unclaimed container and one in use. */
 async function hostTwo(service: ServiceProcess): Promise<void> {
   await hostContainer(service);
   const port = await host.hostPort(await hostContainer(service));

@@ -67,7 +67,7 @@ test('the demo of the command line shows containers being created, listed, watch
     new RegExp(`^${id}[0-9a-f]{48} \\(demo\\)\n( {2}.*\n)* {2}ended .*: ${why}$`, 'm');
   assert.match(stdout, looksBack(first, 'an operator stopped it'));
   assert.match(stdout, looksBack(second, 'it ended with code 137'));
-  // Of its port, where it lived long enough for a look.
+  // Its port's health, if it ran long enough for a check.
   const codesOf = (id = '') =>
     [...stdout.matchAll(new RegExp(`^\\[events\\] .* ${id} .* {2}([a-z-]+) {2}`, 'gm'))]
       .map(([, code]) => code)

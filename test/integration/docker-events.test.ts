@@ -124,7 +124,7 @@ test('a container of this host whose role belongs to another part of the service
   await host.docker.getContainer(other).remove({ force: true });
 });
 
-/** One that has ended, and whose directories were made again, without which Docker does not start it. */
+/** An ended container whose directories were made again, because Docker does not start it without them. */
 async function endedOne(service: ServiceProcess, dockerId: string, root: string) {
   const id = await host.containerIdOf(dockerId);
   const container = host.docker.getContainer(dockerId);
@@ -135,7 +135,7 @@ async function endedOne(service: ServiceProcess, dockerId: string, root: string)
   mkdirSync(join(root, 'fractal/temp', id, 'sockets'), { recursive: true });
   return {
     start: () => container.start(),
-    /** Removes the directories again, where nobody else does. */
+    /** Removes the directories again if nobody else does. */
     clear: () => {
       for (const name of [id, `temp/${id}`])
         rmSync(join(root, 'fractal', name), { recursive: true, force: true });
@@ -187,7 +187,7 @@ test('a container that was started again while Docker was away is removed when D
   await service.message("lost Docker's event stream");
   await ended.start();
   engine.fault = undefined;
-  // By an end that is not quite over, or as one that nobody tracks.
+  // It is removed either by an end in progress, or as an untracked container.
   await service.line(({ msg }) => /^removed (a container that|an untracked container)/.test(msg));
   ended.clear();
   assert.ok(!(await isThere(dockerId)));

@@ -1,4 +1,4 @@
-/** The calls of the stock ECS agent, one after the other as it makes them: its tasks become interactive. */
+/** The calls of the stock ECS agent in its order: its tasks become interactive. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -43,7 +43,7 @@ function images() {
   return spawn('docker', ['save', SHELL], { stdio: ['ignore', 'pipe', 'inherit'] }).stdout;
 }
 
-/** Integers as text, of each container port the first. */
+/** Integers as text, the first one of each container port. */
 function portsOf({
   NetworkSettings,
 }: {
@@ -191,7 +191,7 @@ test("a container that shares its pause container's network is reached through t
     await agent.stop(dockerId);
     await service.gone(id);
     await agent.remove(dockerId);
-    // It has a shell that takes no notice of a polite signal.
+    // Its shell ignores SIGTERM.
     await agent.call(204, 'POST', `/containers/${pause}/stop?t=0`);
     await agent.remove(pause);
   });
@@ -230,7 +230,7 @@ test('the event stream and idle connections survive a restart of Docker, and lat
 
 test('events that happened while Docker came back arrive too', async () => {
   await withAgent(async ({ agent, service }) => {
-    // Docker starts it again before it takes the first call.
+    // Docker starts it again before it accepts the first call.
     const HostConfig = { RestartPolicy: { Name: 'always' } };
     const dockerId = await agent.create('other', { Image: IMAGE, Labels: labelsOf('other'), HostConfig });
     const events = await agent.stream('/events');

@@ -1,4 +1,4 @@
-/** What becomes of other clients' containers, and of their calls, when the service drains, stops, dies and comes back. */
+/** What happens to other clients' containers and calls when the service drains, stops, dies and comes back. */
 
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
@@ -28,7 +28,7 @@ async function remove(dockerId: string): Promise<void> {
   await host.docker.getContainer(dockerId).remove();
 }
 
-/** What is not hosted is none of the service's business. */
+/** The service does not touch containers that are not hosted. */
 async function assertOthersRun(cli: DockerCli): Promise<void> {
   assert.equal(await cli.ok('run', '--rm', SHELL, 'sh', '-c', 'echo ran'), 'ran');
 }

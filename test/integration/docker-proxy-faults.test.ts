@@ -1,4 +1,4 @@
-/** What goes wrong between the ECS agent, the service and Docker, at each step of a task: nothing is left of it. */
+/** Faults between the ECS agent, the service and Docker, at each step of a task: nothing of it remains. */
 
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
@@ -19,13 +19,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** The connection ended without an answer, or was not taken. */
+/** The connection ended without an answer, or was not accepted. */
 const BROKEN = /ECONNREFUSED|ECONNRESET|socket hang up/;
 
 const CREATE = /^POST \S+\/containers\/create/;
 const START = /^POST \S+\/containers\/\w+\/start/;
 
-/** How far a task has come. */
+/** The progress of a task. */
 const STEPS = ['create', 'start', 'claim', 'stop'] as const;
 type Step = (typeof STEPS)[number];
 
@@ -40,7 +40,7 @@ class Task {
     this.agent = new AgentDriver(join(this.site.runDirectory, 'docker.sock'));
   }
 
-  /** @returns what was left to do */
+  /** @returns the remaining steps */
   async go(service: ServiceProcess, last: Step): Promise<readonly Step[]> {
     const rest = [...STEPS];
     for (const step of STEPS.slice(0, STEPS.indexOf(last) + 1)) {

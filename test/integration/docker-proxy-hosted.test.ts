@@ -1,4 +1,4 @@
-/** What other clients of Docker make interactive is hosted as what this service makes itself. */
+/** Containers that other clients of Docker make interactive are hosted like those that the service makes. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -51,7 +51,7 @@ async function assertNoLeaks(): Promise<void> {
   assert.equal(await doctor.ended(), 0, doctor.log());
 }
 
-/** Runs a container from the beginning. @returns its container id and its docker id */
+/** Runs a container from its creation. @returns its container id and its docker id */
 async function run(...words: string[]): Promise<{ readonly id: string; readonly dockerId: string }> {
   const dockerId = await cli.ok('run', '-d', ...LABEL, ...words, IMAGE);
   return { id: await host.containerIdOf(dockerId), dockerId };
@@ -61,7 +61,7 @@ function receiptOf(id: string) {
   return JSON.parse(readFileSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`), 'utf8'));
 }
 
-/** Waits until the container whose making began after line `from` is gone. */
+/** Resolves when the container whose creation began after log line `from` is gone. */
 async function goneSince(from: number): Promise<void> {
   const { container } = await service.line(
     ({ msg, to }) => msg === 'container is gone' && to === 'gone',
@@ -175,7 +175,7 @@ test('containers that are created at once get different resources, which are rel
 test('names and short ids work; a hosted container can be started once, and neither a call nor Docker can restart it', async () => {
   const dockerId = await cli.ok('create', '--name', 'one', ...LABEL, IMAGE);
   const id = await host.containerIdOf(dockerId);
-  // As Docker has it, all but the first change nothing.
+  // As in Docker, all but the first change nothing.
   await Promise.all(['one', dockerId.slice(0, 10), dockerId].map((ref) => cli.ok('start', ref)));
   await cli.ok('start', 'one');
   assert.match(await cli.fails('restart', 'one'), /cannot be restarted: .*; make a new one/);
@@ -240,7 +240,7 @@ test("if Docker refuses a request, the client receives Docker's words, and every
   other.close();
 });
 
-/** A connection that has asked for a container. */
+/** A connection that has requested a container. */
 function asking(target = '/v1.41/containers/create'): Socket {
   const body = JSON.stringify({ Image: IMAGE, Labels: { 'ecs-host-service.interactive': 'true' } });
   const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json'];

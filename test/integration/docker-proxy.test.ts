@@ -1,4 +1,4 @@
-/** Any client of Docker works through the proxy as it does without it; Docker's own command line is one. */
+/** Any client of Docker works through the proxy as it does without it, for example Docker's own command line. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +39,7 @@ afterEach(async () => {
   }
 });
 
-/** A new directory, with a file of random bytes in it. */
+/** A new directory with a file of random bytes. */
 function files(): { readonly directory: string; readonly bytes: Buffer } {
   const directory = mkdtempSync('/run/test/files-');
   const bytes = randomBytes(3_000_000);
@@ -47,7 +47,7 @@ function files(): { readonly directory: string; readonly bytes: Buffer } {
   return { directory, bytes };
 }
 
-/** All that a socket answers to one request, but for when it did. */
+/** The whole answer of a socket to one request, without its date. */
 async function answerOf(socket: string, request: string): Promise<string> {
   const connection = connect(socket);
   connection.write(request.replaceAll('\n', '\r\n'));

@@ -1,4 +1,4 @@
-/** Leaks, as an operator looks for them: none while all is well, and each that there is by name. */
+/** Leaks, as an operator searches for them: none on a healthy host, and otherwise each by name. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,7 +20,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** @returns its exit code, and the lines that it wrote */
+/** @returns its exit code, and the lines of its output */
 async function examine(ROOT: string, more: Readonly<Record<string, string>> = {}) {
   const doctor = host.start({ env: { ROOT, ...more }, arguments: ['doctor', '--leaks'] });
   const code = await doctor.ended();

@@ -64,7 +64,7 @@ for (const step of ['lock', 'containers', 'heartbeats']) {
     const service = host.start({ entry: 'dying-service.ts', arguments: ['step-waits', step] });
     await service.waiting();
     await drain(service);
-    // All that requests need is there, and the start not over.
+    // Everything that requests need exists, and the start has not finished.
     if (step === 'heartbeats') await assertTakesNone(service);
     assert.equal(await service.stop('SIGURG'), 0);
     const done = service.lines.filter(({ msg }) => msg === 'step done');

@@ -1,4 +1,4 @@
-/** The supervision of an ECS agent, with a real Docker: as a process and as a container, and after a death. */
+/** The supervision of an ECS agent with a real Docker Engine: as a process and as a container, and after a crash. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -40,7 +40,7 @@ afterEach(async () => {
     await host.docker.getContainer(Id).remove({ force: true });
 });
 
-/** Node and the fake agent; the libraries are the host's, which the agent's container has. */
+/** Node and the fake agent; the libraries are the host's, which the agent's container can see. */
 async function importAgent(): Promise<void> {
   const directory = '/run/test/agent-image';
   mkdirSync(directory, { recursive: true });
@@ -89,7 +89,7 @@ class Keeping {
     return keeper;
   }
 
-  /** The process that the ledger names. */
+  /** The process in the ledger. */
   get agent(): { readonly pid: number; readonly startTime: string } {
     return JSON.parse(readFileSync(join(pathsBelow(this.root).ledger, 'ecs-agent/facts.json'), 'utf8'));
   }
@@ -133,7 +133,7 @@ for (const mode of ['binary', 'container'] as const) {
         ends.map(({ msg }) => /exit code \d/.exec(msg)?.[0]),
         ['exit code 2', 'exit code 5'],
       );
-      // Docker passes a container's on when it likes.
+      // Docker passes on a container's output whenever it likes.
       if (mode === 'binary') assert.ok(String(ends[1]?.lastLines).includes('Ends with 5 on purpose'));
       assert.equal(await keeper.stop(), 0);
     });
@@ -206,7 +206,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  /** @returns the directory of an agent's images, with one in it */
+  /** @returns the directory for agent images, with one in it */
   async function saveImage(keeping: Keeping, name: string): Promise<string> {
     const cache = join(keeping.root, 'var/cache/ecs');
     mkdirSync(cache, { recursive: true });

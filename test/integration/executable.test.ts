@@ -9,7 +9,7 @@ import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '../../build/ecs-host-service');
-/** The oldest C library of a host: that of Ubuntu 20.04 and Amazon Linux 2023 is newer. */
+/** The oldest C library of a supported host: those of Ubuntu 20.04 and Amazon Linux 2023 are newer. */
 const NEWEST_SYMBOLS = 2.28;
 
 let host: TestHost;

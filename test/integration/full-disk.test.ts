@@ -1,4 +1,6 @@
-/** A container that fills the disk, with bytes or with files, is ended; its neighbour is served, and there is room again. */
+/**
+ * A container that fills the disk, with bytes or with files, is ended. Its neighbour keeps working, and there is room again.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,13 +22,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** Bytes of a disk in use. */
+/** The used bytes of a disk. */
 function used(path: string): number {
   const { blocks, bfree, bsize } = statfsSync(path);
   return (blocks - bfree) * bsize;
 }
 
-/** Hosts a neighbour and a container that fills the disk, until that is ended. @param words what it does */
+/** Hosts a neighbour and a container that fills the disk until it is ended. @param words the program's arguments */
 async function fill(root: string, ...words: string[]) {
   const image = 'tests/filler:1';
   await host.importImage(image, words, '/hostile-neighbour');
@@ -52,7 +54,7 @@ async function fill(root: string, ...words: string[]) {
   return { service, before, ending, receipt };
 }
 
-/** On a small disk of its own. */
+/** On its own small disk. */
 async function onSmallDisk(options: string, words: readonly string[]): Promise<void> {
   const root = host.newRoot();
   const disk = join(root, 'fractal');

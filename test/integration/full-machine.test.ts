@@ -15,13 +15,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** With a root directory, or one directory of it, on a small filesystem of its own. */
+/** A root directory, or one directory in it, on its own small filesystem. */
 async function withDisk(below: string, use: (root: string, disk: string) => Promise<void>): Promise<void> {
   const root = host.newRoot();
   const disk = join(root, below);
   const run = join(root, 'run');
   mount(disk);
-  // As on any host it is never on the same one.
+  // As on any host, the run directory is never on the same filesystem.
   if (disk === root) mount(run);
   try {
     await use(root, disk);
@@ -42,14 +42,14 @@ function mount(directory: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=755', 'tmpfs', directory]);
 }
 
-/** Leaves no room in it; returns how to make room again. */
+/** Fills the disk; returns a function that makes room again. */
 function fill(root: string): () => void {
   const file = join(root, 'filler');
   for (let size = 131_072; size >= 1; size = Math.floor(size / 2)) {
     try {
       while (true) writeFileSync(file, Buffer.alloc(size), { flag: 'a' });
     } catch {
-      // Now half of it.
+      // Now half of it is free.
     }
   }
   return () => rmSync(file);
@@ -145,7 +145,7 @@ test('a host without consoles refuses containers and says what is missing', asyn
 test('a host without free ports refuses containers and names the kernel setting that takes the ports', async (t) => {
   const setting = '/proc/sys/net/ipv4/ip_local_port_range';
   const range = readFileSync(setting, 'utf8');
-  // All but two ports: a container needs three, of which one may have the number of another.
+  // All ports but two: a container needs three, and a tcp and a udp port may have the same number.
   writeFileSync(setting, '1025\t49149');
   t.after(() => writeFileSync(setting, range));
   const service = await host.start().ready();

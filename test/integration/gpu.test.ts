@@ -5,7 +5,7 @@ import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
 before(async () => {
-  // Only its name is looked at; the device driver behind it is not there.
+  // Only its name is read; the device has no driver.
   host = await TestHost.open(['--add-runtime', 'nvidia=/usr/sbin/runc']);
 });
 after(() => host[Symbol.asyncDispose]());

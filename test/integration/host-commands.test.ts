@@ -1,4 +1,4 @@
-/** What an operator asks of a host by hand: what it lacks, and how it is set up. */
+/** An operator's commands on a host: what the host lacks, and how it is configured. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ interface Answer {
   readonly text: string;
 }
 
-/** Asks as an operator does in a shell of root's, where no setting is given but where the files are. */
+/** Runs a command like an operator in a root shell, where no setting is given except the locations of the files. */
 async function ask(root: string, ...words: string[]): Promise<Answer> {
   const program = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: words });
   const code = await program.ended();

@@ -1,4 +1,4 @@
-/** The host's console, of which an image can bring a node. */
+/** The host's console, for which an image can contain a device node. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { TestHost } from '../support/test-host.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IMAGE = 'test/console-opener:1';
 const REFUSED = 'Operation not permitted';
-/** In each the attacker tries to be faster than the service. */
+/** In each, the attacker tries to be faster than the service. */
 const TIMES = 5;
 
 const host = new TestHost();
@@ -64,7 +64,7 @@ test("on cgroup v2, only the host's console is taken from a process, and no othe
   assert.match(inGroup('/run/test/five').stderr, /Operation not permitted/);
   for (const other of ['/dev/null', '/dev/full', '/dev/urandom'])
     assert.equal(inGroup(other).status, 0, other);
-  // The kernel may still be taking the last process out of it.
+  // The kernel may still be removing the last process from it.
   const events = () => readFileSync(join(group, 'cgroup.events'), 'utf8');
   await until('the group is empty', () => events().includes('populated 0'));
   rmdirSync(group);

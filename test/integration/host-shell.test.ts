@@ -1,4 +1,4 @@
-/** A shell on the host, as a user that a setting names. */
+/** A shell on the host, as the user that a setting names. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,8 +14,8 @@ import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
 /**
- * In the test's own mounts the host has users more: one who is in a group beside their own, one who is in a group that is
- * equal to root, one whom sudo makes root, and one who is root by another name.
+ * In the test's own mounts, the host has more users: one in an additional group, one in a group with root's rights, one whom
+ * sudo makes root, and one who is root under another name.
  */
 const USERS = {
   passwd: [
@@ -63,7 +63,7 @@ async function left(session: number): Promise<number> {
 }
 
 test("a shell on the host is not spared by the kernel's OOM killer, unlike the service", async () => {
-  // Not -500, which a test may lack the right to set: what counts is that it is not inherited.
+  // It is not -500, which a test may lack the right to set. What matters is that it is not inherited.
   writeFileSync('/proc/self/oom_score_adj', '300');
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');
@@ -132,7 +132,7 @@ test('input that a program on the host does not read uses no memory', async () =
   client.type('stty raw -echo; echo ra""w; sleep 1000\r');
   await client.sees('raw');
   for (let i = 0; i < 2000; i++) client.type(Buffer.alloc(32 * 1024, 'x'));
-  // All of it would have been taken by the time that ten answers were given.
+  // All of it would have been accepted within the time of ten answers.
   for (let i = 0; i < 10; i++) await new Operator(root).get('/v1/terminals');
   const waiting = client.socket.bufferedAmount;
   assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside`);

@@ -1,4 +1,4 @@
-/** What attackers ask of Docker for hosted containers, in their own words: with Docker's API, command line and compose. */
+/** Attackers' requests to Docker for hosted containers, in their own words: through Docker's API, command line and Compose. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -49,7 +49,7 @@ afterEach(async () => {
 const post = (path: string, body: string | Buffer, type?: string, method = 'POST') =>
   callProxy(proxy, method, path, body, type);
 
-/** A create body as somebody writes it who wants its second part overlooked. */
+/** A create body by someone who hopes that its second part is overlooked. */
 function body(fields: string, hostFields = ''): string {
   return `{"Image":"${IMAGE}","Labels":{${LABEL}}${fields},"HostConfig":{${hostFields}}}`;
 }
@@ -172,7 +172,7 @@ test('processes are shared only with a container of the task that has no more ri
   assert.equal(await cli.ok('run', ...hosted, SHELL, 'cat', '/proc/1/comm'), 'sleep');
 });
 
-/** What Docker answers, or this service, to a request with this target. */
+/** The answer of Docker, or of this service, to a request with this target. */
 async function ask(target: string, content = '', fields = ['Connection: close']): Promise<string> {
   const socket = connect(proxy);
   const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json', ...fields];

@@ -1,4 +1,4 @@
-/** What a container takes of its host ends where the defaults of this host say, and its neighbour is served meanwhile. */
+/** A container can use its host's resources only up to this host's defaults, and its neighbour keeps working meanwhile. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
@@ -52,7 +52,7 @@ test("a container without limits gets the host's limits, whoever makes it", asyn
   const hosted = await proxy.createContainer({
     Image: IMAGE,
     Labels: { 'ecs-host-service.interactive': 'true' },
-    // As Docker's command line sends what nobody asked for.
+    // Docker's command line sends these for options that nobody set.
     HostConfig: { PidsLimit: 0, Memory: 0, MemorySwap: 0, LogConfig: { Type: '', Config: {} } },
   });
   for (const id of [body.docker, await spinUp(service), hosted.id]) {

@@ -35,7 +35,7 @@ function open(): Promise<TLSSocket> {
   return once(socket, 'secureConnect').then(() => socket);
 }
 
-/** Resolves when the service has closed the connection, with whatever error. */
+/** Resolves when the service has closed the connection, with any error. */
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {}).resume();
   if (socket.closed) return;
@@ -48,7 +48,7 @@ async function closed(socket: Socket): Promise<void> {
   });
 }
 
-/** Connections that the service has open, as the kernel tells. */
+/** The service's open connections, from the kernel. */
 function connections(): number {
   const found = execFileSync('ss', ['-Htn', 'state', 'established', `sport = :${service.port}`], {
     encoding: 'utf8',
@@ -141,7 +141,7 @@ test('a client whose host has disappeared is disconnected', async () => {
   ];
   execFileSync('iptables', ['-I', ...rule]);
   try {
-    // Its TLS handshake never comes, and neither does its answer to the end of the connection.
+    // Neither its TLS handshake nor its answer to the end of the connection arrives.
     while (connections() > 0) await new Promise((resolve) => setTimeout(resolve, 200));
     assert.equal((await service.get('/healthz')).status, 200);
   } finally {
@@ -150,7 +150,7 @@ test('a client whose host has disappeared is disconnected', async () => {
   }
 });
 
-/** Values of every type, of which some are what a field wants. */
+/** Values of every type, some of which are valid for a field. */
 const value = fc.oneof(
   fc.constantFrom<unknown>(null, '', 0, -1, 1.5, 65_536, 2 ** 53, true, USER, 'some secret'),
   fc.string({ maxLength: 40, unit: 'binary' }),

@@ -1,4 +1,4 @@
-/** Containers that nobody uses. */
+/** Containers without clients. */
 
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
@@ -41,7 +41,7 @@ async function stateOf(operator: Operator, { id }: Made): Promise<string> {
   return (await operator.get(`/v1/containers/${id}`)).body.state;
 }
 
-/** Until it ends because nobody uses it. */
+/** Resolves when the container ends because it is idle. */
 async function untilIdle(events: Follower, { id }: Made): Promise<void> {
   const read = await events.until(({ container }) => container.id === id && container.state === 'ending');
   assert.equal(read.at(-1)?.code, 'idle', JSON.stringify(read.at(-1)));
@@ -49,7 +49,7 @@ async function untilIdle(events: Follower, { id }: Made): Promise<void> {
 
 async function start(env: Record<string, string> = {}): Promise<[ServiceProcess, Operator, string]> {
   const root = host.newRoot();
-  // It knocks at their ports all the time, which is no use of them.
+  // It checks their ports all the time, which does not count as use.
   const service = await host.start({ env: { ROOT: root, HEALTH_PROBE_SECONDS: '1', ...env } }).ready();
   return [service, new Operator(root), root];
 }

@@ -1,4 +1,4 @@
-/** Images that the real Docker pulls through the service, from a registry that is the test's own. */
+/** Images that the real Docker pulls through the service, from the test's own registry. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ async function start() {
 
 const PLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
 
-/** Of each layer some bytes are there, and not all. */
+/** Some bytes of each layer are present, and not all. */
 const isHalf = ({ data: { layers } }: Told) =>
   layers.length === 2 && layers.every(({ current = 0, total = 0 }) => current > 0 && current < total);
 
@@ -50,10 +50,10 @@ test('all requests for an image share one pull and see its progress, and a conta
   using first = await pull({ image });
   const { data } = await first.until(isHalf);
   assert.ok(data.bytes.current > 0 && data.bytes.total > 4 * 2 ** 20, JSON.stringify(data));
-  // Both layers are held: what the second one hears first is how far the pull is.
+  // Both layers are held back, so the second client first receives the current progress.
   using second = await pull({ image: `${image}:latest` });
   await second.until(isHalf);
-  // One that does not read.
+  // This one does not read.
   using _deaf = await pull({ image });
   release();
   const end = await first.end();
@@ -64,7 +64,7 @@ test('all requests for an image share one pull and see its progress, and a conta
   assert.deepEqual(RepoDigests, [`${image}@${end.data.digest}`]);
   assert.equal(registry.layersAsked.length, 2);
   assert.equal((await make()).status, 201);
-  // It is there already, and by its digest too.
+  // The image is already present, and by its digest too.
   for (const name of [image, `${image}@${end.data.digest}`]) {
     using again = await pull({ image: name });
     assert.equal((await again.end()).data.id, Id);
@@ -73,7 +73,7 @@ test('all requests for an image share one pull and see its progress, and a conta
   assert.equal(await service.stop(), 0);
 });
 
-/** As Docker says it: it leaves a registry that sends nothing to itself. */
+/** Docker's message: it does not wait for a registry that sends nothing. */
 const pullsGivenUp = () => readFileSync('/run/test/dockerd.log', 'utf8').split('context canceled').length - 1;
 
 test('a pull is cancelled in Docker when its last client disconnects or the service stops', async () => {
@@ -261,7 +261,7 @@ test('the predecessor’s spin-up pulls a missing image if its name includes a r
   assert.equal((await spunUp({ DEFAULT_REGISTRY }, 'fractal/elsewhere')).image, `${other}:latest`);
 });
 
-/** Has a service of its own spin a container up. @returns what it answered, and the image that the container has */
+/** Has its own service spin a container up. @returns the answer, and the container's image */
 async function spunUp(env: Readonly<Record<string, string>>, app_image: string) {
   const service = await host.start({ env: { ROOT: host.newRoot(), ...env } }).ready();
   const { status, body } = await spinUp(service, { app_image });

@@ -37,7 +37,7 @@ function start(env: Readonly<Record<string, string>>, ...fault: string[]): Servi
   });
 }
 
-/** A service that EC2 knows to be running. */
+/** A service whose instance is tagged as running. */
 async function startRunning(env: Readonly<Record<string, string>>, ...fault: string[]) {
   const service = await start(env, ...fault).ready();
   await service.message('EC2 accepted the request to tag this instance as running');

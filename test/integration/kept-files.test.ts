@@ -1,4 +1,4 @@
-/** Files of users that are too large to be saved, on a host whose service goes on, ends, or dies. */
+/** Users' files that are too large to be saved, on a host whose service continues, ends, or dies. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -19,7 +19,7 @@ before(async () => {
 afterEach(() => host.finish());
 after(() => host[Symbol.asyncDispose]());
 
-/** A host on which a container has left too much. */
+/** A host on which a container has left too much data. */
 async function leaveTooMuch(s3: S3) {
   const site = new Site(host, { ...s3.settings, USER_CONFIG_LIMIT: '1MiB' });
   const service = await site.start();

@@ -1,4 +1,4 @@
-/** The launcher over tiny programs; over the service itself, watchdog.test.ts. */
+/** The launcher with tiny programs. watchdog.test.ts covers it with the service itself. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -8,12 +8,12 @@ import { test } from 'node:test';
 import { LAUNCHER, Launched } from '../support/launched.ts';
 
 const ADDON = join(import.meta.dirname, `../../build/uinput-linux-${process.arch}.node`);
-/** A deadline that is short, and yet longer than Node takes to start on a busy machine. */
+/** A short deadline that is still longer than Node takes to start on a busy machine. */
 const SHORT = { options: ['--watchdog', '2.5'] };
 
-/** Of a Node program: it says that it lives. */
+/** The code of a Node program that sends a keepalive. */
 const SAY = `const say = () => require(${JSON.stringify(ADDON)}).notify(process.env.NOTIFY_SOCKET, 'WATCHDOG=1'); say();`;
-/** It goes on saying so, and tells its pid. */
+/** It keeps sending them, and prints its pid. */
 const LIVE = `${SAY} setInterval(say, 100); console.log(process.pid);`;
 const node = (script: string) => [process.execPath, '-e', script];
 const shell = (script: string) => ['sh', '-c', script];
@@ -24,7 +24,7 @@ for (const [end, words, told, status] of [
   ['cannot be run', ['/not/there'], ['exit-code', 'exited', '127'], 127],
   ['is killed', shell('kill -KILL $$'), ['signal', 'killed', 'KILL'], 137],
   ['is ended by SIGTERM', shell('kill -TERM $$'), ['success', 'killed', 'TERM'], 143],
-  // With a limit of one byte a crash leaves no core, wherever cores go.
+  // With a limit of one byte, a crash leaves no core, wherever cores are written.
   ['crashes', ['prlimit', '--core=1', ...shell('kill -SEGV $$')], ['signal', 'killed', 'SEGV'], 139],
   [
     'aborts and leaves a core',
@@ -98,7 +98,7 @@ test('if the launcher is killed, the program receives SIGTERM', async () => {
   await launched.line(/^\d+$/);
   launched.child.kill('SIGKILL');
   await launched.line(/^asked to stop$/);
-  // Its stdout is closed: it is gone too.
+  // A closed stdout means that it has exited too.
   assert.equal(await launched.ended(), null);
 });
 

@@ -102,7 +102,7 @@ test('C42: the directories have the modes and owners that programs need, and onl
     }),
   );
   assert.deepEqual(modes, {
-    // Marked as made by a service: see directories.ts.
+    // The mark of directories that a service made: see directories.ts.
     fractal: '0 1755',
     'fractal/<id>': '0 700',
     'fractal/<id>/containerResourceMappings': '0 755',

@@ -25,7 +25,7 @@ async function tls(): Promise<Socket> {
   return socket;
 }
 
-/** Resolves when the service has closed the connection; its limits are 10 s, and 30 s for a whole request. */
+/** Resolves when the service has closed the connection. Its limits are 10 s, and 30 s for a whole request. */
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {});
   socket.resume();

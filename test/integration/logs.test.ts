@@ -1,4 +1,4 @@
-/** What containers write, as operators read and follow it while they live, and what is kept of it. */
+/** The output of containers, as operators read and follow it while they run, and what is kept of it. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { TestHost } from '../support/test-host.ts';
 const LABEL = ['--label', 'ecs-host-service.interactive=true'];
 /** Waits for a file in `/`. */
 const WAIT = 'w() { while [ ! -e /$1 ]; do sleep 0.02; done; }; w';
-/** Ends at SIGTERM with a last word. */
+/** Exits on SIGTERM with a last line. */
 const PATIENT = "trap 'echo last; exit 0' TERM; echo first; sleep 600 & wait";
 
 let host: TestHost;
@@ -33,7 +33,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What a stream of a log sends. */
+/** The frames of a log stream. */
 interface Sent {
   readonly event: string;
   readonly id: string | undefined;
@@ -55,7 +55,7 @@ async function* eventsIn(response: IncomingMessage): AsyncGenerator<Sent> {
   }
 }
 
-/** A site, its running service, and what its operators see of logs. */
+/** A site, its running service, and its operators' view of logs. */
 class Seen {
   readonly site: Site;
   readonly service: ServiceProcess;
@@ -74,7 +74,7 @@ class Seen {
     return new Seen(site, await site.start());
   }
 
-  /** Without a terminal, as any client of Docker's makes it. @returns docker id and container id */
+  /** Without a terminal, like any client of Docker. @returns docker id and container id */
   async run(program: string, ...words: string[]): Promise<{ dockerId: string; id: string }> {
     const all = [...LABEL, ...words, SHELL, 'sh', '-c', program];
     const dockerId = await new DockerCli(this.site.dockerProxy).ok('run', '-d', ...all);
@@ -100,7 +100,7 @@ class Seen {
     return eventsIn(response);
   }
 
-  /** All lines of a log that comes to its end. */
+  /** All lines of a log that ends. */
   async read(name: string, query = '', headers: Readonly<Record<string, string>> = {}): Promise<Sent[]> {
     const all = await Array.fromAsync(eventsIn(await this.open(name, query, headers)));
     assert.equal(all.pop()?.event, 'end');
@@ -159,7 +159,7 @@ test('stdout and stderr are distinguished, and a reader chooses how much to read
   const { dockerId, id } = await seen.run(
     `echo one; ${WAIT} a; echo two >&2; ${WAIT} b; ${words}; ${PATIENT}`,
   );
-  // Which of two streams Docker reads first is not told by who wrote first.
+  // The order of writes does not determine which of two streams Docker reads first.
   for (const [last, file] of [
     ['one', 'a'],
     ['two', 'b'],
@@ -343,7 +343,7 @@ test('the log of a container that is removed after its service died is kept', as
   await seen.site.over();
 });
 
-/** A command of an operator's. */
+/** A command of an operator. */
 function say(seen: Seen, ...words: readonly string[]) {
   const program = host.start({ env: { ROOT: seen.site.root, APP_ENV: '' }, arguments: words });
   const out = text(program.child.stdout as Readable);

@@ -1,6 +1,6 @@
 /**
- * What keeps containers from the credentials of their host: the addresses of EC2 and ECS stand behind a link of the
- * host here, as they do on EC2, so that what a container sends there is forwarded.
+ * The guard that keeps containers from their host's credentials. Here, as on EC2, the addresses of EC2 and ECS are behind a
+ * link of the host, so the host forwards a container's packets to them.
  */
 
 import assert from 'node:assert/strict';
@@ -19,13 +19,13 @@ import { TestHost } from '../support/test-host.ts';
 
 const GUARD = join(import.meta.dirname, '../../packaging/metadata-guard.sh');
 const ADDRESSES = ['169.254.169.254', '169.254.170.2'];
-/** Behind the same link, and nobody's secret: Amazon's clock, for one. */
+/** Another address behind the same link without secrets, such as Amazon's clock. */
 const HARMLESS = '169.254.169.123';
 const SERVER = `require('node:http').createServer((_, response) => response.end('secret')).listen(80, () => console.log('listens'))`;
-/** Milliseconds after which a packet is taken for lost. */
+/** Milliseconds after which a packet counts as lost. */
 const LOST = 1500;
 
-/** As much of the service's Docker as a network takes. */
+/** The part of the service's Docker client that a network needs. */
 class ApiDocker {
   readonly #api: Dockerode;
 
@@ -41,14 +41,14 @@ class ApiDocker {
 let host: TestHost;
 let service: ServiceProcess;
 let server: ChildProcess | undefined;
-/** Of one of its processes. */
+/** The pid of one of its processes. */
 let container = 0;
 
 function ip(words: string): void {
   execFileSync('ip', words.split(' '));
 }
 
-/** What a container gets from the address. */
+/** A container's answer from the address. */
 function ask(address: string, patience = 30_000, pid = container): string {
   const script = `require('node:http')
     .get('http://${address}/', { timeout: ${patience} }, (answer) => answer.pipe(process.stdout))
@@ -137,7 +137,7 @@ test('the guard can be removed, and other rules stay', () => {
   assert.deepEqual(rules(), ['-A DOCKER-USER -d 198.51.100.1/32 -j DROP']);
 });
 
-/** What the guard says, where one of its programs is replaced. @param programs scripts by name */
+/** The guard's output when one of its programs is replaced. @param programs scripts by name */
 function guardWith(programs: Readonly<Record<string, string>>, act = 'on') {
   const directory = mkdtempSync('/run/test/programs-');
   for (const [name, script] of Object.entries(programs))
@@ -162,7 +162,7 @@ test('the guard fails if a network has IPv6 and Docker guards only IPv4', async 
   assert.equal(guarded.status, 0, guarded.stderr);
   assert.match(guarded.stderr, /--insert DOCKER-USER --destination fd00:ec2::254 --jump DROP/);
   await network.remove();
-  // Who cannot be asked may have one.
+  // If Docker cannot be asked, there may be such a network.
   assert.equal(guardWith({ ...noChain, docker: 'exit 1' }).status, 1);
 });
 
@@ -173,6 +173,6 @@ test('the guard fails and says what to do if Docker has made no rules', async ()
   const failed = spawnSync(GUARD, ['on'], { encoding: 'utf8' });
   assert.equal(failed.status, 1);
   assert.match(failed.stderr, /^iptables has no chain DOCKER-USER.*"iptables": false/m);
-  // There is nothing to take away either.
+  // There is nothing to remove either.
   execFileSync(GUARD, ['off']);
 });

@@ -1,4 +1,4 @@
-/** The metrics of a service that runs, as Prometheus gets them. */
+/** The metrics of a running service, as Prometheus gets them. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';

@@ -1,4 +1,4 @@
-/** What becomes of a host that EC2 takes away, or says that it may: outside localdev, with the metadata at their real address. */
+/** What happens to a host that EC2 takes away, or may take away: outside localdev, with metadata at the real address. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ function start(root: string, more: Readonly<Record<string, string>> = {}, words:
   return host.start({ env: { ...world.settings, ...s3.settings, ROOT: root, ...more }, arguments: words });
 }
 
-/** A container in which a user has a file. */
+/** A container with a user's file. */
 async function inUse(service: ServiceProcess, root: string) {
   const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);

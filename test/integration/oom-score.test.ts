@@ -1,4 +1,4 @@
-/** When the host runs out of memory, the kernel spares the service, and not what the service runs for others. */
+/** When the host runs out of memory, the kernel spares the service, but not the programs that it runs for others. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { processesThat } from '../../host/processes.ts';
 import { runConfined } from '../../user-configs/confined.ts';
 import { until } from '../support/site.ts';
 
-/** Not that of the service, which a test may lack the right to set: what counts is that it is not inherited. */
+/** It is not the service's own value, which a test may lack the right to set. What matters is that it is not inherited. */
 const OWN = '300';
 
 function adjustment(pid: number | 'self'): string {

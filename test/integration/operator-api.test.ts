@@ -1,4 +1,4 @@
-/** The operator's API of a service that runs, on its unix socket. */
+/** The operator's API of a running service, on its unix socket. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -46,7 +46,7 @@ test('operators list containers oldest first, filtered, and page by page', async
     first.containers.map(({ docker }: { docker: string }) => docker),
     made.slice(0, 2),
   );
-  // The one that the page ended with may be gone by then.
+  // The container at the end of the page may be gone by then.
   await operator.ask('POST', `/v1/containers/${made[1]}/stop`);
   assert.deepEqual(await listed(`?after=${first.next}`), [2]);
   assert.equal((await operator.get(`/v1/containers?limit=2`)).body.next, undefined);
@@ -166,7 +166,7 @@ test('a stream is logged once, with its duration, when it ends, whoever ended it
   const { service, operator } = await start();
   const lines = () => service.lines.filter(({ path }) => path === '/v1/events');
   const follower = await operator.follow();
-  // The head of its answer is there already.
+  // The head of its answer has already arrived.
   const seen = performance.now();
   await operator.get('/v1/capacity');
   assert.deepEqual(lines(), []);

@@ -1,4 +1,4 @@
-/** The command line about a running service: on its unix socket, and from another host. */
+/** The command line with a running service: on its unix socket, and from another host. */
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';

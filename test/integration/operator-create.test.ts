@@ -1,4 +1,4 @@
-/** Containers that operators have made and set up by the API. */
+/** Containers that operators make and set up through the API. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -142,7 +142,7 @@ test('a container whose start values cannot be stored is removed', async () => {
   const [first] = await events.until(() => true);
   const mappings = join(root, 'fractal', first?.container.id ?? '', 'containerResourceMappings');
   await until('its directory is there', () => existsSync(mappings));
-  // Where it stands a file cannot be put.
+  // No file can be written in place of a directory.
   mkdirSync(join(mappings, 'ContainerARN'));
   const { status, body } = await created;
   assert.deepEqual([status, body.title], [507, 'host.filesystem'], JSON.stringify(body));

@@ -52,7 +52,7 @@ test("no container gets the service's own port or a reserved one", async () => {
 
 const LABEL = ['--label', 'ecs-host-service.interactive=true'];
 
-/** Docker's command line at the proxy of a service. */
+/** Docker's command line at a service's proxy. */
 function cliOf(site: Site): DockerCli {
   return new DockerCli(join(site.runDirectory, 'docker.sock'));
 }
@@ -81,7 +81,7 @@ test("a container in another one's network holds their port for its whole life, 
   const site = new Site(host);
   const service = await site.start();
   const cli = cliOf(site);
-  // Not ours, as that of a task with Service Connect.
+  // Not one of the service's ports, like that of a task with Service Connect.
   const task = ['--label', 'com.amazonaws.ecs.task-arn=arn:task/1'];
   const pause = ['--name', 'pause', ...task, '-p', '20500:32262', SHELL];
   await new DockerCli('/run/docker.sock').ok('run', '-d', ...pause);

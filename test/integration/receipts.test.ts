@@ -16,7 +16,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** A root, and the directory of its receipts. */
+/** A root, and its directory of receipts. */
 function newRoot(): { root: string; receipts: string } {
   const root = host.newRoot();
   return { root, receipts: join(root, 'var/lib/ecs-host-service/receipts') };

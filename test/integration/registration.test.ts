@@ -1,4 +1,4 @@
-/** A webserver that knows an instance refuses to register it again: however a service ended, the next one can go on. */
+/** A webserver that knows an instance refuses to register it again. However a service ended, the next one can continue. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -26,13 +26,13 @@ const registrations = () => world.beats.filter(({ call }) => call === 'auth').le
 const beats = (dying: 'True' | 'False') =>
   world.beats.filter(({ fields }) => fields.IsDyingHeartbeat === dying);
 
-/** Until the webserver has heard one more heartbeat of a host that lives. */
+/** Resolves when the webserver has received one more heartbeat of the running host. */
 async function untilItBeats(): Promise<void> {
   const before = beats('False').length;
   await until('a heartbeat came', () => beats('False').length > before);
 }
 
-/** Starts a service, and lets the webserver be away from its first heartbeat on. */
+/** Starts a service, and makes the webserver unavailable after its first heartbeat. */
 async function startAndLose() {
   const service = site.run([]);
   await untilItBeats();
@@ -41,7 +41,7 @@ async function startAndLose() {
   return service;
 }
 
-/** Starts one while the webserver is still away. Then the webserver must know it without another registration. */
+/** Starts a service while the webserver is still away. Then the webserver must know it without another registration. */
 async function startAgain(): Promise<void> {
   const service = await site.start();
   world.webserver.requests.length = 0;
@@ -82,7 +82,7 @@ for (const [how, end] of Object.entries({
     world.webserver.fault = undefined;
     await site.over();
     assert.equal(beats('True').length, 1);
-    // The webserver knows it no more, so the next one registers.
+    // The webserver no longer knows it, so the next service registers.
     const next = site.run([]);
     await untilItBeats();
     assert.equal(registrations(), 1);

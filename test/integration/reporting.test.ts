@@ -26,7 +26,7 @@ function start(env: Readonly<Record<string, string>> = {}, fault?: string): Serv
   return host.start({ env: { ...world.settings, ...env }, ...entry });
 }
 
-/** Where everything is on and developers can spin containers up. */
+/** The environment in which everything is enabled and developers can spin containers up. */
 const LOCALDEV = { APP_ENV: 'localdev' };
 
 const AWS_TAGS = Object.fromEntries(
@@ -168,7 +168,7 @@ test('C26: at a graceful stop, the last heartbeat follows the end of the last co
   const shipped = world.lines;
   assert.equal(shipped.at(-1)?.message, 'ended');
   assert.equal(shipped.at(-1)?.['aws.instance-id'], METADATA['instance-id']);
-  // From the first line after reporting was opened on.
+  // From the first line after reporting was opened.
   const opened = service.lines.findIndex(({ step }) => step === 'reporting');
   assert.deepEqual(
     shipped.map(({ message }) => message),

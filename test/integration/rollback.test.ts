@@ -1,4 +1,4 @@
-/** What somebody who can write to the bucket, and has no token, can do with what is stored there. */
+/** What someone who can write to the bucket, and has no token, can do with the stored objects. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ import { SECRET, TOKEN } from '../support/secrets.ts';
 const never = new AbortController().signal;
 const PREFIX = prefixOf('user', 'app');
 const CURRENT = `${PREFIX}current.json`;
-/** What is on its way to become current is not looked at; an hour later nothing is. */
+/** A save that may be about to become current is ignored. An hour later, no save is. */
 const LATER = { now: () => Date.now() + 3_600_000 };
 const ROLLED_BACK = 'config.rolled_back';
 
@@ -63,7 +63,7 @@ function found({ files, outcome, alarm }: Container): [string, string | undefine
   return [outcome, text, alarm?.code];
 }
 
-/** What the predecessor stored of this user and app. */
+/** Objects in the predecessor's format of this user and app. */
 async function storeOld(s3: S3, host: ConfigHost): Promise<void> {
   writeFileSync(join(host.root, 'file'), 'of the predecessor');
   const command = `tar -C ${host.root} -cf - file | lz4 -q -c | openssl enc -aes-256-cbc -pbkdf2 -pass env:TOKEN`;
@@ -77,7 +77,7 @@ test('a host that knows a newer current.json detects an old one that is put back
   await leave('second');
   await leave('third');
   await s3.write(CURRENT, current);
-  // Where no newer save is left to be found.
+  // There is no newer save left to find.
   const kept = (await s3.keys()).filter((key) => key.endsWith('.age'));
   assert.equal(kept.length, 3);
   for (const key of kept)
@@ -179,7 +179,7 @@ test('the public key without the token is not enough to make a save', async (t) 
   );
   assert.deepEqual(found(await host.begin()), ['damaged', undefined, undefined]);
   assert.ok(host.lines.some(({ why }) => /its stamp is forged/.test(String(why))));
-  // Without any stamp, as before there were some.
+  // Without any stamp, as before stamps existed.
   await s3.write(
     `${PREFIX}${version}`,
     Buffer.concat([...encrypt(recipient, [archive])].map((piece) => Buffer.from(piece))),

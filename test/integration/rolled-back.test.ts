@@ -1,4 +1,4 @@
-/** An older state of a user's files that somebody put back into the bucket, as it is told by a service that runs. */
+/** An older state of a user's files that someone put back into the bucket, and how a running service reports it. */
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

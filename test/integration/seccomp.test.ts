@@ -15,7 +15,7 @@ const BUILD = join(ROOT, 'build');
 const OURS = join(BUILD, 'seccomp.json');
 const DOCKERS = join(BUILD, 'docker-seccomp.json');
 const IMAGE = 'test/seccomp-probe:1';
-/** Of which a container lives on when all is told. */
+/** The image whose container keeps running after it has printed everything. */
 const STAYING = 'test/seccomp-probe:2';
 const REFUSED = 'Operation not permitted';
 
@@ -36,7 +36,7 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
-/** What the kernel says in a container to each probe of a user without capabilities. */
+/** The kernel's answers in a container to each probe of a user without capabilities. */
 async function probe(...SecurityOpt: string[]): Promise<Answers> {
   return await probeAs(host.docker, { User: '1000', HostConfig: { CapDrop: ['ALL'], SecurityOpt } });
 }
@@ -55,7 +55,7 @@ function answersIn(log: Buffer): Answers {
   return Object.fromEntries(lines.map((line) => line.split(': ')));
 }
 
-/** Requests of linux/kd.h, linux/vt.h, and asm-generic/ioctls.h that reach beyond a program's own console. */
+/** Requests of linux/kd.h, linux/vt.h and asm-generic/ioctls.h that reach beyond a program's own console. */
 const FAR_REACHING = Object.entries({
   KIOCSOUND: 0x4b2f,
   KDMKTONE: 0x4b30,
@@ -93,7 +93,7 @@ const FAR_REACHING = Object.entries({
   VT_UNLOCKSWITCH: 0x560c,
   VT_WAITEVENT: 0x560e,
 });
-/** What an X server asks of its own console. */
+/** Requests of an X server to its own console. */
 const NEEDED = Object.entries({
   KDGKBTYPE: 0x4b33,
   KDSETMODE: 0x4b3a,
@@ -109,14 +109,14 @@ const NEEDED = Object.entries({
   TIOCSCTTY: 0x540e,
   FIONREAD: 0x541b,
 });
-/** Switches of the console that an X server must believe in. */
+/** Console switches that an X server must believe in. */
 const PRETENDED = Object.entries({ VT_ACTIVATE: 0x5606, VT_WAITACTIVE: 0x5607, VT_SETACTIVATE: 0x560f });
-/** With which files leave the limit of their container, and what only reads. */
+/** Requests that let files leave the limit of their container, and requests that only read. */
 const ATTRIBUTES = Object.entries({ FSSETXATTR: 0x401c5820, SETFLAGS: 0x40086602, SETFLAGS32: 0x40046602 });
 const READING = Object.entries({ FSGETXATTR: 0x801c581f, GETFLAGS: 0x80086601 });
 const NO_SUCH_REQUEST = 'Inappropriate ioctl for device';
 
-/** A request's names among the probes: the kernel does not look at the upper half of the number. */
+/** The names of a request among the probes: the kernel ignores the upper half of the number. */
 function spelled([, number]: readonly [string, number]): string[] {
   return ['request ', 'request 1:'].map((text) => `${text}0x${number.toString(16)}`);
 }
@@ -126,7 +126,7 @@ const asked = (answers: Answers, names: readonly string[]): Answers =>
 const answered = (names: readonly string[], answer: string): Answers =>
   Object.fromEntries(names.map((name) => [name, answer]));
 
-/** Without the requests of ioctl and what is as new as some of Docker's profiles, which are looked at by themselves. */
+/** Without ioctl requests and the system calls that only some of Docker's profiles know, which are checked separately. */
 function calls(answers: Answers): Answers {
   return Object.fromEntries(
     Object.entries(answers).filter(([name]) => !/^(request|file_setattr)/.test(name)),
@@ -137,7 +137,7 @@ function requests(answers: Answers): Answers {
   return Object.fromEntries(Object.entries(answers).filter(([name]) => name.startsWith('request')));
 }
 
-/** As without a profile, but that those are refused, and that libc is sent from clone3 to clone. */
+/** As without a profile, except that those are refused, and that libc falls back from clone3 to clone. */
 function refusing(refused: (name: string) => boolean): Answers {
   const names = Object.keys(unconfined).filter(refused);
   const refusals = Object.fromEntries(names.map((name) => [name, REFUSED]));
@@ -159,7 +159,7 @@ const isConsole = (device: number): boolean => device % 2 ** 32 === 0x501;
 const isOtherFamily = (family: number): boolean => !FAMILIES.includes(family);
 const isClosedNetlink = (protocol: number): boolean => [6, 12].includes(protocol);
 const isRealTime = (policy: number): boolean => ![0, 3, 5].includes(policy);
-/** What ours refuses of the probes that are made for many numbers. */
+/** What the host's profile refuses of the probes that are made for many numbers. */
 const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'mknod of': isConsole,
   'old mknod of': isConsole,
@@ -176,7 +176,7 @@ const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'first option of level': () => false,
 };
 
-/** Says only what differs: there are thousands of answers. */
+/** Prints only the differences, because there are thousands of answers. */
 function assertSame(actual: Answers, expected: Answers): void {
   const names = new Set([...Object.keys(actual), ...Object.keys(expected)]);
   const different = [...names].filter((name) => actual[name] !== expected[name]);
@@ -333,7 +333,7 @@ test("a hosted container gets the host's profile, whoever makes it and whatever 
   assert.equal(await service.stop(), 0);
 });
 
-/** Makes a profile of a source that is Docker's with another text somewhere. */
+/** Makes a profile from Docker's source with one text replaced. */
 function make(text: string, other: string) {
   const source = readFileSync(DOCKERS, 'utf8');
   assert.ok(source.includes(text), text);

@@ -22,7 +22,7 @@ after(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-/** A new container: its identifying host port, and a look at its mappings. */
+/** A new container: its identifying host port, and access to its mappings. */
 async function newContainer() {
   const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);

@@ -163,7 +163,7 @@ test('S12: the secret can come from a file, which must not be readable by others
 
 test('the service starts Docker if it is not running, and stops it again', async () => {
   await host.stopDocker();
-  // The Engine inherits none of them: what it and its children have in their environments is searched after the run.
+  // The Engine inherits none of them: its environment and that of its children are searched after the run.
   const secrets = {
     WEBSERVER_AUTH_SECRET: OWN_SECRET,
     SENTRY_DSN: `https://${SENTRY_KEY}@127.0.0.1/1`,

@@ -1,4 +1,4 @@
-/** What becomes of terminals when something else ends: the container, the service, its life, its place. */
+/** What happens to terminals when something else ends: the container, the service, its process, its place. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What runs in a terminal, wherever. */
+/** Processes of terminals, anywhere. */
 function processesIn(terminal: string): Promise<ProcessIdentity[]> {
   return processesThat((pid) => hasVariable(pid, `${TERMINAL}=${terminal}`));
 }
@@ -39,7 +39,7 @@ async function begin(env: Record<string, string> = {}) {
   return { root, service, id, operator: new Operator(root) };
 }
 
-/** With something in it that a hang-up alone does not end. */
+/** With a program in it that a hang-up alone does not end. */
 async function openTerminal(root: string, id: string): Promise<TerminalClient> {
   const client = await TerminalClient.open(root, `/containers/${id}/terminal`);
   client.type('trap "" HUP; (trap "" HUP; sleep 1000) & echo read$((1 + 1))\r');
@@ -111,7 +111,7 @@ test('an unused terminal ends, and its container keeps running', async () => {
 test('a container counts as in use while a client is at one of its terminals, and as idle after that', async () => {
   const { root, service, id, operator } = await begin({ IDLE_SECONDS: '1' });
   using events = await operator.follow();
-  // Before the claim, from which on it may be idle.
+  // Before the claim, after which it may be idle.
   using client = await openTerminal(root, id);
   await claim(service, (await operator.get(`/v1/containers/${id}`)).body.port);
   client.type("sleep 3; echo a''wake\r");
@@ -151,7 +151,7 @@ test('a terminal that cannot be opened is answered with a problem, and acquires 
 });
 
 test('a program that Docker started without being able to report it is ended too', async () => {
-  // It passes no connection on that changes its protocol: it breaks, and Docker goes on.
+  // The faulty engine breaks a connection whose protocol changes, and Docker continues.
   await using engine = await FaultyEngine.open();
   const { root, service, id, operator } = await begin(engine.settings);
   const { docker: dockerId } = (await operator.get(`/v1/containers/${id}`)).body;

@@ -41,7 +41,7 @@ afterEach(async () => {
   assert.deepEqual(left, [], 'terminals are left');
 });
 
-/** The command line in a terminal of a person's. */
+/** The command line in a person's terminal. */
 function at(words: readonly string[], env: Record<string, string> = {}): Person {
   const all = { PATH: process.env.PATH as string, ROOT: root, ...env };
   return new Person(process.execPath, [...NODE_FLAGS, PROGRAM, ...words], { env: all });

@@ -20,8 +20,8 @@ after(async () => {
 });
 
 /**
- * Milliseconds: what the report of a death (2 s) and the last deliveries (5 s) may take, and an end in all. They are wide, since
- * several services share a slow machine here; without limits these ends would last for minutes, or for ever.
+ * The time limits, in milliseconds, of the report of a crash (2 s), of the last deliveries (5 s), and of a whole shutdown. They
+ * are wide, because several services share a slow machine here. Without limits, a shutdown would last for minutes, or forever.
  */
 const REPORT = 8000;
 const LAST = 20_000;
@@ -29,7 +29,7 @@ const END = 45_000;
 
 let port = 4700;
 
-/** A service with a container, in use or not, which hosts it although the world misbehaves. */
+/** A service with a container, in use or not, that runs although the outside world fails. */
 async function hostIn(world: World, inUse = true): Promise<ServiceProcess> {
   port += 1;
   const env = { ...world.settings, APP_ENV: 'localdev', LISTEN_PORT: String(port) };
@@ -44,7 +44,7 @@ async function hostIn(world: World, inUse = true): Promise<ServiceProcess> {
   return service;
 }
 
-/** Ends it, and all that it held. */
+/** Ends the service with all of its resources. */
 async function ends(service: ServiceProcess, signal: NodeJS.Signals, code: number): Promise<void> {
   const from = Date.now();
   assert.equal(await service.stop(signal), code, service.log());

@@ -11,7 +11,7 @@ import { S3 } from '../support/s3.ts';
 
 const UPLOAD = join(import.meta.dirname, '../../scripts/upload.ts');
 const TARBALL = 'ecs-host-service-0.1.0-linux-x64.tar.gz';
-/** Bytes: more than one part. */
+/** Bytes, for more than one part. */
 const LENGTH = 12_000_000;
 
 let s3: S3;

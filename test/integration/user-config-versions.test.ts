@@ -1,4 +1,4 @@
-/** The stored versions of a user's files, as operators see them by a container. */
+/** The stored versions of a user's files, as operators see them through a container. */
 
 import assert from 'node:assert/strict';
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** What becomes of a user's files from session to session, with a store that misbehaves and disks that end. */
+/** A user's files from session to session, with a failing store and full disks. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -43,7 +43,7 @@ function content({ files }: Container): Record<string, string> {
   );
 }
 
-/** A first session that left something, and ended. */
+/** A first session that left files, and has ended. */
 async function leave(host: ConfigHost, files: Readonly<Record<string, string>> = { a: 'first' }) {
   const container = await host.begin();
   container.write(files);
@@ -107,7 +107,7 @@ test('a crash after a checkpoint loses only later changes, and checkpoints are s
   await container.session.checkpoint(never);
   container.write({ d: 'lost' });
   await host.arrived();
-  // The base, and the last checkpoint: earlier ones go.
+  // The base and the last checkpoint remain, and earlier checkpoints are removed.
   while ((await archives(s3)).length > 2) await pause(5);
   const { version, changes } = await current(s3);
   assert.deepEqual(new Set(await archives(s3)), new Set([changes, version]));
@@ -385,7 +385,7 @@ test('all versions of one hour are kept, even if there are more than the configu
     await container.session.save(never);
     await host.arrived();
   }
-  // They are of one hour.
+  // They were made in the same hour.
   assert.equal((await archives(s3)).length, 4);
 });
 

@@ -1,4 +1,4 @@
-/** The service, as whoever watches it from outside sees it: systemd, whose part a receiver plays, or the launcher. */
+/** The service as a supervisor sees it: systemd, which a receiver plays, or the launcher. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

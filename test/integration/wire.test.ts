@@ -221,7 +221,7 @@ test('a second spin-up is refused while port 32262 is in use', async () => {
     [refused.status, /32262 is in use.*POST \/v1\/containers/.test(refused.body)],
     [406, true],
   );
-  // Of many at once, one.
+  // One of many concurrent requests.
   const replies = await Promise.all(Array.from({ length: 4 }, () => spinUp(service)));
   assert.deepEqual(
     replies.map(({ status }) => status).toSorted((a, b) => a - b),
