@@ -1,4 +1,4 @@
-/** What hosted containers may ask of Docker, and in how many ways somebody may ask for more. */
+/** The requests to Docker that hosted containers may send, and the many ways to ask for more. */
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -21,7 +21,7 @@ import fc from '../support/properties.ts';
 
 const ASKER: Asker = { labels: {}, paths: pathsBelow('/'), allowed: new Map(), granted: [] };
 
-/** As a body comes from a client. */
+/** A body in a client's form. */
 function read(text: string, rule = createRule): unknown {
   return fold(readJson(text).tree, rule);
 }
@@ -284,7 +284,7 @@ suite("requests that would break a container's isolation are refused", () => {
 });
 
 suite('spellings and duplicates', () => {
-  /** The forms of a letter that Docker does not tell apart. */
+  /** The forms of a letter that Docker does not distinguish. */
   const forms = (letter: string) => [
     letter.toLowerCase(),
     letter.toUpperCase(),

@@ -1,4 +1,4 @@
-/** What of the native addon needs no uinput: passing descriptors, its errors, and that nothing makes it crash. */
+/** The parts of the native addon that need no uinput: passing descriptors, its errors, and that nothing makes it crash. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -21,7 +21,7 @@ function newDirectory(t: TestContext): string {
   return directory;
 }
 
-/** Runs a script, which is told the `file` of the addon, in a Node of its own. @returns what it prints */
+/** Runs a script, which gets the `file` of the addon, in its own Node process. @returns its output */
 function runApart(script: string, words: readonly string[] = [], node = process.execPath): string {
   const file = join(BUILD, `uinput-linux-${process.arch}.node`);
   const preamble = `const file = ${JSON.stringify(file)}; const words = ${JSON.stringify(words)};`;

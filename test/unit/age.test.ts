@@ -24,7 +24,7 @@ const NOISE = randomBytes(5 * CHUNK);
 const encrypt = (...pieces: Buffer[]) => Buffer.concat([...encryptPieces(RECIPIENT, pieces)]);
 const decrypt = (...writes: Buffer[]) => through(decryptor(IDENTITY), writes);
 
-/** Sizes of a content that lie around the limits of chunks, and others. */
+/** Content sizes around the limits of chunks, and others. */
 const SIZES = [
   0,
   1,
@@ -119,7 +119,7 @@ suite("with Debian's age", () => {
   });
 });
 
-/** @returns the message. What was released until then is a beginning of `content`. */
+/** @returns the message. The output until then is a prefix of `content`. */
 async function assertDamaged(file: Buffer, content: Buffer, key = IDENTITY): Promise<string> {
   const { released, error } = await pass(decryptor(key), [file]);
   assert.ok(error instanceof DamagedError, `no damage was found: ${String(error)}`);
@@ -220,7 +220,7 @@ suite('a damaged age file is refused', async () => {
   });
 });
 
-/** The rules of the format, in files whose MAC and payload are right: only the rule in question is broken. */
+/** The rules of the format, in files whose MAC and payload are valid: each breaks only the rule in question. */
 suite('the header of an age file', () => {
   const fileKey = randomBytes(16);
   const nonce = randomBytes(16);

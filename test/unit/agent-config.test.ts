@@ -22,7 +22,7 @@ function parse(text: string, mode: Mode = 'binary') {
   return { values: Object.fromEntries(config), warnings };
 }
 
-/** What is told of a text that cannot be used. */
+/** The problems of an invalid text. */
 function problemsOf(text: string, mode?: Mode): string[] {
   let problems: string[] = [];
   assert.throws(

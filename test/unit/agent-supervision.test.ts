@@ -17,7 +17,7 @@ class Agent implements RunningAgent {
   readonly ended = this.#ended.promise;
   readonly asked: string[] = [];
   isOver = false;
-  /** Neither stopping nor killing it helps. */
+  /** Neither stopping nor killing it works. */
   isStuck = false;
 
   end(ended: Ended): void {
@@ -59,11 +59,11 @@ class World {
   dockerAnswers = true;
   pings = 0;
   agentAnswers = false;
-  /** How often the agent was asked. */
+  /** The number of times that the agent was asked about itself. */
   asked = 0;
-  /** What the next start fails with. */
+  /** The error of the next start. */
   failure: Error | undefined;
-  /** Is awaited by a start. */
+  /** A start awaits it. */
   starting: Promise<void> | undefined;
 
   constructor(t: TestContext, options: Partial<SupervisionOptions> = {}) {
@@ -82,7 +82,7 @@ class World {
       config: '/etc/ecs/ecs.config',
       data: '/var/lib/ecs/data',
       drain: () => void this.drained++,
-      // What is waited for at most a moment is not what is measured here.
+      // Waits of less than half a second are not recorded.
       pause: async (milliseconds) => {
         if (milliseconds >= 500) this.pauses.push(milliseconds);
         await allElseHasRun();

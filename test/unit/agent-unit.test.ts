@@ -51,7 +51,7 @@ class UnitSite implements AsyncDisposable {
     return this.site.options({
       ...FAST,
       environment: { PATH: `${join(paths.root, 'bin')}:${process.env.PATH}` },
-      // As the host of a service at / has it.
+      // The layout of a service's host whose root is /.
       proxySocket: `/run/ecs-host-service/${process.pid}.sock`,
       settings: { ...this.site.options().settings, ECS_AGENT: 'auto' },
     });
@@ -78,7 +78,7 @@ class UnitSite implements AsyncDisposable {
     rmSync(join(this.#fake, name));
   }
 
-  /** What systemd was asked to do. */
+  /** The calls to systemd. */
   get calls(): string[] {
     return this.#calls.filter((call) => !call.startsWith('show'));
   }
@@ -87,18 +87,18 @@ class UnitSite implements AsyncDisposable {
     return readFileSync(join(this.#fake, 'calls'), 'utf8').trim().split('\n');
   }
 
-  /** How often it was looked at. */
+  /** The number of checks. */
   get looks(): number {
     return this.#calls.filter((call) => call.startsWith('show')).length;
   }
 
-  /** Until it was looked at so many times more, the last time from beginning to end. */
+  /** Resolves after so many more checks, the last one from start to end. */
   async looked(times: number): Promise<void> {
     const before = this.looks;
     await until('it is looked at', () => this.looks > before + times);
   }
 
-  /** Whether it was after it was asked to stop. */
+  /** Whether the last call was a check. */
   get wasLookedAt(): boolean {
     return this.#calls.at(-1)?.startsWith('show') === true;
   }
@@ -107,13 +107,13 @@ class UnitSite implements AsyncDisposable {
     return (await findProcesses(this.line, '/agent')).length;
   }
 
-  /** The unit ends by itself, its agent with it. */
+  /** The unit exits by itself, with its agent. */
   ends(code: number, status = `Result=exit-code\nExecMainCode=1\nExecMainStatus=${code}\n`): void {
     this.set('status', status);
     this.set('active', code === 0 ? 'inactive' : 'failed');
   }
 
-  /** Until systemd has started it so many times. */
+  /** Resolves when systemd has started it so many times. */
   async started(times: number): Promise<void> {
     await this.site.says('started the ECS agent', times);
   }
@@ -237,7 +237,7 @@ test('a unit that does not stop within 10 s is killed', async (t) => {
   const agent = await unit.site.begin(unit.options);
   await unit.started(1);
   unit.set('deaf', '');
-  // The clock jumps when the grace has begun.
+  // The clock jumps when the grace period has begun.
   const now = performance.now.bind(performance);
   const isAsked = () => unit.calls.includes('stop --no-block ecs.service');
   t.mock.method(performance, 'now', () => now() + (isAsked() && unit.wasLookedAt ? 10_001 : 0));

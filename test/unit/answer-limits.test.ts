@@ -1,4 +1,4 @@
-/** A store whose answers have no end. Each would be gigabytes; what is sent of it is counted. */
+/** A store with endless answers. Each would have gigabytes; the bytes that are sent are counted. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,12 +18,12 @@ const never = new AbortController().signal;
 const LENGTH = 1_500_000_000;
 const PIECE = Buffer.alloc(2 ** 16, ' ');
 const TOO_LARGE = { code: 'config.answer_too_large' };
-/** What may be on its way in sockets and streams beyond a limit. */
+/** The bytes that sockets and streams may hold beyond a limit. */
 const ON_ITS_WAY = 32 * 2 ** 20;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** Sends 1.5 GB of spaces, for as long as somebody takes them. */
+/** Sends 1.5 GB of spaces, as long as the client accepts them. */
 async function pour(response: ServerResponse, sent: { bytes: number }): Promise<void> {
   function* pieces() {
     for (; sent.bytes < LENGTH; sent.bytes += PIECE.length) yield PIECE;

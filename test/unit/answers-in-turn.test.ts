@@ -1,4 +1,4 @@
-/** Each request is answered in its turn, whatever comes behind it or is no request at all. */
+/** Each request is answered in order, even if invalid bytes follow it. */
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -82,6 +82,6 @@ test('a plain-text answer forbids content sniffing', async (t) => {
   ]) {
     assert.ok(await isForText(request), request);
   }
-  // What the predecessor's handlers answered is JSON.
+  // The answers of the predecessor's handlers are JSON.
   assert.ok(!(await isForText(`PUT /set_config_encryption_token HTTP/1.1\r\n${last}{}`)));
 });

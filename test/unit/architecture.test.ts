@@ -1,6 +1,6 @@
 /**
- * The house keeps its shape: imports go down or stay on their floor, and never in a circle. The packages beside it are
- * published on their own, so they never import from the house.
+ * The house keeps its shape: imports go down or stay on their floor, and form no cycle. The packages beside it are published on
+ * their own, so they never import from the house.
  */
 
 import assert from 'node:assert/strict';
@@ -29,10 +29,10 @@ const FLOORS: Readonly<Record<string, number>> = {
   'uinput-native': 1,
 };
 
-/** Packages that the house may import, each by its entry point. */
+/** Packages that the house may import, each through its entry point. */
 const USED = ['api-client', 'echostream-node'];
 
-/** Rooms that stand beside the house: nothing in the house may import them, but for those packages. */
+/** Rooms beside the house: nothing in the house may import them, except for those packages. */
 const OUTSIDE = [
   'packages',
   'launcher',
@@ -48,13 +48,13 @@ const OUTSIDE = [
 
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
 const all = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
-/** What is private is not published: it is built into the service. */
+/** A private package is not published, but built into the service. */
 const packages = all.filter((directory) => !manifestOf(directory).private);
 const used = packages.filter((directory) => USED.includes(basename(directory)));
 const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.{ts,tsx}', { cwd: ROOT });
 const imports = new Map([...files, ...packageFiles].map((file) => [file, importsOf(file)]));
 
-/** What `file` imports, statically or not, as it is written there. */
+/** The imports of `file`, static or not, as they are written there. */
 function specifiersIn(file: string): string[] {
   const source = readFileSync(join(ROOT, file), 'utf8');
   return [...source.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g)].map(
@@ -73,7 +73,7 @@ function manifestOf(directory: string) {
   return JSON.parse(readFileSync(join(ROOT, directory, 'package.json'), 'utf8'));
 }
 
-/** The source of what a package exports. */
+/** The source of a package's export. */
 function entryOf(directory: string): string {
   const built: string = manifestOf(directory).exports['.'].default;
   return join(directory, built.replace(/^\.\/dist\//, 'src/').replace(/\.js$/, '.ts'));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Attempts, MOST_ATTEMPTS, WINDOW } from '../../httpserver/attempts.ts';
 
-/** Addresses that are remembered at most. */
+/** The maximum number of remembered addresses. */
 const BOUND = 1024;
 
 test('wrong attempts are counted by address', () => {

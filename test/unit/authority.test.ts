@@ -10,7 +10,7 @@ const RIGHT = `Bearer ${TOKEN}`;
 const WRONG = `Bearer ${ANOTHER}`;
 const [HERE, THERE] = ['10.0.0.1', '10.0.0.2'];
 
-/** @returns the status that a request is refused with; undefined when it may be answered */
+/** @returns the status with which a request is refused; undefined if it may be answered */
 function refusal(authority: Authority, authorization: string | undefined, from = HERE): number | undefined {
   try {
     authority(authorization, from);
@@ -24,7 +24,7 @@ function refusal(authority: Authority, authorization: string | undefined, from =
   }
 }
 
-/** Tries a wrong token as often as it is told to be no more than wrong. */
+/** Tries wrong tokens until the answer says that there are too many. */
 function useUpAttempts(authority: Authority, from?: string): void {
   for (let i = 0; i < MOST_ATTEMPTS; i++) assert.equal(refusal(authority, WRONG, from), 401);
 }

@@ -11,7 +11,7 @@ const TOKEN = 'x-aws-ec2-metadata-token';
 
 const never = new AbortController().signal;
 
-/** What each client is asked for; it fails without credentials. */
+/** The request of each client; it fails without credentials. */
 const CLIENTS: Readonly<Record<string, (endpoint: URL) => { ask(): Promise<unknown>; close(): void }>> = {
   EC2: (endpoint) => {
     const ec2 = new Ec2('us-east-1', endpoint);
@@ -26,7 +26,7 @@ const CLIENTS: Readonly<Record<string, (endpoint: URL) => { ask(): Promise<unkno
   },
 };
 
-/** Metadata with the credentials of a role, which old questions would get too. */
+/** Metadata with a role's credentials, which IMDSv1 requests would get too. */
 function metadata(token: () => Reply): (request: Request) => Reply {
   const credentials = {
     Code: 'Success',

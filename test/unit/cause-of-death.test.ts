@@ -1,4 +1,4 @@
-/** What a service died of, in words, by what systemd, the launcher and the kernel say. */
+/** The cause of a crash in words, from the reports of systemd, the launcher and the kernel. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,7 +9,7 @@ import { suite, test } from 'node:test';
 import { promisify } from 'node:util';
 import { causeOfDeath } from '../../src/after-death/cause-of-death.ts';
 
-/** SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, and what they mean. */
+/** SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, and their meaning. */
 const CAUSES: readonly (readonly [string, string, string, string])[] = [
   ['exit-code', 'exited', '1', 'it ended with exit code 1'],
   ['success', 'exited', '0', 'it ended with exit code 0'],
@@ -66,7 +66,7 @@ suite('the cause of a death', () => {
   }
 });
 
-/** Of process 77, where the kernel's log is this; undefined: not there. */
+/** For process 77 and this kernel log; undefined: it does not exist. */
 async function causeWithLog(log: string | undefined): Promise<string> {
   await using devices = await mkdtempDisposable(join(tmpdir(), 'cause-of-death-'));
   if (log !== undefined) await writeFile(join(devices.path, 'kmsg'), `6,1,1,-;before\n SUBSYSTEM=x\n${log}`);

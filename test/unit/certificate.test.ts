@@ -21,7 +21,7 @@ function inAnHour(): Date {
   return new Date(Date.now() + HOUR);
 }
 
-/** The same moment without its milliseconds, which a certificate does not have. */
+/** The same time without milliseconds, which a certificate does not have. */
 function inSeconds(moment: number): number {
   return Math.floor(moment / 1000) * 1000;
 }
@@ -30,7 +30,7 @@ function validUntil({ cert }: KeyPair): number {
   return new X509Certificate(cert).validToDate.getTime();
 }
 
-/** Connects to 127.0.0.1 as a client that trusts `pair.cert` alone. @returns the protocol that was agreed on */
+/** Connects to 127.0.0.1 as a client that trusts only `pair.cert`. @returns the negotiated protocol */
 async function handshake(pair: KeyPair): Promise<string | null> {
   const server = createServer(pair, (socket) => socket.end()).listen({ host: '127.0.0.1', port: 0 });
   server.on('tlsClientError', () => {});
@@ -115,7 +115,7 @@ class Place implements AsyncDisposable {
   readonly directory: string;
   readonly files: { readonly cert: string; readonly key: string };
   readonly log: Logger;
-  /** Resolves with the first error that is logged. */
+  /** Resolves with the first logged error. */
   readonly firstError: Promise<unknown>;
   readonly #remove: () => Promise<void>;
 
@@ -138,7 +138,7 @@ class Place implements AsyncDisposable {
     return CertificateKeeper.open(this.lifetime, { files: undefined, directory, log, ...options });
   }
 
-  /** Puts an operator's files there, so old that any later write is seen as a change. */
+  /** Writes an operator's files, with old times so that any later write is noticed as a change. */
   async put({ cert, key }: KeyPair): Promise<void> {
     for (const [path, text] of [
       [this.files.cert, cert],
@@ -159,7 +159,7 @@ class Place implements AsyncDisposable {
   }
 }
 
-/** Keeps on until a pair is applied. */
+/** Repeats until a pair is applied. */
 async function nextPair(keeper: CertificateKeeper, { lifetime }: Place): Promise<KeyPair> {
   const applied = Promise.withResolvers<KeyPair>();
   keeper.keep(lifetime, applied.resolve);
@@ -283,11 +283,11 @@ suite("the service's own certificate", () => {
   });
 });
 
-/** A keeper on mocked time, what it has applied, and a function that lets `span` pass. */
+/** A keeper on mocked time, its applied pairs, and a function that advances the time by `span`. */
 async function kept(t: TestContext, place: Place, span: number, validity?: number) {
   t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: Date.now() });
   const applied: KeyPair[] = [];
-  // Four looks: a timer takes no more than 24 days.
+  // Four checks, because a timer can have at most 24 days.
   const checkEvery = span / 4;
   const keeper = await place.open({ checkEvery, ...(validity && { validity }) });
   keeper.keep(place.lifetime, (pair) => applied.push(pair));

@@ -8,7 +8,7 @@ function helpOf(...words: string[]): string {
   return help.text;
 }
 
-/** What is answered. */
+/** The answers. */
 function refusalOf(...words: string[]): string {
   const found: Command = parseCommandLine(words);
   assert.ok(found.name === 'misfit', words.join(' '));

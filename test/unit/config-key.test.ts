@@ -8,7 +8,7 @@ import { identityText, recipientText } from '../support/bech32.ts';
 import fc from '../support/properties.ts';
 import fixed from './user-config-vectors.json' with { type: 'json' };
 
-/** The documented way from a token to a key, as its reader would run it. */
+/** The documented derivation of a key from a token, as its reader would run it. */
 const documented = /`age-key\.mjs`.*?```js\n(.*?)```/s.exec(
   readFileSync(join(import.meta.dirname, '../../docs/user-config-format.md'), 'utf8'),
 )?.[1];

@@ -7,7 +7,7 @@ import { limitConnections } from '../../httpserver/connections.ts';
 
 interface Site {
   readonly server: Server;
-  /** Opens a connection, and says something. Resolves when the server has it. */
+  /** Opens a connection and sends bytes. Resolves when the server has received them. */
   open(address: string, says?: string): Promise<Socket>;
 }
 
@@ -45,7 +45,7 @@ async function isClosed(socket: Socket): Promise<boolean> {
   return socket.closed || (await once(socket, 'close').then(() => true));
 }
 
-/** @returns the answer to a request, or its end without one */
+/** @returns the answer to a request, or the end of the connection without one */
 async function ask(socket: Socket): Promise<string> {
   socket.write(GET);
   const answered = once(socket, 'data').then(([bytes]) => String(bytes));

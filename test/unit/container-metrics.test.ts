@@ -43,7 +43,7 @@ function eventOf(
   };
 }
 
-/** Goes from state to state, each of which lasts for some seconds. */
+/** Goes through states, each of which lasts for some seconds. */
 class Life {
   readonly id = newContainerId();
   readonly #metrics: Metrics;

@@ -1,4 +1,4 @@
-/** What can come between two steps of a container's life, at exactly that moment. */
+/** Events between two steps of a container's life, at exactly that moment. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -34,7 +34,7 @@ const because = (text: string): Cause => ({ code: 'exited', text });
 const never = () => assert.fail('Docker made it');
 const silent = { write: () => {} };
 
-/** A host with a Docker that can be held back. */
+/** A host with a Docker whose answers can be held back. */
 function hostOf(t: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'races-'));
   mkdirSync(join(root, 'fractal/temp'), { recursive: true });
@@ -83,7 +83,7 @@ function hostOf(t: TestContext) {
   return { docker, lifetime, kept, tracker };
 }
 
-/** Holds back the first answer to `call`: `reached` resolves when it was asked for, `go` lets it be given. */
+/** Holds back the first answer to `call`: `reached` resolves when the call arrives, and `go` releases the answer. */
 function holdBack(docker: FakeDocker, call: string) {
   const reached = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
@@ -213,7 +213,7 @@ test('a container that is started again during its end is stopped before its con
   docker.states.set(dockerId, 'exited');
   let inspections = 0;
   docker.before = (call) => {
-    // After the first look at it has found that it does not run.
+    // After the first check has found that it does not run.
     if (call === 'inspect' && ++inspections === 2) docker.states.set(dockerId, 'running');
   };
   await tracker.endAll(because('it died'));

@@ -31,7 +31,7 @@ function amend(HostConfig: HostConfig): HostConfig {
   return amendCreateBody({ HostConfig }, ALLOTTED).HostConfig ?? {};
 }
 
-/** The host configuration as it comes from a caller, who may have sent anything. */
+/** The host configuration as a caller may send it, with any content. */
 function amendJson(hostConfig: string): HostConfig {
   return amend(checkCreateBody({ HostConfig: JSON.parse(hostConfig) }).HostConfig as HostConfig);
 }

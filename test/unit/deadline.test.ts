@@ -71,7 +71,7 @@ test('errors of work after its deadline are ignored', async (t) => {
   process.on('unhandledRejection', unhandled);
   t.after(() => process.off('unhandledRejection', unhandled));
   work.reject(new Error('too late'));
-  // Node looks for unhandled rejections before it runs this.
+  // Node checks for unhandled rejections before it runs this.
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(unhandled.mock.callCount(), 0);
 });

@@ -19,7 +19,7 @@ interface Opened {
   readonly files: readonly string[];
   readonly handOvers: number[];
   readonly troubles: unknown[];
-  /** A program like those in the images: @returns how many descriptors it got */
+  /** A program like those in the images. @returns the number of descriptors that it got */
   readonly receive: () => Promise<string>;
 }
 
@@ -99,7 +99,7 @@ test('C35: without free descriptors, the service logs why, lets programs wait, a
     const { spawn } = await import('node:child_process');
     const directory = process.argv[1];
     const troubles = [];
-    // The program writes to each, as soon as it has them.
+    // The program writes to each descriptor as soon as it has them.
     const descriptors = [1, 2, 3].map(() => openSync('/dev/null', 'w'));
     new DescriptorSocket({ directory, name: 's', descriptors, onHandOver: (n) => { console.log('handed over', n, troubles.join()); process.exit(); }, onTrouble: (error) => {
       troubles.push(error.code);

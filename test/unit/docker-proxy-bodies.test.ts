@@ -3,10 +3,10 @@ import { suite, test } from 'node:test';
 import { type Framing, MalformedMessage } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
 import { cutsOf, scan, sourceOf } from '../support/docker-proxy-pieces.ts';
 
-/** What follows a body on its connection. */
+/** The bytes after a body on its connection. */
 const NEXT = 'GET /next HTTP/1.1\r\n\r\n';
 
-/** [name, framing, body as it comes, data in it] */
+/** [name, framing, body on the wire, its data] */
 const BODIES: [string, Framing, string, string][] = [
   ['none', 'none', '', ''],
   ['a length of 0', { length: 0 }, '', ''],

@@ -10,9 +10,9 @@ import { scan } from '../support/docker-proxy-pieces.ts';
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
 const FILTERS = '{"type":["container"],"event":["die","start"]}';
-/** With filters, so that nobody asks Docker who has ended meanwhile. */
+/** With filters, so that Docker is not asked which containers have ended meanwhile. */
 const EVENTS = '/v1.44/events?filters={}';
-/** Later than whenever this runs, in nanoseconds. */
+/** Later than any run of this test, in nanoseconds. */
 const LATER = 4_000_000_000_000_000_000n;
 
 function open() {
@@ -25,7 +25,7 @@ function requestFor(target: string, method = 'GET') {
   );
 }
 
-/** An event as Docker writes it; what a container says of itself is in it. */
+/** An event in Docker's form; it contains text that a container chooses. */
 function event(number: number): string {
   const Attributes = { note: `"timeNano":${LATER * 2n}`, timeNano: '5' };
   const actor = JSON.stringify({ ID: `id-${number}`, Attributes });
@@ -36,7 +36,7 @@ function chunk(data: string): string {
   return `${data.length.toString(16)}\r\n${data}\r\n`;
 }
 
-/** The events that a client was told, whole and half ones. */
+/** The events that a client received, complete and partial ones. */
 function toldTo(client: Peer): string {
   assert.ok(client.text.startsWith(HEAD), client.text);
   return scan('chunked', [client.text.slice(HEAD.length)]).data;

@@ -6,7 +6,7 @@ import { OK, type Peer, PING, turns } from '../support/docker-proxy-peers.ts';
 
 const MEGABYTES = 6 * 1024 * 1024;
 
-/** Data of this length in chunks of many sizes, as they go over the wire. */
+/** Data of this length in chunks of many sizes, as on the wire. */
 function chunked(length: number): Buffer {
   const data = randomBytes(length);
   const parts: Buffer[] = [];
@@ -121,7 +121,7 @@ suite('the end of a connection', { timeout: 60_000 }, () => {
     const client = await bench.dial();
     const names = ['a', 'b', 'c'];
     client.say(names.map((name) => `POST /${name} HTTP/1.1\r\nContent-Length: 1\r\n\r\n${name}`).join(''));
-    // As `nc -N` does.
+    // Like `nc -N`.
     client.socket.end();
     const engine = await bench.engine();
     for (const name of names) {

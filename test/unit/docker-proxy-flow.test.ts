@@ -5,7 +5,7 @@ import { ProxyBench } from '../support/docker-proxy-bench.ts';
 import { OK, PING, takenOf, turns } from '../support/docker-proxy-peers.ts';
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
-/** Bytes that are held for a peer that does not read, in all buffers, at most. */
+/** The maximum number of bytes in all buffers for a peer that does not read. */
 const HELD = 4 * 1024 * 1024;
 const PLENTY = 32 * 1024 * 1024;
 
@@ -77,7 +77,7 @@ suite('a peer that stops reading', { timeout: 60_000 }, () => {
     const engine = await bench.engine();
     await engine.hear(PING);
     assert.ok((await takenOf(client)) < HELD);
-    // What it has asked already hides from Docker that it goes, also without a proxy.
+    // Its earlier requests hide its disconnect from Docker, even without a proxy.
     bench.stopEngine();
     client.socket.resume();
     await all;
@@ -102,7 +102,7 @@ suite('a client that disconnects', { timeout: 60_000 }, () => {
       const [client, engine] = await bench.ask(`POST /build HTTP/1.1\r\n${said}`);
       client.socket.destroy();
       assert.match(await engine.ended(), /hello$/);
-      // Not only half of it is closed.
+      // It is closed completely, not only in one direction.
       await engine.refused();
     }
     assert.equal(bench.losses, 0);

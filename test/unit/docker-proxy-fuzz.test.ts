@@ -9,7 +9,7 @@ import { SEED } from '../support/seed.ts';
 /** Messages of a test. */
 const MANY = 150;
 
-/** Told at once, so that also a test that hangs has told it; `SEED=…` repeats it. */
+/** Printed immediately, so that a test that hangs has printed it too; `SEED=…` repeats it. */
 function seedOf(t: TestContext): number {
   t.diagnostic(`seed ${SEED}`);
   return SEED;
@@ -20,7 +20,7 @@ interface Heard {
   readonly data: Buffer;
 }
 
-/** A client that keeps its connections for as long as it is there. */
+/** A client that keeps its connections as long as it exists. */
 class Caller implements Disposable {
   readonly #path: string;
   readonly #agent: Agent;
@@ -52,7 +52,7 @@ class Caller implements Disposable {
 suite('random messages', { timeout: 120_000 }, () => {
   test('all forms of requests reach a server with their meaning intact, in order', async (t) => {
     const some = new RandomMessages(seedOf(t));
-    // In which order the two sides draw is decided by timing.
+    // Timing decides in which order the two sides draw.
     const others = new RandomMessages(some.seed + 1);
     const heard: string[] = [];
     const hear = async (asked: IncomingMessage) => {

@@ -133,7 +133,7 @@ suite('a call that a handler takes', { timeout: 20_000 }, () => {
 
   test('whose client has disconnected does not count as a failure of the proxy', async () => {
     const gone = Promise.withResolvers<void>();
-    // The bench fails of a client that could not be served.
+    // The bench fails if a client could not be served.
     await using bench = await open(async ({ signal }) => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       gone.resolve();
@@ -156,7 +156,7 @@ suite('a call that a handler takes', { timeout: 20_000 }, () => {
       answers.push(await exchange.ask(Buffer.from(CREATE)));
       return false;
     });
-    // Something went its way before on the same connections.
+    // An earlier call was passed on over the same connections.
     const [client, engine] = await bench.ask(PING);
     engine.say(OK);
     await client.hear(OK);

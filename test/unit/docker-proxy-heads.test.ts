@@ -291,7 +291,7 @@ suite('a head that arrives in pieces', () => {
     });
     const source = sourceOn(socket);
     assert.equal(String(await source.next()), 'x');
-    // It stops by itself: each piece counts for more than its byte.
+    // It stops by itself, because each piece counts for more than its byte.
     await new Promise((resolve) => setImmediate(resolve));
     while (!socket.isPaused()) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(given < 1024, `${given} pieces are held`);

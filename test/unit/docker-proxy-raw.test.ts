@@ -9,7 +9,7 @@ const ATTACH = `POST /v1.44/containers/one/attach?stream=1 HTTP/1.1\r\nHost: doc
 const UPGRADED = `HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n${UPGRADE}\r\n`;
 const MEGABYTES = 4 * 1024 * 1024;
 
-/** A client and Docker that speak no HTTP with each other any more, and what they said before. */
+/** A client and Docker after an upgrade from HTTP, with what they sent before. */
 async function tunnel(bench: ProxyBench): Promise<[Peer, Peer]> {
   const [client, engine] = await bench.ask(ATTACH);
   engine.say(UPGRADED);

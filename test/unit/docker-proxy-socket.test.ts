@@ -13,7 +13,7 @@ import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { dial, Peer, PING } from '../support/docker-proxy-peers.ts';
 
-/** The proxy's socket, and a Docker that takes connections and says nothing by itself. */
+/** The proxy's socket, and a Docker that accepts connections and sends nothing by itself. */
 async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }) {
   const directory = mkdtempDisposableSync(join(tmpdir(), 'docker-proxy-'));
   const [path, engine] = [join(directory.path, 'proxy'), join(directory.path, 'engine')];
@@ -26,7 +26,7 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
   });
   const docker = createServer({ allowHalfOpen: true }).listen(engine);
   await once(docker, 'listening');
-  // What a service leaves that was killed.
+  // What a killed service leaves behind.
   writeFileSync(path, '');
   const lifetime = new Lifetime('test');
   const log = createLogger({ level: 'trace', stream });

@@ -14,7 +14,7 @@ interface Adopted {
   readonly accepted: Socket;
   readonly socket: Socket;
   readonly client: Socket;
-  /** What came, and the memory in which it came. */
+  /** The received bytes, and their memory. */
   readonly came: { readonly text: string; readonly memory: ArrayBufferLike }[];
 }
 
@@ -42,7 +42,7 @@ async function open(t: TestContext): Promise<Adopted> {
   return { server, client, ...(await adopted) };
 }
 
-/** Sends, and waits until it has come. */
+/** Sends, and waits for the arrival. */
 async function say(client: Socket, came: Adopted['came'], text: string): Promise<void> {
   client.write(text);
   while (came.at(-1)?.text !== text) await turn();

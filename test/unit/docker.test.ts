@@ -11,7 +11,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 
 const ID = 'f'.repeat(64) as DockerId;
 
-/** An Engine that does what `listener` does. */
+/** An Engine whose server is `listener`. */
 async function engine(t: TestContext, listener: RequestListener): Promise<Docker> {
   const directory = mkdtempSync(join(tmpdir(), 'engine-'));
   const server = createServer(listener);

@@ -1,4 +1,4 @@
-/** The documents keep their word: what they name as a test is one, and no fault is forgotten. */
+/** The documents are true: each test that they name exists, and no fault is forgotten. */
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
@@ -9,12 +9,12 @@ import { START_STEPS } from '../support/start-steps.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-/** The titles of all tests as the sources have them; what a loop fills in is written `…`. */
+/** The titles of all tests in the sources; `…` stands for the text that a loop fills in. */
 const titles = globSync(['test/*/*.test.ts', 'packages/*/test/*.test.ts'], { cwd: ROOT })
   .flatMap((file) => [...read(file).matchAll(/(?<![.\w])test\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)])
   .map(([, , text = '']) => text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'));
 
-/** The faults that a title says its test excludes: `C1, C2: …`. */
+/** The ids of the faults that a title says its test excludes: `C1, C2: …`. */
 function faultsOf(title: string): string[] {
   return /^((?:[SC]\d+, )*[SC]\d+): /.exec(title)?.[1]?.split(', ') ?? [];
 }
@@ -40,12 +40,12 @@ const faults = read('docs/FAULTS.md')
     return { id, fault, state, how };
   });
 
-/** What stands between backticks. */
+/** The texts between backticks. */
 function quoted(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, title = '']) => title);
 }
 
-/** Later work that can own what is open. */
+/** Later work that can own an open fault. */
 const OWNERS = ['the webserver', 'what happens after a death', 'the ECS agent bridge', 'packaging'];
 
 test('each of the 63 faults is in the list once, in order', () => {

@@ -10,7 +10,7 @@ function plain(status: number, body: string): Answer {
   return { status, contentType: PLAIN, body, isLine: !body.startsWith('{') };
 }
 
-/** An error of any code; what its placeholders stand for does not matter. */
+/** An error of any code; the values of its placeholders do not matter. */
 function unfilled(code: string): ServiceError {
   return new ServiceError(code as ErrorCode, {} as Parameters<ErrorCode>);
 }

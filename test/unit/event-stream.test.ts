@@ -11,20 +11,20 @@ import { goneWith, type Sent, sendEvents } from '../../httpserver/v1/event-strea
 
 const OPENING = ': these are events\n\n';
 const SIGN_OF_LIFE = ':\n\n';
-/** Events of the sources that have many, each of a kilobyte. */
+/** Events of sources with many of them, each of 1 KB. */
 const MANY = 20_000;
 const PADDING = 'x'.repeat(1000);
-/** Far more than the buffers of a unix socket and of its response take. */
+/** Far more than the buffers of a unix socket and of its response can hold. */
 const FEW = 2000;
 
 interface Served {
   readonly path: string;
   readonly response: Promise<ServerResponse>;
-  /** Settles as `sendEvents` does. */
+  /** Settles when `sendEvents` does. */
   readonly sent: Promise<void>;
 }
 
-/** Answers with what `source` gives; its signal aborts when the client is gone. */
+/** Answers with the events of `source`; its signal aborts when the client disconnects. */
 async function serve(t: TestContext, source: (gone: AbortSignal) => AsyncIterable<Sent>): Promise<Served> {
   const directory = await mkdtempDisposable(join(tmpdir(), 'event-stream-'));
   const path = join(directory.path, 'socket');
@@ -51,7 +51,7 @@ async function open(path: string): Promise<IncomingMessage> {
   return response.setEncoding('utf8');
 }
 
-/** A client that asks and does not read. */
+/** A client that sends a request and does not read. */
 function openDeaf(t: TestContext, path: string): Socket {
   const socket = connect(path).pause();
   t.after(() => socket.destroy());
@@ -60,7 +60,7 @@ function openDeaf(t: TestContext, path: string): Socket {
   return socket;
 }
 
-/** What a source has come to. */
+/** The progress of a source. */
 interface Progress {
   produced: number;
   ended: boolean;
@@ -79,7 +79,7 @@ function many(progress: Progress) {
   };
 }
 
-/** Waits until the source makes no progress in many turns of the loop. */
+/** Resolves when the source makes no progress in many turns of the event loop. */
 async function stalled(progress: Progress, response: ServerResponse): Promise<void> {
   for (let before = -1; before !== progress.produced; ) {
     before = progress.produced;
@@ -88,7 +88,7 @@ async function stalled(progress: Progress, response: ServerResponse): Promise<vo
   assert.ok(response.writableNeedDrain, `it goes on after ${progress.produced} events`);
 }
 
-/** Gives nothing until the client is gone. */
+/** Yields nothing until the client disconnects. */
 function silent(progress: Progress) {
   return async function* (gone: AbortSignal): AsyncGenerator<Sent> {
     try {

@@ -22,7 +22,7 @@ const VIEW = viewOf({
 
 const { signal: never } = new AbortController();
 
-/** Tells events whose causes are these. */
+/** Adds events with these causes. */
 function tell(events: Events, ...causes: (string | number)[]): void {
   for (const cause of causes) events.tell(VIEW, { ...BEGUN, cause: `${cause}` });
 }
@@ -33,7 +33,7 @@ async function next(follower: Follower): Promise<ContainerEvent> {
   return value;
 }
 
-/** @returns the causes of the next events, and whether some were missed */
+/** @returns the causes of the next events, and whether events were missed */
 async function take(follower: Follower, count: number): Promise<string[]> {
   const heard: string[] = [];
   while (heard.length < count) {
@@ -44,7 +44,7 @@ async function take(follower: Follower, count: number): Promise<string[]> {
   return heard;
 }
 
-/** Of an event that was told then. */
+/** The id of an event that is added now. */
 async function idOf(events: Events, cause: string): Promise<string> {
   const follower = events.follow(undefined, never);
   const heard = next(follower);
@@ -207,7 +207,7 @@ suite('a follower that has missed events', () => {
 });
 
 suite('a follower that its signal aborts', () => {
-  /** That it is over, and that nothing holds on to its signal. */
+  /** Asserts that it has ended, and that nothing holds on to its signal. */
   async function assertOver(follower: Follower, signal: AbortSignal): Promise<void> {
     assert.deepEqual(await follower.next(), { value: undefined, done: true });
     assert.equal(getEventListeners(signal, 'abort').length, 0);
@@ -251,7 +251,7 @@ suite('a follower that its signal aborts', () => {
 
 test('in any order of events and reads, each follower receives all in order or is told what it missed', async () => {
   const most = 3;
-  // 0 is an event that is told, 1 and 2 are followers that read.
+  // 0 adds an event; 1 and 2 are followers that read.
   const steps = fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {

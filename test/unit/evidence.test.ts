@@ -9,7 +9,7 @@ import { findSecrets, sources } from '../support/evidence.ts';
 
 const SECRET = 'a "secret" of\\this test';
 
-/** What is found in files of these texts. */
+/** The secrets that are found in files with these texts. */
 async function find(files: Readonly<Record<string, string>>, secrets: readonly string[]): Promise<string[]> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'evidence-'));
   for (const [name, text] of Object.entries(files)) await writeFile(join(directory.path, name), text);

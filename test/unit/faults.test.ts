@@ -1,4 +1,4 @@
-/** Faults of the predecessor that are about no single part of the service. */
+/** Faults of the predecessor that belong to no single part of the service. */
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';

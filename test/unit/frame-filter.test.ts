@@ -1,6 +1,6 @@
 /**
- * What passes the filter at the port of a container, of IPv6 above all: the tests with real containers have a bridge of IPv4
- * alone. The filter's program runs here as the kernel runs it.
+ * The packets that pass the filter at a container's port, mainly of IPv6: the tests with real containers have an IPv4 bridge
+ * only. The filter's program runs here as it runs in the kernel.
  */
 
 import assert from 'node:assert/strict';
@@ -49,7 +49,7 @@ interface Packet {
   readonly from?: string;
   readonly to?: string;
   readonly next: number;
-  /** Hexadecimal: what follows the header of IPv6. */
+  /** Hexadecimal: the bytes after the IPv6 header. */
   readonly data?: string;
   readonly source?: string;
   readonly destination?: string;
@@ -68,10 +68,10 @@ function frameOf({
   return Buffer.from(`${ethernet}${header}${data.padEnd(128, '0')}`, 'hex');
 }
 
-/** A message about whose link-layer address `target` has. */
+/** A neighbour discovery message about the link-layer address of `target`. */
 const about = (type: number, target: string) => `${type.toString(16)}00000060000000${target}`;
 const ADVERTISEMENT = 136;
-/** A header of eight bytes before another one, here of ICMPv6. */
+/** An extension header of eight bytes before another one, here before ICMPv6. */
 const before = (message: string) => `3a00000000000000${message}`;
 
 suite('a container sends over IPv6', () => {

@@ -1,4 +1,7 @@
-/** What a ledger says of the console in front, and the addon's calls; that the kernel keeps it there is tried in the guest. */
+/**
+ * The ledger's record of the console in front, and the addon's calls. The tests in the guest check that the kernel keeps the
+ * console there.
+ */
 
 import assert from 'node:assert/strict';
 import { openSync } from 'node:fs';

@@ -8,7 +8,7 @@ function opened(): Gate<string> {
   return gate;
 }
 
-/** Whether `promise` has settled once everything that was due has run. */
+/** Whether `promise` has settled after everything that was due has run. */
 async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void promise.finally(() => {

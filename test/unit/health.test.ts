@@ -1,4 +1,4 @@
-/** What is told of a container's health, and what Docker says of it. */
+/** The reports of a container's health, and Docker's view of it. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

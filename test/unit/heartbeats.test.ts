@@ -15,10 +15,10 @@ import { type Answer, HttpClient, type Question } from '../../outgoing/http-clie
 import { type Fault, Recorder, type Request } from '../support/recorder.ts';
 import { FACTS } from '../support/world.ts';
 
-/** Milliseconds that no test lasts. */
+/** Longer than any test, in milliseconds. */
 const LONG = 600_000;
 
-/** Stands in for waiting: a pause lasts until the test wants the next one, or until its signal. */
+/** Replaces waiting: a pause lasts until the test requests the next one, or until its signal aborts. */
 class Pauses {
   readonly #begun: number[] = [];
   #end = () => {};
@@ -34,13 +34,13 @@ class Pauses {
     return promise;
   };
 
-  /** Ends the pause that lasts, if any, and waits until the next one has begun. Returns its milliseconds. */
+  /** Ends the current pause, if there is one, and waits until the next one has started. Returns its milliseconds. */
   next(): Promise<number> {
     this.#end();
     return this.follows();
   }
 
-  /** Waits until the next one has begun, and ends none. */
+  /** Waits until the next pause has started, without ending one. */
   async follows(): Promise<number> {
     for (;;) {
       const milliseconds = this.#begun.shift();
@@ -51,7 +51,7 @@ class Pauses {
     }
   }
 
-  /** The milliseconds of the next ones, the last of which still lasts. */
+  /** The milliseconds of the next pauses; the last one is still running. */
   async several(count: number): Promise<number[]> {
     const all: number[] = [];
     while (all.length < count) all.push(await this.next());
@@ -59,7 +59,7 @@ class Pauses {
   }
 }
 
-/** A client that tells when an answer has come. */
+/** A client that reports when an answer has arrived. */
 class Watched extends HttpClient {
   answered = () => {};
 
@@ -71,21 +71,21 @@ class Watched extends HttpClient {
 }
 
 interface Options {
-  /** Statuses of the answers; 200 when there are no more. */
+  /** Statuses of the answers; 200 after the last one. */
   readonly auth?: number[];
   readonly heartbeat?: number[];
-  /** With which the webserver begins. */
+  /** The first answers of the webserver. */
   readonly fault?: Fault;
-  /** Is told each request before its answer, which waits for it. */
+  /** Receives each request before its answer, which waits for it. */
   readonly meanwhile?: (request: Request, begun: Begun) => void | Promise<void>;
   readonly find?: (signal: AbortSignal) => Promise<HostFacts>;
-  /** Is told each token when it is handed over. */
+  /** Receives each token when it is stored. */
   readonly onToken?: (token: string, begun: Begun) => void;
-  /** What an earlier service left on the disk. */
+  /** The token that an earlier service left on the disk. */
   readonly kept?: Registration;
-  /** Pauses last as long as they really do. */
+  /** Pauses have their real length. */
   readonly realPauses?: true;
-  /** They begin when their lifetime has ended. */
+  /** They start after their lifetime has ended. */
   readonly ended?: true;
 }
 
@@ -95,11 +95,11 @@ interface Begun {
   readonly lifetime: Lifetime;
   readonly heartbeats: Heartbeats;
   readonly pauses: Pauses;
-  /** What `onToken` was told. */
+  /** The arguments of `onToken`. */
   readonly tokens: string[];
   readonly lines: Line[];
   readonly kept: KeptRegistration;
-  /** What the webserver was sent, like `auth` and `beat 0 the-token-1`. */
+  /** The requests to the webserver, such as `auth` and `beat 0 the-token-1`. */
   readonly calls: () => string[];
 }
 
@@ -113,7 +113,7 @@ function callOf(request: Request): string {
   return `${isDying(request) ? 'dying' : 'beat'} ${HeartbeatNumber} ${AuthToken}`;
 }
 
-/** Heartbeats that begin now, and the webserver that gets them. It gives the-token-1, then the-token-2, and so on. */
+/** Heartbeats that start now, and the webserver that receives them. It issues the-token-1, then the-token-2, and so on. */
 async function begin(t: TestContext, options: Options = {}): Promise<Begun> {
   const { auth = [], heartbeat = [], find = async () => FACTS } = options;
   let given = 0;
@@ -313,7 +313,7 @@ suite('the token of a host', () => {
       heartbeat: [200, 404, 404, 500],
     });
     await pauses.several(4);
-    // In this order: only when the connection has been lost can a new one be refused.
+    // The order matters: a new connection can be refused only after the old one is lost.
     for (const fault of ['500', 'floods', 'resets', 'refuses'] as const) {
       recorder.fault = fault;
       await pauses.next();
@@ -440,10 +440,10 @@ suite('heartbeats that are stopped', () => {
   interface Moment {
     readonly when: string;
     readonly begin: (t: TestContext) => Promise<Begun>;
-    /** What is sent until then, and when the host says that it dies. */
+    /** The requests until then, and the moment at which the host says that it stops. */
     readonly sent: readonly string[];
     readonly last: readonly string[];
-    /** Milliseconds that the last one gets. */
+    /** The time limit of the last heartbeat, in milliseconds. */
     readonly patience?: number;
   }
 
@@ -474,7 +474,7 @@ suite('heartbeats that are stopped', () => {
       },
       sent: ['auth'],
       last: [],
-      // It is waited for, since the webserver may have made it.
+      // It is awaited, because the webserver may have executed it.
       patience: 50,
     },
     {
@@ -586,7 +586,7 @@ suite('a host that shuts down', () => {
     const { recorder, heartbeats, pauses, calls, lines } = await begin(t, {
       heartbeat: [200, 500],
       meanwhile: (request, { recorder }) => {
-        // This one is answered with 500, the next one not at all.
+        // This one is answered with 500, and the next one not at all.
         if (isDying(request) && recorder.requests.length === 3) recorder.fault = 'resets';
       },
     });

@@ -5,7 +5,7 @@ import { type HoldingEvent, Holdings } from '../../lifetime/holdings.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
 
-/** A lifetime that writes what its observer is told into `log`, and lets `on` look at each event. */
+/** A lifetime that writes its observer's events into `log`, and passes each event to `on`. */
 function observed(log: string[], on: (event: HoldingEvent) => void = () => {}): Lifetime {
   const holdings = new Holdings(async (event) => {
     log.push(event.step);

@@ -22,7 +22,7 @@ const LIMITS = {
   CONTAINER_DISK: { bytes: GIB },
 };
 
-/** A host that has everything. */
+/** A host that lacks nothing. */
 const SOUND: HostFacts = {
   kernel: '6.1.0-28-cloud-amd64',
   cgroups: 2,
@@ -61,7 +61,7 @@ test('a host that has everything has no finding', () => {
   );
 });
 
-/** What is changed; the one check that finds it, and how bad that is. */
+/** A change, the only check that finds it, and its grade. */
 const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ kernel: '5.9.16' }, 'kernel', 'error'],
   [{ kernel: '4.18.0' }, 'kernel', 'error'],

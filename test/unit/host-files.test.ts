@@ -65,7 +65,7 @@ function umask(mask: number): Disposable {
   return { [Symbol.dispose]: () => void process.umask(before) };
 }
 
-/** Has this process find programs in `directory` alone, until the test is over. */
+/** Lets this process find programs only in `directory`, until the test has ended. */
 function findProgramsIn(t: TestContext, directory: string): void {
   const { PATH } = process.env;
   t.after(() => {
@@ -83,7 +83,7 @@ function refusedWith(code: string, text: RegExp) {
   };
 }
 
-/** Refused as something that cannot be written, for the reason that the system gave. */
+/** The refusal of an unwritable file, with the system's reason. */
 function because(code: string): (error: unknown) => boolean {
   return (error) =>
     error instanceof ServiceError && error.code === 'host.filesystem' && isSystemError(error.cause, code);
@@ -578,7 +578,7 @@ suite('the host id', () => {
 });
 
 suite('the lock', () => {
-  /** The files below `path` that this process has open, removed ones too. */
+  /** The files below `path` that this process has open, including removed ones. */
   async function openFilesBelow(path: string): Promise<string[]> {
     const names = await readdir('/proc/self/fd');
     const targets = await Promise.all(names.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
@@ -679,7 +679,7 @@ suite('the lock', () => {
     const path = join(temporary.path, 'lock');
     const programs = join(temporary.path, 'programs');
     await mkdir(programs);
-    // The first time, the file goes between its opening and its locking.
+    // The first time, the file disappears between its opening and its locking.
     const script = [
       '#!/bin/sh',
       `PATH='${process.env.PATH}'`,
@@ -734,7 +734,7 @@ suite('the lock', () => {
   });
 });
 
-/** A process that has the lock, until it is told to let go. */
+/** A process that holds the lock until it is told to release it. */
 async function holderOf(run: string, as: Holder) {
   const [lockModule, lifetimeModule] = ['host/lock.ts', 'lifetime/lifetime.ts'].map((path) =>
     JSON.stringify(join(import.meta.dirname, '../..', path)),
@@ -754,7 +754,7 @@ async function holderOf(run: string, as: Holder) {
     pid: child.pid,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     letGo: () => void child.stdin.write('.'),
-    /** How it ended: exit code and signal. */
+    /** Its exit code and signal. */
     ended: () => ended,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
@@ -763,7 +763,7 @@ async function holderOf(run: string, as: Holder) {
   };
 }
 
-/** Resolves when the lock has been asked for that often, in vain. */
+/** Resolves after so many failed attempts to lock. */
 async function untilAsked(t: TestContext, place: string, times: number): Promise<() => Promise<void>> {
   const [programs, asked] = [join(place, 'programs'), join(place, 'asked')];
   await mkdir(programs);
@@ -866,7 +866,7 @@ suite('the paths', () => {
   });
 });
 
-/** An own directory, and beside it one that must outlive it. */
+/** An own directory, and beside it a directory that must outlive it. */
 async function ownBesideOutside(place: string) {
   const outside = join(place, 'outside');
   const path = join(place, 'own');

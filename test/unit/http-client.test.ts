@@ -9,10 +9,10 @@ import { Worker } from 'node:worker_threads';
 import { HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { type Fault, Recorder, type RecorderOptions } from '../support/recorder.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
 
-/** Milliseconds for a server with this fault. */
+/** The time limit for a server with this fault, in milliseconds. */
 function within(fault: Fault): number {
   return ['silent', 'hangs', 'drips'].includes(fault) ? 50 : LONG;
 }
@@ -36,7 +36,7 @@ async function open(t: TestContext, reply: RecorderOptions['reply']): Promise<Bo
   return { client, recorder, ask };
 }
 
-/** A server of which the test sees the connections, or whose answers have headers. */
+/** A server whose connections the test sees, or whose answers have headers. */
 async function serve(t: TestContext, listener: RequestListener): Promise<{ server: Server; url: URL }> {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -56,7 +56,7 @@ const DEAF = `
   });
 `;
 
-/** Where the kernel makes no more connections, since nobody accepts those that are waiting. */
+/** A port on which the kernel completes no more connections, because nobody accepts those that wait. */
 async function openDeaf(t: TestContext): Promise<URL> {
   const worker = new Worker(DEAF, { eval: true });
   const waiting: Socket[] = [];
@@ -65,7 +65,7 @@ async function openDeaf(t: TestContext): Promise<URL> {
     await worker.terminate();
   });
   const [port] = (await once(worker, 'message')) as [number];
-  // Linux lets one more wait than it is told.
+  // Linux lets one more connection wait than it is configured to.
   while (waiting.length < 2) {
     const socket = connect(port, '127.0.0.1');
     waiting.push(socket);
@@ -74,7 +74,7 @@ async function openDeaf(t: TestContext): Promise<URL> {
   return new URL(`http://127.0.0.1:${port}`);
 }
 
-/** What keeps the process alive, apart from timers. */
+/** The handles that keep the process alive, except timers. */
 function held(): string[] {
   return process
     .getActiveResourcesInfo()
@@ -82,13 +82,13 @@ function held(): string[] {
     .sort();
 }
 
-/** What is held when the event loop has gone round so often that a connection that can be made is made. */
+/** The handles after so many turns of the event loop that any possible connection is made. */
 async function settled(): Promise<string[]> {
   for (let round = 0; round < 20; round += 1) await loop();
   return held();
 }
 
-/** Resolves when the connection is over, in whatever way. */
+/** Resolves when the connection is closed, in any way. */
 function over(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.on('error', () => {}).once('close', () => resolve()));
 }
@@ -131,7 +131,7 @@ suite('answers', { timeout: 20_000 }, () => {
     }));
     for (const status of [200, 404, 500, 302, 200]) {
       assert.equal((await ask(`/${status}`)).status, status);
-      // Not before undici has seen that the connection is free.
+      // Not before undici has noticed that the connection is free.
       await loop();
     }
     assert.equal(recorder.connections, 1);
@@ -377,7 +377,7 @@ test('closing also ends a request whose connection is being opened while another
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  // TLS, so that a connection stays in the making.
+  // With TLS, a connection stays incomplete.
   const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const client = new HttpClient();
   const asking = [1, 2].map(() => failureOf(client.ask(url, { method: 'GET', milliseconds: 3000 })));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ServiceError } from '../../errors/service-error.ts';
 import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 
-/** One more than are remembered. */
+/** One more than the number of remembered requests. */
 const MANY = 1001;
 
 test('a request in progress is never repeated, however many others arrive meanwhile', async () => {

@@ -1,4 +1,4 @@
-/** Pulls that are shared, left, cut, refused and spoiled, at an Engine that is played. */
+/** Pulls that are shared, abandoned, truncated, refused and spoiled, with a simulated Engine. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -70,7 +70,7 @@ test('all requests for an image share one pull, and each gets its progress and i
     assert.ok(state?.event === 'progress');
     if (state.data.bytes.current === 10) break;
   }
-  // Nothing more is said: what this one hears is how far it is already.
+  // No more progress follows, so this client receives the current one.
   const second = follow();
   const layers = [{ id: LAYER, status: 'Downloading', current: 10, total: 40 }];
   assert.deepEqual(await second.next(), {
@@ -86,7 +86,7 @@ test('all requests for an image share one pull, and each gets its progress and i
     assert.deepEqual(heard.at(-2)?.event, 'progress');
   }
   assert.equal(engine.pulls.length, 1);
-  // Who comes later has it looked at anew.
+  // A later client causes a new check.
   const third = follow();
   (await engine.pull(1)).finish();
   assert.deepEqual((await third.all()).at(-1), PULLED);
@@ -118,7 +118,7 @@ test('a pull is cancelled when its last client disconnects, and the next request
   assert.equal((await first.next())?.event, 'progress');
   first.leave();
   assert.equal(await first.next(), undefined);
-  // It goes on for the other one.
+  // It continues for the other client.
   pull.layer(LAYER, 'Downloading', 1, 2);
   assert.equal((await second.next())?.event, 'progress');
   second.leave();
@@ -127,7 +127,7 @@ test('a pull is cancelled when its last client disconnects, and the next request
   (await engine.pull(1)).finish();
   assert.deepEqual((await third.all()).at(-1), PULLED);
   assert.equal(engine.pulls.length, 2);
-  // Docker did what it was asked.
+  // Docker executed the request.
   assert.ok(!engine.calls.some(({ isFailed }) => isFailed));
 });
 
@@ -251,7 +251,7 @@ test('very long lines, and lines that are not JSON, use no memory and do not fai
   assert.deepEqual((await follower.all()).at(-1), PULLED);
 });
 
-/** Without what nobody holds, once all is on its way. */
+/** The used heap without garbage, once everything is sent. */
 async function heapUsed(pull: PlayedPull): Promise<number> {
   await pull.said();
   setFlagsFromString('--expose-gc');

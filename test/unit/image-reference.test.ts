@@ -14,7 +14,7 @@ test("an image name is parsed like Docker's, and never means all tags", () => {
     ['[::1]:5000/a', '[::1]:5000/a', 'latest'],
     ['Registry.Example.com/a__b/c-d.e---f', 'Registry.Example.com/a__b/c-d.e---f', 'latest'],
     [`example.com/a@${DIGEST}`, 'example.com/a', DIGEST],
-    // As with Docker, which does not look at the tag then.
+    // As in Docker, which then ignores the tag.
     [`example.com/a:1@${DIGEST}`, 'example.com/a', DIGEST],
   ] as const) {
     const text = version === DIGEST ? `${name}@${version}` : `${name}:${version}`;

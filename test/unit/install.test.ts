@@ -1,4 +1,4 @@
-/** What the installer lays down, below a directory; that the system takes it is tried in the guest. */
+/** The files that the installer writes, below a directory. The tests in the guest check that the system accepts them. */
 
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';

@@ -13,12 +13,12 @@ import type { Fault } from '../support/recorder.ts';
 import { S3_KEY_ID } from '../support/secrets.ts';
 import { FACTS } from '../support/world.ts';
 
-/** Milliseconds that no test lasts, of a deadline that passes, and that such a test may last on a slow machine. */
+/** In milliseconds: longer than any test, a deadline that passes, and the longest time of such a test on a slow machine. */
 const LONG = 600_000;
 const SHORT = 700;
 const PATIENCE = 6000;
 
-// What the SDK asks besides the settings of the service: nothing of this machine.
+// The SDK's other settings, so that it asks nothing of this machine.
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 process.env.AWS_CONFIG_FILE = process.env.AWS_SHARED_CREDENTIALS_FILE = '/dev/null';
 
@@ -55,7 +55,7 @@ async function open(t: TestContext, options: Options = {}): Promise<Opened> {
   return { ec2, state, lines };
 }
 
-/** The one line that says what went wrong. */
+/** The only line that reports a failure. */
 function failureIn(lines: readonly Line[]): string {
   const [{ level, msg } = assert.fail('nothing was logged'), ...more] = lines;
   assert.deepEqual(more, []);

@@ -1,4 +1,4 @@
-/** The log of a container as Docker gives it, or does not, and what is kept of it; by an Engine that has its faults. */
+/** The log of a container as Docker delivers it, or fails to, and what is kept of it, with a faulty Engine. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -68,7 +68,7 @@ async function hostOf(
     run: () => {
       isRunning = true;
     },
-    /** The texts of a kept log behind a line. */
+    /** The texts of a kept log after a given line. */
     behind: async (after: string | undefined) => {
       const found = await Array.fromAsync(await logOf(tracker, id, {}, after, never));
       return found.map(({ line }) => line.text);
@@ -176,7 +176,7 @@ test('a kept log is found by the first digits of its container, and can be read 
 test('a reader that continues repeats a line rather than miss one', async (t) => {
   const host = await hostOf(t, () => assert.fail('it is not asked'));
   const line = (n: number, text: string) => JSON.stringify({ at: timeOf(n), stream: 'stdout', text });
-  // Pieces of a line have one time, and two streams are not sorted by theirs.
+  // Pieces of a line have one time, and two streams are not sorted by their times.
   const all = [line(1, 'a'), line(2, 'b1'), line(2, 'b2'), line(2, 'b3'), line(4, 'd'), line(3, 'c')];
   await writeFile(join(host.logs, fileOf(host.id)), `${all.join('\n')}\n`);
   const behind = async (n: number, number: number) => (await host.behind(`${timeOf(n)}-${number}`)).join(' ');

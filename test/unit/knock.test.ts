@@ -1,4 +1,4 @@
-/** Whether ports are open, asked so that nobody notices. */
+/** The check whether ports are open, which their programs do not notice. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { suite, type TestContext, test } from 'node:test';
 import { addon } from '../../uinput-native/addon.ts';
 import { knock } from '../../uinput-native/knock.ts';
 
-/** Of this process, in its descriptors. */
+/** The sockets among this process's descriptors. */
 function sockets(): number {
   const links = readdirSync('/proc/self/fd').map((fd) => {
     try {
@@ -49,12 +49,12 @@ suite('the port check', () => {
   test('does not show up as a connection to a listening program', async (t) => {
     const { port, accepted } = await listen(t);
     for (let i = 0; i < 100; i++) assert.deepEqual(await knock(['127.0.0.1'], port), [true]);
-    // A machine that holds a thread up for 200 ms makes one of it now and then.
+    // A machine that delays a thread for 200 ms makes this happen now and then.
     assert.ok(accepted() < 50, `${accepted()} of 100 were accepted`);
   });
 
   test('gives up in time on ports that do not answer, and still reports the others', async () => {
-    // For documentation: nobody has it.
+    // An address for documentation, which no host has.
     const found = addon().knock(['192.0.2.1', '127.0.0.1'], 9, 100);
     assert.deepEqual(await found, [false, false]);
   });

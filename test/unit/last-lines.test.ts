@@ -1,4 +1,4 @@
-/** The last lines of the log: kept for whoever comes after a death, and small. */
+/** The last lines of the log, which are kept for reports of a crash, in small files. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ function sizeOf(path: string): number {
   return lastLinesIn(path).reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
 }
 
-/** Writes lines of a hundred characters that end with a number from `first` on. */
+/** Writes lines of a hundred characters that end with a number, starting at `first`. */
 function write(lines: LastLines, first: number, count: number): void {
   for (let i = first; i < first + count; i++) lines.write(`${String(i).padStart(99, '.')}\n`);
 }
@@ -87,7 +87,7 @@ test('a full disk loses lines and nothing else, until there is room again', (t) 
     write(lines, 5000, 1);
     assert.deepEqual(numbers(readLastLines(path, 1)), [5000]);
   } finally {
-    // Busy as long as a file in it is open.
+    // It is busy while a file in it is open.
     execFileSync('umount', ['--lazy', path]);
   }
 });

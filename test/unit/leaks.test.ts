@@ -1,4 +1,4 @@
-/** Where ledger, Docker, filesystem and kernel do not agree, each disagreement is named; where they do, nothing is said. */
+/** Each difference between ledger, Docker, filesystem and kernel is reported by name, and nothing else is. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ const PAGE = {
   facts: { dockerId: 'd1', devices: [{ number: 5, sysname: 'input7' }] },
 };
 
-/** A container that runs, about which all agree. */
+/** A running container about which all of them agree. */
 const AGREED: Sight = {
   pages: [SERVICE, PAGE],
   listed: [{ dockerId: 'd1' as DockerId, containerId: ID, role: 'spin-up', state: 'running' }],

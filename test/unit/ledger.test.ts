@@ -1,4 +1,4 @@
-/** The ledger: what a process leaves in it is what it held, whenever it dies. */
+/** The ledger: a process leaves in it exactly what it held, whenever it dies. */
 
 import assert from 'node:assert/strict';
 import {
@@ -170,7 +170,7 @@ test('a failed write does not remove what another process left in the ledger', a
   ledger.note('one', { left: true });
   const next = new Ledger(directory);
   next.open();
-  // A directory where the draft would be.
+  // A directory in the place of the draft.
   mkdirSync(join(directory, 'one/.facts.json/full'), { recursive: true });
   assert.throws(() => next.note('one', {}), { code: 'ledger.not_written' });
   assert.deepEqual(

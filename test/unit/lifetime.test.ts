@@ -5,10 +5,10 @@ import { DeadlineError } from '../../lifetime/deadline.ts';
 import { DEFAULT_DEADLINE, type Failure, Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
 
-/** Whose a lifetime is unless it is told. */
+/** The default owner of a lifetime. */
 const SERVICE = { kind: 'service' };
 
-/** A lifetime that writes down the failures it reports. */
+/** A lifetime that records the failures that it reports. */
 function reporting(name = 'parent'): { lifetime: Lifetime; reported: Failure[] } {
   const reported: Failure[] = [];
   return { lifetime: new Lifetime(name, { report: (failure) => reported.push(failure) }), reported };

@@ -1,4 +1,4 @@
-/** Bytes from outside become lines, in whatever pieces they come, and no line is longer than it may be. */
+/** External bytes become lines, however they are split, and no line exceeds its limit. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import fc from '../support/properties.ts';
 
 const MOST = 8;
 
-/** Cuts a text into pieces that all stand in the same memory, one after the other, as a reader with one buffer has them. */
+/** Splits a text into pieces that share the same memory one after the other, as in a reader with one buffer. */
 function* piecesOf(text: string, size: number): Generator<Uint8Array> {
   const memory = Buffer.alloc(size);
   const bytes = Buffer.from(text);

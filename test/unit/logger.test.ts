@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 import { createLogger, type Logger, type LoggerOptions } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 
-/** A logger that writes to memory, and what it wrote. */
+/** A logger that writes to memory, and its output. */
 function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written: string[] } {
   const written: string[] = [];
   const stream = { write: (text: string) => void written.push(text) };
@@ -15,7 +15,7 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The one line that `write` logs. */
+/** The only line that `write` logs. */
 function lineOf(write: (log: Logger) => void, options: Partial<LoggerOptions> = {}): Line {
   const { log, written } = recording(options);
   write(log);

@@ -5,14 +5,14 @@ import { LogzIo } from '../../logging/logzio.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { Recorder, type Request } from '../support/recorder.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
-/** Bytes of the longest line that is sent, and how many of them make a batch and a queue. */
+/** The maximum numbers of bytes of a line, a batch and the queue. */
 const LINE = 256 * 1024;
 const PER_BATCH = 4;
 const PER_QUEUE = 32;
 
-/** A client that tells when nothing is under way. */
+/** A client that reports when no request is in progress. */
 class Client extends HttpClient {
   asked = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -40,11 +40,11 @@ interface Shipping {
   readonly server: Recorder;
   readonly client: Client;
   readonly reports: Report[];
-  /** What logz.io took or refused, as the messages of each batch. */
+  /** The messages of each batch that logz.io accepted or refused. */
   readonly batches: () => string[][];
-  /** Lets a second pass, without what it begins. */
+  /** Advances the time by a second, without waiting for what that starts. */
   readonly tick: () => void;
-  /** Lets a second pass, and what it begins. */
+  /** Advances the time by a second, and waits for what that starts. */
   readonly second: () => Promise<void>;
 }
 

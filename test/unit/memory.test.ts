@@ -15,7 +15,7 @@ const LINES = [
   'HugePages_Total:       0',
 ];
 
-/** What is read of a file with these lines. */
+/** The result of reading a file with these lines. */
 async function memoryOf(lines: readonly string[]): Promise<Memory> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'memory-'));
   const file = join(directory.path, 'meminfo');

@@ -14,7 +14,7 @@ const TOKEN = 'x-aws-ec2-metadata-token';
 const TTL = 'x-aws-ec2-metadata-token-ttl-seconds';
 
 suite('the check whether a machine is on EC2', () => {
-  /** What is said of a machine whose firmware has these files. */
+  /** The result for a machine whose firmware has these files. */
   async function judged(files: Readonly<Record<string, string>>): Promise<boolean> {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'dmi-'));
     for (const [name, text] of Object.entries(files)) await writeFile(join(directory.path, name), text);
@@ -46,7 +46,7 @@ suite('the check whether a machine is on EC2', () => {
     for (const product_uuid of [
       '4c4c4544-0042-4a10-8056-b2c04f4e4e32',
       'fec2e191-9099-7caf-fd21-012345abcdef',
-      // Here ec2 stands where it stands in neither byte order.
+      // Here, ec2 is in a place where neither byte order has it.
       '45e1ec2a-dcd1-b213-94ed-012345abcdef',
       '45e13aec-dcd1-b213-94ed-012345abcdef',
       '45e12aecdcd1b21394ed012345abcdef',
@@ -111,7 +111,7 @@ test('outside EC2, the machine is identified by its host name, and all other fac
   });
 });
 
-// They wait between attempts, and so some of them wait together.
+// They wait between attempts, so some of them wait concurrently.
 suite('requests to the metadata service', { concurrency: 4 }, () => {
   interface Asked {
     readonly service: Recorder;
@@ -136,7 +136,7 @@ suite('requests to the metadata service', { concurrency: 4 }, () => {
   const tokensOf = ({ requests }: Recorder) => requests.filter(isToken);
   const itemsOf = ({ requests }: Recorder) => requests.filter((request) => !isToken(request));
 
-  /** That the facts are refused, for a reason that `says` so. */
+  /** Asserts that the facts are refused, for a reason that matches `says`. */
   async function assertUnavailable({ service, ask }: Asked, says: RegExp): Promise<void> {
     await assert.rejects(ask(), (error) => {
       assert.ok(error instanceof ServiceError);

@@ -17,7 +17,7 @@ import { S3 } from '../support/s3.ts';
 import { FACTS } from '../support/world.ts';
 
 suite('calls to Docker', () => {
-  /** An Engine that does what `listener` does, watched. */
+  /** An Engine whose server is `listener`, with metrics. */
   async function watched(t: TestContext, listener: RequestListener) {
     const directory = await mkdtempDisposable(join(tmpdir(), 'engine-'));
     const server = createServer(listener);

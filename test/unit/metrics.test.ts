@@ -79,7 +79,7 @@ suite('metrics before any event', () => {
   });
 
   test('have all causes of an end at 0, and no others', async () => {
-    // They stand between the causes of the way up and those that say how it ended.
+    // They are listed between the causes of the start and those of the end.
     const ends = CAUSE_CODES.slice(CAUSE_CODES.indexOf('exited'), CAUSE_CODES.indexOf('released'));
     const values = await numbersOf(new Metrics(NOTHING), 'container_ends_total', 'code');
     assert.deepEqual(values, Object.fromEntries(ends.map((code) => [code, 0])));

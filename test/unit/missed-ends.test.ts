@@ -9,11 +9,11 @@ import { MissedEnds } from '../../ecs-agent-bridge/docker-proxy/missed-ends.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'missed-ends-'));
 const socket = join(directory, 'engine');
-/** Until then everything was told, in nanoseconds. */
+/** Everything until then was reported, in nanoseconds. */
 const TOLD = 1_700_000_000_000_000_005n;
 const signal = new AbortController().signal;
 
-/** What the Engine answers, by the path without version and query; a path that is not there: 404. */
+/** The Engine's answers, by path without version and query; a missing path gives 404. */
 const answers = new Map<string, string>();
 const asked: string[] = [];
 let status = 200;

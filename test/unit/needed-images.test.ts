@@ -1,4 +1,4 @@
-/** Which images are pulled for a container that is to be made, and from where, at an Engine that is played. */
+/** The images that are pulled for a new container, and their registries, with a simulated Engine. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -22,7 +22,7 @@ async function open(t: TestContext, more: { defaultRegistry?: string; longest?: 
   return { engine, images, find, asked };
 }
 
-/** Has each image that is asked for. */
+/** It has each image that is requested. */
 async function serve(engine: PullingEngine): Promise<void> {
   for (let number = 0; ; number += 1) {
     const pull = await engine.pull(number);

@@ -1,4 +1,4 @@
-/** Who uses a container's network, by what the kernel says of it, also where a container has filled that. */
+/** The use of a container's network by its clients, from the kernel's data, even if a container has filled them. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const MAPPED = '0000000000000000FFFF0000';
 const NOTHING = '00000000:0000';
 const NO_USE = { isConnected: false, takesDatagrams: false, datagrams: 0 };
 
-/** @param state 01: connected, 0A: listening, 06: waiting for its end, 07: of datagrams without a peer */
+/** @param state 01: connected, 0A: listening, 06: waiting for its end, 07: datagrams without a peer */
 function line(local: string, peer: string, state: string): string {
   return `   0: ${local} ${peer} ${state} 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n`;
 }
@@ -39,7 +39,7 @@ suite('the network of a container', () => {
       [{ tcp: line(`${OWN}:0050`, `${GATEWAY}:C001`, '01') }, false],
       [{ tcp: line(`${OWN}:7E07`, `${GATEWAY}:C001`, '01') }, false],
       [{ udp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '01') }, false],
-      // It is the one that has connected.
+      // The container itself opened this connection.
       [{ tcp: line(`${OWN}:C001`, `${GATEWAY}:7E06`, '01') }, false],
       [{ tcp: line(`${OWN}:7E06`, NOTHING, '0A') }, false],
       [{ tcp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '06') }, false],

@@ -11,7 +11,7 @@ import { imds as standIn } from '../support/world.ts';
 
 const never = new AbortController().signal;
 
-/** EC2's clock at the beginning, and the one of this host, which is days off. */
+/** EC2's clock at the start, and this host's clock, which is days off. */
 const BEGINNING = Date.parse('2026-05-01T10:00:00Z');
 const WRONG = Date.parse('2019-01-01T00:00:00Z');
 
@@ -34,13 +34,13 @@ const REBOOT_LIKE = {
   NotBefore: fc.string(),
 };
 
-/** A watch of metadata that a test writes, with clocks that a test sets. */
+/** A watch with a test's metadata, and with clocks that a test sets. */
 class Bench {
   readonly items = new Map<NoticeKind, string>();
   readonly changes: Change[] = [];
   readonly lines: { level: number; msg: string }[] = [];
   fails = false;
-  /** Whether EC2 says what time it is. */
+  /** Whether EC2 sends its time. */
   saysTime = true;
   elapsed = 0;
   readonly watch = new NoticeWatch({
@@ -63,7 +63,7 @@ class Bench {
       : { text, at: this.saysTime ? BEGINNING + this.elapsed : undefined };
   }
 
-  /** Looks once, and later again. @returns what was told meanwhile */
+  /** Looks once, and again later. @returns the reports in between */
   async look(times = 1): Promise<Change[]> {
     const before = this.changes.length;
     for (let time = 0; time < times; time += 1) {
@@ -127,7 +127,7 @@ suite("the watch of EC2's notices", () => {
     bench.items.set('spot', spotAt(BEGINNING + 107_000));
     bench.items.set('maintenance', JSON.stringify([REBOOT]));
     const [spot, maintenance] = await bench.look();
-    // Less the second that EC2 may be ahead of what it says.
+    // Minus the second by which EC2 may be ahead of its answer.
     assert.equal(spot?.given.due, 7000 + 99_000);
     assert.equal(maintenance?.given.due, Date.parse(REBOOT.NotBefore) - BEGINNING - 1000);
     assert.equal(maintenance.given.notice.at, Date.parse(REBOOT.NotBefore));

@@ -13,7 +13,7 @@ const NOTHING: Load = { containers: 0, hasAgent: false, toSave: undefined };
 const DEFAULTS = { spot: 'end', rebalance: 'drain', 'scale-in': 'drain', maintenance: 'tell' } as const;
 const MINUTES = 60_000;
 
-/** A host of which a test says what EC2 says, and sees what becomes of it. */
+/** A host whose notices a test sets, and the effects on it. */
 class Bench {
   readonly told: string[] = [];
   readonly events: string[] = [];

@@ -10,7 +10,7 @@ import { cutAt, pass, singly, through } from '../support/through.ts';
 const PASSWORD = 'an old token, with spaces & ümlauts';
 const CONTENT = randomBytes(200_000);
 
-/** What the predecessor stored. */
+/** Files in the predecessor's format. */
 function opensslEncrypt(content: Buffer): Buffer {
   const { stdout, stderr, status } = spawnSync(
     'openssl',

@@ -1,4 +1,4 @@
-/** What can come between, and what may be malformed, where operators follow events or give a token. */
+/** Races and malformed input when operators follow events or send a token. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

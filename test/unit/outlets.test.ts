@@ -5,7 +5,7 @@ import { createLogger } from '../../logging/logger.ts';
 import { Outlets } from '../../logging/outlets.ts';
 import { Secrets } from '../../logging/secrets.ts';
 
-/** Outlets that keep what they get, together. */
+/** Outlets that share a record of what they get. */
 function recording(...names: readonly string[]): { got: string[]; outlets: { write(line: string): void }[] } {
   const got: string[] = [];
   return { got, outlets: names.map((name) => ({ write: (line) => void got.push(`${name}: ${line}`) })) };

@@ -7,7 +7,7 @@ import { makePipe } from '../../uinput-native/pipe.ts';
 test('a pipe returns what was written to it, has the requested size, and ends with its writer', () => {
   const { reader, writer } = makePipe(2 ** 20);
   const content = Buffer.alloc(2 ** 20, 'content');
-  // It would block for ever in one that holds less.
+  // The write would block forever in a smaller pipe.
   assert.equal(writeSync(writer, content), content.length);
   closeSync(writer);
   const read = Buffer.alloc(content.length + 1);

@@ -240,7 +240,7 @@ suite('any order of calls', () => {
     staysInUse: fc.boolean(),
   });
 
-  /** The pool beside a model of what it may do. */
+  /** The pool beside a model of its allowed behaviour. */
   class Trial {
     readonly members: readonly number[];
     readonly pool: Pool;

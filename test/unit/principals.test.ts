@@ -1,4 +1,4 @@
-/** Who calls, what a caller may do, and that the log says who it was. */
+/** The identity of callers, their rights, and the log's record of them. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ interface Line {
   readonly principal?: string;
 }
 
-/** A server whose host is yet to start: what is let through gets 503, or an answer that needs no host. */
+/** A server whose host has not started: a permitted call gets 503, or an answer that needs no host. */
 async function open(t: TestContext) {
   const lines: Line[] = [];
   let viewer = VIEWER;
@@ -162,7 +162,7 @@ test('the log names the kind of each caller, and never a token', async (t) => {
   await put(START_VALUES, { auth_secret: 'another' });
   await put(TOKEN, { host_port: 1 });
   await app.inject('/version');
-  // An injected request has no connection, whose end is told once more.
+  // An injected request has no connection, so its end is reported once more.
   const answered = lines.filter(({ msg }) => msg === 'answered');
   const said = new Set(answered.map(({ path, principal = 'nobody' }) => `${path}: ${principal}`));
   assert.deepEqual(

@@ -1,4 +1,4 @@
-/** What the kernel says where filesystems have no project quotas. Where they have, test/vm/quota.test.ts looks. */
+/** The kernel's errors on filesystems without project quotas. test/vm/quota.test.ts covers those with quotas. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';

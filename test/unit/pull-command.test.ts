@@ -1,4 +1,4 @@
-/** The command line's `pull`, by what a service may answer. */
+/** The command `pull`, for various answers of a service. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -19,7 +19,7 @@ const PULLED = { image: 'a:latest', digest: 'sha256:abc', id: 'sha256:def', size
 interface Ran {
   readonly printed: string[];
   readonly error: unknown;
-  /** What was asked. */
+  /** The requests. */
   readonly asked: unknown;
 }
 
@@ -30,7 +30,7 @@ interface Run {
   readonly columns?: number;
 }
 
-/** Runs it against a service that answers so. */
+/** Runs it against a service that gives this answer. */
 async function run(
   t: TestContext,
   answer: (response: ServerResponse) => void,

@@ -31,7 +31,7 @@ test('progress is counted by layer, and the total is the bytes to download', () 
     ],
     bytes: { current: 100, total: 400 },
   });
-  // What is unpacked is counted from its beginning again, and is not downloaded twice.
+  // Unpacked bytes are counted from the beginning again, and nothing is downloaded twice.
   const unpacking = told(...lines, layer(A, 'Download complete'), layer(A, 'Extracting', 30, 400)).state;
   assert.deepEqual(unpacking.layers[0], { id: A, status: 'Extracting', current: 30, total: 400 });
   assert.deepEqual(unpacking.bytes, { current: 400, total: 400 });

@@ -11,7 +11,7 @@ import { settingsDoc } from '../../scripts/settings-doc.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** As biome leaves it, but for the widths of columns. */
+/** As biome formats it, except for the widths of columns. */
 function unaligned(markdown: string): string {
   return markdown.replaceAll(/ {2,}/g, ' ').replaceAll(/-{3,}/g, '---');
 }
@@ -46,7 +46,7 @@ test("the API client's types are generated from its document", () => {
   assert.ok(line.includes(` ${digest.digest('hex')}.`), 'run "make docs"');
 });
 
-/** As GitHub makes them of headings. */
+/** As GitHub derives them from headings. */
 function anchorsOf(markdown: string): string[] {
   const prose = markdown.replaceAll(/^```[\s\S]*?^```/gm, '');
   return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>

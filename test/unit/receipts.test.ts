@@ -15,7 +15,7 @@ import { pretendedResource } from '../support/resource.ts';
 
 const PURPOSE = { role: 'spin-up', appName: 'demo' } as const;
 
-/** Receipts of what lifetimes hold. */
+/** Receipts for the resources of lifetimes. */
 async function begin() {
   const directory = await mkdtempDisposable(join(tmpdir(), 'receipts-'));
   const lines: Line[] = [];
@@ -30,7 +30,7 @@ async function begin() {
     lines,
     fileOf,
     read: async (id: string) => JSON.parse(await readFile(fileOf(id), 'utf8')),
-    /** A container that holds these, and that ends. */
+    /** A container that holds these resources, and ends. */
     live: async (resources: readonly Resource<string>[] = []): Promise<ContainerId> => {
       const id = newContainerId();
       receipts.begin(id, PURPOSE);
@@ -192,7 +192,7 @@ test('the newest thousand receipts are kept', async () => {
   const paths = Array.from({ length: 1003 }, (_, i) => begun.fileOf(String(i)));
   for (const [i, path] of paths.entries()) {
     await writeFile(path, '{}');
-    // Whatever the order of their names.
+    // In any order of their names.
     await utimes(path, 0, (i * 7) % 1003);
   }
   await begun.receipts.removeOld();

@@ -1,4 +1,4 @@
-/** What registries are shown, and for how long. */
+/** The credentials that registries get, and for how long. */
 
 import assert from 'node:assert/strict';
 import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** Memory that is given back at once. */
+/** Memory that is released immediately. */
 
 import assert from 'node:assert/strict';
 import { Agent, get, type IncomingMessage } from 'node:http';

@@ -19,7 +19,7 @@ interface Opened {
   readonly reports: string[];
 }
 
-/** Sees at the end that no report quoted a secret. */
+/** Asserts at the end that no report quoted a secret. */
 function open(t: TestContext, environment: NodeJS.ProcessEnv): Opened {
   const values: string[] = [];
   const reports: string[] = [];
@@ -38,24 +38,24 @@ function open(t: TestContext, environment: NodeJS.ProcessEnv): Opened {
   return { secret, values, reports };
 }
 
-/** That it is `expected` however often it is asked for. */
+/** Asserts that it is `expected`, however often it is requested. */
 function assertCurrent({ secret }: Opened, expected: string | undefined): void {
   for (let i = 0; i < 3; i++) assert.equal(secret.current, expected);
 }
 
-/** A file for root alone. */
+/** A file that only root can read. */
 async function put(file: string, text: string): Promise<void> {
   await writeFile(file, text, { mode: 0o600 });
 }
 
-/** Older kernels give two changes within milliseconds the same time: it is changed until its time is another one. */
+/** Older kernels give two changes within milliseconds the same time, so the file is changed until its time differs. */
 async function change(file: string, how: () => Promise<unknown>): Promise<void> {
   const { ctimeNs } = await stat(file, { bigint: true });
   do await how();
   while ((await stat(file, { bigint: true })).ctimeNs === ctimeNs);
 }
 
-/** What was there while the other was is never taken for it: a file that comes later may get its number. */
+/** A file that existed together with the other one is never mistaken for it, but a later file may get its inode number. */
 async function replace(file: string, other: string): Promise<void> {
   await rm(file, { recursive: true });
   await rename(other, file);
@@ -65,7 +65,7 @@ interface OpenedFile extends Opened {
   readonly file: string;
 }
 
-/** A secret whose file has the first token in it. */
+/** A secret whose file contains the first token. */
 async function openFile(t: TestContext, text = FIRST): Promise<OpenedFile> {
   const directory = await mkdtempDisposable(join(tmpdir(), 'rotating-secret-'));
   t.after(() => directory.remove());
@@ -171,7 +171,7 @@ test('is not used if it has a forbidden value, at whatever time', async (t) => {
 });
 
 suite('an unusable file', () => {
-  /** How it goes wrong, how it is mended, and what is said. */
+  /** The fault, its repair, and the report. */
   const cases: Readonly<
     Record<string, [(file: string) => Promise<unknown>, (file: string) => Promise<unknown>, RegExp]>
   > = {

@@ -25,15 +25,15 @@ import {
 import { S3 } from '../support/s3.ts';
 
 const MIB = 2 ** 20;
-/** Not the same in any two places of a few megabytes. */
+/** Bytes that differ between any two places within a few megabytes. */
 const LARGE = Buffer.from(Uint32Array.from({ length: (5 * MIB) / 4 }, (_, index) => index).buffer);
 
-/** Else the SDK warns on the console that it will not ask twice. */
+/** Otherwise the SDK warns on the console that it will not retry. */
 const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 interface Both {
   readonly s3: S3;
-  /** Asks once. */
+  /** Makes one attempt only. */
   readonly client: S3Client;
   readonly put: (
     key: string,
@@ -58,7 +58,7 @@ async function open(t: TestContext): Promise<Both> {
   return { s3, client, put, get };
 }
 
-/** What the SDK makes of it. */
+/** The SDK's error for it. */
 async function statusOf(asking: ClientRequest): Promise<number | undefined> {
   const [answer] = (await once(asking, 'response')) as [IncomingMessage];
   answer.resume();
@@ -314,7 +314,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     const { s3, put } = await open(t);
     for (let round = 0; round < 10; round += 1) {
       const key = `key-${round}`;
-      // Of several pieces each, which come interleaved.
+      // Each has several pieces, which arrive interleaved.
       const bodies = ['a', 'b'].map((letter) => Buffer.alloc(MIB, letter));
       const both = await Promise.allSettled(bodies.map((body) => put(key, body, { IfNoneMatch: '*' })));
       const winner = both.findIndex(({ status }) => status === 'fulfilled');
@@ -343,7 +343,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     const { url } = s3;
     await put('key', 'here');
     await s3.turn('away');
-    // The client may not yet know that the connection it has is over.
+    // The client may not know yet that its connection has ended.
     await failureOf(get('key'));
     assert.equal((await failureOf(get('key'))).name, 'ECONNREFUSED');
     await s3.turn('none');

@@ -9,7 +9,7 @@ import { setSendBuffer } from '../../uinput-native/send-buffer.ts';
 
 const MUCH = Buffer.alloc(2 ** 20);
 
-/** Of a unix socket whose other end nobody reads: how many bytes of what is written wait outside the kernel. */
+/** For a unix socket whose peer does not read: the number of written bytes that wait outside the kernel. */
 async function waitingOf(t: TestContext, buffer?: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'send-buffer-'));
   const server = createServer({ pauseOnConnect: true }).listen(join(directory, 'socket'));

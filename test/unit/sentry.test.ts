@@ -12,7 +12,7 @@ import { HttpClient } from '../../outgoing/http-client.ts';
 import { Recorder } from '../support/recorder.ts';
 import type { SentryEvent } from '../support/world.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
 
 interface Breadcrumb {
@@ -32,7 +32,7 @@ interface Reporting {
   readonly log: Logger;
   readonly outlets: Outlets;
   readonly server: Recorder;
-  /** What came so far, when all that was captured has been sent; by message, since events overtake each other. */
+  /** The received events, once all captured ones are sent. They are sorted by message, because events overtake each other. */
   readonly events: () => Promise<Event[]>;
 }
 
@@ -52,7 +52,7 @@ function logTo(sentry: Sentry): { log: Logger; outlets: Outlets; written: string
   return { log: createLogger({ level: 'trace', stream: outlets }), outlets, written };
 }
 
-/** @param before what is waited for before an answer */
+/** @param before is awaited before an answer */
 async function open(t: TestContext, before = async () => {}): Promise<Reporting & { written: string[] }> {
   const server = await Recorder.open({
     reply: async () => {
@@ -70,12 +70,12 @@ async function open(t: TestContext, before = async () => {}): Promise<Reporting 
   return { sentry, server, events, ...logTo(sentry) };
 }
 
-/** An envelope has a header, and a header for what it contains. */
+/** An envelope has a header, and a header for its content. */
 function eventIn(envelope: string): Event {
   return JSON.parse(envelope.split('\n')[2] as string);
 }
 
-/** The one event that `write` leads to. */
+/** The only event that `write` causes. */
 async function eventOf(t: TestContext, write: (reporting: Reporting) => void): Promise<Event> {
   const reporting = await open(t);
   write(reporting);
@@ -395,7 +395,7 @@ suite('a Sentry that fails', { timeout: 20_000 }, () => {
   }
 
   test('an invalid DSN is refused, and not shown', async (t) => {
-    // The SDK complains there.
+    // The SDK reports its errors there.
     t.mock.method(console, 'error', () => {});
     const dsn = 'https://key-of-it/42';
     const opening = Sentry.open({

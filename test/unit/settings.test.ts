@@ -12,7 +12,7 @@ import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
 type Given = Readonly<Record<string, string>>;
 
-/** The variables that EchoStream gives to its hosts. */
+/** The variables that EchoStream sets on its hosts. */
 const ECHOSTREAM = [
   'APP',
   'APPSYNC_ENDPOINT',
@@ -30,7 +30,7 @@ const OWN_SECRET = 'an-own-and-long-secret';
 const DSN = 'https://5e4774e7bd5f4c0e@sentry.example/42';
 const SHIPPING_TOKEN = 'a-long-shipping-token';
 
-/** Where a host outside localdev reports to. */
+/** The reporting settings of a host outside localdev. */
 const REPORTING = {
   WEBSERVER_URL: 'https://webserver.example',
   SENTRY_DSN: DSN,
@@ -39,7 +39,7 @@ const REPORTING = {
 };
 const NO_REPORTING = Object.fromEntries(Object.keys(REPORTING).map((name) => [name, '']));
 
-/** What production needs at least, and changes to it. */
+/** Production's minimal settings, with changes. */
 function production(changes: Given = {}): Settings {
   return loadSettings({
     APP_ENV: 'production',
@@ -49,7 +49,7 @@ function production(changes: Given = {}): Settings {
   });
 }
 
-/** The problems that stop the start of a host that knows where it reports to, one for each line. */
+/** The problems that stop the start of a host that has its reporting settings, one per line. */
 function problemsOf(given: Given): string[] {
   try {
     loadSettings({ ...REPORTING, ...given });
@@ -589,7 +589,7 @@ suite('reporting', () => {
   );
   const noWebserver = 'WEBSERVER_URL: must be given: the webserver must learn that this host is alive';
 
-  /** The problems of a host that reports to nobody. */
+  /** The problems of a host without reporting settings. */
   function missing(given: Given): string[] {
     return problemsOf({ WEBSERVER_AUTH_SECRET: OWN_SECRET, ...NO_REPORTING, ...given });
   }
@@ -839,7 +839,7 @@ suite('the source of a secret', () => {
 suite('a secret', () => {
   test('a secret is shown only on an explicit request', () => {
     const secret = new Secret(OWN_SECRET);
-    // What a careless cast lets through.
+    // Values that a careless cast would accept.
     const text = secret as unknown as string;
     const shown = [
       JSON.stringify({ secret }),

@@ -1,4 +1,4 @@
-/** What a save says of itself, and what says that an operator chose one, against values that openssl computed. */
+/** The stamp of a save, and the signature of an operator's choice, compared with values that openssl computed. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const KEY = deriveStampKey(vector.token);
 const STAMP: Stamp = JSON.parse(vector.text);
 const SEALED = sealStamp(KEY, STAMP);
 
-/** @returns what the reader of the stamp found, and what it passed on */
+/** @returns the result of the stamp's reader, and the bytes that it passed on */
 async function read(bytes: Buffer, expected: Pick<Stamp, 'of' | 'name'> = STAMP) {
   const found: Stamp[] = [];
   const passed: Buffer[] = [];
@@ -45,7 +45,7 @@ test('a stamp with a changed bit, a truncated one, and one of another object are
   for (let at = 0; at < SEALED.length; at += 1) {
     const other = Buffer.from(SEALED);
     other.writeUInt8(other.readUInt8(at) ^ 1, at);
-    // Another magic number begins an archive without a stamp.
+    // An archive without a stamp begins with another magic number.
     if (at < 4) assert.deepEqual((await read(other)).found, []);
     else await assert.rejects(read(other), /its stamp is/, `byte ${at}`);
   }

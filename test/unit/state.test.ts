@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { newContainerId } from '../../container/identity.ts';
 import { type Cause, type State, StateMachine, type Transition } from '../../container/state.ts';
 
-/** How each state is reached, and what may follow it. */
+/** The way to each state, and the states that may follow it. */
 const STATES: Readonly<Record<State, { readonly path: readonly State[]; readonly next: readonly State[] }>> =
   {
     preparing: { path: [], next: ['created', 'ending'] },

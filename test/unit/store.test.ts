@@ -1,4 +1,4 @@
-/** The store against a stand-in for S3 that keeps its conditions and misbehaves. */
+/** The store with a stand-in for S3 that enforces its conditions and fails. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

@@ -1,4 +1,4 @@
-/** Sweeps, with a clock of their own. */
+/** Sweeps with their own clock. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -12,7 +12,7 @@ import type { ContainerView } from '../../container/view.ts';
 import { type Patience, Sweeps } from '../../container/watching/sweeps.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
-/** Containers that do nothing but come to states. */
+/** Containers that do nothing but change their states. */
 function begin(t: TestContext, patience: Patience, most?: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const lifetime = new Lifetime('sweeps');

@@ -9,7 +9,7 @@ import { join } from '../../httpserver/v1/terminal-socket.ts';
 import { Terminal } from '../../ttys/terminal.ts';
 import { FakePty } from '../support/fake-pty.ts';
 
-/** A client that takes what it is sent when it is told to. */
+/** A client that reads when it is told to. */
 class FakeSocket extends EventEmitter {
   readonly OPEN = 1;
   readyState = 1;

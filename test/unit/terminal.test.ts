@@ -1,4 +1,4 @@
-/** Terminals: what is kept, who sees what, and who waits for whom. */
+/** Terminals: the kept output, what each client sees, and who waits for whom. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,7 +14,7 @@ const KIB = 1024;
 const WRITE = { as: 'write', after: undefined } as const;
 const WATCH = { as: 'watch', after: undefined } as const;
 
-/** All that can happen without anybody else has happened. */
+/** Resolves when everything that needs no further input has happened. */
 async function settled(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn();
 }
@@ -24,7 +24,7 @@ function open() {
   return { pty, terminal: new Terminal('0123456789abcdef', pty, SIZE) };
 }
 
-/** What is seen until the terminal has ended. */
+/** The output until the terminal has ended. */
 async function all(attachment: Attachment): Promise<{ readonly text: string; readonly others: Seen[] }> {
   const bytes: Uint8Array[] = [];
   const others: Seen[] = [];

@@ -1,4 +1,4 @@
-/** How many terminals there may be, how long, and that each is held like everything else. */
+/** The limits of terminals in number and time, and that each is held like any resource. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

@@ -4,7 +4,7 @@ import { release } from '../../lifetime/released-buffers.ts';
 import { trimMemory } from '../../uinput-native/memory.ts';
 
 const PIECES = 1024;
-/** Of less than what glibc asks the kernel for by itself. */
+/** Blocks below the size at which glibc uses mmap. */
 const BYTES = 2 ** 16;
 
 test('freed memory below memory in use is returned to the kernel', async () => {

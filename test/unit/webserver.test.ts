@@ -23,7 +23,7 @@ interface Opened {
   readonly heartbeat: (changes?: Partial<Beat>) => Promise<boolean>;
 }
 
-/** A webserver that answers with `reply`, and this host's side of it. */
+/** A webserver that answers with `reply`, and this host's client for it. */
 async function open(
   t: TestContext,
   reply: RecorderOptions['reply'],
@@ -51,7 +51,7 @@ const always =
   () => ({ status, body });
 const withToken = always(200, '{"AuthToken":"the-token"}');
 
-/** That it is the error for `what`, and says why. */
+/** Asserts that it is the error for `what`, with a reason. */
 function failed(what: 'registration' | 'heartbeat', says: RegExp) {
   return (error: unknown): true => {
     assert.ok(error instanceof ServiceError);
@@ -205,7 +205,7 @@ suite('a heartbeat', () => {
 
 suite('any call to the webserver', () => {
   test('C25: answers of every kind are read to their end, so that one connection serves all calls', async (t) => {
-    // More than is read of a socket at once.
+    // More than one read of a socket returns.
     const padding = ' '.repeat(60_000);
     const statuses = [200, 404, 500, 400, 302, 200];
     const { recorder, handshake, heartbeat } = await open(t, ({ path }) =>
@@ -216,7 +216,7 @@ suite('any call to the webserver', () => {
     for (let n = 0; n < 10; n += 1) {
       for (const call of [handshake, heartbeat]) {
         await call().catch(() => {});
-        // A connection is free again a moment after the answer has been read.
+        // A connection is free again a moment after the answer was read.
         await allElseHasRun();
       }
     }
