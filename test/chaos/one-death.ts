@@ -89,7 +89,7 @@ class Death {
     const code = await service.ended();
     const buriedAt = Date.now();
     await lived;
-    if (died) assert.notEqual(code, 0, 'the launcher tells of the death');
+    if (died) assert.notEqual(code, 0, 'the launcher reports the death');
     else assert.equal(code, 0, service.log());
     if (missing === 'Docker' && died) await this.#host.startDocker();
     if (missing === 'S3') await this.#s3.turn('none');
@@ -103,7 +103,7 @@ class Death {
     // report.
     const isKnown = this.#world.beats.some(({ call, at }) => died && call === 'heartbeat' && at < died.at);
     if (isKnown && ['nothing', 'webserver'].includes(missing))
-      assert.ok(told !== undefined, 'the webserver was told');
+      assert.ok(told !== undefined, 'the webserver was notified');
     const steps = /^steps (\d+)$/m.exec(service.other.join('\n'))?.[1];
     return {
       died: died?.what,
@@ -165,7 +165,7 @@ class Death {
       if (Date.now() > late) {
         const log = join(run, 'wait.log');
         const said = [service.log(), existsSync(log) && readFileSync(log, 'utf8')].join('\n');
-        assert.fail(`it is never over: ${readdirSync(run, { recursive: true }).join()}\n${said}`);
+        assert.fail(`it never ends: ${readdirSync(run, { recursive: true }).join()}\n${said}`);
       }
       await pause(20);
     }
@@ -175,7 +175,7 @@ class Death {
   async #startAgain(): Promise<void> {
     const spool = join(this.#root, 'var/lib/ecs-host-service/spool');
     if (!existsSync(spool) || readdirSync(spool).length === 0) return;
-    assert.equal(this.#plan.missing, 'S3', 'what the user made was not saved');
+    assert.equal(this.#plan.missing, 'S3', "the user's files were not saved");
     const next = this.#host.start({ env: this.#env, patience: PATIENCE });
     await next.ready();
     assert.equal(await next.stop(), 0, next.log());
@@ -185,7 +185,7 @@ class Death {
     const next = await ConfigHost.open(this.#s3);
     try {
       const { files, outcome } = await next.begin({ userId: this.#user, appName: 'demo' });
-      assert.equal(outcome, 'restored', 'what the user made is lost');
+      assert.equal(outcome, 'restored', "the user's files are lost");
       assert.equal(readFileSync(join(files, 'work'), 'utf8'), this.#user);
     } finally {
       await next.stop();

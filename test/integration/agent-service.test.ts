@@ -97,7 +97,7 @@ test('a graceful shutdown waits for an agent with a running task, so that it can
   const from = service.lines.length;
   const stopped = service.stop();
   await service.message('Tells its tasks', from);
-  assert.ok(identify(pid), 'the agent may still report');
+  assert.ok(identify(pid), 'the agent can still report');
   assert.deepEqual(await running(host), []);
   await post('/tasks', task('STOPPED'));
   assert.equal(await stopped, 0, service.log());
@@ -129,7 +129,7 @@ test('after a SIGKILL of the service, the agent is stopped before anything is re
   const { unclaimed, claimed } = await hostTwo(host, service);
   const left = agent();
   await site.kill(service);
-  assert.ok(isRunning(left), 'it outlives the service');
+  assert.ok(isRunning(left), 'the agent outlives the service');
   const bury = site.run(['bury'], KILLED);
   await bury.line(({ msg }) => /stopping the ECS agent/.test(String(msg)));
   assert.ok((await running(host)).includes(unclaimed));
@@ -158,7 +158,7 @@ test('the service keeps hosting containers even if the agent cannot be stopped',
   await site.waits();
   await end(host, claimed);
   await until('the attempt is over', () => site.waitLog.includes('"msg":"ended"'));
-  assert.ok(existsSync(page), 'the next attempt knows of it');
+  assert.ok(existsSync(page), 'the next attempt finds it in the ledger');
   assert.deepEqual(readdirSync(join(site.root, 'fractal')), ['temp']);
   writeFileSync(`${systemctl}.works`, '');
   await site.over();
@@ -170,5 +170,5 @@ test('after a crash that the service handled, no agent is left', async () => {
   const left = agent();
   assert.equal(await service.stop('SIGURG'), 1);
   assert.ok(!isRunning(left));
-  assert.ok(!existsSync(site.runDirectory), 'nothing is left to bury');
+  assert.ok(!existsSync(site.runDirectory), 'nothing is left for bury');
 });

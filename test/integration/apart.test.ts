@@ -68,7 +68,7 @@ async function logOf(id: string): Promise<string> {
 }
 
 async function said(id: string, words: RegExp): Promise<void> {
-  await until(`${id} says ${words}`, async () => words.test(await logOf(id)));
+  await until(`${id} prints ${words}`, async () => words.test(await logOf(id)));
 }
 
 /** The output of the attack that root in a container runs. */

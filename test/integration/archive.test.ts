@@ -150,7 +150,7 @@ test('files, links, modes, times, extended attributes and holes are restored unc
   execFileSync('chmod', ['555', desk.at('profile')]);
 
   const archive = await desk.pack();
-  assert.ok(archive.length < 10_000, 'holes take no room');
+  assert.ok(archive.length < 10_000, 'holes use no space');
   await desk.unpack(archive);
   assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('profile/a'), 'utf8'), 'alpha');
@@ -230,7 +230,7 @@ test("if a directory is replaced by a link while it is read, nothing of the link
     turning = false;
     await turned;
   }
-  assert.ok(packed > 0, 'nothing was tried');
+  assert.ok(packed > 0, 'nothing was attempted');
 });
 
 test('files that grow, shrink or disappear while they are read do not fail the packing', async (t) => {
@@ -288,7 +288,7 @@ test('an archive of changes restores new, changed and retyped files, and deletes
 
   const changes = await desk.pack({ since });
   const listed = execFileSync('bash', ['-c', 'zstd -dcq | tar -t'], { input: changes, encoding: 'utf8' });
-  assert.doesNotMatch(listed, /tree\/same$/m, 'what did not change is not packed');
+  assert.doesNotMatch(listed, /tree\/same$/m, 'unchanged files are not packed');
   await desk.unpack(changes, 'changes');
   assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('edited'), 'utf8'), 'new');
@@ -356,7 +356,7 @@ test('S8: hard links to outside files and setuid programs in an archive do no ha
   writeFileSync(join(forge, 'tree/program'), '', { mode: 0o755 });
   execFileSync('chmod', ['4755', join(forge, 'tree/program')]);
   await desk.unpack(archiveOf(forge, ['tree/program']));
-  assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
+  assert.equal(lstatSync(desk.back('program')).uid, USER, 'the owner changes');
 });
 
 /** The ways in which an archive can define `tree`, in a directory with a file `outside/secret`. */
@@ -379,7 +379,7 @@ for (const [what, make] of Object.entries(NO_TREES)) {
     make(forge);
     writeFileSync(join(forge, 'names'), 'fsecret\0');
     await assert.rejects(desk.unpack(archiveOf(forge, ['tree'])), DamagedError);
-    assert.ok(lstatSync(desk.staging).isDirectory(), 'it is still the directory that was made for it');
+    assert.ok(lstatSync(desk.staging).isDirectory(), 'it is still the same directory');
     assert.deepEqual(readdirSync(desk.staging), []);
     await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree']), 'changes'), DamagedError);
     assert.deepEqual(readdirSync(join(desk.root, 'outside')), ['secret']);

@@ -47,7 +47,7 @@ test('the same commit produces the same bytes wherever it is built, without any 
   const arch = process.arch;
   for (const name of ['ecs-host-service', `ecs-host-service-0.1.0-linux-${arch}.tar.gz`]) {
     const bytes = readFileSync(join(one, name));
-    assert.ok(bytes.equals(readFileSync(join(another, name))), `${name} is another one`);
+    assert.ok(bytes.equals(readFileSync(join(another, name))), `${name} differs`);
     for (const what of [...Object.values(SECRETS), work])
       assert.ok(!bytes.includes(what), `${name} has ${what}`);
   }

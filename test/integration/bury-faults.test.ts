@@ -67,9 +67,9 @@ test('while Docker is away, bury fails with a message, and wait continues when D
   assert.match(bury.other.join(), /Docker does not answer at .*; start Docker/);
   assert.ok(
     bury.lines.some(({ level }) => level === 'fatal'),
-    'the death is reported all the same',
+    'the crash is still reported',
   );
-  await until('who waits has tried', () => site.waitLog.includes('"docker.unavailable"'));
+  await until('wait has tried', () => site.waitLog.includes('"docker.unavailable"'));
   symlinkSync('/run/docker.sock', engine);
   await site.waits();
   assert.deepEqual(await running(host), [claimed]);

@@ -155,7 +155,7 @@ test('bury reports a crash to the webserver and Sentry with its cause and the la
   try {
     const site = new Site(host, world.settings);
     const service = await site.start();
-    await until('a heartbeat came', () => world.beats.some(({ call }) => call === 'heartbeat'));
+    await until('a heartbeat has arrived', () => world.beats.some(({ call }) => call === 'heartbeat'));
     await site.kill(service);
     await site.bury({ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' });
     const last = world.beats.at(-1);

@@ -78,7 +78,7 @@ test('configs list shows the latest save first, and configs restore restores an 
     WEBSERVER_AUTH_SECRET: '',
   });
   assert.equal(without.code, 1);
-  assert.match(without.stderr, /WEBSERVER_AUTH_SECRET: must be given/, 'hosts would take it for a rollback');
+  assert.match(without.stderr, /WEBSERVER_AUTH_SECRET: must be given/, 'hosts would report it as a rollback');
 });
 
 test('changes and saves that were set aside can be restored', async (t) => {

@@ -87,7 +87,7 @@ test("S7: a user's files follow the user from container to container, owned by u
   const second = await visit(service, root);
   assert.deepEqual([second.found.userConfig, second.found.visits], ['restored', 1]);
   const { uid, mode } = lstatSync(join(second.files, 'private'));
-  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'nothing becomes readable for others');
+  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'nothing becomes readable by other users');
   assert.equal(lstatSync(second.files).mode & 0o777, 0o700);
   await kill(service, second);
   await emptied(spool);
@@ -227,7 +227,7 @@ test('C10: the directories of a config that cannot be saved stay until it can be
     ),
   );
   rmSync(join(container.files, 'large'));
-  assert.equal(await service.stop(), 0, 'at the end it is tried once more');
+  assert.equal(await service.stop(), 0, 'the end retries it once more');
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
 });
 
@@ -252,7 +252,7 @@ test('a starting service saves what a killed service did not save, also without 
   assert.equal(
     (await s3.keys()).filter((key) => key.includes('/versions/')).length,
     3,
-    'both of them are kept',
+    'both saves are kept',
   );
   // The next service does not remove its directories.
   await host.abandon(next.service);

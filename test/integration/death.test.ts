@@ -45,7 +45,7 @@ for (const [fault, words] of [
     assert.equal(await service.stop('SIGURG'), 1);
     const fatal = service.lines.find(({ level }) => level === 'fatal');
     assert.equal(fatal?.msg, words);
-    assert.match(JSON.stringify(fatal), /dying-service\.ts:\d+/, 'with its stack');
+    assert.match(JSON.stringify(fatal), /dying-service\.ts:\d+/, 'the log contains the stack');
   });
 }
 

@@ -105,7 +105,7 @@ test('the demo of the web console shows a host at an address that works once, un
     url = /(http:\/\/127\.0\.0\.1:\d+\/console\/open\?\S+)/.exec(line)?.[1];
     if (url) break;
   }
-  assert.ok(url, 'it prints an address');
+  assert.ok(url, 'the demo prints an address');
   const open = () => fetch(url, { redirect: 'manual' }).then(({ status }) => status);
   assert.deepEqual([await open(), await open()], [303, 403]);
   child.kill('SIGINT');

@@ -71,7 +71,7 @@ test('C15: at its start, the service removes the unclaimed containers that a kil
   const dockerId = await hostContainer(first);
   await first.stop('SIGKILL');
   const second = await host.start({ env: { ROOT: root } }).ready();
-  assert.ok(!(await isThere(dockerId)), 'before anything new is hosted');
+  assert.ok(!(await isThere(dockerId)), 'it comes before any new container');
   await hostContainer(second);
   assert.equal((await startValues(second, 32262)).status, 200);
   assert.equal(await second.stop(), 0);
@@ -116,7 +116,7 @@ test('a container of this host whose role belongs to another part of the service
   await host.docker.getContainer(other).stop({ t: 0 });
   await first.stop('SIGKILL');
   const second = await host.start({ env: { ROOT: root } }).ready();
-  assert.ok(!(await isThere(own)), 'what the service left is removed');
+  assert.ok(!(await isThere(own)), 'what the service left behind is removed');
   await host.docker.getContainer(other).restart({ t: 0 });
   await hostContainer(second);
   assert.equal(await second.stop(), 0);
@@ -207,7 +207,7 @@ test('C32, C40: if Docker stays away, the service ends, and keeps and names what
   assert.ok(existsSync(join(site.root, 'fractal', id, 'containerResourceMappings/tty')));
   const bury = site.run(['bury']);
   assert.equal(await bury.ended(), 1);
-  assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), 'it was asked to stop: that is no death');
+  assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), 'the service was asked to stop, so this is not a crash');
   await host.startDocker();
   await site.over();
 });

@@ -87,13 +87,13 @@ test("the agent's calls alone create, use and remove a task's container", async 
     assert.deepEqual([told.arn, told.ownConsole], [TASK, 'opened']);
     assert.notEqual(told.deviceRules, 'left');
     const stats = await agent.stream(`/containers/${dockerId}/stats?stream=1`);
-    await until('numbers come', () => stats.objects.length > 0);
+    await until('numbers arrive', () => stats.objects.length > 0);
     assert.equal(await agent.exec(dockerId, ['/streaming-server', 'exit', '3']), 3);
 
     await agent.stop(dockerId);
     await service.gone(id);
     await agent.remove(dockerId);
-    await until('its end is told', () => events.of(dockerId).includes('destroy'));
+    await until('its end is reported', () => events.of(dockerId).includes('destroy'));
     const known = events
       .of(dockerId)
       .filter((status) => ['create', 'start', 'die', 'destroy'].includes(status));
@@ -218,13 +218,13 @@ test('the event stream and idle connections survive a restart of Docker, and lat
     assert.ok((await agent.probe()).includes('v1.21'));
     const dockerId = await agent.create(NAME, taskBody(site.root));
     await agent.begin(dockerId);
-    await until('its start is told', () => events.of(dockerId).includes('start'));
+    await until('its start is reported', () => events.of(dockerId).includes('start'));
     assert.equal(events.isOver, false);
     await agent.stop(dockerId);
     await agent.remove(dockerId);
-    await until('its end is told', () => events.of(dockerId).includes('destroy'));
+    await until('its end is reported', () => events.of(dockerId).includes('destroy'));
     const all = events.of(dockerId);
-    assert.deepEqual(all, [...new Set(all)], 'each is told once');
+    assert.deepEqual(all, [...new Set(all)], 'each event arrives once');
   });
 });
 
@@ -236,15 +236,15 @@ test('events that happened while Docker came back arrive too', async () => {
     const events = await agent.stream('/events');
     const told = (status: string) => events.of(dockerId).filter((one) => one === status).length;
     await agent.begin(dockerId);
-    await until('its start is told', () => told('start') === 1);
+    await until('its start is reported', () => told('start') === 1);
     const from = service.lines.length;
     await host.stopDocker();
     await service.message("lost Docker's event stream", from);
     await host.startDocker();
-    await until('its second start is told', () => told('start') === 2);
+    await until('its second start is reported', () => told('start') === 2);
     await agent.stop(dockerId);
     await agent.remove(dockerId);
-    await until('its end is told', () => told('destroy') === 1);
-    assert.equal(told('start'), 2, 'each is told once');
+    await until('its end is reported', () => told('destroy') === 1);
+    assert.equal(told('start'), 2, 'each event arrives once');
   });
 });

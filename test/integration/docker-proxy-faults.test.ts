@@ -60,7 +60,7 @@ class Task {
       await agent.stop(dockerId);
       await service.gone(id);
       const receipt = join(this.site.root, 'var/lib/ecs-host-service/receipts', `${id}.json`);
-      await until('its receipt is there', () => existsSync(receipt));
+      await until('its receipt exists', () => existsSync(receipt));
     }
   }
 
@@ -203,7 +203,7 @@ test('if the answer to a create fails or is damaged, nothing of the container re
       } else await assert.rejects(task.create(), BROKEN, fault);
       await hit;
       await nothingIsHeld(service);
-      await until('Docker has none', async () => (await states()).length === 0);
+      await until('Docker has no containers', async () => (await states()).length === 0);
     }
     await task.go(service, 'stop');
     await task.agent.remove(task.dockerId);
@@ -235,7 +235,7 @@ test('if Docker is killed while it creates a container, what it created is remov
     await hit;
     await restartDocker(service);
     await created;
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     await nothingIsHeld(service);
     assert.equal(await service.stop(), 0);
   });
@@ -249,7 +249,7 @@ test('if Docker is killed while it starts a container, the container is released
     await hit;
     await restartDocker(service);
     await started;
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     await nothingIsHeld(service);
     assert.equal(await service.stop(), 0);
   });
@@ -295,7 +295,7 @@ test('a client that disconnects before Docker answers its create leaves nothing 
     await created;
     engine.release();
     await service.gone(id);
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     assert.ok(
       service.lines.every(({ level }) => level !== 'error' && level !== 'fatal'),
       service.log(),

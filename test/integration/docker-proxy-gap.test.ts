@@ -64,11 +64,11 @@ for (const [how, words, signal] of [
     await host.startDocker(words);
     await service.message('Docker is back', from);
     const all = words.length > 0 ? ended : [...ended, living];
-    for (const id of all) await until('its end is told', () => told(events.objects, id).length > 1);
+    for (const id of all) await until('its end is reported', () => told(events.objects, id).length > 1);
     if (words.length > 0) await agent.stop(living);
     // This event comes last, so no earlier one is missing.
     const last = await make('last');
-    await until('the last one is told', () => told(events.objects, last).length > 0);
+    await until('the last event is reported', () => told(events.objects, last).length > 0);
     for (const id of [before, living, ...ended])
       assert.deepEqual(
         told(events.objects, id).map(({ status }) => status),

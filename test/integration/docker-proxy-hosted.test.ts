@@ -40,7 +40,7 @@ afterEach(assertNothingIsLeft);
 
 async function assertNothingIsLeft(): Promise<void> {
   await until('nothing is held', () => service.heldByContainers().length === 0);
-  await until('Docker has none', async () => (await host.docker.listContainers({ all: true })).length === 0);
+  await until('Docker has no containers', async () => (await host.docker.listContainers({ all: true })).length === 0);
   assert.deepEqual(readdirSync(join(root, 'fractal')), ['temp']);
   assert.deepEqual(readdirSync(join(root, 'fractal/temp')), []);
   await assertNoLeaks();
@@ -83,7 +83,7 @@ test('the label alone makes a container a hosted one, which serves, is stopped, 
   assert.deepEqual([found.dpi, found.port], ['96', String(port)]);
   assert.equal(await cli.ok('stop', 'one'), 'one');
   await service.gone(id);
-  await until('its receipt is there', () =>
+  await until('its receipt exists', () =>
     existsSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`)),
   );
   const { role, app, docker, resources } = receiptOf(id);

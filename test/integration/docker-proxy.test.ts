@@ -116,11 +116,11 @@ test('input is passed on until its end, output is complete, and the exit code is
   const piped = await cli
     .start('run', '--rm', '-i', SHELL, 'sh', '-c', 'cat; echo over >&2; exit 7')
     .finish(bytes);
-  assert.ok(piped.bytes.equals(bytes), `${piped.bytes.length} bytes came out`);
+  assert.ok(piped.bytes.equals(bytes), `${piped.bytes.length} bytes were received`);
   assert.deepEqual([piped.code, piped.err], [7, 'over\n']);
   await cli.ok('run', '-d', '--name', 'one', SHELL);
   const inside = await cli.start('exec', '-i', 'one', 'sh', '-c', 'cat; exit 8').finish(bytes);
-  assert.ok(inside.bytes.equals(bytes), `${inside.bytes.length} bytes came out`);
+  assert.ok(inside.bytes.equals(bytes), `${inside.bytes.length} bytes were received`);
   assert.equal(inside.code, 8);
 });
 

@@ -81,7 +81,7 @@ test("after a crash, differences between Docker and the ledger are named, withou
   await assertNoLeaks(root, 3);
   const removed = await host.containerIdOf(claimed);
   const facts = readFileSync(join(root, 'run/ecs-host-service/ledger', removed, 'facts.json'), 'utf8');
-  assert.ok(facts.includes(CLIENT_SECRET), 'there is a secret to tell');
+  assert.ok(facts.includes(CLIENT_SECRET), 'the ledger contains a secret');
   await host.docker.getContainer(claimed).remove({ force: true });
   const unknown = await host.docker.createContainer({
     Image: IMAGE,

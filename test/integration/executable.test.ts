@@ -33,7 +33,7 @@ test('the executable needs no other file, and unpacks its content for root alone
   for (const path of [program, join(program, '..')]) assert.equal(statSync(path).mode & 0o777, 0o700);
   const made = statSync(program).ino;
   say({ ROOT });
-  assert.equal(statSync(program).ino, made, 'what is there is used again');
+  assert.equal(statSync(program).ino, made, 'the unpacked files are used again');
   rmSync(ROOT, { recursive: true });
 });
 
@@ -47,7 +47,7 @@ test('changed unpacked files are unpacked again', () => {
   assert.deepEqual(readFileSync(main), good);
   rmSync(join(main, '../ecs-host-service.mjs'));
   say({ ROOT });
-  assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'nothing is left of an attempt');
+  assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'no failed attempt leaves a file');
   rmSync(ROOT, { recursive: true });
 });
 

@@ -161,7 +161,7 @@ test('a host without free ports refuses containers and names the kernel setting 
 test('a clock that jumps by a year, forwards and back, does not affect containers', async () => {
   const service = await host.start({ entry: 'dying-service.ts', arguments: ['clock-jumps'] }).ready();
   const port = await host.hostPort(await hostContainer(service));
-  assert.deepEqual(await token(service, port), OK, 'kept until the start values come');
+  assert.deepEqual(await token(service, port), OK, 'it is kept until the start values arrive');
   for (const year of ['a year ahead', 'a year behind', 'right again']) {
     const from = service.other.length;
     service.child.kill('SIGURG');

@@ -91,7 +91,7 @@ test("changes of a port's health are events, and lists and metrics show whether 
     ({ container: { state } }) => state === 'gone',
     () => true,
   );
-  assert.ok(!last.some(isOfHealth), 'its health was told after its end');
+  assert.ok(!last.some(isOfHealth), 'its health was reported after its end');
 });
 
 test('a container whose port closes keeps running, and the reopening is reported', async () => {

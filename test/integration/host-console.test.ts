@@ -34,7 +34,7 @@ async function attack(docker: Dockerode, Labels = {}): Promise<string> {
   const container = await docker.createContainer({ Image: IMAGE, Tty: true, Labels });
   await container.start();
   const said = async () => String(await container.logs({ stdout: true })).trim();
-  await until('it has tried', async () => (await said()) !== '');
+  await until('it has tried to open the node', async () => (await said()) !== '');
   const answer = await said();
   await container.stop();
   await container.remove();

@@ -135,7 +135,7 @@ test('input that a program on the host does not read uses no memory', async () =
   // All of it would have been accepted within the time of ten answers.
   for (let i = 0; i < 10; i++) await new Operator(root).get('/v1/terminals');
   const waiting = client.socket.bufferedAmount;
-  assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside`);
+  assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside the service`);
   await new Operator(root).ask('POST', `/v1/terminals/${client.terminal}/end`);
   assert.equal(await service.stop(), 0, service.log());
 });

@@ -97,7 +97,7 @@ test('a program that swaps directories for links during a restore affects no fil
     assert.equal(readFileSync(join(container.files, NAME), 'utf8'), 'of the user');
     assert.ok(
       !existsSync(join(container.own, 'replaced')),
-      'what was in the way is gone while the container lives',
+      'the tree in the way is removed while the container runs',
     );
     assert.match(await said(container.dockerId, /exchanged: .*/), /exchanged: yes, the tree is gone/);
     await host.docker.getContainer(container.dockerId).kill();

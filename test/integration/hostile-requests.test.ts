@@ -24,7 +24,7 @@ after(async () => {
   assert.deepEqual(
     service.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
     [],
-    'nothing that was sent is an error of the service',
+    'no request causes an error of the service',
   );
   await host.finish();
   await host[Symbol.asyncDispose]();
@@ -108,7 +108,7 @@ test('S5: a thousand wrong client secrets do not keep the right one out', async 
   const answered = service.lines.filter(
     ({ msg, path }) => msg === 'answered' && String(path).endsWith('_token'),
   );
-  assert.ok(answered.length < 500, 'and do not fill the log');
+  assert.ok(answered.length < 500, 'the wrong secrets do not fill the log');
 });
 
 test('a client that stops in the middle of a request, or half-closes its connection, is disconnected', async () => {

@@ -118,7 +118,7 @@ test('after a SIGKILL of the service, its instance is terminated once nothing on
   await ec2.call(({ action }) => action === 'TerminateInstances');
   assert.deepEqual(ec2.story, [...dead, 'TerminateInstances']);
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
-  await until('who waited has ended', () => !existsSync(join(env.ROOT, 'run/ecs-host-service')));
+  await until('wait has exited', () => !existsSync(join(env.ROOT, 'run/ecs-host-service')));
 });
 
 test('if the service fails to start, its instance is tagged as dead and not terminated', async () => {

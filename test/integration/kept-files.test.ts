@@ -55,7 +55,7 @@ test('after a crash, wait runs until files over the limit have been kept long en
   const { site, service, kept } = await leaveTooMuch(s3);
   await site.kill(service);
   await site.bury();
-  await until('somebody waits', () => site.waitLog.includes("kept users' files may be removed"));
+  await until('a wait process runs', () => site.waitLog.includes("kept users' files may be removed"));
   assert.equal(readdirSync(kept).length, 1);
   const next = await site.run([], { USER_CONFIG_KEEP_HOURS: '0' }).ready();
   await next.line(({ msg }) => msg === REMOVED);

@@ -22,7 +22,7 @@ test('C16: two containers run side by side, each with its own console and ports'
   const service = await host.start().ready();
   const ids = [await hostContainer(service), await hostContainer(service)] as const;
   const ports = await Promise.all(ids.map((id) => host.hostPort(id)));
-  assert.equal(ports[0], 32262, 'the first one gets the port itself');
+  assert.equal(ports[0], 32262, 'the first container gets port 32262 itself');
   assert.notEqual(ports[1], 32262);
 
   for (const [i, port] of ports.entries()) {
@@ -52,7 +52,7 @@ test('C33: a container that is killed from outside releases everything, and the 
   const id = await host.containerIdOf(first);
   await host.docker.getContainer(first).kill();
   await service.gone(id);
-  assert.equal((await startValues(service, 32262)).status, 406, 'the ended one is not found any more');
+  assert.equal((await startValues(service, 32262)).status, 406, 'the ended container is no longer found');
   await makeReady(service, port);
   assert.equal(await service.stop(), 0);
 });
@@ -167,7 +167,7 @@ test('a Docker container has the settings that programs in the images expect, an
   assert.equal(HostConfig.ShmSize, 8 * 1024 ** 3);
   assert.deepEqual(Object.keys(HostConfig.Tmpfs ?? {}).sort(), ['/run', '/run/lock']);
   assert.deepEqual(HostConfig.DeviceCgroupRules, ['c 4:10 rw']);
-  assert.equal(HostConfig.DeviceRequests, null, 'no GPU without the nvidia runtime');
+  assert.equal(HostConfig.DeviceRequests, null, 'without the nvidia runtime there is no GPU');
   const targets = Mounts.filter(({ Destination }) => !Destination.startsWith('/sys/fs/cgroup/')).map(
     ({ Destination, RW }) => `${Destination} ${RW ? 'rw' : 'ro'}`,
   );

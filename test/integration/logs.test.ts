@@ -127,7 +127,7 @@ test('a log can be followed while it is written until its container ends, and is
   const { dockerId, id } = await seen.run(PATIENT);
   const events = await seen.follow(dockerId);
   assert.equal(await nextOf(events), 'line first');
-  assert.deepEqual(await seen.texts(id), ['first'], 'who does not follow waits for nothing');
+  assert.deepEqual(await seen.texts(id), ['first'], 'a reader that does not follow does not wait');
   const stopped = seen.operator.ask('POST', `/v1/containers/${id}/stop`);
   assert.equal(await nextOf(events), 'line last');
   assert.equal(await nextOf(events), 'end ');
@@ -146,10 +146,10 @@ test('a log can be followed while it is written until its container ends, and is
     [seen.logs, path].map((one) => statSync(one).mode & 0o777),
     [0o700, 0o600],
   );
-  assert.ok(!seen.service.log().includes('first'), 'nothing of it is in the log of the service');
+  assert.ok(!seen.service.log().includes('first'), "the service's log contains none of it");
   await seen.end(dockerId);
   const next = await seen.site.start();
-  assert.deepEqual(await seen.read(id, '?follow=true'), kept, 'the next service has it too');
+  assert.deepEqual(await seen.read(id, '?follow=true'), kept, 'the next service has the log too');
   assert.equal(await next.stop(), 0);
 });
 

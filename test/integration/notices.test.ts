@@ -71,8 +71,8 @@ test('on a Spot interruption, the host drains and saves at once, and is done ten
   const { said, at } = metadata.takeAfter(50_000);
   await world.webserver.request(({ body }) => JSON.parse(body).IsDraining === 'True');
   assert.equal(await status(service), 503);
-  await until('a checkpoint is in S3', async () => (await saved()) > 0);
-  await until('its programs know', () => existsSync(ending));
+  await until('a checkpoint has reached S3', async () => (await saved()) > 0);
+  await until('its programs are notified', () => existsSync(ending));
   const moment = new Date(said).toISOString();
   assert.equal(readFileSync(ending, 'utf8'), moment);
   const { body } = await operator.get('/v1/host');
@@ -90,7 +90,7 @@ test('on a Spot interruption, the host drains and saves at once, and is done ten
   assert.ok(at - Date.now() > 0);
   const end = service.lines.find(({ to }) => to === 'ending');
   assert.equal(end?.code, 'ec2-notice');
-  assert.ok(at - Date.parse(String(end.time)) < 40_000, 'users had the time that was left');
+  assert.ok(at - Date.parse(String(end.time)) < 40_000, 'users got all of the remaining time');
   assert.ok(service.lines.some(({ msg, bytes }) => msg === 'stored a user config' && Number(bytes) > 0));
   assert.deepEqual(
     events.notices.map(({ code }) => code),
@@ -106,14 +106,14 @@ test('a withdrawn notice is reported, and the host accepts containers again', as
   const { ending, dockerId, id } = await inUse(service, root);
   metadata.say('rebalance', REBALANCE);
   metadata.takeAfter(600_000);
-  await until('it drains', async () => (await status(service)) === 503);
-  await until('its programs know', () => existsSync(ending));
+  await until('the host drains', async () => (await status(service)) === 503);
+  await until('its programs are notified', () => existsSync(ending));
   metadata.say('spot', undefined);
-  await until('its programs know that it stays', () => !existsSync(ending));
-  assert.equal(await status(service), 503, 'a recommendation still stands');
+  await until('its programs are notified that the host stays', () => !existsSync(ending));
+  assert.equal(await status(service), 503, 'a recommendation is still in force');
   metadata.say('rebalance', undefined);
-  await until('it takes containers', async () => (await status(service)) === 200);
-  await until('the webserver knows', () => heartbeats().at(-1)?.fields.IsDraining === undefined);
+  await until('the host accepts containers', async () => (await status(service)) === 200);
+  await until('the webserver is notified', () => heartbeats().at(-1)?.fields.IsDraining === undefined);
   assert.deepEqual((await new Operator(root).get('/v1/host')).body.notices, []);
   const codes = service.lines.flatMap(({ code }) => (String(code).startsWith('notice') ? [code] : []));
   assert.deepEqual(codes, ['notice', 'notice', 'notice-withdrawn', 'notice-withdrawn']);
@@ -172,10 +172,10 @@ test("wait obeys a notice that comes while the service is dead, and saves the us
 test('failing metadata changes nothing, and in localdev nobody requests notices', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
-  await until('it looks', () => metadata.looks >= 1);
+  await until('the service requests notices', () => metadata.looks >= 1);
   metadata.recorder.fault = '500';
   const before = metadata.looks;
-  await until('it looks again and again', () => metadata.looks >= before + 2);
+  await until('the service requests notices repeatedly', () => metadata.looks >= before + 2);
   assert.equal(await status(service), 200);
   assert.ok(
     !service.lines.some(({ level, msg }) => level !== 'debug' && msg.includes('notices')),

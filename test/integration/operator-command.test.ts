@@ -165,7 +165,7 @@ test('from another host, commands use the token and the certificate, and send no
     const said = await say(host.newRoot(), ['ps', ...words], env);
     assert.deepEqual([said.code, text.test(said.text)], [code, true], said.text);
   }
-  assert.ok(!service.lines.slice(lines).some(({ msg }) => msg === 'answered'), 'something was asked');
+  assert.ok(!service.lines.slice(lines).some(({ msg }) => msg === 'answered'), 'a request was sent');
   const wrong = await say(host.newRoot(), ['ps', ...pinned], { OPERATOR_TOKEN: NEXT_OPERATOR_TOKEN });
   assert.deepEqual([wrong.code, /request.no_operator: /.test(wrong.text)], [1, true]);
   assert.equal(await service.stop(), 0);

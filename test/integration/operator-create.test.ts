@@ -141,7 +141,7 @@ test('a container whose start values cannot be stored is removed', async () => {
   );
   const [first] = await events.until(() => true);
   const mappings = join(root, 'fractal', first?.container.id ?? '', 'containerResourceMappings');
-  await until('its directory is there', () => existsSync(mappings));
+  await until('its directory exists', () => existsSync(mappings));
   // No file can be written in place of a directory.
   mkdirSync(join(mappings, 'ContainerARN'));
   const { status, body } = await created;

@@ -241,7 +241,7 @@ test('no request, valid or broken in any one place, causes an internal error', a
         const isText = isFreeText(schema, value);
         const status = await ask({ [name]: value });
         if (!isText) refused += Number(status === 400 || status === 404);
-        if (!isText) assert.ok(status === 400 || status === 404, `${operation.path} took ${name}=${value}`);
+        if (!isText) assert.ok(status === 400 || status === 404, `${operation.path} accepted ${name}=${value}`);
       }
       for (const value of rightValues(schema, id))
         assert.notEqual(await ask({ [name]: value }), 400, `${name}=${value}`);
@@ -259,6 +259,6 @@ test('no request, valid or broken in any one place, causes an internal error', a
     }
   }
   assert.ok(refused > 50 && asked > refused, `${asked} requests, ${refused} refused`);
-  assert.equal(await service.ended(), 0, 'the last one was to drain it');
+  assert.equal(await service.ended(), 0, 'the last request was to drain the host');
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });

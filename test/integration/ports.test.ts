@@ -37,7 +37,7 @@ test('C3: a port that Docker finds taken is set aside, and another one is tried'
   for (let i = 0; i < 2; i++) ports.push(await host.hostPort(await hostContainer(service)));
   assert.ok(!ports.includes(32262), String(ports));
   const tries = service.lines.filter(({ msg }) => msg === 'trying other ports');
-  assert.equal(tries.length, 1, 'the second one does not try it again');
+  assert.equal(tries.length, 1, 'the second container does not try it again');
   assert.match(String(tries[0]?.why), /another program took host port 32262/);
   assert.equal(await service.stop(), 0);
 });

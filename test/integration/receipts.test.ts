@@ -79,7 +79,7 @@ test('a receipt lists all resources of its container, when each was allotted and
   assert.deepEqual(
     held.map(({ kind }) => kind),
     ['docker container'],
-    'it outlives its container',
+    'the Docker container outlives its hosted container',
   );
 });
 
@@ -110,7 +110,7 @@ for (const [what, spoil, mend] of [
     assert.equal(await service.stop(), 0);
     const line = await service.message('could not write a receipt');
     assert.deepEqual([line.level, line.container], ['warn', id]);
-    assert.equal(service.lines.filter(({ msg }) => msg === 'receipt').length, 1, 'the log has it');
+    assert.equal(service.lines.filter(({ msg }) => msg === 'receipt').length, 1, 'the log contains it');
     mend(receipts);
   });
 }

@@ -29,7 +29,7 @@ const beats = (dying: 'True' | 'False') =>
 /** Resolves when the webserver has received one more heartbeat of the running host. */
 async function untilItBeats(): Promise<void> {
   const before = beats('False').length;
-  await until('a heartbeat came', () => beats('False').length > before);
+  await until('a heartbeat has arrived', () => beats('False').length > before);
 }
 
 /** Starts a service, and makes the webserver unavailable after its first heartbeat. */
@@ -76,7 +76,7 @@ for (const [how, end] of Object.entries({
   test(`the pending last heartbeat of a service that was ${how} is delivered when the webserver is back`, async () => {
     await end(await startAndLose());
     await site.bury();
-    await until('somebody waits to deliver it', () => site.waitLog.includes('"step":"lock"'));
+    await until('a wait process runs to deliver it', () => site.waitLog.includes('"step":"lock"'));
     assert.equal(registrations(), 1);
     world.webserver.requests.length = 0;
     world.webserver.fault = undefined;

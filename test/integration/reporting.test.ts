@@ -123,7 +123,7 @@ for (const [fault, words] of [
     const killedAt = Date.now();
     assert.equal(await service.stop('SIGURG'), 1);
 
-    const { at, event } = world.events[0] ?? assert.fail('no event came');
+    const { at, event } = world.events[0] ?? assert.fail('no event arrived');
     assert.equal(world.events.length, 1);
     assert.deepEqual(
       [event.level, event.message, event.release, event.environment],
@@ -142,15 +142,15 @@ for (const [fault, words] of [
 
     assert.ok(
       world.lines.some(({ message, level }) => level === 'fatal' && message === words),
-      'the log has it too',
+      'the log contains it too',
     );
     const dying = world.beats.at(-1) ?? assert.fail();
     assert.equal(dying.fields.IsDyingHeartbeat, 'True');
     const ending = service.lines.find(({ msg, to }) => msg === 'container is ending' && to === 'ending');
     const endedAt = Date.parse(String(ending?.time));
     for (const reported of [at, dying.at]) {
-      assert.ok(reported <= endedAt, 'reported before the first container was ended');
-      assert.ok(reported - killedAt < 2000, `within 2 s; it took ${reported - killedAt} ms`);
+      assert.ok(reported <= endedAt, 'it was reported before the first container was ended');
+      assert.ok(reported - killedAt < 2000, `it took ${reported - killedAt} ms to report it`);
     }
     await host.endLeft(service);
   });

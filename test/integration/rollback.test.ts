@@ -129,7 +129,7 @@ test("without current.json, the latest save is restored, and never files in the 
   next.write({ file: 'third' });
   await next.session.save(never);
   await host.arrived();
-  assert.deepEqual(found(await host.begin()), ['restored', 'third', undefined], 'it is named again');
+  assert.deepEqual(found(await host.begin()), ['restored', 'third', undefined], 'the alarm names it again');
   for (const key of [CURRENT, ...(await versions())]) await remove(key);
   assert.deepEqual(found(await host.begin()), ['new', undefined, ROLLED_BACK]);
 });
@@ -206,7 +206,7 @@ test('a restore by an operator raises no alarm, and nobody else can sign one', a
   assert.deepEqual(
     found(await host.begin()),
     ['restored', 'first', ROLLED_BACK],
-    'an old choice is put back',
+    'an old choice was put back',
   );
 });
 
@@ -231,7 +231,7 @@ test('nothing that hosts do by themselves is reported as a rollback', async (t) 
   await s3.turn('away');
   next.write({ file: 'd' });
   await next.session.save(never);
-  assert.deepEqual(found(await host.begin()), ['restored', 'd', undefined], 'what waits on this host');
+  assert.deepEqual(found(await host.begin()), ['restored', 'd', undefined], 'saves wait on this host');
   await s3.turn('none');
 });
 
@@ -254,7 +254,7 @@ test('files that were stored before saves had stamps are restored, saved and res
   assert.match(
     JSON.parse(String(await s3.read(CURRENT))).changes,
     /\+/,
-    'changes relative to one without a stamp',
+    'changes relative to a save without a stamp',
   );
   for (const one of [host, await openHost()])
     assert.deepEqual(found(await one.begin()), ['restored', 'changed', undefined]);

@@ -232,7 +232,7 @@ test("under the host's profile, no file can leave its container's quota, and the
   );
   const reading = READING.flatMap(spelled);
   const [first = ''] = attributes;
-  assert.equal(unconfined[first], 'Bad address', 'the kernel itself says something else');
+  assert.equal(unconfined[first], 'Bad address', 'the kernel itself answers differently');
   assert.deepEqual(asked(answers, attributes), answered(attributes, NO_SUCH_REQUEST));
   assert.deepEqual(asked(answers, reading), asked(unconfined, reading));
   assert.match(answers.file_setattr ?? '', /^(Operation not permitted|Function not implemented)$/);
@@ -325,7 +325,7 @@ test("a hosted container gets the host's profile, whoever makes it and whatever 
 
   const spunUp = host.docker.getContainer(await hostOne(service, { image: STAYING }));
   const log = () => spunUp.logs({ stdout: true });
-  await until('all is told', async () => String(await log()).includes('all is told'));
+  await until('all is told', async () => String(await log()).includes('all answers are printed'));
   const { CapAdd, CapDrop } = (await spunUp.inspect()).HostConfig;
   const SecurityOpt = [`seccomp=${readFileSync(OURS, 'utf8')}`];
   const same = await probeAs(host.docker, { HostConfig: { CapAdd, CapDrop, SecurityOpt } });

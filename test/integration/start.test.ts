@@ -156,7 +156,7 @@ test('S12: the secret can come from a file, which must not be readable by others
   assert.equal(
     (await startValues(service, 32262)).status,
     401,
-    'the well-known one is not accepted any more',
+    'the well-known secret is no longer accepted',
   );
   assert.equal(await service.stop(), 0);
 });
@@ -170,7 +170,7 @@ test('the service starts Docker if it is not running, and stops it again', async
     LOGZIO_SHIPPING_TOKEN: LOGZIO_TOKEN,
   };
   const service = await host.start({ env: secrets }).ready();
-  assert.ok(keepProcesses(service.child.pid as number) > 0, 'a child was looked at');
+  assert.ok(keepProcesses(service.child.pid as number) > 0, 'at least one child was inspected');
   assert.ok(await host.dockerAnswers());
   await host.importImage('fractal/demo:current-build');
   const dockerId = await hostContainer(service);

@@ -133,7 +133,7 @@ test("100 MB of output arrive to the last byte, without growth of the service's 
   await client.sees('THE END');
   assert.equal(client.bytes, 100_000_000 + 'THE END\n'.length);
   const grown = memoryOf(service.child.pid as number) - before;
-  assert.ok(grown < 64 * MIB, `it has grown by ${grown} bytes`);
+  assert.ok(grown < 64 * MIB, `the memory has grown by ${grown} bytes`);
   client.type('\r');
   assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
 });
@@ -184,7 +184,7 @@ test('a terminal gets the size of the client that reconnects', async () => {
   const env = { PATH: process.env.PATH as string, ROOT: root };
   const again = new Person(process.execPath, words, { env, columns: 100, rows: 30 });
   await again.sees(/# /);
-  await until('the size is told', async () => (await terminals())[0]?.columns === 100);
+  await until('the size is reported', async () => (await terminals())[0]?.columns === 100);
   again.type('stty size; exit\r');
   await again.sees(/30 100\r\n/);
   assert.equal(await again.ended(), 0);

@@ -51,10 +51,10 @@ async function ends(service: ServiceProcess, signal: NodeJS.Signals, code: numbe
   assert.ok(Date.now() - from < END);
   assert.ok(service.lines.some(({ msg }) => msg === 'container is gone'));
   const at = (words: string) => Date.parse(String(service.lines.find(({ msg }) => msg === words)?.time));
-  assert.ok(at('ending') - from < REPORT, 'nothing waits for the world');
-  assert.ok(Date.now() - at('ended') < LAST, 'nor does the end');
+  assert.ok(at('ending') - from < REPORT, 'nothing waits for the outside world');
+  assert.ok(Date.now() - at('ended') < LAST, 'the end does not wait either');
   const after = service.lines.slice(service.lines.findIndex(({ msg }) => msg === 'ended'));
-  assert.ok(after.length < 10, 'what cannot be told is not told about without end');
+  assert.ok(after.length < 10, 'failed reports do not cause endless reports');
 }
 
 async function withWorld(use: (world: World) => Promise<void>): Promise<void> {

@@ -56,7 +56,7 @@ test("an operator lists and restores the versions of a container's user, without
     restored.body.versions.map(({ current }: { current: boolean }) => current),
     [false, true],
   );
-  assert.equal(readFileSync(join(used.files, 'file'), 'utf8'), 'second', 'it keeps what it has');
+  assert.equal(readFileSync(join(used.files, 'file'), 'utf8'), 'second', 'a container keeps its files');
   const next = await visit(service, root);
   assert.equal(readFileSync(join(next.files, 'file'), 'utf8'), 'first');
 

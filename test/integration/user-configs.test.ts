@@ -323,7 +323,7 @@ test('C10: if the disk is full, the files stay and can be saved once there is ro
   container.write({ a: randomBytes(2_000_000) });
   await assert.rejects(container.session.save(never), { code: 'config.spool_full' });
   assert.deepEqual(await host.waiting(), []);
-  assert.ok(await readRecord(container.own), 'a session that is not saved is known as such');
+  assert.ok(await readRecord(container.own), 'an unsaved session is recognized');
   container.write({ a: 'smaller' });
   await container.session.save(never);
   assert.equal(await readRecord(container.own), undefined);

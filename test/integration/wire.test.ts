@@ -87,7 +87,7 @@ test('the secret is checked before the types of the fields', async () => {
   assert.deepEqual(
     await send('PUT', START_VALUES, { AUTH_SECRET: SECRET }),
     UNAUTHORIZED,
-    'its case matters',
+    'the case of its name matters',
   );
 });
 

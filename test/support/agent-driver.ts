@@ -207,7 +207,7 @@ export class AgentDriver implements Disposable {
     const { Id } = await this.call(201, 'POST', `/containers/${dockerId}/exec`, { Detach: true, Cmd });
     await this.call(200, 'POST', `/exec/${Id}/start`, { Detach: true });
     let found: { readonly Running: boolean; readonly ExitCode: number } | undefined;
-    await until('what is run in it has ended', async () => {
+    await until('the program of exec has exited', async () => {
       found = await this.call(200, 'GET', `/exec/${Id}/json`);
       return found?.Running === false;
     });

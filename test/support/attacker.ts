@@ -50,7 +50,7 @@ export class Attack implements AsyncDisposable {
       found = what.exec(log);
       return found !== null;
     };
-    await until(`it says ${what}`, hasSaid).catch((error: unknown) => {
+    await until(`it prints ${what}`, hasSaid).catch((error: unknown) => {
       throw new Error(`it said: ${log}`, { cause: error });
     });
     return found as unknown as RegExpExecArray;

@@ -129,7 +129,7 @@ export class AgentSite implements AsyncDisposable {
       this.lines.filter(({ msg }) =>
         typeof message === 'string' ? msg === message : message.test(String(msg)),
       );
-    await until(`it says ${String(message)}`, () => found().length >= times);
+    await until(`it logs ${String(message)}`, () => found().length >= times);
     return found()[times - 1] ?? {};
   }
 

@@ -44,7 +44,7 @@ export class Launched implements Disposable {
   async line(words: RegExp): Promise<string> {
     for (;;) {
       const { value, done } = await this.#lines.next();
-      if (done) throw new Error(`it ended without ${words}:\n${this.errors}`);
+      if (done) throw new Error(`it exited without ${words}:\n${this.errors}`);
       if (words.test(value)) return value;
     }
   }

@@ -56,7 +56,7 @@ export function parse(text: string): Map<string, Family> {
     const [, name = '', help = ''] = /^# HELP (\w+) (.+)$/.exec(first) ?? [];
     const [, type = ''] = new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`).exec(second) ?? [];
     assert.ok(name && type, `no head: ${first} ${second}`);
-    assert.ok(!families.has(name), `twice: ${name}`);
+    assert.ok(!families.has(name), `duplicate: ${name}`);
     const family = { name, help, type, samples: lines.filter(Boolean).map(parseSample) };
     assertFits(family);
     families.set(name, family);
@@ -69,7 +69,7 @@ function assertFits({ name, type, samples }: Family): void {
   for (const sample of samples) assert.match(sample.name, new RegExp(`^${name}${suffix}$`));
   assert.equal(name.endsWith('_total'), type === 'counter', name);
   const series = samples.map((sample) => JSON.stringify([sample.name, sample.labels]));
-  assert.equal(new Set(series).size, series.length, `a series of ${name} is there twice`);
+  assert.equal(new Set(series).size, series.length, `a series of ${name} is duplicate`);
   if (type === 'histogram') assertHistogram(name, samples);
 }
 

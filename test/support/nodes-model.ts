@@ -111,7 +111,7 @@ export class ModelDocker {
       if (next.length === 0) return;
       this.now = Math.min(...next);
     }
-    assert.fail(`it does not come to rest: ${JSON.stringify(this.steps.slice(-12))}`);
+    assert.fail(`it never settles: ${JSON.stringify(this.steps.slice(-12))}`);
   }
 
   /** The times of a check or a retry; a few rounds are enough. */
@@ -139,7 +139,7 @@ export class ModelDocker {
     }
     if (step.do === 'create') return { id: this.#create(step).id };
     const one = this.containers.get(step.container);
-    assert.ok(one, `${step.do} of ${step.container}, which is not a container of ours`);
+    assert.ok(one, `${step.do} of ${step.container}, which is not a managed container`);
     if (step.do === 'start' || step.do === 'restart') this.#start(one);
     else if (step.do === 'stop') this.#set(one, { state: 'exited', health: undefined, ended: 0 });
     else if (step.do === 'keep') this.#set(one, { isKept: true });
@@ -164,8 +164,8 @@ export class ModelDocker {
   }
 
   #nameIsFree(name: string, hasIt: (one: NodeContainer) => boolean): void {
-    assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is taken`);
-    assert.ok(!this.strangers.some((one) => one.name === name), `a stranger has the name ${name}`);
+    assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is in use`);
+    assert.ok(!this.strangers.some((one) => one.name === name), `an unmanaged container has the name ${name}`);
   }
 
   #start(one: NodeContainer): void {
@@ -194,7 +194,7 @@ export class ModelDocker {
   }
 
   #remove(one: NodeContainer): void {
-    assert.ok(!isActive(one), 'what runs is stopped before it is removed');
+    assert.ok(!isActive(one), 'a running container is stopped before it is removed');
     this.containers.delete(one.id);
   }
 

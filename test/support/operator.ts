@@ -165,7 +165,7 @@ export class Follower implements Disposable {
     const read: ContainerEvent[] = [];
     for (;;) {
       const event = await this.next(takes);
-      assert.ok(event && event !== 'missed', `the stream went on with ${JSON.stringify(event)}`);
+      assert.ok(event && event !== 'missed', `the stream continued with ${JSON.stringify(event)}`);
       read.push(event);
       if (fits(event)) return read;
     }

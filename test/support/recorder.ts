@@ -105,7 +105,7 @@ export class Recorder {
       if (found) return found;
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve);
-        patience.addEventListener('abort', () => reject(new Error('no such request came')));
+        patience.addEventListener('abort', () => reject(new Error('no such request arrived')));
       });
     }
   }

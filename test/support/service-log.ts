@@ -74,7 +74,7 @@ export abstract class ServiceLog {
     const look = () => {
       const found = find();
       if (found !== undefined) resolve(found);
-      else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
+      else if (this.hasEnded) reject(new Error(`the process exited without that line:\n${this.log()}`));
     };
     const timer = setTimeout(
       () => reject(new Error(`no such line within ${this.patience} ms:\n${this.log()}`)),

@@ -19,7 +19,7 @@ const PATIENCE = 120_000;
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const late = AbortSignal.timeout(PATIENCE);
   while (!(await holds())) {
-    if (late.aborted) assert.fail(`never: ${what}`);
+    if (late.aborted) assert.fail(`it never happened: ${what}`);
     await pause(20);
   }
 }
@@ -84,7 +84,7 @@ export class Site {
 
   /** Resolves when a wait process runs and knows its containers. */
   async waits(): Promise<void> {
-    await until('somebody waits', () => this.waitLog.includes('"step":"containers"'));
+    await until('a wait process runs', () => this.waitLog.includes('"step":"containers"'));
   }
 
   /** Resolves when no process waits any more. */
@@ -94,7 +94,7 @@ export class Site {
       log = this.waitLog || log;
       return !existsSync(this.runDirectory);
     };
-    await until('what was left is over', isOver).catch((error: unknown) => {
+    await until('no process waits any more', isOver).catch((error: unknown) => {
       throw new Error(log, { cause: error });
     });
   }
@@ -103,7 +103,7 @@ export class Site {
 /** Waits for the receipt of an ended container; its times are text. @param id its container id */
 export async function receiptOf(root: string, id: string): Promise<Receipt> {
   const path = join(pathsBelow(root).receipts, `${id}.json`);
-  await until('its receipt is there', () => existsSync(path));
+  await until('its receipt exists', () => existsSync(path));
   return JSON.parse(readFileSync(path, 'utf8'));
 }
 

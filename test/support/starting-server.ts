@@ -20,11 +20,11 @@ import { Secret } from '../../settings/secret.ts';
 export const log = createLogger({ level: 'error', stream: await openStdout(false) });
 
 const NO_OPERATIONS: Operations = {
-  describeHost: () => Promise.reject(new Error('nobody asks')),
-  describeAgent: () => Promise.reject(new Error('nobody asks')),
+  describeHost: () => Promise.reject(new Error('no request is expected')),
+  describeAgent: () => Promise.reject(new Error('no request is expected')),
   drain: () => 0,
   nodes: () => {
-    throw new Error('nobody asks');
+    throw new Error('no request is expected');
   },
 };
 

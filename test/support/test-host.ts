@@ -26,7 +26,7 @@ export class TestHost implements AsyncDisposable {
   #engine: ChildProcess | undefined;
 
   constructor() {
-    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on a host of its own');
+    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on its own host');
     mkdirSync('/run/test', { recursive: true });
   }
 
@@ -106,7 +106,7 @@ export class TestHost implements AsyncDisposable {
       assert.deepEqual(
         running.map(({ root }) => root),
         [],
-        'services still run',
+        'services are still running',
       );
       await this.audit();
     } finally {

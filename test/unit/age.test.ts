@@ -124,7 +124,7 @@ async function assertDamaged(file: Buffer, content: Buffer, key = IDENTITY): Pro
   const { released, error } = await pass(decryptor(key), [file]);
   assert.ok(error instanceof DamagedError, `no damage was found: ${String(error)}`);
   assert.ok(released.length <= content.length);
-  assert.ok(content.subarray(0, released.length).equals(released), 'something else was released');
+  assert.ok(content.subarray(0, released.length).equals(released), 'other bytes were released');
   return error.message;
 }
 

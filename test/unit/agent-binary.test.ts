@@ -190,7 +190,7 @@ suite('processes', () => {
     assert.equal(isRunning(one), true);
     assert.equal(isRunning({ ...one, startTime: '1' }), false);
     await end([{ ...one, startTime: '1' }], 0);
-    assert.equal(isRunning(one), true, 'another process of that number is left alone');
+    assert.equal(isRunning(one), true, 'another process with that pid is left alone');
     await end([one], 10_000);
     assert.equal(isRunning(one), false);
     await end([one], 10_000);

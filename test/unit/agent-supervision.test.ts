@@ -38,7 +38,7 @@ class Agent implements RunningAgent {
   }
 
   seenGone(): string {
-    assert.ok(this.isOver, 'it still runs');
+    assert.ok(this.isOver, 'it is still running');
     return 'it has ended';
   }
 }
@@ -187,7 +187,7 @@ suite('an agent that exits', () => {
     assert.deepEqual([world.updates, world.pauses, world.messages('error')], [1, [], []]);
     (await world.agent(2)).end({ code: 42 });
     await world.agent(3);
-    assert.deepEqual([world.updates, world.pauses], [1, [1000]], 'not for ever at once');
+    assert.deepEqual([world.updates, world.pauses], [1, [1000]], 'it does not retry immediately forever');
     const other = new World(t);
     (await other.agent(1)).end({ code: 42 });
     await other.agent(2);
@@ -320,7 +320,7 @@ suite('when Docker goes away', () => {
     await world.enters('running');
     world.dockerAnswers = false;
     await world.supervision.dockerLost();
-    await until('that is said', () => world.messages('error').length === 1);
+    await until('the failure is logged', () => world.messages('error').length === 1);
     assert.deepEqual(world.messages('error'), ['waiting for Docker, for the ECS agent failed']);
     agent.isStuck = false;
     world.dockerAnswers = true;
@@ -334,7 +334,7 @@ suite('when Docker goes away', () => {
     const agent = await world.agent(1);
     agent.isStuck = true;
     const lost = world.supervision.dockerLost();
-    await until('that is said', () => world.messages('error').length === 1);
+    await until('the failure is logged', () => world.messages('error').length === 1);
     assert.deepEqual(world.messages('error'), ['killing the ECS agent failed']);
     agent.isStuck = false;
     agent.end({ signal: 'SIGKILL' });

@@ -95,7 +95,7 @@ class UnitSite implements AsyncDisposable {
   /** Resolves after so many more checks, the last one from start to end. */
   async looked(times: number): Promise<void> {
     const before = this.looks;
-    await until('it is looked at', () => this.looks > before + times);
+    await until('the unit is checked', () => this.looks > before + times);
   }
 
   /** Whether the last call was a check. */
@@ -384,9 +384,9 @@ test('systemd is asked about a running unit when its process is gone, and at int
     looks += 1;
     return now() + 3_600_000 * hours;
   });
-  await until('the process is looked at', () => looks >= 3);
+  await until('the process is checked', () => looks >= 3);
   const asked = unit.looks;
-  await until('the process is looked at again', () => looks >= 6);
+  await until('the process is checked again', () => looks >= 6);
   assert.equal(unit.looks, asked);
   hours = 1;
   await unit.looked(0);

@@ -57,7 +57,7 @@ for (const saysLength of [true, false]) {
     });
     const before = process.memoryUsage.rss();
     await assert.rejects(store.findCurrent(never), TOO_LARGE);
-    assert.ok(sent.bytes < ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+    assert.ok(sent.bytes < ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
     assert.ok(process.memoryUsage.rss() - before < 2 * ON_ITS_WAY);
   });
 }
@@ -73,7 +73,7 @@ test('an archive that is larger than the save limit is refused, at once if its l
   const content = await store.open('versions/unknown.age', most, never);
   assert.ok(content);
   await assert.rejects(buffer(content.stream), TOO_LARGE);
-  assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+  assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
 });
 
 for (const [status, what] of [
@@ -90,7 +90,7 @@ for (const [status, what] of [
     });
     await assert.rejects(store.list(never), TOO_LARGE);
     if (status === 403) await assert.rejects(store.open('versions/a.age', 1000, never), TOO_LARGE);
-    assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+    assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
   });
 }
 

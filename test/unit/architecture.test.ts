@@ -108,13 +108,13 @@ test('imports go down or stay on their floor', () => {
   const unused = all.filter((directory) => !used.includes(directory));
   const names = unused.map((directory) => manifestOf(directory).name);
   const byName = files.filter((file) => specifiersIn(file).some((name) => names.includes(name)));
-  assert.deepEqual(byName, [], 'packages that the house does without');
+  assert.deepEqual(byName, [], 'packages that the house does not use');
 });
 
 test('imports form no cycles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
-    assert.ok(!path.includes(file), `a circle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
+    assert.ok(!path.includes(file), `a cycle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
     if (done.has(file)) return;
     for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
     done.add(file);

@@ -209,7 +209,7 @@ suite("the service's own certificate", () => {
     const keeper = await place.open({ validity: 6000, checkEvery: 20 });
     const old = keeper.pair;
     const renewed = await nextPair(keeper, place);
-    assert.ok(Date.now() < validUntil(old), 'it came too late');
+    assert.ok(Date.now() < validUntil(old), 'it arrived too late');
     assert.ok(validUntil(renewed) > validUntil(old));
     assert.notEqual(renewed.key, old.key);
     assert.equal(keeper.pair, renewed);

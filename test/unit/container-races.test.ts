@@ -31,7 +31,7 @@ import { FakeDocker } from '../support/fake-docker.ts';
 
 const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
 const because = (text: string): Cause => ({ code: 'exited', text });
-const never = () => assert.fail('Docker made it');
+const never = () => assert.fail('Docker must not create it');
 const silent = { write: () => {} };
 
 /** A host with a Docker whose answers can be held back. */
@@ -167,9 +167,9 @@ test('a container whose client disconnects before it is answered is removed', as
   const exchange: Exchange = {
     request,
     signal: new AbortController().signal,
-    at: () => assert.fail('it is not there yet'),
+    at: () => assert.fail('this must not be called'),
     read: async () => ({ bytes: data, data }),
-    forward: async () => assert.fail('it is hosted'),
+    forward: async () => assert.fail('the create must not be passed on unchanged'),
     ask: async () => ({ status: 201, bytes: made, data: made }),
     reply: async () => false,
     refuse: async (_, message) => assert.fail(message),

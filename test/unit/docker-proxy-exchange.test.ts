@@ -21,10 +21,10 @@ async function exchange(client: Peer, engine: Peer, request: string | Buffer, an
   const [asked, answered] = [engine.length, client.length];
   client.say(request);
   const heard = await engine.hearBytes(asked + request.length);
-  assert.ok(heard.subarray(asked).equals(Buffer.from(request)), 'the request is another one');
+  assert.ok(heard.subarray(asked).equals(Buffer.from(request)), 'the request differs');
   engine.say(answer);
   const got = await client.hearBytes(answered + answer.length);
-  assert.ok(got.subarray(answered).equals(Buffer.from(answer)), 'the answer is another one');
+  assert.ok(got.subarray(answered).equals(Buffer.from(answer)), 'the answer differs');
 }
 
 suite('calls that are passed on', { timeout: 60_000 }, () => {

@@ -192,7 +192,7 @@ suite('if Docker is away', { timeout: 60_000 }, () => {
       assert.ok(client.isOpen, String(i));
       goOn();
       const got = await client.ended();
-      assert.equal(got, i === 1 ? '' : beginning, 'nothing of ours is in it');
+      assert.equal(got, i === 1 ? '' : beginning, 'the proxy added nothing');
       assert.equal(bench.losses, 1);
     }
   });

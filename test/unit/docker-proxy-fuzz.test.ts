@@ -100,7 +100,7 @@ suite('random messages', { timeout: 120_000 }, () => {
       );
       const got = await answered;
       assert.equal(got.status, status);
-      assert.ok(got.data.equals(meant), `answer ${i} is another one`);
+      assert.ok(got.data.equals(meant), `answer ${i} differs`);
     }
     assert.equal(bench.engines.length, 1);
   });

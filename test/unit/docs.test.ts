@@ -71,7 +71,7 @@ test("each test that excludes a fault exists and has the fault's id", () => {
   for (const { id, how } of faults) {
     for (const title of quoted(how)) {
       assertIsTest(title);
-      assert.ok(faultsOf(title).includes(id), `"${title}" does not carry ${id}`);
+      assert.ok(faultsOf(title).includes(id), `"${title}" does not have the id ${id}`);
     }
   }
 });

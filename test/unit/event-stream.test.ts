@@ -85,7 +85,7 @@ async function stalled(progress: Progress, response: ServerResponse): Promise<vo
     before = progress.produced;
     for (let i = 0; i < 100; i++) await turn();
   }
-  assert.ok(response.writableNeedDrain, `it goes on after ${progress.produced} events`);
+  assert.ok(response.writableNeedDrain, `it continues after ${progress.produced} events`);
 }
 
 /** Yields nothing until the client disconnects. */
@@ -164,7 +164,7 @@ suite('a reader that does not read', () => {
     const { path, response, sent } = await serve(t, many(progress));
     const socket = openDeaf(t, path);
     await stalled(progress, await response);
-    assert.ok(progress.produced < FEW, `${progress.produced} events were made for nobody`);
+    assert.ok(progress.produced < FEW, `${progress.produced} events were produced without a reader`);
     const read = (await socket.setEncoding('utf8').toArray()).join('');
     const heard = [...read.matchAll(/^id: a-(\d+)$/gm)].map(([, n]) => Number(n));
     assert.deepEqual(
@@ -183,7 +183,7 @@ suite('a reader that does not read', () => {
     socket.destroy();
     await sent;
     assert.ok(progress.ended);
-    assert.ok(progress.produced < FEW, `${progress.produced} events were made for nobody`);
+    assert.ok(progress.produced < FEW, `${progress.produced} events were produced without a reader`);
   });
 
   test('leaves no listeners on the response, however often the sender waited', async (t) => {
@@ -194,7 +194,7 @@ suite('a reader that does not read', () => {
     await sent;
     const [drain, error, close = 0] = ['drain', 'error', 'close'].map((event) => one.listenerCount(event));
     assert.deepEqual([drain, error, progress.produced], [0, 0, MANY]);
-    assert.ok(close < 5, `${close} wait for its end`);
+    assert.ok(close < 5, `${close} listeners wait for its end`);
   });
 });
 

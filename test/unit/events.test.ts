@@ -29,7 +29,7 @@ function tell(events: Events, ...causes: (string | number)[]): void {
 
 async function next(follower: Follower): Promise<ContainerEvent> {
   const { value } = await follower.next();
-  assert.ok(value && value !== MISSED, `it gave ${value}`);
+  assert.ok(value && value !== MISSED, `it yielded ${value}`);
   return value;
 }
 

@@ -22,7 +22,7 @@ test('nothing passes before the gate is opened', async () => {
   const gate = new Gate<string>();
   assert.throws(() => gate.check(), { code: 'service.starting' });
   await assert.rejects(
-    gate.pass(async () => assert.fail('let through')),
+    gate.pass(async () => assert.fail('the call passed the gate')),
     { code: 'service.starting' },
   );
 });
@@ -38,7 +38,7 @@ test('nothing passes after the gate is closed', async () => {
   gate.close();
   assert.throws(() => gate.check(), { code: 'service.stopping' });
   await assert.rejects(
-    gate.pass(async () => assert.fail('let through')),
+    gate.pass(async () => assert.fail('the call passed the gate')),
     { code: 'service.stopping' },
   );
 });

@@ -265,7 +265,7 @@ suite('a host that drains', () => {
     const { recorder, heartbeats, pauses } = await begin(t);
     await pauses.next();
     heartbeats.drain();
-    assert.ok(isBetweenHeartbeats(await pauses.follows()), 'without an end of the pause');
+    assert.ok(isBetweenHeartbeats(await pauses.follows()), 'no pause was ended');
     assert.deepEqual(draining(recorder), [undefined, 'True']);
     await pauses.next();
     await heartbeats.sayDying(LONG);

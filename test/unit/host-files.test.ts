@@ -136,7 +136,7 @@ suite('a file that is written atomically', () => {
     const read = async () => {
       while (writing) {
         const seen = await readFile(path, 'utf8');
-        assert.ok(contents.includes(seen), `a part of ${seen.length} characters was seen`);
+        assert.ok(contents.includes(seen), `a partial file of ${seen.length} characters was seen`);
       }
     };
     await Promise.all([write(), read()]);

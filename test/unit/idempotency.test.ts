@@ -11,7 +11,7 @@ test('a request in progress is never repeated, however many others arrive meanwh
   const first = Promise.withResolvers<number>();
   const made = requests.once('first', {}, () => first.promise);
   for (let i = 0; i < MANY; i++) await requests.once(`${i}`, {}, async () => i);
-  const again = requests.once('first', {}, () => assert.fail('it was made again'));
+  const again = requests.once('first', {}, () => assert.fail('it was made a second time'));
   await assert.rejects(
     requests.once('first', { another: 1 }, async () => 0),
     (error: ServiceError) => error.code === 'create.other_request',

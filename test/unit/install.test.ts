@@ -119,7 +119,7 @@ test('an upgrade replaces files that may be in use as a whole, and keeps the ope
     'Installing 1.2.4 …\n  /opt/ecs-host-service/VERSION\n  /opt/ecs-host-service/ecs-host-service\n',
   );
   assert.equal(readFileSync(program, 'utf8'), 'a newer program');
-  assert.notEqual(statSync(program).ino, ino, 'the one that runs was written over');
+  assert.notEqual(statSync(program).ino, ino, 'the running program was overwritten in place');
   assert.equal(read(`${SETTINGS}/environment`), 'APP_ENV=dev\n');
   assert.equal(read(DAEMON), '{"live-restore": true}');
 });

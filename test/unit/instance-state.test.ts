@@ -106,7 +106,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     );
     assert.ok(
       lines.every(({ level }) => level === 'info'),
-      'EC2 refused one',
+      'EC2 refused one request',
     );
   });
 

@@ -174,7 +174,7 @@ test('a kept log is found by the first digits of its container, and can be read 
 });
 
 test('a reader that continues repeats a line rather than miss one', async (t) => {
-  const host = await hostOf(t, () => assert.fail('it is not asked'));
+  const host = await hostOf(t, () => assert.fail('Docker must not be asked'));
   const line = (n: number, text: string) => JSON.stringify({ at: timeOf(n), stream: 'stdout', text });
   // Pieces of a line have one time, and two streams are not sorted by their times.
   const all = [line(1, 'a'), line(2, 'b1'), line(2, 'b2'), line(2, 'b3'), line(4, 'd'), line(3, 'c')];
@@ -184,7 +184,7 @@ test('a reader that continues repeats a line rather than miss one', async (t) =>
   assert.equal(await behind(2, 1), 'b2 b3 d c');
   assert.equal(await behind(2, 3), 'd c');
   assert.equal(await behind(4, 1), 'c');
-  assert.equal(await behind(3, 1), 'd c', 'd may have come after it');
+  assert.equal(await behind(3, 1), 'd c', 'd may have arrived after it');
   assert.equal(await behind(0, 1), 'a b1 b2 b3 d c');
   assert.deepEqual(await host.behind(undefined), ['a', 'b1', 'b2', 'b3', 'd', 'c']);
 });
@@ -234,7 +234,7 @@ test('unread output stays in Docker, and a reader that stops closes the stream',
     before = written;
     for (let i = 0; i < 100; i++) await turn();
   }
-  assert.ok(response.writableNeedDrain && written < 4_000_000, `${written} bytes were taken for nobody`);
+  assert.ok(response.writableNeedDrain && written < 4_000_000, `${written} bytes were accepted without a reader`);
   const closed = once(response, 'close');
   await lines.return(undefined);
   await closed;

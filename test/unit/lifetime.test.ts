@@ -186,7 +186,7 @@ suite('the end', () => {
     const ended = lifetime.end();
     await ended;
     await again;
-    assert.deepEqual(steps, ['slow', 'first'], 'two ends ran beside each other');
+    assert.deepEqual(steps, ['slow', 'first'], 'two ends ran concurrently');
     assert.equal(again, ended);
   });
 
@@ -537,7 +537,7 @@ suite('children', () => {
     assert.deepEqual(parent.holdings.list(), []);
     const last = parent.child('the last', { before: () => asked++ });
     await parent.end();
-    assert.equal(asked, 1, 'the parent still knew of children that had ended');
+    assert.equal(asked, 1, 'the parent still held children that had ended');
     assert.equal(last.signal.aborted, true);
   });
 });

@@ -36,7 +36,7 @@ suite('the check whether a machine is on EC2', () => {
     test(`says yes if its ${name} is ${JSON.stringify(text)}`, async () => {
       assert.equal(await judged({ [name]: text }), true);
       const others = { sys_vendor: 'QEMU\n', product_uuid: 'x\n', bios_version: '1.0\n' };
-      assert.equal(await judged({ ...others, [name]: text }), true, 'whatever the other files say');
+      assert.equal(await judged({ ...others, [name]: text }), true, 'the other files do not matter');
     });
   }
 
@@ -88,7 +88,7 @@ suite('cached facts', () => {
     const failure = new Error('not now');
     const answers = [Promise.reject(failure), Promise.reject(failure), Promise.resolve(FACTS)];
     let asked = 0;
-    const metadata = new Metadata(() => answers[asked++] ?? assert.fail('asked once too often'));
+    const metadata = new Metadata(() => answers[asked++] ?? assert.fail('one request too many'));
     for (const turn of [1, 2]) {
       const all = await Promise.allSettled([metadata.facts(), metadata.facts(), metadata.facts()]);
       for (const one of all) assert.equal(one.status === 'rejected' && one.reason, failure);

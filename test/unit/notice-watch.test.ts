@@ -98,7 +98,7 @@ suite("the watch of EC2's notices", () => {
       );
       assert.equal(bench.watch.given.length, 1);
       bench.items.delete(kind);
-      assert.deepEqual(await bench.look(), [], 'once is no withdrawal yet');
+      assert.deepEqual(await bench.look(), [], 'one missing look is not a withdrawal yet');
       assert.deepEqual(
         (await bench.look(3)).map(({ is, given }) => [is, given]),
         [['withdrawn', told[0]?.given]],

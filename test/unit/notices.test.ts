@@ -151,7 +151,7 @@ suite('the reaction to notices', () => {
       bench.now = 60 * MINUTES;
       await bench.reckon();
       assert.deepEqual([bench.isOpen, bench.stops, bench.checkpoints], [false, 0, 0], kind);
-      assert.equal(bench.endsAt, undefined, 'nobody knows when');
+      assert.equal(bench.endsAt, undefined, 'nobody knows the moment');
     }
   });
 
@@ -196,7 +196,7 @@ suite('the reaction to notices', () => {
       const bench = new Bench({ [kind]: 'end' });
       bench.heed('given', given(kind));
       assert.deepEqual([bench.isOpen, bench.stops > 0, bench.endsAt], [false, true, SINCE]);
-      assert.equal(bench.notices.leftToSave, undefined, 'saves get as long as always');
+      assert.equal(bench.notices.leftToSave, undefined, 'saves get their usual time');
     });
   }
 
@@ -224,7 +224,7 @@ suite('the reaction to notices', () => {
     assert.equal(bench.notices.leftToSave, undefined);
     bench.heed('given', given('spot', 2 * MINUTES));
     assert.equal(bench.notices.left, 2 * MINUTES - 20_000);
-    assert.equal(bench.notices.leftToSave, 2 * MINUTES - 15_000, 'they go on beside the last heartbeat');
+    assert.equal(bench.notices.leftToSave, 2 * MINUTES - 15_000, 'saves continue beside the last heartbeat');
     bench.now = 3 * MINUTES;
     assert.equal(bench.notices.leftToSave, 0);
   });

@@ -62,11 +62,11 @@ suite('the watchdog', () => {
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log, lines } = newLog();
     new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '3600000000' }, log);
-    assert.equal(await receiver.next(), 'WATCHDOG=1', 'at once');
+    assert.equal(await receiver.next(), 'WATCHDOG=1', 'the first keepalive is immediate');
     const since = performance.now();
     const watchdog = new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '600000' }, log);
     for (let i = 0; i < 4; i++) assert.equal(await receiver.next(), 'WATCHDOG=1');
-    assert.ok(performance.now() - since >= 590, 'no more often than it must');
+    assert.ok(performance.now() - since >= 590, 'it is not more frequent than necessary');
     watchdog.ready();
     const before = await receiver.until('READY=1');
     watchdog.stopping();
@@ -96,6 +96,6 @@ suite('the watchdog', () => {
       [['error', 'WATCHDOG=1', 'the watchdog could not be notified: notify: no such file or directory']],
     );
     new Watchdog({ WATCHDOG_USEC: '600000' }, log).ready();
-    assert.equal(lines.length, 1, 'without a socket there is nobody to tell');
+    assert.equal(lines.length, 1, 'without a socket nobody is notified');
   });
 });

@@ -266,9 +266,9 @@ suite('any order of calls', () => {
       );
       if (!this.members.some(possible)) return await assert.rejects(asking, PoolExhaustedError);
       const n = await asking;
-      assert.ok(possible(n), `${n} was given, which is not free`);
+      assert.ok(possible(n), `${n} was allotted, which is not free`);
       const granted = wishes.find(possible);
-      if (granted !== undefined) assert.equal(n, granted, 'another wish was free');
+      if (granted !== undefined) assert.equal(n, granted, 'another requested number was free');
       this.held.set(n, lifetime);
     }
 
@@ -319,7 +319,7 @@ suite('any order of calls', () => {
               assert.deepEqual(
                 members.filter((m) => m !== n && !met.has(m)),
                 [],
-                'these were passed over',
+                'these numbers were skipped',
               );
             for (const others of heldSince.values()) others.add(n);
             heldSince.set(n, new Set(held.keys()));
@@ -353,7 +353,7 @@ suite('any order of calls', () => {
             answer.status === 'fulfilled' ? [answer.value.n] : [],
           );
           const possible = members.filter((n) => !unusable.includes(n));
-          assert.equal(new Set(given).size, given.length, 'a number was given twice');
+          assert.equal(new Set(given).size, given.length, 'a number was allotted twice');
           assert.ok(given.every((n) => possible.includes(n)));
           assert.equal(given.length, Math.min(asks.length, possible.length));
           assert.equal(pool.held, given.length);

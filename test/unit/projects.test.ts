@@ -23,7 +23,7 @@ test('without project quotas a container gets no project, and a limit fails with
   assert.throws(() => limitProject('/not/there', 1, 1, 1), { code: 'ENOENT', message: /^limit a project: / });
   assert.throws(() => limitProject('/proc', 1, 1, 1), { message: /^limit a project: / });
   await using lifetime = new Lifetime('test');
-  const docker = { layerOf: () => assert.fail('Docker is asked') };
+  const docker = { layerOf: () => assert.fail('Docker must not be asked') };
   const amount = { percent: 25 };
   const quotas = new DiskQuotas({ directories: [directory.path], amount, docker, log });
   assert.equal(await quotas.hold(lifetime), undefined);

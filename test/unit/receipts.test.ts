@@ -129,7 +129,7 @@ test('a resource that cannot be released is in the receipt with the reason, and 
   const { released, ...after } = (await begun.read(id)).resources[0];
   assert.deepEqual(after, { kind: 'thing', what: 'stuck', allotted, seen: 'looked for it' });
   isoTime(released);
-  assert.equal(begun.lines.length, 1, 'the log has it once');
+  assert.equal(begun.lines.length, 1, 'the log contains it once');
 });
 
 test('a Docker container that outlives its container is held in the receipt until it is removed', async () => {
@@ -144,7 +144,7 @@ test('a Docker container that outlives its container is held in the receipt unti
   assert.equal((await begun.read(id)).resources[0].seen, 'looked for it');
   await rm(begun.fileOf(id));
   await begun.receipts.end(id, 'd0c4e7' as DockerId);
-  assert.deepEqual(await readdir(begun.path), [], 'nothing of it is remembered any more');
+  assert.deepEqual(await readdir(begun.path), [], 'the service remembers none of it');
 });
 
 test('resources that containers still hold are remembered for the latest thousand containers', async () => {

@@ -106,7 +106,7 @@ test('output waits for a slow writer, which misses nothing, and for no other cli
   assert.deepEqual((await watching.next()).value, { isWriter: false });
   for (let i = 0; i < 100; i++) pty.print(chunk);
   await settled();
-  assert.ok(pty.read <= 4, `${pty.read} chunks were read for a writer who reads none`);
+  assert.ok(pty.read <= 4, `${pty.read} chunks were read for a writer that reads none`);
   let seen = 0;
   const reading = (async () => {
     for await (const one of { [Symbol.asyncIterator]: () => seeing })

@@ -32,12 +32,12 @@ test('a host that is EC2 by its DMI data registers with the metadata, and report
   const asked = facts().map(({ method, path, headers }) =>
     path === '/latest/api/token' ? method : headers['x-aws-ec2-metadata-token'],
   );
-  assert.equal(asked[0], 'PUT', 'a token first');
+  assert.equal(asked[0], 'PUT', 'a session token is requested first');
   // A client whose request times out asks again, with a new token.
   assert.deepEqual([...new Set(asked)], ['PUT', 'session-token==']);
 
   assert.equal(await service.stop(), 0);
-  assert.equal(facts().length, asked.length, 'what is known is not asked again');
+  assert.equal(facts().length, asked.length, 'known items are not requested again');
   const last = world.beats.at(-1);
   assert.deepEqual([last?.call, last?.fields.IsDyingHeartbeat], ['heartbeat', 'True']);
   assert.equal(show('Result'), 'success');

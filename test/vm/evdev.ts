@@ -48,7 +48,7 @@ export class Evdev {
   /** Waits for that many events, and removes them from the queue. */
   async read(count: number): Promise<readonly InputEvent[]> {
     for (const patience = AbortSignal.timeout(60_000); this.#events.length < count; await pause(20)) {
-      if (patience.aborted) throw new Error(`only ${this.#events.length} of ${count} events came`);
+      if (patience.aborted) throw new Error(`only ${this.#events.length} of ${count} events arrived`);
     }
     return this.#events.splice(0);
   }

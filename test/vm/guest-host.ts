@@ -125,8 +125,8 @@ export class GuestHost implements AsyncDisposable {
     for (const { Id } of containers) await this.docker.getContainer(Id).remove({ force: true });
     const left = DIRECTORIES.filter((path) => existsSync(path));
     for (const path of left) rmSync(path, { recursive: true });
-    assert.equal(state, 'inactive', 'the service still ran');
-    assert.equal(waiting, 'inactive', 'somebody still waited for containers');
+    assert.equal(state, 'inactive', 'the service was still running');
+    assert.equal(waiting, 'inactive', 'a wait process was still running');
     assert.deepEqual(
       containers.map(({ Names, Status }) => [Names, Status]),
       [],

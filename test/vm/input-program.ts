@@ -51,7 +51,7 @@ export class InputProgram {
     const answers: string[] = [];
     while (answers.length < count) {
       const { value, done } = await this.#answers.next();
-      if (done) throw new Error('the program has gone');
+      if (done) throw new Error('the program has disconnected');
       answers.push(value);
     }
     return answers;

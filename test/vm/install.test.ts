@@ -66,7 +66,7 @@ test('udev accepts the rules', async () => {
   const [pointer] = container.numbers;
   const told = succeed('udevadm', 'test', `/sys/class/input/event${pointer}`);
   assert.match(told, /^Reading rules file: \/etc\/udev\/rules\.d\/90-fractal-input\.rules$/m);
-  assert.doesNotMatch(told, /fractal-input\.rules:\d+/, 'a line is complained about');
+  assert.doesNotMatch(told, /fractal-input\.rules:\d+/, 'udev complains about a line');
   assert.match(told, /^ID_INPUT_MOUSE=1$/m);
   assert.doesNotMatch(told, /^ID_INPUT_TABLET=1/m);
 });
@@ -92,10 +92,10 @@ test('a secret in a file reaches the service as a systemd credential', async () 
   succeed(`${OPT}/install.sh`);
   service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
   const { status } = await service.put('/set_container_start_values', { auth_secret: OWN_SECRET });
-  assert.notEqual(status, 401, 'the secret is known');
+  assert.notEqual(status, 401, 'the service has the secret');
   assert.equal((await service.put('/set_container_start_values', { auth_secret: 'another' })).status, 401);
   const { report } = await service.die('SIGKILL');
-  assert.equal(report, 'the service died: killed by SIGKILL', 'whoever buries it has the secret too');
+  assert.equal(report, 'the service died: killed by SIGKILL', 'bury has the secret too');
   service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
   assert.equal(await service.stop(), 0);
   rmSync(secret);

@@ -35,7 +35,7 @@ export class UnitService extends ServiceLog {
   /** Starts the unit. @param settings its environment file */
   constructor(settings: Readonly<Record<string, string>>) {
     super(4678, '/', PATIENCE);
-    if (show('ActiveState') === 'active') throw new Error('the service of the test before still runs');
+    if (show('ActiveState') === 'active') throw new Error('the service of the previous test is still running');
     writeSettings(settings);
     // It does not block until the unit is ready, because this process is the outside world that the service calls.
     const last = show('InvocationID');
@@ -76,7 +76,7 @@ export class UnitService extends ServiceLog {
   /** Sends it a deadly signal, and waits until bury has finished. */
   async die(signal: NodeJS.Signals): Promise<Death> {
     const { pid } = this;
-    if (pid === 0) throw new Error('it does not run');
+    if (pid === 0) throw new Error('the unit does not run');
     execFileSync('kill', [`-${constants.signals[signal]}`, String(pid)]);
     const { msg } = await this.line(({ level }) => level === 'fatal');
     await untilState('failed');

@@ -62,7 +62,7 @@ test('each X server receives the keystrokes and clicks of its own container, and
     ] as const) {
       const before = [mine.heard(what), other.heard(what)] as const;
       // It is repeated until the client has begun to listen.
-      await until(`a ${what} press comes: ${mine.told}`, async () => {
+      await until(`a ${what} press arrives: ${mine.told}`, async () => {
         await act(mine);
         return mine.heard(what) > before[0];
       });
