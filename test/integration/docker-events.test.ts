@@ -207,7 +207,10 @@ test('C32, C40: if Docker stays away, the service ends, and keeps and names what
   assert.ok(existsSync(join(site.root, 'fractal', id, 'containerResourceMappings/tty')));
   const bury = site.run(['bury']);
   assert.equal(await bury.ended(), 1);
-  assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), 'the service was asked to stop, so this is not a crash');
+  assert.ok(
+    !bury.lines.some(({ level }) => level === 'fatal'),
+    'the service was asked to stop, so this is not a crash',
+  );
   await host.startDocker();
   await site.over();
 });

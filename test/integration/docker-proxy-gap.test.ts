@@ -34,8 +34,8 @@ function formOf(event: Event | undefined) {
 }
 
 for (const [how, words, signal] of [
-  ['that is killed, and live-restore', LIVE_RESTORE, 'SIGKILL'],
-  ['that is stopped, and live-restore', LIVE_RESTORE, 'SIGTERM'],
+  ['that is killed, with live-restore', LIVE_RESTORE, 'SIGKILL'],
+  ['that is stopped, with live-restore', LIVE_RESTORE, 'SIGTERM'],
   ['that is killed', [], 'SIGKILL'],
   ['that is stopped', [], 'SIGTERM'],
 ] as const) {

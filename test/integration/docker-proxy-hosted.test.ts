@@ -40,7 +40,10 @@ afterEach(assertNothingIsLeft);
 
 async function assertNothingIsLeft(): Promise<void> {
   await until('nothing is held', () => service.heldByContainers().length === 0);
-  await until('Docker has no containers', async () => (await host.docker.listContainers({ all: true })).length === 0);
+  await until(
+    'Docker has no containers',
+    async () => (await host.docker.listContainers({ all: true })).length === 0,
+  );
   assert.deepEqual(readdirSync(join(root, 'fractal')), ['temp']);
   assert.deepEqual(readdirSync(join(root, 'fractal/temp')), []);
   await assertNoLeaks();

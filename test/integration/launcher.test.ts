@@ -56,7 +56,7 @@ test('a program that sends keepalives is not killed at its deadline', async () =
 });
 
 for (const [what, script, signal] of [
-  ['never says that it lives', 'setInterval(() => {}, 1000); console.log(process.pid)', 'CONT'],
+  ['sends no keepalive', 'setInterval(() => {}, 1000); console.log(process.pid)', 'CONT'],
   ['is stopped', LIVE, 'STOP'],
   ['blocks its event loop', `process.on('SIGURG', () => { for (;;); }); ${LIVE}`, 'URG'],
 ] as const) {

@@ -241,7 +241,8 @@ test('no request, valid or broken in any one place, causes an internal error', a
         const isText = isFreeText(schema, value);
         const status = await ask({ [name]: value });
         if (!isText) refused += Number(status === 400 || status === 404);
-        if (!isText) assert.ok(status === 400 || status === 404, `${operation.path} accepted ${name}=${value}`);
+        if (!isText)
+          assert.ok(status === 400 || status === 404, `${operation.path} accepted ${name}=${value}`);
       }
       for (const value of rightValues(schema, id))
         assert.notEqual(await ask({ [name]: value }), 400, `${name}=${value}`);

@@ -165,7 +165,10 @@ export class ModelDocker {
 
   #nameIsFree(name: string, hasIt: (one: NodeContainer) => boolean): void {
     assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is in use`);
-    assert.ok(!this.strangers.some((one) => one.name === name), `an unmanaged container has the name ${name}`);
+    assert.ok(
+      !this.strangers.some((one) => one.name === name),
+      `an unmanaged container has the name ${name}`,
+    );
   }
 
   #start(one: NodeContainer): void {

@@ -199,7 +199,7 @@ suite('a unit that exits', () => {
     assert.equal(unit.site.drained, 1);
   });
 
-  test('or that someone else starts is restarted by the service', async () => {
+  test('and that someone else starts is restarted by the service', async () => {
     await using unit = await UnitSite.open();
     await unit.site.begin(unit.options);
     await unit.started(1);

@@ -68,13 +68,13 @@ suite('a caller without the right token', () => {
     'an empty token': 'Bearer ',
     'no scheme': TOKEN,
     'another scheme': `Basic ${TOKEN}`,
-    'a scheme that only ends as the right one': `XBearer ${TOKEN}`,
+    'a scheme that only ends like the right one': `XBearer ${TOKEN}`,
     'no space before the token': `Bearer${TOKEN}`,
     'another token': WRONG,
     'a part of the token': RIGHT.slice(0, -1),
     'more than the token': `${RIGHT}x`,
     'the token in another case': `Bearer ${TOKEN.toUpperCase()}`,
-    'the token behind another one': `Bearer x ${TOKEN}`,
+    'the token after another one': `Bearer x ${TOKEN}`,
     'the token with a line end': `${RIGHT}\n`,
   };
   for (const [what, authorization] of Object.entries(cases)) {

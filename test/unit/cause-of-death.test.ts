@@ -47,18 +47,18 @@ suite('the cause of a death', () => {
   for (const [what, log, cause] of [
     ['it was killed', killed('Out of memory', 77), `killed by the kernel, out of memory: ${WORDS}`],
     [
-      'it was killed for its cgroup',
+      'it was killed for its control group',
       killed('Memory cgroup out of memory', 77),
       `killed by the kernel, out of memory: ${WORDS}`,
     ],
     [
-      'it was killed as who asked for memory',
+      'it was killed because it requested memory',
       killed('Out of memory (oom_kill_allocating_task)', 77),
       `killed by the kernel, out of memory: ${WORDS}`,
     ],
-    ['another one was killed', killed('Out of memory', 777), 'killed by SIGKILL'],
-    ['nobody was killed', '', 'killed by SIGKILL'],
-    ['it is not there', undefined, 'killed by SIGKILL'],
+    ['another process was killed', killed('Out of memory', 777), 'killed by SIGKILL'],
+    ['no process was killed', '', 'killed by SIGKILL'],
+    ['the log cannot be read', undefined, 'killed by SIGKILL'],
   ] as const) {
     test(`the kernel's log is searched: ${what}`, async () => {
       assert.equal(await causeWithLog(log), cause);

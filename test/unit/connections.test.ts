@@ -84,7 +84,7 @@ suite('connections', () => {
   });
 
   for (const [what, says] of [
-    ['a request that is not answered yet', GET],
+    ['an unanswered request', GET],
     ['an upgrade', GET.replace('\r\n\r\n', '\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')],
   ] as const) {
     test(`a connection with ${what} is never closed to make room`, async (t) => {

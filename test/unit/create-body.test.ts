@@ -68,7 +68,7 @@ suite("a container's allotted resources are added to its body", () => {
     assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [mount]);
   });
 
-  test('its own devices follow the requested ones', () => {
+  test("the container's own devices follow the requested ones", () => {
     const fuse = { PathOnHost: '/dev/fuse', PathInContainer: '/dev/fuse', CgroupPermissions: 'rwm' };
     const own = { PathOnHost: '/fractal/a/event5', PathInContainer: '/dev/input/event5' };
     const body = { HostConfig: { Devices: [fuse] } };
@@ -112,7 +112,7 @@ suite("a container's allotted resources are added to its body", () => {
     assert.equal(Labels?.['ecs-host-service.host-id'], 'this-host');
   });
 
-  test('the rule for its own console follows its other rules', () => {
+  test("the rule for the container's own console follows the requested rules", () => {
     const { DeviceCgroupRules } = amend({ DeviceCgroupRules: ['c 226:* rw'] });
     assert.deepEqual(DeviceCgroupRules, ['c 226:* rw', 'c 4:17 rw']);
   });
@@ -199,7 +199,7 @@ suite('a container gets only its own control group', () => {
     assert.deepEqual([HostConfig?.Binds, HostConfig?.Mounts], [[], []]);
   });
 
-  test('they cannot be mounted at another place', () => {
+  test('the control groups cannot be mounted at another place', () => {
     const refused = { code: 'create.bad_body', message: /mount it at \/sys\/fs\/cgroup/ };
     assert.throws(() => amend({ Binds: ['/sys/fs/cgroup:/host/groups'] }), refused);
   });

@@ -12,12 +12,12 @@ test('the record of the current config is read back as it was written', () => {
 });
 
 for (const [what, text] of Object.entries({
-  'no JSON': '{"version":',
+  'not JSON': '{"version":',
   null: 'null',
-  'another object': JSON.stringify({ ...GOOD, version: 'elsewhere/one.age' }),
-  'a changed name': JSON.stringify({ ...GOOD, version: 'versions/2026-one/age' }),
-  'no session': JSON.stringify({ ...GOOD, session: 1 }),
-  'half a sequence': JSON.stringify({ ...GOOD, sequence: 0.5 }),
+  'a record with a version elsewhere': JSON.stringify({ ...GOOD, version: 'elsewhere/one.age' }),
+  'a record with a slash in its version': JSON.stringify({ ...GOOD, version: 'versions/2026-one/age' }),
+  'a record without a valid session': JSON.stringify({ ...GOOD, session: 1 }),
+  'a record with a fractional sequence': JSON.stringify({ ...GOOD, sequence: 0.5 }),
 })) {
   test(`the record of the current config counts as damaged if it is ${what}`, () => {
     assert.throws(() => parseCurrent(text), DamagedError);

@@ -55,7 +55,7 @@ suite('create calls for a hosted container', () => {
     for (const text of texts) assert.equal(isInteractive(readJson(text).tree), true, text);
   });
 
-  test('are no others, whatever they contain', () => {
+  test('other creates are not for a hosted container, whatever they contain', () => {
     const bodies: unknown[] = [
       null,
       [],
@@ -199,7 +199,7 @@ suite('a container that is requested with the label alone', () => {
   });
 });
 
-test('can name the container whose network it shares', () => {
+test('a container can name the container whose network it shares', () => {
   assert.equal(networkOf({ HostConfig: { NetworkMode: 'container:abc' } }), 'abc');
   for (const NetworkMode of ['', 'default', 'bridge', 'mine', 'hostly', null]) {
     assert.equal(networkOf({ HostConfig: { NetworkMode } }), undefined, String(NetworkMode));

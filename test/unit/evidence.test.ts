@@ -17,7 +17,7 @@ async function find(files: Readonly<Record<string, string>>, secrets: readonly s
 }
 
 for (const [form, text] of [
-  ['as it is', SECRET],
+  ['in plain text', SECRET],
   ['within JSON', JSON.stringify({ field: SECRET })],
   ['within a URL', `https://host/?key=${encodeURIComponent(SECRET)}`],
 ] as const) {

@@ -43,7 +43,7 @@ test('nothing passes after the gate is closed', async () => {
   );
 });
 
-test('it stays closed even if it is opened later', () => {
+test('the gate stays closed even if it is opened later', () => {
   const gate = new Gate<string>();
   gate.close();
   assert.throws(() => gate.check(), { code: 'service.stopping' });
@@ -67,11 +67,11 @@ test('an error of the work is passed on', async () => {
   await gate.idle();
 });
 
-test('it is idle if no request was ever made', async () => {
+test('the gate is idle if no request was ever made', async () => {
   await opened().idle();
 });
 
-test('it is not idle until every request in progress has ended', async () => {
+test('the gate is not idle until every request in progress has ended', async () => {
   const gate = opened();
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const requests = [gate.pass(() => first.promise), gate.pass(() => second.promise)];
@@ -108,7 +108,7 @@ test('a request that arrives during the wait is awaited too', async () => {
   await idle;
 });
 
-test('a failed request does not prevent it from becoming idle', async () => {
+test('a failed request does not prevent the gate from becoming idle', async () => {
   const gate = opened();
   const work = Promise.withResolvers<void>();
   const request = gate.pass(() => work.promise);

@@ -170,7 +170,11 @@ suite('ports that Docker found taken', () => {
     await using lifetime = new Lifetime('test');
     ports.setAside('tcp', 20_000);
     assert.equal(await ports.acquire(lifetime, 'tcp', 20_000), 20_001);
-    assert.equal(await ports.acquire(lifetime, 'udp', 20_000), 20_000, 'the other protocol has its own numbers');
+    assert.equal(
+      await ports.acquire(lifetime, 'udp', 20_000),
+      20_000,
+      'the other protocol has its own numbers',
+    );
   });
 
   test('are returned at the end, although another program has them', async () => {

@@ -234,7 +234,10 @@ test('unread output stays in Docker, and a reader that stops closes the stream',
     before = written;
     for (let i = 0; i < 100; i++) await turn();
   }
-  assert.ok(response.writableNeedDrain && written < 4_000_000, `${written} bytes were accepted without a reader`);
+  assert.ok(
+    response.writableNeedDrain && written < 4_000_000,
+    `${written} bytes were accepted without a reader`,
+  );
   const closed = once(response, 'close');
   await lines.return(undefined);
   await closed;

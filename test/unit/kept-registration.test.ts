@@ -36,7 +36,7 @@ test('a token is sent only to the webserver that issued it', async (t) => {
 });
 
 for (const [what, content] of Object.entries({
-  'no JSON': 'a-secret-token',
+  'text that is not JSON': 'a-secret-token',
   'JSON of another form': '{"token":"a-secret-token"}',
 })) {
   test(`a file with ${what} is ignored, and a warning names it without its content`, async (t) => {

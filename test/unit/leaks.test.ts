@@ -48,11 +48,11 @@ for (const [what, sight] of [
   ['a container runs', AGREED],
   ['nothing is held', { ...AGREED, pages: [], listed: [], directories: [], devices: [] }],
   [
-    'a container is prepared, and has devices before it says so',
+    'a container is being prepared, and has devices before it reports them',
     { ...AGREED, pages: [SERVICE, { ...PAGE, facts: undefined }], listed: [] },
   ],
   [
-    'Docker is yet to make a container',
+    'Docker has not made a container yet',
     {
       ...AGREED,
       pages: [SERVICE, { ...PAGE, facts: { ...PAGE.facts, dockerId: undefined } }],
@@ -102,22 +102,18 @@ for (const [what, difference, told] of [
     `there is a directory of ${OTHER}, which is not in the ledger; it has unsaved files of a user, which the next start saves`,
   ],
   ['a mount', { mounts: ['/fractal/x'] }, 'something is mounted at /fractal/x'],
-  ['a path that is gone', { missing: ['/fractal/y'] }, 'the ledger has /fractal/y, which is not there'],
+  ['a missing path', { missing: ['/fractal/y'] }, 'the ledger has /fractal/y, which is not there'],
   [
     'a port on which nobody listens',
     { idle: ['tcp 1234'] },
     'the ledger has the port tcp 1234 of a running container, and nobody listens there',
   ],
   [
-    'an input device that nobody holds',
+    'an input device without an owner',
     { devices: ['input7', 'input8'] },
     'the kernel has the input device input8, the ledger does not',
   ],
-  [
-    'an input device that is gone',
-    { devices: [] },
-    'the ledger has the input device input7, the kernel does not',
-  ],
+  ['a missing input device', { devices: [] }, 'the ledger has the input device input7, the kernel does not'],
 ] as const) {
   test(`${what} is reported as a leak by name`, () => {
     assert.deepEqual(compare({ ...AGREED, ...difference }), [told]);

@@ -105,9 +105,9 @@ function repeated(part: string, begin = '', end = '') {
 suite('parsers of external bytes', () => {
   for (const [name, field, size = HEAD] of [
     ['blanks within a value', repeated(' ', 'X: a', 'a'), 16 * 1024],
-    ['blanks before a value that is none', repeated(' ', 'X:', '\n'), 1024],
-    ['blanks in a list of wishes', repeated(' ', 'Connection: a', 'a')],
-    ['many wishes', repeated(', ', 'Connection: a')],
+    ['blanks before an empty value', repeated(' ', 'X:', '\n'), 1024],
+    ['blanks in a list of options', repeated(' ', 'Connection: a', 'a')],
+    ['many options', repeated(', ', 'Connection: a')],
     ['a name without a value', repeated('x')],
     ['many fields', repeated('X: y\r\n', '', 'Z: y')],
   ] as const) {
@@ -124,7 +124,7 @@ suite('parsers of external bytes', () => {
     parseRequest,
   );
   parser(
-    'the head of a message that comes byte by byte',
+    'the head of a message that arrives byte by byte',
     HEAD - 8,
     (size) => Array.from(head(repeated('x', 'X: '))(size).toString('latin1')),
     (pieces) => sourceOf(pieces).head(),

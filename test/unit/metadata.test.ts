@@ -33,14 +33,14 @@ suite('the check whether a machine is on EC2', () => {
     ['bios_version', 'EC2-1.0\n'],
   ];
   for (const [name, text] of onEc2) {
-    test(`says yes if its ${name} is ${JSON.stringify(text)}`, async () => {
+    test(`a machine is on EC2 if its ${name} is ${JSON.stringify(text)}`, async () => {
       assert.equal(await judged({ [name]: text }), true);
       const others = { sys_vendor: 'QEMU\n', product_uuid: 'x\n', bios_version: '1.0\n' };
       assert.equal(await judged({ ...others, [name]: text }), true, 'the other files do not matter');
     });
   }
 
-  test('says no if the firmware names another maker', async () => {
+  test('a machine whose firmware names something else is not on EC2', async () => {
     const vendors = ['QEMU', 'Amazon', 'Amazon EC2 Clone', 'not Amazon EC2', ''];
     for (const sys_vendor of vendors) assert.equal(await judged({ sys_vendor }), false, sys_vendor);
     for (const product_uuid of [
@@ -62,7 +62,7 @@ suite('the check whether a machine is on EC2', () => {
     assert.equal(await judged(all), false);
   });
 
-  test('says no if the firmware cannot be read', async () => {
+  test('a machine whose firmware cannot be read is not on EC2', async () => {
     assert.equal(await judged({}), false);
     assert.equal(await isEc2('/does/not/exist'), false);
   });

@@ -174,7 +174,7 @@ suite('mounts in local development', () => {
   const judge = (command: string) =>
     developersMounts(parseMountCommand(command), pathsBelow('/'), '/var/run/docker.sock');
 
-  test("can be the developer's own directories, by the path to which their links lead", () => {
+  test("local development can mount the developer's own directories, by the path to which their links lead", () => {
     const [mount] = judge('-v /proc/self/root/usr/share:/x:rslave');
     assert.deepEqual(mount, {
       ...mounted({ Source: '/usr/share', Target: '/x' }),
@@ -202,12 +202,12 @@ suite('mounts in local development', () => {
     '/proc/self/root/etc',
     '/usr/share/../../etc',
   ]) {
-    test(`cannot be ${source}`, () => {
+    test(`local development cannot mount ${source}`, () => {
       assert.throws(() => judge(`-v ${source}:/x`), { code: 'create.bad_mount' });
     });
   }
 
-  test('cannot be anything that the container could mount on the host', () => {
+  test('local development cannot mount anything with which the container could mount on the host', () => {
     assert.throws(() => judge('-v /usr/share:/x:rshared'), { code: 'create.bad_mount', message: /rslave/ });
   });
 });

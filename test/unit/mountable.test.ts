@@ -13,7 +13,7 @@ after(() => directory.remove());
 const PATHS = pathsBelow('/');
 
 suite('directories of the host that containers may have', () => {
-  test("a directory that gives root's rights, belongs to a container, or contains such a one cannot be allowed", () => {
+  test("a directory that gives root's rights, belongs to a container, or contains such a directory cannot be allowed", () => {
     for (const path of [
       ...[
         '/',

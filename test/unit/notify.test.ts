@@ -34,7 +34,7 @@ suite('notify', () => {
     });
   }
 
-  test('it fails with a code if nobody listens, and for an invalid address', async (t) => {
+  test('a notification fails with a code if nobody listens, and for an invalid address', async (t) => {
     const socket = newSocket(t);
     assert.throws(() => notify(socket, 'READY=1'), { code: 'ENOENT', message: /^notify: / });
     await (await Receiver.open(socket))[Symbol.asyncDispose]();
@@ -45,7 +45,7 @@ suite('notify', () => {
     assert.throws(() => notify(socket, ''), { ...wrong, message: /^state must be/ });
   });
 
-  test('it never waits for a receiver that does not read', async (t) => {
+  test('a notification never waits for a receiver that does not read', async (t) => {
     const socket = newSocket(t);
     await using receiver = await Receiver.open(socket);
     receiver.child.kill('SIGSTOP');
@@ -57,7 +57,7 @@ suite('notify', () => {
 });
 
 suite('the watchdog', () => {
-  test('it sends a keepalive at once and then three times in WATCHDOG_USEC, also after the end began', async (t) => {
+  test('the event loop sends a keepalive at once and then three times in WATCHDOG_USEC, also after the end began', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log, lines } = newLog();
@@ -76,7 +76,7 @@ suite('the watchdog', () => {
     assert.deepEqual(lines, []);
   });
 
-  test('without a watchdog, it reports only that it is ready and that it stops', async (t) => {
+  test('without a watchdog, the service reports only that it is ready and that it stops', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log } = newLog();

@@ -32,7 +32,7 @@ async function holdMany(pool: Pool, count: number): Promise<number[]> {
 }
 
 suite('allotting', () => {
-  test('C1, C2: every number is given out before the pool is exhausted', async () => {
+  test('C1, C2: every number is allotted before the pool is exhausted', async () => {
     const pool = new Pool([3, 1, 2]);
     assert.equal(pool.size, 3);
     assert.deepEqual(await holdMany(pool, 3), [1, 2, 3]);

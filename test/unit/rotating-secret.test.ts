@@ -154,7 +154,7 @@ suite('a secret from a file', () => {
   });
 });
 
-test('is not used if it has a forbidden value, at whatever time', async (t) => {
+test('a secret with a forbidden value is not used, whenever it appears', async (t) => {
   const { file } = await openFile(t);
   const reports: string[] = [];
   const secret = new RotatingSecret({
@@ -181,7 +181,7 @@ suite('an unusable file', () => {
       (file) => change(file, () => chmod(file, 0o600)),
       /must be readable by root alone/,
     ],
-    'is not of root': [
+    'does not belong to root': [
       (file) => change(file, () => chown(file, 1000, 0)),
       (file) => change(file, () => chown(file, 0, 0)),
       /must be readable by root alone/,
@@ -191,7 +191,7 @@ suite('an unusable file', () => {
       (file) => change(file, () => writeFile(file, FIRST)),
       /is empty/,
     ],
-    'has nothing but line ends': [
+    'contains only line ends': [
       (file) => change(file, () => writeFile(file, '\n\r\n')),
       (file) => change(file, () => writeFile(file, FIRST)),
       /is empty/,
@@ -217,7 +217,7 @@ suite('an unusable file', () => {
       },
       /EISDIR/,
     ],
-    'has a file for its directory': [
+    'is below a file instead of a directory': [
       async (file) => {
         await rename(join(file, '..'), `${join(file, '..')}.away`);
         await writeFile(join(file, '..'), '');

@@ -878,7 +878,7 @@ suite('a secret', () => {
 });
 
 suite('the environment of child processes', () => {
-  test('contains no secret and no setting', () => {
+  test('a child process sees no secret and no setting', () => {
     const settings = Object.keys(SCHEMA).flatMap((name) => [name, `${name}_FILE`]);
     const hidden = [
       'APP_ENV',
@@ -895,7 +895,7 @@ suite('the environment of child processes', () => {
     assert.equal(seen.PATH, '/bin');
   });
 
-  test('contains what they need to find programs and the network', () => {
+  test('a child process sees what it needs to find programs and the network', () => {
     const needed = {
       PATH: '/bin',
       HOME: '/root',

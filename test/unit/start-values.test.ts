@@ -123,7 +123,7 @@ suite('candidates that arrive before the start values', () => {
 });
 
 suite('the proof', () => {
-  test('is the user and the secret together, whatever the token', () => {
+  test('user and secret together are a proof, whatever the token', () => {
     assert.equal(proves(offer('anything'), VALUES), true);
   });
 
@@ -136,18 +136,18 @@ suite('the proof', () => {
     { clientAppAuthSecret: 'secret ' },
     { clientAppAuthSecret: 'user', userId: 'secret' },
   ]) {
-    test(`is not given by ${JSON.stringify(changes)}`, () => {
+    test(`${JSON.stringify(changes)} is no proof`, () => {
       assert.equal(proves(offer('t', changes), VALUES), false);
     });
   }
 
-  test('of the empty user is the empty user', () => {
+  test('the empty user proves the empty user', () => {
     assert.equal(proves(offer('t', { userId: '' }), { ...VALUES, userId: '' }), true);
   });
 });
 
 suite('start values', () => {
-  test('are equal if each of them is', () => {
+  test('start values are equal if each of them is', () => {
     assert.equal(sameStartValues(VALUES, { ...VALUES }), true);
   });
 
@@ -158,7 +158,7 @@ suite('start values', () => {
     { userId: 'another' },
     { clientAppAuthSecret: 'another' },
   ] satisfies Partial<StartValues>[]) {
-    test(`differ with ${JSON.stringify(changes)}`, () => {
+    test(`start values differ with ${JSON.stringify(changes)}`, () => {
       assert.equal(sameStartValues(VALUES, { ...VALUES, ...changes }), false);
       assert.equal(sameStartValues({ ...VALUES, ...changes }, VALUES), false);
     });

@@ -79,7 +79,7 @@ suite('the lifecycle hook of a host that terminates', { timeout: 60_000 }, () =>
     await holding;
   });
 
-  test('is refused by Auto Scaling with one log line that names the missing right, and no promise rejects', async (t) => {
+  test('causes one log line for each kind of refused request, with the missing right, and nothing rejects', async (t) => {
     const { group, held, lines } = await open(t);
     group.refusal = { status: 403, code: 'AccessDenied' };
     const over = new AbortController();

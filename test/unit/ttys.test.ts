@@ -66,7 +66,7 @@ suite('the consoles of a host', () => {
 });
 
 suite('returning a console', () => {
-  test('C32: it is not allotted again while it may still be in use', async () => {
+  test('C32: a console is not allotted again while it may still be in use', async () => {
     const ttys = new Ttys([10], everyConsoleExists);
     const holder = new Lifetime('holder');
     await ttys.acquire(holder, () => {
@@ -81,7 +81,7 @@ suite('returning a console', () => {
     await assert.rejects(ttys.acquire(next, seenGone), { code: 'tty.none_free' });
   });
 
-  test('it is allotted again only after it was seen gone', async () => {
+  test('a console is allotted again only after it was seen gone', async () => {
     const ttys = new Ttys([10], everyConsoleExists);
     const holder = new Lifetime('holder');
     await using next = new Lifetime('next');

@@ -36,7 +36,10 @@ test('a container can open its own three device nodes and no others, by whatever
 test('a container that has destroyed its keyboard does not receive events of the next one that is made', async () => {
   await spy.program.say('connect');
   assert.equal(await spy.program.say(`destroy ${KEYBOARD}`), 'done');
-  assert.ok(!virtualDevices().some(({ number }) => number === spied), 'the kernel may allot the number again');
+  assert.ok(
+    !virtualDevices().some(({ number }) => number === spied),
+    'the kernel may allot the number again',
+  );
 
   const late = await host.hostInputProgram(service);
   assert.ok(!late.numbers.includes(spied), `${late.numbers.join()} has ${spied}`);

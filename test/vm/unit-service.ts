@@ -35,7 +35,8 @@ export class UnitService extends ServiceLog {
   /** Starts the unit. @param settings its environment file */
   constructor(settings: Readonly<Record<string, string>>) {
     super(4678, '/', PATIENCE);
-    if (show('ActiveState') === 'active') throw new Error('the service of the previous test is still running');
+    if (show('ActiveState') === 'active')
+      throw new Error('the service of the previous test is still running');
     writeSettings(settings);
     // It does not block until the unit is ready, because this process is the outside world that the service calls.
     const last = show('InvocationID');
