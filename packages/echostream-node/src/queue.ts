@@ -37,7 +37,7 @@ export type EntryResult =
   | { readonly ok: true; readonly messageId?: string | undefined }
   | {
       readonly ok: false;
-      readonly reason: string /** Another attempt is of no use. */;
+      readonly reason: string /** A retry is useless. */;
       readonly final: boolean;
     };
 
