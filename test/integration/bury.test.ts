@@ -33,7 +33,7 @@ test('after SIGKILL, bury removes unclaimed containers, and a container in use k
   await site.over();
 });
 
-test('a container that ended before wait started is still released', async () => {
+test('a container that ended before bury and wait ran is still released', async () => {
   const site = new Site(host);
   const service = await site.start();
   const { claimed } = await hostTwo(host, service);

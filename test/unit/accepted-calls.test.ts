@@ -431,7 +431,7 @@ suite('rights that an operator allows', () => {
     });
   }
 
-  test('allowing a directory allows neither the directories in it nor those beside it', () => {
+  test('allowing a directory allows no directory inside, beside or above it', () => {
     const allowed = hostedAllow('Binds=/srv/data');
     for (const source of ['/srv/data/link', '/srv', '/srv/database', '/srv/data/..']) {
       assert.throws(() => acceptHost({ Binds: [`${source}:/x`] }, { allowed }), {

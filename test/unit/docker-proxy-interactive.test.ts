@@ -199,7 +199,7 @@ suite('a container that is requested with the label alone', () => {
   });
 });
 
-test('a container can name the container whose network it shares', () => {
+test('the container whose network is shared is found from the network mode', () => {
   assert.equal(networkOf({ HostConfig: { NetworkMode: 'container:abc' } }), 'abc');
   for (const NetworkMode of ['', 'default', 'bridge', 'mine', 'hostly', null]) {
     assert.equal(networkOf({ HostConfig: { NetworkMode } }), undefined, String(NetworkMode));

@@ -20,7 +20,7 @@ test('a device is not taken if another of its nodes has a claimed number', async
   assert.equal(
     await numbers.claim(5, [259, 260]),
     false,
-    'its mouse would be event 260 to whoever may open that',
+    'its mouse would be event 260, which another container may open',
   );
   assert.equal(await numbers.claim(5, [259]), true);
   assert.equal(await numbers.claim(259), true, 'only event nodes are lent');

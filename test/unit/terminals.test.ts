@@ -135,7 +135,7 @@ test('terminals end with their lifetime, and on request', async (t) => {
   assert.deepEqual(terminals.list(), []);
 });
 
-test('the terminal of a container that keeps running is ended even if it is left behind', async (t) => {
+test('a terminal is hung up even if the service dies and its container keeps running', async (t) => {
   const { root, begin } = open(t);
   const { pty } = await begin();
   await root.leave(new Error('the service dies'));

@@ -33,7 +33,7 @@ suite('the consoles of a host', () => {
     assert.deepEqual(await acquireAll(ttys, lifetime), [12, 63]);
   });
 
-  test('can be missing, which is logged', async () => {
+  test('can be missing, which causes an error of its own', async () => {
     const ttys = await Ttys.ofThisHost(async () => false);
     await using lifetime = new Lifetime('test');
     await assert.rejects(ttys.acquire(lifetime, seenGone), { code: 'tty.none_exist' });
