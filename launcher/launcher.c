@@ -34,7 +34,7 @@ static const char USAGE[] =
 #define LONGEST_WATCHDOG 86400
 
 typedef struct {
-  double watchdog; /* In seconds. */
+  double watchdog; /* seconds */
   char **service;
   char **bury;
 } command;

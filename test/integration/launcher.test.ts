@@ -33,7 +33,7 @@ for (const [end, words, told, status] of [
     134,
   ],
 ] as const) {
-  test(`the launcher reports a program that ${end} to the burial command, and passes on its exit code`, async () => {
+  test(`if a program ${end}, the launcher tells the burial command so and passes on its exit code`, async () => {
     using launched = new Launched(words);
     assert.equal(await launched.ended(), status);
     assert.deepEqual(launched.told, told);
