@@ -154,7 +154,7 @@ test("a refusal has the form of Docker's errors in the API version of the call",
   });
 });
 
-test('of simultaneous requests to start a container, one starts it, and the others are told that it is started', async () => {
+test('one of several simultaneous start requests starts a container, and the others are told that it is started', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
     const start = () => agent.ask('POST', `/v1.21/containers/${NAME}/start`);

@@ -155,7 +155,7 @@ test('after the clock is set back, changes are counted from an earlier time', ()
   assert.ok(Math.abs(Number(momentOf({ ...mark, offset: mark.offset - 60_000 })) - 1000) < 1);
 });
 
-test('of two concurrent containers of one user, the later save does not replace the earlier, and both are kept', async (t) => {
+test('if two containers of one user run at once, the later save does not replace the earlier one, and both are kept', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host);
   await host.arrived();

@@ -181,7 +181,7 @@ suite('the environment of the agent', () => {
     ephemeralPorts: '32768-60999',
   });
 
-  test('without settings, it contains only what the service alone can know', () => {
+  test('without settings, the environment contains only what the service alone can know', () => {
     assert.deepEqual(binaryEnvironment(facts(), '/run/proxy.sock'), {
       ECS_AUDIT_LOGFILE: '/var/log/ecs/audit.log',
       ECS_AVAILABLE_LOGGING_DRIVERS: '["json-file","syslog","awslogs","fluentd","none"]',
@@ -193,7 +193,7 @@ suite('the environment of the agent', () => {
     });
   });
 
-  test("it keeps the operator's settings, except for the socket", () => {
+  test("the environment keeps the operator's settings, except for the socket", () => {
     const text = [
       'ECS_CLUSTER=live',
       'ECS_RESERVED_PORTS=[22,80]',
@@ -213,7 +213,7 @@ suite('the environment of the agent', () => {
     assert.equal(dataDirectory(known), '/data/ecs');
   });
 
-  test('in a container, it names the paths inside that container', () => {
+  test('in a container, the environment names the paths inside that container', () => {
     const seen = containerEnvironment(facts('ECS_DATADIR=/data/ecs\nECS_CLUSTER=live'));
     assert.equal(seen.ECS_DATADIR, '/data');
     assert.equal(seen.ECS_LOGFILE, '/log/ecs-agent.log');

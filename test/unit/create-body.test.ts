@@ -290,7 +290,7 @@ suite('the ports that a body requests', () => {
     });
   });
 
-  test('of several bindings of a port, the first one counts', () => {
+  test('the first of several bindings of a port counts', () => {
     assert.deepEqual(wanted({ '32262/tcp': [{ HostPort: '5' }, { HostPort: '6' }] }), [['32262/tcp', 5]]);
   });
 

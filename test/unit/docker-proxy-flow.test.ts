@@ -222,7 +222,7 @@ suite('if Docker is away', { timeout: 60_000 }, () => {
     assert.equal(client.socket.errored, null);
   });
 
-  test('it is used again when it is back', async () => {
+  test('Docker is used again when it is back', async () => {
     await using bench = await ProxyBench.open({ isAway: true });
     const early = await bench.dial();
     const refused = await bench.dial();

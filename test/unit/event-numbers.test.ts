@@ -26,7 +26,7 @@ test('a device is not taken if another of its nodes has a claimed number', async
   assert.equal(await numbers.claim(259), true, 'only event nodes are lent');
 });
 
-test('of two simultaneous claims of one number, one succeeds', async () => {
+test('one of two simultaneous claims of a number succeeds', async () => {
   const numbers = new EventNumbers(async () => false);
   const claims = await Promise.all([numbers.claim(7), numbers.claim(7)]);
   assert.deepEqual(new Set(claims), new Set([false, true]));

@@ -649,7 +649,7 @@ suite('the lock', () => {
     assert.equal(lifetime.holdings.list().length, 2);
   });
 
-  test('of many concurrent attempts, only one at a time holds the lock', async () => {
+  test('only one of many concurrent attempts holds the lock at a time', async () => {
     await using temporary = await directory();
     let holders = 0;
     const contend = async (name: string) => {

@@ -81,7 +81,7 @@ suite('folding keys', () => {
     );
   });
 
-  test('of keys that differ only in case, the last one counts', () => {
+  test('the last of several keys that differ only in case counts', () => {
     assert.deepEqual({ ...foldKeys(parse('{"dpi":1,"DPI":2,"Dpi":3}')) }, { dpi: 3 });
     assert.deepEqual({ ...foldKeys(parse('{"Dpi":3,"DPI":2,"dpi":1}')) }, { dpi: 1 });
   });

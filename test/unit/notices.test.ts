@@ -229,7 +229,7 @@ suite('the reaction to notices', () => {
     assert.equal(bench.notices.leftToSave, 0);
   });
 
-  test('of two notices, the earlier moment counts', async () => {
+  test('the earlier moment of two notices counts', async () => {
     const bench = new Bench({ maintenance: 'end' });
     bench.heed('given', given('maintenance', 60 * MINUTES, 'one'));
     bench.heed('given', given('maintenance', 30 * MINUTES, 'two'));

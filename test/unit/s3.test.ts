@@ -310,7 +310,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     assert.equal(both.s3.openUploads, 0);
   });
 
-  test('of two concurrent puts of a new object, exactly one succeeds', async (t) => {
+  test('exactly one of two concurrent puts of a new object succeeds', async (t) => {
     const { s3, put } = await open(t);
     for (let round = 0; round < 10; round += 1) {
       const key = `key-${round}`;
@@ -338,7 +338,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
 });
 
 suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
-  test('while it is away it refuses connections, and when it is back it has the same address', async (t) => {
+  test('the stand-in refuses connections while it is away, and has the same address when it is back', async (t) => {
     const { s3, put, get } = await open(t);
     const { url } = s3;
     await put('key', 'here');
@@ -351,7 +351,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.equal(String(await get('key')), 'here');
   });
 
-  test('an upload in progress when it goes away breaks off and leaves nothing behind', async (t) => {
+  test('an upload in progress when the stand-in goes away breaks off and leaves nothing behind', async (t) => {
     const { s3, put } = await open(t);
     const endless = Readable.from(
       (async function* () {
@@ -365,7 +365,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), []);
   });
 
-  test('while it is silent, clients wait, also for earlier requests', async (t) => {
+  test('while the stand-in is silent, clients wait, also for earlier requests', async (t) => {
     const { s3, client } = await open(t);
     const { promise: leave, resolve: go } = Promise.withResolvers<void>();
     const body = Readable.from(
@@ -391,7 +391,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), ['before']);
   });
 
-  test('it throttles every request, or every second one', async (t) => {
+  test('the stand-in throttles every request, or every second one', async (t) => {
     const { s3, put, get } = await open(t);
     await s3.turn('throttle');
     assert.deepEqual(await failureOf(put('key', LARGE)), SLOW);
@@ -403,7 +403,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await failureOf(put('key', 'second')), SLOW);
   });
 
-  test('it denies access', async (t) => {
+  test('the stand-in denies access', async (t) => {
     const { s3, put } = await open(t);
     await s3.turn('deny');
     assert.deepEqual(await failureOf(put('key', 'body')), { name: 'AccessDenied', status: 403 });

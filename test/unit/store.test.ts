@@ -72,7 +72,7 @@ test('C12: a missing object is distinguished from an unreadable one', async (t) 
   }
 });
 
-test('of two concurrent new current configs, one succeeds and the other is told', async (t) => {
+test('one of two concurrent new current configs succeeds, and the writer of the other is told', async (t) => {
   const { store } = await openStore(t);
   const first = await Promise.all(
     [current(1, 'a'), current(1, 'b')].map((one) => store.makeCurrent(one, undefined, never)),
