@@ -6,6 +6,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { builtIns } from './built-ins.ts';
 import { licencesOf } from './licences.ts';
 
 const [outdir = 'build/bundle', ...given] = process.argv.slice(2);
@@ -37,6 +38,7 @@ const { metafile } = await build({
     '@grpc/proto-loader': './scripts/left-out.ts',
   },
   plugins: [
+    builtIns,
     {
       name: 'node-pty',
       setup: (building) => {

@@ -5,7 +5,7 @@
  */
 
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getAssetKeys, getRawAsset } from 'node:sea';
@@ -68,4 +68,6 @@ function unpack(files: readonly File[]): string {
 const directory = unpack(
   getAssetKeys().map((name) => ({ name, content: Buffer.from(getRawAsset(name) as ArrayBuffer) })),
 );
+// The next start then does not compile. Only root can write to the directory.
+if (process.getuid?.() === 0) enableCompileCache(join(directory, 'compiled'));
 createRequire(join(directory, 'main.cjs'))('./main.cjs');

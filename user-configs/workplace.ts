@@ -16,7 +16,7 @@ import { openDirectory, within } from '../host/open-directory.ts';
 import type { Moment, Place } from './confined-tar.ts';
 
 /** The time limit in milliseconds for removing obstacles, which the container may still be changing. */
-const REMOVING_REPLACED = 5000;
+const REMOVING_REPLACED = 20_000;
 /** How often an obstacle to a move is moved away. */
 const ATTEMPTS = 5;
 const IN_THE_WAY = ['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR'];

@@ -6,7 +6,7 @@
  * In place of the file NAME, which is about to be restored for its user, it makes a directory of directories, and
  * elsewhere as many links to VICTIM, a directory of the host. It keeps all of them open and signals this with a file
  * `ready`. Whenever something disappears from one of the directories, it replaces that directory with a link. A program
- * that removes the rest by path then removes it from VICTIM. When nothing is left of the tree, or after 20 seconds, it
+ * that removes the rest by path then removes it from VICTIM. When nothing is left of the tree, or after 60 seconds, it
  * reports that, and waits until it is killed.
  */
 
@@ -22,7 +22,7 @@
 #define FILES "/fractal/userConfigs"
 #define PAIRS 40
 #define ENTRIES 200
-#define SECONDS 20
+#define SECONDS 60
 
 typedef struct {
   int directory;

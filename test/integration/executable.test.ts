@@ -34,6 +34,7 @@ test('the executable needs no other file, and unpacks its content for root alone
   const made = statSync(program).ino;
   say({ ROOT });
   assert.equal(statSync(program).ino, made, 'the unpacked files are used again');
+  assert.notDeepEqual(readdirSync(join(program, 'compiled')), [], 'the compiled code is kept');
   rmSync(ROOT, { recursive: true });
 });
 

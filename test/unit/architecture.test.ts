@@ -178,3 +178,20 @@ test('files stay small enough to read at once', () => {
   const long = written.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);
   assert.deepEqual(long, []);
 });
+
+test('a start loads no package that only some hosts need', () => {
+  const statically = (file: string): string[] => {
+    const source = readFileSync(join(ROOT, file), 'utf8').replace(/^import type [^;]*;/gm, '');
+    return [...source.matchAll(/(?:\bfrom|^import)\s+'([^']+)'/gm)].map(([, name]) => name as string);
+  };
+  const loaded = new Set<string>(['src/main.ts']);
+  for (const file of loaded) {
+    const names = statically(file);
+    for (const name of names.filter((one) => /^\..*\.ts$/.test(one))) loaded.add(join(dirname(file), name));
+    const early = names.filter((name) =>
+      /^(@aws-sdk|@smithy|@sentry|@peculiar)\/|^(dockerode|undici)$/.test(name),
+    );
+    assert.deepEqual(early, [], `${file} is loaded at each start`);
+  }
+  assert.ok(loaded.size > 100);
+});
