@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
   pid_t pid;
   int code;   /* CLD_EXITED, CLD_KILLED or CLD_DUMPED */
-  int status; /* exit code, or signal */
+  int status; /* exit code or signal */
   bool is_late;
 } end;
 
@@ -73,10 +73,7 @@ static const char *read_command(char **words, command *command) {
   return NULL;
 }
 
-/*
- * The socket is reached through /proc, so only root can use it, and nothing is left of it when the launcher
- * is killed.
- */
+/* The socket is reached through /proc, so only root can use it, and it disappears when the launcher is killed. */
 static int open_notices(char *path, size_t size) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   char directory[] = "/tmp/launcher-XXXXXX";
@@ -190,7 +187,7 @@ static const char *result_of(end end) {
   if (end.is_late) return "watchdog";
   if (end.code == CLD_EXITED) return end.status == 0 ? "success" : "exit-code";
   if (end.code == CLD_DUMPED) return "core-dump";
-  /* As for systemd, an end by one of these four signals is no failure. */
+  /* Like systemd, it does not count an end by one of these four signals as a failure. */
   bool is_clean = end.status == SIGHUP || end.status == SIGINT || end.status == SIGTERM || end.status == SIGPIPE;
   return is_clean ? "success" : "signal";
 }

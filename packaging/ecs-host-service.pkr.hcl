@@ -1,11 +1,11 @@
-# Makes machine images (AMIs) of hosts, of Ubuntu 24.04 and of Amazon Linux 2023, from the tarball of `make build`. An
-# image has no settings, no secrets and no identity: user data brings those, as in user-data.example.sh.
+# Makes machine images (AMIs) for hosts, with Ubuntu 24.04 and with Amazon Linux 2023, from the tarball of `make build`.
+# An image contains no settings, no secrets and no identity. User data adds them, as in user-data.example.sh.
 #
 #   packer init packaging/ecs-host-service.pkr.hcl
 #   packer build -var region=… -var tarball=build/ecs-host-service-….tar.gz -var commit=… \
 #     -var ecs_agent_url=… -var ecs_agent_sha256=… packaging/ecs-host-service.pkr.hcl
 #
-# One of the two: -only=amazon-ebs.ubuntu, or -only=amazon-ebs.amazon-linux.
+# To make only one of the two, use -only=amazon-ebs.ubuntu or -only=amazon-ebs.amazon-linux.
 
 packer {
   required_version = ">= 1.8.0"
@@ -140,7 +140,7 @@ source "amazon-ebs" "host" {
   snapshot_tags             = local.tags
   tags                      = merge(local.tags, { "ecs-host-service:base" = "{{ .SourceAMIName }}" })
 
-  # Of the instance on which the image is made. Those of hosts stand in their launch template: see docs/operations.md.
+  # For the instance on which the image is made. Those of hosts are in their launch template: see docs/operations.md.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -206,11 +206,11 @@ build {
   provisioner "shell" {
     execute_command = local.as_root
     inline_shebang  = "/bin/sh -eu"
-    # 2: something was odd, but it is over.
+    # 2 means that it finished with recoverable errors.
     inline = ["cloud-init status --wait || [ $? = 2 ]"]
   }
 
-  # Nothing upgrades a host behind its users' backs: a new image does.
+  # A host is never upgraded while it runs; a new image replaces it.
   provisioner "shell" {
     only             = ["amazon-ebs.ubuntu"]
     execute_command  = local.as_root
@@ -232,7 +232,7 @@ build {
     inline          = ["dnf -qy upgrade"]
   }
 
-  # Modules are installed for the kernel that runs.
+  # Modules are installed for the running kernel.
   provisioner "shell" {
     execute_command   = local.as_root
     expect_disconnect = true
@@ -253,7 +253,7 @@ build {
     inline_shebang = "/bin/sh -eu"
     inline = [
       "apt-get -qy install docker.io chrony iptables tar zstd lz4 curl \"linux-modules-extra-$(uname -r)\"",
-      # It brings secrets to hosts; Ubuntu has it as a snap alone.
+      # It fetches secrets on hosts. On Ubuntu, it is available only as a snap.
       "snap install aws-cli --classic",
       "curl --fail --silent --show-error --location --proto =https --output /tmp/amazon-ecs-init.deb \"$URL\"",
       "echo \"$SHA256  /tmp/amazon-ecs-init.deb\" | sha256sum --check",
@@ -308,8 +308,8 @@ build {
     ]
   }
 
-  # What makes a host this host and no other. An empty machine-id is filled at boot; one that is missing would be taken
-  # for a first boot, at which systemd enables what distributions want to be enabled, such as ecs.service.
+  # The identity of a host. An empty machine-id is filled at boot. A missing one would count as a first boot, at which
+  # systemd enables the units that distributions preset, such as ecs.service.
   provisioner "shell" {
     execute_command = local.as_root
     inline_shebang  = "/bin/sh -eu"

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs ecs-host-service on this host, or upgrades it. As root, from the unpacked tarball or from /opt/ecs-host-service:
+# Installs ecs-host-service on this host, or upgrades it. Run it as root, from the unpacked tarball or from
+# /opt/ecs-host-service:
 #
-#   install.sh [--force]             --force: also on a host that lacks something
-#   install.sh uninstall [--purge]   --purge: settings, secrets, receipts, logs and the host's id go too
+#   install.sh [--force]             --force: install even if the host lacks something
+#   install.sh uninstall [--purge]   --purge: also remove settings, secrets, receipts, logs and the host's id
 #
-# A service that runs is not touched: it goes on with what it was started from. Again does no harm, and is how secrets
-# that were put into /etc/ecs-host-service/credentials later come to the service. DESTDIR=… lays the files below a
-# directory and does nothing else.
+# A running service is not affected: it continues with the files from which it was started. Running the script again
+# does no harm. It is also how the service gets secrets that were put into /etc/ecs-host-service/credentials later.
+# DESTDIR=… writes the files below a directory and does nothing else.
 set -eu
 umask 022
 
@@ -29,7 +30,7 @@ fail() {
   exit 1
 }
 
-# Where each file goes that does not stay in the directory of the program: SOURCE TARGET.
+# The targets of the files that do not stay in the program's directory: SOURCE TARGET.
 places() {
   for unit in "$service" "$wait" "$guard"; do echo "$unit $units/$unit"; done
   for rules in 69-fractal-input.rules 90-fractal-input.rules; do echo "$rules /etc/udev/rules.d/$rules"; done
@@ -42,7 +43,7 @@ places() {
   echo "completion.zsh /usr/local/share/zsh/site-functions/_ecs-host-service"
 }
 
-# Whole or not at all: the program may run, and whoever reads the others may do so at this moment.
+# Replaces each file atomically, because the program may be running and other programs may be reading the other files.
 put() {
   target=$root$2
   cmp -s "$1" "$target" && return 0
@@ -64,7 +65,7 @@ put_files() {
   ln -sfn "$opt/ecs-host-service" "$root/usr/local/bin/ecs-host-service"
 }
 
-# What is an operator's is made once, and never changed.
+# An operator's file is created once, and never changed.
 put_settings() {
   mkdir -p "$root$settings/credentials"
   chmod 700 "$root$settings" "$root$settings/credentials"
@@ -72,7 +73,7 @@ put_settings() {
   [ -e "$root$daemon" ] || put "$here/daemon.json" "$daemon" 644
 }
 
-# Also while it starts, ends, or is to be started again.
+# The service also counts as running while it starts, stops, or is about to be restarted.
 runs() {
   case $(systemctl show --property=ActiveState --value "$1") in
     inactive | failed) return 1 ;;
@@ -84,7 +85,8 @@ has_credentials() {
   [ "${version:-999}" -ge 247 ]
 }
 
-# Each secret comes to the service as a credential; a systemd that has none lets it read the files, which are root's alone.
+# Each secret is passed to the service as a credential. If systemd does not support credentials, the service reads the
+# files, which only root can read.
 put_credentials() {
   draft=$(mktemp)
   echo '[Service]' > "$draft"
@@ -114,18 +116,18 @@ check_host() {
 
 tell_system() {
   systemctl mask --quiet ctrl-alt-del.target
-  # What a person types in a container must not reach a login prompt of the host. serial-getty@ stays.
+  # Keystrokes in a container must not reach a login prompt of the host. serial-getty@ stays.
   # shellcheck disable=SC2086 # they are several
   systemctl mask --quiet $gettys ||
     say "Login prompts on virtual consoles ($gettys) could not be masked; see that none is started."
   systemctl stop 'getty@*.service' 'autovt@*.service'
-  # It is this service that starts the agent.
+  # This service starts the agent.
   if systemctl is-enabled --quiet ecs.service 2>/dev/null; then systemctl disable --quiet ecs.service; fi
   systemctl daemon-reexec
   udevadm control --reload
   sysctl --quiet --load=/etc/sysctl.d/60-ecs-host-service.conf
   systemctl enable --quiet "$service" "$guard"
-  # Docker starts it whenever it starts itself.
+  # Docker starts this unit whenever it starts.
   ! runs docker.service || systemctl restart "$guard" ||
     say "Containers may reach the credentials of this host: \"systemctl status $guard\" says why."
 }

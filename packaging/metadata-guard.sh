@@ -1,6 +1,6 @@
 #!/bin/sh
-# Keeps containers from the addresses at which EC2 and ECS give a host's credentials away: `metadata-guard.sh on`, or `off`.
-# Docker asks the chain DOCKER-USER first about all that containers send, and leaves to others what is in it.
+# Blocks containers from the addresses at which EC2 and ECS serve a host's credentials: `metadata-guard.sh on`, or
+# `off`. Docker consults the chain DOCKER-USER first for all packets of containers, and does not change its rules.
 set -eu
 
 fail() {
@@ -8,13 +8,13 @@ fail() {
   exit 1
 }
 
-# What ECS means for a task reaches it all the same: the agent's rules redirect that to the host itself before.
+# ECS's credentials for a task still reach it, because the agent's rules redirect these requests to the host before.
 guard() {
   iptables=$1 act=$2
   shift 2
   found=0
   "$iptables" --wait 10 --numeric --list DOCKER-USER > /dev/null 2>&1 || found=$?
-  # 1: there is no such chain.
+  # 1 means that there is no such chain.
   [ "$found" -le 1 ] ||
     fail "$iptables cannot say what is in DOCKER-USER, so containers may reach the credentials of this host"
   if [ "$found" = 1 ]; then
@@ -32,7 +32,7 @@ guard() {
   done
 }
 
-# Whether containers have IPv6. Where nobody can tell, they may have it.
+# Whether containers have IPv6. If that cannot be determined, assume that they have.
 has_ipv6() {
   networks=$(docker network ls --quiet) || return 0
   # shellcheck disable=SC2086 # one word for each network
@@ -40,7 +40,8 @@ has_ipv6() {
   case $found in *true*) return 0 ;; *) return 1 ;; esac
 }
 
-# Docker makes the chain for IPv6 only where it was told to. With a network that has IPv6 and no chain, nothing would be guarded.
+# Docker makes the IPv6 chain only if it is configured to. If a network has IPv6 and there is no chain, nothing would be
+# guarded.
 guard6() {
   found=127
   ! command -v ip6tables > /dev/null || {
@@ -50,7 +51,7 @@ guard6() {
   if [ "$found" = 0 ] || { [ "$1" = on ] && has_ipv6; }; then guard ip6tables "$1" fd00:ec2::254; fi
 }
 
-# What the service itself keeps the user of host shells from: it puts these rules up, with each shell.
+# The addresses that the service blocks for the user of host shells. It adds these rules with each shell.
 drop_owner_rules() {
   for iptables in iptables ip6tables; do
     "$iptables" --wait 10 --table raw --list-rules OUTPUT 2> /dev/null | sed -n 's/^-A \(.*--uid-owner .* -j DROP\)$/\1/p' |

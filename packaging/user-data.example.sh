@@ -1,8 +1,8 @@
 #!/bin/bash
-# User data of EC2, for a host whose image ecs-host-service.pkr.hcl has made. It runs once, when an instance begins: it
-# writes what ECS and the service have to know, fetches the secrets, and lets the service start. Whoever may describe the
-# instance can read this text, so no secret stands in it. The role of the instance needs secretsmanager:GetSecretValue, or
-# ssm:GetParameter, for those that are named here.
+# EC2 user data, for a host with an image that ecs-host-service.pkr.hcl has made. It runs once, when an instance starts
+# for the first time: it writes the configuration of ECS and the service, fetches the secrets, and starts the service.
+# Anyone who may describe the instance can read this text, so it contains no secret. The instance's role needs
+# secretsmanager:GetSecretValue, or ssm:GetParameter, for the secrets that are named here.
 set -euo pipefail
 
 # ---- Fill in ----------------------------------------------------------------------------------------------------------
@@ -10,7 +10,7 @@ cluster='FILL-IN'
 app_env='production'
 webserver_url='https://FILL-IN'
 logzio_url='https://FILL-IN'
-# Where each secret is: the name or ARN of one in Secrets Manager, or ssm:NAME for a parameter of Systems Manager.
+# The source of each secret: the name or ARN of one in Secrets Manager, or ssm:NAME for a parameter of Systems Manager.
 declare -A secrets=(
   [WEBSERVER_AUTH_SECRET]='FILL-IN'
   [SENTRY_DSN]='FILL-IN'
@@ -26,7 +26,7 @@ fail() {
   exit 1
 }
 
-# Whole or not at all: WHERE MODE, and the content on stdin.
+# Writes a file atomically. Arguments: PATH MODE; the content comes from stdin.
 put() {
   mkdir -p "$(dirname "$1")"
   cat > "$1.new"
@@ -40,7 +40,7 @@ region() {
   curl -fsS --retry 5 --header "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/placement/region"
 }
 
-# To stdout, and never through a variable or a command line, which others could see.
+# Prints a secret to stdout. It never passes through a variable or a command line, which others could see.
 fetch() {
   case $1 in
     ssm:*) aws ssm get-parameter --name "${1#ssm:}" --with-decryption --query Parameter.Value --output text ;;
@@ -49,7 +49,7 @@ fetch() {
 }
 
 ecs_settings() {
-  # The agent's package says itself where its data and its log are. 4678 is the port of the service.
+  # The agent's package defines the locations of its data and its log. 4678 is the port of the service.
   cat << END
 ECS_CLUSTER=$cluster
 ECS_ENABLE_TASK_IAM_ROLE=true
@@ -61,7 +61,7 @@ ECS_DISABLE_IMAGE_CLEANUP=true
 ECS_IMAGE_PULL_BEHAVIOR=prefer-cached
 ECS_RESERVED_PORTS=[22,2375,2376,4678,51678,51679]
 END
-  # Without a GPU an agent that is told of one does not start.
+  # On a host without a GPU, an agent that is configured for one does not start.
   if nvidia-smi --list-gpus > /dev/null 2>&1; then
     echo ECS_ENABLE_GPU_SUPPORT=true
     echo ECS_NVIDIA_RUNTIME=nvidia
@@ -79,22 +79,23 @@ END
 case "$cluster $webserver_url $logzio_url ${secrets[*]}" in
   *FILL-IN*) fail "there is still a FILL-IN at its top" ;;
 esac
-# snap is where Ubuntu has the AWS CLI.
+# On Ubuntu, the AWS CLI is in snap's directory.
 export PATH=$PATH:/snap/bin AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=10
 AWS_DEFAULT_REGION=$(region)
 export AWS_DEFAULT_REGION
 
-# What the agent remembers in /var/lib/ecs/data stays: at the next boot it goes on as the same container instance.
+# The agent's state in /var/lib/ecs/data stays: at the next boot it continues as the same container instance.
 ecs_settings | put /etc/ecs/ecs.config 600
 service_settings | put /etc/ecs-host-service/environment 600
 for name in "${!secrets[@]}"; do
   fetch "${secrets[$name]}" | put "$credentials/$name" 600
-  # None: it is there, and has no text.
+  # "None" means that the secret exists and has no text.
   if ! grep -q . "$credentials/$name" || grep -qx None "$credentials/$name"; then fail "the secret $name is empty"; fi
 done
 
-# install.sh makes credentials of systemd of the secrets, and enables the service. Docker may wait for the end of this
-# script, so it is not waited for here; "journalctl --unit=ecs-host-service-first-start" says how it went.
+# install.sh turns the secrets into systemd credentials, and enables the service. Docker may wait for the end of this
+# script, so the script does not wait for the installation; "journalctl --unit=ecs-host-service-first-start" shows its
+# result.
 systemd-run --no-block --unit=ecs-host-service-first-start --property=Type=oneshot \
   --property=Wants='docker.service network-online.target' \
   --property=After='cloud-final.service docker.service network-online.target' \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the seccomp profile that Docker gives to containers without one, as its source has it. The package of that
-# source is looked into and not installed: it would bring some hundred others.
+# Prints Docker's default seccomp profile from Docker's source. The source package is unpacked and not installed,
+# because it would bring about a hundred others.
 set -eu
 
 package=golang-github-docker-docker-dev
@@ -16,7 +16,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# Where the lists of packages are missing or old, the first download fails.
+# If the package lists are missing or old, the first download fails.
 if ! { apt-get download -qq "$package" || { apt-get update -qq && apt-get download -qq "$package"; }; } >log 2>&1; then
   cat log >&2
   echo "apt-get could not download $package; its output is above." >&2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the distribution's packages that are missing. Each argument is COMMAND:PACKAGE, or FILE:PACKAGE for one
-# that brings no command. Does nothing where all of it is there.
+# Installs missing packages of the distribution. Each argument is COMMAND:PACKAGE, or FILE:PACKAGE for a package without
+# a command. Does nothing if everything is present.
 set -eu
 
 missing=""

@@ -1,7 +1,7 @@
 /**
- * Runs test files with node:test. Files can be named; without any, all are run, the packages' too. Those in test/integration
- * and test/browser get a host of their own each (support/own-host.sh). Those with a browser run last and one at a time: it
- * wants both processors for itself.
+ * Runs test files with node:test. Without arguments it runs all files, including those of the packages. Each file in
+ * test/integration and test/browser gets its own host (support/own-host.sh). Files with a browser run last and one at a time,
+ * because a browser needs both processors.
  */
 
 import { globSync } from 'node:fs';
@@ -19,14 +19,14 @@ const ROOT = join(import.meta.dirname, '..');
 const all = () => ALL.flatMap((some) => globSync(some, { cwd: ROOT }).sort());
 const files = given.length > 0 ? given : all().map((file) => join(ROOT, file));
 
-// node:test starts each file with process.execPath, and has no option for that.
+// node:test starts each file with process.execPath, and has no option to change that.
 process.env.TEST_NODE = process.execPath;
 process.execPath = join(import.meta.dirname, 'support/own-host.sh');
 
-// Of sources that are compiled again for each file and each start of the service.
+// Sources are otherwise compiled again for each file and each start of the service.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'build/compile-cache');
 
-// No AWS client of a test looks for credentials in the metadata of this machine.
+// No AWS client of a test requests credentials from the metadata of this machine.
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 
 const kept = given.length > 0 ? undefined : 'children,docker,ec2,log,logzio,sentry,webserver';

@@ -393,7 +393,7 @@ static const napi_type_tag GUARD = {0x6e20c4f1a93b4d17, 0x9d51b7e0382c4fa6};
 typedef struct {
   uv_thread_t thread;
   napi_threadsafe_function tell;
-  napi_ref self; /* while the thread runs, whoever has forgotten the guard has not freed it */
+  napi_ref self; /* keeps the guard alive while the thread runs */
   char bridge[IFNAMSIZ];
   int events, requests; /* sockets */
   int end;              /* an eventfd; -1 once it has ended */

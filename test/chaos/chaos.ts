@@ -1,8 +1,8 @@
 /**
- * The service dies, really, again and again: at every step of a container's life, then at random moments, with
- * everything at hand or without. After each death nothing may be left, nothing lost, and the death known:
- * `chaos.ts DEATHS [SEED [DEATH]]`. The exit code is 1 when a promise was broken; the seed repeats the sequence, and
- * with the number of a death that one alone.
+ * Kills the service for real, repeatedly: at every step of a container's life, and then at random moments, with or without its
+ * surroundings. After each death, nothing may be left behind or lost, and the death must be reported: `chaos.ts DEATHS [SEED
+ * [DEATH]]`. The exit code is 1 if a promise was broken. The seed repeats the sequence, and the number of a death repeats only
+ * that one.
  */
 
 import { rmSync, symlinkSync } from 'node:fs';
@@ -43,7 +43,7 @@ async function attempt(plan: Plan): Promise<Outcome> {
 }
 
 console.log(`seed ${SEED}`);
-// One that lives tells how many steps there are.
+// A run that survives reports the number of steps.
 const { steps = 0 } = await attempt({ number: 0, death: { way: 'SIGKILL' }, missing: 'nothing' });
 console.log(`${steps} steps of the life of a container`);
 let deaths = 0;

@@ -1,6 +1,6 @@
 /**
- * The service that really dies: at a step of a container's life, or its own, as the ledger knows it, or after some milliseconds.
- * How and when is told by its first argument; just before, it says so on stderr.
+ * A service that really dies: at a step of a container's life or of its own, as the ledger counts them, or after some
+ * milliseconds. The first argument says how and when. Just before it dies, it reports that on stderr.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -35,7 +35,7 @@ function die(what: string): void {
   WAYS[death.way]();
 }
 
-/** The first container: the one that is used. */
+/** The first container is the one in use. */
 let subject: string | undefined;
 let steps = 0;
 let ownSteps = 0;

@@ -1,6 +1,6 @@
 /**
- * One death from beginning to end: a service with containers in every state, which dies under the launcher, is buried,
- * and whose containers in use are ended then. What has to hold after it is asserted here.
+ * One death from start to end: a service with containers in every state dies under the launcher, bury runs, and the containers
+ * in use end afterwards. This file asserts what must hold then.
  */
 
 import assert from 'node:assert/strict';
@@ -17,15 +17,15 @@ import { World } from '../support/world.ts';
 import type { Plan } from './plan.ts';
 
 const USER = 1000;
-/** Milliseconds until everything must be over. */
+/** The time limit for everything, in milliseconds. */
 const PATIENCE = 90_000;
 
 export interface Outcome {
-  /** What it died of, and where; undefined: it lived. */
+  /** How it died, and where. Undefined: it survived. */
   readonly died: string | undefined;
-  /** Steps of the used container's life, when the service lived. */
+  /** The number of steps in the life of the container in use, if the service survived. */
   readonly steps: number | undefined;
-  /** Milliseconds from the death: until the webserver knew, and until what nobody used was removed. */
+  /** Milliseconds from the death until the webserver knew, and until unused containers were removed. */
   readonly told: number | undefined;
   readonly buried: number | undefined;
 }
@@ -52,7 +52,7 @@ class Death {
   readonly #root: string;
   readonly #env: Record<string, string>;
   readonly #user: string;
-  /** Where the user has written, once that is on the disk of a container that is ready. */
+  /** True once the user has written a file on the disk of a container that is ready. */
   #isWritten = false;
 
   constructor(host: TestHost, s3: S3, world: World, plan: Plan) {
@@ -67,7 +67,7 @@ class Death {
       ...s3.settings,
       APP_ENV: 'localdev',
       WEBSERVER_AUTH_SECRET: SECRET,
-      // Where nobody starts Docker by himself.
+      // Nobody else starts a Docker Engine at this socket.
       DOCKER_HOST: 'unix:///run/chaos.sock',
       ROOT: this.#root,
     };
@@ -89,7 +89,7 @@ class Death {
     const code = await service.ended();
     const buriedAt = Date.now();
     await lived;
-    if (died) assert.notEqual(code, 0, 'the launcher tells of the death');
+    if (died) assert.notEqual(code, 0, 'the launcher reports the death');
     else assert.equal(code, 0, service.log());
     if (missing === 'Docker' && died) await this.#host.startDocker();
     if (missing === 'S3') await this.#s3.turn('none');
@@ -99,10 +99,11 @@ class Death {
     await this.#startAgain();
     if (this.#isWritten) await this.#assertSaved();
     const told = this.#told();
-    // Before its first heartbeat it may not have been registered: then the webserver knows nobody who could die.
+    // Before its first heartbeat the host may not have been registered. Then there is no host whose death the webserver could
+    // report.
     const isKnown = this.#world.beats.some(({ call, at }) => died && call === 'heartbeat' && at < died.at);
     if (isKnown && ['nothing', 'webserver'].includes(missing))
-      assert.ok(told !== undefined, 'the webserver was told');
+      assert.ok(told !== undefined, 'the webserver was notified');
     const steps = /^steps (\d+)$/m.exec(service.other.join('\n'))?.[1];
     return {
       died: died?.what,
@@ -112,7 +113,7 @@ class Death {
     };
   }
 
-  /** Takes away what is not to be at hand, at the moment of the death. @returns undefined when it lives */
+  /** Takes away the planned part of the surroundings at the moment of the death. @returns undefined if the service survives */
   async #dying(service: ServiceProcess): Promise<{ at: number; what: string } | undefined> {
     const line = await Promise.race([service.wroteLike(/^dying /).catch(() => 'it lives'), service.ended()]);
     if (typeof line !== 'string' || !line.startsWith('dying ')) return undefined;
@@ -123,7 +124,7 @@ class Death {
     return JSON.parse(line.slice('dying '.length));
   }
 
-  /** One container that nobody claims and one that is used and ended; then the service is stopped. */
+  /** Makes one container that stays unclaimed and one that is used and ended, and then stops the service. */
   async #live(service: ServiceProcess): Promise<void> {
     await service.ready();
     await this.#world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
@@ -156,7 +157,7 @@ class Death {
     }
   }
 
-  /** Until whoever waits for containers has ended too. */
+  /** Resolves when the wait process has exited too. */
   async #over(service: ServiceProcess): Promise<void> {
     const run = join(this.#root, 'run/ecs-host-service');
     const late = Date.now() + PATIENCE;
@@ -164,17 +165,17 @@ class Death {
       if (Date.now() > late) {
         const log = join(run, 'wait.log');
         const said = [service.log(), existsSync(log) && readFileSync(log, 'utf8')].join('\n');
-        assert.fail(`it is never over: ${readdirSync(run, { recursive: true }).join()}\n${said}`);
+        assert.fail(`it never ends: ${readdirSync(run, { recursive: true }).join()}\n${said}`);
       }
       await pause(20);
     }
   }
 
-  /** What could not be saved while S3 was away waits on this host for its next start. */
+  /** Files that could not be saved while S3 was away wait on this host for its next start. */
   async #startAgain(): Promise<void> {
     const spool = join(this.#root, 'var/lib/ecs-host-service/spool');
     if (!existsSync(spool) || readdirSync(spool).length === 0) return;
-    assert.equal(this.#plan.missing, 'S3', 'what the user made was not saved');
+    assert.equal(this.#plan.missing, 'S3', "the user's files were not saved");
     const next = this.#host.start({ env: this.#env, patience: PATIENCE });
     await next.ready();
     assert.equal(await next.stop(), 0, next.log());
@@ -184,14 +185,14 @@ class Death {
     const next = await ConfigHost.open(this.#s3);
     try {
       const { files, outcome } = await next.begin({ userId: this.#user, appName: 'demo' });
-      assert.equal(outcome, 'restored', 'what the user made is lost');
+      assert.equal(outcome, 'restored', "the user's files are lost");
       assert.equal(readFileSync(join(files, 'work'), 'utf8'), this.#user);
     } finally {
       await next.stop();
     }
   }
 
-  /** When the webserver heard that the host dies. */
+  /** When the webserver was told of the death. */
   #told(): number | undefined {
     return this.#world.beats.find(({ fields }) => fields.IsDyingHeartbeat === 'True')?.at;
   }

@@ -1,4 +1,4 @@
-/** What goes wrong, drawn from a seed: the same seed gives the same deaths. */
+/** The planned faults, drawn from a seed: the same seed gives the same deaths. */
 
 import { Chance } from '../support/chance.ts';
 
@@ -8,15 +8,15 @@ export type Way = (typeof WAYS)[number];
 
 export interface Death {
   readonly way: Way;
-  /** Of a container's life: the number of what happens to what it holds. */
+  /** A step in a container's life: the number of the event of a resource that the container holds. */
   readonly step?: number;
-  /** The same, of what no container holds. */
+  /** The same for resources that no container holds. */
   readonly ownStep?: number;
   /** Milliseconds after the start. */
   readonly after?: number;
 }
 
-/** What is not at hand when it dies. */
+/** What is unavailable when the service dies. */
 const MISSING = ['nothing', 'S3', 'webserver', 'Docker'] as const;
 export type Missing = (typeof MISSING)[number];
 
@@ -26,10 +26,10 @@ export interface Plan {
   readonly missing: Missing;
 }
 
-/** Milliseconds within which a container is made, used and ended, more or less. */
+/** The approximate time in which a container is made, used and ended, in milliseconds. */
 const LIFE = 2000;
 
-/** Each step once, by ways that take turns, then at random. @param steps of a container's life */
+/** Takes each step once with alternating ways, and then random ones. @param steps of a container's life */
 export function* plans(seed: number, steps: number): Generator<Plan> {
   const chance = new Chance(seed);
   for (let number = 1; ; number++) {

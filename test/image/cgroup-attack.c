@@ -1,11 +1,10 @@
 /*
- * What root in a container tries with the control groups that it sees. Each line of the output is something that it
- * found or could do.
+ * What root in a container tries with its control groups. Each line of the output is a finding or a success.
  *
- *   own          does what a systemd does: makes a group below its own, and goes into it
- *   neighbours   prints all groups that are called as Docker calls those of containers
- *   others       writes what would reach beyond its own group, in each hierarchy
- *   nest COUNT   makes that many groups, each in the one before
+ *   own          behaves like systemd: makes a group below its own, and moves into it
+ *   neighbours   prints all groups with the names that Docker gives those of containers
+ *   others       writes files that would affect more than its own group, in each hierarchy
+ *   nest COUNT   makes that many groups, each inside the one before
  *   wait         does nothing
  */
 
@@ -59,9 +58,9 @@ static int try_there(const char *path, const struct stat *found, int type, struc
   static const char *const files[] = {"cgroup.procs", "tasks", "devices.allow", "release_agent", "notify_on_release"};
   struct statfs system;
   if (type != FTW_D || place->level > 3 || statfs(path, &system) != 0) return 0;
-  /* What the hierarchies are mounted on is the container's own memory. */
+  /* The directory on which the hierarchies are mounted is in the container's own memory. */
   if (system.f_type != CGROUP && system.f_type != CGROUP2) return 0;
-  /* Its own, which it may write. */
+  /* This is its own group, which it may write. */
   int is_own = strncmp(path, ROOT "/systemd", strlen(ROOT "/systemd")) == 0;
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     snprintf(inner, sizeof inner, "%s/%s", path, files[i]);

@@ -1,6 +1,6 @@
 /*
- * An attacker with a node of the host's console that its image brought: tries from its first moment on to open it, for as
- * long as a service might need to take it away, and says at the end what the kernel said. It writes nothing there.
+ * An attacker with a device node of the host's console from its image. From its start, it tries to open the node for as
+ * long as a service might need to block it, and then prints the kernel's answer. It writes nothing to the node.
  */
 
 #include <errno.h>

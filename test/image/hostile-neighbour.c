@@ -1,7 +1,7 @@
 /*
  * Plays a program that takes as much of the host as it can get, within bounds of its own, so that a host without limits
- * survives it too. It says on its output what it got, one line for each attack, and then waits to be stopped; after two
- * minutes it ends by itself.
+ * survives it too. It prints what it got, one line per attack, and then waits to be stopped. After two minutes it exits
+ * by itself.
  *
  *   forks N        makes up to N processes that only wait
  *   memory MIB     has a child touch so much memory
@@ -10,7 +10,7 @@
  *   log MIB        writes so much to its output
  *   file PATH MIB  writes so much to a file
  *   files DIR N    makes up to N empty files
- *   leave DIR      tries to take DIR, and a file in it, out of the project that limits them, and to move files out
+ *   leave DIR      tries to move DIR, and a file in it, out of their quota project, and to move files out
  *   terminals N    opens up to N pseudo terminals
  *
  * Several attacks may follow each other.
@@ -85,7 +85,7 @@ static void grow_when_told(long mib) {
   grow(mib);
 }
 
-/* Resolves to how the child ended that touched the memory. */
+/* Returns how the child that touched the memory ended. */
 static int touch(long mib) {
   pid_t child = fork();
   if (child == 0) {
@@ -120,7 +120,7 @@ static void write_log(long mib) {
   say("log: %ld\n", mib);
 }
 
-/* In a child, since the memory of what it writes to a tmpfs counts as its own. */
+/* This runs in a child, because the memory of a tmpfs counts as its writer's. */
 static void file(const char *path, long mib) {
   pid_t child = fork();
   if (child == 0) {
@@ -157,7 +157,7 @@ static void files(const char *directory, long most) {
 
 static void say_result(const char *what, long result) { say("leave %s: %s\n", what, result < 0 ? strerror(errno) : "done"); }
 
-/* What FS_IOC_FSSETXATTR takes, and file_setattr of Linux 6.17. */
+/* The arguments of FS_IOC_FSSETXATTR, and of file_setattr in Linux 6.17. */
 static void leave_one(const char *what, int fd) {
   struct fsxattr none = {0};
   struct { uint64_t flags; uint32_t extent, project, other; uint64_t extents; } by_path = {0};

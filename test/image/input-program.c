@@ -1,24 +1,24 @@
 /*
- * Plays a program in a container that has input devices: it does what it is told, line by line, over 32262/tcp, and
- * answers each line with one of its own.
+ * Plays a program in a container with input devices: it executes commands, one per line, over 32262/tcp, and answers
+ * each with one line.
  *
- *   connect             gets the descriptors, as the streaming server does; answers their count, or why not
+ *   connect             gets the descriptors, as the streaming server does; answers their count, or the error
  *   write I T C V       writes one event (type, code, value) to descriptor I
  *   destroy I           destroys the device of descriptor I, as a hostile program would
  *   disguise I          makes another keyboard of descriptor I, with another name
  *   open PATH           opens a node for reading and keeps it open
- *   open-number N       the same, by a node that it makes itself for /dev/input/eventN
- *   listen-to           answers how many events came to what was opened, or why they cannot be read
- *   axes                answers the ranges of the axes X and Y of what was opened
+ *   open-number N       the same, through its own node for /dev/input/eventN
+ *   listen-to           answers how many events arrived at the opened node, or why they cannot be read
+ *   axes                answers the ranges of the axes X and Y of the opened node
  *   nodes               answers the names in /dev/input
- *   console N           makes a node for /dev/ttyN and its console its controlling terminal
- *   control R A         the ioctl R of that console with the number A
+ *   console N           makes a node for /dev/ttyN, and makes that console its controlling terminal
+ *   control R A         calls the ioctl R of that console with the number A
  *   control-text R TEXT the same with a pointer to these bytes, in hexadecimal
- *   print TEXT          writes these bytes to it, in hexadecimal
- *   typed               answers in hexadecimal what can be read from it
+ *   print TEXT          writes these bytes to the console, in hexadecimal
+ *   typed               answers in hexadecimal what can be read from the console
  *
- * With the arguments "receive PATH" it gets descriptors from the socket at PATH, writes its number to each, says how
- * many they were, and ends.
+ * With the arguments "receive PATH" it gets descriptors from the socket at PATH, writes its number to each, prints how
+ * many there were, and exits.
  */
 
 #include <dirent.h>
@@ -43,7 +43,7 @@
 #define INPUT_MAJOR 13
 #define FIRST_EVENT_MINOR 64
 #define TTY_MAJOR 4
-/* Seconds after which what blocks is given up. */
+/* The time limit of blocking calls, in seconds. */
 #define PATIENCE 3
 
 static int descriptors[DEVICES] = {-1, -1, -1};
@@ -52,7 +52,7 @@ static int console = -1;
 
 static const char *result(int value) { return value < 0 ? strerror(errno) : "done"; }
 
-/* As strict as the streaming server: one message, one byte, room for exactly three descriptors. */
+/* As strict as the streaming server: one message, one byte, and room for exactly three descriptors. */
 static int receive(int peer) {
   char byte;
   char control[CMSG_SPACE(sizeof descriptors)];
@@ -127,7 +127,7 @@ static void list_nodes(FILE *answer) {
   fputs("\n", answer);
 }
 
-/* Whatever Docker gave it as its controlling terminal makes way. */
+/* Replaces the controlling terminal that Docker may have set. */
 static int open_console(int number) {
   struct termios mode;
   int old = open("/dev/tty", O_RDWR);

@@ -1,12 +1,13 @@
 /*
- * Plays a hostile program in a container, root there, that wants files of the host removed or moved:
+ * Plays a hostile program in a container, as root there, that wants the service to remove or move files of the host:
  *
  *   link-swapper VICTIM NAME
  *
- * In the place of the file NAME, which is about to come to its user, it makes a directory of directories, and elsewhere
- * as many links to VICTIM, a directory of the host. It keeps all of it open and says so by a file `ready`. Whenever something
- * goes from one of the directories, it exchanges that one for a link: whoever removes the rest by the path then removes it
- * from VICTIM. When nothing is left of the tree, or after 60 seconds, it says so, and waits until it is killed.
+ * In place of the file NAME, which is about to be restored for its user, it makes a directory of directories, and
+ * elsewhere as many links to VICTIM, a directory of the host. It keeps all of them open and signals this with a file
+ * `ready`. Whenever something disappears from one of the directories, it replaces that directory with a link. A program
+ * that removes the rest by path then removes it from VICTIM. When nothing is left of the tree, or after 60 seconds, it
+ * reports that, and waits until it is killed.
  */
 
 #define _GNU_SOURCE
@@ -50,7 +51,7 @@ static struct timespec time_of(const pair *pair) {
   return found.st_mtim;
 }
 
-/* With the names that the directory of the host has: so each that is removed here could be one there. */
+/* The files have the names of those in the host's directory, so each removal here could be one there. */
 static pair make_pair(int in, int links, int number, const char *victim) {
   pair pair;
   char name[16];
@@ -68,7 +69,7 @@ static pair make_pair(int in, int links, int number, const char *victim) {
 
 static bool is_there(int in, const char *name) { return faccessat(in, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
-/* Whether it exchanged them. */
+/* Whether the two were exchanged. */
 static bool look_at(int in, int links, pair *pair) {
   struct timespec changed = time_of(pair);
   if (changed.tv_sec == pair->changed.tv_sec && changed.tv_nsec == pair->changed.tv_nsec) return false;

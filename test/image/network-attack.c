@@ -1,15 +1,15 @@
 /*
- * What root in a container tries at its neighbours in a network, with the rights that a hosted container has.
+ * What root in a container tries against its neighbours in a network, with the rights of a hosted container.
  *
- *   listen PORT               takes clients and prints each datagram that comes; at another's side
- *   connect ADDRESS PORT      "reached" when a client is taken
- *   ask ADDRESS               "answered" when the address is resolved, by a frame
- *   sweep SECONDS             resolves all of its network from its first moment on, and prints who answers
+ *   listen PORT               accepts clients and prints each datagram; this is the victim's side
+ *   connect ADDRESS PORT      "reached" if a connection succeeds
+ *   ask ADDRESS               "answered" if ARP resolves the address
+ *   sweep SECONDS             resolves its whole network from its start, and prints who answers
  *   inject ADDRESS PORT       has the gateway deliver a datagram to a neighbour
- *   claim ADDRESS             says to the gateway for a second that a neighbour's address is here
- *   hurry ADDRESS PORT        both from its first moment on, for two seconds; then it waits
- *   steal MAC                 sends for a second under a neighbour's address
- *   caught PORT SECONDS       prints how many frames to that port of somebody else's came by
+ *   claim ADDRESS             claims a neighbour's address towards the gateway for a second
+ *   hurry ADDRESS PORT        both from its start, for two seconds; then it waits
+ *   steal MAC                 sends for a second from a neighbour's MAC address
+ *   caught PORT SECONDS       prints how many frames to another container's port arrived
  */
 
 #define _GNU_SOURCE
@@ -89,7 +89,7 @@ static void send_arp(int fd, const self *self, int operation, struct in_addr fro
   (void)!write(fd, &frame, sizeof frame);
 }
 
-/* @returns whether somebody has answered; who, and where, in `answer` */
+/* @returns whether somebody has answered, with the sender and its address in `answer` */
 static int hear_arp(int fd, int milliseconds, arp_frame *answer) {
   for (int64_t end = now() + milliseconds, left; (left = end - now()) > 0;) {
     struct pollfd one = {.fd = fd, .events = POLLIN};

@@ -1,10 +1,10 @@
 /*
- * Plays a program that has clients on 32262/tcp for as long as they like, greets each of them, and reads what is sent to
- * 32263/udp. After SIGUSR1 it takes no more clients, and after SIGUSR2 it does again. It does not wait for its container
- * to be ready.
+ * Plays a program that keeps clients on 32262/tcp for as long as they like, greets each of them, and reads datagrams on
+ * 32263/udp. After SIGUSR1 it accepts no more clients, and after SIGUSR2 it does again. It does not wait for its
+ * container to be ready.
  *
- * With the word "itself" it is its own client, over loopback and over its own address. With "check" it says by its exit
- * code whether it takes clients, for Docker's health check.
+ * With the argument "itself" it is its own client, over loopback and over its own address. With "check" its exit code
+ * says whether it accepts clients, for Docker's health check.
  */
 
 #define _GNU_SOURCE
@@ -58,7 +58,7 @@ static int greet(int client) {
   return client;
 }
 
-/* The first two are for clients to come and for datagrams. */
+/* The first two wait for clients and datagrams. */
 static void serve(struct pollfd *sockets, int count) {
   char data[64];
   if (sockets[1].revents && read(sockets[1].fd, data, sizeof data) < 0) perror("read");

@@ -1,6 +1,6 @@
 /*
- * Says what a container's seccomp profile lets a program do: one line for each probe, with what the kernel said to it.
- * A refusal by seccomp is EPERM, so each probe is made so that the kernel itself would say something else.
+ * Prints what a container's seccomp profile allows: one line for each probe, with the kernel's answer. A refusal by
+ * seccomp is EPERM, so each probe is made so that the kernel itself would give another answer.
  */
 
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define UI_DEV_CREATE 0x5501UL
-/* Of no driver: what asks for it is told ENOTTY. */
+/* No driver has it, so the kernel answers ENOTTY. */
 #define UNKNOWN 0x5502UL
 #define X32 0x40000000L
 #define X32_IOCTL (X32 | 514)
@@ -35,9 +35,9 @@
 #define I386_SOCKETCALL 102
 #define I386_MKNODAT 297
 #define I386_SOCKET 359
-/* As mknod takes 5:1. */
+/* The device number 5:1, as mknod takes it. */
 #define CONSOLE 0x501L
-/* No socket is of it, which the kernel sees before it looks for the family. */
+/* No socket is of this type, which the kernel checks before the family. */
 #define NO_TYPE 15
 
 static int pipe_end;
@@ -59,7 +59,7 @@ static int fionread(void) {
   return ioctl(pipe_end, FIONREAD, &waiting);
 }
 
-/* As a browser's sandbox does. */
+/* A browser's sandbox does the same. */
 static int chroot_in_namespace(void) { return unshare(CLONE_NEWUSER) || chroot("/proc/self") ? -1 : 0; }
 
 static int setns_in_namespace(void) {
@@ -74,7 +74,7 @@ static int create_high_bit(void) { return (int)request(0x100000000UL | UI_DEV_CR
 static int create_high_bits(void) { return (int)request(0xffffffff00000000UL | UI_DEV_CREATE); }
 static int unknown(void) { return (int)request(UNKNOWN); }
 
-/* Fails with ENOTTY if all do, and else with what the first other one said. */
+/* Fails with ENOTTY if all do, and otherwise with the error of the first other one. */
 static int neighbours(void) {
   for (int bit = 0; bit < 32; bit++) {
     for (unsigned long high = 0; high <= 1; high++) {
@@ -91,7 +91,7 @@ static int ring_register(void) { return (int)syscall(SYS_io_uring_register, -1, 
 
 static int attributes_by_path(void) { return (int)syscall(FILE_SETATTR, -1, 0, 0, 0, 0); }
 
-/* As a browser begins its sandbox: in a child that is an administrator of namespaces of its own, and of nothing else. */
+/* A browser's sandbox starts like this: in a child that is an administrator of its own namespaces and of nothing else. */
 static int browser_sandbox(void) {
   long child = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
   if (child == 0) {
@@ -104,7 +104,7 @@ static int browser_sandbox(void) {
   return status == 0 ? 0 : -1;
 }
 
-/* What the kernel says to a program that is an administrator of a network of its own: not that it has no right to it. */
+/* The kernel's answer to a program that is an administrator of its own network, which is not a lack of rights. */
 static int in_own_network(int protocol) {
   if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) return -1;
   return socket(AF_NETLINK, SOCK_RAW, protocol) < 0 && errno == EPERM ? -1 : 0;
@@ -126,7 +126,7 @@ static int call_i386(long call, long first, long second, long third, long fourth
 
 static int i386(unsigned long number) { return call_i386(I386_IOCTL, pipe_end, (long)number, 0, 0); }
 
-/* No addresses are given: those of this program are beyond what 32 bits hold. */
+/* No addresses are passed, because those of this program do not fit into 32 bits. */
 static int socketcall_i386(void) { return call_i386(I386_SOCKETCALL, 1, 0, 0, 0); }
 static int socket_i386(void) { return call_i386(I386_SOCKET, AF_ALG, NO_TYPE, 0, 0); }
 static int unix_i386(void) { return call_i386(I386_SOCKET, AF_UNIX, NO_TYPE, 0, 0); }
@@ -144,7 +144,7 @@ static int create_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UI_DEV_CR
 static int unknown_x32(void) { return (int)syscall(X32_IOCTL, pipe_end, UNKNOWN, 0); }
 #endif
 
-/* What the kernel says to a request, with the upper half of the argument clear and with it set. */
+/* The kernel's answer to a request, with the upper half of the argument clear and set. */
 static void tell(unsigned long number) {
   for (unsigned long high = 0; high <= 1; high++) {
     int error = request(high << 32 | number) < 0 ? errno : 0;
@@ -153,7 +153,7 @@ static void tell(unsigned long number) {
 }
 
 /*
- * All that terminals, keyboards, and consoles know, and what uinput and others have beside them; and those that read and
+ * All requests of terminals, keyboards and consoles, additional ones of uinput and others, and those that read and
  * change attributes of files.
  */
 static void tell_requests(void) {
@@ -171,7 +171,7 @@ static void say(const char *what, long number, long result) {
   printf("%s %ld: %s\n", what, number, strerror(error));
 }
 
-/* In a directory that is not there, which the kernel sees before it asks for the capability. */
+/* In a directory that does not exist, which the kernel checks before the capability. */
 static void tell_nodes(void) {
   static const struct { int major, minor; } devices[] = {{5, 1}, {5, 0}, {5, 2}, {4, 10}, {226, 0}, {1, 5}, {1, 3}, {0, 0}};
   for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
@@ -211,7 +211,7 @@ static void tell_options(void) {
     say("first option of level", level, syscall(SYS_setsockopt, -1, level, 1, 0, 0));
 }
 
-/* Of a process that cannot be, which the kernel sees before it asks for a right. */
+/* For a process that cannot exist, which the kernel checks before the rights. */
 static void tell_policies(void) {
   struct sched_param priority = {0};
   for (long policy = 0; policy < 16; policy++) {
@@ -223,7 +223,7 @@ static void tell_policies(void) {
 
 static int attributes(void) { return (int)syscall(SYS_sched_setattr, -1, 0, 0); }
 
-/* Of itself, and with the right to them all. */
+/* For itself, and with the right to all of them. */
 static void tell_classes(void) {
   for (long class = 0; class < 4; class++) {
     say("class", class, syscall(SYS_ioprio_set, 1, 0, class << 13 | (class ? 4 : 0)));
@@ -232,8 +232,8 @@ static void tell_classes(void) {
 }
 
 /*
- * Each in a process of its own: some change what the next would find, and a kernel without i386 ends the process, which
- * gives no line.
+ * Each runs in its own process: some would change what the next one finds, and a kernel without i386 kills the process,
+ * which prints no line.
  */
 static void probe(const char *name, int (*call)(void)) {
   fflush(stdout);

@@ -1,9 +1,9 @@
 /*
- * Plays the part of the streaming server in a container: waits until the host service says that everything
- * is ready, reads the resource mappings, opens its console, leaves a mark among the user's files, and answers with
- * what it found on 32262/tcp and 32263/udp. It also tries what a hostile program would: to open another container's console.
+ * Plays the streaming server in a container: it waits until the host service says that everything is ready, reads the
+ * resource mappings, opens its console, leaves a mark among the user's files, and answers with its findings on
+ * 32262/tcp and 32263/udp. Like a hostile program, it also tries to open another container's console.
  *
- * With arguments it does not wait: "exit N" ends with that code.
+ * With arguments it does not wait: "exit N" exits with that code.
  */
 
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ static void end(int signal_number) {
   _exit(0);
 }
 
-/* The text of a mapping as a JSON string; null when there is no such file. */
+/* The text of a mapping as a JSON string; null if there is no such file. */
 static const char *read_mapping(const char *name, char *buffer, size_t size) {
   char path[256];
   snprintf(path, sizeof path, MAPPINGS "%s", name);
@@ -53,7 +53,7 @@ static const char *open_console(const char *path, int number) {
   return "opened";
 }
 
-/* Tries to leave the device rules by moving to the root of their hierarchy. */
+/* Tries to escape the device rules by moving to the root of their hierarchy. */
 static const char *leave_device_rules(void) {
   int fd = open("/sys/fs/cgroup/devices/cgroup.procs", O_WRONLY);
   if (fd < 0 && errno == ENOENT) fd = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY);
@@ -63,7 +63,7 @@ static const char *leave_device_rules(void) {
   return result;
 }
 
-/* Counts the containers that were here before with this user's files, and leaves a mark for those to come. */
+/* Counts the earlier containers with this user's files, and leaves a mark for later ones. */
 static long count_visits(void) {
   int fd = open(VISITS, O_WRONLY | O_CREAT | O_APPEND, 0644);
   off_t visits = lseek(fd, 0, SEEK_END);

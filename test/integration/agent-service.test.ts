@@ -1,4 +1,4 @@
-/** The ECS agent under the whole service: what it is given, what outlives it, and who ends it. */
+/** The ECS agent under the whole service: what it gets, what outlives it, and who stops it. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,14 +26,14 @@ after(() => host[Symbol.asyncDispose]());
 
 let site: Site;
 afterEach(async () => {
-  // What an operator and the agent keep there.
+  // Files that an operator and the agent keep there.
   for (const path of ['etc', 'var/lib/ecs', 'var/log', 'fake-agent']) {
     rmSync(join(site.root, path), { recursive: true, force: true });
   }
   await host.finish();
 });
 
-/** @returns a service whose agent does what is planned for each of its starts */
+/** @returns a service whose agent behaves as planned at each of its starts */
 async function startWith(
   plan: readonly FakeStart[] = [],
   options: StartOptions = {},
@@ -61,7 +61,7 @@ function post(path: string, body: string): Promise<void> {
   return promise;
 }
 
-test('the agent talks to Docker through the proxy, its log is part of ours, and it ends with the service', async () => {
+test("the agent reaches Docker through the proxy, its log is part of the service's log, and it ends with the service", async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   await service.message('Docker answers with 200');
@@ -75,7 +75,7 @@ test('the agent talks to Docker through the proxy, its log is part of ours, and 
   assert.ok(!service.log().includes('hushhush'));
 });
 
-test('an agent that knows a task to run still is waited for at an orderly stop, so that it can report its end', async () => {
+test('a graceful shutdown waits for an agent with a running task, so that it can report the end of the task', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const dockerId = await hostContainer(service);
@@ -97,20 +97,20 @@ test('an agent that knows a task to run still is waited for at an orderly stop, 
   const from = service.lines.length;
   const stopped = service.stop();
   await service.message('Tells its tasks', from);
-  assert.ok(identify(pid), 'the agent may still report');
+  assert.ok(identify(pid), 'the agent can still report');
   assert.deepEqual(await running(host), []);
   await post('/tasks', task('STOPPED'));
   assert.equal(await stopped, 0, service.log());
   assert.equal(identify(pid), undefined);
 });
 
-test('an agent whose host ECS does not accept is reported, and the host drains', async () => {
+test('if ECS refuses to register the host, the service reports it and drains the host', async () => {
   const service = await startWith([{ exit: 5 }]);
   assert.equal(await service.ended(), 0, service.log());
   assert.ok(service.lines.some(({ level, msg }) => level === 'error' && /ECS agent/.test(String(msg))));
 });
 
-test('an agent that ends is started again, and containers do not notice', async () => {
+test('an agent that exits is restarted, and containers are not affected', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const dockerId = await hostContainer(service);
@@ -123,13 +123,13 @@ test('an agent that ends is started again, and containers do not notice', async 
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('after a death that the service did not see, the agent is stopped before anything is removed', async () => {
+test('after a SIGKILL of the service, the agent is stopped before anything is removed', async () => {
   const service = await startWith([{ isDeaf: true }]);
   await service.message(REGISTERED);
   const { unclaimed, claimed } = await hostTwo(host, service);
   const left = agent();
   await site.kill(service);
-  assert.ok(isRunning(left), 'it outlives the service');
+  assert.ok(isRunning(left), 'the agent outlives the service');
   const bury = site.run(['bury'], KILLED);
   await bury.line(({ msg }) => /stopping the ECS agent/.test(String(msg)));
   assert.ok((await running(host)).includes(unclaimed));
@@ -141,12 +141,12 @@ test('after a death that the service did not see, the agent is stopped before an
   await site.over();
 });
 
-test('an agent that cannot be stopped keeps no container from being hosted on', async () => {
+test('the service keeps hosting containers even if the agent cannot be stopped', async () => {
   const service = await startWith();
   await service.message(REGISTERED);
   const { claimed } = await hostTwo(host, service);
   await site.kill(service);
-  // Its unit is systemd's to stop, which cannot.
+  // systemd would have to stop its unit, and cannot.
   await using bin = await mkdtempDisposable('/tmp/agent-');
   const systemctl = join(bin.path, 'systemctl');
   writeFileSync(systemctl, '#!/bin/sh\necho ActiveState=inactive\ntest -e "$0.works"\n', { mode: 0o755 });
@@ -158,17 +158,17 @@ test('an agent that cannot be stopped keeps no container from being hosted on', 
   await site.waits();
   await end(host, claimed);
   await until('the attempt is over', () => site.waitLog.includes('"msg":"ended"'));
-  assert.ok(existsSync(page), 'the next attempt knows of it');
+  assert.ok(existsSync(page), 'the next attempt finds it in the ledger');
   assert.deepEqual(readdirSync(join(site.root, 'fractal')), ['temp']);
   writeFileSync(`${systemctl}.works`, '');
   await site.over();
 });
 
-test('after a death that the service saw, no agent is left', async () => {
+test('after a crash that the service handled, no agent is left', async () => {
   const service = await startWith([], { entry: 'dying-service.ts', arguments: ['throw'] });
   await service.message(REGISTERED);
   const left = agent();
   assert.equal(await service.stop('SIGURG'), 1);
   assert.ok(!isRunning(left));
-  assert.ok(!existsSync(site.runDirectory), 'nothing is left to bury');
+  assert.ok(!existsSync(site.runDirectory), 'nothing is left for bury');
 });

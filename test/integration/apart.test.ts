@@ -1,4 +1,4 @@
-/** Hosted containers do not reach each other in Docker's default bridge, whatever root in one of them tries. */
+/** Hosted containers cannot reach each other in Docker's default bridge, whatever root in one of them tries. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -17,9 +17,9 @@ import { TestHost } from '../support/test-host.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IMAGE = 'tests/network-attack:1';
 const SWEEPER = 'tests/network-sweeper:1';
-/** Its program attacks the first container of the bridge at once. */
+/** Its program attacks the first container of the bridge immediately. */
 const HASTY = 'tests/network-hasty:1';
-/** Nobody publishes it. */
+/** Nobody publishes this port. */
 const PORT = '7777';
 
 let host: TestHost;
@@ -68,15 +68,15 @@ async function logOf(id: string): Promise<string> {
 }
 
 async function said(id: string, words: RegExp): Promise<void> {
-  await until(`${id} says ${words}`, async () => words.test(await logOf(id)));
+  await until(`${id} prints ${words}`, async () => words.test(await logOf(id)));
 }
 
-/** What the attack prints that root in a container runs. */
+/** The output of the attack that root in a container runs. */
 function attack({ id }: { readonly id: string }, ...words: string[]): string {
   return execFileSync('docker', ['exec', id, '/network-attack', ...words], { encoding: 'utf8' }).trim();
 }
 
-/** A container that this service does not host, from words of Docker's command line. */
+/** A container that is not hosted, from arguments of Docker's command line. */
 async function runOrdinary(...words: string[]): Promise<Place> {
   const id = execFileSync('docker', ['run', '--detach', ...words, IMAGE], { encoding: 'utf8' }).trim();
   await said(id, /listens/);
@@ -96,18 +96,18 @@ async function withService(run: (service: ServiceProcess) => Promise<void>): Pro
   assert.equal(await service.stop(), 0);
 }
 
-test('a hosted container does not reach a port of its neighbour that nobody publishes, and gets no answer to ARP', async () => {
+test('a hosted container cannot reach an unpublished port of its neighbour, and gets no answer to ARP', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     assert.equal(attack(one, 'connect', other.address, PORT), 'nothing');
     assert.equal(attack(one, 'ask', other.address), 'nothing');
     assert.equal(attack(other, 'ask', one.address), 'nothing');
-    // It is this that works: its own way out.
+    // The attack itself works: it reaches the gateway.
     assert.equal(attack(one, 'ask', '172.17.0.1'), 'answered');
   });
 });
 
-test('a hosted container reaches nobody from the first moment of its program on', async () => {
+test('a hosted container is isolated before its program starts', async () => {
   await withService(async (service) => {
     await hostTwo(service);
     for (let time = 0; time < 3; time++) {
@@ -118,7 +118,7 @@ test('a hosted container reaches nobody from the first moment of its program on'
   });
 });
 
-test('a hosted container takes no address of its neighbour and sends it nothing, before Docker has said that it runs', async () => {
+test("a starting container can neither use its neighbour's addresses nor send to it, before Docker has reported the start", async () => {
   await using engine = await FaultyEngine.open();
   const service = await host.start({ env: engine.settings }).ready();
   const [one] = await hostTwo(service);
@@ -141,12 +141,12 @@ test('a hosted container takes no address of its neighbour and sends it nothing,
   assert.equal(await service.stop(), 0);
 });
 
-test('the gateway delivers nothing from a hosted container to its neighbour', async () => {
+test('the gateway routes no packets from a hosted container to its neighbour', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     attack(one, 'inject', other.address, PORT);
     const socket = createSocket('udp4');
-    // What comes later than that would have come by then.
+    // Anything that would arrive later has arrived by then.
     socket.send('from the host', Number(PORT), other.address);
     await said(other.id, /got from the host/);
     socket.close();
@@ -154,7 +154,7 @@ test('the gateway delivers nothing from a hosted container to its neighbour', as
   });
 });
 
-test("a hosted container cannot take its neighbour's addresses, neither in the host's table nor in the bridge's", async () => {
+test("a hosted container cannot take over its neighbour's addresses, in the host's ARP table or in the bridge's table", async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     const entry = () => execFileSync('ip', ['neighbour', 'show', other.address], { encoding: 'utf8' });
@@ -178,7 +178,7 @@ test("a hosted container cannot take its neighbour's addresses, neither in the h
   });
 });
 
-test('published ports, and the containers that are not hosted, are reached as ever', async () => {
+test('published ports, and containers that are not hosted, stay reachable', async () => {
   await withService(async (service) => {
     const [one, other] = await hostTwo(service);
     const first = await runOrdinary();
@@ -195,13 +195,13 @@ test('published ports, and the containers that are not hosted, are reached as ev
   });
 });
 
-/** By Docker's command line. @returns its docker id */
+/** Makes it with Docker's command line. @returns its docker id */
 function runHosted(site: Site, ...words: string[]): string {
   const run = ['--host', `unix://${site.dockerProxy}`, 'run', '--detach', '--label', `${INTERACTIVE}=true`];
   return execFileSync('docker', [...run, ...words], { encoding: 'utf8' }).trim();
 }
 
-test('a container that shares a network with a hosted one is apart from the others too, and those that share reach each other', async () => {
+test('containers that share a network namespace with a hosted one reach each other and are isolated from all others', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
@@ -218,7 +218,7 @@ test('a container that shares a network with a hosted one is apart from the othe
   assert.equal(await service.stop(), 0);
 });
 
-test('linked hosted containers reach each other, and no others', async () => {
+test('linked hosted containers reach each other and no other containers', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [third] = await hostTwo(service);
@@ -239,7 +239,7 @@ test('linked hosted containers reach each other, and no others', async () => {
   for (const { id } of [one, other]) await host.docker.getContainer(id).remove({ force: true });
 });
 
-test('hosted containers in a network of their own reach each other, and nobody in the default bridge', async () => {
+test('hosted containers in a user-defined network reach each other and nobody in the default bridge', async () => {
   const site = new Site(host);
   const service = await site.start();
   const network = await host.docker.createNetwork({ Name: 'theirs' });
@@ -262,7 +262,7 @@ test('hosted containers in a network of their own reach each other, and nobody i
   assert.equal(attack(first, 'connect', second.address, PORT), 'reached');
   assert.equal(attack(first, 'connect', one.address, PORT), 'nothing');
 
-  // Who is connected to the default bridge later is apart there.
+  // A container that is connected to the default bridge later is isolated there.
   await host.docker.getNetwork('bridge').connect({ Container: first.id });
   await host.docker.getNetwork('bridge').connect({ Container: second.id });
   const { NetworkSettings } = await host.docker.getContainer(second.id).inspect();
@@ -274,7 +274,7 @@ test('hosted containers in a network of their own reach each other, and nobody i
   await network.remove();
 });
 
-test('after a death of the service a container in use stays apart, from those that start later too', async () => {
+test('after the service dies, a container in use stays isolated, also from containers that start later', async () => {
   const site = new Site(host);
   const service = await site.start();
   const [one] = await hostTwo(service);
@@ -291,7 +291,7 @@ test('after a death of the service a container in use stays apart, from those th
   assert.equal(await next.stop(), 0);
 });
 
-test('containers that live on while Docker restarts stay apart, from those that start later too', async () => {
+test('containers that keep running while Docker restarts stay isolated, also from containers that start later', async () => {
   await host.stopDocker();
   await host.startDocker(['--live-restore']);
   await withService(async (service) => {

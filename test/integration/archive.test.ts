@@ -1,4 +1,4 @@
-/** Packing and unpacking a user's files, with what a hostile container can leave there. */
+/** Packing and unpacking of a user's files, including what a hostile container can leave there. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -35,7 +35,7 @@ const USER = 1000;
 const ROOMY = 2 ** 30;
 const LONG_AGO: Extent = { since: '0.000000000' };
 
-/** A directory of root's with a place for a user's files and one to unpack into. */
+/** A directory of root with one directory for a user's files and one to unpack into. */
 class Desk {
   readonly root: string;
   readonly tree: string;
@@ -78,7 +78,7 @@ class Desk {
     for (const name of readdirSync(this.staging)) rmSync(join(this.staging, name), { recursive: true });
   }
 
-  /** A path among the files as they were, or as they came back. */
+  /** A path among the original or the restored files. */
   at(path: string): string {
     return join(this.tree, path);
   }
@@ -92,7 +92,7 @@ function never(): AbortSignal {
   return new AbortController().signal;
 }
 
-/** The moment from which changes count, as the kernel's clock of files has it. */
+/** The moment from which changes count, by the kernel's clock for files. */
 function moment(desk: Desk): string {
   const marker = join(desk.root, 'marker');
   writeFileSync(marker, '');
@@ -101,13 +101,13 @@ function moment(desk: Desk): string {
   return `${before / 1_000_000_000n}.${String(before % 1_000_000_000n).padStart(9, '0')}`;
 }
 
-/** Until the kernel's clock of files has gone on. */
+/** Resolves when the kernel's clock for files has advanced. */
 async function tick(desk: Desk): Promise<void> {
   const before = moment(desk);
   while (moment(desk) === before) await pause(1);
 }
 
-/** What a tree is, as text: type, mode, size, time, and where links lead. */
+/** The state of a tree as text: types, modes, sizes, times, and targets of links. */
 function describe(tree: string): string {
   const format = '%y %m %s %TY%Tm%Td%TT %P -> %l\\n';
   return execFileSync(
@@ -132,7 +132,7 @@ function archiveOf(root: string, words: readonly string[]): Buffer {
   return execFileSync('zstd', ['-q', '-c'], { input: stdout, maxBuffer: 2 ** 28 });
 }
 
-test('files, links, modes, times, extended attributes and holes come back as they were, as the files of uid 1000', async (t) => {
+test('files, links, modes, times, extended attributes and holes are restored unchanged and belong to uid 1000', async (t) => {
   const desk = new Desk(t);
   mkdirSync(desk.at('profile/empty'), { recursive: true });
   writeFileSync(desk.at('profile/a'), 'alpha', { mode: 0o640 });
@@ -150,7 +150,7 @@ test('files, links, modes, times, extended attributes and holes come back as the
   execFileSync('chmod', ['555', desk.at('profile')]);
 
   const archive = await desk.pack();
-  assert.ok(archive.length < 10_000, 'holes take no room');
+  assert.ok(archive.length < 10_000, 'holes use no space');
   await desk.unpack(archive);
   assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('profile/a'), 'utf8'), 'alpha');
@@ -176,7 +176,7 @@ test('files, links, modes, times, extended attributes and holes come back as the
   assert.equal(String(others), '');
 });
 
-test('sockets, FIFOs, devices and paths that nobody can open are left out, and everything else is kept', async (t) => {
+test('a save omits sockets, FIFOs, devices and paths that cannot be opened, and keeps everything else', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('kept'), '');
   execFileSync('mkfifo', [desk.at('fifo')]);
@@ -194,9 +194,9 @@ test('sockets, FIFOs, devices and paths that nobody can open are left out, and e
   assert.equal(readdirSync(desk.back('n'.repeat(250))).length, 1);
 });
 
-test('a directory that is swapped for a link while it is read gives nothing of where the link leads', async (t) => {
+test("if a directory is replaced by a link while it is read, nothing of the link's target is saved", async (t) => {
   const desk = new Desk(t);
-  // /usr is the one thing that can be seen beside the files.
+  // /usr is the only other directory that is visible.
   const names = readdirSync('/usr/bin').slice(0, 400);
   mkdirSync(desk.at('real'));
   for (const name of names) writeFileSync(desk.at(`real/${name}`), 'inside');
@@ -218,7 +218,7 @@ test('a directory that is swapped for a link while it is read gives nothing of w
     const turned = turn();
     for (let i = 0; i < 15; i++) {
       const archive = await desk.pack(i % 2 ? LONG_AGO : 'living').catch((error: unknown) => error);
-      // Whoever swaps without a pause may find that his files are not saved in between.
+      // If a program swaps without a pause, its files may be missing from a save.
       if (!Buffer.isBuffer(archive)) {
         assert.match(String(archive), /could not be packed/);
         continue;
@@ -230,10 +230,10 @@ test('a directory that is swapped for a link while it is read gives nothing of w
     turning = false;
     await turned;
   }
-  assert.ok(packed > 0, 'nothing was tried');
+  assert.ok(packed > 0, 'nothing was attempted');
 });
 
-test('files that grow, shrink and go while they are read do not make packing them fail', async (t) => {
+test('files that grow, shrink or disappear while they are read do not fail the packing', async (t) => {
   const desk = new Desk(t);
   for (let i = 0; i < 200; i++) writeFileSync(desk.at(`file${i}`), 'x'.repeat(i * 100));
   let changing = true;
@@ -251,7 +251,7 @@ test('files that grow, shrink and go while they are read do not make packing the
   await changed;
 });
 
-test('changes bring what is new, changed, or of another type, and take away what is gone', async (t) => {
+test('an archive of changes restores new, changed and retyped files, and deletes removed ones', async (t) => {
   const desk = new Desk(t);
   for (const directory of ['d/gone', 'd/stays', 'to-file'])
     mkdirSync(desk.at(directory), { recursive: true });
@@ -288,14 +288,14 @@ test('changes bring what is new, changed, or of another type, and take away what
 
   const changes = await desk.pack({ since });
   const listed = execFileSync('bash', ['-c', 'zstd -dcq | tar -t'], { input: changes, encoding: 'utf8' });
-  assert.doesNotMatch(listed, /tree\/same$/m, 'what did not change is not packed');
+  assert.doesNotMatch(listed, /tree\/same$/m, 'unchanged files are not packed');
   await desk.unpack(changes, 'changes');
   assert.equal(describe(desk.staging), describe(desk.tree));
   assert.equal(readFileSync(desk.back('edited'), 'utf8'), 'new');
   assert.equal(readlinkSync(desk.back('to-link')), 'same');
 });
 
-test('a file that went is a change like any other, and nothing is none', async (t) => {
+test('a removed file counts as a change, and without changes there is no archive', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('a'), '');
   await tick(desk);
@@ -310,7 +310,7 @@ test('a file that went is a change like any other, and nothing is none', async (
   assert.equal(await changed(), true);
 });
 
-test('S8: an archive cannot write outside the place that it is unpacked into, nor make devices', async (t) => {
+test('S8: an archive can neither write outside its target directory nor make devices', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -331,7 +331,7 @@ test('S8: an archive cannot write outside the place that it is unpacked into, no
   rmSync(join(forge, 'tree/out'));
   mkdirSync(join(forge, 'tree/out'));
   writeFileSync(join(forge, 'tree/out/escaped'), 'ESCAPED');
-  // The link is there already, and the next archive goes through it.
+  // The link already exists, and the next archive would go through it.
   await desk.unpack(archiveOf(forge, ['tree/out/escaped'])).catch(() => {});
   assert.ok(!existsSync(join(desk.root, 'escaped')));
 
@@ -340,7 +340,7 @@ test('S8: an archive cannot write outside the place that it is unpacked into, no
   assert.ok(!existsSync(desk.back('null')));
 });
 
-test('S8: hard links of an archive to files outside, and programs that change their user, do no harm', async (t) => {
+test('S8: hard links to outside files and setuid programs in an archive do no harm', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree'), { recursive: true });
@@ -356,10 +356,10 @@ test('S8: hard links of an archive to files outside, and programs that change th
   writeFileSync(join(forge, 'tree/program'), '', { mode: 0o755 });
   execFileSync('chmod', ['4755', join(forge, 'tree/program')]);
   await desk.unpack(archiveOf(forge, ['tree/program']));
-  assert.equal(lstatSync(desk.back('program')).uid, USER, 'it changes to whoever it belongs to');
+  assert.equal(lstatSync(desk.back('program')).uid, USER, 'the owner changes');
 });
 
-/** How an archive can say what `tree` is, in a directory that has a file `outside/secret`. */
+/** The ways in which an archive can define `tree`, in a directory with a file `outside/secret`. */
 const NO_TREES: Readonly<Record<string, (forge: string) => void>> = {
   'a link to a directory': (forge) => symlinkSync(join(forge, '../outside'), join(forge, 'tree')),
   'a link to what is above it': (forge) => symlinkSync('../outside', join(forge, 'tree')),
@@ -370,7 +370,7 @@ const NO_TREES: Readonly<Record<string, (forge: string) => void>> = {
 };
 
 for (const [what, make] of Object.entries(NO_TREES)) {
-  test(`an archive whose tree is ${what} is damaged, and brings nothing of the host`, async (t) => {
+  test(`an archive whose tree is ${what} counts as damaged, and restores nothing of the host`, async (t) => {
     const desk = new Desk(t);
     const forge = join(desk.root, 'forge');
     mkdirSync(forge);
@@ -379,14 +379,14 @@ for (const [what, make] of Object.entries(NO_TREES)) {
     make(forge);
     writeFileSync(join(forge, 'names'), 'fsecret\0');
     await assert.rejects(desk.unpack(archiveOf(forge, ['tree'])), DamagedError);
-    assert.ok(lstatSync(desk.staging).isDirectory(), 'it is still the directory that was made for it');
+    assert.ok(lstatSync(desk.staging).isDirectory(), 'it is still the same directory');
     assert.deepEqual(readdirSync(desk.staging), []);
     await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree']), 'changes'), DamagedError);
     assert.deepEqual(readdirSync(join(desk.root, 'outside')), ['secret']);
   });
 }
 
-test('a member beneath a link that the same archive made is damaged, and lands nowhere', async (t) => {
+test('a member below a link of the same archive counts as damaged, and is written nowhere', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   const outside = join(desk.root, 'outside');
@@ -395,7 +395,7 @@ test('a member beneath a link that the same archive made is damaged, and lands n
   chownSync(outside, USER, USER);
   writeFileSync(join(forge, 'real/file'), 'from the archive');
   symlinkSync(outside, join(forge, 'tree'));
-  // Two members of one name: the link, then a file that would go through it.
+  // Two members of one name: the link, and then a file that would go through it.
   await assert.rejects(
     desk.unpack(archiveOf(forge, ['--transform=s,^real,tree,', 'tree', 'real/file'])),
     DamagedError,
@@ -403,7 +403,7 @@ test('a member beneath a link that the same archive made is damaged, and lands n
   assert.deepEqual(readdirSync(outside), []);
 });
 
-test('changes whose list is a link, a directory or a FIFO are damaged, and what they would delete stays', async (t) => {
+test('changes whose list is a link, a directory or a FIFO count as damaged and delete nothing', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('kept'), 'kept');
   writeFileSync(join(desk.root, 'list'), '');
@@ -428,7 +428,7 @@ test('changes whose list is a link, a directory or a FIFO are damaged, and what 
   }
 });
 
-test('changes do not go through links of the base, and what is beside their tree is not taken', async (t) => {
+test('an archive of changes does not follow links of the base, and entries beside its tree are ignored', async (t) => {
   const desk = new Desk(t);
   const outside = join(desk.root, 'outside');
   mkdirSync(outside);
@@ -440,14 +440,14 @@ test('changes do not go through links of the base, and what is beside their tree
   mkdirSync(join(forge, 'tree/through'), { recursive: true });
   writeFileSync(join(forge, 'tree/through/file'), 'escaped');
   writeFileSync(join(forge, 'beside'), '');
-  // It says that the link stays, and has a directory of that name.
+  // It says that the link stays, and contains a directory of that name.
   writeFileSync(join(forge, 'names'), 'fkept\0lthrough\0');
   await assert.rejects(desk.unpack(archiveOf(forge, ['names', 'tree', 'beside']), 'changes'), DamagedError);
   assert.deepEqual(readdirSync(outside), []);
   assert.ok(!existsSync(desk.back('beside')));
 });
 
-test('of an archive, also of the predecessor, only files, directories and links are kept', async (t) => {
+test("only files, directories and links of an archive are restored, also from the predecessor's", async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(forge, 'tree/in'), { recursive: true });
@@ -462,7 +462,7 @@ test('of an archive, also of the predecessor, only files, directories and links 
   assert.deepEqual(readdirSync(desk.back('in')).sort(), ['file', 'link']);
 });
 
-test("an archive of the predecessor's whose top is a link is damaged", async (t) => {
+test('an archive of the predecessor with a link as its top counts as damaged', async (t) => {
   const desk = new Desk(t);
   const forge = join(desk.root, 'forge');
   mkdirSync(join(desk.root, 'outside'));
@@ -474,7 +474,7 @@ test("an archive of the predecessor's whose top is a link is damaged", async (t)
   assert.deepEqual(readdirSync(desk.staging), []);
 });
 
-test('S8: more than the limit is refused both ways, and little that becomes much is cut off at it', async (t) => {
+test('S8: an archive over the limit is refused both ways, and a decompression bomb is cut off at the limit', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('zeros'), Buffer.alloc(20_000_000));
   await assert.rejects(desk.pack('all', 10_000_000), {
@@ -488,7 +488,7 @@ test('S8: more than the limit is refused both ways, and little that becomes much
   assert.ok(blocks * 512 <= 10_000_000);
 });
 
-test('an archive that is cut, or is none, is damaged', async (t) => {
+test('an archive that is truncated, or is not an archive, counts as damaged', async (t) => {
   const desk = new Desk(t);
   for (let i = 0; i < 50; i++) writeFileSync(desk.at(`file${i}`), String(Math.random()).repeat(50));
   const archive = await desk.pack();
@@ -499,11 +499,11 @@ test('an archive that is cut, or is none, is damaged', async (t) => {
   await assert.rejects(desk.unpack(execFileSync('zstd', ['-qc'], { input: 'no tar' })), DamagedError);
 });
 
-test('what the predecessor packed is unpacked too, and what is damaged in it found as far as lz4 and tar can', async (t) => {
+test('archives of the predecessor are unpacked, and damaged ones as far as lz4 and tar can read them', async (t) => {
   const desk = new Desk(t);
   mkdirSync(desk.at('.mozilla'));
   writeFileSync(desk.at('.mozilla/prefs'), 'a preference');
-  // Its tar keeps whole seconds.
+  // Its tar stores whole seconds.
   utimesSync(desk.at('.mozilla/prefs'), 1_000_000_000, 1_000_000_000);
   const words = ['-c', 'tar -C "$0" -c . | lz4 -q', desk.tree];
   const old = execFileSync('bash', words);
@@ -515,7 +515,7 @@ test('what the predecessor packed is unpacked too, and what is damaged in it fou
   }
 });
 
-test('a failure of what delivers the archive is told as it is, and an end asked for ends the child', async (t) => {
+test('the error of a failing source is passed on unchanged, and an abort ends the child process', async (t) => {
   const desk = new Desk(t);
   writeFileSync(desk.at('a'), Buffer.alloc(1_000_000, 'a'));
   const archive = await desk.pack();
@@ -540,7 +540,7 @@ test('a failure of what delivers the archive is told as it is, and an end asked 
   await assert.rejects(child.done(), /the container ends/);
 });
 
-test('a service that is out of descriptors says so when it packs, and keeps no pipe', (t) => {
+test('a service without free descriptors reports that when it packs, and leaks no pipe', (t) => {
   const desk = new Desk(t);
   const script = `
     import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
@@ -572,7 +572,7 @@ test('a service that is out of descriptors says so when it packs, and keeps no p
   ]);
 });
 
-test('a host on which no child can be confined is told apart from one that is fit', async () => {
+test('a host that cannot confine child processes is distinguished from one that can', async () => {
   await checkTools(tmpdir());
   const check = `import { checkTools } from '${join(import.meta.dirname, '../../user-configs/confined-tar.ts')}'; await checkTools('${tmpdir()}');`;
   const words = ['--bounding-set=-sys_admin', process.execPath, '--input-type=module', '-e', check];

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 const ROOT = join(import.meta.dirname, '../..');
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 const FETCHED = 'build/docker-seccomp.json';
-/** Of the machine that builds: none of them may be in what it builds. */
+/** Properties of the building machine: none of them may be in the result. */
 const SECRETS = {
   AWS_SECRET_ACCESS_KEY: 'secret+of+the+build/0001',
   WEBSERVER_AUTH_SECRET: 'secret+of+the+build/0002',
@@ -23,7 +23,7 @@ before(() => {
 });
 after(() => rmSync(work, { recursive: true }));
 
-/** Builds a copy of this checkout in a directory of that name. @returns the directory of what was built */
+/** Builds a copy of this checkout in a directory of that name. @returns the directory of the build */
 function build(name: string): string {
   const copy = join(work, name);
   const left = ['.git', 'build'];
@@ -34,7 +34,7 @@ function build(name: string): string {
       preserveTimestamps: true,
     });
   }
-  // What is fetched from elsewhere, which this host cannot reach.
+  // Downloaded inputs, which this host cannot reach.
   cpSync(join(ROOT, FETCHED), join(copy, FETCHED), { preserveTimestamps: true });
   const env = { ...process.env, ...SECRETS, COMMIT, BRANCH: 'a/branch', SOURCE_DATE_EPOCH: '1700000000' };
   const { status, stderr } = spawnSync('make', ['build'], { cwd: copy, env, encoding: 'utf8' });
@@ -42,12 +42,12 @@ function build(name: string): string {
   return join(copy, 'build');
 }
 
-test('the same commit gives the same bytes wherever it is built, and no secret of the builder is in them', () => {
+test('the same commit produces the same bytes wherever it is built, without any secret of the builder', () => {
   const [one, another] = [build('one'), build('another-directory')];
   const arch = process.arch;
   for (const name of ['ecs-host-service', `ecs-host-service-0.1.0-linux-${arch}.tar.gz`]) {
     const bytes = readFileSync(join(one, name));
-    assert.ok(bytes.equals(readFileSync(join(another, name))), `${name} is another one`);
+    assert.ok(bytes.equals(readFileSync(join(another, name))), `${name} differs`);
     for (const what of [...Object.values(SECRETS), work])
       assert.ok(!bytes.includes(what), `${name} has ${what}`);
   }

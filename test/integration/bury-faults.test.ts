@@ -1,4 +1,4 @@
-/** What hinders a burial, or comes in its way, and what must not be lost then. */
+/** Faults during bury, and what must not be lost then. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -21,11 +21,11 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** Burials that are cut off, and the milliseconds after which one is over. */
+/** The number of bury runs that are killed, and the milliseconds after which one is complete. */
 const CUT_OFF = 5;
 const LONGEST_BURIAL = 2500;
 
-test('who would wait while a service runs is not needed, and that is no failure', async () => {
+test('a wait process that is not needed while a service runs exits with code 0', async () => {
   const site = new Site(host);
   const service = await site.start();
   const wait = site.run(['wait']);
@@ -35,7 +35,7 @@ test('who would wait while a service runs is not needed, and that is no failure'
   assert.equal(await service.stop(), 0);
 });
 
-test('a burial that is cut off at any moment is gone on with by the next one', async (t) => {
+test('a bury run that is killed at any moment is continued by the next run', async (t) => {
   t.diagnostic(`seed ${SEED}`);
   const chance = new Chance(SEED);
   const site = new Site(host);
@@ -54,7 +54,7 @@ test('a burial that is cut off at any moment is gone on with by the next one', a
   await site.over();
 });
 
-test('while Docker is away a burial fails and says so, and who waits goes on when Docker is back', async () => {
+test('while Docker is away, bury fails with a message, and wait continues when Docker is back', async () => {
   const engine = join('/run/test', randomUUID());
   symlinkSync('/run/docker.sock', engine);
   const site = new Site(host, { DOCKER_HOST: `unix://${engine}` });
@@ -67,9 +67,9 @@ test('while Docker is away a burial fails and says so, and who waits goes on whe
   assert.match(bury.other.join(), /Docker does not answer at .*; start Docker/);
   assert.ok(
     bury.lines.some(({ level }) => level === 'fatal'),
-    'the death is reported all the same',
+    'the crash is still reported',
   );
-  await until('who waits has tried', () => site.waitLog.includes('"docker.unavailable"'));
+  await until('wait has tried', () => site.waitLog.includes('"docker.unavailable"'));
   symlinkSync('/run/docker.sock', engine);
   await site.waits();
   assert.deepEqual(await running(host), [claimed]);
@@ -78,7 +78,7 @@ test('while Docker is away a burial fails and says so, and who waits goes on whe
   unlinkSync(engine);
 });
 
-test('a unit that cannot be started is told with what to do, and the next burial has containers waited for all the same', async () => {
+test('if the wait unit cannot be started, bury says what to do, and the next bury run has containers waited for', async () => {
   const site = new Site(host);
   const service = await site.start();
   const { claimed } = await hostTwo(host, service);
@@ -92,7 +92,7 @@ test('a unit that cannot be started is told with what to do, and the next burial
   await site.over();
 });
 
-test('of a container that was only begun when the service died nothing is left', async () => {
+test('bury leaves nothing of a container that the service had only begun to create', async () => {
   const site = new Site(host);
   await site.kill(await site.start());
   const id = newContainerId();
@@ -104,7 +104,7 @@ test('of a container that was only begun when the service died nothing is left',
   await site.over();
 });
 
-test('the files of a container that ends after its service was killed are saved, and found by the next one', async () => {
+test('wait saves the files of a container that ends after its service was killed, and the next container gets them', async () => {
   await using s3 = await S3.open();
   const site = new Site(host, s3.settings);
   const service = await site.start();
@@ -121,7 +121,7 @@ test('the files of a container that ends after its service was killed are saved,
   assert.equal(await next.stop(), 0);
 });
 
-test('saves that waited for S3 when the service was killed are brought there by who waits', async () => {
+test('wait uploads the saves that were pending for S3 when the service was killed', async () => {
   await using s3 = await S3.open();
   const site = new Site(host, s3.settings);
   const service = await site.start();
@@ -137,7 +137,7 @@ test('saves that waited for S3 when the service was killed are brought there by 
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
 });
 
-test('a service that fails to take a container over leaves it and its files as they were, for the next one', async () => {
+test('if a service fails to adopt a container, it leaves the container and its files for the next service', async () => {
   await using s3 = await S3.open();
   const site = new Site(host, s3.settings);
   const first = await site.start();

@@ -1,4 +1,4 @@
-/** Whatever step of a burial is its last, and whatever Docker does to it, the next one goes on. */
+/** Whatever step of a bury run is its last, and however Docker fails, the next run continues. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -13,11 +13,11 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** More than a burial has. */
+/** More steps than a bury run has. */
 const MOST_STEPS = 20;
 
 for (const moment of ['before', 'after'] as const) {
-  test(`a burial that is killed ${moment} each of its calls to Docker is gone on with by the next one`, async () => {
+  test(`a bury run that is killed ${moment} any of its calls to Docker is continued by the next run`, async () => {
     await using engine = await FaultyEngine.open();
     const site = new Site(host, engine.settings);
     const service = await site.start();
@@ -47,7 +47,7 @@ for (const [fault, told] of [
   ['fails', /Docker could not list the containers: .*failed on purpose/],
   ['hangs', /Docker does not answer at .*list the containers/],
 ] as const) {
-  test(`a burial from which Docker ${fault} reports the death, says so, and is gone on with by the next one`, async () => {
+  test(`if Docker ${fault}, bury reports the crash, fails with a message, and is continued by the next run`, async () => {
     await using engine = await FaultyEngine.open();
     const site = new Site(host, engine.settings);
     const service = await site.start();

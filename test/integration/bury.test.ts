@@ -1,4 +1,4 @@
-/** Deaths that the service cannot see: what is reported, what is removed, and what lives on. */
+/** Deaths that the service cannot notice: what is reported, what is removed, and what keeps running. */
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('after SIGKILL, what nobody has claimed is removed, and a container in use lives on until it ends', async () => {
+test('after SIGKILL, bury removes unclaimed containers, and a container in use keeps running until it ends', async () => {
   const site = new Site(host);
   const service = await site.start();
   const { claimed, port } = await hostTwo(host, service);
@@ -33,7 +33,7 @@ test('after SIGKILL, what nobody has claimed is removed, and a container in use 
   await site.over();
 });
 
-test('a container that ended before anybody waited for it is released all the same', async () => {
+test('a container that ended before bury and wait ran is still released', async () => {
   const site = new Site(host);
   const service = await site.start();
   const { claimed } = await hostTwo(host, service);
@@ -43,7 +43,7 @@ test('a container that ended before anybody waited for it is released all the sa
   await site.over();
 });
 
-test('a service that starts takes over who waits, and hosts the containers in use on', async () => {
+test('a starting service terminates a running wait process and adopts the containers in use', async () => {
   const site = new Site(host);
   const first = await site.start();
   const { claimed, port } = await hostTwo(host, first);
@@ -62,7 +62,7 @@ test('a service that starts takes over who waits, and hosts the containers in us
   assert.ok(!existsSync(site.runDirectory));
 });
 
-test('without anybody who buried, the next start removes and takes over the same, and says that a death was not reported', async () => {
+test('if bury did not run, the next service cleans up and adopts containers, and logs that the crash was not reported', async () => {
   const site = new Site(host);
   const first = await site.start();
   const { claimed } = await hostTwo(host, first);
@@ -75,7 +75,7 @@ test('without anybody who buried, the next start removes and takes over the same
   assert.equal(await second.stop(), 0);
 });
 
-test('a container that was claimed but not ready when the service died becomes ready with the next one', async () => {
+test('a container that was claimed but not ready at the crash becomes ready under the next service', async () => {
   const site = new Site(host);
   const first = await site.start();
   const dockerId = await hostContainer(first);
@@ -93,7 +93,7 @@ for (const [fault, words] of [
   ['throw', 'thrown on purpose'],
   ['rejection', 'rejected on purpose'],
 ] as const) {
-  test(`a ${fault} that nothing caught leaves containers in use alone, and is not reported twice`, async () => {
+  test(`after a ${fault} that the service did not catch, containers in use keep running, and the crash is reported once`, async () => {
     const site = new Site(host);
     const entry = 'dying-service.ts';
     const service = await host.start({ entry, arguments: [fault], env: { ROOT: site.root } }).ready();
@@ -109,7 +109,7 @@ for (const [fault, words] of [
   });
 }
 
-test('after a stop there is nothing to bury, and nothing is said', async () => {
+test('after a graceful stop, bury changes nothing and prints nothing', async () => {
   const site = new Site(host);
   const service = await site.start();
   await hostContainer(service);
@@ -118,7 +118,7 @@ test('after a stop there is nothing to bury, and nothing is said', async () => {
   assert.deepEqual(bury.lines, []);
 });
 
-test('while a service runs there is nothing to bury', async () => {
+test('while a service runs, bury changes nothing', async () => {
   const site = new Site(host);
   const service = await site.start();
   const dockerId = await hostContainer(service);
@@ -131,7 +131,7 @@ test('while a service runs there is nothing to bury', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('another host and its directories, and directories that were there before, are not touched', async () => {
+test('bury does not touch another host, its directories, or directories that existed before', async () => {
   const site = new Site(host);
   const other = new Site(host);
   mkdirSync(join(site.root, 'fractal/keep'), { recursive: true });
@@ -150,12 +150,12 @@ test('another host and its directories, and directories that were there before, 
   rmSync(join(site.root, 'fractal'), { recursive: true });
 });
 
-test('a death is told to the webserver and to Sentry, with its cause and the last lines of the log', async () => {
+test('bury reports a crash to the webserver and Sentry with its cause and the last lines of the log', async () => {
   const world = await World.open();
   try {
     const site = new Site(host, world.settings);
     const service = await site.start();
-    await until('a heartbeat came', () => world.beats.some(({ call }) => call === 'heartbeat'));
+    await until('a heartbeat has arrived', () => world.beats.some(({ call }) => call === 'heartbeat'));
     await site.kill(service);
     await site.bury({ SERVICE_RESULT: 'core-dump', EXIT_CODE: 'dumped', EXIT_STATUS: 'SEGV' });
     const last = world.beats.at(-1);
@@ -172,7 +172,7 @@ test('a death is told to the webserver and to Sentry, with its cause and the las
   }
 });
 
-test('what is in the ledger for after a death is nowhere else on the host', async () => {
+test('the secrets that the ledger keeps for a crash are nowhere else on the host', async () => {
   const site = new Site(host);
   const service = await site.start();
   const { claimed } = await hostTwo(host, service);

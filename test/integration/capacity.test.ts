@@ -9,7 +9,7 @@ before(async () => {
 });
 after(() => host[Symbol.asyncDispose]());
 
-test('C1: 54 containers are hosted at once; the 55th is told that all consoles are in use', async () => {
+test('C1: 54 containers run at once, and the request for a 55th is told that all consoles are in use', async () => {
   const service = await host.start().ready();
   const ids = await Promise.all(Array.from({ length: 54 }, () => hostContainer(service)));
   const ports = await Promise.all(ids.map((id) => host.hostPort(id)));

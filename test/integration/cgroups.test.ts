@@ -1,4 +1,4 @@
-/** Of the host's control groups a hosted container sees its own, and may write that of one hierarchy, as a systemd does. */
+/** A hosted container sees only its own control group, and may write it in one hierarchy, as systemd does. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -23,13 +23,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What root in a container prints. */
+/** The output of root in a container. */
 function attack(dockerId: string, ...words: string[]): string[] {
   const said = execFileSync('docker', ['exec', dockerId, '/cgroup-attack', ...words], { encoding: 'utf8' });
   return said.split('\n').filter(Boolean);
 }
 
-/** As the kernel has it for this host. */
+/** The kernel's paths on this host. */
 async function groupOf(dockerId: string): Promise<string> {
   const { State } = await host.docker.getContainer(dockerId).inspect();
   const [, path = ''] =
@@ -39,7 +39,7 @@ async function groupOf(dockerId: string): Promise<string> {
 
 const spinUp = (service: Parameters<typeof hostContainer>[0]) => hostContainer(service, { image: IMAGE });
 
-test('a hosted container makes groups below its own, as a systemd does, and they go with it', async () => {
+test('a hosted container can create control groups below its own, as systemd does, and they are removed with it', async () => {
   const service = await host.start().ready();
   const dockerId = await spinUp(service);
   const group = await groupOf(dockerId);
@@ -50,7 +50,7 @@ test('a hosted container makes groups below its own, as a systemd does, and they
   assert.ok(!existsSync(group));
 });
 
-test('a hosted container sees no group of another one, and writes none but its own', async () => {
+test("a hosted container can neither see another container's control group nor write any but its own", async () => {
   const service = await host.start().ready();
   const dockerId = await spinUp(service);
   await spinUp(service);
@@ -59,7 +59,7 @@ test('a hosted container sees no group of another one, and writes none but its o
   assert.equal(await service.stop(), 0);
 });
 
-test("a task of the ECS agent has its groups in the same way, below the agent's", async () => {
+test("a task of the ECS agent gets control groups in the same way, below the agent's", async () => {
   const site = new Site(host);
   const service = await site.start();
   using agent = new AgentDriver(site.dockerProxy);
@@ -84,7 +84,7 @@ test("a task of the ECS agent has its groups in the same way, below the agent's"
     execFileSync('rmdir', [path]);
 });
 
-test('groups that are nested deeper than a path can be long go with the container', async () => {
+test('nested control groups that are deeper than a path can be are removed with the container', async () => {
   const service = await host.start().ready();
   const dockerId = await spinUp(service);
   const group = await groupOf(dockerId);
@@ -93,7 +93,7 @@ test('groups that are nested deeper than a path can be long go with the containe
   assert.ok(!existsSync(group));
 });
 
-test('a group goes also when its container was never started', async () => {
+test('the control group of a container that was never started is removed too', async () => {
   const site = new Site(host);
   const service = await site.start();
   using agent = new AgentDriver(site.dockerProxy);
@@ -107,7 +107,7 @@ test('a group goes also when its container was never started', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('after a death of the service the group of a container that nobody uses goes, and that of one in use at its end', async () => {
+test('after the service dies, the control group of an unused container is removed, and that of one in use when it ends', async () => {
   const site = new Site(host);
   const service = await site.start();
   const unclaimed = await spinUp(service);

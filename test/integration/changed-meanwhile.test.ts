@@ -1,4 +1,4 @@
-/** What clients change after the service has looked at it, and before Docker does, gives a hosted container no more. */
+/** Changes that clients make between the service's check and Docker's use give a hosted container no more rights. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -47,7 +47,7 @@ afterEach(async () => {
 const ask = (method: string, path: string, body: string | Buffer, type?: string) =>
   callProxy(proxy, method, path, body, type);
 
-/** Asks something of the container `one`, whose name `two` gets as soon as the service has looked it up. */
+/** Sends a call for the container `one`, whose name `two` takes as soon as the service has looked it up. */
 async function exchanging(one: string, two: string, ...call: Parameters<typeof ask>) {
   const looked = engine.spoil(/^GET \/containers\/one\/json/, 'held');
   const answer = ask(...call);
@@ -65,7 +65,7 @@ async function inspect(dockerId: string) {
   return await host.docker.getContainer(dockerId).inspect();
 }
 
-test('a call goes to the container that was looked at, though a hosted one gets its name meanwhile', async () => {
+test('a call acts on the container that the service checked, even if a hosted one takes its name meanwhile', async () => {
   const one = await cli.ok('run', '-d', '--name', 'one', '-v', '/fractal/userConfigs', SHELL);
   const hosted = await cli.ok('run', '-d', '--name', 'two', ...LABEL, SHELL);
   await cli.ok('network', 'create', 'net');
@@ -109,7 +109,7 @@ test('a call goes to the container that was looked at, though a hosted one gets 
   await cli.ok('network', 'rm', 'net');
 });
 
-test('a hosted container is not started in the place of another one that gives it its name', async () => {
+test('a hosted container is not started in place of another container whose name it took', async () => {
   const hosted = await cli.ok('create', '--name', 'two', ...LABEL, SHELL);
   for (const words of [[], LABEL]) {
     const one = await cli.ok('create', '--name', 'one', ...words, SHELL);
@@ -120,7 +120,7 @@ test('a hosted container is not started in the place of another one that gives i
   }
 });
 
-test('a hosted container is not named like the id of another one, for which Docker would take it once that is gone', async () => {
+test('a hosted container cannot take the id of another container as its name', async () => {
   const id = 'a'.repeat(64);
   const hosted = await cli.ok('create', '--name', 'two', ...LABEL, SHELL);
   const body = JSON.stringify({ Image: SHELL, Labels: { 'ecs-host-service.interactive': 'true' } });
@@ -133,7 +133,7 @@ test('a hosted container is not named like the id of another one, for which Dock
   assert.equal((await inspect(hosted)).Name, '/three');
 });
 
-test('a link leads to the container that was looked at, whoever gets its name meanwhile', async () => {
+test('a link points to the container that the service checked, even if another takes its name meanwhile', async () => {
   const one = await cli.ok('run', '-d', '--name', 'one', ...LABEL, SHELL);
   const stranger = await cli.ok('run', '-d', '--name', 'two', SHELL);
   const body = {
@@ -150,8 +150,8 @@ test('a link leads to the container that was looked at, whoever gets its name me
   ]);
 });
 
-test('a hosted container is in no network of the host that has got the name of another one', async () => {
-  // What a macvlan network gives to containers is a part of one of the host's.
+test('a hosted container joins no host network, even if that network takes the name of another one', async () => {
+  // The parent of a macvlan network is an interface of the host.
   execFileSync('ip', ['link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'elsewhere']);
   const other = ['network', 'create', '-d', 'macvlan', '-o', 'parent=lan', 'net'];
   const exchange = async () => {

@@ -1,4 +1,4 @@
-/** Compose, one more client of Docker, makes hosted containers through the proxy as it makes any others. */
+/** Compose makes hosted containers through the proxy like any other client of Docker. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ function projectOn(root: string): Cli {
   return new Cli('docker-compose', words);
 }
 
-test('what compose makes is hosted, cannot be restarted, is made anew, and goes with its project', async () => {
+test('Docker Compose makes hosted containers, cannot restart them, makes them again, and removes them with their project', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const project = projectOn(root);

@@ -1,4 +1,4 @@
-/** The commands about stored configs, as an operator runs them. */
+/** The commands for stored configs, as an operator runs them. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -55,7 +55,7 @@ function versionsIn(table: string): string[] {
     .map((line) => line.split(' ')[0] as string);
 }
 
-test('what is stored is listed, the latest first, and an earlier version can be restored', async (t) => {
+test('configs list shows the latest save first, and configs restore restores an earlier version', async (t) => {
   const { s3, run, leave, find } = await open(t);
   await leave('first');
   await leave('second');
@@ -78,10 +78,10 @@ test('what is stored is listed, the latest first, and an earlier version can be 
     WEBSERVER_AUTH_SECRET: '',
   });
   assert.equal(without.code, 1);
-  assert.match(without.stderr, /WEBSERVER_AUTH_SECRET: must be given/, 'hosts would take it for a rollback');
+  assert.match(without.stderr, /WEBSERVER_AUTH_SECRET: must be given/, 'hosts would report it as a rollback');
 });
 
-test('changes can be restored, and what was kept aside', async (t) => {
+test('changes and saves that were set aside can be restored', async (t) => {
   const { s3, host, run, leave, find } = await open(t);
   await leave('first');
   await s3.turn('deny', { only: ['GetObject'] });
@@ -99,7 +99,7 @@ test('changes can be restored, and what was kept aside', async (t) => {
   assert.equal(await find(), 'changed aside');
 });
 
-test('a container that was in use while another version was restored does not replace it', async (t) => {
+test('a container that was in use during a restore does not replace the restored version', async (t) => {
   const { host, run, leave, find } = await open(t);
   await leave('first');
   await leave('second');
@@ -112,7 +112,7 @@ test('a container that was in use while another version was restored does not re
   assert.equal(await find(), 'first');
 });
 
-test('what is not there, cannot be reached or is not set is told with what to do', async (t) => {
+test('for a missing version, an unreachable store and a missing setting, the error says what to do', async (t) => {
   const { s3, run } = await open(t);
   const list = ['configs', 'list', 'user', 'app'];
   assert.match((await run(list)).stdout, /^Nothing is stored for user "user", app "app"/);

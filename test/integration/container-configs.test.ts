@@ -76,7 +76,7 @@ async function emptied(spool: string): Promise<void> {
   while (readdirSync(spool).length > 0) await pause(10);
 }
 
-test("S7: a user's files follow the user from container to container, as those of uid 1000 with their modes", async () => {
+test("S7: a user's files follow the user from container to container, owned by uid 1000 with their modes", async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   const first = await visit(service, root);
@@ -87,7 +87,7 @@ test("S7: a user's files follow the user from container to container, as those o
   const second = await visit(service, root);
   assert.deepEqual([second.found.userConfig, second.found.visits], ['restored', 1]);
   const { uid, mode } = lstatSync(join(second.files, 'private'));
-  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'nothing becomes readable for others');
+  assert.deepEqual([uid, mode & 0o777], [1000, 0o600], 'nothing becomes readable by other users');
   assert.equal(lstatSync(second.files).mode & 0o777, 0o700);
   await kill(service, second);
   await emptied(spool);
@@ -96,7 +96,7 @@ test("S7: a user's files follow the user from container to container, as those o
   assert.ok(keys.length > 0 && keys.every((key) => key.startsWith(prefixOf(USER, APP))), keys.join(' '));
 });
 
-test('S6: the token is on no disk and on no command line, and what is stored does not hold it', async () => {
+test('S6: the token is on no disk and no command line, and the stored object does not contain it', async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   const container = await visit(service, root);
@@ -112,7 +112,7 @@ test('S6: the token is on no disk and on no command line, and what is stored doe
   assert.equal(await service.stop(), 0);
 });
 
-test('S9: whatever a user is called, its files are under a key of its own', async () => {
+test("S9: the files of a user are stored under the user's own key, whatever the user name", async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   for (const user of ['../other', 'a/b', 'a\u0000b', 'u'.repeat(2000)]) {
@@ -128,7 +128,7 @@ test('S9: whatever a user is called, its files are under a key of its own', asyn
   assert.ok((await s3.keys()).every((key) => /^v1\/[\w.@%~-]+\/demo\/[\w.+/-]+$/.test(key)));
 });
 
-test('a container of nobody has no config, and neither has one that was never set up', async () => {
+test('a container without a user, or without set-up, has no user config', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   const container = await create(service, root);
@@ -141,7 +141,7 @@ test('a container of nobody has no config, and neither has one that was never se
   assert.deepEqual([await s3.keys(), s3.requests], [[], []]);
 });
 
-test('C9: with a damaged config the container is ready without it and is told so; it is not replaced', async () => {
+test('C9: with a damaged config the container becomes ready without it, is told so, and does not replace it', async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   await kill(service, await visit(service, root));
@@ -157,7 +157,7 @@ test('C9: with a damaged config the container is ready without it and is told so
   assert.ok((await s3.keys()).some((key) => key.includes('/aside/')));
 });
 
-test('C6: while one container waits for its config, others are made, set up and ended', async () => {
+test('C6: while one container waits for its config, other containers are made, set up and ended', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await s3.turn('silent');
@@ -166,7 +166,7 @@ test('C6: while one container waits for its config, others are made, set up and 
   const answered = token(service, slow.port);
   while (s3.requests.length === 0) await pause(5);
   const key = s3.requests[0]?.key ?? '';
-  // To that user it says nothing, however often it is asked.
+  // It tells that user nothing, however often it is asked.
   await s3.turn('silent', { below: key.slice(0, key.lastIndexOf('/')) });
   let done = false;
   void answered.then(() => {
@@ -182,7 +182,7 @@ test('C6: while one container waits for its config, others are made, set up and 
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that ends while its config is brought holds nothing back', async () => {
+test('a container that ends while its config is downloaded blocks nothing', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await s3.turn('silent');
@@ -197,7 +197,7 @@ test('a container that ends while its config is brought holds nothing back', asy
   assert.deepEqual(await s3.keys(), []);
 });
 
-test('C10: S3 gone at the end of the service: the config waits for the next start, and nothing else is left', async () => {
+test('C10: if S3 is unreachable when the service ends, the config waits for the next start, and nothing else is left', async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   await visit(service, root);
@@ -213,7 +213,7 @@ test('C10: S3 gone at the end of the service: the config waits for the next star
   assert.equal(await next.service.stop(), 0);
 });
 
-test('C10: where a config cannot be saved, its directories stay until it can', async () => {
+test('C10: the directories of a config that cannot be saved stay until it can be saved', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3, { USER_CONFIG_SPOOL_LIMIT: '100KiB' });
   const container = await visit(service, root);
@@ -227,11 +227,11 @@ test('C10: where a config cannot be saved, its directories stay until it can', a
     ),
   );
   rmSync(join(container.files, 'large'));
-  assert.equal(await service.stop(), 0, 'at the end it is tried once more');
+  assert.equal(await service.stop(), 0, 'the end retries it once more');
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
 });
 
-test('what a killed service did not save, the next one does without a ledger too, and then removes', async () => {
+test('a starting service saves what a killed service did not save, also without a ledger, and then removes the files', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   const container = await visit(service, root);
@@ -252,14 +252,14 @@ test('what a killed service did not save, the next one does without a ledger too
   assert.equal(
     (await s3.keys()).filter((key) => key.includes('/versions/')).length,
     3,
-    'both of them are kept',
+    'both saves are kept',
   );
-  // Its directories are not the next one's to remove.
+  // The next service does not remove its directories.
   await host.abandon(next.service);
   await host.abandon(service);
 });
 
-test('of a host that is lost with its disk, the last checkpoint remains', async () => {
+test('if a host is lost with its disk, the last checkpoint remains', async () => {
   await using s3 = await S3.open();
   const lost = await start(s3, { USER_CONFIG_CHECKPOINT_SECONDS: '1' });
   const container = await visit(lost.service, lost.root);
@@ -280,7 +280,7 @@ test('of a host that is lost with its disk, the last checkpoint remains', async 
   assert.equal(await service.stop(), 0);
 });
 
-test('two containers of one user at once: one save is current, the other is kept beside it', async () => {
+test('if two containers of one user run at once, one save becomes current and the other is kept beside it', async () => {
   await using s3 = await S3.open();
   const { root, service, spool } = await start(s3);
   const [one, other] = [await visit(service, root), await visit(service, root)];
@@ -293,7 +293,7 @@ test('two containers of one user at once: one save is current, the other is kept
   assert.equal(await service.stop(), 0);
 });
 
-test('what a killed service had half written of the saves that it knows goes with bury, and otherwise with the next start', async () => {
+test('a half-written record of a known save is removed by bury, and otherwise by the next start', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   const seen = join(root, 'var/lib/ecs-host-service/seen-configs');

@@ -16,7 +16,7 @@ function startDying(...words: string[]): ServiceProcess {
   return host.start({ entry: 'dying-service.ts', arguments: words });
 }
 
-/** A container that nobody has claimed and one that is in use. */
+/** One unclaimed container and one in use. */
 async function hostTwo(service: ServiceProcess): Promise<void> {
   await hostContainer(service);
   const port = await host.hostPort(await hostContainer(service));
@@ -25,7 +25,7 @@ async function hostTwo(service: ServiceProcess): Promise<void> {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  test(`C32: ${signal}: containers are ended, everything is released, and the exit code is 0`, async () => {
+  test(`C32: on ${signal}, containers are ended, everything is released, and the exit code is 0`, async () => {
     const service = await host.start().ready();
     await hostTwo(service);
     assert.equal(await service.stop(signal), 0);
@@ -39,24 +39,24 @@ for (const [fault, words] of [
   ['throw', 'thrown on purpose'],
   ['rejection', 'rejected on purpose'],
 ] as const) {
-  test(`C19, C23: a ${fault} that nothing caught: everything is released, and the exit code is not 0`, async () => {
+  test(`C19, C23: after a ${fault} that nothing catches, everything is released, and the exit code is not 0`, async () => {
     const service = await startDying(fault).ready();
     await hostContainer(service);
     assert.equal(await service.stop('SIGURG'), 1);
     const fatal = service.lines.find(({ level }) => level === 'fatal');
     assert.equal(fatal?.msg, words);
-    assert.match(JSON.stringify(fatal), /dying-service\.ts:\d+/, 'with its stack');
+    assert.match(JSON.stringify(fatal), /dying-service\.ts:\d+/, 'the log contains the stack');
   });
 }
 
 for (const step of START_STEPS) {
-  test(`C20, C23: a start that fails at the step "${step}" unwinds what came before, and the exit code is not 0`, async () => {
+  test(`C20, C23: a start that fails at the step "${step}" releases everything that earlier steps acquired, and the exit code is not 0`, async () => {
     const service = startDying('step-fails', step);
     assert.equal(await service.ended(), 1);
     assert.equal(service.lines.find(({ level }) => level === 'fatal')?.msg, `${step} fails on purpose`);
   });
 
-  test(`C22: a signal during the step "${step}" ends the start, and the exit code is 0`, async () => {
+  test(`C22: a signal during the step "${step}" stops the service gracefully with exit code 0`, async () => {
     const service = startDying('step-waits', step);
     await service.waiting();
     service.child.kill('SIGTERM');
@@ -65,14 +65,14 @@ for (const step of START_STEPS) {
   });
 }
 
-test('a start that waits for something that can never happen is a death like any other', async () => {
+test('a start that waits for an event that can never happen fails like any crash', async () => {
   const service = startDying('stalls', 'https');
   assert.equal(await service.ended(), 1);
   assert.match(String(service.lines.find(({ level }) => level === 'fatal')?.msg), /nothing left to wait for/);
 });
 
 for (const kind of ['directory', 'port', 'tty', 'docker container']) {
-  test(`C13, C16: a container that cannot get its ${kind} is answered with an error and leaves nothing`, async () => {
+  test(`C13, C16: a container that cannot get its ${kind} is answered with an error and leaves nothing behind`, async () => {
     const service = await startDying('taking-fails', kind).ready();
     const { status, body } = await spinUp(service);
     assert.deepEqual(
@@ -86,7 +86,7 @@ for (const kind of ['directory', 'port', 'tty', 'docker container']) {
   });
 }
 
-test('a container that ends as soon as it starts is answered with an error and leaves nothing', async () => {
+test('a container that exits as soon as it starts is answered with an error and leaves nothing behind', async () => {
   await host.importImage('fractal/short:1', ['exit', '3']);
   const service = await host.start().ready();
   const { status, body } = await spinUp(service, { app_image: 'fractal/short:1' });
@@ -96,7 +96,7 @@ test('a container that ends as soon as it starts is answered with an error and l
   assert.equal(await service.stop(), 0);
 });
 
-test('C16: a container whose program cannot be started is answered with an error and leaves nothing', async () => {
+test('C16: a container whose program cannot be started is answered with an error and leaves nothing behind', async () => {
   await host.importImage('fractal/broken:1', [], '/not-there');
   const service = await host.start().ready();
   const { status, body } = await spinUp(service, { app_image: 'fractal/broken:1' });
@@ -107,7 +107,7 @@ test('C16: a container whose program cannot be started is answered with an error
   assert.equal(await service.stop(), 0);
 });
 
-test('C18: while it stops, calls are answered with 503, and a second signal cuts nothing short', async () => {
+test('C18: during shutdown, calls are answered with 503, and a second signal does not shorten it', async () => {
   const service = await startDying('release-waits', 'tty').ready();
   await hostContainer(service);
   service.child.kill('SIGTERM');
@@ -131,7 +131,7 @@ test('C18: while it stops, calls are answered with 503, and a second signal cuts
   assert.equal(await service.stop('SIGURG'), 0);
 });
 
-test('C17: a request that is under way when it is asked to stop is answered', async () => {
+test('C17: a request in progress when the service is asked to stop is answered', async () => {
   const service = await host.start().ready();
   const request = spinUp(service);
   await service.message('taking', service.lines.length);
@@ -140,7 +140,7 @@ test('C17: a request that is under way when it is asked to stop is answered', as
   assert.equal(await service.ended(), 0);
 });
 
-test('what is left open on purpose is named and let go, and the exit code says so', async () => {
+test('a handle that would keep the process alive is logged by name and closed, and the exit code is 1', async () => {
   const service = await startDying('handles').ready();
   assert.equal(await service.stop(), 1);
   const names = service.lines.flatMap(({ handle }) => (typeof handle === 'string' ? [handle] : []));

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { TestHost } from '../support/test-host.ts';
 
-test('the demo shows two containers from beginning to end, on a host where Docker does not run', async () => {
+test('the demo starts Docker if it is not running, and shows two containers from start to end', async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
@@ -33,7 +33,7 @@ test('the demo of user configs shows files that outlive their container and an o
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
-test('the demo of the bridge shows the command line of Docker with a container that a label makes interactive', async () => {
+test("the demo of the bridge shows Docker's command line making a container that a label makes interactive", async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo-bridge.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
@@ -52,7 +52,7 @@ test('the demo of the bridge shows the command line of Docker with a container t
   assert.equal(await host.dockerAnswers(), false, 'Docker was stopped again');
 });
 
-test('the demo of the command line shows containers made, listed, watched, stopped and looked back at', async () => {
+test('the demo of the command line shows containers being created, listed, watched, stopped and reviewed', async () => {
   const host = new TestHost();
   const program = join(import.meta.dirname, '../../scripts/demo-operator.ts');
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
@@ -67,7 +67,7 @@ test('the demo of the command line shows containers made, listed, watched, stopp
     new RegExp(`^${id}[0-9a-f]{48} \\(demo\\)\n( {2}.*\n)* {2}ended .*: ${why}$`, 'm');
   assert.match(stdout, looksBack(first, 'an operator stopped it'));
   assert.match(stdout, looksBack(second, 'it ended with code 137'));
-  // Of its port, where it lived long enough for a look.
+  // Its port's health, if it ran long enough for a check.
   const codesOf = (id = '') =>
     [...stdout.matchAll(new RegExp(`^\\[events\\] .* ${id} .* {2}([a-z-]+) {2}`, 'gm'))]
       .map(([, code]) => code)
@@ -105,7 +105,7 @@ test('the demo of the web console shows a host at an address that works once, un
     url = /(http:\/\/127\.0\.0\.1:\d+\/console\/open\?\S+)/.exec(line)?.[1];
     if (url) break;
   }
-  assert.ok(url, 'it prints an address');
+  assert.ok(url, 'the demo prints an address');
   const open = () => fetch(url, { redirect: 'manual' }).then(({ status }) => status);
   assert.deepEqual([await open(), await open()], [303, 403]);
   child.kill('SIGINT');

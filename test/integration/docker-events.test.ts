@@ -33,7 +33,7 @@ async function isThere(dockerId: string): Promise<boolean> {
   return all.some(({ Id }) => Id === dockerId);
 }
 
-test('C15: a death while Docker could not be heard is found when it is back, and the host goes on', async () => {
+test('C15: a container that dies while Docker is away is noticed when Docker is back, and the service keeps running', async () => {
   const service = await host.start().ready();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -47,7 +47,7 @@ test('C15: a death while Docker could not be heard is found when it is back, and
   assert.equal(await service.stop(), 0);
 });
 
-test('while Docker is away, requests are answered with what to do, and nothing is left of them', async () => {
+test('while Docker is away, requests are answered with what to do, and leave nothing behind', async () => {
   const service = await host.start().ready();
   await host.stopDocker();
   await service.message("lost Docker's event stream");
@@ -65,19 +65,19 @@ test('while Docker is away, requests are answered with what to do, and nothing i
   assert.equal(await service.stop(), 0);
 });
 
-test('C15: what a service that was killed left behind is removed at the next start', async () => {
+test('C15: at its start, the service removes the unclaimed containers that a killed service left behind', async () => {
   const root = host.newRoot();
   const first = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(first);
   await first.stop('SIGKILL');
   const second = await host.start({ env: { ROOT: root } }).ready();
-  assert.ok(!(await isThere(dockerId)), 'before anything new is hosted');
+  assert.ok(!(await isThere(dockerId)), 'it comes before any new container');
   await hostContainer(second);
   assert.equal((await startValues(second, 32262)).status, 200);
   assert.equal(await second.stop(), 0);
 });
 
-test('C14: a container that was created and never started is removed, and its directories with it', async () => {
+test('C14: a container that was created and never started is removed together with its directories', async () => {
   const root = host.newRoot();
   const first = await host.start({ env: { ROOT: root } }).ready();
   const own = await hostContainer(first);
@@ -93,7 +93,7 @@ test('C14: a container that was created and never started is removed, and its di
   for (const name of ['fractal', 'fractalCloudStorage']) rmdirSync(join(root, name));
 });
 
-test('a container of another host, or of nobody, is left alone', async () => {
+test('a container of another host, or without an owner, is left alone', async () => {
   const dockerIds = [
     await labelled('another-host'),
     (await host.docker.createContainer({ Image: IMAGE })).id,
@@ -106,7 +106,7 @@ test('a container of another host, or of nobody, is left alone', async () => {
   }
 });
 
-test('a container of this host whose role is not that of a hosted one is never touched', async () => {
+test('a container of this host whose role belongs to another part of the service is never touched', async () => {
   const root = host.newRoot();
   const first = await host.start({ env: { ROOT: root } }).ready();
   const own = await hostContainer(first);
@@ -116,7 +116,7 @@ test('a container of this host whose role is not that of a hosted one is never t
   await host.docker.getContainer(other).stop({ t: 0 });
   await first.stop('SIGKILL');
   const second = await host.start({ env: { ROOT: root } }).ready();
-  assert.ok(!(await isThere(own)), 'what the service left is removed');
+  assert.ok(!(await isThere(own)), 'what the service left behind is removed');
   await host.docker.getContainer(other).restart({ t: 0 });
   await hostContainer(second);
   assert.equal(await second.stop(), 0);
@@ -124,7 +124,7 @@ test('a container of this host whose role is not that of a hosted one is never t
   await host.docker.getContainer(other).remove({ force: true });
 });
 
-/** One that has ended, and whose directories were made again, without which Docker does not start it. */
+/** An ended container whose directories were made again, because Docker does not start it without them. */
 async function endedOne(service: ServiceProcess, dockerId: string, root: string) {
   const id = await host.containerIdOf(dockerId);
   const container = host.docker.getContainer(dockerId);
@@ -135,7 +135,7 @@ async function endedOne(service: ServiceProcess, dockerId: string, root: string)
   mkdirSync(join(root, 'fractal/temp', id, 'sockets'), { recursive: true });
   return {
     start: () => container.start(),
-    /** Removes the directories again, where nobody else does. */
+    /** Removes the directories again if nobody else does. */
     clear: () => {
       for (const name of [id, `temp/${id}`])
         rmSync(join(root, 'fractal', name), { recursive: true, force: true });
@@ -143,7 +143,7 @@ async function endedOne(service: ServiceProcess, dockerId: string, root: string)
   };
 }
 
-test("a container that is started again after its end is removed: its console may be somebody else's by now", async () => {
+test('a container that is started again after its end is removed, because its console may belong to another one', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);
@@ -156,7 +156,7 @@ test("a container that is started again after its end is removed: its console ma
   assert.equal(await service.stop(), 0);
 });
 
-test('one that was started again while Docker could not tell is removed as soon as it can', async () => {
+test('a container that was started again while Docker could not report it is removed as soon as Docker can', async () => {
   await using engine = await FaultyEngine.open();
   const root = host.newRoot();
   const service = await host.start({ env: { ...engine.settings, ROOT: root } }).ready();
@@ -177,7 +177,7 @@ test('one that was started again while Docker could not tell is removed as soon 
   assert.equal(await service.stop(), 0);
 });
 
-test('one that was started again while Docker could not be heard is removed when it is back', async () => {
+test('a container that was started again while Docker was away is removed when Docker is back', async () => {
   await using engine = await FaultyEngine.open();
   const root = host.newRoot();
   const service = await host.start({ env: { ...engine.settings, ROOT: root } }).ready();
@@ -187,14 +187,14 @@ test('one that was started again while Docker could not be heard is removed when
   await service.message("lost Docker's event stream");
   await ended.start();
   engine.fault = undefined;
-  // By an end that is not quite over, or as one that nobody tracks.
+  // It is removed either by an end in progress, or as an untracked container.
   await service.line(({ msg }) => /^removed (a container that|an untracked container)/.test(msg));
   ended.clear();
   assert.ok(!(await isThere(dockerId)));
   assert.equal(await service.stop(), 0);
 });
 
-test('C32, C40: when Docker stays away, what may still be in use is kept and named, and the service ends all the same; it is buried when Docker is back', async () => {
+test('C32, C40: if Docker stays away, the service ends, and keeps and names what may be in use; bury removes it when Docker is back', async () => {
   const site = new Site(host);
   const service = await site.start();
   const id = await host.containerIdOf(await hostContainer(service));
@@ -207,7 +207,10 @@ test('C32, C40: when Docker stays away, what may still be in use is kept and nam
   assert.ok(existsSync(join(site.root, 'fractal', id, 'containerResourceMappings/tty')));
   const bury = site.run(['bury']);
   assert.equal(await bury.ended(), 1);
-  assert.ok(!bury.lines.some(({ level }) => level === 'fatal'), 'it was asked to stop: that is no death');
+  assert.ok(
+    !bury.lines.some(({ level }) => level === 'fatal'),
+    'the service was asked to stop, so this is not a crash',
+  );
   await host.startDocker();
   await site.over();
 });

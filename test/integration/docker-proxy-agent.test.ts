@@ -1,4 +1,4 @@
-/** The calls of the stock ECS agent, one after the other as it makes them: its tasks become interactive. */
+/** The calls of the stock ECS agent in its order: its tasks become interactive. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -43,7 +43,7 @@ function images() {
   return spawn('docker', ['save', SHELL], { stdio: ['ignore', 'pipe', 'inherit'] }).stdout;
 }
 
-/** Integers as text, of each container port the first. */
+/** Integers as text, the first one of each container port. */
 function portsOf({
   NetworkSettings,
 }: {
@@ -58,7 +58,7 @@ async function makeReady(service: ServiceProcess, port: number): Promise<void> {
   await claim(service, port, { container_ARN: TASK });
 }
 
-test("a task's container is made, used and removed by the agent's calls alone", async () => {
+test("the agent's calls alone create, use and remove a task's container", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const events = await agent.start(images());
     const dockerId = await agent.create(NAME, taskBody(site.root));
@@ -87,13 +87,13 @@ test("a task's container is made, used and removed by the agent's calls alone", 
     assert.deepEqual([told.arn, told.ownConsole], [TASK, 'opened']);
     assert.notEqual(told.deviceRules, 'left');
     const stats = await agent.stream(`/containers/${dockerId}/stats?stream=1`);
-    await until('numbers come', () => stats.objects.length > 0);
+    await until('numbers arrive', () => stats.objects.length > 0);
     assert.equal(await agent.exec(dockerId, ['/streaming-server', 'exit', '3']), 3);
 
     await agent.stop(dockerId);
     await service.gone(id);
     await agent.remove(dockerId);
-    await until('its end is told', () => events.of(dockerId).includes('destroy'));
+    await until('its end is reported', () => events.of(dockerId).includes('destroy'));
     const known = events
       .of(dockerId)
       .filter((status) => ['create', 'start', 'die', 'destroy'].includes(status));
@@ -108,7 +108,7 @@ test("a task's container is made, used and removed by the agent's calls alone", 
   });
 });
 
-test("a task's container gets a control group of its own, although the agent's version knows no such mount", async () => {
+test("a task's container gets its own control group, even if the agent's API version does not support that mount", async () => {
   await withAgent(async ({ site, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
     const { HostConfig } = await host.docker.getContainer(dockerId).inspect();
@@ -120,7 +120,7 @@ test("a task's container gets a control group of its own, although the agent's v
   });
 });
 
-test("ports that are not the programs' own stay as the agent chose them, ranges among them", async () => {
+test("host ports and ranges for ports other than the programs' own stay as the agent chose them", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const range = { '9000/tcp': '49200', '9001/tcp': '49201', '9002/tcp': '49202' };
     const ports = { '32262/tcp': '49153', '8080/tcp': '49160', ...range };
@@ -134,7 +134,7 @@ test("ports that are not the programs' own stay as the agent chose them, ranges 
   });
 });
 
-test('a refusal has the form that those of Docker have in the version of the call', async () => {
+test("a refusal has the form of Docker's errors in the API version of the call", async () => {
   await withAgent(async ({ site, agent }) => {
     using direct = new AgentDriver('/run/docker.sock');
     const refused = taskBody(site.root, { host: { Privileged: true } });
@@ -154,7 +154,7 @@ test('a refusal has the form that those of Docker have in the version of the cal
   });
 });
 
-test('a start that is asked for several times at once is done once, and the others are told that', async () => {
+test('one of several simultaneous start requests starts a container, and the others are told that it is started', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const dockerId = await agent.create(NAME, taskBody(site.root));
     const start = () => agent.ask('POST', `/v1.21/containers/${NAME}/start`);
@@ -169,7 +169,7 @@ test('a start that is asked for several times at once is done once, and the othe
   });
 });
 
-test('a container that shares the network of its pause container is reached by the ports of that one', async () => {
+test("a container that shares its pause container's network is reached through the pause container's ports", async () => {
   await withAgent(async ({ site, service, agent }) => {
     const pause = await agent.create('ecs-pause', {
       Image: SHELL,
@@ -191,13 +191,13 @@ test('a container that shares the network of its pause container is reached by t
     await agent.stop(dockerId);
     await service.gone(id);
     await agent.remove(dockerId);
-    // It has a shell that takes no notice of a polite signal.
+    // Its shell ignores SIGTERM.
     await agent.call(204, 'POST', `/containers/${pause}/stop?t=0`);
     await agent.remove(pause);
   });
 });
 
-test('the event stream and idle connections outlive a restart of Docker, and what happens later is told', async () => {
+test('the event stream and idle connections survive a restart of Docker, and later events arrive', async () => {
   await withAgent(async ({ site, service, agent }) => {
     const events = await agent.start(images());
     const from = service.lines.length;
@@ -218,33 +218,33 @@ test('the event stream and idle connections outlive a restart of Docker, and wha
     assert.ok((await agent.probe()).includes('v1.21'));
     const dockerId = await agent.create(NAME, taskBody(site.root));
     await agent.begin(dockerId);
-    await until('its start is told', () => events.of(dockerId).includes('start'));
+    await until('its start is reported', () => events.of(dockerId).includes('start'));
     assert.equal(events.isOver, false);
     await agent.stop(dockerId);
     await agent.remove(dockerId);
-    await until('its end is told', () => events.of(dockerId).includes('destroy'));
+    await until('its end is reported', () => events.of(dockerId).includes('destroy'));
     const all = events.of(dockerId);
-    assert.deepEqual(all, [...new Set(all)], 'each is told once');
+    assert.deepEqual(all, [...new Set(all)], 'each event arrives once');
   });
 });
 
-test('what happened while Docker came back is told too', async () => {
+test('events that happened while Docker came back arrive too', async () => {
   await withAgent(async ({ agent, service }) => {
-    // Docker starts it again before it takes the first call.
+    // Docker starts it again before it accepts the first call.
     const HostConfig = { RestartPolicy: { Name: 'always' } };
     const dockerId = await agent.create('other', { Image: IMAGE, Labels: labelsOf('other'), HostConfig });
     const events = await agent.stream('/events');
     const told = (status: string) => events.of(dockerId).filter((one) => one === status).length;
     await agent.begin(dockerId);
-    await until('its start is told', () => told('start') === 1);
+    await until('its start is reported', () => told('start') === 1);
     const from = service.lines.length;
     await host.stopDocker();
     await service.message("lost Docker's event stream", from);
     await host.startDocker();
-    await until('its second start is told', () => told('start') === 2);
+    await until('its second start is reported', () => told('start') === 2);
     await agent.stop(dockerId);
     await agent.remove(dockerId);
-    await until('its end is told', () => told('destroy') === 1);
-    assert.equal(told('start'), 2, 'each is told once');
+    await until('its end is reported', () => told('destroy') === 1);
+    assert.equal(told('start'), 2, 'each event arrives once');
   });
 });

@@ -1,4 +1,4 @@
-/** What becomes of other clients' containers, and of their calls, when the service drains, stops, dies and comes back. */
+/** What happens to other clients' containers and calls when the service drains, stops, dies and comes back. */
 
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
@@ -28,12 +28,12 @@ async function remove(dockerId: string): Promise<void> {
   await host.docker.getContainer(dockerId).remove();
 }
 
-/** What is not hosted is none of the service's business. */
+/** The service does not touch containers that are not hosted. */
 async function assertOthersRun(cli: DockerCli): Promise<void> {
   assert.equal(await cli.ok('run', '--rm', SHELL, 'sh', '-c', 'echo ran'), 'ran');
 }
 
-test("the socket is root's alone, and the same one for as long as the service lives", async () => {
+test('only root can use the socket, and its inode stays the same for the life of the service', async () => {
   const site = new Site(host);
   const first = await site.start();
   const { mode, ino } = statSync(site.dockerProxy);
@@ -55,7 +55,7 @@ test("the socket is root's alone, and the same one for as long as the service li
   await remove(dockerId);
 });
 
-test('a service that drains makes none, goes on with those that it has, and serves other calls', async () => {
+test('a draining service creates no hosted containers, keeps existing ones working, and serves other calls', async () => {
   const site = new Site(host);
   const service = await site.start();
   const cli = new DockerCli(site.dockerProxy);
@@ -73,7 +73,7 @@ test('a service that drains makes none, goes on with those that it has, and serv
   await remove(dockerId);
 });
 
-test('a service that stops makes and starts none, and serves other calls until its containers have ended', async () => {
+test('a stopping service creates and starts no hosted containers, and serves other calls until its containers have ended', async () => {
   const site = new Site(host);
   const env = { ROOT: site.root };
   const service = await host
@@ -90,7 +90,7 @@ test('a service that stops makes and starts none, and serves other calls until i
   await remove(dockerId);
 });
 
-test('one that has ended stays in Docker until its maker removes it, also when the service ends and comes back', async () => {
+test('an ended container stays in Docker until its maker removes it, even across a restart of the service', async () => {
   const site = new Site(host);
   const first = await site.start();
   const dockerId = await run(site, '--name', 'one');
@@ -114,7 +114,7 @@ test('one that has ended stays in Docker until its maker removes it, also when t
   assert.equal(await third.stop(), 0);
 });
 
-test('after SIGKILL one that nobody has claimed is removed, and one in use lives on and is taken over', async () => {
+test('after SIGKILL, an unclaimed container is removed, and one in use keeps running and is adopted', async () => {
   const site = new Site(host);
   const first = await site.start();
   const unclaimed = await run(site);
@@ -143,7 +143,7 @@ test('after SIGKILL one that nobody has claimed is removed, and one in use lives
   assert.equal(await second.stop(), 0);
 });
 
-test('one in use that ended while nobody was there is released by the next service, and stays in Docker', async () => {
+test('a container in use that ended while no service ran is released by the next service, and stays in Docker', async () => {
   const site = new Site(host);
   const first = await site.start();
   const dockerId = await run(site);

@@ -1,4 +1,4 @@
-/** What goes wrong between the ECS agent, the service and Docker, at each step of a task: nothing is left of it. */
+/** Faults between the ECS agent, the service and Docker, at each step of a task: nothing of it remains. */
 
 import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
@@ -19,13 +19,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** The connection ended without an answer, or was not taken. */
+/** The connection ended without an answer, or was not accepted. */
 const BROKEN = /ECONNREFUSED|ECONNRESET|socket hang up/;
 
 const CREATE = /^POST \S+\/containers\/create/;
 const START = /^POST \S+\/containers\/\w+\/start/;
 
-/** How far a task has come. */
+/** The progress of a task. */
 const STEPS = ['create', 'start', 'claim', 'stop'] as const;
 type Step = (typeof STEPS)[number];
 
@@ -40,7 +40,7 @@ class Task {
     this.agent = new AgentDriver(join(this.site.runDirectory, 'docker.sock'));
   }
 
-  /** @returns what was left to do */
+  /** @returns the remaining steps */
   async go(service: ServiceProcess, last: Step): Promise<readonly Step[]> {
     const rest = [...STEPS];
     for (const step of STEPS.slice(0, STEPS.indexOf(last) + 1)) {
@@ -60,7 +60,7 @@ class Task {
       await agent.stop(dockerId);
       await service.gone(id);
       const receipt = join(this.site.root, 'var/lib/ecs-host-service/receipts', `${id}.json`);
-      await until('its receipt is there', () => existsSync(receipt));
+      await until('its receipt exists', () => existsSync(receipt));
     }
   }
 
@@ -106,7 +106,7 @@ async function restartDocker(service: ServiceProcess): Promise<void> {
   await service.message('Docker is back', from);
 }
 
-test('Docker is killed when a container was made: it is there afterwards, and is used as if nothing had been', async () => {
+test('a container that was created but not started when Docker was killed is there afterwards and can be used', async () => {
   const task = new Task();
   const service = await task.site.start();
   const rest = await task.go(service, 'create');
@@ -118,7 +118,7 @@ test('Docker is killed when a container was made: it is there afterwards, and is
   task.clear();
 });
 
-test('Docker is killed after any later step of a task: its container has ended, and all of it is released', async () => {
+test('a container of a task that ended because Docker was killed is released, at whatever later step', async () => {
   const task = new Task();
   const service = await task.site.start();
   for (const step of ['start', 'claim', 'stop'] as const) {
@@ -136,7 +136,7 @@ test('Docker is killed after any later step of a task: its container has ended, 
 });
 
 for (const step of STEPS) {
-  test(`the service is killed after the step "${step}" of a task: nothing is left that nobody uses`, async () => {
+  test(`if the service is killed after the step "${step}" of a task, nothing unused remains`, async () => {
     const task = new Task();
     const service = await task.site.start();
     await task.go(service, step);
@@ -155,7 +155,7 @@ for (const step of STEPS) {
   });
 }
 
-test('a container of an image that a hosted one was committed to is none of ours, for the service, a burial and the next service', async () => {
+test('the service, bury and the next service ignore a container from an image committed from a hosted one', async () => {
   await importShell(host.docker);
   const task = new Task();
   const { agent, site } = task;
@@ -193,7 +193,7 @@ async function withFaults(run: (task: Task, service: ServiceProcess, engine: Fau
   task.clear();
 }
 
-test('whatever becomes of the answer to a create, nothing is left of it, and the next one succeeds', async () => {
+test('if the answer to a create fails or is damaged, nothing of the container remains, and the next create succeeds', async () => {
   await withFaults(async (task, service, engine) => {
     for (const fault of ['fails', 'deaf', 'mute', 'half'] as const) {
       const hit = engine.spoil(CREATE, fault);
@@ -203,7 +203,7 @@ test('whatever becomes of the answer to a create, nothing is left of it, and the
       } else await assert.rejects(task.create(), BROKEN, fault);
       await hit;
       await nothingIsHeld(service);
-      await until('Docker has none', async () => (await states()).length === 0);
+      await until('Docker has no containers', async () => (await states()).length === 0);
     }
     await task.go(service, 'stop');
     await task.agent.remove(task.dockerId);
@@ -211,7 +211,7 @@ test('whatever becomes of the answer to a create, nothing is left of it, and the
   });
 });
 
-test('whatever becomes of the answer to a start, its container does not run, and all of it is released', async () => {
+test('if the answer to a start fails or is damaged, the container is stopped and released', async () => {
   await withFaults(async (task, service, engine) => {
     for (const fault of ['fails', 'deaf', 'mute', 'half'] as const) {
       await task.go(service, 'create');
@@ -228,20 +228,20 @@ test('whatever becomes of the answer to a start, its container does not run, and
   });
 });
 
-test('Docker is killed while it makes a container: what it made is removed when it is back', async () => {
+test('if Docker is killed while it creates a container, what it created is removed when it is back', async () => {
   await withFaults(async (task, service, engine) => {
     const hit = engine.spoil(CREATE, 'held');
     const created = assert.rejects(task.create(), BROKEN);
     await hit;
     await restartDocker(service);
     await created;
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     await nothingIsHeld(service);
     assert.equal(await service.stop(), 0);
   });
 });
 
-test('Docker is killed while it starts a container: all of it is released when Docker is back', async () => {
+test('if Docker is killed while it starts a container, the container is released when Docker is back', async () => {
   await withFaults(async (task, service, engine) => {
     await task.go(service, 'create');
     const hit = engine.spoil(START, 'held');
@@ -249,13 +249,13 @@ test('Docker is killed while it starts a container: all of it is released when D
     await hit;
     await restartDocker(service);
     await started;
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     await nothingIsHeld(service);
     assert.equal(await service.stop(), 0);
   });
 });
 
-test('the service is killed before it hears what Docker made: that is removed', async () => {
+test('if the service is killed before it learns what Docker created, that container is removed', async () => {
   await withFaults(async (task, service, engine) => {
     const hit = engine.spoil(CREATE, 'held');
     const created = assert.rejects(task.create(), BROKEN);
@@ -269,7 +269,7 @@ test('the service is killed before it hears what Docker made: that is removed', 
   });
 });
 
-test('the service is killed before it hears that a container was started: that is removed', async () => {
+test('if the service is killed before it learns that a container was started, that container is removed', async () => {
   await withFaults(async (task, service, engine) => {
     await task.go(service, 'create');
     const hit = engine.spoil(START, 'held');
@@ -284,7 +284,7 @@ test('the service is killed before it hears that a container was started: that i
   });
 });
 
-test('of a client that goes away before Docker has answered its create nothing is left', async () => {
+test('a client that disconnects before Docker answers its create leaves nothing behind', async () => {
   await withFaults(async (task, service, engine) => {
     const hit = engine.spoil(CREATE, 'held');
     const created = assert.rejects(task.create(), BROKEN);
@@ -295,7 +295,7 @@ test('of a client that goes away before Docker has answered its create nothing i
     await created;
     engine.release();
     await service.gone(id);
-    await until('Docker has none', async () => (await states()).length === 0);
+    await until('Docker has no containers', async () => (await states()).length === 0);
     assert.ok(
       service.lines.every(({ level }) => level !== 'error' && level !== 'fatal'),
       service.log(),
@@ -304,7 +304,7 @@ test('of a client that goes away before Docker has answered its create nothing i
   });
 });
 
-test('a service that is to stop while Docker owes it the answer to a create ends, and nothing is left', async () => {
+test('a service that stops while Docker owes the answer to a create ends, and leaves nothing behind', async () => {
   await withFaults(async (task, service, engine) => {
     const hit = engine.spoil(CREATE, 'held');
     const created = assert.rejects(task.create(), BROKEN);

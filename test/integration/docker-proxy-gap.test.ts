@@ -1,4 +1,4 @@
-/** What becomes of containers while Docker is away and they are not: the ECS agent hears of it. */
+/** What the ECS agent learns of containers that end while Docker is away. */
 
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -19,14 +19,14 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What a client was told of the lives of containers. */
+/** The events of containers that a client received. */
 function told(events: readonly unknown[], dockerId: string): Event[] {
   return (events as Event[]).filter(
     ({ id, status }) => id === dockerId && ['start', 'die', 'destroy'].includes(status ?? ''),
   );
 }
 
-/** What does not tell one container from another. */
+/** Parts that do not identify a container. */
 function formOf(event: Event | undefined) {
   const { id: _id, time: _time, timeNano: _nano, Actor, ...rest } = event as Required<Event>;
   const { exitCode: _code, name: _name, ...attributes } = Actor.Attributes;
@@ -34,12 +34,12 @@ function formOf(event: Event | undefined) {
 }
 
 for (const [how, words, signal] of [
-  ['that is killed, and live-restore', LIVE_RESTORE, 'SIGKILL'],
-  ['that is stopped, and live-restore', LIVE_RESTORE, 'SIGTERM'],
+  ['that is killed, with live-restore', LIVE_RESTORE, 'SIGKILL'],
+  ['that is stopped, with live-restore', LIVE_RESTORE, 'SIGTERM'],
   ['that is killed', [], 'SIGKILL'],
   ['that is stopped', [], 'SIGTERM'],
 ] as const) {
-  test(`the ends of containers during a restart of a Docker ${how} are told once, and as Docker tells them`, async () => {
+  test(`ends of containers during a restart of a Docker ${how} are reported once, in Docker's form`, async () => {
     await host.stopDocker();
     await host.startDocker(words);
     const site = new Site(host);
@@ -64,11 +64,11 @@ for (const [how, words, signal] of [
     await host.startDocker(words);
     await service.message('Docker is back', from);
     const all = words.length > 0 ? ended : [...ended, living];
-    for (const id of all) await until('its end is told', () => told(events.objects, id).length > 1);
+    for (const id of all) await until('its end is reported', () => told(events.objects, id).length > 1);
     if (words.length > 0) await agent.stop(living);
-    // What comes last: nothing that was to come before is missing.
+    // This event comes last, so no earlier one is missing.
     const last = await make('last');
-    await until('the last one is told', () => told(events.objects, last).length > 0);
+    await until('the last event is reported', () => told(events.objects, last).length > 0);
     for (const id of [before, living, ...ended])
       assert.deepEqual(
         told(events.objects, id).map(({ status }) => status),

@@ -1,4 +1,4 @@
-/** What other clients of Docker make interactive is hosted as what this service makes itself. */
+/** Containers that other clients of Docker make interactive are hosted like those that the service makes. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -40,7 +40,10 @@ afterEach(assertNothingIsLeft);
 
 async function assertNothingIsLeft(): Promise<void> {
   await until('nothing is held', () => service.heldByContainers().length === 0);
-  await until('Docker has none', async () => (await host.docker.listContainers({ all: true })).length === 0);
+  await until(
+    'Docker has no containers',
+    async () => (await host.docker.listContainers({ all: true })).length === 0,
+  );
   assert.deepEqual(readdirSync(join(root, 'fractal')), ['temp']);
   assert.deepEqual(readdirSync(join(root, 'fractal/temp')), []);
   await assertNoLeaks();
@@ -51,7 +54,7 @@ async function assertNoLeaks(): Promise<void> {
   assert.equal(await doctor.ended(), 0, doctor.log());
 }
 
-/** Runs a container from the beginning. @returns its container id and its docker id */
+/** Runs a container from its creation. @returns its container id and its docker id */
 async function run(...words: string[]): Promise<{ readonly id: string; readonly dockerId: string }> {
   const dockerId = await cli.ok('run', '-d', ...LABEL, ...words, IMAGE);
   return { id: await host.containerIdOf(dockerId), dockerId };
@@ -61,7 +64,7 @@ function receiptOf(id: string) {
   return JSON.parse(readFileSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`), 'utf8'));
 }
 
-/** Waits until the container whose making began after line `from` is gone. */
+/** Resolves when the container whose creation began after log line `from` is gone. */
 async function goneSince(from: number): Promise<void> {
   const { container } = await service.line(
     ({ msg, to }) => msg === 'container is gone' && to === 'gone',
@@ -70,7 +73,7 @@ async function goneSince(from: number): Promise<void> {
   await service.gone(container as string);
 }
 
-test('with the label, and nothing else, a container is hosted: it serves, is stopped, and leaves a receipt', async () => {
+test('the label alone makes a container a hosted one, which serves, is stopped, and leaves a receipt', async () => {
   const { id, dockerId } = await run('--name', 'one', '-p', '8080:80', '-p', '32262:32262');
   const port = await host.hostPort(dockerId);
   assert.deepEqual([port, await host.hostPort(dockerId, '80/tcp')], [32262, 8080]);
@@ -83,7 +86,7 @@ test('with the label, and nothing else, a container is hosted: it serves, is sto
   assert.deepEqual([found.dpi, found.port], ['96', String(port)]);
   assert.equal(await cli.ok('stop', 'one'), 'one');
   await service.gone(id);
-  await until('its receipt is there', () =>
+  await until('its receipt exists', () =>
     existsSync(join(root, 'var/lib/ecs-host-service/receipts', `${id}.json`)),
   );
   const { role, app, docker, resources } = receiptOf(id);
@@ -94,7 +97,7 @@ test('with the label, and nothing else, a container is hosted: it serves, is sto
   await cli.ok('rm', 'one');
 });
 
-test('its port and console are there before its program runs, its terminal is as any other, and with --rm nothing stays', async () => {
+test("a container's port and console are set before its program runs, its terminal works, and --rm leaves nothing", async () => {
   const script = `cat ${MAPPINGS}/hostPort_for_my_32262_tcp; echo; cat ${MAPPINGS}/tty; exit 5`;
   const { code, out, err } = await cli.run('run', '--rm', ...LABEL, SHELL, 'sh', '-c', script);
   assert.match(out, /^\d{4,5}\n\d\d$/, err);
@@ -114,7 +117,7 @@ test('its port and console are there before its program runs, its terminal is as
   assert.equal((await terminal.finish()).code, 0);
 });
 
-test('a container with the label ecs-host-service.console=none has no console', async () => {
+test('a container with the label ecs-host-service.console=none gets no console', async () => {
   const words = ['--label', 'ecs-host-service.console=none', SHELL, 'sh', '-c', 'read line'];
   const dockerId = await cli.ok('run', '-d', '-i', ...LABEL, ...words);
   const id = await host.containerIdOf(dockerId);
@@ -125,7 +128,7 @@ test('a container with the label ecs-host-service.console=none has no console', 
   await cli.ok('rm', '-f', dockerId);
 });
 
-test('the placeholder in Binds and in Mounts is its container id', async () => {
+test('the placeholder in Binds and in Mounts is replaced with the container id', async () => {
   const api = new Dockerode({ socketPath: proxy });
   const made = await api.createContainer({
     Image: IMAGE,
@@ -154,7 +157,7 @@ test('the placeholder in Binds and in Mounts is its container id', async () => {
   await service.gone(id);
 });
 
-test('two that are made at once have each their own, and go when Docker removes them', async () => {
+test('containers that are created at once get different resources, which are released when Docker removes them', async () => {
   const [one, two] = await Promise.all([run('--rm', '--name', 'one'), run('--rm', '--name', 'two')]);
   const ports = await Promise.all([host.hostPort(one.dockerId), host.hostPort(two.dockerId)]);
   assert.notEqual(ports[0], ports[1]);
@@ -172,10 +175,10 @@ test('two that are made at once have each their own, and go when Docker removes 
   );
 });
 
-test('names and short ids are understood; it can be started once, and neither restarted nor be restarted by Docker', async () => {
+test('names and short ids work; a hosted container can be started once, and neither a call nor Docker can restart it', async () => {
   const dockerId = await cli.ok('create', '--name', 'one', ...LABEL, IMAGE);
   const id = await host.containerIdOf(dockerId);
-  // As Docker has it, all but the first change nothing.
+  // As in Docker, all but the first change nothing.
   await Promise.all(['one', dockerId.slice(0, 10), dockerId].map((ref) => cli.ok('start', ref)));
   await cli.ok('start', 'one');
   assert.match(await cli.fails('restart', 'one'), /cannot be restarted: .*; make a new one/);
@@ -194,7 +197,7 @@ test('names and short ids are understood; it can be started once, and neither re
   await cli.ok('rm', 'one');
 });
 
-test('what would let it out is refused, and nothing is made', async () => {
+test("a request that would break a container's isolation is refused, and no container is made", async () => {
   const refused: readonly [readonly string[], RegExp][] = [
     [['--privileged'], /must not be privileged/],
     [['--network', 'host'], /network mode "host"/],
@@ -210,7 +213,7 @@ test('what would let it out is refused, and nothing is made', async () => {
   assert.deepEqual(await host.docker.listContainers({ all: true }), []);
 });
 
-test('one that was never started is released when it is removed', async () => {
+test('a container that was never started is released when it is removed', async () => {
   const dockerId = await cli.ok('create', ...LABEL, IMAGE);
   const id = await host.containerIdOf(dockerId);
   assert.ok(service.heldByContainers().length > 0);
@@ -218,7 +221,7 @@ test('one that was never started is released when it is removed', async () => {
   await service.gone(id);
 });
 
-test("what Docker refuses is told in Docker's words, and nothing is held on", async () => {
+test("if Docker refuses a request, the client receives Docker's words, and everything is released", async () => {
   const from = service.lines.length;
   const missing = ['create', '--pull=never', ...LABEL, 'nothing:here'];
   const said = await new DockerCli('/run/docker.sock').run(...missing);
@@ -240,7 +243,7 @@ test("what Docker refuses is told in Docker's words, and nothing is held on", as
   other.close();
 });
 
-/** A connection that has asked for a container. */
+/** A connection that has requested a container. */
 function asking(target = '/v1.41/containers/create'): Socket {
   const body = JSON.stringify({ Image: IMAGE, Labels: { 'ecs-host-service.interactive': 'true' } });
   const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json'];
@@ -249,7 +252,7 @@ function asking(target = '/v1.41/containers/create'): Socket {
   return socket;
 }
 
-test('a container is hosted, however the path is written by which it is made', async () => {
+test('a container is hosted however the path of its create is written', async () => {
   for (const target of ['/v1.41/containers/%63reate', 'http://docker/containers%2fcreate']) {
     const from = service.lines.length;
     const socket = asking(target);
@@ -262,7 +265,7 @@ test('a container is hosted, however the path is written by which it is made', a
   }
 });
 
-test('of a client that goes away while its container is made nothing is left', async () => {
+test('a client that disconnects while its container is created leaves nothing behind', async () => {
   const moments: readonly ((from: number) => Promise<unknown>)[] = [
     async () => {},
     (from) => service.line(({ msg, kind }) => msg === 'taken' && kind === 'tty', from),

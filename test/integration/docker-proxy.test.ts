@@ -1,4 +1,4 @@
-/** Any client of Docker works through the proxy as it does without it; Docker's own command line is one. */
+/** Any client of Docker works through the proxy as it does without it, for example Docker's own command line. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +39,7 @@ afterEach(async () => {
   }
 });
 
-/** A new directory, with a file of random bytes in it. */
+/** A new directory with a file of random bytes. */
 function files(): { readonly directory: string; readonly bytes: Buffer } {
   const directory = mkdtempSync('/run/test/files-');
   const bytes = randomBytes(3_000_000);
@@ -47,7 +47,7 @@ function files(): { readonly directory: string; readonly bytes: Buffer } {
   return { directory, bytes };
 }
 
-/** All that a socket answers to one request, but for when it did. */
+/** The whole answer of a socket to one request, without its date. */
 async function answerOf(socket: string, request: string): Promise<string> {
   const connection = connect(socket);
   connection.write(request.replaceAll('\n', '\r\n'));
@@ -55,7 +55,7 @@ async function answerOf(socket: string, request: string): Promise<string> {
   return answer.toString('latin1').replace(/^Date: .*$/m, '');
 }
 
-test('what only looks answers through the proxy as it does without it', async () => {
+test('read-only commands show the same through the proxy as without it', async () => {
   await cli.ok(
     'run',
     '-d',
@@ -92,7 +92,7 @@ test('what only looks answers through the proxy as it does without it', async ()
   }
 });
 
-test('answers come byte for byte as Docker gives them', async () => {
+test('answers arrive byte for byte as Docker sent them', async () => {
   const id = await cli.ok('run', '-d', SHELL);
   const requests = [
     `GET /v1.41/containers/${id}/json HTTP/1.1`,
@@ -111,20 +111,20 @@ test('answers come byte for byte as Docker gives them', async () => {
   }
 });
 
-test('what is piped in comes out, its end is the end of the input, and the exit code is kept', async () => {
+test('input is passed on until its end, output is complete, and the exit code is preserved', async () => {
   const bytes = randomBytes(2_000_000);
   const piped = await cli
     .start('run', '--rm', '-i', SHELL, 'sh', '-c', 'cat; echo over >&2; exit 7')
     .finish(bytes);
-  assert.ok(piped.bytes.equals(bytes), `${piped.bytes.length} bytes came out`);
+  assert.ok(piped.bytes.equals(bytes), `${piped.bytes.length} bytes were received`);
   assert.deepEqual([piped.code, piped.err], [7, 'over\n']);
   await cli.ok('run', '-d', '--name', 'one', SHELL);
   const inside = await cli.start('exec', '-i', 'one', 'sh', '-c', 'cat; exit 8').finish(bytes);
-  assert.ok(inside.bytes.equals(bytes), `${inside.bytes.length} bytes came out`);
+  assert.ok(inside.bytes.equals(bytes), `${inside.bytes.length} bytes were received`);
   assert.equal(inside.code, 8);
 });
 
-test('a terminal works in a container and in what is run in it', async () => {
+test('terminals work in a container and in programs that exec runs in it', async () => {
   const script = 'test -t 0 && echo "ask"; read line; echo "got $line"; exit 9';
   await cli.ok('run', '-d', '--name', 'one', SHELL);
   for (const words of [
@@ -139,7 +139,7 @@ test('a terminal works in a container and in what is run in it', async () => {
   }
 });
 
-test('a log is followed while it is written, and who is attached is heard', async () => {
+test('a log can be followed while it is written, and an attached client is connected to the container', async () => {
   const script = 'echo first; read line; echo "then $line"; read line; exit 4';
   await cli.ok('run', '-di', '--name', 'one', SHELL, 'sh', '-c', script);
   const log = cli.start('logs', '-f', 'one');
@@ -153,7 +153,7 @@ test('a log is followed while it is written, and who is attached is heard', asyn
   assert.deepEqual([(await log.ended()).out, (await waiting.ended()).out], ['first\nthen this\n', '4\n']);
 });
 
-test('events come live, and those of the past as Docker knows them', async () => {
+test('live events arrive as they happen, and past ones as Docker keeps them', async () => {
   const since = String(Math.floor(Date.now() / 1000));
   const format = ['--filter', 'type=container', '--format', '{{.Actor.Attributes.name}} {{.Action}}'];
   const live = cli.start('events', '--since', since, ...format);
@@ -166,7 +166,7 @@ test('events come live, and those of the past as Docker knows them', async () =>
   assert.equal(told, expected);
 });
 
-test('images are built, saved, loaded, exported and imported, and files copied, in whole', async () => {
+test('images can be built, saved, loaded, exported and imported, and files copied, without loss', async () => {
   const { directory, bytes } = files();
   writeFileSync(
     join(directory, 'Dockerfile'),
@@ -192,7 +192,7 @@ test('images are built, saved, loaded, exported and imported, and files copied, 
   await cli.ok('rmi', 'tests/built', 'tests/imported');
 });
 
-test('containers, networks and volumes are changed as without it', async () => {
+test('changes to containers, networks and volumes work as without the proxy', async () => {
   await cli.ok('network', 'create', 'net');
   await cli.ok('volume', 'create', 'vol');
   await cli.ok('run', '-d', '--name', 'one', '--network', 'net', '-v', 'vol:/vol', SHELL);
@@ -215,7 +215,7 @@ test('containers, networks and volumes are changed as without it', async () => {
   await cli.ok('volume', 'rm', 'vol');
 });
 
-test('a container without the label and the placeholder is none of ours, whatever it asks for', async () => {
+test('a create without the label and the placeholder makes no hosted container, whatever else it asks for', async () => {
   await cli.ok('run', '-d', '--name', 'one', '--network', 'host', '--restart', 'always', SHELL);
   await cli.ok('run', '-d', '--name', 'two', '--label', 'ecs-host-service.interactive=false', IMAGE);
   const [one, two] = JSON.parse(await cli.ok('inspect', 'one', 'two'));

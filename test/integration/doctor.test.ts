@@ -1,4 +1,4 @@
-/** Leaks, as an operator looks for them: none while all is well, and each that there is by name. */
+/** Leaks, as an operator searches for them: none on a healthy host, and otherwise each by name. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,7 +20,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** @returns its exit code, and the lines that it wrote */
+/** @returns its exit code, and the lines of its output */
 async function examine(ROOT: string, more: Readonly<Record<string, string>> = {}) {
   const doctor = host.start({ env: { ROOT, ...more }, arguments: ['doctor', '--leaks'] });
   const code = await doctor.ended();
@@ -35,7 +35,7 @@ async function assertNoLeaks(root: string, pages: number): Promise<void> {
   assert.equal(code, 0);
 }
 
-test('there are no leaks while containers run, when one has ended, and after the service', async () => {
+test('doctor finds no leaks while containers run, after one has ended, and after the service has stopped', async () => {
   const root = host.newRoot();
   await assertNoLeaks(root, 0);
   const service = await host.start({ env: { ROOT: root } }).ready();
@@ -49,7 +49,7 @@ test('there are no leaks while containers run, when one has ended, and after the
   await assertNoLeaks(root, 0);
 });
 
-test('a stray directory, a mount, and a directory that was removed are leaks, and named', async () => {
+test('a stray directory, a mount, and a missing directory are reported as leaks by name', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const id = await host.containerIdOf(await hostContainer(service));
@@ -73,7 +73,7 @@ test('a stray directory, a mount, and a directory that was removed are leaks, an
   assert.equal(await service.stop(), 0);
 });
 
-test('what Docker and the ledger do not agree about after a death is named, without the secrets of its containers', async () => {
+test("after a crash, differences between Docker and the ledger are named, without the containers' secrets", async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const { unclaimed, claimed } = await hostTwo(host, service);
@@ -81,7 +81,7 @@ test('what Docker and the ledger do not agree about after a death is named, with
   await assertNoLeaks(root, 3);
   const removed = await host.containerIdOf(claimed);
   const facts = readFileSync(join(root, 'run/ecs-host-service/ledger', removed, 'facts.json'), 'utf8');
-  assert.ok(facts.includes(CLIENT_SECRET), 'there is a secret to tell');
+  assert.ok(facts.includes(CLIENT_SECRET), 'the ledger contains a secret');
   await host.docker.getContainer(claimed).remove({ force: true });
   const unknown = await host.docker.createContainer({
     Image: IMAGE,
@@ -101,14 +101,14 @@ test('what Docker and the ledger do not agree about after a death is named, with
   await host.endLeft(service);
 });
 
-test('who looks for leaks changes nothing, also on a host that has no id yet', async () => {
+test('the search for leaks changes nothing, even on a host without an id', async () => {
   const root = host.newRoot();
   mkdirSync(join(root, 'var/lib/ecs-host-service'), { recursive: true });
   await assertNoLeaks(root, 0);
   assert.deepEqual(readdirSync(join(root, 'var/lib/ecs-host-service')), []);
 });
 
-test('without Docker nobody can tell whether there are leaks, and is told so', async () => {
+test('without Docker, the search for leaks fails and says what to do', async () => {
   const root = host.newRoot();
   const state = join(root, 'var/lib/ecs-host-service');
   mkdirSync(state, { recursive: true });

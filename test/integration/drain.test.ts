@@ -33,7 +33,7 @@ async function makeReady(service: ServiceProcess, port: number): Promise<void> {
   assert.deepEqual(await token(service, port), OK);
 }
 
-test('a service that drains takes no containers, goes on with those that it has, and ends with the last one', async () => {
+test('a draining service accepts no containers, keeps existing ones working, and exits after the last one', async () => {
   const service = await host.start().ready();
   const [first, second] = [await hostContainer(service), await hostContainer(service)];
   const ids = [await host.containerIdOf(first), await host.containerIdOf(second)] as const;
@@ -54,17 +54,17 @@ test('a service that drains takes no containers, goes on with those that it has,
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('a service without containers that is to drain ends at once', async () => {
+test('a service without containers exits at once when it is drained', async () => {
   const service = await host.start().ready();
   assert.equal(await service.stop('SIGUSR2'), 0);
 });
 
 for (const step of ['lock', 'containers', 'heartbeats']) {
-  test(`a service that is to drain during the step "${step}" takes no container, and ends when it has started`, async () => {
+  test(`a service that is drained during the step "${step}" accepts no container, and exits after its start`, async () => {
     const service = host.start({ entry: 'dying-service.ts', arguments: ['step-waits', step] });
     await service.waiting();
     await drain(service);
-    // All that requests need is there, and the start not over.
+    // Everything that requests need exists, and the start has not finished.
     if (step === 'heartbeats') await assertTakesNone(service);
     assert.equal(await service.stop('SIGURG'), 0);
     const done = service.lines.filter(({ msg }) => msg === 'step done');
@@ -72,7 +72,7 @@ for (const step of ['lock', 'containers', 'heartbeats']) {
   });
 }
 
-test('a service that drains and is asked to stop ends as always', async () => {
+test('a draining service stops normally on SIGTERM', async () => {
   const service = await host.start().ready();
   const id = await host.containerIdOf(await hostContainer(service));
   await drain(service);
@@ -85,7 +85,7 @@ for (const [type, no, yes] of [
   ['string', 'False', 'True'],
   ['boolean', false, true],
 ] as const) {
-  test(`the webserver learns at once that a host drains, as ${type}, and then that it stops`, async (t) => {
+  test(`the webserver learns at once that a host drains, as ${type}, and later that it stops`, async (t) => {
     const world = await World.open();
     t.after(() => world.close());
     const env = { ...world.settings, APP_ENV: 'localdev', DYING_HEARTBEAT: type };

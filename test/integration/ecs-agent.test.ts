@@ -1,4 +1,4 @@
-/** The supervision of an ECS agent, with a real Docker: as a process and as a container, and after a death. */
+/** The supervision of an ECS agent with a real Docker Engine: as a process and as a container, and after a crash. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -40,7 +40,7 @@ afterEach(async () => {
     await host.docker.getContainer(Id).remove({ force: true });
 });
 
-/** Node and the fake agent; the libraries are the host's, which the agent's container has. */
+/** Node and the fake agent; the libraries are the host's, which the agent's container can see. */
 async function importAgent(): Promise<void> {
   const directory = '/run/test/agent-image';
   mkdirSync(directory, { recursive: true });
@@ -89,7 +89,7 @@ class Keeping {
     return keeper;
   }
 
-  /** The process that the ledger names. */
+  /** The process in the ledger. */
   get agent(): { readonly pid: number; readonly startTime: string } {
     return JSON.parse(readFileSync(join(pathsBelow(this.root).ledger, 'ecs-agent/facts.json'), 'utf8'));
   }
@@ -122,7 +122,7 @@ for (const mode of ['binary', 'container'] as const) {
       );
     });
 
-    test(`that ends is started again, and with code 5 never (${mode})`, async () => {
+    test(`is restarted when it exits, unless its code is 5 (${mode})`, async () => {
       const keeping = new Keeping(mode, [{ exit: 2 }, { exit: 5 }]);
       const keeper = keeping.begin();
       await keeper.message('the host drains');
@@ -133,12 +133,12 @@ for (const mode of ['binary', 'container'] as const) {
         ends.map(({ msg }) => /exit code \d/.exec(msg)?.[0]),
         ['exit code 2', 'exit code 5'],
       );
-      // Docker passes a container's on when it likes.
+      // Docker passes on a container's output whenever it likes.
       if (mode === 'binary') assert.ok(String(ends[1]?.lastLines).includes('Ends with 5 on purpose'));
       assert.equal(await keeper.stop(), 0);
     });
 
-    test(`that a killed service has left is stopped by the next one (${mode})`, async () => {
+    test(`is stopped by the next service if a killed one left it behind (${mode})`, async () => {
       const keeping = new Keeping(mode);
       const first = await keeping.registered();
       const left = keeping.agent;
@@ -152,7 +152,7 @@ for (const mode of ['binary', 'container'] as const) {
       assert.deepEqual(await agentContainers(), []);
     });
 
-    test(`is stopped by the next one that is to have none (${mode})`, async () => {
+    test(`is stopped by the next service if that is configured without an agent (${mode})`, async () => {
       const keeping = new Keeping(mode);
       const first = await keeping.registered();
       const left = keeping.agent;
@@ -165,7 +165,7 @@ for (const mode of ['binary', 'container'] as const) {
       assert.equal(await second.stop(), 0);
     });
 
-    test(`that is starting when Docker is lost is killed, and started when it is back (${mode})`, async () => {
+    test(`is killed if Docker is lost before it has registered, and restarted when Docker is back (${mode})`, async () => {
       const keeping = new Keeping(mode, [{ hangs: true }, {}]);
       const keeper = keeping.begin();
       await keeper.message('Docker answers with 200');
@@ -184,7 +184,7 @@ for (const mode of ['binary', 'container'] as const) {
 }
 
 suite('the container of an agent', () => {
-  test('has what an agent needs, and talks to Docker through the proxy alone', async () => {
+  test('has what an agent needs, and reaches Docker only through the proxy', async () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
     const { HostConfig, Config } = await host.docker.getContainer('ecs-agent').inspect();
@@ -206,7 +206,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  /** @returns the directory of an agent's images, with one in it */
+  /** @returns the directory for agent images, with one in it */
   async function saveImage(keeping: Keeping, name: string): Promise<string> {
     const cache = join(keeping.root, 'var/cache/ecs');
     mkdirSync(cache, { recursive: true });
@@ -214,7 +214,7 @@ suite('the container of an agent', () => {
     return cache;
   }
 
-  test('is made of the image that its packages brought, where Docker has none', async () => {
+  test('is made from the image in its packages if Docker has none', async () => {
     const keeping = new Keeping('container');
     await saveImage(keeping, 'ecs-agent.tar');
     await host.docker.getImage(IMAGE).remove();
@@ -223,7 +223,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('is made of the image that the agent has fetched before it ended with code 42', async () => {
+  test('is made from the image that the agent fetched before it exited with code 42', async () => {
     const keeping = new Keeping('container', [{ exit: 42 }, {}], 'ECS_UPDATES_ENABLED=true');
     const cache = await saveImage(keeping, 'next.tar');
     writeFileSync(join(cache, 'desired-image'), 'next.tar\n');
@@ -234,7 +234,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('that somebody else has made is left alone, and what to do is said', async () => {
+  test('is left alone if someone else made it, and the log says what to do', async () => {
     const other = await host.docker.createContainer({ name: 'ecs-agent', Image: IMAGE });
     const keeping = new Keeping('container');
     const keeper = keeping.begin();
@@ -246,7 +246,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('that does not hear SIGTERM is killed, and that is a warning', async () => {
+  test('is killed if it ignores SIGTERM, with a warning', async () => {
     const keeping = new Keeping('container', [{ isDeaf: true }]);
     const keeper = await keeping.registered();
     assert.equal(await keeper.stop(), 0, keeper.log());
@@ -254,7 +254,7 @@ suite('the container of an agent', () => {
     assert.equal(level, 'warn');
   });
 
-  test('that was killed from outside is made again', async () => {
+  test('is made again if it was killed from outside', async () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
     await host.docker.getContainer('ecs-agent').kill();
@@ -265,7 +265,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('that ends while Docker is away has ended with a code that Docker cannot tell', async () => {
+  test('has an unknown exit code if it ends while Docker is away', async () => {
     const keeping = new Keeping('container');
     const keeper = await keeping.registered();
     await host.stopDocker('SIGKILL');
@@ -278,7 +278,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('that is stopped since Docker stays away cannot be removed, which is said once', async () => {
+  test('is reported once if it cannot be removed because Docker stays away', async () => {
     await host.stopDocker();
     await host.startDocker(['--live-restore']);
     const keeping = new Keeping('container');
@@ -298,7 +298,7 @@ suite('the container of an agent', () => {
     assert.equal(await keeper.stop(), 0);
   });
 
-  test('that outlives Docker for a while is still the agent', async () => {
+  test('stays the agent if it outlives Docker for a while', async () => {
     await host.stopDocker();
     await host.startDocker(['--live-restore']);
     const keeping = new Keeping('container');

@@ -9,7 +9,7 @@ import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const EXECUTABLE = join(import.meta.dirname, '../../build/ecs-host-service');
-/** The oldest C library of a host: that of Ubuntu 20.04 and Amazon Linux 2023 is newer. */
+/** The oldest C library of a supported host: those of Ubuntu 20.04 and Amazon Linux 2023 are newer. */
 const NEWEST_SYMBOLS = 2.28;
 
 let host: TestHost;
@@ -25,7 +25,7 @@ function say(env: Record<string, string>, user = 0) {
   assert.deepEqual([status, stdout, stderr], [0, '0.1.0\n', '']);
 }
 
-test('the executable needs no other file, and lays down what it carries for root alone', () => {
+test('the executable needs no other file, and unpacks its content for root alone', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   const [program = '', ...others] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*'));
@@ -33,12 +33,12 @@ test('the executable needs no other file, and lays down what it carries for root
   for (const path of [program, join(program, '..')]) assert.equal(statSync(path).mode & 0o777, 0o700);
   const made = statSync(program).ino;
   say({ ROOT });
-  assert.equal(statSync(program).ino, made, 'what is there is used again');
-  assert.notDeepEqual(readdirSync(join(program, 'compiled')), [], 'what was compiled is kept');
+  assert.equal(statSync(program).ino, made, 'the unpacked files are used again');
+  assert.notDeepEqual(readdirSync(join(program, 'compiled')), [], 'the compiled code is kept');
   rmSync(ROOT, { recursive: true });
 });
 
-test('what was laid down and is not as it was is laid down anew', () => {
+test('changed unpacked files are unpacked again', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   const [main = ''] = globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/main.cjs'));
@@ -48,11 +48,11 @@ test('what was laid down and is not as it was is laid down anew', () => {
   assert.deepEqual(readFileSync(main), good);
   rmSync(join(main, '../ecs-host-service.mjs'));
   say({ ROOT });
-  assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'nothing is left of an attempt');
+  assert.deepEqual(readdirSync(join(main, '../..')).length, 1, 'no failed attempt leaves a file');
   rmSync(ROOT, { recursive: true });
 });
 
-test('for anybody else than root the executable leaves nothing', () => {
+test('for users other than root, the executable leaves nothing behind', () => {
   const TMPDIR = host.newRoot();
   chmodSync(TMPDIR, 0o777);
   say({ TMPDIR }, 1000);
@@ -60,13 +60,13 @@ test('for anybody else than root the executable leaves nothing', () => {
   rmSync(TMPDIR, { recursive: true });
 });
 
-test('nobody gives the executable options of Node', () => {
+test("no environment variable passes options to the executable's Node", () => {
   const ROOT = host.newRoot();
   say({ ROOT, NODE_OPTIONS: '--require /not/there' });
   rmSync(ROOT, { recursive: true });
 });
 
-test('a service of the executable hosts containers, and buries and waits by itself', async () => {
+test('the executable hosts containers, and provides bury and wait itself', async () => {
   const executable = EXECUTABLE;
   const root = host.newRoot();
   const env = { ROOT: root };
@@ -86,7 +86,7 @@ test('a service of the executable hosts containers, and buries and waits by itse
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });
 
-test('a service of the executable has a shell on the host', async () => {
+test('the executable supports the shell on the host', async () => {
   const root = host.newRoot();
   const env = { ROOT: root, HOST_SHELL_USER: 'root', HOST_SHELL_AS_ROOT: 'yes' };
   const service = await host.start({ executable: EXECUTABLE, arguments: ['run'], env }).ready();
@@ -97,7 +97,7 @@ test('a service of the executable has a shell on the host', async () => {
   rmSync(join(root, 'var/lib/ecs-host-service/program'), { recursive: true });
 });
 
-test('each program in the executable runs where the C library is as old as 2.28', () => {
+test('each program in the executable runs with a C library as old as 2.28', () => {
   const ROOT = host.newRoot();
   say({ ROOT });
   for (const path of [EXECUTABLE, ...globSync(join(ROOT, 'var/lib/ecs-host-service/program/*/*.node'))]) {

@@ -1,4 +1,6 @@
-/** A container that fills the disk, with bytes or with files, is ended; its neighbour is served, and there is room again. */
+/**
+ * A container that fills the disk, with bytes or with files, is ended. Its neighbour keeps working, and there is room again.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -20,13 +22,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** Bytes of a disk in use. */
+/** The used bytes of a disk. */
 function used(path: string): number {
   const { blocks, bfree, bsize } = statfsSync(path);
   return (blocks - bfree) * bsize;
 }
 
-/** Hosts a neighbour and a container that fills the disk, until that is ended. @param words what it does */
+/** Hosts a neighbour and a container that fills the disk until it is ended. @param words the program's arguments */
 async function fill(root: string, ...words: string[]) {
   const image = 'tests/filler:1';
   await host.importImage(image, words, '/hostile-neighbour');
@@ -52,7 +54,7 @@ async function fill(root: string, ...words: string[]) {
   return { service, before, ending, receipt };
 }
 
-/** On a small disk of its own. */
+/** On its own small disk. */
 async function onSmallDisk(options: string, words: readonly string[]): Promise<void> {
   const root = host.newRoot();
   const disk = join(root, 'fractal');
@@ -76,19 +78,19 @@ async function onSmallDisk(options: string, words: readonly string[]): Promise<v
   }
 }
 
-test("a container that fills the disk with its user's files is warned of and ended, and its neighbour is served", async () => {
+test("a container that fills the disk with its user's files is warned about and ended, and its neighbour keeps working", async () => {
   await onSmallDisk('size=48m', ['file', `${USER_FILES}/file`, '100']);
 });
 
-test('so is one that fills it through the directory of its socket', async () => {
+test('a container that fills the disk through the directory of its socket is ended too', async () => {
   await onSmallDisk('size=48m', ['file', '/tmp/sockets/file', '100']);
 });
 
-test('so is one that uses up the inodes', async () => {
+test('a container that uses up the inodes is ended too', async () => {
   await onSmallDisk('size=480m,nr_inodes=4000', ['files', USER_FILES, '6000']);
 });
 
-test("so is one that fills Docker's disk through its own layer, which is removed", async () => {
+test("a container that fills Docker's disk through its own layer is ended too, and the layer is removed", async () => {
   const root = host.newRoot();
   const size = Math.ceil(used('/var/lib/docker') / MIB) + 64;
   execFileSync('mount', ['-o', `remount,size=${size}m`, '/var/lib/docker']);

@@ -15,13 +15,13 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** With a root directory, or one directory of it, on a small filesystem of its own. */
+/** A root directory, or one directory in it, on its own small filesystem. */
 async function withDisk(below: string, use: (root: string, disk: string) => Promise<void>): Promise<void> {
   const root = host.newRoot();
   const disk = join(root, below);
   const run = join(root, 'run');
   mount(disk);
-  // As on any host it is never on the same one.
+  // As on any host, the run directory is never on the same filesystem.
   if (disk === root) mount(run);
   try {
     await use(root, disk);
@@ -42,14 +42,14 @@ function mount(directory: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=755', 'tmpfs', directory]);
 }
 
-/** Leaves no room in it; returns how to make room again. */
+/** Fills the disk; returns a function that makes room again. */
 function fill(root: string): () => void {
   const file = join(root, 'filler');
   for (let size = 131_072; size >= 1; size = Math.floor(size / 2)) {
     try {
       while (true) writeFileSync(file, Buffer.alloc(size), { flag: 'a' });
     } catch {
-      // Now half of it.
+      // Now half of it is free.
     }
   }
   return () => rmSync(file);
@@ -67,7 +67,7 @@ async function servesOn(service: ServiceProcess): Promise<void> {
   assert.deepEqual(await token(service, port), OK);
 }
 
-test('on a full disk a container is refused with what to do, and nothing is left of it', () =>
+test('on a full disk, a container is refused with what to do, and leaves nothing behind', () =>
   withDisk('', async (root) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     const makeRoom = fill(root);
@@ -79,7 +79,7 @@ test('on a full disk a container is refused with what to do, and nothing is left
     assert.equal(await service.stop(), 0);
   }));
 
-test('what cannot be written into the ledger is not taken: a container is refused, and claimed only when that is written', () =>
+test('a container is refused, or not claimed, while its record cannot be written to the ledger', () =>
   withDisk('run', async (root, disk) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     const port = await host.hostPort(await hostContainer(service));
@@ -95,7 +95,7 @@ test('what cannot be written into the ledger is not taken: a container is refuse
     assert.equal(await service.stop(), 0);
   }));
 
-test('start values and a token that find the disk full are refused, change nothing, and can be sent again', () =>
+test('start values and a token that arrive on a full disk are refused, change nothing, and can be sent again', () =>
   withDisk('', async (root) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     const port = await host.hostPort(await hostContainer(service));
@@ -115,7 +115,7 @@ test('start values and a token that find the disk full are refused, change nothi
     assert.equal(await service.stop(), 0);
   }));
 
-test('directories that have become read-only refuse containers, and host them again when they are not', () =>
+test('read-only directories cause containers to be refused, and containers are accepted again when they are writable', () =>
   withDisk('fractal', async (root, disk) => {
     const service = await host.start({ env: { ROOT: root } }).ready();
     execFileSync('mount', ['-o', 'remount,ro', disk]);
@@ -126,7 +126,7 @@ test('directories that have become read-only refuse containers, and host them ag
     assert.equal(await service.stop(), 0);
   }));
 
-test('a host without consoles is told what it lacks', async (t) => {
+test('a host without consoles refuses containers and says what is missing', async (t) => {
   const consoles = Array.from({ length: 54 }, (_, i) => `/dev/tty${10 + i}`);
   for (const path of consoles) execFileSync('mount', ['--bind', '/dev/null', path]);
   t.after(() => {
@@ -142,10 +142,10 @@ test('a host without consoles is told what it lacks', async (t) => {
   assert.equal(await service.stop(), 0);
 });
 
-test('a host whose ports are all in use or handed out by the kernel is told so', async (t) => {
+test('a host without free ports refuses containers and names the kernel setting that takes the ports', async (t) => {
   const setting = '/proc/sys/net/ipv4/ip_local_port_range';
   const range = readFileSync(setting, 'utf8');
-  // All but two ports: a container needs three, of which one may have the number of another.
+  // All ports but two: a container needs three, and a tcp and a udp port may have the same number.
   writeFileSync(setting, '1025\t49149');
   t.after(() => writeFileSync(setting, range));
   const service = await host.start().ready();
@@ -158,10 +158,10 @@ test('a host whose ports are all in use or handed out by the kernel is told so',
   assert.equal(await service.stop(), 0);
 });
 
-test('a clock that jumps by a year, forwards and back, changes nothing for containers', async () => {
+test('a clock that jumps by a year, forwards and back, does not affect containers', async () => {
   const service = await host.start({ entry: 'dying-service.ts', arguments: ['clock-jumps'] }).ready();
   const port = await host.hostPort(await hostContainer(service));
-  assert.deepEqual(await token(service, port), OK, 'kept until the start values come');
+  assert.deepEqual(await token(service, port), OK, 'it is kept until the start values arrive');
   for (const year of ['a year ahead', 'a year behind', 'right again']) {
     const from = service.other.length;
     service.child.kill('SIGURG');

@@ -5,12 +5,12 @@ import { TestHost } from '../support/test-host.ts';
 
 let host: TestHost;
 before(async () => {
-  // Only its name is looked at; the device driver behind it is not there.
+  // Only its name is read; the device has no driver.
   host = await TestHost.open(['--add-runtime', 'nvidia=/usr/sbin/runc']);
 });
 after(() => host[Symbol.asyncDispose]());
 
-test('where the nvidia runtime is, containers ask for its GPUs', async () => {
+test('on a host with the nvidia runtime, containers request its GPUs', async () => {
   const service = await host.start().ready();
   const { status, body } = await spinUp(service);
   assert.equal(status, 406);

@@ -1,4 +1,4 @@
-/** How well containers are, as it is seen from outside. */
+/** The health of containers, as seen from outside. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { importPortImages, PORT_IMAGE } from '../support/port-program.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { TestHost } from '../support/test-host.ts';
 
-/** So that containers outlive it. */
+/** Lets containers keep running while Docker restarts. */
 const DOCKER = ['--live-restore'];
 
 let host: TestHost;
@@ -37,7 +37,7 @@ async function start(): Promise<Started> {
   return { root, service, operator: new Operator(root) };
 }
 
-/** The next change of a container's health to what that code says. @param dockerId left out: of any container */
+/** The next change of a container's health with this code. @param dockerId if it is missing: any container */
 async function until(
   events: Follower,
   code: ContainerEvent['code'],
@@ -53,7 +53,7 @@ async function pidOf(dockerId: string): Promise<number> {
   return (await host.docker.getContainer(dockerId).inspect()).State.Pid;
 }
 
-/** Has the program with that pid take clients, or no more. */
+/** Makes the program with that pid accept clients, or stop accepting them. */
 function tell(pid: number, takes: boolean): void {
   execFileSync('kill', [takes ? '-USR2' : '-USR1', String(pid)]);
 }
@@ -70,7 +70,7 @@ async function metric(root: string, check: string, health: string): Promise<numb
   return Number(line?.slice(series.length));
 }
 
-test('whether the port of a container takes connections is an event when it changes, and is in lists and metrics', async () => {
+test("changes of a port's health are events, and lists and metrics show whether it accepts connections", async () => {
   const { root, service, operator } = await start();
   using events = await operator.follow();
   const dockerId = await spinUp(service);
@@ -91,10 +91,10 @@ test('whether the port of a container takes connections is an event when it chan
     ({ container: { state } }) => state === 'gone',
     () => true,
   );
-  assert.ok(!last.some(isOfHealth), 'its health was told after its end');
+  assert.ok(!last.some(isOfHealth), 'its health was reported after its end');
 });
 
-test('a container whose port closes goes on, and that it opens again is told', async () => {
+test('a container whose port closes keeps running, and the reopening is reported', async () => {
   const { service, operator } = await start();
   using events = await operator.follow();
   const { body } = await operator.ask('POST', '/v1/containers', { image: PORT_IMAGE, app: 'demo' });
@@ -107,7 +107,7 @@ test('a container whose port closes goes on, and that it opens again is told', a
   assert.equal(await service.stop(), 0);
 });
 
-/** With a check of Docker's, which asks whether it takes clients. @returns its docker id */
+/** Makes a container with a Docker health check that asks whether it accepts clients. @returns its docker id */
 async function makeChecked(root: string): Promise<string> {
   const proxy = new Dockerode({ socketPath: pathsBelow(root).dockerProxy });
   const made = await proxy.createContainer({
@@ -119,7 +119,7 @@ async function makeChecked(root: string): Promise<string> {
   return made.id;
 }
 
-test("what Docker's own check finds is told too, and while Docker is away the port is looked at all the same", async () => {
+test("the result of Docker's own health check is reported too, and the port is checked even while Docker is away", async () => {
   const { root, service, operator } = await start();
   using events = await operator.follow();
   const dockerId = await makeChecked(root);

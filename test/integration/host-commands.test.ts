@@ -1,4 +1,4 @@
-/** What an operator asks of a host by hand: what it lacks, and how it is set up. */
+/** An operator's commands on a host: what the host lacks, and how it is configured. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ interface Answer {
   readonly text: string;
 }
 
-/** Asks as an operator does in a shell of root's, where no setting is given but where the files are. */
+/** Runs a command like an operator in a root shell, where no setting is given except the locations of the files. */
 async function ask(root: string, ...words: string[]): Promise<Answer> {
   const program = host.start({ env: { ROOT: root, APP_ENV: '' }, arguments: words });
   const code = await program.ended();
@@ -40,7 +40,7 @@ const SOUND = [
   ...['WEBSERVER_URL="https://webserver.test/#there"', 'USE_PROD_LOGGING=no'],
 ];
 
-test('the settings of the installed service are shown with who gave them, and no secret', async () => {
+test('the settings of the installed service are shown with their origins, and without secrets', async () => {
   const root = host.newRoot();
   install(root, [...SOUND, `SENTRY_DSN=https://${SENTRY_KEY}@sentry.test/1`]);
   const { code, text } = await ask(root, 'settings', '--json');
@@ -70,7 +70,7 @@ test('the settings of the installed service are shown with who gave them, and no
   for (const secret of [OWN_SECRET, SENTRY_KEY]) assert.ok(!(text + forPeople).includes(secret));
 });
 
-test('the doctor names what the host and its settings lack, and what to do', async () => {
+test('doctor names what the host and its settings lack, and what to do', async () => {
   const root = host.newRoot();
   install(root, ['APP_ENV=dev', 'LISTEN_PORT=0']);
   const { code, text } = await ask(root, 'doctor');
@@ -89,7 +89,7 @@ test('the doctor names what the host and its settings lack, and what to do', asy
   for (const problem of problems) assert.match(text, problem);
 });
 
-test('the doctor looks at the host alone when it is told to, as JSON for scripts', async () => {
+test('on request, doctor checks the host alone and prints JSON', async () => {
   const { code, text } = await ask(host.newRoot(), 'doctor', '--host', '--json');
   const { findings, agent } = JSON.parse(text) as {
     findings: { check: string; grade: string; advice?: string }[];
@@ -102,7 +102,7 @@ test('the doctor looks at the host alone when it is told to, as JSON for scripts
   assert.ok(findings.every(({ grade, advice }) => (grade === 'ok') === (advice === undefined)));
 });
 
-test('a host without Docker is told apart from a sound one', async () => {
+test('a host without Docker is distinguished from a healthy one', async () => {
   const root = host.newRoot();
   install(root, [...SOUND, 'DOCKER_HOST=unix:///run/test/nobody.sock']);
   const { code, text } = await ask(root, 'doctor');

@@ -1,4 +1,4 @@
-/** The host's console, of which an image can bring a node. */
+/** The host's console, for which an image can contain a device node. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { TestHost } from '../support/test-host.ts';
 const BUILD = join(import.meta.dirname, '../../build');
 const IMAGE = 'test/console-opener:1';
 const REFUSED = 'Operation not permitted';
-/** In each the attacker tries to be faster than the service. */
+/** In each, the attacker tries to be faster than the service. */
 const TIMES = 5;
 
 const host = new TestHost();
@@ -34,14 +34,14 @@ async function attack(docker: Dockerode, Labels = {}): Promise<string> {
   const container = await docker.createContainer({ Image: IMAGE, Tty: true, Labels });
   await container.start();
   const said = async () => String(await container.logs({ stdout: true })).trim();
-  await until('it has tried', async () => (await said()) !== '');
+  await until('it has tried to open the node', async () => (await said()) !== '');
   const answer = await said();
   await container.stop();
   await container.remove();
   return answer;
 }
 
-test('no hosted container opens the host’s console with a node that its image brought, from its first moment on', async () => {
+test('a hosted container can never open the host’s console through a device node from its image', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const proxy = new Dockerode({ socketPath: join(root, 'run/ecs-host-service/docker.sock') });
@@ -52,7 +52,7 @@ test('no hosted container opens the host’s console with a node that its image 
   assert.equal(await service.stop(), 0);
 });
 
-test('on cgroup v2 a process loses one device of its group and no other', async () => {
+test("on cgroup v2, only the host's console is taken from a process, and no other device", async () => {
   const mounted = mkdtempSync('/run/test/cgroup-');
   execFileSync('mount', ['-t', 'cgroup2', 'none', mounted]);
   const group = mkdtempSync(join(mounted, 'console-'));
@@ -64,7 +64,7 @@ test('on cgroup v2 a process loses one device of its group and no other', async 
   assert.match(inGroup('/run/test/five').stderr, /Operation not permitted/);
   for (const other of ['/dev/null', '/dev/full', '/dev/urandom'])
     assert.equal(inGroup(other).status, 0, other);
-  // The kernel may still be taking the last process out of it.
+  // The kernel may still be removing the last process from it.
   const events = () => readFileSync(join(group, 'cgroup.events'), 'utf8');
   await until('the group is empty', () => events().includes('populated 0'));
   rmdirSync(group);

@@ -1,4 +1,4 @@
-/** A shell on the host, as a user that a setting names. */
+/** A shell on the host, as the user that a setting names. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,8 +14,8 @@ import { TerminalClient } from '../support/terminal-client.ts';
 import { TestHost } from '../support/test-host.ts';
 
 /**
- * In the test's own mounts the host has users more: one who is in a group beside their own, one who is in a group that is
- * equal to root, one whom sudo makes root, and one who is root by another name.
+ * In the test's own mounts, the host has more users: one in an additional group, one in a group with root's rights, one whom
+ * sudo makes root, and one who is root under another name.
  */
 const USERS = {
   passwd: [
@@ -62,8 +62,8 @@ async function left(session: number): Promise<number> {
   return (await processesThat(async (pid) => sessionOf(pid) === session)).length;
 }
 
-test('a shell on the host is not spared when memory runs out, as the service is', async () => {
-  // Not -500, which a test may lack the right to set: what counts is that it is not inherited.
+test("a shell on the host is not spared by the kernel's OOM killer, unlike the service", async () => {
+  // It is not -500, which a test may lack the right to set. What matters is that it is not inherited.
   writeFileSync('/proc/self/oom_score_adj', '300');
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');
@@ -76,7 +76,7 @@ test('a shell on the host is not spared when memory runs out, as the service is'
   writeFileSync('/proc/self/oom_score_adj', '0');
 });
 
-test('a shell on the host is its user’s alone: no right, group, or variable of the service is in it', async () => {
+test('a shell on the host has only its user’s rights, and no group or variable of the service', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal?columns=100&rows=30&type=vt100');
   client.type('id; stty size; echo "$TERM $HOME $USER"; env; echo DO""NE\r');
@@ -94,7 +94,7 @@ test('a shell on the host is its user’s alone: no right, group, or variable of
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('100 MB are printed to the last byte by a shell on the host too', async () => {
+test('a shell on the host also delivers 100 MB of output to the last byte', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal');
   client.type(
@@ -111,7 +111,7 @@ for (const [how, end] of [
   ['is ended', (root: string, id: string) => new Operator(root).ask('POST', `/v1/terminals/${id}/end`)],
   ['ends with its service', undefined],
 ] as const) {
-  test(`of a shell on the host that ${how} no process is left`, async () => {
+  test(`a shell on the host that ${how} leaves no process behind`, async () => {
     const { root, service } = await begin();
     using client = await TerminalClient.open(root, '/host/terminal');
     const session = await sessionOfShell(client);
@@ -126,21 +126,21 @@ for (const [how, end] of [
   });
 }
 
-test('what is typed to a program on the host that reads nothing costs no memory', async () => {
+test('input that a program on the host does not read uses no memory', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal');
   client.type('stty raw -echo; echo ra""w; sleep 1000\r');
   await client.sees('raw');
   for (let i = 0; i < 2000; i++) client.type(Buffer.alloc(32 * 1024, 'x'));
-  // All of it would have been taken by the time that ten answers were given.
+  // All of it would have been accepted within the time of ten answers.
   for (let i = 0; i < 10; i++) await new Operator(root).get('/v1/terminals');
   const waiting = client.socket.bufferedAmount;
-  assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside`);
+  assert.ok(waiting > 50 * 2 ** 20, `${waiting} bytes wait outside the service`);
   await new Operator(root).ask('POST', `/v1/terminals/${client.terminal}/end`);
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('of shells on the host no descriptor is left in the service', async () => {
+test('shells on the host leave no open descriptor in the service', async () => {
   const { root, service } = await begin();
   await keepsNone(service.child.pid as number, async () => {
     using client = await TerminalClient.open(root, '/host/terminal');
@@ -150,7 +150,7 @@ test('of shells on the host no descriptor is left in the service', async () => {
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('of a service that was killed no shell on the host is left', async () => {
+test('a killed service leaves no process of a shell on the host behind', async () => {
   const { root, service } = await begin();
   using client = await TerminalClient.open(root, '/host/terminal');
   const session = await sessionOfShell(client);
@@ -162,7 +162,7 @@ test('of a service that was killed no shell on the host is left', async () => {
   assert.equal(await next.stop(), 0, next.log());
 });
 
-test('a user who is equal to root gets no shell: the service does not start with one', async () => {
+test("the service does not start if the user for shells has root's rights", async () => {
   for (const [user, why] of [
     ['root', 'root is root'],
     ['twin', 'twin is root'],
@@ -179,7 +179,7 @@ test('a user who is equal to root gets no shell: the service does not start with
   }
 });
 
-test('a user who becomes equal to root after the start gets no shell any more', async () => {
+test("a user who gains root's rights after the start gets no shell any more", async () => {
   const { root, service } = await begin();
   const group = readFileSync('/run/test/group', 'utf8');
   writeFileSync('/run/test/group', `${group}lxd:x:4247:visitor\n`);
@@ -194,7 +194,7 @@ test('a user who becomes equal to root after the start gets no shell any more', 
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('with HOST_SHELL_AS_ROOT a shell may be that of root, and can win no other rights', async () => {
+test("with HOST_SHELL_AS_ROOT, a shell may be root's, and can gain no other privileges", async () => {
   const { root, service } = await begin({ HOST_SHELL_USER: 'insider', HOST_SHELL_AS_ROOT: 'yes' });
   assert.match(service.log(), /operators can become root on this host through its shell/);
   using client = await TerminalClient.open(root, '/host/terminal');
@@ -204,7 +204,7 @@ test('with HOST_SHELL_AS_ROOT a shell may be that of root, and can win no other 
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('a shell on the host does not reach the credentials of its host, and root does', async () => {
+test("a shell on the host cannot reach the host's credentials, and root can", async () => {
   const address = '169.254.169.254';
   const server = createServer((_, response) => response.end('the credentials')).listen(80, address);
   await once(server, 'listening');
@@ -232,7 +232,7 @@ test('a shell on the host does not reach the credentials of its host, and root d
   }
 });
 
-test('without HOST_SHELL_USER, or with an unknown user, nobody gets a shell on the host', async () => {
+test('without HOST_SHELL_USER, or with an unknown user, there is no shell on the host', async () => {
   for (const env of [{}, { HOST_SHELL_USER: 'nobody-else' }]) {
     const { root, service } = await begin(env);
     await assert.rejects(TerminalClient.open(root, '/host/terminal'), /Unexpected server response: 403/);

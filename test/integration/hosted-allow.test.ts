@@ -1,4 +1,4 @@
-/** What attackers ask of Docker for hosted containers, in their own words: with Docker's API, command line and compose. */
+/** Attackers' requests to Docker for hosted containers, in their own words: through Docker's API, command line and Compose. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -49,7 +49,7 @@ afterEach(async () => {
 const post = (path: string, body: string | Buffer, type?: string, method = 'POST') =>
   callProxy(proxy, method, path, body, type);
 
-/** A create body as somebody writes it who wants its second part overlooked. */
+/** A create body by someone who hopes that its second part is overlooked. */
 function body(fields: string, hostFields = ''): string {
   return `{"Image":"${IMAGE}","Labels":{${LABEL}}${fields},"HostConfig":{${hostFields}}}`;
 }
@@ -96,7 +96,7 @@ const ATTACKS: readonly string[] = [
   `{"Image":"${IMAGE}","Labels":{${LABEL}},"a":${'['.repeat(5000)}${']'.repeat(5000)},"HostConfig":{"Privileged":true}}`,
 ];
 
-test('what an attacker asks for is refused, and nothing is left', async () => {
+test("an attacker's requests are refused and leave nothing behind", async () => {
   for (const attack of ATTACKS) {
     const { status, message } = await post('/v1.41/containers/create?name=attack', attack);
     assert.equal(status, 422, `${attack}: ${message}`);
@@ -147,7 +147,7 @@ test('volumes and containers that lead to the host are refused', async () => {
   );
 });
 
-test('processes are shared only with a container of the task that may do no more, and has nothing of the host', async () => {
+test('processes are shared only with a container of the task that has no more rights and nothing of the host', async () => {
   const task = ['--label', 'com.amazonaws.ecs.task-arn=arn:aws:ecs:region:1:task/cluster/one'];
   const hosted = [...task, '--label', 'ecs-host-service.interactive=true', '--pid', 'container:partner'];
   const partner = ['run', '-d', '--name', 'partner', ...task];
@@ -172,7 +172,7 @@ test('processes are shared only with a container of the task that may do no more
   assert.equal(await cli.ok('run', ...hosted, SHELL, 'cat', '/proc/1/comm'), 'sleep');
 });
 
-/** What Docker answers, or this service, to a request with this target. */
+/** The answer of Docker, or of this service, to a request with this target. */
 async function ask(target: string, content = '', fields = ['Connection: close']): Promise<string> {
   const socket = connect(proxy);
   const head = [`POST ${target} HTTP/1.1`, 'Host: docker', 'Content-Type: application/json', ...fields];
@@ -180,7 +180,7 @@ async function ask(target: string, content = '', fields = ['Connection: close'])
   return await text(socket);
 }
 
-test('later calls give a hosted container no more', async () => {
+test('later calls give a hosted container no additional rights', async () => {
   await cli.ok('run', '-d', '--name', 'one', '--label', 'ecs-host-service.interactive=true', SHELL);
   const before = await host.docker.getContainer('one').inspect();
   for (const target of [
@@ -228,7 +228,7 @@ test('later calls give a hosted container no more', async () => {
   await cli.ok('network', 'rm', 'net');
 });
 
-test('files are copied into a container, and not into what is mounted there', async () => {
+test('files can be copied into a container, but not into its mounts from the host', async () => {
   await cli.ok('run', '-d', '--name', 'one', '--label', 'ecs-host-service.interactive=true', SHELL);
   const desk = join(host.newRoot(), 'desk');
   mkdirSync(desk);
@@ -254,7 +254,7 @@ test('files are copied into a container, and not into what is mounted there', as
   }
 });
 
-test('what compose makes with a volume and a network of its own is hosted, and host access is not', async () => {
+test('a Compose service with its own volume and network is hosted, and one with host access is refused', async () => {
   const directory = host.newRoot();
   const file = join(directory, 'compose.yaml');
   const project = new Cli('docker-compose', ['-H', `unix://${proxy}`, '-f', file, '-p', 'demo']);
@@ -281,7 +281,7 @@ volumes:
   await project.ok('down');
 });
 
-test('what an operator has allowed can be asked for, and doctor shows it', async () => {
+test('a right that the operator has allowed can be requested, and doctor shows it', async () => {
   const words = ['--cap-add', 'SYS_PTRACE', '-v', '/usr/share:/share:ro'];
   await cli.ok('run', '-d', '--label', 'ecs-host-service.interactive=true', ...words, IMAGE);
   const doctor = host.start({ env: { ROOT: root, HOSTED_ALLOW: ALLOWED }, arguments: ['doctor'] });

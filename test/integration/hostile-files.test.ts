@@ -1,4 +1,4 @@
-/** Programs in containers, and writers to the bucket, who want the service to reach for files that are not theirs. */
+/** Programs in containers, and writers to the bucket, that try to make the service touch files that are not theirs. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,14 +17,14 @@ import { TestHost } from '../support/test-host.ts';
 
 const SWAPPER = 'test/link-swapper:1';
 const BUILD = join(import.meta.dirname, '../../build');
-/** A file of the user's, in whose place the hostile program makes its tree. */
+/** A user's file, in whose place the hostile program makes its tree. */
 const NAME = 'preferences';
 const SESSIONS = 3;
-/** As many as a directory of the hostile program has. */
+/** As many files as a directory of the hostile program has. */
 const FILES = 200;
 
 let host: TestHost;
-/** A directory of the host that no container is given. */
+/** A directory of the host that no container gets. */
 let victim: string;
 before(async () => {
   host = await TestHost.open();
@@ -57,7 +57,7 @@ async function create(service: ServiceProcess, root: string, fields: Readonly<Re
   };
 }
 
-/** A user who leaves one file in S3. */
+/** A user with one file in S3. */
 async function leaveFile(service: ServiceProcess, root: string, s3: S3): Promise<void> {
   const container = await create(service, root);
   await claim(service, container.port);
@@ -67,7 +67,7 @@ async function leaveFile(service: ServiceProcess, root: string, s3: S3): Promise
   while (!(await s3.keys()).some((key) => key.endsWith('current.json'))) await pause(10);
 }
 
-/** What a container has written, as soon as it fits. */
+/** The output of a container, as soon as it matches. */
 async function said(dockerId: string, what: RegExp): Promise<string> {
   for (;;) {
     const text = String(await host.docker.getContainer(dockerId).logs({ stdout: true }));
@@ -82,7 +82,7 @@ function contentOf(directory: string): Record<string, string> {
   );
 }
 
-test('a program that swaps its directories for links while its files come removes and moves nothing of the host', async () => {
+test('a program that swaps directories for links during a restore affects no file of the host', async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await leaveFile(service, root, s3);
@@ -97,7 +97,7 @@ test('a program that swaps its directories for links while its files come remove
     assert.equal(readFileSync(join(container.files, NAME), 'utf8'), 'of the user');
     assert.ok(
       !existsSync(join(container.own, 'replaced')),
-      'what was in the way is gone while the container lives',
+      'the tree in the way is removed while the container runs',
     );
     assert.match(await said(container.dockerId, /exchanged: .*/), /exchanged: yes, the tree is gone/);
     await host.docker.getContainer(container.dockerId).kill();
@@ -108,7 +108,7 @@ test('a program that swaps its directories for links while its files come remove
   assert.equal(await service.stop(), 0);
 });
 
-/** What whoever can write to the bucket, and knows the recipient, puts in the place of a user's archive. */
+/** Replaces a user's archive, as anyone can who can write to the bucket and knows the recipient. */
 async function forge(s3: S3, words: readonly string[]): Promise<void> {
   const tar = execFileSync('tar', ['-c', '--format=posix', ...words]);
   const archive = execFileSync('zstd', ['-q', '-c'], { input: tar });
@@ -116,7 +116,7 @@ async function forge(s3: S3, words: readonly string[]): Promise<void> {
   for (const key of await s3.keys()) if (key.endsWith('.age')) await s3.write(key, sealed);
 }
 
-test('a stored archive whose tree is a link is damaged, and its container gets nothing of where it leads', async () => {
+test("a stored archive whose tree is a link counts as damaged, and its container gets nothing of the link's target", async () => {
   await using s3 = await S3.open();
   const { root, service } = await start(s3);
   await leaveFile(service, root, s3);

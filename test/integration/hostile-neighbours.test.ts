@@ -1,4 +1,4 @@
-/** What a container takes of its host ends where the defaults of this host say, and its neighbour is served meanwhile. */
+/** A container can use its host's resources only up to this host's defaults, and its neighbour keeps working meanwhile. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
@@ -47,12 +47,12 @@ afterEach(async () => {
   });
 });
 
-test('a container that sets no limits gets those of the host, whoever makes it', async () => {
+test("a container without limits gets the host's limits, whoever makes it", async () => {
   const { body } = await operator.ask('POST', '/v1/containers', { image: IMAGE, app: 'demo' });
   const hosted = await proxy.createContainer({
     Image: IMAGE,
     Labels: { 'ecs-host-service.interactive': 'true' },
-    // As Docker's command line sends what nobody asked for.
+    // Docker's command line sends these for options that nobody set.
     HostConfig: { PidsLimit: 0, Memory: 0, MemorySwap: 0, LogConfig: { Type: '', Config: {} } },
   });
   for (const id of [body.docker, await spinUp(service), hosted.id]) {
@@ -69,20 +69,20 @@ test('a container that sets no limits gets those of the host, whoever makes it',
   }
 });
 
-test('a fork bomb ends at the limit of processes', async () => {
+test('a fork bomb stops at the process limit', async () => {
   await using attack = await attacker.begin('forks', '600');
   const [, made, why] = await attack.said(/forks: (\d+), (.*)/);
   assert.equal(why, 'Resource temporarily unavailable');
   assert.ok(Number(made) < 64, made);
 });
 
-test('a program that wants more memory than its container may have is killed, and the container lives', async () => {
+test("a program that exceeds its container's memory limit is killed, and the container keeps running", async () => {
   await using attack = await attacker.begin('memory', '512');
   assert.equal((await attack.said(/memory: (.*)/))[1], 'Killed');
   assert.ok(await attack.isRunning());
 });
 
-test('a container that ends because it used up its memory says so', async () => {
+test('the cause of a container that ended because it ran out of memory says so', async () => {
   await using attack = await attacker.begin('grow', '512');
   await attack.said(/grow: waits/);
   const id = await host.containerIdOf(attack.dockerId);
@@ -93,7 +93,7 @@ test('a container that ends because it used up its memory says so', async () => 
   assert.match(cause, /^it ended with code 137: it had used up its memory, .* \(OOMKilled\)$/);
 });
 
-test('what a container writes to its shared memory and to its tmpfs mounts counts as its memory', async () => {
+test("data in a container's shared memory and tmpfs mounts count as its memory", async () => {
   for (const [place, HostConfig] of [
     ['/dev/shm', { ShmSize: 1024 * MIB }],
     ['/scratch', { Tmpfs: { '/scratch': 'size=1g' } }],
@@ -103,7 +103,7 @@ test('what a container writes to its shared memory and to its tmpfs mounts count
   }
 });
 
-test('a container that opens all pseudo terminals that it gets leaves most of them to others', async () => {
+test('a container that opens all the pseudo terminals it can leaves most of them to others', async () => {
   await using attack = await attacker.begin('terminals', '10000');
   const [, opened, why] = await attack.said(/terminals: (\d+), (.*)/);
   assert.equal(why, 'No space left on device');
@@ -112,7 +112,7 @@ test('a container that opens all pseudo terminals that it gets leaves most of th
   assert.match((await other.said(/terminals: (.*)/))[1] ?? '', /^200, no end/);
 });
 
-test('a flood of output takes no more of the disk than the log may have', async () => {
+test('a flood of output uses no more disk space than the log limit', async () => {
   await using attack = await attacker.begin('log', '32');
   await attack.said(/log: 32/);
   const directory = join('/var/lib/docker/containers', attack.dockerId);
@@ -122,7 +122,7 @@ test('a flood of output takes no more of the disk than the log may have', async 
   assert.ok(sizes.reduce((sum, size) => sum + size) < 1.1 * MIB, sizes.join());
 });
 
-test('a flood of events of a container reaches no reader of the service, which hears of its end at once', async () => {
+test("a flood of a container's events does not reach the service, which still learns at once when it ends", async () => {
   const attack = await attacker.begin('ooms', '60', '512');
   assert.equal((await attack.said(/ooms: (\d+)/))[1], '60');
   const id = await host.containerIdOf(attack.dockerId);

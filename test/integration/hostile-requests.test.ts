@@ -24,7 +24,7 @@ after(async () => {
   assert.deepEqual(
     service.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
     [],
-    'nothing that was sent is an error of the service',
+    'no request causes an error of the service',
   );
   await host.finish();
   await host[Symbol.asyncDispose]();
@@ -35,7 +35,7 @@ function open(): Promise<TLSSocket> {
   return once(socket, 'secureConnect').then(() => socket);
 }
 
-/** Resolves when the service has closed the connection, with whatever error. */
+/** Resolves when the service has closed the connection, with any error. */
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {}).resume();
   if (socket.closed) return;
@@ -48,7 +48,7 @@ async function closed(socket: Socket): Promise<void> {
   });
 }
 
-/** Connections that the service has open, as the kernel tells. */
+/** The service's open connections, from the kernel. */
 function connections(): number {
   const found = execFileSync('ss', ['-Htn', 'state', 'established', `sport = :${service.port}`], {
     encoding: 'utf8',
@@ -63,7 +63,7 @@ test('S17: a secret that is null, a list, an object or a number is refused', asy
   }
 });
 
-test('of a key that is there twice the last one counts, for the secret too', async () => {
+test('if a key appears twice, the last one counts, also for the secret', async () => {
   const port = await host.hostPort(await hostContainer(service));
   const rest = `"host_port":1,"host_port":${port},"user_id":"${USER}","client_app_auth_secret":"${CLIENT_SECRET}"`;
   const wrongLast = await service.put(
@@ -108,10 +108,10 @@ test('S5: a thousand wrong client secrets do not keep the right one out', async 
   const answered = service.lines.filter(
     ({ msg, path }) => msg === 'answered' && String(path).endsWith('_token'),
   );
-  assert.ok(answered.length < 500, 'and do not fill the log');
+  assert.ok(answered.length < 500, 'the wrong secrets do not fill the log');
 });
 
-test('a caller that says no more after half a request, or half-closes its connection, is let go', async () => {
+test('a client that stops in the middle of a request, or half-closes its connection, is disconnected', async () => {
   const halves = [
     'PUT /set_container_start_values HTTP/1.1\r\nHost: x\r\n',
     'PUT /set_container_start_values HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"auth_secret":',
@@ -125,7 +125,7 @@ test('a caller that says no more after half a request, or half-closes its connec
   }
 });
 
-test('a caller whose host has vanished, so that nothing comes back any more, is let go', async () => {
+test('a client whose host has disappeared is disconnected', async () => {
   const socket = connectTcp({ host: '127.0.0.1', port: service.port });
   await once(socket, 'connect');
   const rule = [
@@ -141,7 +141,7 @@ test('a caller whose host has vanished, so that nothing comes back any more, is 
   ];
   execFileSync('iptables', ['-I', ...rule]);
   try {
-    // Its TLS handshake never comes, and neither does its answer to the end of the connection.
+    // Neither its TLS handshake nor its answer to the end of the connection arrives.
     while (connections() > 0) await new Promise((resolve) => setTimeout(resolve, 200));
     assert.equal((await service.get('/healthz')).status, 200);
   } finally {
@@ -150,7 +150,7 @@ test('a caller whose host has vanished, so that nothing comes back any more, is 
   }
 });
 
-/** Values of every type, of which some are what a field wants. */
+/** Values of every type, some of which are valid for a field. */
 const value = fc.oneof(
   fc.constantFrom<unknown>(null, '', 0, -1, 1.5, 65_536, 2 ** 53, true, USER, 'some secret'),
   fc.string({ maxLength: 40, unit: 'binary' }),
@@ -162,7 +162,7 @@ const FIELDS = [
   ...['app_name', 'app_image', 'mount_command', 'protocol_timeout', '__proto__', 'HOST_PORT'],
 ];
 
-test('a body with any values in its fields is answered as the callers know it, and never with a fault', async () => {
+test('a body with arbitrary values in its fields gets one of the known answers, and never causes a crash', async () => {
   const path = fc.constantFrom(START_VALUES, '/set_config_encryption_token', '/spin_up_container');
   await fc.assert(
     fc.asyncProperty(path, fc.dictionary(fc.constantFrom(...FIELDS), value), async (to, fields) => {
@@ -178,7 +178,7 @@ test('a body with any values in its fields is answered as the callers know it, a
   assert.deepEqual(await host.docker.listContainers({ filters: { status: ['created'] } }), []);
 });
 
-test('four addresses with 256 idle connections each do not keep a fifth one out', async () => {
+test('four addresses with 256 idle connections each do not lock out a fifth', async () => {
   const idle: Socket[] = [];
   for (const localAddress of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5']) {
     for (let i = 0; i < 256; i++) {
@@ -257,7 +257,7 @@ const bytes = fc.oneof(
     }),
 );
 
-test('whatever bytes are sent, before TLS or within it, the service goes on and lets go of the connection', async () => {
+test("arbitrary bytes, before TLS or inside it, cost only their sender's connection", async () => {
   await fc.assert(
     fc.asyncProperty(bytes, fc.boolean(), async (sent, withinTls) => {
       const socket = withinTls ? await open() : connectTcp({ host: '127.0.0.1', port: service.port });

@@ -1,4 +1,4 @@
-/** Containers that nobody uses. */
+/** Containers without clients. */
 
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
@@ -41,7 +41,7 @@ async function stateOf(operator: Operator, { id }: Made): Promise<string> {
   return (await operator.get(`/v1/containers/${id}`)).body.state;
 }
 
-/** Until it ends because nobody uses it. */
+/** Resolves when the container ends because it is idle. */
 async function untilIdle(events: Follower, { id }: Made): Promise<void> {
   const read = await events.until(({ container }) => container.id === id && container.state === 'ending');
   assert.equal(read.at(-1)?.code, 'idle', JSON.stringify(read.at(-1)));
@@ -49,12 +49,12 @@ async function untilIdle(events: Follower, { id }: Made): Promise<void> {
 
 async function start(env: Record<string, string> = {}): Promise<[ServiceProcess, Operator, string]> {
   const root = host.newRoot();
-  // It knocks at their ports all the time, which is no use of them.
+  // It checks their ports all the time, which does not count as use.
   const service = await host.start({ env: { ROOT: root, HEALTH_PROBE_SECONDS: '1', ...env } }).ready();
   return [service, new Operator(root), root];
 }
 
-test('a container ends that nobody has been connected to for its idle timeout, and one with a client when that has left', async () => {
+test('a ready container without clients ends after its idle timeout, and one with a client after the client has left', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const [idle, used, unclaimed] = [
@@ -74,7 +74,7 @@ test('a container ends that nobody has been connected to for its idle timeout, a
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that is its own client is idle all the same', async () => {
+test('a container that connects to itself still counts as idle', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const made = await make(operator, SELF_IMAGE, 2);
@@ -86,7 +86,7 @@ test('a container that is its own client is idle all the same', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('datagrams of a client are use, too', async () => {
+test('datagrams from a client count as use', async () => {
   const [service, operator] = await start();
   using events = await operator.follow();
   const [sentTo, other] = [await make(operator, PORT_IMAGE, 2), await make(operator, PORT_IMAGE, 3)];
@@ -102,7 +102,7 @@ test('datagrams of a client are use, too', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('IDLE_SECONDS holds for all that are not made with an idle timeout of their own', async () => {
+test('IDLE_SECONDS applies to containers that were made without an idle timeout', async () => {
   const [service, operator] = await start({ IDLE_SECONDS: '2' });
   using events = await operator.follow();
   const forEver = await make(operator, IMAGE, 0);
@@ -114,7 +114,7 @@ test('IDLE_SECONDS holds for all that are not made with an idle timeout of their
   assert.equal(await service.stop(), 0);
 });
 
-test('of a container that shares the network of another one, that is where its clients come', async () => {
+test("a container that shares another container's network has the clients of that network", async () => {
   const [service, operator, root] = await start({ IDLE_SECONDS: '2' });
   using events = await operator.follow();
   const task = { 'com.amazonaws.ecs.task-arn': 'arn:task/1' };
@@ -145,7 +145,7 @@ test('of a container that shares the network of another one, that is where its c
   for (const { id } of [sharing, owner]) await host.docker.getContainer(id).remove({ force: true });
 });
 
-test('a container that is taken over keeps its idle timeout, which begins anew', async () => {
+test('an adopted container keeps its idle timeout, which starts again', async () => {
   const [service, operator, ROOT] = await start();
   const made = await make(operator, PORT_IMAGE, 2);
   const client = await stay(made.port);

@@ -1,4 +1,4 @@
-/** Images that the real Docker pulls through the service, from a registry that is the test's own. */
+/** Images that the real Docker pulls through the service, from the test's own registry. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,11 +29,11 @@ async function start() {
 
 const PLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
 
-/** Of each layer some bytes are there, and not all. */
+/** Some bytes of each layer are present, and not all. */
 const isHalf = ({ data: { layers } }: Told) =>
   layers.length === 2 && layers.every(({ current = 0, total = 0 }) => current > 0 && current < total);
 
-test('an image is pulled once for all who wait, who see how far it is, and is there for a container then', async () => {
+test('all requests for an image share one pull and see its progress, and a container can use the image afterwards', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/pulled');
   const { root, service, pull } = await start();
@@ -50,10 +50,10 @@ test('an image is pulled once for all who wait, who see how far it is, and is th
   using first = await pull({ image });
   const { data } = await first.until(isHalf);
   assert.ok(data.bytes.current > 0 && data.bytes.total > 4 * 2 ** 20, JSON.stringify(data));
-  // Both layers are held: what the second one hears first is how far the pull is.
+  // Both layers are held back, so the second client first receives the current progress.
   using second = await pull({ image: `${image}:latest` });
   await second.until(isHalf);
-  // One that does not read.
+  // This one does not read.
   using _deaf = await pull({ image });
   release();
   const end = await first.end();
@@ -64,7 +64,7 @@ test('an image is pulled once for all who wait, who see how far it is, and is th
   assert.deepEqual(RepoDigests, [`${image}@${end.data.digest}`]);
   assert.equal(registry.layersAsked.length, 2);
   assert.equal((await make()).status, 201);
-  // It is there already, and by its digest too.
+  // The image is already present, and by its digest too.
   for (const name of [image, `${image}@${end.data.digest}`]) {
     using again = await pull({ image: name });
     assert.equal((await again.end()).data.id, Id);
@@ -73,10 +73,10 @@ test('an image is pulled once for all who wait, who see how far it is, and is th
   assert.equal(await service.stop(), 0);
 });
 
-/** As Docker says it: it leaves a registry that sends nothing to itself. */
+/** Docker's message: it does not wait for a registry that sends nothing. */
 const pullsGivenUp = () => readFileSync('/run/test/dockerd.log', 'utf8').split('context canceled').length - 1;
 
-test('Docker pulls no further when the last one who waits has left, or the service stops', async () => {
+test('a pull is cancelled in Docker when its last client disconnects or the service stops', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/left');
   const { service, pull } = await start();
@@ -97,7 +97,7 @@ test('Docker pulls no further when the last one who waits has left, or the servi
   assert.equal(await stopped, 0);
 });
 
-test('credentials are those of one pull, which nobody without them joins, and stand in no log, error or argument', async () => {
+test('credentials are used for one pull, which is not shared without them, and are in no log, error or argument', async () => {
   await using registry = await Registry.open(USER);
   const image = registry.add('fractal/guarded');
   const { root, service, pull } = await start();
@@ -130,7 +130,7 @@ test('credentials are those of one pull, which nobody without them joins, and st
   }
 });
 
-test('what is wrong with a pull is answered with what to do, and what goes wrong within it is its last event', async () => {
+test('a failed pull is answered with what to do, and a failure during the pull is its last event', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/spoiled', { spoiled: true });
   const { service, pull } = await start();
@@ -158,7 +158,7 @@ test('what is wrong with a pull is answered with what to do, and what goes wrong
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('the command line shows a pull step by step, or as JSON, and fails with the reason', async () => {
+test('pull shows progress step by step or as JSON, and fails with the reason', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/shown');
   const { root, service } = await start();
@@ -191,7 +191,7 @@ test('the command line shows a pull step by step, or as JSON, and fails with the
   assert.equal(await service.stop(), 0);
 });
 
-test('a container whose image is not there waits for its pull, of which events and the command line tell', async () => {
+test('a container with a missing image waits for the pull, and events and the command line report its progress', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/created');
   const { root, service } = await start();
@@ -233,7 +233,7 @@ test('a container whose image is not there waits for its pull, of which events a
   assert.equal(await service.stop(), 0);
 });
 
-test('a container is not made when nobody waits for its image any more', async () => {
+test('a container is not made if its client disconnects during the pull of its image', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/given-up');
   const { root, service } = await start();
@@ -247,7 +247,7 @@ test('a container is not made when nobody waits for its image any more', async (
   assert.equal(await service.stop(), 0);
 });
 
-test('the predecessor’s spin-up gets an image that is not there, if it is said where that is', async () => {
+test('the predecessor’s spin-up pulls a missing image if its name includes a registry', async () => {
   await using registry = await Registry.open();
   const image = registry.add('fractal/qualified');
   const other = registry.add('fractal/elsewhere');
@@ -261,7 +261,7 @@ test('the predecessor’s spin-up gets an image that is not there, if it is said
   assert.equal((await spunUp({ DEFAULT_REGISTRY }, 'fractal/elsewhere')).image, `${other}:latest`);
 });
 
-/** Has a service of its own spin a container up. @returns what it answered, and the image that the container has */
+/** Has its own service spin a container up. @returns the answer, and the container's image */
 async function spunUp(env: Readonly<Record<string, string>>, app_image: string) {
   const service = await host.start({ env: { ROOT: host.newRoot(), ...env } }).ready();
   const { status, body } = await spinUp(service, { app_image });

@@ -37,7 +37,7 @@ function start(env: Readonly<Record<string, string>>, ...fault: string[]): Servi
   });
 }
 
-/** A service that EC2 knows to be running. */
+/** A service whose instance is tagged as running. */
 async function startRunning(env: Readonly<Record<string, string>>, ...fault: string[]) {
   const service = await start(env, ...fault).ready();
   await service.message('EC2 accepted the request to tag this instance as running');
@@ -48,7 +48,7 @@ function assertLetGoOfAll(service: ServiceProcess): void {
   assert.ok(!service.lines.some(({ handle }) => handle !== undefined), service.log());
 }
 
-test('a service that dies tags its instance with the cause before a container ends, and terminates it after the last', async () => {
+test('a crashed service tags its instance with the cause before a container ends, and terminates it after the last one', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
   await hostContainer(service);
   const killedAt = Date.now();
@@ -63,13 +63,13 @@ test('a service that dies tags its instance with the cause before a container en
   assertLetGoOfAll(service);
 });
 
-test('with ON_DEATH=tag a service that dies tags its instance and does not terminate it', async () => {
+test('with ON_DEATH=tag, a crashed service tags its instance and does not terminate it', async () => {
   const service = await startRunning({ ON_DEATH: 'tag' }, 'rejection');
   assert.equal(await service.stop('SIGURG'), 1);
   assert.deepEqual(ec2.story, ['running', 'dead because of rejected on purpose']);
 });
 
-test('an instance on which a container lives on is not terminated', async () => {
+test('an instance on which a container keeps running is not terminated', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' }, 'throw');
   const port = await host.hostPort(await hostContainer(service));
   await startValues(service, port, SECRET);
@@ -80,7 +80,7 @@ test('an instance on which a container lives on is not terminated', async () => 
   await host.abandon(service);
 });
 
-test('an instance on which saved user configs wait for S3 is not terminated', async () => {
+test('an instance on which user configs wait for S3 is not terminated', async () => {
   await using s3 = await S3.open();
   const service = await startRunning({ ON_DEATH: 'terminate', ...s3.settings }, 'throw');
   const dockerId = await hostContainer(service);
@@ -95,7 +95,7 @@ test('an instance on which saved user configs wait for S3 is not terminated', as
   await host.abandon(service);
 });
 
-test('an instance whose service was killed is terminated when nothing is needed any more, and not before saves are in S3', async () => {
+test('after a SIGKILL of the service, its instance is terminated once nothing on it is needed, and only after saves are in S3', async () => {
   await using s3 = await S3.open();
   const env = { ON_DEATH: 'terminate', ...s3.settings, ROOT: host.newRoot() };
   const service = await startRunning(env);
@@ -118,10 +118,10 @@ test('an instance whose service was killed is terminated when nothing is needed 
   await ec2.call(({ action }) => action === 'TerminateInstances');
   assert.deepEqual(ec2.story, [...dead, 'TerminateInstances']);
   assert.ok((await s3.keys()).some((key) => key.includes('/versions/')));
-  await until('who waited has ended', () => !existsSync(join(env.ROOT, 'run/ecs-host-service')));
+  await until('wait has exited', () => !existsSync(join(env.ROOT, 'run/ecs-host-service')));
 });
 
-test('an instance whose service could not start is tagged as dead, and not terminated', async () => {
+test('if the service fails to start, its instance is tagged as dead and not terminated', async () => {
   const service = start({ ON_DEATH: 'terminate' }, 'step-fails', 'containers');
   assert.equal(await service.ended(), 1);
   assert.deepEqual(ec2.story, ['dead because of containers fails on purpose']);
@@ -137,7 +137,7 @@ test('a second copy of the service neither tags nor terminates the instance of t
   assert.deepEqual(ec2.story, ['running', 'stopped']);
 });
 
-test('an instance whose service drains is tagged so, and as stopped at the end, and is not terminated', async () => {
+test('an instance is tagged as draining and then as stopped, and is not terminated', async () => {
   const service = await startRunning({ ON_DEATH: 'terminate' });
   await hostContainer(service);
   service.child.kill('SIGUSR2');
@@ -146,7 +146,7 @@ test('an instance whose service drains is tagged so, and as stopped at the end, 
   assert.deepEqual(ec2.story, ['running', 'draining', 'stopped']);
 });
 
-test('an EC2 that does not answer keeps no stop from ending as it should', async () => {
+test('an EC2 that does not answer does not prevent a normal stop', async () => {
   await ec2.turn('hangs');
   const service = await start({ ON_DEATH: 'terminate' }).ready();
   await ec2.call(() => true);
@@ -155,14 +155,14 @@ test('an EC2 that does not answer keeps no stop from ending as it should', async
   assertLetGoOfAll(service);
 });
 
-test('without ON_DEATH nobody asks EC2 for anything, dead or alive', async () => {
+test('without ON_DEATH, nothing is requested from EC2, neither in life nor after a crash', async () => {
   const service = await start({}, 'throw').ready();
   await hostContainer(service);
   assert.equal(await service.stop('SIGURG'), 1);
   assert.equal(ec2.connections, 0);
 });
 
-test('a secret in the cause of a death is not in the tag', async () => {
+test('a secret in the cause of a crash does not appear in the tag', async () => {
   const service = await startRunning({ ON_DEATH: 'tag' }, 'throw', 'WEBSERVER_AUTH_SECRET');
   assert.equal(await service.stop('SIGURG'), 1);
   assert.deepEqual(ec2.story, ['running', 'dead because of secret']);

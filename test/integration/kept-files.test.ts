@@ -1,4 +1,4 @@
-/** Files of users that are too large to be saved, on a host whose service goes on, ends, or dies. */
+/** Users' files that are too large to be saved, on a host whose service continues, ends, or dies. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -19,7 +19,7 @@ before(async () => {
 afterEach(() => host.finish());
 after(() => host[Symbol.asyncDispose]());
 
-/** A host on which a container has left too much. */
+/** A host on which a container has left too much data. */
 async function leaveTooMuch(s3: S3) {
   const site = new Site(host, { ...s3.settings, USER_CONFIG_LIMIT: '1MiB' });
   const service = await site.start();
@@ -34,7 +34,7 @@ async function leaveTooMuch(s3: S3) {
   return { site, service, id, kept: join(site.root, 'fractal/kept') };
 }
 
-test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the rest is kept, and it is told once', async () => {
+test('files over USER_CONFIG_LIMIT are not retried: the last checkpoint stays current, the rest is kept, and it is logged once', async () => {
   await using s3 = await S3.open();
   const { site, service, id, kept } = await leaveTooMuch(s3);
   const told = service.lines.filter(({ msg }) => msg.startsWith('files of a user are too large'));
@@ -50,12 +50,12 @@ test('files over USER_CONFIG_LIMIT are final: the last checkpoint stays, the res
   assert.equal(existsSync(kept), false);
 });
 
-test('after a death somebody waits until they have been kept for long enough, and a service takes over', async () => {
+test('after a crash, wait runs until files over the limit have been kept long enough, and a starting service takes over', async () => {
   await using s3 = await S3.open();
   const { site, service, kept } = await leaveTooMuch(s3);
   await site.kill(service);
   await site.bury();
-  await until('somebody waits', () => site.waitLog.includes("kept users' files may be removed"));
+  await until('a wait process runs', () => site.waitLog.includes("kept users' files may be removed"));
   assert.equal(readdirSync(kept).length, 1);
   const next = await site.run([], { USER_CONFIG_KEEP_HOURS: '0' }).ready();
   await next.line(({ msg }) => msg === REMOVED);

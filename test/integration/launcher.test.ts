@@ -1,4 +1,4 @@
-/** The launcher over tiny programs; over the service itself, watchdog.test.ts. */
+/** The launcher with tiny programs. watchdog.test.ts covers it with the service itself. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -8,12 +8,12 @@ import { test } from 'node:test';
 import { LAUNCHER, Launched } from '../support/launched.ts';
 
 const ADDON = join(import.meta.dirname, `../../build/uinput-linux-${process.arch}.node`);
-/** A deadline that is short, and yet longer than Node takes to start on a busy machine. */
+/** A short deadline that is still longer than Node takes to start on a busy machine. */
 const SHORT = { options: ['--watchdog', '2.5'] };
 
-/** Of a Node program: it says that it lives. */
+/** The code of a Node program that sends a keepalive. */
 const SAY = `const say = () => require(${JSON.stringify(ADDON)}).notify(process.env.NOTIFY_SOCKET, 'WATCHDOG=1'); say();`;
-/** It goes on saying so, and tells its pid. */
+/** It keeps sending them, and prints its pid. */
 const LIVE = `${SAY} setInterval(say, 100); console.log(process.pid);`;
 const node = (script: string) => [process.execPath, '-e', script];
 const shell = (script: string) => ['sh', '-c', script];
@@ -24,7 +24,7 @@ for (const [end, words, told, status] of [
   ['cannot be run', ['/not/there'], ['exit-code', 'exited', '127'], 127],
   ['is killed', shell('kill -KILL $$'), ['signal', 'killed', 'KILL'], 137],
   ['is ended by SIGTERM', shell('kill -TERM $$'), ['success', 'killed', 'TERM'], 143],
-  // With a limit of one byte a crash leaves no core, wherever cores go.
+  // With a limit of one byte, a crash leaves no core, wherever cores are written.
   ['crashes', ['prlimit', '--core=1', ...shell('kill -SEGV $$')], ['signal', 'killed', 'SEGV'], 139],
   [
     'aborts and leaves a core',
@@ -33,14 +33,14 @@ for (const [end, words, told, status] of [
     134,
   ],
 ] as const) {
-  test(`a program that ${end} is buried as such, and its exit code passed on`, async () => {
+  test(`if a program ${end}, the launcher tells the burial command so and passes on its exit code`, async () => {
     using launched = new Launched(words);
     assert.equal(await launched.ended(), status);
     assert.deepEqual(launched.told, told);
   });
 }
 
-test('a program is told what systemd tells, and who buries it which process it was', async () => {
+test('the launcher gives a program what systemd gives it, and tells the burial command which process it was', async () => {
   const words = shell('echo "$$ $WATCHDOG_PID $WATCHDOG_USEC"');
   using launched = new Launched(words, { env: { FROM_OUTSIDE: 'passed on' } });
   const [pid, ...rest] = (await launched.line(/./)).split(' ');
@@ -50,17 +50,17 @@ test('a program is told what systemd tells, and who buries it which process it w
   assert.deepEqual([MAIN_PID, FROM_OUTSIDE, NOTIFY_SOCKET], [pid, 'passed on', undefined]);
 });
 
-test('a program that says that it lives outlives its deadline', async () => {
+test('a program that sends keepalives is not killed at its deadline', async () => {
   using launched = new Launched(node(`${LIVE} setTimeout(() => process.exit(7), 4000)`), SHORT);
   assert.equal(await launched.ended(), 7, launched.errors);
 });
 
 for (const [what, script, signal] of [
-  ['never says that it lives', 'setInterval(() => {}, 1000); console.log(process.pid)', 'CONT'],
+  ['sends no keepalive', 'setInterval(() => {}, 1000); console.log(process.pid)', 'CONT'],
   ['is stopped', LIVE, 'STOP'],
   ['blocks its event loop', `process.on('SIGURG', () => { for (;;); }); ${LIVE}`, 'URG'],
 ] as const) {
-  test(`a program that ${what} is killed when its deadline is over, and buried`, async () => {
+  test(`a program that ${what} is killed at its deadline, and the burial command runs`, async () => {
     using launched = new Launched(node(script), SHORT);
     execFileSync('kill', ['-s', signal, await launched.line(/^\d+$/)]);
     assert.equal(await launched.ended(), 137);
@@ -69,7 +69,7 @@ for (const [what, script, signal] of [
   });
 }
 
-test('what another process says does not keep a program from being killed', async () => {
+test('keepalives from other processes do not count', async () => {
   const script = `const parent = process.ppid; setInterval(() => process.ppid === parent || process.exit(), 100); ${LIVE}`;
   using launched = new Launched([...shell('"$0" -e "$1" & wait'), ...[process.execPath, script]], SHORT);
   await launched.line(/^\d+$/);
@@ -77,7 +77,7 @@ test('what another process says does not keep a program from being killed', asyn
   assert.deepEqual(launched.told, ['watchdog', 'killed', 'KILL']);
 });
 
-test('SIGHUP, SIGINT, SIGUSR2 and SIGTERM are passed on to the program', async () => {
+test('the launcher forwards SIGHUP, SIGINT, SIGUSR2 and SIGTERM to the program', async () => {
   const signals = ['SIGHUP', 'SIGINT', 'SIGUSR2', 'SIGTERM'] as const;
   const script = `for (const signal of words) process.on(signal, () => {
     console.log(signal);
@@ -92,17 +92,17 @@ test('SIGHUP, SIGINT, SIGUSR2 and SIGTERM are passed on to the program', async (
   assert.equal(await launched.ended(), 5);
 });
 
-test('when the launcher is killed, the program is asked to stop', async () => {
+test('if the launcher is killed, the program receives SIGTERM', async () => {
   const script = `process.on('SIGTERM', () => { console.log('asked to stop'); process.exit(); });`;
   using launched = new Launched(node(`${script} ${LIVE}`));
   await launched.line(/^\d+$/);
   launched.child.kill('SIGKILL');
   await launched.line(/^asked to stop$/);
-  // Its stdout is closed: it is gone too.
+  // A closed stdout means that it has exited too.
   assert.equal(await launched.ended(), null);
 });
 
-test('the launcher never has more than 5 MB of memory', async () => {
+test('the launcher uses at most 5 MB of memory', async () => {
   using launched = new Launched(node(LIVE));
   await launched.line(/^\d+$/);
   const status = readFileSync(`/proc/${launched.child.pid}/status`, 'utf8');
@@ -112,7 +112,7 @@ test('the launcher never has more than 5 MB of memory', async () => {
   await launched.ended();
 });
 
-test('who fails to bury a program changes nothing of its exit code', async () => {
+test('a failed burial command does not change the exit code', async () => {
   for (const bury of [['sh', '-c', 'exit 9'], ['/not/there']]) {
     using launched = new Launched(shell('exit 3'), { bury });
     assert.equal(await launched.ended(), 3);
@@ -120,7 +120,7 @@ test('who fails to bury a program changes nothing of its exit code', async () =>
   }
 });
 
-test('the launcher answers an invalid command line with what is missing, and its usage', () => {
+test('for an invalid command line, the launcher prints what is missing and its usage', () => {
   for (const [words, problem] of [
     [[], 'a PROGRAM is missing'],
     [['true'], '-- and a BURY-PROGRAM are missing'],

@@ -18,11 +18,11 @@ async function makeReady(service: ServiceProcess, port: number): Promise<void> {
   assert.deepEqual(await token(service, port), OK);
 }
 
-test('C16: two containers live side by side, each with a console and ports of its own', async () => {
+test('C16: two containers run side by side, each with its own console and ports', async () => {
   const service = await host.start().ready();
   const ids = [await hostContainer(service), await hostContainer(service)] as const;
   const ports = await Promise.all(ids.map((id) => host.hostPort(id)));
-  assert.equal(ports[0], 32262, 'the first one gets the port itself');
+  assert.equal(ports[0], 32262, 'the first container gets port 32262 itself');
   assert.notEqual(ports[1], 32262);
 
   for (const [i, port] of ports.entries()) {
@@ -45,19 +45,19 @@ test('C16: two containers live side by side, each with a console and ports of it
   assert.equal(await service.stop(), 0);
 });
 
-test('C33: a container that is killed from outside gives back everything, and the other one goes on', async () => {
+test('C33: a container that is killed from outside releases everything, and the other one keeps running', async () => {
   const service = await host.start().ready();
   const [first, second] = [await hostContainer(service), await hostContainer(service)];
   const port = await host.hostPort(second);
   const id = await host.containerIdOf(first);
   await host.docker.getContainer(first).kill();
   await service.gone(id);
-  assert.equal((await startValues(service, 32262)).status, 406, 'the ended one is not found any more');
+  assert.equal((await startValues(service, 32262)).status, 406, 'the ended container is no longer found');
   await makeReady(service, port);
   assert.equal(await service.stop(), 0);
 });
 
-test('C14: a container that is removed from outside gives back everything', async () => {
+test('C14: a container that is removed from outside releases everything', async () => {
   const service = await host.start().ready();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -66,7 +66,7 @@ test('C14: a container that is removed from outside gives back everything', asyn
   assert.equal(await service.stop(), 0);
 });
 
-test('the ports and consoles of ended containers are given out again', async () => {
+test('the ports and consoles of ended containers are allotted again', async () => {
   const service = await host.start().ready();
   for (let round = 0; round < 3; round++) {
     const dockerId = await hostContainer(service);
@@ -78,7 +78,7 @@ test('the ports and consoles of ended containers are given out again', async () 
   assert.equal(await service.stop(), 0);
 });
 
-test('C42: the directories have the modes and owners that programs rely on, and nobody else gets in', async () => {
+test('C42: the directories have the modes and owners that programs need, and only root can enter them', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const id = await host.containerIdOf(await hostContainer(service));
@@ -102,7 +102,7 @@ test('C42: the directories have the modes and owners that programs rely on, and 
     }),
   );
   assert.deepEqual(modes, {
-    // Marked as made by a service: see directories.ts.
+    // The mark of directories that a service made: see directories.ts.
     fractal: '0 1755',
     'fractal/<id>': '0 700',
     'fractal/<id>/containerResourceMappings': '0 755',
@@ -119,7 +119,7 @@ test('C42: the directories have the modes and owners that programs rely on, and 
   assert.equal(await service.stop(), 0);
 });
 
-test('C29: the mappings hold bare values, and .ready comes last', async () => {
+test('C29: each mapping holds its bare value, and .ready appears last', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service, { timeout: -1 });
@@ -147,7 +147,7 @@ test('C29: the mappings hold bare values, and .ready comes last', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('the Docker container is made as the programs in the images expect, and labelled', async () => {
+test('a Docker container has the settings that programs in the images expect, and its labels', async () => {
   const root = host.newRoot();
   const own = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
@@ -167,7 +167,7 @@ test('the Docker container is made as the programs in the images expect, and lab
   assert.equal(HostConfig.ShmSize, 8 * 1024 ** 3);
   assert.deepEqual(Object.keys(HostConfig.Tmpfs ?? {}).sort(), ['/run', '/run/lock']);
   assert.deepEqual(HostConfig.DeviceCgroupRules, ['c 4:10 rw']);
-  assert.equal(HostConfig.DeviceRequests, null, 'no GPU without the nvidia runtime');
+  assert.equal(HostConfig.DeviceRequests, null, 'without the nvidia runtime there is no GPU');
   const targets = Mounts.filter(({ Destination }) => !Destination.startsWith('/sys/fs/cgroup/')).map(
     ({ Destination, RW }) => `${Destination} ${RW ? 'rw' : 'ro'}`,
   );
@@ -181,7 +181,7 @@ test('the Docker container is made as the programs in the images expect, and lab
   assert.equal(await service.stop(), 0);
 });
 
-test('a container whose Docker container its caller has not removed is removed at the end of the service', async () => {
+test('a Docker container that its client has not removed is removed when the service ends', async () => {
   const service = await host.start().ready();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -195,7 +195,7 @@ test('a container whose Docker container its caller has not removed is removed a
   assert.equal(await service.stop(), 0);
 });
 
-test('the directory that Docker makes for a bind of old task definitions goes with the container', async () => {
+test('the directory that Docker makes for a bind of old task definitions is removed with the container', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);

@@ -25,14 +25,14 @@ async function tls(): Promise<Socket> {
   return socket;
 }
 
-/** Resolves when the service has closed the connection; its limits are 10 s, and 30 s for a whole request. */
+/** Resolves when the service has closed the connection. Its limits are 10 s, and 30 s for a whole request. */
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => {});
   socket.resume();
   await once(socket, 'close', { signal: AbortSignal.timeout(60_000) });
 }
 
-test('S15: connections that only wait are closed, and the service goes on meanwhile', async () => {
+test('S15: connections that only wait are closed, and the service keeps serving', async () => {
   const connections = await Promise.all([
     Promise.resolve(connectTcp({ host: '127.0.0.1', port: service.port })),
     tls(),
@@ -48,7 +48,7 @@ test('S15: connections that only wait are closed, and the service goes on meanwh
   for (const socket of connections) await closed(socket as Socket);
 });
 
-test('connections that only wait do not keep the service from ending', async () => {
+test('connections that only wait do not prevent the service from ending', async () => {
   const other = await host.start({ env: { LISTEN_PORT: '4680' } }).ready();
   const silent = connectTcp({ host: '127.0.0.1', port: 4680 });
   const idle = connectTls({ host: '127.0.0.1', port: 4680, rejectUnauthorized: false });
@@ -58,7 +58,7 @@ test('connections that only wait do not keep the service from ending', async () 
   await both;
 });
 
-test('S16: a body without an end is refused when it has become too large', async () => {
+test('S16: a body without an end is refused once it is too large', async () => {
   const socket = await tls();
   socket.write('PUT /set_config_encryption_token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
   const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
@@ -69,7 +69,7 @@ test('S16: a body without an end is refused when it has become too large', async
   assert.match(String(answer), /^HTTP\/1\.1 413 /);
 });
 
-test('what is no HTTP request is answered and cut off', async () => {
+test('bytes that are not an HTTP request are answered and the connection is closed', async () => {
   const socket = await tls();
   socket.write('\0\0 garbage \r\n\r\n');
   const [answer] = await once(socket, 'data');

@@ -1,4 +1,4 @@
-/** What containers write, as operators read and follow it while they live, and what is kept of it. */
+/** The output of containers, as operators read and follow it while they run, and what is kept of it. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { TestHost } from '../support/test-host.ts';
 const LABEL = ['--label', 'ecs-host-service.interactive=true'];
 /** Waits for a file in `/`. */
 const WAIT = 'w() { while [ ! -e /$1 ]; do sleep 0.02; done; }; w';
-/** Ends at SIGTERM with a last word. */
+/** Exits on SIGTERM with a last line. */
 const PATIENT = "trap 'echo last; exit 0' TERM; echo first; sleep 600 & wait";
 
 let host: TestHost;
@@ -33,7 +33,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What a stream of a log sends. */
+/** The frames of a log stream. */
 interface Sent {
   readonly event: string;
   readonly id: string | undefined;
@@ -55,7 +55,7 @@ async function* eventsIn(response: IncomingMessage): AsyncGenerator<Sent> {
   }
 }
 
-/** A site, its running service, and what its operators see of logs. */
+/** A site, its running service, and its operators' view of logs. */
 class Seen {
   readonly site: Site;
   readonly service: ServiceProcess;
@@ -74,7 +74,7 @@ class Seen {
     return new Seen(site, await site.start());
   }
 
-  /** Without a terminal, as any client of Docker's makes it. @returns docker id and container id */
+  /** Without a terminal, like any client of Docker. @returns docker id and container id */
   async run(program: string, ...words: string[]): Promise<{ dockerId: string; id: string }> {
     const all = [...LABEL, ...words, SHELL, 'sh', '-c', program];
     const dockerId = await new DockerCli(this.site.dockerProxy).ok('run', '-d', ...all);
@@ -100,7 +100,7 @@ class Seen {
     return eventsIn(response);
   }
 
-  /** All lines of a log that comes to its end. */
+  /** All lines of a log that ends. */
   async read(name: string, query = '', headers: Readonly<Record<string, string>> = {}): Promise<Sent[]> {
     const all = await Array.fromAsync(eventsIn(await this.open(name, query, headers)));
     assert.equal(all.pop()?.event, 'end');
@@ -122,12 +122,12 @@ async function nextOf(events: AsyncGenerator<Sent>): Promise<string> {
   return `${value?.event} ${value?.data.text ?? ''}`;
 }
 
-test('a log is followed as it is written until its container has ended, and is kept in the same form', async () => {
+test('a log can be followed while it is written until its container ends, and is kept in the same form', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   const events = await seen.follow(dockerId);
   assert.equal(await nextOf(events), 'line first');
-  assert.deepEqual(await seen.texts(id), ['first'], 'who does not follow waits for nothing');
+  assert.deepEqual(await seen.texts(id), ['first'], 'a reader that does not follow does not wait');
   const stopped = seen.operator.ask('POST', `/v1/containers/${id}/stop`);
   assert.equal(await nextOf(events), 'line last');
   assert.equal(await nextOf(events), 'end ');
@@ -146,20 +146,20 @@ test('a log is followed as it is written until its container has ended, and is k
     [seen.logs, path].map((one) => statSync(one).mode & 0o777),
     [0o700, 0o600],
   );
-  assert.ok(!seen.service.log().includes('first'), 'nothing of it is in the log of the service');
+  assert.ok(!seen.service.log().includes('first'), "the service's log contains none of it");
   await seen.end(dockerId);
   const next = await seen.site.start();
-  assert.deepEqual(await seen.read(id, '?follow=true'), kept, 'the next service has it too');
+  assert.deepEqual(await seen.read(id, '?follow=true'), kept, 'the next service has the log too');
   assert.equal(await next.stop(), 0);
 });
 
-test('stdout and stderr are told apart, and a reader gets as much as it wants, or goes on where it was', async () => {
+test('stdout and stderr are distinguished, and a reader chooses how much to read or continues from a position', async () => {
   const seen = await Seen.begin();
   const words = `printf '\\303\\251\\377\\0\\033[2J\\n'; printf '%s' end`;
   const { dockerId, id } = await seen.run(
     `echo one; ${WAIT} a; echo two >&2; ${WAIT} b; ${words}; ${PATIENT}`,
   );
-  // Which of two streams Docker reads first is not told by who wrote first.
+  // The order of writes does not determine which of two streams Docker reads first.
   for (const [last, file] of [
     ['one', 'a'],
     ['two', 'b'],
@@ -195,7 +195,7 @@ test('stdout and stderr are told apart, and a reader gets as much as it wants, o
   await seen.end(dockerId);
 });
 
-test('of a container with a terminal the log is one text, with lines longer than Docker keeps whole', async () => {
+test('the log of a container with a terminal is one text, including lines that are longer than Docker keeps whole', async () => {
   const seen = await Seen.begin();
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 11 ]; do x=$x$x; i=$((i+1)); done';
   const { dockerId, id } = await seen.run(`echo one; echo two >&2; ${double}; echo \${x}z; exit 3`, '-t');
@@ -211,7 +211,7 @@ test('of a container with a terminal the log is one text, with lines longer than
   await seen.end(dockerId);
 });
 
-test('a container that writes 50 MB ends at once, a reader that does not read keeps nothing up and misses nothing', async () => {
+test('a container that writes 50 MB ends at once, and a slow reader delays nothing and misses nothing', async () => {
   const seen = await Seen.begin({ CONTAINER_LOG_SIZE: 'none' });
   const double = 'x=aaaaaaaaaaaaaaaa; i=0; while [ $i -lt 6 ]; do x=$x$x; i=$((i+1)); done';
   const program = `${double}; ${WAIT} go; n=0; while [ $n -lt 50000 ]; do echo $n $x; n=$((n+1)); done`;
@@ -232,7 +232,7 @@ test('a container that writes 50 MB ends at once, a reader that does not read ke
   await seen.end(dockerId);
 });
 
-test('a log that Docker does not keep is a problem that says what to do, and hinders no end', async () => {
+test("a log that Docker does not keep is a problem that says what to do, and does not delay the container's end", async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT, '--log-driver', 'none');
   const { status, body } = await seen.operator.get(`/v1/containers/${id}/logs`);
@@ -247,7 +247,7 @@ test('a log that Docker does not keep is a problem that says what to do, and hin
   await seen.end(dockerId);
 });
 
-test('a container that is removed by force ends as ever, whether its log could still be read or not', async () => {
+test('a container that is removed by force ends normally, whether or not its log can still be read', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   const events = await seen.follow(id);
@@ -262,7 +262,7 @@ test('a container that is removed by force ends as ever, whether its log could s
 });
 
 for (const fault of ['hangs', 'half', 'fails'] as const) {
-  test(`a log that Docker does not give whole when its container ends (${fault}) hinders no end`, async () => {
+  test(`a log that Docker does not deliver completely (${fault}) does not delay the container's end`, async () => {
     await using engine = await FaultyEngine.open();
     const seen = await Seen.begin(engine.settings);
     const { dockerId, id } = await seen.run(PATIENT);
@@ -294,7 +294,7 @@ test('a follower is told when Docker goes away, and that this is not the end of 
   await seen.end(dockerId);
 });
 
-test('what names no log, or no place in one, is refused before anything is sent', async () => {
+test('an unknown log or an invalid position is refused before anything is sent', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   for (const [path, status, title] of [
@@ -322,7 +322,7 @@ test('what names no log, or no place in one, is refused before anything is sent'
   await seen.end(dockerId);
 });
 
-test('a directory of logs that is gone keeps no container and no service from its end', async () => {
+test('a missing log directory prevents neither the end of a container nor that of the service', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(PATIENT);
   rmdirSync(seen.logs);
@@ -334,7 +334,7 @@ test('a directory of logs that is gone keeps no container and no service from it
   await seen.end(dockerId);
 });
 
-test('of a container that is removed because its service died the log is kept', async () => {
+test('the log of a container that is removed after its service died is kept', async () => {
   const seen = await Seen.begin();
   const id = await host.containerIdOf(await hostContainer(seen.service));
   await seen.site.kill(seen.service);
@@ -343,7 +343,7 @@ test('of a container that is removed because its service died the log is kept', 
   await seen.site.over();
 });
 
-/** A command of an operator's. */
+/** A command of an operator. */
 function say(seen: Seen, ...words: readonly string[]) {
   const program = host.start({ env: { ROOT: seen.site.root, APP_ENV: '' }, arguments: words });
   const out = text(program.child.stdout as Readable);
@@ -352,7 +352,7 @@ function say(seen: Seen, ...words: readonly string[]) {
   return { program, said };
 }
 
-test('the command line shows each stream where it belongs, follows to the end, and says what is wrong', async () => {
+test('logs writes each stream to its own descriptor, follows to the end, and reports errors', async () => {
   const seen = await Seen.begin();
   const { dockerId, id } = await seen.run(`echo err >&2; printf 'a\\033[2Jb\\n'; ${PATIENT}`);
   const follower = say(seen, 'logs', '-f', id.slice(0, 10));

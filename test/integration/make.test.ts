@@ -34,7 +34,7 @@ test('make run hosts containers in localdev until Ctrl-C', async () => {
   assert.deepEqual(await host.filesBelow(root), []);
 });
 
-test('the bundle runs without the packages that it was built from', () => {
+test('the bundle runs without the packages from which it was built', () => {
   const bundle = join(ROOT, 'build/bundle/ecs-host-service.mjs');
   const { stdout, status } = spawnSync(process.execPath, [bundle, 'version'], { cwd: '/', encoding: 'utf8' });
   assert.deepEqual([status, stdout], [0, '0.1.0\n']);
@@ -46,7 +46,7 @@ test('the bundle runs without the packages that it was built from', () => {
   assert.match(service.stdout, /APP_ENV: must be one of/);
 });
 
-test('from a checkout the program is run by its name, from wherever that is done', () => {
+test('from a checkout, the program runs by its name from any directory', () => {
   const { stdout, status } = spawnSync(join(ROOT, 'ecs-host-service'), ['version'], {
     cwd: '/',
     encoding: 'utf8',
@@ -54,14 +54,14 @@ test('from a checkout the program is run by its name, from wherever that is done
   assert.deepEqual([status, stdout], [0, '0.1.0\n']);
 });
 
-test('an unknown command is answered with one line', () => {
+test('an unknown command prints one line', () => {
   const program = join(ROOT, 'src/ecs-host-service.ts');
   const { stderr, status } = spawnSync(process.execPath, [program, 'fly'], { encoding: 'utf8' });
   assert.equal(status, 2);
   assert.equal(stderr, 'There is no command "fly". "ecs-host-service help" lists all commands.\n');
 });
 
-test('on a terminal the log is for people, elsewhere it is JSON', () => {
+test('the log is readable text on a terminal, and JSON elsewhere', () => {
   const program = `${process.execPath} ${join(ROOT, 'src/ecs-host-service.ts')}`;
   const env = { PATH: process.env.PATH, APP_ENV: 'none' };
   const terminal = spawnSync('script', ['-qec', program, '/dev/null'], { encoding: 'utf8', env });

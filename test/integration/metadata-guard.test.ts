@@ -1,6 +1,6 @@
 /**
- * What keeps containers from the credentials of their host: the addresses of EC2 and ECS stand behind a link of the
- * host here, as they do on EC2, so that what a container sends there is forwarded.
+ * The guard that keeps containers from their host's credentials. Here, as on EC2, the addresses of EC2 and ECS are behind a
+ * link of the host, so the host forwards a container's packets to them.
  */
 
 import assert from 'node:assert/strict';
@@ -19,13 +19,13 @@ import { TestHost } from '../support/test-host.ts';
 
 const GUARD = join(import.meta.dirname, '../../packaging/metadata-guard.sh');
 const ADDRESSES = ['169.254.169.254', '169.254.170.2'];
-/** Behind the same link, and nobody's secret: Amazon's clock, for one. */
+/** Another address behind the same link without secrets, such as Amazon's clock. */
 const HARMLESS = '169.254.169.123';
 const SERVER = `require('node:http').createServer((_, response) => response.end('secret')).listen(80, () => console.log('listens'))`;
-/** Milliseconds after which a packet is taken for lost. */
+/** Milliseconds after which a packet counts as lost. */
 const LOST = 1500;
 
-/** As much of the service's Docker as a network takes. */
+/** The part of the service's Docker client that a network needs. */
 class ApiDocker {
   readonly #api: Dockerode;
 
@@ -41,14 +41,14 @@ class ApiDocker {
 let host: TestHost;
 let service: ServiceProcess;
 let server: ChildProcess | undefined;
-/** Of one of its processes. */
+/** The pid of one of its processes. */
 let container = 0;
 
 function ip(words: string): void {
   execFileSync('ip', words.split(' '));
 }
 
-/** What a container gets from the address. */
+/** A container's answer from the address. */
 function ask(address: string, patience = 30_000, pid = container): string {
   const script = `require('node:http')
     .get('http://${address}/', { timeout: ${patience} }, (answer) => answer.pipe(process.stdout))
@@ -90,17 +90,17 @@ after(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-test('without the guard a container gets the credentials of its host', () => {
+test("without the guard, a container can get its host's credentials", () => {
   for (const address of [...ADDRESSES, HARMLESS]) assert.equal(ask(address), 'secret', address);
 });
 
-test('with the guard it gets no answer from where credentials are, and all others answer', () => {
+test('with the guard, only the addresses that serve credentials do not answer a container', () => {
   execFileSync(GUARD, ['on']);
   for (const address of ADDRESSES) assert.equal(ask(address, LOST), 'nothing', address);
   assert.equal(ask(HARMLESS), 'secret');
 });
 
-test('the guard is for containers in other bridge networks too, such as those of managed nodes', async () => {
+test('the guard covers containers in other bridge networks too, such as those of managed nodes', async () => {
   const owner = { hostId: 'h', app: 'nodes' };
   await ensureNetwork(new ApiDocker(host.docker) as never, owner);
   const HostConfig = { NetworkMode: owner.app };
@@ -113,31 +113,31 @@ test('the guard is for containers in other bridge networks too, such as those of
   await host.docker.getNetwork(owner.app).remove();
 });
 
-test('the guard is put up once, however often it is told to', () => {
+test('the guard is installed once, however often it is requested', () => {
   execFileSync(GUARD, ['on']);
   assert.equal(rules().length, ADDRESSES.length, rules().join('\n'));
 });
 
-test('where nobody can tell, the guard fails', () => {
+test('the guard fails if its state cannot be determined', () => {
   const found = spawnSync('/bin/sh', [GUARD, 'on'], { env: { PATH: '/nowhere' }, encoding: 'utf8' });
   assert.equal(found.status, 1);
   assert.match(found.stderr, /^iptables cannot say what is in DOCKER-USER/m);
 });
 
-test('it stays when Docker is restarted', async () => {
+test('the guard survives a restart of Docker', async () => {
   await host.stopDocker();
   await host.startDocker();
   assert.equal(rules().length, ADDRESSES.length);
 });
 
-test('it goes when it is told to, and leaves the rules of others', () => {
+test('the guard can be removed, and other rules stay', () => {
   const other = ['DOCKER-USER', '--destination', '198.51.100.1', '--jump', 'DROP'];
   execFileSync('iptables', ['--insert', ...other]);
   for (let time = 0; time < 2; time++) execFileSync(GUARD, ['off'], { stdio: 'ignore' });
   assert.deepEqual(rules(), ['-A DOCKER-USER -d 198.51.100.1/32 -j DROP']);
 });
 
-/** What the guard says, where one of its programs is replaced. @param programs scripts by name */
+/** The guard's output when one of its programs is replaced. @param programs scripts by name */
 function guardWith(programs: Readonly<Record<string, string>>, act = 'on') {
   const directory = mkdtempSync('/run/test/programs-');
   for (const [name, script] of Object.entries(programs))
@@ -146,7 +146,7 @@ function guardWith(programs: Readonly<Record<string, string>>, act = 'on') {
   return spawnSync(GUARD, [act], { env, encoding: 'utf8' });
 }
 
-test('where a network has IPv6 and Docker guards IPv4 alone, the guard fails', async () => {
+test('the guard fails if a network has IPv6 and Docker guards only IPv4', async () => {
   const noChain = { ip6tables: 'exit 1' };
   assert.equal(guardWith(noChain).status, 0);
   const network = await host.docker.createNetwork({
@@ -162,17 +162,17 @@ test('where a network has IPv6 and Docker guards IPv4 alone, the guard fails', a
   assert.equal(guarded.status, 0, guarded.stderr);
   assert.match(guarded.stderr, /--insert DOCKER-USER --destination fd00:ec2::254 --jump DROP/);
   await network.remove();
-  // Who cannot be asked may have one.
+  // If Docker cannot be asked, there may be such a network.
   assert.equal(guardWith({ ...noChain, docker: 'exit 1' }).status, 1);
 });
 
-test('where Docker has made no rules, the guard fails and says what to do', async () => {
+test('the guard fails and says what to do if Docker has made no rules', async () => {
   await host.stopDocker();
   execFileSync('iptables', ['--flush']);
   execFileSync('iptables', ['--delete-chain']);
   const failed = spawnSync(GUARD, ['on'], { encoding: 'utf8' });
   assert.equal(failed.status, 1);
   assert.match(failed.stderr, /^iptables has no chain DOCKER-USER.*"iptables": false/m);
-  // There is nothing to take away either.
+  // There is nothing to remove either.
   execFileSync(GUARD, ['off']);
 });

@@ -1,4 +1,4 @@
-/** The metrics of a service that runs, as Prometheus gets them. */
+/** The metrics of a running service, as Prometheus gets them. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -14,7 +14,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('metrics tell of a container from beginning to end', async () => {
+test('metrics cover a container from start to end', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const operator = new Operator(root);

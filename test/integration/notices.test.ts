@@ -1,4 +1,4 @@
-/** What becomes of a host that EC2 takes away, or says that it may: outside localdev, with the metadata at their real address. */
+/** What happens to a host that EC2 takes away, or may take away: outside localdev, with metadata at the real address. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ function start(root: string, more: Readonly<Record<string, string>> = {}, words:
   return host.start({ env: { ...world.settings, ...s3.settings, ROOT: root, ...more }, arguments: words });
 }
 
-/** A container in which a user has a file. */
+/** A container with a user's file. */
 async function inUse(service: ServiceProcess, root: string) {
   const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);
@@ -60,7 +60,7 @@ const heartbeats = () => world.beats.filter(({ call }) => call === 'heartbeat');
 const status = async (service: ServiceProcess) => (await service.get('/healthz')).status;
 const saved = async () => (await s3.keys()).filter((key) => key.includes('/versions/')).length;
 
-test('a Spot interruption costs no user anything: the host drains, saves at once, and is done ten seconds before its moment', async () => {
+test('on a Spot interruption, the host drains and saves at once, and is done ten seconds before its moment', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   const operator = new Operator(root);
@@ -71,8 +71,8 @@ test('a Spot interruption costs no user anything: the host drains, saves at once
   const { said, at } = metadata.takeAfter(50_000);
   await world.webserver.request(({ body }) => JSON.parse(body).IsDraining === 'True');
   assert.equal(await status(service), 503);
-  await until('a checkpoint is in S3', async () => (await saved()) > 0);
-  await until('its programs know', () => existsSync(ending));
+  await until('a checkpoint has reached S3', async () => (await saved()) > 0);
+  await until('its programs are notified', () => existsSync(ending));
   const moment = new Date(said).toISOString();
   assert.equal(readFileSync(ending, 'utf8'), moment);
   const { body } = await operator.get('/v1/host');
@@ -90,7 +90,7 @@ test('a Spot interruption costs no user anything: the host drains, saves at once
   assert.ok(at - Date.now() > 0);
   const end = service.lines.find(({ to }) => to === 'ending');
   assert.equal(end?.code, 'ec2-notice');
-  assert.ok(at - Date.parse(String(end.time)) < 40_000, 'users had the time that was left');
+  assert.ok(at - Date.parse(String(end.time)) < 40_000, 'users got all of the remaining time');
   assert.ok(service.lines.some(({ msg, bytes }) => msg === 'stored a user config' && Number(bytes) > 0));
   assert.deepEqual(
     events.notices.map(({ code }) => code),
@@ -99,21 +99,21 @@ test('a Spot interruption costs no user anything: the host drains, saves at once
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('a notice that is withdrawn is told, and the host takes containers again', async () => {
+test('a withdrawn notice is reported, and the host accepts containers again', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
   const { ending, dockerId, id } = await inUse(service, root);
   metadata.say('rebalance', REBALANCE);
   metadata.takeAfter(600_000);
-  await until('it drains', async () => (await status(service)) === 503);
-  await until('its programs know', () => existsSync(ending));
+  await until('the host drains', async () => (await status(service)) === 503);
+  await until('its programs are notified', () => existsSync(ending));
   metadata.say('spot', undefined);
-  await until('its programs know that it stays', () => !existsSync(ending));
-  assert.equal(await status(service), 503, 'a recommendation still stands');
+  await until('its programs are notified that the host stays', () => !existsSync(ending));
+  assert.equal(await status(service), 503, 'a recommendation is still in force');
   metadata.say('rebalance', undefined);
-  await until('it takes containers', async () => (await status(service)) === 200);
-  await until('the webserver knows', () => heartbeats().at(-1)?.fields.IsDraining === undefined);
+  await until('the host accepts containers', async () => (await status(service)) === 200);
+  await until('the webserver is notified', () => heartbeats().at(-1)?.fields.IsDraining === undefined);
   assert.deepEqual((await new Operator(root).get('/v1/host')).body.notices, []);
   const codes = service.lines.flatMap(({ code }) => (String(code).startsWith('notice') ? [code] : []));
   assert.deepEqual(codes, ['notice', 'notice', 'notice-withdrawn', 'notice-withdrawn']);
@@ -124,7 +124,7 @@ test('a notice that is withdrawn is told, and the host takes containers again', 
   assert.equal(await service.stop(), 0);
 });
 
-test('the lifecycle hook is extended while a container is in use, and completed when its user is saved', async () => {
+test("the lifecycle hook is extended while a container is in use, and completed when its user's files are saved", async () => {
   await using group = await AutoScalingStandIn.open();
   const root = host.newRoot();
   const service = await start(root, group.settings).ready();
@@ -144,7 +144,7 @@ test('the lifecycle hook is extended while a container is in use, and completed 
   assert.equal(group.story.filter((one) => one.startsWith('Complete')).length, 1);
 });
 
-test('a notice that stands when the service starts ends it before it takes a container', async () => {
+test('a notice that is in force at the start stops the service before it accepts a container', async () => {
   metadata.takeAfter(-30_000);
   const root = host.newRoot();
   const service = start(root);
@@ -153,7 +153,7 @@ test('a notice that stands when the service starts ends it before it takes a con
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('a notice that comes while the service is dead is heeded by whoever waits: users are saved', async () => {
+test("wait obeys a notice that comes while the service is dead, and saves the users' files", async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
   const { id } = await inUse(service, root);
@@ -169,13 +169,13 @@ test('a notice that comes while the service is dead is heeded by whoever waits: 
   assert.ok(!existsSync(pathsBelow(root).run), 'nothing is left to wait for');
 });
 
-test('metadata that fail change nothing, and in localdev nobody asks for notices', async () => {
+test('failing metadata changes nothing, and in localdev nobody requests notices', async () => {
   const root = host.newRoot();
   const service = await start(root).ready();
-  await until('it looks', () => metadata.looks >= 1);
+  await until('the service requests notices', () => metadata.looks >= 1);
   metadata.recorder.fault = '500';
   const before = metadata.looks;
-  await until('it looks again and again', () => metadata.looks >= before + 2);
+  await until('the service requests notices repeatedly', () => metadata.looks >= before + 2);
   assert.equal(await status(service), 200);
   assert.ok(
     !service.lines.some(({ level, msg }) => level !== 'debug' && msg.includes('notices')),

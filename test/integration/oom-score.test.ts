@@ -1,4 +1,4 @@
-/** When the host runs out of memory, the kernel spares the service, and not what the service runs for others. */
+/** When the host runs out of memory, the kernel spares the service, but not the programs that it runs for others. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,14 +7,14 @@ import { processesThat } from '../../host/processes.ts';
 import { runConfined } from '../../user-configs/confined.ts';
 import { until } from '../support/site.ts';
 
-/** Not that of the service, which a test may lack the right to set: what counts is that it is not inherited. */
+/** It is not the service's own value, which a test may lack the right to set. What matters is that it is not inherited. */
 const OWN = '300';
 
 function adjustment(pid: number | 'self'): string {
   return readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim();
 }
 
-test('a confined child is not spared when memory runs out, as the service that starts it is', async () => {
+test('the OOM killer does not spare a confined child process, unlike its service', async () => {
   writeFileSync('/proc/self/oom_score_adj', OWN);
   assert.equal(adjustment('self'), OWN);
   const [view, tree] = ['/run/view', '/run/tree'];
@@ -36,7 +36,7 @@ test('a confined child is not spared when memory runs out, as the service that s
   await ended;
 });
 
-test('systemd starts the service, and what waits after its death, so that the kernel spares them', () => {
+test('systemd starts the service and its wait process with protection from the OOM killer', () => {
   for (const name of ['ecs-host-service', 'ecs-host-service-wait']) {
     const unit = readFileSync(new URL(`../../packaging/${name}.service`, import.meta.url), 'utf8');
     assert.match(unit, /^OOMScoreAdjust=-500$/m);

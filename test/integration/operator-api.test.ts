@@ -1,4 +1,4 @@
-/** The operator's API of a service that runs, on its unix socket. */
+/** The operator's API of a running service, on its unix socket. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -23,7 +23,7 @@ async function start() {
   return { root, service, operator: new Operator(root) };
 }
 
-test('operators list containers, the oldest first, some of them alone, and page by page', async () => {
+test('operators list containers oldest first, filtered, and page by page', async () => {
   const { service, operator } = await start();
   assert.deepEqual((await operator.get('/v1/containers')).body, { containers: [] });
   const made: string[] = [];
@@ -46,14 +46,14 @@ test('operators list containers, the oldest first, some of them alone, and page 
     first.containers.map(({ docker }: { docker: string }) => docker),
     made.slice(0, 2),
   );
-  // The one that the page ended with may be gone by then.
+  // The container at the end of the page may be gone by then.
   await operator.ask('POST', `/v1/containers/${made[1]}/stop`);
   assert.deepEqual(await listed(`?after=${first.next}`), [2]);
   assert.equal((await operator.get(`/v1/containers?limit=2`)).body.next, undefined);
   assert.equal(await service.stop(), 0);
 });
 
-test('a container is described by its ids and by their first digits, and of its user nothing is said', async () => {
+test('a container is found by its ids and their first digits, and its description says nothing about its user', async () => {
   const { service, operator } = await start();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -81,7 +81,7 @@ test('a container is described by its ids and by their first digits, and of its 
   assert.equal(await service.stop(), 0);
 });
 
-test('a stop ends a container in order, and answers with its receipt, which stays', async () => {
+test('a stop ends a container in order and answers with its receipt, which is kept', async () => {
   const { service, operator } = await start();
   const dockerId = await hostContainer(service);
   const id = await host.containerIdOf(dockerId);
@@ -106,7 +106,7 @@ test('a stop ends a container in order, and answers with its receipt, which stay
   assert.equal(await service.stop(), 0);
 });
 
-test('the capacity tells of each resource how much is left, and which is short', async () => {
+test('the capacity shows for each resource how much is left, and which one is short', async () => {
   const { service, operator } = await start();
   const before = (await operator.get('/v1/capacity')).body;
   await hostContainer(service);
@@ -128,7 +128,7 @@ test('the capacity tells of each resource how much is left, and which is short',
   assert.equal(await service.stop(), 0);
 });
 
-test('events tell each transition with its cause, and are gone on with where a follower was', async () => {
+test('each state change is an event with its cause, and a client that reconnects continues where it was', async () => {
   const { service, operator } = await start();
   using follower = await operator.follow();
   const dockerId = await hostContainer(service);
@@ -162,11 +162,11 @@ test('events tell each transition with its cause, and are gone on with where a f
   assert.equal(await later.next(), undefined);
 });
 
-test('a stream is in the log once when it has ended, whoever ended it, with how long it went on', async () => {
+test('a stream is logged once, with its duration, when it ends, whoever ended it', async () => {
   const { service, operator } = await start();
   const lines = () => service.lines.filter(({ path }) => path === '/v1/events');
   const follower = await operator.follow();
-  // The head of its answer is there already.
+  // The head of its answer has already arrived.
   const seen = performance.now();
   await operator.get('/v1/capacity');
   assert.deepEqual(lines(), []);
@@ -182,7 +182,7 @@ test('a stream is in the log once when it has ended, whoever ended it, with how 
   assert.ok(Number(lines()[0]?.ms) >= shortest, service.log());
 });
 
-test('events of the end of a service are told before its streams end', async () => {
+test('when the service stops, event streams receive an event before they end', async () => {
   const { service, operator } = await start();
   using follower = await operator.follow();
   await hostContainer(service);
@@ -193,7 +193,7 @@ test('events of the end of a service are told before its streams end', async () 
   assert.equal(await stopped, 0);
 });
 
-test('an operator who drains a host sees it drain, and end with its last container', async () => {
+test("a drain through the API shows in the host's state, and the service exits after its last container", async () => {
   const { service, operator } = await start();
   const dockerId = await hostContainer(service);
   const { id, ...found } = (await operator.get('/v1/host')).body;
@@ -216,7 +216,7 @@ test('an operator who drains a host sees it drain, and end with its last contain
   assert.equal(await service.ended(), 0);
 });
 
-test('what is wrong with a request is told as a problem, with what to do', async () => {
+test('an invalid request is answered with a problem that says what to do', async () => {
   const { service, operator } = await start();
   for (const [method, path, status, title, detail] of [
     ['GET', '/v1/nothing', 404, 'request.not_found', /nothing at this path/],
@@ -248,7 +248,7 @@ test('what is wrong with a request is told as a problem, with what to do', async
   assert.equal(await service.stop(), 0);
 });
 
-test('whatever the umask was, no socket can be connected to by others, not even before it has its mode', async () => {
+test('whatever the umask, other users can never connect to a socket, not even before its mode is set', async () => {
   const before = process.umask(0);
   const { service } = await start().finally(() => process.umask(before));
   const [, umask] = /^Umask:\t(\d+)$/m.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8')) ?? [];
@@ -256,7 +256,7 @@ test('whatever the umask was, no socket can be connected to by others, not even 
   assert.equal(await service.stop(), 0);
 });
 
-test("the socket is root's alone, one that a dead service left is replaced, and it goes with the service", async () => {
+test('only root can use the socket; a stale one is replaced, and the service removes its own', async () => {
   const root = host.newRoot();
   const dead = await host.start({ env: { ROOT: root } }).ready();
   await dead.stop('SIGKILL');

@@ -1,4 +1,4 @@
-/** The command line about a running service: on its unix socket, and from another host. */
+/** The command line with a running service: on its unix socket, and from another host. */
 
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
@@ -30,7 +30,7 @@ async function say(root: string, words: readonly string[], env: Record<string, s
   return { code, text: program.log() };
 }
 
-test('an operator lists, stops and looks back at a container in tables', async () => {
+test('an operator lists containers, stops one and reads its receipt in tables', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);
@@ -67,7 +67,7 @@ test('an operator lists, stops and looks back at a container in tables', async (
   assert.equal(await service.stop(), 0);
 });
 
-test('an operator has a container made by the command line, with all that it is to have', async () => {
+test('the command line makes a container with everything that was requested', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const file = join(host.newRoot(), 'env');
@@ -116,7 +116,7 @@ test('an operator has a container made by the command line, with all that it is 
   assert.equal(await service.stop(), 0);
 });
 
-test('what is printed as JSON is what the service answers, and events follow as lines until it ends', async () => {
+test("with --json, commands print the service's answers, and events prints lines until the service ends", async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, HEALTH_PROBE_SECONDS: 'none' } }).ready();
   const follower = host.start({
@@ -141,7 +141,7 @@ test('what is printed as JSON is what the service answers, and events follow as 
   assert.deepEqual(codes, [undefined, 'begun', 'created', 'started', 'operator', 'released']);
 });
 
-test('from another host it takes the token and the certificate, and sends nothing to another one', async () => {
+test('from another host, commands use the token and the certificate, and send nothing to a host with another certificate', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, OPERATOR_TOKEN } }).ready();
   const certificate = new X509Certificate(readFileSync(join(root, 'fractalprivate/cert.pem')));
@@ -165,7 +165,7 @@ test('from another host it takes the token and the certificate, and sends nothin
     const said = await say(host.newRoot(), ['ps', ...words], env);
     assert.deepEqual([said.code, text.test(said.text)], [code, true], said.text);
   }
-  assert.ok(!service.lines.slice(lines).some(({ msg }) => msg === 'answered'), 'something was asked');
+  assert.ok(!service.lines.slice(lines).some(({ msg }) => msg === 'answered'), 'a request was sent');
   const wrong = await say(host.newRoot(), ['ps', ...pinned], { OPERATOR_TOKEN: NEXT_OPERATOR_TOKEN });
   assert.deepEqual([wrong.code, /request.no_operator: /.test(wrong.text)], [1, true]);
   assert.equal(await service.stop(), 0);
@@ -188,7 +188,7 @@ test('a command ends quietly when its reader stops reading, and the error for an
   assert.equal(await service.stop(), 0);
 });
 
-test('where no service runs that is said, with an exit code of its own', async () => {
+test('if no service runs, a command says so and exits with its own code', async () => {
   const root = host.newRoot();
   const { code, text } = await say(root, ['ps']);
   assert.equal(code, 3);
@@ -203,7 +203,7 @@ const ask = (service: ServiceProcess, authorization?: string): Promise<Reply> =>
     headers: authorization === undefined ? {} : { authorization },
   });
 
-test('over HTTPS only who knows the token is let in, and a new one counts as soon as its file is there', async () => {
+test('over HTTPS, only the right token gives access, and a new one is valid as soon as its file exists', async () => {
   const file = join(host.newRoot(), 'token');
   const write = (token: string) => {
     writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600 });
@@ -229,7 +229,7 @@ test('over HTTPS only who knows the token is let in, and a new one counts as soo
   assert.equal(await service.stop(), 0);
 });
 
-test('without a token nobody is let in over HTTPS', async () => {
+test('without a configured token, nobody gets access over HTTPS', async () => {
   const service = await host.start().ready();
   for (const given of [undefined, 'Bearer ', 'Bearer undefined', `Bearer ${SECRET}`]) {
     const { status, type, body } = await ask(service, given);

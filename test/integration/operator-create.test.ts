@@ -1,4 +1,4 @@
-/** Containers that operators have made and set up by the API. */
+/** Containers that operators make and set up through the API. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -37,7 +37,7 @@ async function start(env: Readonly<Record<string, string>> = {}) {
   return { root, service, operator: new Operator(root) };
 }
 
-test('an operator has a container made with all that it is to have, and sets it up', async () => {
+test('the API makes a container with everything that was requested, and the set-up calls set it up', async () => {
   using directory = mkdtempDisposableSync('/tmp/shared-');
   const shared = directory.path;
   const { service, operator } = await start({ ALLOWED_MOUNTS: `/srv,${shared}` });
@@ -84,7 +84,7 @@ test('an operator has a container made with all that it is to have, and sets it 
   assert.equal(await service.stop(), 0);
 });
 
-test('start values can come with the request, and a token before them', async () => {
+test('start values can come with the request, and the token before them', async () => {
   const { service, operator } = await start();
   const first = (await operator.ask('POST', '/v1/containers', { ...MINIMAL, startValues: START_VALUES }))
     .body;
@@ -98,7 +98,7 @@ test('start values can come with the request, and a token before them', async ()
   assert.equal(await service.stop(), 0);
 });
 
-test('a container that is asked for without a console has none', async () => {
+test('a container that is requested without a console has none', async () => {
   const { service, operator } = await start();
   const { status, body } = await operator.ask('POST', '/v1/containers', { ...MINIMAL, console: false });
   assert.deepEqual([status, body.tty], [201, undefined]);
@@ -107,7 +107,7 @@ test('a container that is asked for without a console has none', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('what is mounted in a directory that is to be only read is not in the container at all', async () => {
+test('filesystems that are mounted inside a read-only directory are not visible in the container', async () => {
   using directory = mkdtempDisposableSync('/tmp/shared-');
   const shared = directory.path;
   mkdirSync(join(shared, 'below'));
@@ -130,7 +130,7 @@ test('what is mounted in a directory that is to be only read is not in the conta
   }
 });
 
-test('a container whose start values cannot be kept is taken down', async () => {
+test('a container whose start values cannot be stored is removed', async () => {
   const { service, operator, root } = await start();
   using events = await operator.follow();
   const created = operator.ask(
@@ -141,8 +141,8 @@ test('a container whose start values cannot be kept is taken down', async () => 
   );
   const [first] = await events.until(() => true);
   const mappings = join(root, 'fractal', first?.container.id ?? '', 'containerResourceMappings');
-  await until('its directory is there', () => existsSync(mappings));
-  // Where it stands a file cannot be put.
+  await until('its directory exists', () => existsSync(mappings));
+  // No file can be written in place of a directory.
   mkdirSync(join(mappings, 'ContainerARN'));
   const { status, body } = await created;
   assert.deepEqual([status, body.title], [507, 'host.filesystem'], JSON.stringify(body));
@@ -162,7 +162,7 @@ test('a container whose start values cannot be kept is taken down', async () => 
   assert.equal(await service.stop(), 0);
 });
 
-test('the same request with the same key makes one container', async () => {
+test('identical requests with the same key make one container', async () => {
   const { service, operator } = await start();
   const key = { 'idempotency-key': 'one' };
   const create = (body: object, headers: Record<string, string>) =>
@@ -183,7 +183,7 @@ test('the same request with the same key makes one container', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('a dry run says whether there is room, and makes nothing', async () => {
+test('a dry run reports whether there is room, and makes nothing', async () => {
   const { service, operator } = await start();
   const dry = async (more: object) =>
     (await operator.ask('POST', '/v1/containers?dryRun=true', { ...MINIMAL, ...more })).body;
@@ -202,7 +202,7 @@ test('a dry run says whether there is room, and makes nothing', async () => {
   assert.equal(await service.stop(), 0);
 });
 
-test('what a container must not have is refused with what to do, and nothing is left of it', async () => {
+test('a request for a forbidden mount or right is refused with what to do, and leaves nothing behind', async () => {
   const { service, operator, root } = await start({ ALLOWED_MOUNTS: '/srv' });
   const taken = (
     await operator.ask('POST', '/v1/containers', {

@@ -1,4 +1,4 @@
-/** Requests that are made from the document of the operator's API: right ones, and such as break it in each place. */
+/** Requests that are generated from the document of the operator's API: valid ones, and ones that break it in each place. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -43,7 +43,7 @@ interface Operation {
   readonly path: string;
   readonly method: string;
   readonly parameters: readonly Parameter[];
-  /** Name of the schema of its body. */
+  /** The name of its body's schema. */
   readonly body: string | undefined;
   readonly isStream: boolean;
 }
@@ -57,7 +57,7 @@ const SCHEMAS: Readonly<Record<string, TSchema>> = {
   NodeLock,
 };
 
-/** For each schema of a body, one that fits. */
+/** For each schema of a body, a valid one. */
 const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   NewContainer: {
     image: IMAGE,
@@ -82,7 +82,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   ImagePull: { image: 'a', platform: 'linux/amd64', registryAuth: { username: 'user', password: TOKEN } },
 };
 
-/** Of any type. */
+/** Values of any type. */
 const ODD: readonly unknown[] = [
   null,
   '',
@@ -101,7 +101,7 @@ const ODD: readonly unknown[] = [
   [[]],
 ];
 
-/** The body with one value at a time, at any depth, that is another one, or not there; and with one more. */
+/** The body with one value at a time, at any depth, changed or removed, and with one added. */
 function* oddBodies(body: Readonly<Record<string, unknown>>): Generator<unknown> {
   yield* ODD;
   yield { ...body, another: 1 };
@@ -115,7 +115,7 @@ function* oddBodies(body: Readonly<Record<string, unknown>>): Generator<unknown>
   }
 }
 
-/** Its paths, those that change most at the end. */
+/** Its paths, with those that change most at the end. */
 function operationsIn(document: {
   paths: Record<string, Record<string, Record<string, unknown>>>;
 }): Operation[] {
@@ -132,7 +132,7 @@ function operationsIn(document: {
   return all.sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
 }
 
-/** @param id of a container that is there */
+/** @param id of an existing container */
 function rightValues(schema: Schema, id: string): string[] {
   const { type, enum: words, minimum, maximum, pattern } = schema;
   if (words) return [...words];
@@ -143,7 +143,7 @@ function rightValues(schema: Schema, id: string): string[] {
     : ['', 'demo', 'ünïcode', 'x'.repeat(1000), '%', '../..', '\u0000'];
 }
 
-/** Whether a text fits, where not only certain texts do. */
+/** Whether a text is valid, unless only certain texts are. */
 function isFreeText(
   { type, enum: words, pattern = '', maxLength = Infinity, items }: Schema,
   text: string,
@@ -152,7 +152,7 @@ function isFreeText(
   return type === 'string' && !words && new RegExp(pattern, 'u').test(text) && text.length <= maxLength;
 }
 
-/** What does not fit any schema but that of free text. */
+/** A value that is invalid for any schema but that of free text. */
 const WRONG = [
   '',
   'zzzz',
@@ -190,14 +190,14 @@ async function stopAll(operator: Operator): Promise<void> {
   for (const { id } of containers) await operator.ask('POST', `/v1/containers/${id}/stop`);
 }
 
-/** The least that can be asked for, all at once, and each field alone that need not be there. */
+/** The required fields alone, all fields together, and each optional field alone. */
 function rightBodies(): Readonly<Record<string, unknown>>[] {
   const { image, app, ...others } = BODIES.NewContainer as Readonly<Record<string, unknown>>;
   const alone = Object.entries(others).map(([name, value]) => ({ image, app, [name]: value }));
   return [{ image, app }, { image, app, ...others }, ...alone];
 }
 
-test('containers that the document allows are made, and leave nothing', async () => {
+test('containers that the document allows are made, and leave nothing behind', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);
@@ -216,7 +216,7 @@ test('containers that the document allows are made, and leave nothing', async ()
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });
 
-test('no request that the document allows, or that breaks it in any place, is a fault of the service', async () => {
+test('no request, valid or broken in any one place, causes an internal error', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root, ALLOWED_MOUNTS: '/srv' } }).ready();
   const operator = new Operator(root);
@@ -226,7 +226,7 @@ test('no request that the document allows, or that breaks it in any place, is a 
   let asked = 0;
   for (const operation of operationsIn(document).filter(({ isStream, body }) => !isStream || body)) {
     if (operation.path === '/v1/drain') await stopAll(operator);
-    // Made are those that other tests are about.
+    // Other tests cover the creation of these.
     const always = operation.body === 'NewContainer' ? { dryRun: 'true' } : {};
     const right = operation.body && BODIES[operation.body];
     const ask = async (values: Record<string, string>, body: unknown = right) => {
@@ -241,12 +241,13 @@ test('no request that the document allows, or that breaks it in any place, is a 
         const isText = isFreeText(schema, value);
         const status = await ask({ [name]: value });
         if (!isText) refused += Number(status === 400 || status === 404);
-        if (!isText) assert.ok(status === 400 || status === 404, `${operation.path} took ${name}=${value}`);
+        if (!isText)
+          assert.ok(status === 400 || status === 404, `${operation.path} accepted ${name}=${value}`);
       }
       for (const value of rightValues(schema, id))
         assert.notEqual(await ask({ [name]: value }), 400, `${name}=${value}`);
     }
-    // What streams answer to right requests is for other tests.
+    // Other tests cover the answers of streams to valid requests.
     if (!operation.isStream) await ask({});
     if (!right) continue;
     const schema = SCHEMAS[operation.body ?? ''] as TSchema;
@@ -259,6 +260,6 @@ test('no request that the document allows, or that breaks it in any place, is a 
     }
   }
   assert.ok(refused > 50 && asked > refused, `${asked} requests, ${refused} refused`);
-  assert.equal(await service.ended(), 0, 'the last one was to drain it');
+  assert.equal(await service.ended(), 0, 'the last request was to drain the host');
   assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
 });

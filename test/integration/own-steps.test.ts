@@ -1,4 +1,4 @@
-/** A service without containers that dies anywhere between its first step and its last. */
+/** A service without containers that dies anywhere between its first and its last step. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -12,10 +12,10 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** More than a service has. */
+/** More steps than a service has. */
 const MOST_STEPS = 200;
 
-/** @returns what it died of, and undefined when it lived */
+/** @returns how it died, and undefined if it survived */
 async function dieAt(site: Site, ownStep: number): Promise<string | undefined> {
   const service = host.start({
     entry: '../chaos/dying.ts',
@@ -31,7 +31,7 @@ async function dieAt(site: Site, ownStep: number): Promise<string | undefined> {
   return service.other.find((line) => line.startsWith('dying '));
 }
 
-test('killed at any step of its own start and end, the service leaves nothing once it is buried', async () => {
+test('if the service is killed at any step of its start or shutdown, bury leaves nothing behind', async () => {
   const site = new Site(host);
   let died = 0;
   for (let step = 1; step < MOST_STEPS; step++) {

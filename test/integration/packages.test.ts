@@ -1,6 +1,6 @@
 /**
- * The packages, as npm would publish them: each installs into an empty project, with no registry, on each line of Node that
- * it is for, and runs there.
+ * The packages, as npm would publish them: each installs into an empty project without a registry, on each Node version that it
+ * supports, and runs there.
  */
 
 import assert from 'node:assert/strict';
@@ -47,14 +47,14 @@ before(() => {
 });
 after(() => rmSync(work, { recursive: true }));
 
-/** With that Node before any other; npm runs on it too. */
+/** With that Node first in the path; npm runs on it too. */
 function environment(line: Line): NodeJS.ProcessEnv {
   const directory = line === '24' ? 'node' : `node-${line}`;
   const bin = join(ROOT, `tools/${directory}/node_modules/node-linux-${process.arch}/bin`);
   return { ...process.env, PATH: `${bin}:${process.env.PATH}`, npm_config_cache: join(work, 'cache') };
 }
 
-/** What a package depends on, and what that depends on, as this checkout has it. */
+/** A package's dependencies, including indirect ones, as in this checkout. */
 function dependenciesOf({ dependencies = {} }: Manifest, { packages: locked }: Lock): string[] {
   const found = new Set<string>();
   const add = (names: Readonly<Record<string, string>> = {}): void => {
@@ -68,7 +68,7 @@ function dependenciesOf({ dependencies = {} }: Manifest, { packages: locked }: L
   return [...found];
 }
 
-/** Installs a package, and beside it what it depends on, since no registry answers here. @returns the project */
+/** Installs a package with its dependencies beside it, because there is no registry. @returns the project */
 function install(manifest: Manifest, line: Line): string {
   const project = join(work, `${manifest.name}-${line}`);
   const tarballs = join(work, `${manifest.name}-tarballs`);
@@ -102,7 +102,7 @@ async function run(line: Line, project: string, ...words: string[]): Promise<str
 
 for (const manifest of packages) {
   const { name } = manifest;
-  test(`${name} installs into an empty project, and loads there on each line of Node`, async () => {
+  test(`${name} installs into an empty project, and loads there on each Node version`, async () => {
     const found: string[] = [];
     for (const line of NODES) {
       const project = install(manifest, line);
@@ -115,14 +115,14 @@ for (const manifest of packages) {
   });
 }
 
-test('the release tool is a command of its package, on each line of Node', async () => {
+test('the release tool runs as a command of its package on each Node version', async () => {
   for (const line of NODES) {
     const project = join(work, `ecs-release-${line}`);
     assert.match(await run(line, project, 'node_modules/.bin/ecs-release', '--help'), /^ {2}deploy /m);
   }
 });
 
-test("the API client's example fits the types that are published, and runs on each line of Node", async (t) => {
+test("the API client's example matches the published types, and runs on each Node version", async (t) => {
   const socket = join(work, 'api.sock');
   const container = { id: 'abc', state: 'ready', app: 'demo', port: 32262 };
   const server = createServer(({ url = '' }, response) => {

@@ -17,7 +17,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('C3: a port that another program listens on is passed over, for its own protocol alone', async () => {
+test('C3: a port that another program listens on is skipped, for its protocol only', async () => {
   const tcp = createServer().listen(32262, '127.0.0.1');
   const udp = createSocket('udp4').bind(32263, '127.0.0.1');
   await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
@@ -31,18 +31,18 @@ test('C3: a port that another program listens on is passed over, for its own pro
   udp.close();
 });
 
-test('C3: a port that Docker finds taken is set aside and another one is tried', async () => {
+test('C3: a port that Docker finds taken is set aside, and another one is tried', async () => {
   const service = await host.start({ entry: 'dying-service.ts', arguments: ['port-thief'] }).ready();
   const ports = [];
   for (let i = 0; i < 2; i++) ports.push(await host.hostPort(await hostContainer(service)));
   assert.ok(!ports.includes(32262), String(ports));
   const tries = service.lines.filter(({ msg }) => msg === 'trying other ports');
-  assert.equal(tries.length, 1, 'the second one does not try it again');
+  assert.equal(tries.length, 1, 'the second container does not try it again');
   assert.match(String(tries[0]?.why), /another program took host port 32262/);
   assert.equal(await service.stop(), 0);
 });
 
-test('the port of the service itself and reserved ones are given to nobody', async () => {
+test("no container gets the service's own port or a reserved one", async () => {
   const service = await host.start({ env: { LISTEN_PORT: '32262', RESERVED_PORTS: '32273,2375' } }).ready();
   const dockerId = await hostContainer(service);
   assert.notEqual(await host.hostPort(dockerId, '32262/tcp'), 32262);
@@ -52,12 +52,12 @@ test('the port of the service itself and reserved ones are given to nobody', asy
 
 const LABEL = ['--label', 'ecs-host-service.interactive=true'];
 
-/** Docker's command line at the proxy of a service. */
+/** Docker's command line at a service's proxy. */
 function cliOf(site: Site): DockerCli {
   return new DockerCli(join(site.runDirectory, 'docker.sock'));
 }
 
-test('a port that the maker chose may be on several addresses, and is held also after a death', async () => {
+test('a port that the maker chose can be bound to several addresses, and stays held after a crash', async () => {
   const site = new Site(host);
   const service = await site.start();
   const cli = cliOf(site);
@@ -76,12 +76,12 @@ test('a port that the maker chose may be on several addresses, and is held also 
   assert.equal(await next.stop(), 0);
 });
 
-test('the port by which one is reached that shares a network is held for its life, whoever goes first', async () => {
+test("a container in another one's network holds their port for its whole life, whichever ends first", async () => {
   await importShell(host.docker);
   const site = new Site(host);
   const service = await site.start();
   const cli = cliOf(site);
-  // Not ours, as that of a task with Service Connect.
+  // Not one of the service's ports, like that of a task with Service Connect.
   const task = ['--label', 'com.amazonaws.ecs.task-arn=arn:task/1'];
   const pause = ['--name', 'pause', ...task, '-p', '20500:32262', SHELL];
   await new DockerCli('/run/docker.sock').ok('run', '-d', ...pause);
@@ -110,7 +110,7 @@ test('the port by which one is reached that shares a network is held for its lif
   assert.equal(await second.stop(), 0);
 });
 
-test('the network of a hosted container is shared by no other one', async () => {
+test('no second container can share the network of a hosted one', async () => {
   const site = new Site(host);
   const service = await site.start();
   const cli = cliOf(site);

@@ -16,7 +16,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** A root, and the directory of its receipts. */
+/** A root, and its directory of receipts. */
 function newRoot(): { root: string; receipts: string } {
   const root = host.newRoot();
   return { root, receipts: join(root, 'var/lib/ecs-host-service/receipts') };
@@ -24,7 +24,7 @@ function newRoot(): { root: string; receipts: string } {
 
 const named = ({ kind, what, seen }: Line | Receipted) => [kind, what, seen].join(' ');
 
-test('the receipt of a container has all that it held, when it was allotted and released, and how it was seen gone', async () => {
+test('a receipt lists all resources of its container, when each was allotted and released, and how it was seen gone', async () => {
   const { root, receipts } = newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);
@@ -79,7 +79,7 @@ test('the receipt of a container has all that it held, when it was allotted and 
   assert.deepEqual(
     held.map(({ kind }) => kind),
     ['docker container'],
-    'it outlives its container',
+    'the Docker container outlives its hosted container',
   );
 });
 
@@ -98,7 +98,7 @@ for (const [what, spoil, mend] of [
     (path: string) => rmSync(path),
   ],
 ] as const) {
-  test(`a directory of receipts that has become ${what} keeps no container and no service from its end`, async () => {
+  test(`a directory of receipts that has become ${what} prevents neither the end of a container nor that of the service`, async () => {
     const { root, receipts } = newRoot();
     mkdirSync(receipts, { recursive: true, mode: 0o700 });
     const service = await host.start({ env: { ROOT: root } }).ready();
@@ -110,12 +110,12 @@ for (const [what, spoil, mend] of [
     assert.equal(await service.stop(), 0);
     const line = await service.message('could not write a receipt');
     assert.deepEqual([line.level, line.container], ['warn', id]);
-    assert.equal(service.lines.filter(({ msg }) => msg === 'receipt').length, 1, 'the log has it');
+    assert.equal(service.lines.filter(({ msg }) => msg === 'receipt').length, 1, 'the log contains it');
     mend(receipts);
   });
 }
 
-test('a service that starts keeps the newest thousand receipts', async () => {
+test('a starting service keeps the newest thousand receipts', async () => {
   const { root, receipts } = newRoot();
   mkdirSync(receipts, { recursive: true, mode: 0o700 });
   for (let i = 0; i < 1002; i++) writeFileSync(join(receipts, `${String(i).padStart(60, '0')}.json`), '{}');

@@ -1,4 +1,4 @@
-/** Somebody with docs/user-config-format.md, a token and the bucket gets the files back, by the words of that page alone. */
+/** A person with docs/user-config-format.md, a token and the bucket recovers the files with the commands of that page only. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -24,7 +24,7 @@ const never = new AbortController().signal;
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/user-config-format.md'), 'utf8');
 const NOBODY = 65_534;
 
-/** What is to be typed in a section of the page. */
+/** The commands in a section of the page. */
 function commandsIn(title: string): string {
   const section = PAGE.split(/^## /m).find((part) => part.startsWith(title)) ?? '';
   return [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, commands]) => commands).join('\n');
@@ -32,7 +32,7 @@ function commandsIn(title: string): string {
 
 const SCRIPTS = [...PAGE.matchAll(/Save this as `([\w.-]+)`.*?```js\n(.*?)```/gs)];
 
-/** Plays AWS's command `s3 cp`, of a bucket that is a directory. */
+/** Plays AWS's command `s3 cp` for a bucket that is a directory. */
 const AWS = `#!/bin/bash
 [ "$1 $2" = "s3 cp" ] && shift 2
 [ "$1" != --recursive ] || shift
@@ -44,7 +44,7 @@ interface Whose {
   readonly app: string;
 }
 
-/** An ordinary user does what the page says, in an empty directory. @returns that directory */
+/** An ordinary user follows the page in an empty directory. @returns that directory */
 async function recover(t: TestContext, s3: S3, { user, app }: Whose, commands: string): Promise<string> {
   const desk = mkdtempSync(join(tmpdir(), 'by-hand-'));
   t.after(() => rmSync(desk, { recursive: true }));
@@ -74,7 +74,7 @@ for (const whose of [
   { user: 'user@example.com', app: 'browsers/chrome' },
   { user: '.ünï "x"\\ \n', app: `~${'a/'.repeat(200)}` },
 ]) {
-  test(`with the page and the token the files of ${JSON.stringify(whose.user)} are recovered by hand`, async (t) => {
+  test(`with the page and the token, the files of ${JSON.stringify(whose.user)} can be recovered by hand`, async (t) => {
     const { s3, host } = await openConfigHost(t);
     const container = await host.begin({ userId: whose.user, appName: whose.app });
     mkdirSync(join(container.files, 'profile'));
@@ -98,7 +98,7 @@ for (const whose of [
   });
 }
 
-test('what the predecessor stored is recovered by hand too', async (t) => {
+test("files in the predecessor's format can be recovered by hand too", async (t) => {
   const { s3 } = await openConfigHost(t);
   const files = mkdtempSync(join(tmpdir(), 'old-'));
   t.after(() => rmSync(files, { recursive: true }));

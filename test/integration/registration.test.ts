@@ -1,4 +1,4 @@
-/** A webserver that knows an instance refuses to register it again: however a service ended, the next one can go on. */
+/** A webserver that knows an instance refuses to register it again. However a service ended, the next one can continue. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -26,13 +26,13 @@ const registrations = () => world.beats.filter(({ call }) => call === 'auth').le
 const beats = (dying: 'True' | 'False') =>
   world.beats.filter(({ fields }) => fields.IsDyingHeartbeat === dying);
 
-/** Until the webserver has heard one more heartbeat of a host that lives. */
+/** Resolves when the webserver has received one more heartbeat of the running host. */
 async function untilItBeats(): Promise<void> {
   const before = beats('False').length;
-  await until('a heartbeat came', () => beats('False').length > before);
+  await until('a heartbeat has arrived', () => beats('False').length > before);
 }
 
-/** Starts a service, and lets the webserver be away from its first heartbeat on. */
+/** Starts a service, and makes the webserver unavailable after its first heartbeat. */
 async function startAndLose() {
   const service = site.run([]);
   await untilItBeats();
@@ -41,7 +41,7 @@ async function startAndLose() {
   return service;
 }
 
-/** Starts one while the webserver is still away. Then the webserver must know it without another registration. */
+/** Starts a service while the webserver is still away. Then the webserver must know it without another registration. */
 async function startAgain(): Promise<void> {
   const service = await site.start();
   world.webserver.requests.length = 0;
@@ -52,18 +52,18 @@ async function startAgain(): Promise<void> {
   assert.equal(beats('True').length, 1);
 }
 
-test('a host that was stopped while the webserver was away goes on with its registration', async () => {
+test('a host that was stopped while the webserver was away continues its registration', async () => {
   const service = await startAndLose();
   assert.equal(await service.stop(), 0);
   await startAgain();
 });
 
-test('a host whose death nobody could report goes on with its registration', async () => {
+test('a host whose crash was never reported continues its registration', async () => {
   await site.kill(await startAndLose());
   await startAgain();
 });
 
-test('a host that was buried while the webserver was away goes on with its registration', async () => {
+test('a host whose bury ran while the webserver was away continues its registration', async () => {
   await site.kill(await startAndLose());
   await site.bury();
   await startAgain();
@@ -73,16 +73,16 @@ for (const [how, end] of Object.entries({
   stopped: async (service: Awaited<ReturnType<typeof startAndLose>>) => assert.equal(await service.stop(), 0),
   killed: (service: Awaited<ReturnType<typeof startAndLose>>) => site.kill(service),
 })) {
-  test(`a last heartbeat that is owed by a service that was ${how} is delivered when the webserver is back`, async () => {
+  test(`the pending last heartbeat of a service that was ${how} is delivered when the webserver is back`, async () => {
     await end(await startAndLose());
     await site.bury();
-    await until('somebody waits to deliver it', () => site.waitLog.includes('"step":"lock"'));
+    await until('a wait process runs to deliver it', () => site.waitLog.includes('"step":"lock"'));
     assert.equal(registrations(), 1);
     world.webserver.requests.length = 0;
     world.webserver.fault = undefined;
     await site.over();
     assert.equal(beats('True').length, 1);
-    // The webserver knows it no more, so the next one registers.
+    // The webserver no longer knows it, so the next service registers.
     const next = site.run([]);
     await untilItBeats();
     assert.equal(registrations(), 1);

@@ -26,7 +26,7 @@ function start(env: Readonly<Record<string, string>> = {}, fault?: string): Serv
   return host.start({ env: { ...world.settings, ...env }, ...entry });
 }
 
-/** Where everything is on and developers can spin containers up. */
+/** The environment in which everything is enabled and developers can spin containers up. */
 const LOCALDEV = { APP_ENV: 'localdev' };
 
 const AWS_TAGS = Object.fromEntries(
@@ -36,7 +36,7 @@ const AWS_TAGS = Object.fromEntries(
 const beat = (dying: unknown) => (request: { body: string }) =>
   JSON.parse(request.body).IsDyingHeartbeat === dying;
 
-test('in dev the webserver learns who the host is, that it lives, and that it stops', async () => {
+test('outside localdev, a host registers with the webserver, sends heartbeats, and reports that it stops', async () => {
   const service = await start().ready();
   await world.webserver.request(beat('False'));
   assert.equal(await service.stop(), 0);
@@ -68,14 +68,14 @@ test('in dev the webserver learns who the host is, that it lives, and that it st
   }
 });
 
-test('C28: a webserver that wants a boolean gets one', async () => {
+test('C28: a setting makes the service send a boolean to a webserver that needs one', async () => {
   const service = await start({ DYING_HEARTBEAT: 'boolean' }).ready();
   await world.webserver.request(beat(false));
   await service.stop();
   assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, true);
 });
 
-test('S20: metadata is asked for with a session token, and never without one', async () => {
+test('S20: metadata is requested with a session token only', async () => {
   await (await start().ready()).stop();
   const tokens = world.metadata.requests.filter(({ path }) => path === '/latest/api/token');
   for (const { method } of tokens) assert.equal(method, 'PUT');
@@ -84,7 +84,7 @@ test('S20: metadata is asked for with a session token, and never without one', a
   for (const { headers } of items) assert.equal(headers['x-aws-ec2-metadata-token'], 'session-token==');
 });
 
-test('metadata that does not come keeps nothing else from working, and is asked for again', async () => {
+test('missing metadata does not affect anything else, and is requested again', async () => {
   world.metadata.fault = 'hangs';
   const service = await start(LOCALDEV).ready();
   await hostContainer(service);
@@ -96,7 +96,7 @@ test('metadata that does not come keeps nothing else from working, and is asked 
   assert.match(String(event?.message), /cannot read EC2 metadata from http:\/\/169\.254\.169\.254/);
 });
 
-test('C24: a refused registration is reported and tried again, and the host serves meanwhile', async () => {
+test('C24: a refused registration is reported and retried, and the host serves meanwhile', async () => {
   world.webserver.fault = '500';
   const service = await start().ready();
   await world.sentry.request(({ body }) => body.includes('did not accept the registration'));
@@ -110,7 +110,7 @@ for (const [fault, words] of [
   ['throw', 'thrown on purpose'],
   ['rejection', 'rejected on purpose'],
 ] as const) {
-  test(`a ${fault} is reported before anything else is done: cause, stack, last lines, what was running`, async () => {
+  test(`a ${fault} is reported before anything else is done: cause, stack, last log lines, and running containers`, async () => {
     const service = await start(LOCALDEV, fault).ready();
     const dockerId = await hostContainer(service);
     const id = await host.containerIdOf(dockerId);
@@ -123,7 +123,7 @@ for (const [fault, words] of [
     const killedAt = Date.now();
     assert.equal(await service.stop('SIGURG'), 1);
 
-    const { at, event } = world.events[0] ?? assert.fail('no event came');
+    const { at, event } = world.events[0] ?? assert.fail('no event arrived');
     assert.equal(world.events.length, 1);
     assert.deepEqual(
       [event.level, event.message, event.release, event.environment],
@@ -142,21 +142,21 @@ for (const [fault, words] of [
 
     assert.ok(
       world.lines.some(({ message, level }) => level === 'fatal' && message === words),
-      'the log has it too',
+      'the log contains it too',
     );
     const dying = world.beats.at(-1) ?? assert.fail();
     assert.equal(dying.fields.IsDyingHeartbeat, 'True');
     const ending = service.lines.find(({ msg, to }) => msg === 'container is ending' && to === 'ending');
     const endedAt = Date.parse(String(ending?.time));
     for (const reported of [at, dying.at]) {
-      assert.ok(reported <= endedAt, 'reported before the first container was ended');
-      assert.ok(reported - killedAt < 2000, `within 2 s; it took ${reported - killedAt} ms`);
+      assert.ok(reported <= endedAt, 'it was reported before the first container was ended');
+      assert.ok(reported - killedAt < 2000, `it took ${reported - killedAt} ms to report it`);
     }
     await host.endLeft(service);
   });
 }
 
-test('C26: asked to stop, the last heartbeat comes after the last container has ended, and all of the log arrives', async () => {
+test('C26: at a graceful stop, the last heartbeat follows the end of the last container, and the complete log arrives', async () => {
   const service = await start(LOCALDEV).ready();
   await hostContainer(service);
   await world.webserver.request(beat('False'));
@@ -168,7 +168,7 @@ test('C26: asked to stop, the last heartbeat comes after the last container has 
   const shipped = world.lines;
   assert.equal(shipped.at(-1)?.message, 'ended');
   assert.equal(shipped.at(-1)?.['aws.instance-id'], METADATA['instance-id']);
-  // From the first line after reporting was opened on.
+  // From the first line after reporting was opened.
   const opened = service.lines.findIndex(({ step }) => step === 'reporting');
   assert.deepEqual(
     shipped.map(({ message }) => message),
@@ -176,7 +176,7 @@ test('C26: asked to stop, the last heartbeat comes after the last container has 
   );
 });
 
-test('in localdev nothing is sent anywhere unless it is set', async () => {
+test('in localdev, nothing is sent anywhere unless a setting says so', async () => {
   const { WEBSERVER_URL = '' } = world.settings;
   const silent = await host.start().ready();
   await silent.stop();
@@ -189,7 +189,7 @@ test('in localdev nothing is sent anywhere unless it is set', async () => {
   assert.deepEqual([world.sentry.requests, world.logzIo.requests], [[], []]);
 });
 
-test('S13: a secret that gets into a line is hidden, wherever the line goes', async () => {
+test('S13: a secret that appears in a line is hidden in every destination of the line', async () => {
   const service = await start().ready();
   await world.webserver.request(beat('False'));
   const { AuthToken } = world.beats[1]?.fields ?? {};
@@ -203,14 +203,14 @@ test('S13: a secret that gets into a line is hidden, wherever the line goes', as
   assert.deepEqual(paths(world.lines), Array(4).fill('/[secret]'));
 });
 
-test('a death before anything was found out about the host says all the same which one it is', async () => {
+test('a crash before the host has identified itself is reported with the right host', async () => {
   const env = world.settings;
   const service = host.start({ env, entry: 'dying-service.ts', arguments: ['step-fails', 'https'] });
   assert.equal(await service.ended(), 1);
   assert.equal(world.events[0]?.event.tags['aws.instance-id'], METADATA['instance-id']);
 });
 
-test('an error while the service ends is reported too, and the exit code says so', async () => {
+test('an error during the shutdown is reported, and the exit code is 1', async () => {
   const service = await start(LOCALDEV, 'throws-while-ending').ready();
   assert.equal(await service.stop(), 1);
   const messages = world.events.map(({ event }) => event.message);
@@ -218,7 +218,7 @@ test('an error while the service ends is reported too, and the exit code says so
   assert.equal(world.beats.at(-1)?.fields.IsDyingHeartbeat, 'True');
 });
 
-test('a death during the start is the end of the start: no host registers that is dying', async () => {
+test('a crash during the start ends it: a dying host does not register', async () => {
   await world.sentry.turn('hangs');
   const env = world.settings;
   const service = host.start({
@@ -231,7 +231,7 @@ test('a death during the start is the end of the start: no host registers that i
   assert.ok(!service.lines.some(({ step }) => step === 'heartbeats'));
 });
 
-test('a death while metadata hang is logged at once, and told in time', async () => {
+test('a crash while metadata does not answer is logged at once and reported in time', async () => {
   world.metadata.fault = 'hangs';
   const env = world.settings;
   const service = host.start({ env, entry: 'dying-service.ts', arguments: ['step-fails', 'lock'] });

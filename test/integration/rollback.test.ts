@@ -1,4 +1,4 @@
-/** What somebody who can write to the bucket, and has no token, can do with what is stored there. */
+/** What someone who can write to the bucket, and has no token, can do with the stored objects. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ import { SECRET, TOKEN } from '../support/secrets.ts';
 const never = new AbortController().signal;
 const PREFIX = prefixOf('user', 'app');
 const CURRENT = `${PREFIX}current.json`;
-/** What is on its way to become current is not looked at; an hour later nothing is. */
+/** A save that may be about to become current is ignored. An hour later, no save is. */
 const LATER = { now: () => Date.now() + 3_600_000 };
 const ROLLED_BACK = 'config.rolled_back';
 
@@ -63,7 +63,7 @@ function found({ files, outcome, alarm }: Container): [string, string | undefine
   return [outcome, text, alarm?.code];
 }
 
-/** What the predecessor stored of this user and app. */
+/** Objects in the predecessor's format of this user and app. */
 async function storeOld(s3: S3, host: ConfigHost): Promise<void> {
   writeFileSync(join(host.root, 'file'), 'of the predecessor');
   const command = `tar -C ${host.root} -cf - file | lz4 -q -c | openssl enc -aes-256-cbc -pbkdf2 -pass env:TOKEN`;
@@ -71,13 +71,13 @@ async function storeOld(s3: S3, host: ConfigHost): Promise<void> {
   await s3.write(oldKeyOf('user', 'app') as string, old);
 }
 
-test('an old current.json that is put back is noticed by a host that knew a newer one, once, and the files are restored', async (t) => {
+test('a host that knows a newer current.json detects an old one that is put back, once, and restores the files', async (t) => {
   const { s3, host, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
   await leave('third');
   await s3.write(CURRENT, current);
-  // Where no newer save is left to be found.
+  // There is no newer save left to find.
   const kept = (await s3.keys()).filter((key) => key.endsWith('.age'));
   assert.equal(kept.length, 3);
   for (const key of kept)
@@ -89,7 +89,7 @@ test('an old current.json that is put back is noticed by a host that knew a newe
   assert.deepEqual(found(await host.begin()), ['restored', 'first', undefined]);
 });
 
-test('an old current.json is noticed by a host that knows nothing, by the newer saves that are stored', async (t) => {
+test('a host without knowledge of the user detects an old current.json by the newer saves in the bucket', async (t) => {
   const { s3, openHost, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
@@ -104,7 +104,7 @@ test('an old current.json is noticed by a host that knows nothing, by the newer 
   assert.ok(other.lines.some(({ msg }) => /is newer than the save that current.json names/.test(msg)));
 });
 
-test('a current.json that is made up is noticed, whatever it says of its generation', async (t) => {
+test('a forged current.json is detected, whatever generation it names', async (t) => {
   const { s3, openHost, leave } = await open(t);
   const { current } = await leave('first');
   await leave('second');
@@ -116,7 +116,7 @@ test('a current.json that is made up is noticed, whatever it says of its generat
   }
 });
 
-test('without current.json the latest save is restored, and never what the predecessor stored', async (t) => {
+test("without current.json, the latest save is restored, and never files in the predecessor's format", async (t) => {
   const { s3, host, leave, remove, openHost, versions } = await open(t);
   await storeOld(s3, host);
   assert.deepEqual(found(await host.begin()), ['restored', 'of the predecessor', undefined]);
@@ -129,12 +129,12 @@ test('without current.json the latest save is restored, and never what the prede
   next.write({ file: 'third' });
   await next.session.save(never);
   await host.arrived();
-  assert.deepEqual(found(await host.begin()), ['restored', 'third', undefined], 'it is named again');
+  assert.deepEqual(found(await host.begin()), ['restored', 'third', undefined], 'the alarm names it again');
   for (const key of [CURRENT, ...(await versions())]) await remove(key);
   assert.deepEqual(found(await host.begin()), ['new', undefined, ROLLED_BACK]);
 });
 
-test('with USER_CONFIG_OLD_FORMAT=refuse what the predecessor stored is never asked for', async (t) => {
+test("with USER_CONFIG_OLD_FORMAT=refuse, files in the predecessor's format are never requested", async (t) => {
   const { s3, host, openHost } = await open(t);
   await storeOld(s3, host);
   const refusing = await openHost({ readsOldFormat: false });
@@ -142,7 +142,7 @@ test('with USER_CONFIG_OLD_FORMAT=refuse what the predecessor stored is never as
   assert.ok(!s3.requests.some(({ key }) => key === oldKeyOf('user', 'app')));
 });
 
-test('a save that stands under the name of another one, or of another app, is damaged', async (t) => {
+test('a save under the name of another save, or of another app, counts as damaged', async (t) => {
   const { s3, host, leave, versions } = await open(t);
   await leave('first');
   const [first = ''] = await versions();
@@ -163,7 +163,7 @@ test('a save that stands under the name of another one, or of another app, is da
   assert.ok(host.lines.some(({ why }) => /it is of another user or app/.test(String(why))));
 });
 
-test('who knows the public key, and not the token, cannot make a save', async (t) => {
+test('the public key without the token is not enough to make a save', async (t) => {
   const { s3, host, leave } = await open(t);
   const { current } = await leave('first');
   const { version, session, sequence, generation } = JSON.parse(current);
@@ -179,7 +179,7 @@ test('who knows the public key, and not the token, cannot make a save', async (t
   );
   assert.deepEqual(found(await host.begin()), ['damaged', undefined, undefined]);
   assert.ok(host.lines.some(({ why }) => /its stamp is forged/.test(String(why))));
-  // Without any stamp, as before there were some.
+  // Without any stamp, as before stamps existed.
   await s3.write(
     `${PREFIX}${version}`,
     Buffer.concat([...encrypt(recipient, [archive])].map((piece) => Buffer.from(piece))),
@@ -187,7 +187,7 @@ test('who knows the public key, and not the token, cannot make a save', async (t
   assert.equal(found(await host.begin())[2], ROLLED_BACK);
 });
 
-test('what an operator restores raises no alarm, and nobody else can say that an operator did', async (t) => {
+test('a restore by an operator raises no alarm, and nobody else can sign one', async (t) => {
   const { s3, host, openHost, leave, store } = await open(t);
   const first = JSON.parse((await leave('first')).current).version;
   const { current } = await leave('second');
@@ -206,11 +206,11 @@ test('what an operator restores raises no alarm, and nobody else can say that an
   assert.deepEqual(
     found(await host.begin()),
     ['restored', 'first', ROLLED_BACK],
-    'an old choice is put back',
+    'an old choice was put back',
   );
 });
 
-test('nothing that hosts do by themselves looks like a rollback', async (t) => {
+test('nothing that hosts do by themselves is reported as a rollback', async (t) => {
   const { s3, host, openHost, leave } = await open(t);
   await leave('first');
   const [one, other] = [await host.begin(), await host.begin()];
@@ -231,11 +231,11 @@ test('nothing that hosts do by themselves looks like a rollback', async (t) => {
   await s3.turn('away');
   next.write({ file: 'd' });
   await next.session.save(never);
-  assert.deepEqual(found(await host.begin()), ['restored', 'd', undefined], 'what waits on this host');
+  assert.deepEqual(found(await host.begin()), ['restored', 'd', undefined], 'saves wait on this host');
   await s3.turn('none');
 });
 
-test('what was stored before saves had stamps is restored, saved and restored again without an alarm', async (t) => {
+test('files that were stored before saves had stamps are restored, saved and restored again without an alarm', async (t) => {
   const { s3, host, openHost } = await open(t);
   const before = await host.begin();
   before.write({ file: 'old' });
@@ -254,7 +254,7 @@ test('what was stored before saves had stamps is restored, saved and restored ag
   assert.match(
     JSON.parse(String(await s3.read(CURRENT))).changes,
     /\+/,
-    'changes relative to one without a stamp',
+    'changes relative to a save without a stamp',
   );
   for (const one of [host, await openHost()])
     assert.deepEqual(found(await one.begin()), ['restored', 'changed', undefined]);

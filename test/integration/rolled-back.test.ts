@@ -1,4 +1,4 @@
-/** An older state of a user's files that somebody put back into the bucket, as it is told by a service that runs. */
+/** An older state of a user's files that someone put back into the bucket, and how a running service reports it. */
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -18,7 +18,7 @@ before(async () => {
 afterEach(() => host.finish());
 after(() => host[Symbol.asyncDispose]());
 
-test('files that are older than those that were saved last are restored, and log, metrics and receipt say so', async () => {
+test('the log, the metrics and the receipt report that restored files are older than the last saved ones', async () => {
   await using s3 = await S3.open();
   const root = host.newRoot();
   const service = await host.start({ env: { ...s3.settings, ROOT: root } }).ready();

@@ -15,7 +15,7 @@ const BUILD = join(ROOT, 'build');
 const OURS = join(BUILD, 'seccomp.json');
 const DOCKERS = join(BUILD, 'docker-seccomp.json');
 const IMAGE = 'test/seccomp-probe:1';
-/** Of which a container lives on when all is told. */
+/** The image whose container keeps running after it has printed everything. */
 const STAYING = 'test/seccomp-probe:2';
 const REFUSED = 'Operation not permitted';
 
@@ -36,7 +36,7 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
-/** What the kernel says in a container to each probe of a user without capabilities. */
+/** The kernel's answers in a container to each probe of a user without capabilities. */
 async function probe(...SecurityOpt: string[]): Promise<Answers> {
   return await probeAs(host.docker, { User: '1000', HostConfig: { CapDrop: ['ALL'], SecurityOpt } });
 }
@@ -55,7 +55,7 @@ function answersIn(log: Buffer): Answers {
   return Object.fromEntries(lines.map((line) => line.split(': ')));
 }
 
-/** Requests of linux/kd.h, linux/vt.h, and asm-generic/ioctls.h that reach beyond a program's own console. */
+/** Requests of linux/kd.h, linux/vt.h and asm-generic/ioctls.h that reach beyond a program's own console. */
 const FAR_REACHING = Object.entries({
   KIOCSOUND: 0x4b2f,
   KDMKTONE: 0x4b30,
@@ -93,7 +93,7 @@ const FAR_REACHING = Object.entries({
   VT_UNLOCKSWITCH: 0x560c,
   VT_WAITEVENT: 0x560e,
 });
-/** What an X server asks of its own console. */
+/** Requests of an X server to its own console. */
 const NEEDED = Object.entries({
   KDGKBTYPE: 0x4b33,
   KDSETMODE: 0x4b3a,
@@ -109,14 +109,14 @@ const NEEDED = Object.entries({
   TIOCSCTTY: 0x540e,
   FIONREAD: 0x541b,
 });
-/** Switches of the console that an X server must believe in. */
+/** Console switches that an X server must believe in. */
 const PRETENDED = Object.entries({ VT_ACTIVATE: 0x5606, VT_WAITACTIVE: 0x5607, VT_SETACTIVATE: 0x560f });
-/** With which files leave the limit of their container, and what only reads. */
+/** Requests that let files leave the limit of their container, and requests that only read. */
 const ATTRIBUTES = Object.entries({ FSSETXATTR: 0x401c5820, SETFLAGS: 0x40086602, SETFLAGS32: 0x40046602 });
 const READING = Object.entries({ FSGETXATTR: 0x801c581f, GETFLAGS: 0x80086601 });
 const NO_SUCH_REQUEST = 'Inappropriate ioctl for device';
 
-/** A request's names among the probes: the kernel does not look at the upper half of the number. */
+/** The names of a request among the probes: the kernel ignores the upper half of the number. */
 function spelled([, number]: readonly [string, number]): string[] {
   return ['request ', 'request 1:'].map((text) => `${text}0x${number.toString(16)}`);
 }
@@ -126,7 +126,7 @@ const asked = (answers: Answers, names: readonly string[]): Answers =>
 const answered = (names: readonly string[], answer: string): Answers =>
   Object.fromEntries(names.map((name) => [name, answer]));
 
-/** Without the requests of ioctl and what is as new as some of Docker's profiles, which are looked at by themselves. */
+/** Without ioctl requests and the system calls that only some of Docker's profiles know, which are checked separately. */
 function calls(answers: Answers): Answers {
   return Object.fromEntries(
     Object.entries(answers).filter(([name]) => !/^(request|file_setattr)/.test(name)),
@@ -137,7 +137,7 @@ function requests(answers: Answers): Answers {
   return Object.fromEntries(Object.entries(answers).filter(([name]) => name.startsWith('request')));
 }
 
-/** As without a profile, but that those are refused, and that libc is sent from clone3 to clone. */
+/** As without a profile, except that those are refused, and that libc falls back from clone3 to clone. */
 function refusing(refused: (name: string) => boolean): Answers {
   const names = Object.keys(unconfined).filter(refused);
   const refusals = Object.fromEntries(names.map((name) => [name, REFUSED]));
@@ -159,7 +159,7 @@ const isConsole = (device: number): boolean => device % 2 ** 32 === 0x501;
 const isOtherFamily = (family: number): boolean => !FAMILIES.includes(family);
 const isClosedNetlink = (protocol: number): boolean => [6, 12].includes(protocol);
 const isRealTime = (policy: number): boolean => ![0, 3, 5].includes(policy);
-/** What ours refuses of the probes that are made for many numbers. */
+/** What the host's profile refuses of the probes that are made for many numbers. */
 const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'mknod of': isConsole,
   'old mknod of': isConsole,
@@ -176,7 +176,7 @@ const NUMBERED: Readonly<Record<string, (number: number) => boolean>> = {
   'first option of level': () => false,
 };
 
-/** Says only what differs: there are thousands of answers. */
+/** Prints only the differences, because there are thousands of answers. */
 function assertSame(actual: Answers, expected: Answers): void {
   const names = new Set([...Object.keys(actual), ...Object.keys(expected)]);
   const different = [...names].filter((name) => actual[name] !== expected[name]);
@@ -197,7 +197,7 @@ function assertOurs(answers: Answers): void {
   assertSame(calls(answers), { ...expected, ...Object.fromEntries(others) });
 }
 
-test('without a profile nothing is refused, so that a refusal is the work of one', () => {
+test('without a profile nothing is refused, so that each refusal below is due to a profile', () => {
   assert.deepEqual(
     Object.entries(unconfined).filter(([, answer]) => answer === REFUSED),
     [],
@@ -205,17 +205,17 @@ test('without a profile nothing is refused, so that a refusal is the work of one
   assert.ok(Object.keys(unconfined).filter(makesDevice).length >= 3, Object.keys(unconfined).join());
 });
 
-test("in Docker's own profile no user can build a sandbox, and each can make a device", async () => {
+test("in Docker's own profile no user can build a sandbox, and every user can make a device", async () => {
   const answers = await probe();
   assertSame(calls(answers), refusing(makesSandbox));
   assertSame(requests(answers), requests(unconfined));
 });
 
-test('in ours each user can build a sandbox, and none can make a device, by whichever bits or system call', async () => {
+test("under the host's profile, every user can build a sandbox, and none can make a device with any bits or system call", async () => {
   assertOurs(await probe(`seccomp=${readFileSync(OURS, 'utf8')}`));
 });
 
-test('in ours no request of ioctl reaches beyond an own console, and to switch it succeeds without being done', async () => {
+test("under the host's profile, an ioctl reaches only the program's own console, and switching consoles succeeds without effect", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const far = FAR_REACHING.flatMap(spelled);
   const pretended = PRETENDED.flatMap(spelled);
@@ -225,20 +225,20 @@ test('in ours no request of ioctl reaches beyond an own console, and to switch i
   assert.deepEqual(asked(answers, needed), asked(unconfined, needed));
 });
 
-test('in ours no file leaves the limit of its container, and whoever asks is told that there is no such request', async () => {
+test("under the host's profile, no file can leave its container's quota, and the request is answered as unknown", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const attributes = [...ATTRIBUTES.flatMap(spelled), 'FS_IOC32_SETFLAGS of i386'].filter(
     (name) => name in unconfined,
   );
   const reading = READING.flatMap(spelled);
   const [first = ''] = attributes;
-  assert.equal(unconfined[first], 'Bad address', 'the kernel itself says something else');
+  assert.equal(unconfined[first], 'Bad address', 'the kernel itself answers differently');
   assert.deepEqual(asked(answers, attributes), answered(attributes, NO_SUCH_REQUEST));
   assert.deepEqual(asked(answers, reading), asked(unconfined, reading));
   assert.match(answers.file_setattr ?? '', /^(Operation not permitted|Function not implemented)$/);
 });
 
-test('in ours no node of the host’s console can be made, and every other one as before', async () => {
+test("under the host's profile, no device node of the host’s console can be made, and other nodes can", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const refused = Object.keys(answers).filter((name) => /mknod|5:/.test(name) && answers[name] === REFUSED);
   const i386 = Object.keys(unconfined).filter((name) => name.startsWith('5:1'));
@@ -250,7 +250,7 @@ test('in ours no node of the host’s console can be made, and every other one a
   assert.deepEqual(refused.sort(), meant.sort());
 });
 
-test('in ours io_uring, unusual sockets, and what a network namespace gives to anybody are out of reach', async () => {
+test("under the host's profile, io_uring, uncommon sockets and requests for a network's administrator are refused", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const refused = [
     'io_uring_setup',
@@ -271,12 +271,12 @@ test('in ours io_uring, unusual sockets, and what a network namespace gives to a
   assert.deepEqual(asked(answers, kept), asked(unconfined, kept));
 });
 
-test('in ours nothing is written to the log of the host’s kernel and of its logins', async () => {
+test("under the host's profile, no program can reach the audit log of the host’s kernel", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   assert.equal(answers['netlink 9'], 'Protocol not supported');
 });
 
-test('in ours no program gets before those of others by real-time priority, with CAP_SYS_NICE either', async () => {
+test("under the host's profile, no program can use real-time priorities, even with CAP_SYS_NICE", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const realTime = ['policy 1', 'policy 2', 'policy 6', 'policy until a fork 1', 'policy with a high bit 2'];
   assert.deepEqual(asked(answers, realTime), answered(realTime, REFUSED));
@@ -293,7 +293,7 @@ test('in ours no program gets before those of others by real-time priority, with
   assert.deepEqual(await ask(`seccomp=${readFileSync(OURS, 'utf8')}`), { ...free, ...refused });
 });
 
-test('in ours only requests of consoles, keyboards, and terminals are refused', async () => {
+test("under the host's profile, the only refused device requests are those of consoles, keyboards and terminals", async () => {
   const answers = await probe(`seccomp=${readFileSync(OURS, 'utf8')}`);
   const changed = Object.keys(requests(answers)).filter((name) => answers[name] !== unconfined[name]);
   const meant = new Set([...FAR_REACHING, ...PRETENDED, ...ATTRIBUTES].flatMap(spelled));
@@ -301,7 +301,7 @@ test('in ours only requests of consoles, keyboards, and terminals are refused', 
   assert.deepEqual(others, []);
 });
 
-test('Docker takes ours for all containers too, and says so', async () => {
+test("Docker accepts the host's profile as the default for all containers, and reports it", async () => {
   await host.stopDocker();
   await host.startDocker(['--seccomp-profile', OURS]);
   const { SecurityOptions } = await host.docker.info();
@@ -309,7 +309,7 @@ test('Docker takes ours for all containers too, and says so', async () => {
   assertOurs(await probe());
 });
 
-test('a hosted container gets ours, whoever makes it and whichever profile the Engine gives to others', async () => {
+test("a hosted container gets the host's profile, whoever makes it and whatever the Engine's default is", async () => {
   const open = join(work, 'open.json');
   const { archMap } = JSON.parse(readFileSync(DOCKERS, 'utf8'));
   writeFileSync(open, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', archMap, syscalls: [] }));
@@ -325,7 +325,7 @@ test('a hosted container gets ours, whoever makes it and whichever profile the E
 
   const spunUp = host.docker.getContainer(await hostOne(service, { image: STAYING }));
   const log = () => spunUp.logs({ stdout: true });
-  await until('all is told', async () => String(await log()).includes('all is told'));
+  await until('all is told', async () => String(await log()).includes('all answers are printed'));
   const { CapAdd, CapDrop } = (await spunUp.inspect()).HostConfig;
   const SecurityOpt = [`seccomp=${readFileSync(OURS, 'utf8')}`];
   const same = await probeAs(host.docker, { HostConfig: { CapAdd, CapDrop, SecurityOpt } });
@@ -333,7 +333,7 @@ test('a hosted container gets ours, whoever makes it and whichever profile the E
   assert.equal(await service.stop(), 0);
 });
 
-/** Makes a profile of a source that is Docker's with another text somewhere. */
+/** Makes a profile from Docker's source with one text replaced. */
 function make(text: string, other: string) {
   const source = readFileSync(DOCKERS, 'utf8');
   assert.ok(source.includes(text), text);
@@ -355,7 +355,7 @@ for (const [text, other, reason] of [
   ['"clone3"', '"unshare"', 'a rule does something else than allow unshare'],
   ['"names"', '"name"', 'syscalls is no list of rules with names'],
 ] as const) {
-  test(`no profile is made of one that is not understood: ${reason}`, () => {
+  test(`no profile is derived from an unexpected one: ${reason}`, () => {
     const { status, stderr, bytes } = make(text, other);
     assert.equal(status, 1);
     assert.ok(stderr.includes(`as this script knows it: ${reason}`), stderr);
@@ -363,17 +363,17 @@ for (const [text, other, reason] of [
   });
 }
 
-test('the same source gives the same bytes', () => {
+test('the same source produces the same bytes', () => {
   assert.equal(make('SCMP_ARCH_X86_64', 'SCMP_ARCH_X86_64').bytes, readFileSync(OURS, 'utf8'));
 });
 
-test('a call of a later kernel by which a file leaves its limit is not taken from a later profile', () => {
+test('a new system call that lets a file leave its quota is not adopted from a later Docker profile', () => {
   const { status, bytes } = make('"fchmod"', '"file_setattr"');
   assert.equal(status, 0);
   assert.doesNotMatch(bytes ?? '', /file_setattr/);
 });
 
-test("where Docker's own profile cannot be fetched, whoever builds is told what to do", () => {
+test("if Docker's profile cannot be fetched, the build fails and says what to do", () => {
   const env = { PATH: '/nowhere' };
   const { status, stderr } = spawnSync('/bin/sh', [join(ROOT, 'scripts/docker-profile.sh')], {
     env,

@@ -22,7 +22,7 @@ after(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-/** A new container: its identifying host port, and a look at its mappings. */
+/** A new container: its identifying host port, and access to its mappings. */
 async function newContainer() {
   const dockerId = await hostContainer(service);
   const port = await host.hostPort(dockerId);
@@ -30,7 +30,7 @@ async function newContainer() {
   return { port, mappings, isReady: () => existsSync(join(mappings, '.ready')) };
 }
 
-test('start values first, then the token: ready when the token is answered', async () => {
+test('start values and then the token make a container ready before the token is answered', async () => {
   const { port, isReady } = await newContainer();
   assert.deepEqual(await startValues(service, port), OK);
   assert.equal(isReady(), false);
@@ -38,7 +38,7 @@ test('start values first, then the token: ready when the token is answered', asy
   assert.equal(isReady(), true);
 });
 
-test('the token first: it is kept, and the container is ready once the start values have come', async () => {
+test('a token that arrives first is kept, and the start values then make the container ready', async () => {
   const { port, isReady } = await newContainer();
   assert.deepEqual(await token(service, port), OK);
   assert.equal(isReady(), false);
@@ -47,7 +47,7 @@ test('the token first: it is kept, and the container is ready once the start val
   assert.equal(isReady(), true);
 });
 
-test('S1: a wrong token that came first takes nothing from the right one', async () => {
+test('S1: a wrong token that arrives first does not block the right one', async () => {
   const { port, isReady } = await newContainer();
   assert.deepEqual(await token(service, port, { client_app_auth_secret: 'wrong' }), OK);
   assert.deepEqual(await startValues(service, port), OK);
@@ -56,7 +56,7 @@ test('S1: a wrong token that came first takes nothing from the right one', async
   assert.equal(isReady(), true);
 });
 
-test('the same start values again have no effect; others are refused, before and after it is ready', async () => {
+test('identical start values again have no effect, and different ones are refused, before and after readiness', async () => {
   const { port, mappings } = await newContainer();
   assert.deepEqual(await startValues(service, port), OK);
   const others = [
@@ -78,7 +78,7 @@ test('the same start values again have no effect; others are refused, before and
   }
 });
 
-test('S5: a token that does not match is refused, and the container goes on waiting for the right one', async () => {
+test('S5: a token that does not match is refused, and the container keeps waiting for the right one', async () => {
   const { port, isReady } = await newContainer();
   await startValues(service, port);
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -98,7 +98,7 @@ test('S3: a token of another user is refused', async () => {
   assert.equal(isReady(), false);
 });
 
-test('S2: once it is ready, another token changes nothing, and a wrong one is refused', async () => {
+test('S2: once a container is ready, another token changes nothing, and a wrong one is refused', async () => {
   const { port, mappings } = await newContainer();
   await startValues(service, port);
   await token(service, port);
@@ -108,7 +108,7 @@ test('S2: once it is ready, another token changes nothing, and a wrong one is re
   assert.deepEqual(readdirSync(mappings), before);
 });
 
-test('C8: setup calls that come all at once make it ready once', async () => {
+test('C8: simultaneous set-up calls make a container ready once', async () => {
   const { port } = await newContainer();
   const from = service.lines.length;
   const calls = Array.from({ length: 8 }, (_, i) =>
@@ -122,7 +122,7 @@ test('C8: setup calls that come all at once make it ready once', async () => {
   }
 });
 
-test('C8: an empty client secret is refused, since it would let anybody in', async () => {
+test('C8: an empty client secret is refused, because it would let anybody in', async () => {
   const { port } = await newContainer();
   const { status, body } = await startValues(service, port, { client_app_auth_secret: '' });
   assert.equal(status, 406);
@@ -130,7 +130,7 @@ test('C8: an empty client secret is refused, since it would let anybody in', asy
   assert.deepEqual(await startValues(service, port), OK);
 });
 
-test('a token has at least one byte, and an empty user is legal', async () => {
+test('an empty token is refused, and an empty user is allowed', async () => {
   const { port, isReady } = await newContainer();
   await startValues(service, port, { user_id: '' });
   assert.match(
@@ -142,7 +142,7 @@ test('a token has at least one byte, and an empty user is legal', async () => {
   assert.equal(isReady(), true);
 });
 
-test('S1, S5: an address that guesses by the hundred is told so, and its right token is still accepted', async () => {
+test('S1, S5: an address that guesses a hundred times is told so, and the right token from it is still accepted', async () => {
   const { port, isReady } = await newContainer();
   await startValues(service, port);
   const guesses = Array.from({ length: 100 }, (_, i) =>
@@ -155,6 +155,6 @@ test('S1, S5: an address that guesses by the hundred is told so, and its right t
   assert.equal(isReady(), true);
 });
 
-test('S13: no secret and no token is in the log', () => {
+test('S13: no secret and no token appears in the log', () => {
   for (const secret of [SECRET, CLIENT_SECRET, TOKEN]) assert.ok(!service.log().includes(secret), secret);
 });

@@ -32,7 +32,7 @@ test('each step of the start is logged once', async () => {
   assert.deepEqual(steps, START_STEPS);
 });
 
-test('the process shows as ecs-host-service, and no setting is on its command line', async () => {
+test('the process is listed as ecs-host-service, and its command line shows no setting', async () => {
   const service = await host.start().ready();
   const proc = `/proc/${service.child.pid}`;
   assert.equal(readFileSync(`${proc}/comm`, 'utf8').trim(), 'ecs-host-service'.slice(0, 15));
@@ -40,19 +40,19 @@ test('the process shows as ecs-host-service, and no setting is on its command li
   await service.stop();
 });
 
-test('only root can start it', async () => {
+test('only root can start the service', async () => {
   await refuses(
     host.start({ entry: 'dying-service.ts', arguments: ['not-root'] }),
     /must run as root.*start it with sudo/,
   );
 });
 
-test('S11: without a known APP_ENV it does not start', async () => {
+test('S11: the service does not start without a known APP_ENV', async () => {
   await refuses(host.start({ env: { APP_ENV: '' } }), /APP_ENV: must be given/);
   await refuses(host.start({ env: { APP_ENV: 'produciton' } }), /APP_ENV: must be one of .*got "produciton"/);
 });
 
-test('outside localdev it does not start with a well-known secret', async () => {
+test('outside localdev, the service does not start with a well-known secret', async () => {
   const secret = { WEBSERVER_AUTH_SECRET: 'testwebserverauthsecretprod' };
   await refuses(
     host.start({ env: { APP_ENV: 'prod', ...secret } }),
@@ -60,7 +60,7 @@ test('outside localdev it does not start with a well-known secret', async () => 
   );
 });
 
-test('outside localdev it does not start without input devices', {
+test('outside localdev, the service does not start without input devices', {
   skip: existsSync('/dev/uinput'),
 }, async () => {
   const env = {
@@ -75,14 +75,16 @@ test('outside localdev it does not start without input devices', {
   );
 });
 
-test('without input devices, localdev says so once', { skip: existsSync('/dev/uinput') }, async () => {
+test('without input devices, the service in localdev logs that once', {
+  skip: existsSync('/dev/uinput'),
+}, async () => {
   const service = await host.start().ready();
   await hostContainer(service);
   await service.stop();
   assert.equal(service.lines.filter(({ msg }) => msg === 'containers get no input devices').length, 1);
 });
 
-test('C21: a second copy refuses, and touches nothing of the first one', async () => {
+test('C21: a second copy refuses to start and does not affect the first', async () => {
   const root = host.newRoot();
   const first = await host.start({ env: { ROOT: root } }).ready();
   await hostContainer(first);
@@ -95,7 +97,7 @@ test('C21: a second copy refuses, and touches nothing of the first one', async (
   assert.equal(await first.stop(), 0);
 });
 
-test('C21: files that it did not make are still there when it has ended', async () => {
+test('C21: files that the service did not make are still there after it has ended', async () => {
   const root = host.newRoot();
   mkdirSync(join(root, 'fractal/keep'), { recursive: true });
   writeFileSync(join(root, 'fractal/keep/file'), 'precious');
@@ -105,7 +107,7 @@ test('C21: files that it did not make are still there when it has ended', async 
   execFileSync('rm', ['-r', join(root, 'fractal')]);
 });
 
-test('a directory that others can write is refused', async () => {
+test('a directory that other users can write is refused', async () => {
   const root = host.newRoot();
   mkdirSync(join(root, 'fractal'));
   execFileSync('chmod', ['777', join(root, 'fractal')]);
@@ -116,7 +118,7 @@ test('a directory that others can write is refused', async () => {
   execFileSync('rm', ['-r', join(root, 'fractal')]);
 });
 
-test('a root directory that cannot be written is refused', async () => {
+test('a root directory that is not writable is refused', async () => {
   const root = host.newRoot();
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', root]);
   const service = host.start({ env: { ROOT: root } });
@@ -124,24 +126,24 @@ test('a root directory that cannot be written is refused', async () => {
   execFileSync('umount', [root]);
 });
 
-test('a port that is taken is refused with what to do', async () => {
+test('a listening port that is taken is refused with what to do', async () => {
   const other = createServer().listen(4678, '127.0.0.1');
   await once(other, 'listening');
   await refuses(host.start(), /cannot listen on 127\.0\.0\.1:4678: .*EADDRINUSE.*or set LISTEN_PORT/);
   other.close();
 });
 
-test('a certificate that cannot be read is refused', async () => {
+test('an unreadable certificate is refused', async () => {
   const env = { TLS_CERT_FILE: '/run/test/none.pem', TLS_KEY_FILE: '/run/test/none.pem' };
   await refuses(host.start({ env }), /the TLS certificate cannot be used: .*ENOENT/);
 });
 
-test('a Docker socket that does not answer is refused, and nothing is started for it', async () => {
+test('a Docker socket that does not answer is refused, and no Docker Engine is started for it', async () => {
   const env = { DOCKER_HOST: 'unix:///run/test/none.sock' };
   await refuses(host.start({ env }), /Docker does not answer at \/run\/test\/none\.sock/);
 });
 
-test('S12: the secret can come from a file, which others must not be able to read', async () => {
+test('S12: the secret can come from a file, which must not be readable by others', async () => {
   const file = '/run/test/secret';
   writeFileSync(file, `${OWN_SECRET}\n`, { mode: 0o644 });
   await refuses(
@@ -154,21 +156,21 @@ test('S12: the secret can come from a file, which others must not be able to rea
   assert.equal(
     (await startValues(service, 32262)).status,
     401,
-    'the well-known one is not accepted any more',
+    'the well-known secret is no longer accepted',
   );
   assert.equal(await service.stop(), 0);
 });
 
-test('Docker is started when it does not run, and stopped again', async () => {
+test('the service starts Docker if it is not running, and stops it again', async () => {
   await host.stopDocker();
-  // The Engine inherits none of them: what it and its children have in their environments is searched after the run.
+  // The Engine inherits none of them: its environment and that of its children are searched after the run.
   const secrets = {
     WEBSERVER_AUTH_SECRET: OWN_SECRET,
     SENTRY_DSN: `https://${SENTRY_KEY}@127.0.0.1/1`,
     LOGZIO_SHIPPING_TOKEN: LOGZIO_TOKEN,
   };
   const service = await host.start({ env: secrets }).ready();
-  assert.ok(keepProcesses(service.child.pid as number) > 0, 'a child was looked at');
+  assert.ok(keepProcesses(service.child.pid as number) > 0, 'at least one child was inspected');
   assert.ok(await host.dockerAnswers());
   await host.importImage('fractal/demo:current-build');
   const dockerId = await hostContainer(service);
@@ -178,7 +180,7 @@ test('Docker is started when it does not run, and stopped again', async () => {
   await host.startDocker();
 });
 
-test('a Docker Engine that cannot be started is told, and nothing is left', async () => {
+test('if the Docker Engine cannot be started, the service reports it and leaves nothing behind', async () => {
   await host.stopDocker();
   await refuses(host.start({ env: { PATH: '/usr/bin:/bin' } }), /Docker does not answer .*dockerd/);
   await host.startDocker();

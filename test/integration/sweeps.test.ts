@@ -13,7 +13,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('a container ends that nobody was assigned to in time, or that was assigned and is not ready in time, and no other', async () => {
+test('a container that is not assigned, or not ready after its assignment, within the time limit is ended, and no other', async () => {
   const root = host.newRoot();
   const env = { ROOT: root, UNCLAIMED_SECONDS: '3', NOT_READY_SECONDS: '1' };
   const service = await host.start({ env }).ready();
@@ -42,7 +42,7 @@ test('a container ends that nobody was assigned to in time, or that was assigned
   assert.equal(await service.stop(), 0);
 });
 
-test('without settings for it containers wait for ever', async () => {
+test('without these settings, containers wait without a time limit', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const dockerId = await hostContainer(service);

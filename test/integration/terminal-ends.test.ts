@@ -1,4 +1,4 @@
-/** What becomes of terminals when something else ends: the container, the service, its life, its place. */
+/** What happens to terminals when something else ends: the container, the service, its process, its place. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ before(async () => {
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-/** What runs in a terminal, wherever. */
+/** Processes of terminals, anywhere. */
 function processesIn(terminal: string): Promise<ProcessIdentity[]> {
   return processesThat((pid) => hasVariable(pid, `${TERMINAL}=${terminal}`));
 }
@@ -39,7 +39,7 @@ async function begin(env: Record<string, string> = {}) {
   return { root, service, id, operator: new Operator(root) };
 }
 
-/** With something in it that a hang-up alone does not end. */
+/** With a program in it that a hang-up alone does not end. */
 async function openTerminal(root: string, id: string): Promise<TerminalClient> {
   const client = await TerminalClient.open(root, `/containers/${id}/terminal`);
   client.type('trap "" HUP; (trap "" HUP; sleep 1000) & echo read$((1 + 1))\r');
@@ -48,7 +48,7 @@ async function openTerminal(root: string, id: string): Promise<TerminalClient> {
   return client;
 }
 
-test('a container that dies takes its terminals with it, whose people hear of it', async () => {
+test('when a container dies, its terminals end, and their clients are told', async () => {
   const { root, service, id, operator } = await begin();
   using client = await openTerminal(root, id);
   await host.docker.getContainer((await operator.get(`/v1/containers/${id}`)).body.docker).kill();
@@ -63,7 +63,7 @@ test('a container that dies takes its terminals with it, whose people hear of it
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('a service that is asked to stop ends terminals with their containers, and says so', async () => {
+test('when the service is asked to stop, terminals end with their containers, and their clients are told', async () => {
   const { root, service, id } = await begin();
   using client = await openTerminal(root, id);
   assert.equal(await service.stop(), 0, service.log());
@@ -71,7 +71,7 @@ test('a service that is asked to stop ends terminals with their containers, and 
   assert.deepEqual(await processesIn(client.terminal), []);
 });
 
-test('a terminal that is ended takes with it what a hang-up alone does not end', async () => {
+test('ending a terminal also ends programs that survive a hang-up', async () => {
   const { root, service, id, operator } = await begin();
   using client = await openTerminal(root, id);
   assert.equal((await operator.ask('POST', `/v1/terminals/${client.terminal}/end`)).status, 200);
@@ -82,7 +82,7 @@ test('a terminal that is ended takes with it what a hang-up alone does not end',
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('of a service that was killed no terminal is left, and the container that is in use lives on', async () => {
+test('a killed service leaves no terminal behind, and the container in use keeps running', async () => {
   const { root, service, id } = await begin();
   const { port } = (await new Operator(root).get(`/v1/containers/${id}`)).body;
   await claim(service, port);
@@ -99,7 +99,7 @@ test('of a service that was killed no terminal is left, and the container that i
   await again.ended();
 });
 
-test('a terminal that nobody uses ends, with the container going on', async () => {
+test('an unused terminal ends, and its container keeps running', async () => {
   const { root, service, id, operator } = await begin({ TERMINAL_IDLE_SECONDS: '1' });
   using client = await openTerminal(root, id);
   assert.equal((await client.ended())?.type, 'ended');
@@ -108,10 +108,10 @@ test('a terminal that nobody uses ends, with the container going on', async () =
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('a container is not idle while somebody is at a terminal in it, and is when they have left', async () => {
+test('a container counts as in use while a client is at one of its terminals, and as idle after that', async () => {
   const { root, service, id, operator } = await begin({ IDLE_SECONDS: '1' });
   using events = await operator.follow();
-  // Before the claim, from which on it may be idle.
+  // Before the claim, after which it may be idle.
   using client = await openTerminal(root, id);
   await claim(service, (await operator.get(`/v1/containers/${id}`)).body.port);
   client.type("sleep 3; echo a''wake\r");
@@ -125,7 +125,7 @@ test('a container is not idle while somebody is at a terminal in it, and is when
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('what cannot be opened is told as a problem, and takes nothing', async () => {
+test('a terminal that cannot be opened is answered with a problem, and acquires nothing', async () => {
   const { root, service, id, operator } = await begin({ TERMINALS_PER_CONTAINER: '1' });
   const refused = async (path: string, status: number) => {
     await assert.rejects(
@@ -150,8 +150,8 @@ test('what cannot be opened is told as a problem, and takes nothing', async () =
   assert.equal(await service.stop(), 0, service.log());
 });
 
-test('what Docker began without being able to say so is ended too', async () => {
-  // It passes no connection on that changes its protocol: it breaks, and Docker goes on.
+test('a program that Docker started without being able to report it is ended too', async () => {
+  // The faulty engine breaks a connection whose protocol changes, and Docker continues.
   await using engine = await FaultyEngine.open();
   const { root, service, id, operator } = await begin(engine.settings);
   const { docker: dockerId } = (await operator.get(`/v1/containers/${id}`)).body;

@@ -41,7 +41,7 @@ afterEach(async () => {
   assert.deepEqual(left, [], 'terminals are left');
 });
 
-/** The command line in a terminal of a person's. */
+/** The command line in a person's terminal. */
 function at(words: readonly string[], env: Record<string, string> = {}): Person {
   const all = { PATH: process.env.PATH as string, ROOT: root, ...env };
   return new Person(process.execPath, [...NODE_FLAGS, PROGRAM, ...words], { env: all });
@@ -61,7 +61,7 @@ function memoryOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
 
-test('a person works in a shell of a container as in one of their own, and gets its exit code', async () => {
+test('a shell in a container behaves like a local one, and its exit code is returned', async () => {
   const person = await inShell();
   person.type('tty; stty size; echo $TERM $((6 * 7))\r');
   await person.sees(/\/dev\/pts\/\d+\r\n24 80\r\nxterm 42\r\n/);
@@ -69,7 +69,7 @@ test('a person works in a shell of a container as in one of their own, and gets 
   assert.equal(await person.ended(), 7);
 });
 
-test('an editor draws, and writes what was typed', async () => {
+test('an editor draws the screen and saves what was typed', async () => {
   const person = await inShell();
   person.type('vi /tmp/letter\r');
   await person.sees(/letter.* 0|\[No name\]|New|~\r?\n?/);
@@ -84,7 +84,7 @@ test('an editor draws, and writes what was typed', async () => {
   assert.equal(await person.ended(), 0);
 });
 
-test('Ctrl-C ends what runs, Ctrl-Z stops it, and it goes on', async () => {
+test('Ctrl-C interrupts the foreground program, and Ctrl-Z suspends it until it is resumed', async () => {
   const person = await inShell();
   person.type('echo $((40 + 2)); cat > /dev/null\r');
   await person.sees(/\n42\r\n/);
@@ -108,7 +108,7 @@ test('Ctrl-C ends what runs, Ctrl-Z stops it, and it goes on', async () => {
   assert.equal(await person.ended(), 0);
 });
 
-test('the size changes while it prints, and nothing of that is lost', async () => {
+test('a resize while a program prints is applied, and no output is lost', async () => {
   const person = await inShell();
   person.type("seq 1 30000; echo DO''NE\r");
   for (let i = 1; i <= 20; i++) {
@@ -121,7 +121,7 @@ test('the size changes while it prints, and nothing of that is lost', async () =
   assert.equal(await person.ended(), 0);
 });
 
-test('100 MB are printed to the last byte, and the service does not grow with them', async () => {
+test("100 MB of output arrive to the last byte, without growth of the service's memory", async () => {
   const command = [
     '/bin/sh',
     '-c',
@@ -133,12 +133,12 @@ test('100 MB are printed to the last byte, and the service does not grow with th
   await client.sees('THE END');
   assert.equal(client.bytes, 100_000_000 + 'THE END\n'.length);
   const grown = memoryOf(service.child.pid as number) - before;
-  assert.ok(grown < 64 * MIB, `it has grown by ${grown} bytes`);
+  assert.ok(grown < 64 * MIB, `the memory has grown by ${grown} bytes`);
   client.type('\r');
   assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
 });
 
-test('ten people work at once, each in a terminal of their own', async () => {
+test('ten people can work at once, each in a terminal of their own', async () => {
   const people = await Promise.all(Array.from({ length: 10 }, () => inShell()));
   const names = await Promise.all(
     people.map(async (person, i) => {
@@ -152,7 +152,7 @@ test('ten people work at once, each in a terminal of their own', async () => {
   assert.deepEqual(await Promise.all(people.map((person) => person.ended())), Array(10).fill(0));
 });
 
-test('a terminal outlives the connection to it: whoever comes back sees what was printed meanwhile', async () => {
+test('a terminal survives its connection, and a client that reconnects sees the output since then', async () => {
   const person = await inShell();
   person.type("sleep 0.2; echo whi''le away\r");
   await person.sees(/le away\r\n/);
@@ -175,7 +175,7 @@ test('a terminal outlives the connection to it: whoever comes back sees what was
   assert.deepEqual(await Promise.all([again, watcher, taker].map((one) => one.ended())), [5, 5, 5]);
 });
 
-test('a terminal gets the size of whoever comes back to it', async () => {
+test('a terminal gets the size of the client that reconnects', async () => {
   const person = await inShell();
   person.type('\x1d\x1d\x1d');
   const [, terminal = ''] = await person.sees(/exec --attach ([0-9a-f]{16})/);
@@ -184,13 +184,13 @@ test('a terminal gets the size of whoever comes back to it', async () => {
   const env = { PATH: process.env.PATH as string, ROOT: root };
   const again = new Person(process.execPath, words, { env, columns: 100, rows: 30 });
   await again.sees(/# /);
-  await until('the size is told', async () => (await terminals())[0]?.columns === 100);
+  await until('the size is reported', async () => (await terminals())[0]?.columns === 100);
   again.type('stty size; exit\r');
   await again.sees(/30 100\r\n/);
   assert.equal(await again.ended(), 0);
 });
 
-test('whoever reads no more of what is printed gets their own terminal back', async () => {
+test('if the reader of the output goes away, exec gives the person the local terminal back', async () => {
   const words = [process.execPath, ...NODE_FLAGS, PROGRAM, 'exec', '-it', id, 'yes'];
   const env = { PATH: process.env.PATH as string, ROOT: root };
   const person = new Person('sh', ['-c', '"$@" | head -n 1; stty -a', 'sh', ...words], { env });
@@ -200,7 +200,7 @@ test('whoever reads no more of what is printed gets their own terminal back', as
   assert.equal((await new Operator(root).ask('POST', `/v1/terminals/${terminal}/end`)).status, 200);
 });
 
-test('a person leaves a terminal by a key, and what runs there goes on until it is ended', async () => {
+test('a key detaches a person from a terminal, and its program keeps running until it is ended', async () => {
   const person = await inShell();
   person.type('nohup sleep 1000\r');
   await person.sees(/sleep 1000\r\n/);
@@ -224,7 +224,7 @@ async function dockerIdOf(): Promise<string> {
   return (await new Operator(root).get(`/v1/containers/${id}`)).body.docker;
 }
 
-test('what a shell leaves running when it exits is its container’s', async () => {
+test('processes that a shell leaves behind when it exits keep running in the container', async () => {
   const person = await inShell();
   person.type('setsid sleep 2000 > /dev/null 2>&1 &\r');
   await person.sees(/# /);
@@ -234,7 +234,7 @@ test('what a shell leaves running when it exits is its container’s', async () 
   assert.equal(Processes.filter((columns: string[]) => columns.join(' ').includes('sleep 2000')).length, 1);
 });
 
-test('a program runs as whom it is told, without a terminal on this side, and its exit code comes back', async () => {
+test('a program runs as the requested user, without a local terminal, and its exit code is returned', async () => {
   using client = await TerminalClient.open(
     root,
     `/containers/${id}/terminal?command=id&command=-u&user=1000`,
@@ -246,7 +246,7 @@ test('a program runs as whom it is told, without a terminal on this side, and it
   assert.ok(code === 126 || code === 127, `${code}: ${missing.printed}`);
 });
 
-test('a character passes whole that comes in pieces, both ways', async () => {
+test('a character that arrives in pieces is passed on whole, in both directions', async () => {
   using client = await TerminalClient.open(root, `/containers/${id}/terminal?command=cat`);
   for (const byte of Buffer.from('ä€𝄞')) client.type(Buffer.from([byte]));
   client.type('\r');
@@ -255,7 +255,7 @@ test('a character passes whole that comes in pieces, both ways', async () => {
   assert.deepEqual(await client.ended(), { type: 'ended', exitCode: 0 });
 });
 
-test('no descriptor of terminals is left in the service', async () => {
+test('terminals leave no open descriptor in the service', async () => {
   await keepsNone(service.child.pid as number, async () => {
     using client = await TerminalClient.open(root, `/containers/${id}/terminal?command=cat`);
     client.type('\x04');
@@ -263,7 +263,7 @@ test('no descriptor of terminals is left in the service', async () => {
   });
 });
 
-test('the log says who opened what, and nothing of what was typed or of arguments', async () => {
+test('the log says who opened which terminal, and contains neither input nor arguments', async () => {
   using client = await TerminalClient.open(
     root,
     `/containers/${id}/terminal?command=cat&command=-&user=1000`,

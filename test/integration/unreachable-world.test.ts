@@ -20,8 +20,8 @@ after(async () => {
 });
 
 /**
- * Milliseconds: what the report of a death (2 s) and the last deliveries (5 s) may take, and an end in all. They are wide, since
- * several services share a slow machine here; without limits these ends would last for minutes, or for ever.
+ * The time limits, in milliseconds, of the report of a crash (2 s), of the last deliveries (5 s), and of a whole shutdown. They
+ * are wide, because several services share a slow machine here. Without limits, a shutdown would last for minutes, or forever.
  */
 const REPORT = 8000;
 const LAST = 20_000;
@@ -29,7 +29,7 @@ const END = 45_000;
 
 let port = 4700;
 
-/** A service with a container, in use or not, which hosts it although the world misbehaves. */
+/** A service with a container, in use or not, that runs although the outside world fails. */
 async function hostIn(world: World, inUse = true): Promise<ServiceProcess> {
   port += 1;
   const env = { ...world.settings, APP_ENV: 'localdev', LISTEN_PORT: String(port) };
@@ -44,17 +44,17 @@ async function hostIn(world: World, inUse = true): Promise<ServiceProcess> {
   return service;
 }
 
-/** Ends it, and all that it held. */
+/** Ends the service with all of its resources. */
 async function ends(service: ServiceProcess, signal: NodeJS.Signals, code: number): Promise<void> {
   const from = Date.now();
   assert.equal(await service.stop(signal), code, service.log());
   assert.ok(Date.now() - from < END);
   assert.ok(service.lines.some(({ msg }) => msg === 'container is gone'));
   const at = (words: string) => Date.parse(String(service.lines.find(({ msg }) => msg === words)?.time));
-  assert.ok(at('ending') - from < REPORT, 'nothing waits for the world');
-  assert.ok(Date.now() - at('ended') < LAST, 'nor does the end');
+  assert.ok(at('ending') - from < REPORT, 'nothing waits for the outside world');
+  assert.ok(Date.now() - at('ended') < LAST, 'the end does not wait either');
   const after = service.lines.slice(service.lines.findIndex(({ msg }) => msg === 'ended'));
-  assert.ok(after.length < 10, 'what cannot be told is not told about without end');
+  assert.ok(after.length < 10, 'failed reports do not cause endless reports');
 }
 
 async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
@@ -70,17 +70,17 @@ function describe(fault: Fault): string {
   return /^(\d|garbage)/.test(fault) ? `answers ${fault}` : fault === 'silent' ? 'is silent' : fault;
 }
 
-suite('a world that is of no use', { concurrency: 3 }, () => {
+suite('failures of the outside world', { concurrency: 3 }, () => {
   for (const fault of FAULTS) {
     const what = describe(fault);
-    test(`a world that ${what} from the start: containers are hosted, and it stops as asked`, async () => {
+    test(`if the outside world ${what} from the start, containers are hosted, and the service stops gracefully`, async () => {
       await withWorld(async (world) => {
         await world.turn(fault);
         await ends(await hostIn(world), 'SIGTERM', 0);
       });
     });
 
-    test(`a world that ${what} from some moment on: it stops as asked`, async () => {
+    test(`if the outside world ${what} from some moment on, the service stops gracefully`, async () => {
       await withWorld(async (world) => {
         const service = await hostIn(world);
         await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));
@@ -89,7 +89,7 @@ suite('a world that is of no use', { concurrency: 3 }, () => {
       });
     });
 
-    test(`a world that ${what} when it dies: it ends all the same`, async () => {
+    test(`if the outside world ${what} when the service crashes, the cleanup completes`, async () => {
       await withWorld(async (world) => {
         const service = await hostIn(world, false);
         await world.webserver.request(({ path }) => path.endsWith('/heartbeat'));

@@ -11,7 +11,7 @@ import { S3 } from '../support/s3.ts';
 
 const UPLOAD = join(import.meta.dirname, '../../scripts/upload.ts');
 const TARBALL = 'ecs-host-service-0.1.0-linux-x64.tar.gz';
-/** Bytes: more than one part. */
+/** Bytes, for more than one part. */
 const LENGTH = 12_000_000;
 
 let s3: S3;
@@ -59,7 +59,7 @@ async function upload(env: Record<string, string> = {}) {
   return { code, said };
 }
 
-test('the executable goes under the name of the branch, and with the tarball under the commit', async () => {
+test('the executable is uploaded under the branch, and with the tarball under the commit', async () => {
   const { code, said } = await upload();
   assert.equal(code, 0, said);
   const keys = [`commits/${commit}/build-${TARBALL}`, `commits/${commit}/build-executable`, 'feature/a+b'];
@@ -74,7 +74,7 @@ test('the executable goes under the name of the branch, and with the tarball und
   assert.equal((await s3.read(keys[0] as string)).toString(), 'a tarball');
 });
 
-test('what no commit has is not uploaded unless that is asked for, and then it does not count as the commit', async () => {
+test('uncommitted changes are uploaded only on request, and not under the commit', async () => {
   writeFileSync(join(checkout, 'new'), '');
   const before = await s3.keys();
   const refused = await upload();
@@ -91,7 +91,7 @@ for (const [what, env, words] of [
   ['no branch', { BRANCH: '' }, /no branch is checked out/],
   ['no bucket', { UPLOAD_BUCKET: 'another' }, /to another: .*bucket/i],
 ] as const) {
-  test(`with ${what} nothing is uploaded, and it is said what to do`, async () => {
+  test(`with ${what} nothing is uploaded, and the error says what to do`, async () => {
     const { code, said } = await upload(env);
     assert.equal(code, 1);
     assert.match(said, words);

@@ -1,4 +1,4 @@
-/** The stored versions of a user's files, as operators see them by a container. */
+/** The stored versions of a user's files, as operators see them through a container. */
 
 import assert from 'node:assert/strict';
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ async function visit(service: ServiceProcess, root: string, fields: Readonly<Rec
   return { dockerId, id, files: join(root, 'fractal', id, 'userConfigs/unpacked_configs') };
 }
 
-test('an operator lists and restores versions by a container, and is not told whose they are', async () => {
+test("an operator lists and restores the versions of a container's user, without learning who that is", async () => {
   await using s3 = await S3.open();
   const root = host.newRoot();
   const spool = join(root, 'var/lib/ecs-host-service/spool');
@@ -56,7 +56,7 @@ test('an operator lists and restores versions by a container, and is not told wh
     restored.body.versions.map(({ current }: { current: boolean }) => current),
     [false, true],
   );
-  assert.equal(readFileSync(join(used.files, 'file'), 'utf8'), 'second', 'it keeps what it has');
+  assert.equal(readFileSync(join(used.files, 'file'), 'utf8'), 'second', 'a container keeps its files');
   const next = await visit(service, root);
   assert.equal(readFileSync(join(next.files, 'file'), 'utf8'), 'first');
 
@@ -77,7 +77,7 @@ test('an operator lists and restores versions by a container, and is not told wh
   assert.ok(!existsSync(used.files));
 });
 
-test('where no user configs are kept, a container has no versions', async () => {
+test('on a host without a bucket for user configs, a container has no versions', async () => {
   const root = host.newRoot();
   const service = await host.start({ env: { ROOT: root } }).ready();
   const { id } = await visit(service, root);

@@ -1,4 +1,4 @@
-/** What becomes of a user's files from session to session, with a store that misbehaves and disks that end. */
+/** A user's files from session to session, with a failing store and full disks. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -43,7 +43,7 @@ function content({ files }: Container): Record<string, string> {
   );
 }
 
-/** A first session that left something, and ended. */
+/** A first session that left files, and has ended. */
 async function leave(host: ConfigHost, files: Readonly<Record<string, string>> = { a: 'first' }) {
   const container = await host.begin();
   container.write(files);
@@ -51,7 +51,7 @@ async function leave(host: ConfigHost, files: Readonly<Record<string, string>> =
   return container;
 }
 
-test('the first session of a user is new, and what it leaves is what the next one finds', async (t) => {
+test("a user's first session finds no config, and each later one finds what the last one left", async (t) => {
   const { s3, host } = await openConfigHost(t);
   const first = await host.begin();
   assert.equal(first.outcome, 'new');
@@ -76,7 +76,7 @@ test('users and apps are kept apart', async (t) => {
   assert.equal((await host.begin()).outcome, 'restored');
 });
 
-test('what the container has put in the way of its config is replaced, links and directories too, and the rest stays', async (t) => {
+test('whatever the container puts in the place of its config is replaced, links and directories too, and the rest stays', async (t) => {
   const { host } = await openConfigHost(t);
   await leave(host, { a: 'stored a', b: 'stored b', c: 'stored c' });
   const outside = mkdtempSync(join(tmpdir(), 'outside-'));
@@ -93,7 +93,7 @@ test('what the container has put in the way of its config is replaced, links and
   assert.deepEqual(readdirSync(outside), []);
 });
 
-test('after a checkpoint a crash loses only what came later, and checkpoints are small', async (t) => {
+test('a crash after a checkpoint loses only later changes, and checkpoints are small', async (t) => {
   const { s3, host } = await openConfigHost(t);
   const container = await host.begin();
   container.write({ large: randomBytes(10 * 2 ** 20), b: 'first' });
@@ -107,7 +107,7 @@ test('after a checkpoint a crash loses only what came later, and checkpoints are
   await container.session.checkpoint(never);
   container.write({ d: 'lost' });
   await host.arrived();
-  // The base, and the last checkpoint: earlier ones go.
+  // The base and the last checkpoint remain, and earlier checkpoints are removed.
   while ((await archives(s3)).length > 2) await pause(5);
   const { version, changes } = await current(s3);
   assert.deepEqual(new Set(await archives(s3)), new Set([changes, version]));
@@ -116,7 +116,7 @@ test('after a checkpoint a crash loses only what came later, and checkpoints are
   assert.deepEqual(readdirSync(next.files).sort(), ['c', 'large']);
 });
 
-test('changes are relative to what the session began with, and when they are many, all is saved anew', async (t) => {
+test('checkpoints contain the changes since the session began, and a full save follows when they are many', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'first', b: 'x'.repeat(100_000) });
   await host.arrived();
@@ -135,7 +135,7 @@ test('changes are relative to what the session began with, and when they are man
   assert.deepEqual(content(await host.begin()), content(container));
 });
 
-test('what did not change since the last checkpoint is not saved again at the end', async (t) => {
+test('files that did not change since the last checkpoint are not saved again at the end', async (t) => {
   const { s3, host } = await openConfigHost(t);
   const container = await host.begin();
   container.write({ a: 'first' });
@@ -148,14 +148,14 @@ test('what did not change since the last checkpoint is not saved again at the en
   assert.deepEqual(await archives(s3), before);
 });
 
-test('a clock that is set back makes changes count from earlier on', () => {
+test('after the clock is set back, changes are counted from an earlier time', () => {
   const mark = { nanoseconds: 1_000_000_000_000n, offset: Date.now() - performance.now() };
   assert.ok(Math.abs(Number(momentOf(mark)) - 1000) < 1);
   assert.ok(Math.abs(Number(momentOf({ ...mark, offset: mark.offset + 60_000 })) - 940) < 1);
   assert.ok(Math.abs(Number(momentOf({ ...mark, offset: mark.offset - 60_000 })) - 1000) < 1);
 });
 
-test('of two containers of one user at once the later save does not replace the earlier, and both are kept', async (t) => {
+test('if two containers of one user run at once, the later save does not replace the earlier one, and both are kept', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host);
   await host.arrived();
@@ -171,7 +171,7 @@ test('of two containers of one user at once the later save does not replace the 
   assert.ok(host.lines.some(({ level, msg }) => level === 'warn' && /kept beside/.test(msg)));
 });
 
-test('C9: of a stored config that is damaged nothing is put in place, and what follows is saved aside', async (t) => {
+test('C9: nothing of a damaged config is restored, and the next save is set aside', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'good' });
   await host.arrived();
@@ -192,7 +192,7 @@ test('C9: of a stored config that is damaged nothing is put in place, and what f
   assert.deepEqual(content(await host.begin()), { a: 'good' });
 });
 
-test('C9: with another token a config is not replaced either', async (t) => {
+test('C9: a config under another token is not replaced either', async (t) => {
   const { host } = await openConfigHost(t);
   await leave(host, { a: 'good' });
   const container = await host.begin({ token: 'another' });
@@ -203,7 +203,7 @@ test('C9: with another token a config is not replaced either', async (t) => {
 });
 
 for (const fault of ['away', 'silent', 'deny', 'throttle', 'cut-download'] as const) {
-  test(`C9: when the store fails to give a config (${fault}), what follows is saved aside`, async (t) => {
+  test(`C9: if the store fails to deliver a config (${fault}), the next save is set aside`, async (t) => {
     const { s3, host } = await openConfigHost(t);
     await leave(host, { a: 'x'.repeat(100_000) });
     await host.arrived();
@@ -218,7 +218,7 @@ for (const fault of ['away', 'silent', 'deny', 'throttle', 'cut-download'] as co
   });
 }
 
-test('what a user makes on a first visit while the store is away is what the next one finds', async (t) => {
+test('files that a user makes on a first visit while S3 is away are found by the next container', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await s3.turn('away');
   const first = await host.begin();
@@ -239,7 +239,7 @@ test('what a user makes on a first visit while the store is away is what the nex
   assert.equal((await host.begin({ token: 'another' })).outcome, 'damaged');
 });
 
-test('what was kept aside and cannot be used is passed over, and hides nothing of the predecessor', async (t) => {
+test("a save that was set aside and cannot be used is skipped, and hides nothing in the predecessor's format", async (t) => {
   const { s3, host } = await openConfigHost(t);
   const leaveAside = async (token: string) => {
     await s3.turn('away');
@@ -257,7 +257,7 @@ test('what was kept aside and cannot be used is passed over, and hides nothing o
   assert.equal((await host.begin()).outcome, 'damaged');
 });
 
-test('a download that breaks once is begun again', async (t) => {
+test('a download that breaks off once is restarted', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host, { a: String(randomBytes(100_000)) });
   await host.arrived();
@@ -265,7 +265,7 @@ test('a download that breaks once is begun again', async (t) => {
   assert.equal((await host.begin()).outcome, 'restored');
 });
 
-test('C10: a save while the store is away waits on the disk, also for the next start, and is what the user finds meanwhile', async (t) => {
+test('C10: a save while S3 is away waits on the disk, also for the next start, and the next container gets it', async (t) => {
   const { s3, host } = await openConfigHost(t);
   await leave(host, { a: 'first' });
   await host.arrived();
@@ -298,7 +298,7 @@ for (const [fault, narrowing] of [
   ['throttle-some', {}],
   ['wrong-clock', {}],
 ] as const) {
-  test(`a save that the store hinders (${fault}) is not lost`, async (t) => {
+  test(`a save that the store obstructs (${fault}) is not lost`, async (t) => {
     const { s3, host } = await openConfigHost(t);
     await s3.turn(fault, narrowing);
     const container = await host.begin();
@@ -317,13 +317,13 @@ for (const [fault, narrowing] of [
   });
 }
 
-test('C10: when the disk is full, the files stay and can be saved once there is room', async (t) => {
+test('C10: if the disk is full, the files stay and can be saved once there is room', async (t) => {
   const { host } = await openConfigHost(t, { spoolLimit: 1_000_000 });
   const container = await host.begin();
   container.write({ a: randomBytes(2_000_000) });
   await assert.rejects(container.session.save(never), { code: 'config.spool_full' });
   assert.deepEqual(await host.waiting(), []);
-  assert.ok(await readRecord(container.own), 'a session that is not saved is known as such');
+  assert.ok(await readRecord(container.own), 'an unsaved session is recognized');
   container.write({ a: 'smaller' });
   await container.session.save(never);
   assert.equal(await readRecord(container.own), undefined);
@@ -345,7 +345,7 @@ test('C10: when the disk is full, the files stay and can be saved once there is 
   await s3[Symbol.asyncDispose]();
 });
 
-test('C11: files that cannot be packed are an error, not a smaller config', async (t) => {
+test('C11: files that cannot be packed cause an error, not a smaller config', async (t) => {
   const { s3, host } = await openConfigHost(t, { limit: 1_000_000 });
   const container = await host.begin();
   container.write({ a: randomBytes(2_000_000) });
@@ -353,7 +353,7 @@ test('C11: files that cannot be packed are an error, not a smaller config', asyn
   assert.deepEqual([await host.waiting(), await s3.keys()], [[], []]);
 });
 
-test('what the predecessor stored is read and stays as it is; the first save stands beside it', async (t) => {
+test("files in the predecessor's format are read and stay unchanged, and the first save is stored beside them", async (t) => {
   const { s3, host } = await openConfigHost(t);
   const files = mkdtempSync(join(tmpdir(), 'old-'));
   t.after(() => rmSync(files, { recursive: true }));
@@ -371,13 +371,13 @@ test('what the predecessor stored is read and stays as it is; the first save sta
   assert.equal((await host.begin({ token: 'another', userId: 'user' })).outcome, 'damaged');
 });
 
-test('C12: what the predecessor stored, and is damaged, is known by its content, not by words', async (t) => {
+test("C12: a damaged object in the predecessor's format is detected by its content, not by a message", async (t) => {
   const { s3, host } = await openConfigHost(t);
   await s3.write(oldKeyOf('user', 'app') as string, 'does not exist');
   assert.equal((await host.begin()).outcome, 'damaged');
 });
 
-test('the last versions stay', async (t) => {
+test('all versions of one hour are kept, even if there are more than the configured number', async (t) => {
   const { s3, host } = await openConfigHost(t, { versions: 2 });
   for (let i = 0; i < 4; i++) {
     const container = await host.begin();
@@ -385,11 +385,11 @@ test('the last versions stay', async (t) => {
     await container.session.save(never);
     await host.arrived();
   }
-  // They are of one hour.
+  // They were made in the same hour.
   assert.equal((await archives(s3)).length, 4);
 });
 
-test('the session of a service that died can be saved by the next one', async (t) => {
+test('the next service can save the session of a service that died', async (t) => {
   const { host } = await openConfigHost(t);
   await leave(host, { a: 'first' });
   const container = await host.begin();
@@ -406,7 +406,7 @@ test('the session of a service that died can be saved by the next one', async (t
   assert.deepEqual(content(await host.begin()), { a: 'third' });
 });
 
-test('what of a save was on the disk when the service died, and is not whole, is not mistaken for one', async (t) => {
+test('an incomplete save on the disk after a crash is not mistaken for a save', async (t) => {
   const { host } = await openConfigHost(t);
   await leave(host);
   await host.arrived();

@@ -1,4 +1,4 @@
-/** The service, as whoever watches it from outside sees it: systemd, whose part a receiver plays, or the launcher. */
+/** The service as a supervisor sees it: systemd, which a receiver plays, or the launcher. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -23,7 +23,7 @@ function assertLived(heard: readonly string[]): void {
   assert.ok(heard.length > 0 && heard.every((word) => word === 'WATCHDOG=1'), heard.join());
 }
 
-test('systemd hears that the service lives, when it is ready, when it stops, and that it lives until it has', async () => {
+test('systemd is notified when the service is ready and when it stops, and receives keepalives until it has ended', async () => {
   await using receiver = await Receiver.open(WATCHED.NOTIFY_SOCKET);
   const words = { entry: 'dying-service.ts', arguments: ['release-waits', 'listener'], env: WATCHED };
   const service = await host.start(words).ready();
@@ -34,7 +34,7 @@ test('systemd hears that the service lives, when it is ready, when it stops, and
   assert.equal(await service.stop('SIGURG'), 0);
 });
 
-test('a service that is stopped in the last step of its start never says that it is ready', async () => {
+test('a service that is stopped in the last step of its start never reports that it is ready', async () => {
   await using receiver = await Receiver.open('/run/test/unready');
   const env = { ...WATCHED, NOTIFY_SOCKET: '/run/test/unready' };
   const service = host.start({ entry: 'dying-service.ts', arguments: ['step-waits', 'heartbeats'], env });
@@ -45,7 +45,7 @@ test('a service that is stopped in the last step of its start never says that it
   assert.equal(await service.stop('SIGURG'), 0);
 });
 
-test('a service whose event loop is blocked is killed by the launcher, and buried', async () => {
+test('a service whose event loop is blocked is killed by the launcher, and the burial command runs', async () => {
   const env = { APP_ENV: 'localdev', ROOT: host.newRoot(), AWS_EC2_METADATA_DISABLED: 'true' };
   using launched = new Launched([process.execPath, ...NODE_FLAGS, DYING, 'blocks'], { env });
   const { pid } = JSON.parse(await launched.line(/"step":"heartbeats"/));

@@ -42,7 +42,7 @@ const MALFORMED = plain(400, 'Malformed body\n');
 const UNAUTHORIZED = plain(401, 'Unauthorized\n');
 const NOT_FOUND = plain(404, '404 page not found\n');
 
-test('a wrong method is answered before the body is looked at', async () => {
+test('a wrong method is refused before the body is read', async () => {
   for (const path of [START_VALUES, TOKEN, '/spin_up_container']) {
     for (const method of ['GET', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
       const body = method === 'GET' ? undefined : '{';
@@ -54,14 +54,14 @@ test('a wrong method is answered before the body is looked at', async () => {
   }
 });
 
-test('an unknown path is not found, whatever is sent there', async () => {
+test('an unknown path is answered as not found, whatever is sent to it', async () => {
   for (const path of ['/', '/nothing', '/%zz', `${START_VALUES}/`, '/set_container_start_valueS']) {
     assert.deepEqual(await send('PUT', path, '{'), NOT_FOUND);
     assert.deepEqual(await send('GET', path), NOT_FOUND);
   }
 });
 
-test('a body that is not a JSON object is malformed, before anybody is asked for the secret', async () => {
+test('a body that is not a JSON object is refused as malformed before the secret is checked', async () => {
   for (const body of [
     '',
     '{',
@@ -79,7 +79,7 @@ test('a body that is not a JSON object is malformed, before anybody is asked for
   }
 });
 
-test('the secret is asked for before the types of the fields', async () => {
+test('the secret is checked before the types of the fields', async () => {
   for (const auth_secret of [undefined, 'wrong', '', 7, true, [SECRET], { SECRET }, `${SECRET} `]) {
     assert.deepEqual(await send('PUT', START_VALUES, { auth_secret, host_port: 'x' }), UNAUTHORIZED);
     assert.deepEqual(await send('PUT', '/spin_up_container', { auth_secret, app_name: 7 }), UNAUTHORIZED);
@@ -87,7 +87,7 @@ test('the secret is asked for before the types of the fields', async () => {
   assert.deepEqual(
     await send('PUT', START_VALUES, { AUTH_SECRET: SECRET }),
     UNAUTHORIZED,
-    'its case matters',
+    'the case of its name matters',
   );
 });
 
@@ -95,7 +95,7 @@ test('S17: a null auth_secret is refused', async () => {
   assert.deepEqual(await send('PUT', START_VALUES, { auth_secret: null }), UNAUTHORIZED);
 });
 
-test('fields of a wrong type are malformed, with null and missing ones the same', async () => {
+test('fields of a wrong type are refused as malformed, and null counts as missing', async () => {
   const wrong = [
     { host_port: '32262' },
     { host_port: 96.5 },
@@ -115,7 +115,7 @@ test('fields of a wrong type are malformed, with null and missing ones the same'
   assert.equal(unknownPort.status, 406);
 });
 
-test('names of fields are matched whatever their case, and unknown fields are ignored', async () => {
+test('names of fields are case-insensitive, and unknown fields are ignored', async () => {
   const port = await host.hostPort(await hostContainer(service));
   const fields = {
     host_port: undefined,
@@ -127,7 +127,7 @@ test('names of fields are matched whatever their case, and unknown fields are ig
   assert.deepEqual(await startValues(service, port, fields), OK);
 });
 
-test('a body without a length and any content type are accepted', async () => {
+test('a body without a length and with any content type is accepted', async () => {
   for (const contentType of [
     'text/plain',
     'application/x-www-form-urlencoded',
@@ -151,7 +151,7 @@ test('S16: a body of more than 64 KiB is refused', async () => {
   assert.equal((await send('PUT', START_VALUES, body)).status, 413);
 });
 
-test('a refusal of a handler has status 406 and says what to do', async () => {
+test('a request that a handler refuses has status 406 and an error that says what to do', async () => {
   const { status, body, type } = await startValues(service, 65_000);
   assert.deepEqual([status, type], [406, PLAIN]);
   assert.deepEqual(Object.keys(JSON.parse(body)), ['result', 'error']);
@@ -164,7 +164,7 @@ test('C5: host_port 0, negative and too large are refused', async () => {
   assert.equal((await token(service, 0)).status, 406);
 });
 
-test('health and version are open to everybody, and say nothing more', async () => {
+test('health and version need no authentication, and reveal nothing more', async () => {
   const health = await send('GET', '/healthz');
   assert.deepEqual([health.status, health.body], [200, '{"status":"ok"}']);
   const version = await send('GET', '/version');
@@ -207,7 +207,7 @@ test('S10: mounts are taken from the mount command, and any other flag is refuse
   assert.match(JSON.parse(body).error, /"--privileged" is neither --mount nor -v/);
 });
 
-test('a second spin-up is refused while 32262 is in use', async () => {
+test('a second spin-up is refused while port 32262 is in use', async () => {
   for (const { Id } of await host.docker.listContainers()) {
     await host.docker.getContainer(Id).kill();
     await service.gone(await host.containerIdOf(Id));
@@ -221,7 +221,7 @@ test('a second spin-up is refused while 32262 is in use', async () => {
     [refused.status, /32262 is in use.*POST \/v1\/containers/.test(refused.body)],
     [406, true],
   );
-  // Of many at once, one.
+  // One of many concurrent requests.
   const replies = await Promise.all(Array.from({ length: 4 }, () => spinUp(service)));
   assert.deepEqual(
     replies.map(({ status }) => status).toSorted((a, b) => a - b),
@@ -237,7 +237,7 @@ test('a second spin-up is refused while 32262 is in use', async () => {
   assert.equal((await spinUp(service)).status, 200);
 });
 
-test('an image that is not there, and no image, are refused with what to do', async () => {
+test('a missing image, and a request without an image, are refused with what to do', async () => {
   assert.match(
     (await spinUp(service, { app_image: 'fractal/none:1' })).body,
     /ecs-host-service pull fractal\/none:1/,
@@ -249,7 +249,7 @@ test('an image that is not there, and no image, are refused with what to do', as
   );
 });
 
-test('S19: the log names the address that a request came from, never its Host header', async () => {
+test('S19: the log names the address from which a request came, never its Host header', async () => {
   const from = service.lines.length;
   await send('PUT', '/nothing', '{}', { host: 'attacker.example' });
   const line = await service.line(({ msg, path }) => msg === 'answered' && path === '/nothing', from);
@@ -257,7 +257,7 @@ test('S19: the log names the address that a request came from, never its Host he
   assert.ok(!service.log().includes('attacker.example'));
 });
 
-test('S13: no part of a malformed body is in the log', async () => {
+test('S13: no part of a malformed body appears in the log', async () => {
   const from = service.lines.length;
   await send('PUT', START_VALUES, '{"auth_secret":not-even-quoted-secret');
   const line = await service.line(({ msg, path }) => msg === 'answered' && path === START_VALUES, from);

@@ -1,6 +1,6 @@
 /**
- * Calls Docker as the stock ECS agent does: with its versions, over many connections that stay open, with its labels,
- * and with its own choice of host ports. Source: the agent's `dockerapi` and `engine` packages, version 1.105.
+ * Calls Docker like the stock ECS agent: with its API versions, over many connections that stay open, with its labels, and with
+ * its own choice of host ports. Source: the agent's `dockerapi` and `engine` packages, version 1.105.
  */
 
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 import { IMAGE } from '../../scripts/image.ts';
 import { until } from './site.ts';
 
-/** The lowest version of the API that Docker takes and the agent knows is the one that it speaks. */
+/** The agent uses the lowest API version that both it and Docker support. */
 export const VERSION = 'v1.21';
 const LOWEST_MINOR = 17;
 const VERSIONS = 28;
@@ -34,7 +34,7 @@ export interface Event {
   readonly timeNano?: number;
 }
 
-/** What Docker sends without end. */
+/** An endless answer of Docker. */
 export class Stream {
   readonly #answer: IncomingMessage;
   #text = '';
@@ -56,7 +56,7 @@ export class Stream {
     return this.#isOver;
   }
 
-  /** The objects that have come. */
+  /** The objects that have arrived. */
   get objects(): readonly unknown[] {
     return this.#text
       .split('\n')
@@ -65,7 +65,7 @@ export class Stream {
       .map((line) => JSON.parse(line));
   }
 
-  /** What became of a container, in order. */
+  /** The events of a container, in order. */
   of(dockerId: string): string[] {
     const events = this.objects as readonly Event[];
     return events.filter(({ id }) => id === dockerId).map(({ status = '' }) => status);
@@ -89,7 +89,7 @@ export class AgentDriver implements Disposable {
   readonly #streams: Stream[] = [];
   readonly #own = this.#newAgent();
 
-  /** @param socketPath what the agent has as DOCKER_HOST */
+  /** @param socketPath the agent's DOCKER_HOST */
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
   }
@@ -100,7 +100,7 @@ export class AgentDriver implements Disposable {
     return agent;
   }
 
-  /** @param body an object is sent as JSON; a stream in chunks */
+  /** @param body an object is sent as JSON; a stream is sent in chunks */
   async open(method: string, path: string, { body, agent = this.#own, type }: CallOptions = {}) {
     const isStream = body instanceof Readable;
     const bytes = body === undefined || isStream ? undefined : JSON.stringify(body);
@@ -127,11 +127,11 @@ export class AgentDriver implements Disposable {
     return { status: answer.statusCode ?? 0, headers: answer.headers, data: await buffer(answer) };
   }
 
-  /** As `ask`, in the version that the agent speaks. @returns what is in the answer, which must have this status */
+  /** Like `ask`, in the agent's API version. @returns the body of the answer, which must have this status */
   async call(status: number, method: string, path: string, body?: unknown) {
     const { status: got, data } = await this.ask(method, `/${VERSION}${path}`, { body });
     assert.equal(got, status, `${method} ${path}: ${data.toString()}`);
-    // In its version, Docker tells errors as plain text.
+    // In this version, Docker's errors are plain text.
     return status < 400 && data.length > 0 ? JSON.parse(data.toString()) : undefined;
   }
 
@@ -143,7 +143,7 @@ export class AgentDriver implements Disposable {
     return stream;
   }
 
-  /** Asks each version that it knows, over a connection of its own that stays. @returns those that Docker takes */
+  /** Tries each version that it knows, each over its own connection, which stays open. @returns those that Docker supports */
   async probe(): Promise<string[]> {
     const taken: string[] = [];
     for (let minor = LOWEST_MINOR; minor < LOWEST_MINOR + VERSIONS; minor++) {
@@ -155,7 +155,7 @@ export class AgentDriver implements Disposable {
     return taken;
   }
 
-  /** What it does before it registers, with an image to load. @param tar an archive of one */
+  /** What the agent does before it registers, with an image to load. @param tar an archive of an image */
   async start(tar: Readable): Promise<Stream> {
     assert.ok((await this.probe()).includes(VERSION));
     const ping = await this.ask('HEAD', '/_ping');
@@ -202,12 +202,12 @@ export class AgentDriver implements Disposable {
     await this.call(204, 'DELETE', `/containers/${dockerId}?v=1`);
   }
 
-  /** ECS Exec: what it runs in a container is detached from the call. @returns its exit code */
+  /** ECS Exec: its program in a container is detached from the call. @returns the exit code */
   async exec(dockerId: string, Cmd: readonly string[]): Promise<number> {
     const { Id } = await this.call(201, 'POST', `/containers/${dockerId}/exec`, { Detach: true, Cmd });
     await this.call(200, 'POST', `/exec/${Id}/start`, { Detach: true });
     let found: { readonly Running: boolean; readonly ExitCode: number } | undefined;
-    await until('what is run in it has ended', async () => {
+    await until('the program of exec has exited', async () => {
       found = await this.call(200, 'GET', `/exec/${Id}/json`);
       return found?.Running === false;
     });
@@ -234,10 +234,10 @@ export function labelsOf(name: string): Record<string, string> {
   return Object.fromEntries(Object.entries(ecs).map(([key, value]) => [`com.amazonaws.ecs.${key}`, value]));
 }
 
-/** Those of the predecessor's task definition: where the task asks for any host port, the agent chooses one. */
+/** The ports of the predecessor's task definition. If the task requests any host port, the agent chooses one. */
 const PORTS: Ports = { '32262/tcp': '49153', '32263/udp': '49154', '32273/tcp': '49155' };
 
-/** What the predecessor's task definition mounts. @param root below which this host has its directories */
+/** The mounts of the predecessor's task definition. @param root the directory below which this host has its directories */
 function bindsBelow(root: string): string[] {
   return [
     `${root}/fractal/${PLACEHOLDER}/containerResourceMappings:/fractal/resourceMappings:ro`,
@@ -248,7 +248,7 @@ function bindsBelow(root: string): string[] {
   ];
 }
 
-/** The create body of a task's container, as the agent makes it from the task definition. */
+/** The create body of a task's container, as the agent derives it from the task definition. */
 export function taskBody(root: string, { ports = PORTS, image = IMAGE, host = {} } = {}) {
   return {
     Image: image,

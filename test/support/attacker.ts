@@ -1,4 +1,4 @@
-/** Makes hosted containers of the program that takes what it can get of its host (test/image/hostile-neighbour.c). */
+/** Makes hosted containers of the program that takes as much of its host as it can (test/image/hostile-neighbour.c). */
 
 import assert from 'node:assert/strict';
 import type Dockerode from 'dockerode';
@@ -10,12 +10,12 @@ type Body = Dockerode.ContainerCreateOptions;
 export class Attacker {
   readonly #docker: Dockerode;
 
-  /** @param docker that makes hosted containers: the service's proxy */
+  /** @param docker the service's proxy, which makes hosted containers */
   constructor(docker: Dockerode) {
     this.#docker = docker;
   }
 
-  /** @param words what the program does, after what the create body has besides */
+  /** @param words the program's arguments, optionally after additional fields of the create body */
   async begin(...words: [Body | string, ...string[]]): Promise<Attack> {
     const body = typeof words[0] === 'string' ? {} : words[0];
     const Cmd = words.filter((word) => typeof word === 'string');
@@ -42,7 +42,7 @@ export class Attack implements AsyncDisposable {
     return this.#container.id;
   }
 
-  /** Waits until it has said it. */
+  /** Resolves when the program has printed a matching line. */
   async said(what: RegExp): Promise<RegExpExecArray> {
     let [log, found]: [string, RegExpExecArray | null] = ['', null];
     const hasSaid = async () => {
@@ -50,7 +50,7 @@ export class Attack implements AsyncDisposable {
       found = what.exec(log);
       return found !== null;
     };
-    await until(`it says ${what}`, hasSaid).catch((error: unknown) => {
+    await until(`it prints ${what}`, hasSaid).catch((error: unknown) => {
       throw new Error(`it said: ${log}`, { cause: error });
     });
     return found as unknown as RegExpExecArray;
@@ -60,7 +60,7 @@ export class Attack implements AsyncDisposable {
     return (await this.#container.inspect()).State.Running;
   }
 
-  /** Waits until the program, or what it had begun, was ended by the kernel. */
+  /** Resolves when the kernel has killed the program, or what it had started. */
   async diedOf(): Promise<string> {
     let log = '';
     await until('it was killed', async () => {

@@ -1,6 +1,6 @@
 /**
- * A stand-in for Auto Scaling's Query API: it knows the group of an instance, and records what is asked of its lifecycle
- * hook. Source: Amazon EC2 Auto Scaling API Reference.
+ * A stand-in for Auto Scaling's Query API: it knows an instance's group, and records requests for its lifecycle hook. Source:
+ * Amazon EC2 Auto Scaling API Reference.
  */
 
 import { Recorder, type Reply, type Request } from './recorder.ts';
@@ -24,7 +24,7 @@ export class AutoScalingStandIn implements AsyncDisposable {
     this.recorder = recorder;
   }
 
-  /** Of the service. */
+  /** The settings of the service. */
   get settings(): Record<string, string> {
     return {
       TERMINATION_HOOK: 'save-users',
@@ -34,7 +34,7 @@ export class AutoScalingStandIn implements AsyncDisposable {
     };
   }
 
-  /** What was asked, in short, such as `Complete hosts save-users i-0123 CONTINUE`. */
+  /** The requests in short form, such as `Complete hosts save-users i-0123 CONTINUE`. */
   get story(): string[] {
     return this.recorder.requests.map(understand);
   }

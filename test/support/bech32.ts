@@ -1,9 +1,9 @@
-/** Writes keys as the `age` program has them. Source: BIP 173, without its limit of length. */
+/** Formats keys like the `age` program. Source: BIP 173, without its length limit. */
 
 const LETTERS = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 const GENERATORS = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 
-/** @param prefix in lower case, without the `1`. @returns all of it in lower case */
+/** @param prefix in lower case, without the `1` @returns the whole key in lower case */
 export function bech32(prefix: string, data: Buffer): string {
   const groups = groupsOfFive(data);
   const letters = [...groups, ...checksum(prefix, groups)].map((group) => LETTERS[group]);

@@ -1,4 +1,4 @@
-/** The distribution's Chromium, driven as a person would: by what is on the screen. */
+/** The distribution's Chromium, controlled like a person would: by what is on the screen. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -7,22 +7,22 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const CHROMIUM = '/usr/bin/chromium';
-/** Milliseconds for whatever a person waits for. */
+/** The time limit for anything that a person waits for, in milliseconds. */
 const PATIENCE = 20_000;
 
 export interface Visit extends AsyncDisposable {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What went wrong on the page: errors of scripts, and what its policy has refused. */
+  /** Errors of the page: those of scripts, and what its policy has refused. */
   readonly faults: string[];
 }
 
 export async function openBrowser(): Promise<Browser> {
-  // Tests run as root, where Chromium's own sandbox does not start.
+  // Tests run as root, for whom Chromium's own sandbox does not start.
   return await chromium.launch({ executablePath: CHROMIUM, chromiumSandbox: false });
 }
 
-/** A browser that knows nothing yet. */
+/** A new browser profile. */
 export async function visit(browser: Browser, scheme: 'dark' | 'light' = 'dark'): Promise<Visit> {
   const context = await browser.newContext({
     ignoreHTTPSErrors: true,
@@ -45,7 +45,7 @@ export async function visit(browser: Browser, scheme: 'dark' | 'light' = 'dark')
   return { page, context, faults, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** Chromium gives up what it loads when an interface of the host comes or goes, as those of containers do. */
+/** Chromium aborts loading when a network interface of the host appears or disappears, as those of containers do. */
 export async function goTo(page: Page, url: string): Promise<void> {
   try {
     await page.goto(url);
@@ -64,7 +64,7 @@ interface Axe {
   }>;
 }
 
-/** axe finds nothing that keeps people out. Its own script is no script of the page, so the policy does not hold for it. */
+/** axe finds no accessibility problem. Its script is not part of the page, so the page's policy does not apply to it. */
 export async function assertAccessible(page: Page): Promise<void> {
   await page.evaluate(AXE);
   const found = await page.evaluate(async () => {

@@ -1,4 +1,4 @@
-/** What the webserver, the client app and the local scripts send, and what the program in a container answers. */
+/** The requests of the webserver, the client app and local scripts, and the answers of the program in a container. */
 
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
@@ -18,7 +18,7 @@ export const OK: Reply = { status: 200, type: 'text/plain; charset=utf-8', body:
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What the predecessor's local script sends. */
+/** The request of the predecessor's local script. */
 export function spinUp(service: ServiceLog, fields: Fields = {}): Promise<Reply> {
   const body = {
     auth_secret: SECRET,
@@ -30,7 +30,7 @@ export function spinUp(service: ServiceLog, fields: Fields = {}): Promise<Reply>
   return service.put('/spin_up_container', { ...body, ...fields });
 }
 
-/** What an operator sends who makes a container, of which a host may have many. */
+/** The request of an operator for a container, of which a host can have many. */
 export async function make(service: ServiceLog, fields: Fields = {}): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const asked = { socketPath: service.apiSocket, method: 'POST', path: '/v1/containers', agent: false };
@@ -41,21 +41,21 @@ export async function make(service: ServiceLog, fields: Fields = {}): Promise<Re
   return { status, body: await text(response), type: headers['content-type'] };
 }
 
-/** Has a container made. @returns its docker id */
+/** Makes a container. @returns its docker id */
 export async function host(service: ServiceLog, fields: Fields = {}): Promise<string> {
   const { status, body } = await make(service, fields);
   assert.equal(status, 201, body);
   return JSON.parse(body).docker;
 }
 
-/** What the webserver sends. */
+/** The request of the webserver. */
 export function startValues(service: ServiceLog, port: number, fields: Fields = {}): Promise<Reply> {
   const body = { host_port: port, container_ARN: 'arn:task/1', dpi: 96, user_id: USER };
   const secrets = { client_app_auth_secret: CLIENT_SECRET, auth_secret: SECRET };
   return service.put('/set_container_start_values', { ...body, ...secrets, ...fields });
 }
 
-/** What the client app sends, and how: without a Content-Length. */
+/** The request of the client app, in its form: without a Content-Length. */
 export function token(service: ServiceLog, port: number, fields: Fields = {}): Promise<Reply> {
   const body = {
     user_id: USER,
@@ -67,29 +67,29 @@ export function token(service: ServiceLog, port: number, fields: Fields = {}): P
   return call({ port: service.port, method: 'PUT', path, body: { ...body, ...fields }, chunked: true });
 }
 
-/** Both calls, as a user comes to a container; they must succeed. @param fields of the start values */
+/** Both set-up calls of a user's container; they must succeed. @param fields of the start values */
 export async function claim(service: ServiceLog, port: number, fields: Fields = {}): Promise<void> {
   assert.deepEqual(await startValues(service, port, fields), OK);
   assert.deepEqual(await token(service, port), OK);
 }
 
-/** What the program in the container found. */
+/** The findings of the program in the container. */
 export interface Found {
   readonly port: string;
   readonly tty: string;
   readonly dpi: string | null;
   readonly arn: string;
   readonly timeout: string | null;
-  /** How the user's files came. */
+  /** The origin of the user's files. */
   readonly userConfig: string;
-  /** Containers that had them before. */
+  /** The number of containers that had them before. */
   readonly visits: number;
   readonly ownConsole: string;
   readonly otherConsole: string;
   readonly deviceRules: string;
 }
 
-/** Asks at the host port of 32262/tcp until the program listens there. */
+/** Connects to the host port of 32262/tcp until the program listens there. */
 export async function askTcp(port: number): Promise<Found> {
   for (const patience = AbortSignal.timeout(30_000); ; await pause(20)) {
     patience.throwIfAborted();
@@ -99,7 +99,7 @@ export async function askTcp(port: number): Promise<Found> {
   }
 }
 
-/** Asks at the host port of 32263/udp; the program must listen already. */
+/** Sends to the host port of 32263/udp; the program must already listen. */
 export async function askUdp(port: number): Promise<Found> {
   const socket = createSocket('udp4');
   try {

@@ -1,4 +1,4 @@
-/** Choices at random that a seed repeats, wherever a test or a sequence of deaths makes some. */
+/** Random choices that a seed repeats, for tests and sequences of deaths. */
 
 import { createHash } from 'node:crypto';
 

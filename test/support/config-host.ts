@@ -1,4 +1,6 @@
-/** A host as far as user configs go: a disk, a spool on it, and sessions of containers that are only directories. */
+/**
+ * The part of a host that concerns user configs: a disk, a spool on it, and sessions of containers that are only directories.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -24,14 +26,14 @@ export interface Line {
   readonly [field: string]: unknown;
 }
 
-/** A session, and what its container sees. */
+/** A session, and its container's view. */
 export interface Container {
   readonly session: Session;
   readonly outcome: Outcome;
   readonly alarm: ServiceError | undefined;
   readonly own: string;
   readonly files: string;
-  /** Writes files as the container does. */
+  /** Writes files like the container. */
   write(content: Readonly<Record<string, string | Buffer>>): void;
 }
 
@@ -91,13 +93,13 @@ export class ConfigHost implements AsyncDisposable {
     });
   }
 
-  /** Ends as the service does. */
+  /** Ends in the same way as the service. */
   async stop(): Promise<void> {
     await this.configs.finish(AbortSignal.timeout(10_000));
     await this.#lifetime.end();
   }
 
-  /** Until what changes has another time than what has changed. */
+  /** Resolves when new changes get a later time than the earlier ones. */
   async tick(): Promise<void> {
     const path = join(this.root, 'tick');
     const touch = () => {
@@ -112,12 +114,12 @@ export class ConfigHost implements AsyncDisposable {
     return (await readdir(this.spool)).sort();
   }
 
-  /** Until what is saved has reached the store. */
+  /** Resolves when pending saves have reached the store. */
   async arrived(): Promise<void> {
     while ((await this.waiting()).length > 0) await pause(5);
   }
 
-  /** @param before what the container does in its files before they are there */
+  /** @param before what the container does to its files before the user's files are restored */
   async begin(
     { userId = 'user', appName = 'app', token = TOKEN } = {},
     before: (files: string) => void = () => {},
@@ -143,7 +145,7 @@ export class ConfigHost implements AsyncDisposable {
   }
 }
 
-/** A host with a store of its own, for one test. */
+/** A host with its own store, for one test. */
 export async function openConfigHost(
   t: TestContext,
   options?: Partial<UserConfigsOptions>,

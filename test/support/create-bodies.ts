@@ -1,4 +1,4 @@
-/** Create bodies as clients of Docker send them; each sends what is not set in a way of its own. */
+/** Create bodies of Docker's clients; each client has its own defaults for fields that are not set. */
 
 import { PLACEHOLDER } from '../../container/creation/create-body.ts';
 
@@ -183,7 +183,7 @@ export const TASK_LABELS = {
   'com.amazonaws.ecs.task-definition-version': '1',
 };
 
-/** The predecessor's task definition, as the agent renders it, with what the agent adds to it. */
+/** The predecessor's task definition, as the agent renders it, with the agent's additions. */
 export const TASK_DEFINITION = {
   ...UNSET_CONFIG,
   Env: ['SENTRY_ENV=production', 'NVIDIA_DRIVER_CAPABILITIES=all', 'NVIDIA_VISIBLE_DEVICES=all'],
@@ -225,7 +225,7 @@ export const TASK_DEFINITION = {
 const EXEC = '/var/lib/ecs/deps/execute-command';
 const CONFIG = 'amazon-ssm-agent-8_c0Q-bVZ3Xq_p6sV1Q2vQ5mXbqUfYbW2ZbqHk8cT1Y=.json';
 
-/** What the ECS agent mounts for metadata, FireLens and ECS Exec. */
+/** The ECS agent's mounts for metadata, FireLens and ECS Exec. */
 export const AGENT_BINDS = [
   `/var/lib/ecs/data/metadata/test/${TASK_ID}/fractal-container:/opt/ecs/metadata/2f8e1a9b:Z`,
   `/var/lib/ecs/data/metadata/${TASK_ID}/fractal-container:/opt/ecs/metadata/2f8e1a9b`,

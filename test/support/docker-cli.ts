@@ -1,4 +1,4 @@
-/** Programs that are clients of Docker, such as its own command line, as child processes; and an image with a shell for them. */
+/** Clients of Docker, such as its own command line, as child processes, and an image with a shell for them. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { importArchive } from '../../scripts/image.ts';
 
 export const SHELL = 'tests/shell:current-build';
 
-/** Programs of this machine, with what they are linked with: no registry is asked. */
+/** Programs of this machine with their libraries, so that no registry is needed. */
 const PROGRAMS = ['sh', 'cat', 'sleep'];
 
 export async function importShell(docker: Dockerode): Promise<void> {
@@ -25,7 +25,7 @@ export interface Said {
   readonly err: string;
 }
 
-/** One command that runs. */
+/** One running command. */
 export class Command {
   readonly child: ChildProcessWithoutNullStreams;
   readonly #said: Promise<[Buffer, string, [number | null]]>;
@@ -40,7 +40,7 @@ export class Command {
       this.#out += piece.toString('latin1');
       this.#look();
     });
-    // It may end before it has read everything.
+    // The process may exit before it has read everything.
     this.child.stdin.on('error', () => {});
     const ended = once(this.child, 'close') as Promise<[number | null]>;
     void ended.then(() => {
@@ -50,7 +50,7 @@ export class Command {
     this.#said = Promise.all([buffer(stdout), text(stderr), ended]);
   }
 
-  /** Waits until it has written `words` on stdout. */
+  /** Resolves when it has written `words` on stdout. */
   async wrote(words: string): Promise<void> {
     const patience = AbortSignal.timeout(30_000);
     const said = Promise.withResolvers<void>();
@@ -69,7 +69,7 @@ export class Command {
     return { code, out: bytes.toString(), err, bytes };
   }
 
-  /** Ends its stdin and waits for its end. */
+  /** Closes its stdin and waits for its exit. */
   async finish(input: string | Buffer = ''): Promise<Said & { readonly bytes: Buffer }> {
     this.child.stdin.end(input);
     return await this.ended();
@@ -81,7 +81,7 @@ export class Command {
   }
 }
 
-/** A program with what each of its commands begins with. */
+/** A program with the first arguments of each of its commands. */
 export class Cli {
   readonly #file: string;
   readonly #words: readonly string[];
@@ -95,26 +95,26 @@ export class Cli {
     return new Command(this.#file, [...this.#words, ...words]);
   }
 
-  /** On a terminal of its own; what is written to its stdin is typed. */
+  /** In its own terminal; input is written to its stdin. */
   onTerminal(...words: string[]): Command {
     const command = [this.#file, ...this.#words, ...words].map((word) => `'${word}'`).join(' ');
     return new Command('script', ['-qec', command, '/dev/null']);
   }
 
-  /** To its end, with nothing on stdin. */
+  /** Runs to its end, without input. */
   async run(...words: string[]): Promise<Said> {
     const { code, out, err } = await this.start(...words).finish();
     return { code, out, err };
   }
 
-  /** As `run`; it must succeed. @returns what it wrote on stdout, without white space around it */
+  /** Like `run`; it must succeed. @returns its trimmed stdout */
   async ok(...words: string[]): Promise<string> {
     const { code, out, err } = await this.run(...words);
     assert.equal(code, 0, `${this.#file} ${words.join(' ')}: ${err}`);
     return out.trim();
   }
 
-  /** As `run`; it must fail. @returns what it wrote on stderr */
+  /** Like `run`; it must fail. @returns its stderr */
   async fails(...words: string[]): Promise<string> {
     const { code, err } = await this.run(...words);
     assert.notEqual(code, 0, `${this.#file} ${words.join(' ')} succeeded`);

@@ -1,6 +1,6 @@
 /**
- * The proxy between clients and a Docker Engine that a test plays itself. At the end it is seen that no client is
- * served any more and that nothing of the Engine's connections is left open.
+ * The proxy between clients and a Docker Engine that a test plays itself. At the end, it asserts that no client is still served
+ * and that none of the Engine's connections is open.
  */
 
 import assert from 'node:assert/strict';
@@ -15,19 +15,19 @@ import { dial, Peer } from './docker-proxy-peers.ts';
 interface BenchOptions extends Partial<Pick<ConnectionOptions, 'lost'>> {
   /** @param engine path of the Engine's socket */
   readonly handlerOf?: (engine: string) => ConnectionOptions['handlerOf'];
-  /** Instead of one that a test plays byte by byte. */
+  /** Replaces the Engine that a test plays byte by byte. */
   readonly engine?: Server;
   /** Whether the Engine is away at first. */
   readonly isAway?: boolean;
 }
 
 export class ProxyBench {
-  /** Where the proxy listens. */
+  /** The address at which the proxy listens. */
   readonly path: string;
   readonly enginePath: string;
   /** The Engine's ends of its connections, in order. */
   readonly engines: Peer[] = [];
-  /** How often it was told that the Engine is away. */
+  /** The number of reports that the Engine is away. */
   losses = 0;
   readonly #directory = mkdtempSync(join(tmpdir(), 'docker-proxy-'));
   readonly #clients: Peer[] = [];
@@ -75,7 +75,7 @@ export class ProxyBench {
     await once(this.#engine, 'listening');
   }
 
-  /** As a daemon that dies: its connections break. */
+  /** Like a daemon that dies: its connections break. */
   stopEngine(): void {
     this.#engine?.close();
     this.#engine = undefined;
@@ -89,7 +89,7 @@ export class ProxyBench {
     return client;
   }
 
-  /** A new client asks, and the Engine hears it. @returns the client, and the Engine's end of its connection */
+  /** A new client sends a request, and the Engine receives it. @returns the client, and the Engine's end of its connection */
   async ask(request: string): Promise<[Peer, Peer]> {
     const index = this.engines.length;
     const client = await this.dial();
@@ -99,7 +99,7 @@ export class ProxyBench {
     return [client, engine];
   }
 
-  /** The Engine's end of the connection of this number, from 0, once there is one. */
+  /** The Engine's end of the connection with this number, from 0, once it exists. */
   async engine(index = 0): Promise<Peer> {
     for (;;) {
       const engine = this.engines[index];
@@ -109,13 +109,13 @@ export class ProxyBench {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Nobody comes any more; else a client of a test that failed would go on asking.
+    // No new client can connect. Otherwise a client of a failed test would keep trying.
     this.#proxy.close();
     for (const { socket } of this.#clients) socket.destroy();
     for (const engine of this.engines) {
-      // Who does not read sees no end.
+      // A client that does not read sees no end of the connection.
       engine.socket.resume();
-      // As Docker does when its client has gone.
+      // Like Docker after its client has disconnected.
       await engine.ended();
       engine.socket.end();
       await engine.closed();

@@ -1,11 +1,11 @@
-/** Messages of HTTP/1.1 at random, in all forms that a sender may give them. */
+/** Random HTTP/1.1 messages, in all forms that a sender may use. */
 
 import type { Socket } from 'node:net';
 import { Chance } from './chance.ts';
 import { turns } from './docker-proxy-peers.ts';
 
 export class RandomMessages extends Chance {
-  /** Mostly few bytes, sometimes many; line ends and what looks like chunks are among them. */
+  /** Mostly few bytes, and sometimes many. They include line ends and bytes that look like chunks. */
   data(): Buffer<ArrayBuffer> {
     const length = this.below(this.oneOf(1, 3, 40, 2000, 150_000));
     const words = ['\r\n', '0\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n', '\n', 'a;b', '\0', 'x'.repeat(37)];
@@ -14,7 +14,7 @@ export class RandomMessages extends Chance {
     return Buffer.from(data.slice(0, length), 'latin1');
   }
 
-  /** The fields that tell how long it is, and the body as it goes over the wire. */
+  /** The fields that define the body's length, and the body on the wire. */
   framed(data: Buffer<ArrayBuffer>): { readonly fields: string; readonly body: Buffer } {
     if (this.below(3) === 0) return { fields: `Content-Length: ${data.length}\r\n`, body: data };
     const parts: Buffer[] = [];
@@ -29,14 +29,14 @@ export class RandomMessages extends Chance {
     return { fields, body: Buffer.concat([...parts, Buffer.from(end)]) };
   }
 
-  /** Writes all of it in pieces, some of which come by themselves, to whoever takes them or not. */
+  /** Writes all bytes in pieces, some of which are sent separately, whether or not the receiver accepts them. */
   async write(socket: Socket, bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const end = at + 1 + this.below(this.oneOf(3, 100, 200_000));
-      // Drawn also where it does not matter, which timing decides.
+      // It is drawn even where it does not matter, which depends on timing.
       const isAlone = this.below(2) === 0;
       const { promise, resolve } = Promise.withResolvers<void>();
-      // Called also when the other side has gone, where no 'drain' comes.
+      // It is also called after the other side has disconnected, when no 'drain' follows.
       const isTaken = socket.write(bytes.subarray(at, end), () => resolve());
       if (!isTaken) await promise;
       else if (isAlone) await turns(1);

@@ -1,14 +1,14 @@
-/** The two ends of a connection that goes through the proxy: they say what a test has them say, and remember what they got. */
+/** The two ends of a connection through the proxy: they send what a test specifies, and record what they receive. */
 
 import { EventEmitter, once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { setImmediate as loop } from 'node:timers/promises';
 
-/** A call and its answer, neither of which means much. */
+/** A minimal call and its answer. */
 export const PING = 'GET /_ping HTTP/1.1\r\nHost: docker\r\nUser-Agent: Test\r\n\r\n';
 export const OK = 'HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Length: 2\r\n\r\nOK';
 
-/** Bytes. */
+/** In bytes. */
 const BIT = 64 * 1024;
 
 export class Peer {
@@ -35,7 +35,7 @@ export class Peer {
       this.#isClosed = true;
       this.#news.emit('news');
     });
-    // A test looks at what has come, and at the end.
+    // Tests look at the received bytes and the end of the connection, not at errors.
     socket.on('error', () => {});
   }
 
@@ -47,7 +47,7 @@ export class Peer {
     return this.#length;
   }
 
-  /** What has come, as characters of one byte. */
+  /** The received bytes, as characters of one byte each. */
   get text(): string {
     return this.bytes.toString('latin1');
   }
@@ -56,12 +56,15 @@ export class Peer {
     this.socket.write(bytes);
   }
 
-  /** How many bytes of what is poured have left this side. */
+  /** The number of poured bytes that have left this side. */
   get poured(): number {
     return this.#poured;
   }
 
-  /** Says it bit by bit, each once the one before is taken; ends when all is, or the other side has gone. */
+  /**
+   * Sends it piece by piece, each after the previous one is accepted. Ends when all are sent, or the other side has
+   * disconnected.
+   */
   async pour(bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length && !this.#isClosed; at += BIT) {
       const bit = bytes.subarray(at, at + BIT);
@@ -72,19 +75,19 @@ export class Peer {
     }
   }
 
-  /** What has come, once this is in it. @throws when the other side ends without it */
+  /** The received bytes, once they contain this. @throws if the other side ends before */
   async hear(what: string, times = 1): Promise<string> {
     await this.#until(() => this.text.split(what).length > times, `"${what}"`);
     return this.text;
   }
 
-  /** What has come, once it is so much. @throws when the other side ends without it */
+  /** The received bytes, once there are so many. @throws if the other side ends before */
   async hearBytes(count: number): Promise<Buffer> {
     await this.#until(() => this.#length >= count, `${count} bytes`);
     return this.bytes;
   }
 
-  /** The other side sends no more. @returns what has come until then */
+  /** Resolves when the other side sends no more. @returns the bytes that were received until then */
   async ended(): Promise<string> {
     await this.#until(() => this.#hasEnd || this.#isClosed, 'an end');
     return this.text;
@@ -94,7 +97,7 @@ export class Peer {
     await this.#until(() => this.#isClosed, 'a close');
   }
 
-  /** Says something until the other side is not there to take it. */
+  /** Sends bytes until the other side no longer accepts them. */
   async refused(): Promise<void> {
     while (!this.#isClosed) {
       this.say('.');
@@ -115,22 +118,22 @@ export class Peer {
   }
 }
 
-/** @param path where the proxy listens */
+/** @param path the proxy's socket */
 export async function dial(path: string): Promise<Peer> {
   const socket = createConnection({ path, allowHalfOpen: true });
   await once(socket, 'connect');
   return new Peer(socket);
 }
 
-/** Turns of the event loop in which whatever is under way between sockets of this process would go on. */
+/** The number of event-loop turns in which anything in progress between sockets of this process would continue. */
 const TURNS = 300;
 
-/** Lets everything happen that happens by itself. */
+/** Lets everything happen that needs no further input. */
 export async function turns(count = TURNS): Promise<void> {
   for (let i = 0; i < count; i += 1) await loop();
 }
 
-/** How many bytes of what is poured the other side has taken, once it takes no more. */
+/** The number of poured bytes that the other side has accepted, once it accepts no more. */
 export async function takenOf(peer: Peer): Promise<number> {
   for (let before = -1; before !== peer.poured; ) {
     before = peer.poured;

@@ -1,4 +1,4 @@
-/** Messages that come in pieces of a test's choice. */
+/** Messages that arrive in pieces of a test's choice. */
 
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -7,7 +7,7 @@ import type { Framing } from '../../ecs-agent-bridge/docker-proxy/message-head.t
 import { ReadBuffers } from '../../ecs-agent-bridge/docker-proxy/read-buffers.ts';
 import { Source } from '../../ecs-agent-bridge/docker-proxy/source.ts';
 
-/** What comes piece by piece and then ends; nothing can be written to it. */
+/** A readable side that arrives piece by piece and then ends; it cannot be written. */
 export function sourceOf(pieces: readonly string[]): Source {
   const socket = Readable.from(
     pieces.filter((piece) => piece !== '').map((piece) => Buffer.from(piece, 'latin1')),
@@ -16,7 +16,7 @@ export function sourceOf(pieces: readonly string[]): Source {
   return sourceOn(socket);
 }
 
-/** What comes on a stream in the place of a socket. */
+/** A stream in place of a socket. */
 export function sourceOn(stream: Readable): Source {
   const buffers = new ReadBuffers();
   stream.on('data', (piece: Buffer) => buffers.onPiece(piece, () => {}));
@@ -25,7 +25,7 @@ export function sourceOn(stream: Readable): Source {
 
 interface Scanned {
   readonly data: string;
-  /** How many bytes of the pieces belong to the body. */
+  /** The number of bytes of the pieces that belong to the body. */
   readonly length: number;
   readonly isDone: boolean;
 }
@@ -39,7 +39,7 @@ export function scan(framing: Framing, pieces: readonly string[]): Scanned {
   return { data: Buffer.concat(data).toString('latin1'), length, isDone: scanner.isDone };
 }
 
-/** All ways to cut it in two, and into single characters. */
+/** All ways to split it in two, and into single characters. */
 export function cutsOf(message: string): string[][] {
   const inTwo = Array.from(message, (_, at) => [message.slice(0, at), message.slice(at)]);
   return [...inTwo, [message], message.split('')];

@@ -1,6 +1,6 @@
 /**
- * The service with something wrong in it. What goes wrong is named by the first argument; where it has to
- * happen at a moment of the test's choosing, it happens at SIGURG.
+ * The service with a fault. The first argument names the fault. A fault that must occur at a moment of the test's choice occurs
+ * on SIGURG.
  */
 
 import { once } from 'node:events';
@@ -10,10 +10,10 @@ import type { Observer } from '../../src/observe.ts';
 
 const [fault = '', detail = ''] = process.argv.slice(2);
 
-/** Takes the identifying port when it has been allotted and Docker has not bound it yet. */
+/** Takes the identifying port after it was allotted and before Docker binds it. */
 const thief = createServer();
 
-/** For faults that lie in what the observer sees. */
+/** For faults in the observer's results. */
 const OBSERVERS: Readonly<Record<string, Observer>> = {
   'step-fails': {
     step: (name) => {
@@ -70,7 +70,7 @@ const OBSERVERS: Readonly<Record<string, Observer>> = {
   },
 };
 
-/** By how many milliseconds the clock is wrong. */
+/** The error of the clock, in milliseconds. */
 let wrong = 0;
 const YEAR = 365 * 86_400_000;
 
@@ -79,7 +79,7 @@ function jump(): void {
   process.stderr.write('jumped\n');
 }
 
-/** For faults that happen to the process. */
+/** For faults of the process. */
 const FAULTS: Readonly<Record<string, () => void>> = {
   throw: () =>
     process.on('SIGURG', () => {

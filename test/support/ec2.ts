@@ -1,7 +1,6 @@
 /**
- * A stand-in for EC2's Query API: it takes tags and terminations, records them, refuses as EC2 does what is not signed or
- * not allowed in a tag, and can be told to refuse or to misbehave. Source: Amazon EC2 API Reference, "Query requests",
- * "Error codes".
+ * A stand-in for EC2's Query API: it accepts tags and terminations, records them, refuses unsigned requests and invalid tags as
+ * EC2 does, and can be told to refuse or to fail. Source: Amazon EC2 API Reference, "Query requests", "Error codes".
  */
 
 import { keep } from './evidence.ts';
@@ -16,19 +15,19 @@ const REFUSALS = {
 } as const;
 export type Refusal = keyof typeof REFUSALS;
 
-/** What EC2 was asked. */
+/** A request to EC2. */
 export interface Ec2Call {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly action: string;
   readonly instances: readonly string[];
   readonly tags: Readonly<Record<string, string>>;
-  /** Whose credentials, for which region. */
+  /** The credentials and the region of the request. */
   readonly signedBy: string;
 }
 
 export class Ec2StandIn implements AsyncDisposable {
-  /** Of each request, until it is undefined again. */
+  /** The refusal of each request, until it is undefined again. */
   refusal: Refusal | undefined;
   readonly #recorder: Recorder;
 
@@ -41,7 +40,7 @@ export class Ec2StandIn implements AsyncDisposable {
     this.#recorder = recorder;
   }
 
-  /** Of the service. */
+  /** The settings of the service. */
   get settings(): Record<string, string> {
     return {
       AWS_ENDPOINT_URL_EC2: this.#recorder.url,
@@ -54,7 +53,7 @@ export class Ec2StandIn implements AsyncDisposable {
     return this.#recorder.requests.map(understand);
   }
 
-  /** Such as `running`, `dead because of …`, `TerminateInstances`. */
+  /** Entries such as `running`, `dead because of …`, `TerminateInstances`. */
   get story(): readonly string[] {
     return this.calls.map(({ action, tags }) => {
       const { 'ecs-host-service:state': state, 'ecs-host-service:cause': cause } = tags;
@@ -66,7 +65,7 @@ export class Ec2StandIn implements AsyncDisposable {
     return this.#recorder.connections;
   }
 
-  /** The first call that `matches`, waiting for it if need be. */
+  /** The first call that `matches`; waits for it if necessary. */
   async call(matches: (call: Ec2Call) => boolean): Promise<Ec2Call> {
     return understand(await this.#recorder.request((request) => matches(understand(request))));
   }
@@ -110,7 +109,7 @@ function isAllowed(value: string): boolean {
   return value.length <= 256 && /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u.test(value) && !/^aws:/i.test(value);
 }
 
-/** In the worst case a message repeats what was sent, the signature included. */
+/** In the worst case, a message repeats the request, including the signature. */
 function refuse(code: Refusal, { headers }: Request): Reply {
   const message = `You are not authorized. Encoded message: ${headers.authorization}`;
   const error = `<Error><Code>${code}</Code><Message>${message}</Message></Error>`;

@@ -1,17 +1,17 @@
-/** Keeps what the service wrote and sent during a test run, to be searched for secrets when the run is over. */
+/** Keeps the service's output and requests during a test run, to be searched for secrets after the run. */
 
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Directory that the runner names; without it nothing is kept. */
+/** The directory that the runner names; without it nothing is kept. */
 const { TEST_EVIDENCE } = process.env;
 
-/** @param source what it comes from, such as `log` */
+/** @param source the kind of source, such as `log` */
 export function keep(source: string, text: string): void {
   if (TEST_EVIDENCE) appendFileSync(join(TEST_EVIDENCE, `${source}-${process.pid}`), `${text}\n`);
 }
 
-/** The command line of a process, and those and the environments of all its descendants. @returns how many these are */
+/** Keeps the command line of a process, and the command lines and environments of all its descendants. @returns their number */
 export function keepProcesses(pid: number): number {
   const read = (id: number | string, file: string) => {
     try {
@@ -30,7 +30,7 @@ export function keepProcesses(pid: number): number {
   return ids.length - 1;
 }
 
-/** Where secrets are in the files of `directory`: as they are, within JSON, or within a URL. */
+/** The places of secrets in the files of `directory`: in plain text, within JSON, or within a URL. */
 export function findSecrets(directory: string, secrets: readonly string[]): string[] {
   const inJson = (text: string) => JSON.stringify(text).slice(1, -1);
   const forms = secrets.flatMap((secret) => [
@@ -45,7 +45,7 @@ export function findSecrets(directory: string, secrets: readonly string[]): stri
   });
 }
 
-/** The sources of what was kept in `directory`. */
+/** The sources of the output that was kept in `directory`. */
 export function sources(directory: string): string[] {
   return [...new Set(readdirSync(directory).map((file) => file.replace(/-\d+$/, '')))].sort();
 }

@@ -1,4 +1,7 @@
-/** A process that keeps an agent as the service does, and nothing else: a test can kill it. SIGUSR2: Docker is lost. */
+/**
+ * A process that supervises an agent like the service, and does nothing else, so that a test can kill it. SIGUSR2 means that
+ * Docker is lost.
+ */
 
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -50,7 +53,7 @@ const agent = await EcsAgent.open(lifetime, {
   log,
   share: (path, mode) => holdSharedDirectory(lifetime, path, mode),
   drain: () => log.info('the host drains'),
-  // The machine is busy when a Docker dies on it.
+  // The machine is busy when a Docker Engine dies on it.
   timing: { quick: 5000, dockerAway: Number(process.env.TEST_DOCKER_AWAY ?? 30_000) },
 });
 async function loseDocker(): Promise<void> {

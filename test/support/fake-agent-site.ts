@@ -1,4 +1,4 @@
-/** A root directory with an agent's settings and a program to run as one: what a test of its supervision begins with. */
+/** A root directory with an agent's settings and a program that plays the agent: the base of tests of the supervision. */
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -16,12 +16,12 @@ import { Outlets } from '../../logging/outlets.ts';
 import type { FakeStart } from './fake-agent.ts';
 import { until } from './site.ts';
 
-/** A port that nobody has, from here on: tests run side by side, and the kernel gives out those above. */
+/** Searches for a free port from here on: tests run side by side, and the kernel uses the ports above. */
 const PORTS_FROM = 20_000;
 
 export interface AgentSiteOptions {
   readonly plan?: readonly FakeStart[];
-  /** More lines of ecs.config. */
+  /** Additional lines of ecs.config. */
   readonly config?: string;
   readonly root?: string;
 }
@@ -117,7 +117,7 @@ export class AgentSite implements AsyncDisposable {
     };
   }
 
-  /** @throws when there is to be none */
+  /** @throws if there must be none */
   async begin(more: Partial<EcsAgentOptions> = {}): Promise<EcsAgent> {
     const agent = await EcsAgent.open(this.lifetime, this.options(more));
     if (!agent) throw new Error('there is no agent');
@@ -129,7 +129,7 @@ export class AgentSite implements AsyncDisposable {
       this.lines.filter(({ msg }) =>
         typeof message === 'string' ? msg === message : message.test(String(msg)),
       );
-    await until(`it says ${String(message)}`, () => found().length >= times);
+    await until(`it logs ${String(message)}`, () => found().length >= times);
     return found()[times - 1] ?? {};
   }
 
@@ -137,7 +137,7 @@ export class AgentSite implements AsyncDisposable {
     await this.says('the ECS agent has registered this host', times);
   }
 
-  /** Tells the agent to do something. */
+  /** Sends the agent a command. */
   async tell(path: 'exit' | 'log' | 'tasks', body: string): Promise<void> {
     await (await fetch(`http://127.0.0.1:${this.port}/${path}`, { method: 'POST', body })).text();
   }

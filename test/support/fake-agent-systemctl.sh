@@ -1,6 +1,6 @@
 #!/bin/bash
-# Stands in for systemctl where no systemd runs: one unit, ecs.service, whose agent is a process of the name that the real
-# one has in its image. Its state lies in the directory that FAKE_UNIT names; what is asked of it is noted there.
+# A stand-in for systemctl on a machine without systemd: one unit, ecs.service, whose agent is a process with the name
+# of the real one in its image. FAKE_UNIT names the directory of its state, which also records the requests.
 set -eu
 cd "$(dirname "$0")/unit"
 echo "$*" >> calls
@@ -9,7 +9,7 @@ case "$1" in
   show)
     if [ -e show-fails ]; then echo "no bus" >&2; exit 1; fi
     echo "LoadState=$(cat load)"
-    # In this order: who changes both changes the status first.
+    # The order matters: a writer of both changes the status first.
     echo "ActiveState=$(cat active)"
     cat status 2> /dev/null || true
     echo "Job=$(cat job 2> /dev/null || echo 0)"
@@ -21,7 +21,7 @@ case "$1" in
     echo "$RANDOM$RANDOM" > invocation
     printf 'Result=success\nExecMainCode=0\nExecMainStatus=0\n' > status
     active active
-    # Of the packages' settings the last line counts.
+    # Of the settings of the packages, the last line counts.
     endpoint=$(grep '^DOCKER_HOST=' "$(cat settings)" | tail -1)
     # shellcheck disable=SC2163 # NAME=value
     (exec 0< /dev/null > /dev/null 2>&1; export "$endpoint"; exec -a /agent sleep 3600) &

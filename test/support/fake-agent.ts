@@ -1,6 +1,6 @@
 /**
- * What an ECS agent does that its supervision sees: asks Docker for its version, writes a log in its two formats,
- * registers, answers on loopback, and ends as it is told to: by its settings, or by whoever posts an exit code to it.
+ * The part of an ECS agent that its supervision sees: it asks Docker for its version, writes a log in the two formats,
+ * registers, answers on loopback, and exits as its settings say, or with an exit code that a client posts.
  */
 
 import { appendFileSync, readFileSync } from 'node:fs';
@@ -8,13 +8,13 @@ import { createServer, get, type IncomingMessage, type ServerResponse } from 'no
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-/** What one start of it does. */
+/** The behaviour of one start. */
 export interface FakeStart {
-  /** Ends with this code instead of registering. */
+  /** Exits with this code instead of registering. */
   readonly exit?: number;
   /** Never registers. */
   readonly hangs?: true;
-  /** Goes on when it is asked to end. */
+  /** Ignores a request to exit. */
   readonly isDeaf?: true;
 }
 
@@ -22,7 +22,7 @@ export const VERSION = '1.105.1-fake';
 
 const { ECS_DATADIR = '', ECS_CLUSTER = '', ECS_FAKE_PORT = '51678', DOCKER_HOST = '' } = process.env;
 
-/** Of each start, whose number is that of its line in the file; the last one is for all that follow. */
+/** One line of the file for each start; the last one applies to all further starts. */
 const plan: readonly FakeStart[] = JSON.parse(process.env.ECS_FAKE_PLAN ?? '[]');
 
 const starts = join(ECS_DATADIR, 'starts');
@@ -71,7 +71,7 @@ const server = createServer((request, response) => {
   response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' }).end(answer?.());
 });
 
-/** Does what a test wants. */
+/** Executes a test's command. */
 async function obey(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request);
   response.end();
@@ -80,7 +80,7 @@ async function obey(request: IncomingMessage, response: ServerResponse): Promise
   else tasks = body;
 }
 
-/** @returns the status that Docker answers with */
+/** @returns the status of Docker's answer */
 function askDocker(): Promise<number> {
   return new Promise((resolve, reject) => {
     get({ socketPath: DOCKER_HOST.replace('unix://', ''), path: '/_ping' }, (response) => {

@@ -1,6 +1,6 @@
 /**
- * A Docker Engine that does nothing but remember, so that a test can hold back or fail any of its answers at the
- * moment that matters. What can be shown with the real one is shown with the real one.
+ * A Docker Engine that only records calls, so that a test can delay or fail any of its answers at the moment that matters.
+ * Tests that can use the real Engine do so.
  */
 
 import { once } from 'node:events';
@@ -15,17 +15,17 @@ type Calls = Pick<
 >;
 
 export class FakeDocker implements Calls {
-  /** What was asked for, in order. */
+  /** The calls, in order. */
   readonly calls: string[] = [];
   readonly states = new Map<DockerId, 'created' | 'running' | 'exited'>();
   /** The signals of all event streams that were opened. */
   readonly streams: AbortSignal[] = [];
-  /** Events that a stream begins with when it is opened. */
+  /** Events with which a stream begins when it is opened. */
   readonly told: HostedEvent[] = [];
-  /** Is awaited before a call is answered; what it throws is the answer. */
+  /** Is awaited before a call is answered; an error that it throws is the answer. */
   before: (call: string) => Promise<void> | void = () => {};
 
-  /** As the service takes it. */
+  /** In the type that the service expects. */
   get asDocker(): HostedDocker {
     return this as unknown as HostedDocker;
   }

@@ -1,4 +1,4 @@
-/** A pseudo-terminal in which nothing runs: a test prints into it, and sees what is typed. */
+/** A pseudo-terminal without a program: a test prints into it, and reads the input. */
 
 import type { Pty, Size } from '../../ttys/pty.ts';
 
@@ -6,7 +6,7 @@ export class FakePty implements Pty {
   readonly typed: Buffer[] = [];
   readonly sizes: Size[] = [];
   isHungUp = false;
-  /** Chunks that were asked for. */
+  /** Requested chunks. */
   read = 0;
   readonly #chunks: Uint8Array[] = [];
   #isOver = false;

@@ -1,4 +1,7 @@
-/** A Docker Engine that has faults: a socket before the real one, at which calls are counted, spoiled, held, or the last thing that somebody does. */
+/**
+ * A Docker Engine with faults: a socket in front of the real one, which counts, spoils or delays calls, or makes a call the
+ * last action of a process.
+ */
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,9 +12,9 @@ import { buffer } from 'node:stream/consumers';
 const ENGINE = '/run/docker.sock';
 
 /**
- * What becomes of a call. Docker does not hear of it: `fails`: 500 is answered; `hangs`: nothing is; `deaf`: the
- * connection breaks. Docker does it: `mute`: the connection breaks when it answers; `half`: within the answer; `held`:
- * the answer does not come before `release`.
+ * The fault of a call. Docker does not receive it: `fails`: the answer is 500; `hangs`: there is no answer; `deaf`: the
+ * connection breaks. Docker executes it: `mute`: the connection breaks when Docker answers; `half`: it breaks within the
+ * answer; `held`: the answer does not arrive before `release`.
  */
 export type Fault = 'fails' | 'hangs' | 'deaf' | 'mute' | 'half' | 'held';
 
@@ -19,9 +22,9 @@ const FAILURE = '{"message":"failed on purpose"}\n';
 
 export class FaultyEngine implements AsyncDisposable {
   readonly path = join('/run/test', randomUUID());
-  /** Of all calls. */
+  /** Applies to all calls. */
   fault: Fault | undefined;
-  /** Is told the number of each call, from 1, before it is passed on, and once its answer is whole. */
+  /** Receives the number of each call, from 1, before it is passed on, and after its answer is complete. */
   before = (_call: number): void => {};
   after = (_call: number): void => {};
   calls = 0;
@@ -44,7 +47,7 @@ export class FaultyEngine implements AsyncDisposable {
     return { DOCKER_HOST: `unix://${this.path}` };
   }
 
-  /** Spoils the next call whose method and path match. Resolves when it has; with `held`, when Docker has answered. */
+  /** Spoils the next call with this method and path. Resolves when that has happened; with `held`, when Docker has answered. */
   async spoil(matches: RegExp, fault: Fault): Promise<void> {
     this.#matches = matches;
     this.#next = fault;
@@ -53,13 +56,13 @@ export class FaultyEngine implements AsyncDisposable {
     await this.#hit.promise;
   }
 
-  /** Breaks all connections; those that follow are deaf. */
+  /** Breaks all connections; later ones are deaf. */
   goAway(): void {
     this.fault = 'deaf';
     this.#server.closeAllConnections();
   }
 
-  /** Lets the answer go that is held. */
+  /** Sends the answer that is held. */
   release(): void {
     this.#released.resolve();
   }
@@ -112,7 +115,7 @@ export class FaultyEngine implements AsyncDisposable {
   }
 }
 
-/** The bytes of an answer without its last ones. */
+/** The bytes of an answer without the last ones. */
 async function cutShort(answer: IncomingMessage): Promise<Buffer> {
   const { statusCode, statusMessage, rawHeaders } = answer;
   const lines = rawHeaders.map((word, i) => (i % 2 === 0 ? `${word}: ` : `${word}\r\n`));

@@ -1,4 +1,4 @@
-/** HTTPS requests as the callers of the service make them: without verifying its certificate. */
+/** HTTPS requests like those of the service's callers: they do not verify its certificate. */
 
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
@@ -7,10 +7,10 @@ export interface Call {
   readonly port: number;
   readonly method: string;
   readonly path: string;
-  /** A string or buffer is sent as it is, anything else as JSON. */
+  /** A string or buffer is sent unchanged, anything else as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** As the client app does: without a Content-Length. */
+  /** Like the client app: without a Content-Length. */
   readonly chunked?: boolean;
 }
 

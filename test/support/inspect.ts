@@ -1,4 +1,4 @@
-/** What Docker knows of a hosted container. */
+/** Docker's data on a hosted container. */
 
 import type Dockerode from 'dockerode';
 import { keep } from './evidence.ts';

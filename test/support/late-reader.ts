@@ -1,4 +1,4 @@
-/** A client that reads nothing before everything that it has to say is sent, as clients with blocking sockets do. */
+/** A client that reads nothing before it has sent everything, like clients with blocking sockets. */
 
 import { once } from 'node:events';
 import { connect as connectTcp, type NetConnectOpts } from 'node:net';
@@ -6,9 +6,9 @@ import { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 
-/** @returns all that was answered @throws when the connection breaks */
+/** @returns the whole answer @throws if the connection breaks */
 export async function sayThenRead(to: NetConnectOpts, bytes: string | Buffer, tls: boolean): Promise<string> {
-  // Only a socket with a buffer of its own stops reading at once.
+  // Only a socket with its own buffer stops reading immediately.
   const onread = {
     buffer: Buffer.alloc(64 * 1024),
     callback: (length: number, buffer: Uint8Array) =>

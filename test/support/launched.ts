@@ -1,4 +1,4 @@
-/** A program under the launcher: how a test starts it, sees what it wrote, and with what it was buried. */
+/** A program under the launcher: tests start it, read its output, and see the values that the burial command got. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export const LAUNCHER = join(import.meta.dirname, '../../build/launcher');
-/** Writes down what it was told. */
+/** Writes down its environment. */
 const BURY = ['sh', '-c', 'env > buried'];
 const TOLD = ['SERVICE_RESULT', 'EXIT_CODE', 'EXIT_STATUS'];
 
@@ -21,7 +21,7 @@ export interface LaunchOptions {
 export class Launched implements Disposable {
   readonly child: ChildProcess;
   readonly directory = mkdtempSync(join(tmpdir(), 'launched-'));
-  /** What the launcher, the program and the one that buries wrote to stderr, as far as it is known. */
+  /** The stderr of the launcher, the program and the burial command, as far as it has arrived. */
   errors = '';
   readonly #lines: AsyncIterator<string>;
   readonly #closed: Promise<unknown>;
@@ -40,22 +40,22 @@ export class Launched implements Disposable {
     this.#lines = createInterface({ input })[Symbol.asyncIterator]();
   }
 
-  /** The next line that matches. @throws Error when there is none, with what went wrong */
+  /** The next line that matches. @throws Error with the output if there is none */
   async line(words: RegExp): Promise<string> {
     for (;;) {
       const { value, done } = await this.#lines.next();
-      if (done) throw new Error(`it ended without ${words}:\n${this.errors}`);
+      if (done) throw new Error(`it exited without ${words}:\n${this.errors}`);
       if (words.test(value)) return value;
     }
   }
 
-  /** Waits until nobody can write any more. @returns the launcher's exit code */
+  /** Resolves when no process can write any more. @returns the launcher's exit code */
   async ended(): Promise<number | null> {
     await this.#closed;
     return this.child.exitCode;
   }
 
-  /** The environment of the program that buried it. */
+  /** The environment of the burial command. */
   get environment(): Readonly<Record<string, string>> {
     const lines = readFileSync(join(this.directory, 'buried'), 'utf8').split('\n');
     return Object.fromEntries(
@@ -63,7 +63,7 @@ export class Launched implements Disposable {
     );
   }
 
-  /** How the one that buried it was told that it ended: result, code and status. */
+  /** The end as reported to the burial command: result, code and status. */
   get told(): (string | undefined)[] {
     return TOLD.map((name) => this.environment[name]);
   }

@@ -1,4 +1,4 @@
-/** EC2's metadata service, as a host asks it: what it says can change, and its clock is its own. */
+/** EC2's metadata service, as a host uses it: its answers can change, and it has its own clock. */
 
 import { NOTICE_KINDS, type NoticeKind, PATHS } from '../../host/notices.ts';
 import { Recorder, type Reply, type Request } from './recorder.ts';
@@ -25,31 +25,31 @@ export class Metadata {
     this.#ahead = ahead;
   }
 
-  /** The moment after so many milliseconds, by its clock. */
+  /** The time after so many milliseconds, by its clock. */
   after(milliseconds: number): Date {
     return new Date(Date.now() + this.#ahead + milliseconds);
   }
 
-  /** Says so from now on; undefined: nothing of the kind. */
+  /** The notice from now on; undefined: none. */
   say(kind: NoticeKind, text: string | undefined): void {
     if (text === undefined) delete this.#items[PATHS[kind]];
     else this.#items[PATHS[kind]] = text;
   }
 
-  /** Takes this Spot instance. @returns the moment as it says it, and by the clock of this machine */
+  /** Reclaims this Spot instance. @returns the moment in its answer, and by this machine's clock */
   takeAfter(milliseconds: number, action = 'terminate'): { readonly said: string; readonly at: number } {
     const said = `${this.after(milliseconds).toISOString().slice(0, 19)}Z`;
     this.say('spot', JSON.stringify({ action, time: said }));
     return { said, at: Date.parse(said) - this.#ahead };
   }
 
-  /** How often it was asked for notices. */
+  /** The number of requests for notices. */
   get looks(): number {
     return this.recorder.requests.filter(isLook).length / NOTICE_KINDS.length;
   }
 }
 
-/** Whether it asks for a notice, as a host does every few seconds. */
+/** Whether it is a request for a notice, which a host sends every few seconds. */
 export function isLook({ path }: Pick<Request, 'path'>): boolean {
   return NOTICE_KINDS.some((kind) => path.endsWith(PATHS[kind]));
 }

@@ -1,4 +1,4 @@
-/** What the service's metrics say, read as strictly as their format is written. */
+/** The service's metrics, parsed as strictly as their format is specified. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { pathsBelow } from '../../host/paths.ts';
 import type { Metrics, Watched } from '../../src/metrics/metrics.ts';
 
-/** A service of which there is nothing to see. */
+/** A service without anything to show. */
 export const NOTHING: Watched = {
   hosting: undefined,
   userConfigs: undefined,
@@ -56,7 +56,7 @@ export function parse(text: string): Map<string, Family> {
     const [, name = '', help = ''] = /^# HELP (\w+) (.+)$/.exec(first) ?? [];
     const [, type = ''] = new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`).exec(second) ?? [];
     assert.ok(name && type, `no head: ${first} ${second}`);
-    assert.ok(!families.has(name), `twice: ${name}`);
+    assert.ok(!families.has(name), `duplicate: ${name}`);
     const family = { name, help, type, samples: lines.filter(Boolean).map(parseSample) };
     assertFits(family);
     families.set(name, family);
@@ -69,16 +69,16 @@ function assertFits({ name, type, samples }: Family): void {
   for (const sample of samples) assert.match(sample.name, new RegExp(`^${name}${suffix}$`));
   assert.equal(name.endsWith('_total'), type === 'counter', name);
   const series = samples.map((sample) => JSON.stringify([sample.name, sample.labels]));
-  assert.equal(new Set(series).size, series.length, `a series of ${name} is there twice`);
+  assert.equal(new Set(series).size, series.length, `a series of ${name} is duplicate`);
   if (type === 'histogram') assertHistogram(name, samples);
 }
 
-/** The labels of a series but for the bound of a bucket, as a text. */
+/** The labels of a series without a bucket's bound, as text. */
 function seriesOf({ labels }: Sample): string {
   return JSON.stringify(Object.entries(labels).filter(([name]) => name !== 'le'));
 }
 
-/** Buckets go up, in bounds and counts, to the one that has all. */
+/** Buckets must rise in bounds and counts, up to the one that contains all values. */
 function assertHistogram(name: string, samples: readonly Sample[]): void {
   for (const [series, all] of Map.groupBy(samples, seriesOf)) {
     const buckets = all.filter((one) => one.name === `${name}_bucket`);
@@ -98,7 +98,7 @@ function assertHistogram(name: string, samples: readonly Sample[]): void {
   }
 }
 
-/** A value by its name, which ours are without the prefix, and its labels. */
+/** A value by its name, without the prefix of the service's own metrics, and its labels. */
 export async function numberOf(metrics: Metrics, name: string, labels: Sample['labels'] = {}) {
   const families = parse(await metrics.text());
   const samples = [...families.values()].flatMap((family) => family.samples);
@@ -115,7 +115,7 @@ export async function numbersOf(
   return Object.fromEntries(family?.samples.map(({ labels, value }) => [labels[label], value]) ?? []);
 }
 
-/** Asks a service for its metrics. @returns the value of a series, whose labels are given as JSON */
+/** Requests a service's metrics. @returns the value of a series; its labels are passed as JSON */
 export async function askForMetrics(root: string) {
   const asked = get({ socketPath: pathsBelow(root).apiSocket, path: '/metrics' });
   const [answer] = (await once(asked, 'response')) as [IncomingMessage];

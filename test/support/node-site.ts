@@ -1,4 +1,4 @@
-/** A host with managed nodes alone: the file that names them, a registry, and what Docker has of them. */
+/** A host with managed nodes only: the file that lists them, a registry, and their containers. */
 
 import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { Operator } from './operator.ts';
 import type { ServiceProcess, StartOptions } from './service-process.ts';
 import type { TestHost } from './test-host.ts';
 
-/** A script that runs until it is asked to end. */
+/** A script that runs until it receives SIGTERM. */
 export const RUNS = 'trap "exit 0" TERM; echo began; while :; do /bin/busybox sleep 1; done';
 
 export class NodeSite {
@@ -27,7 +27,7 @@ export class NodeSite {
     return new Operator(this.root);
   }
 
-  /** As an editor saves it. JSON is YAML. */
+  /** Replaces the file like an editor. JSON is valid YAML. */
   write(nodes: readonly NodeSpec[], app = 'demo'): void {
     this.writeText(JSON.stringify({ app, nodes }, null, 2));
   }
@@ -53,7 +53,7 @@ export class NodeSite {
     return status === 200 ? body : { state: 'unknown' };
   }
 
-  /** Waits until the node is in a state, for the cause if one is given. @returns the node */
+  /** Waits until the node is in a state, for the given cause if there is one. @returns the node */
   async until(node: string, state: string, cause?: RegExp) {
     for (let looks = 0; looks < 600; looks++) {
       const found = await this.view(node);
@@ -73,7 +73,7 @@ export class NodeSite {
     return found.flatMap(({ Names }) => Names.map((name) => name.slice(1))).sort();
   }
 
-  /** Takes down what a service leaves running on purpose. */
+  /** Removes what a service leaves running on purpose. */
   async clear(): Promise<void> {
     for (const { Id } of await this.host.docker.listContainers({ all: true }))
       await this.host.docker.getContainer(Id).remove({ force: true, v: true });

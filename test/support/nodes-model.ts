@@ -1,4 +1,4 @@
-/** A Docker of the imagination for the planner of nodes: it does what steps say, and refuses what no plan may ask for. */
+/** A simulated Docker for the planner of nodes: it executes steps, and refuses those that no plan may contain. */
 
 import assert from 'node:assert/strict';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
@@ -20,10 +20,10 @@ import {
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
 
-/** What a container of some image does: it runs, it exits, its health check says so, or Docker refuses to start it. */
+/** The behaviour of an image's container: it runs, it exits, its health check reports it, or Docker refuses to start it. */
 export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
 
-/** Each image has a digest for each conduct. */
+/** Each image has a digest for each behaviour. */
 export function digestOf(image: string, conduct: Conduct): string {
   return `sha256:${image}-${conduct}`;
 }
@@ -39,7 +39,7 @@ export function wantedOf(specs: readonly NodeSpec[]): Map<string, WantedNode> {
 export class ModelDocker {
   readonly containers = new Map<DockerId, NodeContainer>();
   readonly strangers: readonly Stranger[];
-  /** What the registry has now. */
+  /** The registry's current digests. */
   readonly registry: Map<string, Conduct>;
   wanted: ReadonlyMap<string, WantedNode>;
   memory: ReadonlyMap<string, NodeMemory> = new Map();
@@ -67,7 +67,7 @@ export class ModelDocker {
     return { wanted, memory, digests, pulled, isLocked, now, heardSince, actual: { containers, strangers } };
   }
 
-  /** Puts a container there that was made from `spec`. */
+  /** Adds a container that was made from `spec`. */
   put(spec: NodeSpec, conduct: Conduct, how: Partial<NodeContainer> = {}): NodeContainer {
     const one: NodeContainer = {
       id: `id-${this.#made++}` as DockerId,
@@ -90,7 +90,7 @@ export class ModelDocker {
     );
   }
 
-  /** One step of each node that has one. @returns whether there was any */
+  /** Executes one step for each node that has one. @returns whether there was any */
   round(afterStep: () => void = () => {}): boolean {
     let isAny = false;
     for (const node of nodesOf(this.world)) {
@@ -103,7 +103,7 @@ export class ModelDocker {
     return isAny;
   }
 
-  /** Until nothing is left to do, and nothing is being checked. */
+  /** Continues until nothing is left to do and no check is in progress. */
   settle(afterStep?: () => void): void {
     for (let round = 0; round < 300; round++) {
       if (this.round(afterStep)) continue;
@@ -111,10 +111,10 @@ export class ModelDocker {
       if (next.length === 0) return;
       this.now = Math.min(...next);
     }
-    assert.fail(`it does not come to rest: ${JSON.stringify(this.steps.slice(-12))}`);
+    assert.fail(`it never settles: ${JSON.stringify(this.steps.slice(-12))}`);
   }
 
-  /** When it is being checked, or tried again; a few times are enough. */
+  /** The times of a check or a retry; a few rounds are enough. */
   #nextOf(node: string): number | undefined {
     const { state, until } = decide(this.world, node) ?? {};
     const { times = 0 } = this.memory.get(node)?.failed ?? {};
@@ -139,7 +139,7 @@ export class ModelDocker {
     }
     if (step.do === 'create') return { id: this.#create(step).id };
     const one = this.containers.get(step.container);
-    assert.ok(one, `${step.do} of ${step.container}, which is not a container of ours`);
+    assert.ok(one, `${step.do} of ${step.container}, which is not a managed container`);
     if (step.do === 'start' || step.do === 'restart') this.#start(one);
     else if (step.do === 'stop') this.#set(one, { state: 'exited', health: undefined, ended: 0 });
     else if (step.do === 'keep') this.#set(one, { isKept: true });
@@ -164,8 +164,11 @@ export class ModelDocker {
   }
 
   #nameIsFree(name: string, hasIt: (one: NodeContainer) => boolean): void {
-    assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is taken`);
-    assert.ok(!this.strangers.some((one) => one.name === name), `a stranger has the name ${name}`);
+    assert.ok(![...this.containers.values()].some(hasIt), `the name ${name} is in use`);
+    assert.ok(
+      !this.strangers.some((one) => one.name === name),
+      `an unmanaged container has the name ${name}`,
+    );
   }
 
   #start(one: NodeContainer): void {
@@ -194,11 +197,11 @@ export class ModelDocker {
   }
 
   #remove(one: NodeContainer): void {
-    assert.ok(!isActive(one), 'what runs is stopped before it is removed');
+    assert.ok(!isActive(one), 'a running container is stopped before it is removed');
     this.containers.delete(one.id);
   }
 
-  /** What the registry has is looked up again. */
+  /** Looks up the registry's digests again. */
   lookForTags(): void {
     this.digests = new Map([...this.registry].map(([image, conduct]) => [image, digestOf(image, conduct)]));
   }
@@ -213,7 +216,7 @@ export class ModelDocker {
     this.now += 10;
   }
 
-  /** Docker dies with all containers, and starts again those that it keeps. */
+  /** Docker dies with all containers, and restarts those that it keeps. */
   crashDocker(): void {
     for (const one of this.containers.values()) {
       if (!isActive(one)) continue;

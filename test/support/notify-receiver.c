@@ -1,6 +1,6 @@
 /*
- * Stands in for systemd, since Node has no datagrams of unix sockets: listens at the path or @name that it is told, and
- * prints what it hears, a line each.
+ * A stand-in for systemd, because Node has no unix datagram sockets: it listens at the given path or @name, and prints
+ * each message on a line.
  */
 
 #define _GNU_SOURCE

@@ -1,4 +1,6 @@
-/** An operator: asks the API of a service on its unix socket, and sees that each answer is what the API promises. */
+/**
+ * An operator: sends requests to a service's API on its unix socket, and checks that each answer matches the API's document.
+ */
 
 import assert from 'node:assert/strict';
 import { type IncomingMessage, request } from 'node:http';
@@ -35,7 +37,7 @@ export interface Answer {
   readonly body: any;
 }
 
-/** What a path answers with. */
+/** The answer of a path. */
 const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/containers(\?.*)?$/, Containers],
   [/^GET \/v1\/containers\/\w+$/, Container],
@@ -59,7 +61,7 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^(GET|POST) \/v1\/nodes\/[\w-]+(\/restart)?$/, Node],
 ];
 
-/** @throws when it is not what its path promises */
+/** @throws if it does not match the document of its path */
 export function assertKept(method: string, path: string, status: number, body: unknown): void {
   const promised = ANSWERS.find(([one]) => one.test(`${method} ${path}`))?.[1];
   const schema = status >= 400 ? Problem : promised;
@@ -93,7 +95,7 @@ export class Operator {
     return await promise;
   }
 
-  /** Follows events. @param after the id of the last one that is known */
+  /** Follows events. @param after the id of the last known one */
   async follow(after?: string): Promise<Follower> {
     const response = await this.#open(
       'GET',
@@ -108,7 +110,7 @@ export class Operator {
 
 /** Reads server-sent events. */
 export class Follower implements Disposable {
-  /** What came of this host meanwhile. */
+  /** The events of this host that have arrived. */
   readonly notices: Static<typeof NoticeEvent>[] = [];
   readonly #response: IncomingMessage;
   readonly #events: AsyncGenerator<ContainerEvent | 'missed'>;
@@ -144,7 +146,7 @@ export class Follower implements Disposable {
     this.notices.push(event);
   }
 
-  /** The next transition. @param takes those that are not passed over @returns undefined at the end of the stream */
+  /** The next transition. @param takes selects those that are not skipped @returns undefined at the end of the stream */
   async next(
     takes = (event: ContainerEvent): boolean => !isOfHealth(event),
   ): Promise<ContainerEvent | 'missed' | undefined> {
@@ -155,7 +157,7 @@ export class Follower implements Disposable {
     }
   }
 
-  /** Up to the first that `fits`. */
+  /** Events up to the first that `fits`. */
   async until(
     fits: (event: ContainerEvent) => boolean,
     takes?: (event: ContainerEvent) => boolean,
@@ -163,7 +165,7 @@ export class Follower implements Disposable {
     const read: ContainerEvent[] = [];
     for (;;) {
       const event = await this.next(takes);
-      assert.ok(event && event !== 'missed', `the stream went on with ${JSON.stringify(event)}`);
+      assert.ok(event && event !== 'missed', `the stream continued with ${JSON.stringify(event)}`);
       read.push(event);
       if (fits(event)) return read;
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands in for Node. An integration test or a benchmark gets a host of its own:
-# processes, network, mounts, /run and Docker's directories are private to it and vanish with it.
+# A stand-in for Node that gives an integration test or a benchmark its own host: processes, network, mounts, /run and
+# Docker's directories are private to it and disappear with it.
 set -eu
 case "$*" in
   --inside\ *) shift ;;
@@ -14,8 +14,8 @@ for directory in /var/lib/docker /var/lib/containerd; do
   mount -t tmpfs tmpfs "$directory"
 done
 ip link set lo up
-# The address of EC2's metadata service: here it is the test's own, and nothing sent to it leaves this host.
+# The address of EC2's metadata service. Here it belongs to the test, and nothing that is sent to it leaves this host.
 ip address add 169.254.169.254/32 dev lo
 export TEST_OWN_HOST=yes
-# Not exec: this shell is process 1 here, and collects what is orphaned.
+# It is not run with exec, because this shell is process 1 here and reaps orphans.
 "$TEST_NODE" "$@"

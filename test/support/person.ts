@@ -1,10 +1,10 @@
-/** A person at a terminal of their own, in which a program runs: types, looks at what is printed, changes its size. */
+/** A person at a terminal, in which a program runs: types, reads the output, and changes the size. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type IPty, spawn } from 'node-pty';
 
-/** A terminal is asked where its cursor is, and answers. */
+/** A terminal is asked for its cursor's position, and answers. */
 const WHERE = '\x1b[6n';
 const HERE = '\x1b[24;1R';
 
@@ -18,7 +18,7 @@ export class Person {
   readonly #pty: IPty;
   readonly #ended = Promise.withResolvers<number>();
   #more = Promise.withResolvers<void>();
-  /** All that was printed. */
+  /** All output. */
   printed = '';
 
   constructor(file: string, words: readonly string[], { env, columns = 80, rows = 24 }: PersonOptions) {
@@ -51,7 +51,7 @@ export class Person {
     this.#pty.resize(columns, rows);
   }
 
-  /** Waits until something is printed that is not yet looked at, and looks away from all before its end. */
+  /** Waits for new output that matches, and marks everything up to its end as read. */
   async sees(wanted: RegExp, milliseconds = 60_000): Promise<RegExpExecArray> {
     const late = AbortSignal.timeout(milliseconds);
     for (;;) {
@@ -71,7 +71,7 @@ export class Person {
     return await this.#ended.promise;
   }
 
-  /** Goes away: the kernel hangs up on what runs there. */
+  /** Disconnects: the kernel sends SIGHUP to the programs in the terminal. */
   kill(signal = 'SIGHUP'): void {
     this.#pty.kill(signal);
   }

@@ -1,4 +1,4 @@
-/** Images of the program that has clients for as long as they like (test/image/port-program.c), and its clients. */
+/** Images of the program that keeps clients for as long as they like (test/image/port-program.c), and its clients. */
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { TestHost } from './test-host.ts';
 
 export const PORT_IMAGE = 'tests/port:current-build';
-/** In which it is its own client. */
+/** The image in which it is its own client. */
 export const SELF_IMAGE = 'tests/self:current-build';
 
 export async function importPortImages(host: TestHost): Promise<void> {
@@ -14,7 +14,7 @@ export async function importPortImages(host: TestHost): Promise<void> {
   await host.importImage(SELF_IMAGE, ['itself'], '/port-program');
 }
 
-/** A client that stays until it is destroyed. Docker takes connections before the program does, and closes them then. */
+/** A client that stays until it is destroyed. Docker accepts connections before the program does, and then closes them. */
 export async function stay(port: number): Promise<Socket> {
   for (;;) {
     const client = connect({ host: '127.0.0.1', port });

@@ -1,4 +1,4 @@
-/** A way to a port that can be cut: all connections through it break, and new ones are refused until it is mended. */
+/** A relay to a port that can be cut: all connections through it break, and new ones are refused until it is restored. */
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';

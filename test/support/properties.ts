@@ -1,4 +1,4 @@
-/** fast-check, with inputs that SEED repeats. A property that fails tells its seed either way. */
+/** fast-check with inputs that SEED repeats. A failed property prints its seed in any case. */
 
 import fc from 'fast-check';
 import { SEED } from './seed.ts';

@@ -1,4 +1,4 @@
-/** A call to the Docker API of the service, as any client may write it. */
+/** A call to the service's Docker API, as any client may write it. */
 
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';

@@ -1,7 +1,4 @@
-/**
- * A Docker Engine that is asked for images and nothing else: each pull goes as the test plays it. What can be shown with the
- * real one is shown with the real one.
- */
+/** A Docker Engine that supports only image calls: the test plays each pull. Tests that can use the real Engine do so. */
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,12 +11,12 @@ import { Docker } from '../../docker-engine/docker.ts';
 
 export const DIGEST = `sha256:${'d'.repeat(64)}`;
 
-/** One call of Docker's, from its beginning to its end. */
+/** One call to Docker, from start to end. */
 export class PlayedPull {
   readonly asked: URLSearchParams;
-  /** Undefined where there were no credentials. */
+  /** Undefined if there were no credentials. */
   readonly auth: unknown;
-  /** Resolves when the client has gone, or all is said. */
+  /** Resolves when the client has disconnected, or everything is sent. */
   readonly closed: Promise<unknown>;
   readonly #response: ServerResponse;
 
@@ -31,13 +28,13 @@ export class PlayedPull {
     this.closed = once(response, 'close');
   }
 
-  /** @param lines objects, or what is sent as it is */
+  /** @param lines objects, or texts that are sent unchanged */
   say(...lines: readonly (object | string)[]): void {
     for (const line of lines)
       this.#response.write(typeof line === 'string' ? line : `${JSON.stringify(line)}\r\n`);
   }
 
-  /** Resolves when the client's side has it. */
+  /** Resolves when the client's side has received it. */
   async said(): Promise<void> {
     await new Promise<unknown>((resolve) => this.#response.write('', resolve));
   }
@@ -46,7 +43,7 @@ export class PlayedPull {
     this.say({ status, progressDetail: current === undefined ? {} : { current, total }, id });
   }
 
-  /** As Docker ends a pull that went well. */
+  /** Ends a pull like a successful one in Docker. */
   finish(): void {
     this.say({ status: `Digest: ${DIGEST}` }, { status: 'Status: Downloaded newer image' });
     this.end();
@@ -69,7 +66,7 @@ export class PullingEngine {
   readonly docker: Docker;
   readonly pulls: PlayedPull[] = [];
   readonly calls: ObservedCall[];
-  /** Those that can be inspected. */
+  /** The images that can be inspected. */
   readonly images = new Set<string>();
   #more = Promise.withResolvers<void>();
 
@@ -105,7 +102,7 @@ export class PullingEngine {
     }
   }
 
-  /** The pull of this number, from 0, once it was asked for. */
+  /** The pull with this number, from 0, once it was requested. */
   async pull(number: number): Promise<PlayedPull> {
     while (this.pulls.length <= number) await this.#more.promise;
     return this.pulls[number] as PlayedPull;

@@ -1,4 +1,4 @@
-/** An operator who has an image pulled over the unix socket, and sees that each event is what the API promises. */
+/** An operator who has an image pulled over the unix socket, and checks that each event matches the API's document. */
 
 import assert from 'node:assert/strict';
 import { type IncomingMessage, request } from 'node:http';
@@ -28,7 +28,7 @@ export class Pulling implements Disposable {
   readonly #response: IncomingMessage;
   readonly #told: AsyncGenerator<Told>;
 
-  /** @param path of what pulls */
+  /** @param path the endpoint that pulls */
   static async open(root: string, body: unknown, path = '/v1/images/pull'): Promise<Pulling> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const asked = {
@@ -51,7 +51,7 @@ export class Pulling implements Disposable {
     return this.#response.statusCode ?? 0;
   }
 
-  /** What was answered instead of a stream. */
+  /** The answer if it was not a stream. */
   async problem(): Promise<{ readonly title: string; readonly detail: string; readonly status: number }> {
     assert.equal(this.#response.headers['content-type'], 'application/problem+json; charset=utf-8');
     const problem = JSON.parse(await text(this.#response));
@@ -70,7 +70,7 @@ export class Pulling implements Disposable {
     }
   }
 
-  /** Up to the first that `fits`. */
+  /** Events up to the first that `fits`. */
   async until(fits: (told: Told) => boolean): Promise<Told> {
     for (;;) {
       const { value, done } = await this.#told.next();
@@ -80,7 +80,7 @@ export class Pulling implements Disposable {
     }
   }
 
-  /** The last event, behind which there is none. */
+  /** The last event, after which none follows. */
   async end(): Promise<Told> {
     const last = await this.until(({ event }) => event !== 'progress');
     assert.deepEqual(await this.#told.next(), { value: undefined, done: true });

@@ -1,4 +1,4 @@
-/** What systemd is to the service: whoever hears its sd_notify. */
+/** Plays systemd for the service: it receives sd_notify messages. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,14 +23,14 @@ export class Receiver implements AsyncDisposable {
     this.#words = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
 
-  /** What it hears next. */
+  /** The next message. */
   async next(): Promise<string> {
     const { value, done } = await this.#words.next();
     if (done) throw new Error('the receiver has ended');
     return value;
   }
 
-  /** Waits until it hears that. @returns all that it heard before */
+  /** Waits for this message. @returns all earlier messages */
   async until(wanted: string): Promise<string[]> {
     const heard: string[] = [];
     for (let word = await this.next(); word !== wanted; word = await this.next()) heard.push(word);

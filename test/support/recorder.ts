@@ -1,4 +1,4 @@
-/** A service beyond the host, which records what it gets and can be told to misbehave. */
+/** A service outside the host that records requests and can be told to fail. */
 
 import { once } from 'node:events';
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -23,8 +23,8 @@ export interface Reply {
 }
 
 /**
- * Ways in which a service can be of no use. `refuses` takes no connections, `silent` takes them and speaks no TLS, `hangs`
- * takes requests and does not answer them, `drips` never finishes its answer.
+ * The ways in which a service can fail. `refuses` accepts no connections, `silent` accepts them without TLS, `hangs` accepts
+ * requests and does not answer them, `drips` never finishes its answer.
  */
 export const FAULTS = [
   ...(['refuses', 'silent', 'resets', 'hangs', 'drips', 'floods', 'garbage'] as const),
@@ -36,14 +36,14 @@ export interface RecorderOptions {
   readonly reply: (request: Request) => Reply | Promise<Reply>;
   readonly address?: string;
   readonly port?: number;
-  /** With it, HTTPS is spoken. */
+  /** Enables HTTPS. */
   readonly tls?: KeyPair;
 }
 
 export class Recorder {
   readonly requests: Request[] = [];
   fault: Fault | undefined;
-  /** Connections that were made to it. */
+  /** The connections that were made to it. */
   connections = 0;
   readonly #reply: RecorderOptions['reply'];
   readonly #server: ReturnType<typeof createHttp>;
@@ -78,7 +78,7 @@ export class Recorder {
     return `${this.#tls ? 'https' : 'http'}://${address}:${port}`;
   }
 
-  /** Misbehaves from now on. */
+  /** Fails from now on. */
   async turn(fault: Fault): Promise<void> {
     this.fault = fault;
     if (fault !== 'refuses' && fault !== 'silent') return;
@@ -89,7 +89,7 @@ export class Recorder {
     await once(this.#standIn.listen(port, address), 'listening');
   }
 
-  /** Behaves again. */
+  /** Works again. */
   async mend(): Promise<void> {
     this.fault = undefined;
     if (this.#standIn?.listening) await once(this.#standIn.close(), 'close');
@@ -98,14 +98,14 @@ export class Recorder {
     await once(this.#server.listen(port, address), 'listening');
   }
 
-  /** The first request that `matches`, waiting for it if need be. */
+  /** The first request that `matches`; waits for it if necessary. */
   async request(matches: (request: Request) => boolean): Promise<Request> {
     for (const patience = AbortSignal.timeout(30_000); ; ) {
       const found = this.requests.find(matches);
       if (found) return found;
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve);
-        patience.addEventListener('abort', () => reject(new Error('no such request came')));
+        patience.addEventListener('abort', () => reject(new Error('no such request arrived')));
       });
     }
   }

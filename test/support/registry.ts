@@ -1,6 +1,6 @@
 /**
- * A registry of images, as far as Docker needs one to pull (source: the OCI distribution specification): manifests and blobs,
- * with or without a password. Docker asks a registry on 127.0.0.1 without TLS.
+ * An image registry with the part of the protocol that Docker needs for a pull (source: the OCI distribution specification):
+ * manifests and blobs, with or without a password. Docker uses no TLS for a registry on 127.0.0.1.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ export interface Credentials {
 }
 
 export class Registry implements AsyncDisposable {
-  /** Digests of layers, each as often as it was asked for. */
+  /** Digests of layers, once for each request. */
   readonly layersAsked: string[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly #blobs = new Map<string, Buffer>();
@@ -31,7 +31,7 @@ export class Registry implements AsyncDisposable {
   readonly #basic: string | undefined;
   #held: PromiseWithResolvers<void> | undefined;
 
-  /** @param credentials without which nothing is shown */
+  /** @param credentials required for every request */
   static async open(credentials?: Credentials): Promise<Registry> {
     const registry = new Registry(credentials);
     await once(registry.#server.listen(0, '127.0.0.1'), 'listening');
@@ -42,10 +42,14 @@ export class Registry implements AsyncDisposable {
     this.#basic = credentials && basicOf(credentials);
   }
 
-  /** Adds an image that can be hosted. @param spoiled its last layer is not what its digest says @returns what it is called */
+  /**
+   * Adds an image that can be hosted.
+   * @param spoiled the content of its last layer does not match the digest
+   * @returns its name
+   */
   add(name: string, { spoiled = false } = {}): string {
     const padding = mkdtempSync('/run/test/layer-');
-    // Docker fetches no layer that it has from another image.
+    // Docker does not fetch a layer that it has from another image.
     for (const name of ['one', 'two']) writeFileSync(join(padding, name), randomBytes(2 * 2 ** 20));
     const layers = [
       tarOf('-C', BUILD, 'streaming-server', 'input-program', '-C', padding, 'one'),
@@ -55,8 +59,9 @@ export class Registry implements AsyncDisposable {
   }
 
   /**
-   * Adds an image that runs a script in the distribution's static busybox; again, its tag moves.
-   * @param healthCheck another script, which is run each second @returns what it is called
+   * Adds an image that runs a script in the distribution's static busybox. A second call moves its tag.
+   * @param healthCheck another script, which runs each second
+   * @returns its name
    */
   addScript(name: string, script: string, healthCheck?: string, tag = 'latest'): string {
     const layer = tarOf('--transform=s,^,bin/,', '-C', '/bin', 'busybox');
@@ -115,7 +120,7 @@ export class Registry implements AsyncDisposable {
   async #answer({ url = '', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#basic !== undefined && headers.authorization !== this.#basic) {
       response.setHeader('www-authenticate', 'Basic realm="tests"');
-      // As one that repeats what was sent to it.
+      // Like a registry that repeats the request in its error.
       problem(response, 401, 'UNAUTHORIZED', `authentication required, not ${headers.authorization}`);
       return;
     }
@@ -159,7 +164,7 @@ function tarOf(...words: string[]): Buffer {
 }
 
 function problem(response: ServerResponse, status: number, code: string, message: string): void {
-  // Without a detail Docker 20.10 takes it for no error that it knows.
+  // Without a detail, Docker 20.10 does not recognize the error.
   const body = JSON.stringify({ errors: [{ code, message, detail: {} }] });
   response.writeHead(status, { 'content-type': 'application/json' }).end(body);
 }

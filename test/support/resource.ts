@@ -1,8 +1,8 @@
-/** A resource that holds nothing real: it writes down what is done with it. */
+/** A resource without anything real behind it: it records what is done with it. */
 
 import type { Resource } from '../../lifetime/lifetime.ts';
 
-/** @param log is told each step, as `take <what>`, `release <what>`, `look for <what>` */
+/** @param log receives each step, as `take <what>`, `release <what>`, `look for <what>` */
 export function pretendedResource(
   what: string,
   log: string[] = [],

@@ -1,4 +1,4 @@
-/** Runs test files with node:test, and then searches what the service wrote and sent meanwhile for secrets. */
+/** Runs test files with node:test, and then searches everything that the service wrote and sent for secrets. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,16 +9,16 @@ import { inspect } from 'node:util';
 import { findSecrets, sources } from './evidence.ts';
 import { SECRETS } from './secrets.ts';
 
-/** Files whose time is told. */
+/** The number of slowest files that are printed. */
 const SLOWEST = 30;
-/** Characters of a failure that are told at once. */
+/** The number of characters of a failure that are printed immediately. */
 const MOST = 3_000;
 
 export interface RunOptions {
   readonly concurrency: number;
-  /** Sources of which something must have been kept to be searched; left out: any. */
+  /** Sources from which something must have been kept; missing: any. */
   readonly kept?: string | undefined;
-  /** Tells of a failure at once too, for a machine that may not live to the end. */
+  /** Prints a failure immediately too, for a machine that may not survive until the end. */
   readonly tellAtOnce?: boolean;
 }
 
@@ -47,7 +47,7 @@ export async function runFiles(
   if (files.length > SLOWEST) tellSlowest(durations);
 }
 
-/** Where the time goes. */
+/** The slowest files. */
 function tellSlowest(durations: ReadonlyMap<string, number>): void {
   const slowest = [...durations].sort(([, a], [, b]) => b - a).slice(0, SLOWEST);
   const lines = slowest.map(
@@ -56,7 +56,7 @@ function tellSlowest(durations: ReadonlyMap<string, number>): void {
   process.stdout.write(`the ${SLOWEST} slowest files:\n${lines.join('')}`);
 }
 
-/** Whatever the service wrote or sent while it was tested, no secret may be in it. */
+/** No secret may be in anything that the service wrote or sent during the tests. */
 function searchEvidence(evidence: string, expected: string | undefined): void {
   const found = findSecrets(evidence, SECRETS);
   const kept = sources(evidence);

@@ -1,46 +1,46 @@
 /**
- * The ways in which our stand-in for S3 can be of no use, which are those of a real network and a real
- * S3, and what two of them do to the body of an answer.
+ * The faults of the stand-in for S3, which are those of a real network and a real S3, and the effect of two of them on the body
+ * of an answer.
  */
 
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Operation } from './s3-protocol.ts';
 
-/** Each with the operations that it is about; undefined means all. */
+/** Each with the operations that it affects; undefined means all. */
 const AFFECTED = {
   none: [],
-  /** Takes no connections, and those there are break. */
+  /** Accepts no connections, and existing ones break. */
   away: [],
-  /** Takes requests and never answers them, also not when it has got well. */
+  /** Accepts requests and never answers them, not even after the fault has ended. */
   silent: undefined,
   throttle: undefined,
   /** The second request, the fourth … */
   'throttle-some': undefined,
   deny: undefined,
-  /** The connection breaks when half of the request's body has come, of which nothing is kept. */
+  /** The connection breaks after half of the request's body, of which nothing is kept. */
   'cut-upload': ['PutObject', 'UploadPart'],
-  /** The connection breaks when half of the answer's body has gone. */
+  /** The connection breaks after half of the answer's body. */
   'cut-download': ['GetObject'],
-  /** What was asked for is done, and the connection breaks instead of an answer. */
+  /** The request is executed, and the connection breaks instead of an answer. */
   'cut-answer': ['PutObject', 'CompleteMultipartUpload'],
-  /** Its clock is an hour ahead of ours, and it wants requests of its own time. */
+  /** Its clock is an hour ahead, and it requires requests with its time. */
   'wrong-clock': undefined,
-  /** One bit of the object is another one, and no checksum tells. */
+  /** One bit of the object is changed, without a wrong checksum. */
   flip: ['GetObject'],
 } as const satisfies Record<string, readonly Operation[] | undefined>;
 export type Fault = keyof typeof AFFECTED;
 
 export interface Narrowing {
-  /** Instead of the operations that the fault is about by itself. */
+  /** In place of the operations that the fault affects by default. */
   readonly only?: readonly Operation[];
-  /** Of `silent`: objects whose key begins like this; others are as ever. */
+  /** For `silent`: objects whose keys begin like this. Others work normally. */
   readonly below?: string;
-  /** After so many requests that it befell, the fault is over. */
+  /** The fault ends after it has affected so many requests. */
   readonly times?: number;
 }
 
-/** A fault as it was asked for, and what it has done so far. */
+/** A requested fault, and its effects so far. */
 export class Faults {
   readonly #fault: Fault;
   readonly #only: readonly Operation[] | undefined;
@@ -56,7 +56,7 @@ export class Faults {
     this.#times = times;
   }
 
-  /** Whether `fault` has to befall a request now, which is counted. */
+  /** Whether `fault` must affect a request now; if so, it is counted. */
   befalls(fault: Fault, operation: Operation, key?: string): boolean {
     if (this.#fault !== fault || this.#befallen >= this.#times) return false;
     if (key !== undefined && !key.startsWith(this.#below)) return false;
@@ -68,7 +68,7 @@ export class Faults {
   }
 }
 
-/** The same with one other bit in the byte at `at`. */
+/** The same bytes with one changed bit in the byte at `at`. */
 export async function* flipped(body: Readable, at: number): AsyncGenerator<Buffer> {
   let left = at;
   for await (const piece of body as AsyncIterable<Buffer>) {
@@ -78,7 +78,7 @@ export async function* flipped(body: Readable, at: number): AsyncGenerator<Buffe
   }
 }
 
-/** Resolves when the kernel has the first half. */
+/** Resolves when the kernel has accepted the first half. */
 export async function sendHalf(body: Readable, length: number, response: ServerResponse): Promise<void> {
   let left = Math.floor(length / 2);
   for await (const piece of body as AsyncIterable<Buffer>) {

@@ -1,13 +1,13 @@
 /**
- * What our stand-in for S3 has to know of S3's protocol: which operation a request asks for, how a refusal is
- * worded, and how keys are listed. The last is here since fauxqs orders keys by the rules of a language, and
- * leaves some out when a listing has several pages.
+ * The parts of S3's protocol that the stand-in needs: the operation of a request, the form of a refusal, and the order of
+ * listings. The last is here because fauxqs sorts keys by the rules of a language, and omits some from listings of several
+ * pages.
  */
 
 export interface Question {
   readonly operation: Operation;
   readonly bucket: string;
-  /** The empty string when it is about the whole bucket. */
+  /** The empty string if the request is about the whole bucket. */
   readonly key: string;
   readonly query: URLSearchParams;
 }
@@ -17,7 +17,7 @@ export type Operation =
   | ('DeleteObject' | 'DeleteObjects' | 'GetObject' | 'HeadBucket' | 'HeadObject' | 'ListObjectsV2')
   | ('PutObject' | 'UploadPart' | 'UploadPartCopy' | 'Unknown');
 
-/** @param copies whether the request names an object to copy from */
+/** @param copies whether the request names an object to copy */
 export function understand(method: string, url: string, copies: boolean): Question {
   const { pathname, searchParams: query } = new URL(url, 'http://s3');
   const [, bucket = '', ...parts] = pathname.split('/');
@@ -66,14 +66,14 @@ export function refusal(code: Refusal): { readonly status: number; readonly xml:
   return { status, xml: `${DECLARATION}\n<Error>${inner}<HostId>s3</HostId></Error>` };
 }
 
-/** What a listing of a whole bucket says of each key, in the order of S3: by the bytes of UTF-8. */
+/** The entries of a listing of a whole bucket, in the order of S3: by the bytes of UTF-8. */
 export function contents(xml: string): { readonly key: string; readonly xml: string }[] {
   const found = [...xml.matchAll(/<Contents><Key>(.*?)<\/Key>.*?<\/Contents>/gs)];
   const entries = found.map(([all, key = '']) => ({ key: fromXml(key), xml: all }));
   return entries.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
 }
 
-/** One page of ListObjectsV2. @param whole what fauxqs lists without any limit */
+/** One page of ListObjectsV2. @param whole the listing of fauxqs without any limit */
 export function listing(bucket: string, whole: string, query: URLSearchParams): string {
   const prefix = query.get('prefix') ?? '';
   const limit = Math.min(Number(query.get('max-keys') ?? 1000), 1000);
@@ -92,7 +92,7 @@ export function listing(bucket: string, whole: string, query: URLSearchParams): 
   ].join('');
 }
 
-/** Keys, and what several keys have in common up to the delimiter, with their XML. */
+/** Keys, and common prefixes up to the delimiter, with their XML. */
 function grouped(whole: string, prefix: string, delimiter: string | null): Map<string, string> {
   const items = new Map<string, string>();
   for (const { key, xml } of contents(whole)) {

@@ -1,7 +1,7 @@
 /**
- * What stands between the clients of our stand-in for S3 and fauxqs, which keeps the objects: it adds the
- * conditional writes that fauxqs lacks, knows which multipart uploads are open, and misbehaves when told to.
- * Bodies flow through it, so that an upload of any size costs it no memory.
+ * The proxy between clients of the stand-in for S3 and fauxqs, which stores the objects: it adds the conditional writes that
+ * fauxqs lacks, tracks open multipart uploads, and fails when told to. Bodies are streamed, so that an upload of any size uses
+ * no memory.
  */
 
 import { once } from 'node:events';
@@ -25,20 +25,20 @@ export interface S3Request {
   readonly at: number;
   readonly method: string;
   readonly operation: Operation;
-  /** The empty string when it is about the whole bucket. */
+  /** The empty string if the request is about the whole bucket. */
   readonly key: string;
-  /** Undefined as long as it is not answered. */
+  /** Undefined until it is answered. */
   readonly status: number | undefined;
-  /** Of the request's body, as far as it has come, with the frames of aws-chunked. */
+  /** The bytes of the request's body that have arrived, including the frames of aws-chunked. */
   readonly bytes: number;
 }
 
-/** What keeps the objects. */
+/** The server that stores the objects. */
 export interface Backend {
   readonly port: number;
   readonly bucket: string;
   readonly etag: (key: string) => Promise<string | undefined>;
-  /** Of the whole bucket, as XML. */
+  /** The listing of the whole bucket, as XML. */
   readonly list: () => Promise<string>;
 }
 
@@ -66,7 +66,7 @@ export class S3Proxy {
   readonly requests: S3Request[] = [];
   readonly #backend: Backend;
   readonly #agent = new Agent({ keepAlive: true });
-  // Connections last, since a client must not meet one that ends just when it is used again.
+  // Connections are kept open, so that no client uses one that is just being closed.
   readonly #server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
   readonly #uploads = new Set<string>();
   #port = 0;
@@ -126,7 +126,7 @@ export class S3Proxy {
     const { operation, key } = question;
     const record = { at: Date.now(), method, operation, key, status: undefined, bytes: 0 };
     this.requests.push(record);
-    // Its body stays where it is.
+    // Its body is not read.
     if (this.#faults.befalls('silent', operation, key)) return;
     const exchange = { ...question, incoming, response, record };
     const refused = this.#refuses(exchange);
@@ -164,9 +164,8 @@ export class S3Proxy {
   }
 
   /**
-   * Passes on a request. The end of its body is what makes fauxqs act on it, so that one piece is kept back
-   * until all writes before it are done and its conditions are known to hold. Who stops in the middle stops
-   * nobody else.
+   * Passes on a request. fauxqs acts on a request at the end of its body. So the last piece is held back until all earlier
+   * writes are done and the conditions are known to hold. A client that stops in the middle blocks no other client.
    */
   async #forward(exchange: Exchange): Promise<Answer> {
     const { incoming, response, operation } = exchange;
@@ -176,7 +175,7 @@ export class S3Proxy {
     const { method, url: path } = incoming;
     const passedOn = request({ agent: this.#agent, host: '127.0.0.1', port, method, path, headers });
     const answered = once(passedOn, 'response') as Promise<[IncomingMessage]>;
-    // Whoever waits for it learns of it.
+    // Its waiter is notified.
     answered.catch(() => {});
     passedOn.on('error', () => {});
     const conclude = async (last: Buffer): Promise<Answer> => {
@@ -227,7 +226,7 @@ export class S3Proxy {
     const { 'if-match': match, 'if-none-match': noneMatch } = incoming.headers;
     if (operation !== 'PutObject' && operation !== 'CompleteMultipartUpload') return undefined;
     const upload = query.get('uploadId');
-    // Of an upload that does not exist fauxqs knows what to say.
+    // fauxqs has the right error for an upload that does not exist.
     if (upload && !this.#uploads.has(upload)) return undefined;
     if (!match && !noneMatch) return undefined;
     const found = await this.#backend.etag(key);
@@ -265,17 +264,17 @@ function inXml({ status, xml }: { readonly status: number; readonly xml: string 
   return { status, headers, body: Readable.from([Buffer.from(xml)]) };
 }
 
-/** Of the body; not a number if the headers do not tell. */
+/** The length of the body; NaN if the headers do not state it. */
 function lengthOf(headers: IncomingHttpHeaders): number {
   return Number(headers['content-length'] ?? headers['x-amz-decoded-content-length']);
 }
 
-/** Of `20260131T235959Z`. */
+/** Parses `20260131T235959Z`. */
 function timeOf(date: string): number {
   return Date.parse(date.replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5'));
 }
 
-/** What is not about one connection only; the time is given by us. */
+/** Headers that apply to more than one connection; this proxy sets the date. */
 function withoutHop(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { connection: _, 'keep-alive': __, 'transfer-encoding': ___, date: ____, ...others } = headers;
   return others;

@@ -1,8 +1,7 @@
 /**
- * A stand-in for S3 in the process of a test, with one bucket: fauxqs keeps the objects in memory, and a
- * proxy of ours in front of it (s3-proxy.ts) does what fauxqs does not and can be told to misbehave. The
- * service and its clients know only the proxy; `keys`, `read` and `write` go past it, so that no fault
- * befalls them and no request is counted.
+ * A stand-in for S3 in a test's process, with one bucket: fauxqs keeps the objects in memory, and a proxy in front of it
+ * (s3-proxy.ts) adds what fauxqs lacks and can be told to fail. The service and its clients know only the proxy. `keys`, `read`
+ * and `write` bypass it, so no fault affects them and no request is counted.
  */
 
 import type { AddressInfo } from 'node:net';
@@ -44,7 +43,7 @@ export class S3 implements AsyncDisposable {
     return this.#proxy.url;
   }
 
-  /** Of the service. */
+  /** The settings of the service. */
   get settings(): Record<string, string> {
     return {
       USER_CONFIG_BUCKET: this.bucket,
@@ -55,17 +54,17 @@ export class S3 implements AsyncDisposable {
     };
   }
 
-  /** All that came, in the order in which it came. */
+  /** All requests, in their order. */
   get requests(): readonly S3Request[] {
     return this.#proxy.requests;
   }
 
-  /** Multipart uploads that were begun, and neither completed nor aborted. */
+  /** Multipart uploads that were started, and neither completed nor aborted. */
   get openUploads(): number {
     return this.#proxy.openUploads;
   }
 
-  /** A client like any other, which the faults befall. It ends with this. */
+  /** A client like any other, which the faults affect. It is closed together with this object. */
   client(config: S3ClientConfig = {}): S3Client {
     const credentials = { accessKeyId: S3_KEY_ID, secretAccessKey: S3_SECRET };
     const client = new S3Client({ endpoint: this.url, region: REGION, credentials, ...config });
@@ -73,7 +72,7 @@ export class S3 implements AsyncDisposable {
     return client;
   }
 
-  /** Behaves like this from now on; requests that are under way may get what they would have got before. */
+  /** Has this fault from now on. Requests in progress may get the earlier behaviour. */
   async turn(fault: Fault, narrowing: Narrowing = {}): Promise<void> {
     await this.#proxy.turn(fault, narrowing);
   }
@@ -105,10 +104,10 @@ export class S3 implements AsyncDisposable {
   }
 }
 
-/** Not by `startFauxqs`, which listens to all of the network. */
+/** `startFauxqs` is not used, because it listens on all interfaces. */
 function openFauxqs(): Fauxqs {
   const fauxqs = buildApp({ logger: false });
-  // Of itself it takes 11 MiB and no more, and fails if there is no body.
+  // The default limit is 11 MiB, and it fails if there is no body.
   fauxqs.removeContentTypeParser('*');
   const parser = { parseAs: 'buffer', bodyLimit: 2 ** 32 } as const;
   fauxqs.addContentTypeParser('*', parser, (_request, body, done) => done(null, body));
@@ -128,7 +127,7 @@ function backendOf(fauxqs: Fauxqs, bucket: string): Backend {
       const { headers } = await fauxqs.inject({ method: 'HEAD', url: pathOf(bucket, key) });
       return headers.etag?.toString();
     },
-    // What is no number limits nothing.
+    // NaN limits nothing.
     list: async () => (await fauxqs.inject(`/${bucket}?list-type=2&max-keys=all`)).body,
   };
 }

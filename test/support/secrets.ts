@@ -1,17 +1,17 @@
 /**
- * Every secret that a test gives to the service. After the run all that the service wrote or sent is searched for
- * them (evidence.ts), so each is unlike any other text.
+ * Every secret that a test gives to the service. After the run, everything that the service wrote or sent is searched for them
+ * (evidence.ts), so each is unlike any other text.
  */
 
 export const SECRET = 'testwebserverauthsecretdev';
 export const OWN_SECRET = 'own-webserver-secret-"5f2a\\7';
 export const CLIENT_SECRET = '0123456789abcdef0123456789abcdef';
 export const TOKEN = 'a-config-encryption-token';
-/** What the webserver gives out begins like this. */
+/** Tokens that the webserver issues begin like this. */
 export const AUTH_TOKEN = 'a17e57ed70ce4';
 export const SENTRY_KEY = '5e4774e7bd5f4c0e';
 export const LOGZIO_TOKEN = 'lZIoShippingTokenOfTests';
-/** No secret, and of no use without the next. */
+/** Not a secret by itself, because it is useless without the next one. */
 export const S3_KEY_ID = 'AKIAFAKEFAKEFAKEFAKE';
 export const S3_SECRET = 'fake+secret/access/key+of/our+s3/stand-in';
 

@@ -1,4 +1,4 @@
-/** What makes the choices at random of a whole run: the same number makes the same ones again. */
+/** The seed of all random choices of a run: the same number repeats them. */
 
-/** `SEED` in the environment; where there is none, each process draws one. */
+/** `SEED` in the environment; without it, each process draws one. */
 export const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));

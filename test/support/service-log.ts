@@ -1,4 +1,4 @@
-/** The log of a running service: how a test waits for what it says. And the calls that a running service takes. */
+/** The log of a running service: tests wait for its lines. Also the calls that a running service accepts. */
 
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
@@ -15,12 +15,12 @@ export interface Line {
 
 export abstract class ServiceLog {
   readonly lines: Line[] = [];
-  /** What it wrote that is not a line of its log. */
+  /** Output that is not a line of its log. */
   readonly other: string[] = [];
   readonly port: number;
-  /** Of the operator's API. */
+  /** For the operator's API. */
   readonly apiSocket: string;
-  /** Milliseconds for anything that is waited for. */
+  /** The time limit of every wait, in milliseconds. */
   protected readonly patience: number;
   readonly #waiting = new Set<() => void>();
 
@@ -49,22 +49,22 @@ export abstract class ServiceLog {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** Waits until a fault that waits for SIGURG has begun to. */
+  /** Resolves when a fault that waits for SIGURG has begun to wait. */
   async waiting(): Promise<void> {
     await this.wrote('waiting');
   }
 
-  /** Waits for words that are not a line of the log, from the `from`th on. */
+  /** Waits for output that is not a line of the log, from index `from` on. */
   async wrote(words: string, from = 0): Promise<void> {
     await this.#until(() => (this.other.includes(words, from) ? true : undefined));
   }
 
-  /** The first words that match and are not a line of the log. */
+  /** The first matching output that is not a line of the log. */
   wroteLike(words: RegExp): Promise<string> {
     return this.#until(() => this.other.find((text) => words.test(text)));
   }
 
-  /** The first line, from `from` on, that `matches`. Rejects when the process ends without it. */
+  /** The first line, from `from` on, that `matches`. Rejects if the process exits without it. */
   line(matches: (line: Line) => boolean, from = 0): Promise<Line> {
     return this.#until(() => this.lines.slice(from).find(matches));
   }
@@ -74,7 +74,7 @@ export abstract class ServiceLog {
     const look = () => {
       const found = find();
       if (found !== undefined) resolve(found);
-      else if (this.hasEnded) reject(new Error(`it ended without that line:\n${this.log()}`));
+      else if (this.hasEnded) reject(new Error(`the process exited without that line:\n${this.log()}`));
     };
     const timer = setTimeout(
       () => reject(new Error(`no such line within ${this.patience} ms:\n${this.log()}`)),
@@ -99,13 +99,13 @@ export abstract class ServiceLog {
     return this;
   }
 
-  /** Waits until everything that the container owned was seen released. @param id its container id */
+  /** Resolves when everything that the container owned was seen released. @param id its container id */
   async gone(id: string): Promise<void> {
     const line = await this.line(({ container, msg }) => container === id && msg === 'container is gone');
     assert.equal(line.cause, 'every resource was released');
   }
 
-  /** What containers hold, by the log. */
+  /** What containers hold, according to the log. */
   heldByContainers(): string[] {
     const held = new Set<string>();
     for (const { msg, owner, kind, what } of this.lines) {
@@ -117,7 +117,7 @@ export abstract class ServiceLog {
     return [...held];
   }
 
-  /** Waits until containers hold nothing, by the log. */
+  /** Resolves when containers hold nothing, according to the log. */
   async holdsNothing(): Promise<void> {
     await this.#until(() => (this.heldByContainers().length === 0 ? true : undefined));
   }

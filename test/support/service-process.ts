@@ -1,4 +1,4 @@
-/** The service as a child process: how a test starts it, reads its log, calls it, and sees it end. */
+/** The service as a child process: tests start it, read its log, call it, and wait for its exit. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,26 +9,26 @@ import { LAUNCHER } from './launched.ts';
 import { ServiceLog } from './service-log.ts';
 
 export interface StartOptions {
-  /** Settings; APP_ENV=localdev and a ROOT of its own if not given. */
+  /** Settings; the defaults are APP_ENV=localdev and a new ROOT. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program to run instead of the service's own, in test/support. */
+  /** The program in test/support to run instead of the service's own. */
   readonly entry?: string;
   /** A program to run that needs no Node. */
   readonly executable?: string;
   readonly arguments?: readonly string[];
-  /** Options of Node beside those that the service has. */
+  /** Options of Node, in addition to the service's. */
   readonly flags?: readonly string[];
-  /** Options of the launcher, which stands above it then and buries it. */
+  /** Options of the launcher, which then supervises the service and runs bury. */
   readonly launcher?: readonly string[];
-  /** Milliseconds that it gets for anything that is waited for. */
+  /** The time limit of every wait, in milliseconds. */
   readonly patience?: number;
 }
 
 const HERE = import.meta.dirname;
-/** Half of the processor time of a start from the sources goes into their compilation. */
+/** Compilation takes half of the processor time of a start from the sources. */
 const { NODE_COMPILE_CACHE } = process.env;
 const COMPILE_CACHE = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {};
-/** Where the sources are not, such as in the guest, the bundle is named. */
+/** Without the sources, for example in the guest, the bundle is named. */
 const SERVICE = process.env.TEST_SERVICE ?? join(HERE, '../../src/ecs-host-service.ts');
 
 export class ServiceProcess extends ServiceLog {
@@ -81,7 +81,7 @@ export class ServiceProcess extends ServiceLog {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Waits for its end. @returns its exit code, or the signal that killed it */
+  /** Waits for its exit. @returns its exit code, or the signal that killed it */
   async ended(): Promise<number | string> {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 3 * this.patience);
     await this.#ended;

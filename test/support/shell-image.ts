@@ -1,4 +1,4 @@
-/** An image with a shell and what people use in one, from the distribution's static busybox. */
+/** An image with a shell and its usual programs, from the distribution's static busybox. */
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { Operator } from './operator.ts';
 
 export const SHELL_IMAGE = 'test/shell:1';
 
-/** Whoever is the first process ends at no signal that it does not ask for. */
+/** Process 1 ignores signals without a handler. */
 const UNTIL_STOPPED = 'trap "exit 0" TERM; sleep 3600 & wait';
 const APPLETS = [
   'sh',

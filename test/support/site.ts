@@ -1,4 +1,4 @@
-/** A root directory on which a service dies: what runs on it then, and how a test sees that nothing does any more. */
+/** A root directory on which a service dies: the processes that run on it then, and how a test sees that none is left. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,21 +10,21 @@ import { claim, host as hostContainer } from './callers.ts';
 import type { ServiceProcess } from './service-process.ts';
 import type { TestHost } from './test-host.ts';
 
-/** As systemd and the launcher tell it. */
+/** As systemd and the launcher report it. */
 export const KILLED = { SERVICE_RESULT: 'signal', EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' };
 
 const PATIENCE = 120_000;
 
-/** Looks again and again. @throws when it takes too long */
+/** Checks repeatedly. @throws if it takes too long */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const late = AbortSignal.timeout(PATIENCE);
   while (!(await holds())) {
-    if (late.aborted) assert.fail(`never: ${what}`);
+    if (late.aborted) assert.fail(`it never happened: ${what}`);
     await pause(20);
   }
 }
 
-/** @returns '' when it is not there, or was removed this moment */
+/** @returns '' if it does not exist, or was removed at this moment */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -33,7 +33,7 @@ function textOf(path: string): string {
   }
 }
 
-/** A root, and what runs and ran on it. */
+/** A root, and its current and former processes. */
 export class Site {
   readonly root: string;
   readonly #host: TestHost;
@@ -53,7 +53,7 @@ export class Site {
     return this.run([]).ready();
   }
 
-  /** Kills it, which it cannot see coming. */
+  /** Kills it with SIGKILL. */
   async kill(service: ServiceProcess): Promise<void> {
     assert.equal(await service.stop('SIGKILL'), 'SIGKILL');
   }
@@ -76,38 +76,38 @@ export class Site {
     return textOf(join(this.runDirectory, 'wait.log'));
   }
 
-  /** As an operator who looks for what the service has lost hold of. */
+  /** Runs the search for leaks, like an operator. */
   async assertNoLeaks(): Promise<void> {
     const doctor = this.run(['doctor', '--leaks']);
     assert.equal(await doctor.ended(), 0, doctor.log());
   }
 
-  /** Until somebody waits for containers, and knows them. */
+  /** Resolves when a wait process runs and knows its containers. */
   async waits(): Promise<void> {
-    await until('somebody waits', () => this.waitLog.includes('"step":"containers"'));
+    await until('a wait process runs', () => this.waitLog.includes('"step":"containers"'));
   }
 
-  /** Until nobody waits for anything any more. */
+  /** Resolves when no process waits any more. */
   async over(): Promise<void> {
     let log = '';
     const isOver = () => {
       log = this.waitLog || log;
       return !existsSync(this.runDirectory);
     };
-    await until('what was left is over', isOver).catch((error: unknown) => {
+    await until('no process waits any more', isOver).catch((error: unknown) => {
       throw new Error(log, { cause: error });
     });
   }
 }
 
-/** Waits for the receipt of a container that has ended; its times are text. @param id its container id */
+/** Waits for the receipt of an ended container; its times are text. @param id its container id */
 export async function receiptOf(root: string, id: string): Promise<Receipt> {
   const path = join(pathsBelow(root).receipts, `${id}.json`);
-  await until('its receipt is there', () => existsSync(path));
+  await until('its receipt exists', () => existsSync(path));
   return JSON.parse(readFileSync(path, 'utf8'));
 }
 
-/** @returns the docker ids of one that nobody has claimed and of one that is in use, and the port of that */
+/** @returns the docker ids of an unclaimed container and of one in use, and the port of the latter */
 export async function hostTwo(host: TestHost, service: ServiceProcess) {
   const unclaimed = await hostContainer(service);
   const claimed = await hostContainer(service);
@@ -116,7 +116,7 @@ export async function hostTwo(host: TestHost, service: ServiceProcess) {
   return { unclaimed, claimed, port };
 }
 
-/** The docker ids of all containers that run. */
+/** The docker ids of all running containers. */
 export async function running(host: TestHost): Promise<string[]> {
   return (await host.docker.listContainers()).map(({ Id }) => Id);
 }

@@ -1,4 +1,4 @@
-/** The service, which tells at SIGURG what it holds in memory after a garbage collection, in one line of JSON. */
+/** The service, which prints its memory use after a garbage collection on SIGURG, as one line of JSON. */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -1,4 +1,4 @@
-/** The steps of the service's start, in order, as its source has them. */
+/** The steps of the service's start, in order, from its source. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

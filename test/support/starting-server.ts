@@ -1,4 +1,4 @@
-/** The servers of a host that is still starting: they listen, and nothing stands behind them. */
+/** The servers of a host that is still starting: they listen, without anything behind them. */
 
 import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -20,11 +20,11 @@ import { Secret } from '../../settings/secret.ts';
 export const log = createLogger({ level: 'error', stream: await openStdout(false) });
 
 const NO_OPERATIONS: Operations = {
-  describeHost: () => Promise.reject(new Error('nobody asks')),
-  describeAgent: () => Promise.reject(new Error('nobody asks')),
+  describeHost: () => Promise.reject(new Error('no request is expected')),
+  describeAgent: () => Promise.reject(new Error('no request is expected')),
   drain: () => 0,
   nodes: () => {
-    throw new Error('nobody asks');
+    throw new Error('no request is expected');
   },
 };
 
@@ -66,7 +66,7 @@ export async function serveApiSocket(lifetime: Lifetime, path: string): Promise<
   await serveUnixSocket(lifetime, { ...common(), path });
 }
 
-/** Both, for one test. @returns the port of one, and the path of the other's socket */
+/** Both, for one test. @returns the port of the one, and the path of the other's socket */
 export async function serveBoth(t: TestContext): Promise<{ readonly port: number; readonly path: string }> {
   const place = await mkdtempDisposable(join(tmpdir(), 'servers-'));
   const lifetime = new Lifetime('servers');

@@ -1,4 +1,4 @@
-/** A program that speaks to a terminal over the WebSocket of a service's unix socket. */
+/** A program that uses a terminal over the WebSocket of a service's unix socket. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -8,10 +8,10 @@ import { WebSocket } from 'ws';
 
 export class TerminalClient implements Disposable {
   readonly socket: WebSocket;
-  /** What was said in words, and how many bytes were printed. */
+  /** The text messages, and the number of printed bytes. */
   readonly told: Record<string, unknown>[] = [];
   bytes = 0;
-  /** The last of what was printed. */
+  /** The end of the output. */
   printed = Buffer.alloc(0);
   #more = Promise.withResolvers<void>();
 
@@ -71,7 +71,7 @@ export class TerminalClient implements Disposable {
     await this.until(() => this.printed.includes(text));
   }
 
-  /** @returns what it was told last */
+  /** @returns the last message */
   async ended(): Promise<Record<string, unknown> | undefined> {
     await this.until(() => this.isClosed);
     return this.told.at(-1);

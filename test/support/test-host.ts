@@ -1,4 +1,4 @@
-/** What an integration test has to itself: Docker, the image, and a root directory for each service. */
+/** What an integration test has for itself: Docker, the image, and a root directory for each service. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -26,11 +26,11 @@ export class TestHost implements AsyncDisposable {
   #engine: ChildProcess | undefined;
 
   constructor() {
-    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on a host of its own');
+    assert.equal(process.env.TEST_OWN_HOST, 'yes', 'run it with make test FILES="…", on its own host');
     mkdirSync('/run/test', { recursive: true });
   }
 
-  /** With Docker running and the image in it. @param words options of dockerd */
+  /** Starts Docker with the image. @param words options of dockerd */
   static async open(words: readonly string[] = []): Promise<TestHost> {
     const host = new TestHost();
     await host.startDocker(words);
@@ -38,7 +38,7 @@ export class TestHost implements AsyncDisposable {
     return host;
   }
 
-  /** On a busy machine Docker gives up its own containerd after some seconds, and exits: then it is started again. */
+  /** On a busy machine, Docker gives up on its own containerd after some seconds and exits. Then it is started again. */
   async startDocker(words: readonly string[] = []): Promise<void> {
     const log = openSync('/run/test/dockerd.log', 'a');
     for (let starts = 0; !(await this.dockerAnswers()); await pause(20)) {
@@ -50,7 +50,7 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** @param words what the program is started with; @param program another one than the image's */
+  /** @param words the program's arguments @param program another one than the image's */
   async importImage(tag: string, words: readonly string[] = [], program?: string): Promise<void> {
     await importImage(this.docker, tag, words, program);
   }
@@ -70,7 +70,7 @@ export class TestHost implements AsyncDisposable {
     await ended;
   }
 
-  /** A root directory as the service finds it on a new host. */
+  /** A root directory like that of a new host. */
   newRoot(): string {
     return mkdtempSync('/run/test/root-');
   }
@@ -91,14 +91,14 @@ export class TestHost implements AsyncDisposable {
     return containerIdOf(this.docker, dockerId);
   }
 
-  /** Ends the containers in use that a dead service left, and what was theirs. */
+  /** Ends the containers in use that a dead service left behind, and releases their resources. */
   async endLeft(service: ServiceProcess): Promise<void> {
     const ROOT = this.#services.find((one) => one.process === service)?.root as string;
     await this.#removeContainers();
     assert.equal(await this.start({ env: { ROOT }, arguments: ['wait'] }).ended(), 0);
   }
 
-  /** After each test: what it left running is ended and is its fault; then nothing may be left. */
+  /** Runs after each test: a service that still runs is ended and is the test's fault. Then nothing may be left. */
   async finish(): Promise<void> {
     const running = this.#services.filter(({ process: service }) => !service.hasEnded);
     for (const { process: service } of running) await service.stop('SIGKILL');
@@ -106,7 +106,7 @@ export class TestHost implements AsyncDisposable {
       assert.deepEqual(
         running.map(({ root }) => root),
         [],
-        'services still run',
+        'services are still running',
       );
       await this.audit();
     } finally {
@@ -114,7 +114,7 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** Removes what a service left on purpose. */
+  /** Removes what a service left behind on purpose. */
   async abandon(service: ServiceProcess): Promise<void> {
     const index = this.#services.findIndex((one) => one.process === service);
     for (const { root } of this.#services.splice(index, 1)) await rm(root, { recursive: true, force: true });
@@ -132,7 +132,10 @@ export class TestHost implements AsyncDisposable {
     for (const { root } of this.#services.splice(0)) await rm(root, { recursive: true, force: true });
   }
 
-  /** Of all services that have ended, nothing is left: no container, file or mount, and with the ledger's files no holding. */
+  /**
+   * Asserts that ended services have left nothing: no container, file or mount, and so no holding, because the ledger consists
+   * of files.
+   */
   async audit(): Promise<void> {
     const containers = await this.docker.listContainers({ all: true });
     assert.deepEqual(
@@ -153,7 +156,7 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  /** All files of a service but the host id, receipts, logs and what it remembers of saves and of the webserver, which stay. */
+  /** All files of a service except the host id, receipts, logs, and the records of saves and of the webserver, which stay. */
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';

@@ -1,12 +1,12 @@
-/** Streams in tests: what went in at once comes out at once. */
+/** Streams in tests: each piece that goes in comes out immediately. */
 
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 export interface Passed {
-  /** What came out before the end or the error. */
+  /** The output before the end or the error. */
   readonly released: Buffer;
-  /** undefined: it ended well. */
+  /** undefined: it ended without an error. */
   readonly error: unknown;
 }
 
@@ -21,14 +21,14 @@ export async function pass(stream: Transform, writes: Iterable<Buffer>): Promise
   return { released: Buffer.concat(released), error };
 }
 
-/** @throws what the stream fails with */
+/** @throws the stream's error */
 export async function through(stream: Transform, writes: Iterable<Buffer>): Promise<Buffer> {
   const { released, error } = await pass(stream, writes);
   if (error !== undefined) throw error;
   return released;
 }
 
-/** Cuts bytes at places between 0 and 1, in any order. */
+/** Splits bytes at places between 0 and 1, in any order. */
 export function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
   const ends = [...places.map((place) => Math.floor(place * bytes.length)), bytes.length].sort(
     (a, b) => a - b,
@@ -36,7 +36,7 @@ export function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
   return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
 }
 
-/** Cuts bytes into single ones. */
+/** Splits bytes into single ones. */
 export function singly(bytes: Buffer): Buffer[] {
   return Array.from(bytes, (_, i) => bytes.subarray(i, i + 1));
 }

@@ -1,6 +1,6 @@
 /**
- * The world as a host in `dev` sees it: the webserver, Sentry, logz.io and EC2's metadata, the last at its
- * real address, which is on the loopback of the test host (own-host.sh) and nowhere else.
+ * The outside world of a host in `dev`: the webserver, Sentry, logz.io and EC2's metadata. The metadata is at its real address,
+ * which exists only on the loopback of the test host (own-host.sh).
  */
 
 import assert from 'node:assert/strict';
@@ -21,7 +21,7 @@ export const METADATA: Readonly<Record<string, string>> = {
   'public-ipv4': '203.0.113.7',
 };
 
-/** The same, as the service knows them. */
+/** The same, under the names of the service's settings. */
 export const FACTS: HostFacts = {
   amiId: 'ami-0abc',
   amiLaunchIndex: '3',
@@ -52,7 +52,7 @@ function webserver(): (request: Request) => Reply {
   };
 }
 
-/** EC2's metadata, by IMDSv2 alone. */
+/** EC2's metadata, with IMDSv2 only. */
 export function imds(items: Readonly<Record<string, string>> = METADATA): (request: Request) => Reply {
   return ({ method, path, headers }) => {
     if (path === '/latest/api/token' && method === 'PUT') {
@@ -70,12 +70,12 @@ export class World {
   readonly webserver: Recorder;
   readonly sentry: Recorder;
   readonly logzIo: Recorder;
-  /** What the metadata have, which a test may change. */
+  /** The items of the metadata, which a test may change. */
   readonly items: Record<string, string>;
   readonly #metadata: Recorder | undefined;
   readonly #certificate: string;
 
-  /** @param metadata false when another world on this host has them */
+  /** @param metadata false if another world on this host provides them */
   static async open({ metadata = true } = {}): Promise<World> {
     const tls = await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000));
     const certificate = join(mkdtempSync('/run/test/world-'), 'cert.pem');
@@ -112,12 +112,12 @@ export class World {
     return this.#metadata ?? assert.fail('this world has no metadata');
   }
 
-  /** Settings of a host in `dev`, where everything is on. */
+  /** Settings of a host in `dev`, with everything enabled. */
   get settings(): Record<string, string> {
     return {
       APP_ENV: 'dev',
       INPUT_DEVICES: 'optional',
-      // There is one for the whole machine, which test hosts share.
+      // The machine has only one, which test hosts share.
       FRONT_CONSOLE: 'leave',
       ECS_AGENT: 'none',
       WEBSERVER_AUTH_SECRET: OWN_SECRET,
@@ -134,17 +134,17 @@ export class World {
     };
   }
 
-  /** All but the metadata behave like this from now on. */
+  /** Everything except the metadata has this fault from now on. */
   async turn(fault: Fault): Promise<void> {
     await Promise.all([this.webserver, this.sentry, this.logzIo].map((one) => one.turn(fault)));
   }
 
-  /** All behave again. */
+  /** Everything works again. */
   async mend(): Promise<void> {
     await Promise.all([this.webserver, this.sentry, this.logzIo].map((one) => one.mend()));
   }
 
-  /** What the webserver was sent: by which call, and the fields. */
+  /** The requests to the webserver: the call and its fields. */
   get beats(): { readonly at: number; readonly call: string; readonly fields: Record<string, unknown> }[] {
     return this.webserver.requests.map(({ at, path, body }) => ({
       at,
@@ -153,7 +153,7 @@ export class World {
     }));
   }
 
-  /** The events that Sentry was sent, with the time at which they came. */
+  /** The events that Sentry received, with the time of their arrival. */
   get events(): { readonly at: number; readonly event: SentryEvent }[] {
     return this.sentry.requests.map(({ at, body }) => ({
       at,
@@ -161,7 +161,7 @@ export class World {
     }));
   }
 
-  /** The lines that logz.io was sent. */
+  /** The lines that logz.io received. */
   get lines(): Record<string, unknown>[] {
     return this.logzIo.requests.flatMap(({ body }) =>
       body
@@ -171,7 +171,7 @@ export class World {
     );
   }
 
-  /** Keeps what came, without the secrets that were meant for whom they were sent to. */
+  /** Keeps the requests, without the secrets that belong to their recipients. */
   async close(): Promise<void> {
     for (const { path, body } of this.webserver.requests)
       keep('webserver', path + body.replace(/"AuthToken":"[^"]*"/, ''));
@@ -182,7 +182,7 @@ export class World {
   }
 }
 
-/** What the tests look at of an event. */
+/** The fields of an event that tests check. */
 export interface SentryEvent {
   readonly level: string;
   readonly message: string;

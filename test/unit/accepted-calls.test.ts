@@ -1,4 +1,4 @@
-/** What hosted containers may ask of Docker, and in how many ways somebody may ask for more. */
+/** The requests to Docker that hosted containers may send, and the many ways to ask for more. */
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -21,7 +21,7 @@ import fc from '../support/properties.ts';
 
 const ASKER: Asker = { labels: {}, paths: pathsBelow('/'), allowed: new Map(), granted: [] };
 
-/** As a body comes from a client. */
+/** A body in a client's form. */
 function read(text: string, rule = createRule): unknown {
   return fold(readJson(text).tree, rule);
 }
@@ -38,20 +38,20 @@ function refused(host: object, code = 'create.not_allowed', message = /./) {
   assert.throws(() => acceptHost(host), { name: 'ServiceError', code, message }, JSON.stringify(host));
 }
 
-suite('what clients send in good faith is accepted', () => {
+suite('requests of well-behaved clients are accepted', () => {
   for (const [i, body] of COMMAND_LINE.entries()) {
-    test(`the defaults of Docker's command line (${i + 1})`, () => {
+    test(`the defaults of Docker's command line are accepted (${i + 1})`, () => {
       assert.equal(accept(body).HostConfig?.NetworkMode, 'default');
     });
   }
 
   for (const [i, body] of COMPOSE.entries()) {
-    test(`a body of compose (${i + 1})`, () => {
+    test(`a create body of Docker Compose is accepted (${i + 1})`, () => {
       assert.equal(accept(body).HostConfig?.NetworkMode, 'demo_default');
     });
   }
 
-  test('the old task definition, as the ECS agent sends it', () => {
+  test('an old task definition is accepted as the ECS agent sends it', () => {
     const { Binds, CapAdd, CgroupParent } = accept(TASK_DEFINITION, { labels: TASK_LABELS }).HostConfig ?? {};
     assert.equal((CapAdd as string[]).length, 15);
     assert.equal(CgroupParent, TASK_DEFINITION.HostConfig.CgroupParent);
@@ -61,7 +61,7 @@ suite('what clients send in good faith is accepted', () => {
     );
   });
 
-  test("the ECS agent's mounts for metadata, FireLens and ECS Exec, of its own task and container alone", () => {
+  test("the ECS agent's mounts for metadata, FireLens and ECS Exec are accepted only for their own task and container", () => {
     assert.deepEqual(acceptHost({ Binds: AGENT_BINDS }, { labels: TASK_LABELS }).Binds, AGENT_BINDS);
     for (const bind of AGENT_BINDS.filter((one) => !one.includes('/deps/'))) refused({ Binds: [bind] });
     for (const bind of AGENT_BINDS.filter((one) => one.includes('/deps/'))) {
@@ -70,7 +70,7 @@ suite('what clients send in good faith is accepted', () => {
     }
   });
 
-  test('the rest that a container may need', () => {
+  test('other settings that a container may need are accepted', () => {
     const hosts: object[] = [
       { Runtime: 'nvidia' },
       { DeviceRequests: [{ Driver: '', Count: -1, DeviceIDs: null, Capabilities: [['gpu']], Options: {} }] },
@@ -97,7 +97,7 @@ suite('what clients send in good faith is accepted', () => {
   });
 });
 
-suite('what would let the container out is refused', () => {
+suite("requests that would break a container's isolation are refused", () => {
   for (const Name of ['always', 'unless-stopped', 'on-failure']) {
     test(`the restart policy ${Name} is refused`, () => {
       refused({ RestartPolicy: { Name } }, 'create.restart_policy', new RegExp(`"${Name}"`));
@@ -133,7 +133,7 @@ suite('what would let the container out is refused', () => {
     test(`the device ${PathOnHost} is refused`, () => refused({ Devices: [{ PathOnHost }] }));
   }
 
-  test('a device that is reached over a link is refused', { skip: !existsSync('/dev/tty10') }, () => {
+  test('a device that is reached through a link is refused', { skip: !existsSync('/dev/tty10') }, () => {
     for (const PathOnHost of ['/proc/self/root/dev/tty10', '/proc/self/root/dev']) {
       refused({ Devices: [{ PathOnHost }] });
     }
@@ -251,15 +251,15 @@ suite('what would let the container out is refused', () => {
     { NewInAFutureVersion: true },
   ];
   for (const host of hosts) {
-    test(`for a hosted container ${JSON.stringify(host)} is refused`, () => refused(host));
+    test(`for a hosted container, ${JSON.stringify(host)} is refused`, () => refused(host));
   }
 
-  test('a volume below /proc or /sys is refused, also when its path has no slash before it', () => {
+  test('a volume below /proc or /sys is refused, even if its path has no leading slash', () => {
     for (const place of ['/sys', 'sys', './proc/fs', '/a/../sys/fs', '.'])
       assert.throws(() => accept({ Volumes: { [place]: {} } }), { code: 'create.not_allowed' }, place);
   });
 
-  test('fields of the host configuration in the body itself, as old clients have them, are refused', () => {
+  test('fields of the host configuration at the top of the body, as old clients send them, are refused', () => {
     assert.throws(() => accept({ Binds: ['/:/x'] }), { code: 'create.not_allowed' });
     assert.throws(() => accept({ Privileged: true }), { code: 'create.not_allowed' });
     assert.throws(() => accept({ NetworkDisabled: true, MacAddress: '02:00:00:00:00:01' }), {
@@ -277,14 +277,14 @@ suite('what would let the container out is refused', () => {
     [connectRule, { EndpointConfig: { DriverOpts: { x: 'y' } } }],
   ];
   for (const [rule, body] of otherBodies) {
-    test(`in a later call ${JSON.stringify(body)} is refused`, () => {
+    test(`${JSON.stringify(body)} is refused in a later call`, () => {
       assert.throws(() => accept(body, {}, rule), { code: 'create.not_allowed' });
     });
   }
 });
 
-suite('however it is written', () => {
-  /** The forms of a letter that Docker does not tell apart. */
+suite('spellings and duplicates', () => {
+  /** The forms of a letter that Docker does not distinguish. */
   const forms = (letter: string) => [
     letter.toLowerCase(),
     letter.toUpperCase(),
@@ -307,7 +307,7 @@ suite('however it is written', () => {
     ['PidMode', 'host'],
   ];
 
-  test('a refused field is refused in each spelling that Docker takes for it', () => {
+  test('a refused field is refused in every spelling that Docker accepts', () => {
     const one = fc
       .constantFrom(...FORBIDDEN)
       .chain(([name, value]) => fc.tuple(written('HostConfig'), written(name), fc.constant(value)));
@@ -318,7 +318,7 @@ suite('however it is written', () => {
     );
   });
 
-  test('a field that comes twice is refused, whatever the first or the second one says', () => {
+  test('a duplicate field is refused, whatever its two values are', () => {
     const harmless = { Privileged: 'false', Binds: '[]', PidMode: '""' } as const;
     const names = fc.constantFrom('Privileged', 'Binds', 'PidMode');
     const twice = names.chain((name) =>
@@ -335,7 +335,7 @@ suite('however it is written', () => {
     );
   });
 
-  test('a second HostConfig, and a field that comes twice deep within, are refused and named', () => {
+  test('a second HostConfig and duplicate nested fields are refused and named', () => {
     assert.throws(() => read('{"HostConfig":{},"hostConfig":{}}'), { message: /"HostConfig" appears twice/ });
     assert.throws(() => read('{"HostConfig":{"Mounts":[{"Source":"a","source":"b"}]}}'), {
       message: /"HostConfig\.Mounts\[0\]\.Source" appears twice/,
@@ -343,7 +343,7 @@ suite('however it is written', () => {
     assert.throws(() => read('{"HostConfig":{"Whatever":{"a":1,"a":2}}}'), { message: /appears twice/ });
   });
 
-  test('names that are data stay as they are', () => {
+  test('names that are data are not changed', () => {
     const body = {
       Labels: { Labels: 'a', labels: 'b', __proto__x: 'c' },
       HostConfig: { Tmpfs: { '/A': '', '/a': '' }, LogConfig: { Config: { tag: 'x' } } },
@@ -354,7 +354,7 @@ suite('however it is written', () => {
     assert.deepEqual(Object.entries(strange.Labels), [['__proto__', 'x']]);
   });
 
-  test('what is read is what V8 reads, where nothing comes twice', () => {
+  test('without duplicates, the reader returns what JSON.parse returns', () => {
     fc.assert(
       fc.property(fc.json(), fc.constantFrom('', ' ', '\n\t'), (text, space) => {
         const { tree, isAlone } = readJson(`${space}${text}${space}`);
@@ -364,7 +364,7 @@ suite('however it is written', () => {
     );
   });
 
-  test('what is not JSON is not read, and what follows it is noticed', () => {
+  test('text that is not JSON is refused, and trailing bytes are detected', () => {
     for (const text of [
       '',
       '{',
@@ -386,7 +386,7 @@ suite('however it is written', () => {
     assert.equal(foldName('HoſtConfi\u0047'), 'hostconfig');
   });
 
-  test('values of another form than Docker has are refused', () => {
+  test('values of a type that Docker does not use are refused', () => {
     for (const host of [
       { Binds: {} },
       { CapAdd: 'ALL' },
@@ -400,7 +400,7 @@ suite('however it is written', () => {
     }
   });
 
-  test('what an error shows of a value is short, and can be shown on a terminal', () => {
+  test('an error shows only a short part of a value, which is safe for a terminal', () => {
     assert.throws(
       () => acceptHost({ Runtime: '\u001b[31m\u202e'.repeat(100) }),
       ({ message }: Error) => {
@@ -410,7 +410,7 @@ suite('however it is written', () => {
   });
 });
 
-suite('what an operator allows beyond that', () => {
+suite('rights that an operator allows', () => {
   const cases: readonly [string, object][] = [
     ['CapAdd=SYS_ADMIN', { CapAdd: ['CAP_SYS_ADMIN'] }],
     ['Binds=/srv/data', { Binds: ['/srv/data:/data'] }],
@@ -425,13 +425,13 @@ suite('what an operator allows beyond that', () => {
     ['OomKillDisable=true', { OomKillDisable: true }],
   ];
   for (const [token, host] of cases) {
-    test(`${token} allows it, and its error names that`, () => {
+    test(`${token} allows it, and the error without it names the token`, () => {
       acceptHost(host, { allowed: hostedAllow(token) });
       refused(host, 'create.not_allowed', new RegExp(`HOSTED_ALLOW=${RegExp.escape(token)}$`));
     });
   }
 
-  test('a directory is allowed, and neither what is in it nor what is beside it', () => {
+  test('allowing a directory allows no directory inside, beside or above it', () => {
     const allowed = hostedAllow('Binds=/srv/data');
     for (const source of ['/srv/data/link', '/srv', '/srv/database', '/srv/data/..']) {
       assert.throws(() => acceptHost({ Binds: [`${source}:/x`] }, { allowed }), {

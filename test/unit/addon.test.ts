@@ -1,4 +1,4 @@
-/** What of the native addon needs no uinput: passing descriptors, its errors, and that nothing makes it crash. */
+/** The parts of the native addon that need no uinput: passing descriptors, its errors, and that nothing makes it crash. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -22,7 +22,7 @@ function newDirectory(t: TestContext): string {
   return directory;
 }
 
-/** Runs a script, which is told the `file` of the addon, in a Node of its own. @returns what it prints */
+/** Runs a script, which gets the `file` of the addon, in its own Node process. @returns its output */
 function runApart(script: string, words: readonly string[] = [], node = process.execPath): string {
   const file = join(BUILD, `uinput-linux-${process.arch}.node`);
   const preamble = `const file = ${JSON.stringify(file)}; const words = ${JSON.stringify(words)};`;
@@ -35,7 +35,7 @@ function runApart(script: string, words: readonly string[] = [], node = process.
 }
 
 suite('the addon', () => {
-  test('fails with the code and the step of what the kernel refuses', async () => {
+  test('fails with the code and the step of a call that the kernel refuses', async () => {
     const create = (path: string, bits = NO_BITS) =>
       addon().createDevices(path, AXIS_MAXIMUM, [{ ...DEVICE, bits }]);
     await assert.rejects(create('/not/there'), { code: 'ENOENT', message: /^open uinput: / });
@@ -62,7 +62,7 @@ suite('the addon', () => {
     assert.equal(runApart(script, [tmpdir()]), '0');
   });
 
-  test('refuses arguments of another type by name', () => {
+  test('refuses arguments of a wrong type and names them', () => {
     const wrong = (call: () => unknown, message: RegExp) =>
       assert.throws(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
     const describe = (given: object) => () =>
@@ -83,11 +83,11 @@ suite('the addon', () => {
     wrong(() => addon().handOver({} as never, []), /^descriptors must be an array of 1 to 8/);
   });
 
-  test('does not crash, whatever it is given, in whatever order, nor when what it made is forgotten', () => {
+  test('does not crash on any arguments in any order, nor when its objects are garbage-collected', () => {
     assert.equal(callAtRandom(SEED, 20_000), 'alive', `seed ${SEED}`);
   });
 
-  test('does not crash when a thread of Node that alone has used it ends', () => {
+  test('does not crash when the only thread that used it ends', () => {
     const script = `
       const { Worker } = require('node:worker_threads');
       const directory = require('node:fs').mkdtempSync('/tmp/addon-thread-');
@@ -102,7 +102,7 @@ suite('the addon', () => {
     assert.equal(runApart(script), 'alive');
   });
 
-  test('loads on the next line of Node too', () => {
+  test('loads on the next major version of Node too', () => {
     const node = join(BUILD, `../tools/node-26/node_modules/node-linux-${process.arch}/bin/node`);
     assert.match(spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout, /^v26\./);
     const script = `const addon = require(file); addon.createDevices('/dev/null', 1, [{ name: 'x', ids: new Uint16Array(4), bits: new Uint16Array() }]).catch(({ code }) => {
@@ -114,7 +114,7 @@ suite('the addon', () => {
     assert.equal(runApart(script, [tmpdir()], node), 'ENOTTY');
   });
 
-  test('is built for both architectures, each for the oldest C library that Node itself runs with', () => {
+  test('is built for both architectures, for the oldest C library that Node itself supports', () => {
     // e_machine of the ELF header: EM_X86_64 and EM_AARCH64.
     for (const [arch, machine] of [
       ['x64', 62],
@@ -132,7 +132,7 @@ suite('the addon', () => {
 });
 
 suite('the devices', () => {
-  test('fit the kernel: names, ids, and codes of known types', () => {
+  test("match the kernel's names, ids and codes of known types", () => {
     assert.deepEqual(
       DEVICES.map(({ what }) => what),
       ['absolute pointer', 'relative mouse', 'keyboard'],
@@ -146,7 +146,7 @@ suite('the devices', () => {
   });
 });
 
-test('a socket’s mode is as told, whatever the umask', (t) => {
+test('a socket’s mode is the requested one, whatever the umask', (t) => {
   const directory = newDirectory(t);
   addon().closeSocket(addon().openSocket(directory, 'a', 0o755, () => {}));
   assert.equal(statSync(join(directory, 'a')).mode & 0o777, 0o755);

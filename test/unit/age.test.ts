@@ -24,7 +24,7 @@ const NOISE = randomBytes(5 * CHUNK);
 const encrypt = (...pieces: Buffer[]) => Buffer.concat([...encryptPieces(RECIPIENT, pieces)]);
 const decrypt = (...writes: Buffer[]) => through(decryptor(IDENTITY), writes);
 
-/** Sizes of a content that lie around the limits of chunks, and others. */
+/** Content sizes around the limits of chunks, and others. */
 const SIZES = [
   0,
   1,
@@ -38,14 +38,14 @@ const anyCuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength
 
 suite('an age file', () => {
   for (const size of SIZES) {
-    test(`with ${size} bytes is read as it was written`, async () => {
+    test(`with ${size} bytes decrypts to what was encrypted`, async () => {
       const content = NOISE.subarray(0, size);
       const file = encrypt(content);
       assert.ok((await decrypt(file)).equals(content));
     });
   }
 
-  test('is the same content however it is cut on its way', async () => {
+  test('decrypts to the same content however it is divided into pieces', async () => {
     await fc.assert(
       fc.asyncProperty(anySize, anyCuts, anyCuts, async (size, plainCuts, sealedCuts) => {
         const content = NOISE.subarray(0, size);
@@ -55,32 +55,32 @@ suite('an age file', () => {
     );
   });
 
-  test('can come and go byte by byte', async () => {
+  test('can be written and read byte by byte', async () => {
     const content = NOISE.subarray(0, CHUNK + 3);
     const file = encrypt(...singly(content));
     assert.ok((await through(decryptor(IDENTITY), singly(file))).equals(content));
   });
 
-  test('has one full chunk, and no empty one after it, when the content is as long as a chunk', async () => {
+  test('of exactly one chunk has one full chunk and no empty one after it', async () => {
     const overhead = encrypt().length - 16;
     assert.equal(encrypt(NOISE.subarray(0, CHUNK)).length, overhead + SEALED);
     assert.equal(encrypt(NOISE.subarray(0, CHUNK + 1)).length, overhead + SEALED + 17);
   });
 
-  test('is another one each time', async () => {
+  test('is different each time', async () => {
     const [one, another] = [encrypt(NOISE), encrypt(NOISE)];
     assert.equal(one.length, another.length);
     assert.equal(one.subarray(-CHUNK).equals(another.subarray(-CHUNK)), false);
   });
 
-  test('is not written for a key that is none', () => {
+  test('is not written for an invalid key', () => {
     assert.throws(() => [...encryptPieces(Buffer.alloc(31, 1), [])], RangeError);
     assert.throws(() => decryptor(Buffer.alloc(33, 1)), RangeError);
     assert.throws(() => [...encryptPieces(Buffer.alloc(32), [])], /derivation/);
   });
 
   for (const { name, identity, age, plaintextBytes, plaintextSha256, plaintext } of fixed.vectors) {
-    test(`that is fixed is read: ${name}`, async () => {
+    test(`from a fixed vector is read: ${name}`, async () => {
       const content = await through(decryptor(Buffer.from(identity, 'hex')), [Buffer.from(age, 'base64')]);
       assert.equal(content.length, plaintextBytes);
       assert.equal(createHash('sha256').update(content).digest('hex'), plaintextSha256);
@@ -103,14 +103,14 @@ suite("with Debian's age", () => {
   };
 
   for (const size of SIZES) {
-    test(`${size} bytes go both ways`, async () => {
+    test(`${size} bytes are decrypted in both directions`, async () => {
       const content = NOISE.subarray(0, size);
       assert.ok(age(['-d', '-i', keyFile], encrypt(content)).equals(content));
       assert.ok((await decrypt(age(['-r', recipientText(RECIPIENT)], content))).equals(content));
     });
   }
 
-  test('a file for several recipients is read by each', async () => {
+  test('a file for several recipients can be read by each of them', async () => {
     const another = recipientText(recipientOf(randomBytes(32)));
     const own = recipientText(RECIPIENT);
     const content = NOISE.subarray(0, 10);
@@ -119,12 +119,12 @@ suite("with Debian's age", () => {
   });
 });
 
-/** @returns the message. What was released until then is a beginning of `content`. */
+/** @returns the message. The output until then is a prefix of `content`. */
 async function assertDamaged(file: Buffer, content: Buffer, key = IDENTITY): Promise<string> {
   const { released, error } = await pass(decryptor(key), [file]);
   assert.ok(error instanceof DamagedError, `no damage was found: ${String(error)}`);
   assert.ok(released.length <= content.length);
-  assert.ok(content.subarray(0, released.length).equals(released), 'something else was released');
+  assert.ok(content.subarray(0, released.length).equals(released), 'other bytes were released');
   return error.message;
 }
 
@@ -136,7 +136,7 @@ suite('a damaged age file is refused', async () => {
   const [first, second, third] = chunks as [Buffer, Buffer, Buffer];
   const head = file.subarray(0, start);
 
-  test('cut off near its beginning or a limit of its chunks', async () => {
+  test("if it is truncated near its beginning or a chunk's boundary", async () => {
     const limits = [start, start + SEALED, start + 2 * SEALED, file.length - 16, file.length - 1];
     const near = limits.flatMap((limit) => [-17, -16, -1, 0, 1, 15, 16, 17].map((by) => limit + by));
     for (const length of [...Array.from({ length: start }, (_, i) => i), ...near]) {
@@ -144,7 +144,7 @@ suite('a damaged age file is refused', async () => {
     }
   });
 
-  test('cut off anywhere', async () => {
+  test('if it is truncated anywhere', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(file.length - 1), async (length) => {
         await assertDamaged(file.subarray(0, length), content);
@@ -158,7 +158,7 @@ suite('a damaged age file is refused', async () => {
     return changed;
   }
 
-  test('with any other bit before its payload', async () => {
+  test('if any bit before its payload is changed', async () => {
     for (let bit = 0; bit < start * 8; bit++) {
       const { released, error } = await pass(decryptor(IDENTITY), [flipped(bit)]);
       assert.ok(error instanceof DamagedError, `bit ${bit}`);
@@ -166,7 +166,7 @@ suite('a damaged age file is refused', async () => {
     }
   });
 
-  test('S6: with another bit in its payload', async () => {
+  test('S6: if a bit in its payload is changed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: start * 8, max: file.length * 8 - 1 }), async (bit) => {
         await assertDamaged(flipped(bit), content);
@@ -174,7 +174,7 @@ suite('a damaged age file is refused', async () => {
     );
   });
 
-  test('with chunks in another order, too few or too many', async () => {
+  test('if its chunks are reordered, or one is missing or added', async () => {
     for (const order of [
       [second, first, third],
       [first, third, second],
@@ -194,25 +194,25 @@ suite('a damaged age file is refused', async () => {
     }
   });
 
-  test('with more behind its end', async () => {
+  test('if bytes follow its end', async () => {
     for (const more of [1, 15, 16, 17, CHUNK, SEALED]) {
       await assertDamaged(Buffer.concat([file, Buffer.alloc(more)]), content);
     }
     await assertDamaged(Buffer.concat([file, file]), content);
   });
 
-  test('with the payload of another', async () => {
+  test("if it has another file's payload", async () => {
     const another = encrypt(content);
     await assertDamaged(Buffer.concat([head, another.subarray(start)]), content);
   });
 
-  test('by another key, which is told from other damage', async () => {
+  test('if its key is another one, which is distinguished from other damage', async () => {
     const message = await assertDamaged(file, content, randomBytes(32));
     assert.equal(message, 'no stanza of the header opens with this key: another token, or a damaged header');
     assert.doesNotMatch(await assertDamaged(flipped(start * 8), content), /another token/);
   });
 
-  test('when it is none', async () => {
+  test('if it is not an age file', async () => {
     const nothing = Buffer.alloc(0);
     for (const one of [nothing, Buffer.from('Salted__'), Buffer.from('age-encryption.org/v2\n'), NOISE]) {
       assert.equal(await assertDamaged(one, nothing), 'not an age v1 file');
@@ -220,7 +220,7 @@ suite('a damaged age file is refused', async () => {
   });
 });
 
-/** The rules of the format, in files whose MAC and payload are right: only the rule in question is broken. */
+/** The rules of the format, in files whose MAC and payload are valid: each breaks only the rule in question. */
 suite('the header of an age file', () => {
   const fileKey = randomBytes(16);
   const nonce = randomBytes(16);
@@ -254,7 +254,7 @@ suite('the header of an age file', () => {
   const refused = async (header: string) =>
     assert.equal(await assertDamaged(fileOf(header), content), 'the header breaks the rules of its format');
 
-  test('may have other stanzas, which are skipped', async () => {
+  test('may have unknown stanzas, which are skipped', async () => {
     await accepted(own);
     await accepted(['-> other with ~arguments! 1', 'AAAA', ...own]);
     await accepted([...own, '-> X25519-but-not-quite', '']);
@@ -262,7 +262,7 @@ suite('the header of an age file', () => {
     await accepted(['-> for-somebody-else', 'A'.repeat(64), 'AA', ...own, '-> last', '']);
   });
 
-  test('may have stanzas of X25519 for others', async () => {
+  test('may have X25519 stanzas for other recipients', async () => {
     const [, another = '', anotherBody = ''] = headerFor(recipientOf(randomBytes(32)), fileKey)
       .toString()
       .split('\n');
@@ -302,7 +302,7 @@ suite('the header of an age file', () => {
     });
   }
 
-  test('is refused with a MAC that is written otherwise', async () => {
+  test('is refused if its MAC has another encoding', async () => {
     const header = headerOf(own);
     await refused(header.replace(/\n$/, '=\n'));
     await refused(header.replace(/\n$/, ' \n'));
@@ -312,12 +312,12 @@ suite('the header of an age file', () => {
     await refused(header.replace(/--- .*/, '---'));
   });
 
-  test('is refused with a MAC that is wrong', async () => {
+  test('is refused if its MAC is wrong', async () => {
     const header = headerOf(own).replace(/--- .*/, `--- ${'A'.repeat(43)}`);
     assert.equal(await assertDamaged(fileOf(header), content), 'the header is changed');
   });
 
-  test('is refused with the ends of lines of another system', async () => {
+  test('is refused if its line ends are those of another system', async () => {
     assert.equal(await assertDamaged(fileOf(headerOf(own, '\r\n')), content), 'not an age v1 file');
     await refused(headerOf(own).replace(/\n$/, '\r\n'));
   });
@@ -331,14 +331,14 @@ suite('the header of an age file', () => {
     `ed${'ff'.repeat(30)}7f`,
     `ee${'ff'.repeat(30)}7f`,
   ]) {
-    test(`is refused with the share ${point}, which makes no secret`, async () => {
+    test(`is refused if its share is ${point}, which yields no secret`, async () => {
       const lines = [`-> X25519 ${base64(Buffer.from(point, 'hex'))}`, body];
       assert.match(await assertDamaged(fileOf(headerOf(lines)), content), /low order/);
       assert.match(await assertDamaged(fileOf(headerOf([...own, ...lines])), content), /low order/);
     });
   }
 
-  test('is refused with the share of somebody else', async () => {
+  test('is refused if its share belongs to another recipient', async () => {
     const another = base64(rawPublicKey(generateKeyPairSync('x25519').publicKey));
     assert.notEqual(another, share);
     const lines = [`-> X25519 ${another}`, body];
@@ -361,7 +361,7 @@ suite('the header of an age file', () => {
     }
   });
 
-  test('is not waited for without end', async () => {
+  test('does not make the reader wait without end', async () => {
     const stream = decryptor(IDENTITY);
     function* endless() {
       yield Buffer.from('age-encryption.org/v1\n');
@@ -372,7 +372,7 @@ suite('the header of an age file', () => {
     assert.equal(error.message, 'the header is longer than 65536 bytes');
   });
 
-  test('may be followed by a last chunk without content only if there is no other', async () => {
+  test('may be followed by an empty last chunk only if there is no other chunk', async () => {
     const header = headerOf(own);
     const empty = Buffer.alloc(0);
     const full = NOISE.subarray(0, CHUNK);
@@ -382,7 +382,7 @@ suite('the header of an age file', () => {
     assert.equal(await assertDamaged(file, full), 'the last chunk is empty');
   });
 
-  test('may not be followed by a short chunk that is not the last', async () => {
+  test('may not be followed by a short chunk that is not the last one', async () => {
     const header = headerOf(own);
     await assertDamaged(fileOf(header, chunk(0, false, content)), content);
     await assertDamaged(fileOf(header, chunk(0, false, content), chunk(1, true, content)), content);

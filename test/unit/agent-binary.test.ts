@@ -14,7 +14,7 @@ import { until } from '../support/site.ts';
 const KILLED = /^the ECS agent did not exit when asked/;
 const FAST = { timing: { restart: { shortest: 10, longest: 20 }, look: { shortest: 10, longest: 10 } } };
 
-test('an agent is started as a process, registers, and is stopped, and nothing of it is left', async () => {
+test('an agent runs as a process, registers, and is stopped without leaving anything behind', async () => {
   await using site = await AgentSite.open();
   const agent = await site.begin(FAST);
   await site.registers();
@@ -31,7 +31,7 @@ test('an agent is started as a process, registers, and is stopped, and nothing o
   assert.ok(!site.lines.some(({ level }) => level === 'warn'));
 });
 
-test('the lines of an agent are in the log, in either of its formats', async () => {
+test("the agent's log lines appear in the service's log, in either format", async () => {
   await using site = await AgentSite.open({ plan: [{ exit: 1 }, {}] });
   await site.begin(FAST);
   await site.registers();
@@ -46,7 +46,7 @@ test('the lines of an agent are in the log, in either of its formats', async () 
   assert.equal((await site.says('Ends with 1 on purpose')).level, 'error');
 });
 
-test('what is secret in ecs.config is not told, even if the agent does', async () => {
+test('secrets from ecs.config are not logged, even if the agent logs them', async () => {
   await using site = await AgentSite.open({ config: 'AWS_SECRET_ACCESS_KEY=hush-hush-hush' });
   await site.begin(FAST);
   await site.registers();
@@ -66,7 +66,7 @@ test('no setting or secret of the service reaches the agent', async () => {
   assert.equal(seen.ECS_AGENT, undefined);
 });
 
-test('an agent that ends is started again, one that ends with code 5 is not, and the host drains', async () => {
+test('an agent that exits is restarted, and one that exits with code 5 is not, and the host drains', async () => {
   await using site = await AgentSite.open({ plan: [{ exit: 1 }, { exit: 2 }, {}, { exit: 5 }] });
   await site.begin(FAST);
   await site.registers();
@@ -78,7 +78,7 @@ test('an agent that ends is started again, one that ends with code 5 is not, and
   assert.deepEqual((final.lastLines as string[]).at(-1), 'Ends with 5 on purpose');
 });
 
-test('an agent that does not hear SIGTERM is killed after its grace, and that is a warning', async (t) => {
+test('an agent that ignores SIGTERM is killed after its grace period, with a warning', async (t) => {
   await using site = await AgentSite.open({ plan: [{ isDeaf: true }] });
   const agent = await site.begin(FAST);
   await site.registers();
@@ -94,7 +94,7 @@ test('an agent that does not hear SIGTERM is killed after its grace, and that is
   assert.equal((await site.says(KILLED)).level, 'warn');
 });
 
-test('an agent that starts while Docker goes away is killed, and started when Docker is back', async () => {
+test('an agent that is starting when Docker goes away is killed, and started again when Docker is back', async () => {
   await using site = await AgentSite.open({ plan: [{ hangs: true }, {}] });
   const agent = await site.begin(FAST);
   await site.says('Docker answers with 200');
@@ -107,7 +107,7 @@ test('an agent that starts while Docker goes away is killed, and started when Do
   assert.equal(site.starts.length, 2);
 });
 
-test('a program that cannot be run is tried again, and that is said', async () => {
+test('the start of a program that cannot be run is retried and logged', async () => {
   await using site = await AgentSite.open();
   writeFileSync(site.program, '#!/nowhere\n');
   await site.begin(FAST);
@@ -116,7 +116,7 @@ test('a program that cannot be run is tried again, and that is said', async () =
   assert.equal((await site.says(ended, 2)).level, 'warn');
 });
 
-test('without an agent the start fails, unless there is to be none', async () => {
+test('without an agent the service does not start, unless it is configured to have none', async () => {
   await using site = await AgentSite.open();
   const settings = { ...site.options().settings, ECS_AGENT_BINARY: join(site.paths.root, 'none') };
   await assert.rejects(site.begin({ settings }), {
@@ -126,13 +126,13 @@ test('without an agent the start fails, unless there is to be none', async () =>
   await assert.rejects(site.begin({ settings: { ...settings, ECS_AGENT: 'none' } }), /there is no agent/);
 });
 
-test('settings of the agent that cannot be used fail the start, and nothing is held', async () => {
+test('invalid settings of the agent fail the start, and nothing is held', async () => {
   await using site = await AgentSite.open({ config: 'nonsense' });
   await assert.rejects(site.begin(), { code: 'agent.config', message: /line 4/ });
   assert.deepEqual(site.lifetime.holdings.list(), []);
 });
 
-test('the directories of the agent are made', async () => {
+test("the agent's directories are created", async () => {
   await using site = await AgentSite.open();
   await site.begin(FAST);
   for (const path of ['var/lib/ecs/data', 'var/log/ecs'])
@@ -151,7 +151,7 @@ suite('tasks', () => {
     ],
   });
 
-  test('are settled once the agent knows that all with these containers have ended', async () => {
+  test('are settled once the agent knows that all tasks with these containers have ended', async () => {
     await using site = await AgentSite.open();
     const agent = await site.begin(FAST);
     await site.registers();
@@ -170,7 +170,7 @@ suite('tasks', () => {
     assert.equal(await settled, true);
   });
 
-  test('are not waited for where no agent runs that could tell ECS', async () => {
+  test('are not waited for if no agent runs that could report to ECS', async () => {
     await using site = await AgentSite.open({ plan: [{ hangs: true }] });
     const agent = await site.begin(FAST);
     assert.equal(await agent.settled(['a'], new AbortController().signal), false);
@@ -185,25 +185,25 @@ async function sleeper(...words: string[]): Promise<ProcessIdentity & AsyncDispo
 }
 
 suite('processes', () => {
-  test('are known by their number and the time of their start', async () => {
+  test('are identified by their pid and start time', async () => {
     await using one = await sleeper('echo; read x');
     assert.equal(isRunning(one), true);
     assert.equal(isRunning({ ...one, startTime: '1' }), false);
     await end([{ ...one, startTime: '1' }], 0);
-    assert.equal(isRunning(one), true, 'another process of that number is left alone');
+    assert.equal(isRunning(one), true, 'another process with that pid is left alone');
     await end([one], 10_000);
     assert.equal(isRunning(one), false);
     await end([one], 10_000);
   });
 
-  test('that do not end when they are asked to are killed', async () => {
+  test('that ignore SIGTERM are killed', async () => {
     await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
     assert.equal(await end([one], 50), true);
     assert.equal(isRunning(one), false);
     assert.equal(await end([one], 50), false);
   });
 
-  test('that cannot be killed are not waited for for ever', async (t) => {
+  test('that cannot be killed are not waited for without limit', async (t) => {
     await using one = await sleeper('echo; read x');
     await using bin = await mkdtempDisposable(join(tmpdir(), 'agent-'));
     writeFileSync(join(bin.path, 'sh'), '#!/bin/sh\n', { mode: 0o755 });
@@ -221,7 +221,7 @@ suite('processes', () => {
     assert.ok(isRunning(one));
   });
 
-  test('in a network of their own are not found, whatever they say of themselves', async (t) => {
+  test('in their own network namespace are not found, whatever they claim', async (t) => {
     const variable = `AGENT_OF=${process.pid}`;
     const begin = async (program: string, ...words: string[]) => {
       const env = { PATH: process.env.PATH, AGENT_OF: String(process.pid) };
@@ -252,8 +252,8 @@ const ENTRY = {
   lifetime: 'ecs agent',
 };
 
-suite('an agent that a dead service has left', () => {
-  test('is stopped, by its number and the time of its start alone, and the same again does no harm', async () => {
+suite('an agent that a dead service left behind', () => {
+  test('is stopped only if its pid and start time match, and stopping it again does no harm', async () => {
     await using site = await AgentSite.open();
     await using one = await sleeper('echo; read x');
     const pageWith = (facts: unknown) => ({
@@ -270,7 +270,7 @@ suite('an agent that a dead service has left', () => {
     assert.equal(isRunning(one), false);
   });
 
-  test('and does not hear SIGTERM is killed, and that is a warning', async (t) => {
+  test('is killed with a warning if it ignores SIGTERM', async (t) => {
     await using site = await AgentSite.open();
     await using one = await sleeper('trap "" TERM; echo; while :; do read x; done');
     let now = 0;
@@ -280,7 +280,7 @@ suite('an agent that a dead service has left', () => {
     assert.equal((await site.says(KILLED)).level, 'warn');
   });
 
-  test('takes its page of the ledger with it', async () => {
+  test('has its page removed from the ledger', async () => {
     await using site = await AgentSite.open();
     site.ledger.note(AGENT_PAGE, { pid: 2 ** 22, startTime: '1' });
     assert.ok(readdirSync(site.paths.ledger).includes(AGENT_PAGE));

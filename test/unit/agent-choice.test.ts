@@ -40,8 +40,8 @@ function hostWith(t: TestContext, there: There, wanted: Choice['wanted'] = 'auto
   };
 }
 
-suite('of the ways to run an agent', () => {
-  test('the unit comes first, then the container, then the program', async (t) => {
+suite('the way to run an agent', () => {
+  test('is the unit if possible, otherwise the container, otherwise the program', async (t) => {
     const program = { program: true } as const;
     const image = { image: true, ...program } as const;
     const choose = (there: There) => chooseMode(hostWith(t, there));
@@ -52,14 +52,14 @@ suite('of the ways to run an agent', () => {
     assert.equal(await choose({ systemd: true, ...program }), 'binary');
   });
 
-  test('the one that is set is taken, or none', async (t) => {
+  test('is the configured one, or none', async (t) => {
     const all = { systemd: true, unit: true, image: true, program: true } as const;
     for (const mode of ['unit', 'container', 'binary'] as const)
       assert.equal(await chooseMode(hostWith(t, all, mode)), mode);
     assert.equal(await chooseMode(hostWith(t, all, 'none')), undefined);
   });
 
-  test('one that is not there is refused, with what was looked for', async (t) => {
+  test('is refused if it is not available, with what was looked for', async (t) => {
     const refused = (there: There, why: RegExp, wanted?: Choice['wanted']) =>
       assert.rejects(chooseMode(hostWith(t, there, wanted)), { code: 'agent.not_found', message: why });
     await refused({}, /systemd does not run, Docker has no image some\/agent.*, there is no program/);
@@ -68,7 +68,7 @@ suite('of the ways to run an agent', () => {
     await refused({ image: true }, /there is no program .*; install/, 'binary');
   });
 
-  test('a program that cannot be run is none', async (t) => {
+  test('is not the program if that cannot be run', async (t) => {
     const host = hostWith(t, { program: true }, 'binary');
     chmodSync(host.program, 0o644);
     await assert.rejects(chooseMode(host), { code: 'agent.not_found' });
@@ -78,7 +78,7 @@ suite('of the ways to run an agent', () => {
   });
 });
 
-suite('what an agent says of itself', () => {
+suite("the agent's answer about itself", () => {
   async function serve(t: TestContext, status: number, body: string): Promise<Introspection> {
     const server = createServer((_, response) => response.writeHead(status).end(body));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -87,14 +87,14 @@ suite('what an agent says of itself', () => {
     return new Introspection(new URL(`http://127.0.0.1:${port}`));
   }
 
-  test('is its cluster, its container instance, its version, and its tasks', async (t) => {
+  test('contains its cluster, container instance, version and tasks', async (t) => {
     const metadata = { Cluster: 'live', ContainerInstanceArn: 'arn', Version: 'v', More: 1 };
     const agent = await serve(t, 200, JSON.stringify({ ...metadata, Tasks: null }));
     assert.deepEqual(await agent.metadata(), { cluster: 'live', containerInstance: 'arn', version: 'v' });
     assert.deepEqual(await agent.tasks(), []);
   });
 
-  test('is what the doctor shows, with its tasks', async (t) => {
+  test('is what the doctor shows, with the tasks', async (t) => {
     const task = {
       Arn: 'arn:task',
       Family: 'demo',
@@ -118,7 +118,7 @@ suite('what an agent says of itself', () => {
     assert.match(String(await describeAgent(nobody)), /^the ECS agent does not answer at .*: none runs, or/);
   });
 
-  test('has each port once, although the agent has it for IPv4 and for IPv6', async (t) => {
+  test('lists each port once, although the agent has it for IPv4 and for IPv6', async (t) => {
     const port = (ContainerPort: number, HostPort: number, Protocol = 'tcp') => ({
       ContainerPort,
       HostPort,
@@ -132,7 +132,7 @@ suite('what an agent says of itself', () => {
     assert.deepEqual(found?.containers[0]?.ports, ['1/tcp → 2', '1/tcp → 3', '1/udp → 2']);
   });
 
-  test('may lack what a task does not have yet', async (t) => {
+  test('may lack fields that a task does not have yet', async (t) => {
     const task = { Arn: 'a', Family: 'f', Version: '1', DesiredStatus: '', KnownStatus: 'NONE' };
     const containers = [{ DockerId: 'd', Name: 'n' }];
     const agent = await serve(
@@ -154,7 +154,7 @@ suite('what an agent says of itself', () => {
     );
   });
 
-  test('is told of full hosts too', async (t) => {
+  test('is understood for full hosts too', async (t) => {
     const task = {
       Arn: 'a',
       Family: 'f'.repeat(10_000),
@@ -166,7 +166,7 @@ suite('what an agent says of itself', () => {
     assert.equal((await agent.tasks()).length, 54);
   });
 
-  test('is refused when it is not what an agent says', async (t) => {
+  test("is refused if it does not have the form of an agent's answer", async (t) => {
     for (const [status, body, why] of [
       [500, '{}', /status 500/],
       [200, '{}', /not an ECS agent's/],
@@ -178,7 +178,7 @@ suite('what an agent says of itself', () => {
     }
   });
 
-  test('is not waited for longer than two seconds, or than one wants to', async (t) => {
+  test('is awaited for at most two seconds, or for less if its caller says so', async (t) => {
     const server = createServer(() => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     t.after(() => server.closeAllConnections());

@@ -22,7 +22,7 @@ function parse(text: string, mode: Mode = 'binary') {
   return { values: Object.fromEntries(config), warnings };
 }
 
-/** What is told of a text that cannot be used. */
+/** The problems of an invalid text. */
 function problemsOf(text: string, mode?: Mode): string[] {
   let problems: string[] = [];
   assert.throws(
@@ -41,7 +41,7 @@ function problemsOf(text: string, mode?: Mode): string[] {
 }
 
 suite('ecs.config', () => {
-  test('comments and empty lines are passed over, and a line is divided at its first =', () => {
+  test('comments and empty lines are skipped, and a line is split at its first =', () => {
     const text =
       '# of this host\n\n  ECS_CLUSTER=live  \r\nECS_INSTANCE_ATTRIBUTES={"a":"b=c"}\n\t# end\nECS_EMPTY=';
     assert.deepEqual(parse(text), {
@@ -50,11 +50,11 @@ suite('ecs.config', () => {
     });
   });
 
-  test('of a name that is there twice the last one counts', () => {
+  test('if a name appears twice, the last one counts', () => {
     assert.deepEqual(parse('ECS_CLUSTER=a\nECS_CLUSTER=b').values, { ECS_CLUSTER: 'b' });
   });
 
-  test('every line of ecs.config that cannot be used is named at once, by its number', () => {
+  test('all invalid lines of ecs.config are reported at once, by number', () => {
     const text = [
       'ECS_CLUSTER',
       '# fine',
@@ -75,7 +75,7 @@ suite('ecs.config', () => {
     ]);
   });
 
-  test('the agent must not be told to remove containers that ECS has not placed', () => {
+  test('a setting that lets the agent remove containers that ECS has not placed is refused', () => {
     for (const word of ['true', 'TRUE', 't', '1']) {
       const [problem = ''] = problemsOf(`ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP=${word}`);
       assert.match(problem, /^line 1: ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP must not be true/, word);
@@ -83,7 +83,7 @@ suite('ecs.config', () => {
     assert.deepEqual(parse('ECS_ENABLE_UNTRACKED_IMAGE_CLEANUP=false').warnings, []);
   });
 
-  test('the agent gets no range of ports that containers get from this service', () => {
+  test("a port range for the agent that overlaps the containers' is refused", () => {
     for (const range of ['1025-1025', '4000-70000', '32000-32768', '1-65535', '40-30', 'all']) {
       const [problem = ''] = problemsOf(`ECS_DYNAMIC_HOST_PORT_RANGE=${range}`);
       assert.match(problem, /^line 1: ECS_DYNAMIC_HOST_PORT_RANGE must/, range);
@@ -93,7 +93,7 @@ suite('ecs.config', () => {
     }
   });
 
-  test('DOCKER_HOST is passed over with a warning, and refused where ecs.service would prefer it', () => {
+  test('DOCKER_HOST is ignored with a warning, and refused if ecs.service would prefer it', () => {
     const text = 'ECS_CLUSTER=x\nDOCKER_HOST=unix:///var/run/docker.sock';
     for (const mode of ['binary', 'container'] as const) {
       assert.deepEqual(parse(text, mode).warnings, [
@@ -103,7 +103,7 @@ suite('ecs.config', () => {
     assert.match(problemsOf(text, 'unit').join(), /^line 2: DOCKER_HOST must go/);
   });
 
-  test('a name that is not of an agent is passed on, with a warning', () => {
+  test("a name that is not one of the agent's is passed on, with a warning", () => {
     const { values, warnings } = parse(
       'ECSCLUSTER=x\nno_proxy=a\nHTTPS_PROXY=b\nAWS_REGION=c\nSSL_CERT_DIR=d',
     );
@@ -113,7 +113,7 @@ suite('ecs.config', () => {
     assert.equal(values.ECSCLUSTER, 'x');
   });
 
-  test('without a file there are no settings, and one that cannot be read is told', async () => {
+  test('without a file there are no settings, and an unreadable file is reported', async () => {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'agent-config-'));
     const rules = { mode: 'binary', usablePorts: PORTS } as const;
     const path = join(directory.path, 'ecs.config');
@@ -129,14 +129,14 @@ suite('ecs.config', () => {
     });
   });
 
-  test('no problem and no warning tells a value that may be secret', () => {
+  test('no problem and no warning shows a value that may be secret', () => {
     const secret = 'hush-hush-hush';
     const text = `AWS_SECRET_ACCESS_KEY ${secret}\nECS_ENGINE_AUTH_DATA=${secret}\nMY_TOKEN=${secret}`;
     assert.doesNotMatch(problemsOf(text).join(), /hush/);
     assert.doesNotMatch(parse(`MY_TOKEN=${secret}`).warnings.join(), /hush/);
   });
 
-  test('what is secret in ecs.config is known by its name, also within other values', () => {
+  test('secrets in ecs.config are recognized by their name, also inside other values', () => {
     const auth = { 'https://index.docker.io/v1/': { auth: 'c2VjcmV0LWF1dGg=', email: 'user@example.com' } };
     const { config } = parseConfig(
       '',
@@ -160,7 +160,7 @@ suite('ecs.config', () => {
     ]);
   });
 
-  test('the password of a proxy is known as secret, however the proxy is written', () => {
+  test('the password of a proxy is recognized as secret, however the proxy is written', () => {
     for (const [proxy, password] of [
       ['http://u:%zz@proxy', '%zz'],
       ['user:secret@proxy:3128', 'secret'],
@@ -172,7 +172,7 @@ suite('ecs.config', () => {
   });
 });
 
-suite('what the agent is told', () => {
+suite('the environment of the agent', () => {
   const paths = pathsBelow('/').agent;
   const facts = (text = '') => ({
     ...parseConfig('', text, { mode: 'binary', usablePorts: PORTS }),
@@ -181,7 +181,7 @@ suite('what the agent is told', () => {
     ephemeralPorts: '32768-60999',
   });
 
-  test('without settings it is told what only this service can know', () => {
+  test('without settings, the environment contains only what the service alone can know', () => {
     assert.deepEqual(binaryEnvironment(facts(), '/run/proxy.sock'), {
       ECS_AUDIT_LOGFILE: '/var/log/ecs/audit.log',
       ECS_AVAILABLE_LOGGING_DRIVERS: '["json-file","syslog","awslogs","fluentd","none"]',
@@ -193,7 +193,7 @@ suite('what the agent is told', () => {
     });
   });
 
-  test('what the operator has set is kept, but for the socket', () => {
+  test("the environment keeps the operator's settings, except for the socket", () => {
     const text = [
       'ECS_CLUSTER=live',
       'ECS_RESERVED_PORTS=[22,80]',
@@ -213,7 +213,7 @@ suite('what the agent is told', () => {
     assert.equal(dataDirectory(known), '/data/ecs');
   });
 
-  test('in a container it is told of the places that it has there', () => {
+  test('in a container, the environment names the paths inside that container', () => {
     const seen = containerEnvironment(facts('ECS_DATADIR=/data/ecs\nECS_CLUSTER=live'));
     assert.equal(seen.ECS_DATADIR, '/data');
     assert.equal(seen.ECS_LOGFILE, '/log/ecs-agent.log');
@@ -221,7 +221,7 @@ suite('what the agent is told', () => {
     assert.equal(seen.ECS_CLUSTER, 'live');
   });
 
-  test('whether ECS keeps away from a port is known, by default too', () => {
+  test('the service knows whether ECS avoids a port, also by default', () => {
     assert.equal(reservesPort(facts().config, 4678), false);
     assert.equal(reservesPort(facts().config, 51678), true);
     assert.equal(reservesPort(facts('ECS_RESERVED_PORTS=[4678]').config, 4678), true);

@@ -9,7 +9,7 @@ import { createLogger } from '../../logging/logger.ts';
 import { until } from '../support/site.ts';
 
 suite("a line of the agent's log", () => {
-  test('in words is a message with its level and fields', () => {
+  test('in text form is a message with its level and fields', () => {
     const line =
       'level=warn time=2026-11-21T22:48:01Z msg="Could not \\"stop\\"\\tit: \\u00e9" module=client.go attempt=2';
     assert.deepEqual(parseAgentLine(line), {
@@ -19,7 +19,7 @@ suite("a line of the agent's log", () => {
     });
   });
 
-  test('in JSON is the same', () => {
+  test('in JSON form is the same', () => {
     const line =
       '{"level":"error","time":"2026-11-21T22:48:01Z","msg":"it failed","module":"acs.go","error":{"code":1}}';
     assert.deepEqual(parseAgentLine(line), {
@@ -29,14 +29,14 @@ suite("a line of the agent's log", () => {
     });
   });
 
-  test('each of its levels is one of ours', () => {
+  test("has a level that maps to one of the service's levels", () => {
     const ours = ['trace', 'debug', 'info', 'warn', 'error', 'critical'].map(
       (level) => parseAgentLine(`level=${level} time=x msg="m"`).level,
     );
     assert.deepEqual(ours, ['trace', 'debug', 'info', 'warn', 'error', 'error']);
   });
 
-  test('that is an error at each start, and no fault of the host, is a warning', () => {
+  test('is a warning if it is an error that occurs at each start and is no fault of the host', () => {
     const skipped = 'msg="Skipping emitting event for task due to error" task="5f1d" reason=""';
     const levelOf = (words: string) => parseAgentLine(`level=error time=t ${words}`).level;
     for (const words of [
@@ -60,7 +60,7 @@ suite("a line of the agent's log", () => {
     );
   });
 
-  test('that is not understood is information, word for word', () => {
+  test('is logged unchanged at level info if it cannot be parsed', () => {
     for (const line of [
       'panic: runtime error: index out of range',
       'goroutine 1 [running]:',
@@ -76,7 +76,7 @@ suite("a line of the agent's log", () => {
     }
   });
 
-  test('what Go quotes and JSON does not is shown as it is quoted', () => {
+  test('shows an escape that Go has and JSON has not as it is written', () => {
     assert.equal(parseAgentLine('level=info time=x msg="a\\x00b"').message, 'a\\x00b');
   });
 });
@@ -90,31 +90,31 @@ suite('lines', () => {
     return taken;
   }
 
-  test('are whole however they come, and empty ones are passed over', () => {
+  test('are whole however their bytes arrive, and empty ones are skipped', () => {
     assert.deepEqual(linesOf('a', 'b\nc\r\n', '\n\nd'), ['ab', 'c', 'd']);
     assert.deepEqual(linesOf(), []);
   });
 
-  test('keep characters of several bytes', () => {
+  test('keep multi-byte characters intact', () => {
     const bytes = Buffer.from('über\n');
     assert.deepEqual(linesOf(bytes.subarray(0, 1), bytes.subarray(1)), ['über']);
   });
 
-  test('that are too long are cut, at once or in pieces', () => {
+  test('that are too long are cut, whether they arrive at once or in pieces', () => {
     for (const pieces of [['x'.repeat(100_000)], Array<string>(100).fill('x'.repeat(1000))]) {
       assert.deepEqual(linesOf(...pieces, '\nnext'), [`${'x'.repeat(8192)}…`, 'next']);
     }
   });
 });
 
-suite('the log of the agent within ours', () => {
+suite("the agent's log inside the service's log", () => {
   function begin() {
     const written: Record<string, unknown>[] = [];
     const stream = { write: (line: string) => void written.push(JSON.parse(line)) };
     return { agentLog: new AgentLog(createLogger({ level: 'trace', stream })), written };
   }
 
-  test('a line is one of ours, with its level, its message, and its fields beside ours', () => {
+  test('has one line for each line of the agent, with its level, message and fields', () => {
     const { agentLog, written } = begin();
     agentLog.take('level=critical time=then msg="Unable to start" module=agent.go');
     assert.equal(written[0]?.level, 'error');
@@ -122,13 +122,13 @@ suite('the log of the agent within ours', () => {
     assert.deepEqual(written[0]?.agent, { time: 'then', module: 'agent.go' });
   });
 
-  test('fields that are secret by their name are not told', () => {
+  test('shows no fields with secret names', () => {
     const { agentLog, written } = begin();
     agentLog.take('level=info time=then msg="m" token=hush-hush');
     assert.doesNotMatch(JSON.stringify(written), /hush/);
   });
 
-  test('the last messages are remembered until they are asked for', () => {
+  test('keeps the last messages until they are requested', () => {
     const { agentLog } = begin();
     for (let i = 1; i <= 30; i++) agentLog.take(`level=info time=t msg="line ${i}"`);
     const last = agentLog.takeLast();
@@ -156,7 +156,7 @@ suite('a log file that is followed', () => {
     return { path, taken, end, has };
   }
 
-  test('is read from where it was, as it grows, to its end', async () => {
+  test('is read from its current position to its end as it grows', async () => {
     const { path, end, has } = await follow('old\n');
     appendFileSync(path, 'one\ntw');
     await has('one');
@@ -164,7 +164,7 @@ suite('a log file that is followed', () => {
     assert.deepEqual(await end(), ['one', 'two', 'three']);
   });
 
-  test('may come later, be replaced, and be emptied', async () => {
+  test('may appear later, be replaced, and be truncated', async () => {
     const { path, end, has } = await follow(undefined);
     writeFileSync(path, 'first\n');
     await has('first');

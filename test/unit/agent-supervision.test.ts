@@ -17,7 +17,7 @@ class Agent implements RunningAgent {
   readonly ended = this.#ended.promise;
   readonly asked: string[] = [];
   isOver = false;
-  /** Neither stopping nor killing it helps. */
+  /** Neither stopping nor killing it works. */
   isStuck = false;
 
   end(ended: Ended): void {
@@ -38,7 +38,7 @@ class Agent implements RunningAgent {
   }
 
   seenGone(): string {
-    assert.ok(this.isOver, 'it still runs');
+    assert.ok(this.isOver, 'it is still running');
     return 'it has ended';
   }
 }
@@ -59,11 +59,11 @@ class World {
   dockerAnswers = true;
   pings = 0;
   agentAnswers = false;
-  /** How often the agent was asked. */
+  /** The number of times that the agent was asked about itself. */
   asked = 0;
-  /** What the next start fails with. */
+  /** The error of the next start. */
   failure: Error | undefined;
-  /** Is awaited by a start. */
+  /** A start awaits it. */
   starting: Promise<void> | undefined;
 
   constructor(t: TestContext, options: Partial<SupervisionOptions> = {}) {
@@ -82,7 +82,7 @@ class World {
       config: '/etc/ecs/ecs.config',
       data: '/var/lib/ecs/data',
       drain: () => void this.drained++,
-      // What is waited for at most a moment is not what is measured here.
+      // Waits of less than half a second are not recorded.
       pause: async (milliseconds) => {
         if (milliseconds >= 500) this.pauses.push(milliseconds);
         await allElseHasRun();
@@ -128,10 +128,10 @@ class World {
 
 const ENDED = ', and the service restarts it; the last lines of its output say why';
 
-suite('an agent that ends', () => {
+suite('an agent that exits', () => {
   for (const ended of [{ code: 0 }, { code: 1 }, { code: 2 }, { signal: 'SIGSEGV' }] as const) {
     const how = ended.signal === undefined ? `exit code ${ended.code}` : `signal ${ended.signal}`;
-    test(`unasked with ${how} is started again, with longer and longer pauses`, async (t) => {
+    test(`unexpectedly with ${how} is restarted with increasing delays`, async (t) => {
       const world = new World(t);
       for (let i = 1; i <= 8; i++) (await world.agent(i)).end(ended);
       await world.agent(9);
@@ -142,7 +142,7 @@ suite('an agent that ends', () => {
     });
   }
 
-  test('after it had registered is a new failure', async (t) => {
+  test('after it registered counts as a new failure', async (t) => {
     const world = new World(t);
     for (let i = 1; i <= 3; i++) (await world.agent(i)).end({ code: 1 });
     await world.agent(4);
@@ -155,14 +155,14 @@ suite('an agent that ends', () => {
     assert.equal(world.messages('error').length, 2);
   });
 
-  test('after it had run for long enough is a new failure', async (t) => {
+  test('after it ran long enough counts as a new failure', async (t) => {
     const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, soundAfter: 0 } });
     for (let i = 1; i <= 3; i++) (await world.agent(i)).end({ code: 1 });
     await world.agent(4);
     assert.deepEqual(world.pauses, [500, 500, 500]);
   });
 
-  test('with code 5 is not started again: that is one error with its last lines, and the host drains', async (t) => {
+  test('with code 5 is not restarted, its last lines are one error, and the host drains', async (t) => {
     const world = new World(t);
     const agent = await world.agent(1);
     world.agentLog.take('level=critical time=t msg="Instance re-registration attempt with a wrong cluster"');
@@ -180,21 +180,21 @@ suite('an agent that ends', () => {
     assert.equal(world.supervision.state, 'ended');
   });
 
-  test('with code 42 is replaced at once where updates are allowed, and otherwise is one that failed', async (t) => {
+  test('with code 42 is replaced at once if updates are allowed, and otherwise counts as failed', async (t) => {
     const world = new World(t, { updates: true });
     (await world.agent(1)).end({ code: 42 });
     await world.agent(2);
     assert.deepEqual([world.updates, world.pauses, world.messages('error')], [1, [], []]);
     (await world.agent(2)).end({ code: 42 });
     await world.agent(3);
-    assert.deepEqual([world.updates, world.pauses], [1, [1000]], 'not for ever at once');
+    assert.deepEqual([world.updates, world.pauses], [1, [1000]], 'it does not retry immediately forever');
     const other = new World(t);
     (await other.agent(1)).end({ code: 42 });
     await other.agent(2);
     assert.deepEqual([other.updates, other.pauses], [0, [500]]);
   });
 
-  test('when it was asked to is done', async (t) => {
+  test('on request is not restarted', async (t) => {
     const world = new World(t);
     const agent = await world.agent(1);
     assert.deepEqual(await world.lifetime.end(), []);
@@ -206,7 +206,7 @@ suite('an agent that ends', () => {
 });
 
 suite('an agent that starts', () => {
-  test('and fails to is tried again, with longer and longer pauses', async (t) => {
+  test('and fails to start is retried with increasing delays', async (t) => {
     const world = new World(t);
     world.failure = new Error('no such program');
     await until('three attempts fail', () => world.pauses.length >= 3);
@@ -229,7 +229,7 @@ suite('an agent that starts', () => {
     await world.agent(2);
   });
 
-  test('is running once it answers, and that is one line', async (t) => {
+  test('counts as running once it answers, which is logged once', async (t) => {
     const world = new World(t);
     await world.agent(1);
     assert.equal(world.supervision.state, 'starting');
@@ -243,7 +243,7 @@ suite('an agent that starts', () => {
 });
 
 suite('when Docker goes away', () => {
-  test('an agent that is starting is killed at once, and started when Docker is back', async (t) => {
+  test('a starting agent is killed at once, and started when Docker is back', async (t) => {
     const world = new World(t);
     const agent = await world.agent(1);
     world.dockerAnswers = false;
@@ -257,7 +257,7 @@ suite('when Docker goes away', () => {
     assert.deepEqual([world.pauses, world.messages('error')], [[], []]);
   });
 
-  test('an agent whose start is under way is killed as soon as it is there', async (t) => {
+  test('an agent that is just being started is killed as soon as it exists', async (t) => {
     const world = new World(t);
     const { promise, resolve } = Promise.withResolvers<void>();
     world.starting = promise;
@@ -269,7 +269,7 @@ suite('when Docker goes away', () => {
     assert.deepEqual((await world.agent(1)).asked, ['kill']);
   });
 
-  test('an agent that has registered is left alone while Docker comes back in time', async (t) => {
+  test('a registered agent is left alone if Docker comes back in time', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const world = new World(t);
     const agent = await world.agent(1);
@@ -288,7 +288,7 @@ suite('when Docker goes away', () => {
     assert.equal(world.supervision.state, 'running');
   });
 
-  test('an agent that has registered is stopped when Docker stays away, and started when it is back', async (t) => {
+  test('a registered agent is stopped if Docker stays away, and started when Docker is back', async (t) => {
     const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, dockerAway: 50 } });
     const agent = await world.agent(1);
     world.agentAnswers = true;
@@ -302,7 +302,7 @@ suite('when Docker goes away', () => {
     assert.deepEqual([world.pauses, world.messages('error')], [[], []]);
   });
 
-  test('an agent that has registered and does not answer any more counts as starting', async (t) => {
+  test('a registered agent that no longer answers counts as starting', async (t) => {
     const world = new World(t);
     const agent = await world.agent(1);
     world.agentAnswers = true;
@@ -312,7 +312,7 @@ suite('when Docker goes away', () => {
     assert.deepEqual(agent.asked, ['kill']);
   });
 
-  test('an agent that could not be stopped and ends later has ended unasked', async (t) => {
+  test('the later exit of an agent that could not be stopped counts as unexpected', async (t) => {
     const world = new World(t, { timing: { look: { shortest: 1, longest: 1 }, dockerAway: 50 } });
     const agent = await world.agent(1);
     agent.isStuck = true;
@@ -320,7 +320,7 @@ suite('when Docker goes away', () => {
     await world.enters('running');
     world.dockerAnswers = false;
     await world.supervision.dockerLost();
-    await until('that is said', () => world.messages('error').length === 1);
+    await until('the failure is logged', () => world.messages('error').length === 1);
     assert.deepEqual(world.messages('error'), ['waiting for Docker, for the ECS agent failed']);
     agent.isStuck = false;
     world.dockerAnswers = true;
@@ -329,12 +329,12 @@ suite('when Docker goes away', () => {
     assert.deepEqual(world.messages('error').slice(1), [`the ECS agent exited with exit code 1${ENDED}`]);
   });
 
-  test('that an agent could not be killed is said', async (t) => {
+  test('a failure to kill an agent is logged', async (t) => {
     const world = new World(t);
     const agent = await world.agent(1);
     agent.isStuck = true;
     const lost = world.supervision.dockerLost();
-    await until('that is said', () => world.messages('error').length === 1);
+    await until('the failure is logged', () => world.messages('error').length === 1);
     assert.deepEqual(world.messages('error'), ['killing the ECS agent failed']);
     agent.isStuck = false;
     agent.end({ signal: 'SIGKILL' });

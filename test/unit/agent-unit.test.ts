@@ -51,7 +51,7 @@ class UnitSite implements AsyncDisposable {
     return this.site.options({
       ...FAST,
       environment: { PATH: `${join(paths.root, 'bin')}:${process.env.PATH}` },
-      // As the host of a service at / has it.
+      // The layout of a service's host whose root is /.
       proxySocket: `/run/ecs-host-service/${process.pid}.sock`,
       settings: { ...this.site.options().settings, ECS_AGENT: 'auto' },
     });
@@ -78,7 +78,7 @@ class UnitSite implements AsyncDisposable {
     rmSync(join(this.#fake, name));
   }
 
-  /** What systemd was asked to do. */
+  /** The calls to systemd. */
   get calls(): string[] {
     return this.#calls.filter((call) => !call.startsWith('show'));
   }
@@ -87,18 +87,18 @@ class UnitSite implements AsyncDisposable {
     return readFileSync(join(this.#fake, 'calls'), 'utf8').trim().split('\n');
   }
 
-  /** How often it was looked at. */
+  /** The number of checks. */
   get looks(): number {
     return this.#calls.filter((call) => call.startsWith('show')).length;
   }
 
-  /** Until it was looked at so many times more, the last time from beginning to end. */
+  /** Resolves after so many more checks, the last one from start to end. */
   async looked(times: number): Promise<void> {
     const before = this.looks;
-    await until('it is looked at', () => this.looks > before + times);
+    await until('the unit is checked', () => this.looks > before + times);
   }
 
-  /** Whether it was after it was asked to stop. */
+  /** Whether the last call was a check. */
   get wasLookedAt(): boolean {
     return this.#calls.at(-1)?.startsWith('show') === true;
   }
@@ -107,13 +107,13 @@ class UnitSite implements AsyncDisposable {
     return (await findProcesses(this.line, '/agent')).length;
   }
 
-  /** The unit ends by itself, its agent with it. */
+  /** The unit exits by itself, with its agent. */
   ends(code: number, status = `Result=exit-code\nExecMainCode=1\nExecMainStatus=${code}\n`): void {
     this.set('status', status);
     this.set('active', code === 0 ? 'inactive' : 'failed');
   }
 
-  /** Until systemd has started it so many times. */
+  /** Resolves when systemd has started it so many times. */
   async started(times: number): Promise<void> {
     await this.site.says('started the ECS agent', times);
   }
@@ -124,7 +124,7 @@ class UnitSite implements AsyncDisposable {
   }
 }
 
-test('the unit of the agent is started with two things of ours, which are taken away again', async () => {
+test('the unit of the agent is started with a drop-in and one line of configuration, which are removed again', async () => {
   await using unit = await UnitSite.open();
   const { site } = unit;
   const agent = await site.begin(unit.options);
@@ -141,7 +141,7 @@ test('the unit of the agent is started with two things of ours, which are taken 
   assert.ok(!site.ledger.open().some(({ name }) => name === AGENT_PAGE));
 });
 
-test('what else is in the settings of the packages stays, and there is one line of ours', async () => {
+test('other settings of the packages stay, and the service adds one line', async () => {
   await using unit = await UnitSite.open();
   const { site } = unit;
   const { packagedConfig } = site.paths.agent;
@@ -158,7 +158,7 @@ test('what else is in the settings of the packages stays, and there is one line 
   assert.equal(statSync(packagedConfig).mode & 0o777, 0o600);
 });
 
-test('a unit that runs already is stopped first', async () => {
+test('a unit that is already running is stopped first', async () => {
   await using unit = await UnitSite.open();
   unit.set('active', 'active');
   unit.set('agent', String(2 ** 22));
@@ -171,14 +171,14 @@ test('a unit that runs already is stopped first', async () => {
   ]);
 });
 
-suite('a unit that ends', () => {
+suite('a unit that exits', () => {
   for (const [how, code, status] of [
     ['exit code 1', 1, undefined],
     ['exit code 0', 0, 'Result=success\nExecMainCode=1\nExecMainStatus=0\n'],
     ['signal 9', 1, 'Result=signal\nExecMainCode=2\nExecMainStatus=9\n'],
     ['exit code 1', 1, 'Result=exit-code\nExecMainCode=0\nExecMainStatus=0\n'],
   ] as const) {
-    test(`with ${how} (${status?.split('\n')[1] ?? 'by itself'}) is started again`, async () => {
+    test(`with ${how} (${status?.split('\n')[1] ?? 'by itself'}) is restarted`, async () => {
       await using unit = await UnitSite.open();
       await unit.site.begin(unit.options);
       await unit.started(1);
@@ -190,7 +190,7 @@ suite('a unit that ends', () => {
     });
   }
 
-  test('with code 5 is not started again', async () => {
+  test('with code 5 is not restarted', async () => {
     await using unit = await UnitSite.open();
     await unit.site.begin(unit.options);
     await unit.started(1);
@@ -199,7 +199,7 @@ suite('a unit that ends', () => {
     assert.equal(unit.site.drained, 1);
   });
 
-  test('or is started by somebody else is started by us', async () => {
+  test('and that someone else starts is restarted by the service', async () => {
     await using unit = await UnitSite.open();
     await unit.site.begin(unit.options);
     await unit.started(1);
@@ -210,7 +210,7 @@ suite('a unit that ends', () => {
   });
 });
 
-test('a unit that is yet to be started has not ended', async () => {
+test('a unit that has not started yet has not exited', async () => {
   await using unit = await UnitSite.open();
   await unit.site.begin(unit.options);
   await unit.started(1);
@@ -222,7 +222,7 @@ test('a unit that is yet to be started has not ended', async () => {
   await unit.started(2);
 });
 
-test('a unit that cannot be started is tried again, and that is said with what to do', async () => {
+test('the start of a unit that cannot be started is retried and logged with what to do', async () => {
   await using unit = await UnitSite.open();
   unit.set('start-fails', '');
   await unit.site.begin(unit.options);
@@ -237,7 +237,7 @@ test('a unit that does not stop within 10 s is killed', async (t) => {
   const agent = await unit.site.begin(unit.options);
   await unit.started(1);
   unit.set('deaf', '');
-  // The clock jumps when the grace has begun.
+  // The clock jumps when the grace period has begun.
   const now = performance.now.bind(performance);
   const isAsked = () => unit.calls.includes('stop --no-block ecs.service');
   t.mock.method(performance, 'now', () => now() + (isAsked() && unit.wasLookedAt ? 10_001 : 0));
@@ -247,7 +247,7 @@ test('a unit that does not stop within 10 s is killed', async (t) => {
   assert.equal((await unit.site.says(/^the ECS agent did not exit when asked/)).level, 'warn');
 });
 
-test('when Docker is lost while its agent starts the unit is killed, and so is the agent that it leaves behind', async () => {
+test('if Docker is lost while the agent starts, the unit and the agent that it leaves behind are killed', async () => {
   await using unit = await UnitSite.open();
   const agent = await unit.site.begin(unit.options);
   await unit.started(1);
@@ -271,7 +271,7 @@ test("the agent's log is read from its file", async () => {
   assert.ok(!unit.site.lines.some(({ msg }) => msg === 'of another time'));
 });
 
-test('DOCKER_HOST in ecs.config is refused, since the unit would prefer it', async () => {
+test('DOCKER_HOST in ecs.config is refused because the unit would prefer it', async () => {
   await using unit = await UnitSite.open({ config: 'DOCKER_HOST=unix:///x' });
   await assert.rejects(unit.site.begin(unit.options), {
     code: 'agent.config',
@@ -280,13 +280,13 @@ test('DOCKER_HOST in ecs.config is refused, since the unit would prefer it', asy
   assert.equal(existsSync(unit.dropIn), false);
 });
 
-test('a socket that the container of the unit does not see is refused', async () => {
+test("a socket that the unit's container cannot see is refused", async () => {
   await using unit = await UnitSite.open();
   const proxySocket = '/tmp/agent.sock';
   await assert.rejects(unit.site.begin({ ...unit.options, proxySocket }), { code: 'agent.socket' });
 });
 
-test('that ECS may place a task on the port of the service is said, where we cannot prevent it', async () => {
+test("if ECS could place a task on the service's port, a warning says so", async () => {
   await using unit = await UnitSite.open();
   await unit.site.begin(unit.options);
   await unit.site.says(/add 4678 to ECS_RESERVED_PORTS/);
@@ -304,7 +304,7 @@ test('while ecs.service runs, no other agent is started beside it', async () => 
   );
 });
 
-test('the unit of a dead service is stopped, and what was changed of it is undone', async () => {
+test("a dead service's unit is stopped, and the changes to it are undone", async () => {
   await using unit = await UnitSite.open();
   const { site, options } = unit;
   const timing = { restart: { shortest: 60_000, longest: 60_000 } };
@@ -322,7 +322,7 @@ test('the unit of a dead service is stopped, and what was changed of it is undon
   await agent.stop();
 });
 
-test('the end of a unit that is tried again leaves the one that was started after it alone', async () => {
+test('the end of an earlier attempt to run a unit does not affect the unit of a later attempt', async () => {
   await using unit = await UnitSite.open();
   const { site, options } = unit;
   const { proxySocket: socket, environment } = options;
@@ -349,7 +349,7 @@ test('the end of a unit that is tried again leaves the one that was started afte
   await second.stop(10_000);
 });
 
-test('that a change of the unit is there still is said, and it is undone when that is tried again', async () => {
+test('a change of the unit that could not be undone is reported, and undone by the next attempt', async () => {
   await using unit = await UnitSite.open();
   const { site } = unit;
   const agent = await site.begin(unit.options);
@@ -369,7 +369,7 @@ test('that a change of the unit is there still is said, and it is undone when th
   assert.equal(existsSync(unit.dropIn), false);
 });
 
-test('systemd is asked about a unit whose process runs when that has gone, and now and then', async (t) => {
+test('systemd is asked about a running unit when its process is gone, and at intervals', async (t) => {
   await using unit = await UnitSite.open();
   const main = spawn('sleep', ['3600'], { stdio: 'ignore' });
   t.after(() => main.kill());
@@ -384,9 +384,9 @@ test('systemd is asked about a unit whose process runs when that has gone, and n
     looks += 1;
     return now() + 3_600_000 * hours;
   });
-  await until('the process is looked at', () => looks >= 3);
+  await until('the process is checked', () => looks >= 3);
   const asked = unit.looks;
-  await until('the process is looked at again', () => looks >= 6);
+  await until('the process is checked again', () => looks >= 6);
   assert.equal(unit.looks, asked);
   hours = 1;
   await unit.looked(0);

@@ -1,4 +1,4 @@
-/** A store whose answers have no end. Each would be gigabytes; what is sent of it is counted. */
+/** A store with endless answers. Each would have gigabytes; the bytes that are sent are counted. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,12 +18,12 @@ const never = new AbortController().signal;
 const LENGTH = 1_500_000_000;
 const PIECE = Buffer.alloc(2 ** 16, ' ');
 const TOO_LARGE = { code: 'config.answer_too_large' };
-/** What may be on its way in sockets and streams beyond a limit. */
+/** The bytes that sockets and streams may hold beyond a limit. */
 const ON_ITS_WAY = 32 * 2 ** 20;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** Sends 1.5 GB of spaces, for as long as somebody takes them. */
+/** Sends 1.5 GB of spaces, as long as the client accepts them. */
 async function pour(response: ServerResponse, sent: { bytes: number }): Promise<void> {
   function* pieces() {
     for (; sent.bytes < LENGTH; sent.bytes += PIECE.length) yield PIECE;
@@ -49,7 +49,7 @@ async function open(t: TestContext, answer: Answer) {
 }
 
 for (const saysLength of [true, false]) {
-  test(`a current.json of 1.5 GB is refused and costs no memory, ${saysLength ? 'also' : 'even'} where its length is ${saysLength ? 'said' : 'not said'}`, async (t) => {
+  test(`a current.json of 1.5 GB is refused and uses no memory, ${saysLength ? 'with' : 'without'} a stated length`, async (t) => {
     const sent = { bytes: 0 };
     const store = await open(t, async (_request, response) => {
       response.writeHead(200, saysLength ? { 'content-length': LENGTH } : {});
@@ -57,12 +57,12 @@ for (const saysLength of [true, false]) {
     });
     const before = process.memoryUsage.rss();
     await assert.rejects(store.findCurrent(never), TOO_LARGE);
-    assert.ok(sent.bytes < ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+    assert.ok(sent.bytes < ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
     assert.ok(process.memoryUsage.rss() - before < 2 * ON_ITS_WAY);
   });
 }
 
-test('an archive that is larger than what may be saved is refused, at once where its length is said, else at its limit', async (t) => {
+test('an archive that is larger than the save limit is refused, at once if its length is stated, otherwise at the limit', async (t) => {
   const sent = { bytes: 0 };
   const store = await open(t, async ({ url = '' }, response) => {
     response.writeHead(200, url.includes('said') ? { 'content-length': LENGTH } : {});
@@ -73,7 +73,7 @@ test('an archive that is larger than what may be saved is refused, at once where
   const content = await store.open('versions/unknown.age', most, never);
   assert.ok(content);
   await assert.rejects(buffer(content.stream), TOO_LARGE);
-  assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+  assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
 });
 
 for (const [status, what] of [
@@ -90,7 +90,7 @@ for (const [status, what] of [
     });
     await assert.rejects(store.list(never), TOO_LARGE);
     if (status === 403) await assert.rejects(store.open('versions/a.age', 1000, never), TOO_LARGE);
-    assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were taken`);
+    assert.ok(sent.bytes < 2 * ON_ITS_WAY, `${sent.bytes} bytes were accepted`);
   });
 }
 
@@ -110,7 +110,7 @@ for (const [what, contents] of [
   ],
   ['pages', ''],
 ] as const) {
-  test(`a listing with more and more ${what} is given up`, async (t) => {
+  test(`a listing with ever more ${what} is aborted`, async (t) => {
     let pages = 0;
     const store = await open(t, (_request, response) => {
       const next = `<IsTruncated>true</IsTruncated><NextContinuationToken>${++pages}</NextContinuationToken>`;

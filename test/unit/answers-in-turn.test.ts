@@ -1,4 +1,4 @@
-/** Each request is answered in its turn, whatever comes behind it or is no request at all. */
+/** Each request is answered in order, even if invalid bytes follow it. */
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
@@ -18,7 +18,7 @@ const statuses = (answer: string) =>
 const VERSION = 'GET /version HTTP/1.1\r\nHost: x\r\n\r\n';
 const CHUNKED = 'Host: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n';
 
-test('what comes behind a request, and is none, is answered after it', async (t) => {
+test('a request is answered even if invalid bytes follow it, and they are answered after it', async (t) => {
   const { overTls } = await open(t);
   for (const [bytes, expected] of [
     [`${VERSION}nonsense\r\n\r\n`, [200, 400]],
@@ -31,7 +31,7 @@ test('what comes behind a request, and is none, is answered after it', async (t)
   }
 });
 
-test('a request that was answered before it was whole gets no second answer', async (t) => {
+test('a request that was answered before it was complete gets no second answer', async (t) => {
   const { path } = await open(t);
   const client = connect({ path });
   client.write(`POST /nowhere HTTP/1.1\r\n${CHUNKED.replace('nonsense\r\n', '')}`);
@@ -43,7 +43,7 @@ test('a request that was answered before it was whole gets no second answer', as
   assert.deepEqual(statuses(heard), [404]);
 });
 
-test('a request without a Host header, and one for a tunnel, are answered with what to do', async (t) => {
+test('a request without a Host header, and a CONNECT, are answered with what to do', async (t) => {
   const { overTls } = await open(t);
   const last = 'Connection: close\r\n\r\n';
   const bare = await overTls(`PUT /set_container_start_values HTTP/1.1\r\nContent-Length: 2\r\n${last}{}`);
@@ -57,7 +57,7 @@ test('a request without a Host header, and one for a tunnel, are answered with w
   assert.match(await overTls('GET /version HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
 });
 
-test('a body that is no JSON does not cost the connection, over HTTPS and on the API socket', async (t) => {
+test('a body that is not JSON leaves the connection usable, over HTTPS and on the API socket', async (t) => {
   const { overTls, onSocket } = await open(t);
   const broken = (method: string, path: string) =>
     `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{`;
@@ -67,7 +67,7 @@ test('a body that is no JSON does not cost the connection, over HTTPS and on the
   assert.deepEqual(statuses(await onSocket(broken('POST', '/v1/containers') + last)), [400, 200]);
 });
 
-test('a line of text is not to be taken for anything else', async (t) => {
+test('a plain-text answer forbids content sniffing', async (t) => {
   const { overTls } = await open(t);
   const last = 'Host: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n';
   const isForText = async (bytes: string) =>
@@ -82,6 +82,6 @@ test('a line of text is not to be taken for anything else', async (t) => {
   ]) {
     assert.ok(await isForText(request), request);
   }
-  // What the predecessor's handlers answered is JSON.
+  // The answers of the predecessor's handlers are JSON.
   assert.ok(!(await isForText(`PUT /set_config_encryption_token HTTP/1.1\r\n${last}{}`)));
 });

@@ -1,6 +1,6 @@
 /**
- * The house keeps its shape: imports go down or stay on their floor, and never in a circle. The packages beside it are
- * published on their own, so they never import from the house.
+ * The house keeps its shape: imports go down or stay on their floor, and form no cycle. The packages beside it are published on
+ * their own, so they never import from the house.
  */
 
 import assert from 'node:assert/strict';
@@ -29,10 +29,10 @@ const FLOORS: Readonly<Record<string, number>> = {
   'uinput-native': 1,
 };
 
-/** Packages that the house may import, each by its entry point. */
+/** Packages that the house may import, each through its entry point. */
 const USED = ['api-client', 'echostream-node'];
 
-/** Rooms that stand beside the house: nothing in the house may import them, but for those packages. */
+/** Rooms beside the house: nothing in the house may import them, except for those packages. */
 const OUTSIDE = [
   'packages',
   'launcher',
@@ -48,13 +48,13 @@ const OUTSIDE = [
 
 const files = globSync(`{${Object.keys(FLOORS).join(',')}}/**/*.ts`, { cwd: ROOT });
 const all = globSync('packages/*/package.json', { cwd: ROOT }).map((manifest) => dirname(manifest));
-/** What is private is not published: it is built into the service. */
+/** A private package is not published, but built into the service. */
 const packages = all.filter((directory) => !manifestOf(directory).private);
 const used = packages.filter((directory) => USED.includes(basename(directory)));
 const packageFiles = globSync('packages/*/{src,test,scripts}/**/*.{ts,tsx}', { cwd: ROOT });
 const imports = new Map([...files, ...packageFiles].map((file) => [file, importsOf(file)]));
 
-/** What `file` imports, statically or not, as it is written there. */
+/** The imports of `file`, static or not, as they are written there. */
 function specifiersIn(file: string): string[] {
   const source = readFileSync(join(ROOT, file), 'utf8');
   return [...source.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)'([^'\s]+)'/g)].map(
@@ -73,7 +73,7 @@ function manifestOf(directory: string) {
   return JSON.parse(readFileSync(join(ROOT, directory, 'package.json'), 'utf8'));
 }
 
-/** The source of what a package exports. */
+/** The source of a package's export. */
 function entryOf(directory: string): string {
   const built: string = manifestOf(directory).exports['.'].default;
   return join(directory, built.replace(/^\.\/dist\//, 'src/').replace(/\.js$/, '.ts'));
@@ -83,7 +83,7 @@ function roomOf(file: string): string {
   return file.split('/', 1)[0] as string;
 }
 
-test('every folder is a room of the house or stands beside it', () => {
+test('every folder has a floor in the house or is listed beside it', () => {
   const folders = readdirSync(ROOT, { withFileTypes: true }).filter((one) => one.isDirectory());
   const unknown = folders
     .map(({ name }) => name)
@@ -94,7 +94,7 @@ test('every folder is a room of the house or stands beside it', () => {
   );
 });
 
-test('an import goes down or stays on its floor', () => {
+test('imports go down or stay on their floor', () => {
   const isAllowed = (file: string, target: string) =>
     roomOf(target) === 'packages'
       ? used.some((directory) => target === entryOf(directory))
@@ -108,13 +108,13 @@ test('an import goes down or stays on its floor', () => {
   const unused = all.filter((directory) => !used.includes(directory));
   const names = unused.map((directory) => manifestOf(directory).name);
   const byName = files.filter((file) => specifiersIn(file).some((name) => names.includes(name)));
-  assert.deepEqual(byName, [], 'packages that the house does without');
+  assert.deepEqual(byName, [], 'packages that the house does not use');
 });
 
-test('no imports go in a circle', () => {
+test('imports form no cycles', () => {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {
-    assert.ok(!path.includes(file), `a circle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
+    assert.ok(!path.includes(file), `a cycle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`);
     if (done.has(file)) return;
     for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
     done.add(file);
@@ -123,7 +123,7 @@ test('no imports go in a circle', () => {
   assert.equal(done.size, imports.size);
 });
 
-test('a package imports its own files, what it depends on, and Node', () => {
+test('a package imports only its own files, its dependencies, and Node', () => {
   for (const directory of all) {
     const { dependencies = {}, devDependencies = {} } = manifestOf(directory);
     const own = packageFiles.filter((file) => file.startsWith(`${directory}/`));
@@ -139,7 +139,7 @@ test('a package imports its own files, what it depends on, and Node', () => {
   }
 });
 
-test('a package has all that is published, and installs without running anything', () => {
+test('a package contains everything that is published, and runs nothing when it is installed', () => {
   const lifecycle =
     /^(pre|post)?(install|prepare|pack|publish|version|uninstall)$|^(prepublishOnly|dependencies)$/;
   for (const directory of packages) {
@@ -165,14 +165,14 @@ test('a package has all that is published, and installs without running anything
   }
 });
 
-test('a file is imported for what it has: there are no barrels', () => {
+test('no file is a barrel', () => {
   assert.deepEqual(
     files.filter((file) => /(^|\/)index\.ts$/.test(file)),
     [],
   );
 });
 
-test('files stay small enough to be read at once', () => {
+test('files stay small enough to read at once', () => {
   const generated = 'packages/api-client/src/api-types.ts';
   const written = [...files, ...packageFiles].filter((file) => file !== generated);
   const long = written.filter((file) => readFileSync(join(ROOT, file), 'utf8').split('\n').length > 301);

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Attempts, MOST_ATTEMPTS, WINDOW } from '../../httpserver/attempts.ts';
 
-/** Addresses that are remembered at most. */
+/** The maximum number of remembered addresses. */
 const BOUND = 1024;
 
-test('the wrong attempts of an address are counted', () => {
+test('wrong attempts are counted by address', () => {
   const attempts = new Attempts();
   assert.deepEqual(
     [1, 2, 3].map(() => attempts.count('10.0.0.1')),
@@ -13,7 +13,7 @@ test('the wrong attempts of an address are counted', () => {
   );
 });
 
-test('each address has a count of its own', () => {
+test('each address has its own count', () => {
   const attempts = new Attempts();
   attempts.count('10.0.0.1');
   attempts.count('10.0.0.1');
@@ -21,7 +21,7 @@ test('each address has a count of its own', () => {
   assert.equal(attempts.count('10.0.0.1'), 3);
 });
 
-test('the count goes on for as long as the window lasts', () => {
+test('the count continues until the window ends', () => {
   let now = 5000;
   const attempts = new Attempts(() => now);
   attempts.count('10.0.0.1');
@@ -29,7 +29,7 @@ test('the count goes on for as long as the window lasts', () => {
   assert.equal(attempts.count('10.0.0.1'), 2);
 });
 
-test('the count begins again after the window', () => {
+test('the count starts again after the window', () => {
   let now = 5000;
   const attempts = new Attempts(() => now);
   attempts.count('10.0.0.1');
@@ -39,7 +39,7 @@ test('the count begins again after the window', () => {
   assert.equal(attempts.count('10.0.0.1'), 2);
 });
 
-test('further attempts do not make the window longer', () => {
+test('further attempts do not extend the window', () => {
   let now = 5000;
   const attempts = new Attempts(() => now);
   attempts.count('10.0.0.1');
@@ -49,7 +49,7 @@ test('further attempts do not make the window longer', () => {
   assert.equal(attempts.count('10.0.0.1'), 1);
 });
 
-test('the window of an address begins with its own first attempt', () => {
+test('the window of an address begins with its first attempt', () => {
   let now = 5000;
   const attempts = new Attempts(() => now);
   attempts.count('10.0.0.1');
@@ -59,7 +59,7 @@ test('the window of an address begins with its own first attempt', () => {
   assert.equal(attempts.count('10.0.0.2'), 2);
 });
 
-test('as many addresses are remembered as there is room for', () => {
+test('as many addresses are remembered as the table has room for', () => {
   const attempts = new Attempts();
   attempts.count('first');
   for (let i = 1; i < BOUND; i++) attempts.count(`other ${i}`);
@@ -67,7 +67,7 @@ test('as many addresses are remembered as there is room for', () => {
   assert.equal(attempts.count('other 1'), 2);
 });
 
-test('beyond that, the longest known address is forgotten, and it alone', () => {
+test('when the table is full, only the address that was known longest is forgotten', () => {
   const attempts = new Attempts();
   attempts.count('first');
   for (let i = 1; i < BOUND; i++) attempts.count(`other ${i}`);

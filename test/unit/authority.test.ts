@@ -10,7 +10,7 @@ const RIGHT = `Bearer ${TOKEN}`;
 const WRONG = `Bearer ${ANOTHER}`;
 const [HERE, THERE] = ['10.0.0.1', '10.0.0.2'];
 
-/** @returns the status that a request is refused with; undefined when it may be answered */
+/** @returns the status with which a request is refused; undefined if it may be answered */
 function refusal(authority: Authority, authorization: string | undefined, from = HERE): number | undefined {
   try {
     authority(authorization, from);
@@ -24,13 +24,13 @@ function refusal(authority: Authority, authorization: string | undefined, from =
   }
 }
 
-/** Tries a wrong token as often as it is told to be no more than wrong. */
+/** Tries wrong tokens until the answer says that there are too many. */
 function useUpAttempts(authority: Authority, from?: string): void {
   for (let i = 0; i < MOST_ATTEMPTS; i++) assert.equal(refusal(authority, WRONG, from), 401);
 }
 
-suite('who knows the token', () => {
-  test('is let in', () => {
+suite('a caller with the right token', () => {
+  test('is accepted', () => {
     const authority = whoKnows(() => TOKEN);
     assert.equal(refusal(authority, RIGHT), undefined);
   });
@@ -42,13 +42,13 @@ suite('who knows the token', () => {
     }
   });
 
-  test('is let in however often, and that uses up no attempt', () => {
+  test('is accepted any number of times, without using up attempts', () => {
     const authority = whoKnows(() => TOKEN);
     for (let i = 0; i < 2 * MOST_ATTEMPTS; i++) assert.equal(refusal(authority, RIGHT), undefined);
     useUpAttempts(authority);
   });
 
-  test('has to know the one that counts at this moment', () => {
+  test('must have the token that is valid at that moment', () => {
     let token: string | undefined = TOKEN;
     const authority = whoKnows(() => token);
     token = ANOTHER;
@@ -60,7 +60,7 @@ suite('who knows the token', () => {
   });
 });
 
-suite('who does not know the token', () => {
+suite('a caller without the right token', () => {
   const cases: Readonly<Record<string, string | undefined>> = {
     'no header': undefined,
     'an empty header': '',
@@ -68,13 +68,13 @@ suite('who does not know the token', () => {
     'an empty token': 'Bearer ',
     'no scheme': TOKEN,
     'another scheme': `Basic ${TOKEN}`,
-    'a scheme that only ends as the right one': `XBearer ${TOKEN}`,
+    'a scheme that only ends like the right one': `XBearer ${TOKEN}`,
     'no space before the token': `Bearer${TOKEN}`,
     'another token': WRONG,
     'a part of the token': RIGHT.slice(0, -1),
     'more than the token': `${RIGHT}x`,
     'the token in another case': `Bearer ${TOKEN.toUpperCase()}`,
-    'the token behind another one': `Bearer x ${TOKEN}`,
+    'the token after another one': `Bearer x ${TOKEN}`,
     'the token with a line end': `${RIGHT}\n`,
   };
   for (const [what, authorization] of Object.entries(cases)) {
@@ -84,7 +84,7 @@ suite('who does not know the token', () => {
     });
   }
 
-  test('is refused when there is no token, whatever is sent', () => {
+  test('is refused if no token is configured, whatever is sent', () => {
     for (const token of [undefined, '']) {
       const authority = whoKnows(() => token);
       for (const sent of [undefined, '', 'Bearer', 'Bearer ', 'Bearer undefined', RIGHT]) {
@@ -94,8 +94,8 @@ suite('who does not know the token', () => {
   });
 });
 
-suite('who tries many wrong tokens', () => {
-  test('is told so, and is still let in with the right one', () => {
+suite('a caller that tries many wrong tokens', () => {
+  test('is told so, and is still accepted with the right one', () => {
     const authority = whoKnows(() => TOKEN);
     useUpAttempts(authority);
     for (let i = 0; i < 3; i++) {
@@ -103,7 +103,7 @@ suite('who tries many wrong tokens', () => {
     }
   });
 
-  test('takes no attempt from other addresses', () => {
+  test('uses up no attempts of other addresses', () => {
     const authority = whoKnows(() => TOKEN);
     useUpAttempts(authority, HERE);
     assert.equal(refusal(authority, WRONG, HERE), 429);
@@ -112,7 +112,7 @@ suite('who tries many wrong tokens', () => {
     assert.equal(refusal(authority, WRONG, THERE), 429);
   });
 
-  test('is told so also when none of them is a token, and when there is none to know', () => {
+  test('is told so even if nothing sent is a token, or no token is configured', () => {
     for (const token of [TOKEN, undefined]) {
       const authority = whoKnows(() => token);
       for (let i = 0; i < MOST_ATTEMPTS; i++) assert.equal(refusal(authority, undefined), 401);
@@ -121,7 +121,7 @@ suite('who tries many wrong tokens', () => {
     }
   });
 
-  test('has new attempts when the window is over', (t) => {
+  test('gets new attempts when the window has ended', (t) => {
     let now = 1000;
     t.mock.method(performance, 'now', () => now);
     const authority = whoKnows(() => TOKEN);
@@ -132,14 +132,14 @@ suite('who tries many wrong tokens', () => {
     assert.equal(refusal(authority, WRONG), 401);
   });
 
-  test('is no trouble for another server', () => {
+  test('does not affect another server', () => {
     const [one, other] = [whoKnows(() => TOKEN), whoKnows(() => TOKEN)];
     useUpAttempts(one);
     assert.deepEqual([refusal(one, WRONG), refusal(other, WRONG)], [429, 401]);
   });
 });
 
-test('anybody may do without a token, however often', () => {
+test('a socket for root alone needs no token, whatever is sent and however often', () => {
   for (let i = 0; i < 2 * MOST_ATTEMPTS; i++) {
     for (const sent of [undefined, '', WRONG]) assert.equal(refusal(rootAlone, sent), undefined);
   }

@@ -11,7 +11,7 @@ const TOKEN = 'x-aws-ec2-metadata-token';
 
 const never = new AbortController().signal;
 
-/** What each client is asked for; it fails without credentials. */
+/** The request of each client; it fails without credentials. */
 const CLIENTS: Readonly<Record<string, (endpoint: URL) => { ask(): Promise<unknown>; close(): void }>> = {
   EC2: (endpoint) => {
     const ec2 = new Ec2('us-east-1', endpoint);
@@ -26,7 +26,7 @@ const CLIENTS: Readonly<Record<string, (endpoint: URL) => { ask(): Promise<unkno
   },
 };
 
-/** Metadata with the credentials of a role, which old questions would get too. */
+/** Metadata with a role's credentials, which IMDSv1 requests would get too. */
 function metadata(token: () => Reply): (request: Request) => Reply {
   const credentials = {
     Code: 'Success',
@@ -69,7 +69,7 @@ const items = ({ requests }: Recorder) => requests.filter(({ path }) => path.sta
 suite('credentials of an instance', { timeout: 60_000 }, () => {
   for (const name of Object.keys(CLIENTS)) {
     for (const status of [403, 404, 405, 500]) {
-      test(`a client of ${name} that is refused a session token with ${status} asks for no credentials without one`, async (t) => {
+      test(`a client of ${name} that gets ${status} for a session token requests no credentials without one`, async (t) => {
         const { service, aws, client } = await open(t, name, () => ({ status, body: '' }));
         await assert.rejects(client.ask());
         await assert.rejects(client.ask());
@@ -79,7 +79,7 @@ suite('credentials of an instance', { timeout: 60_000 }, () => {
       });
     }
 
-    test(`a client of ${name} that was refused a session token asks for one again`, async (t) => {
+    test(`a client of ${name} that was refused a session token requests one again`, async (t) => {
       let status = 403;
       const { service, aws, client } = await open(t, name, () => ({ status, body: 'token' }));
       await assert.rejects(client.ask());

@@ -1,4 +1,4 @@
-/** What a service died of, in words, by what systemd, the launcher and the kernel say. */
+/** The cause of a crash in words, from the reports of systemd, the launcher and the kernel. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,7 +9,7 @@ import { suite, test } from 'node:test';
 import { promisify } from 'node:util';
 import { causeOfDeath } from '../../src/after-death/cause-of-death.ts';
 
-/** SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, and what they mean. */
+/** SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, and their meaning. */
 const CAUSES: readonly (readonly [string, string, string, string])[] = [
   ['exit-code', 'exited', '1', 'it ended with exit code 1'],
   ['success', 'exited', '0', 'it ended with exit code 0'],
@@ -28,12 +28,12 @@ const CAUSES: readonly (readonly [string, string, string, string])[] = [
 
 suite('the cause of a death', () => {
   for (const [SERVICE_RESULT, EXIT_CODE, EXIT_STATUS, cause] of CAUSES) {
-    test(`the cause of a death is told in words: ${cause}`, () => {
+    test(`the cause of a crash is described in words: ${cause}`, () => {
       assert.equal(causeOfDeath({ SERVICE_RESULT, EXIT_CODE, EXIT_STATUS }, undefined), cause);
     });
   }
 
-  test('that nobody saw how it ended is said', () => {
+  test('the report says if nobody saw how the service ended', () => {
     assert.equal(causeOfDeath({}, undefined), 'it is not known how its process ended');
     assert.equal(
       causeOfDeath({ SERVICE_RESULT: 'resources' }, undefined),
@@ -47,26 +47,26 @@ suite('the cause of a death', () => {
   for (const [what, log, cause] of [
     ['it was killed', killed('Out of memory', 77), `killed by the kernel, out of memory: ${WORDS}`],
     [
-      'it was killed for its cgroup',
+      'it was killed for its control group',
       killed('Memory cgroup out of memory', 77),
       `killed by the kernel, out of memory: ${WORDS}`,
     ],
     [
-      'it was killed as who asked for memory',
+      'it was killed because it requested memory',
       killed('Out of memory (oom_kill_allocating_task)', 77),
       `killed by the kernel, out of memory: ${WORDS}`,
     ],
-    ['another one was killed', killed('Out of memory', 777), 'killed by SIGKILL'],
-    ['nobody was killed', '', 'killed by SIGKILL'],
-    ['it is not there', undefined, 'killed by SIGKILL'],
+    ['another process was killed', killed('Out of memory', 777), 'killed by SIGKILL'],
+    ['no process was killed', '', 'killed by SIGKILL'],
+    ['the log cannot be read', undefined, 'killed by SIGKILL'],
   ] as const) {
-    test(`the log of the kernel is looked at: ${what}`, async () => {
+    test(`the kernel's log is searched: ${what}`, async () => {
       assert.equal(await causeWithLog(log), cause);
     });
   }
 });
 
-/** Of process 77, where the kernel's log is this; undefined: not there. */
+/** For process 77 and this kernel log; undefined: it does not exist. */
 async function causeWithLog(log: string | undefined): Promise<string> {
   await using devices = await mkdtempDisposable(join(tmpdir(), 'cause-of-death-'));
   if (log !== undefined) await writeFile(join(devices.path, 'kmsg'), `6,1,1,-;before\n SUBSYSTEM=x\n${log}`);

@@ -21,7 +21,7 @@ function inAnHour(): Date {
   return new Date(Date.now() + HOUR);
 }
 
-/** The same moment without its milliseconds, which a certificate does not have. */
+/** The same time without milliseconds, which a certificate does not have. */
 function inSeconds(moment: number): number {
   return Math.floor(moment / 1000) * 1000;
 }
@@ -30,7 +30,7 @@ function validUntil({ cert }: KeyPair): number {
   return new X509Certificate(cert).validToDate.getTime();
 }
 
-/** Connects to 127.0.0.1 as a client that trusts `pair.cert` alone. @returns the protocol that was agreed on */
+/** Connects to 127.0.0.1 as a client that trusts only `pair.cert`. @returns the negotiated protocol */
 async function handshake(pair: KeyPair): Promise<string | null> {
   const server = createServer(pair, (socket) => socket.end()).listen({ host: '127.0.0.1', port: 0 });
   server.on('tlsClientError', () => {});
@@ -51,7 +51,7 @@ async function handshake(pair: KeyPair): Promise<string | null> {
 }
 
 suite('a certificate that the service makes', () => {
-  test('has a P-256 key that is its own', async () => {
+  test('has its own P-256 key', async () => {
     const { cert, key } = await makeCertificate(['localhost'], inAnHour());
     const certificate = new X509Certificate(cert);
     assert.equal(certificate.publicKey.asymmetricKeyType, 'ec');
@@ -66,7 +66,7 @@ suite('a certificate that the service makes', () => {
     assert.notEqual(new X509Certificate(one.cert).serialNumber, new X509Certificate(other.cert).serialNumber);
   });
 
-  test('is valid for the names and addresses that it is made for, and no others', async () => {
+  test('is valid for the requested names and addresses, and no others', async () => {
     const names = ['localhost', 'host.example', '127.0.0.1', '::1'];
     const certificate = new X509Certificate((await makeCertificate(names, inAnHour())).cert);
     assert.equal(
@@ -79,7 +79,7 @@ suite('a certificate that the service makes', () => {
     assert.equal(certificate.checkIP('127.0.0.2'), undefined);
   });
 
-  test('is valid from an hour ago until the end that is asked for', async () => {
+  test('is valid from an hour ago until the requested end', async () => {
     const end = new Date(inSeconds(Date.now() + DAY));
     const certificate = new X509Certificate((await makeCertificate(['localhost'], end)).cert);
     assert.deepEqual(certificate.validToDate, end);
@@ -87,7 +87,7 @@ suite('a certificate that the service makes', () => {
     assert.ok(certificate.validFromDate.getTime() > Date.now() - 2 * HOUR);
   });
 
-  test('can sign no other certificate, and is for servers', async () => {
+  test('cannot sign other certificates, and is for servers', async () => {
     const certificate = new X509Certificate((await makeCertificate(['localhost'], inAnHour())).cert);
     assert.equal(certificate.ca, false);
     assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1']);
@@ -98,12 +98,12 @@ suite('a certificate that the service makes', () => {
     assert.equal(await handshake(pair), 'TLSv1.3');
   });
 
-  test('is not accepted at an address that it is not for', async () => {
+  test('is refused at an address that it does not name', async () => {
     const pair = await makeCertificate(['localhost', '127.0.0.2'], inAnHour());
     await assert.rejects(handshake(pair), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   });
 
-  test('is not accepted after its end', async () => {
+  test('is refused after it expires', async () => {
     const pair = await makeCertificate(['127.0.0.1'], new Date(Date.now() - 5000));
     await assert.rejects(handshake(pair), { code: 'CERT_HAS_EXPIRED' });
   });
@@ -115,7 +115,7 @@ class Place implements AsyncDisposable {
   readonly directory: string;
   readonly files: { readonly cert: string; readonly key: string };
   readonly log: Logger;
-  /** Resolves with the first error that is logged. */
+  /** Resolves with the first logged error. */
   readonly firstError: Promise<unknown>;
   readonly #remove: () => Promise<void>;
 
@@ -138,7 +138,7 @@ class Place implements AsyncDisposable {
     return CertificateKeeper.open(this.lifetime, { files: undefined, directory, log, ...options });
   }
 
-  /** Puts an operator's files there, so old that any later write is seen as a change. */
+  /** Writes an operator's files, with old times so that any later write is noticed as a change. */
   async put({ cert, key }: KeyPair): Promise<void> {
     for (const [path, text] of [
       [this.files.cert, cert],
@@ -159,7 +159,7 @@ class Place implements AsyncDisposable {
   }
 }
 
-/** Keeps on until a pair is applied. */
+/** Repeats until a pair is applied. */
 async function nextPair(keeper: CertificateKeeper, { lifetime }: Place): Promise<KeyPair> {
   const applied = Promise.withResolvers<KeyPair>();
   keeper.keep(lifetime, applied.resolve);
@@ -171,7 +171,7 @@ async function permissions(path: string): Promise<string> {
 }
 
 suite("the service's own certificate", () => {
-  test('is made at the start, for this host, and its key can be read by root alone', async () => {
+  test('is made at the start for this host, with a key that only root can read', async () => {
     await using place = await Place.make();
     const { pair } = await place.open();
     assert.deepEqual(await place.pair(), pair);
@@ -183,7 +183,7 @@ suite("the service's own certificate", () => {
     assert.equal(await handshake(pair), 'TLSv1.3');
   });
 
-  test('takes the place of what a dead service left, whatever its mode', async () => {
+  test('replaces what a dead service left behind, whatever its mode', async () => {
     await using place = await Place.make();
     await writeFile(place.files.key, 'old', { mode: 0o666 });
     const { pair } = await place.open();
@@ -191,7 +191,7 @@ suite("the service's own certificate", () => {
     assert.equal(await permissions(place.files.key), '600');
   });
 
-  test('is removed at the end, and nothing else is left', async () => {
+  test('is removed at the end with everything else', async () => {
     await using place = await Place.make();
     await place.open();
     assert.deepEqual((await readdir(place.directory)).toSorted(), ['cert.pem', 'key.pem']);
@@ -204,12 +204,12 @@ suite("the service's own certificate", () => {
     assert.deepEqual(place.lifetime.holdings.list(), []);
   });
 
-  test('is renewed before its end, without a restart', async () => {
+  test('is renewed before it expires, without a restart', async () => {
     await using place = await Place.make();
     const keeper = await place.open({ validity: 6000, checkEvery: 20 });
     const old = keeper.pair;
     const renewed = await nextPair(keeper, place);
-    assert.ok(Date.now() < validUntil(old), 'it came too late');
+    assert.ok(Date.now() < validUntil(old), 'it arrived too late');
     assert.ok(validUntil(renewed) > validUntil(old));
     assert.notEqual(renewed.key, old.key);
     assert.equal(keeper.pair, renewed);
@@ -220,7 +220,7 @@ suite("the service's own certificate", () => {
     assert.deepEqual(await readdir(place.directory), []);
   });
 
-  test('is made for 90 days and renewed when 30 of them are left', async (t) => {
+  test('is valid for 90 days and renewed when 30 days are left', async (t) => {
     await using place = await Place.make();
     const { keeper, applied, pass } = await kept(t, place, 61 * DAY);
     assert.equal(validUntil(keeper.pair), inSeconds(Date.now() + 90 * DAY));
@@ -237,7 +237,7 @@ suite("the service's own certificate", () => {
     assert.deepEqual(applied, []);
   });
 
-  test('one of a short life is renewed when a third of that is left, and not at each look', async (t) => {
+  test('with a short lifetime is renewed once when a third of it is left', async (t) => {
     await using place = await Place.make();
     const { applied, pass } = await kept(t, place, 4 * DAY, 7 * DAY);
     await pass();
@@ -247,7 +247,7 @@ suite("the service's own certificate", () => {
     assert.equal(applied.length, 1);
   });
 
-  test('is renewed when the host gets another address', async (t) => {
+  test('is renewed when the host gets a new address', async (t) => {
     const interfaces = os.networkInterfaces();
     await using place = await Place.make();
     const keeper = await place.open({ checkEvery: 20 });
@@ -265,7 +265,7 @@ suite("the service's own certificate", () => {
     assert.equal(new X509Certificate(renewed.cert).checkIP('192.0.2.77'), '192.0.2.77');
   });
 
-  test('cannot be made where there is no directory', async () => {
+  test('cannot be made without a directory', async () => {
     await using place = await Place.make();
     await assert.rejects(place.open({ directory: join(place.directory, 'missing') }), {
       code: 'start.certificate',
@@ -273,7 +273,7 @@ suite("the service's own certificate", () => {
     });
   });
 
-  test('is looked after no longer than the lifetime', async (t) => {
+  test('is checked only during its lifetime', async (t) => {
     await using place = await Place.make();
     const { applied, pass } = await kept(t, place, 61 * DAY);
     assert.deepEqual(await place.lifetime.end(), []);
@@ -283,11 +283,11 @@ suite("the service's own certificate", () => {
   });
 });
 
-/** A keeper on mocked time, what it has applied, and a function that lets `span` pass. */
+/** A keeper on mocked time, its applied pairs, and a function that advances the time by `span`. */
 async function kept(t: TestContext, place: Place, span: number, validity?: number) {
   t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: Date.now() });
   const applied: KeyPair[] = [];
-  // Four looks: a timer takes no more than 24 days.
+  // Four checks, because a timer can have at most 24 days.
   const checkEvery = span / 4;
   const keeper = await place.open({ checkEvery, ...(validity && { validity }) });
   keeper.keep(place.lifetime, (pair) => applied.push(pair));
@@ -301,7 +301,7 @@ async function kept(t: TestContext, place: Place, span: number, validity?: numbe
 }
 
 suite("an operator's certificate", () => {
-  test('S14: is served as it is, and stays where it is at the end', async () => {
+  test('S14: is served unchanged, and stays in place at the end', async () => {
     const pair = await makeCertificate(['127.0.0.1'], inAnHour());
     await using place = await Place.make();
     await place.put(pair);
@@ -310,7 +310,7 @@ suite("an operator's certificate", () => {
     assert.deepEqual(await place.pair(), pair);
   });
 
-  test('is read again when its files change', async () => {
+  test('is reloaded when its files change', async () => {
     const [old, replacement] = [
       await makeCertificate(['127.0.0.1'], inAnHour()),
       await makeCertificate(['127.0.0.1'], inAnHour()),
@@ -325,7 +325,7 @@ suite("an operator's certificate", () => {
     assert.deepEqual(keeper.pair, replacement);
   });
 
-  test('is not read again while its files do not change', async (t) => {
+  test('is not reloaded while its files do not change', async (t) => {
     await using place = await Place.make();
     await place.put(await makeCertificate(['127.0.0.1'], inAnHour()));
     t.mock.timers.enable({ apis: ['setInterval'] });
@@ -344,7 +344,7 @@ suite("an operator's certificate", () => {
     'is missing': ({ key }) => rm(key),
   };
   for (const [how, breakIt] of Object.entries(breakages)) {
-    test(`is kept when its replacement ${how}, until a good one is there`, async () => {
+    test(`is kept if its replacement ${how}, until there is a valid one`, async () => {
       const [old, good] = [
         await makeCertificate(['127.0.0.1'], inAnHour()),
         await makeCertificate(['127.0.0.1'], inAnHour()),
@@ -365,7 +365,7 @@ suite("an operator's certificate", () => {
     });
   }
 
-  test('with a key that does not match is refused at the start', async () => {
+  test('is refused at the start if its key does not match', async () => {
     const [one, other] = [
       await makeCertificate(['127.0.0.1'], inAnHour()),
       await makeCertificate(['127.0.0.1'], inAnHour()),
@@ -378,7 +378,7 @@ suite("an operator's certificate", () => {
     });
   });
 
-  test('that is not there is refused at the start', async () => {
+  test('is refused at the start if it does not exist', async () => {
     await using place = await Place.make();
     await assert.rejects(place.open({ files: place.files }), {
       code: 'start.certificate',

@@ -13,7 +13,7 @@ for (const [driver, parent, group] of [
   ['cgroupfs', '/../../../etc', 'etc/d0c4e7'],
   ['systemd', '../../../etc.slice', 'etc.slice/docker-d0c4e7.scope'],
 ] as const) {
-  test(`with Docker's driver ${driver} and the parent "${parent}" a container's group is ${group}`, () => {
+  test(`with Docker's cgroup driver ${driver} and the parent "${parent}", a container's group is ${group}`, () => {
     assert.equal(cgroupOf('/cgroup', driver, parent, ID), `/cgroup/${group}`);
   });
 }

@@ -8,28 +8,28 @@ function helpOf(...words: string[]): string {
   return help.text;
 }
 
-/** What is answered. */
+/** The answers. */
 function refusalOf(...words: string[]): string {
   const found: Command = parseCommandLine(words);
   assert.ok(found.name === 'misfit', words.join(' '));
   return found.text;
 }
 
-test('without words the service runs', () => {
+test('without arguments, the service runs', () => {
   assert.deepEqual(parseCommandLine([]), { name: 'run' });
 });
 
-test('each command is understood by its name', () => {
+test('each command is recognized by its name', () => {
   for (const name of ['run', 'version', 'help']) assert.deepEqual(parseCommandLine([name]), { name });
 });
 
-test('the customary options for help and version are understood', () => {
+test('the usual options for help and version are recognized', () => {
   assert.deepEqual(parseCommandLine(['--help']), { name: 'help' });
   assert.deepEqual(parseCommandLine(['-h']), { name: 'help' });
   assert.deepEqual(parseCommandLine(['--version']), { name: 'version' });
 });
 
-test('the commands about configs say whose, and which version', () => {
+test('the config commands say whose config, and which version', () => {
   const whose = { user: 'user@example.com', app: 'browsers/chrome' };
   assert.deepEqual(parseCommandLine(['configs', 'list', whose.user, whose.app]), {
     name: 'configs list',
@@ -42,7 +42,7 @@ test('the commands about configs say whose, and which version', () => {
   });
 });
 
-test('the doctor looks at the host and its settings, at the host alone, or for leaks', () => {
+test('doctor checks the host and its settings, the host alone, or leaks', () => {
   const options = { isHostAlone: false, isJson: false };
   assert.deepEqual(parseCommandLine(['doctor']), { name: 'doctor', ...options });
   assert.deepEqual(parseCommandLine(['doctor', '--json']), { name: 'doctor', ...options, isJson: true });
@@ -56,7 +56,7 @@ test('the doctor looks at the host and its settings, at the host alone, or for l
   }
 });
 
-test('the settings are shown for people, or as JSON', () => {
+test('the settings are shown as text or as JSON', () => {
   assert.deepEqual(parseCommandLine(['settings']), { name: 'settings', isJson: false });
   assert.deepEqual(parseCommandLine(['settings', '--json']), { name: 'settings', isJson: true });
   for (const words of ['--host', '--json more']) {
@@ -64,7 +64,7 @@ test('the settings are shown for people, or as JSON', () => {
   }
 });
 
-test('words that make no sense are not taken for a command', () => {
+test('invalid arguments are not mistaken for a command', () => {
   for (const word of [
     '',
     'Run',
@@ -80,7 +80,7 @@ test('words that make no sense are not taken for a command', () => {
   }
 });
 
-test('words that are missing, or too many, make no sense', () => {
+test('missing or excess arguments are invalid', () => {
   for (const words of [
     'run run',
     'help run',
@@ -100,7 +100,7 @@ test('the usage names every command and ends its last line', () => {
   assert.ok(USAGE.endsWith('\n'));
 });
 
-test('each command has help of its own, with its options and an example that it understands', () => {
+test('each command has its own help, with its options and a valid example', () => {
   for (const { name, options = [], example } of COMMANDS) {
     const help = helpOf(...name.split(' '));
     assert.ok(help.startsWith(`Usage: ecs-host-service ${name}`), name);
@@ -111,7 +111,7 @@ test('each command has help of its own, with its options and an example that it 
   }
 });
 
-test('an unknown command gets one line, with the nearest name if one is near', () => {
+test('an unknown command prints one line, with the most similar name if there is one', () => {
   const more = ' "ecs-host-service help" lists all commands.\n';
   for (const [words, line] of [
     ['pss', `There is no command "pss"; did you mean "ps"?${more}`],
@@ -124,7 +124,7 @@ test('an unknown command gets one line, with the nearest name if one is near', (
   }
 });
 
-test('a command with wrong words is answered with what is wrong and its help, and none of the words', () => {
+test('a command with invalid arguments prints the error and its help, and repeats none of the arguments', () => {
   for (const [words, why] of [
     ['create --env PASSWORD=hidden', '--app APP is missing.\n'],
     ['create hidden --app', 'The value of --app APP is missing.\n'],
@@ -142,7 +142,7 @@ test('a command with wrong words is answered with what is wrong and its help, an
   }
 });
 
-test('the options of an operator become what is asked', () => {
+test("an operator's options become the request", () => {
   const here = { where: { host: undefined, fingerprint: undefined }, isJson: false };
   const ask = (words: string) => parseCommandLine(words.split(' '));
   assert.deepEqual(ask('ps --state ready'), { name: 'ps', state: 'ready', app: undefined, ...here });
@@ -161,7 +161,7 @@ test('the options of an operator become what is asked', () => {
   );
 });
 
-test('what stands behind the id of exec is the program’s, options too', () => {
+test('arguments after the id of exec belong to the program, including options', () => {
   const ask = (words: string) => parseCommandLine(words.split(' '));
   const common = { where: { host: undefined, fingerprint: undefined }, isJson: false, name: 'exec' };
   const none = { attach: undefined, as: 'write', user: undefined };

@@ -1,4 +1,4 @@
-/** The shells themselves say what they would offer. */
+/** The shells themselves report what they would offer. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { COMMANDS } from '../../src/commands/program.ts';
 const PS =
   'CONTAINER     DOCKER        STATE\n0c6afdb042fa  3ee4112c9d98  ready\n553a2b8c8204  95f117f73b0f  running\n';
 
-/** What is offered, once the functions that show it print it instead. */
+/** The offered words; the functions that would show them print them instead. */
 const ASK: Readonly<Record<Shell, string>> = {
   bash: `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ecs_host_service; printf '%s\\n' "\${COMPREPLY[@]}"`,
   zsh: `words=("$@"); CURRENT=$#; _describe() { print -l -- "\${choices[@]}" }; _files() { print FILES }; _ecs_host_service`,
@@ -59,7 +59,7 @@ test('bash completes commands, options, their values, and ids of containers', ()
   }
 });
 
-test('zsh is offered the same, with what each is for', () => {
+test('zsh completes the same, with descriptions', () => {
   const told = offered('zsh', '');
   for (const { name, summary } of COMMANDS.filter((row) => !row.name.includes(' ')))
     assert.ok(told.includes(`${name}:${summary}`), name);

@@ -8,7 +8,7 @@ import { identityText, recipientText } from '../support/bech32.ts';
 import fc from '../support/properties.ts';
 import fixed from './user-config-vectors.json' with { type: 'json' };
 
-/** The documented way from a token to a key, as its reader would run it. */
+/** The documented derivation of a key from a token, as its reader would run it. */
 const documented = /`age-key\.mjs`.*?```js\n(.*?)```/s.exec(
   readFileSync(join(import.meta.dirname, '../../docs/user-config-format.md'), 'utf8'),
 )?.[1];
@@ -21,7 +21,7 @@ function run(program: string, args: readonly string[], input: string): string {
 
 suite("a user config's key", () => {
   for (const vector of fixed.vectors) {
-    test(`is the fixed one: ${vector.name}`, () => {
+    test(`matches the fixed vector: ${vector.name}`, () => {
       const identity = deriveIdentity(vector.token);
       assert.equal(identity.toString('hex'), vector.identity);
       assert.equal(recipientOf(identity).toString('hex'), vector.recipient);
@@ -30,7 +30,7 @@ suite("a user config's key", () => {
     });
   }
 
-  test('is another one for another token', () => {
+  test('differs for another token', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (a, b) => {
         assert.equal(deriveIdentity(a).equals(deriveIdentity(b)), a === b);
@@ -38,11 +38,11 @@ suite("a user config's key", () => {
     );
   });
 
-  test('is not derived from nothing', () => {
+  test('is not derived from an empty token', () => {
     assert.throws(() => deriveIdentity(''), RangeError);
   });
 
-  test('has 32 bytes in either half, and anything else is refused', () => {
+  test('has halves of 32 bytes, and anything else is refused', () => {
     for (const length of [0, 31, 33]) {
       assert.throws(() => privateKey(Buffer.alloc(length, 1)), RangeError);
       assert.throws(() => publicKey(Buffer.alloc(length, 1)), RangeError);
@@ -58,7 +58,7 @@ suite("a user config's key", () => {
     );
   });
 
-  test('is what the program in the description of the format prints', () => {
+  test("is what the program in the format's description prints", () => {
     assert.ok(documented, 'the description has no program');
     for (const { token, identityText: expected } of fixed.vectors) {
       assert.equal(

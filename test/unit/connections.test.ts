@@ -7,7 +7,7 @@ import { limitConnections } from '../../httpserver/connections.ts';
 
 interface Site {
   readonly server: Server;
-  /** Opens a connection, and says something. Resolves when the server has it. */
+  /** Opens a connection and sends bytes. Resolves when the server has received them. */
   open(address: string, says?: string): Promise<Socket>;
 }
 
@@ -45,7 +45,7 @@ async function isClosed(socket: Socket): Promise<boolean> {
   return socket.closed || (await once(socket, 'close').then(() => true));
 }
 
-/** @returns the answer to a request, or its end without one */
+/** @returns the answer to a request, or the end of the connection without one */
 async function ask(socket: Socket): Promise<string> {
   socket.write(GET);
   const answered = once(socket, 'data').then(([bytes]) => String(bytes));
@@ -53,7 +53,7 @@ async function ask(socket: Socket): Promise<string> {
 }
 
 suite('connections', () => {
-  test('when an address has too many connections, the one that has waited longest is closed', async (t) => {
+  test('if an address has too many connections, the one that has waited longest is closed', async (t) => {
     const { open } = await begin(t);
     const [first, second, third] = [
       await open('127.0.0.2'),
@@ -64,7 +64,7 @@ suite('connections', () => {
     for (const socket of [second, third]) assert.match(await ask(socket), /^HTTP\/1.1 200/);
   });
 
-  test('when there are too many connections in all, the one that has waited longest is closed, whatever its address', async (t) => {
+  test('if there are too many connections in all, the one that has waited longest is closed, whatever its address', async (t) => {
     const { open } = await begin(t);
     const first = await open('127.0.0.2', 'GET / HTTP/1.1\r\n');
     const others: Socket[] = [];
@@ -74,7 +74,7 @@ suite('connections', () => {
     for (const socket of others) assert.match(await ask(socket), /^HTTP\/1.1 200/);
   });
 
-  test('with one whose client has been answered, the time that it waits begins again', async (t) => {
+  test("a connection's waiting time starts again when its client has been answered", async (t) => {
     const { open } = await begin(t);
     const [first, second] = [await open('127.0.0.2'), await open('127.0.0.2')];
     assert.match(await ask(first), /^HTTP\/1.1 200/);
@@ -84,10 +84,10 @@ suite('connections', () => {
   });
 
   for (const [what, says] of [
-    ['a request that is not answered yet', GET],
+    ['an unanswered request', GET],
     ['an upgrade', GET.replace('\r\n\r\n', '\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')],
   ] as const) {
-    test(`one with ${what} is never closed for another one`, async (t) => {
+    test(`a connection with ${what} is never closed to make room`, async (t) => {
       let finish = () => {};
       const { server, open } = await begin(t, (_, response) => {
         response.write('it begins');
@@ -110,7 +110,7 @@ suite('connections', () => {
     });
   }
 
-  test('where all have a request that is not answered yet, a new one is closed', async (t) => {
+  test('if all connections have unanswered requests, the new one is closed', async (t) => {
     const { server, open } = await begin(t, () => {});
     for (let i = 0; i < 2; i++) {
       const begun = once(server, 'request');
@@ -120,7 +120,7 @@ suite('connections', () => {
     assert.ok(await isClosed(await open('127.0.0.2')));
   });
 
-  test('one whose client sends no end of its request, or does not read its answer, makes room', async (t) => {
+  test('a connection whose client does not finish its request, or does not read its answer, makes room', async (t) => {
     const { server, open } = await begin(t, (_, response) => void response.end(Buffer.alloc(64 * 2 ** 20)));
     const begun = once(server, 'request');
     const half = await open('127.0.0.2', GET.replace('\r\n\r\n', '\r\nContent-Length: 9\r\n\r\n{'));

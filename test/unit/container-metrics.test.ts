@@ -43,7 +43,7 @@ function eventOf(
   };
 }
 
-/** Goes from state to state, each of which lasts for some seconds. */
+/** Goes through states, each of which lasts for some seconds. */
 class Life {
   readonly id = newContainerId();
   readonly #metrics: Metrics;
@@ -66,7 +66,7 @@ function withClock(): { readonly metrics: Metrics; readonly clock: { now: number
 }
 
 suite('containers', () => {
-  test('are counted by the state that they are in when somebody asks', async () => {
+  test('are counted by their state at the time of the request', async () => {
     const states: State[] = ['ready', 'ready', 'preparing'];
     const metrics = new Metrics(hosting(states));
     const none = { created: 0, running: 0, assigned: 0, gone: 0 };
@@ -76,7 +76,7 @@ suite('containers', () => {
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 0, ending: 1 });
   });
 
-  test('are counted by their health, as it was last seen', async () => {
+  test('are counted by their health at the last check', async () => {
     const since = new Date().toISOString();
     const views = [
       { docker: 'unhealthy', port: 'open', since },
@@ -99,7 +99,7 @@ suite('containers', () => {
       assert.equal(await count(check, health), number, health);
   });
 
-  test('do not come to a state by a change of their health', async () => {
+  test('do not enter a state because their health changes', async () => {
     const { metrics, clock } = withClock();
     const [events, lifetime, life] = [new Events(), new Lifetime('service'), newContainerId()];
     await metrics.follow(lifetime, events);
@@ -116,7 +116,7 @@ suite('containers', () => {
     assert.deepEqual(await lifetime.end(), []);
   });
 
-  test('spend in each state the time until the next one', async () => {
+  test('spend the time until the next state in each state', async () => {
     const { metrics, clock } = withClock();
     const lives = [new Life(metrics), new Life(metrics)];
     const ways = [
@@ -143,7 +143,7 @@ suite('containers', () => {
     assert.equal(await numberOf(metrics, 'container_step_seconds_count', { step: 'ready' }), 0);
   });
 
-  test('end of what is counted once', async () => {
+  test('are counted once by the cause of their end', async () => {
     const { metrics } = withClock();
     for (const code of ['exited', 'exited', 'operator', 'not-started'] as const) {
       const life = new Life(metrics);
@@ -158,7 +158,7 @@ suite('containers', () => {
     );
   });
 
-  test('that were taken over have not spent in a state what nobody measured', async () => {
+  test('that were adopted have no durations for states that nobody measured', async () => {
     const { metrics, clock } = withClock();
     const life = new Life(metrics);
     life.move('preparing', 'begun');
@@ -174,7 +174,7 @@ suite('containers', () => {
     assert.deepEqual(await Promise.all(sums), [0.005, 0, 0, 0, 0, 7, undefined]);
   });
 
-  test('are followed until their lifetime is over', async () => {
+  test('are followed until their lifetime has ended', async () => {
     const metrics = new Metrics(NOTHING);
     const [events, lifetime] = [new Events(), new Lifetime('service')];
     const ends = () => numberOf(metrics, 'container_ends_total', { code: 'missing' });

@@ -1,4 +1,4 @@
-/** What can come between two steps of a container's life, at exactly that moment. */
+/** Events between two steps of a container's life, at exactly that moment. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -31,10 +31,10 @@ import { FakeDocker } from '../support/fake-docker.ts';
 
 const REQUEST = { appName: 'a', appImage: 'a', mounts: [], protocolTimeout: 0 };
 const because = (text: string): Cause => ({ code: 'exited', text });
-const never = () => assert.fail('Docker made it');
+const never = () => assert.fail('Docker must not create it');
 const silent = { write: () => {} };
 
-/** A host with a Docker that can be held back. */
+/** A host with a Docker whose answers can be held back. */
 function hostOf(t: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'races-'));
   mkdirSync(join(root, 'fractal/temp'), { recursive: true });
@@ -83,7 +83,7 @@ function hostOf(t: TestContext) {
   return { docker, lifetime, kept, tracker };
 }
 
-/** Holds back the first answer to `call`: `reached` resolves when it was asked for, `go` lets it be given. */
+/** Holds back the first answer to `call`: `reached` resolves when the call arrives, and `go` releases the answer. */
 function holdBack(docker: FakeDocker, call: string) {
   const reached = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
@@ -96,7 +96,7 @@ function holdBack(docker: FakeDocker, call: string) {
   return { reached: reached.promise, go: go.resolve };
 }
 
-test('a container whose end came while Docker made it is never started', async (t) => {
+test('a container whose end arrives while Docker creates it is never started', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const create = holdBack(docker, 'create');
   const spunUp = spinUp(tracker, kept, REQUEST);
@@ -109,7 +109,7 @@ test('a container whose end came while Docker made it is never started', async (
   assert.equal(docker.states.size, 0);
 });
 
-test('a container that is stopped while Docker creates it is gone when the stop is answered, and its creator gets an error', async (t) => {
+test('the stop of a container that Docker is creating is answered once it is gone, and its creator gets an error', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const create = holdBack(docker, 'create');
   const spunUp = spinUp(tracker, kept, REQUEST);
@@ -123,7 +123,7 @@ test('a container that is stopped while Docker creates it is gone when the stop 
   assert.equal((await tracker.host.receipts.find(container?.id ?? '')).docker, container?.dockerId);
 });
 
-test('a container whose end comes while Docker starts it is stopped before anything is released', async (t) => {
+test('a container whose end arrives while Docker starts it is stopped before anything is released', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const start = holdBack(docker, 'start');
   const spunUp = spinUp(tracker, kept, REQUEST);
@@ -135,7 +135,7 @@ test('a container whose end comes while Docker starts it is stopped before anyth
   assert.ok(docker.calls.indexOf('stop') > docker.calls.indexOf('start'), docker.calls.join(' '));
 });
 
-test('a container that began to serve after Docker was listed is not taken for dead', async (t) => {
+test('a container that starts after Docker was listed is not considered dead', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
   const list = holdBack(docker, 'list');
   const watching = Watch.open(lifetime, tracker, kept);
@@ -147,7 +147,7 @@ test('a container that began to serve after Docker was listed is not taken for d
   assert.ok(!docker.calls.includes('stop'));
 });
 
-test('a container that Docker told of as ended and still lists as running is ended', async (t) => {
+test('a container that Docker reported as ended and still lists as running is ended', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
   const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   const time = Math.floor(Date.now() / 1000);
@@ -158,7 +158,7 @@ test('a container that Docker told of as ended and still lists as running is end
   assert.deepEqual(tracker.list(), []);
 });
 
-test('a container whose client has gone before it could be told is taken down', async (t) => {
+test('a container whose client disconnects before it is answered is removed', async (t) => {
   const { docker, tracker } = hostOf(t);
   const calls = new HostedCalls({ tracker, pass: (work) => work() });
   const request = parseRequest(Buffer.from('POST /v1.41/containers/create HTTP/1.1\r\n\r\n'));
@@ -167,9 +167,9 @@ test('a container whose client has gone before it could be told is taken down', 
   const exchange: Exchange = {
     request,
     signal: new AbortController().signal,
-    at: () => assert.fail('it is not there yet'),
+    at: () => assert.fail('this must not be called'),
     read: async () => ({ bytes: data, data }),
-    forward: async () => assert.fail('it is hosted'),
+    forward: async () => assert.fail('the create must not be passed on unchanged'),
     ask: async () => ({ status: 201, bytes: made, data: made }),
     reply: async () => false,
     refuse: async (_, message) => assert.fail(message),
@@ -179,7 +179,7 @@ test('a container whose client has gone before it could be told is taken down', 
   assert.deepEqual(tracker.list(), []);
 });
 
-test('an event stream whose list fails is closed before the next one is opened', async (t) => {
+test('an event stream whose listing fails is closed before the next one is opened', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
   let failures = 3;
   docker.before = (call) => {
@@ -193,7 +193,7 @@ test('an event stream whose list fails is closed before the next one is opened',
   assert.equal(watch.silence, undefined);
 });
 
-test('a Docker container whose removal fails is held until a later attempt removes it', async (t) => {
+test('a Docker container that could not be removed stays recorded until a later attempt removes it', async (t) => {
   const { docker, lifetime, kept, tracker } = hostOf(t);
   const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   docker.before = (call) => {
@@ -207,13 +207,13 @@ test('a Docker container whose removal fails is held until a later attempt remov
   assert.equal(docker.states.size, 0);
 });
 
-test('a container that is started again while it ends is stopped, and its console not released before', async (t) => {
+test('a container that is started again during its end is stopped before its console is released', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   const { dockerId = never() } = await spinUp(tracker, kept, REQUEST);
   docker.states.set(dockerId, 'exited');
   let inspections = 0;
   docker.before = (call) => {
-    // After the first look at it has found that it does not run.
+    // After the first check has found that it does not run.
     if (call === 'inspect' && ++inspections === 2) docker.states.set(dockerId, 'running');
   };
   await tracker.endAll(because('it died'));
@@ -221,7 +221,7 @@ test('a container that is started again while it ends is stopped, and its consol
   assert.ok(docker.calls.includes('stop'));
 });
 
-test('a drain refuses containers at once, and is over when the last one that it found is gone', async (t) => {
+test('a drain refuses containers at once, and is complete when the last existing container is gone', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   await spinUp(tracker, kept, REQUEST);
   const create = holdBack(docker, 'create');
@@ -242,7 +242,7 @@ test('a drain refuses containers at once, and is over when the last one that it 
   await drained;
 });
 
-test('a stop amid a drain refuses containers as any stop does, and a drain that comes later changes that no more', async (t) => {
+test('a stop during a drain refuses containers like any stop, and a later drain does not change that', async (t) => {
   const { kept, tracker } = hostOf(t);
   await spinUp(tracker, kept, REQUEST);
   const drained = tracker.drain();
@@ -252,7 +252,7 @@ test('a stop amid a drain refuses containers as any stop does, and a drain that 
   await assert.rejects(spinUp(tracker, kept, REQUEST), { code: 'service.stopping' });
 });
 
-test('a start that hangs until its time is over leaves nothing, and the next container gets the same resources', async (t) => {
+test('a start that hangs until its deadline leaves nothing behind, and the next container gets the same resources', async (t) => {
   const { docker, kept, tracker } = hostOf(t);
   docker.before = (asked) => {
     if (asked === 'start') throw new DeadlineError('start the container', 60_000);

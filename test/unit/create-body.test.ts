@@ -31,20 +31,20 @@ function amend(HostConfig: HostConfig): HostConfig {
   return amendCreateBody({ HostConfig }, ALLOTTED).HostConfig ?? {};
 }
 
-/** The host configuration as it comes from a caller, who may have sent anything. */
+/** The host configuration as a caller may send it, with any content. */
 function amendJson(hostConfig: string): HostConfig {
   return amend(checkCreateBody({ HostConfig: JSON.parse(hostConfig) }).HostConfig as HostConfig);
 }
 
-suite('what the container was allotted is put in', () => {
-  test('the seccomp profile of this host comes after the security options that were asked for', () => {
+suite("a container's allotted resources are added to its body", () => {
+  test("the host's seccomp profile follows the requested security options", () => {
     const ours = `seccomp=${ALLOTTED.seccompProfile}`;
     assert.deepEqual(amend({}).SecurityOpt, [ours]);
     assert.deepEqual(amendJson('{"SecurityOpt":null}').SecurityOpt, [ours]);
     assert.deepEqual(amend({ SecurityOpt: ['no-new-privileges'] }).SecurityOpt, ['no-new-privileges', ours]);
   });
 
-  test('a seccomp profile that was asked for is not replaced, and none is put in where Docker takes none', () => {
+  test('a requested seccomp profile is kept, and none is added if Docker does not support profiles', () => {
     for (const named of ['seccomp={}', 'seccomp:unconfined']) {
       assert.deepEqual(amend({ SecurityOpt: [named] }).SecurityOpt, [named]);
     }
@@ -53,29 +53,29 @@ suite('what the container was allotted is put in', () => {
     assert.deepEqual(HostConfig?.SecurityOpt, ['no-new-privileges']);
   });
 
-  test('the placeholder becomes the container id in binds', () => {
+  test('the placeholder in binds is replaced with the container id', () => {
     const { Binds } = amend({ Binds: [`/host/${PLACEHOLDER}/a:/a:ro`, `/${PLACEHOLDER}/${PLACEHOLDER}:/b`] });
     assert.deepEqual(Binds, [`/host/${ID}/a:/a:ro`, `/${ID}/${ID}:/b`]);
   });
 
-  test('the placeholder becomes the container id in the sources of mounts', () => {
+  test('the placeholder in the sources of mounts is replaced with the container id', () => {
     const mount = { Type: 'bind', Source: `/host/${PLACEHOLDER}/a`, Target: '/a', ReadOnly: true };
     assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [{ ...mount, Source: `/host/${ID}/a` }]);
   });
 
-  test('a mount without a source stays as it is', () => {
+  test('a mount without a source stays unchanged', () => {
     const mount = { Type: 'tmpfs', Target: '/scratch' };
     assert.deepEqual(amend({ Mounts: [mount] }).Mounts, [mount]);
   });
 
-  test('its own devices come after those that were asked for', () => {
+  test("the container's own devices follow the requested ones", () => {
     const fuse = { PathOnHost: '/dev/fuse', PathInContainer: '/dev/fuse', CgroupPermissions: 'rwm' };
     const own = { PathOnHost: '/fractal/a/event5', PathInContainer: '/dev/input/event5' };
     const body = { HostConfig: { Devices: [fuse] } };
     assert.deepEqual(amendCreateBody(body, { ...ALLOTTED, devices: [own] }).HostConfig?.Devices, [fuse, own]);
   });
 
-  test('each container port is bound to the host port that was allotted, whatever was asked for', () => {
+  test('each container port is bound to the allotted host port, whatever was requested', () => {
     const { PortBindings } = amend({
       PortBindings: { '32262/tcp': [{ HostPort: '32262' }], '32263/udp': null },
     });
@@ -85,19 +85,19 @@ suite('what the container was allotted is put in', () => {
     });
   });
 
-  test('the host address that a port is bound to is kept', () => {
+  test('the host address of a port binding is kept', () => {
     const { PortBindings } = amend({
       PortBindings: { '32262/tcp': [{ HostIp: '127.0.0.1', HostPort: '32262' }], '32263/udp': [] },
     });
     assert.deepEqual(PortBindings?.['32262/tcp'], [{ HostIp: '127.0.0.1', HostPort: '20001' }]);
   });
 
-  test('the allotted ports are exposed beside those that the body exposes', () => {
+  test('the allotted ports are exposed in addition to those that the body exposes', () => {
     const { ExposedPorts } = amendCreateBody({ ExposedPorts: { '80/tcp': {} } }, ALLOTTED);
     assert.deepEqual(ExposedPorts, { '80/tcp': {}, '32262/tcp': {}, '32263/udp': {} });
   });
 
-  test("the host's labels stand beside those of the body", () => {
+  test("the host's labels are added to those of the body", () => {
     const { Labels } = amendCreateBody({ Labels: { task: 'x' } }, ALLOTTED);
     assert.deepEqual(Labels, {
       task: 'x',
@@ -107,12 +107,12 @@ suite('what the container was allotted is put in', () => {
     });
   });
 
-  test("a body cannot pass for another host's container", () => {
+  test('a body cannot claim to belong to another host', () => {
     const { Labels } = amendCreateBody({ Labels: { 'ecs-host-service.host-id': 'other' } }, ALLOTTED);
     assert.equal(Labels?.['ecs-host-service.host-id'], 'this-host');
   });
 
-  test('the rule for its own console comes after the rules that it has', () => {
+  test("the rule for the container's own console follows the requested rules", () => {
     const { DeviceCgroupRules } = amend({ DeviceCgroupRules: ['c 226:* rw'] });
     assert.deepEqual(DeviceCgroupRules, ['c 226:* rw', 'c 4:17 rw']);
   });
@@ -124,7 +124,7 @@ suite('what the container was allotted is put in', () => {
   });
 });
 
-suite('what does not concern the host is left alone', () => {
+suite('other parts of the body are left alone', () => {
   const body: CreateBody = {
     Image: 'base',
     Env: ['A=1'],
@@ -152,7 +152,7 @@ suite('what does not concern the host is left alone', () => {
     assert.deepEqual(body, before);
   });
 
-  test('fields that nobody knows pass untouched', () => {
+  test('unknown fields are passed on unchanged', () => {
     const { HostConfig, ...amended } = amendCreateBody(body, ALLOTTED);
     assert.equal(amended.Image, 'base');
     assert.deepEqual(amended.Env, ['A=1']);
@@ -163,7 +163,7 @@ suite('what does not concern the host is left alone', () => {
   });
 });
 
-suite('of the control groups a container gets its own', () => {
+suite('a container gets only its own control group', () => {
   const own = (Source = '/fractal/own/cgroup') => ({
     Type: 'bind',
     Source,
@@ -189,22 +189,22 @@ suite('of the control groups a container gets its own', () => {
     });
   }
 
-  test('a writable bind of the control groups is no more writable than a read-only one', () => {
+  test('a writable bind of the control groups gives no more write access than a read-only one', () => {
     assert.deepEqual(amend({ Binds: ['/sys/fs/cgroup:/sys/fs/cgroup:rw'] }).Mounts, [own()]);
   });
 
-  test('where the host has no such hierarchy nothing is bound', () => {
+  test('on a host without such a hierarchy, nothing is bound', () => {
     const body = { Image: 'demo', HostConfig: { Binds: ['/sys/fs/cgroup:/sys/fs/cgroup'] } };
     const { HostConfig } = amendCreateBody(body, { ...ALLOTTED, cgroup: undefined });
     assert.deepEqual([HostConfig?.Binds, HostConfig?.Mounts], [[], []]);
   });
 
-  test('they are not mounted at another place', () => {
+  test('the control groups cannot be mounted at another place', () => {
     const refused = { code: 'create.bad_body', message: /mount it at \/sys\/fs\/cgroup/ };
     assert.throws(() => amend({ Binds: ['/sys/fs/cgroup:/host/groups'] }), refused);
   });
 
-  test('a container that does not ask for the control groups gets none', () => {
+  test('a container that does not request the control groups gets none', () => {
     assert.deepEqual(amend({ Binds: ['/sys/fs/cgroups:/a'] }), {
       ...amend({}),
       Binds: ['/sys/fs/cgroups:/a'],
@@ -213,7 +213,7 @@ suite('of the control groups a container gets its own', () => {
   });
 });
 
-suite('a body of a wrong shape is refused', () => {
+suite('a body of a wrong form is refused', () => {
   const wrong: readonly string[] = [
     '{"Binds":[5]}',
     '{"Binds":[null]}',
@@ -236,7 +236,7 @@ suite('a body of a wrong shape is refused', () => {
     });
   }
 
-  test('lists that are null are empty', () => {
+  test('lists that are null count as empty', () => {
     const { Binds, Mounts, DeviceCgroupRules } = amendJson(
       '{"Binds":null,"Mounts":null,"Devices":null,"DeviceCgroupRules":null,"PortBindings":null}',
     );
@@ -247,12 +247,12 @@ suite('a body of a wrong shape is refused', () => {
   });
 });
 
-suite('the ports that a body wants', () => {
+suite('the ports that a body requests', () => {
   const wanted = (PortBindings: HostConfig['PortBindings']) => [
     ...portsWanted({ HostConfig: { PortBindings: PortBindings ?? null } }).allotted,
   ];
 
-  test('the ports of the programs in the images come with the host ports that they ask for', () => {
+  test("the programs' ports are returned with the host ports that they request", () => {
     const asked = { '32262/tcp': [{ HostPort: '32262' }], '32263/udp': [{ HostPort: '40000' }] };
     assert.deepEqual(wanted(asked), [
       ['32262/tcp', 32_262],
@@ -260,7 +260,7 @@ suite('the ports that a body wants', () => {
     ]);
   });
 
-  test('another port is allotted when its host port is left open', () => {
+  test('another port is allotted if its host port is left open', () => {
     assert.deepEqual(wanted({ '32262/tcp': [], '80/tcp': [{}], '81/udp': [{ HostPort: '0' }] }), [
       ['32262/tcp', undefined],
       ['80/tcp', undefined],
@@ -268,7 +268,7 @@ suite('the ports that a body wants', () => {
     ]);
   });
 
-  test('the host ports that a caller chose for other ports are not allotted, and kept', () => {
+  test('host ports that the caller chose for other ports are kept, and not allotted', () => {
     const PortBindings = {
       '32262/tcp': [],
       '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8080' }, { HostPort: '8081' }],
@@ -290,7 +290,7 @@ suite('the ports that a body wants', () => {
     });
   });
 
-  test('of several bindings of a port, the first one counts', () => {
+  test('the first of several bindings of a port counts', () => {
     assert.deepEqual(wanted({ '32262/tcp': [{ HostPort: '5' }, { HostPort: '6' }] }), [['32262/tcp', 5]]);
   });
 
@@ -304,7 +304,7 @@ suite('the ports that a body wants', () => {
     [{ HostPort: '8000-8010' }],
   ];
   for (const bindings of noWishes) {
-    test(`${JSON.stringify(bindings)} asks for no particular host port`, () => {
+    test(`${JSON.stringify(bindings)} requests no particular host port`, () => {
       assert.deepEqual(wanted({ '32262/tcp': bindings }), [['32262/tcp', undefined]]);
     });
   }
@@ -316,7 +316,7 @@ suite('the ports that a body wants', () => {
   }
 
   for (const port of ['80/sctp', '8000-8010/tcp']) {
-    test(`the port ${port} goes to Docker as it is: only single ports of tcp and udp can be allotted`, () => {
+    test(`the port ${port} is passed on unchanged, because only single tcp and udp ports can be allotted`, () => {
       assert.deepEqual(wanted({ '32262/tcp': [], [port]: [] }), [['32262/tcp', undefined]]);
     });
   }

@@ -6,7 +6,7 @@ function never(): Promise<never> {
   return new Promise(() => {});
 }
 
-test('work that is done in time gives its result', async () => {
+test('work that finishes in time gives its result', async () => {
   assert.equal(await withDeadline(60_000, 'adding', () => 1 + 1), 2);
   assert.equal(await withDeadline(60_000, 'adding', async () => 1 + 2), 3);
 });
@@ -21,7 +21,7 @@ test('work that fails in time fails with its own error', async () => {
   await assert.rejects(withDeadline(60_000, 'x', throws), (thrown) => thrown === error);
 });
 
-test('work that is late is given up, by name', async (t) => {
+test('late work is abandoned, and the error names it', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const late = withDeadline(250, 'closing the door', never);
   t.mock.timers.tick(250);
@@ -33,7 +33,7 @@ test('work that is late is given up, by name', async (t) => {
   });
 });
 
-test('work that is late hears of it when its time is over, and not before', async (t) => {
+test('late work is notified when its deadline passes, and not before', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const signals: AbortSignal[] = [];
   const late = withDeadline(250, 'x', (signal) => {
@@ -47,7 +47,7 @@ test('work that is late hears of it when its time is over, and not before', asyn
   await assert.rejects(late, (error) => error === signals[0]?.reason);
 });
 
-test('work that gives up when its time is over is late, whatever it says itself', async (t) => {
+test('work that aborts at its deadline counts as late, whatever error it gives', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const givesUp = (settle: 'resolve' | 'reject') => (signal: AbortSignal) => {
     const work = Promise.withResolvers<unknown>();
@@ -61,7 +61,7 @@ test('work that gives up when its time is over is late, whatever it says itself'
   }
 });
 
-test('errors of work that is past its deadline are ignored', async (t) => {
+test('errors of work after its deadline are ignored', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const work = Promise.withResolvers<void>();
   const late = withDeadline(1, 'x', () => work.promise);
@@ -71,12 +71,12 @@ test('errors of work that is past its deadline are ignored', async (t) => {
   process.on('unhandledRejection', unhandled);
   t.after(() => process.off('unhandledRejection', unhandled));
   work.reject(new Error('too late'));
-  // Node looks for unhandled rejections before it runs this.
+  // Node checks for unhandled rejections before it runs this.
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(unhandled.mock.callCount(), 0);
 });
 
-test('work without a deadline is waited for', async (t) => {
+test('work without a deadline is awaited', async (t) => {
   const setTimeout = t.mock.method(globalThis, 'setTimeout');
   const result = await withDeadline(Infinity, 'x', async (signal) => signal.aborted);
   assert.equal(result, false);
@@ -87,7 +87,7 @@ test('work without a deadline is waited for', async (t) => {
   );
 });
 
-test('nothing keeps running after work that was done in time', async (t) => {
+test('no timer keeps running after work that finished in time', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const signals: AbortSignal[] = [];
   await withDeadline(250, 'x', (signal) => signals.push(signal));

@@ -37,7 +37,7 @@ test('a container gets the default of each limit that its body does not set', ()
   assert.deepEqual(withDefaultLimits({}, LIMITS), DEFAULTS);
 });
 
-test('0, null, and what means "no limit" to Docker do not take a container out of the defaults', () => {
+test('0, null and other values that mean "no limit" to Docker do not exempt a container from the defaults', () => {
   for (const none of [0, -1, null]) {
     const host = { PidsLimit: none, Memory: none, MemorySwap: none, LogConfig: null };
     assert.deepEqual(withDefaultLimits(host, LIMITS), DEFAULTS);
@@ -49,7 +49,7 @@ test('0, null, and what means "no limit" to Docker do not take a container out o
   );
 });
 
-test('what the body sets stays, smaller or larger', () => {
+test('a limit in the body is kept, whether it is smaller or larger', () => {
   for (const asked of [1, 1_000_000]) {
     const LogConfig = sized('local', `${asked}m`);
     const host: HostConfig = { PidsLimit: asked, Memory: asked, MemorySwap: 2 * asked, LogConfig };
@@ -57,12 +57,12 @@ test('what the body sets stays, smaller or larger', () => {
   }
 });
 
-test('memory that the body reserves is never more than the limit, which Docker would refuse', () => {
+test('the memory reservation of a body is reduced to the limit, because Docker would refuse more', () => {
   const { Memory, MemorySwap } = withDefaultLimits({ MemoryReservation: 5000 }, LIMITS);
   assert.deepEqual([Memory, MemorySwap], [5000, 5000]);
 });
 
-test("a log that goes to another driver, the host's or one that the body names, is left to it", () => {
+test('the log size is not limited for other logging drivers, whether the host or the body names them', () => {
   const awslogs = { Type: 'awslogs', Config: { 'awslogs-group': 'g' } };
   assert.deepEqual(withDefaultLimits({ LogConfig: awslogs }, LIMITS).LogConfig, awslogs);
   assert.equal(withDefaultLimits({}, { ...LIMITS, logDriver: 'journald' }).LogConfig, undefined);
@@ -73,7 +73,7 @@ test("a log that goes to another driver, the host's or one that the body names, 
   });
 });
 
-test('a limit that is switched off, or that the kernel cannot keep, is not set', () => {
+test('a limit that is switched off, or that the kernel cannot enforce, is not set', () => {
   const none = { CONTAINER_PIDS: undefined, CONTAINER_MEMORY: undefined, CONTAINER_LOG_SIZE: undefined };
   const host = { Memory: 0 };
   assert.deepEqual(withDefaultLimits(host, limitsOf(none, ENGINE, 8000)), host);
@@ -85,7 +85,7 @@ test('a limit that is switched off, or that the kernel cannot keep, is not set',
   assert.deepEqual(unkept(SETTINGS, old), ['CONTAINER_PIDS', 'CONTAINER_MEMORY']);
 });
 
-test('where the kernel does not count swap, Docker is not asked to limit it', () => {
+test('if the kernel does not count swap, Docker is not asked to limit it', () => {
   const limits = limitsOf(SETTINGS, { ...ENGINE, canLimit: { ...ENGINE.canLimit, swap: false } }, 8000);
   const { Memory, MemorySwap } = withDefaultLimits({}, limits);
   assert.deepEqual([Memory, MemorySwap], [4000, -1]);

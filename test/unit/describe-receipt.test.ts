@@ -47,7 +47,7 @@ function receipt(root: string): Parameters<typeof describeReceipt>[0] {
 
 suite('a receipt for people', () => {
   for (const root of ['', '/run/test/root-x']) {
-    test(`says its ids and the directory of its paths once (below "${root}/")`, () => {
+    test(`shows its ids and the common directory of its paths once (below "${root}/")`, () => {
       const text = describeReceipt(receipt(root));
       const lines = text.split('\n');
       assert.equal(lines[0], `${ID} (demo)`);
@@ -63,7 +63,7 @@ suite('a receipt for people', () => {
     });
   }
 
-  test('fits the terminal, and loses no word', () => {
+  test('fits the terminal, and truncates no word', () => {
     const wide = describeReceipt(receipt('/run/test/root-x'));
     const words = (text: string) => text.replaceAll(/\s/g, '').split('').toSorted().join('');
     assert.ok(wide.split('\n').some((line) => line.length > 100));
@@ -75,7 +75,7 @@ suite('a receipt for people', () => {
     }
   });
 
-  test('of one that lives says so', () => {
+  test('says so if its container is still running', () => {
     const { ended: _ended, cause: _cause, docker: _docker, ...living } = receipt('');
     const text = describeReceipt({ ...living, resources: [] });
     assert.match(text, /^ {2}ended +has not ended$/m);
@@ -83,19 +83,19 @@ suite('a receipt for people', () => {
   });
 });
 
-suite('a table that fits', () => {
+suite('a table that fits its width', () => {
   const rows = [
     ['WHICH', 'SEEN'],
     ['/a/long/path/here', 'no longer exists'],
     ['x', 'y'],
   ];
 
-  test('is as it is where there is room, or nobody says how much', () => {
+  test('is unchanged if there is room, or if the width is unknown', () => {
     assert.deepEqual(fit(rows), fit(rows, 37));
     assert.equal(fit(rows).length, 3);
   });
 
-  test('goes on below where there is none, behind a space or a slash', () => {
+  test('is wrapped behind a space or a slash if it is too wide', () => {
     assert.deepEqual(fit(rows, 26), [
       'WHICH      SEEN',
       '/a/long/   no longer',
@@ -104,7 +104,7 @@ suite('a table that fits', () => {
     ]);
   });
 
-  test('breaks a long word, and narrows no column to nothing', () => {
+  test('breaks a long word, and keeps every column visible', () => {
     assert.deepEqual(fit([['abcdefghijkl', 'z']], 1), ['abcdefgh  z', 'ijkl']);
   });
 });

@@ -19,7 +19,7 @@ interface Opened {
   readonly files: readonly string[];
   readonly handOvers: number[];
   readonly troubles: unknown[];
-  /** A program like those in the images: @returns how many descriptors it got */
+  /** A program like those in the images. @returns the number of descriptors that it got */
   readonly receive: () => Promise<string>;
 }
 
@@ -46,7 +46,7 @@ function open(t: TestContext): Opened {
   return { socket, path, files, handOvers, troubles, receive };
 }
 
-test('all descriptors come in one message, in order, and work', async (t) => {
+test('all descriptors arrive in one message, in order, and work', async (t) => {
   const { receive, files, handOvers } = open(t);
   assert.equal(await receive(), '3');
   assert.deepEqual(
@@ -56,7 +56,7 @@ test('all descriptors come in one message, in order, and work', async (t) => {
   assert.deepEqual(handOvers, [1]);
 });
 
-test('whoever asks gets them, again and again, also many at once', async (t) => {
+test('every request is answered, repeated and concurrent ones too', async (t) => {
   const { receive, handOvers, troubles } = open(t);
   const answers = await Promise.all(Array.from({ length: 40 }, receive));
   assert.deepEqual(new Set(answers), new Set(['3']));
@@ -65,7 +65,7 @@ test('whoever asks gets them, again and again, also many at once', async (t) => 
   assert.deepEqual(troubles, []);
 });
 
-test('a program that asks for ever does not keep others from being served', async (t) => {
+test('a program that requests descriptors in a loop does not block others', async (t) => {
   const mine = open(t);
   const others = open(t);
   let asking = true;
@@ -82,7 +82,7 @@ test('a program that asks for ever does not keep others from being served', asyn
   assert.ok((mine.handOvers.at(-1) ?? 0) > 0);
 });
 
-test('one that has gone before it was served is forgotten', async (t) => {
+test('a client that disconnects before it is served is forgotten', async (t) => {
   const { path, receive, troubles, handOvers } = open(t);
   for (let i = 0; i < 5; i++)
     connect(path)
@@ -92,14 +92,14 @@ test('one that has gone before it was served is forgotten', async (t) => {
   assert.deepEqual([troubles, handOvers], [[], [1]]);
 });
 
-test('C35: out of descriptors, it says why, lets programs wait, and serves them as soon as it can', (t) => {
+test('C35: without free descriptors, the service logs why, lets programs wait, and serves them as soon as it can', (t) => {
   const script = `
     const { DescriptorSocket } = await import(${JSON.stringify(join(import.meta.dirname, '../../uinput-native/descriptor-socket.ts'))});
     const { openSync, closeSync } = await import('node:fs');
     const { spawn } = await import('node:child_process');
     const directory = process.argv[1];
     const troubles = [];
-    // The program writes to each, as soon as it has them.
+    // The program writes to each descriptor as soon as it has them.
     const descriptors = [1, 2, 3].map(() => openSync('/dev/null', 'w'));
     new DescriptorSocket({ directory, name: 's', descriptors, onHandOver: (n) => { console.log('handed over', n, troubles.join()); process.exit(); }, onTrouble: (error) => {
       troubles.push(error.code);
@@ -116,7 +116,7 @@ test('C35: out of descriptors, it says why, lets programs wait, and serves them 
   assert.doesNotMatch(stdout, /too early/);
 });
 
-test('a connection that waits when the descriptors cannot be sent stays open until they can', async (t) => {
+test('a connection stays open until the descriptors can be sent', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'sockets-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const socket = addon().openSocket(directory, 's', 0o700, () => addon().pauseSocket(socket));
@@ -135,7 +135,7 @@ test('a connection that waits when the descriptors cannot be sent stays open unt
   addon().closeSocket(socket);
 });
 
-test('once it is closed nobody can connect, and closing again does nothing', async (t) => {
+test('after the socket is closed nobody can connect, and closing it again does nothing', async (t) => {
   const { socket, path } = open(t);
   socket.close();
   const [error] = await once(connect(path), 'error');
@@ -143,7 +143,7 @@ test('once it is closed nobody can connect, and closing again does nothing', asy
   socket.close();
 });
 
-test('a path of any length can be listened at', async (t) => {
+test('the socket can have a path of any length', async (t) => {
   const base = mkdtempSync(join(tmpdir(), 'sockets-'));
   t.after(() => rmSync(base, { recursive: true }));
   const directory = join(base, 'd'.repeat(200));

@@ -5,7 +5,7 @@ import { isLittle } from '../../host/disk-room.ts';
 const GIB = 2 ** 30;
 const ROOM = { path: '/', device: 1, size: 30 * GIB, free: 20 * GIB, inodes: 1000, freeInodes: 900 };
 
-test('a tenth of a disk or of its inodes is little room, and 5 GiB of a large one', () => {
+test('a disk is almost full at a tenth of its space or inodes, or at 5 GiB if it is large', () => {
   assert.equal(isLittle(ROOM), false);
   assert.equal(isLittle({ ...ROOM, free: 3 * GIB }), false);
   assert.equal(isLittle({ ...ROOM, free: 3 * GIB - 1 }), true);

@@ -3,10 +3,10 @@ import { suite, test } from 'node:test';
 import { type Framing, MalformedMessage } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
 import { cutsOf, scan, sourceOf } from '../support/docker-proxy-pieces.ts';
 
-/** What follows a body on its connection. */
+/** The bytes after a body on its connection. */
 const NEXT = 'GET /next HTTP/1.1\r\n\r\n';
 
-/** [name, framing, body as it comes, data in it] */
+/** [name, framing, body on the wire, its data] */
 const BODIES: [string, Framing, string, string][] = [
   ['none', 'none', '', ''],
   ['a length of 0', { length: 0 }, '', ''],
@@ -22,9 +22,9 @@ const BODIES: [string, Framing, string, string][] = [
   ['trailers', 'chunked', '5\r\nhello\r\n0\r\nA: b\r\nDigest: 5\r\n\r\n', 'hello'],
 ];
 
-suite('a body among pieces', () => {
+suite('a body that arrives in pieces', () => {
   for (const [name, framing, body, data] of BODIES) {
-    test(`of ${name} is the same however it comes`, async () => {
+    test(`of ${name} is the same however it is split`, async () => {
       for (const pieces of cutsOf(body + NEXT)) {
         const found = scan(framing, pieces);
         assert.deepEqual(found, { data, length: body.length, isDone: true }, JSON.stringify(pieces));
@@ -38,7 +38,7 @@ suite('a body among pieces', () => {
     });
 
     if (body === '') continue;
-    test(`of ${name} that is cut is refused`, async () => {
+    test(`of ${name} that is truncated is refused`, async () => {
       for (let at = 0; at < body.length; at += 1) {
         const cut = Array.fromAsync(sourceOf([body.slice(0, at)]).body(framing));
         await assert.rejects(cut, MalformedMessage, `cut at ${at}`);
@@ -46,7 +46,7 @@ suite('a body among pieces', () => {
     });
   }
 
-  test('without a length goes on until the end', async () => {
+  test('without a length continues until the end of the connection', async () => {
     const body = '0\r\n\r\nGET / HTTP/1.1\r\n\r\n';
     for (const pieces of cutsOf(body)) {
       assert.deepEqual(scan('until close', pieces), { data: body, length: body.length, isDone: false });
@@ -55,7 +55,7 @@ suite('a body among pieces', () => {
     assert.equal(Buffer.concat(passed).toString('latin1'), body + body);
   });
 
-  test('whose chunks can be understood in two ways is refused, however it comes', () => {
+  test('with ambiguous chunks is refused, however it is split', () => {
     for (const body of [
       '\r\nhello',
       ' 5\r\nhello\r\n',
@@ -85,7 +85,7 @@ suite('a body among pieces', () => {
     }
   });
 
-  test('with a line between chunks that does not end is refused before it is all there', () => {
+  test('with an endless line between chunks is refused before it has arrived', () => {
     for (const beginning of ['5;', '5\r\nhello', '0\r\nX: ']) {
       const endless = 'x'.repeat(4097);
       assert.throws(() => scan('chunked', [beginning + endless]), MalformedMessage);

@@ -10,9 +10,9 @@ import { scan } from '../support/docker-proxy-pieces.ts';
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
 const FILTERS = '{"type":["container"],"event":["die","start"]}';
-/** With filters, so that nobody asks Docker who has ended meanwhile. */
+/** With filters, so that Docker is not asked which containers have ended meanwhile. */
 const EVENTS = '/v1.44/events?filters={}';
-/** Later than whenever this runs, in nanoseconds. */
+/** Later than any run of this test, in nanoseconds. */
 const LATER = 4_000_000_000_000_000_000n;
 
 function open() {
@@ -25,7 +25,7 @@ function requestFor(target: string, method = 'GET') {
   );
 }
 
-/** An event as Docker writes it; what a container says of itself is in it. */
+/** An event in Docker's form; it contains text that a container chooses. */
 function event(number: number): string {
   const Attributes = { note: `"timeNano":${LATER * 2n}`, timeNano: '5' };
   const actor = JSON.stringify({ ID: `id-${number}`, Attributes });
@@ -36,7 +36,7 @@ function chunk(data: string): string {
   return `${data.length.toString(16)}\r\n${data}\r\n`;
 }
 
-/** The events that a client was told, whole and half ones. */
+/** The events that a client received, complete and partial ones. */
 function toldTo(client: Peer): string {
   assert.ok(client.text.startsWith(HEAD), client.text);
   return scan('chunked', [client.text.slice(HEAD.length)]).data;
@@ -69,7 +69,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.equal(client.text, HEAD);
   });
 
-  test('goes on where it stopped when Docker is back, with the same filters', async () => {
+  test('continues where it stopped when Docker is back, with the same filters', async () => {
     await using bench = await open();
     const [client, first] = await follow(bench, `/v1.44/events?filters=${encodeURIComponent(FILTERS)}&x=1`);
     first.say(chunk(event(1)) + chunk(event(3) + event(2)));
@@ -91,7 +91,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.equal(bench.losses, 0);
   });
 
-  test('has every event whole and once, wherever it breaks', async () => {
+  test('has each event complete and once, wherever Docker breaks it off', async () => {
     const said = chunk(event(1)) + chunk(event(2));
     const first = chunk(event(1)).length;
     for (const cut of [
@@ -123,7 +123,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     }
   });
 
-  test('is not ended by a Docker that ends it', async () => {
+  test('does not end when Docker ends it', async () => {
     await using bench = await open();
     const [client, first] = await follow(bench, EVENTS);
     first.say(`${chunk(event(1))}0\r\n\r\n`);
@@ -134,7 +134,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.ok(client.isOpen);
   });
 
-  test('goes on from the moment in which it was asked for when nothing was told', async () => {
+  test('continues from the moment of the request if no event has arrived', async () => {
     const before = Date.now();
     await using bench = await open();
     await follow(bench, EVENTS);
@@ -144,7 +144,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.ok(before <= since && since <= after + 1, String(since));
   });
 
-  test('that begins in the past goes on there when Docker breaks off its past', async () => {
+  test('that begins in the past continues there if Docker breaks off its past', async () => {
     await using bench = await open();
     const [client, first] = await follow(bench, '/events?since=1000');
     const past = (seconds: number) => `{"Type":"container","timeNano":${seconds}000000007}\n`;
@@ -157,7 +157,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.ok(first.text.includes('since=1000 '));
   });
 
-  test('is silent while Docker does not answer as it should, and then goes on', async () => {
+  test('is silent while Docker does not answer properly, and then continues', async () => {
     await using bench = await open();
     const [client] = await follow(bench, EVENTS);
     const answers = [
@@ -180,7 +180,7 @@ suite('a stream of events', { timeout: 60_000 }, () => {
     assert.equal(toldTo(client), event(1));
   });
 
-  test('makes Docker wait for a client that does not read', async () => {
+  test('applies back-pressure to Docker if its client does not read', async () => {
     await using bench = await open();
     const [client, engine] = await follow(bench, EVENTS);
     client.socket.pause();
@@ -196,8 +196,8 @@ suite('a stream of events', { timeout: 60_000 }, () => {
   });
 });
 
-suite('what is passed on as it is', { timeout: 60_000 }, () => {
-  test('events until a moment, and other calls', async () => {
+suite('answers that are passed on unchanged', { timeout: 60_000 }, () => {
+  test('events until a given moment, and other calls', async () => {
     for (const [method, target] of [
       ['GET', '/events?until=1'],
       ['GET', '/events?filters=a?b&until=1'],
@@ -217,7 +217,7 @@ suite('what is passed on as it is', { timeout: 60_000 }, () => {
     assert.ok(eventsHandlerOf('/nowhere', requestFor('/v1.44/events?since=0')));
   });
 
-  test('a refused stream of events', async () => {
+  test('a stream of events that Docker refuses', async () => {
     await using bench = await open();
     const [client, engine] = await bench.ask(String(requestFor('/events?filters=x').bytes));
     const refusal = 'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"message":"bad"}';
@@ -227,7 +227,7 @@ suite('what is passed on as it is', { timeout: 60_000 }, () => {
     await (await bench.engine(1)).hear(PING);
   });
 
-  test('that Docker is away when events are asked for', async () => {
+  test('the refusal of a stream while Docker is away', async () => {
     await using bench = await ProxyBench.open({
       isAway: true,
       handlerOf: (engine) => (request) => eventsHandlerOf(engine, request),
@@ -239,8 +239,8 @@ suite('what is passed on as it is', { timeout: 60_000 }, () => {
   });
 });
 
-suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
-  test('ends that of Docker', async () => {
+suite('a client that closes its stream of events', { timeout: 60_000 }, () => {
+  test("causes Docker's stream to be closed", async () => {
     await using bench = await open();
     const [client, engine] = await follow(bench, EVENTS);
     client.socket.end();
@@ -249,7 +249,7 @@ suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
     await client.closed();
   });
 
-  test('ends it while Docker is away', async () => {
+  test('ends the stream while Docker is away', async () => {
     await using bench = await open();
     const [client] = await follow(bench, EVENTS);
     bench.stopEngine();
@@ -259,7 +259,7 @@ suite('a client that leaves its stream of events', { timeout: 60_000 }, () => {
     assert.equal(bench.losses, 0);
   });
 
-  test('ends it also in the moment in which Docker is reached', async () => {
+  test('ends the stream at the moment at which Docker is reached', async () => {
     await using bench = await ProxyBench.open();
     const gone = new AbortController();
     const exchange: Partial<Exchange> = {

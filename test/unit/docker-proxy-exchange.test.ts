@@ -6,7 +6,7 @@ import { OK, type Peer, PING, turns } from '../support/docker-proxy-peers.ts';
 
 const MEGABYTES = 6 * 1024 * 1024;
 
-/** Data of this length in chunks of many sizes, as they go over the wire. */
+/** Data of this length in chunks of many sizes, as on the wire. */
 function chunked(length: number): Buffer {
   const data = randomBytes(length);
   const parts: Buffer[] = [];
@@ -21,14 +21,14 @@ async function exchange(client: Peer, engine: Peer, request: string | Buffer, an
   const [asked, answered] = [engine.length, client.length];
   client.say(request);
   const heard = await engine.hearBytes(asked + request.length);
-  assert.ok(heard.subarray(asked).equals(Buffer.from(request)), 'the request is another one');
+  assert.ok(heard.subarray(asked).equals(Buffer.from(request)), 'the request differs');
   engine.say(answer);
   const got = await client.hearBytes(answered + answer.length);
-  assert.ok(got.subarray(answered).equals(Buffer.from(answer)), 'the answer is another one');
+  assert.ok(got.subarray(answered).equals(Buffer.from(answer)), 'the answer differs');
 }
 
-suite('what is passed on', { timeout: 60_000 }, () => {
-  test('a call and its answer go through the proxy byte for byte', async () => {
+suite('calls that are passed on', { timeout: 60_000 }, () => {
+  test('a call and its answer pass through the proxy byte for byte', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     assert.equal(engine.text, PING);
@@ -37,7 +37,7 @@ suite('what is passed on', { timeout: 60_000 }, () => {
     assert.ok(client.isOpen && engine.isOpen);
   });
 
-  test('many calls of a client use one connection to Docker', async () => {
+  test('all calls of a client use one connection to Docker', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     engine.say(OK);
@@ -59,7 +59,7 @@ suite('what is passed on', { timeout: 60_000 }, () => {
     assert.equal(bench.engines.length, 1);
   });
 
-  test('megabytes go up and down as they are, with a length and in chunks', async () => {
+  test('megabytes pass unchanged in both directions, with a length and in chunks', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     engine.say(OK);
@@ -75,7 +75,7 @@ suite('what is passed on', { timeout: 60_000 }, () => {
     }
   });
 
-  test('what is known of an answer is told before its end', async () => {
+  test('the available part of an answer is passed on before its end', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     engine.say('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -86,7 +86,7 @@ suite('what is passed on', { timeout: 60_000 }, () => {
     await client.hear('hello\r\n0\r\n\r\n');
   });
 
-  test('what is known of a request is told before its end', async () => {
+  test('the available part of a request is passed on before its end', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('POST /build HTTP/1.1\r\nContent-Length: 10\r\n\r\n');
     client.say('hello');
@@ -100,7 +100,7 @@ suite('what is passed on', { timeout: 60_000 }, () => {
     assert.ok(client.isOpen);
   });
 
-  test('a client that waits for 100 Continue gets it from Docker', async () => {
+  test('a client that waits for 100 Continue receives it from Docker', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(
       'PUT /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
@@ -115,13 +115,13 @@ suite('what is passed on', { timeout: 60_000 }, () => {
   });
 });
 
-suite('where a connection goes on and where it ends', { timeout: 60_000 }, () => {
-  test('calls that come at once are answered one after the other', async () => {
+suite('the end of a connection', { timeout: 60_000 }, () => {
+  test('pipelined calls are answered one after the other', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     const names = ['a', 'b', 'c'];
     client.say(names.map((name) => `POST /${name} HTTP/1.1\r\nContent-Length: 1\r\n\r\n${name}`).join(''));
-    // As `nc -N` does.
+    // Like `nc -N`.
     client.socket.end();
     const engine = await bench.engine();
     for (const name of names) {
@@ -134,7 +134,7 @@ suite('where a connection goes on and where it ends', { timeout: 60_000 }, () =>
     assert.equal(bench.losses, 0);
   });
 
-  test('a client that asks or is answered for the last time sees the end of its connection', async () => {
+  test('a client that requests or receives the last answer sees its connection close', async () => {
     for (const [request, answer] of [
       ['GET /_ping HTTP/1.1\r\nConnection: close\r\n\r\n', OK],
       ['GET /_ping HTTP/1.0\r\n\r\n', OK],
@@ -148,7 +148,7 @@ suite('where a connection goes on and where it ends', { timeout: 60_000 }, () =>
     }
   });
 
-  test('an answer without a length goes on until its end, and is the last one', async () => {
+  test('an answer without a length continues until the end of its connection, and is the last one', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('GET /containers/x/logs HTTP/1.1\r\n\r\n');
     engine.say('HTTP/1.1 200 OK\r\n\r\none ');
@@ -160,7 +160,7 @@ suite('where a connection goes on and where it ends', { timeout: 60_000 }, () =>
     assert.doesNotMatch(engine.text, /_ping/);
   });
 
-  test('a connection that Docker closed between two calls is made anew', async () => {
+  test('a connection that Docker closed between two calls is replaced', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     for (let i = 0; i < 3; i += 1) {
@@ -176,7 +176,7 @@ suite('where a connection goes on and where it ends', { timeout: 60_000 }, () =>
     assert.equal(bench.losses, 0);
   });
 
-  test('nothing is timed while a client does nothing', async () => {
+  test('an idle client is never timed out', async () => {
     const timers = () =>
       process.getActiveResourcesInfo().filter((name) => /Timeout|Immediate/.test(name)).length;
     const before = timers();

@@ -5,12 +5,12 @@ import { ProxyBench } from '../support/docker-proxy-bench.ts';
 import { OK, PING, takenOf, turns } from '../support/docker-proxy-peers.ts';
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
-/** Bytes that are held for a peer that does not read, in all buffers, at most. */
+/** The maximum number of bytes in all buffers for a peer that does not read. */
 const HELD = 4 * 1024 * 1024;
 const PLENTY = 32 * 1024 * 1024;
 
-suite('a peer that does not read', { timeout: 60_000 }, () => {
-  test('a client that does not read makes Docker wait, and gets everything when it reads', async () => {
+suite('a peer that stops reading', { timeout: 60_000 }, () => {
+  test('a client that stops reading makes Docker wait, and gets everything when it reads', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     client.socket.pause();
@@ -25,7 +25,7 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     assert.ok((await client.hearBytes(answer.length)).equals(answer));
   });
 
-  test('Docker that does not read makes a client wait, and gets everything when it reads', async () => {
+  test('if Docker stops reading, the client waits, and Docker gets everything when it reads', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(
       `POST /images/load HTTP/1.1\r\nContent-Length: ${PLENTY}\r\n\r\n`,
@@ -42,7 +42,7 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     await client.hear(OK);
   });
 
-  test('a client that does not read costs little memory, however small the bits are that come for it', async () => {
+  test('small pieces for a client that does not read use little memory', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     client.socket.pause();
@@ -58,7 +58,7 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     await client.hear(bit, 3000);
   });
 
-  test('a client that reads late gets what comes after many answers that are not the last', async () => {
+  test('a client that reads late gets the final answer after many interim ones', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING);
     client.socket.pause();
@@ -69,7 +69,7 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     assert.equal(await client.hear(OK), answers);
   });
 
-  test('a client that asks on and on without reading is not read on and on', async () => {
+  test('the proxy stops reading from a client that sends requests without reading answers', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     client.socket.pause();
@@ -77,15 +77,15 @@ suite('a peer that does not read', { timeout: 60_000 }, () => {
     const engine = await bench.engine();
     await engine.hear(PING);
     assert.ok((await takenOf(client)) < HELD);
-    // What it has asked already hides from Docker that it goes, also without a proxy.
+    // Its earlier requests hide its disconnect from Docker, even without a proxy.
     bench.stopEngine();
     client.socket.resume();
     await all;
   });
 });
 
-suite('a client that goes away', { timeout: 60_000 }, () => {
-  test('before it has asked leaves nothing, and Docker hears nothing', async () => {
+suite('a client that disconnects', { timeout: 60_000 }, () => {
+  test('before its request leaves nothing behind, and Docker is not contacted', async () => {
     for (const said of ['', 'GET /_ping HT', PING.slice(0, -1)]) {
       await using bench = await ProxyBench.open();
       const client = await bench.dial();
@@ -96,19 +96,19 @@ suite('a client that goes away', { timeout: 60_000 }, () => {
     }
   });
 
-  test('while it asks leaves nothing, and Docker sees that the request is cut', async () => {
+  test('during its request leaves nothing behind, and Docker sees a truncated request', async () => {
     await using bench = await ProxyBench.open();
     for (const said of ['Content-Length: 10\r\n\r\nhello', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello']) {
       const [client, engine] = await bench.ask(`POST /build HTTP/1.1\r\n${said}`);
       client.socket.destroy();
       assert.match(await engine.ended(), /hello$/);
-      // Not only half of it is closed.
+      // It is closed completely, not only in one direction.
       await engine.refused();
     }
     assert.equal(bench.losses, 0);
   });
 
-  test('while it waits for an answer is seen by Docker, which leaves nothing', async () => {
+  test('before the answer is noticed by Docker, and leaves nothing behind', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('POST /containers/one/wait HTTP/1.1\r\n\r\n');
     client.socket.destroy();
@@ -119,7 +119,7 @@ suite('a client that goes away', { timeout: 60_000 }, () => {
     assert.equal(bench.losses, 0);
   });
 
-  test('while its answer comes makes Docker stop', async () => {
+  test('during the answer makes Docker stop', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('GET /containers/one/logs?follow=1 HTTP/1.1\r\n\r\n');
     engine.say(`${CHUNKED}5\r\nhello\r\n`);
@@ -132,7 +132,7 @@ suite('a client that goes away', { timeout: 60_000 }, () => {
     assert.equal(bench.losses, 0);
   });
 
-  test('and has only ended its own side still gets its answer', async () => {
+  test('only in its own direction still gets its answer', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     client.say(PING);
@@ -144,7 +144,7 @@ suite('a client that goes away', { timeout: 60_000 }, () => {
   });
 });
 
-suite('Docker that is away', { timeout: 60_000 }, () => {
+suite('if Docker is away', { timeout: 60_000 }, () => {
   /** A `lost` that returns when the test says so. */
   function held() {
     const called = Promise.withResolvers<void>();
@@ -156,7 +156,7 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
     return { lost, called: called.promise, goOn: () => returned.resolve() };
   }
 
-  test('is told before a call is refused, and the refusal has the form of its errors', async () => {
+  test("the service learns of it before a call is refused, in the form of Docker's errors", async () => {
     const { lost, called, goOn } = held();
     await using bench = await ProxyBench.open({ isAway: true, lost });
     const client = await bench.dial();
@@ -173,7 +173,7 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
     assert.ok(JSON.parse(body).message.includes(bench.enginePath));
   });
 
-  test('is told before an answer breaks off', async () => {
+  test('the service learns of it before an answer breaks off', async () => {
     for (const [i, beginning] of [
       '',
       'HTTP/1.1 200 OK\r\nCont',
@@ -192,12 +192,12 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
       assert.ok(client.isOpen, String(i));
       goOn();
       const got = await client.ended();
-      assert.equal(got, i === 1 ? '' : beginning, 'nothing of ours is in it');
+      assert.equal(got, i === 1 ? '' : beginning, 'the proxy added nothing');
       assert.equal(bench.losses, 1);
     }
   });
 
-  test('and answers what nobody understands is as good as away', async () => {
+  test('an invalid answer counts as its absence', async () => {
     for (const answer of [
       'nonsense\r\n\r\n',
       'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n',
@@ -211,7 +211,7 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
     }
   });
 
-  test('leaves its clients a whole refusal while they still send', async () => {
+  test('clients that still send receive the whole refusal', async () => {
     await using bench = await ProxyBench.open({ isAway: true });
     const client = await bench.dial();
     client.say(`POST /images/load HTTP/1.1\r\nContent-Length: ${PLENTY}\r\n\r\n`);
@@ -222,7 +222,7 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
     assert.equal(client.socket.errored, null);
   });
 
-  test('is used again when it is back', async () => {
+  test('Docker is used again when it is back', async () => {
     await using bench = await ProxyBench.open({ isAway: true });
     const early = await bench.dial();
     const refused = await bench.dial();
@@ -238,7 +238,7 @@ suite('Docker that is away', { timeout: 60_000 }, () => {
   });
 });
 
-test('clients that have gone leave no socket and no timer to the process', { timeout: 60_000 }, async () => {
+test('clients that have disconnected leave no socket and no timer behind', { timeout: 60_000 }, async () => {
   await turns();
   const before = process.getActiveResourcesInfo().toSorted((a, b) => a.localeCompare(b));
   {

@@ -9,7 +9,7 @@ import { SEED } from '../support/seed.ts';
 /** Messages of a test. */
 const MANY = 150;
 
-/** Told at once, so that also a test that hangs has told it; `SEED=…` repeats it. */
+/** Printed immediately, so that a test that hangs has printed it too; `SEED=…` repeats it. */
 function seedOf(t: TestContext): number {
   t.diagnostic(`seed ${SEED}`);
   return SEED;
@@ -20,7 +20,7 @@ interface Heard {
   readonly data: Buffer;
 }
 
-/** A client that keeps its connections for as long as it is there. */
+/** A client that keeps its connections as long as it exists. */
 class Caller implements Disposable {
   readonly #path: string;
   readonly #agent: Agent;
@@ -49,10 +49,10 @@ class Caller implements Disposable {
   }
 }
 
-suite('messages at random', { timeout: 120_000 }, () => {
-  test('requests in all forms reach a server as they were meant, one after the other', async (t) => {
+suite('random messages', { timeout: 120_000 }, () => {
+  test('all forms of requests reach a server with their meaning intact, in order', async (t) => {
     const some = new RandomMessages(seedOf(t));
-    // In which order the two sides draw is decided by timing.
+    // Timing decides in which order the two sides draw.
     const others = new RandomMessages(some.seed + 1);
     const heard: string[] = [];
     const hear = async (asked: IncomingMessage) => {
@@ -79,7 +79,7 @@ suite('messages at random', { timeout: 120_000 }, () => {
     server.closeAllConnections();
   });
 
-  test('answers in all forms reach a client as they were meant, one after the other', async (t) => {
+  test('all forms of answers reach a client with their meaning intact, in order', async (t) => {
     const some = new RandomMessages(seedOf(t));
     await using bench = await ProxyBench.open();
     using caller = new Caller(bench, 1);
@@ -100,12 +100,12 @@ suite('messages at random', { timeout: 120_000 }, () => {
       );
       const got = await answered;
       assert.equal(got.status, status);
-      assert.ok(got.data.equals(meant), `answer ${i} is another one`);
+      assert.ok(got.data.equals(meant), `answer ${i} differs`);
     }
     assert.equal(bench.engines.length, 1);
   });
 
-  test('many clients at once get each the answers to their own calls', async (t) => {
+  test('concurrent clients each get the answers to their own calls', async (t) => {
     const some = new RandomMessages(seedOf(t));
     const server = createServer((asked, answer) => {
       if (asked.headers['x-length']) answer.setHeader('Content-Length', asked.headers['x-length']);
@@ -123,7 +123,7 @@ suite('messages at random', { timeout: 120_000 }, () => {
     server.closeAllConnections();
   });
 
-  test('messages with a changed byte are passed on whole, refused, or cut, and the proxy goes on', async (t) => {
+  test('messages with a changed byte are passed on, refused or cut off, and the proxy keeps working', async (t) => {
     const some = new RandomMessages(seedOf(t));
     const server = createServer((asked, answer) => asked.pipe(answer));
     server.on('clientError', (_error, socket) => socket.destroy());

@@ -18,8 +18,8 @@ function open(handle: (exchange: Exchange) => Promise<boolean>) {
   return ProxyBench.open({ handlerOf });
 }
 
-suite('a call that somebody handles', { timeout: 20_000 }, () => {
-  test('is read before Docker hears of it, and can still go its way as it came', async () => {
+suite('a call that a handler takes', { timeout: 20_000 }, () => {
+  test('is read before Docker sees it, and can still be passed on unchanged', async () => {
     const read = Promise.withResolvers<string>();
     const goOn = Promise.withResolvers<void>();
     await using bench = await open(async (exchange) => {
@@ -42,7 +42,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     assert.equal(await engine.hear(PING), CHUNKED + PING);
   });
 
-  test('whose body is longer than it may be is refused', async () => {
+  test('is refused if its body is too long', async () => {
     for (const body of ['Content-Length: 101\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n65\r\n']) {
       await using bench = await open(async (exchange) => await exchange.forward(await exchange.read(100)));
       const client = await bench.dial();
@@ -52,7 +52,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     }
   });
 
-  test('is asked for its body when its client waits for that', async () => {
+  test('is asked for its body if its client waits for 100 Continue', async () => {
     await using bench = await open(async (exchange) => {
       const { data } = await exchange.read(100);
       return await exchange.refuse(422, `not ${data.toString()}`);
@@ -64,7 +64,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     assert.match(await client.ended(), /\r\n\r\nHTTP\/1\.1 422 .*\r\n\r\n\{"message":"not this"\}\n$/s);
   });
 
-  test('can ask Docker something else, and gets the whole answer', async () => {
+  test('can send another request to Docker, and gets the whole answer', async () => {
     const got: Answer[] = [];
     await using bench = await open(async (exchange) => {
       await exchange.read(100);
@@ -87,7 +87,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     await engine.hear('_ping', 2);
   });
 
-  test('is told that Docker broke off its answer, and so is whoever waits for that', async () => {
+  test('is notified if Docker breaks off its answer, and so is its client', async () => {
     const errors: unknown[] = [];
     await using bench = await open(async (exchange) => {
       await exchange.read(100);
@@ -114,7 +114,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     ['with a length', 'Content-Length: 6\r\n', 'unread'],
     ['in chunks', 'Transfer-Encoding: chunked\r\n', BODY],
   ] as const) {
-    test(`whose body ${how} nobody read is answered, and the next call is understood`, async () => {
+    test(`is answered if its body ${how} is not read, and the next call is parsed`, async () => {
       await using bench = await open(async (exchange) => await exchange.reply(Buffer.from(OK)));
       const client = await bench.dial();
       client.say(`${CREATE}${framing}\r\n`);
@@ -124,16 +124,16 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     });
   }
 
-  test('whose body nobody asked for ends the connection, since the next call could not be found', async () => {
+  test('ends the connection if nobody requested its body, because the next call could not be found', async () => {
     await using bench = await open(async (exchange) => await exchange.reply(Buffer.from(OK)));
     const client = await bench.dial();
     client.say(`${CREATE}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`);
     assert.equal(await client.ended(), OK);
   });
 
-  test('whose client has gone is no failure of the proxy', async () => {
+  test('whose client has disconnected does not count as a failure of the proxy', async () => {
     const gone = Promise.withResolvers<void>();
-    // The bench fails of a client that could not be served.
+    // The bench fails if a client could not be served.
     await using bench = await open(async ({ signal }) => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       gone.resolve();
@@ -147,7 +147,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
     await gone.promise;
   });
 
-  test('is told that its client has gone, and what it has asked is not cut off', async () => {
+  test('is notified if its client disconnects, and its own request to Docker is not cut off', async () => {
     const gone = Promise.withResolvers<void>();
     const answers: Answer[] = [];
     await using bench = await open(async (exchange) => {
@@ -156,7 +156,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
       answers.push(await exchange.ask(Buffer.from(CREATE)));
       return false;
     });
-    // Something went its way before on the same connections.
+    // An earlier call was passed on over the same connections.
     const [client, engine] = await bench.ask(PING);
     engine.say(OK);
     await client.hear(OK);
@@ -175,7 +175,7 @@ suite('a call that somebody handles', { timeout: 20_000 }, () => {
   });
 });
 
-suite('messages of the proxy itself', () => {
+suite('messages that the proxy makes', () => {
   const parsed = parseRequest(
     Buffer.from(
       `${CREATE}content-length: 7\r\nX-Content-Length: 8\r\nEXPECT: 100-continue\r\nTrailer: X\r\nX-Y: \xe4\r\n\r\n`,
@@ -183,7 +183,7 @@ suite('messages of the proxy itself', () => {
     ),
   );
 
-  test('a call that says something else keeps what its head says of other things than the body', () => {
+  test('a changed call keeps all fields of its head except those about the body', () => {
     const bytes = rewritten(parsed, '/v1.41/containers/create', Buffer.from('äöü')).toString('latin1');
     const [head, body] = bytes.split('\r\n\r\n');
     assert.deepEqual(head?.split('\r\n'), [
@@ -196,7 +196,7 @@ suite('messages of the proxy itself', () => {
     assert.equal(Buffer.from(body ?? '', 'latin1').toString(), 'äöü');
   });
 
-  test('a call without a body says so, unless it cannot have one', () => {
+  test('a rewritten call without a body has a length of 0, unless it never had a body', () => {
     const chunked = parseRequest(Buffer.from('POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n'));
     assert.equal(
       rewritten(chunked, '/b', Buffer.alloc(0)).toString(),
@@ -206,7 +206,7 @@ suite('messages of the proxy itself', () => {
     assert.equal(rewritten(get, '/b', Buffer.alloc(0)).toString(), 'GET /b HTTP/1.1\r\nHost: docker\r\n\r\n');
   });
 
-  test('a refusal has the form of those of Docker, with the length in bytes', () => {
+  test("a refusal has the form of Docker's, with its length in bytes", () => {
     assert.equal(
       refusal(503, 'ä "quoted"\r\nline', '').toString(),
       'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 36\r\n' +
@@ -219,7 +219,7 @@ suite('messages of the proxy itself', () => {
     );
   });
 
-  test('a request that is not understood is refused as one without a version, whatever came before', async () => {
+  test('an unparsable request is refused as one without a version, whatever came before', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(PING.replace('/_ping', '/v1.21/_ping'));
     engine.say(OK);

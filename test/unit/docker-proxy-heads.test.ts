@@ -22,7 +22,7 @@ function refuses(...lines: string[]): void {
 }
 
 suite('the head of a request', () => {
-  test('says what is asked, and keeps its bytes', () => {
+  test('is parsed, and its bytes are kept', () => {
     const head = request(
       'POST /v1.44/containers/create?name=a%20b HTTP/1.1',
       'Host: docker',
@@ -35,7 +35,7 @@ suite('the head of a request', () => {
     assert.match(head.bytes.toString(), /\r\nX-One:\t two \t\r\n\r\n$/);
   });
 
-  test('asks for the same, however its target is written', () => {
+  test('names the same call however its target is written', () => {
     for (const [written, target] of [
       ['/containers/%63reate', '/containers/create'],
       ['/v1%2E44%2fcontainers/%7e%2D_/start?a=%63', '/v1.44/containers/~-_/start?a=%63'],
@@ -48,7 +48,7 @@ suite('the head of a request', () => {
     }
   });
 
-  test('is refused when its target has another scheme, or is no path', () => {
+  test('is refused if its target has another scheme or is no path', () => {
     for (const target of [
       'x://h/containers/a/restart',
       'http:/containers/a/restart',
@@ -60,11 +60,11 @@ suite('the head of a request', () => {
     }
   });
 
-  test('has all values of a field that comes more than once, whatever the case of its name', () => {
+  test('has all values of a repeated field, whatever the case of its name', () => {
     assert.deepEqual(request('GET / HTTP/1.1', 'Via: a', 'VIA: b', 'via:').fields.get('via'), ['a', 'b', '']);
   });
 
-  test('tells how its body ends', () => {
+  test('says how its body ends', () => {
     const cases: [string[], Framing][] = [
       [[], 'none'],
       [['Content-Length: 0'], { length: 0 }],
@@ -79,7 +79,7 @@ suite('the head of a request', () => {
     assert.deepEqual(request('PUT / HTTP/1.0', 'Content-Length: 3').framing, { length: 3 });
   });
 
-  test('is refused when the length of its body can be understood in two ways', () => {
+  test('is refused if the length of its body is ambiguous', () => {
     const doubtful = [
       ['Content-Length: 3', 'Transfer-Encoding: chunked'],
       ['Transfer-Encoding: chunked', 'Content-Length: 0'],
@@ -107,11 +107,11 @@ suite('the head of a request', () => {
     for (const fields of doubtful) refuses('POST / HTTP/1.1', ...fields);
   });
 
-  test('is refused when it is of HTTP/1.0 and chunked, which Docker does not heed', () => {
+  test('is refused if it is HTTP/1.0 and chunked, which Docker ignores', () => {
     refuses('POST / HTTP/1.0', 'Transfer-Encoding: chunked');
   });
 
-  test('is refused when a line is not one of HTTP/1.1', () => {
+  test('is refused if a line is not valid in HTTP/1.1', () => {
     for (const first of [
       '',
       'GET /',
@@ -143,7 +143,7 @@ suite('the head of a request', () => {
     }
   });
 
-  test('tells whether another one can follow', () => {
+  test('says whether another request can follow', () => {
     const cases: [string, string[], boolean][] = [
       ['1.1', [], false],
       ['1.1', ['Connection: keep-alive'], false],
@@ -169,12 +169,12 @@ suite('the head of a request', () => {
 });
 
 suite('the head of an answer', () => {
-  test('is the last one when only the end of the connection ends its body', () => {
+  test('is the last one if only the end of the connection ends its body', () => {
     assert.equal(parseResponse(Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), 'GET').isLast, true);
     assert.equal(parseResponse(Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), 'HEAD').isLast, false);
   });
 
-  test('tells how its body ends', () => {
+  test('says how its body ends', () => {
     assert.deepEqual(framingOf('HTTP/1.1 200 OK', ['Content-Length: 5']), { length: 5 });
     assert.equal(framingOf('HTTP/1.1 200 OK', ['Transfer-Encoding: chunked']), 'chunked');
     assert.equal(framingOf('HTTP/1.1 200 OK'), 'until close');
@@ -182,7 +182,7 @@ suite('the head of an answer', () => {
     assert.deepEqual(framingOf('HTTP/1.0 404 Not Found', ['Content-Length: 0']), { length: 0 });
   });
 
-  test('has no body where HTTP knows none, whatever its fields say', () => {
+  test('has no body where HTTP allows none, whatever its fields say', () => {
     for (const fields of [[], ['Content-Length: 5'], ['Transfer-Encoding: chunked']]) {
       for (const status of [
         '100 Continue',
@@ -198,7 +198,7 @@ suite('the head of an answer', () => {
     }
   });
 
-  test('needs no reason', () => {
+  test('needs no reason phrase', () => {
     assert.equal(parseResponse(Buffer.from('HTTP/1.1 200\r\n\r\n'), 'GET').status, 200);
     assert.equal(parseResponse(Buffer.from('HTTP/1.1 200 \r\n\r\n'), 'GET').status, 200);
     assert.equal(
@@ -207,7 +207,7 @@ suite('the head of an answer', () => {
     );
   });
 
-  test('is refused when it is not one of HTTP/1.1', () => {
+  test('is refused if it is not valid in HTTP/1.1', () => {
     for (const first of [
       'HTTP/1.1 20 OK',
       'HTTP/1.1 2000',
@@ -228,10 +228,10 @@ suite('the head of an answer', () => {
   });
 });
 
-suite('a head among pieces', () => {
+suite('a head that arrives in pieces', () => {
   const HEAD = 'GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n';
 
-  test('is the same however it comes', async () => {
+  test('is the same however it is split', async () => {
     for (let at = 0; at <= HEAD.length; at += 1) {
       const source = sourceOf([HEAD.slice(0, at), `${HEAD.slice(at)}${HEAD}`]);
       assert.equal(String(await source.head()), HEAD, `cut at ${at}`);
@@ -243,18 +243,18 @@ suite('a head among pieces', () => {
     assert.equal(String(await source.head()), HEAD);
   });
 
-  test('is refused when it is cut', async () => {
+  test('is refused if it is truncated', async () => {
     for (let at = 1; at < HEAD.length; at += 1) {
       await assert.rejects(sourceOf([HEAD.slice(0, at)]).head(), MalformedMessage, `cut at ${at}`);
     }
   });
 
-  test('does not end with bare line feeds', async () => {
+  test('does not end at bare line feeds', async () => {
     await assert.rejects(sourceOf(['GET / HTTP/1.1\nHost: docker\n\n']).head(), MalformedMessage);
     await assert.rejects(sourceOf(['GET / HTTP/1.1\r\nHost: docker\r\n\n']).head(), MalformedMessage);
   });
 
-  test('of more than 64 KiB is refused before it is all there', async () => {
+  test('of more than 64 KiB is refused before it has arrived completely', async () => {
     const field = `X: ${'x'.repeat(1024)}\r\n`;
     let given = 0;
     const socket = new Duplex({
@@ -269,7 +269,7 @@ suite('a head among pieces', () => {
     socket.destroy();
   });
 
-  test('of 64 KiB is taken, and of one byte more refused', async () => {
+  test('of 64 KiB is accepted, and of one byte more refused', async () => {
     const head = (length: number) => `GET / HTTP/1.1\r\nX: ${'x'.repeat(length - 23)}\r\n\r\n`;
     const long = head(64 * 1024);
     assert.equal(long.length, 64 * 1024);
@@ -279,7 +279,7 @@ suite('a head among pieces', () => {
     await assert.rejects(sourceOf([head(64 * 1024 + 1)]).head(), MalformedMessage);
   });
 
-  test('does not cost more when what follows comes in many small pieces while nobody asks', async () => {
+  test('costs no more if many small pieces follow that nobody reads', async () => {
     let given = 0;
     const socket = new Duplex({
       highWaterMark: 1,
@@ -291,7 +291,7 @@ suite('a head among pieces', () => {
     });
     const source = sourceOn(socket);
     assert.equal(String(await source.next()), 'x');
-    // It stops by itself: each piece counts for more than its byte.
+    // It stops by itself, because each piece counts for more than its byte.
     await new Promise((resolve) => setImmediate(resolve));
     while (!socket.isPaused()) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(given < 1024, `${given} pieces are held`);

@@ -26,8 +26,8 @@ function refusedWith(code: string) {
   return (error: unknown) => error instanceof ServiceError && error.code === code;
 }
 
-suite('which create calls are for a hosted container', () => {
-  test('those that say so by the label, or have the placeholder in what they mount', () => {
+suite('create calls for a hosted container', () => {
+  test('have the label, or the placeholder in their mounts', () => {
     const bodies: unknown[] = [
       { Labels: LABEL },
       { Labels: LABEL, HostConfig: null },
@@ -40,7 +40,7 @@ suite('which create calls are for a hosted container', () => {
     for (const body of bodies) assert.equal(isHosted(body), true, JSON.stringify(body));
   });
 
-  test('also when Docker alone would understand it so', () => {
+  test('are recognized even if only Docker would understand them that way', () => {
     const label = '{"ecs-host-service.interactive":"true"}';
     const texts = [
       `{"labels":${label}}`,
@@ -55,7 +55,7 @@ suite('which create calls are for a hosted container', () => {
     for (const text of texts) assert.equal(isInteractive(readJson(text).tree), true, text);
   });
 
-  test('and no others, whatever they send', () => {
+  test('other creates are not for a hosted container, whatever they contain', () => {
     const bodies: unknown[] = [
       null,
       [],
@@ -78,8 +78,8 @@ suite('which create calls are for a hosted container', () => {
   });
 });
 
-suite('whose files a container has', () => {
-  test('the app is what the image names between fractal/ and the tag', () => {
+suite('the app of a container', () => {
+  test("is the part of the image's name between fractal/ and the tag", () => {
     const names: [string, string][] = [
       ['ghcr.io/fractal/dev/browsers/chrome:0123abc', 'dev/browsers/chrome'],
       ['fractal/base:current-build', 'base'],
@@ -91,7 +91,7 @@ suite('whose files a container has', () => {
     for (const [image, name] of names) assert.equal(appNameOf(image), name, image);
   });
 
-  test('other images are the app by their repository', () => {
+  test('is the repository for other images', () => {
     const names: [string, string][] = [
       ['nginx', 'nginx'],
       ['nginx:1.27', 'nginx'],
@@ -105,14 +105,14 @@ suite('whose files a container has', () => {
     for (const [image, name] of names) assert.equal(appNameOf(image), name, image);
   });
 
-  test('an image without a name is refused', () => {
+  test('cannot be found if the image has no name', () => {
     for (const image of ['', ':tag', '@sha256:0123', 'fractal/', 'ghcr.io/fractal/:tag']) {
       assert.throws(() => appNameOf(image), refusedWith('create.bad_body'), image);
     }
     assert.throws(() => purposeOf({}), refusedWith('create.bad_body'));
   });
 
-  test('those of a task of the ECS agent are told by its label', () => {
+  test("is found from the label of an ECS agent's task", () => {
     const Image = 'fractal/base:x';
     assert.deepEqual(purposeOf({ Image }), { role: 'docker', appName: 'base' });
     assert.deepEqual(purposeOf({ Image, Labels: null }), { role: 'docker', appName: 'base' });
@@ -124,14 +124,14 @@ suite('whose files a container has', () => {
   });
 });
 
-suite('what a container gets that asks by the label alone', () => {
+suite('a container that is requested with the label alone', () => {
   function completed(HostConfig?: HostConfig | null, hasUdev = true): HostConfig {
     const body: CreateBody = { Image: 'x', Labels: LABEL, ...(HostConfig !== undefined && { HostConfig }) };
     return complete(body, PATHS, hasUdev).HostConfig ?? {};
   }
   const targetsOf = ({ Mounts }: HostConfig) => (Mounts ?? []).map(({ Target }) => Target);
 
-  test('is what a spun-up one has: mappings, files, sockets, ports, and udev where there is one', () => {
+  test('gets what a spun-up one has: mappings, files, sockets, ports, and udev if the host has it', () => {
     const { Mounts, PortBindings } = completed();
     const own = `/root/fractal/${PLACEHOLDER}`;
     const sockets = `/root/fractal/temp/${PLACEHOLDER}/sockets`;
@@ -156,7 +156,7 @@ suite('what a container gets that asks by the label alone', () => {
     assert.deepEqual(targetsOf(completed(null, false)), targetsOf({ Mounts: Mounts?.slice(0, 3) ?? [] }));
   });
 
-  test('is only what it does not say itself', () => {
+  test('gets only what its body does not specify', () => {
     const mount = { Type: 'tmpfs', Target: '/tmp/sockets' };
     const PortBindings = { '32263/udp': [{ HostPort: '4000' }], '80/tcp': null };
     const found = completed({
@@ -172,12 +172,12 @@ suite('what a container gets that asks by the label alone', () => {
     assert.equal(found.Memory, 7);
   });
 
-  test('are no ports where it shares the network of another one', () => {
+  test("gets no ports if it shares another container's network", () => {
     const { PortBindings } = completed({ NetworkMode: 'container:pause' });
     assert.deepEqual(PortBindings, {});
   });
 
-  test('nulls are the same as nothing said', () => {
+  test('gets the same if fields are null', () => {
     const nulls = { Binds: null, Mounts: null, PortBindings: null, NetworkMode: null };
     const found = completed(nulls);
     assert.deepEqual(
@@ -186,12 +186,12 @@ suite('what a container gets that asks by the label alone', () => {
     );
   });
 
-  test('without the label nothing is added', () => {
+  test('gets nothing without the label', () => {
     const body = { Image: 'x', HostConfig: { Binds: [`/${PLACEHOLDER}:/x`] } };
     assert.equal(complete(body, PATHS, true), body);
   });
 
-  test('a network in which nobody reaches it is refused', () => {
+  test('is refused if nobody can reach its network', () => {
     for (const NetworkMode of ['host', 'none']) {
       assert.throws(() => completed({ NetworkMode }), refusedWith('create.no_network'), NetworkMode);
       assert.throws(() => networkOf({ HostConfig: { NetworkMode } }), refusedWith('create.no_network'));
@@ -199,7 +199,7 @@ suite('what a container gets that asks by the label alone', () => {
   });
 });
 
-test('the network of another container is known by its name', () => {
+test('the container whose network is shared is found from the network mode', () => {
   assert.equal(networkOf({ HostConfig: { NetworkMode: 'container:abc' } }), 'abc');
   for (const NetworkMode of ['', 'default', 'bridge', 'mine', 'hostly', null]) {
     assert.equal(networkOf({ HostConfig: { NetworkMode } }), undefined, String(NetworkMode));
@@ -208,7 +208,7 @@ test('the network of another container is known by its name', () => {
   assert.equal(networkOf({ HostConfig: null }), undefined);
 });
 
-suite('the version of the API in which Docker is asked', () => {
+suite('the API version of a create', () => {
   const QUERY = '/containers/create?name=one&x=/v1.2/';
   const asked = (version: string, HostConfig: HostConfig = {}, hasCgroups2 = false) => {
     const { target, body } = inNeededVersion(version + QUERY, { Image: 'x', HostConfig }, hasCgroups2);
@@ -216,7 +216,7 @@ suite('the version of the API in which Docker is asked', () => {
     return { target, host: body.HostConfig };
   };
 
-  test('is that of the client from 1.41 on, and then the body is as it was', () => {
+  test("is the client's from 1.41 on, and the body is unchanged", () => {
     for (const version of ['', '/v1.41', '/v1.44', '/v1.100']) {
       assert.deepEqual(asked(version, { AutoRemove: true }), {
         target: version + QUERY,
@@ -225,7 +225,7 @@ suite('the version of the API in which Docker is asked', () => {
     }
   });
 
-  test('is 1.41 below that, with what the client takes for granted', () => {
+  test('is 1.41 for older clients, with the defaults of their version', () => {
     const target = `/v1.41${QUERY}`;
     const before40 = { IpcMode: 'shareable', CgroupnsMode: 'host' };
     assert.deepEqual(asked('/v1.40'), { target, host: { CgroupnsMode: 'host' } });
@@ -245,7 +245,7 @@ suite('the version of the API in which Docker is asked', () => {
     assert.deepEqual(inNeededVersion(`/v1.40${QUERY}`, { HostConfig: null }, true).body.HostConfig, {});
   });
 
-  test('keeps what the client says itself', () => {
+  test('does not override what the client specifies itself', () => {
     const own = { IpcMode: 'private', CgroupnsMode: 'private', Memory: 7 };
     assert.deepEqual(asked('/v1.39', own).host, own);
     assert.equal(asked('/v1.39', { IpcMode: '', CgroupnsMode: '' }).host?.IpcMode, 'shareable');

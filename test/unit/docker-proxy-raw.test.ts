@@ -9,7 +9,7 @@ const ATTACH = `POST /v1.44/containers/one/attach?stream=1 HTTP/1.1\r\nHost: doc
 const UPGRADED = `HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n${UPGRADE}\r\n`;
 const MEGABYTES = 4 * 1024 * 1024;
 
-/** A client and Docker that speak no HTTP with each other any more, and what they said before. */
+/** A client and Docker after an upgrade from HTTP, with what they sent before. */
 async function tunnel(bench: ProxyBench): Promise<[Peer, Peer]> {
   const [client, engine] = await bench.ask(ATTACH);
   engine.say(UPGRADED);
@@ -18,7 +18,7 @@ async function tunnel(bench: ProxyBench): Promise<[Peer, Peer]> {
 }
 
 suite('after an upgrade', { timeout: 60_000 }, () => {
-  test('both sides say what they like, at once and by the megabyte', async () => {
+  test('both sides can send at once, megabytes too', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await tunnel(bench);
     const [up, down] = [randomBytes(MEGABYTES), randomBytes(MEGABYTES)];
@@ -33,7 +33,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     assert.ok(client.isOpen && engine.isOpen);
   });
 
-  test('the client can end first, and is still told what Docker says', async () => {
+  test('the client can end first, and still receives what Docker sends', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await tunnel(bench);
     client.say('exit\n');
@@ -46,7 +46,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     assert.equal(await client.ended(), `${UPGRADED}bye`);
   });
 
-  test('Docker can end first, and is still told what the client says', async () => {
+  test('Docker can end first, and still receives what the client sends', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await tunnel(bench);
     engine.say('bye');
@@ -60,7 +60,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     await client.closed();
   });
 
-  test('a client that breaks off leaves nothing, also where Docker goes on', async () => {
+  test('a client that disconnects leaves nothing behind, even if Docker continues', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await tunnel(bench);
     engine.say('x'.repeat(1000));
@@ -70,7 +70,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     await engine.refused();
   });
 
-  test('Docker breaking off ends the client', async () => {
+  test("a disconnect by Docker ends the client's connection", async () => {
     await using bench = await ProxyBench.open();
     const [client] = await tunnel(bench);
     bench.stopEngine();
@@ -79,7 +79,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     assert.equal(bench.losses, 0);
   });
 
-  test('what comes together with the heads is not lost', async () => {
+  test('bytes that arrive together with the heads are not lost', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     client.say(`${ATTACH}early in`);
@@ -92,7 +92,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
     await engine.hear('early inlate in');
   });
 
-  test('a client that has said all and ended before the upgrade is heard to its end', async () => {
+  test('everything from a client that ended before the upgrade is passed on', async () => {
     await using bench = await ProxyBench.open();
     const client = await bench.dial();
     client.say(`${ATTACH}all of it`);
@@ -124,7 +124,7 @@ suite('after an upgrade', { timeout: 60_000 }, () => {
 });
 
 suite('without an upgrade', { timeout: 60_000 }, () => {
-  test('old clients attach and exec by an answer that has no length', async () => {
+  test('old clients can attach and exec through an answer without a length', async () => {
     for (const target of [
       '/containers/one/attach?stream=1&stdin=1',
       '/v1.21/containers/one/attach',
@@ -149,7 +149,7 @@ suite('without an upgrade', { timeout: 60_000 }, () => {
     }
   });
 
-  test('a refused upgrade ends nothing, and the next call on the connection is still looked at', async () => {
+  test('a refused upgrade ends nothing, and the next call on the connection is still inspected', async () => {
     const looked: string[] = [];
     await using bench = await ProxyBench.open({
       handlerOf:

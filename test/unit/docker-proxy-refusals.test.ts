@@ -6,8 +6,8 @@ import { PING, turns } from '../support/docker-proxy-peers.ts';
 
 const MEGABYTES = 6 * 1024 * 1024;
 
-suite('what is not understood', { timeout: 60_000 }, () => {
-  test('a request that can be understood in two ways is refused and not passed on', async () => {
+suite('messages that cannot be parsed', { timeout: 60_000 }, () => {
+  test('an ambiguous request is refused and not passed on', async () => {
     for (const request of [
       'POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       'GET / HTTP/1.1\nHost: docker\r\n\r\n',
@@ -25,7 +25,7 @@ suite('what is not understood', { timeout: 60_000 }, () => {
     }
   });
 
-  test('a body that is not understood ends the call, and Docker does not see where it would go on', async () => {
+  test('an invalid body ends the call, and Docker does not see its rest', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(
       'POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n',
@@ -36,7 +36,7 @@ suite('what is not understood', { timeout: 60_000 }, () => {
     assert.doesNotMatch(engine.text, /nonsense/);
   });
 
-  test('an answer that has begun is broken off, and nothing of ours is put into it', async () => {
+  test('an answer that has begun is broken off, and the proxy adds nothing to it', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('POST /build HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n');
     const beginning = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nstep\r\n';
@@ -50,7 +50,7 @@ suite('what is not understood', { timeout: 60_000 }, () => {
 suite('answers before the end of a request', { timeout: 60_000 }, () => {
   const ANSWER = 'HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n';
 
-  test('an answer that comes before the request is read reaches a client that still writes', async () => {
+  test('an early answer reaches a client that still writes', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask(
       `POST /images/load HTTP/1.1\r\nContent-Length: ${4 * MEGABYTES}\r\n\r\n`,
@@ -70,7 +70,7 @@ suite('answers before the end of a request', { timeout: 60_000 }, () => {
     assert.equal(isBroken, false);
   });
 
-  test('what is left of a request is not taken for another one', async () => {
+  test('the rest of a request is not taken for another one', async () => {
     await using bench = await ProxyBench.open();
     const [client, engine] = await bench.ask('POST /images/load HTTP/1.1\r\nContent-Length: 100\r\n\r\n');
     engine.say(ANSWER);

@@ -13,7 +13,7 @@ import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { dial, Peer, PING } from '../support/docker-proxy-peers.ts';
 
-/** The proxy's socket, and a Docker that takes connections and says nothing by itself. */
+/** The proxy's socket, and a Docker that accepts connections and sends nothing by itself. */
 async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }) {
   const directory = mkdtempDisposableSync(join(tmpdir(), 'docker-proxy-'));
   const [path, engine] = [join(directory.path, 'proxy'), join(directory.path, 'engine')];
@@ -26,7 +26,7 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
   });
   const docker = createServer({ allowHalfOpen: true }).listen(engine);
   await once(docker, 'listening');
-  // What a service leaves that was killed.
+  // What a killed service leaves behind.
   writeFileSync(path, '');
   const lifetime = new Lifetime('test');
   const log = createLogger({ level: 'trace', stream });
@@ -45,7 +45,7 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
 }
 
 suite('the socket of the proxy', { timeout: 20_000 }, () => {
-  test('takes the place of what a dead service left, and only its owner can use it', async () => {
+  test('replaces the socket of a dead service, and only its owner can use it', async () => {
     await using proxy = await open();
     const { mode } = statSync(proxy.path);
     assert.equal((mode & 0o170000).toString(8), '140000');
@@ -56,7 +56,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     );
   });
 
-  test('is seen gone at the end, with every client, although Docker does not answer', async () => {
+  test('is closed with every client at the end, even if Docker does not answer', async () => {
     await using proxy = await open();
     const client = await dial(proxy.path);
     client.say(PING);
@@ -77,7 +77,7 @@ suite('the socket of the proxy', { timeout: 20_000 }, () => {
     assert.deepEqual(proxy.lines, []);
   });
 
-  test('continues after a call that failed for an unexpected reason, and logs it', async () => {
+  test('continues after a call that failed unexpectedly, and logs the failure', async () => {
     await using proxy = await open({
       handlerOf: ({ target }) =>
         target === '/bad' ? () => Promise.reject(new Error('a thing of its own')) : undefined,

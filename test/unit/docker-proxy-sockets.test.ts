@@ -14,7 +14,7 @@ interface Adopted {
   readonly accepted: Socket;
   readonly socket: Socket;
   readonly client: Socket;
-  /** What came, and the memory in which it came. */
+  /** The received bytes, and their memory. */
   readonly came: { readonly text: string; readonly memory: ArrayBufferLike }[];
 }
 
@@ -42,14 +42,14 @@ async function open(t: TestContext): Promise<Adopted> {
   return { server, client, ...(await adopted) };
 }
 
-/** Sends, and waits until it has come. */
+/** Sends, and waits for the arrival. */
 async function say(client: Socket, came: Adopted['came'], text: string): Promise<void> {
   client.write(text);
   while (came.at(-1)?.text !== text) await turn();
 }
 
-suite('a connection that was accepted', () => {
-  test('reads into the same memory again and again, and answers', async (t) => {
+suite('an accepted connection', () => {
+  test('reuses its read buffer, and answers', async (t) => {
     const { client, socket, came } = await open(t);
     for (const text of ['one', 'two', 'three']) await say(client, came, text);
     assert.equal(new Set(came.map(({ memory }) => memory)).size, 1);
@@ -57,7 +57,7 @@ suite('a connection that was accepted', () => {
     assert.equal(String((await once(client, 'data'))[0]), 'answer');
   });
 
-  test('may end on one side and go on on the other', async (t) => {
+  test('can end in one direction and continue in the other', async (t) => {
     const { client, socket } = await open(t);
     client.end();
     socket.resume();
@@ -80,7 +80,7 @@ suite('a connection that was accepted', () => {
     assert.equal(accepted.destroyed, true);
   });
 
-  test('is closed by whoever destroys what was accepted, and gives its memory back', async (t) => {
+  test('is closed when what was accepted is destroyed, and frees its memory', async (t) => {
     const { client, accepted, socket, came } = await open(t);
     await say(client, came, 'one');
     accepted.destroy();

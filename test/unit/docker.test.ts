@@ -11,7 +11,7 @@ import { ServiceError } from '../../errors/service-error.ts';
 
 const ID = 'f'.repeat(64) as DockerId;
 
-/** An Engine that does what `listener` does. */
+/** An Engine whose server is `listener`. */
 async function engine(t: TestContext, listener: RequestListener): Promise<Docker> {
   const directory = mkdtempSync(join(tmpdir(), 'engine-'));
   const server = createServer(listener);
@@ -24,7 +24,7 @@ async function engine(t: TestContext, listener: RequestListener): Promise<Docker
   return await Docker.open(join(directory, 'docker.sock'));
 }
 
-test('a start that hangs is given up after a minute, with what was being done', async (t) => {
+test('a start that hangs is abandoned after a minute, and the error names the step', async (t) => {
   const asked = Promise.withResolvers<void>();
   const docker = await engine(t, ({ method, url = '' }) => {
     if (method === 'POST' && url.endsWith('/start')) asked.resolve();
@@ -43,7 +43,7 @@ test('a start that hangs is given up after a minute, with what was being done', 
   await started;
 });
 
-test('whether there are GPUs is asked for once in a minute, however many want to know', async (t) => {
+test('Docker is asked for GPUs at most once in a minute, however many callers there are', async (t) => {
   let asked = 0;
   const docker = await engine(t, (_, response) => {
     asked += 1;
@@ -53,13 +53,13 @@ test('whether there are GPUs is asked for once in a minute, however many want to
   assert.equal(asked, 1);
 });
 
-test('an Engine that breaks off its answer is an error in words', async (t) => {
+test('an answer that the Engine breaks off causes a clear error', async (t) => {
   const docker = await engine(t, ({ socket }) => socket.destroy());
   await assert.rejects(docker.version(), { code: 'docker.unavailable' });
   await assert.rejects(docker.inspect(ID), { code: 'docker.unavailable' });
 });
 
-test('device lists are those of all containers that have not ended and have devices', async (t) => {
+test('device lists are those of all running containers with devices', async (t) => {
   let asked = '';
   const devices: Readonly<Record<string, unknown>> = {
     one: [

@@ -1,4 +1,4 @@
-/** The documents keep their word: what they name as a test is one, and no fault is forgotten. */
+/** The documents are true: each test that they name exists, and no fault is forgotten. */
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
@@ -9,12 +9,12 @@ import { START_STEPS } from '../support/start-steps.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-/** The titles of all tests as the sources have them; what a loop fills in is written `…`. */
+/** The titles of all tests in the sources; `…` stands for the text that a loop fills in. */
 const titles = globSync(['test/*/*.test.ts', 'packages/*/test/*.test.ts'], { cwd: ROOT })
   .flatMap((file) => [...read(file).matchAll(/(?<![.\w])test\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g)])
   .map(([, , text = '']) => text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'));
 
-/** The faults that a title says its test excludes: `C1, C2: …`. */
+/** The ids of the faults that a title says its test excludes: `C1, C2: …`. */
 function faultsOf(title: string): string[] {
   return /^((?:[SC]\d+, )*[SC]\d+): /.exec(title)?.[1]?.split(', ') ?? [];
 }
@@ -40,15 +40,15 @@ const faults = read('docs/FAULTS.md')
     return { id, fault, state, how };
   });
 
-/** What stands between backticks. */
+/** The texts between backticks. */
 function quoted(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, title = '']) => title);
 }
 
-/** Later work that can own what is open. */
+/** Later work that can own an open fault. */
 const OWNERS = ['the webserver', 'what happens after a death', 'the ECS agent bridge', 'packaging'];
 
-test('each of the 63 faults stands in the list once, in order', () => {
+test('each of the 63 faults is in the list once, in order', () => {
   const numbered = (letter: string, count: number) =>
     Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
   assert.deepEqual(
@@ -57,7 +57,7 @@ test('each of the 63 faults stands in the list once, in order', () => {
   );
 });
 
-test('each fault is told, and is tested, impossible, or owned by later work', () => {
+test('each fault has a description, and is tested, impossible, or owned by later work', () => {
   for (const { id, fault, state, how } of faults) {
     assert.notEqual(fault, '', id);
     if (state === 'tested') assert.ok(quoted(how).length > 0, `${id} names no test`);
@@ -67,16 +67,16 @@ test('each fault is told, and is tested, impossible, or owned by later work', ()
   }
 });
 
-test('what excludes a fault is a test with its id', () => {
+test("each test that excludes a fault exists and has the fault's id", () => {
   for (const { id, how } of faults) {
     for (const title of quoted(how)) {
       assertIsTest(title);
-      assert.ok(faultsOf(title).includes(id), `"${title}" does not carry ${id}`);
+      assert.ok(faultsOf(title).includes(id), `"${title}" does not have the id ${id}`);
     }
   }
 });
 
-test('a test with the id of a fault is named in its row', () => {
+test('each test with the id of a fault is named in its row', () => {
   for (const title of titles) {
     for (const id of faultsOf(title)) {
       const row = faults.find((one) => one.id === id);
@@ -85,7 +85,7 @@ test('a test with the id of a fault is named in its row', () => {
   }
 });
 
-test('each promise of the specification is a sentence, made once, that names its test', () => {
+test('each promise of the specification is a unique sentence that names its test', () => {
   const lines = read('docs/SPECIFICATION.md')
     .split('\n')
     .filter((line) => /^\s*[-*+] /.test(line));
@@ -104,7 +104,7 @@ test('the specification names the steps of the start as the source has them', ()
   assert.deepEqual(steps?.split(', '), START_STEPS);
 });
 
-test('each alarm that operators are told of is a message of the sources', () => {
+test("each alarm in the operators' guide is a message in the sources", () => {
   const files = globSync(
     '{src,httpserver,ecs-agent-bridge,container,docker-engine,host,managed-nodes,user-configs,logging,errors}/**/*.ts',
     {

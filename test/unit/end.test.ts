@@ -68,7 +68,7 @@ class Bench {
 }
 
 suite('the end of a service', { timeout: 30_000 }, () => {
-  test('if the host stays, a stop is reported when everything has ended and is saved', async () => {
+  test('on a host that stays, the stop is reported once everything has ended and is saved', async () => {
     const bench = new Bench();
     bench.ending.resolve();
     await bench.end({ kind: 'asked', by: 'SIGTERM' });
@@ -81,7 +81,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
     ]);
   });
 
-  test('if EC2 reclaims the host, the stop is reported in time, although containers are still ending', async () => {
+  test('on a host that EC2 reclaims, the stop is reported in time, although containers are still ending', async () => {
     const bench = new Bench();
     bench.left = 60_000;
     const ended = bench.end(BY_EC2);
@@ -99,7 +99,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
     ]);
   });
 
-  test('a notice that comes amid a stop is heeded too', async () => {
+  test('a notice that arrives during a stop is obeyed too', async () => {
     const bench = new Bench();
     const ended = bench.end({ kind: 'asked', by: 'SIGTERM' });
     await bench.told('ends: service-stopped');
@@ -110,7 +110,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
     await ended;
   });
 
-  test('while saves wait on the host, the lifecycle hook is not completed', async () => {
+  test('the lifecycle hook is not completed while saves wait on the host', async () => {
     const bench = new Bench();
     bench.ending.resolve();
     bench.saves = 1;
@@ -118,7 +118,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
     assert.ok(!bench.story.includes('completes the hook'));
   });
 
-  test('a death is told once, whatever EC2 says', async () => {
+  test('a crash is reported once, whatever EC2 says', async () => {
     const bench = new Bench();
     bench.left = 0;
     bench.ending.resolve();
@@ -127,7 +127,7 @@ suite('the end of a service', { timeout: 30_000 }, () => {
   });
 });
 
-test('a time limit that moves is over when nothing of it is left', async () => {
+test('a time limit that is moved ends when nothing of it is left', async () => {
   let left = 1000;
   using patience = new Patience(() => left, 1);
   assert.equal(patience.signal.aborted, false);

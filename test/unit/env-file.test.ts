@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readEnvFile } from '../../src/operator/env-file.ts';
 
-test('a file of environment variables is read as Docker reads it, and an error names only the number of the wrong line', async () => {
+test("a file of environment variables is parsed like Docker's, and an error shows only the number of the invalid line", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'env-file-'));
   const file = join(directory.path, 'env');
   const read = async (text: string) => {

@@ -10,7 +10,7 @@ function plain(status: number, body: string): Answer {
   return { status, contentType: PLAIN, body, isLine: !body.startsWith('{') };
 }
 
-/** An error of any code; what its placeholders stand for does not matter. */
+/** An error of any code; the values of its placeholders do not matter. */
 function unfilled(code: string): ServiceError {
   return new ServiceError(code as ErrorCode, {} as Parameters<ErrorCode>);
 }
@@ -71,7 +71,7 @@ suite("the form of the predecessor's calls", () => {
     (code) => code.startsWith('request.') || code.startsWith('service.'),
   );
   for (const code of Object.keys(ERRORS).filter((one) => !before.includes(one))) {
-    test(`${code} is answered with 406, as the handlers of the predecessor refused`, () => {
+    test(`${code} is answered with 406, like the predecessor's refusals`, () => {
       const error = unfilled(code);
       const { status, contentType, body } = wireAnswer(error);
       assert.deepEqual({ status, contentType }, { status: 406, contentType: PLAIN });
@@ -93,7 +93,7 @@ suite('problems', () => {
     );
   });
 
-  test('a host that is stopping is unavailable', () => {
+  test('a stopping host is unavailable', () => {
     const { status, body } = problemAnswer(new ServiceError('service.stopping', {}));
     assert.equal(status, 503);
     assert.deepEqual(JSON.parse(body), {

@@ -10,7 +10,7 @@ function placeholdersOf(text: string): string[] {
 }
 
 suite('the table', () => {
-  test('each placeholder of each text is filled', () => {
+  test('each placeholder of each text has a value', () => {
     for (const [code, { text }] of rows) {
       const names = placeholdersOf(text);
       const values = Object.fromEntries(names.map((name) => [name, `<the ${name}>`]));
@@ -20,7 +20,7 @@ suite('the table', () => {
     }
   });
 
-  test('each status is one of an error in HTTP', () => {
+  test('each status is an HTTP error', () => {
     for (const [code, { status, wire = 406 }] of rows) {
       for (const answered of [status, wire]) {
         assert.ok(Number.isInteger(answered) && answered >= 400 && answered <= 599, `${code}: ${answered}`);
@@ -28,7 +28,7 @@ suite('the table', () => {
     }
   });
 
-  test('no two errors say the same', () => {
+  test('no two errors have the same text', () => {
     const texts = rows.map(([, { text }]) => text);
     assert.deepEqual(
       texts.filter((text, i) => texts.indexOf(text) !== i),
@@ -36,18 +36,18 @@ suite('the table', () => {
     );
   });
 
-  test('each code is one word, or a subject and what is wrong with it', () => {
+  test('each code is one word, or a subject and its problem', () => {
     for (const [code] of rows) assert.match(code, /^[a-z]+(\.[a-z_]+)?$/);
   });
 
-  test('each text says something, on lines that end with it', () => {
+  test('each text is not empty and has no space around it', () => {
     for (const [code, { text }] of rows) assert.equal(text.trim(), text, code);
     for (const [code, { text }] of rows) assert.notEqual(text, '', code);
   });
 });
 
 suite('a service error', () => {
-  test('an error carries its code, its words, its row, and its cause', () => {
+  test('an error has its code, text, row and cause', () => {
     const cause = new Error('ENOSPC');
     const error = new ServiceError('start.filesystem', { path: '/x', why: 'no space' }, { cause });
     assert.equal(error.code, 'start.filesystem');
@@ -58,11 +58,11 @@ suite('a service error', () => {
     assert.ok(error instanceof Error);
   });
 
-  test('numbers stand in the text as they are', () => {
+  test('numbers appear in the text unchanged', () => {
     assert.match(new ServiceError('request.too_large', { limit: 1024 }).message, /larger than 1024 bytes/);
   });
 
-  test('a placeholder that occurs twice is filled twice', () => {
+  test('a placeholder that occurs twice is replaced twice', () => {
     const { message } = new ServiceError('image.missing', { image: 'fractal/base' });
     assert.equal(
       message,
@@ -70,7 +70,7 @@ suite('a service error', () => {
     );
   });
 
-  test('what is filled in is not read as a template', () => {
+  test('values are not interpreted as templates', () => {
     const { message } = new ServiceError('start.filesystem', { path: '{why} $& $1', why: 'no' });
     assert.match(message, /^cannot prepare \{why\} \$& \$1: no;/);
   });
@@ -90,8 +90,8 @@ suite('a service error', () => {
   });
 });
 
-suite('what was thrown', () => {
-  test('the text of anything that was thrown can be had', () => {
+suite('a thrown value', () => {
+  test('has a text, whatever its type', () => {
     assert.equal(messageOf(new TypeError('wrong')), 'wrong');
     assert.equal(messageOf('just text'), 'just text');
     assert.equal(messageOf(undefined), 'undefined');
@@ -100,7 +100,7 @@ suite('what was thrown', () => {
     assert.equal(messageOf(Symbol('s')), 'Symbol(s)');
   });
 
-  test('a system error is known by its code alone', () => {
+  test('is a system error if its code says so', () => {
     const missing = Object.assign(new Error('no such file'), { code: 'ENOENT' });
     assert.equal(isSystemError(missing, 'ENOENT'), true);
     assert.equal(isSystemError(missing, 'EACCES'), false);

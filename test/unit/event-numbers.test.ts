@@ -5,7 +5,7 @@ import type { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { EventNumbers } from '../../uinput-native/event-numbers.ts';
 
-test('a number that was claimed is not given to another until it is released', async () => {
+test('a claimed number is not given to another container until it is released', async () => {
   const numbers = new EventNumbers();
   assert.equal(await numbers.claim(7), true);
   assert.equal(await numbers.claim(7), false);
@@ -14,25 +14,25 @@ test('a number that was claimed is not given to another until it is released', a
   assert.equal(await numbers.claim(7), true);
 });
 
-test('a device whose other nodes have a number that was claimed is not taken', async () => {
+test('a device is not taken if another of its nodes has a claimed number', async () => {
   const numbers = new EventNumbers();
   assert.equal(await numbers.claim(260), true);
   assert.equal(
     await numbers.claim(5, [259, 260]),
     false,
-    'its mouse would be event 260 to whoever may open that',
+    'its mouse would be event 260, which another container may open',
   );
   assert.equal(await numbers.claim(5, [259]), true);
   assert.equal(await numbers.claim(259), true, 'only event nodes are lent');
 });
 
-test('of two that want one at the same moment, one gets it', async () => {
+test('one of two simultaneous claims of a number succeeds', async () => {
   const numbers = new EventNumbers(async () => false);
   const claims = await Promise.all([numbers.claim(7), numbers.claim(7)]);
   assert.deepEqual(new Set(claims), new Set([false, true]));
 });
 
-test('a number of others is not claimed, nor one of which this cannot be told', async () => {
+test('a number is not claimed if others have it, or if that cannot be determined', async () => {
   let others: boolean | undefined = true;
   const numbers = new EventNumbers(async () => others ?? assert.fail('Docker is away'));
   assert.equal(await numbers.claim(7), false);
@@ -42,7 +42,7 @@ test('a number of others is not claimed, nor one of which this cannot be told', 
   assert.equal(await numbers.claim(7), true);
 });
 
-test('numbers of living containers are read from their device lists, by either path, and checked again', async () => {
+test('numbers of running containers are read from their device lists, by either path, and checked again', async () => {
   const states = new Map([
     ['by-link', 'running'],
     ['by-node', 'paused'],

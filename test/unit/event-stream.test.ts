@@ -11,20 +11,20 @@ import { goneWith, type Sent, sendEvents } from '../../httpserver/v1/event-strea
 
 const OPENING = ': these are events\n\n';
 const SIGN_OF_LIFE = ':\n\n';
-/** Events of the sources that have many, each of a kilobyte. */
+/** Events of sources with many of them, each of 1 KB. */
 const MANY = 20_000;
 const PADDING = 'x'.repeat(1000);
-/** Far more than the buffers of a unix socket and of its response take. */
+/** Far more than the buffers of a unix socket and of its response can hold. */
 const FEW = 2000;
 
 interface Served {
   readonly path: string;
   readonly response: Promise<ServerResponse>;
-  /** Settles as `sendEvents` does. */
+  /** Settles when `sendEvents` does. */
   readonly sent: Promise<void>;
 }
 
-/** Answers with what `source` gives; its signal aborts when the client is gone. */
+/** Answers with the events of `source`; its signal aborts when the client disconnects. */
 async function serve(t: TestContext, source: (gone: AbortSignal) => AsyncIterable<Sent>): Promise<Served> {
   const directory = await mkdtempDisposable(join(tmpdir(), 'event-stream-'));
   const path = join(directory.path, 'socket');
@@ -51,7 +51,7 @@ async function open(path: string): Promise<IncomingMessage> {
   return response.setEncoding('utf8');
 }
 
-/** A client that asks and does not read. */
+/** A client that sends a request and does not read. */
 function openDeaf(t: TestContext, path: string): Socket {
   const socket = connect(path).pause();
   t.after(() => socket.destroy());
@@ -60,7 +60,7 @@ function openDeaf(t: TestContext, path: string): Socket {
   return socket;
 }
 
-/** What a source has come to. */
+/** The progress of a source. */
 interface Progress {
   produced: number;
   ended: boolean;
@@ -79,16 +79,16 @@ function many(progress: Progress) {
   };
 }
 
-/** Waits until the source makes no progress in many turns of the loop. */
+/** Resolves when the source makes no progress in many turns of the event loop. */
 async function stalled(progress: Progress, response: ServerResponse): Promise<void> {
   for (let before = -1; before !== progress.produced; ) {
     before = progress.produced;
     for (let i = 0; i < 100; i++) await turn();
   }
-  assert.ok(response.writableNeedDrain, `it goes on after ${progress.produced} events`);
+  assert.ok(response.writableNeedDrain, `it continues after ${progress.produced} events`);
 }
 
-/** Gives nothing until the client is gone. */
+/** Yields nothing until the client disconnects. */
 function silent(progress: Progress) {
   return async function* (gone: AbortSignal): AsyncGenerator<Sent> {
     try {
@@ -101,7 +101,7 @@ function silent(progress: Progress) {
 }
 
 suite('a stream of events', () => {
-  test('has an event, its id and its data on a line each, and a blank line behind them', async (t) => {
+  test('has one line each for an event, its id and its data, followed by an empty line', async (t) => {
     const { path, sent } = await serve(t, async function* () {
       yield { event: 'container', id: '5f-1', data: { id: '5f-1', cause: 'it was requested' } };
       yield { event: 'missed', data: {} };
@@ -120,7 +120,7 @@ suite('a stream of events', () => {
     await sent;
   });
 
-  test('keeps data on its line, whatever is in it', async (t) => {
+  test('keeps data on one line, whatever it contains', async (t) => {
     const text = 'a\nb\r\nc\rd\n\nevent: forged\ndata: {}\n\n\u2028ü\u0000"\\';
     const { path } = await serve(t, async function* () {
       yield { event: 'one', data: { text } };
@@ -132,7 +132,7 @@ suite('a stream of events', () => {
     assert.deepEqual(JSON.parse(data.replace('data: ', '')), { text });
   });
 
-  test('begins before there is an event, and gives each as it comes', async (t) => {
+  test('begins before there is an event, and delivers each one as it occurs', async (t) => {
     const [first, second] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
     const { path, sent } = await serve(t, async function* () {
       for (const { promise } of [first, second]) yield { event: 'one', data: { n: await promise } };
@@ -164,7 +164,7 @@ suite('a reader that does not read', () => {
     const { path, response, sent } = await serve(t, many(progress));
     const socket = openDeaf(t, path);
     await stalled(progress, await response);
-    assert.ok(progress.produced < FEW, `${progress.produced} events were made for nobody`);
+    assert.ok(progress.produced < FEW, `${progress.produced} events were produced without a reader`);
     const read = (await socket.setEncoding('utf8').toArray()).join('');
     const heard = [...read.matchAll(/^id: a-(\d+)$/gm)].map(([, n]) => Number(n));
     assert.deepEqual(
@@ -175,7 +175,7 @@ suite('a reader that does not read', () => {
     assert.ok(progress.ended);
   });
 
-  test('that goes away ends the source, and what is sent', async (t) => {
+  test('ends the source and the stream when it disconnects', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, many(progress));
     const socket = openDeaf(t, path);
@@ -183,10 +183,10 @@ suite('a reader that does not read', () => {
     socket.destroy();
     await sent;
     assert.ok(progress.ended);
-    assert.ok(progress.produced < FEW, `${progress.produced} events were made for nobody`);
+    assert.ok(progress.produced < FEW, `${progress.produced} events were produced without a reader`);
   });
 
-  test('leaves nothing at the response for all the times that it has been waited for', async (t) => {
+  test('leaves no listeners on the response, however often the sender waited', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, many(progress));
     openDeaf(t, path).resume();
@@ -194,12 +194,12 @@ suite('a reader that does not read', () => {
     await sent;
     const [drain, error, close = 0] = ['drain', 'error', 'close'].map((event) => one.listenerCount(event));
     assert.deepEqual([drain, error, progress.produced], [0, 0, MANY]);
-    assert.ok(close < 5, `${close} wait for its end`);
+    assert.ok(close < 5, `${close} listeners wait for its end`);
   });
 });
 
 suite('a silent stream', () => {
-  test('gives signs of life, and none when it is over', async (t) => {
+  test('sends keepalives, and none after its end', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const progress: Progress = { produced: 0, ended: false };
     const { path, response, sent } = await serve(t, silent(progress));
@@ -217,7 +217,7 @@ suite('a silent stream', () => {
     assert.equal(write.mock.callCount(), 0);
   });
 
-  test('gives no sign of life to a reader that does not read', async (t) => {
+  test('sends no keepalive to a reader that does not read', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const progress: Progress = { produced: 0, ended: false };
     const { path, response } = await serve(t, many(progress));
@@ -228,7 +228,7 @@ suite('a silent stream', () => {
     assert.equal(write.mock.callCount(), 0);
   });
 
-  test('ends with its client, and so does its source', async (t) => {
+  test('ends with its client, and ends its source', async (t) => {
     const progress: Progress = { produced: 0, ended: false };
     const { path, sent } = await serve(t, silent(progress));
     const client = await open(path);

@@ -22,18 +22,18 @@ const VIEW = viewOf({
 
 const { signal: never } = new AbortController();
 
-/** Tells events whose causes are these. */
+/** Adds events with these causes. */
 function tell(events: Events, ...causes: (string | number)[]): void {
   for (const cause of causes) events.tell(VIEW, { ...BEGUN, cause: `${cause}` });
 }
 
 async function next(follower: Follower): Promise<ContainerEvent> {
   const { value } = await follower.next();
-  assert.ok(value && value !== MISSED, `it gave ${value}`);
+  assert.ok(value && value !== MISSED, `it yielded ${value}`);
   return value;
 }
 
-/** @returns the causes of the next events, and whether some were missed */
+/** @returns the causes of the next events, and whether events were missed */
 async function take(follower: Follower, count: number): Promise<string[]> {
   const heard: string[] = [];
   while (heard.length < count) {
@@ -44,7 +44,7 @@ async function take(follower: Follower, count: number): Promise<string[]> {
   return heard;
 }
 
-/** Of an event that was told then. */
+/** The id of an event that is added now. */
 async function idOf(events: Events, cause: string): Promise<string> {
   const follower = events.follow(undefined, never);
   const heard = next(follower);
@@ -53,7 +53,7 @@ async function idOf(events: Events, cause: string): Promise<string> {
 }
 
 suite('an event', () => {
-  test('has what happened, to what, when, and an id of its own', async () => {
+  test('says what happened, to what and when, and has its own id', async () => {
     const events = new Events();
     const follower = events.follow(undefined, never);
     const first = next(follower);
@@ -72,7 +72,7 @@ suite('an event', () => {
 });
 
 suite('a follower', () => {
-  test('hears events in order and once, as each of the others does', async () => {
+  test('receives events in order and once, like each of the others', async () => {
     const events = new Events();
     const followers = [1, 2, 3].map(() => events.follow(undefined, never));
     const first = followers.map((follower) => take(follower, 1));
@@ -96,7 +96,7 @@ suite('a follower', () => {
     );
   });
 
-  test('without an id hears nothing of the past', async () => {
+  test('without an id receives no past events', async () => {
     const events = new Events();
     tell(events, 'long ago');
     const heard = take(events.follow(undefined, never), 1);
@@ -104,7 +104,7 @@ suite('a follower', () => {
     assert.deepEqual(await heard, ['now']);
   });
 
-  test('with an id goes on behind it', async () => {
+  test('with an id continues behind it', async () => {
     const events = new Events();
     const id = await idOf(events, 'known');
     tell(events, 1, 2);
@@ -122,7 +122,7 @@ suite('a follower', () => {
     assert.deepEqual(await heard, ['new']);
   });
 
-  test('that was left is over, and another one goes on where it was', async () => {
+  test('that was closed has ended, and another one can continue from its position', async () => {
     const events = new Events();
     const { signal } = new AbortController();
     const id = await idOf(events, 'known');
@@ -142,7 +142,7 @@ suite('a follower', () => {
 });
 
 suite('a follower that has missed events', () => {
-  test('because it did not read is told so once, and continues with the oldest event that is kept', async () => {
+  test('because it did not read is told so once, and continues with the oldest kept event', async () => {
     const events = new Events(3);
     const follower = events.follow(undefined, never);
     const first = take(follower, 1);
@@ -154,7 +154,7 @@ suite('a follower that has missed events', () => {
     assert.deepEqual(await heard, ['7', '8']);
   });
 
-  test('is told so each time anew', async () => {
+  test('is told so each time that it misses more', async () => {
     const events = new Events(2);
     const follower = events.follow(await idOf(events, 'known'), never);
     for (let i = 0; i < 10; i += 5) {
@@ -163,7 +163,7 @@ suite('a follower that has missed events', () => {
     }
   });
 
-  test('has missed none as long as those that it waits for are kept', async () => {
+  test('has missed none as long as its next events are kept', async () => {
     const events = new Events(3);
     const id = await idOf(events, 'known');
     tell(events, 1, 2, 3);
@@ -181,7 +181,7 @@ suite('a follower that has missed events', () => {
     assert.deepEqual(await take(events.follow(id, never), 2), [MISSED, '1']);
   });
 
-  test('because its id is none of this service is told so, and hears all that is kept', async () => {
+  test('because its id is unknown is told so, and receives all kept events', async () => {
     const events = new Events(2);
     const foreign = await idOf(new Events(), 'of another service');
     const id = await idOf(events, 'known');
@@ -196,7 +196,7 @@ suite('a follower that has missed events', () => {
     }
   });
 
-  test('is told so also where nothing has been told yet', async () => {
+  test('is told so even if there are no events yet', async () => {
     const events = new Events();
     const follower = events.follow('00000000-1', never);
     assert.deepEqual(await take(follower, 1), [MISSED]);
@@ -206,14 +206,14 @@ suite('a follower that has missed events', () => {
   });
 });
 
-suite('a follower that is ended by its signal', () => {
-  /** That it is over, and that nothing holds on to its signal. */
+suite('a follower that its signal aborts', () => {
+  /** Asserts that it has ended, and that nothing holds on to its signal. */
   async function assertOver(follower: Follower, signal: AbortSignal): Promise<void> {
     assert.deepEqual(await follower.next(), { value: undefined, done: true });
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   }
 
-  test('ends while it waits, and others wait on', async () => {
+  test('ends while it waits, and others keep waiting', async () => {
     const events = new Events();
     const ending = new AbortController();
     const other = take(events.follow(undefined, never), 1);
@@ -227,7 +227,7 @@ suite('a follower that is ended by its signal', () => {
     assert.deepEqual(await other, ['1']);
   });
 
-  test('ends before what it has not read, be it events or that it has missed some', async () => {
+  test('ends before unread events and before a notice of missed ones', async () => {
     for (const told of [2, 9]) {
       const events = new Events(3);
       const ending = new AbortController();
@@ -240,7 +240,7 @@ suite('a follower that is ended by its signal', () => {
     }
   });
 
-  test('ends at once when it had aborted before', async () => {
+  test('ends at once if the signal was already aborted', async () => {
     const events = new Events();
     const id = await idOf(events, 'known');
     tell(events, 1);
@@ -249,9 +249,9 @@ suite('a follower that is ended by its signal', () => {
   });
 });
 
-test('whatever is told and read in whatever order, each follower hears all in order or is told what it missed', async () => {
+test('in any order of events and reads, each follower receives all in order or is told what it missed', async () => {
   const most = 3;
-  // 0 is an event that is told, 1 and 2 are followers that read.
+  // 0 adds an event; 1 and 2 are followers that read.
   const steps = fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {

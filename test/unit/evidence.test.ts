@@ -9,7 +9,7 @@ import { findSecrets, sources } from '../support/evidence.ts';
 
 const SECRET = 'a "secret" of\\this test';
 
-/** What is found in files of these texts. */
+/** The secrets that are found in files with these texts. */
 async function find(files: Readonly<Record<string, string>>, secrets: readonly string[]): Promise<string[]> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'evidence-'));
   for (const [name, text] of Object.entries(files)) await writeFile(join(directory.path, name), text);
@@ -17,7 +17,7 @@ async function find(files: Readonly<Record<string, string>>, secrets: readonly s
 }
 
 for (const [form, text] of [
-  ['as it is', SECRET],
+  ['in plain text', SECRET],
   ['within JSON', JSON.stringify({ field: SECRET })],
   ['within a URL', `https://host/?key=${encodeURIComponent(SECRET)}`],
 ] as const) {
@@ -33,19 +33,19 @@ test('each of several secrets is found, in each line of each file', async () => 
   assert.deepEqual(await find(files, ['one', 'two']), ['log-1: one', 'log-1: two and one', 'sentry-1: two']);
 });
 
-test('no secret is found where there is none', async () => {
+test('no secret is found in output without one', async () => {
   assert.deepEqual(await find({ 'log-1': 'a secret of this test\n\n' }, [SECRET]), []);
   assert.deepEqual(await find({}, [SECRET]), []);
 });
 
-test('the sources of what was kept are named once each, whatever process it came from', async () => {
+test('each source of kept output is named once, whatever process wrote it', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'evidence-'));
   for (const name of ['webserver-12', 'log-1', 'log-34567', 'log-2'])
     await writeFile(join(directory.path, name), '');
   assert.deepEqual(sources(directory.path), ['log', 'webserver']);
 });
 
-test('what is kept is searched, and without a place for it nothing is kept', async () => {
+test('kept output is searched, and without a directory for it nothing is kept', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'evidence-'));
   const evidence = JSON.stringify(join(import.meta.dirname, '../support/evidence.ts'));
   const script = `import { keep } from ${evidence}; keep('log', ${JSON.stringify(`x ${SECRET}`)}); keep('log', 'y');`;

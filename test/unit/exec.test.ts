@@ -1,4 +1,4 @@
-/** What a real Engine does too seldom to be waited for. */
+/** Behaviour of a real Engine that is too rare to wait for. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,7 +12,7 @@ import { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { Exec } from '../../docker-engine/exec.ts';
 
-/** An Engine at which something runs before it knows as what. */
+/** An Engine that runs a program before it knows its pid. */
 async function engineThatLearnsLate(t: TestContext, pid: number): Promise<Docker> {
   const pids = [0, 0, pid];
   const server = createServer((request, response) => {
@@ -37,7 +37,7 @@ async function engineThatLearnsLate(t: TestContext, pid: number): Promise<Docker
   return await Docker.open(path);
 }
 
-test('what runs in a terminal is found by its session also if Docker knows it a little later', async (t) => {
+test('a program in a terminal is found by its session, even if Docker reports it late', async (t) => {
   const running = spawn('sleep', ['1000'], {
     detached: true,
     stdio: 'ignore',
@@ -48,7 +48,7 @@ test('what runs in a terminal is found by its session also if Docker knows it a 
     await engineThatLearnsLate(t, running.pid as number),
     {
       terminal: '0123456789abcdef',
-      // What the kernel names the control group of any process with.
+      // The kernel's name for the control group of any process.
       dockerId: ':' as DockerId,
       command: ['sleep', '1000'],
       user: undefined,

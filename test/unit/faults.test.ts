@@ -1,4 +1,4 @@
-/** Faults of the predecessor that are about no single part of the service. */
+/** Faults of the predecessor that belong to no single part of the service. */
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
@@ -21,7 +21,7 @@ test('S4: secrets are compared in constant time, whatever their lengths', (t) =>
   assert.deepEqual(lengths, Array(4).fill([32, 32]));
 });
 
-test('S18: a message is never understood as a format', () => {
+test('S18: a message is never used as a format string', () => {
   const hostile = '%s %d %i %f %j %o %O %c %% %';
   const written: string[] = [];
   const log = createLogger({

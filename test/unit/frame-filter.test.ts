@@ -1,6 +1,6 @@
 /**
- * What passes the filter at the port of a container, of IPv6 above all: the tests with real containers have a bridge of IPv4
- * alone. The filter's program runs here as the kernel runs it.
+ * The packets that pass the filter at a container's port, mainly of IPv6: the tests with real containers have an IPv4 bridge
+ * only. The filter's program runs here as it runs in the kernel.
  */
 
 import assert from 'node:assert/strict';
@@ -49,7 +49,7 @@ interface Packet {
   readonly from?: string;
   readonly to?: string;
   readonly next: number;
-  /** Hexadecimal: what follows the header of IPv6. */
+  /** Hexadecimal: the bytes after the IPv6 header. */
   readonly data?: string;
   readonly source?: string;
   readonly destination?: string;
@@ -68,24 +68,27 @@ function frameOf({
   return Buffer.from(`${ethernet}${header}${data.padEnd(128, '0')}`, 'hex');
 }
 
-/** A message about whose link-layer address `target` has. */
+/** A neighbour discovery message about the link-layer address of `target`. */
 const about = (type: number, target: string) => `${type.toString(16)}00000060000000${target}`;
 const ADVERTISEMENT = 136;
-/** A header of eight bytes before another one, here of ICMPv6. */
+/** An extension header of eight bytes before another one, here before ICMPv6. */
 const before = (message: string) => `3a00000000000000${message}`;
 
-suite('of IPv6, a container sends', () => {
+suite('packets that a container can send over IPv6', () => {
   for (const [what, packet] of [
     ['TCP from its own address', { next: TCP }],
     ['UDP from its own address, in fragments too', { next: FRAGMENT }],
     ['UDP to the gateway', { next: UDP, to: GATEWAY }],
-    ['from its own link-local address', { next: ICMPV6, from: OWN_LINK, data: about(135, GATEWAY) }],
-    ['the question whether its address is free', { next: ICMPV6, from: NOBODY, data: about(135, OWN) }],
-    ['that its address is its own', { next: ICMPV6, data: about(ADVERTISEMENT, OWN) }],
-    ['that its link-local address is its own', { next: ICMPV6, data: about(ADVERTISEMENT, OWN_LINK) }],
-    ['what it listens to', { next: 0, from: OWN_LINK, data: before('8f000000') }],
+    ['a packet from its own link-local address', { next: ICMPV6, from: OWN_LINK, data: about(135, GATEWAY) }],
+    ['a check whether its address is free', { next: ICMPV6, from: NOBODY, data: about(135, OWN) }],
+    ['an advertisement of its own address', { next: ICMPV6, data: about(ADVERTISEMENT, OWN) }],
     [
-      'to its neighbour past the host, where the port is isolated',
+      'an advertisement of its own link-local address',
+      { next: ICMPV6, data: about(ADVERTISEMENT, OWN_LINK) },
+    ],
+    ['a report of its multicast groups', { next: 0, from: OWN_LINK, data: before('8f000000') }],
+    [
+      'a packet to its neighbour past the host, where the port is isolated',
       { next: TCP, to: NEIGHBOUR, destination: '02:42:ac:11:00:03' },
     ],
   ] as const satisfies readonly (readonly [string, Packet])[]) {
@@ -93,7 +96,7 @@ suite('of IPv6, a container sends', () => {
   }
 });
 
-test("a container cannot claim its neighbour's IPv6 address, whatever header stands before the claim", () => {
+test("a container cannot claim its neighbour's IPv6 address, whatever header precedes the claim", () => {
   const claim = about(ADVERTISEMENT, NEIGHBOUR);
   assert.ok(!passes(frameOf({ next: ICMPV6, data: claim })));
   for (const next of [0, 43, 51, 60]) assert.ok(!passes(frameOf({ next, data: before(claim) })), `${next}`);
@@ -101,32 +104,35 @@ test("a container cannot claim its neighbour's IPv6 address, whatever header sta
   assert.ok(!passes(frameOf({ next: 0, data: longer })));
 });
 
-suite('of IPv6, a container does not send', () => {
+suite('packets that a container cannot send over IPv6', () => {
   for (const [what, packet] of [
-    ["from its neighbour's address", { next: UDP, from: NEIGHBOUR }],
-    ["from another's link-local address", { next: UDP, from: 'fe80000000000000' + '0042acfffe110003' }],
-    ['from another MAC', { next: UDP, source: '02:42:ac:11:00:03' }],
-    ['to its neighbour by way of the host', { next: TCP, to: NEIGHBOUR }],
-    ["that the gateway's address is its own", { next: ICMPV6, data: about(ADVERTISEMENT, GATEWAY) }],
-    ['that it is a router', { next: ICMPV6, from: OWN_LINK, data: '86000000' }],
-    ['that others should go another way', { next: ICMPV6, from: OWN_LINK, data: '89000000' }],
+    ["a packet from its neighbour's address", { next: UDP, from: NEIGHBOUR }],
+    [
+      "a packet from another container's link-local address",
+      { next: UDP, from: 'fe80000000000000' + '0042acfffe110003' },
+    ],
+    ['a packet from another MAC address', { next: UDP, source: '02:42:ac:11:00:03' }],
+    ['a packet to its neighbour through the host', { next: TCP, to: NEIGHBOUR }],
+    ["an advertisement of the gateway's address", { next: ICMPV6, data: about(ADVERTISEMENT, GATEWAY) }],
+    ['a router advertisement', { next: ICMPV6, from: OWN_LINK, data: '86000000' }],
+    ['a redirect', { next: ICMPV6, from: OWN_LINK, data: '89000000' }],
   ] as const satisfies readonly (readonly [string, Packet])[]) {
     test(what, () => assert.ok(!passes(frameOf(packet))));
   }
 });
 
-test('a container that has no IPv6 address sends no IPv6', () => {
+test('a container without an IPv6 address sends no IPv6 packets', () => {
   const { address6, ...ipv4 } = ENDPOINT;
   const without = frameFilter(ipv4, [HOST]);
   assert.ok(address6 && without.length < program.length);
   assert.equal(without.at(-1), 2);
 });
 
-test('the kernel can take its jumps', () => {
+test('the kernel accepts the jumps of the filter', () => {
   assert.ok(program.every((word, i) => i % 4 === 0 || i % 4 === 3 || word <= 255));
 });
 
-test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
+test('a frame of another protocol, or with a VLAN tag, does not pass', () => {
   for (const type of ['8100', '88a8', '8847', '9000']) {
     const frame = frameOf({ next: TCP });
     frame.write(type, 12, 'hex');
@@ -134,7 +140,7 @@ test('another protocol, or a frame with a tag of a VLAN, does not pass', () => {
   }
 });
 
-suite('while nobody knows whose port it is', () => {
+suite('a port whose container is not known yet', () => {
   const NEWCOMER = '02:42:ac:11:00:09';
   const through = newcomersFilter([IPV4_ALONE]);
   const hex = (address: string) => Buffer.from(address.split('.').map(Number)).toString('hex');
@@ -144,35 +150,35 @@ suite('while nobody knows whose port it is', () => {
   const ip = (from: string, to: string) => `4500001c000000004011${'0000'}${hex(from)}${hex(to)}`;
   const OTHER = '172.17.0.9';
   for (const [what, bytes, isPassed] of [
-    ['who says where it is itself passes', frame(NEWCOMER, '0806', arp(OTHER)), true],
-    ['who sends to anybody else passes', frame(NEWCOMER, '0800', ip(OTHER, '172.17.0.1')), true],
+    ['passes an announcement of its own address', frame(NEWCOMER, '0806', arp(OTHER)), true],
+    ['passes packets to other addresses', frame(NEWCOMER, '0800', ip(OTHER, '172.17.0.1')), true],
     [
-      'who has the MAC of a container with a place does not',
+      'does not pass packets from the MAC address of a known container',
       frame(MAC, '0800', ip(OTHER, '172.17.0.1')),
       false,
     ],
-    ['who claims its address does not', frame(NEWCOMER, '0806', arp(ENDPOINT.address)), false],
+    ['does not pass a claim of a known address', frame(NEWCOMER, '0806', arp(ENDPOINT.address)), false],
     [
-      'who sends from its address does not',
+      'does not pass packets from a known address',
       frame(NEWCOMER, '0800', ip(ENDPOINT.address, '172.17.0.1')),
       false,
     ],
-    ['who sends to it does not', frame(NEWCOMER, '0800', ip(OTHER, ENDPOINT.address)), false],
+    ['does not pass packets to a known address', frame(NEWCOMER, '0800', ip(OTHER, ENDPOINT.address)), false],
     [
-      'who hides that behind a tag of a VLAN does not',
+      'does not pass them behind a VLAN tag either',
       frame(NEWCOMER, '8100', `0000${'0806'}${arp(ENDPOINT.address)}`),
       false,
     ],
   ] as const)
     test(what, () => assert.equal(passes(bytes, through), isPassed));
 
-  test('IPv6 passes only where no container has an address of it', () => {
+  test('passes IPv6 only if no container has an IPv6 address', () => {
     const packet = frameOf({ next: TCP, from: NEIGHBOUR, source: NEWCOMER });
     assert.ok(passes(packet, through));
     assert.ok(!passes(packet, newcomersFilter([ENDPOINT])));
   });
 
-  test('nothing passes where the kernel would not take a program for all', () => {
+  test('passes nothing if the kernel would not accept a program for all addresses', () => {
     const all = Array.from({ length: 1000 }, () => ENDPOINT);
     assert.ok(!passes(frame(NEWCOMER, '0806', arp(OTHER)), newcomersFilter(all)));
   });

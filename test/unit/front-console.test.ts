@@ -1,4 +1,7 @@
-/** What a ledger says of the console in front, and the addon's calls; that the kernel keeps it there is tried in the guest. */
+/**
+ * The ledger's record of the console in front, and the addon's calls. The tests in the guest check that the kernel keeps the
+ * console there.
+ */
 
 import assert from 'node:assert/strict';
 import { openSync } from 'node:fs';
@@ -6,7 +9,7 @@ import { test } from 'node:test';
 import { frontConsoleIn } from '../../ttys/front-console.ts';
 import { addon } from '../../uinput-native/addon.ts';
 
-test('the console that a dead service left in front is found in its ledger, with the one from before', () => {
+test('the ledger names the console that a dead service left in front, and the one before it', () => {
   const owner = { kind: 'service' };
   const others = { kind: 'file', what: '/fractalprivate/cert.pem', owner, lifetime: 'service' };
   const left = { kind: 'front console', what: 'tty9 instead of tty1', owner, lifetime: 'service' };
@@ -15,13 +18,13 @@ test('the console that a dead service left in front is found in its ledger, with
   assert.equal(frontConsoleIn([{ ...left, what: 'tty9' }]), undefined);
 });
 
-test('what is no console has no state and cannot be controlled', () => {
+test('a file that is not a console has no state and cannot be controlled', () => {
   const fd = openSync('/dev/null', 'r');
   assert.throws(() => addon().consoleState(fd), { code: 'ENOTTY' });
   assert.throws(() => addon().controlConsole(fd, 'lock', 0), { code: 'ENOTTY' });
 });
 
-test('a console is controlled by a descriptor, the name of a control, and a number', () => {
+test('a console is controlled through a descriptor, the name of a control, and a number', () => {
   assert.throws(() => addon().consoleState('1' as never), { name: 'TypeError', message: /^fd must be/ });
   assert.throws(() => addon().controlConsole(0, 'anything' as never, 0), {
     name: 'TypeError',

@@ -8,7 +8,7 @@ function opened(): Gate<string> {
   return gate;
 }
 
-/** Whether `promise` has settled once everything that was due has run. */
+/** Whether `promise` has settled after everything that was due has run. */
 async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void promise.finally(() => {
@@ -18,32 +18,32 @@ async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-test('nothing is let through before it is opened', async () => {
+test('nothing passes before the gate is opened', async () => {
   const gate = new Gate<string>();
   assert.throws(() => gate.check(), { code: 'service.starting' });
   await assert.rejects(
-    gate.pass(async () => assert.fail('let through')),
+    gate.pass(async () => assert.fail('the call passed the gate')),
     { code: 'service.starting' },
   );
 });
 
-test('what is behind it is handed to the work, whose result comes back', async () => {
+test('the work gets the value behind the gate, and its result is returned', async () => {
   const gate = opened();
   assert.equal(gate.check(), 'behind');
   assert.equal(await gate.pass(async (behind) => `${behind} it`), 'behind it');
 });
 
-test('nothing is let through after it was closed', async () => {
+test('nothing passes after the gate is closed', async () => {
   const gate = opened();
   gate.close();
   assert.throws(() => gate.check(), { code: 'service.stopping' });
   await assert.rejects(
-    gate.pass(async () => assert.fail('let through')),
+    gate.pass(async () => assert.fail('the call passed the gate')),
     { code: 'service.stopping' },
   );
 });
 
-test('it stays closed, also when it is opened later', () => {
+test('the gate stays closed even if it is opened later', () => {
   const gate = new Gate<string>();
   gate.close();
   assert.throws(() => gate.check(), { code: 'service.stopping' });
@@ -51,7 +51,7 @@ test('it stays closed, also when it is opened later', () => {
   assert.throws(() => gate.check(), { code: 'service.stopping' });
 });
 
-test('what the work fails with comes back', async () => {
+test('an error of the work is passed on', async () => {
   const gate = opened();
   const error = new Error('failed');
   await assert.rejects(
@@ -67,11 +67,11 @@ test('what the work fails with comes back', async () => {
   await gate.idle();
 });
 
-test('it is idle when no request was ever made', async () => {
+test('the gate is idle if no request was ever made', async () => {
   await opened().idle();
 });
 
-test('it is not idle until every request that is under way has ended', async () => {
+test('the gate is not idle until every request in progress has ended', async () => {
   const gate = opened();
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const requests = [gate.pass(() => first.promise), gate.pass(() => second.promise)];
@@ -84,7 +84,7 @@ test('it is not idle until every request that is under way has ended', async () 
   await Promise.all(requests);
 });
 
-test('a request that was let through is finished after the gate has closed', async () => {
+test('a request that has passed completes after the gate is closed', async () => {
   const gate = opened();
   const work = Promise.withResolvers<string>();
   const request = gate.pass(() => work.promise);
@@ -96,7 +96,7 @@ test('a request that was let through is finished after the gate has closed', asy
   await idle;
 });
 
-test('a request that came while waiting is waited for, too', async () => {
+test('a request that arrives during the wait is awaited too', async () => {
   const gate = opened();
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   void gate.pass(() => first.promise);
@@ -108,7 +108,7 @@ test('a request that came while waiting is waited for, too', async () => {
   await idle;
 });
 
-test('a request that fails does not keep it from becoming idle', async () => {
+test('a failed request does not prevent the gate from becoming idle', async () => {
   const gate = opened();
   const work = Promise.withResolvers<void>();
   const request = gate.pass(() => work.promise);

@@ -22,7 +22,7 @@ function message(method: string, path: string, length: number, more = ''): Buffe
   return Buffer.concat([Buffer.from(head), Buffer.alloc(length, 'x')]);
 }
 
-test('that a body is too large, or leads nowhere, arrives at a client that sends all of it first', async (t) => {
+test('a client that sends all of a large or misdirected body first still receives the answer', async (t) => {
   const { https, api } = await open(t);
   const ask = async (to: NetConnectOpts, bytes: Buffer, status: number) => {
     const answer = await sayThenRead(to, bytes, to === https);
@@ -38,7 +38,7 @@ test('that a body is too large, or leads nowhere, arrives at a client that sends
   }
 });
 
-test('and so does it from the Docker proxy', async () => {
+test('a client of the Docker proxy that sends all of a large body first still receives the answer', async () => {
   const handlerOf = () => () => async (exchange: { refuse(s: number, m: string): Promise<false> }) =>
     await exchange.refuse(400, 'no');
   await using bench = await ProxyBench.open({ handlerOf });

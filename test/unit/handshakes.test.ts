@@ -1,4 +1,4 @@
-/** Handshakes of those who are not let in: they get an answer, and keep no connection. */
+/** Refused handshakes: their clients get an answer, and cannot keep the connection open. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { Handshakes } from '../../httpserver/v1/handshakes.ts';
 
 const HANDSHAKE = 'GET /b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 
-/** A server whose answers wait until they are let go, and a client that never ends its own side. */
+/** A server whose answers wait until the test releases them, and a client that never ends its own side. */
 async function open(t: TestContext) {
   const app = fastify({ ...LIMITS, http: BELOW });
   new Handshakes(app);
@@ -27,7 +27,7 @@ async function open(t: TestContext) {
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const client = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-  // It may be reset.
+  // The connection may be reset.
   client.on('error', () => {});
   t.after(async () => {
     client.destroy();
@@ -51,14 +51,14 @@ test('a client whose WebSocket is refused gets an answer and cannot keep the con
   await closed(connection);
 });
 
-test('nor by sending more than anybody reads', async (t) => {
+test('a client whose WebSocket is refused cannot keep the connection open by sending more', async (t) => {
   const { client, connection, answer } = await open(t);
   client.write(HANDSHAKE + 'x'.repeat(300_000));
   answer();
   await closed(connection);
 });
 
-test('a client that asks for a WebSocket before the answer to its previous request loses only its own connection', async (t) => {
+test('a client that requests a WebSocket before its previous request is answered loses only its own connection', async (t) => {
   const { asked, client, connection, answer } = await open(t);
   client.write(`GET /a HTTP/1.1\r\nHost: x\r\n\r\n${HANDSHAKE}`);
   await closed(connection);

@@ -1,4 +1,4 @@
-/** What is told of a container's health, and what Docker says of it. */
+/** The reports of a container's health, and Docker's view of it. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { BEGUN } from '../../container/state.ts';
 import type { ContainerView } from '../../container/view.ts';
 import { healthIn } from '../../docker-engine/answers.ts';
 
-test('only changes are told, each with what is known of the other look', () => {
+test('only changes are reported, each with the result of the other check', () => {
   const told: HealthChange['code'][] = [];
   const health: Health = new Health(({ code }) => told.push(code));
   for (const docker of [undefined, 'starting', 'starting', 'unhealthy', undefined] as const)
@@ -19,7 +19,7 @@ test('only changes are told, each with what is known of the other look', () => {
   assert.deepEqual([docker, port], ['unhealthy', 'open']);
 });
 
-test("Docker's check is found at the end of a container's status alone", () => {
+test("Docker's check is found only at the end of a container's status", () => {
   const cases = [
     ['Up 3 minutes (healthy)', 'healthy'],
     ['Up 2 hours (unhealthy)', 'unhealthy'],
@@ -32,7 +32,7 @@ test("Docker's check is found at the end of a container's status alone", () => {
   for (const [status, health] of cases) assert.equal(healthIn(status), health, status);
 });
 
-test('a change of health is an event in order with the others, and told apart from them', async () => {
+test('a change of health is an event in order with the others, and distinguishable from them', async () => {
   const [events, { signal }] = [new Events(), new AbortController()];
   const view = { state: 'ready' } as ContainerView;
   const following = events.follow(undefined, signal);

@@ -15,10 +15,10 @@ import { type Answer, HttpClient, type Question } from '../../outgoing/http-clie
 import { type Fault, Recorder, type Request } from '../support/recorder.ts';
 import { FACTS } from '../support/world.ts';
 
-/** Milliseconds that no test lasts. */
+/** Longer than any test, in milliseconds. */
 const LONG = 600_000;
 
-/** Stands in for waiting: a pause lasts until the test wants the next one, or until its signal. */
+/** Replaces waiting: a pause lasts until the test requests the next one, or until its signal aborts. */
 class Pauses {
   readonly #begun: number[] = [];
   #end = () => {};
@@ -34,13 +34,13 @@ class Pauses {
     return promise;
   };
 
-  /** Ends the pause that lasts, if any, and waits until the next one has begun. Returns its milliseconds. */
+  /** Ends the current pause, if there is one, and waits until the next one has started. Returns its milliseconds. */
   next(): Promise<number> {
     this.#end();
     return this.follows();
   }
 
-  /** Waits until the next one has begun, and ends none. */
+  /** Waits until the next pause has started, without ending one. */
   async follows(): Promise<number> {
     for (;;) {
       const milliseconds = this.#begun.shift();
@@ -51,7 +51,7 @@ class Pauses {
     }
   }
 
-  /** The milliseconds of the next ones, the last of which still lasts. */
+  /** The milliseconds of the next pauses; the last one is still running. */
   async several(count: number): Promise<number[]> {
     const all: number[] = [];
     while (all.length < count) all.push(await this.next());
@@ -59,7 +59,7 @@ class Pauses {
   }
 }
 
-/** A client that tells when an answer has come. */
+/** A client that reports when an answer has arrived. */
 class Watched extends HttpClient {
   answered = () => {};
 
@@ -71,21 +71,21 @@ class Watched extends HttpClient {
 }
 
 interface Options {
-  /** Statuses of the answers; 200 when there are no more. */
+  /** Statuses of the answers; 200 after the last one. */
   readonly auth?: number[];
   readonly heartbeat?: number[];
-  /** With which the webserver begins. */
+  /** The first answers of the webserver. */
   readonly fault?: Fault;
-  /** Is told each request before its answer, which waits for it. */
+  /** Receives each request before its answer, which waits for it. */
   readonly meanwhile?: (request: Request, begun: Begun) => void | Promise<void>;
   readonly find?: (signal: AbortSignal) => Promise<HostFacts>;
-  /** Is told each token when it is handed over. */
+  /** Receives each token when it is stored. */
   readonly onToken?: (token: string, begun: Begun) => void;
-  /** What an earlier service left on the disk. */
+  /** The token that an earlier service left on the disk. */
   readonly kept?: Registration;
-  /** Pauses last as long as they really do. */
+  /** Pauses have their real length. */
   readonly realPauses?: true;
-  /** They begin when their lifetime has ended. */
+  /** They start after their lifetime has ended. */
   readonly ended?: true;
 }
 
@@ -95,11 +95,11 @@ interface Begun {
   readonly lifetime: Lifetime;
   readonly heartbeats: Heartbeats;
   readonly pauses: Pauses;
-  /** What `onToken` was told. */
+  /** The arguments of `onToken`. */
   readonly tokens: string[];
   readonly lines: Line[];
   readonly kept: KeptRegistration;
-  /** What the webserver was sent, like `auth` and `beat 0 the-token-1`. */
+  /** The requests to the webserver, such as `auth` and `beat 0 the-token-1`. */
   readonly calls: () => string[];
 }
 
@@ -113,7 +113,7 @@ function callOf(request: Request): string {
   return `${isDying(request) ? 'dying' : 'beat'} ${HeartbeatNumber} ${AuthToken}`;
 }
 
-/** Heartbeats that begin now, and the webserver that gets them. It gives the-token-1, then the-token-2, and so on. */
+/** Heartbeats that start now, and the webserver that receives them. It issues the-token-1, then the-token-2, and so on. */
 async function begin(t: TestContext, options: Options = {}): Promise<Begun> {
   const { auth = [], heartbeat = [], find = async () => FACTS } = options;
   let given = 0;
@@ -165,7 +165,7 @@ function isBetweenHeartbeats(milliseconds: number): boolean {
   return milliseconds >= 55_000 && milliseconds <= 65_000;
 }
 
-suite('a host that lives', () => {
+suite('a running host', () => {
   test('a host registers itself, then sends a heartbeat at once and after each pause', async (t) => {
     const { pauses, calls, recorder } = await begin(t);
     await pauses.next();
@@ -235,7 +235,7 @@ suite('a host that lives', () => {
     }
   });
 
-  test('a host without known metadata asks for them again, and reports nothing meanwhile', async (t) => {
+  test('a host without known metadata requests them again, and reports nothing meanwhile', async (t) => {
     let asked = 0;
     const find = async () => {
       asked += 1;
@@ -261,18 +261,18 @@ suite('a host that drains', () => {
   const draining = ({ requests }: Recorder) =>
     requests.filter((request) => !isAuth(request)).map(({ body }) => JSON.parse(body).IsDraining);
 
-  test('a host that drains says so at once, and in each heartbeat from then on', async (t) => {
+  test('a host reports that it drains at once, and in each later heartbeat', async (t) => {
     const { recorder, heartbeats, pauses } = await begin(t);
     await pauses.next();
     heartbeats.drain();
-    assert.ok(isBetweenHeartbeats(await pauses.follows()), 'without an end of the pause');
+    assert.ok(isBetweenHeartbeats(await pauses.follows()), 'no pause was ended');
     assert.deepEqual(draining(recorder), [undefined, 'True']);
     await pauses.next();
     await heartbeats.sayDying(LONG);
     assert.deepEqual(draining(recorder), [undefined, 'True', 'True', 'True']);
   });
 
-  test('a host that drains while a heartbeat is under way sends another one at once', async (t) => {
+  test('a host that drains during a heartbeat sends another one at once', async (t) => {
     const held = Promise.withResolvers<void>();
     const { recorder, heartbeats, pauses } = await begin(t, {
       meanwhile: (request) => (isAuth(request) ? undefined : held.promise),
@@ -285,7 +285,7 @@ suite('a host that drains', () => {
     assert.deepEqual(draining(recorder).slice(0, 2), [undefined, 'True']);
   });
 
-  test('a host that drains before it is registered says so in its first heartbeat', async (t) => {
+  test('a host that drains before it is registered reports it in its first heartbeat', async (t) => {
     const { recorder, heartbeats, pauses } = await begin(t, { auth: [500] });
     assert.equal(await pauses.next(), 1000);
     heartbeats.drain();
@@ -295,7 +295,7 @@ suite('a host that drains', () => {
 });
 
 suite('the token of a host', () => {
-  test('each token is handed over before it is used', async (t) => {
+  test('each token is stored before it is used', async (t) => {
     const handedOver: boolean[] = [];
     const { pauses, tokens } = await begin(t, {
       heartbeat: [200, 404],
@@ -308,12 +308,12 @@ suite('the token of a host', () => {
     assert.deepEqual(handedOver, [true, true, true, true]);
   });
 
-  test('no token is in any line about heartbeats, whatever goes wrong', async (t) => {
+  test('no log line about heartbeats shows the token, whatever goes wrong', async (t) => {
     const { recorder, heartbeats, pauses, lines, tokens } = await begin(t, {
       heartbeat: [200, 404, 404, 500],
     });
     await pauses.several(4);
-    // In this order: only when the connection has been lost can a new one be refused.
+    // The order matters: a new connection can be refused only after the old one is lost.
     for (const fault of ['500', 'floods', 'resets', 'refuses'] as const) {
       recorder.fault = fault;
       await pauses.next();
@@ -324,7 +324,7 @@ suite('the token of a host', () => {
     assert.doesNotMatch(JSON.stringify(lines), /token-\d/);
   });
 
-  test('a token is kept when the first heartbeat with it gets no answer', async (t) => {
+  test('a token is kept if the first heartbeat with it gets no answer', async (t) => {
     const { recorder, pauses, calls } = await begin(t, {
       meanwhile: (request, { recorder }) => {
         if (isAuth(request)) recorder.fault = 'resets';
@@ -336,7 +336,7 @@ suite('the token of a host', () => {
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'beat 1 the-token-1']);
   });
 
-  test('C25: a host whose registration is refused has no token, sends no heartbeat, and tries again', async (t) => {
+  test('C25: a host whose registration is refused has no token, sends no heartbeat, and retries', async (t) => {
     const { pauses, calls, tokens } = await begin(t, { auth: [400, 500, 404] });
     assert.deepEqual(await pauses.several(3), [1000, 2000, 4000]);
     assert.deepEqual([calls(), tokens], [['auth', 'auth', 'auth'], []]);
@@ -344,7 +344,7 @@ suite('the token of a host', () => {
     assert.deepEqual(calls().slice(3), ['auth', 'beat 0 the-token-1']);
   });
 
-  test('C25: a host that the webserver does not know any more registers again at once', async (t) => {
+  test('C25: a host that the webserver no longer knows registers again at once', async (t) => {
     const { pauses, calls } = await begin(t, { heartbeat: [200, 404] });
     for (const milliseconds of await pauses.several(3)) assert.ok(isBetweenHeartbeats(milliseconds));
     assert.deepEqual(calls(), [
@@ -357,7 +357,7 @@ suite('the token of a host', () => {
     ]);
   });
 
-  test('C25: a heartbeat that is refused, but not for its token, is sent again with it', async (t) => {
+  test('C25: a heartbeat that is refused for another reason than its token is retried with it', async (t) => {
     const { pauses, calls } = await begin(t, { heartbeat: [200, 400, 503] });
     const [first = 0, ...failures] = await pauses.several(3);
     assert.ok(isBetweenHeartbeats(first));
@@ -366,7 +366,7 @@ suite('the token of a host', () => {
     assert.deepEqual(calls(), ['auth', ...[0, 1, 2, 3].map((number) => `beat ${number} the-token-1`)]);
   });
 
-  test('a host that cannot register again keeps its old token, and tries it again', async (t) => {
+  test('a host that cannot register again keeps its old token, and retries it', async (t) => {
     const { pauses, calls, tokens } = await begin(t, { auth: [200, 400], heartbeat: [200, 404] });
     await pauses.next();
     assert.equal(await pauses.next(), 1000);
@@ -381,7 +381,7 @@ suite('the token of a host', () => {
     assert.deepEqual(tokens, ['the-token-1']);
   });
 
-  test('a token that is not known as soon as it is given is a failure like others', async (t) => {
+  test('a token that is refused right after the registration is a failure like others', async (t) => {
     const { pauses, calls, lines } = await begin(t, { heartbeat: [404] });
     assert.equal(await pauses.next(), 1000);
     const { level, msg } = lines.at(-1) ?? assert.fail();
@@ -394,14 +394,14 @@ suite('the token of a host', () => {
 suite('a registration that an earlier service left', () => {
   const { instanceId } = FACTS;
 
-  test('a host goes on with the token of an earlier service, and does not register again', async (t) => {
+  test('a host continues with the token of an earlier service, and does not register again', async (t) => {
     const { pauses, calls, kept } = await begin(t, { kept: { instanceId, token: 'the-token-of-old' } });
     await pauses.several(2);
     assert.deepEqual(calls(), ['beat 0 the-token-of-old', 'beat 1 the-token-of-old']);
     assert.equal((await kept.read(instanceId))?.token, 'the-token-of-old');
   });
 
-  test('a host whose old token the webserver does not know registers anew', async (t) => {
+  test('a host whose old token is unknown to the webserver registers again', async (t) => {
     const old = { instanceId, token: 'the-token-of-old' };
     const { pauses, calls, kept } = await begin(t, { kept: old, heartbeat: [404] });
     await pauses.next();
@@ -409,7 +409,7 @@ suite('a registration that an earlier service left', () => {
     assert.equal((await kept.read(instanceId))?.token, 'the-token-1');
   });
 
-  test('the token of the host from which an image was made is not used, and is removed', async (t) => {
+  test('a token from another instance, such as one in a machine image, is removed without being used', async (t) => {
     const other = { instanceId: 'i-of-another-host', token: 'the-token-of-old' };
     const { pauses, calls, kept } = await begin(t, { kept: other });
     await pauses.next();
@@ -418,7 +418,7 @@ suite('a registration that an earlier service left', () => {
   });
 
   for (const status of [200, 404]) {
-    test(`the token is removed when the last heartbeat is answered with ${status}`, async (t) => {
+    test(`the token is removed if the last heartbeat is answered with ${status}`, async (t) => {
       const { pauses, heartbeats, kept } = await begin(t, { heartbeat: [200, status] });
       await pauses.next();
       assert.ok(await kept.exists());
@@ -427,7 +427,7 @@ suite('a registration that an earlier service left', () => {
     });
   }
 
-  test('the token is kept when the last heartbeat gets no answer', async (t) => {
+  test('the token is kept if the last heartbeat gets no answer', async (t) => {
     const { pauses, heartbeats, recorder, kept } = await begin(t);
     await pauses.next();
     await recorder.turn('refuses');
@@ -440,10 +440,10 @@ suite('heartbeats that are stopped', () => {
   interface Moment {
     readonly when: string;
     readonly begin: (t: TestContext) => Promise<Begun>;
-    /** What is sent until then, and when the host says that it dies. */
+    /** The requests until then, and the moment at which the host says that it stops. */
     readonly sent: readonly string[];
     readonly last: readonly string[];
-    /** Milliseconds that the last one gets. */
+    /** The time limit of the last heartbeat, in milliseconds. */
     readonly patience?: number;
   }
 
@@ -474,7 +474,7 @@ suite('heartbeats that are stopped', () => {
       },
       sent: ['auth'],
       last: [],
-      // It is waited for, since the webserver may have made it.
+      // It is awaited, because the webserver may have executed it.
       patience: 50,
     },
     {
@@ -529,7 +529,7 @@ suite('heartbeats that are stopped', () => {
     });
   }
 
-  test('a lifetime that has ended already begins no heartbeats', async (t) => {
+  test('a lifetime that has already ended starts no heartbeats', async (t) => {
     let asked = 0;
     const find = async () => {
       asked += 1;
@@ -542,8 +542,8 @@ suite('heartbeats that are stopped', () => {
   });
 });
 
-suite('a host that dies', () => {
-  test('C26: a registration that is under way is waited for, and taken back', async (t) => {
+suite('a host that shuts down', () => {
+  test('C26: a registration in progress is awaited, and the host then reports that it stops', async (t) => {
     const held = Promise.withResolvers<void>();
     const { recorder, heartbeats, calls } = await begin(t, {
       meanwhile: (request) => (isAuth(request) ? held.promise : undefined),
@@ -556,14 +556,14 @@ suite('a host that dies', () => {
     assert.equal(calls().at(-1), 'dying 1 the-token-1');
   });
 
-  test('a webserver that has forgotten the host is not said to know that it dies', async (t) => {
+  test('the log does not claim that a webserver that has forgotten the host learned of its stop', async (t) => {
     const { heartbeats, pauses, lines } = await begin(t, { heartbeat: [200, 404] });
     await pauses.next();
     await heartbeats.sayDying(LONG);
     assert.equal(lines.at(-1)?.msg, 'the webserver no longer knows this host');
   });
 
-  test('C26: a host that says that it dies waits until the webserver has answered', async (t) => {
+  test("C26: the last heartbeat waits for the webserver's answer", async (t) => {
     const held = Promise.withResolvers<void>();
     const { recorder, heartbeats, pauses, lines, calls } = await begin(t, {
       meanwhile: (request) => (isDying(request) ? held.promise : undefined),
@@ -582,11 +582,11 @@ suite('a host that dies', () => {
     assert.equal(lines.at(-1)?.msg, 'the webserver knows that this host is dying');
   });
 
-  test('C26: a host that could not say that it dies tries again until it can', async (t) => {
+  test('C26: a failed last heartbeat is retried until it succeeds', async (t) => {
     const { recorder, heartbeats, pauses, calls, lines } = await begin(t, {
       heartbeat: [200, 500],
       meanwhile: (request, { recorder }) => {
-        // This one is answered with 500, the next one not at all.
+        // This one is answered with 500, and the next one not at all.
         if (isDying(request) && recorder.requests.length === 3) recorder.fault = 'resets';
       },
     });
@@ -608,7 +608,7 @@ suite('a host that dies', () => {
     );
   });
 
-  test('C26: a host that cannot say that it dies gives up at its deadline, and nothing fails of it', async (t) => {
+  test('C26: a last heartbeat that never succeeds ends at its deadline, without an error', async (t) => {
     for (const fault of ['hangs', 'resets', '500', 'floods'] as const) {
       const { recorder, heartbeats, pauses, lines } = await begin(t);
       await pauses.next();
@@ -633,7 +633,7 @@ suite('a host that dies', () => {
     assert.equal(lines.length, logged);
   });
 
-  test('a host can say that it dies when everything else has ended', async (t) => {
+  test('a host can send its last heartbeat after everything else has ended', async (t) => {
     const { lifetime, heartbeats, pauses, calls } = await begin(t);
     await pauses.next();
     await lifetime.end();
@@ -641,7 +641,7 @@ suite('a host that dies', () => {
     assert.deepEqual(calls(), ['auth', 'beat 0 the-token-1', 'dying 1 the-token-1']);
   });
 
-  test('a host that dies when it has just registered again says so with its new token', async (t) => {
+  test('a host that has just registered again sends its last heartbeat with its new token', async (t) => {
     const said = Promise.withResolvers<void>();
     const { pauses, calls } = await begin(t, {
       heartbeat: [200, 404],
@@ -658,7 +658,7 @@ suite('a host that dies', () => {
     );
   });
 
-  test('a webserver that does not know the dying host is not told again', async (t) => {
+  test('a webserver that does not know the stopping host gets no further heartbeat', async (t) => {
     const { heartbeats, pauses, calls } = await begin(t, { heartbeat: [200, 404] });
     await pauses.next();
     await heartbeats.sayDying(LONG);

@@ -5,7 +5,7 @@ import { type HoldingEvent, Holdings } from '../../lifetime/holdings.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
 
-/** A lifetime that writes what its observer is told into `log`, and lets `on` look at each event. */
+/** A lifetime that writes its observer's events into `log`, and passes each event to `on`. */
 function observed(log: string[], on: (event: HoldingEvent) => void = () => {}): Lifetime {
   const holdings = new Holdings(async (event) => {
     log.push(event.step);
@@ -28,7 +28,7 @@ test('each step is reported before the next one begins', async () => {
   ]);
 });
 
-test('a taking that fails is told, with the reason, and nothing else after it', async () => {
+test('a failed acquisition is reported with its reason, and nothing follows it', async () => {
   const log: string[] = [];
   const events: HoldingEvent[] = [];
   const lifetime = observed(log, (event) => events.push(event));
@@ -44,7 +44,7 @@ test('a taking that fails is told, with the reason, and nothing else after it', 
   assert.equal(last.error, error);
 });
 
-test('a failed release is reported, with the reason', async () => {
+test('a failed release is reported with its reason', async () => {
   const events: HoldingEvent[] = [];
   const lifetime = observed([], (event) => events.push(event));
   const error = new Error('stuck');
@@ -69,7 +69,7 @@ test('a resource that is gone is reported with how that was observed', async () 
   assert.deepEqual(seen, ['the path is free']);
 });
 
-test('a holding is in the table from before it is taken until after it was seen gone', async () => {
+test('a holding is in the table from before its acquisition until it was seen gone', async () => {
   const listed = (): string[] => lifetime.holdings.list().map(({ what }) => what);
   const seen: Record<string, string[]> = {};
   const lifetime = observed([], ({ step }) => {
@@ -98,7 +98,7 @@ test('a holding is in the table from before it is taken until after it was seen 
   });
 });
 
-test('a holding carries no time before it was taken', async () => {
+test('a holding has no time before it was acquired', async () => {
   const times: [string, Date | undefined][] = [];
   const lifetime = observed([], ({ step, holding }) => times.push([step, holding.takenAt]));
   await lifetime.acquire(pretendedResource('a'));
@@ -107,7 +107,7 @@ test('a holding carries no time before it was taken', async () => {
   assert.ok(times[1][1] instanceof Date);
 });
 
-test('an observer that throws at a taking prevents it', async () => {
+test('an observer that throws at an acquisition prevents it', async () => {
   const log: string[] = [];
   const forbidden = new Error('forbidden');
   const lifetime = observed(log, () => {
@@ -119,7 +119,7 @@ test('an observer that throws at a taking prevents it', async () => {
   assert.deepEqual(log, ['taking', 'taking: observed']);
 });
 
-test('an observer that throws at what was taken does not keep it from being released', async () => {
+test('an observer that throws at an acquired resource does not prevent its release', async () => {
   const log: string[] = [];
   const lifetime = observed([], ({ step }) => {
     if (step === 'taken') throw new Error('no');
@@ -130,7 +130,7 @@ test('an observer that throws at what was taken does not keep it from being rele
   assert.deepEqual(lifetime.holdings.list(), []);
 });
 
-test('two holdings of the same name are two', async () => {
+test('two holdings of the same name are distinct', async () => {
   const first = new Lifetime('first');
   const second = new Lifetime('second', { holdings: first.holdings });
   await first.acquire(pretendedResource('same'));
@@ -142,7 +142,7 @@ test('two holdings of the same name are two', async () => {
   );
 });
 
-test('C41: the list does not change under who reads it', async () => {
+test('C41: the list does not change while a caller reads it', async () => {
   const lifetime = new Lifetime('x');
   await lifetime.acquire(pretendedResource('a'));
   const list = lifetime.holdings.list();

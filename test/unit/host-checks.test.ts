@@ -22,7 +22,7 @@ const LIMITS = {
   CONTAINER_DISK: { bytes: GIB },
 };
 
-/** A host that has everything. */
+/** A host that lacks nothing. */
 const SOUND: HostFacts = {
   kernel: '6.1.0-28-cloud-amd64',
   cgroups: 2,
@@ -61,7 +61,7 @@ test('a host that has everything has no finding', () => {
   );
 });
 
-/** What is changed; the one check that finds it, and how bad that is. */
+/** A change, the only check that finds it, and its grade. */
 const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
   [{ kernel: '5.9.16' }, 'kernel', 'error'],
   [{ kernel: '4.18.0' }, 'kernel', 'error'],
@@ -102,7 +102,7 @@ const LACKS: readonly (readonly [Partial<HostFacts>, string, Grade])[] = [
 ];
 
 for (const [change, check, grade] of LACKS) {
-  test(`${check}: ${grade} where ${JSON.stringify(change)}, and what to do is told`, () => {
+  test(`${check}: ${grade} for ${JSON.stringify(change)}, with what to do`, () => {
     const findings = checkHost({ ...SOUND, ...change }).filter((one) => one.grade !== 'ok');
     assert.deepEqual(
       findings.map((one) => [one.check, one.grade]),
@@ -112,7 +112,7 @@ for (const [change, check, grade] of LACKS) {
   });
 }
 
-test('whether disk quotas hold is told, and how they are turned on', () => {
+test('the check says whether disk quotas work, and how to turn them on', () => {
   const told = (change: Partial<HostFacts>) =>
     checkHost({ ...SOUND, ...change }).find(({ check }) => check === 'disk quotas');
   assert.match(told({})?.found ?? '', /^hold each container .* in \/fractal and \/var\/lib\/docker$/);
@@ -129,7 +129,7 @@ test('whether disk quotas hold is told, and how they are turned on', () => {
   assert.deepEqual([none?.grade, none?.advice], ['ok', undefined]);
 });
 
-test('newer Dockers and kernels are fine', () => {
+test('newer versions of Docker and the kernel are accepted', () => {
   const newer = { kernel: '6.18.44', docker: { ...DOCKER, version: '28.2.2' } };
   assert.ok(checkHost({ ...SOUND, ...newer }).every(({ grade }) => grade === 'ok'));
 });

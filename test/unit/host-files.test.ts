@@ -65,7 +65,7 @@ function umask(mask: number): Disposable {
   return { [Symbol.dispose]: () => void process.umask(before) };
 }
 
-/** Has this process find programs in `directory` alone, until the test is over. */
+/** Lets this process find programs only in `directory`, until the test has ended. */
 function findProgramsIn(t: TestContext, directory: string): void {
   const { PATH } = process.env;
   t.after(() => {
@@ -83,14 +83,14 @@ function refusedWith(code: string, text: RegExp) {
   };
 }
 
-/** Refused as something that cannot be written, for the reason that the system gave. */
+/** The refusal of an unwritable file, with the system's reason. */
 function because(code: string): (error: unknown) => boolean {
   return (error) =>
     error instanceof ServiceError && error.code === 'host.filesystem' && isSystemError(error.cause, code);
 }
 
 suite('a file that is written atomically', () => {
-  test('C42: a file is made with its content and its mode, whatever the umask', async () => {
+  test('C42: a file is created with its content and mode, whatever the umask', async () => {
     await using temporary = await directory();
     for (const mask of [0o000, 0o022, 0o177]) {
       using _umask = umask(mask);
@@ -103,7 +103,7 @@ suite('a file that is written atomically', () => {
     }
   });
 
-  test('a file that was there is replaced, and with it its mode', async () => {
+  test('an existing file is replaced, together with its mode', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'file');
     await writeFile(path, 'a longer content than the next');
@@ -114,7 +114,7 @@ suite('a file that is written atomically', () => {
     assert.deepEqual(await readdir(temporary.path), ['file']);
   });
 
-  test('whoever has the file open keeps the whole of what was there', async () => {
+  test('a reader that has the file open keeps the complete old content', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'file');
     await writeFileAtomically(path, 'old', 0o600);
@@ -123,7 +123,7 @@ suite('a file that is written atomically', () => {
     assert.equal(await reader.readFile('utf8'), 'old');
   });
 
-  test('C29: a reader never sees a part of it', async () => {
+  test('C29: a reader never sees a partial file', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'file');
     const contents = ['a'.repeat(200_000), 'b'.repeat(300_000)];
@@ -136,13 +136,13 @@ suite('a file that is written atomically', () => {
     const read = async () => {
       while (writing) {
         const seen = await readFile(path, 'utf8');
-        assert.ok(contents.includes(seen), `a part of ${seen.length} characters was seen`);
+        assert.ok(contents.includes(seen), `a partial file of ${seen.length} characters was seen`);
       }
     };
     await Promise.all([write(), read()]);
   });
 
-  test('a file that cannot be put in its place leaves no draft', async () => {
+  test('a file that cannot be moved into place leaves no draft', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'taken');
     await mkdir(path);
@@ -150,7 +150,7 @@ suite('a file that is written atomically', () => {
     assert.deepEqual(await readdir(temporary.path), ['taken']);
   });
 
-  test('a failed write leaves what was there', async () => {
+  test('a failed write keeps the old file', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'file');
     await writeFile(path, 'old');
@@ -160,7 +160,7 @@ suite('a file that is written atomically', () => {
     assert.deepEqual(await readdir(temporary.path), ['file']);
   });
 
-  test('a draft can lie elsewhere, where it is cleaned up too', async () => {
+  test('a draft can be elsewhere, and is cleaned up there too', async () => {
     await using temporary = await directory();
     const drafts = join(temporary.path, 'drafts');
     const target = join(temporary.path, 'target');
@@ -173,7 +173,7 @@ suite('a file that is written atomically', () => {
     assert.equal(await readFile(join(target, 'file'), 'utf8'), 'content');
   });
 
-  test('a link at its place is replaced, and what it points to is left', async () => {
+  test("a link in its place is replaced, and the link's target is not touched", async () => {
     await using temporary = await directory();
     const pointedTo = join(temporary.path, 'pointed to');
     const path = join(temporary.path, 'file');
@@ -186,7 +186,7 @@ suite('a file that is written atomically', () => {
 });
 
 suite('a shared directory', () => {
-  test('a directory that was made goes when its holder ends', async () => {
+  test('a directory that the service made is removed when its holder ends', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     for (const mask of [0o000, 0o077]) {
@@ -200,7 +200,7 @@ suite('a shared directory', () => {
     }
   });
 
-  test('a marked directory is so from its first moment, and goes for whoever comes later; another one stays', async () => {
+  test('a marked directory has its mark from the start and is removed by a later cleanup, and an unmarked one stays', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     using _umask = umask(0o077);
@@ -216,7 +216,7 @@ suite('a shared directory', () => {
     assert.deepEqual(await lifetime.end(), []);
   });
 
-  test('a directory that was there stays, with its mode', async () => {
+  test('an existing directory stays, with its mode', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     await mkdir(path);
@@ -229,7 +229,7 @@ suite('a shared directory', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('a directory that was made stays when somebody put something into it', async () => {
+  test('a directory that the service made stays if somebody put something into it', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     const lifetime = new Lifetime('x');
@@ -240,7 +240,7 @@ suite('a shared directory', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('a directory is made below others that are not there yet', async () => {
+  test('a directory can be made below directories that do not exist yet', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'a/b/shared');
     await using lifetime = new Lifetime('x');
@@ -248,7 +248,7 @@ suite('a shared directory', () => {
     assert.equal(await modeOf(path), 0o700);
   });
 
-  test('a directory that others than root can write is refused, and left', async () => {
+  test('a directory that users other than root can write is refused and left alone', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     for (const mode of [0o775, 0o757, 0o777, 0o1777]) {
@@ -278,7 +278,7 @@ suite('a shared directory', () => {
     );
   });
 
-  test('a link is refused, whether or not a directory is behind it', async () => {
+  test('a link is refused, whether or not it leads to a directory', async () => {
     await using temporary = await directory();
     const behind = join(temporary.path, 'behind');
     const path = join(temporary.path, 'shared');
@@ -295,7 +295,7 @@ suite('a shared directory', () => {
     }
   });
 
-  test('a file at its place is refused, and left', async () => {
+  test('a file in its place is refused and left alone', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'shared');
     await writeFile(path, 'content');
@@ -307,7 +307,7 @@ suite('a shared directory', () => {
     assert.equal(await readFile(path, 'utf8'), 'content');
   });
 
-  test('an end that comes first is told as such, and not as a fault of the filesystem', async () => {
+  test('an abort is reported as such, and not as a fault of the filesystem', async () => {
     await using temporary = await directory();
     const lifetime = new Lifetime('x');
     const reason = new Error('over');
@@ -319,7 +319,7 @@ suite('a shared directory', () => {
 });
 
 suite('an own directory', () => {
-  test('C33, C42: an own directory has its mode and owner, and goes with all that is in it', async () => {
+  test('C33, C42: an own directory has its mode and owner, and is removed with its content', async () => {
     await using temporary = await directory();
     using _umask = umask(0o077);
     const path = join(temporary.path, 'own');
@@ -335,7 +335,7 @@ suite('an own directory', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('an own directory belongs to root unless told otherwise', async () => {
+  test('an own directory belongs to root by default', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     await using lifetime = new Lifetime('x');
@@ -344,7 +344,7 @@ suite('an own directory', () => {
     assert.deepEqual([uid, gid], [0, 0]);
   });
 
-  test('what is already there is not taken for an own directory, and stays', async () => {
+  test('an existing file or directory is not taken over as an own directory, and stays', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');
@@ -361,7 +361,7 @@ suite('an own directory', () => {
     assert.equal(await readFile(join(path, 'file'), 'utf8'), 'content');
   });
 
-  test('C30: an own directory that cannot be given to its owner does not stay', async () => {
+  test('C30: an own directory whose owner cannot be set is removed', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     await using lifetime = new Lifetime('x');
@@ -370,7 +370,7 @@ suite('an own directory', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('an own directory that is gone already is seen gone', async () => {
+  test('an own directory that is already gone is seen gone', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');
@@ -380,7 +380,7 @@ suite('an own directory', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('links in it are removed, and what they point to is left', async () => {
+  test('links in it are removed, and their targets are not touched', async () => {
     await using temporary = await directory();
     const { outside, path, endedWithOutsideLeft } = await ownBesideOutside(temporary.path);
     await symlink(outside, join(path, 'directory'));
@@ -389,7 +389,7 @@ suite('an own directory', () => {
     await endedWithOutsideLeft();
   });
 
-  test('a link that took its place is removed, and what it points to is left', async () => {
+  test('a link that replaced it is removed, and its target is not touched', async () => {
     await using temporary = await directory();
     const { outside, path, endedWithOutsideLeft } = await ownBesideOutside(temporary.path);
     await rmdir(path);
@@ -397,7 +397,7 @@ suite('an own directory', () => {
     await endedWithOutsideLeft();
   });
 
-  test('C30: a directory in which something is mounted stays, is reported, and is not entered', async () => {
+  test('C30: a directory with a mount in it stays, is reported, and is not entered', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'own');
     const lifetime = new Lifetime('x');
@@ -416,14 +416,14 @@ suite('an own directory', () => {
 });
 
 suite('removing a tree', () => {
-  test('a tree that is not there is removed already', async () => {
+  test('removing a tree that does not exist succeeds', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'missing');
     await removeTree(path);
     assert.equal(await seenGone(path), 'no longer exists');
   });
 
-  test('a tree on which something is mounted is not removed', async () => {
+  test('a tree with a mount in it is not removed', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'tree');
     await using _mount = await mounted(path);
@@ -432,7 +432,7 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(path), ['file']);
   });
 
-  test('a mount is not entered either when a link leads to the tree', async () => {
+  test('a mount is not entered even if a link leads to the tree', async () => {
     await using temporary = await directory();
     const link = join(temporary.path, 'link');
     await mkdir(join(temporary.path, 'real'));
@@ -443,7 +443,7 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(join(link, 'tree/mount')), ['file']);
   });
 
-  test('a tree is removed that is deeper than any path, whatever its modes', async () => {
+  test('a tree that is deeper than any path is removed, whatever its modes', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'tree');
     await mkdir(path);
@@ -454,7 +454,7 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(temporary.path), []);
   });
 
-  test('a link is removed, as is each in a tree, and what they lead to stays', async () => {
+  test('a link is removed, alone or in a tree, and its target stays', async () => {
     await using temporary = await directory();
     await using elsewhere = await directory();
     await writeFile(join(elsewhere.path, 'file'), 'of somebody');
@@ -467,7 +467,7 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(elsewhere.path), ['file']);
   });
 
-  test('what takes longer than it may is still there, and removing it again goes on', async () => {
+  test('a removal that takes too long is aborted, and a later one continues it', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'tree');
     await mkdir(path);
@@ -479,7 +479,7 @@ suite('removing a tree', () => {
     assert.deepEqual(await readdir(temporary.path), []);
   });
 
-  test('nothing stays open when a tree could not be removed', async () => {
+  test('a failed removal leaves no descriptor open', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'tree');
     await mkdir(path);
@@ -489,7 +489,7 @@ suite('removing a tree', () => {
     assert.equal((await readdir('/proc/self/fd')).length, open);
   });
 
-  test('what is still there is not seen gone, not even a link to nowhere', async () => {
+  test('a path that still exists is not seen gone, not even a dangling link', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'link');
     await symlink('nowhere', path);
@@ -527,7 +527,7 @@ suite('mounts', () => {
 suite('the host id', () => {
   const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-  test('the id is made once and stays the same', async () => {
+  test('the id is made once and then stays the same', async () => {
     await using temporary = await directory();
     const id = await readHostId(temporary.path);
     assert.match(id, UUID);
@@ -542,7 +542,7 @@ suite('the host id', () => {
     assert.notEqual(await readHostId(one.path), await readHostId(other.path));
   });
 
-  test('an id that an operator wrote is taken, with or without the end of its line', async () => {
+  test('an id that an operator wrote is used, with or without a line end', async () => {
     await using temporary = await directory();
     const id = 'c0ffee00-1234-4abc-8def-0123456789ab';
     for (const content of [id, `${id}\n`]) {
@@ -565,11 +565,11 @@ suite('the host id', () => {
     }
   });
 
-  test('an id that cannot be kept is not given', async () => {
+  test('an id that cannot be stored is not used', async () => {
     await assert.rejects(readHostId('/proc/missing'), because('ENOENT'));
   });
 
-  test('an id is kept where no service has come to make the directory', async () => {
+  test('an id is stored even if no service has made the directory yet', async () => {
     await using temporary = await directory();
     const state = join(temporary.path, 'lib/state');
     assert.equal(await readHostId(state), await readHostId(state));
@@ -578,14 +578,14 @@ suite('the host id', () => {
 });
 
 suite('the lock', () => {
-  /** The files below `path` that this process has open, removed ones too. */
+  /** The files below `path` that this process has open, including removed ones. */
   async function openFilesBelow(path: string): Promise<string[]> {
     const names = await readdir('/proc/self/fd');
     const targets = await Promise.all(names.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
     return targets.filter((target) => target.startsWith(`${path}/`));
   }
 
-  test('the lock tells who has it, and root alone can read it', async () => {
+  test('the lock names its holder, and only root can read it', async () => {
     await using temporary = await directory();
     await using lifetime = new Lifetime('x');
     await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
@@ -598,7 +598,7 @@ suite('the lock', () => {
     );
   });
 
-  test('a second one is refused as long as the first one has it, and changes nothing', async () => {
+  test('a second holder is refused while the first one has the lock, and changes nothing', async () => {
     await using temporary = await directory();
     await using first = new Lifetime('first');
     await using second = new Lifetime('second');
@@ -619,7 +619,7 @@ suite('the lock', () => {
     assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid} service\n`);
   });
 
-  test('the lock is free, and its file gone, after its holder ended', async () => {
+  test('the lock is free and its file is gone after its holder has ended', async () => {
     await using temporary = await directory();
     for (const name of ['first', 'second']) {
       const lifetime = new Lifetime(name);
@@ -631,7 +631,7 @@ suite('the lock', () => {
     }
   });
 
-  test('a file that a service left when it died does not keep the next one out', async () => {
+  test('a lock file that a dead service left behind does not block the next one', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'lock');
     await writeFile(path, '4194304000\n');
@@ -640,7 +640,7 @@ suite('the lock', () => {
     assert.equal(await readFile(path, 'utf8'), `${process.pid} service\n`);
   });
 
-  test('locks of two roots do not meet', async () => {
+  test('locks of two roots are independent', async () => {
     await using one = await directory();
     await using other = await directory();
     await using lifetime = new Lifetime('x');
@@ -649,7 +649,7 @@ suite('the lock', () => {
     assert.equal(lifetime.holdings.list().length, 2);
   });
 
-  test('of many that want it at the same time, one at a time has it', async () => {
+  test('only one of many concurrent attempts holds the lock at a time', async () => {
     await using temporary = await directory();
     let holders = 0;
     const contend = async (name: string) => {
@@ -672,14 +672,14 @@ suite('the lock', () => {
     await Promise.all(Array.from({ length: 6 }, (_, i) => untilHeld(`contender ${i}`)));
   });
 
-  test('a file that its last holder removed at that moment is no lock', async (t) => {
+  test('a file that its last holder removes at that moment does not count as the lock', async (t) => {
     await using temporary = await directory();
     await using first = new Lifetime('first');
     await using second = new Lifetime('second');
     const path = join(temporary.path, 'lock');
     const programs = join(temporary.path, 'programs');
     await mkdir(programs);
-    // The first time, the file goes between its opening and its locking.
+    // The first time, the file disappears between its opening and its locking.
     const script = [
       '#!/bin/sh',
       `PATH='${process.env.PATH}'`,
@@ -697,7 +697,7 @@ suite('the lock', () => {
     );
   });
 
-  test('nothing stays open when the lock cannot be asked for', async (t) => {
+  test('an attempt that cannot request the lock leaves no descriptor open', async (t) => {
     await using temporary = await directory();
     findProgramsIn(t, temporary.path);
     await using lifetime = new Lifetime('x');
@@ -708,7 +708,7 @@ suite('the lock', () => {
     assert.deepEqual(await openFilesBelow(temporary.path), []);
   });
 
-  test('the lock is given back also when somebody removed its file', async () => {
+  test('the lock is released even if somebody removed its file', async () => {
     await using temporary = await directory();
     const lifetime = new Lifetime('x');
     await lock(lifetime, { run: temporary.path, root: '/the/root', as: 'service' });
@@ -718,7 +718,7 @@ suite('the lock', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('giving the lock back leaves the file that another one holds by now', async () => {
+  test('releasing the lock leaves the file of a new holder alone', async () => {
     await using temporary = await directory();
     const first = new Lifetime('first');
     await using second = new Lifetime('second');
@@ -734,7 +734,7 @@ suite('the lock', () => {
   });
 });
 
-/** A process that has the lock, until it is told to let go. */
+/** A process that holds the lock until it is told to release it. */
 async function holderOf(run: string, as: Holder) {
   const [lockModule, lifetimeModule] = ['host/lock.ts', 'lifetime/lifetime.ts'].map((path) =>
     JSON.stringify(join(import.meta.dirname, '../..', path)),
@@ -754,7 +754,7 @@ async function holderOf(run: string, as: Holder) {
     pid: child.pid,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     letGo: () => void child.stdin.write('.'),
-    /** How it ended: exit code and signal. */
+    /** Its exit code and signal. */
     ended: () => ended,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
@@ -763,7 +763,7 @@ async function holderOf(run: string, as: Holder) {
   };
 }
 
-/** Resolves when the lock has been asked for that often, in vain. */
+/** Resolves after so many failed attempts to lock. */
 async function untilAsked(t: TestContext, place: string, times: number): Promise<() => Promise<void>> {
   const [programs, asked] = [join(place, 'programs'), join(place, 'asked')];
   await mkdir(programs);
@@ -777,7 +777,7 @@ async function untilAsked(t: TestContext, place: string, times: number): Promise
 }
 
 suite('the holders of the lock', () => {
-  test('one that waits gives way to a service by being killed', async () => {
+  test('a starting service kills a holder that waits', async () => {
     await using temporary = await directory();
     await using holder = await holderOf(temporary.path, 'wait');
     await using lifetime = new Lifetime('x');
@@ -786,7 +786,7 @@ suite('the holders of the lock', () => {
     assert.equal(await readFile(join(temporary.path, 'lock'), 'utf8'), `${process.pid} service\n`);
   });
 
-  test('a service waits until one that buries is ready, and does it no harm', async (t) => {
+  test('a starting service waits until bury has finished, and does not harm it', async (t) => {
     await using temporary = await directory();
     await using holder = await holderOf(temporary.path, 'bury');
     await using lifetime = new Lifetime('x');
@@ -801,7 +801,7 @@ suite('the holders of the lock', () => {
 
   for (const holding of ['service', 'wait', 'bury'] as const) {
     for (const as of ['wait', 'bury'] as const) {
-      test(`as ${as} it is refused while it is held as ${holding}, and nobody is killed`, async () => {
+      test(`as ${as}, it is refused while ${holding} holds the lock, and no process is killed`, async () => {
         await using temporary = await directory();
         await using holder = await holderOf(temporary.path, holding);
         await using lifetime = new Lifetime('x');
@@ -813,7 +813,7 @@ suite('the holders of the lock', () => {
     }
   }
 
-  test('a process that has by now the number of one that waited is not killed', async (t) => {
+  test('a process that has reused the pid of a waiting holder is not killed', async (t) => {
     await using temporary = await directory();
     await using holder = await holderOf(temporary.path, 'bury');
     await using elsewhere = await directory();
@@ -830,7 +830,7 @@ suite('the holders of the lock', () => {
 });
 
 suite('the paths', () => {
-  test('all files lie below the root, where the predecessor had them', () => {
+  test('all files are below the root, where the predecessor had them', () => {
     assert.deepEqual(pathsBelow('/'), {
       root: '/',
       containers: '/fractal',
@@ -866,7 +866,7 @@ suite('the paths', () => {
   });
 });
 
-/** An own directory, and beside it one that must outlive it. */
+/** An own directory, and beside it a directory that must outlive it. */
 async function ownBesideOutside(place: string) {
   const outside = join(place, 'outside');
   const path = join(place, 'own');

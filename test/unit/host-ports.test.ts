@@ -9,21 +9,21 @@ import { Lifetime } from '../../lifetime/lifetime.ts';
 
 const everyPortIsFree = async () => true;
 
-suite('the ports that containers can get', () => {
-  test('lie between 1025 and 49150', () => {
+suite('the ports for containers', () => {
+  test('are between 1025 and 49150', () => {
     const ports = usablePorts('60000\t60999\n', '\n', []);
     assert.equal(ports[0], 1025);
     assert.equal(ports.at(-1), 49_150);
     assert.equal(ports.length, 49_150 - 1025 + 1);
   });
 
-  test('C3: are none of those that the kernel hands out by itself', () => {
+  test("C3: exclude the kernel's range for outgoing connections", () => {
     const ports = usablePorts('32768\t60999\n', '\n', []);
     assert.equal(ports.at(-1), 32_767);
     assert.equal(ports.length, 32_767 - 1025 + 1);
   });
 
-  test('go on above the range that the kernel hands out by itself', () => {
+  test("continue above the kernel's range for outgoing connections", () => {
     const ports = new Set(usablePorts('2000\t3000\n', '', []));
     assert.deepEqual(
       [1999, 2000, 3000, 3001].map((port) => ports.has(port)),
@@ -31,7 +31,7 @@ suite('the ports that containers can get', () => {
     );
   });
 
-  test('are none of those that the kernel keeps for somebody', () => {
+  test("exclude the kernel's reserved ports", () => {
     const ports = new Set(usablePorts('60000\t60999\n', '8080,9000-9010,49150\n', []));
     const looked = [8079, 8080, 8081, 8999, 9000, 9005, 9010, 9011, 49_149, 49_150];
     const expected = [true, false, true, true, false, false, false, true, true, false];
@@ -41,7 +41,7 @@ suite('the ports that containers can get', () => {
     );
   });
 
-  test('are none of the reserved ones', () => {
+  test('exclude the configured reserved ports', () => {
     const all = usablePorts('60000\t60999\n', '', []);
     const ports = usablePorts('60000\t60999\n', '', [4678, 2375, 80]);
     assert.deepEqual(
@@ -50,13 +50,13 @@ suite('the ports that containers can get', () => {
     );
   });
 
-  test('may be none at all', () => {
+  test('can be empty', () => {
     assert.deepEqual(usablePorts('1024\t65535\n', '\n', []), []);
   });
 });
 
 suite('holding ports', () => {
-  test('C2: every port is given out before there is none', async () => {
+  test('C2: every port is allotted before the pool is exhausted', async () => {
     const ports = new HostPorts([20_000, 20_001, 20_002], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     const given = [
@@ -71,7 +71,7 @@ suite('holding ports', () => {
     });
   });
 
-  test('there is none when other programs listen on all', async () => {
+  test('no port is allotted if other programs listen on all', async () => {
     const ports = new HostPorts([20_000, 20_001], async () => false);
     await using lifetime = new Lifetime('test');
     await assert.rejects(ports.acquire(lifetime, 'udp'), {
@@ -80,13 +80,13 @@ suite('holding ports', () => {
     });
   });
 
-  test('a port that another program listens on is passed over', async () => {
+  test('a port on which another program listens is skipped', async () => {
     const ports = new HostPorts([20_000, 20_001], async (_, port) => port !== 20_000);
     await using lifetime = new Lifetime('test');
     assert.equal(await ports.acquire(lifetime, 'tcp', 20_000), 20_001);
   });
 
-  test('the round begins at 20000 and comes to the low ports last', async () => {
+  test('ports are allotted from 20000 upwards, and the low ones last', async () => {
     const ports = new HostPorts([1025, 19_999, 20_000, 20_001], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     const given: number[] = [];
@@ -94,7 +94,7 @@ suite('holding ports', () => {
     assert.deepEqual(given, [20_000, 20_001, 1025, 19_999]);
   });
 
-  test('many at once get a port each', async () => {
+  test('concurrent requests get different ports', async () => {
     const numbers = Array.from({ length: 50 }, (_, i) => 20_000 + i);
     const ports = new HostPorts(numbers, everyPortIsFree);
     await using lifetime = new Lifetime('test');
@@ -105,7 +105,7 @@ suite('holding ports', () => {
     );
   });
 
-  test('tcp and udp are apart', async () => {
+  test('tcp and udp ports are independent', async () => {
     const asked: string[] = [];
     const ports = new HostPorts([20_000], async (protocol, port) => {
       asked.push(`${protocol} ${port}`);
@@ -121,7 +121,7 @@ suite('holding ports', () => {
     );
   });
 
-  test('C32: a port is given out again after it was seen free, and not before', async () => {
+  test('C32: a port is allotted again only after it was seen free', async () => {
     const busy = new Set<number>();
     const looked = Promise.withResolvers<void>();
     const ports = new HostPorts([20_000], async (_, port) => {
@@ -141,14 +141,14 @@ suite('holding ports', () => {
   });
 });
 
-suite('wishes for a port', () => {
-  test('a free port is given as wished', async () => {
+suite('a request for a particular port', () => {
+  test('gets that port if it is free', async () => {
     const ports = new HostPorts([20_000, 20_001, 20_002], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     assert.equal(await ports.acquire(lifetime, 'tcp', 20_002), 20_002);
   });
 
-  test('who wishes for a port that is held gets another one', async () => {
+  test('gets another port if that one is held', async () => {
     const ports = new HostPorts([20_000, 20_001], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     await ports.acquire(lifetime, 'tcp', 20_000);
@@ -156,7 +156,7 @@ suite('wishes for a port', () => {
   });
 
   for (const wish of [80, 19_999, 65_535, 70_000]) {
-    test(`who wishes for ${wish}, which no container can get, gets another one`, async () => {
+    test(`gets another port instead of ${wish}, which no container can get`, async () => {
       const ports = new HostPorts([20_000], everyPortIsFree);
       await using lifetime = new Lifetime('test');
       assert.equal(await ports.acquire(lifetime, 'tcp', wish), 20_000);
@@ -165,15 +165,19 @@ suite('wishes for a port', () => {
 });
 
 suite('ports that Docker found taken', () => {
-  test('are passed over for a while, even when they are wished for', async () => {
+  test('are skipped for a while, even if they are requested', async () => {
     const ports = new HostPorts([20_000, 20_001], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     ports.setAside('tcp', 20_000);
     assert.equal(await ports.acquire(lifetime, 'tcp', 20_000), 20_001);
-    assert.equal(await ports.acquire(lifetime, 'udp', 20_000), 20_000, 'the other protocol has its own');
+    assert.equal(
+      await ports.acquire(lifetime, 'udp', 20_000),
+      20_000,
+      'the other protocol has its own numbers',
+    );
   });
 
-  test('are given back at the end although somebody else has them', async () => {
+  test('are returned at the end, although another program has them', async () => {
     let free = true;
     const ports = new HostPorts([20_000], async () => free);
     const lifetime = new Lifetime('test');
@@ -184,14 +188,14 @@ suite('ports that Docker found taken', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('are not given out for want of others', async () => {
+  test('are not allotted even if no others are left', async () => {
     const ports = new HostPorts([20_000], everyPortIsFree);
     await using lifetime = new Lifetime('test');
     ports.setAside('tcp', 20_000);
     await assert.rejects(ports.acquire(lifetime, 'tcp'), { code: 'port.none_free' });
   });
 
-  test('are given out again five minutes later', async (t) => {
+  test('are allotted again five minutes later', async (t) => {
     let now = 1000;
     t.mock.method(performance, 'now', () => now);
     const ports = new HostPorts([20_000], everyPortIsFree);
@@ -225,7 +229,7 @@ async function listenUdp(host: string): Promise<Listener> {
   return { port: socket.address().port, close: () => once(socket.close(), 'close') };
 }
 
-suite('whether a port of this host is free', () => {
+suite('the check whether a host port is free', () => {
   const listeners = { tcp: listenTcp, udp: listenUdp } satisfies Record<
     Protocol,
     (host: string) => Promise<Listener>
@@ -237,7 +241,7 @@ suite('whether a port of this host is free', () => {
   for (const protocol of ['tcp', 'udp'] as const) {
     for (const host of ['127.0.0.1', '0.0.0.0', '::1', '::']) {
       const skip = host.includes(':') && !hasIpv6 ? 'this host has no IPv6' : false;
-      test(`somebody has the ${protocol} port while it is open on ${host}`, { skip }, async () => {
+      test(`finds the ${protocol} port in use while it is open on ${host}`, { skip }, async () => {
         const listener = await listeners[protocol](host);
         assert.equal(await isPortFree(protocol, listener.port), false);
         await listener.close();
@@ -246,19 +250,19 @@ suite('whether a port of this host is free', () => {
     }
   }
 
-  test('the udp port is free while somebody has the tcp port', async () => {
+  test('finds the udp port free while the tcp port is in use', async () => {
     const listener = await listenTcp('127.0.0.1');
     assert.equal(await isPortFree('udp', listener.port), true);
     await listener.close();
   });
 
-  test('the tcp port is free while somebody has the udp port', async () => {
+  test('finds the tcp port free while the udp port is in use', async () => {
     const listener = await listenUdp('127.0.0.1');
     assert.equal(await isPortFree('tcp', listener.port), true);
     await listener.close();
   });
 
-  test('looking does not take the port', async () => {
+  test('does not take the port', async () => {
     const listener = await listenTcp('127.0.0.1');
     await listener.close();
     assert.equal(await isPortFree('tcp', listener.port), true);
@@ -268,7 +272,7 @@ suite('whether a port of this host is free', () => {
   });
 });
 
-test('this host has ports for containers, and none that is reserved', async () => {
+test('this host has ports for containers, and none of them is reserved', async () => {
   const ports = await HostPorts.ofThisHost([20_000]);
   await using lifetime = new Lifetime('test');
   assert.notEqual(await ports.acquire(lifetime, 'tcp', 20_000), 20_000);

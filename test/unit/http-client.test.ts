@@ -9,10 +9,10 @@ import { Worker } from 'node:worker_threads';
 import { HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { type Fault, Recorder, type RecorderOptions } from '../support/recorder.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
 
-/** Milliseconds for a server with this fault. */
+/** The time limit for a server with this fault, in milliseconds. */
 function within(fault: Fault): number {
   return ['silent', 'hangs', 'drips'].includes(fault) ? 50 : LONG;
 }
@@ -36,7 +36,7 @@ async function open(t: TestContext, reply: RecorderOptions['reply']): Promise<Bo
   return { client, recorder, ask };
 }
 
-/** A server of which the test sees the connections, or whose answers have headers. */
+/** A server whose connections the test sees, or whose answers have headers. */
 async function serve(t: TestContext, listener: RequestListener): Promise<{ server: Server; url: URL }> {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -56,7 +56,7 @@ const DEAF = `
   });
 `;
 
-/** Where the kernel makes no more connections, since nobody accepts those that are waiting. */
+/** A port on which the kernel completes no more connections, because nobody accepts those that wait. */
 async function openDeaf(t: TestContext): Promise<URL> {
   const worker = new Worker(DEAF, { eval: true });
   const waiting: Socket[] = [];
@@ -65,7 +65,7 @@ async function openDeaf(t: TestContext): Promise<URL> {
     await worker.terminate();
   });
   const [port] = (await once(worker, 'message')) as [number];
-  // Linux lets one more wait than it is told.
+  // Linux lets one more connection wait than it is configured to.
   while (waiting.length < 2) {
     const socket = connect(port, '127.0.0.1');
     waiting.push(socket);
@@ -74,7 +74,7 @@ async function openDeaf(t: TestContext): Promise<URL> {
   return new URL(`http://127.0.0.1:${port}`);
 }
 
-/** What keeps the process alive, apart from timers. */
+/** The handles that keep the process alive, except timers. */
 function held(): string[] {
   return process
     .getActiveResourcesInfo()
@@ -82,13 +82,13 @@ function held(): string[] {
     .sort();
 }
 
-/** What is held when the event loop has gone round so often that a connection that can be made is made. */
+/** The handles after so many turns of the event loop that any possible connection is made. */
 async function settled(): Promise<string[]> {
   for (let round = 0; round < 20; round += 1) await loop();
   return held();
 }
 
-/** Resolves when the connection is over, in whatever way. */
+/** Resolves when the connection is closed, in any way. */
 function over(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.on('error', () => {}).once('close', () => resolve()));
 }
@@ -103,7 +103,7 @@ async function failureOf(asking: Promise<unknown>): Promise<Error> {
 }
 
 suite('answers', { timeout: 20_000 }, () => {
-  test('a question arrives as it was asked, and its answer as it was given', async (t) => {
+  test('a request is sent unchanged, and its answer is returned unchanged', async (t) => {
     const { recorder, ask } = await open(t, ({ body }) => ({ status: 201, body: `${body} to you` }));
     const headers = { 'x-kind': 'greeting' };
     const answer = await ask(`/hello${QUERY}`, { method: 'POST', headers, body: 'good day' });
@@ -124,20 +124,20 @@ suite('answers', { timeout: 20_000 }, () => {
     }
   });
 
-  test('each answer is read to its end, so one connection does for all that follow one another', async (t) => {
+  test('each answer is read to its end, so that consecutive requests share one connection', async (t) => {
     const { recorder, ask } = await open(t, ({ path }) => ({
       status: Number(path.slice(1)),
       body: 'x'.repeat(60_000),
     }));
     for (const status of [200, 404, 500, 302, 200]) {
       assert.equal((await ask(`/${status}`)).status, status);
-      // Not before undici has seen that the connection is free.
+      // Not before undici has noticed that the connection is free.
       await loop();
     }
     assert.equal(recorder.connections, 1);
   });
 
-  test('a service is asked over 10 connections at most, and what is more waits for one of them', async (t) => {
+  test('at most 10 connections are opened to a service, and further requests wait for one', async (t) => {
     const gate = Promise.withResolvers<void>();
     const { recorder, ask } = await open(t, async () => {
       await gate.promise;
@@ -168,15 +168,15 @@ suite('answers', { timeout: 20_000 }, () => {
   });
 });
 
-suite('answers that do not come', { timeout: 20_000 }, () => {
-  test('a server that does not answer is given up when the time is over', async (t) => {
+suite('answers that do not arrive', { timeout: 20_000 }, () => {
+  test('a request without an answer fails at its deadline', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     recorder.fault = 'hangs';
     const error = await failureOf(ask('/slow', { milliseconds: 50 }));
     assert.equal(error.message, `GET ${recorder.url}/slow did not finish within 50 ms`);
   });
 
-  test('a server that stops in the middle of its answer is given up when the time is over', async (t) => {
+  test('a request whose answer stops in the middle fails at its deadline', async (t) => {
     const { server, url } = await serve(t, (_, response) => {
       response.writeHead(200, { 'content-length': '1000' }).write('the beginning');
     });
@@ -189,7 +189,7 @@ suite('answers that do not come', { timeout: 20_000 }, () => {
     await closed;
   });
 
-  test('an answer that never ends is cut off, and its connection closed', async (t) => {
+  test('an endless answer is cut off, and its connection is closed', async (t) => {
     const { server, url } = await serve(t, (_, response) => {
       const flood = () => {
         while (response.write('x'.repeat(65_536)));
@@ -206,20 +206,20 @@ suite('answers that do not come', { timeout: 20_000 }, () => {
     await closed;
   });
 
-  test('an answer can be as long as the limit, and not a byte longer', async (t) => {
+  test('an answer can have the length of the limit, and not a byte more', async (t) => {
     const { ask } = await open(t, ({ path }) => ({ status: 200, body: 'x'.repeat(Number(path.slice(1))) }));
     assert.equal((await ask('/65536')).body.length, 65_536);
     await assert.rejects(ask('/65537'), /longer than 65536 bytes/);
   });
 
-  test('a connection that breaks off fails at once', async (t) => {
+  test('a request whose connection breaks off fails at once', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     recorder.fault = 'resets';
     const error = await failureOf(ask('/'));
     assert.match(error.message, /^GET http:\S+: /);
   });
 
-  test('the caller can give up before the deadline', async (t) => {
+  test('the caller can abort before the deadline', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     recorder.fault = 'hangs';
     const abort = new AbortController();
@@ -229,14 +229,14 @@ suite('answers that do not come', { timeout: 20_000 }, () => {
     assert.equal((await asking).message, `GET ${recorder.url}/begun: not needed any more`);
   });
 
-  test('what was given up before it was asked is not asked', async (t) => {
+  test('a request that was aborted before it was sent is not sent', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     const signal = AbortSignal.abort(new Error('never mind'));
     assert.match((await failureOf(ask('/', { signal }))).message, /never mind$/);
     assert.deepEqual(recorder.requests, []);
   });
 
-  test('after any failure the next question is answered', async (t) => {
+  test('after any failure, the next request is answered', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: 'well' }));
     for (const fault of ['hangs', 'drips', 'floods', 'resets'] as const) {
       recorder.fault = fault;
@@ -249,7 +249,7 @@ suite('answers that do not come', { timeout: 20_000 }, () => {
 
 suite('error texts', { timeout: 20_000 }, () => {
   for (const fault of ['refuses', 'silent', 'resets', 'hangs', 'drips', 'floods'] as const) {
-    test(`an error tells the address and not the query: the server ${fault}`, async (t) => {
+    test(`an error shows the address and not the query: the server ${fault}`, async (t) => {
       const { recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
       const { url } = recorder;
       await recorder.turn(fault);
@@ -260,7 +260,7 @@ suite('error texts', { timeout: 20_000 }, () => {
     });
   }
 
-  test('an error tells nothing of the question or the answer', async (t) => {
+  test('an error shows nothing of the request or the answer', async (t) => {
     const { recorder, ask } = await open(t, () => ({ status: 200, body: 'secret'.repeat(20_000) }));
     const question = { method: 'POST', headers: { 'x-token': 'secret' }, body: 'secret' } as const;
     const errors = [await failureOf(ask(QUERY, question))];
@@ -285,7 +285,7 @@ suite('error texts', { timeout: 20_000 }, () => {
 });
 
 suite('closing', { timeout: 20_000 }, () => {
-  test('closing closes a connection that waits for its answer, and the question fails', async (t) => {
+  test('closing closes a connection that waits for its answer, and its request fails', async (t) => {
     const client = new HttpClient();
     const sockets: Socket[] = [];
     const asked = Promise.withResolvers<void>();
@@ -310,7 +310,7 @@ suite('closing', { timeout: 20_000 }, () => {
     await closed;
   });
 
-  test('closing closes a connection that is still being made', async (t) => {
+  test('closing closes a connection that is being opened', async (t) => {
     const url = await openDeaf(t);
     const before = await settled();
     const client = new HttpClient();
@@ -321,7 +321,7 @@ suite('closing', { timeout: 20_000 }, () => {
     assert.doesNotMatch((await asking).message, LATE);
   });
 
-  test('what is asked in the moment of closing is not sent', async (t) => {
+  test('a request that is made during closing is not sent', async (t) => {
     const { client, recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     const asking = failureOf(ask('/'));
     await client.close();
@@ -330,7 +330,7 @@ suite('closing', { timeout: 20_000 }, () => {
     assert.deepEqual(recorder.requests, []);
   });
 
-  test('closing does not fail when a connection breaks off in that moment', async (t) => {
+  test('closing does not fail if a connection breaks off at that moment', async (t) => {
     const server = createTcp((socket) => void socket.on('error', () => {}).resetAndDestroy());
     await once(server.listen(0, '127.0.0.1'), 'listening');
     t.after(() => server.close());
@@ -344,7 +344,7 @@ suite('closing', { timeout: 20_000 }, () => {
     }
   });
 
-  test('closing closes all of several connections, and can be done again', async (t) => {
+  test('closing closes all of several connections, and can be repeated', async (t) => {
     const { client, recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     recorder.fault = 'hangs';
     const asking = ['/1', '/2', '/3'].map((path) => failureOf(ask(path)));
@@ -354,7 +354,7 @@ suite('closing', { timeout: 20_000 }, () => {
     for (const one of asking) assert.doesNotMatch((await one).message, LATE);
   });
 
-  test('after closing, nothing is asked any more', async (t) => {
+  test('after closing, no request is sent', async (t) => {
     const { client, recorder, ask } = await open(t, () => ({ status: 200, body: '' }));
     await ask('/');
     await client.close();
@@ -366,7 +366,7 @@ suite('closing', { timeout: 20_000 }, () => {
   });
 });
 
-test('closing ends also a question whose connection is being made while another one failed', async (t) => {
+test('closing also ends a request whose connection is being opened while another one has failed', async (t) => {
   const sockets: Socket[] = [];
   const both = Promise.withResolvers<void>();
   const server = createTcp((socket) => {
@@ -377,7 +377,7 @@ test('closing ends also a question whose connection is being made while another 
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  // TLS, so that a connection stays in the making.
+  // With TLS, a connection stays incomplete.
   const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const client = new HttpClient();
   const asking = [1, 2].map(() => failureOf(client.ask(url, { method: 'GET', milliseconds: 3000 })));

@@ -1,4 +1,4 @@
-/** Idle containers, where no Docker is needed: this process plays the one in them. */
+/** Idle containers without Docker: this process plays the one inside them. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -9,7 +9,7 @@ import type { ContainerView } from '../../container/view.ts';
 import { Idle } from '../../container/watching/idle.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
-/** What Docker says of a container: its first process, or none when it does not run. */
+/** Docker's answer about a container: its first process, or none if it does not run. */
 type Pid = number | undefined;
 
 function begin(t: TestContext, seconds: number | undefined) {
@@ -25,7 +25,7 @@ function begin(t: TestContext, seconds: number | undefined) {
   const log = { warn: ({ container }: { container: string }) => warnings.push(container) };
   const host = { events, docker: { inspect }, terminals: { isAnyoneIn: () => false }, log };
   const tracker = { lifetime, host, list: () => [...containers.values()] } as unknown as Tracker;
-  /** Has a container come to a state. @returns what it ends with */
+  /** Brings a container into a state. @returns its cause of end */
   const add = (id: string, state: State, pid: Pid, idleTimeout?: number): Promise<Cause> => {
     const ended = Promise.withResolvers<Cause>();
     const view = { id, state, ...(idleTimeout !== undefined && { idleTimeout }) } as ContainerView;
@@ -66,7 +66,7 @@ test('a container whose use is unknown keeps running, and that is logged once', 
   assert.deepEqual(warnings.sort(), ['no process', 'not running']);
 });
 
-test('without a timeout of its own or of the host nothing is looked at', async (t) => {
+test('a container without a timeout of its own or of the host is not checked', async (t) => {
   const { add, left, inspected } = begin(t, undefined);
   void add('without', 'ready', process.pid);
   await add('with', 'ready', process.pid, 0.1);

@@ -1,4 +1,4 @@
-/** Pulls that are shared, left, cut, refused and spoiled, at an Engine that is played. */
+/** Pulls that are shared, abandoned, truncated, refused and spoiled, with a simulated Engine. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -70,7 +70,7 @@ test('all requests for an image share one pull, and each gets its progress and i
     assert.ok(state?.event === 'progress');
     if (state.data.bytes.current === 10) break;
   }
-  // Nothing more is said: what this one hears is how far it is already.
+  // No more progress follows, so this client receives the current one.
   const second = follow();
   const layers = [{ id: LAYER, status: 'Downloading', current: 10, total: 40 }];
   assert.deepEqual(await second.next(), {
@@ -86,7 +86,7 @@ test('all requests for an image share one pull, and each gets its progress and i
     assert.deepEqual(heard.at(-2)?.event, 'progress');
   }
   assert.equal(engine.pulls.length, 1);
-  // Who comes later has it looked at anew.
+  // A later client causes a new check.
   const third = follow();
   (await engine.pull(1)).finish();
   assert.deepEqual((await third.all()).at(-1), PULLED);
@@ -110,7 +110,7 @@ test('requests with other credentials or another platform never share a pull', a
   assert.ok(engine.pulls.some(({ asked }) => asked.get('platform') === 'linux/arm64'));
 });
 
-test('a pull is given up when the last one who waits has left, and whoever comes then begins another', async (t) => {
+test('a pull is cancelled when its last client disconnects, and the next request starts a new one', async (t) => {
   const { engine, follow } = await open(t);
   const [first, second] = [follow(), follow()];
   const pull = await engine.pull(0);
@@ -118,7 +118,7 @@ test('a pull is given up when the last one who waits has left, and whoever comes
   assert.equal((await first.next())?.event, 'progress');
   first.leave();
   assert.equal(await first.next(), undefined);
-  // It goes on for the other one.
+  // It continues for the other client.
   pull.layer(LAYER, 'Downloading', 1, 2);
   assert.equal((await second.next())?.event, 'progress');
   second.leave();
@@ -127,11 +127,11 @@ test('a pull is given up when the last one who waits has left, and whoever comes
   (await engine.pull(1)).finish();
   assert.deepEqual((await third.all()).at(-1), PULLED);
   assert.equal(engine.pulls.length, 2);
-  // Docker did what it was asked.
+  // Docker executed the request.
   assert.ok(!engine.calls.some(({ isFailed }) => isFailed));
 });
 
-test('a follower that leaves before Docker has answered ends a pull too', async (t) => {
+test('a client that disconnects before Docker has answered also cancels its pull', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);
@@ -143,7 +143,7 @@ test('a follower that leaves before Docker has answered ends a pull too', async 
   assert.deepEqual(await follow({}, gone).all(), []);
 });
 
-test('the end of the service ends a pull and tells its followers', async (t) => {
+test('the end of the service cancels a pull and notifies its clients', async (t) => {
   const { engine, follow, lifetime } = await open(t);
   const [begun, waiting] = [follow(), follow({ platform: 'linux/arm64' })];
   const [pull] = [await engine.pull(0), await engine.pull(1)];
@@ -155,7 +155,7 @@ test('the end of the service ends a pull and tells its followers', async (t) => 
   await Promise.all(engine.pulls.map(({ closed }) => closed));
 });
 
-test('a slow follower skips states, costs no memory, and delays no other follower', async (t) => {
+test('a slow client skips progress, uses no memory, and delays no other client', async (t) => {
   const { engine, follow } = await open(t);
   const [slow, quick] = [follow(), follow()];
   const pull = await engine.pull(0);
@@ -174,7 +174,7 @@ test('a slow follower skips states, costs no memory, and delays no other followe
   assert.deepEqual([end, more], [PULLED, []]);
 });
 
-test('what Docker refuses is an error with its reason and what to do, before and within its answer', async (t) => {
+test('a refusal by Docker is an error with its reason and what to do, before and within the answer', async (t) => {
   const { engine, follow, log } = await open(t);
   const echo = `denied: "${REGISTRY_PASSWORD}" with Basic ${AUTH}, "${JSON.stringify(REGISTRY_PASSWORD)}"`;
   for (const [number, [status, message, code]] of (
@@ -207,7 +207,7 @@ test('what Docker refuses is an error with its reason and what to do, before and
   for (const secret of [REGISTRY_PASSWORD, AUTH]) assert.ok(!log().includes(secret));
 });
 
-test('an answer that is cut, or ends too early, is a failure, though an image of that name is there', async (t) => {
+test('a truncated answer is a failure, even if an image of that name exists', async (t) => {
   const { engine, follow } = await open(t);
   engine.images.add('fractal/demo:latest');
   const silent = follow();
@@ -232,7 +232,7 @@ test('an answer that is cut, or ends too early, is a failure, though an image of
   assert.match(failureIn(await gone.all()).message, /Docker ended its answer without it/);
 });
 
-test('huge lines, and lines that are not JSON, cost no memory and break no pull', async (t) => {
+test('very long lines, and lines that are not JSON, use no memory and do not fail a pull', async (t) => {
   const { engine, follow } = await open(t);
   const follower = follow();
   const pull = await engine.pull(0);
@@ -251,7 +251,7 @@ test('huge lines, and lines that are not JSON, cost no memory and break no pull'
   assert.deepEqual((await follower.all()).at(-1), PULLED);
 });
 
-/** Without what nobody holds, once all is on its way. */
+/** The used heap without garbage, once everything is sent. */
 async function heapUsed(pull: PlayedPull): Promise<number> {
   await pull.said();
   setFlagsFromString('--expose-gc');

@@ -4,7 +4,7 @@ import { referenceOf } from '../../docker-engine/image-reference.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 
-test('what an image is called is read as Docker reads it, and it is never all of its tags', () => {
+test("an image name is parsed like Docker's, and never means all tags", () => {
   for (const [image, name, version] of [
     ['alpine', 'alpine', 'latest'],
     ['alpine:3.20', 'alpine', '3.20'],
@@ -14,7 +14,7 @@ test('what an image is called is read as Docker reads it, and it is never all of
     ['[::1]:5000/a', '[::1]:5000/a', 'latest'],
     ['Registry.Example.com/a__b/c-d.e---f', 'Registry.Example.com/a__b/c-d.e---f', 'latest'],
     [`example.com/a@${DIGEST}`, 'example.com/a', DIGEST],
-    // As with Docker, which does not look at the tag then.
+    // As in Docker, which then ignores the tag.
     [`example.com/a:1@${DIGEST}`, 'example.com/a', DIGEST],
   ] as const) {
     const text = version === DIGEST ? `${name}@${version}` : `${name}:${version}`;
@@ -22,7 +22,7 @@ test('what an image is called is read as Docker reads it, and it is never all of
   }
 });
 
-test('what cannot be the name of an image is refused with how one looks', () => {
+test('an invalid image name is refused, and the error shows a valid form', () => {
   for (const image of [
     '',
     ' ',

@@ -1,4 +1,4 @@
-/** What the installer lays down, below a directory; that the system takes it is tried in the guest. */
+/** The files that the installer writes, below a directory. The tests in the guest check that the system accepts them. */
 
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
@@ -63,7 +63,7 @@ function modeOf(path: string): string {
   return (statSync(join(host, path)).mode & 0o777).toString(8);
 }
 
-test('each file is put where the system looks for it', () => {
+test('each file is installed where the system looks for it', () => {
   install();
   const places = {
     '69-fractal-input.rules': 'etc/udev/rules.d/69-fractal-input.rules',
@@ -87,7 +87,7 @@ test('each file is put where the system looks for it', () => {
   assert.equal(modeOf('opt/ecs-host-service/install.sh'), '755');
 });
 
-test('settings and secrets are for root alone', () => {
+test('only root can read settings and secrets', () => {
   install();
   assert.deepEqual([SETTINGS, `${SETTINGS}/credentials`, `${SETTINGS}/environment`].map(modeOf), [
     '700',
@@ -96,7 +96,7 @@ test('settings and secrets are for root alone', () => {
   ]);
 });
 
-test('again, also from where it was installed to, changes nothing', () => {
+test('installing again changes nothing, also from the installed location', () => {
   install();
   const unit = 'etc/systemd/system/ecs-host-service.service';
   const { ino } = statSync(join(host, unit));
@@ -106,7 +106,7 @@ test('again, also from where it was installed to, changes nothing', () => {
   }
 });
 
-test('an upgrade puts what is new in the place of what may run, and leaves what is the operator’s', () => {
+test('an upgrade replaces files that may be in use as a whole, and keeps the operator’s files', () => {
   install();
   const program = join(host, 'opt/ecs-host-service/ecs-host-service');
   const { ino } = statSync(program);
@@ -119,14 +119,14 @@ test('an upgrade puts what is new in the place of what may run, and leaves what 
     'Installing 1.2.4 …\n  /opt/ecs-host-service/VERSION\n  /opt/ecs-host-service/ecs-host-service\n',
   );
   assert.equal(readFileSync(program, 'utf8'), 'a newer program');
-  assert.notEqual(statSync(program).ino, ino, 'the one that runs was written over');
+  assert.notEqual(statSync(program).ino, ino, 'the running program was overwritten in place');
   assert.equal(read(`${SETTINGS}/environment`), 'APP_ENV=dev\n');
   assert.equal(read(DAEMON), '{"live-restore": true}');
 });
 
 const DROP_INS = UNITS.slice(0, 2).map((unit) => `etc/systemd/system/${unit}.service.d/credentials.conf`);
 
-test('a secret in a file comes to the units as a credential, and its file is for root alone', () => {
+test('the units get a secret in a file as a credential, and only root can read the file', () => {
   install();
   for (const dropIn of DROP_INS) assert.equal(read(dropIn), '[Service]\n');
   const secret = `${SETTINGS}/credentials/WEBSERVER_AUTH_SECRET`;
@@ -141,7 +141,7 @@ test('a secret in a file comes to the units as a credential, and its file is for
   }
 });
 
-test('where systemd has no credentials, the service reads the files', () => {
+test('if systemd does not support credentials, the service reads the files', () => {
   mkdirSync(join(host, SETTINGS, 'credentials'), { recursive: true });
   const secret = `${SETTINGS}/credentials/SENTRY_DSN`;
   writeFileSync(join(host, secret), 'a secret', { mode: 0o644 });
@@ -154,7 +154,7 @@ test('where systemd has no credentials, the service reads the files', () => {
   for (const dropIn of DROP_INS) assert.equal(read(dropIn), '[Service]\n');
 });
 
-test('words that make no sense are refused, and what makes sense is told', () => {
+test('invalid arguments are refused, and the error shows valid ones', () => {
   for (const words of [
     ['--all'],
     ['uninstall', '--force'],

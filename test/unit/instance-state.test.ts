@@ -13,12 +13,12 @@ import type { Fault } from '../support/recorder.ts';
 import { S3_KEY_ID } from '../support/secrets.ts';
 import { FACTS } from '../support/world.ts';
 
-/** Milliseconds that no test lasts, of a deadline that passes, and that such a test may last on a slow machine. */
+/** In milliseconds: longer than any test, a deadline that passes, and the longest time of such a test on a slow machine. */
 const LONG = 600_000;
 const SHORT = 700;
 const PATIENCE = 6000;
 
-// What the SDK asks besides the settings of the service: nothing of this machine.
+// The SDK's other settings, so that it asks nothing of this machine.
 process.env.AWS_EC2_METADATA_DISABLED = 'true';
 process.env.AWS_CONFIG_FILE = process.env.AWS_SHARED_CREDENTIALS_FILE = '/dev/null';
 
@@ -55,7 +55,7 @@ async function open(t: TestContext, options: Options = {}): Promise<Opened> {
   return { ec2, state, lines };
 }
 
-/** The one line that says what went wrong. */
+/** The only line that reports a failure. */
 function failureIn(lines: readonly Line[]): string {
   const [{ level, msg } = assert.fail('nothing was logged'), ...more] = lines;
   assert.deepEqual(more, []);
@@ -71,7 +71,7 @@ async function inTime(asking: Promise<void>): Promise<void> {
 }
 
 suite('the state of an instance', { timeout: 60_000 }, () => {
-  test('each state is a tag of this instance and of no other, in its own region', async (t) => {
+  test('each state is a tag of this instance and of no other, in its region', async (t) => {
     const { ec2, state } = await open(t, { find: async () => ({ ...FACTS, region: 'eu-central-1' }) });
     await state.running(LONG);
     await state.draining(LONG);
@@ -84,7 +84,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     }
   });
 
-  test('the cause of a death is cut to 256 characters, without those that a tag cannot have', async (t) => {
+  test('the cause of a crash is cut to 256 characters, without characters that a tag cannot contain', async (t) => {
     const { ec2, state, lines } = await open(t);
     for (const [cause, told] of [
       [
@@ -106,11 +106,11 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     );
     assert.ok(
       lines.every(({ level }) => level === 'info'),
-      'EC2 refused one',
+      'EC2 refused one request',
     );
   });
 
-  test('the request for a tag is repeated until EC2, which throttles at first, accepts it', async (t) => {
+  test('the request for a tag is retried until EC2, which throttles at first, accepts it', async (t) => {
     const { ec2, state, lines } = await open(t);
     ec2.refusal = 'RequestLimitExceeded';
     const asking = state.running(LONG);
@@ -124,7 +124,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     );
   });
 
-  test('what is said last counts: it ends the attempts at what was said before, without a word', async (t) => {
+  test('a later state silently ends the attempts to report the earlier one', async (t) => {
     const { ec2, state, lines } = await open(t);
     ec2.refusal = 'RequestLimitExceeded';
     const before = state.running(LONG);
@@ -136,7 +136,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.equal(lines.length, 1);
   });
 
-  test('the caller can give up earlier on saying that the instance runs', async (t) => {
+  test('the caller can abandon the report that the instance runs', async (t) => {
     const { ec2, state, lines } = await open(t);
     await ec2.turn('hangs');
     const end = new AbortController();
@@ -147,7 +147,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
     assert.deepEqual(lines, []);
   });
 
-  test('facts that do not come at first are asked for again', async (t) => {
+  test('missing facts are requested again', async (t) => {
     let asked = 0;
     const find = async () => (++asked < 3 ? assert.fail('not yet') : FACTS);
     const { ec2, state } = await open(t, { find });
@@ -157,7 +157,7 @@ suite('the state of an instance', { timeout: 60_000 }, () => {
 });
 
 suite('the termination of an instance', { timeout: 60_000 }, () => {
-  test('ON_DEATH=terminate terminates this instance and no other; ON_DEATH=tag terminates none', async (t) => {
+  test('ON_DEATH=terminate terminates this instance and no other, and ON_DEATH=tag terminates none', async (t) => {
     const tagging = await open(t);
     await tagging.state.terminate(LONG);
     assert.deepEqual(tagging.ec2.calls, []);
@@ -170,14 +170,14 @@ suite('the termination of an instance', { timeout: 60_000 }, () => {
   });
 });
 
-suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () => {
+suite('an EC2 that fails', { timeout: 60_000, concurrency: false }, () => {
   const ACTIONS = ['ec2:CreateTags', 'ec2:TerminateInstances'] as const;
   const ask = (state: InstanceState, action: (typeof ACTIONS)[number], milliseconds: number) =>
     action === 'ec2:CreateTags' ? state.dead('x', milliseconds) : state.terminate(milliseconds);
 
   for (const action of ACTIONS) {
     for (const refusal of ['UnauthorizedOperation', 'AuthFailure'] satisfies Refusal[]) {
-      test(`${refusal} of ${action} is final, and told in one line that names the right that is missing`, async (t) => {
+      test(`${refusal} of ${action} is final, and logged in one line that names the missing right`, async (t) => {
         const { ec2, state, lines } = await open(t, { onDeath: 'terminate' });
         ec2.refusal = refusal;
         await ask(state, action, LONG);
@@ -196,7 +196,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
       ...(['refuses', 'silent', 'resets', 'hangs', 'drips', '500'] as const),
       'RequestLimitExceeded' as const,
     ] satisfies (Fault | Refusal)[]) {
-      test(`an EC2 of no use (${fault}) holds up nobody who asks for ${action}`, async (t) => {
+      test(`a failing EC2 (${fault}) delays no caller of ${action} beyond the deadline`, async (t) => {
         const { ec2, state, lines } = await open(t, { onDeath: 'terminate' });
         if (fault === 'RequestLimitExceeded') ec2.refusal = fault;
         else await ec2.turn(fault);
@@ -205,7 +205,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
       });
     }
 
-    test(`garbage instead of an answer to ${action} does no harm`, async (t) => {
+    test(`an invalid answer to ${action} does no harm`, async (t) => {
       const { ec2, state, lines } = await open(t, { onDeath: 'terminate' });
       await ec2.turn('garbage');
       await inTime(ask(state, action, SHORT));
@@ -214,7 +214,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
     });
   }
 
-  test('without credentials EC2 is not asked, and the log says so once', async (t) => {
+  test('without credentials EC2 is not called, and the log says so once', async (t) => {
     const { ec2, state, lines } = await open(t, { credentials: false });
     await state.running(LONG);
     assert.match(
@@ -231,7 +231,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
     assert.equal(ec2.connections, 0);
   });
 
-  test('a machine that is no EC2 instance says so once, and asks EC2 for nothing', async (t) => {
+  test('on a machine that is not an EC2 instance, EC2 is not called, and the log says so once', async (t) => {
     for (const elsewhere of [{ region: 'local' }, { instanceId: 'a-host' }]) {
       const find = async () => ({ ...FACTS, ...elsewhere });
       const { ec2, state, lines } = await open(t, { find, onDeath: 'terminate' });
@@ -247,7 +247,7 @@ suite('an EC2 that is of no use', { timeout: 60_000, concurrency: false }, () =>
   });
 });
 
-test('the SDK of EC2 is not loaded by the service, and is by who says the state of an instance', async () => {
+test('the service loads the EC2 SDK only to report the state of its instance', async () => {
   const root = join(import.meta.dirname, '../..');
   const program = `
     import { createRequire } from 'node:module';

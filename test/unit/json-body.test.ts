@@ -16,7 +16,7 @@ suite('reading a body', () => {
     assert.deepEqual(parse(' \r\n\t{ } \n'), {});
   });
 
-  test('text beyond ASCII is read', () => {
+  test('non-ASCII text is read', () => {
     assert.deepEqual(parse('{"a":"äß€😀"}'), { a: 'äß€😀' });
   });
 
@@ -40,7 +40,7 @@ suite('reading a body', () => {
     'brackets that are never closed': '['.repeat(depth),
   };
   for (const [what, body] of Object.entries(nested)) {
-    test(`${depth} ${what} are refused like anything malformed`, () => {
+    test(`${depth} ${what} are refused as malformed`, () => {
       assert.throws(() => parse(body), { name: 'ServiceError', code: 'request.malformed' });
     });
   }
@@ -63,13 +63,13 @@ suite('reading numbers', () => {
     });
   }
 
-  test('a text that looks like a number stays a text', () => {
+  test('a text that looks like a number remains a text', () => {
     assert.deepEqual(parse('{"a":"96.0","b":"96"}'), { a: '96.0', b: '96' });
   });
 });
 
 suite('folding keys', () => {
-  test('every key comes out in lower case, with its value', () => {
+  test('every key is returned in lower case, with its value', () => {
     const value = { Nested: 1 };
     assert.deepEqual(
       { ...foldKeys({ HOST_PORT: 1, Dpi: 2, user_id: value }) },
@@ -81,19 +81,19 @@ suite('folding keys', () => {
     );
   });
 
-  test('of keys that differ in case alone, the last one counts', () => {
+  test('the last of several keys that differ only in case counts', () => {
     assert.deepEqual({ ...foldKeys(parse('{"dpi":1,"DPI":2,"Dpi":3}')) }, { dpi: 3 });
     assert.deepEqual({ ...foldKeys(parse('{"Dpi":3,"DPI":2,"dpi":1}')) }, { dpi: 1 });
   });
 
-  test('the keys of the object itself stay as they were', () => {
+  test('the keys of the original object are unchanged', () => {
     const given = parse('{"DPI":2}');
     foldKeys(given);
     assert.deepEqual(given, { DPI: 2 });
   });
 
   for (const key of ['__proto__', '__PROTO__']) {
-    test(`the key ${key} is a key like any other`, () => {
+    test(`the key ${key} is treated like any other`, () => {
       const folded = foldKeys(parse(`{"${key}":{"auth_secret":"x"},"a":1}`));
       assert.deepEqual(Object.keys(folded), ['__proto__', 'a']);
       assert.equal(folded.auth_secret, undefined);
@@ -101,7 +101,7 @@ suite('folding keys', () => {
     });
   }
 
-  test('nothing is there that was not sent', () => {
+  test('no key is present that was not sent', () => {
     const folded = foldKeys({});
     assert.equal('constructor' in folded, false);
     assert.equal('toString' in folded, false);

@@ -9,7 +9,7 @@ import { countKept, keepFiles, removeKept } from '../../container/kept-files.ts'
 import { pathsBelow } from '../../host/paths.ts';
 import { createLogger } from '../../logging/logger.ts';
 
-test('files that are too large to be saved stay for as many hours as they may, and go at the first look after that', async (t) => {
+test('files that are too large to be saved stay for the configured hours, and are then removed', async (t) => {
   const root = mkdtempSync(join(tmpdir(), 'kept-'));
   t.after(() => rmSync(root, { recursive: true }));
   const paths = pathsBelow(root);

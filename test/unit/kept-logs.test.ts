@@ -1,4 +1,4 @@
-/** The log of a container as Docker gives it, or does not, and what is kept of it; by an Engine that has its faults. */
+/** The log of a container as Docker delivers it, or fails to, and what is kept of it, with a faulty Engine. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -68,7 +68,7 @@ async function hostOf(
     run: () => {
       isRunning = true;
     },
-    /** The texts of a kept log behind a line. */
+    /** The texts of a kept log after a given line. */
     behind: async (after: string | undefined) => {
       const found = await Array.fromAsync(await logOf(tracker, id, {}, after, never));
       return found.map(({ line }) => line.text);
@@ -78,7 +78,7 @@ async function hostOf(
 
 const fileOf = (id: ContainerId) => `${id}.log`;
 
-test('of a long log the last 256 KiB are kept, for root alone', async (t) => {
+test('the last 256 KiB of a long log are kept, readable by root only', async (t) => {
   const host = await hostOf(t, (_, response) => {
     send(response, ...Array.from({ length: 5000 }, (_, n) => `${n} ${'\u0000'.repeat(100)}`));
   });
@@ -102,7 +102,7 @@ for (const [what, level, why, listener] of [
   ['is gone', 'warn', /could not read the log of the container: no$/, 404],
   ['breaks off', 'warn', /its log: aborted/, 'breaks'],
 ] as const) {
-  test(`a log that ${what} is not kept, which is said once, and nothing of it`, async (t) => {
+  test(`a log that ${what} is not kept, which is logged once without its content`, async (t) => {
     const host = await hostOf(t, (_, response) => {
       if (listener !== 'breaks') return void response.writeHead(listener).end('{"message":"no"}');
       response.write(`${timeOf(0)} a secret\n`, () => response.destroy());
@@ -117,7 +117,7 @@ for (const [what, level, why, listener] of [
   });
 }
 
-test('a log that does not come to its end is given up after five seconds', async (t) => {
+test('a log that does not end is abandoned after five seconds', async (t) => {
   const asked = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const host = await hostOf(t, (_, response) => {
@@ -143,7 +143,7 @@ test('a log that cannot be kept is reported and delays nothing', async (t) => {
   assert.equal(host.lines[1]?.msg, 'could not remove old logs of containers');
 });
 
-test('of kept logs the newest thousand stay, also while the service runs', async (t) => {
+test('the newest thousand logs are kept, also while the service runs', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one'));
   const ids = Array.from({ length: 1002 }, newContainerId);
   for (const [i, id] of ids.entries()) {
@@ -157,7 +157,7 @@ test('of kept logs the newest thousand stay, also while the service runs', async
   assert.ok(ids.slice(0, 3).every((id) => !left.has(fileOf(id))));
 });
 
-test('a kept log is found by the first digits of its container, and read as far as is wanted', async (t) => {
+test('a kept log is found by the first digits of its container, and can be read in part', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one', 'two', 'three'));
   const texts = async (...words: Parameters<typeof keptLog>) =>
     (await keptLog(...words)).map(({ text }) => text);
@@ -173,10 +173,10 @@ test('a kept log is found by the first digits of its container, and read as far 
     await assert.rejects(texts(join(host.logs, 'x'), name, {}), { code: 'container.no_log' });
 });
 
-test('who was away goes on behind the last line that it knows, and hears rather something twice than misses it', async (t) => {
-  const host = await hostOf(t, () => assert.fail('it is not asked'));
+test('a reader that continues repeats a line rather than miss one', async (t) => {
+  const host = await hostOf(t, () => assert.fail('Docker must not be asked'));
   const line = (n: number, text: string) => JSON.stringify({ at: timeOf(n), stream: 'stdout', text });
-  // Pieces of a line have one time, and two streams are not sorted by theirs.
+  // Pieces of a line have one time, and two streams are not sorted by their times.
   const all = [line(1, 'a'), line(2, 'b1'), line(2, 'b2'), line(2, 'b3'), line(4, 'd'), line(3, 'c')];
   await writeFile(join(host.logs, fileOf(host.id)), `${all.join('\n')}\n`);
   const behind = async (n: number, number: number) => (await host.behind(`${timeOf(n)}-${number}`)).join(' ');
@@ -184,12 +184,12 @@ test('who was away goes on behind the last line that it knows, and hears rather 
   assert.equal(await behind(2, 1), 'b2 b3 d c');
   assert.equal(await behind(2, 3), 'd c');
   assert.equal(await behind(4, 1), 'c');
-  assert.equal(await behind(3, 1), 'd c', 'd may have come after it');
+  assert.equal(await behind(3, 1), 'd c', 'd may have arrived after it');
   assert.equal(await behind(0, 1), 'a b1 b2 b3 d c');
   assert.deepEqual(await host.behind(undefined), ['a', 'b1', 'b2', 'b3', 'd', 'c']);
 });
 
-test('Docker is asked for what came since, and for a minute before, where lines may not be sorted', async (t) => {
+test('Docker is asked for lines since the position, and for the minute before it, in which lines may be unsorted', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one'));
   await Array.fromAsync(
     await openLog(host.docker, DOCKER_ID, { since: timeOf(42), stream: 'stderr' }, never),
@@ -204,7 +204,7 @@ test('Docker is asked for what came since, and for a minute before, where lines 
   });
 });
 
-test('a log that ends while its container runs was cut off, and does not pass for its end', async (t) => {
+test('a log that ends while its container runs counts as cut off', async (t) => {
   const host = await hostOf(t, (_, response) => send(response, 'one'));
   host.run();
   assert.equal((await Array.fromAsync(await openLog(host.docker, DOCKER_ID, {}, never))).length, 1);
@@ -213,7 +213,7 @@ test('a log that ends while its container runs was cut off, and does not pass fo
   await assert.rejects(followed.next(), /the stream ended while the container still runs/);
 });
 
-test('what nobody reads waits at Docker, and who reads no further closes it', async (t) => {
+test('unread output stays in Docker, and a reader that stops closes the stream', async (t) => {
   let [written, isClosed] = [0, false];
   const answered = Promise.withResolvers<ServerResponse>();
   const host = await hostOf(t, async (_, response) => {
@@ -234,13 +234,16 @@ test('what nobody reads waits at Docker, and who reads no further closes it', as
     before = written;
     for (let i = 0; i < 100; i++) await turn();
   }
-  assert.ok(response.writableNeedDrain && written < 4_000_000, `${written} bytes were taken for nobody`);
+  assert.ok(
+    response.writableNeedDrain && written < 4_000_000,
+    `${written} bytes were accepted without a reader`,
+  );
   const closed = once(response, 'close');
   await lines.return(undefined);
   await closed;
 });
 
-test('half a log, whose writer died, goes at the next start', async (t) => {
+test('an incomplete log of a dead writer is removed at the next start', async (t) => {
   const host = await hostOf(t, () => {});
   const draft = `.${fileOf(host.id)}.${crypto.randomUUID()}.tmp`;
   await writeFile(join(host.logs, draft), '{');

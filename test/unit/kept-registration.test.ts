@@ -17,7 +17,7 @@ function open(t: TestContext) {
   return { state, lines, at, kept: at('https://webserver.test/') };
 }
 
-test('the token for the webserver is kept in a file that root alone can read', async (t) => {
+test('the token for the webserver is stored in a file that only root can read', async (t) => {
   const { state, kept } = open(t);
   assert.ok(!(await kept.exists()));
   await kept.write(REGISTRATION);
@@ -29,17 +29,17 @@ test('the token for the webserver is kept in a file that root alone can read', a
   assert.deepEqual(readdirSync(state), []);
 });
 
-test('a token is given to no other webserver than the one that made it', async (t) => {
+test('a token is sent only to the webserver that issued it', async (t) => {
   const { at, kept } = open(t);
   await kept.write(REGISTRATION);
   assert.equal(await at('https://other.test/').read('i-0123'), undefined);
 });
 
 for (const [what, content] of Object.entries({
-  'no JSON': 'a-secret-token',
+  'text that is not JSON': 'a-secret-token',
   'JSON of another form': '{"token":"a-secret-token"}',
 })) {
-  test(`a file with ${what} counts as none, and a warning names it without its content`, async (t) => {
+  test(`a file with ${what} is ignored, and a warning names it without its content`, async (t) => {
     const { state, lines, kept } = open(t);
     await kept.write(REGISTRATION);
     writeFileSync(join(state, 'webserver-registration.json'), content);
@@ -49,7 +49,7 @@ for (const [what, content] of Object.entries({
   });
 }
 
-test('a token that cannot be written is a warning', async (t) => {
+test('a token that cannot be stored causes a warning', async (t) => {
   const { state, lines, kept } = open(t);
   rmSync(state, { recursive: true });
   await kept.write(REGISTRATION);

@@ -1,4 +1,4 @@
-/** Whether ports are open, asked so that nobody notices. */
+/** The check whether ports are open, which their programs do not notice. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { suite, type TestContext, test } from 'node:test';
 import { addon } from '../../uinput-native/addon.ts';
 import { knock } from '../../uinput-native/knock.ts';
 
-/** Of this process, in its descriptors. */
+/** The sockets among this process's descriptors. */
 function sockets(): number {
   const links = readdirSync('/proc/self/fd').map((fd) => {
     try {
@@ -32,8 +32,8 @@ async function listen(t: TestContext) {
   return { port: (server.address() as AddressInfo).port, accepted: () => accepted };
 }
 
-suite('knock', () => {
-  test('tells open ports from closed ones, many at once, and leaves no descriptor', async (t) => {
+suite('the port check', () => {
+  test('distinguishes open from closed ports, many at once, and leaks no descriptor', async (t) => {
     const { port } = await listen(t);
     assert.deepEqual(await knock(['127.0.0.1', '127.0.0.2', '127.0.0.1'], port), [true, false, true]);
     const many: string[] = Array(1000).fill('127.0.0.1');
@@ -46,20 +46,20 @@ suite('knock', () => {
     assert.deepEqual(await knock([], port), []);
   });
 
-  test('is no connection for a program that listens', async (t) => {
+  test('does not show up as a connection to a listening program', async (t) => {
     const { port, accepted } = await listen(t);
     for (let i = 0; i < 100; i++) assert.deepEqual(await knock(['127.0.0.1'], port), [true]);
-    // A machine that holds a thread up for 200 ms makes one of it now and then.
+    // A machine that delays a thread for 200 ms makes this happen now and then.
     assert.ok(accepted() < 50, `${accepted()} of 100 were accepted`);
   });
 
-  test('gives up in time on those that say nothing, and the others are known all the same', async () => {
-    // For documentation: nobody has it.
+  test('gives up in time on ports that do not answer, and still reports the others', async () => {
+    // An address for documentation, which no host has.
     const found = addon().knock(['192.0.2.1', '127.0.0.1'], 9, 100);
     assert.deepEqual(await found, [false, false]);
   });
 
-  test('takes nothing but IPv4 addresses, a port and a time', () => {
+  test('accepts only IPv4 addresses, a port and a time', () => {
     const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
     const ask = (...given: unknown[]) => (addon().knock as (...given: unknown[]) => unknown)(...given);
     for (const given of [

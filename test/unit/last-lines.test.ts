@@ -1,4 +1,4 @@
-/** The last lines of the log: kept for whoever comes after a death, and small. */
+/** The last lines of the log, which are kept for reports of a crash, in small files. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -18,14 +18,14 @@ function sizeOf(path: string): number {
   return lastLinesIn(path).reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
 }
 
-/** Writes lines of a hundred characters that end with a number from `first` on. */
+/** Writes lines of a hundred characters that end with a number, starting at `first`. */
 function write(lines: LastLines, first: number, count: number): void {
   for (let i = first; i < first + count; i++) lines.write(`${String(i).padStart(99, '.')}\n`);
 }
 
 const numbers = (lines: readonly string[]) => lines.map((line) => Number(line.replaceAll('.', '')));
 
-test('as many of the last lines are read as are asked for, and no more than there are', (t) => {
+test('as many of the last lines are read as requested, and no more than exist', (t) => {
   const path = directory(t);
   assert.deepEqual(readLastLines(path, 5), []);
   write(new LastLines(path), 1, 3);
@@ -33,7 +33,7 @@ test('as many of the last lines are read as are asked for, and no more than ther
   assert.deepEqual(numbers(readLastLines(path, 5)), [1, 2, 3]);
 });
 
-test('the last lines are there at any moment, and their files stay small', (t) => {
+test('the last lines are available at any moment, and their files stay small', (t) => {
   const path = directory(t);
   const lines = new LastLines(path);
   for (let i = 1; i <= 3000; i += 23) {
@@ -53,7 +53,7 @@ test('only root can read the last lines, and a normal end removes them', (t) => 
   assert.deepEqual(readdirSync(path), []);
 });
 
-test('an instance that has stopped recording does not touch the lines of the next one', (t) => {
+test('an instance that has stopped recording does not affect the lines of the next one', (t) => {
   const path = directory(t);
   const closed = new LastLines(path);
   write(closed, 1, 656);
@@ -66,7 +66,7 @@ test('an instance that has stopped recording does not touch the lines of the nex
   assert.deepEqual(readdirSync(path), []);
 });
 
-test('lines of a service that died before are not told as those of the next one', (t) => {
+test('lines of a dead service are not reported as those of the next one', (t) => {
   const path = directory(t);
   write(new LastLines(path), 1, 1000);
   write(new LastLines(path), 5000, 2);
@@ -87,7 +87,7 @@ test('a full disk loses lines and nothing else, until there is room again', (t) 
     write(lines, 5000, 1);
     assert.deepEqual(numbers(readLastLines(path, 1)), [5000]);
   } finally {
-    // Busy as long as a file in it is open.
+    // It is busy while a file in it is open.
     execFileSync('umount', ['--lazy', path]);
   }
 });

@@ -1,4 +1,4 @@
-/** Where ledger, Docker, filesystem and kernel do not agree, each disagreement is named; where they do, nothing is said. */
+/** Each difference between ledger, Docker, filesystem and kernel is reported by name, and nothing else is. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ const PAGE = {
   facts: { dockerId: 'd1', devices: [{ number: 5, sysname: 'input7' }] },
 };
 
-/** A container that runs, about which all agree. */
+/** A running container about which all of them agree. */
 const AGREED: Sight = {
   pages: [SERVICE, PAGE],
   listed: [{ dockerId: 'd1' as DockerId, containerId: ID, role: 'spin-up', state: 'running' }],
@@ -48,11 +48,11 @@ for (const [what, sight] of [
   ['a container runs', AGREED],
   ['nothing is held', { ...AGREED, pages: [], listed: [], directories: [], devices: [] }],
   [
-    'a container is prepared, and has devices before it says so',
+    'a container is being prepared, and has devices before it reports them',
     { ...AGREED, pages: [SERVICE, { ...PAGE, facts: undefined }], listed: [] },
   ],
   [
-    'Docker is yet to make a container',
+    'Docker has not made a container yet',
     {
       ...AGREED,
       pages: [SERVICE, { ...PAGE, facts: { ...PAGE.facts, dockerId: undefined } }],
@@ -69,7 +69,7 @@ for (const [what, sight] of [
     },
   ],
 ] as const) {
-  test(`no leak is seen while ${what}`, () => {
+  test(`no leak is reported while ${what}`, () => {
     assert.deepEqual(compare(sight), []);
   });
 }
@@ -102,29 +102,25 @@ for (const [what, difference, told] of [
     `there is a directory of ${OTHER}, which is not in the ledger; it has unsaved files of a user, which the next start saves`,
   ],
   ['a mount', { mounts: ['/fractal/x'] }, 'something is mounted at /fractal/x'],
-  ['a path that is gone', { missing: ['/fractal/y'] }, 'the ledger has /fractal/y, which is not there'],
+  ['a missing path', { missing: ['/fractal/y'] }, 'the ledger has /fractal/y, which is not there'],
   [
     'a port on which nobody listens',
     { idle: ['tcp 1234'] },
     'the ledger has the port tcp 1234 of a running container, and nobody listens there',
   ],
   [
-    'an input device that nobody holds',
+    'an input device without an owner',
     { devices: ['input7', 'input8'] },
     'the kernel has the input device input8, the ledger does not',
   ],
-  [
-    'an input device that is gone',
-    { devices: [] },
-    'the ledger has the input device input7, the kernel does not',
-  ],
+  ['a missing input device', { devices: [] }, 'the ledger has the input device input7, the kernel does not'],
 ] as const) {
-  test(`${what} is a leak, and named`, () => {
+  test(`${what} is reported as a leak by name`, () => {
     assert.deepEqual(compare({ ...AGREED, ...difference }), [told]);
   });
 }
 
-test("a container that has ended and is its maker's to remove is no leak", () => {
+test('an ended container that its maker has to remove is not a leak', () => {
   const left = (role: Role, state: string) =>
     compare({ ...AGREED, listed: [...AGREED.listed, { ...UNKNOWN, containerId: OTHER, role, state }] });
   assert.deepEqual(left('ecs', 'exited'), []);
@@ -134,7 +130,7 @@ test("a container that has ended and is its maker's to remove is no leak", () =>
   assert.equal(left('spin-up', 'exited').length, 1);
 });
 
-test('all that does not agree is named at once, a line each', () => {
+test('all differences are reported at once, one per line', () => {
   const leaks = compare({ ...AGREED, listed: [], devices: [], mounts: ['/a', '/b'], missing: ['/c'] });
   assert.equal(leaks.length, 5);
 });
@@ -145,12 +141,12 @@ function paths(t: TestContext) {
   return pathsBelow(root);
 }
 
-test('what is looked at that is not there is no error', async (t) => {
+test('missing directories are not an error', async (t) => {
   const { directories, unsaved, mounts, missing, idle } = await look([], [], paths(t));
   assert.deepEqual([directories, unsaved, mounts, missing, idle], [[], [], [], [], []]);
 });
 
-test("directories of containers are seen once, those with a user's files are marked, and others are nobody's", async (t) => {
+test("directories of containers are reported once, those with a user's files are marked, and others have no owner", async (t) => {
   const below = paths(t);
   for (const path of [below.containers, below.temporary]) {
     for (const name of [ID, 'keep']) mkdirSync(join(path, name), { recursive: true });
@@ -161,7 +157,7 @@ test("directories of containers are seen once, those with a user's files are mar
   assert.deepEqual([directories.toSorted(), unsaved], [[ID, OTHER].toSorted(), [ID]]);
 });
 
-test('what cannot be looked at is an error, and not taken for nothing', async (t) => {
+test('a failed check is an error and does not count as no leaks', async (t) => {
   const below = paths(t);
   writeFileSync(below.containers, 'a file in its way');
   await assert.rejects(look([], [], below), { code: 'ENOTDIR' });

@@ -1,4 +1,4 @@
-/** The ledger: what a process leaves in it is what it held, whenever it dies. */
+/** The ledger: a process leaves in it exactly what it held, whenever it dies. */
 
 import assert from 'node:assert/strict';
 import {
@@ -43,7 +43,7 @@ function open(t: TestContext, name = 'one'): Desk {
   return { directory, ledger, lifetime, found };
 }
 
-test('what is about to be taken is in the ledger before it is, and until it was seen gone', async (t) => {
+test('a resource is in the ledger from before it is acquired until it was seen gone', async (t) => {
   const { ledger, lifetime, found, directory } = open(t);
   ledger.open();
   const entry = { kind: 'port', what: 'tcp 1', owner: { kind: 'one' }, lifetime: 'one' };
@@ -61,7 +61,7 @@ test('what is about to be taken is in the ledger before it is, and until it was 
   assert.ok(!existsSync(directory));
 });
 
-test('what could not be taken is not in the ledger, and what could not be released is', async (t) => {
+test('the ledger does not keep resources that could not be acquired, and keeps those that could not be released', async (t) => {
   const { ledger, lifetime, found } = open(t);
   ledger.open();
   const fail = () => {
@@ -77,7 +77,7 @@ test('what could not be taken is not in the ledger, and what could not be releas
   );
 });
 
-test('what is left is in the ledger for the next process, and goes when that one has released its own', async (t) => {
+test("the next process finds a dead one's resources in the ledger, and they are removed once it has released its own", async (t) => {
   const { directory, ledger, lifetime } = open(t);
   ledger.open();
   for (const what of ['1', '2']) await lifetime.acquire({ kind: 'a', what, take: () => {}, ...plain });
@@ -110,14 +110,14 @@ test('what is left is in the ledger for the next process, and goes when that one
   assert.ok(!existsSync(directory));
 });
 
-test('the ledger is not touched before it is opened', async (t) => {
+test('the ledger is not changed before it is opened', async (t) => {
   const { directory, ledger, lifetime } = open(t);
   await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
   ledger.note('one', {});
   assert.ok(!existsSync(directory));
 });
 
-test("the ledger is root's alone", async (t) => {
+test('only root can read the ledger', async (t) => {
   const { directory, ledger, lifetime } = open(t);
   ledger.open();
   await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
@@ -136,7 +136,7 @@ test("the ledger is root's alone", async (t) => {
   chmodSync(directory, 0o700);
 });
 
-test('what cannot be written down is not taken', async (t) => {
+test('a resource that cannot be recorded is not acquired', async (t) => {
   const { directory, ledger, lifetime } = open(t);
   ledger.open();
   writeFileSync(directory, 'a file in its way');
@@ -152,7 +152,7 @@ test('what cannot be written down is not taken', async (t) => {
   assert.deepEqual(lifetime.holdings.list(), []);
 });
 
-test('a draft that a process had begun when it died is passed over', async (t) => {
+test('an incomplete draft of a dead process is ignored', async (t) => {
   const { directory, ledger, lifetime, found } = open(t);
   ledger.open();
   await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
@@ -163,14 +163,14 @@ test('a draft that a process had begun when it died is passed over', async (t) =
   );
 });
 
-test('what cannot be written down takes nothing away that another process has left', async (t) => {
+test('a failed write does not remove what another process left in the ledger', async (t) => {
   const { directory, ledger, lifetime, found } = open(t);
   ledger.open();
   await lifetime.acquire({ kind: 'a', what: '1', take: () => {}, ...plain });
   ledger.note('one', { left: true });
   const next = new Ledger(directory);
   next.open();
-  // A directory where the draft would be.
+  // A directory in the place of the draft.
   mkdirSync(join(directory, 'one/.facts.json/full'), { recursive: true });
   assert.throws(() => next.note('one', {}), { code: 'ledger.not_written' });
   assert.deepEqual(
@@ -179,7 +179,7 @@ test('what cannot be written down takes nothing away that another process has le
   );
 });
 
-test('what a container and the Docker container made for it hold stands on one page, with whose it is', async (t) => {
+test('one page lists the resources of a container and its Docker container, with their owner', async (t) => {
   const { ledger, lifetime, found } = open(t);
   ledger.open();
   const id = newContainerId();
@@ -198,7 +198,7 @@ test('what a container and the Docker container made for it hold stands on one p
   );
 });
 
-test('pages of version 1, which had the name of a lifetime for its owner, are read', (t) => {
+test("pages of version 1, in which a lifetime's name was the owner, can be read", (t) => {
   const { directory, found } = open(t);
   const id = newContainerId();
   const names = {
@@ -223,7 +223,7 @@ test('pages of version 1, which had the name of a lifetime for its owner, are re
   });
 });
 
-test('a page that a newer version wrote is not misread', (t) => {
+test('a page of a newer version is refused', (t) => {
   const { directory, found } = open(t);
   mkdirSync(join(directory, 'page'), { recursive: true });
   writeFileSync(join(directory, 'page/entry.json'), '{"version":3,"kind":"a","what":"b","of":"whom"}');

@@ -5,10 +5,10 @@ import { DeadlineError } from '../../lifetime/deadline.ts';
 import { DEFAULT_DEADLINE, type Failure, Lifetime } from '../../lifetime/lifetime.ts';
 import { pretendedResource } from '../support/resource.ts';
 
-/** Whose a lifetime is unless it is told. */
+/** The default owner of a lifetime. */
 const SERVICE = { kind: 'service' };
 
-/** A lifetime that writes down the failures it reports. */
+/** A lifetime that records the failures that it reports. */
 function reporting(name = 'parent'): { lifetime: Lifetime; reported: Failure[] } {
   const reported: Failure[] = [];
   return { lifetime: new Lifetime(name, { report: (failure) => reported.push(failure) }), reported };
@@ -27,7 +27,7 @@ suite('cleanups', () => {
     assert.deepEqual(ran, [3, 2, 1]);
   });
 
-  test('a cleanup begins only after the one before it has finished', async () => {
+  test('a cleanup starts only after the one before it has finished', async () => {
     const lifetime = new Lifetime('x');
     const steps: string[] = [];
     const held = Promise.withResolvers<void>();
@@ -47,7 +47,7 @@ suite('cleanups', () => {
     assert.deepEqual(steps, ['slow', 'first']);
   });
 
-  test('a cleanup runs once, however often and with whatever reason the end is asked for', async () => {
+  test('a cleanup runs once, however often and for whatever reasons the end is requested', async () => {
     const lifetime = new Lifetime('x');
     let runs = 0;
     await lifetime.defer('count', () => runs++);
@@ -60,7 +60,7 @@ suite('cleanups', () => {
     assert.match(String(lifetime.signal.reason), /the first reason/);
   });
 
-  test('a cleanup that fails does not stop the others', async () => {
+  test('a failed cleanup does not stop the others', async () => {
     const { lifetime, reported } = reporting();
     const thrown = new Error('thrown');
     const rejected = new Error('rejected');
@@ -79,7 +79,7 @@ suite('cleanups', () => {
     assert.deepEqual(reported, failures);
   });
 
-  test('C40: a cleanup that is late does not stop the others, is reported, and is told to give up', async (t) => {
+  test('C40: a late cleanup does not stop the others, is reported, and is aborted', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { lifetime, reported } = reporting();
     const ran: string[] = [];
@@ -108,7 +108,7 @@ suite('cleanups', () => {
     assert.deepEqual(ran, ['good']);
   });
 
-  test('a cleanup gets the default deadline unless told otherwise', async (t) => {
+  test('a cleanup has the default deadline unless it sets its own', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const lifetime = new Lifetime('x');
     const begun = Promise.withResolvers<AbortSignal>();
@@ -165,13 +165,13 @@ suite('the end', () => {
     assert.equal(seen, reason);
   });
 
-  test('the end names the lifetime when no reason is given', async () => {
+  test("the end has the lifetime's name as its reason by default", async () => {
     const lifetime = new Lifetime('the container');
     await lifetime.end();
     assert.match(String(lifetime.signal.reason), /the container has ended/);
   });
 
-  test('who asks for the end when it hears of the end gets the same end', async () => {
+  test('a listener that requests the end again gets the same end', async () => {
     const lifetime = new Lifetime('x');
     const steps: string[] = [];
     await lifetime.defer('first', () => steps.push('first'));
@@ -186,7 +186,7 @@ suite('the end', () => {
     const ended = lifetime.end();
     await ended;
     await again;
-    assert.deepEqual(steps, ['slow', 'first'], 'two ends ran beside each other');
+    assert.deepEqual(steps, ['slow', 'first'], 'two ends ran concurrently');
     assert.equal(again, ended);
   });
 
@@ -223,7 +223,7 @@ suite('tasks', () => {
     assert.deepEqual(steps, ['task', 'cleanup']);
   });
 
-  test('the end waits for a task that another task began meanwhile', async () => {
+  test('the end waits for a task that another task started meanwhile', async () => {
     const lifetime = new Lifetime('x');
     const steps: string[] = [];
     await lifetime.defer('cleanup', () => steps.push('cleanup'));
@@ -249,7 +249,7 @@ suite('tasks', () => {
     assert.deepEqual(steps, ['inner', 'cleanup']);
   });
 
-  test('the failure of a task stays with whoever awaits it', async () => {
+  test('the failure of a task is reported only to its awaiter', async () => {
     const { lifetime, reported } = reporting();
     const promise = Promise.reject(new Error('task failed'));
     const tracked = lifetime.track('fails', promise);
@@ -259,7 +259,7 @@ suite('tasks', () => {
     assert.deepEqual(reported, []);
   });
 
-  test('C40: a task that does not finish in time is reported by name, and the cleanups run all the same', async (t) => {
+  test('C40: a task that does not finish in time is reported by name, and the cleanups still run', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { lifetime, reported } = reporting();
     const ran: string[] = [];
@@ -279,7 +279,7 @@ suite('tasks', () => {
 });
 
 suite('resources', () => {
-  test('what is acquired is held until the end, then released and looked for', async () => {
+  test('an acquired resource is held until the end, and is then released and checked', async () => {
     const lifetime = new Lifetime('owner');
     const log: string[] = [];
     assert.equal(await lifetime.acquire(pretendedResource('a', log)), 'a');
@@ -304,7 +304,7 @@ suite('resources', () => {
     assert.deepEqual(log, ['release c', 'look for c', 'clean up b', 'release a', 'look for a']);
   });
 
-  test('nothing is held, and nothing will be released, when the taking fails', async () => {
+  test('a failed acquisition holds nothing and releases nothing', async () => {
     const lifetime = new Lifetime('x');
     const log: string[] = [];
     const error = new Error('cannot');
@@ -315,7 +315,7 @@ suite('resources', () => {
     assert.deepEqual(log, []);
   });
 
-  test('an ended lifetime takes nothing', async () => {
+  test('an ended lifetime acquires nothing', async () => {
     const lifetime = new Lifetime('x');
     const reason = new Error('over');
     await lifetime.end(reason);
@@ -325,7 +325,7 @@ suite('resources', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('C31: what was being taken when the end began is released, and its taker is turned away', async () => {
+  test('C31: a resource whose acquisition is in progress at the end is released, and its caller gets an error', async () => {
     const lifetime = new Lifetime('x');
     const log: string[] = [];
     const reason = new Error('over');
@@ -346,7 +346,7 @@ suite('resources', () => {
     assert.deepEqual(lifetime.holdings.list(), []);
   });
 
-  test('the taking hears that the end began', async () => {
+  test('an acquisition is notified of the end', async () => {
     const lifetime = new Lifetime('x');
     const reason = new Error('over');
     const take = async (signal: AbortSignal) => {
@@ -362,7 +362,7 @@ suite('resources', () => {
     await turnedAway;
   });
 
-  test('what is still seen after its release stays in the table and is reported', async () => {
+  test('a resource that is still seen after its release stays in the table and is reported', async () => {
     const { lifetime, reported } = reporting();
     const error = new Error('still there');
     const stubborn = pretendedResource('a', [], { seenGone: () => Promise.reject(error) });
@@ -377,7 +377,7 @@ suite('resources', () => {
     );
   });
 
-  test('what cannot be released stays in the table and is not looked for', async () => {
+  test('a resource that cannot be released stays in the table and is not checked', async () => {
     const lifetime = new Lifetime('x');
     const log: string[] = [];
     const error = new Error('stuck');
@@ -390,7 +390,7 @@ suite('resources', () => {
     assert.equal(lifetime.holdings.list().length, 1);
   });
 
-  test('release and look have the deadline of the resource together', async (t) => {
+  test("release and check share the resource's deadline", async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const lifetime = new Lifetime('x');
     const looking = Promise.withResolvers<AbortSignal>();
@@ -430,7 +430,7 @@ suite('children', () => {
     assert.equal(child.signal.reason, reason);
   });
 
-  test('children end one after the other, the last one first', async () => {
+  test('children end one after the other, in reverse order', async () => {
     const parent = new Lifetime('parent');
     const log: string[] = [];
     for (const name of ['a', 'b', 'c']) {
@@ -445,7 +445,7 @@ suite('children', () => {
     assert.deepEqual(log, expected);
   });
 
-  test('a child can end before its parent, which goes on', async () => {
+  test('a child can end before its parent, which continues', async () => {
     const parent = new Lifetime('parent');
     const log: string[] = [];
     const child = parent.child('child', { before: () => log.push('ended by the parent') });
@@ -476,7 +476,7 @@ suite('children', () => {
     assert.deepEqual(log, ['child', 'parent']);
   });
 
-  test('what has to happen before the end of a child finds the child alive', async () => {
+  test('a child is still alive for what must happen before its end', async () => {
     const parent = new Lifetime('parent');
     const seen: boolean[] = [];
     const child = parent.child('child', {
@@ -490,7 +490,7 @@ suite('children', () => {
     assert.equal(child.signal.aborted, true);
   });
 
-  test('a child that must not end yet keeps what it holds, and does not stop its parent', async () => {
+  test('a child that must not end yet keeps its resources, and does not block its parent', async () => {
     const { lifetime: parent, reported } = reporting();
     const log: string[] = [];
     const error = new Error('the container still runs');
@@ -508,7 +508,7 @@ suite('children', () => {
     assert.deepEqual(log.slice(2), ['release of the parent', 'look for of the parent']);
   });
 
-  test('an ended lifetime has no new children', async () => {
+  test('an ended lifetime cannot have new children', async () => {
     const parent = new Lifetime('parent');
     const reason = new Error('over');
     await parent.end(reason);
@@ -518,7 +518,7 @@ suite('children', () => {
     );
   });
 
-  test('the failures of a child are reported where those of its parent are, with its name', async () => {
+  test("the failures of a child are reported with its parent's, under its name", async () => {
     const { lifetime: parent, reported } = reporting();
     const error = new Error('broken');
     await parent.child('child').defer('breaks', () => Promise.reject(error));
@@ -526,7 +526,7 @@ suite('children', () => {
     assert.deepEqual(reported, [{ lifetime: 'child', owner: SERVICE, what: 'breaks', error }]);
   });
 
-  test('many children that ended leave nothing behind in their parent', async () => {
+  test('ended children leave nothing behind in their parent', async () => {
     const parent = new Lifetime('parent');
     let asked = 0;
     for (let i = 0; i < 1000; i++) {
@@ -537,7 +537,7 @@ suite('children', () => {
     assert.deepEqual(parent.holdings.list(), []);
     const last = parent.child('the last', { before: () => asked++ });
     await parent.end();
-    assert.equal(asked, 1, 'the parent still knew of children that had ended');
+    assert.equal(asked, 1, 'the parent still held children that had ended');
     assert.equal(last.signal.aborted, true);
   });
 });

@@ -1,7 +1,7 @@
 /**
- * What reads bytes from outside takes no more than so much time for each of them. One large input is read in turns with
- * many small ones that are together as long: of a parser whose time grows with the square of its input the large one
- * takes 64 times as long as the small ones, whatever machine this runs on and whatever else that does.
+ * Parsers of external bytes take a limited time for each byte. One large input is parsed alternately with many small ones of
+ * the same total length. A parser whose time grows with the square of its input takes 64 times as long for the large one, on
+ * any machine and whatever else runs there.
  */
 
 import assert from 'node:assert/strict';
@@ -26,10 +26,10 @@ import { printable } from '../../src/operator/printable.ts';
 import { Opener, Opening } from '../../user-configs/age-header.ts';
 import { sourceOf } from '../support/docker-proxy-pieces.ts';
 
-/** How much longer the large input is, and how much longer it may take than as many small ones. */
+/** The ratio of the lengths, and the maximum ratio of the times of the large input and of as many small ones. */
 const TIMES = 64;
 const MOST = 8;
-/** The quickest of them counts: what else the machine does makes others slower, never quicker. */
+/** The fastest run counts: other work of the machine makes runs slower, never faster. */
 const ROUNDS = 12;
 
 const directory = mkdtempDisposableSync(join(tmpdir(), 'linear-'));
@@ -37,7 +37,7 @@ after(() => directory.remove());
 
 type Work<T> = (input: T) => unknown;
 
-/** @param size of the large input, in what `make` counts */
+/** @param size of the large input, in the unit of `make` */
 async function growthOf<T>(size: number, make: (size: number) => T, work: Work<T>): Promise<number> {
   const [small, large] = [make(Math.floor(size / TIMES)), make(size)];
   let [ofSmall, ofLarge] = [Infinity, Infinity];
@@ -56,7 +56,7 @@ async function timeOf<T>(input: T, work: Work<T>, times: number): Promise<number
       const done = work(input);
       if (done instanceof Promise) await done;
     } catch {
-      // A refusal takes its time too.
+      // A refusal takes time too.
     }
   }
   return performance.now() - start;
@@ -96,18 +96,18 @@ function parser<T>(name: string, size: number, make: (size: number) => T, work: 
   });
 }
 
-/** What the repetition of a text makes of a parser's worst input: a beginning, much of the same, and an end that fits nothing. */
+/** The worst input of a parser with repetition: a beginning, many repetitions, and an end that matches nothing. */
 function repeated(part: string, begin = '', end = '') {
   return (size: number) =>
     `${begin}${part.repeat(Math.max(1, Math.floor((size - begin.length) / part.length)))}${end}`;
 }
 
-suite('parsers of bytes from outside', () => {
+suite('parsers of external bytes', () => {
   for (const [name, field, size = HEAD] of [
     ['blanks within a value', repeated(' ', 'X: a', 'a'), 16 * 1024],
-    ['blanks before a value that is none', repeated(' ', 'X:', '\n'), 1024],
-    ['blanks in a list of wishes', repeated(' ', 'Connection: a', 'a')],
-    ['many wishes', repeated(', ', 'Connection: a')],
+    ['blanks before an empty value', repeated(' ', 'X:', '\n'), 1024],
+    ['blanks in a list of options', repeated(' ', 'Connection: a', 'a')],
+    ['many options', repeated(', ', 'Connection: a')],
     ['a name without a value', repeated('x')],
     ['many fields', repeated('X: y\r\n', '', 'Z: y')],
   ] as const) {
@@ -124,7 +124,7 @@ suite('parsers of bytes from outside', () => {
     parseRequest,
   );
   parser(
-    'the head of a message that comes byte by byte',
+    'the head of a message that arrives byte by byte',
     HEAD - 8,
     (size) => Array.from(head(repeated('x', 'X: '))(size).toString('latin1')),
     (pieces) => sourceOf(pieces).head(),

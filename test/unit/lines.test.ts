@@ -1,4 +1,4 @@
-/** Bytes from outside become lines, in whatever pieces they come, and no line is longer than it may be. */
+/** External bytes become lines, however they are split, and no line exceeds its limit. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import fc from '../support/properties.ts';
 
 const MOST = 8;
 
-/** Cuts a text into pieces that all stand in the same memory, one after the other, as a reader with one buffer has them. */
+/** Splits a text into pieces that share the same memory one after the other, as in a reader with one buffer. */
 function* piecesOf(text: string, size: number): Generator<Uint8Array> {
   const memory = Buffer.alloc(size);
   const bytes = Buffer.from(text);
@@ -15,7 +15,7 @@ function* piecesOf(text: string, size: number): Generator<Uint8Array> {
     yield memory.subarray(0, bytes.copy(memory, 0, at, at + size));
 }
 
-test('the lines of a stream do not depend on the pieces in which it comes, nor on what becomes of their memory', () => {
+test('the lines of a stream do not depend on how it is split, or on the later use of its buffers', () => {
   const line = fc.stringMatching(/^[a-c ]{0,12}$/);
   fc.assert(
     fc.property(fc.array(line), line, fc.integer({ min: 1, max: 20 }), (lines, last, size) => {
@@ -32,7 +32,7 @@ test('the lines of a stream do not depend on the pieces in which it comes, nor o
   );
 });
 
-test('of a stream that ends within a line that one is left out', async () => {
+test('an unfinished last line is omitted', async () => {
   async function* stream() {
     yield Buffer.from('one\ntw');
     yield Buffer.from('o\nthr');

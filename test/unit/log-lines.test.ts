@@ -1,4 +1,4 @@
-/** What Docker sends of a log, in whatever pieces it comes, and whatever a container put into it. */
+/** Docker's log stream, however it is split, and whatever a container wrote into it. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { Chance } from '../support/chance.ts';
 
 const AT = '2026-11-22T12:29:46.928768792Z';
 const LATER = '2026-11-22T12:29:46.928768793Z';
-/** What Docker takes a line apart at. */
+/** The length at which Docker splits a line. */
 const PIECE = 16 * 1024;
 
 const bytes = (...parts: readonly (string | Buffer)[]) => Buffer.concat(parts.map((one) => Buffer.from(one)));
@@ -20,7 +20,7 @@ function frame(kind: number, ...parts: readonly (string | Buffer)[]): Buffer {
   return bytes(head, content);
 }
 
-/** Two pieces that Docker took a character apart with, and lines of all sorts. */
+/** Two pieces in which Docker split a character, and lines of all kinds. */
 const SPLIT = bytes('x', 'é'.repeat(80), '\n');
 const FRAMES = bytes(
   frame(1, `${AT} one\n`),
@@ -67,7 +67,7 @@ async function* from(...chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
   yield* chunks;
 }
 
-/** What is to come of the whole, taken apart once at each place, and into single bytes. */
+/** The expected result for the whole, split once at each place, and into single bytes. */
 async function assertAnyPieces(
   whole: Buffer,
   expected: readonly LogLine[],
@@ -77,18 +77,18 @@ async function assertAnyPieces(
   assert.deepEqual(await read(whole), expected);
   assert.deepEqual(await read(...Array.from(whole, (one) => Buffer.from([one]))), expected);
   for (let at = 1; at < whole.length; at++) {
-    // All places where something ends or begins, and some of those in the middle.
+    // All places where something starts or ends, and some in between.
     if (at % 97 && whole.subarray(at - 40, at + 40).every((one, i, near) => i === 0 || one === near[i - 1]))
       continue;
     assert.deepEqual(await read(whole.subarray(0, at), whole.subarray(at)), expected, `cut at ${at}`);
   }
 }
 
-test('frames of a log are put together again wherever they were cut', async () => {
+test('frames of a log are reassembled wherever they were split', async () => {
   await assertAnyPieces(FRAMES, OF_FRAMES, false);
 });
 
-test('the log of a terminal is the same wherever it was cut, also in lines longer than Docker keeps whole', async () => {
+test('the log of a terminal is the same wherever it was split, also in lines longer than Docker keeps whole', async () => {
   await assertAnyPieces(TERMINAL, OF_TERMINAL, true);
 });
 
@@ -96,7 +96,7 @@ for (const [what, isTerminal] of [
   ['frame', false],
   ['terminal', true],
 ] as const) {
-  test(`a line without end in a ${what} comes in pieces, and no more is read than they need`, async () => {
+  test(`an endless line in a ${what} arrives in pieces, and no more is read than they need`, async () => {
     let sent = 0;
     let closed = false;
     const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -121,7 +121,7 @@ for (const [what, isTerminal] of [
   });
 }
 
-test("Docker's own words are an error, and what is no log is one", async () => {
+test('a message of Docker in place of a log is an error, and so is an invalid log', async () => {
   const lines = linesOf(from(frame(1, `${AT} one\n`), frame(3, 'Error grabbing logs: broken\n')), false);
   assert.equal((await lines.next()).value?.text, 'one');
   await assert.rejects(
@@ -133,7 +133,7 @@ test("Docker's own words are an error, and what is no log is one", async () => {
   });
 });
 
-test('whatever bytes there are give pieces, or that error', async () => {
+test('arbitrary bytes yield pieces or that error', async () => {
   const chance = new Chance(7);
   const below = (limit: number) => chance.below(limit);
   for (let round = 0; round < 500; round++) {

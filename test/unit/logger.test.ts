@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 import { createLogger, type Logger, type LoggerOptions } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
 
-/** A logger that writes to memory, and what it wrote. */
+/** A logger that writes to memory, and its output. */
 function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written: string[] } {
   const written: string[] = [];
   const stream = { write: (text: string) => void written.push(text) };
@@ -15,7 +15,7 @@ function recording(options: Partial<LoggerOptions> = {}): { log: Logger; written
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The one line that `write` logs. */
+/** The only line that `write` logs. */
 function lineOf(write: (log: Logger) => void, options: Partial<LoggerOptions> = {}): Line {
   const { log, written } = recording(options);
   write(log);
@@ -46,7 +46,7 @@ suite('lines', () => {
     );
   });
 
-  test('what is below the level is not logged', () => {
+  test('events below the level are not logged', () => {
     const { log, written } = recording({ level: 'warn' });
     log.debug('x');
     log.info('x');
@@ -55,7 +55,7 @@ suite('lines', () => {
     assert.equal(written.length, 1);
   });
 
-  test('the time is in a form that sorts and names its zone', (t) => {
+  test('the time is sortable and names its zone', (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.UTC(2024, 1, 29, 12, 30, 15, 7) });
     assert.equal(lineOf((log) => log.info('x')).time, '2024-02-29T12:30:15.007Z');
   });
@@ -73,7 +73,7 @@ suite('secrets', () => {
     ...['WEBSERVER_AUTH_SECRET', 'Env'],
   ];
 
-  test('S13: fields that are secret do not show, at any of the first three depths', () => {
+  test('S13: secret fields are hidden at any of the first three depths', () => {
     const nest = (depth: number, value: object): object =>
       depth === 1 ? value : { inner: nest(depth - 1, value) };
     for (const field of fields) {
@@ -88,34 +88,34 @@ suite('secrets', () => {
     }
   });
 
-  test('secret fields do not show in lists and when they are not text', () => {
+  test('secret fields are hidden in lists, and if they are not text', () => {
     const { log, written } = recording();
     log.info({ Env: ['A=hush'], calls: [{ token: { hush: 'hush' } }] }, 'x');
     assert.doesNotMatch(written.join(''), /hush/);
   });
 
-  test('secret fields do not show in what all lines of a part of the service carry', () => {
+  test('secret fields are hidden in the bindings of a child logger', () => {
     const { log, written } = recording();
     log.child({ token: 'hush', request: { authorization: 'hush' } }).info('x');
     assert.doesNotMatch(written.join(''), /hush/);
     assert.match(written.join(''), /redacted/);
   });
 
-  test('secret fields do not show on an error', () => {
+  test('secret fields of an error are hidden', () => {
     const { log, written } = recording();
     log.error({ error: Object.assign(new Error('refused'), { token: 'hush' }) }, 'x');
     assert.doesNotMatch(written.join(''), /hush/);
     assert.match(written.join(''), /refused/);
   });
 
-  test('what is logged is not changed by it', () => {
+  test('logging does not change the logged object', () => {
     const { log } = recording();
     const body = { token: 'kept', inner: { secret: 'kept' } };
     log.info({ body }, 'x');
     assert.deepEqual(body, { token: 'kept', inner: { secret: 'kept' } });
   });
 
-  test('a Secret does not show under any name', () => {
+  test('a Secret is hidden under any name', () => {
     const { log, written } = recording();
     log.info({ innocent: new Secret('hush'), list: [new Secret('hush')] }, `x ${String(new Secret('hush'))}`);
     assert.doesNotMatch(written.join(''), /hush/);
@@ -124,7 +124,7 @@ suite('secrets', () => {
 });
 
 suite('errors', () => {
-  test('an error shows its type, its words, its stack, and its code', () => {
+  test('an error shows its type, message, stack and code', () => {
     const error = Object.assign(new TypeError('wrong'), { code: 'EWRONG' });
     const line = lineOf((log) => log.error({ error }, 'x'));
     const { type, message, stack, code } = line.error as Record<string, string>;
@@ -132,7 +132,7 @@ suite('errors', () => {
     assert.match(stack ?? '', /TypeError: wrong\n\s+at .*logger\.test\.ts/);
   });
 
-  test('an error shows the whole chain of what caused it', () => {
+  test('an error shows its whole chain of causes', () => {
     const root = new Error('the disk is full');
     const middle = new Error('cannot write', { cause: root });
     const error = new Error('cannot start', { cause: middle });
@@ -149,14 +149,14 @@ suite('errors', () => {
     assert.match(logged.cause.cause.stack, /the disk is full\n\s+at /);
   });
 
-  test('something thrown that is no error shows in words', () => {
+  test('a thrown value that is not an error is shown as text', () => {
     const words = (error: unknown) =>
       (lineOf((log) => log.error({ error }, 'x')).error as { message: string }).message;
     assert.equal(words('just text'), 'just text');
     assert.equal(words({ code: 5, why: 'unknown' }), "{ code: 5, why: 'unknown' }");
   });
 
-  test('S13: what libraries put into an error beside its words does not show', () => {
+  test('S13: properties that libraries add to an error, beside its message, are hidden', () => {
     const error = Object.assign(new Error('bad answer'), {
       data: '{"AuthToken":"hush"}',
       cause: { Env: ['A=b'] },
@@ -164,14 +164,14 @@ suite('errors', () => {
     assert.doesNotMatch(JSON.stringify(lineOf((log) => log.error({ error }, 'x'))), /hush/);
   });
 
-  test('errors of several attempts show all of their words', () => {
+  test('errors of several attempts show all of their messages', () => {
     const error = new AggregateError([new Error('refused by ::1'), new Error('refused by 127.0.0.1')]);
     const line = lineOf((log) => log.error({ error }, 'x'));
     assert.equal((line.error as { message: string }).message, 'refused by ::1; refused by 127.0.0.1');
   });
 });
 
-test('a stdout that takes nothing costs neither the life nor the memory of the process', () => {
+test('a stdout that accepts nothing neither ends the process nor uses its memory', () => {
   const logger = join(import.meta.dirname, '../../logging/logger.ts');
   const program = `
     const { openStdout } = await import(${JSON.stringify(logger)});

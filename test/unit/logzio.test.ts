@@ -5,14 +5,14 @@ import { LogzIo } from '../../logging/logzio.ts';
 import { type Answer, HttpClient, type Question } from '../../outgoing/http-client.ts';
 import { Recorder, type Request } from '../support/recorder.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
-/** Bytes of the longest line that is sent, and how many of them make a batch and a queue. */
+/** The maximum numbers of bytes of a line, a batch and the queue. */
 const LINE = 256 * 1024;
 const PER_BATCH = 4;
 const PER_QUEUE = 32;
 
-/** A client that tells when nothing is under way. */
+/** A client that reports when no request is in progress. */
 class Client extends HttpClient {
   asked = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -40,11 +40,11 @@ interface Shipping {
   readonly server: Recorder;
   readonly client: Client;
   readonly reports: Report[];
-  /** What logz.io took or refused, as the messages of each batch. */
+  /** The messages of each batch that logz.io accepted or refused. */
   readonly batches: () => string[][];
-  /** Lets a second pass, without what it begins. */
+  /** Advances the time by a second, without waiting for what that starts. */
   readonly tick: () => void;
-  /** Lets a second pass, and what it begins. */
+  /** Advances the time by a second, and waits for what that starts. */
   readonly second: () => Promise<void>;
 }
 
@@ -191,7 +191,7 @@ suite('shipping the log', { timeout: 20_000 }, () => {
 });
 
 suite('lines that cannot be sent', { timeout: 20_000 }, () => {
-  test('when the queue is full the oldest lines go, and are counted', async (t) => {
+  test('if the queue is full, the oldest lines are dropped and counted', async (t) => {
     const { logzIo, batches } = await open(t);
     const names = Array.from({ length: PER_QUEUE + 3 }, (_, i) => String(i));
     for (const name of names) logzIo.write(line(name, LINE));
@@ -199,7 +199,7 @@ suite('lines that cannot be sent', { timeout: 20_000 }, () => {
     assert.deepEqual(batches().flat(), names.slice(3));
   });
 
-  test('a line that is too long is dropped and counted, and the others go', async (t) => {
+  test('a line that is too long is dropped and counted, and the others are sent', async (t) => {
     const { logzIo, batches } = await open(t);
     logzIo.write(line('before'));
     logzIo.write(line('longest', LINE));
@@ -209,7 +209,7 @@ suite('lines that cannot be sent', { timeout: 20_000 }, () => {
     assert.deepEqual(batches(), [['before', 'longest', 'after']]);
   });
 
-  test('it is bytes that make a line too long', async (t) => {
+  test('the length of a line is counted in bytes', async (t) => {
     const { logzIo, batches } = await open(t);
     const length = LINE / 2;
     logzIo.write(line('ascii', length));
@@ -219,7 +219,7 @@ suite('lines that cannot be sent', { timeout: 20_000 }, () => {
   });
 
   for (const refusal of [400, 413]) {
-    test(`lines that are refused with ${refusal} are dropped and counted, and what follows goes`, async (t) => {
+    test(`lines that are refused with ${refusal} are dropped and counted, and later ones are sent`, async (t) => {
       const refused = (request: Request) => messagesOf(request).includes('bad');
       const { logzIo, batches, reports, second } = await open(t, {
         status: (request) => (refused(request) ? refusal : 200),
@@ -239,7 +239,7 @@ suite('lines that cannot be sent', { timeout: 20_000 }, () => {
     });
   }
 
-  test('reports that are lines themselves do not go on for ever when all lines are refused', async (t) => {
+  test('reports about refused lines do not cause more reports without end', async (t) => {
     const { logzIo, server, reports } = await open(t, {
       status: () => 400,
       onReport: (one) => one.write(line('report')),
@@ -252,7 +252,7 @@ suite('lines that cannot be sent', { timeout: 20_000 }, () => {
 
 suite('a logz.io that fails', { timeout: 20_000 }, () => {
   for (const failure of [302, 401, 404, 500, 503, 'hangs up'] as const) {
-    test(`when logz.io fails (${failure}), its lines go later, each once and in order`, async (t) => {
+    test(`if logz.io fails (${failure}), its lines are sent later, once and in order`, async (t) => {
       let failing = true;
       const { logzIo, server, batches, second } = await open(t, {
         status: () => (failing && typeof failure === 'number' ? failure : 200),
@@ -274,7 +274,7 @@ suite('a logz.io that fails', { timeout: 20_000 }, () => {
     });
   }
 
-  test('lines that come back from a failure go when the queue is full, the oldest first', async (t) => {
+  test('if the queue is full, failed lines are dropped, the oldest first', async (t) => {
     let failing = true;
     const { logzIo, batches, reports, second, tick, client } = await open(t, {
       status: () => (failing ? 500 : 200),
@@ -297,7 +297,7 @@ suite('a logz.io that fails', { timeout: 20_000 }, () => {
     assert.deepEqual(batches().slice(1).flat(), [...names, ...more].slice(3));
   });
 
-  test('logz.io that does not take the log is reported once, and again when it takes it', async (t) => {
+  test('a failure of logz.io is reported once, and so is its recovery', async (t) => {
     let status = 500;
     const { logzIo, reports, second } = await open(t, { status: () => status });
     const minute = async () => {
@@ -319,7 +319,7 @@ suite('a logz.io that fails', { timeout: 20_000 }, () => {
     }
   });
 
-  test('what is reported does not show the token', async (t) => {
+  test('reports do not show the token', async (t) => {
     const { logzIo, server, reports, second } = await open(t, { token: 'shipping-token' });
     await server.turn('refuses');
     logzIo.write(line('x'));
@@ -328,7 +328,7 @@ suite('a logz.io that fails', { timeout: 20_000 }, () => {
     assert.doesNotMatch(JSON.stringify(reports), /shipping-token/);
   });
 
-  test('the pauses between attempts double, up to a minute', async (t) => {
+  test('the delays between attempts double, up to a minute', async (t) => {
     const { logzIo, server, second } = await open(t, { status: () => 500 });
     logzIo.write(line('x'));
     const attempts: number[] = [];
@@ -345,7 +345,7 @@ suite('a logz.io that fails', { timeout: 20_000 }, () => {
 });
 
 suite('draining', { timeout: 20_000 }, () => {
-  test('draining sends all that is waiting, at once and in order', async (t) => {
+  test('draining sends all queued lines, immediately and in order', async (t) => {
     const { logzIo, batches } = await open(t);
     const names = ['1', '2', '3'];
     for (const name of names) logzIo.write(line(name));
@@ -353,13 +353,13 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.deepEqual(batches(), [names]);
   });
 
-  test('draining with nothing to send is over at once', async (t) => {
+  test('draining with nothing to send ends immediately', async (t) => {
     const { logzIo, server } = await open(t);
     assert.equal(await logzIo.drain(LONG), 0);
     assert.deepEqual(server.requests, []);
   });
 
-  test('draining waits for what is under way, and sends what came meanwhile after it', async (t) => {
+  test('draining waits for the batch in progress, and then sends the lines that came meanwhile', async (t) => {
     const { logzIo, batches, tick } = await open(t);
     logzIo.write(line('under way'));
     tick();
@@ -368,7 +368,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.deepEqual(batches(), [['under way'], ['waiting']]);
   });
 
-  test('after draining nothing is sent any more', async (t) => {
+  test('after draining nothing is sent', async (t) => {
     const { logzIo, batches, second } = await open(t);
     logzIo.write(line('1'));
     await logzIo.drain(LONG);
@@ -377,7 +377,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.deepEqual(batches(), [['1']]);
   });
 
-  test('draining gives up in time, and counts what is under way, what is waiting and what was dropped', async (t) => {
+  test('draining ends at its deadline, and counts the lines in progress, queued and dropped', async (t) => {
     const { logzIo, server, tick } = await open(t);
     server.fault = 'hangs';
     for (const name of ['1', '2']) logzIo.write(line(name));
@@ -388,7 +388,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.equal(await logzIo.drain(50), 6);
   });
 
-  test('draining gives up in time what it sends itself, and counts it', async (t) => {
+  test('draining ends its own request at the deadline, and counts its lines', async (t) => {
     const { logzIo, server, client } = await open(t);
     server.fault = 'hangs';
     for (const name of ['1', '2', '3']) logzIo.write(line(name));
@@ -397,7 +397,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.equal(client.asked, 1);
   });
 
-  test('draining gives up in time when logz.io fails again and again', async (t) => {
+  test('draining ends at its deadline if logz.io keeps failing', async (t) => {
     const { logzIo, batches } = await open(t, { status: () => 500 });
     for (const name of ['1', '2']) logzIo.write(line(name));
     assert.equal(await logzIo.drain(150), 2);
@@ -405,7 +405,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.ok(batches().length <= 2, 'it pauses between attempts');
   });
 
-  test('draining sends everything to a logz.io that is well again, however long it was not', async (t) => {
+  test('draining sends everything to a logz.io that has recovered, however long it failed', async (t) => {
     let failing = true;
     const { logzIo, batches, second } = await open(t, { status: () => (failing ? 500 : 200) });
     logzIo.write(line('1'));
@@ -416,7 +416,7 @@ suite('draining', { timeout: 20_000 }, () => {
     assert.deepEqual(batches().at(-1), ['1', '2']);
   });
 
-  test('draining sends everything to a logz.io that gets well while it drains', async (t) => {
+  test('draining sends everything to a logz.io that recovers during the drain', async (t) => {
     let failures = 2;
     const { logzIo, batches } = await open(t, { status: () => (failures-- > 0 ? 500 : 200) });
     for (const name of ['1', '2']) logzIo.write(line(name));

@@ -15,7 +15,7 @@ const LINES = [
   'HugePages_Total:       0',
 ];
 
-/** What is read of a file with these lines. */
+/** The result of reading a file with these lines. */
 async function memoryOf(lines: readonly string[]): Promise<Memory> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'memory-'));
   const file = join(directory.path, 'meminfo');
@@ -23,18 +23,18 @@ async function memoryOf(lines: readonly string[]): Promise<Memory> {
   return await readMemory(file);
 }
 
-test('the memory of a host is what three lines of the kernel say, in whatever order', async () => {
+test("a host's memory is read from three lines of the kernel, in any order", async () => {
   const memory = { total: 16_384_256, free: 1_024_000, available: 8_192_000 };
   assert.deepEqual(await memoryOf(LINES), memory);
   assert.deepEqual(await memoryOf(LINES.toReversed()), memory);
 });
 
-test('memory of which nothing is free is known too', async () => {
+test('a memory without free pages is read too', async () => {
   const { free } = await memoryOf(LINES.with(1, 'MemFree:               0 kB'));
   assert.equal(free, 0);
 });
 
-test('a line that is missing or not understood is named, with its file', async () => {
+test('a missing or invalid line is named with its file', async () => {
   for (const [number, name] of ['MemTotal', 'MemFree', 'MemAvailable'].entries()) {
     const says = new RegExp(`/meminfo has no line "${name}"$`);
     await assert.rejects(memoryOf(LINES.toSpliced(number, 1)), says);
@@ -51,11 +51,11 @@ test('a line that is missing or not understood is named, with its file', async (
   }
 });
 
-test('memory cannot be read from a file that is not there', async () => {
+test('memory cannot be read from a missing file', async () => {
   await assert.rejects(readMemory('/does/not/exist'), { code: 'ENOENT' });
 });
 
-test('this host has as much memory as the kernel tells Node', async () => {
+test('this host has as much memory as the kernel reports to Node', async () => {
   const { total, free, available } = await readMemory();
   assert.equal(total, totalmem() / 1024);
   assert.ok(free > 0 && free <= total);

@@ -13,8 +13,8 @@ import { FACTS, imds, METADATA } from '../support/world.ts';
 const TOKEN = 'x-aws-ec2-metadata-token';
 const TTL = 'x-aws-ec2-metadata-token-ttl-seconds';
 
-suite('whether a machine is on EC2', () => {
-  /** What is said of a machine whose firmware has these files. */
+suite('the check whether a machine is on EC2', () => {
+  /** The result for a machine whose firmware has these files. */
   async function judged(files: Readonly<Record<string, string>>): Promise<boolean> {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'dmi-'));
     for (const [name, text] of Object.entries(files)) await writeFile(join(directory.path, name), text);
@@ -33,20 +33,20 @@ suite('whether a machine is on EC2', () => {
     ['bios_version', 'EC2-1.0\n'],
   ];
   for (const [name, text] of onEc2) {
-    test(`a machine is on EC2 when its ${name} is ${JSON.stringify(text)}`, async () => {
+    test(`a machine is on EC2 if its ${name} is ${JSON.stringify(text)}`, async () => {
       assert.equal(await judged({ [name]: text }), true);
       const others = { sys_vendor: 'QEMU\n', product_uuid: 'x\n', bios_version: '1.0\n' };
-      assert.equal(await judged({ ...others, [name]: text }), true, 'whatever the other files say');
+      assert.equal(await judged({ ...others, [name]: text }), true, 'the other files do not matter');
     });
   }
 
-  test('a machine whose firmware says something else is not on EC2', async () => {
+  test('a machine whose firmware names something else is not on EC2', async () => {
     const vendors = ['QEMU', 'Amazon', 'Amazon EC2 Clone', 'not Amazon EC2', ''];
     for (const sys_vendor of vendors) assert.equal(await judged({ sys_vendor }), false, sys_vendor);
     for (const product_uuid of [
       '4c4c4544-0042-4a10-8056-b2c04f4e4e32',
       'fec2e191-9099-7caf-fd21-012345abcdef',
-      // Here ec2 stands where it stands in neither byte order.
+      // Here, ec2 is in a place where neither byte order has it.
       '45e1ec2a-dcd1-b213-94ed-012345abcdef',
       '45e13aec-dcd1-b213-94ed-012345abcdef',
       '45e12aecdcd1b21394ed012345abcdef',
@@ -62,14 +62,14 @@ suite('whether a machine is on EC2', () => {
     assert.equal(await judged(all), false);
   });
 
-  test('a machine that does not tell of its firmware is not on EC2', async () => {
+  test('a machine whose firmware cannot be read is not on EC2', async () => {
     assert.equal(await judged({}), false);
     assert.equal(await isEc2('/does/not/exist'), false);
   });
 });
 
-suite('facts that are remembered', () => {
-  test('C38: facts that many ask for at once are asked for once, and then known', async () => {
+suite('cached facts', () => {
+  test('C38: concurrent requests for facts share one lookup, whose result is cached', async () => {
     const found = Promise.withResolvers<HostFacts>();
     let asked = 0;
     const metadata = new Metadata(() => {
@@ -84,11 +84,11 @@ suite('facts that are remembered', () => {
     assert.equal(asked, 1);
   });
 
-  test('C38: a failure is told to all who asked, and is not remembered', async () => {
+  test('C38: a failure is reported to all callers, and is not cached', async () => {
     const failure = new Error('not now');
     const answers = [Promise.reject(failure), Promise.reject(failure), Promise.resolve(FACTS)];
     let asked = 0;
-    const metadata = new Metadata(() => answers[asked++] ?? assert.fail('asked once too often'));
+    const metadata = new Metadata(() => answers[asked++] ?? assert.fail('one request too many'));
     for (const turn of [1, 2]) {
       const all = await Promise.allSettled([metadata.facts(), metadata.facts(), metadata.facts()]);
       for (const one of all) assert.equal(one.status === 'rejected' && one.reason, failure);
@@ -100,7 +100,7 @@ suite('facts that are remembered', () => {
   });
 });
 
-test('a machine outside EC2 is known by its host name, and everything else about it is local', () => {
+test('outside EC2, the machine is identified by its host name, and all other facts are local', () => {
   assert.deepEqual(describeThisMachine(), {
     amiId: 'local',
     amiLaunchIndex: '0',
@@ -111,8 +111,8 @@ test('a machine outside EC2 is known by its host name, and everything else about
   });
 });
 
-// They wait between attempts, and so some of them wait together.
-suite('what the metadata service is asked', { concurrency: 4 }, () => {
+// They wait between attempts, so some of them wait concurrently.
+suite('requests to the metadata service', { concurrency: 4 }, () => {
   interface Asked {
     readonly service: Recorder;
     readonly ask: (signal?: AbortSignal) => Promise<HostFacts>;
@@ -136,7 +136,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
   const tokensOf = ({ requests }: Recorder) => requests.filter(isToken);
   const itemsOf = ({ requests }: Recorder) => requests.filter((request) => !isToken(request));
 
-  /** That the facts are refused, for a reason that `says` so. */
+  /** Asserts that the facts are refused, for a reason that matches `says`. */
   async function assertUnavailable({ service, ask }: Asked, says: RegExp): Promise<void> {
     await assert.rejects(ask(), (error) => {
       assert.ok(error instanceof ServiceError);
@@ -148,7 +148,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     });
   }
 
-  test('S20: a session token is asked for first, and every item with it', async (t) => {
+  test('S20: a session token is requested first, and used for every item', async (t) => {
     const { service, ask } = await open(t);
     assert.deepEqual(await ask(), FACTS);
     const [token = assert.fail(), ...items] = service.requests;
@@ -162,7 +162,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     for (const { path, headers } of items) assert.equal(headers[TOKEN], 'session-token==', path);
   });
 
-  test('S20: without a session token no item is asked for', async (t) => {
+  test('S20: without a session token no item is requested', async (t) => {
     const useless: readonly Reply[] = [
       { status: 200, body: '' },
       { status: 200, body: '<html>\n<p>Log in first</p>\n</html>' },
@@ -183,14 +183,14 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
 
   const OPTIONAL = { 'public-ipv4': 'publicIpv4', 'ami-launch-index': 'amiLaunchIndex' } as const;
   for (const [item, fact] of Object.entries(OPTIONAL)) {
-    test(`an instance whose ${item} is not known is none the worse for it`, async (t) => {
+    test(`an instance without a known ${item} works like any other`, async (t) => {
       const { [item]: _, ...items } = METADATA;
       const { service, ask } = await open(t, imds(items));
       assert.deepEqual(await ask(), { ...FACTS, [fact]: undefined });
       assert.equal(tokensOf(service).length, 1);
     });
 
-    test(`an instance whose ${item} is refused, or does not come, is known by everything else`, async (t) => {
+    test(`an instance whose ${item} is refused or missing keeps all other facts`, async (t) => {
       const replies: readonly (() => Reply | Promise<Reply>)[] = [
         ...[204, 302, 401, 403, 500].map((status) => () => ({ status, body: '' })),
         () => new Promise<Reply>(() => {}),
@@ -206,14 +206,14 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     });
   }
 
-  test('an answer that is no address is none, and one that is no number is no launch index', async (t) => {
+  test('an answer that is not an address, or not a launch index, counts as none', async (t) => {
     for (const text of ['network/', '203.0.113', '203.0.113.7\n', '2001:db8::1', '', '<html>']) {
       const { ask } = await open(t, imds({ ...METADATA, 'public-ipv4': text, 'ami-launch-index': text }));
       assert.deepEqual(await ask(), { ...FACTS, publicIpv4: undefined, amiLaunchIndex: undefined }, text);
     }
   });
 
-  test('metadata of which each answer takes 900 ms are known at the first attempt', async (t) => {
+  test('metadata whose answers take 900 ms each are known at the first attempt', async (t) => {
     const { service, ask } = await open(t, async (request) => {
       await delay(900);
       return imds()(request);
@@ -222,7 +222,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     assert.equal(tokensOf(service).length, 1);
   });
 
-  test('an item that the metadata service does not know is an error that names it', async (t) => {
+  test('an item that the metadata service does not know causes an error that names it', async (t) => {
     const needed = Object.keys(METADATA).filter((item) => !(item in OPTIONAL));
     assert.equal(needed.length, 4);
     await Promise.all(
@@ -233,7 +233,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     );
   });
 
-  test('an item that cannot be what it should be is refused', async (t) => {
+  test('an item of an invalid form is refused', async (t) => {
     const garbage = [
       '<html>\n<p>Not found</p>\n</html>',
       'two words',
@@ -252,7 +252,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     );
   });
 
-  test('an item that is answered with another status is refused', async (t) => {
+  test('an item with another status is refused', async (t) => {
     await Promise.all(
       [204, 302, 403, 500].map(async (status) => {
         const asked = await open(t, (request) =>
@@ -263,14 +263,14 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     );
   });
 
-  test('metadata are asked for three times, and not more often', async (t) => {
+  test('metadata is requested three times at most', async (t) => {
     const asked = await open(t);
     asked.service.fault = '500';
     await assertUnavailable(asked, /api\/token returned status 500/);
     assert.equal(tokensOf(asked.service).length, 3);
   });
 
-  test('metadata that come at the last attempt are taken', async (t) => {
+  test('metadata that arrives at the last attempt is used', async (t) => {
     let attempts = 0;
     const { service, ask } = await open(t, (request) => {
       if (isToken(request)) attempts += 1;
@@ -280,7 +280,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     assert.equal(tokensOf(service).length, 3);
   });
 
-  test('a question to the metadata service that hangs is given up for the next attempt', async (t) => {
+  test('a request that hangs is abandoned for the next attempt', async (t) => {
     const { service, ask } = await open(t);
     service.fault = 'hangs';
     const facts = ask();
@@ -291,14 +291,14 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
   });
 
   for (const fault of ['resets', 'garbage', 'floods', 'refuses'] as const) {
-    test(`metadata do not come from a service with the fault "${fault}"`, async (t) => {
+    test(`metadata is not available from a service with the fault "${fault}"`, async (t) => {
       const asked = await open(t);
       asked.service.fault = fault;
       await assertUnavailable(asked, /; check that the metadata service is enabled for this instance$/);
     });
   }
 
-  test('a session token that has expired is replaced', async (t) => {
+  test('an expired session token is replaced', async (t) => {
     let given = 0;
     const { service, ask } = await open(t, (request) => {
       if (isToken(request)) return { status: 200, body: `token-${++given}` };
@@ -309,7 +309,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     assert.equal(tokensOf(service).length, 2);
   });
 
-  test('whoever does not wait for metadata any more is let go, also while a question hangs', async (t) => {
+  test('a caller that aborts stops waiting for metadata, even while a request hangs', async (t) => {
     const { service, ask } = await open(t);
     service.fault = 'hangs';
     const enough = new Error('enough');
@@ -322,7 +322,7 @@ suite('what the metadata service is asked', { concurrency: 4 }, () => {
     assert.equal(service.requests.length, 1);
   });
 
-  test('whoever does not wait for metadata any more is let go between two attempts', async (t) => {
+  test('a caller that aborts stops waiting for metadata between two attempts', async (t) => {
     const answered = Promise.withResolvers<void>();
     class Watched extends HttpClient {
       override async ask(url: URL, question: Question): Promise<Answer> {

@@ -17,7 +17,7 @@ import { S3 } from '../support/s3.ts';
 import { FACTS } from '../support/world.ts';
 
 suite('calls to Docker', () => {
-  /** An Engine that does what `listener` does, watched. */
+  /** An Engine whose server is `listener`, with metrics. */
   async function watched(t: TestContext, listener: RequestListener) {
     const directory = await mkdtempDisposable(join(tmpdir(), 'engine-'));
     const server = createServer(listener);
@@ -35,7 +35,7 @@ suite('calls to Docker', () => {
   const errors = (metrics: Metrics, call: string) => numberOf(metrics, 'docker_call_errors_total', { call });
   const count = (metrics: Metrics, call: string) => numberOf(metrics, 'docker_call_seconds_count', { call });
 
-  test('are timed, and are errors when they fail', async (t) => {
+  test('are timed, and count as errors if they fail', async (t) => {
     let status = 200;
     const { metrics, docker } = await watched(t, (_, response) => {
       response.writeHead(status, { 'content-type': 'application/json' });
@@ -52,13 +52,13 @@ suite('calls to Docker', () => {
     assert.deepEqual([await count(metrics, 'ping'), await errors(metrics, 'ping')], [0, 0]);
   });
 
-  test('that find nothing have not failed', async (t) => {
+  test('do not count as failed if they find nothing', async (t) => {
     const { metrics, docker } = await watched(t, (_, response) => response.writeHead(404).end('{}'));
     assert.equal(await docker.inspect('unknown'), undefined);
     assert.deepEqual([await count(metrics, 'inspect'), await errors(metrics, 'inspect')], [1, 0]);
   });
 
-  test('that are given up say nothing of Docker', async (t) => {
+  test('do not count against Docker if they are aborted', async (t) => {
     const asked = Promise.withResolvers<void>();
     const { metrics, docker } = await watched(t, () => asked.resolve());
     const giveUp = new AbortController();
@@ -70,7 +70,7 @@ suite('calls to Docker', () => {
   });
 });
 
-test('heartbeats are told as they went, but not the one that an end cuts short', async () => {
+test('heartbeats are counted by their result, except one that the end cuts short', async () => {
   const lifetime = new Lifetime('host');
   const outcomes: Outcome[] = [];
   const ended = Promise.withResolvers<void>();
@@ -107,7 +107,7 @@ test('heartbeats are told as they went, but not the one that an end cuts short',
   assert.deepEqual(outcomes, ['ok', 'failed', 'ok']);
 });
 
-test('bytes of user configs are counted as they are stored, and those that wait for S3', async () => {
+test('bytes of user configs are counted when they are stored, and while they wait for S3', async () => {
   await using s3 = await S3.open();
   const counted = { saved: 0, restored: 0 };
   await using host = await ConfigHost.open(s3, {

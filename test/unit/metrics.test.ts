@@ -21,8 +21,8 @@ function hosting(states: readonly State[], ttys = new Ttys([]), ports = new Host
 
 const isOurs = ({ name }: Family) => name.startsWith(PREFIX) && !name.endsWith('event_loop_lag_seconds');
 
-suite('when nothing has happened', () => {
-  test('each number has its name, its unit and its meaning, and the format is kept', async () => {
+suite('metrics before any event', () => {
+  test('have a name, a unit and a description each, in the right format', async () => {
     const families = [...parse(await new Metrics(NOTHING).text()).values()];
     assert.deepEqual(
       families.map(({ name, type }) => `${type} ${name.replace(PREFIX, '…')}`),
@@ -58,7 +58,7 @@ suite('when nothing has happened', () => {
     for (const { name, help } of families) assert.match(help, /^[A-Z1].*\.$/, name);
   });
 
-  test('all values of a label are there, and are 0', async () => {
+  test('have all values of a label, at 0', async () => {
     const metrics = new Metrics(NOTHING);
     const zeros = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, 0]));
     assert.deepEqual(await numbersOf(metrics, 'containers', 'state'), zeros(STATES));
@@ -78,29 +78,29 @@ suite('when nothing has happened', () => {
     assert.equal(await numberOf(metrics, 'predecessor_died'), 0);
   });
 
-  test('each cause of an end is counted from 0, and no other', async () => {
-    // They stand between the causes of the way up and those that say how it ended.
+  test('have all causes of an end at 0, and no others', async () => {
+    // They are listed between the causes of the start and those of the end.
     const ends = CAUSE_CODES.slice(CAUSE_CODES.indexOf('exited'), CAUSE_CODES.indexOf('released'));
     const values = await numbersOf(new Metrics(NOTHING), 'container_ends_total', 'code');
     assert.deepEqual(values, Object.fromEntries(ends.map((code) => [code, 0])));
   });
 
-  test('what is not known yet, or not kept here, has no number', async () => {
+  test('have no value for what is not known or not kept', async () => {
     const families = parse(await new Metrics(NOTHING).text());
     for (const name of ['pool_size', 'pool_held', 'config_spool_bytes', 'config_spool_files']) {
       assert.deepEqual(families.get(PREFIX + name)?.samples, [], name);
     }
   });
 
-  test('who asks twice is told the same', async () => {
+  test('are the same for two requests', async () => {
     const metrics = new Metrics(hosting(['ready', 'ready', 'ending']));
     const ours = async () => [...parse(await metrics.text()).values()].filter(isOurs);
     assert.deepEqual(await ours(), await ours());
   });
 });
 
-suite('what happens before somebody asks', () => {
-  test('is not missing, however much it is', async () => {
+suite('events before a request', () => {
+  test('are included, however many there are', async () => {
     const metrics = new Metrics(NOTHING);
     for (let i = 0; i < 2500; i++) {
       metrics.configBytes('saved', 2);
@@ -117,7 +117,7 @@ suite('what happens before somebody asks', () => {
     });
   });
 
-  test('is counted once by several who ask at once', async () => {
+  test('are counted once for several concurrent requests', async () => {
     const metrics = new Metrics(NOTHING);
     metrics.heartbeat('failed');
     const texts = await Promise.all([metrics.text(), metrics.text(), metrics.text()]);
@@ -126,7 +126,7 @@ suite('what happens before somebody asks', () => {
   });
 });
 
-test('pools are as large and as used as they are', async (t) => {
+test('pools have their current size and use', async (t) => {
   const lifetime = new Lifetime('container');
   t.after(() => lifetime.end());
   const ttys = new Ttys([10, 11, 12], async () => true);
@@ -147,7 +147,7 @@ test('pools are as large and as used as they are', async (t) => {
   });
 });
 
-test('what could not be released is counted once, however often it is tried', async () => {
+test('a resource that could not be released is counted once, however often the release is retried', async () => {
   const metrics = new Metrics(NOTHING);
   const holding = {
     kind: 'directory',
@@ -165,7 +165,7 @@ test('what could not be released is counted once, however often it is tried', as
   assert.doesNotMatch(await metrics.text(), /the owner|the lifetime|a\/path|directory/);
 });
 
-test('a predecessor has died if it has left something, and had not been asked to stop', async () => {
+test('a predecessor counts as crashed if it left something behind and was not asked to stop', async () => {
   const died = async (name: string, facts: unknown) => {
     const left: Page[] = [{ name, entries: [], facts }];
     return await numberOf(new Metrics({ ...NOTHING, presence: { left } }), 'predecessor_died');
@@ -177,7 +177,7 @@ test('a predecessor has died if it has left something, and had not been asked to
   assert.equal(await died('another page', { pid: 1 }), 0);
 });
 
-test('meters do not keep the process alive, neither before the first request nor after it', async () => {
+test('metrics do not keep the process alive, neither before nor after the first request', async () => {
   const keeping = () => process.getActiveResourcesInfo().filter((name) => name.includes('Histogram'));
   const meters = new Meters({
     states: () => [],
@@ -193,7 +193,7 @@ test('meters do not keep the process alive, neither before the first request nor
   assert.deepEqual(keeping(), []);
 });
 
-test('Prometheus gets them by GET alone, in its format', async (t) => {
+test('Prometheus gets the metrics only with GET, in its format', async (t) => {
   const app = fastify();
   t.after(() => app.close());
   addMetricsRoute(app, new Metrics(NOTHING));

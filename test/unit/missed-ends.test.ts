@@ -9,11 +9,11 @@ import { MissedEnds } from '../../ecs-agent-bridge/docker-proxy/missed-ends.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'missed-ends-'));
 const socket = join(directory, 'engine');
-/** Until then everything was told, in nanoseconds. */
+/** Everything until then was reported, in nanoseconds. */
 const TOLD = 1_700_000_000_000_000_005n;
 const signal = new AbortController().signal;
 
-/** What the Engine answers, by the path without version and query; a path that is not there: 404. */
+/** The Engine's answers, by path without version and query; a missing path gives 404. */
 const answers = new Map<string, string>();
 const asked: string[] = [];
 let status = 200;
@@ -56,7 +56,7 @@ const parsed = (events: string) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-test('an end is told if Docker neither tells it itself nor has forgotten the container', async () => {
+test('an end is reported unless Docker reports it itself or has forgotten the container', async () => {
   const ends = new MissedEnds(socket, '/v1.21');
   list('listed');
   assert.equal(await ends.find(TOLD, signal), '');
@@ -84,7 +84,7 @@ test('an end is told if Docker neither tells it itself nor has forgotten the con
   assert.equal(await ends.find(TOLD, signal), '', 'once');
 });
 
-test('one of which Docker does not know when it ended has ended after what was told last', async () => {
+test('a container whose end Docker cannot date ended after the last reported event', async () => {
   const ends = new MissedEnds(socket, '/v1.21');
   ends.note(event('start', 'one'));
   list();
@@ -94,7 +94,7 @@ test('one of which Docker does not know when it ended has ended after what was t
   assert.ok(BigInt(timeNano) > TOLD);
 });
 
-test('one that runs again has not ended', async () => {
+test('a container that runs again has not ended', async () => {
   const ends = new MissedEnds(socket, '/v1.21');
   ends.note(event('start', 'one'));
   list();
@@ -103,7 +103,7 @@ test('one that runs again has not ended', async () => {
   assert.equal(await ends.find(TOLD, signal), '');
 });
 
-test('while Docker does not answer nothing is told, and what was missed is told the next time', async () => {
+test('while Docker does not answer nothing is reported, and missed ends are reported the next time', async () => {
   const ends = new MissedEnds(socket, '/v1.21');
   ends.note(event('start', 'one'));
   list();

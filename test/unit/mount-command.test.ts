@@ -14,7 +14,7 @@ function mounted(options: Partial<Mount> = {}): Mount {
   return { Type: 'bind', Source: '/a', Target: '/b', ReadOnly: false, ...options };
 }
 
-suite('what is understood', () => {
+suite('accepted commands', () => {
   const accepted: readonly [string, Mount[]][] = [
     ['', []],
     [' \t\n', []],
@@ -41,13 +41,13 @@ suite('what is understood', () => {
     ['  -v\t/a:/b\n--mount  type=bind,src=/c,dst=/d ', [mounted(), mounted({ Source: '/c', Target: '/d' })]],
   ];
   for (const [command, expected] of accepted) {
-    test(`${JSON.stringify(command)} is understood`, () => {
+    test(`${JSON.stringify(command)} is accepted`, () => {
       assert.deepEqual(parseMountCommand(command), expected);
     });
   }
 
   for (const Propagation of PROPAGATIONS) {
-    test(`the propagation ${Propagation} is understood in both forms`, () => {
+    test(`the propagation ${Propagation} is accepted in both forms`, () => {
       const expected = [mounted({ BindOptions: { Propagation } })];
       assert.deepEqual(parseMountCommand(`-v /a:/b:${Propagation}`), expected);
       assert.deepEqual(
@@ -58,7 +58,7 @@ suite('what is understood', () => {
   }
 });
 
-suite('what is refused, and why', () => {
+suite('refused commands', () => {
   const refused: readonly [string, RegExp][] = [
     ['--privileged', /"--privileged" is neither --mount nor -v/],
     ['-v /a:/b --device /dev/kmsg', /"--device" is neither --mount nor -v/],
@@ -113,7 +113,7 @@ suite('what is refused, and why', () => {
   }
 });
 
-suite('whatever is given', () => {
+suite('any command', () => {
   const piece = fc.oneof(
     fc.constantFrom('--mount', '--volume', '-v', ' ', ' ', '=', ',', ',', ':', ':', '/', '/a', '/b', '..'),
     fc.constantFrom('type=bind', 'src=/a', 'dst=/b', 'readonly', 'ro', 'rw', 'bind-propagation=', 'shared'),
@@ -151,7 +151,7 @@ suite('whatever is given', () => {
     );
   });
 
-  test('mounts that are written out are read back', () => {
+  test('mounts that are formatted are parsed back', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9._%=-]*[A-Za-z0-9]$/);
     const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => `/${names.join('/')}`);
     const one = fc.record({ Source: path, Target: path, ReadOnly: fc.boolean() });
@@ -170,11 +170,11 @@ suite('whatever is given', () => {
   });
 });
 
-suite('what local development may mount', () => {
+suite('mounts in local development', () => {
   const judge = (command: string) =>
     developersMounts(parseMountCommand(command), pathsBelow('/'), '/var/run/docker.sock');
 
-  test("is the developer's own, by the path to which its links lead", () => {
+  test("local development can mount the developer's own directories, by the path to which their links lead", () => {
     const [mount] = judge('-v /proc/self/root/usr/share:/x:rslave');
     assert.deepEqual(mount, {
       ...mounted({ Source: '/usr/share', Target: '/x' }),
@@ -202,12 +202,12 @@ suite('what local development may mount', () => {
     '/proc/self/root/etc',
     '/usr/share/../../etc',
   ]) {
-    test(`and not ${source}`, () => {
+    test(`local development cannot mount ${source}`, () => {
       assert.throws(() => judge(`-v ${source}:/x`), { code: 'create.bad_mount' });
     });
   }
 
-  test('and nothing that the container could mount on the host', () => {
+  test('local development cannot mount anything with which the container could mount on the host', () => {
     assert.throws(() => judge('-v /usr/share:/x:rshared'), { code: 'create.bad_mount', message: /rslave/ });
   });
 });

@@ -13,7 +13,7 @@ after(() => directory.remove());
 const PATHS = pathsBelow('/');
 
 suite('directories of the host that containers may have', () => {
-  test('what is equal to root, or another container, may not be mounted, nor what holds it', () => {
+  test("a directory that gives root's rights, belongs to a container, or contains such a directory cannot be allowed", () => {
     for (const path of [
       ...[
         '/',
@@ -53,7 +53,7 @@ suite('directories of the host that containers may have', () => {
     }
   });
 
-  test('a link to another directory may not be mounted, also when it became one later', () => {
+  test('a link to another directory cannot be mounted, even if it became one later', () => {
     const shared = join(directory.path, 'shared');
     mkdirSync(shared);
     const ask = () => allowedMounts([{ source: shared, target: '/x' }], [shared], PATHS);

@@ -20,7 +20,7 @@ function all(names: Names, name: string): Promise<unknown> {
   return promisify(names.lookup)(name, { all: true });
 }
 
-test('a name that the hosts file has is not asked for elsewhere', async (t) => {
+test('a name in the hosts file is not looked up elsewhere', async (t) => {
   const names = namesOf(
     t,
     '# a comment\n127.0.0.1 localhost\n192.0.2.7\tweb.example web # 192.0.2.8 web\n::1 localhost\n',
@@ -32,7 +32,7 @@ test('a name that the hosts file has is not asked for elsewhere', async (t) => {
   ]);
 });
 
-test('whoever wants one address gets the first', async (t) => {
+test('a caller that needs one address gets the first', async (t) => {
   const names = namesOf(t, '127.0.0.1 localhost\n::1 localhost\n');
   const found = await new Promise((resolve) =>
     names.lookup('localhost', {}, (error, address, family) => resolve([error, address, family])),
@@ -40,12 +40,12 @@ test('whoever wants one address gets the first', async (t) => {
   assert.deepEqual(found, [null, '127.0.0.1', 4]);
 });
 
-test('a name that is not found is an error', async (t) => {
+test('an unknown name is an error', async (t) => {
   const names = namesOf(t, '', ['127.0.0.1:1']);
   await assert.rejects(all(names, 'nowhere.example'), /nowhere\.example/);
 });
 
-test('a query to a silent name server is aborted at once when no caller waits any more', async (t) => {
+test('a query to a silent name server is aborted as soon as no caller waits for it', async (t) => {
   const silent = createSocket('udp4').bind(0, '127.0.0.1');
   t.after(() => silent.close());
   await once(silent, 'listening');

@@ -1,4 +1,4 @@
-/** Which images are pulled for a container that is to be made, and from where, at an Engine that is played. */
+/** The images that are pulled for a new container, and their registries, with a simulated Engine. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -22,7 +22,7 @@ async function open(t: TestContext, more: { defaultRegistry?: string; longest?: 
   return { engine, images, find, asked };
 }
 
-/** Has each image that is asked for. */
+/** It has each image that is requested. */
 async function serve(engine: PullingEngine): Promise<void> {
   for (let number = 0; ; number += 1) {
     const pull = await engine.pull(number);
@@ -32,7 +32,7 @@ async function serve(engine: PullingEngine): Promise<void> {
   }
 }
 
-test('an image that is missing is pulled if its name says from where, and any other is a local one', async (t) => {
+test('a missing image is pulled if its name includes a registry, and any other name is local', async (t) => {
   const { engine, find, asked } = await open(t);
   void serve(engine);
   const news: PullNews[] = [];
@@ -52,7 +52,7 @@ test('an image that is missing is pulled if its name says from where, and any ot
   assert.equal(asked().length, 2);
 });
 
-test('with a default registry, a name that is not on this host is one of there', async (t) => {
+test('with a default registry, a name that is not on this host belongs to that registry', async (t) => {
   const { engine, find, asked } = await open(t, { defaultRegistry: 'registry.example.com/us' });
   void serve(engine);
   engine.images.add('fractal/here');
@@ -70,7 +70,7 @@ test('with a default registry, a name that is not on this host is one of there',
   ]);
 });
 
-test('an image is pulled always or never, if that is asked for', async (t) => {
+test('an image is pulled always or never if the request says so', async (t) => {
   const { engine, find, asked } = await open(t);
   void serve(engine);
   engine.images.add('ghcr.io/fractal/demo:1');
@@ -80,7 +80,7 @@ test('an image is pulled always or never, if that is asked for', async (t) => {
   assert.equal(asked().length, 1);
 });
 
-test('a pull that fails says why, and one that takes too long is given up', async (t) => {
+test('a failed pull reports the reason, and one that takes too long is aborted', async (t) => {
   const { engine, images } = await open(t, { longest: 0.05 });
   const refused = images.find('ghcr.io/fractal/none', 'missing');
   (await engine.pull(0)).refuse(404, 'manifest unknown');

@@ -1,4 +1,4 @@
-/** Who uses a container's network, by what the kernel says of it, also where a container has filled that. */
+/** The use of a container's network by its clients, from the kernel's data, even if a container has filled them. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const MAPPED = '0000000000000000FFFF0000';
 const NOTHING = '00000000:0000';
 const NO_USE = { isConnected: false, takesDatagrams: false, datagrams: 0 };
 
-/** @param state 01: connected, 0A: listening, 06: waiting for its end, 07: of datagrams without a peer */
+/** @param state 01: connected, 0A: listening, 06: waiting for its end, 07: datagrams without a peer */
 function line(local: string, peer: string, state: string): string {
   return `   0: ${local} ${peer} ${state} 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n`;
 }
@@ -30,7 +30,7 @@ function directoryWith(t: TestContext, tables: Readonly<Record<string, string>>)
 }
 
 suite('the network of a container', () => {
-  test('is used when a client outside is connected to one of its published ports', async (t) => {
+  test('is in use while an outside client is connected to one of its published ports', async (t) => {
     const cases = [
       [{ tcp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '01') }, true],
       [{ tcp6: line(`${MAPPED}${OWN}:7E11`, `${MAPPED}${GATEWAY}:C001`, '01') }, true],
@@ -39,7 +39,7 @@ suite('the network of a container', () => {
       [{ tcp: line(`${OWN}:0050`, `${GATEWAY}:C001`, '01') }, false],
       [{ tcp: line(`${OWN}:7E07`, `${GATEWAY}:C001`, '01') }, false],
       [{ udp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '01') }, false],
-      // It is the one that has connected.
+      // The container itself opened this connection.
       [{ tcp: line(`${OWN}:C001`, `${GATEWAY}:7E06`, '01') }, false],
       [{ tcp: line(`${OWN}:7E06`, NOTHING, '0A') }, false],
       [{ tcp: line(`${OWN}:7E06`, `${GATEWAY}:C001`, '06') }, false],
@@ -51,7 +51,7 @@ suite('the network of a container', () => {
     }
   });
 
-  test('is not used by connections from within it, over any address', async (t) => {
+  test('is not in use because of connections from inside it, over any address', async (t) => {
     const [six, loopback6] = [`${'0'.repeat(24)}01000000`, `${MAPPED}${LOOPBACK}`];
     const tables = {
       tcp: [
@@ -67,7 +67,7 @@ suite('the network of a container', () => {
     assert.deepEqual(await networkUse(directoryWith(t, tables), PORTS), NO_USE);
   });
 
-  test('takes datagrams where a program waits for them at a published port, and all that came are counted', async (t) => {
+  test('counts the datagrams that arrive at a published port while a program waits for them', async (t) => {
     const snmp = 'Udp: InDatagrams NoPorts\nUdp: 41 7\nUdpLite: InDatagrams\nUdpLite: 9\n';
     const tables = {
       snmp,
@@ -79,14 +79,14 @@ suite('the network of a container', () => {
     assert.deepEqual(await networkUse(elsewhere, PORTS), { ...NO_USE, datagrams: 42 });
   });
 
-  test('is read in part when a container has filled it, and then taken for used', async (t) => {
+  test('is read only in part if a container has filled its list, and then counts as in use', async (t) => {
     const own = line(`${OWN}:7E06`, `${OWN}:C001`, '01');
     const many = (bytes: number) => directoryWith(t, { tcp: own.repeat(Math.floor(bytes / own.length)) });
     assert.equal((await networkUse(many(4 * 2 ** 20), PORTS)).isConnected, false);
     assert.equal((await networkUse(many(5 * 2 ** 20), PORTS)).isConnected, true);
   });
 
-  test('says nothing in lines that are none of the kernel’s, and nothing at all without a process', async (t) => {
+  test('yields nothing for lines that are not the kernel’s, and nothing without a process', async (t) => {
     const odd = [
       '',
       '\0',

@@ -9,7 +9,7 @@ import { Metadata } from '../support/metadata.ts';
 const grades = async (settings: Parameters<typeof findNotices>[0]) =>
   (await findNotices(settings)).map(({ check, grade }) => [check, grade]);
 
-test('the doctor says whether the service, the ECS agent, both or neither act on a Spot notice', async (t) => {
+test('doctor says whether the service, the ECS agent, both or neither act on a Spot notice', async (t) => {
   using directory = mkdtempDisposableSync(join(tmpdir(), 'doctor-'));
   const metadata = await Metadata.open({ address: '127.0.0.1', port: 0 });
   t.after(() => metadata.recorder.close());
@@ -25,7 +25,7 @@ test('the doctor says whether the service, the ECS agent, both or neither act on
   assert.deepEqual(await grades({ ...common, ECS_AGENT: 'none' }), [ok, ['Spot notices', 'ok']]);
 });
 
-test('the doctor tells what EC2 says of the host', async (t) => {
+test('doctor shows what EC2 says about the host', async (t) => {
   const metadata = await Metadata.open({ address: '127.0.0.1', port: 0 });
   t.after(() => metadata.recorder.close());
   const settings = { AWS_EC2_METADATA_SERVICE_ENDPOINT: new URL(metadata.recorder.url) };

@@ -11,7 +11,7 @@ import { imds as standIn } from '../support/world.ts';
 
 const never = new AbortController().signal;
 
-/** EC2's clock at the beginning, and the one of this host, which is days off. */
+/** EC2's clock at the start, and this host's clock, which is days off. */
 const BEGINNING = Date.parse('2026-05-01T10:00:00Z');
 const WRONG = Date.parse('2019-01-01T00:00:00Z');
 
@@ -34,13 +34,13 @@ const REBOOT_LIKE = {
   NotBefore: fc.string(),
 };
 
-/** A watch of metadata that a test writes, with clocks that a test sets. */
+/** A watch with a test's metadata, and with clocks that a test sets. */
 class Bench {
   readonly items = new Map<NoticeKind, string>();
   readonly changes: Change[] = [];
   readonly lines: { level: number; msg: string }[] = [];
   fails = false;
-  /** Whether EC2 says what time it is. */
+  /** Whether EC2 sends its time. */
   saysTime = true;
   elapsed = 0;
   readonly watch = new NoticeWatch({
@@ -63,7 +63,7 @@ class Bench {
       : { text, at: this.saysTime ? BEGINNING + this.elapsed : undefined };
   }
 
-  /** Looks once, and later again. @returns what was told meanwhile */
+  /** Looks once, and again later. @returns the reports in between */
   async look(times = 1): Promise<Change[]> {
     const before = this.changes.length;
     for (let time = 0; time < times; time += 1) {
@@ -87,7 +87,7 @@ suite("the watch of EC2's notices", () => {
     ['scale-in', 'Warmed:Terminated', 'terminate'],
     ['maintenance', JSON.stringify([REBOOT]), 'system-reboot'],
   ] as const) {
-    test(`a notice of ${kind} (${what}) is told once, although it is seen at each look, and so is its withdrawal`, async () => {
+    test(`a notice of ${kind} (${what}) is reported once, although each look sees it, and so is its withdrawal`, async () => {
       const bench = new Bench();
       assert.deepEqual(await bench.look(2), []);
       bench.items.set(kind, text);
@@ -98,7 +98,7 @@ suite("the watch of EC2's notices", () => {
       );
       assert.equal(bench.watch.given.length, 1);
       bench.items.delete(kind);
-      assert.deepEqual(await bench.look(), [], 'once is no withdrawal yet');
+      assert.deepEqual(await bench.look(), [], 'one missing look is not a withdrawal yet');
       assert.deepEqual(
         (await bench.look(3)).map(({ is, given }) => [is, given]),
         [['withdrawn', told[0]?.given]],
@@ -107,7 +107,7 @@ suite("the watch of EC2's notices", () => {
     });
   }
 
-  test('a notice that is away for one look only is not withdrawn', async () => {
+  test('a notice that is missing at one look only is not withdrawn', async () => {
     const bench = new Bench();
     for (let time = 0; time < 3; time += 1) {
       bench.items.set('spot', spotAt(BEGINNING + 120_000));
@@ -121,19 +121,19 @@ suite("the watch of EC2's notices", () => {
     );
   });
 
-  test("the moment of a notice is reckoned by EC2's clock, although this host's is years off", async () => {
+  test("the moment of a notice is computed with EC2's clock, although the host's is years off", async () => {
     const bench = new Bench();
     bench.elapsed = 7000;
     bench.items.set('spot', spotAt(BEGINNING + 107_000));
     bench.items.set('maintenance', JSON.stringify([REBOOT]));
     const [spot, maintenance] = await bench.look();
-    // Less the second that EC2 may be ahead of what it says.
+    // Minus the second by which EC2 may be ahead of its answer.
     assert.equal(spot?.given.due, 7000 + 99_000);
     assert.equal(maintenance?.given.due, Date.parse(REBOOT.NotBefore) - BEGINNING - 1000);
     assert.equal(maintenance.given.notice.at, Date.parse(REBOOT.NotBefore));
   });
 
-  test('a Spot notice without a time, or by a clock that nobody knows, comes true within two minutes', async () => {
+  test('a Spot notice without a time, or without a known clock, has a moment within two minutes', async () => {
     for (const text of ['{"action":"terminate"}', '{"action":"stop","time":"soon"}', spotAt(BEGINNING)]) {
       const bench = new Bench();
       bench.saysTime = false;
@@ -143,7 +143,7 @@ suite("the watch of EC2's notices", () => {
     }
   });
 
-  test('a notice that comes late, or in the past, has a moment that is near, or over', async () => {
+  test('a notice that arrives late, or is in the past, has a moment that is near or over', async () => {
     for (const ahead of [3000, -60_000]) {
       const bench = new Bench();
       bench.items.set('spot', spotAt(BEGINNING + ahead));
@@ -151,7 +151,7 @@ suite("the watch of EC2's notices", () => {
     }
   });
 
-  test('a notice of which EC2 says something else is told again', async () => {
+  test('a notice that EC2 changes is reported again', async () => {
     const bench = new Bench();
     bench.items.set('spot', spotAt(BEGINNING + 120_000));
     await bench.look(2);
@@ -168,7 +168,7 @@ suite("the watch of EC2's notices", () => {
     );
   });
 
-  test('each maintenance event is one of its own, and one that is over or cancelled is none', async () => {
+  test('each maintenance event is a notice of its own, and one that is over or cancelled is none', async () => {
     const bench = new Bench();
     const other = { ...REBOOT, EventId: 'instance-event-1', Code: 'instance-stop' };
     bench.items.set(
@@ -204,7 +204,7 @@ suite("the watch of EC2's notices", () => {
     ['scale-in', ['', '<html>', 'two words', 'x'.repeat(101), 'Terminated\n']],
     ['maintenance', ['', '{}', 'null', '[1]', '[null]', '[{"State":"active"}]', '<html>']],
   ] as const) {
-    test(`a notice of ${kind} that cannot be read is no notice, withdraws none, and is told once`, async () => {
+    test(`an unreadable notice of ${kind} counts as none, withdraws none, and is reported once`, async () => {
       for (const text of texts) {
         const bench = new Bench();
         bench.items.set(kind, text);
@@ -225,7 +225,7 @@ suite("the watch of EC2's notices", () => {
     });
   }
 
-  test('whatever the metadata say, reading it gives notices or an error that says why', () => {
+  test('any metadata yield notices, or an error that says why not', () => {
     const kinds = fc.constantFrom(...(Object.keys(PATHS) as NoticeKind[]));
     const texts = fc.oneof(
       fc.string(),
@@ -246,7 +246,7 @@ suite("the watch of EC2's notices", () => {
     );
   });
 
-  test('metadata that fail withdraw nothing, and are told once after a minute, and when they are back', async () => {
+  test('failing metadata withdraw nothing, and are reported once after a minute, and when they recover', async () => {
     const bench = new Bench();
     bench.items.set('rebalance', '{}');
     await bench.look();
@@ -261,7 +261,7 @@ suite("the watch of EC2's notices", () => {
     assert.equal(bench.watch.given.length, 1);
   });
 
-  test('it asks with one session token, for each kind once at a look, and ends with its signal', async (t) => {
+  test('the watch uses one session token, requests each kind once at a look, and ends with its signal', async (t) => {
     const recorder = await Recorder.open({ reply: standIn({ [PATHS['scale-in']]: 'Terminated' }) });
     const http = new HttpClient();
     t.after(async () => {

@@ -13,7 +13,7 @@ const NOTHING: Load = { containers: 0, hasAgent: false, toSave: undefined };
 const DEFAULTS = { spot: 'end', rebalance: 'drain', 'scale-in': 'drain', maintenance: 'tell' } as const;
 const MINUTES = 60_000;
 
-/** A host of which a test says what EC2 says, and sees what becomes of it. */
+/** A host whose notices a test sets, and the effects on it. */
 class Bench {
   readonly told: string[] = [];
   readonly events: string[] = [];
@@ -83,8 +83,8 @@ function given(kind: NoticeKind, due?: number, id: string = kind): Given {
   };
 }
 
-suite('what the service does about notices', () => {
-  test('a Spot notice drains at once, has all files of users saved at once, tells programs when, and stops in time', async () => {
+suite('the reaction to notices', () => {
+  test("a Spot notice drains the host, saves all users' files at once, tells programs when, and stops in time", async () => {
     const bench = new Bench();
     bench.heed('given', given('spot', 2 * MINUTES));
     assert.equal(bench.isOpen, false);
@@ -102,7 +102,7 @@ suite('what the service does about notices', () => {
     assert.equal(bench.stops, 1);
   });
 
-  test('the more there is to save, and the slower it goes, the earlier a stop begins', async () => {
+  test('the more there is to save, and the slower saves are, the earlier a stop begins', async () => {
     const bench = new Bench();
     bench.heed('given', given('spot', 2 * MINUTES));
     const toSave = { sessions: 20, bytes: 400 * MIB, perSecond: 10 * MIB };
@@ -112,7 +112,7 @@ suite('what the service does about notices', () => {
     assert.equal(bench.stops, 1);
   });
 
-  test('a notice that is withdrawn ends the drain and what programs are told', () => {
+  test('a withdrawn notice ends the drain and the announcement to programs', () => {
     const bench = new Bench();
     bench.heed('given', given('spot', 2 * MINUTES));
     bench.heed('withdrawn', given('spot', 2 * MINUTES));
@@ -132,7 +132,7 @@ suite('what the service does about notices', () => {
     assert.equal(bench.stops, 0);
   });
 
-  test('a drain goes on while another notice, or an operator, asks for it', () => {
+  test('a drain continues while another notice, or an operator, requests it', () => {
     const bench = new Bench();
     bench.heed('given', given('rebalance'));
     bench.heed('given', given('spot', 2 * MINUTES));
@@ -144,18 +144,18 @@ suite('what the service does about notices', () => {
     assert.deepEqual(bench.told, ['drains']);
   });
 
-  test('a rebalance recommendation, and Auto Scaling that terminates, drain without a stop', async () => {
+  test('a rebalance recommendation and a termination by Auto Scaling drain the host without a stop', async () => {
     for (const kind of ['rebalance', 'scale-in'] as const) {
       const bench = new Bench();
       bench.heed('given', given(kind));
       bench.now = 60 * MINUTES;
       await bench.reckon();
       assert.deepEqual([bench.isOpen, bench.stops, bench.checkpoints], [false, 0, 0], kind);
-      assert.equal(bench.endsAt, undefined, 'nobody knows when');
+      assert.equal(bench.endsAt, undefined, 'nobody knows the moment');
     }
   });
 
-  test('maintenance is told, and changes nothing else', async () => {
+  test('maintenance is reported and changes nothing else', async () => {
     const bench = new Bench();
     bench.heed('given', given('maintenance', 60 * MINUTES));
     bench.now = 61 * MINUTES;
@@ -183,7 +183,7 @@ suite('what the service does about notices', () => {
       assert.equal(bench.endsAt, kind === 'spot' ? '2026-05-01T10:02:00.000Z' : undefined);
     });
 
-    test(`with drain, a notice of ${kind} drains and does not stop`, async () => {
+    test(`with drain, a notice of ${kind} drains the host and does not stop it`, async () => {
       const bench = new Bench({ [kind]: 'drain' });
       bench.heed('given', given(kind, 2 * MINUTES));
       bench.now = 2 * MINUTES;
@@ -192,15 +192,15 @@ suite('what the service does about notices', () => {
       assert.equal(bench.checkpoints, kind === 'spot' ? 1 : 0);
     });
 
-    test(`with end, a notice of ${kind} without a moment stops at once`, () => {
+    test(`with end, a notice of ${kind} without a moment stops the service at once`, () => {
       const bench = new Bench({ [kind]: 'end' });
       bench.heed('given', given(kind));
       assert.deepEqual([bench.isOpen, bench.stops > 0, bench.endsAt], [false, true, SINCE]);
-      assert.equal(bench.notices.leftToSave, undefined, 'saves get as long as always');
+      assert.equal(bench.notices.leftToSave, undefined, 'saves get their usual time');
     });
   }
 
-  test('a Spot notice whose moment has just passed stops at once, and one that is long over does nothing', () => {
+  test('a Spot notice whose moment has just passed stops the service at once, and a much older one does nothing', () => {
     const just = new Bench();
     just.heed('given', given('spot', -MINUTES));
     assert.deepEqual([just.isOpen, just.stops > 0], [false, true]);
@@ -210,7 +210,7 @@ suite('what the service does about notices', () => {
     assert.match(long.events[0] ?? '', /its time is long past, so the service continues as before$/);
   });
 
-  test('what is said before containers are hosted is said again when they are', () => {
+  test('a notice that arrives before containers are hosted is announced again when they are', () => {
     const bench = new Bench();
     bench.heed('given', given('spot', 2 * MINUTES));
     bench.notices.hosting();
@@ -218,18 +218,18 @@ suite('what the service does about notices', () => {
     assert.equal(bench.events[1], bench.events[0]);
   });
 
-  test('saves of any stop get the time that EC2 leaves, and no notice of a later day changes that', () => {
+  test('the saves of any stop get the time that EC2 leaves, and no notice of a later day changes that', () => {
     const bench = new Bench({ spot: 'tell', maintenance: 'end' });
     bench.heed('given', given('maintenance', 24 * 60 * MINUTES));
     assert.equal(bench.notices.leftToSave, undefined);
     bench.heed('given', given('spot', 2 * MINUTES));
     assert.equal(bench.notices.left, 2 * MINUTES - 20_000);
-    assert.equal(bench.notices.leftToSave, 2 * MINUTES - 15_000, 'they go on beside the last heartbeat');
+    assert.equal(bench.notices.leftToSave, 2 * MINUTES - 15_000, 'saves continue beside the last heartbeat');
     bench.now = 3 * MINUTES;
     assert.equal(bench.notices.leftToSave, 0);
   });
 
-  test('of two notices the first moment counts', async () => {
+  test('the earlier moment of two notices counts', async () => {
     const bench = new Bench({ maintenance: 'end' });
     bench.heed('given', given('maintenance', 60 * MINUTES, 'one'));
     bench.heed('given', given('maintenance', 30 * MINUTES, 'two'));
@@ -239,7 +239,7 @@ suite('what the service does about notices', () => {
   });
 });
 
-test('the time that a stop takes grows with what there is to do, and with nothing to do it is that of the reports', () => {
+test('the time for a stop grows with its work, and without work it is the time for the reports', () => {
   const loads = fc.record({
     containers: fc.nat(54),
     hasAgent: fc.boolean(),
@@ -260,7 +260,7 @@ test('the time that a stop takes grows with what there is to do, and with nothin
   );
 });
 
-test('54 containers with 100 MB each, over an uplink that just takes them, are stopped at once', () => {
+test('54 containers with 100 MB each, over an uplink that is just fast enough, are stopped at once', () => {
   const bytes = 54 * 100_000_000;
   const load = { containers: 54, hasAgent: true, toSave: { sessions: 54, bytes, perSecond: bytes / 80 } };
   assert.ok(timeToStop(load) > 2 * MINUTES);

@@ -25,7 +25,7 @@ function newLog() {
 
 suite('notify', () => {
   for (const kind of ['a path', 'an abstract name']) {
-    test(`what is said to ${kind} is heard as it was said`, async (t) => {
+    test(`a message to ${kind} arrives unchanged`, async (t) => {
       const socket = kind === 'a path' ? newSocket(t) : `@notify-test-${process.pid}`;
       await using receiver = await Receiver.open(socket);
       notify(socket, 'READY=1');
@@ -34,7 +34,7 @@ suite('notify', () => {
     });
   }
 
-  test('it fails with a code where nobody listens, and for what is no address', async (t) => {
+  test('a notification fails with a code if nobody listens, and for an invalid address', async (t) => {
     const socket = newSocket(t);
     assert.throws(() => notify(socket, 'READY=1'), { code: 'ENOENT', message: /^notify: / });
     await (await Receiver.open(socket))[Symbol.asyncDispose]();
@@ -45,7 +45,7 @@ suite('notify', () => {
     assert.throws(() => notify(socket, ''), { ...wrong, message: /^state must be/ });
   });
 
-  test('it never waits for a receiver that does not read', async (t) => {
+  test('a notification never waits for a receiver that does not read', async (t) => {
     const socket = newSocket(t);
     await using receiver = await Receiver.open(socket);
     receiver.child.kill('SIGSTOP');
@@ -57,16 +57,16 @@ suite('notify', () => {
 });
 
 suite('the watchdog', () => {
-  test('it says at once and then three times in WATCHDOG_USEC that it lives, also after the end began', async (t) => {
+  test('the event loop sends a keepalive at once and then three times in WATCHDOG_USEC, also after the end began', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log, lines } = newLog();
     new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '3600000000' }, log);
-    assert.equal(await receiver.next(), 'WATCHDOG=1', 'at once');
+    assert.equal(await receiver.next(), 'WATCHDOG=1', 'the first keepalive is immediate');
     const since = performance.now();
     const watchdog = new Watchdog({ NOTIFY_SOCKET, WATCHDOG_USEC: '600000' }, log);
     for (let i = 0; i < 4; i++) assert.equal(await receiver.next(), 'WATCHDOG=1');
-    assert.ok(performance.now() - since >= 590, 'no more often than it must');
+    assert.ok(performance.now() - since >= 590, 'it is not more frequent than necessary');
     watchdog.ready();
     const before = await receiver.until('READY=1');
     watchdog.stopping();
@@ -76,7 +76,7 @@ suite('the watchdog', () => {
     assert.deepEqual(lines, []);
   });
 
-  test('without a watchdog, it reports only that it is ready and that it stops', async (t) => {
+  test('without a watchdog, the service reports only that it is ready and that it stops', async (t) => {
     const NOTIFY_SOCKET = newSocket(t);
     await using receiver = await Receiver.open(NOTIFY_SOCKET);
     const { log } = newLog();
@@ -96,6 +96,6 @@ suite('the watchdog', () => {
       [['error', 'WATCHDOG=1', 'the watchdog could not be notified: notify: no such file or directory']],
     );
     new Watchdog({ WATCHDOG_USEC: '600000' }, log).ready();
-    assert.equal(lines.length, 1, 'without a socket there is nobody to tell');
+    assert.equal(lines.length, 1, 'without a socket nobody is notified');
   });
 });

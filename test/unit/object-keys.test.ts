@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { oldKeyOf, prefixOf } from '../../user-configs/object-keys.ts';
 import fc from '../support/properties.ts';
 
-test('a user and an app are found again below a prefix that can be read', () => {
+test('the keys of a user and an app are stable, below a readable prefix', () => {
   assert.equal(prefixOf('user@x.com', 'dev/browsers/chrome'), 'v1/user@x.com/dev%2Fbrowsers%2Fchrome/');
   assert.equal(prefixOf('ü', ''), 'v1/%C3%BC//');
 });
 
-test('whatever a user and an app are called, neither reaches the objects of others', () => {
+test('whatever the names of a user and an app, neither can reach the objects of others', () => {
   const name = fc.string({
     unit: fc.oneof(
       fc.constantFrom('/', '.', '%', '~', 'a', '\0', '\n'),
@@ -41,7 +41,7 @@ test('whatever a user and an app are called, neither reaches the objects of othe
   }
 });
 
-test('an object of the predecessor is looked for only where it can be nobody else’s', () => {
+test("an object in the predecessor's format is looked up only if it can belong to nobody else", () => {
   assert.equal(oldKeyOf('user@x.com', 'dev/chrome'), 'user@x.com/dev/chrome/fractal-app-config.tar.lz4.enc');
   assert.equal(oldKeyOf('user@x.com/dev', 'chrome'), undefined);
 });

@@ -10,7 +10,7 @@ import { cutAt, pass, singly, through } from '../support/through.ts';
 const PASSWORD = 'an old token, with spaces & ümlauts';
 const CONTENT = randomBytes(200_000);
 
-/** What the predecessor stored. */
+/** Files in the predecessor's format. */
 function opensslEncrypt(content: Buffer): Buffer {
   const { stdout, stderr, status } = spawnSync(
     'openssl',
@@ -38,7 +38,7 @@ suite("the predecessor's encryption", () => {
     });
   }
 
-  test('is read whatever the sizes that it comes in', async () => {
+  test('is read however it is divided into pieces', async () => {
     const places = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 8 });
     await fc.assert(
       fc.asyncProperty(places, async (cuts) => {
@@ -54,7 +54,7 @@ suite("the predecessor's encryption", () => {
     assert.ok((await through(oldFormatDecryptor(PASSWORD), single)).equals(content));
   });
 
-  test('gives another token an error or other bytes, and does not tell the token', async () => {
+  test('yields an error or other bytes for another token, and does not show the token', async () => {
     for (const token of ['', 'some-other-token', `${PASSWORD} `]) {
       const { released, error } = await pass(oldFormatDecryptor(token), [FILE]);
       assert.equal(released.subarray(0, 64).equals(CONTENT.subarray(0, 64)), false);
@@ -75,12 +75,12 @@ suite("the predecessor's encryption", () => {
     await assertDamaged(FILE.subarray(0, 16), /the padding is wrong/);
   });
 
-  test('is refused when it is cut off within a block', async () => {
+  test('is refused when it is truncated within a block', async () => {
     const released = await assertDamaged(FILE.subarray(0, -1), /the padding is wrong/);
     assert.ok(released.equals(CONTENT.subarray(0, released.length)));
   });
 
-  test('is refused when it begins with something else', async () => {
+  test('is refused when it has another header', async () => {
     const file = Buffer.from(FILE);
     file.write('salted__');
     assert.equal((await assertDamaged(file, /does not begin with Salted__/)).length, 0);

@@ -1,4 +1,4 @@
-/** What can come between, and what may be malformed, where operators follow events or give a token. */
+/** Races and malformed input when operators follow events or send a token. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ const open = (environment: NodeJS.ProcessEnv) => {
 };
 const directory = () => mkdtempDisposable(join(tmpdir(), 'operator-edges-'));
 
-test('who misses more after it was told so is told so again', async () => {
+test('a client that misses more events after a notice gets another notice', async () => {
   const events = new Events(2);
   const follower = events.follow('none', never);
   tell(events, 1);
@@ -44,7 +44,7 @@ test('who misses more after it was told so is told so again', async () => {
   assert.equal(await heard(follower), MISSED);
 });
 
-test('an id with more behind it is malformed', async () => {
+test('an id with trailing characters is malformed', async () => {
   const events = new Events();
   const first = events.follow(undefined, never);
   const one = first.next();
@@ -55,7 +55,7 @@ test('an id with more behind it is malformed', async () => {
   assert.equal(await heard(events.follow(`${value.id}-junk`, never)), MISSED);
 });
 
-test('from now on means from the call on', async () => {
+test('"from now on" means from the moment of the call', async () => {
   const events = new Events();
   const follower = events.follow(undefined, never);
   tell(events, 1, 2);
@@ -64,7 +64,7 @@ test('from now on means from the call on', async () => {
   assert.equal(await next, '1');
 });
 
-test('a file that was missing at first counts when it is there', async () => {
+test('a file that was missing at first is used once it exists', async () => {
   await using made = await directory();
   const file = join(made.path, 'token');
   const { secret } = open({ OPERATOR_TOKEN_FILE: file });
@@ -72,7 +72,7 @@ test('a file that was missing at first counts when it is there', async () => {
   assert.equal(secret.current, TOKEN);
 });
 
-test('a file that leads to itself is one that cannot be used', async () => {
+test('a file that is a link to itself is unusable', async () => {
   await using made = await directory();
   const file = join(made.path, 'token');
   await writeFile(file, TOKEN, { mode: 0o600 });
@@ -83,7 +83,7 @@ test('a file that leads to itself is one that cannot be used', async () => {
   assert.equal(reports.length, 1);
 });
 
-test('a file that is named by a relative path is read again', async () => {
+test('a file with a relative path is read again', async () => {
   await using made = await directory();
   process.chdir(made.path);
   await writeFile('token', TOKEN, { mode: 0o600 });
@@ -94,7 +94,7 @@ test('a file that is named by a relative path is read again', async () => {
   assert.equal(current, SECOND);
 });
 
-test('a credential that is gone is reported', async () => {
+test('a credential that has disappeared is reported', async () => {
   await using made = await directory();
   const file = join(made.path, 'OPERATOR_TOKEN');
   await writeFile(file, TOKEN, { mode: 0o600 });
@@ -104,7 +104,7 @@ test('a credential that is gone is reported', async () => {
   assert.equal(reports.length, 1);
 });
 
-test('it ends with its client, also when its source does not know of the client', {
+test('a stream ends with its client, even if its source does not know about the client', {
   timeout: 3000,
 }, async (t) => {
   await using made = await directory();

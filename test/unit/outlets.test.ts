@@ -5,7 +5,7 @@ import { createLogger } from '../../logging/logger.ts';
 import { Outlets } from '../../logging/outlets.ts';
 import { Secrets } from '../../logging/secrets.ts';
 
-/** Outlets that keep what they get, together. */
+/** Outlets that share a record of what they get. */
 function recording(...names: readonly string[]): { got: string[]; outlets: { write(line: string): void }[] } {
   const got: string[] = [];
   return { got, outlets: names.map((name) => ({ write: (line) => void got.push(`${name}: ${line}`) })) };
@@ -17,12 +17,12 @@ function hiding(...known: readonly string[]): (text: string) => string {
   return (text) => secrets.hide(text);
 }
 
-suite('secrets that are known', () => {
-  test('a secret that begins like another one leaves no rest', () => {
+suite('known secrets', () => {
+  test('a secret that begins like another one is hidden completely', () => {
     assert.equal(hiding('abcdefgh', 'abcdefghijkl')('abcdefghijkl abcdefgh'), '[secret] [secret]');
   });
 
-  test('a secret is hidden in the query of a URL, however it was encoded', () => {
+  test('a secret in the query of a URL is hidden, however it was encoded', () => {
     const secret = "it's (a secret)*";
     const query = new URLSearchParams({ token: secret }).toString();
     assert.equal(hiding(secret)(query), 'token=[secret]');
@@ -31,7 +31,7 @@ suite('secrets that are known', () => {
 
   const AWKWARD = ['pass"word/with\\every&thing\n', '"in quotes"', '\\backslashes\\', 'ünïcödé ✓ 100%'];
 
-  test('a secret is hidden wherever it stands in a line', () => {
+  test('a secret is hidden anywhere in a line', () => {
     const hide = hiding('long-secret');
     assert.equal(hide('"long-secret, then long-secret."'), '"[secret], then [secret]."');
     assert.equal(hide('"xlong-secretx"'), '"x[secret]x"');
@@ -50,12 +50,12 @@ suite('secrets that are known', () => {
     }
   });
 
-  test('a secret that looks like the frame of a line leaves the line as it is', () => {
+  test("a secret that looks like a line's own syntax leaves the line valid", () => {
     const line = JSON.stringify({ level: 'info', time: 'now', msg: 'x' });
     assert.equal(hiding('","time":"')(line), line);
   });
 
-  test('a secret that is too short to be one hides nothing', () => {
+  test('a value that is too short for a secret hides nothing', () => {
     assert.equal(hiding('')('any text'), 'any text');
     assert.equal(hiding('seven-c')('seven-c'), 'seven-c');
     assert.equal(hiding('eight-ch')('eight-ch'), '[secret]');
@@ -66,7 +66,7 @@ suite('secrets that are known', () => {
     assert.equal(hide('second-secret first-secret second-secret'), '[secret] [secret] [secret]');
   });
 
-  test('a secret takes the place of the one that had its name', () => {
+  test('a secret replaces the earlier one of its name', () => {
     const secrets = new Secrets();
     secrets.set('token', 'the-old-one');
     secrets.set('token', 'the-new-one');
@@ -78,13 +78,13 @@ suite('secrets that are known', () => {
     assert.equal(hide('.*[a-z]+$& abcdefgh'), '[secret] abcdefgh');
   });
 
-  test('a line without secrets stays as it is', () => {
+  test('a line without secrets is unchanged', () => {
     assert.equal(hiding('long-secret', ...AWKWARD)('a long secret'), 'a long secret');
     assert.equal(hiding()('anything'), 'anything');
   });
 });
 
-suite('where lines go', () => {
+suite('the outlets of lines', () => {
   test('a line goes to each outlet, in the order in which they were added', () => {
     const { got, outlets } = recording('a', 'b', 'c');
     const [first, ...more] = outlets;
@@ -95,7 +95,7 @@ suite('where lines go', () => {
     assert.deepEqual(got, ['a: 1\n', 'b: 1\n', 'c: 1\n', 'a: 2\n', 'b: 2\n', 'c: 2\n']);
   });
 
-  test('an outlet that is added later gets the lines that come from then on', () => {
+  test('an outlet that is added later gets only later lines', () => {
     const { got, outlets } = recording('first', 'later');
     const [first, later] = outlets as [(typeof outlets)[0], (typeof outlets)[0]];
     const all = new Outlets(first);
@@ -116,7 +116,7 @@ suite('where lines go', () => {
     assert.deepEqual(got.slice(2), ['first: the token is [secret]', 'later: the token is [secret]']);
   });
 
-  test('a secret in the words, a field, or an error of what is logged reaches no outlet', () => {
+  test('a secret in the message, a field, or an error reaches no outlet', () => {
     const written: string[] = [];
     const all = new Outlets({ write: (line) => void written.push(line) });
     all.secrets.set('token', 'very"secret');
@@ -141,14 +141,14 @@ suite('reading lines', () => {
     );
   });
 
-  test('a line that only speaks of an error is none', () => {
+  test('a line that only mentions an error is not one', () => {
     const written: string[] = [];
     const log = createLogger({ level: 'trace', stream: { write: (line) => void written.push(line) } });
     log.info({ nested: { level: 'error' }, text: '{"level":"fatal"' }, '{"level":"error"');
     assert.equal(written.some(isError), false);
   });
 
-  test('a line that was logged is read with its level, time, words and fields', () => {
+  test('a logged line is parsed into its level, time, message and fields', () => {
     const written: string[] = [];
     const log = createLogger({ level: 'info', stream: { write: (line) => void written.push(line) } });
     log.warn({ port: 4678 }, 'no answer');
@@ -157,7 +157,7 @@ suite('reading lines', () => {
     assert.equal(new Date(time).toISOString(), time);
   });
 
-  test('a line that is no JSON is an error with all of its text', () => {
+  test('a line that is not JSON is an error with its complete text', () => {
     const { level, time, msg } = parseLine('{"level":"info","msg":"torn');
     assert.deepEqual([level, msg], ['error', '{"level":"info","msg":"torn']);
     assert.equal(new Date(time).toISOString(), time);

@@ -12,12 +12,12 @@ async function printed(isTTY: boolean): Promise<string> {
   return await text(stream.end());
 }
 
-test('what a container writes cannot drive the terminal that it is printed on, and goes as it is everywhere else', async () => {
+test("a container's output cannot control a terminal, and is unchanged everywhere else", async () => {
   assert.equal(await printed(true), 'a\tb\n␛]52;c;cm0gLXJmIC8=␇\ufffd31m␡ü␍␀\n');
   assert.equal(await printed(false), HOSTILE);
 });
 
-test('an output that takes no more is told to who writes, and nobody else', async () => {
+test('an output that accepts nothing more is reported only to its writer', async () => {
   const stream = new PassThrough();
   const output = outputOf(stream as unknown as NodeJS.WriteStream);
   stream.destroy();

@@ -10,7 +10,7 @@ const MANIFEST = {
 const CHANGELOG = '# Changelog\n\n## 1.2.0\n\n- New.\n\n## 1.1.0\n';
 const FILES = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'dist/main.d.ts', 'dist/main.js'];
 
-test('a package is published with its pages, its exports, and a changelog of its version, and nothing else', () => {
+test('a package contains its pages, its exports, and a changelog of its version, and nothing else', () => {
   assert.deepEqual(problemsOf(MANIFEST, CHANGELOG, FILES), []);
   for (const [problem, changelog, files] of [
     [/^dist\/main\.d\.ts is not in it$/, CHANGELOG, FILES.filter((file) => !file.endsWith('.d.ts'))],

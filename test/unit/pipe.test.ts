@@ -4,10 +4,10 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { makePipe } from '../../uinput-native/pipe.ts';
 
-test('a pipe gives what was put into it, holds as much as it was asked to, and ends with its writer', () => {
+test('a pipe returns what was written to it, has the requested size, and ends with its writer', () => {
   const { reader, writer } = makePipe(2 ** 20);
   const content = Buffer.alloc(2 ** 20, 'content');
-  // It would block for ever in one that holds less.
+  // The write would block forever in a smaller pipe.
   assert.equal(writeSync(writer, content), content.length);
   closeSync(writer);
   const read = Buffer.alloc(content.length + 1);
@@ -17,7 +17,7 @@ test('a pipe gives what was put into it, holds as much as it was asked to, and e
   closeSync(reader);
 });
 
-test('a pipe is not left to programs that are started meanwhile', () => {
+test('programs that are started meanwhile do not inherit a pipe', () => {
   const { reader, writer } = makePipe(1);
   const { stdout } = spawnSync('ls', ['-l', '/proc/self/fd'], {
     encoding: 'utf8',
@@ -30,6 +30,6 @@ test('a pipe is not left to programs that are started meanwhile', () => {
   }
 });
 
-test('a pipe whose size is no number is none', () => {
+test('a pipe of an invalid size is not made', () => {
   assert.throws(() => makePipe('much' as never), { name: 'TypeError', message: /^bytes must be an integer/ });
 });

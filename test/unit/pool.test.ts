@@ -31,8 +31,8 @@ async function holdMany(pool: Pool, count: number): Promise<number[]> {
   return numbers;
 }
 
-suite('giving out', () => {
-  test('C1, C2: every number is given out before the pool is exhausted', async () => {
+suite('allotting', () => {
+  test('C1, C2: every number is allotted before the pool is exhausted', async () => {
     const pool = new Pool([3, 1, 2]);
     assert.equal(pool.size, 3);
     assert.deepEqual(await holdMany(pool, 3), [1, 2, 3]);
@@ -45,7 +45,7 @@ suite('giving out', () => {
     });
   });
 
-  test('a number that was named twice is one number', async () => {
+  test('a number that is listed twice counts once', async () => {
     const pool = new Pool([7, 7]);
     assert.equal(pool.size, 1);
     await hold(pool);
@@ -56,7 +56,7 @@ suite('giving out', () => {
     await assert.rejects(hold(new Pool([])), PoolExhaustedError);
   });
 
-  test('a number is a holding of the lifetime that it was given to', async () => {
+  test('a number is a holding of the lifetime that got it', async () => {
     const { n, lifetime } = await hold(new Pool([7]), { kind: 'port', describe: (port) => `tcp ${port}` });
     assert.equal(n, 7);
     assert.deepEqual(
@@ -65,13 +65,13 @@ suite('giving out', () => {
     );
   });
 
-  test('those who ask at the same time get different numbers', async () => {
+  test('concurrent requests get different numbers', async () => {
     const pool = new Pool([1, 2, 3, 4]);
     const held = await Promise.all(Array.from({ length: 4 }, () => hold(pool)));
     assert.deepEqual(new Set(held.map(({ n }) => n)), new Set([1, 2, 3, 4]));
   });
 
-  test('a number is not given to another while it is found out whether it is usable', async () => {
+  test('a number is not allotted to another caller while its usability is checked', async () => {
     const pool = new Pool([1]);
     const answer = Promise.withResolvers<boolean>();
     const first = hold(pool, { usable: () => answer.promise });
@@ -81,8 +81,8 @@ suite('giving out', () => {
   });
 });
 
-suite('going round', () => {
-  test('a number that was given back waits until the round comes to it again', async () => {
+suite('the round', () => {
+  test('a returned number waits until the round reaches it again', async () => {
     const pool = new Pool([1, 2, 3]);
     const given: number[] = [];
     for (let i = 0; i < 5; i++) {
@@ -93,34 +93,34 @@ suite('going round', () => {
     assert.deepEqual(given, [1, 2, 3, 1, 2]);
   });
 
-  test('the round begins where it was told to', async () => {
+  test('the round begins at the configured start', async () => {
     const pool = new Pool([10, 20, 30, 40], 25);
     assert.deepEqual(await holdMany(pool, 4), [30, 40, 10, 20]);
   });
 
-  test('the round begins at the lowest number when there is none where it was told to', async () => {
+  test('the round begins at the lowest number if none is at or above the configured start', async () => {
     assert.equal((await hold(new Pool([10, 20], 21))).n, 10);
   });
 });
 
-suite('wishes', () => {
-  test('a wish is granted before the round', async () => {
+suite('requests for a number', () => {
+  test('a request for a number comes before the round', async () => {
     const pool = new Pool([1, 2, 3]);
     assert.equal((await hold(pool, { wishes: [3] })).n, 3);
     assert.deepEqual(await holdMany(pool, 2), [1, 2]);
   });
 
-  test('the first wish that is free is granted', async () => {
+  test('the first requested number that is free is allotted', async () => {
     const pool = new Pool([1, 2, 3]);
     await hold(pool, { wishes: [3] });
     assert.equal((await hold(pool, { wishes: [3, 2] })).n, 2);
   });
 
-  test('a wish for a number that the pool does not have is not granted', async () => {
+  test('a request for a number outside the pool is not granted', async () => {
     assert.equal((await hold(new Pool([1]), { wishes: [5] })).n, 1);
   });
 
-  test('a wish that is not usable is asked about once, then the round is tried', async () => {
+  test('the usability of a requested number is checked once, and then the round is tried', async () => {
     const pool = new Pool([1, 2]);
     const asked: number[] = [];
     const usable = (n: number) => {
@@ -132,15 +132,15 @@ suite('wishes', () => {
   });
 });
 
-suite('passing over', () => {
-  test('a number that is not usable is passed over, and free for whoever can use it', async () => {
+suite('skipping', () => {
+  test('an unusable number is skipped, and stays free for other callers', async () => {
     const pool = new Pool([1, 2]);
     assert.equal((await hold(pool, { usable: async (n) => n !== 1 })).n, 2);
     assert.equal(pool.held, 1);
     assert.equal((await hold(pool)).n, 1);
   });
 
-  test('the pool is exhausted when no number is usable, and holds none of them', async () => {
+  test('the pool is exhausted if no number is usable, and holds none of them', async () => {
     const pool = new Pool([1, 2]);
     const asked: number[] = [];
     const usable = (n: number) => {
@@ -152,14 +152,14 @@ suite('passing over', () => {
     assert.equal(pool.held, 0);
   });
 
-  test('a number is free again when it cannot be found out whether it is usable', async () => {
+  test('a number is free again if its usability cannot be checked', async () => {
     const pool = new Pool([1]);
     await assert.rejects(hold(pool, { usable: () => Promise.reject(new Error('no answer')) }), /no answer/);
     assert.equal(pool.held, 0);
     assert.equal((await hold(pool)).n, 1);
   });
 
-  test('a number that was set aside is passed over until its time is over, also as a wish', async (t) => {
+  test('a number that was set aside is skipped until its time is over, even if it is requested', async (t) => {
     let now = 1000;
     t.mock.method(performance, 'now', () => now);
     const pool = new Pool([1, 2]);
@@ -174,8 +174,8 @@ suite('passing over', () => {
   });
 });
 
-suite('giving back', () => {
-  test('a number is not given again until it was seen gone', async () => {
+suite('returning', () => {
+  test('a number is not allotted again until it was seen gone', async () => {
     const pool = new Pool([1]);
     const looking = Promise.withResolvers<void>();
     const gone = Promise.withResolvers<string>();
@@ -192,7 +192,7 @@ suite('giving back', () => {
     assert.equal((await hold(pool)).n, 1);
   });
 
-  test('a number that is still in use after its holder ended is never given again', async () => {
+  test('a number that is still in use after its holder ended is never allotted again', async () => {
     const pool = new Pool([1]);
     const { lifetime } = await hold(pool, { seenGone: () => Promise.reject(new Error('in use')) });
     assert.equal((await lifetime.end()).length, 1);
@@ -200,7 +200,7 @@ suite('giving back', () => {
     await assert.rejects(hold(pool), PoolExhaustedError);
   });
 
-  test('an ended lifetime gets no number, and keeps none from others', async () => {
+  test('an ended lifetime gets no number, and blocks none for others', async () => {
     const pool = new Pool([1]);
     const lifetime = new Lifetime('ended');
     const reason = new Error('over');
@@ -210,7 +210,7 @@ suite('giving back', () => {
     assert.equal((await hold(pool)).n, 1);
   });
 
-  test('C31: a lifetime that ends while it is found out whether a number is usable keeps none', async () => {
+  test("C31: a lifetime that ends while a number's usability is checked holds none", async () => {
     const pool = new Pool([1]);
     const lifetime = new Lifetime('ends');
     const answer = Promise.withResolvers<boolean>();
@@ -226,7 +226,7 @@ suite('giving back', () => {
   });
 });
 
-suite('whatever happens', () => {
+suite('any order of calls', () => {
   const number = fc.integer({ min: 1, max: 12 });
   const numbers = fc.uniqueArray(number, { maxLength: 8 });
   const acquire = fc.record({
@@ -240,7 +240,7 @@ suite('whatever happens', () => {
     staysInUse: fc.boolean(),
   });
 
-  /** The pool beside a model of what it may do. */
+  /** The pool beside a model of its allowed behaviour. */
   class Trial {
     readonly members: readonly number[];
     readonly pool: Pool;
@@ -266,9 +266,9 @@ suite('whatever happens', () => {
       );
       if (!this.members.some(possible)) return await assert.rejects(asking, PoolExhaustedError);
       const n = await asking;
-      assert.ok(possible(n), `${n} was given, which is not free`);
+      assert.ok(possible(n), `${n} was allotted, which is not free`);
       const granted = wishes.find(possible);
-      if (granted !== undefined) assert.equal(n, granted, 'another wish was free');
+      if (granted !== undefined) assert.equal(n, granted, 'another requested number was free');
       this.held.set(n, lifetime);
     }
 
@@ -287,7 +287,7 @@ suite('whatever happens', () => {
     }
   }
 
-  test('C1, C2: a number is given exactly when one is free and usable, and is never given twice', async () => {
+  test('C1, C2: a number is allotted exactly if one is free and usable, and never twice', async () => {
     const steps = fc.array(fc.oneof({ weight: 2, arbitrary: acquire }, { weight: 1, arbitrary: end }), {
       maxLength: 40,
     });
@@ -304,7 +304,7 @@ suite('whatever happens', () => {
     );
   });
 
-  test('between two times that a number is given, each other one was held at some time', async () => {
+  test('between two allotments of a number, each other one was held at some time', async () => {
     const steps = fc.array(fc.oneof(fc.constant('acquire' as const), fc.nat()), { maxLength: 40 });
     await fc.assert(
       fc.asyncProperty(numbers, fc.integer({ min: 0, max: 13 }), steps, async (members, first, taken) => {
@@ -319,7 +319,7 @@ suite('whatever happens', () => {
               assert.deepEqual(
                 members.filter((m) => m !== n && !met.has(m)),
                 [],
-                'these were passed over',
+                'these numbers were skipped',
               );
             for (const others of heldSince.values()) others.add(n);
             heldSince.set(n, new Set(held.keys()));
@@ -335,7 +335,7 @@ suite('whatever happens', () => {
     );
   });
 
-  test('whoever asks at the same time, in whatever order they are answered, all usable numbers are given', async () => {
+  test('concurrent requests get all usable numbers, in whatever order the checks are answered', async () => {
     const askers = fc.array(fc.array(number, { maxLength: 3 }), { maxLength: 10 });
     await fc.assert(
       fc.asyncProperty(
@@ -353,7 +353,7 @@ suite('whatever happens', () => {
             answer.status === 'fulfilled' ? [answer.value.n] : [],
           );
           const possible = members.filter((n) => !unusable.includes(n));
-          assert.equal(new Set(given).size, given.length, 'a number was given twice');
+          assert.equal(new Set(given).size, given.length, 'a number was allotted twice');
           assert.ok(given.every((n) => possible.includes(n)));
           assert.equal(given.length, Math.min(asks.length, possible.length));
           assert.equal(pool.held, given.length);

@@ -1,4 +1,4 @@
-/** Who calls, what a caller may do, and that the log says who it was. */
+/** The identity of callers, their rights, and the log's record of them. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ interface Line {
   readonly principal?: string;
 }
 
-/** A server whose host is yet to start: what is let through gets 503, or an answer that needs no host. */
+/** A server whose host has not started: a permitted call gets 503, or an answer that needs no host. */
 async function open(t: TestContext) {
   const lines: Line[] = [];
   let viewer = VIEWER;
@@ -90,7 +90,7 @@ async function handshake(path: string, url: string, token: string): Promise<numb
   );
 }
 
-test('a viewer may ask all that only looks, and nothing that acts', async (t) => {
+test('a viewer can send any request that only reads, and none that changes anything', async (t) => {
   const { app } = await open(t);
   const { paths } = (await openApi()) as {
     paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -123,7 +123,7 @@ test('a viewer may ask all that only looks, and nothing that acts', async (t) =>
   assert.match(detail, /send the value of OPERATOR_TOKEN instead/);
 });
 
-test('a viewer may watch a terminal, and neither write in one nor open one', async (t) => {
+test('a viewer can watch a terminal, and can neither type in one nor open one', async (t) => {
   const { path } = await open(t);
   for (const [url, viewer, operator] of [
     ['/v1/terminals/0123456789abcdef/attach?as=watch', 503, 503],
@@ -142,7 +142,7 @@ test('a viewer may watch a terminal, and neither write in one nor open one', asy
   }
 });
 
-test('a token that is also the viewers’ does not act', async (t) => {
+test('a token that is also the viewers’ cannot change anything', async (t) => {
   const { app, giveViewers } = await open(t);
   const drain = async (token: string) =>
     (await app.inject({ method: 'PUT', url: '/v1/drain', headers: withToken(token) })).statusCode;
@@ -151,7 +151,7 @@ test('a token that is also the viewers’ does not act', async (t) => {
   assert.deepEqual([await drain(OPERATOR), await drain(VIEWER)], [403, 401]);
 });
 
-test('the log says who called, by kind and never by token', async (t) => {
+test('the log names the kind of each caller, and never a token', async (t) => {
   const { app, root, lines } = await open(t);
   await app.inject({ url: '/v1/host', headers: withToken(OPERATOR) });
   await app.inject({ url: '/v1/host', headers: withToken(VIEWER) });
@@ -162,7 +162,7 @@ test('the log says who called, by kind and never by token', async (t) => {
   await put(START_VALUES, { auth_secret: 'another' });
   await put(TOKEN, { host_port: 1 });
   await app.inject('/version');
-  // An injected request has no connection, whose end is told once more.
+  // An injected request has no connection, so its end is reported once more.
   const answered = lines.filter(({ msg }) => msg === 'answered');
   const said = new Set(answered.map(({ path, principal = 'nobody' }) => `${path}: ${principal}`));
   assert.deepEqual(

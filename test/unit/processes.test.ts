@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { variablesOf } from '../../host/processes.ts';
 
-test('of what a process pretends to be its environment no more than a mebibyte is read', async () => {
+test("at most 1 MiB of a process's environment is read", async () => {
   const large = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`LARGE_${i}`, 'x'.repeat(120_000)]));
   const child = spawn('sleep', ['60'], { env: { FIRST: 'one', ...large, PATH: process.env.PATH } });
   try {

@@ -1,4 +1,4 @@
-/** What the kernel says where filesystems have no project quotas. Where they have, test/vm/quota.test.ts looks. */
+/** The kernel's errors on filesystems without project quotas. test/vm/quota.test.ts covers those with quotas. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
@@ -17,13 +17,13 @@ function newDirectory(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-test('where there are no project quotas, a container gets no project, and a limit fails with the reason', async () => {
+test('without project quotas a container gets no project, and a limit fails with the reason', async () => {
   using directory = newDirectory();
   for (const path of [directory.path, '/proc', '/not/there']) assert.equal(keepsProjects(path), false);
   assert.throws(() => limitProject('/not/there', 1, 1, 1), { code: 'ENOENT', message: /^limit a project: / });
   assert.throws(() => limitProject('/proc', 1, 1, 1), { message: /^limit a project: / });
   await using lifetime = new Lifetime('test');
-  const docker = { layerOf: () => assert.fail('Docker is asked') };
+  const docker = { layerOf: () => assert.fail('Docker must not be asked') };
   const amount = { percent: 25 };
   const quotas = new DiskQuotas({ directories: [directory.path], amount, docker, log });
   assert.equal(await quotas.hold(lifetime), undefined);
@@ -33,7 +33,7 @@ test('where there are no project quotas, a container gets no project, and a limi
   assert.deepEqual(lifetime.holdings.list(), []);
 });
 
-test('no link is followed to what is given to a project, and no descriptor is left', async () => {
+test('a project is set without following links, and no descriptor is leaked', async () => {
   using directory = newDirectory();
   const tree = join(directory.path, 'tree');
   const link = join(directory.path, 'link');

@@ -23,7 +23,7 @@ test('a host port that is chosen on several addresses is held once', async () =>
   assert.deepEqual(portsOf(lifetime).toSorted(), ['tcp 20000', 'tcp 8080', 'udp 8080', 'udp 8081']);
 });
 
-test('what a container has is held again after a death, and what its maker chose too', async () => {
+test("after a crash, a container's ports are held again, including those that its maker chose", async () => {
   const ports = new HostPorts([20_000, 20_001], async () => true);
   await using left = new Lifetime('left');
   await using next = new Lifetime('next');
@@ -32,7 +32,7 @@ test('what a container has is held again after a death, and what its maker chose
   await assert.rejects(ports.take(next, 'udp', 8080), { code: 'port.in_use' });
 });
 
-test('of the network that a container shares it holds the identifying port, and nobody waits for that to be free', async () => {
+test('a container holds the identifying port of a network that it shares, and nobody waits until that is free', async () => {
   const looked: number[] = [];
   const ports = new HostPorts([20_000, 20_001], async (_, port) => {
     looked.push(port);

@@ -1,4 +1,4 @@
-/** The command line's `pull`, by what a service may answer. */
+/** The command `pull`, for various answers of a service. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -19,7 +19,7 @@ const PULLED = { image: 'a:latest', digest: 'sha256:abc', id: 'sha256:def', size
 interface Ran {
   readonly printed: string[];
   readonly error: unknown;
-  /** What was asked. */
+  /** The requests. */
   readonly asked: unknown;
 }
 
@@ -30,7 +30,7 @@ interface Run {
   readonly columns?: number;
 }
 
-/** Runs it against a service that answers so. */
+/** Runs it against a service that gives this answer. */
 async function run(
   t: TestContext,
   answer: (response: ServerResponse) => void,
@@ -81,7 +81,7 @@ const progress = (status: string, current: number, total: number) =>
     },
   ] as const;
 
-test('elsewhere than on a terminal a pull is a line for each step of a layer, however many bytes come', async (t) => {
+test('without a terminal, a pull prints one line for each step of a layer, however many bytes arrive', async (t) => {
   const { printed, error } = await run(
     t,
     events(
@@ -101,7 +101,7 @@ test('elsewhere than on a terminal a pull is a line for each step of a layer, ho
   ]);
 });
 
-test('on a terminal a pull is one line that is drawn again, and is never longer than that', async (t) => {
+test('on a terminal, a pull is one line that is redrawn and never exceeds the width', async (t) => {
   const answer = events(progress('Downloading', MIB, 4 * MIB), progress('Extracting', 4 * MIB, 4 * MIB), [
     'pulled',
     PULLED,
@@ -115,7 +115,7 @@ test('on a terminal a pull is one line that is drawn again, and is never longer 
   assert.equal(drawn, '\r\u001b[Ka: 1 of 2');
 });
 
-test('as JSON a pull is its events, a line each, the last one too when it failed', async (t) => {
+test('as JSON, a pull is its events, one per line, including the last one of a failure', async (t) => {
   const problem = { type: 'about:blank', title: 'image.not_pulled', status: 502, detail: HOSTILE };
   const { printed, error } = await run(t, events(progress('Waiting', 0, 0), ['failed', problem]), {
     isJson: true,
@@ -130,7 +130,7 @@ test('as JSON a pull is its events, a line each, the last one too when it failed
   assert.doesNotMatch(lines.join(''), /[\p{Cc}\p{Cf}]/u);
 });
 
-test('what a registry says gives no orders to the terminal', async (t) => {
+test('control sequences from a registry do not reach the terminal', async (t) => {
   const failed = { type: 'about:blank', title: HOSTILE, status: 502, detail: HOSTILE };
   const within = await run(t, events(progress(HOSTILE, 0, 0), ['failed', failed]));
   const before = await run(t, (response) => response.writeHead(502).end(JSON.stringify(failed)));
@@ -141,7 +141,7 @@ test('what a registry says gives no orders to the terminal', async (t) => {
   assert.deepEqual(said.length, 5, said.join('|'));
 });
 
-test('a service that breaks off has not pulled anything', async (t) => {
+test('a pull whose service disconnects has failed', async (t) => {
   const broken = [
     events(progress('Waiting', 0, 0)),
     events(['pulled?', PULLED]),
@@ -157,7 +157,7 @@ test('a service that breaks off has not pulled anything', async (t) => {
   }
 });
 
-test('the password of a registry comes from the environment or a file, and only with a user', async (t) => {
+test('the password of a registry comes from the environment or a file, and requires a user', async (t) => {
   const words = { user: 'user', platform: 'linux/arm64' };
   const environment = { REGISTRY_PASSWORD };
   const answer = events(['pulled', PULLED]);

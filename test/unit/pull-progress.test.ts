@@ -17,7 +17,7 @@ const layer = (id: string, status: string, current?: number, total?: number) => 
   progressDetail: current === undefined ? {} : { current, total },
 });
 
-test('progress is that of each layer, and the bytes of all are those to be downloaded', () => {
+test('progress is counted by layer, and the total is the bytes to download', () => {
   const lines = [
     { id: 'latest', status: 'Pulling from fractal/demo' },
     layer(A, 'Pulling fs layer'),
@@ -31,7 +31,7 @@ test('progress is that of each layer, and the bytes of all are those to be downl
     ],
     bytes: { current: 100, total: 400 },
   });
-  // What is unpacked is counted from its beginning again, and is not downloaded twice.
+  // Unpacked bytes are counted from the beginning again, and nothing is downloaded twice.
   const unpacking = told(...lines, layer(A, 'Download complete'), layer(A, 'Extracting', 30, 400)).state;
   assert.deepEqual(unpacking.layers[0], { id: A, status: 'Extracting', current: 30, total: 400 });
   assert.deepEqual(unpacking.bytes, { current: 400, total: 400 });
@@ -39,7 +39,7 @@ test('progress is that of each layer, and the bytes of all are those to be downl
   assert.deepEqual(again.bytes, { current: 0, total: 400 });
 });
 
-test('a tag that looks like a layer is none, and a digest counts only as Docker gives it', () => {
+test("a tag that looks like a layer does not count as one, and a digest counts only in Docker's form", () => {
   const digest = `sha256:${'0'.repeat(64)}`;
   const progress = told({ id: A, status: 'Pulling from fractal/demo' }, { status: `Digest: ${digest} ` });
   assert.deepEqual([progress.state.layers, progress.digest], [[], undefined]);
@@ -47,7 +47,7 @@ test('a tag that looks like a layer is none, and a digest counts only as Docker 
   assert.equal(progress.digest, digest);
 });
 
-test('lines that make no sense say nothing, and what is kept of the others is bounded', () => {
+test('invalid lines change nothing, and the memory for the others is bounded', () => {
   const nonsense = ['', 'null', '[]', '7', '{', '"x"', '{}', '{"status":7}', '{"id":"x","status":"y"}'];
   const odd = [-1, 0.5, 1e300, '7', null, {}].map((current) => ({
     ...layer(A, 'Downloading'),
@@ -64,7 +64,7 @@ test('lines that make no sense say nothing, and what is kept of the others is bo
   assert.ok(length < 100_000, `${length} bytes are kept`);
 });
 
-test('an error in a line is thrown as if Docker had refused the pull', () => {
+test('an error in a line is thrown like a refusal by Docker', () => {
   const failure = { statusCode: 500, json: { message: 'no space left on device' } };
   for (const line of [
     { errorDetail: { code: 1, message: 'no space left on device' }, error: 'short' },

@@ -11,17 +11,17 @@ import { settingsDoc } from '../../scripts/settings-doc.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** As biome leaves it, but for the widths of columns. */
+/** As biome formats it, except for the widths of columns. */
 function unaligned(markdown: string): string {
   return markdown.replaceAll(/ {2,}/g, ' ').replaceAll(/-{3,}/g, '---');
 }
 
-test('the document of the settings is that of their schema', () => {
+test('the page on settings is generated from their schema', () => {
   const written = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8');
   assert.equal(unaligned(written), unaligned(settingsDoc()), 'run "make docs"');
 });
 
-test("the pages of the operator's API and of the command line are those of the code", async () => {
+test("the pages on the operator's API and the command line are generated from the code", async () => {
   for (const [page, made] of [
     ['docs/api.md', await apiDoc()],
     ['docs/cli.md', cliDoc()],
@@ -35,18 +35,18 @@ test("the pages of the operator's API and of the command line are those of the c
   }
 });
 
-test("the document of the operator's API is that of its routes", async () => {
+test("the document of the operator's API is generated from its routes", async () => {
   const written = readFileSync(join(ROOT, 'httpserver/v1/openapi.json'), 'utf8');
   assert.deepEqual(JSON.parse(written), await openApi(), 'run "make docs"');
 });
 
-test("the API client's types are made from its document", () => {
+test("the API client's types are generated from its document", () => {
   const digest = createHash('sha256').update(readFileSync(join(ROOT, 'httpserver/v1/openapi.json')));
   const [line = ''] = readFileSync(join(ROOT, 'packages/api-client/src/api-types.ts'), 'utf8').split('\n');
   assert.ok(line.includes(` ${digest.digest('hex')}.`), 'run "make docs"');
 });
 
-/** As GitHub makes them of headings. */
+/** As GitHub derives them from headings. */
 function anchorsOf(markdown: string): string[] {
   const prose = markdown.replaceAll(/^```[\s\S]*?^```/gm, '');
   return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
@@ -57,7 +57,7 @@ function anchorsOf(markdown: string): string[] {
   );
 }
 
-test('what the documents link to is there, headings too', () => {
+test('the targets of all links in the documents exist, headings too', () => {
   const pages = globSync('{*.md,{docs,packaging,*-*,packages/*}/*.md}', { cwd: ROOT });
   assert.ok(pages.includes('README.md'));
   for (const page of pages) {
@@ -77,13 +77,13 @@ test('the README fits on a few screens', () => {
   assert.ok(lines <= 150, `${lines} lines; move what is not the overview into docs/`);
 });
 
-test('make runs the service with the same flags for Node as the executable has', () => {
+test('make runs the service with the same Node flags as the executable', () => {
   const flags = NODE_FLAGS.join(' ');
   assert.ok(readFileSync(join(ROOT, 'Makefile'), 'utf8').includes(` ${flags} src/ecs-host-service.ts`));
   assert.ok(readFileSync(join(ROOT, 'ecs-host-service'), 'utf8').includes(` ${flags} "$here/src`));
 });
 
-test('the document on security has the table of what is accepted', () => {
+test('the table of accepted requests in the page on security is generated from the code', () => {
   const written = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
   assert.equal(unaligned(written), unaligned(withAccepted(written)), 'run "make docs"');
 });

@@ -15,7 +15,7 @@ import { pretendedResource } from '../support/resource.ts';
 
 const PURPOSE = { role: 'spin-up', appName: 'demo' } as const;
 
-/** Receipts of what lifetimes hold. */
+/** Receipts for the resources of lifetimes. */
 async function begin() {
   const directory = await mkdtempDisposable(join(tmpdir(), 'receipts-'));
   const lines: Line[] = [];
@@ -30,7 +30,7 @@ async function begin() {
     lines,
     fileOf,
     read: async (id: string) => JSON.parse(await readFile(fileOf(id), 'utf8')),
-    /** A container that holds these, and that ends. */
+    /** A container that holds these resources, and ends. */
     live: async (resources: readonly Resource<string>[] = []): Promise<ContainerId> => {
       const id = newContainerId();
       receipts.begin(id, PURPOSE);
@@ -54,7 +54,7 @@ async function begin() {
 
 const isoTime = (time: string) => assert.equal(new Date(time).toISOString(), time);
 
-test('a receipt tells what a container was, why it ended, and what became of all that it held', async () => {
+test('a receipt says what a container was, why it ended, and what became of its resources', async () => {
   await using begun = await begin();
   const id = await begun.live([pretendedResource('first'), pretendedResource('second')]);
   const receipt = await begun.read(id);
@@ -93,7 +93,7 @@ test('a receipt tells what a container was, why it ended, and what became of all
   );
 });
 
-test('what was refused, or held by another container, is in no receipt', async () => {
+test('refused resources, and those of another container, are in no receipt', async () => {
   await using begun = await begin();
   const other = newContainerId();
   const id = newContainerId();
@@ -112,7 +112,7 @@ test('what was refused, or held by another container, is in no receipt', async (
   assert.deepEqual(await readdir(begun.path), [`${id}.json`]);
 });
 
-test('what cannot be released is in the receipt with the reason, and with its release once it is', async () => {
+test('a resource that cannot be released is in the receipt with the reason, and later with its release', async () => {
   await using begun = await begin();
   let busy = true;
   const id = await begun.live([
@@ -129,10 +129,10 @@ test('what cannot be released is in the receipt with the reason, and with its re
   const { released, ...after } = (await begun.read(id)).resources[0];
   assert.deepEqual(after, { kind: 'thing', what: 'stuck', allotted, seen: 'looked for it' });
   isoTime(released);
-  assert.equal(begun.lines.length, 1, 'the log has it once');
+  assert.equal(begun.lines.length, 1, 'the log contains it once');
 });
 
-test('the Docker container that outlives its container is held in the receipt until it is removed', async () => {
+test('a Docker container that outlives its container is held in the receipt until it is removed', async () => {
   await using begun = await begin();
   const id = newContainerId();
   begun.receipts.begin(id, PURPOSE);
@@ -144,10 +144,10 @@ test('the Docker container that outlives its container is held in the receipt un
   assert.equal((await begun.read(id)).resources[0].seen, 'looked for it');
   await rm(begun.fileOf(id));
   await begun.receipts.end(id, 'd0c4e7' as DockerId);
-  assert.deepEqual(await readdir(begun.path), [], 'nothing of it is remembered any more');
+  assert.deepEqual(await readdir(begun.path), [], 'the service remembers none of it');
 });
 
-test('what many containers still hold is remembered of the latest thousand', async () => {
+test('resources that containers still hold are remembered for the latest thousand containers', async () => {
   await using begun = await begin();
   let busy = true;
   const release = () => {
@@ -178,7 +178,7 @@ test('a receipt that cannot be written is logged, and stops nothing', async () =
   assert.equal(begun.lines[2]?.msg, 'could not remove old receipts');
 });
 
-test('half a receipt, whose writer died, goes at the next start', async () => {
+test('an incomplete receipt of a dead writer is removed at the next start', async () => {
   await using begun = await begin();
   await writeFile(begun.fileOf('whole'), '{}');
   await writeFile(join(begun.path, `.half.json.${randomUUID()}.tmp`), '{');
@@ -187,12 +187,12 @@ test('half a receipt, whose writer died, goes at the next start', async () => {
   assert.deepEqual(new Set(await readdir(begun.path)), new Set(['.of-somebody-else.tmp', 'whole.json']));
 });
 
-test('of old receipts the newest thousand stay', async () => {
+test('the newest thousand receipts are kept', async () => {
   await using begun = await begin();
   const paths = Array.from({ length: 1003 }, (_, i) => begun.fileOf(String(i)));
   for (const [i, path] of paths.entries()) {
     await writeFile(path, '{}');
-    // Whatever the order of their names.
+    // In any order of their names.
     await utimes(path, 0, (i * 7) % 1003);
   }
   await begun.receipts.removeOld();
@@ -204,7 +204,7 @@ test('of old receipts the newest thousand stay', async () => {
   );
 });
 
-test('of the terminals of a container the last hundred are told of, and all that it holds still', async () => {
+test('a receipt lists the last hundred terminals of its container, and all that are still held', async () => {
   await using begun = await begin();
   const names = Array.from({ length: 103 }, (_, i) => `terminal ${i}`);
   const id = await begun.live([]);

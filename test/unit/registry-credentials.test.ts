@@ -1,4 +1,4 @@
-/** What registries are shown, and for how long. */
+/** The credentials that registries get, and for how long. */
 
 import assert from 'node:assert/strict';
 import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ const HOUR = 3_600_000;
 const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const tokenOf = (password: string) => Buffer.from(`AWS:${password}`).toString('base64');
 
-test('a credential is asked for once, kept for nine tenths of its life, and then renewed', async () => {
+test('a credential is requested once, kept for nine tenths of its life, and then renewed', async () => {
   let [now, asked] = [0, 0];
   const issue = async (): Promise<Issued> => {
     asked += 1;
@@ -32,7 +32,7 @@ test('a credential is asked for once, kept for nine tenths of its life, and then
   assert.equal(asked, 2);
 });
 
-test('while a credential cannot be renewed the old one is shown for as long as it lasts', async () => {
+test('while a credential cannot be renewed, the old one is used until it expires', async () => {
   let [now, isAway] = [0, false];
   const issue = async (): Promise<Issued> => {
     if (isAway) throw new Error('away');
@@ -49,7 +49,7 @@ test('while a credential cannot be renewed the old one is shown for as long as i
   assert.equal((await ask())?.password, 'p');
 });
 
-test('tokens for Amazon ECR come from the region of each registry, and the public one does without', async () => {
+test('tokens for Amazon ECR come from the region of each registry, and the public one needs none', async () => {
   const asked: string[] = [];
   const token = (region: string) => {
     asked.push(region);
@@ -87,7 +87,7 @@ test('tokens for Amazon ECR come from the region of each registry, and the publi
   );
 });
 
-test('a file of credentials is read each time, and must be for root alone to read', async () => {
+test('a file of credentials is read each time, and must be readable by root only', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'auth-'));
   const path = join(directory.path, 'config.json');
   const issue = authFileIssuer(path);
@@ -116,7 +116,7 @@ test('a file of credentials is read each time, and must be for root alone to rea
   );
 });
 
-test('the credentials of Docker Hub are found by the name that docker login gives it', async () => {
+test('the credentials of Docker Hub are found under the name that docker login uses', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'auth-'));
   const path = join(directory.path, 'config.json');
   const auth = Buffer.from('me:secret').toString('base64');

@@ -1,4 +1,4 @@
-/** Memory that is given back at once. */
+/** Memory that is released immediately. */
 
 import assert from 'node:assert/strict';
 import { Agent, get, type IncomingMessage } from 'node:http';
@@ -11,7 +11,7 @@ import { makeCertificate } from '../../httpserver/self-signed-certificate.ts';
 import { release, releasing, releasingReads } from '../../lifetime/released-buffers.ts';
 import { Recorder } from '../support/recorder.ts';
 
-test('a buffer that is used up is empty, unless others have a part of its memory', () => {
+test('a used-up buffer is empty, unless others share its memory', () => {
   const own = Buffer.alloc(100_000, 'a');
   release(own);
   assert.equal(own.length, 0);
@@ -23,7 +23,7 @@ test('a buffer that is used up is empty, unless others have a part of its memory
   assert.equal(String(small), 'of a pool');
 });
 
-test('what is passed on arrives before it is released', async () => {
+test('a piece that is passed on arrives before its buffer is released', async () => {
   const arrived: string[] = [];
   const target = new Writable({
     write: (bytes: Buffer, _encoding, done) =>
@@ -38,7 +38,7 @@ test('what is passed on arrives before it is released', async () => {
   assert.ok(target.writableFinished);
 });
 
-test('what is passed on fails as what takes it does, also while nothing comes', async () => {
+test('passing on fails when its destination fails, even if no data arrives', async () => {
   const target = new Writable({ write: (_bytes, _encoding, done) => done() });
   const stream = releasing(target);
   target.destroy(new Error('it ended'));
@@ -50,7 +50,7 @@ test('what is passed on fails as what takes it does, also while nothing comes', 
 });
 
 for (const tls of [undefined, await makeCertificate(['127.0.0.1'], new Date(Date.now() + 86_400_000))]) {
-  test(`a download comes whole and leaves nothing of what was read, with ${tls ? 'TLS' : 'HTTP'}`, async (t) => {
+  test(`a download arrives completely and leaves no read buffer, with ${tls ? 'TLS' : 'HTTP'}`, async (t) => {
     const body = 'what is downloaded '.repeat(100_000);
     const server = await Recorder.open({ reply: () => ({ status: 200, body }), ...(tls && { tls }) });
     t.after(() => server.close());

@@ -19,7 +19,7 @@ interface Opened {
   readonly reports: string[];
 }
 
-/** Sees at the end that no report quoted a secret. */
+/** Asserts at the end that no report quoted a secret. */
 function open(t: TestContext, environment: NodeJS.ProcessEnv): Opened {
   const values: string[] = [];
   const reports: string[] = [];
@@ -38,24 +38,24 @@ function open(t: TestContext, environment: NodeJS.ProcessEnv): Opened {
   return { secret, values, reports };
 }
 
-/** That it is `expected` however often it is asked for. */
+/** Asserts that it is `expected`, however often it is requested. */
 function assertCurrent({ secret }: Opened, expected: string | undefined): void {
   for (let i = 0; i < 3; i++) assert.equal(secret.current, expected);
 }
 
-/** A file for root alone. */
+/** A file that only root can read. */
 async function put(file: string, text: string): Promise<void> {
   await writeFile(file, text, { mode: 0o600 });
 }
 
-/** Older kernels give two changes within milliseconds the same time: it is changed until its time is another one. */
+/** Older kernels give two changes within milliseconds the same time, so the file is changed until its time differs. */
 async function change(file: string, how: () => Promise<unknown>): Promise<void> {
   const { ctimeNs } = await stat(file, { bigint: true });
   do await how();
   while ((await stat(file, { bigint: true })).ctimeNs === ctimeNs);
 }
 
-/** What was there while the other was is never taken for it: a file that comes later may get its number. */
+/** A file that existed together with the other one is never mistaken for it, but a later file may get its inode number. */
 async function replace(file: string, other: string): Promise<void> {
   await rm(file, { recursive: true });
   await rename(other, file);
@@ -65,7 +65,7 @@ interface OpenedFile extends Opened {
   readonly file: string;
 }
 
-/** A secret whose file has the first token in it. */
+/** A secret whose file contains the first token. */
 async function openFile(t: TestContext, text = FIRST): Promise<OpenedFile> {
   const directory = await mkdtempDisposable(join(tmpdir(), 'rotating-secret-'));
   t.after(() => directory.remove());
@@ -75,13 +75,13 @@ async function openFile(t: TestContext, text = FIRST): Promise<OpenedFile> {
 }
 
 suite('a secret from the environment', () => {
-  test('counts, and is told once', (t) => {
+  test('is used, and reported once', (t) => {
     const opened = open(t, { OPERATOR_TOKEN: FIRST });
     assertCurrent(opened, FIRST);
     assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
   });
 
-  test('counts rather than a file, and stays what it was', async (t) => {
+  test('takes precedence over a file, and does not change', async (t) => {
     const { file } = await openFile(t, SECOND);
     const opened = open(t, { OPERATOR_TOKEN: FIRST, OPERATOR_TOKEN_FILE: file });
     await rm(file);
@@ -89,7 +89,7 @@ suite('a secret from the environment', () => {
     assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
   });
 
-  test('that cannot be used does not count, and that is reported once', (t) => {
+  test('that is invalid is not used, and is reported once', (t) => {
     for (const text of [SHORT, SPACED]) {
       const opened = open(t, { OPERATOR_TOKEN: text });
       assertCurrent(opened, undefined);
@@ -98,7 +98,7 @@ suite('a secret from the environment', () => {
     }
   });
 
-  test('is none when none is given, and nothing is wrong with that', (t) => {
+  test('can be missing, which is not an error', (t) => {
     const opened = open(t, {});
     assertCurrent(opened, undefined);
     assert.deepEqual([opened.values, opened.reports], [[], []]);
@@ -106,13 +106,13 @@ suite('a secret from the environment', () => {
 });
 
 suite('a secret from a file', () => {
-  test('counts without its line ends, and is told once', async (t) => {
+  test('is used without its line ends, and reported once', async (t) => {
     const opened = await openFile(t, `${FIRST}\r\n\n`);
     assertCurrent(opened, FIRST);
     assert.deepEqual([opened.values, opened.reports], [[FIRST], []]);
   });
 
-  test('is the new one when another file takes its place', async (t) => {
+  test('changes when another file replaces it', async (t) => {
     const opened = await openFile(t);
     for (const text of [SECOND, THIRD]) {
       await put(`${opened.file}.new`, text);
@@ -122,7 +122,7 @@ suite('a secret from a file', () => {
     assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND, THIRD], []]);
   });
 
-  test('is the new one when it is rewritten in place, also with one as long', async (t) => {
+  test('changes when it is rewritten in place, even with the same length', async (t) => {
     const opened = await openFile(t);
     for (const text of [SECOND, `${THIRD}-and-more`]) {
       await change(opened.file, () => writeFile(opened.file, text));
@@ -131,7 +131,7 @@ suite('a secret from a file', () => {
     assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND, `${THIRD}-and-more`], []]);
   });
 
-  test('is the new one when only the last of several changes is seen', async (t) => {
+  test('changes even if only the last of several changes is seen', async (t) => {
     const opened = await openFile(t);
     await rm(opened.file);
     await put(opened.file, SHORT);
@@ -140,7 +140,7 @@ suite('a secret from a file', () => {
     assert.deepEqual([opened.values, opened.reports], [[FIRST, SECOND], []]);
   });
 
-  test('is also that of a systemd credential', async (t) => {
+  test('can be a systemd credential', async (t) => {
     const { file } = await openFile(t);
     const directory = `${file}s`;
     await mkdir(directory);
@@ -154,7 +154,7 @@ suite('a secret from a file', () => {
   });
 });
 
-test('a value that must not be is none, whenever it comes', async (t) => {
+test('a secret with a forbidden value is not used, whenever it appears', async (t) => {
   const { file } = await openFile(t);
   const reports: string[] = [];
   const secret = new RotatingSecret({
@@ -170,8 +170,8 @@ test('a value that must not be is none, whenever it comes', async (t) => {
   assert.deepEqual(reports, ["OPERATOR_TOKEN: must not be the webserver's secret"]);
 });
 
-suite('a file that cannot be used', () => {
-  /** How it goes wrong, how it is mended, and what is said. */
+suite('an unusable file', () => {
+  /** The fault, its repair, and the report. */
   const cases: Readonly<
     Record<string, [(file: string) => Promise<unknown>, (file: string) => Promise<unknown>, RegExp]>
   > = {
@@ -181,7 +181,7 @@ suite('a file that cannot be used', () => {
       (file) => change(file, () => chmod(file, 0o600)),
       /must be readable by root alone/,
     ],
-    'is not of root': [
+    'does not belong to root': [
       (file) => change(file, () => chown(file, 1000, 0)),
       (file) => change(file, () => chown(file, 0, 0)),
       /must be readable by root alone/,
@@ -191,7 +191,7 @@ suite('a file that cannot be used', () => {
       (file) => change(file, () => writeFile(file, FIRST)),
       /is empty/,
     ],
-    'has nothing but line ends': [
+    'contains only line ends': [
       (file) => change(file, () => writeFile(file, '\n\r\n')),
       (file) => change(file, () => writeFile(file, FIRST)),
       /is empty/,
@@ -217,7 +217,7 @@ suite('a file that cannot be used', () => {
       },
       /EISDIR/,
     ],
-    'has a file for its directory': [
+    'is below a file instead of a directory': [
       async (file) => {
         await rename(join(file, '..'), `${join(file, '..')}.away`);
         await writeFile(join(file, '..'), '');
@@ -230,7 +230,7 @@ suite('a file that cannot be used', () => {
     ],
   };
   for (const [what, [spoil, mend, says]] of Object.entries(cases)) {
-    test(`because it ${what} counts no more, which is reported once, until it is mended`, async (t) => {
+    test(`that ${what} is no longer used, and is reported once, until it is repaired`, async (t) => {
       const opened = await openFile(t);
       for (let times = 1; times <= 2; times++) {
         await spoil(opened.file);
@@ -244,7 +244,7 @@ suite('a file that cannot be used', () => {
     });
   }
 
-  test('is reported again when it is another one', async (t) => {
+  test('is reported again if it is another one', async (t) => {
     const { file, ...opened } = await openFile(t, SHORT);
     assertCurrent(opened, undefined);
     await change(file, () => writeFile(file, ''));
@@ -255,7 +255,7 @@ suite('a file that cannot be used', () => {
     assert.deepEqual([opened.values, said], [[], ['32 printable', 'is empty', 'ENOENT']]);
   });
 
-  test('does not count from the start, and does when it is mended', async (t) => {
+  test('is not used from the start, and is used once it is repaired', async (t) => {
     const opened = await openFile(t, SHORT);
     await change(opened.file, () => writeFile(opened.file, SECOND));
     assertCurrent(opened, SECOND);

@@ -20,7 +20,7 @@ async function* untilAborted(signal: AbortSignal): AsyncGenerator<Sent> {
   if (!signal.aborted) await once(signal, 'abort');
 }
 
-/** Reads until all that was read ends with `wanted`, or the end. @returns whether it is the end */
+/** Reads until the received text ends with `wanted`, or until the end. @returns whether it is the end */
 async function heard(chunks: AsyncIterator<string>, wanted?: string): Promise<boolean> {
   for (let read = ''; wanted === undefined || !read.endsWith(wanted); ) {
     const { value, done } = await chunks.next();
@@ -30,7 +30,7 @@ async function heard(chunks: AsyncIterator<string>, wanted?: string): Promise<bo
   return false;
 }
 
-test('a stream ends soon after its token was replaced, and one with the new token goes on', {
+test('a stream ends soon after its token was replaced, and one with the new token continues', {
   timeout: 20_000,
 }, async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });

@@ -25,15 +25,15 @@ import {
 import { S3 } from '../support/s3.ts';
 
 const MIB = 2 ** 20;
-/** Not the same in any two places of a few megabytes. */
+/** Bytes that differ between any two places within a few megabytes. */
 const LARGE = Buffer.from(Uint32Array.from({ length: (5 * MIB) / 4 }, (_, index) => index).buffer);
 
-/** Else the SDK warns on the console that it will not ask twice. */
+/** Otherwise the SDK warns on the console that it will not retry. */
 const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 interface Both {
   readonly s3: S3;
-  /** Asks once. */
+  /** Makes one attempt only. */
   readonly client: S3Client;
   readonly put: (
     key: string,
@@ -58,7 +58,7 @@ async function open(t: TestContext): Promise<Both> {
   return { s3, client, put, get };
 }
 
-/** What the SDK makes of it. */
+/** The SDK's error for it. */
 async function statusOf(asking: ClientRequest): Promise<number | undefined> {
   const [answer] = (await once(asking, 'response')) as [IncomingMessage];
   answer.resume();
@@ -104,7 +104,7 @@ function complete(upload: Upload, parts: CompletedPart[]): CompleteMultipartUplo
 }
 
 suite('a stand-in for S3', { timeout: 30_000 }, () => {
-  test('an object put as a buffer, a string, nothing or a stream is got back as it was', async (t) => {
+  test('an object that was put as a buffer, a string, nothing or a stream can be got back unchanged', async (t) => {
     const { s3, put, get } = await open(t);
     const stream = () => Readable.from([LARGE.subarray(0, MIB), LARGE.subarray(MIB)]);
     const bodies = { buffer: LARGE, nothing: '', stream: stream(), string: 'good day' };
@@ -118,7 +118,7 @@ suite('a stand-in for S3', { timeout: 30_000 }, () => {
     }
   });
 
-  test('an object larger than what fauxqs takes of itself can be put in the stand-in', async (t) => {
+  test('an object larger than the default limit of fauxqs can be put in the stand-in', async (t) => {
     const { s3, put } = await open(t);
     const huge = Buffer.alloc(20 * MIB, 'x');
     await put('huge', huge);
@@ -149,7 +149,7 @@ suite('a stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), []);
   });
 
-  test('the stand-in is asked what the settings of the service say', async (t) => {
+  test('the settings of the service lead to the stand-in', async (t) => {
     const { s3 } = await open(t);
     const before = { ...process.env };
     Object.assign(process.env, s3.settings);
@@ -167,7 +167,7 @@ suite('a stand-in for S3', { timeout: 30_000 }, () => {
     assert.equal(String(await s3.read('key')), 'by the environment');
   });
 
-  test('the stand-in tells what it was asked, and not what a test did past it', async (t) => {
+  test('the stand-in records requests, and not what a test did past it', async (t) => {
     const { s3, client, put, get } = await open(t);
     await s3.write('written', 'past it');
     await put('a/b', 'four');
@@ -188,20 +188,20 @@ suite('a stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), ['written']);
   });
 
-  test('what the stand-in does not do is refused, not mistaken for something else', async (t) => {
+  test('an unsupported request to the stand-in is refused', async (t) => {
     const { s3, client } = await open(t);
     const asking = client.send(new ListMultipartUploadsCommand({ Bucket: s3.bucket }));
     assert.deepEqual(await failureOf(asking), { name: 'NotImplemented', status: 501 });
   });
 
-  test('the stand-in has no bucket but its own', async (t) => {
+  test('the stand-in has only its own bucket', async (t) => {
     const { client, put } = await open(t);
     const none = { name: 'NoSuchBucket', status: 404 };
     assert.deepEqual(await failureOf(put('key', 'body', { Bucket: 'other' })), none);
     assert.deepEqual(await failureOf(client.send(new ListObjectsV2Command({ Bucket: 'other' }))), none);
   });
 
-  test('a client that waits for leave to send a body gets it from the stand-in', async (t) => {
+  test('a client that waits for 100 Continue before it sends a body gets it from the stand-in', async (t) => {
     const { s3 } = await open(t);
     const headers = { expect: '100-continue', 'content-length': '4' };
     const asking = request(`${s3.url}/${s3.bucket}/key`, { method: 'PUT', headers, agent: new Agent() });
@@ -230,17 +230,17 @@ suite('listings of the stand-in', { timeout: 30_000 }, () => {
     return found;
   }
 
-  test('keys come page by page in the order of their bytes', async (t) => {
+  test('keys are listed page by page in the order of their bytes', async (t) => {
     assert.deepEqual(await pages(t, { MaxKeys: 3 }), [KEYS.slice(0, 3), KEYS.slice(3, 6), KEYS.slice(6)]);
   });
 
-  test('a listing has only the keys that begin with its prefix, after its start', async (t) => {
+  test('a listing contains only the keys with its prefix, after its start', async (t) => {
     assert.deepEqual(await pages(t, { Prefix: 'a/' }), [['a/b', 'a/c']]);
     assert.deepEqual(await pages(t, { Prefix: 'a', StartAfter: 'a/b' }), [['a/c', 'ab']]);
     assert.deepEqual(await pages(t, { Prefix: 'none' }), [[]]);
   });
 
-  test('keys of one folder are one item of a listing by folders, also across pages', async (t) => {
+  test('the keys of one folder are one item of a listing by folders, also across pages', async (t) => {
     const folders = await pages(t, { Delimiter: '/', MaxKeys: 2 });
     assert.deepEqual(folders, [['B', 'a-b'], ['ab', 'a/'], ['b', 'Ä'], ['\u{1f600}']]);
   });
@@ -259,7 +259,7 @@ suite('multipart uploads of the stand-in', { timeout: 30_000 }, () => {
     assert.equal(both.s3.openUploads, 0);
   });
 
-  test('an upload that is aborted or completed is not there any more', async (t) => {
+  test('an upload that is aborted or completed no longer exists', async (t) => {
     const both = await open(t);
     const aborted = await begin(both, 'aborted');
     const completed = await begin(both, 'completed');
@@ -276,14 +276,14 @@ suite('multipart uploads of the stand-in', { timeout: 30_000 }, () => {
 });
 
 suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
-  test('an object that must be new is put only if there is none of its key', async (t) => {
+  test('an object that must be new is put only if its key does not exist', async (t) => {
     const { s3, put } = await open(t);
     await put('key', 'first', { IfNoneMatch: '*' });
     assert.deepEqual(await failureOf(put('key', 'second', { IfNoneMatch: '*' })), FAILED);
     assert.equal(String(await s3.read('key')), 'first');
   });
 
-  test('an object that must be the one that was seen is replaced only if it is', async (t) => {
+  test('an object is replaced only if it is still the expected one', async (t) => {
     const { s3, put } = await open(t);
     const none = { name: 'NoSuchKey', status: 404 };
     assert.deepEqual(await failureOf(put('key', 'first', { IfMatch: '"0"' })), none);
@@ -293,7 +293,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     assert.equal(String(await s3.read('key')), 'second');
   });
 
-  test('an upload is completed only on its conditions, and stays open else', async (t) => {
+  test('an upload is completed only if its conditions hold, and otherwise stays open', async (t) => {
     const both = await open(t);
     const upload = await begin(both, 'key');
     const parts = [await sendPart(both, upload, 1, Buffer.from('parts'))];
@@ -310,11 +310,11 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     assert.equal(both.s3.openUploads, 0);
   });
 
-  test('of two that race to put a new object exactly one wins', async (t) => {
+  test('exactly one of two concurrent puts of a new object succeeds', async (t) => {
     const { s3, put } = await open(t);
     for (let round = 0; round < 10; round += 1) {
       const key = `key-${round}`;
-      // Of several pieces each, which come interleaved.
+      // Each has several pieces, which arrive interleaved.
       const bodies = ['a', 'b'].map((letter) => Buffer.alloc(MIB, letter));
       const both = await Promise.allSettled(bodies.map((body) => put(key, body, { IfNoneMatch: '*' })));
       const winner = both.findIndex(({ status }) => status === 'fulfilled');
@@ -324,7 +324,7 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
     }
   });
 
-  test('a writer that stops in the middle does not hold up another one', async (t) => {
+  test('a writer that stalls does not block another one', async (t) => {
     const { s3, put } = await open(t);
     const headers = { 'content-length': '10', 'if-none-match': '*' };
     const stuck = request(`${s3.url}/${s3.bucket}/key`, { method: 'PUT', headers }).on('error', () => {});
@@ -338,12 +338,12 @@ suite('conditional writes of the stand-in', { timeout: 30_000 }, () => {
 });
 
 suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
-  test('when it is away it takes no connections, and when it is back it has the same address', async (t) => {
+  test('the stand-in refuses connections while it is away, and has the same address when it is back', async (t) => {
     const { s3, put, get } = await open(t);
     const { url } = s3;
     await put('key', 'here');
     await s3.turn('away');
-    // The client may not yet know that the connection it has is over.
+    // The client may not know yet that its connection has ended.
     await failureOf(get('key'));
     assert.equal((await failureOf(get('key'))).name, 'ECONNREFUSED');
     await s3.turn('none');
@@ -351,7 +351,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.equal(String(await get('key')), 'here');
   });
 
-  test('an upload that is under way when it goes away breaks and leaves nothing', async (t) => {
+  test('an upload in progress when the stand-in goes away breaks off and leaves nothing behind', async (t) => {
     const { s3, put } = await open(t);
     const endless = Readable.from(
       (async function* () {
@@ -365,7 +365,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), []);
   });
 
-  test('when it is silent the client waits in vain, also for what it asked before', async (t) => {
+  test('while the stand-in is silent, clients wait, also for earlier requests', async (t) => {
     const { s3, client } = await open(t);
     const { promise: leave, resolve: go } = Promise.withResolvers<void>();
     const body = Readable.from(
@@ -391,7 +391,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), ['before']);
   });
 
-  test('it refuses every request, or every second one, for being too many', async (t) => {
+  test('the stand-in throttles every request, or every second one', async (t) => {
     const { s3, put, get } = await open(t);
     await s3.turn('throttle');
     assert.deepEqual(await failureOf(put('key', LARGE)), SLOW);
@@ -403,13 +403,13 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await failureOf(put('key', 'second')), SLOW);
   });
 
-  test('it denies access', async (t) => {
+  test('the stand-in denies access', async (t) => {
     const { s3, put } = await open(t);
     await s3.turn('deny');
     assert.deepEqual(await failureOf(put('key', 'body')), { name: 'AccessDenied', status: 403 });
   });
 
-  test('an upload is cut in the middle of its body, as often as was asked for', async (t) => {
+  test('an upload is cut off in the middle of its body, as often as requested', async (t) => {
     const both = await open(t);
     const { s3, put } = both;
     const upload = await begin(both, 'parts');
@@ -424,7 +424,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), ['key']);
   });
 
-  test('a download is cut in the middle of its body', async (t) => {
+  test('a download is cut off in the middle of its body', async (t) => {
     const { s3, client } = await open(t);
     await s3.write('large', LARGE);
     await s3.write('small', '1');
@@ -440,7 +440,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     }
   });
 
-  test('an answer is cut when what was asked for is done', async (t) => {
+  test('an answer is cut off after its request has taken effect', async (t) => {
     const both = await open(t);
     const { s3, client, put } = both;
     const upload = await begin(both, 'parts');
@@ -452,7 +452,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await s3.keys(), ['parts', 'whole']);
   });
 
-  test('a fault can be of other operations than by itself', async (t) => {
+  test('a fault can apply to other operations than its default ones', async (t) => {
     const { s3, client, put, get } = await open(t);
     await put('key', 'body');
     await s3.turn('cut-answer', { only: ['DeleteObject'] });
@@ -462,7 +462,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     assert.deepEqual(await failureOf(get('key')), { name: 'NoSuchKey', status: 404 });
   });
 
-  test('a clock that is wrong is refused once, and then corrected by the SDK', async (t) => {
+  test('a request with a wrong clock is refused once, and then the SDK corrects the clock', async (t) => {
     const { s3, put, get } = await open(t);
     await s3.turn('wrong-clock');
     assert.deepEqual(await failureOf(put('key', 'body')), { name: 'RequestTimeTooSkewed', status: 403 });
@@ -475,7 +475,7 @@ suite('faults of the stand-in for S3', { timeout: 30_000 }, () => {
     );
   });
 
-  test('one bit of an object comes otherwise, and the SDK does not notice', async (t) => {
+  test('one bit of an object is changed, and the SDK does not notice', async (t) => {
     const { s3, put, get } = await open(t);
     await put('key', LARGE);
     await s3.turn('flip', { times: 1 });

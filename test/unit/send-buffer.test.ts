@@ -9,7 +9,7 @@ import { setSendBuffer } from '../../uinput-native/send-buffer.ts';
 
 const MUCH = Buffer.alloc(2 ** 20);
 
-/** Of a unix socket whose other end nobody reads: how many bytes of what is written wait outside the kernel. */
+/** For a unix socket whose peer does not read: the number of written bytes that wait outside the kernel. */
 async function waitingOf(t: TestContext, buffer?: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'send-buffer-'));
   const server = createServer({ pauseOnConnect: true }).listen(join(directory, 'socket'));
@@ -28,12 +28,12 @@ async function waitingOf(t: TestContext, buffer?: number): Promise<number> {
   return socket.writableLength;
 }
 
-test('a socket takes more than is read when it was asked to', async (t) => {
+test('a socket with an enlarged send buffer accepts more than is read', async (t) => {
   assert.ok((await waitingOf(t)) > 0);
   assert.equal(await waitingOf(t, MUCH.length), 0);
 });
 
-test('a send buffer is of a descriptor and has a size', () => {
+test('a send buffer needs a descriptor and a size', () => {
   assert.throws(() => setSendBuffer('3' as never, 1), {
     name: 'TypeError',
     message: /^socket must be an integer/,

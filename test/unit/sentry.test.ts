@@ -12,7 +12,7 @@ import { HttpClient } from '../../outgoing/http-client.ts';
 import { Recorder } from '../support/recorder.ts';
 import type { SentryEvent } from '../support/world.ts';
 
-/** Milliseconds that no test waits for. */
+/** Longer than any test waits, in milliseconds. */
 const LONG = 10_000;
 
 interface Breadcrumb {
@@ -32,7 +32,7 @@ interface Reporting {
   readonly log: Logger;
   readonly outlets: Outlets;
   readonly server: Recorder;
-  /** What came so far, when all that was captured has been sent; by message, since events overtake each other. */
+  /** The received events, once all captured ones are sent. They are sorted by message, because events overtake each other. */
   readonly events: () => Promise<Event[]>;
 }
 
@@ -52,7 +52,7 @@ function logTo(sentry: Sentry): { log: Logger; outlets: Outlets; written: string
   return { log: createLogger({ level: 'trace', stream: outlets }), outlets, written };
 }
 
-/** @param before what is waited for before an answer */
+/** @param before is awaited before an answer */
 async function open(t: TestContext, before = async () => {}): Promise<Reporting & { written: string[] }> {
   const server = await Recorder.open({
     reply: async () => {
@@ -70,12 +70,12 @@ async function open(t: TestContext, before = async () => {}): Promise<Reporting 
   return { sentry, server, events, ...logTo(sentry) };
 }
 
-/** An envelope has a header, and a header for what it contains. */
+/** An envelope has a header, and a header for its content. */
 function eventIn(envelope: string): Event {
   return JSON.parse(envelope.split('\n')[2] as string);
 }
 
-/** The one event that `write` leads to. */
+/** The only event that `write` causes. */
 async function eventOf(t: TestContext, write: (reporting: Reporting) => void): Promise<Event> {
   const reporting = await open(t);
   write(reporting);
@@ -85,7 +85,7 @@ async function eventOf(t: TestContext, write: (reporting: Reporting) => void): P
 }
 
 suite('events', { timeout: 20_000 }, () => {
-  test('only lines that are errors or worse become events, each with its level', async (t) => {
+  test('only lines of level error or higher become events, each with its level', async (t) => {
     const { log, events } = await open(t);
     for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const) log[level](level);
     assert.deepEqual(
@@ -97,7 +97,7 @@ suite('events', { timeout: 20_000 }, () => {
     );
   });
 
-  test('an event goes to its project, with the key', async (t) => {
+  test('an event is sent to its project, with the key', async (t) => {
     const { log, server, events } = await open(t);
     log.error('x');
     await events();
@@ -109,7 +109,7 @@ suite('events', { timeout: 20_000 }, () => {
     );
   });
 
-  test('an event tells the release, the environment, and when its line was written', async (t) => {
+  test('an event contains the release, the environment, and the time of its line', async (t) => {
     const event = await eventOf(t, ({ sentry }) =>
       sentry.write('{"level":"error","time":"2024-02-29T12:30:15.007Z","msg":"x"}\n'),
     );
@@ -117,7 +117,7 @@ suite('events', { timeout: 20_000 }, () => {
     assert.equal(event.timestamp, Date.UTC(2024, 1, 29, 12, 30, 15, 7) / 1000);
   });
 
-  test('an event carries the tags of the host, and the container when there is one', async (t) => {
+  test('an event has the tags of the host, and of the container if there is one', async (t) => {
     const { sentry, log, events } = await open(t);
     log.error('1: nothing is known');
     sentry.tags = { 'aws.instance-id': 'i-1' };
@@ -129,7 +129,7 @@ suite('events', { timeout: 20_000 }, () => {
     );
   });
 
-  test('the other fields of the line go with the event', async (t) => {
+  test('the other fields of the line are part of the event', async (t) => {
     const containers = [{ port: 1, inner: { state: 'ready' } }];
     const event = await eventOf(t, ({ log }) => log.fatal({ containers, held: 3 }, 'x'));
     assert.deepEqual(event.extra, { pid: process.pid, containers, held: 3 });
@@ -157,13 +157,13 @@ suite('events', { timeout: 20_000 }, () => {
     assert.equal(event.extra.error, undefined);
   });
 
-  test('an event without an error has its words and no exception', async (t) => {
+  test('an event without an error has its message and no exception', async (t) => {
     const event = await eventOf(t, ({ log }) => log.error('something is wrong'));
     assert.equal(event.message, 'something is wrong');
     assert.deepEqual(event.exception?.values ?? [], []);
   });
 
-  test('something thrown that is no error is shown as it is', async (t) => {
+  test('a thrown value that is not an error is shown as it is', async (t) => {
     const event = await eventOf(t, ({ log }) => log.error({ error: 'just text' }, 'x'));
     assert.deepEqual(
       event.exception?.values.map(({ type, value }) => [type, value]),
@@ -171,7 +171,7 @@ suite('events', { timeout: 20_000 }, () => {
     );
   });
 
-  test('the same error is sent as often as it is logged', async (t) => {
+  test('the same error is sent each time that it is logged', async (t) => {
     const { log, events } = await open(t);
     const error = new Error('again');
     for (let i = 0; i < 3; i += 1) log.error({ error }, 'x');
@@ -180,7 +180,7 @@ suite('events', { timeout: 20_000 }, () => {
 });
 
 suite('breadcrumbs', { timeout: 20_000 }, () => {
-  test('the lines before an error go with it, 50 at most, in order', async (t) => {
+  test('an event contains the lines before its error in order, 50 at most', async (t) => {
     const event = await eventOf(t, ({ log }) => {
       for (let i = 0; i < 60; i += 1) log.info(`line ${i}`);
       log.error('x');
@@ -191,7 +191,7 @@ suite('breadcrumbs', { timeout: 20_000 }, () => {
     );
   });
 
-  test('an error is not among its own breadcrumbs, but among those of the next', async (t) => {
+  test('an error is not among its own breadcrumbs, but among those of the next one', async (t) => {
     const { log, events } = await open(t);
     log.error('first');
     log.fatal('second');
@@ -219,7 +219,7 @@ suite('breadcrumbs', { timeout: 20_000 }, () => {
   });
 });
 
-suite('what an event must not show', { timeout: 20_000 }, () => {
+suite('secrets in events', { timeout: 20_000 }, () => {
   test('a secret that is hidden in the log is hidden in the event and its breadcrumbs', async (t) => {
     const { log, outlets, server, events } = await open(t);
     outlets.secrets.set('token', 'very"secret');
@@ -249,7 +249,7 @@ suite('what an event must not show', { timeout: 20_000 }, () => {
   });
 });
 
-suite('what Sentry does to the process', { timeout: 20_000 }, () => {
+suite('the effects of Sentry on the process', { timeout: 20_000 }, () => {
   const listeners = () =>
     process
       .eventNames()
@@ -257,7 +257,7 @@ suite('what Sentry does to the process', { timeout: 20_000 }, () => {
       .filter(([, count]) => count > 0)
       .sort(([one], [other]) => one.localeCompare(other));
 
-  test('Sentry does not listen for exceptions, rejections and signals', async (t) => {
+  test('Sentry does not listen for exceptions, rejections or signals', async (t) => {
     const names = ['uncaughtException', 'uncaughtExceptionMonitor', 'unhandledRejection', 'warning'] as const;
     const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
     const count = () => [...names, ...signals].map((name) => [name, process.listenerCount(name)]);
@@ -268,7 +268,7 @@ suite('what Sentry does to the process', { timeout: 20_000 }, () => {
     assert.deepEqual(count(), before);
   });
 
-  test('closed, Sentry leaves no listener in the process', async (t) => {
+  test('after it is closed, Sentry leaves no listener in the process', async (t) => {
     const before = listeners();
     const { sentry, log, events } = await open(t);
     log.error('x');
@@ -278,13 +278,13 @@ suite('what Sentry does to the process', { timeout: 20_000 }, () => {
   });
 });
 
-suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
+suite('a Sentry that fails', { timeout: 20_000 }, () => {
   for (const [what, seconds, headers] of [
     ['two minutes', 120, { 'retry-after': '120' }],
-    ['as long as Sentry does not say', 60, {}],
+    ['a minute if Sentry names no time', 60, {}],
     ['ten minutes at most', 600, { 'retry-after': '86400' }],
   ] as const) {
-    test(`Sentry is left alone when it has had too much: ${what}`, async (t) => {
+    test(`Sentry gets no events while it limits the rate: ${what}`, async (t) => {
       let now = 0;
       t.mock.method(performance, 'now', () => now);
       const messages: string[] = [];
@@ -314,7 +314,7 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     });
   }
 
-  test('the event of a death goes also when Sentry wants to be left alone', async (t) => {
+  test('the event of a crash is sent even while Sentry limits the rate', async (t) => {
     const { log, server, events } = await open(t);
     server.fault = '429';
     log.error('1: too many');
@@ -329,7 +329,7 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     );
   });
 
-  test('the event of a death is sent again until Sentry takes it', async (t) => {
+  test('the event of a crash is retried until Sentry accepts it', async (t) => {
     const { log, server, sentry, events } = await open(t);
     server.fault = '500';
     log.fatal('death');
@@ -341,7 +341,7 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     assert.equal(await sentry.close(), 0);
   });
 
-  test('8 events are under way at most; more are dropped and counted', async (t) => {
+  test('at most 8 events are in progress, and more are dropped and counted', async (t) => {
     const gate = Promise.withResolvers<void>();
     const { log, sentry, events } = await open(t, () => gate.promise);
     for (let i = 0; i < 10; i += 1) log.error(`event ${i}`);
@@ -356,7 +356,7 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     assert.equal(await sentry.close(), 2);
   });
 
-  test('flushing gives up in time when Sentry hangs, and says so', async (t) => {
+  test('flushing ends at its deadline if Sentry hangs, and reports it', async (t) => {
     const { sentry, log, server } = await open(t);
     server.fault = 'hangs';
     log.error('x');
@@ -366,13 +366,13 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     assert.ok(performance.now() - from < 5000);
   });
 
-  test('flushing with nothing to send is over at once', async (t) => {
+  test('flushing with nothing to send ends immediately', async (t) => {
     const { sentry } = await open(t);
     assert.equal(await sentry.flush(LONG), true);
     assert.equal(await sentry.close(), 0);
   });
 
-  test('closing gives up what is still being sent, and counts it', async (t) => {
+  test('closing aborts the events in progress, and counts them', async (t) => {
     const { sentry, log, server } = await open(t);
     server.fault = 'hangs';
     log.error('error');
@@ -382,7 +382,7 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
   });
 
   for (const fault of ['500', '404', '400', 'resets', 'floods'] as const) {
-    test(`an event that Sentry does not take is counted, and costs nothing but itself: ${fault}`, async (t) => {
+    test(`an event that Sentry does not accept is counted, and affects nothing else: ${fault}`, async (t) => {
       const { log, server, sentry, events } = await open(t);
       server.fault = fault;
       log.error('lost');
@@ -394,8 +394,8 @@ suite('a Sentry that is of no use', { timeout: 20_000 }, () => {
     });
   }
 
-  test('what is no DSN is refused, and not told', async (t) => {
-    // The SDK complains there.
+  test('an invalid DSN is refused, and not shown', async (t) => {
+    // The SDK reports its errors there.
     t.mock.method(console, 'error', () => {});
     const dsn = 'https://key-of-it/42';
     const opening = Sentry.open({

@@ -34,7 +34,7 @@ test('S10: outside localdev there is no /spin_up_container, for any method', asy
   }
 });
 
-test('while the host starts, it is alive but takes no calls', async () => {
+test('while the host starts, it is alive but accepts no calls', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'server-'));
   await using lifetime = new Lifetime('server');
   const port = await serve(lifetime, { files: undefined, directory: directory.path, log }, true);

@@ -21,7 +21,7 @@ function codeOf(work: () => unknown): string | undefined {
 }
 
 suite('the cookie of a session', () => {
-  test('gives the rights of its token, and no others', () => {
+  test('gives the rights of its token and no others', () => {
     const sessions = new Sessions(
       () => OPERATOR,
       () => VIEWER,
@@ -37,7 +37,7 @@ suite('the cookie of a session', () => {
     assert.equal(both.kindOf(both.begin(OPERATOR)), 'viewer');
   });
 
-  test('ends with its token, its time, and its process', () => {
+  test('ends with its token, its time and its process', () => {
     let [token, now] = [OPERATOR, 1_000_000];
     const open = () =>
       new Sessions(
@@ -68,7 +68,7 @@ suite('the cookie of a session', () => {
     assert.deepEqual([sessions.kindOf(one), sessions.kindOf(other)], [undefined, 'operator']);
   });
 
-  test('never counts again when very many were signed out', () => {
+  test('stays invalid even after very many others were signed out', () => {
     const sessions = new Sessions(
       () => OPERATOR,
       () => undefined,
@@ -80,7 +80,7 @@ suite('the cookie of a session', () => {
     assert.equal(sessions.kindOf(sessions.begin(OPERATOR)), 'operator');
   });
 
-  test('does not count with anything changed', () => {
+  test('is invalid if anything in it is changed', () => {
     const sessions = new Sessions(
       () => OPERATOR,
       () => undefined,
@@ -99,7 +99,7 @@ suite('the cookie of a session', () => {
       assert.equal(sessions.kindOf(wrong), undefined, wrong);
   });
 
-  test('is found among others', () => {
+  test('is found among other cookies', () => {
     assert.equal(sessionIn(`a=b; ${COOKIE}=x.y.z; c=d`), 'x.y.z');
     for (const header of [undefined, '', 'a=b', `x${COOKIE}=1`]) assert.equal(sessionIn(header), undefined);
   });
@@ -120,7 +120,7 @@ suite('a request with a cookie', () => {
     authority(authorization, '10.0.0.1', { method, headers: { host: HOST, cookie, ...headers } });
   const proof = { origin: ORIGIN, [CONSOLE_HEADER]: '1' };
 
-  test('is let in from a page of this host', () => {
+  test('is accepted from a page of this host', () => {
     assert.equal(ask('GET', {}).kind, 'operator');
     assert.equal(ask('GET', { 'sec-fetch-site': 'same-origin' }).kind, 'operator');
     assert.equal(ask('POST', { ...proof, 'sec-fetch-site': 'same-origin' }).kind, 'operator');
@@ -145,7 +145,7 @@ suite('a request with a cookie', () => {
     ],
   };
   for (const [what, [method, headers]] of Object.entries(refused)) {
-    test(`is refused when ${what}`, () => {
+    test(`is refused if ${what}`, () => {
       assert.equal(
         codeOf(() => ask(method, headers)),
         'session.cross_site',
@@ -153,7 +153,7 @@ suite('a request with a cookie', () => {
     });
   }
 
-  test('is refused when its session has ended, and a token that is sent takes precedence', () => {
+  test('is refused if its session has ended, and a token that is sent takes precedence', () => {
     const over = { cookie: `${COOKIE}=1.${'A'.repeat(22)}.${'A'.repeat(43)}` };
     assert.equal(
       codeOf(() => ask('GET', over)),

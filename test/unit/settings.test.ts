@@ -12,7 +12,7 @@ import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
 type Given = Readonly<Record<string, string>>;
 
-/** The variables that EchoStream gives to its hosts. */
+/** The variables that EchoStream sets on its hosts. */
 const ECHOSTREAM = [
   'APP',
   'APPSYNC_ENDPOINT',
@@ -30,7 +30,7 @@ const OWN_SECRET = 'an-own-and-long-secret';
 const DSN = 'https://5e4774e7bd5f4c0e@sentry.example/42';
 const SHIPPING_TOKEN = 'a-long-shipping-token';
 
-/** Where a host outside localdev reports to. */
+/** The reporting settings of a host outside localdev. */
 const REPORTING = {
   WEBSERVER_URL: 'https://webserver.example',
   SENTRY_DSN: DSN,
@@ -39,7 +39,7 @@ const REPORTING = {
 };
 const NO_REPORTING = Object.fromEntries(Object.keys(REPORTING).map((name) => [name, '']));
 
-/** What production needs at least, and changes to it. */
+/** Production's minimal settings, with changes. */
 function production(changes: Given = {}): Settings {
   return loadSettings({
     APP_ENV: 'production',
@@ -49,7 +49,7 @@ function production(changes: Given = {}): Settings {
   });
 }
 
-/** The problems that stop the start of a host that knows where it reports to, one for each line. */
+/** The problems that stop the start of a host that has its reporting settings, one per line. */
 function problemsOf(given: Given): string[] {
   try {
     loadSettings({ ...REPORTING, ...given });
@@ -81,7 +81,7 @@ suite('APP_ENV', () => {
     }
   });
 
-  test('each environment has its names, in small and capital letters', () => {
+  test('each environment is accepted under its names, in lower and upper case', () => {
     const names = {
       localdev: ['localdev', 'LOCALDEV', 'LocalDev'],
       dev: ['dev', 'DEV', 'development', 'Development'],
@@ -94,7 +94,7 @@ suite('APP_ENV', () => {
     }
   });
 
-  test('a name of no environment is refused, and the right ones are told', () => {
+  test('an unknown environment is refused, and the error lists the known ones', () => {
     for (const name of ['test', 'produktion', 'prod ', 'local', 'localdev,dev']) {
       const [problem, ...others] = problemsOf({ APP_ENV: name, WEBSERVER_AUTH_SECRET: OWN_SECRET });
       assert.deepEqual(others, []);
@@ -105,20 +105,20 @@ suite('APP_ENV', () => {
     }
   });
 
-  test('names that every object knows are names of no environment', () => {
+  test('names that every JavaScript object has are not environments', () => {
     for (const name of ['constructor', '__proto__']) {
       assert.throws(() => parseEnvironment(name), /must be one of/, name);
     }
   });
 
-  test("the operator's token must not be the webserver's secret", () => {
+  test("the operator's token must differ from the webserver's secret", () => {
     const both = 'one-secret-for-everything-is-not-good';
     assert.deepEqual(problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: both, OPERATOR_TOKEN: both }), [
       'OPERATOR_TOKEN: must not be the webserver\'s secret; "openssl rand -hex 32" makes one',
     ]);
   });
 
-  test("the viewers' token must be neither the webserver's secret nor the operator's token", () => {
+  test("the viewers' token must differ from the webserver's secret and the operator's token", () => {
     const [secret, operator] = ['s', 'o'].map((one) => one.repeat(40)) as [string, string];
     for (const viewer of [secret, operator]) {
       const given = { WEBSERVER_AUTH_SECRET: secret, OPERATOR_TOKEN: operator, VIEWER_TOKEN: viewer };
@@ -128,7 +128,7 @@ suite('APP_ENV', () => {
     }
   });
 
-  test('S11: without a valid APP_ENV nothing else gets a default of localdev', () => {
+  test("S11: without a valid APP_ENV, no other setting gets localdev's default", () => {
     assert.deepEqual(
       problemsOf(NO_REPORTING).map((problem) => problem.replace(/^(\w+: must be given).*/, '$1')),
       [
@@ -144,7 +144,7 @@ suite('APP_ENV', () => {
 });
 
 suite('defaults', () => {
-  test('production needs nothing but its name, its secret, and where it reports to', () => {
+  test('production requires only its name, its secret, and where it reports to', () => {
     const { WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN, ...others } = production();
     assert.deepEqual(
       [WEBSERVER_AUTH_SECRET, SENTRY_DSN, LOGZIO_SHIPPING_TOKEN].map((secret) => secret?.reveal()),
@@ -218,7 +218,7 @@ suite('defaults', () => {
     });
   });
 
-  test('localdev listens on loopback alone, with the well-known secret', () => {
+  test('localdev listens on loopback only, with the well-known secret', () => {
     const settings = loadSettings({ APP_ENV: 'localdev' });
     assert.equal(settings.LISTEN_ADDRESS, '127.0.0.1');
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), 'testwebserverauthsecretdev');
@@ -228,7 +228,7 @@ suite('defaults', () => {
     assert.equal(loadSettings({ APP_ENV: 'localdev' }).USER_CONFIG_BUCKET, undefined);
   });
 
-  test('localdev needs no input devices and reports to nobody', () => {
+  test('localdev needs no input devices and reports nowhere', () => {
     const settings = loadSettings({ APP_ENV: 'localdev' });
     assert.equal(settings.INPUT_DEVICES, 'optional');
     assert.equal(settings.FRONT_CONSOLE, 'leave', 'a desktop stays in front');
@@ -238,14 +238,14 @@ suite('defaults', () => {
     }
   });
 
-  test('every environment but localdev needs input devices and reports errors', () => {
+  test('every other environment than localdev needs input devices and reports errors', () => {
     for (const APP_ENV of ['dev', 'staging', 'production']) {
       const { INPUT_DEVICES, FRONT_CONSOLE, USE_PROD_LOGGING } = production({ APP_ENV });
       assert.deepEqual([INPUT_DEVICES, FRONT_CONSOLE, USE_PROD_LOGGING], ['required', 'own', true], APP_ENV);
     }
   });
 
-  test('every environment but localdev has an ECS agent', () => {
+  test('every other environment than localdev has an ECS agent', () => {
     assert.equal(loadSettings({ APP_ENV: 'localdev' }).ECS_AGENT, 'none');
     for (const APP_ENV of ['dev', 'staging', 'production'])
       assert.equal(production({ APP_ENV }).ECS_AGENT, 'auto');
@@ -259,7 +259,7 @@ suite('defaults', () => {
     }
   });
 
-  test('a setting that is empty is one that is not given', () => {
+  test('an empty setting counts as missing', () => {
     const settings = production({
       LISTEN_PORT: '',
       TLS_CERT_FILE: '',
@@ -275,7 +275,7 @@ suite('defaults', () => {
   });
 });
 
-suite('what is given', () => {
+suite('values', () => {
   const accepted: readonly (readonly [keyof Settings, string, unknown])[] = [
     ['ROOT', '/srv/host', '/srv/host'],
     ['ROOT', '/srv//host/../x', '/srv/x'],
@@ -360,7 +360,7 @@ suite('what is given', () => {
     ['COMMIT', '7ea50c3', '7ea50c3'],
   ];
   for (const [name, text, value] of accepted) {
-    test(`${name} understands "${text}"`, () => {
+    test(`${name} accepts "${text}"`, () => {
       assert.deepEqual(production({ [name]: text })[name], value);
     });
   }
@@ -474,7 +474,7 @@ suite('what is given', () => {
     });
   }
 
-  test('all problems are told at once, and no secret with them', () => {
+  test('all problems are reported at once, and no secret with them', () => {
     const problems = problemsOf({
       APP_ENV: 'moon',
       WEBSERVER_AUTH_SECRET: OWN_SECRET,
@@ -548,7 +548,7 @@ suite('what is given', () => {
     'http://5e4774e7bd5f4c0e@127.evil.com/42',
     'ftp://5e4774e7bd5f4c0e@sentry.example/42',
   ];
-  test('a DSN that cannot be used is refused, and no part of it is told', () => {
+  test('an invalid DSN is refused, and no part of it is shown', () => {
     for (const SENTRY_DSN of brokenDsns) {
       const problems = problemsOf({ APP_ENV: 'production', WEBSERVER_AUTH_SECRET: OWN_SECRET, SENTRY_DSN });
       assert.equal(problems.length, 1, SENTRY_DSN);
@@ -557,7 +557,7 @@ suite('what is given', () => {
     }
   });
 
-  test('a DSN is given on as it was written, and http is accepted on loopback', () => {
+  test('a DSN is passed on unchanged, and http is accepted on loopback', () => {
     for (const SENTRY_DSN of [
       DSN,
       'https://key:password@sentry.example/path/42',
@@ -567,7 +567,7 @@ suite('what is given', () => {
     }
   });
 
-  test('the environment is left as it was', () => {
+  test('the environment is not changed', () => {
     const environment = { APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET: OWN_SECRET, OTHER: 'x' };
     loadSettings(environment);
     assert.deepEqual(environment, {
@@ -577,19 +577,19 @@ suite('what is given', () => {
     });
   });
 
-  test('each setting says what it means', () => {
+  test('each setting has a description', () => {
     for (const [name, { meaning }] of Object.entries(SCHEMA)) assert.match(meaning, /^[A-Z].+\.$/, name);
   });
 });
 
-suite('where a host reports to', () => {
+suite('reporting', () => {
   const forLogging = ['SENTRY_DSN', 'LOGZIO_URL', 'LOGZIO_SHIPPING_TOKEN'];
   const isOn = forLogging.map(
     (name) => `${name}: must be given: USE_PROD_LOGGING is on; turn it off to go without`,
   );
   const noWebserver = 'WEBSERVER_URL: must be given: the webserver must learn that this host is alive';
 
-  /** The problems of a host that reports to nobody. */
+  /** The problems of a host without reporting settings. */
   function missing(given: Given): string[] {
     return problemsOf({ WEBSERVER_AUTH_SECRET: OWN_SECRET, ...NO_REPORTING, ...given });
   }
@@ -601,7 +601,7 @@ suite('where a host reports to', () => {
     }
   });
 
-  test('a host that is to report no errors must know the webserver all the same', () => {
+  test('a host that reports no errors must still know the webserver', () => {
     for (const APP_ENV of ['dev', 'staging', 'production']) {
       assert.deepEqual(missing({ APP_ENV, USE_PROD_LOGGING: 'no' }), [noWebserver], APP_ENV);
       const { WEBSERVER_URL, SENTRY_DSN, LOGZIO_URL, LOGZIO_SHIPPING_TOKEN } = production({
@@ -622,7 +622,7 @@ suite('where a host reports to', () => {
     assert.equal(settings.SENTRY_DSN?.reveal(), DSN);
   });
 
-  test('localdev takes what is set of where it reports to, and is not on for it', () => {
+  test('localdev accepts the webserver and shipping settings, and USE_PROD_LOGGING stays off', () => {
     const settings = loadSettings({ ...REPORTING, APP_ENV: 'localdev' });
     assert.equal(settings.WEBSERVER_URL?.href, 'https://webserver.example/');
     assert.equal(settings.LOGZIO_SHIPPING_TOKEN?.reveal(), SHIPPING_TOKEN);
@@ -630,8 +630,8 @@ suite('where a host reports to', () => {
   });
 });
 
-suite('what is unsafe', () => {
-  test('S12: a secret that everybody knows is refused outside localdev', () => {
+suite('unsafe settings', () => {
+  test('S12: a well-known secret is refused outside localdev', () => {
     for (const APP_ENV of ['dev', 'staging', 'production']) {
       for (const WEBSERVER_AUTH_SECRET of WELL_KNOWN_SECRETS) {
         const problems = problemsOf({ APP_ENV, WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS: '127.0.0.1' });
@@ -642,7 +642,7 @@ suite('what is unsafe', () => {
     }
   });
 
-  test('S10: a secret that everybody knows is refused beyond loopback', () => {
+  test('S10: a well-known secret is refused beyond loopback', () => {
     for (const LISTEN_ADDRESS of ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '12.7.0.1', '::2', '1::1']) {
       for (const WEBSERVER_AUTH_SECRET of ['', ...WELL_KNOWN_SECRETS]) {
         const problems = problemsOf({ APP_ENV: 'localdev', WEBSERVER_AUTH_SECRET, LISTEN_ADDRESS });
@@ -652,13 +652,13 @@ suite('what is unsafe', () => {
     }
   });
 
-  test('a secret that everybody knows is good enough for loopback in localdev', () => {
+  test('a well-known secret is accepted on loopback in localdev', () => {
     for (const LISTEN_ADDRESS of ['127.0.0.1', '127.8.9.10', '::1']) {
       assert.equal(loadSettings({ APP_ENV: 'localdev', LISTEN_ADDRESS }).LISTEN_ADDRESS, LISTEN_ADDRESS);
     }
   });
 
-  test('localdev can go beyond loopback with a secret of its own', () => {
+  test('localdev can listen beyond loopback with its own secret', () => {
     const given = { APP_ENV: 'localdev', LISTEN_ADDRESS: '0.0.0.0', WEBSERVER_AUTH_SECRET: OWN_SECRET };
     assert.equal(loadSettings(given).LISTEN_ADDRESS, '0.0.0.0');
   });
@@ -672,7 +672,7 @@ suite('what is unsafe', () => {
     assert.deepEqual([settings.TLS_CERT_FILE, settings.TLS_KEY_FILE], ['/cert.pem', '/key.pem']);
   });
 
-  test('all that is unsafe is told at once', () => {
+  test('all unsafe settings are reported at once', () => {
     const [secret] = WELL_KNOWN_SECRETS as [string];
     const problems = problemsOf({
       APP_ENV: 'dev',
@@ -686,7 +686,7 @@ suite('what is unsafe', () => {
     assert.doesNotMatch(problems.join('\n'), new RegExp(secret));
   });
 
-  test('what is unsafe is told together with what is mistyped', () => {
+  test('unsafe settings are reported together with invalid ones', () => {
     const [secret] = WELL_KNOWN_SECRETS as [string];
     const problems = problemsOf({
       APP_ENV: 'dev',
@@ -707,8 +707,8 @@ suite('what is unsafe', () => {
   });
 });
 
-suite('where a secret comes from', () => {
-  test('a secret is read from the file that is named, without the ends of its last lines', async () => {
+suite('the source of a secret', () => {
+  test('a secret is read from the named file, without line ends at its end', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'secret');
     await secretFile(path, ' first\nsecond \r\n\n');
@@ -718,7 +718,7 @@ suite('where a secret comes from', () => {
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
   });
 
-  test('a file that others can read or write is refused, and the remedy is told', async () => {
+  test('a file that others can read or write is refused, and the error shows the remedy', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'secret');
     for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o601]) {
@@ -737,7 +737,7 @@ suite('where a secret comes from', () => {
     assert.throws(() => findSecret('X', { X_FILE: path }), /must be readable by root alone/);
   });
 
-  test('a file that is not there is refused, also where there is a default', async () => {
+  test('a missing file is refused, even if there is a default', async () => {
     await using temporary = await directory();
     const WEBSERVER_AUTH_SECRET_FILE = join(temporary.path, 'missing');
     for (const APP_ENV of ['localdev', 'production']) {
@@ -746,7 +746,7 @@ suite('where a secret comes from', () => {
     }
   });
 
-  test('a file that is empty is refused, also where there is a default', async () => {
+  test('an empty file is refused, even if there is a default', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'secret');
     await secretFile(path, '\n');
@@ -763,7 +763,7 @@ suite('where a secret comes from', () => {
     assert.equal(settings.WEBSERVER_AUTH_SECRET.reveal(), OWN_SECRET);
   });
 
-  test('a secret that can be left out is found where the others are, or not there', async () => {
+  test('an optional secret is read from the same places, and can be missing', async () => {
     await using temporary = await directory();
     const dsn = join(temporary.path, 'dsn');
     await secretFile(dsn, `${DSN}\n`);
@@ -786,7 +786,7 @@ suite('where a secret comes from', () => {
     assert.deepEqual([SENTRY_DSN, LOGZIO_SHIPPING_TOKEN], [undefined, undefined]);
   });
 
-  test('a file that cannot be used is a problem also for a secret that can be left out', async () => {
+  test('an unusable file is a problem for an optional secret too', async () => {
     await using temporary = await directory();
     const broken = join(temporary.path, 'broken');
     const open = join(temporary.path, 'open');
@@ -805,14 +805,14 @@ suite('where a secret comes from', () => {
     assert.throws(() => findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path }), /root alone/);
   });
 
-  test('there is no secret where there is no credential of its name', async () => {
+  test('without a credential of its name there is no secret', async () => {
     await using temporary = await directory();
     assert.equal(findSecret('X', { CREDENTIALS_DIRECTORY: temporary.path })?.text, undefined);
     assert.equal(findSecret('X', {})?.text, undefined);
     assert.equal(findSecret('X', { X: '', X_FILE: '', CREDENTIALS_DIRECTORY: '' })?.text, undefined);
   });
 
-  test('the variable goes before the file, and the file before the credential', async () => {
+  test('the variable takes precedence over the file, and the file over the credential', async () => {
     await using temporary = await directory();
     const file = join(temporary.path, 'file');
     const credentials = join(temporary.path, 'credentials');
@@ -827,7 +827,7 @@ suite('where a secret comes from', () => {
     assert.throws(() => findSecret('X', { ...environment, X: '' }), /ENOENT/);
   });
 
-  test('a secret that everybody knows is refused from a file too', async () => {
+  test('a well-known secret is refused from a file too', async () => {
     await using temporary = await directory();
     const path = join(temporary.path, 'secret');
     await secretFile(path, `${WELL_KNOWN_SECRETS[2]}\n`);
@@ -837,9 +837,9 @@ suite('where a secret comes from', () => {
 });
 
 suite('a secret', () => {
-  test('a secret does not show unless it is asked for', () => {
+  test('a secret is shown only on an explicit request', () => {
     const secret = new Secret(OWN_SECRET);
-    // What a careless cast lets through.
+    // Values that a careless cast would accept.
     const text = secret as unknown as string;
     const shown = [
       JSON.stringify({ secret }),
@@ -867,7 +867,7 @@ suite('a secret', () => {
     }
   });
 
-  test('two secrets are the same when all of their text is', () => {
+  test('two secrets are equal if their whole texts are', () => {
     assert.equal(sameSecret('abc', 'abc'), true);
     assert.equal(sameSecret('', ''), true);
     assert.equal(sameSecret('grüße', 'grüße'), true);
@@ -877,7 +877,7 @@ suite('a secret', () => {
   });
 });
 
-suite('what a child process sees', () => {
+suite('the environment of child processes', () => {
   test('a child process sees no secret and no setting', () => {
     const settings = Object.keys(SCHEMA).flatMap((name) => [name, `${name}_FILE`]);
     const hidden = [
@@ -908,7 +908,7 @@ suite('what a child process sees', () => {
   });
 });
 
-test('a host of nodes alone needs no webserver, and nobody knows its secret', () => {
+test('a host with nodes alone needs no webserver, and its webserver secret is random', () => {
   const given = { APP_ENV: 'production', INTERACTIVE: 'off', NODES_FEED: 'file', NODES_FILE: '/nodes.yaml' };
   const load = () => loadSettings({ ...given, USE_PROD_LOGGING: 'no' });
   const { WEBSERVER_AUTH_SECRET, WEBSERVER_URL, NODES_FILE, NODES_ON_STOP } = load();
@@ -917,7 +917,7 @@ test('a host of nodes alone needs no webserver, and nobody knows its secret', ()
   assert.notEqual(WEBSERVER_AUTH_SECRET.reveal(), load().WEBSERVER_AUTH_SECRET.reveal());
 });
 
-test('a host with nothing to do, or nodes of no file, does not start', () => {
+test('a host without anything to do, or with a feed but no file, does not start', () => {
   assert.deepEqual(problemsOf({ APP_ENV: 'production', INTERACTIVE: 'off' }), [
     'INTERACTIVE: with off and without nodes there is nothing to do; set NODES_FEED, or INTERACTIVE=on',
   ]);
@@ -926,7 +926,7 @@ test('a host with nothing to do, or nodes of no file, does not start', () => {
   ]);
 });
 
-test('the nine variables of EchoStream are asked for by their names, and judged only where they are needed', () => {
+test("EchoStream's nine variables have their own names, and are checked only if they are needed", () => {
   const given = { APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream' };
   const needed = ECHOSTREAM.filter((name) => name !== 'AWS_DEFAULT_REGION');
   assert.deepEqual(

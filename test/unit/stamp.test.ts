@@ -1,4 +1,4 @@
-/** What a save says of itself, and what says that an operator chose one, against values that openssl computed. */
+/** The stamp of a save, and the signature of an operator's choice, compared with values that openssl computed. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const KEY = deriveStampKey(vector.token);
 const STAMP: Stamp = JSON.parse(vector.text);
 const SEALED = sealStamp(KEY, STAMP);
 
-/** @returns what the reader of the stamp found, and what it passed on */
+/** @returns the result of the stamp's reader, and the bytes that it passed on */
 async function read(bytes: Buffer, expected: Pick<Stamp, 'of' | 'name'> = STAMP) {
   const found: Stamp[] = [];
   const passed: Buffer[] = [];
@@ -26,13 +26,13 @@ async function read(bytes: Buffer, expected: Pick<Stamp, 'of' | 'name'> = STAMP)
   return { found, passed: Buffer.concat(passed) };
 }
 
-test('a stamp has the fixed key and the fixed bytes', () => {
+test('a stamp matches the fixed key and the fixed bytes', () => {
   assert.equal(KEY.toString('hex'), vector.key);
   const head = Buffer.from(vector.head + vector.mac, 'hex');
   assert.deepEqual(SEALED, Buffer.concat([head, Buffer.from(vector.text)]));
 });
 
-test('a stamp is passed on with all that follows it, and zstd skips it', async () => {
+test('a stamp and everything behind it are passed on, and zstd skips the stamp', async () => {
   const { found, passed } = await read(SEALED);
   assert.deepEqual(found, [STAMP]);
   assert.deepEqual(passed, Buffer.concat([SEALED, Buffer.from('more')]));
@@ -41,11 +41,11 @@ test('a stamp is passed on with all that follows it, and zstd skips it', async (
   assert.deepEqual((await read(Buffer.from('no stamp'))).found, []);
 });
 
-test('a stamp is refused that has one other bit, ends too early, or is of another object', async () => {
+test('a stamp with a changed bit, a truncated one, and one of another object are refused', async () => {
   for (let at = 0; at < SEALED.length; at += 1) {
     const other = Buffer.from(SEALED);
     other.writeUInt8(other.readUInt8(at) ^ 1, at);
-    // Another magic number begins an archive without a stamp.
+    // An archive without a stamp begins with another magic number.
     if (at < 4) assert.deepEqual((await read(other)).found, []);
     else await assert.rejects(read(other), /its stamp is/, `byte ${at}`);
   }
@@ -58,7 +58,7 @@ test('a stamp is refused that has one other bit, ends too early, or is of anothe
   );
 });
 
-test("an operator's choice has the fixed signature, which holds for nothing else", () => {
+test("an operator's choice matches the fixed signature, which is valid for nothing else", () => {
   const { secret, prefix, current } = chosen;
   assert.equal(proofOf(secret, prefix, current), current.chosen);
   assert.ok(isChosen(secret, prefix, current));

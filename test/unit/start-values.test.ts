@@ -22,8 +22,8 @@ function offer(configEncryptionToken: string, changes: Partial<TokenOffer> = {})
   };
 }
 
-suite('candidates that came before the start values', () => {
-  test('the one that proves itself is given out', () => {
+suite('candidates that arrive before the start values', () => {
+  test('the matching candidate is returned', () => {
     const candidates = new Candidates();
     assert.equal(candidates.keep(offer('right')), true);
     assert.equal(
@@ -33,7 +33,7 @@ suite('candidates that came before the start values', () => {
     assert.deepEqual(candidates.settle(VALUES), offer('right'));
   });
 
-  test('the latest of those that prove themselves is given out', () => {
+  test('the latest of several matching candidates is returned', () => {
     const candidates = new Candidates();
     candidates.keep(offer('first'));
     candidates.keep(offer('second', { source: '10.0.0.2' }));
@@ -41,25 +41,25 @@ suite('candidates that came before the start values', () => {
     assert.equal(candidates.settle(VALUES)?.configEncryptionToken, 'second');
   });
 
-  test('none is given out when none proves itself', () => {
+  test('no candidate is returned if none matches', () => {
     const candidates = new Candidates();
     candidates.keep(offer('a', { userId: 'another' }));
     candidates.keep(offer('b', { clientAppAuthSecret: 'guessed' }));
     assert.equal(candidates.settle(VALUES), undefined);
   });
 
-  test('none is given out when there is none', () => {
+  test('no candidate is returned if there is none', () => {
     assert.equal(new Candidates().settle(VALUES), undefined);
   });
 
-  test('all are forgotten once they were settled', () => {
+  test('all candidates are forgotten once they were settled', () => {
     const candidates = new Candidates();
     candidates.keep(offer('right'));
     candidates.settle({ ...VALUES, userId: 'another' });
     assert.equal(candidates.settle(VALUES), undefined);
   });
 
-  test('at most eight are kept, and those that were there first stay', () => {
+  test('at most eight candidates are kept, and the earliest ones stay', () => {
     const candidates = new Candidates();
     candidates.keep(offer('right'));
     for (let i = 2; i <= MOST_CANDIDATES; i++) {
@@ -70,7 +70,7 @@ suite('candidates that came before the start values', () => {
     assert.equal(candidates.settle(VALUES)?.configEncryptionToken, 'right');
   });
 
-  test('a source keeps two at most, and pushes out its own oldest with the third', () => {
+  test('a source keeps two candidates at most, and its third replaces its oldest', () => {
     const candidates = new Candidates();
     const wrong = { userId: 'another' };
     candidates.keep(offer('oldest'));
@@ -79,14 +79,14 @@ suite('candidates that came before the start values', () => {
     assert.equal(candidates.settle(VALUES), undefined);
   });
 
-  test('S1: a source does not push out what another source sent', () => {
+  test('S1: a source does not displace what another source sent', () => {
     const candidates = new Candidates();
     candidates.keep(offer('right', { source: '10.0.0.2' }));
     for (let i = 0; i < 100; i++) candidates.keep(offer(`flood ${i}`, { userId: 'another' }));
     assert.equal(candidates.settle(VALUES)?.configEncryptionToken, 'right');
   });
 
-  test('a source that has its share can send again while no more are taken from others', () => {
+  test('a source with its share can send again while no more are accepted from others', () => {
     const candidates = new Candidates();
     for (let i = 0; i < MOST_CANDIDATES; i++) candidates.keep(offer('x', { source: `10.0.0.${i >> 1}` }));
     assert.equal(candidates.keep(offer('new', { source: '10.0.0.99' })), false);
@@ -103,7 +103,7 @@ suite('candidates that came before the start values', () => {
     assert.equal(candidates.settle(VALUES)?.configEncryptionToken, 'right');
   });
 
-  test('a candidate is not given out after two minutes', () => {
+  test('a candidate is not returned after two minutes', () => {
     let now = 1000;
     const candidates = new Candidates(() => now);
     candidates.keep(offer('right'));
@@ -141,13 +141,13 @@ suite('the proof', () => {
     });
   }
 
-  test('the empty user is proven by the empty user', () => {
+  test('the empty user proves the empty user', () => {
     assert.equal(proves(offer('t', { userId: '' }), { ...VALUES, userId: '' }), true);
   });
 });
 
 suite('start values', () => {
-  test('are the same when every one is', () => {
+  test('start values are equal if each of them is', () => {
     assert.equal(sameStartValues(VALUES, { ...VALUES }), true);
   });
 
@@ -158,7 +158,7 @@ suite('start values', () => {
     { userId: 'another' },
     { clientAppAuthSecret: 'another' },
   ] satisfies Partial<StartValues>[]) {
-    test(`are not the same with ${JSON.stringify(changes)}`, () => {
+    test(`start values differ with ${JSON.stringify(changes)}`, () => {
       assert.equal(sameStartValues(VALUES, { ...VALUES, ...changes }), false);
       assert.equal(sameStartValues({ ...VALUES, ...changes }, VALUES), false);
     });

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import { newContainerId } from '../../container/identity.ts';
 import { type Cause, type State, StateMachine, type Transition } from '../../container/state.ts';
 
-/** How each state is reached, and what may follow it. */
+/** The way to each state, and the states that may follow it. */
 const STATES: Readonly<Record<State, { readonly path: readonly State[]; readonly next: readonly State[] }>> =
   {
     preparing: { path: [], next: ['created', 'ending'] },
@@ -25,10 +25,10 @@ function at(state: State, observe: (transition: Transition) => void = () => {}):
   return machine;
 }
 
-suite('what follows a state', () => {
+suite('transitions that are allowed', () => {
   for (const from of ALL) {
     for (const to of STATES[from].next) {
-      test(`${to} follows ${from}`, () => {
+      test(`${to} may follow ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
         machine.move(to, CAUSE);
@@ -40,10 +40,10 @@ suite('what follows a state', () => {
   }
 });
 
-suite('what does not follow a state', () => {
+suite('transitions that are not allowed', () => {
   for (const from of ALL) {
     for (const to of ALL.filter((state) => !STATES[from].next.includes(state))) {
-      test(`${to} does not follow ${from}`, () => {
+      test(`${to} may not follow ${from}`, () => {
         const seen: Transition[] = [];
         const machine = at(from, (transition) => seen.push(transition));
         assert.throws(() => machine.move(to, CAUSE), {
@@ -57,7 +57,7 @@ suite('what does not follow a state', () => {
   }
 });
 
-test('a container begins by being prepared', () => {
+test('a new container is in the state preparing', () => {
   assert.equal(new StateMachine(ID, () => {}).current, 'preparing');
 });
 

@@ -1,4 +1,4 @@
-/** The store against a stand-in for S3 that keeps its conditions and misbehaves. */
+/** The store with a stand-in for S3 that enforces its conditions and fails. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -48,7 +48,7 @@ async function openStore(t: TestContext, maxAttempts = 1) {
   return { s3, store, path, put, read };
 }
 
-test('archives of any size are stored and read again, each below its prefix', async (t) => {
+test('archives of any size can be stored and read back, each below its prefix', async (t) => {
   const { s3, store, put, read } = await openStore(t);
   for (const length of [0, 1, 8 * 2 ** 20, 8 * 2 ** 20 + 1, LARGE.length]) {
     const content = LARGE.subarray(0, length);
@@ -61,7 +61,7 @@ test('archives of any size are stored and read again, each below its prefix', as
   assert.equal(await read('versions/1.age'), undefined);
 });
 
-test('C12: an object that is not there is told from one that cannot be read', async (t) => {
+test('C12: a missing object is distinguished from an unreadable one', async (t) => {
   const { s3, store, read } = await openStore(t);
   assert.equal(await store.findCurrent(never), undefined);
   assert.equal(await read('versions/none.age'), undefined);
@@ -72,7 +72,7 @@ test('C12: an object that is not there is told from one that cannot be read', as
   }
 });
 
-test('of two that would be current next, one is, and the other learns it', async (t) => {
+test('one of two concurrent new current configs succeeds, and the writer of the other is told', async (t) => {
   const { store } = await openStore(t);
   const first = await Promise.all(
     [current(1, 'a'), current(1, 'b')].map((one) => store.makeCurrent(one, undefined, never)),
@@ -90,7 +90,7 @@ test('of two that would be current next, one is, and the other learns it', async
   assert.equal((await store.findCurrent(never))?.current.sequence, 2);
 });
 
-test('a save whose answer is lost is known as done when it is repeated', async (t) => {
+test('a save whose answer is lost is recognized as done when it is retried', async (t) => {
   const { s3, store } = await openStore(t);
   await s3.turn('cut-answer', { times: 1 });
   await assert.rejects(store.makeCurrent(current(1), undefined, never), { code: 'config.store' });
@@ -99,7 +99,7 @@ test('a save whose answer is lost is known as done when it is repeated', async (
   assert.ok(await store.makeCurrent(current(2), again, never));
 });
 
-test('a connection that breaks in the middle of an upload leaves nothing, and the next attempt succeeds', async (t) => {
+test('an upload whose connection breaks off leaves nothing behind, and the next attempt succeeds', async (t) => {
   const { s3, put, read } = await openStore(t);
   await s3.turn('cut-upload', { times: 1 });
   await assert.rejects(put('versions/1.age', LARGE), { code: 'config.store' });
@@ -109,14 +109,14 @@ test('a connection that breaks in the middle of an upload leaves nothing, and th
   assert.ok((await read('versions/1.age'))?.equals(LARGE));
 });
 
-test('a download that breaks is an error of its stream, not a shorter config', async (t) => {
+test('a download that breaks off is an error of its stream, not a shorter config', async (t) => {
   const { s3, put, read } = await openStore(t);
   await put('versions/1.age', LARGE);
   await s3.turn('cut-download');
   await assert.rejects(read('versions/1.age'));
 });
 
-test('a clock that is wrong by an hour, and being throttled now and then, hinder nothing', async (t) => {
+test('a clock that is wrong by an hour, and occasional throttling, prevent nothing', async (t) => {
   const { s3, store, put, read } = await openStore(t, 8);
   for (const fault of ['wrong-clock', 'throttle-some'] as const) {
     await s3.turn(fault);
@@ -126,7 +126,7 @@ test('a clock that is wrong by an hour, and being throttled now and then, hinder
   }
 });
 
-test('what stands where the current one is named, and is none, is an error', async (t) => {
+test('an invalid record of the current config is an error', async (t) => {
   const { s3, store } = await openStore(t);
   for (const text of [
     '',
@@ -140,7 +140,7 @@ test('what stands where the current one is named, and is none, is an error', asy
   }
 });
 
-test('a file is uploaded while it still grows, and is there only when it is whole', async (t) => {
+test('a file is uploaded while it still grows, and exists in S3 only once it is complete', async (t) => {
   const { s3, store, read, path } = await openStore(t);
   for (const length of [1, 8 * 2 ** 20, 16 * 2 ** 20, LARGE.length]) {
     const content = LARGE.subarray(0, length);
@@ -160,7 +160,7 @@ test('a file is uploaded while it still grows, and is there only when it is whol
   }
 });
 
-test('of a file that never becomes whole nothing is stored', async (t) => {
+test('nothing is stored of a file that is never completed', async (t) => {
   const { s3, store, path } = await openStore(t);
   for (const length of [1, LARGE.length]) {
     writeFileSync(path, LARGE.subarray(0, length));

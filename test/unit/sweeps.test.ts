@@ -1,4 +1,4 @@
-/** Sweeps, with a clock of their own. */
+/** Sweeps with their own clock. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -12,7 +12,7 @@ import type { ContainerView } from '../../container/view.ts';
 import { type Patience, Sweeps } from '../../container/watching/sweeps.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
-/** Containers that do nothing but come to states. */
+/** Containers that do nothing but change their states. */
 function begin(t: TestContext, patience: Patience, most?: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const lifetime = new Lifetime('sweeps');
@@ -50,7 +50,7 @@ function begin(t: TestContext, patience: Patience, most?: number) {
 
 const BOTH = { unclaimed: 60, notReady: 30 };
 
-test('a container that runs waits for a user as long as it may, and then for being ready', async (t) => {
+test('a running container may wait for a user for a limited time, and then for readiness', async (t) => {
   const { open, move, pass, ended } = begin(t, BOTH);
   open();
   const id = newContainerId();
@@ -66,7 +66,7 @@ test('a container that runs waits for a user as long as it may, and then for bei
   assert.deepEqual(ended, ['never-ready']);
 });
 
-test('one that is ready, or ends, is let alone', async (t) => {
+test('a container that is ready or ending is not affected', async (t) => {
   const { open, move, pass, ended } = begin(t, BOTH);
   open();
   const [ready, ending] = [newContainerId(), newContainerId()];
@@ -78,7 +78,7 @@ test('one that is ready, or ends, is let alone', async (t) => {
   assert.deepEqual(ended, []);
 });
 
-test('those that are there already wait too, and those of events that were missed', async (t) => {
+test('the limits also apply to existing containers, and to those whose events were missed', async (t) => {
   const { open, move, pass, ended } = begin(t, { unclaimed: 60, notReady: undefined }, 1);
   move(newContainerId(), 'running');
   open();
@@ -90,7 +90,7 @@ test('those that are there already wait too, and those of events that were misse
   assert.deepEqual(ended, Array(6).fill('unclaimed'));
 });
 
-test('a change of its health does not make a container wait anew', async (t) => {
+test("a change of health does not restart a container's time limit", async (t) => {
   const { open, move, tell, pass, ended } = begin(t, BOTH);
   open();
   const id = newContainerId();
@@ -101,7 +101,7 @@ test('a change of its health does not make a container wait anew', async (t) => 
   assert.deepEqual(ended, ['unclaimed']);
 });
 
-test('nothing is swept without patience, or after the end', async (t) => {
+test('nothing is ended without time limits, or after the end', async (t) => {
   const none = begin(t, { unclaimed: undefined, notReady: undefined });
   none.open();
   none.move(newContainerId(), 'running');

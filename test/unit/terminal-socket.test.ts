@@ -9,7 +9,7 @@ import { join } from '../../httpserver/v1/terminal-socket.ts';
 import { Terminal } from '../../ttys/terminal.ts';
 import { FakePty } from '../support/fake-pty.ts';
 
-/** A client that takes what it is sent when it is told to. */
+/** A client that reads when it is told to. */
 class FakeSocket extends EventEmitter {
   readonly OPEN = 1;
   readyState = 1;
@@ -73,7 +73,7 @@ function joined(t: TestContext, askAgain: () => void = () => {}) {
   return { pty, terminal, socket, closing, done, look: () => t.mock.timers.tick(15_000) };
 }
 
-test('a client is told what it is attached to, sees what is printed as it is, and how it ended', async (t) => {
+test('a client learns what it is attached to, gets the output unchanged, and learns how the program ended', async (t) => {
   const { pty, socket, done } = joined(t);
   const clef = Buffer.from('𝄞');
   pty.print(clef.subarray(0, 1), clef.subarray(1));
@@ -95,7 +95,7 @@ test('a client is told what it is attached to, sees what is printed as it is, an
   assert.equal(socket.closed, 1000);
 });
 
-test('what is typed goes there in order, and nothing more is read while it waits', async (t) => {
+test('input is passed on in order, and no more is read from the client while the terminal is busy', async (t) => {
   const { pty, socket } = joined(t);
   const go = Promise.withResolvers<void>();
   pty.write = async (bytes) => {
@@ -116,7 +116,7 @@ test('what is typed goes there in order, and nothing more is read while it waits
   );
 });
 
-test('a terminal that fails to take what is typed ends nothing but itself', async (t) => {
+test('a terminal that fails to accept input ends only itself', async (t) => {
   const { pty, socket, done } = joined(t);
   pty.write = () => Promise.reject(new Error('read ECONNRESET'));
   socket.emit('message', Buffer.from('a'), true);
@@ -127,7 +127,7 @@ test('a terminal that fails to take what is typed ends nothing but itself', asyn
   assert.equal(socket.closed, 1000);
 });
 
-test('whoever waits for the terminal is not silent', async (t) => {
+test('a client that waits for the terminal does not count as silent', async (t) => {
   const { pty, socket, look } = joined(t);
   const go = Promise.withResolvers<void>();
   pty.write = () => go.promise;
@@ -148,7 +148,7 @@ for (const said of [
   '{"type":"resize","columns":80}',
   '{"type":"x"}',
 ]) {
-  test(`a message that makes no sense closes the connection, and the terminal goes on: ${said}`, async (t) => {
+  test(`an invalid message closes the connection, and the terminal keeps running: ${said}`, async (t) => {
     const { pty, terminal, socket, done } = joined(t);
     socket.emit('message', Buffer.from(said), false);
     await done;
@@ -157,7 +157,7 @@ for (const said of [
   });
 }
 
-test('a client that is silent for a minute is gone, and one that answers is not', async (t) => {
+test('a client that is silent for a minute is disconnected, and one that answers is not', async (t) => {
   const { terminal, socket, done, look } = joined(t);
   for (let i = 0; i < 8; i++) {
     look();
@@ -169,7 +169,7 @@ test('a client that is silent for a minute is gone, and one that answers is not'
   assert.deepEqual([socket.closed, terminal.attached], [1006, 0]);
 });
 
-test('a client that takes nothing is gone after a minute, and what prints goes on', async (t) => {
+test('a client that reads nothing for a minute is disconnected, and the program keeps running', async (t) => {
   const { pty, terminal, socket, done, look } = joined(t);
   socket.takes = false;
   for (let i = 0; i < 20; i++) pty.print(Buffer.alloc(64 * 1024));
@@ -181,7 +181,7 @@ test('a client that takes nothing is gone after a minute, and what prints goes o
   assert.deepEqual([pty.read, terminal.attached], [20, 0]);
 });
 
-test('a client whose token does not count any more is closed, and the terminal goes on', async (t) => {
+test('a client whose token was replaced is disconnected, and the terminal keeps running', async (t) => {
   let isWrong = false;
   const { pty, socket, done, look } = joined(t, () => {
     if (isWrong) throw new Error('wrong');
@@ -194,7 +194,7 @@ test('a client whose token does not count any more is closed, and the terminal g
   assert.deepEqual([socket.closed, pty.isHungUp], [1008, false]);
 });
 
-test('what is typed after that goes nowhere, however slowly the client goes', async (t) => {
+test('later input of a disconnected client is dropped, however slowly it closes', async (t) => {
   const { pty, socket, look } = joined(t, () => {
     throw new Error('wrong');
   });
@@ -208,7 +208,7 @@ test('what is typed after that goes nowhere, however slowly the client goes', as
   assert.deepEqual([socket.closed, pty.typed], [1008, []]);
 });
 
-test('a server that closes says so', async (t) => {
+test('a server that closes tells its clients', async (t) => {
   const { socket, closing, done } = joined(t);
   closing.abort();
   await done;

@@ -1,4 +1,4 @@
-/** Terminals: what is kept, who sees what, and who waits for whom. */
+/** Terminals: the kept output, what each client sees, and who waits for whom. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,7 +14,7 @@ const KIB = 1024;
 const WRITE = { as: 'write', after: undefined } as const;
 const WATCH = { as: 'watch', after: undefined } as const;
 
-/** All that can happen without anybody else has happened. */
+/** Resolves when everything that needs no further input has happened. */
 async function settled(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn();
 }
@@ -24,7 +24,7 @@ function open() {
   return { pty, terminal: new Terminal('0123456789abcdef', pty, SIZE) };
 }
 
-/** What is seen until the terminal has ended. */
+/** The output until the terminal has ended. */
 async function all(attachment: Attachment): Promise<{ readonly text: string; readonly others: Seen[] }> {
   const bytes: Uint8Array[] = [];
   const others: Seen[] = [];
@@ -43,7 +43,7 @@ async function next(seeing: AsyncGenerator<Seen>): Promise<string> {
   }
 }
 
-test('the last bytes that were printed are kept, each at its place, however they came', () => {
+test('the last bytes of the output are kept at their positions, however they arrived', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 50 }),
@@ -67,7 +67,7 @@ test('the last bytes that were printed are kept, each at its place, however they
   );
 });
 
-test('a client that attaches later sees the earlier output, from the beginning of a line', async () => {
+test('a client that attaches later gets the earlier output, from the beginning of a line', async () => {
   const { pty, terminal } = open();
   pty.print('first\n');
   await settled();
@@ -83,7 +83,7 @@ test('a client that attaches later sees the earlier output, from the beginning o
   assert.ok(text.length > 200 * KIB && text.length <= 256 * KIB);
 });
 
-test('a client that reattaches sees the output that it missed, and no byte twice', async () => {
+test('a client that reattaches gets the output that it missed, and no byte twice', async () => {
   const { pty, terminal } = open();
   pty.print('one two ');
   await settled();
@@ -106,7 +106,7 @@ test('output waits for a slow writer, which misses nothing, and for no other cli
   assert.deepEqual((await watching.next()).value, { isWriter: false });
   for (let i = 0; i < 100; i++) pty.print(chunk);
   await settled();
-  assert.ok(pty.read <= 4, `${pty.read} chunks were read for a writer who reads none`);
+  assert.ok(pty.read <= 4, `${pty.read} chunks were read for a writer that reads none`);
   let seen = 0;
   const reading = (async () => {
     for await (const one of { [Symbol.asyncIterator]: () => seeing })
@@ -122,7 +122,7 @@ test('output waits for a slow writer, which misses nothing, and for no other cli
   assert.ok((missed[0] as number) >= 90 * chunk.length);
 });
 
-test('output continues when a writer leaves without having read it', async () => {
+test('output continues if a writer disconnects without having read it', async () => {
   const { pty, terminal } = open();
   const writer = terminal.attach(WRITE);
   for (let i = 0; i < 20; i++) pty.print('z'.repeat(64 * KIB));
@@ -133,7 +133,7 @@ test('output continues when a writer leaves without having read it', async () =>
   assert.equal(await terminal.ended, 3);
 });
 
-test('there is one writer: others watch, or take it from them', async () => {
+test('there is one writer, and other clients watch or take over', async () => {
   const { pty, terminal } = open();
   const first = terminal.attach(WRITE);
   assert.throws(() => terminal.attach(WRITE), { code: 'terminal.has_writer' });
@@ -155,7 +155,7 @@ test('there is one writer: others watch, or take it from them', async () => {
   assert.deepEqual((await firstSees).others, [{ isWriter: true }, { isWriter: false }]);
 });
 
-test('everything printed is seen before the end, with the exit code', async () => {
+test('all output arrives before the end, with the exit code', async () => {
   const { pty, terminal } = open();
   const seen = all(terminal.attach(WRITE));
   pty.print('a', 'b', 'c');

@@ -1,4 +1,4 @@
-/** How many terminals there may be, how long, and that each is held like everything else. */
+/** The limits of terminals in number and time, and that each is held like any resource. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -74,7 +74,7 @@ test('the limits of terminals for a container and for the host include terminals
   await begin('three');
 });
 
-test('a terminal that cannot be opened takes no place and holds nothing', async (t) => {
+test('a terminal that cannot be opened does not count towards the limits and holds nothing', async (t) => {
   const { root, terminals, begin } = open(t, { all: 1, each: 1 });
   const opening: Opening = {
     container: 'one',
@@ -91,7 +91,7 @@ test('a terminal that cannot be opened takes no place and holds nothing', async 
   await begin();
 });
 
-test('an idle terminal is hung up, and one in use is not', async (t) => {
+test('an idle terminal is ended, and one in use is not', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   t.mock.method(performance, 'now', () => now);
@@ -124,7 +124,7 @@ test('an idle terminal is hung up, and one in use is not', async (t) => {
   assert.deepEqual(root.holdings.list(), []);
 });
 
-test('terminals end with the lifetime that they are in, and with what is asked', async (t) => {
+test('terminals end with their lifetime, and on request', async (t) => {
   const { root, terminals, begin } = open(t);
   const [asked, other] = [await begin(), await begin()];
   await terminals.end(asked.terminal.id);
@@ -135,7 +135,7 @@ test('terminals end with the lifetime that they are in, and with what is asked',
   assert.deepEqual(terminals.list(), []);
 });
 
-test('a terminal that is left, because its container lives on, is hung up all the same', async (t) => {
+test('a terminal is hung up even if the service dies and its container keeps running', async (t) => {
   const { root, begin } = open(t);
   const { pty } = await begin();
   await root.leave(new Error('the service dies'));

@@ -37,8 +37,8 @@ async function open(t: TestContext) {
 const counted = (story: readonly string[], beginning: string) =>
   story.filter((one) => one.startsWith(beginning)).length;
 
-suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, () => {
-  test('is extended again and again, and completed once, when the host is empty', async (t) => {
+suite('the lifecycle hook of a host that terminates', { timeout: 60_000 }, () => {
+  test('is extended repeatedly, and completed once, when the host is empty', async (t) => {
     const { group, held, lines } = await open(t);
     const empty = Promise.withResolvers<void>();
     const holding = held.hold(() => empty.promise, never);
@@ -54,7 +54,7 @@ suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, ()
     assert.deepEqual(lines, ['the host is empty; completed its lifecycle hook']);
   });
 
-  test('is let go when the host stays after all, and nothing is asked that nobody has to know', async (t) => {
+  test('is released if the host stays after all, and no needless request is sent', async (t) => {
     const { group, held } = await open(t);
     await held.complete(1000);
     assert.deepEqual(group.story, []);
@@ -68,7 +68,7 @@ suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, ()
     assert.equal(counted(group.story, 'Complete'), 0);
   });
 
-  test('is completed at the end of the service, if the host was not empty before', async (t) => {
+  test('is completed at the end of the service if the host was not empty before', async (t) => {
     const { group, held } = await open(t);
     const ending = new AbortController();
     const holding = held.hold(() => new Promise(() => {}), ending.signal);
@@ -79,7 +79,7 @@ suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, ()
     await holding;
   });
 
-  test('is told once when Auto Scaling refuses, with the right that is missing, and nothing rejects', async (t) => {
+  test('causes one log line for each kind of refused request, with the missing right, and nothing rejects', async (t) => {
     const { group, held, lines } = await open(t);
     group.refusal = { status: 403, code: 'AccessDenied' };
     const over = new AbortController();
@@ -96,7 +96,7 @@ suite('the lifecycle hook of a host that is terminated', { timeout: 60_000 }, ()
     assert.match(lines[1] ?? '', /^Auto Scaling did not complete .*autoscaling:CompleteLifecycleAction/);
   });
 
-  test('is given up after its deadline while Auto Scaling is away', async (t) => {
+  test('is abandoned after its deadline if Auto Scaling does not answer', async (t) => {
     const { group, held, lines } = await open(t);
     group.refusal = { status: 503, code: 'ServiceUnavailable' };
     const over = new AbortController();

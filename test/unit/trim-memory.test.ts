@@ -4,10 +4,10 @@ import { release } from '../../lifetime/released-buffers.ts';
 import { trimMemory } from '../../uinput-native/memory.ts';
 
 const PIECES = 1024;
-/** Of less than what glibc asks the kernel for by itself. */
+/** Blocks below the size at which glibc uses mmap. */
 const BYTES = 2 ** 16;
 
-test('memory that was freed below some that is in use is given back', async () => {
+test('freed memory below memory in use is returned to the kernel', async () => {
   const pieces = Array.from({ length: PIECES }, () => Buffer.allocUnsafeSlow(BYTES).fill(1));
   const inUse = pieces.pop() as Buffer;
   pieces.forEach(release);

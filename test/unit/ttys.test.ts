@@ -33,7 +33,7 @@ suite('the consoles of a host', () => {
     assert.deepEqual(await acquireAll(ttys, lifetime), [12, 63]);
   });
 
-  test('may be none, which is said', async () => {
+  test('can be missing, which causes an error of its own', async () => {
     const ttys = await Ttys.ofThisHost(async () => false);
     await using lifetime = new Lifetime('test');
     await assert.rejects(ttys.acquire(lifetime, seenGone), { code: 'tty.none_exist' });
@@ -49,7 +49,7 @@ suite('the consoles of a host', () => {
     });
   });
 
-  test('are passed over once they have vanished', async () => {
+  test('are skipped once they have disappeared', async () => {
     const there = new Set([10, 11]);
     const ttys = await Ttys.ofThisHost(async (n) => there.has(n));
     there.delete(10);
@@ -57,7 +57,7 @@ suite('the consoles of a host', () => {
     assert.equal(await ttys.acquire(lifetime, seenGone), 11);
   });
 
-  test('are the same for many who ask at once, one for each', async () => {
+  test('are distinct for concurrent requests', async () => {
     const ttys = await Ttys.ofThisHost(everyConsoleExists);
     await using lifetime = new Lifetime('test');
     const given = await Promise.all(Array.from({ length: 54 }, () => ttys.acquire(lifetime, seenGone)));
@@ -65,8 +65,8 @@ suite('the consoles of a host', () => {
   });
 });
 
-suite('giving a console back', () => {
-  test('C32: it is not given out again while it may still be in use', async () => {
+suite('returning a console', () => {
+  test('C32: a console is not allotted again while it may still be in use', async () => {
     const ttys = new Ttys([10], everyConsoleExists);
     const holder = new Lifetime('holder');
     await ttys.acquire(holder, () => {
@@ -81,7 +81,7 @@ suite('giving a console back', () => {
     await assert.rejects(ttys.acquire(next, seenGone), { code: 'tty.none_free' });
   });
 
-  test('it is given out again after it was seen gone, and not before', async () => {
+  test('a console is allotted again only after it was seen gone', async () => {
     const ttys = new Ttys([10], everyConsoleExists);
     const holder = new Lifetime('holder');
     await using next = new Lifetime('next');
@@ -94,7 +94,7 @@ suite('giving a console back', () => {
     assert.equal(await ttys.acquire(next, seenGone), 10);
   });
 
-  test('a number that was just released is the last to be reused', async () => {
+  test('a number that was just released is reused last', async () => {
     const ttys = new Ttys([10, 11, 12], everyConsoleExists);
     const first = new Lifetime('first');
     await using others = new Lifetime('others');
@@ -113,13 +113,13 @@ suite("the kernel's own devices", () => {
     assert.ok((await Ttys.ofThisHost()).use.size >= 1);
   });
 
-  test('a number without a device is no console', async () => {
+  test('a number without a device is not a console', async () => {
     await using lifetime = new Lifetime('test');
     await assert.rejects(new Ttys([64]).acquire(lifetime, seenGone), { code: 'tty.none_free' });
   });
 });
 
-test('the device rule opens one console and no other', () => {
+test('the device rule allows one console and no other', () => {
   assert.equal(deviceRule(10), 'c 4:10 rw');
   assert.equal(deviceRule(63), 'c 4:63 rw');
 });

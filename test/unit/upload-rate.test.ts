@@ -4,7 +4,7 @@ import { UploadRate } from '../../user-configs/upload-rate.ts';
 
 const MIB = 2 ** 20;
 
-test('the rate of uploads is unknown until a large one has come to S3', async () => {
+test('the rate of uploads is unknown until a large one has reached S3', async () => {
   let now = 0;
   const rate = new UploadRate(() => now);
   const of = (bytes: number, milliseconds: number) =>
@@ -19,12 +19,12 @@ test('the rate of uploads is unknown until a large one has come to S3', async ()
   await of(10 * MIB, 1000);
   assert.equal(rate.perSecond, 10 * MIB);
   await of(1000, 60_000);
-  assert.equal(rate.perSecond, 10 * MIB, 'a small one does not tell');
+  assert.equal(rate.perSecond, 10 * MIB, 'a small upload does not determine the rate');
   for (let time = 0; time < 20; time += 1) await of(20 * MIB, 10_000);
-  assert.ok(Math.abs((rate.perSecond ?? 0) / MIB - 2) < 0.1, 'what comes lately counts');
+  assert.ok(Math.abs((rate.perSecond ?? 0) / MIB - 2) < 0.1, 'the latest uploads count');
 });
 
-test('uploads that share the way to S3 count together, and one that fails does not count', async () => {
+test('concurrent uploads to S3 count together, and a failed one does not count', async () => {
   let now = 0;
   const rate = new UploadRate(() => now);
   const gate = Promise.withResolvers<void>();

@@ -23,7 +23,7 @@ const changes = (base: Stored, session: string, sequence: number, at: number): S
 });
 const names = (objects: readonly Stored[]) => objects.map(({ name }) => name);
 
-test('a name tells time, session and number, and what changes are relative to', () => {
+test('a name contains time, session and number, and the base of changes', () => {
   const base = full('ab', 1, 0);
   assert.equal(base.name, 'versions/20260101T000000Z-ab-1.age');
   const more = changes(base, 'cd', 12, 2);
@@ -42,7 +42,7 @@ test('a name tells time, session and number, and what changes are relative to', 
   ]);
 });
 
-test('the last save of each of the latest sessions stays, and with changes what they are relative to', () => {
+test('the last save of each of the latest sessions is kept, and with changes their base too', () => {
   const old = full('a', 1, 0);
   const base = full('b', 1, 10);
   const earlier = changes(base, 'c', 1, 20);
@@ -52,7 +52,7 @@ test('the last save of each of the latest sessions stays, and with changes what 
   assert.deepEqual(superfluous([old, base, earlier, later, last], undefined, 4), [earlier.name]);
 });
 
-test('what is current stays, however old it is, and though its session has saved again', () => {
+test('the current save is kept, however old it is, even if its session has saved again', () => {
   const [old, base] = [full('a', 1, 0), full('b', 1, 10)];
   const more = changes(base, 'b', 2, 11);
   const later = [full('c', 1, 20), full('d', 1, 30)];
@@ -63,19 +63,19 @@ test('what is current stays, however old it is, and though its session has saved
   assert.deepEqual(superfluous(objects, other, 2), [old.name]);
 });
 
-test('what nothing names yet has an hour to become current', () => {
+test('a save without a reference has an hour to become current', () => {
   const many = ['a', 'b', 'c', 'd'].map((session, i) => full(session, 1, 10 + i / 5));
   assert.deepEqual(superfluous(many, undefined, 2), []);
   assert.deepEqual(superfluous([...many, full('e', 1, 12)], undefined, 2), names(many.slice(0, 3)));
 });
 
-test('good versions and those aside do not take room from each other', () => {
+test("good saves and those that were set aside do not take each other's places", () => {
   const good = [full('a', 1, 0), full('b', 1, 10)];
   const aside = [full('c', 1, 20, 'aside'), full('d', 1, 30, 'aside'), full('e', 1, 40, 'aside')];
   assert.deepEqual(superfluous([...good, ...aside], undefined, 2), [aside[0]?.name]);
 });
 
-test('changes to something that is gone cannot be restored and go; what is no archive stays', () => {
+test('changes without their base cannot be restored and are removed, and other objects stay', () => {
   const lost = changes(full('a', 1, 0), 'a', 2, 1);
   const objects = ['current.json', 'versions/note.txt', 'versions/x.age'].map((name) => ({
     name,

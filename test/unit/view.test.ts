@@ -13,7 +13,7 @@ const FACTS: ContainerFacts = {
   devices: [],
 };
 
-test('a view stays the same object until anything of its container changes', () => {
+test('a view stays the same object until its container changes', () => {
   const last = new LastView();
   let viewed: Viewed = {
     id: 'a'.repeat(60) as ContainerId,

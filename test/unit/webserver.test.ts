@@ -23,7 +23,7 @@ interface Opened {
   readonly heartbeat: (changes?: Partial<Beat>) => Promise<boolean>;
 }
 
-/** A webserver that answers with `reply`, and this host's side of it. */
+/** A webserver that answers with `reply`, and this host's client for it. */
 async function open(
   t: TestContext,
   reply: RecorderOptions['reply'],
@@ -51,7 +51,7 @@ const always =
   () => ({ status, body });
 const withToken = always(200, '{"AuthToken":"the-token"}');
 
-/** That it is the error for `what`, and says why. */
+/** Asserts that it is the error for `what`, with a reason. */
 function failed(what: 'registration' | 'heartbeat', says: RegExp) {
   return (error: unknown): true => {
     assert.ok(error instanceof ServiceError);
@@ -64,7 +64,7 @@ function failed(what: 'registration' | 'heartbeat', says: RegExp) {
 }
 
 suite('a registration', () => {
-  test('a registration says what the host is, and brings the token', async (t) => {
+  test('a registration describes the host and returns the token', async (t) => {
     const { recorder, handshake } = await open(t, withToken);
     assert.equal(await handshake(), 'the-token');
     const [{ method, path, headers, body } = assert.fail(), ...more] = recorder.requests;
@@ -81,7 +81,7 @@ suite('a registration', () => {
     });
   });
 
-  test('a token is taken from among other fields', async (t) => {
+  test('the token is found among other fields', async (t) => {
     const { handshake } = await open(t, always(200, ' {"status": 200, "AuthToken": "the_token", "x": {}}\n'));
     assert.equal(await handshake(), 'the_token');
   });
@@ -111,7 +111,7 @@ suite('a registration', () => {
     }
   });
 
-  test('C25: a registration that is answered with another status than 200 is refused, even with a token', async (t) => {
+  test('C25: a registration with another status than 200 is refused, even with a token', async (t) => {
     for (const status of [201, 204, 302, 400, 401, 404, 500, 503]) {
       const { recorder, handshake } = await open(t, always(status, withToken().body));
       const says = new RegExp(`: it answered with status ${status} and no token;`);
@@ -122,7 +122,7 @@ suite('a registration', () => {
 });
 
 suite('a heartbeat', () => {
-  test('a heartbeat has exactly the fields that the webserver knows, in its types', async (t) => {
+  test('a heartbeat has exactly the fields of the webserver, in their types', async (t) => {
     const { recorder, heartbeat } = await open(t, always(200));
     assert.equal(await heartbeat(), true);
     const [{ method, path, headers, body } = assert.fail()] = recorder.requests;
@@ -143,7 +143,7 @@ suite('a heartbeat', () => {
     assert.equal(typeof Timestamp, 'string');
   });
 
-  test('the time of a heartbeat is written as Go writes it, with how long the process has lived', async (t) => {
+  test("the time of a heartbeat has Go's format, with the uptime of the process", async (t) => {
     const { recorder, heartbeat } = await open(t, always(200));
     const since = [Date.now(), performance.now() / 1000] as const;
     await heartbeat();
@@ -156,7 +156,7 @@ suite('a heartbeat', () => {
     assert.ok(since[1] <= Number(lived) && Number(lived) <= until[1], Timestamp);
   });
 
-  test('C28: whether the host dies is told in the type that is asked for', async (t) => {
+  test('C28: whether the host stops is sent in the configured type', async (t) => {
     for (const [dyingAs, lives, dies] of [
       ['string', 'False', 'True'],
       ['boolean', false, true],
@@ -169,7 +169,7 @@ suite('a heartbeat', () => {
     }
   });
 
-  test('whether the host drains is told in the same type, and only while it does', async (t) => {
+  test('whether the host drains is sent in the same type, and only while it drains', async (t) => {
     for (const [dyingAs, drains] of [
       ['string', 'True'],
       ['boolean', true],
@@ -186,7 +186,7 @@ suite('a heartbeat', () => {
     }
   });
 
-  test('a heartbeat learns from status 200 that the host is known, and from 404 that it is not', async (t) => {
+  test('status 200 for a heartbeat means that the host is known, and 404 that it is not', async (t) => {
     for (const body of ['', '{"status":200}', '{"status":404}', '<html>\n</html>']) {
       const statuses = [200, 404, 200];
       const { heartbeat } = await open(t, () => ({ status: statuses.shift() ?? 500, body }));
@@ -205,7 +205,7 @@ suite('a heartbeat', () => {
 
 suite('any call to the webserver', () => {
   test('C25: answers of every kind are read to their end, so that one connection serves all calls', async (t) => {
-    // More than is read of a socket at once.
+    // More than one read of a socket returns.
     const padding = ' '.repeat(60_000);
     const statuses = [200, 404, 500, 400, 302, 200];
     const { recorder, handshake, heartbeat } = await open(t, ({ path }) =>
@@ -216,7 +216,7 @@ suite('any call to the webserver', () => {
     for (let n = 0; n < 10; n += 1) {
       for (const call of [handshake, heartbeat]) {
         await call().catch(() => {});
-        // A connection is free again a moment after the answer has been read.
+        // A connection is free again a moment after the answer was read.
         await allElseHasRun();
       }
     }
@@ -224,7 +224,7 @@ suite('any call to the webserver', () => {
     assert.equal(recorder.connections, 1);
   });
 
-  test('the calls stand below the address of the webserver, wherever that is', async (t) => {
+  test('the calls are below the address of the webserver, whatever it is', async (t) => {
     for (const [path, base] of [
       ['', ''],
       ['/', ''],
@@ -242,7 +242,7 @@ suite('any call to the webserver', () => {
   });
 
   for (const fault of ['resets', 'floods', 'refuses'] as const) {
-    test(`a webserver with the fault "${fault}" is an error in words`, async (t) => {
+    test(`a webserver with the fault "${fault}" causes a clear error`, async (t) => {
       const { recorder, handshake, heartbeat } = await open(t, withToken);
       await recorder.turn(fault);
       for (const [what, call] of [
@@ -254,7 +254,7 @@ suite('any call to the webserver', () => {
     });
   }
 
-  test('a call that the webserver does not answer is given up after ten seconds, by name', async (t) => {
+  test('a call that the webserver does not answer is abandoned after ten seconds, and the error names it', async (t) => {
     const { recorder, handshake, heartbeat } = await open(t, withToken);
     await handshake();
     recorder.fault = 'hangs';
@@ -266,7 +266,7 @@ suite('any call to the webserver', () => {
     await givenUp;
   });
 
-  test('a call that nobody waits for any more ends at once, with the reason of that', async (t) => {
+  test('a call that its caller aborts ends at once, with the reason of the abort', async (t) => {
     const { recorder, webserver, handshake } = await open(t, withToken);
     recorder.fault = 'hangs';
     const enough = new Error('enough');

@@ -15,7 +15,7 @@ function journal(boot: number): Line[] {
   return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
-test('a host that is restarted ends its containers, tells the webserver, and leaves nothing', () => {
+test('a host that restarts ends its containers, notifies the webserver, and leaves nothing behind', () => {
   const lines = journal(-1);
   const last = lines.slice(lines.findLastIndex(({ msg }) => msg === 'hosting containers'));
   const told = last.map(({ msg }) => msg);
@@ -25,7 +25,7 @@ test('a host that is restarted ends its containers, tells the webserver, and lea
   assert.equal(last.at(-1)?.exitCode, 0);
 });
 
-test('after the restart the service is there again, with input devices for new containers', async () => {
+test('after the restart the service runs again, with input devices for new containers', async () => {
   for (const patience = AbortSignal.timeout(60_000); ; await pause(100)) {
     patience.throwIfAborted();
     if (show('ActiveState') === 'active') break;

@@ -1,4 +1,4 @@
-/** As death.test.ts, with what goes wrong in the service's own process, and in its memory. */
+/** Like death.test.ts, with faults in the service's own process and in its memory. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -11,10 +11,10 @@ import { Survivor } from './survivor.ts';
 const DROP_IN = '/run/systemd/system/ecs-host-service.service.d';
 /** Loaded into the service before anything else. */
 const FAULTS = '/run/test/faults.mjs';
-/** In MiB, above what the service needs: of its heap, and by the kernel of all its memory. */
+/** Limits in MiB, above what the service needs: for its heap, and for the kernel's limit of its whole memory. */
 const [HEAP, MEMORY] = [64, 320];
 
-/** The bundle that is in the executable, which itself takes no options of Node. */
+/** The bundle from the executable, which itself accepts no Node options. */
 const BUNDLE = [
   '/project/service/node',
   ...NODE_FLAGS,
@@ -53,13 +53,13 @@ function amendUnit(): void {
 
 const ABORTED = 'the service died: killed by SIGABRT: it gave up, as Node does when its heap is used up';
 
-test('after an abort, what nobody has claimed is removed with its devices, and a container in use goes on', async () => {
+test('after an abort, unclaimed containers are removed with their devices, and one in use keeps running', async () => {
   const unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGURG');
   assert.deepEqual([status, report], [6, ABORTED]);
 });
 
-test('so it is when the heap is used up', async () => {
+test('after the heap is exhausted, the same holds', async () => {
   service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGWINCH');
@@ -67,7 +67,7 @@ test('so it is when the heap is used up', async () => {
   assert.match(service.other.join('\n'), /JavaScript heap out of memory/);
 });
 
-test('so it is when the kernel kills it because it is out of memory, which the report says', async () => {
+test('after the kernel kills the service for lack of memory, the same holds, and the report says so', async () => {
   service = await host.start();
   const unclaimed = await host.hostInputProgram(service);
   const { pid } = service;
@@ -76,6 +76,6 @@ test('so it is when the kernel kills it because it is out of memory, which the r
   assert.match(report, new RegExp(`: killed by the kernel, out of memory: Killed process ${pid} `));
 });
 
-test('when the container in use ends by itself after that, all that was its is released too', async () => {
+test('when the container in use ends by itself afterwards, all of its resources are released too', async () => {
   await survivor.end();
 });

@@ -1,6 +1,6 @@
 /**
  * One story, told in order: a spy, whose console is its controlling terminal, a neighbour who types, and the host's own
- * console. What is tried is what a program with all rights of a hosted container can try.
+ * console. The spy tries what a program with all rights of a hosted container can try.
  */
 
 import assert from 'node:assert/strict';
@@ -56,7 +56,7 @@ function text(of: string): string {
   return Buffer.from(of).toString('hex');
 }
 
-/** What each asks the kernel for, to be in front, or to read what is typed or shown there. */
+/** The requests of each to come to the front, or to read what is typed or shown there. */
 const ATTEMPTS: Readonly<Record<string, string>> = {
   VT_ACTIVATE: `control ${VT_ACTIVATE} ${spy.tty}`,
   // Its number as an int, and a struct vt_mode.
@@ -73,7 +73,7 @@ const ATTEMPTS: Readonly<Record<string, string>> = {
 };
 
 for (const [name, attempt] of Object.entries(ATTEMPTS)) {
-  test(`a container does not read what its neighbour types, after ${name}`, async () => {
+  test(`a container cannot read its neighbour's keystrokes after ${name}`, async () => {
     await spy.program.say(attempt);
     await typeSpy(neighbour);
     assert.equal(await spy.program.say('typed'), '');
@@ -81,7 +81,7 @@ for (const [name, attempt] of Object.entries(ATTEMPTS)) {
   });
 }
 
-test('a container does not read the screen of its neighbour, by a selection that it pastes', async () => {
+test("a container cannot read its neighbour's screen by pasting a selection", async () => {
   await neighbour.program.say(`control ${VT_ACTIVATE} ${neighbour.tty}`);
   await neighbour.program.say(`print ${text(`\x1b[12;${neighbour.tty}]\x1b[H\x1b[Ja secret`)}`);
   await spy.program.say(`control-text ${TIOCLINUX} ${SELECT}`);
@@ -90,7 +90,7 @@ test('a container does not read the screen of its neighbour, by a selection that
   assert.doesNotMatch(pasted, /secret/);
 });
 
-/** A program that reads the host's first console, as a login prompt does. */
+/** A program that reads the host's first console, like a login prompt. */
 function prompt() {
   const program = spawn('cat', ['/dev/tty1'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let read = '';
@@ -104,7 +104,7 @@ function prompt() {
   return { read: () => read, end };
 }
 
-test('a login prompt of the host reads nothing that is typed in a container', async () => {
+test('a login prompt of the host reads no keystrokes from a container', async () => {
   const { read, end } = prompt();
   await typeSpy(neighbour);
   await spy.program.say('typed');
@@ -112,13 +112,13 @@ test('a login prompt of the host reads nothing that is typed in a container', as
   assert.equal(read(), '');
 });
 
-test('a container reads nothing that is typed on a keyboard of the host', async () => {
+test('a container reads no keystrokes from a keyboard of the host', async () => {
   await typeSpyOnHost();
   assert.equal(await spy.program.say('typed'), '');
   assert.equal(consoleInFront(), 'tty9');
 });
 
-test('Alt+F2 brings no console to the front, Ctrl+ScrollLock fills no log, and Ctrl+Alt+Del is not heard', async () => {
+test('Alt+F2 switches no console, Ctrl+ScrollLock fills no log, and Ctrl+Alt+Del is ignored', async () => {
   await press(neighbour, ['alt', 'f2'], ['control', 'scrollLock'], ['control', 'alt', 'delete']);
   assert.equal(consoleInFront(), 'tty9');
   assert.doesNotMatch(execFileSync('dmesg', { encoding: 'utf8' }), /task:/);
@@ -127,7 +127,7 @@ test('Alt+F2 brings no console to the front, Ctrl+ScrollLock fills no log, and C
   assert.equal(spawnSync('journalctl', heard, { encoding: 'utf8' }).stdout.replace(/^-- .*\n/gm, ''), '');
 });
 
-test('a service that stops gives back the console that was in front, and consoles can be switched again', async () => {
+test('a stopping service brings back the console that was in front, and consoles can be switched again', async () => {
   assert.equal(await service.stop(), 0);
   assert.equal(consoleInFront(), 'tty1');
   const console = openSync('/dev/tty1', constants.O_RDWR | constants.O_NOCTTY);

@@ -19,7 +19,7 @@ after(async () => {
   }
 });
 
-test('after SIGKILL of the service, devices live as long as the container that holds their descriptors', async () => {
+test('after SIGKILL of the service, devices exist as long as the container that holds their descriptors', async () => {
   assert.deepEqual(await survivor.outlives(service, unclaimed, 'SIGKILL'), {
     result: 'signal',
     status: 9,
@@ -27,7 +27,7 @@ test('after SIGKILL of the service, devices live as long as the container that h
   });
 });
 
-test('while the container in use lives, the dead service’s console stays in front', async () => {
+test('while the container in use runs, the dead service’s console stays in front', async () => {
   assert.equal(consoleInFront(), 'tty9');
   await survivor.container.program.say(`console ${survivor.container.tty}`);
   await survivor.container.program.say(
@@ -36,7 +36,7 @@ test('while the container in use lives, the dead service’s console stays in fr
   assert.equal(consoleInFront(), 'tty9');
 });
 
-test('a service that is started takes over, and a new container gets other event numbers and another console', async () => {
+test('the next service adopts the container, and a new container gets other event numbers and another console', async () => {
   service = await host.start();
   await untilState('active');
   assert.deepEqual([show('ActiveState', WAIT_UNIT), show('Result', WAIT_UNIT)], ['inactive', 'success']);
@@ -51,7 +51,7 @@ test('a service that is started takes over, and a new container gets other event
   assertNoLeaks();
 });
 
-test('systemd kills a service that is stopped, after it was ready, and has it buried', async () => {
+test('systemd kills a stopped service after it was ready, and runs bury', async () => {
   assert.deepEqual(await survivor.outlives(service, unclaimed, 'SIGSTOP'), {
     result: 'watchdog',
     status: 9,
@@ -59,7 +59,7 @@ test('systemd kills a service that is stopped, after it was ready, and has it bu
   });
 });
 
-test('a service that took over and dies of SIGSEGV is buried as the first one was', async () => {
+test('after a service that adopted containers dies of SIGSEGV, bury works as before', async () => {
   service = await host.start();
   unclaimed = await host.hostInputProgram(service);
   const { status, report } = await survivor.outlives(service, unclaimed, 'SIGSEGV');
@@ -69,7 +69,7 @@ test('a service that took over and dies of SIGSEGV is buried as the first one wa
   );
 });
 
-test('when the container in use ends by itself, all that was its is released, and nobody waits any more', async () => {
+test('when the container in use ends by itself, all of its resources are released, and wait exits', async () => {
   await survivor.end();
   assert.equal(consoleInFront(), 'tty1');
 });

@@ -14,7 +14,7 @@ const host = await GuestHost.open();
 after(() => host[Symbol.asyncDispose]());
 afterEach(() => host.finish());
 
-test('a host that is EC2 by its DMI registers with what the metadata service says, and says goodbye', async () => {
+test('a host that is EC2 by its DMI data registers with the metadata, and reports its stop', async () => {
   assert.equal(readFileSync('/sys/class/dmi/id/sys_vendor', 'utf8').trim(), 'Amazon EC2');
   const { world } = host;
   const service = await host.start({ APP_ENV: 'dev' });
@@ -32,18 +32,18 @@ test('a host that is EC2 by its DMI registers with what the metadata service say
   const asked = facts().map(({ method, path, headers }) =>
     path === '/latest/api/token' ? method : headers['x-aws-ec2-metadata-token'],
   );
-  assert.equal(asked[0], 'PUT', 'a token first');
-  // Whoever is not answered in time asks again, with a token of its own.
+  assert.equal(asked[0], 'PUT', 'a session token is requested first');
+  // A client whose request times out asks again, with a new token.
   assert.deepEqual([...new Set(asked)], ['PUT', 'session-token==']);
 
   assert.equal(await service.stop(), 0);
-  assert.equal(facts().length, asked.length, 'what is known is not asked again');
+  assert.equal(facts().length, asked.length, 'known items are not requested again');
   const last = world.beats.at(-1);
   assert.deepEqual([last?.call, last?.fields.IsDyingHeartbeat], ['heartbeat', 'True']);
   assert.equal(show('Result'), 'success');
 });
 
-test('a Spot notice over the real address drains the host, and ends it ten seconds before its moment, with its user saved', async () => {
+test("a Spot notice over the real address drains the host, saves its user's files, and stops it ten seconds before its moment", async () => {
   const { world } = host;
   await using s3 = await S3.open();
   const service = await host.start({ APP_ENV: 'dev', ...s3.settings });

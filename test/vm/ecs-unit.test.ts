@@ -1,4 +1,4 @@
-/** The ECS agent as its packages run it: systemd's unit ecs.service, here with a program that only lives and ends. */
+/** The ECS agent as its packages run it: systemd's unit ecs.service, here with a program that only runs and exits. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,14 +10,14 @@ import { show, type UnitService, untilState } from './unit-service.ts';
 
 const AGENT = 'ecs.service';
 const FILE = `/etc/systemd/system/${AGENT}`;
-/** What the packages give to the agent's container. */
+/** The settings that the packages pass to the agent's container. */
 const SETTINGS = '/var/lib/ecs/ecs.config';
 const OWN_SETTINGS = 'ECS_CLUSTER=guest\n';
 const PROGRAM = '/usr/local/sbin/played-agent';
 const ENVIRONMENT = '/run/test/agent-environment';
 const SOCKET = '/var/run/ecs-host-service/docker.sock';
 
-/** The one that the unit runs starts another, which has the agent's name in its image and the settings. */
+/** The unit's program starts another one, which has the agent's name in its image and the settings. */
 const PLAYED = `#!/bin/bash
 env > ${ENVIRONMENT}
 trap 'exit 1' USR1
@@ -60,7 +60,7 @@ function assertAsBefore(): void {
   assert.equal(readFileSync(SETTINGS, 'utf8'), OWN_SETTINGS);
 }
 
-test('the unit of the packages is started with what makes its agent speak to Docker through the service', async () => {
+test('the unit of the packages is started with settings that make its agent use the service as Docker', async () => {
   await start();
   assert.equal(show('Restart', AGENT), 'no');
   assert.doesNotMatch(readFileSync(ENVIRONMENT, 'utf8'), /DOCKER_HOST/);
@@ -68,7 +68,7 @@ test('the unit of the packages is started with what makes its agent speak to Doc
   assert.equal(String(await new Dockerode({ socketPath: SOCKET }).ping()), 'OK');
 });
 
-test('a unit that fails is started again by the service', async () => {
+test('the service restarts a unit that fails', async () => {
   const first = show('InvocationID', AGENT);
   const lines = service.lines.length;
   execFileSync('systemctl', ['kill', '--kill-who=main', '--signal=USR1', AGENT]);
@@ -81,12 +81,12 @@ test('a unit that fails is started again by the service', async () => {
   assert.notEqual(show('InvocationID', AGENT), first);
 });
 
-test('at the end of the service the unit has ended, and is as it was', async () => {
+test('when the service ends, the unit has ended and its files are unchanged', async () => {
   assert.equal(await service.stop(), 0);
   assertAsBefore();
 });
 
-test('after a death of the service the unit is ended with all else, and is as it was', async () => {
+test('after the service dies, the unit is stopped with everything else, and its files are unchanged', async () => {
   await start();
   await service.die('SIGKILL');
   assertAsBefore();

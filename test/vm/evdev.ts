@@ -1,4 +1,4 @@
-/** What the kernel's evdev tells of a device: the host's side of what a container's program writes. */
+/** The kernel's evdev view of a device: the host's side of what a container's program writes. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,15 +40,15 @@ export class Evdev {
       try {
         return readlinkSync(`${directory}/${fd}`) === path;
       } catch {
-        return false; // It has been closed.
+        return false; // It was closed.
       }
     });
   }
 
-  /** Waits for that many events, and takes them. */
+  /** Waits for that many events, and removes them from the queue. */
   async read(count: number): Promise<readonly InputEvent[]> {
     for (const patience = AbortSignal.timeout(60_000); this.#events.length < count; await pause(20)) {
-      if (patience.aborted) throw new Error(`only ${this.#events.length} of ${count} events came`);
+      if (patience.aborted) throw new Error(`only ${this.#events.length} of ${count} events arrived`);
     }
     return this.#events.splice(0);
   }
@@ -59,7 +59,7 @@ export class Evdev {
   }
 }
 
-/** Has a device of this process say that these have happened. */
+/** Makes a device of this process report these events. */
 export function inject({ fd }: Device, events: readonly InputEvent[]): void {
   const bytes = events.map(([type, code, value]) => {
     const event = Buffer.alloc(EVENT_SIZE);
@@ -80,7 +80,7 @@ export interface FoundDevice {
 
 const VIRTUAL = '/sys/devices/virtual/input';
 
-/** The virtual devices that the kernel has at the moment: all are containers'. */
+/** The virtual devices that the kernel has at the moment: all belong to containers. */
 export function virtualDevices(): FoundDevice[] {
   return readdirSync(VIRTUAL)
     .filter((sysname) => /^input\d+$/.test(sysname))

@@ -1,4 +1,4 @@
-/** The virtual consoles as the host sees them, and what is typed. */
+/** The virtual consoles as the host sees them, and keystrokes on them. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -26,12 +26,12 @@ export const KEYS = {
 } as const;
 export type Key = keyof typeof KEYS;
 
-/** Such as `tty1`: the console that the kernel has in front. */
+/** The console that the kernel has in front, such as `tty1`. */
 export function consoleInFront(): string {
   return readFileSync('/sys/class/tty/tty0/active', 'utf8').trim();
 }
 
-/** What the kernel is told when the keys of each chord are pressed together and released. */
+/** The events that the kernel gets when the keys of each chord are pressed together and released. */
 function eventsOf(chords: readonly (readonly Key[])[]): InputEvent[] {
   const step = (key: Key, value: number): InputEvent[] => [
     [EV_KEY, KEYS[key], value],
@@ -43,7 +43,7 @@ function eventsOf(chords: readonly (readonly Key[])[]): InputEvent[] {
   ]);
 }
 
-/** Returns when the kernel has taken them. @param number N of /dev/input/eventN */
+/** Returns when the kernel has accepted them. @param number N of /dev/input/eventN */
 async function pass(number: number, events: readonly InputEvent[], write: () => unknown): Promise<void> {
   const evdev = await Evdev.open(number);
   await write();
@@ -62,12 +62,12 @@ export async function press(
 
 const SPY: readonly (readonly Key[])[] = [['s'], ['p'], ['y'], ['enter']];
 
-/** A word and the end of its line. */
+/** A word and its line end. */
 export async function typeSpy(container: InputContainer): Promise<void> {
   await press(container, ...SPY);
 }
 
-/** Makes a keyboard of the host's own, and types the same on it. */
+/** Makes a keyboard of the host itself, and types the same on it. */
 export async function typeSpyOnHost(): Promise<void> {
   const [keyboard] = await createDevices([DEVICES[KEYBOARD] as DeviceDescription]);
   assert.ok(keyboard);

@@ -1,4 +1,4 @@
-/** What a test in the guest has: Docker, the images, the world beyond the host, and the service as a unit. */
+/** The environment of a test in the guest: Docker, the images, the outside world, and the service as a unit. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,14 +15,14 @@ import { show, UnitService, WAIT_UNIT } from './unit-service.ts';
 
 const DIRECTORIES = ['/fractal', '/fractalprivate', '/run/ecs-host-service'];
 
-/** A container whose program does what it is told with its input devices. */
+/** A container whose program executes commands with its input devices. */
 export interface InputContainer {
   readonly dockerId: string;
   readonly id: string;
   readonly program: InputProgram;
-  /** N of its /dev/input/eventN, in the order of the hand-over. */
+  /** The numbers N of its /dev/input/eventN, in the order in which they were passed. */
   readonly numbers: readonly number[];
-  /** Of the host, tcp and udp. */
+  /** Host ports, tcp and udp. */
   readonly ports: readonly number[];
   /** N of its /dev/ttyN. */
   readonly tty: number;
@@ -37,7 +37,7 @@ export class GuestHost implements AsyncDisposable {
     mkdirSync('/run/test', { recursive: true });
     const host = new GuestHost(await World.open());
     const images = await host.docker.listImages();
-    // Those of an earlier test file are still there.
+    // Those of an earlier test file still exist.
     if (images.length === 0) {
       await importImage(host.docker, IMAGE);
       await importImage(host.docker, INPUT_IMAGE, [], '/input-program');
@@ -49,14 +49,14 @@ export class GuestHost implements AsyncDisposable {
     this.world = world;
   }
 
-  /** Everything is on and input devices are required; it knows by itself that this is EC2. */
+  /** Everything is enabled and input devices are required; the service itself detects that this is EC2. */
   get settings(): Record<string, string> {
     const { AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT, ...settings } = this.world.settings;
     assert.ok(AWS_EC2_METADATA_DISABLED && AWS_EC2_METADATA_SERVICE_ENDPOINT);
     return { ...settings, INPUT_DEVICES: 'required', FRONT_CONSOLE: 'own', LOG_LEVEL: 'debug' };
   }
 
-  /** Starts the service; in localdev, where containers can be spun up, unless told otherwise. */
+  /** Starts the service, by default in localdev, where containers can be spun up. */
   async start(settings: Readonly<Record<string, string>> = {}): Promise<UnitService> {
     // In localdev, the secret is the well-known one that callers use.
     const { WEBSERVER_AUTH_SECRET = '', ...others } = this.settings;
@@ -109,13 +109,13 @@ export class GuestHost implements AsyncDisposable {
     return container;
   }
 
-  /** Removes a container from outside, and waits until the service has seen everything of it released. */
+  /** Removes a container from outside, and waits until the service has seen all of its resources released. */
   async remove(service: UnitService, { dockerId, id }: InputContainer): Promise<void> {
     await this.docker.getContainer(dockerId).remove({ force: true });
     await service.gone(id);
   }
 
-  /** After each test: the service has ended, and nothing of it is left. What is left is removed, for the next one. */
+  /** Runs after each test: the service has ended and has left nothing. Anything that is left is removed for the next test. */
   async finish(): Promise<void> {
     const state = show('ActiveState');
     const waiting = show('ActiveState', WAIT_UNIT);
@@ -125,8 +125,8 @@ export class GuestHost implements AsyncDisposable {
     for (const { Id } of containers) await this.docker.getContainer(Id).remove({ force: true });
     const left = DIRECTORIES.filter((path) => existsSync(path));
     for (const path of left) rmSync(path, { recursive: true });
-    assert.equal(state, 'inactive', 'the service still ran');
-    assert.equal(waiting, 'inactive', 'somebody still waited for containers');
+    assert.equal(state, 'inactive', 'the service was still running');
+    assert.equal(waiting, 'inactive', 'a wait process was still running');
     assert.deepEqual(
       containers.map(({ Names, Status }) => [Names, Status]),
       [],

@@ -1,4 +1,4 @@
-/** Tells the program in a container what to do with its input devices (test/image/input-program.c). */
+/** Sends commands to the program with input devices in a container (test/image/input-program.c). */
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import type { InputEvent } from './evdev.ts';
 
 export const INPUT_IMAGE = 'fractal/input:current-build';
 
-/** In the order of the hand-over. */
+/** In the order in which they were passed. */
 export const [POINTER, MOUSE, KEYBOARD] = [0, 1, 2] as const;
 
 export class InputProgram {
@@ -21,7 +21,7 @@ export class InputProgram {
       patience.throwIfAborted();
       const socket = connect({ host: '127.0.0.1', port });
       const program = new InputProgram(socket, createInterface({ input: socket }));
-      // Docker's proxy takes connections also while nobody listens behind it.
+      // Docker's proxy accepts connections even while nobody listens behind it.
       if ((await program.#ask('hello\n', 1).catch(() => []))[0] === 'what?') return program;
       socket.destroy();
     }
@@ -38,7 +38,7 @@ export class InputProgram {
     return (await this.#ask(`${line}\n`, 1))[0] as string;
   }
 
-  /** Has it write events. @throws Error when one could not be written */
+  /** Makes it write events. @throws Error if one could not be written */
   async write(device: number, events: readonly InputEvent[]): Promise<void> {
     const lines = events.map((event) => `write ${device} ${event.join(' ')}\n`);
     const answers = await this.#ask(lines.join(''), events.length);
@@ -51,7 +51,7 @@ export class InputProgram {
     const answers: string[] = [];
     while (answers.length < count) {
       const { value, done } = await this.#answers.next();
-      if (done) throw new Error('the program has gone');
+      if (done) throw new Error('the program has disconnected');
       answers.push(value);
     }
     return answers;

@@ -22,10 +22,10 @@ after(async () => {
 const [EV_SYN, EV_KEY, EV_REL, EV_ABS] = [0, 1, 2, 3];
 const SYN: InputEvent = [EV_SYN, 0, 0];
 const LAST_KEY = 0x2fe;
-/** Events that the kernel keeps for a reader that is slow. */
+/** Events that the kernel keeps for a slow reader. */
 const AT_ONCE = 48;
 
-/** Each on its own, down and up. */
+/** Each key separately, down and up. */
 function presses(codes: readonly number[]): InputEvent[] {
   return codes.flatMap((code): InputEvent[] => [[EV_KEY, code, 1], SYN, [EV_KEY, code, 0], SYN]);
 }
@@ -34,7 +34,7 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-/** What the program writes comes out of its device as it went in. */
+/** The events that the program writes come out of its device unchanged. */
 async function assertPasses(device: number, events: readonly InputEvent[]) {
   const evdev = await Evdev.open(numbers[device] as number);
   try {
@@ -48,7 +48,7 @@ async function assertPasses(device: number, events: readonly InputEvent[]) {
   }
 }
 
-test('what a program writes to its devices is what the host reads: moves, buttons, wheels and every key', async () => {
+test('the host reads exactly what a program writes to its devices: moves, buttons, wheels and every key', async () => {
   assert.equal(await program.say('connect'), '3');
   await assertPasses(POINTER, [
     ...([[EV_ABS, 0, 0xfff], [EV_ABS, 1, 7], SYN] as const),
@@ -61,11 +61,11 @@ test('what a program writes to its devices is what the host reads: moves, button
     ...([[EV_REL, 6, -1], [EV_REL, 0xc, -120], SYN] as const),
     ...presses(range(0x110, 0x114)),
   ]);
-  // Code 0 is the kernel's own, and no device has it.
+  // Code 0 is reserved by the kernel, and no device has it.
   await assertPasses(KEYBOARD, presses(range(1, LAST_KEY)));
 });
 
-test('the devices have the names, ids and abilities that udev rules and programs go by', async () => {
+test('the devices have the names, ids and capabilities that udev rules and programs expect', async () => {
   const found = numbers.map((number) => {
     const { sysname, name } = virtualDevices().find((one) => one.number === number) ?? assert.fail();
     const id = ['bustype', 'vendor', 'product', 'version'].map((one) => readAttribute(sysname, `id/${one}`));
@@ -107,7 +107,7 @@ test('the devices have the names, ids and abilities that udev rules and programs
   assert.equal(await program.say('axes'), '0..4095 0..4095');
 });
 
-test('C37: when a container is there, udev has recorded its devices: as pointer, mouse and keyboard', async () => {
+test('C37: when a container runs, udev has recorded its devices as pointer, mouse and keyboard', async () => {
   const records = numbers.map((number) => readFileSync(`/run/udev/data/c13:${64 + number}`, 'utf8'));
   const [pointer, mouse, keyboard] = records.map((record) =>
     [...record.matchAll(/^E:ID_INPUT_(\w+)=1$/gm)].map(([, kind]) => kind),
@@ -130,7 +130,7 @@ test('no key of a container switches the host off or restarts it', async () => {
     ...codes.toReversed().flatMap((code): InputEvent[] => [[EV_KEY, code, 0], SYN]),
   ];
   await assertPasses(KEYBOARD, [...chord([KEY_LEFTALT, KEY_SYSRQ, KEY_B]), ...chord([KEY_POWER])]);
-  // More than seven times within two seconds is a demand of its own.
+  // More than seven presses within two seconds count as a separate request.
   for (let i = 0; i < 12; i++) await program.write(KEYBOARD, chord([KEY_LEFTCTRL, KEY_LEFTALT, KEY_DELETE]));
   const unconfined = await host.hostUnconfined();
   await unconfined.program.say('connect');
@@ -141,26 +141,26 @@ test('no key of a container switches the host off or restarts it', async () => {
   assert.equal(execFileSync('systemctl', ['is-system-running'], { encoding: 'utf8' }).trim(), 'running');
 });
 
-test('a program cannot make a device of its own of what it was handed', async () => {
+test('a program cannot make a device of its own from the descriptors that it received', async () => {
   const another = await host.hostInputProgram(service);
   await another.program.say('connect');
   assert.equal(await another.program.say(`disguise ${KEYBOARD}`), 'Operation not permitted');
   await host.remove(service, another);
 });
 
-test('C34: a program that is restarted gets its descriptors again, as often as it asks', async () => {
+test('C34: a program that restarts gets its descriptors again, any number of times', async () => {
   for (let i = 0; i < 20; i++) assert.equal(await program.say('connect'), '3');
   await assertPasses(MOUSE, [[EV_REL, 0, 1], SYN]);
   const { mode, uid } = statSync(`/fractal/temp/${container.id}/sockets/uinput.sock`);
-  assert.deepEqual([(mode & 0o777).toString(8), uid], ['755', 0], 'root alone may connect');
+  assert.deepEqual([(mode & 0o777).toString(8), uid], ['755', 0], 'only root may connect');
 });
 
-test('C36: containers come and go, and neither descriptors nor devices are left behind', async () => {
+test('C36: containers leave neither descriptors nor devices behind', async () => {
   const open = () => {
     const directory = `/proc/${service.pid}/fd`;
     const files = readdirSync(directory).map((fd) => readlinkSync(`${directory}/${fd}`));
     const listening = readFileSync('/proc/net/unix', 'utf8').match(/uinput\.sock$/gm)?.length;
-    // Connections of other parts of the service come and go.
+    // Other parts of the service open and close connections.
     return [files.filter((file) => !file.startsWith('socket:')).sort(), listening];
   };
   const before = [open(), virtualDevices()] as const;

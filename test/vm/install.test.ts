@@ -1,4 +1,7 @@
-/** The installer on a host as a person has it: what it installed before the tests, upgraded, taken away and put back. */
+/**
+ * The installer on a host as a person has it: its installation before the tests, an upgrade, its removal, and a new
+ * installation.
+ */
 
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
@@ -13,7 +16,7 @@ const SETTINGS = '/etc/ecs-host-service';
 /** The unpacked tarball of another version. */
 const NEWER = '/root/newer';
 const UNITS = ['', '-wait', '-metadata-guard'].map((name) => `ecs-host-service${name}.service`);
-/** As systemd judges from 0, safe, to 10: what the service may do, which mounts, makes input devices and speaks to Docker. */
+/** systemd's rating from 0, safe, to 10: what the service may do, which mounts, makes input devices and uses Docker. */
 const EXPOSURE = 5;
 
 const host = await GuestHost.open();
@@ -38,18 +41,18 @@ function succeed(program: string, ...words: string[]): string {
   return stdout + stderr;
 }
 
-test('the installer leaves a host that lacks nothing that it can give', () => {
+test('after an installation, the host lacks nothing that the installer can provide', () => {
   const found = run('ecs-host-service', 'doctor', '--host', '--json');
   assert.equal(found.status, 0, found.stdout);
   const { findings }: { findings: { check: string; grade: string }[] } = JSON.parse(found.stdout);
   assert.ok(findings.some(({ check, grade }) => check === 'login prompts' && grade === 'ok'));
-  // Nobody keeps the guest's clock, and a file system gets quotas only while it is not mounted.
+  // Nothing synchronizes the guest's clock, and quotas can be enabled only on an unmounted file system.
   const others = ['clock', 'disk quotas'];
   const lacks = findings.filter(({ check, grade }) => grade !== 'ok' && !others.includes(check));
   assert.deepEqual(lacks, []);
 });
 
-test('systemd understands the units, and how much it thinks they may do stays below a bound', () => {
+test('systemd accepts the units, and rates their exposure below a limit', () => {
   assert.equal(
     succeed('systemd-analyze', 'verify', ...UNITS.map((unit) => `/etc/systemd/system/${unit}`)),
     '',
@@ -57,18 +60,18 @@ test('systemd understands the units, and how much it thinks they may do stays be
   for (const unit of UNITS) succeed('systemd-analyze', 'security', `--threshold=${10 * EXPOSURE}`, unit);
 });
 
-test('udev understands the rules', async () => {
+test('udev accepts the rules', async () => {
   service = await host.start();
   container = await host.hostClaimed(service);
   const [pointer] = container.numbers;
   const told = succeed('udevadm', 'test', `/sys/class/input/event${pointer}`);
   assert.match(told, /^Reading rules file: \/etc\/udev\/rules\.d\/90-fractal-input\.rules$/m);
-  assert.doesNotMatch(told, /fractal-input\.rules:\d+/, 'a line is complained about');
+  assert.doesNotMatch(told, /fractal-input\.rules:\d+/, 'udev complains about a line');
   assert.match(told, /^ID_INPUT_MOUSE=1$/m);
   assert.doesNotMatch(told, /^ID_INPUT_TABLET=1/m);
 });
 
-test('an upgrade leaves the service and its containers as they are, and comes with the next start', async () => {
+test('an upgrade does not affect the running service and its containers, and takes effect at the next start', async () => {
   const { pid } = service;
   const settings = readFileSync(`${SETTINGS}/environment`, 'utf8');
   assert.match(succeed(`${NEWER}/install.sh`), /^The service runs, and goes on as it was\./m);
@@ -83,23 +86,23 @@ test('an upgrade leaves the service and its containers as they are, and comes wi
   assert.equal(await service.stop(), 0);
 });
 
-test('a secret in a file reaches the service as a credential of systemd', async () => {
+test('a secret in a file reaches the service as a systemd credential', async () => {
   const secret = `${SETTINGS}/credentials/WEBSERVER_AUTH_SECRET`;
   writeFileSync(secret, `${OWN_SECRET}\n`, { mode: 0o644 });
   succeed(`${OPT}/install.sh`);
   service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
   const { status } = await service.put('/set_container_start_values', { auth_secret: OWN_SECRET });
-  assert.notEqual(status, 401, 'the secret is known');
+  assert.notEqual(status, 401, 'the service has the secret');
   assert.equal((await service.put('/set_container_start_values', { auth_secret: 'another' })).status, 401);
   const { report } = await service.die('SIGKILL');
-  assert.equal(report, 'the service died: killed by SIGKILL', 'whoever buries it has the secret too');
+  assert.equal(report, 'the service died: killed by SIGKILL', 'bury has the secret too');
   service = await host.start({ APP_ENV: 'dev', WEBSERVER_AUTH_SECRET: '' });
   assert.equal(await service.stop(), 0);
   rmSync(secret);
   succeed(`${OPT}/install.sh`);
 });
 
-test('nothing is uninstalled from under a service that runs, nor while users’ files wait', async () => {
+test('the uninstaller refuses to run while the service runs or users’ files wait', async () => {
   service = await host.start();
   const refused = run(`${OPT}/install.sh`, 'uninstall');
   assert.equal(refused.status, 1);
@@ -113,7 +116,7 @@ test('nothing is uninstalled from under a service that runs, nor while users’ 
   assert.ok(existsSync(`${OPT}/ecs-host-service`));
 });
 
-test('uninstalling takes all but what is the operator’s, and installing puts it back', async () => {
+test('uninstalling removes everything but the operator’s files, and installing restores it', async () => {
   const hostId = readFileSync('/var/lib/ecs-host-service/host-id', 'utf8');
   succeed(`${OPT}/install.sh`, 'uninstall');
   const installed = [

@@ -1,4 +1,4 @@
-/** One story, told in order: a spy and its neighbours, on a host whose kernel gives numbers out again. */
+/** One story, told in order: a spy and its neighbours, on a host whose kernel reuses numbers. */
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -20,7 +20,7 @@ after(async () => {
   }
 });
 
-test('a container has its own three nodes and can open them, and no other, by whatever node', async () => {
+test('a container can open its own three device nodes and no others, by whatever node', async () => {
   const nodes = (await spy.program.say('nodes')).trim().split(' ').sort();
   assert.deepEqual(nodes, spy.numbers.map((number) => `event${number}`).sort());
   for (const number of spy.numbers) {
@@ -33,19 +33,22 @@ test('a container has its own three nodes and can open them, and no other, by wh
   }
 });
 
-test('a container that has destroyed its keyboard does not hear the next one that is made', async () => {
+test('a container that has destroyed its keyboard does not receive events of the next one that is made', async () => {
   await spy.program.say('connect');
   assert.equal(await spy.program.say(`destroy ${KEYBOARD}`), 'done');
-  assert.ok(!virtualDevices().some(({ number }) => number === spied), 'the kernel may give it again');
+  assert.ok(
+    !virtualDevices().some(({ number }) => number === spied),
+    'the kernel may allot the number again',
+  );
 
   const late = await host.hostInputProgram(service);
   assert.ok(!late.numbers.includes(spied), `${late.numbers.join()} has ${spied}`);
   assert.match(await spy.program.say(`open /dev/input/event${spied}`), /No such device/);
-  assert.equal(virtualDevices().length, 8, 'what was parked on the number is gone');
+  assert.equal(virtualDevices().length, 8, 'the container that was parked on the number is gone');
   await host.remove(service, late);
 });
 
-test('a container that is started again after its end gets nobody’s devices, and its numbers are of use again', async () => {
+test('a container that is started again after its end gets no other container’s devices, and its numbers can be reused', async () => {
   const ended = host.docker.getContainer(spy.dockerId);
   await ended.kill();
   await service.gone(spy.id);
@@ -54,10 +57,10 @@ test('a container that is started again after its end gets nobody’s devices, a
   await assert.rejects(ended.start(), /does not exist|no such file/);
 });
 
-test('a number that a container from before the start may open is not given to another while it lives', async () => {
-  // The kernel gives the lowest one that is free, so the next container would get it.
+test('a number that a container from before the start may open is not allotted to another while it runs', async () => {
+  // The kernel allots the lowest free one, so the next container would get it.
   const heard = Math.min(...virtualDevices().map(({ number }) => number));
-  // Not one of this service's, so that the next one leaves it alone.
+  // It does not belong to this service, so the next one leaves it alone.
   const node = `/dev/input/event${heard}`;
   const elder = await host.docker.createContainer({
     Image: INPUT_IMAGE,

@@ -1,4 +1,7 @@
-/** What the guest is restarted with: the service, enabled, with a container in use. after-restart.test.ts looks at it. */
+/**
+ * The state in which the guest is restarted: the service, enabled, with a container in use. after-restart.test.ts checks the
+ * result.
+ */
 
 import { execFileSync } from 'node:child_process';
 import { host as hostContainer, startValues, token } from '../support/callers.ts';
@@ -12,7 +15,7 @@ export async function leaveBehind(): Promise<void> {
   await startValues(service, port);
   await token(service, port);
   execFileSync('systemctl', ['enable', '--quiet', 'ecs-host-service']);
-  // Nobody plays the world when it starts by itself.
+  // Nothing plays the outside world when it starts by itself.
   writeSettings({
     APP_ENV: 'localdev',
     INPUT_DEVICES: 'required',

@@ -10,12 +10,12 @@ const run = promisify(execFile);
 const host = await GuestHost.open();
 after(() => host[Symbol.asyncDispose]());
 
-/** Not synchronously: meanwhile Docker may close connections that would be used again. */
+/** It is not synchronous, because Docker may meanwhile close connections that would be used again. */
 async function show(program: string): Promise<string> {
   return (await run(process.execPath, [join(import.meta.dirname, program)])).stdout;
 }
 
-test('the demo shows two containers from beginning to end, each with three input devices', async () => {
+test('the demo shows two containers from start to end, each with three input devices', async () => {
   const stdout = await show('demo.mjs');
   assert.match(stdout, /container B: ready\. It found tty 11/);
   assert.match(stdout, /\b(\d+) resources were allotted, \1 seen released: nothing is left\./);
@@ -27,7 +27,7 @@ test('the demo shows two containers from beginning to end, each with three input
   await host.finish();
 });
 
-// Three containers, one after the other: minutes on a machine that has other work.
+// Three containers, one after the other, which takes minutes on a busy machine.
 test("a user's files outlive their container and an outage of S3, on such a host too", {
   timeout: 600_000,
 }, async () => {

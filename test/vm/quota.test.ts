@@ -1,6 +1,6 @@
 /**
- * Limits on the disk, on filesystems that hold projects of files to limits: Docker's directory on one, /fractal on another.
- * The kernels on which other tests run have none.
+ * Limits of disk usage on filesystems with project quotas: Docker's directory on one, /fractal on another. The kernels on which
+ * other tests run have none.
  */
 
 import assert from 'node:assert/strict';
@@ -17,20 +17,20 @@ import { type UnitService, untilState, WAIT_UNIT } from './unit-service.ts';
 
 const MIB = 2 ** 20;
 const LIMIT = 24;
-/** What CONTAINER_DISK allows of files, at 16 KiB each. */
+/** The number of files that CONTAINER_DISK allows, at 16 KiB each. */
 const FILES = (LIMIT * MIB) / 16_384;
 const USER_FILES = '/fractal/userConfigs';
 const FULL = /^(No space left on device|Disk quota exceeded)$/;
-/** A project that a service may have made, and one of somebody else. */
+/** A project that a service may have made, and one of another owner. */
 const [LEFT, OTHERS] = [0x4543_8000, 0x2_0000];
-/** Behind Docker's own; ext4 of Linux 6.1 leaves some out of what comes after a number without zeros at its end. */
+/** Above Docker's own numbers. ext4 of Linux 6.1 omits some projects after a number without zeros at its end. */
 const FROM = 0x1_0000;
 const DIRECTORIES = ['/var/lib/docker', '/fractal'] as const;
 const MAKERS = {
   ext4: ['mkfs.ext4', '-q', '-O', 'quota,project', '-E', 'quotatype=prjquota'],
   xfs: ['mkfs.xfs', '-q'],
 } as const;
-/** Whose output is what it writes. The kernel tells a terminal, too, that a limit is reached. */
+/** Its output is exactly what it writes. The kernel also prints on a terminal that a limit is reached. */
 const TEXT = { Tty: true };
 type Type = keyof typeof MAKERS;
 
@@ -48,13 +48,13 @@ function docker(verb: 'start' | 'stop'): void {
   execFileSync('systemctl', [verb, 'docker.socket', 'docker.service']);
 }
 
-/** The limits that there are, on both, but for Docker's own. */
+/** The limits on both filesystems, except for Docker's own. */
 function limits(): Project[] {
   const found = DIRECTORIES.flatMap((directory) => [...projectsOf(directory, FROM, 2 ** 31 - 1)]);
   return found.filter(({ byteLimit, inodeLimit }) => byteLimit + inodeLimit > 0);
 }
 
-/** All that the attack has said once it has said `last`. */
+/** All lines of the attack, once it has printed `last`. */
 async function told(attack: Attack, last: RegExp): Promise<string> {
   await attack.said(last);
   const container = new Dockerode({ socketPath: '/run/docker.sock' }).getContainer(attack.dockerId);
@@ -74,7 +74,7 @@ for (const types of [
     let service: UnitService;
     let attacker: Attacker;
     let attack: Attack;
-    /** What it said. */
+    /** Its output. */
     let neighbours: string;
 
     before(async () => {
@@ -97,7 +97,7 @@ for (const types of [
         for (const { Id } of await host.docker.listContainers({ all: true }))
           await host.docker.getContainer(Id).remove({ force: true });
       } finally {
-        // What is kept open to this Engine is of no use for the next one.
+        // Open connections to this Engine are of no use for the next one.
         globalAgent.destroy();
         docker('stop');
         for (const directory of DIRECTORIES) execFileSync('umount', ['--lazy', directory]);
@@ -109,11 +109,11 @@ for (const types of [
       await host[Symbol.asyncDispose]();
     });
 
-    test('both hold projects to their limits', () => {
+    test('both filesystems enforce the limits of projects', () => {
       assert.deepEqual(DIRECTORIES.map(keepsProjects), [true, true]);
     });
 
-    test('what a container writes over its limit fails, wherever it writes; it lives, can be used, and its neighbour writes', async () => {
+    test("writes over a container's limit fail, the container can still be used, and its neighbour can write", async () => {
       const places = ['/file', `${USER_FILES}/file`, '/tmp/sockets/file'];
       const words = ['leave', '/', 'leave', USER_FILES, ...places.flatMap((path) => ['file', path, '64'])];
       attack = await attacker.begin(TEXT, ...words);
@@ -144,14 +144,14 @@ for (const types of [
       await service.gone(id);
     });
 
-    test('so it is with files without content', () => {
+    test('the limit also applies to files without content', () => {
       for (const [made, why] of filesIn(neighbours).slice(2)) {
         assert.match(String(why), FULL);
         assert.ok(Number(made) < FILES && Number(made) > FILES / 2, neighbours);
       }
     });
 
-    test('a container does not leave its project, nor does a file of it', async () => {
+    test('a container can move neither itself nor a file of its own out of its project', async () => {
       const log = await told(attack, /^file: /m);
       assert.equal(log.match(/now in a project/g)?.length, 4, log);
       assert.equal(log.match(/then in a project/g)?.length, 4, log);
@@ -163,13 +163,13 @@ for (const types of [
 
     if (docked === 'ext4') return;
 
-    test('without the seccomp profile a file of a container would leave its project', async () => {
+    test('without the seccomp profile, a file of a container could leave its project', async () => {
       const body = { ...TEXT, HostConfig: { SecurityOpt: ['seccomp=unconfined'] } };
       await using open = await attacker.begin(body, 'leave', USER_FILES);
       assert.match(await told(open, /leave rename: /), /file: now in a project.*file: then in none/s);
     });
 
-    test('a limit that Docker itself keeps for a layer stays', async () => {
+    test('a limit that Docker itself enforces for a layer is kept', async () => {
       const body = { ...TEXT, HostConfig: { StorageOpt: { size: '12M' } } };
       await using attack = await attacker.begin(body, 'file', '/file', '64');
       const [[mib, why] = []] = filesIn(await told(attack, /^file: .*/m));
@@ -177,7 +177,7 @@ for (const types of [
       assert.ok(Number(mib) <= 12, `${mib}`);
     });
 
-    test('after a death of the service the limits of a container in use stay, and those of others go', async () => {
+    test('after the service dies, the limits of a container in use stay, and those of others are removed', async () => {
       const used = await spinUp(service);
       await claim(service, await host.hostPort(used));
       const kept = limits();
@@ -191,7 +191,7 @@ for (const types of [
       );
       await untilState('active', WAIT_UNIT);
 
-      // As before a restart of the host; and one that is not the service's.
+      // As before a restart of the host, and one that does not belong to the service.
       limitProject('/fractal', LEFT, MIB, 0);
       limitProject('/fractal', OTHERS, MIB, 0);
       service = await host.start({ CONTAINER_DISK: `${LIMIT}MiB` });

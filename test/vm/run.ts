@@ -1,6 +1,6 @@
 /**
- * In the guest: runs the test files here, or those that are named. When all have passed, it leaves the service
- * behind with a container, restarts the guest, and runs those that look at what is found then.
+ * Runs in the guest: all test files here, or those that are named. If all have passed, it leaves the service behind with a
+ * container, restarts the guest, and runs the tests that check the state after the restart.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -29,6 +29,6 @@ if (!hasRestarted && process.exitCode === 0 && after.length > 0) {
   writeFileSync(RESTARTED, '');
   console.log('the guest is restarted …');
   execFileSync('systemctl', ['--no-block', 'reboot']);
-  // The world goes on until systemd, which stops the service before, ends this process.
+  // The outside world continues until systemd ends this process, after it has stopped the service.
   await pause(60_000);
 }

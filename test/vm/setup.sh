@@ -7,9 +7,9 @@ tar --extract --file /project/ecs-host-service.tar.gz --directory /root/tarball 
 /root/tarball/install.sh
 # The tests start it themselves.
 systemctl disable --quiet ecs-host-service.service
-# The world that the tests are to the service outlives it when the guest is shut down.
+# The tests play the outside world, which outlives the service when the guest is shut down.
 drop_ins=/etc/systemd/system/ecs-host-service.service.d
 printf '[Unit]\nAfter=guest.service\n' > $drop_ins/guest.conf
-# What takes milliseconds elsewhere, such as the first TLS, blocks an emulated processor for seconds.
+# Work that takes milliseconds elsewhere, such as the first TLS handshake, blocks an emulated processor for seconds.
 printf '[Service]\nWatchdogSec=30\n' > $drop_ins/watchdog.conf
 systemctl daemon-reload

@@ -1,4 +1,4 @@
-/** A container in use that outlives the deaths of services, and one beside it that nobody has claimed and that does not. */
+/** A container in use that outlives the deaths of services, and an unclaimed one that does not. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import type { GuestHost, InputContainer } from './guest-host.ts';
 import { MOUSE } from './input-program.ts';
 import { type Death, show, type UnitService, untilState, WAIT_UNIT } from './unit-service.ts';
 
-/** To the right, and that was all. */
+/** The pointer moved to the right, and nothing else happened. */
 const MOVE: readonly InputEvent[] = [
   [2, 0, 1],
   [0, 0, 0],
@@ -43,7 +43,7 @@ export class Survivor {
     return death;
   }
 
-  /** No other container is there, and nobody else's device. */
+  /** No other container exists, and no other device. */
   async assertAlone(): Promise<void> {
     const containers = await this.#host.docker.listContainers({ all: true });
     assert.deepEqual(
@@ -57,7 +57,7 @@ export class Survivor {
     );
   }
 
-  /** What its program writes comes out of its own device. */
+  /** The events of its program come out of its own device. */
   async assertWrites(): Promise<void> {
     const evdev = await Evdev.open(this.container.numbers[MOUSE] as number);
     try {
@@ -68,7 +68,7 @@ export class Survivor {
     }
   }
 
-  /** Its program ends, and whoever waits for that sees everything released and ends too. */
+  /** Its program ends, and the wait process sees everything released and exits too. */
   async end(): Promise<void> {
     const { ports } = this.container;
     assert.deepEqual(listening(ports), ports);
@@ -86,13 +86,13 @@ function directoriesOf({ id }: InputContainer): string[] {
   return [`/fractal/${id}`, `/fractal/temp/${id}`].filter((path) => existsSync(path));
 }
 
-/** Those of the ports on which anybody listens, tcp or udp. */
+/** The ports on which any program listens, tcp or udp. */
 function listening(ports: readonly number[]): number[] {
   const sockets = execFileSync('ss', ['-Hlntu'], { encoding: 'utf8' });
   return ports.filter((port) => new RegExp(`:${port}\\s`).test(sockets));
 }
 
-/** As an operator looks for them. */
+/** Searches for them like an operator. */
 export function assertNoLeaks(): void {
   const words = [process.env.TEST_SERVICE as string, 'doctor', '--leaks'];
   const env = { APP_ENV: 'localdev' };

@@ -1,4 +1,4 @@
-/** The service as a systemd unit, as on an AMI: how a test starts it, reads its journal, and sees it end. */
+/** The service as a systemd unit, as on an AMI: tests start it, read its journal, and wait for its end. */
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -10,20 +10,20 @@ import { ServiceLog } from '../support/service-log.ts';
 const run = promisify(execFile);
 
 const UNIT = 'ecs-host-service.service';
-/** Hosts the containers on that a dead service left in use. */
+/** Adopts the containers in use of a dead service. */
 export const WAIT_UNIT = 'ecs-host-service-wait.service';
-/** Milliseconds that it gets for anything that is waited for. */
+/** The time limit of every wait, in milliseconds. */
 const PATIENCE = 90_000;
-/** Milliseconds between looks at a unit's state; each is work for the guest's few processors. */
+/** Milliseconds between checks of a unit's state; each check costs time of the guest's few processors. */
 const BETWEEN_STATES = 200;
-/** Milliseconds between looks whether it still runs. */
+/** Milliseconds between checks whether it still runs. */
 const BETWEEN_LOOKS = 2_000;
 
 export interface Death {
-  /** What systemd says. */
+  /** systemd's properties of the unit. */
   readonly result: string;
   readonly status: number;
-  /** What was told to the world. */
+  /** The reports to the outside world. */
   readonly report: string;
 }
 
@@ -35,9 +35,10 @@ export class UnitService extends ServiceLog {
   /** Starts the unit. @param settings its environment file */
   constructor(settings: Readonly<Record<string, string>>) {
     super(4678, '/', PATIENCE);
-    if (show('ActiveState') === 'active') throw new Error('the service of the test before still runs');
+    if (show('ActiveState') === 'active')
+      throw new Error('the service of the previous test is still running');
     writeSettings(settings);
-    // Not until it is ready: meanwhile this process is the world that the service asks.
+    // It does not block until the unit is ready, because this process is the outside world that the service calls.
     const last = show('InvocationID');
     execFileSync('systemctl', ['start', '--no-block', UNIT]);
     while (show('InvocationID') === last);
@@ -48,9 +49,9 @@ export class UnitService extends ServiceLog {
     this.read(this.#journal.stdout);
     let looks = 0;
     this.#watch = setInterval(() => {
-      // It is buried before it has failed.
+      // bury has finished before the unit counts as failed.
       if (!['failed', 'inactive'].includes(show('ActiveState'))) return;
-      // What it wrote last may be on its way yet.
+      // Its last lines may still be on their way.
       if (++looks === 2) this.#end();
     }, BETWEEN_LOOKS).unref();
   }
@@ -67,23 +68,23 @@ export class UnitService extends ServiceLog {
   async stop(): Promise<number> {
     if (show('ActiveState') === 'active') await this.message('hosting containers');
     clearInterval(this.#watch);
-    // Not synchronously: meanwhile this process is the world that the service says goodbye to.
+    // It is not synchronous, because this process is the outside world to which the service reports its stop.
     await run('systemctl', ['stop', UNIT]);
     if (show('Result') === 'success') await this.message('ended');
     return this.#end();
   }
 
-  /** Sends it what it dies of, and waits until it is buried. */
+  /** Sends it a deadly signal, and waits until bury has finished. */
   async die(signal: NodeJS.Signals): Promise<Death> {
     const { pid } = this;
-    if (pid === 0) throw new Error('it does not run');
+    if (pid === 0) throw new Error('the unit does not run');
     execFileSync('kill', [`-${constants.signals[signal]}`, String(pid)]);
     const { msg } = await this.line(({ level }) => level === 'fatal');
     await untilState('failed');
     return { result: show('Result'), status: this.#forget(), report: msg };
   }
 
-  /** Ends it whatever it is doing, when a test has failed. */
+  /** Ends it in any state, after a failed test. */
   async kill(): Promise<void> {
     const { pid } = this;
     if (pid !== 0) execFileSync('kill', ['-KILL', String(pid)]);
@@ -107,7 +108,7 @@ export class UnitService extends ServiceLog {
   }
 }
 
-/** What the unit gets when it is started the next time. */
+/** The environment of the unit at its next start. */
 export function writeSettings(settings: Readonly<Record<string, string>>): void {
   const lines = Object.entries(settings).map(
     ([name, value]) => `${name}="${value.replaceAll(/["\\]/g, '\\$&')}"\n`,
@@ -119,10 +120,10 @@ export function show(property: string, unit = UNIT): string {
   return execFileSync('systemctl', toShow(property, unit), { encoding: 'utf8' }).trim();
 }
 
-/** Waits until that is the `ActiveState` of the unit. */
+/** Waits until the unit has this `ActiveState`. */
 export async function untilState(state: string, unit = UNIT): Promise<void> {
   for (const patience = AbortSignal.timeout(PATIENCE); ; await pause(BETWEEN_STATES)) {
-    // Not synchronously: meanwhile this process is the world that the service, and whoever buries it, speaks to.
+    // It is not synchronous, because this process is the outside world that the service and bury call.
     const found = (await run('systemctl', toShow('ActiveState', unit))).stdout.trim();
     if (found === state) return;
     if (patience.aborted) throw new Error(`${unit} is ${found} and not ${state}`);

@@ -1,6 +1,6 @@
 /**
- * An X server of Debian in a hosted container, started as the images of 2021 start theirs: with a console node that the
- * container makes by the number that it was told, and without the options that leave the console in front alone.
+ * An X server of Debian in a hosted container, started like those of the images of 2021: with a console node that the container
+ * makes from its number, and without the options that leave the console in front alone.
  */
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
@@ -19,7 +19,7 @@ export const X_IMAGE = 'fractal/xorg:current-build';
 const BUILD = join(import.meta.dirname, '../build');
 const run = promisify(execFile);
 
-/** Of the X server's files on the guest's disk, and the program that writes to input devices. */
+/** The X server's files on the guest's disk, and the program that writes to input devices. */
 export async function importXServer(docker: Dockerode): Promise<void> {
   const directory = mkdtempSync('/run/test/x-image-');
   execFileSync('tar', ['-x', '-f', join(BUILD, 'xorg.tar'), '-C', directory], { stdio: 'ignore' });
@@ -29,8 +29,8 @@ export async function importXServer(docker: Dockerode): Promise<void> {
 }
 
 /**
- * With the dummy driver alone the server would not open its console. Of a driver for real screens it does, also when
- * there is no such screen.
+ * With only the dummy driver, the server would not open its console. With a driver for real screens it does, even without such
+ * a screen.
  */
 function configOf({ numbers }: InputContainer): string {
   const input = (name: string, number = -1, core = '') => `
@@ -66,7 +66,7 @@ export class XServer {
   readonly #client: ChildProcess;
   #told = '';
 
-  /** Starts it, and a client that hears of every key and button. @throws Error with its log when it does not start */
+  /** Starts it with a client that receives every key and button event. @throws Error with its log if it does not start */
   static async open(container: InputContainer): Promise<XServer> {
     const script = `
       mkdir -p /tmp/.X11-unix /var/log && read -r minor < /fractal/resourceMappings/tty
@@ -91,12 +91,12 @@ export class XServer {
     this.#client.stdout?.on('data', (chunk) => (this.#told += chunk));
   }
 
-  /** How many presses of keys or of buttons its client has heard of. */
+  /** The number of key or button presses that its client has received. */
   heard(what: 'Key' | 'Button'): number {
     return this.#told.match(new RegExp(`\\(Raw${what}Press\\)`, 'g'))?.length ?? 0;
   }
 
-  /** What its client and it have said, for a test that fails. */
+  /** The output of its client and of the server, for a failed test. */
   get told(): string {
     return this.#told;
   }

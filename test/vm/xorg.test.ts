@@ -39,7 +39,7 @@ async function click({ container }: XServer): Promise<void> {
   await container.program.write(MOUSE, CLICK);
 }
 
-test('two X servers, each told to use console 10 of its container, run at once', async () => {
+test('two X servers that each use console 10 of their container run at once', async () => {
   const open = async () => {
     const container = await host.hostInputProgram(service, X_IMAGE);
     assert.equal(await container.program.say('connect'), '3');
@@ -49,7 +49,7 @@ test('two X servers, each told to use console 10 of its container, run at once',
   assert.equal(consoleInFront(), 'tty9');
 });
 
-test('each X server sees what is typed and clicked in its container, and nothing that is in the other', async () => {
+test('each X server receives the keystrokes and clicks of its own container, and none of the other', async () => {
   const [first, second] = servers;
   for (const [mine, other] of [
     [first, second],
@@ -61,8 +61,8 @@ test('each X server sees what is typed and clicked in its container, and nothing
       ['Button', click],
     ] as const) {
       const before = [mine.heard(what), other.heard(what)] as const;
-      // Again until its client has begun to listen.
-      await until(`a ${what} press comes: ${mine.told}`, async () => {
+      // It is repeated until the client has begun to listen.
+      await until(`a ${what} press arrives: ${mine.told}`, async () => {
         await act(mine);
         return mine.heard(what) > before[0];
       });

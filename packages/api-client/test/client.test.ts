@@ -33,7 +33,7 @@ async function listen<S extends Server>(t: TestContext, server: S, where: string
   return server;
 }
 
-/** @returns a service on a unix socket that answers so */
+/** @returns a service on a unix socket that gives these answers */
 async function serve(t: TestContext, answer: RequestListener): Promise<{ socket: string; server: Server }> {
   const socket = join(directoryOf(t), 'api.sock');
   return { socket, server: await listen(t, createServer(answer), socket) };
@@ -62,7 +62,7 @@ test('a call over the unix socket carries its parameters and no token', async (t
   assert.deepEqual(asked, ['GET', '/v1/containers?state=ready&limit=2', undefined]);
 });
 
-test('a problem is thrown with its status and its words, and so is what is no answer of this API', async (t) => {
+test('the client throws a problem with its status and text, and also throws on an answer that is not of this API', async (t) => {
   const answers = [json(404, PROBLEM), json(502, 'Bad Gateway'), json(500, { title: 1 })];
   const { socket } = await serve(t, (request, response) => answers.shift()?.(request, response));
   const api = await client(t, { socket });
@@ -84,7 +84,7 @@ test('a problem is thrown with its status and its words, and so is what is no an
   }
 });
 
-test('where no service answers, the error says where and why', async (t) => {
+test('if no service answers, the error says where the client tried and why it failed', async (t) => {
   const socket = join(directoryOf(t), 'api.sock');
   const api = await client(t, { socket });
   await assert.rejects(api.GET('/v1/host'), (error) => {
@@ -95,14 +95,14 @@ test('where no service answers, the error says where and why', async (t) => {
   await assert.rejects(openSocket({ socket }, '/v1/host/terminal'), UnreachableError);
 });
 
-test('a call that its caller gives up rejects with the reason for that', async (t) => {
+test('a call that its caller aborts rejects with the reason of the abort', async (t) => {
   const giveUp = new AbortController();
   const { socket } = await serve(t, () => giveUp.abort(new Error('enough')));
   const api = await client(t, { socket });
   await assert.rejects(api.GET('/v1/host', { signal: giveUp.signal }), /enough/);
 });
 
-test('the token is sent to the certificate that was named, and to no other, and goes with no redirect', async (t) => {
+test('the client sends the token only to the given certificate and follows no redirect', async (t) => {
   const directory = directoryOf(t);
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
@@ -149,7 +149,7 @@ test('the token is sent to the certificate that was named, and to no other, and 
   assert.equal(String((await message)[0]), `Bearer ${TOKEN}`);
 });
 
-test('events come as messages, and a stream ends when the client closes', async (t) => {
+test('events arrive as messages, and a stream ends when the client closes', async (t) => {
   const { socket } = await serve(t, (_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('event: container\nid: a-1\ndata: {"code":"begun"}\n\n: silence\n\n');
@@ -163,7 +163,7 @@ test('events come as messages, and a stream ends when the client closes', async 
   await Promise.all([assert.rejects(next), api.close()]);
 });
 
-test('a terminal opens paused, and what refuses it is a problem', async (t) => {
+test('a terminal opens paused, and a refused terminal throws the problem', async (t) => {
   const { socket, server } = await serve(t, json(404, PROBLEM));
   const sockets = new WebSocketServer({ noServer: true });
   const answers = [JSON.stringify(PROBLEM), '<html>'].map(

@@ -14,7 +14,7 @@ import { zipSync } from 'fflate';
 
 const PACKAGE = join(import.meta.dirname, '..');
 const SOURCE = join(PACKAGE, 'src/echostream-node.ts');
-/** The same bytes whenever it is built: zip files know no earlier time. */
+/** The bytes are the same whenever it is built: this is the earliest time in a zip file. */
 const TIME = new Date(1980, 0, 1);
 
 async function bundle(entry: string): Promise<Uint8Array> {
@@ -30,7 +30,7 @@ async function bundle(entry: string): Promise<Uint8Array> {
     legalComments: 'none',
     logLevel: 'warning',
     alias: { 'echostream-node': SOURCE },
-    // What CommonJS packages expect to find.
+    // CommonJS packages expect these variables.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },

@@ -1,8 +1,8 @@
 /**
- * A node in a long-running program. Override `handleReceivedMessage`, start it, and wait for its end with `join`.
+ * A node in a long-running program. Override `handleReceivedMessage`, start the node, and wait for its end with `join`.
  *
- * A stop happens in this order: no more messages are taken, handlers end, handled messages are deleted, what was
- * sent and audited arrives, the connections close. All of it has one deadline.
+ * A stop has these steps: the node receives no more messages, handlers finish, handled messages are deleted, sent messages and
+ * audit records are delivered, and the connections close. All steps share one deadline.
  */
 
 import { systemClock } from './clock.ts';
@@ -16,23 +16,23 @@ import { Slots } from './receiving/slots.ts';
 import { Source } from './receiving/source.ts';
 import { runTimer, type Tick } from './timers.ts';
 
-/** Seconds until a failed message comes again, from what failed and how. */
+/** Returns the seconds until a failed message is delivered again. */
 export type Backoff = (delivery: Delivery, error: unknown) => number;
 
 export interface AppNodeOptions extends NodeOptions {
-  /** Handlers that run at once. Messages of a group are handled one at a time all the same. Default: 1. */
+  /** The number of handlers that run at once. Messages of one group are always handled one at a time. Default: 1. */
   readonly concurrency?: number;
-  /** Milliseconds that a handler has. Default: as many as it needs, up to SQS's limit of twelve hours. */
+  /** The time limit of a handler, in milliseconds. Default: none but SQS's limit of twelve hours. */
   readonly messageTimeout?: number;
-  /** Seconds after which others get the messages of a process that was killed. Default: 30. */
+  /** Seconds after which other consumers get the messages of a killed process. Default: 30. */
   readonly visibilityTimeout?: number;
-  /** Default: at once after the first failure, then 1, 3, 7 … seconds, 300 at most. */
+  /** Default: immediately after the first failure, then after 1, 3, 7 … seconds, at most 300. */
   readonly backoff?: number | Backoff;
-  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  /** The delivery at which a failed message goes to `handlePoisonMessage`, if the node has one. Default: 10. */
   readonly maxReceives?: number;
-  /** Milliseconds that a stop takes at most. Default: 25,000. */
+  /** The time limit of a stop, in milliseconds. Default: 25,000. */
   readonly stopTimeout?: number;
-  /** Signals that stop the node. Default: none; `startAndRunForever` takes SIGTERM, SIGINT and SIGHUP. */
+  /** Signals that stop the node. Default: none; `startAndRunForever` handles SIGTERM, SIGINT and SIGHUP. */
   readonly signals?: readonly NodeJS.Signals[];
 }
 
@@ -60,18 +60,18 @@ export class AppNode extends EchoNode implements AsyncDisposable {
       problems.integer('backoff', options.backoff, 0, LONGEST_BACKOFF);
     super(options, problems);
     this.#appOptions = options;
-    // Whoever does not join has still asked for the stop, and gets its error there.
+    // A caller that does not join has still requested the stop, and gets its error there.
     this.#ended.promise.catch(() => {});
   }
 
-  /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
+  /** Override this method. If it rejects, the message is delivered again. The default does nothing. */
   async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
 
-  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  /** If it is defined, it gets messages that failed too often. When it resolves, they are deleted. */
   handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
 
   /**
-   * Signs in and begins to receive. When `signal` aborts, the node stops.
+   * Signs in and starts to receive. When `signal` aborts, the node stops.
    * @throws EchoStreamError, as `connect` does; ALREADY_STARTED
    */
   async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -83,18 +83,18 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     return this.#ended.promise;
   }
 
-  /** Starts the node, and resolves when a signal or somebody else has stopped it. */
+  /** Starts the node, and resolves when a signal or another caller has stopped it. */
   async startAndRunForever(): Promise<void> {
     await this.#startOnce(this.#appOptions.signals ?? STOP_SIGNALS).catch((error: unknown) => {
-      // A stop while the node starts is an end like any other.
+      // A stop during the start ends the node normally.
       if (!this.#stopping.signal.aborted) throw error;
     });
     await this.join();
   }
 
   /**
-   * Resolves when the node has stopped. What has not ended after `timeout` milliseconds is given back or given up.
-   * A stop waits for the handlers, so a handler must not await it.
+   * Resolves when the node has stopped. After `timeout` milliseconds, unfinished messages are returned to their queues and
+   * undelivered results are dropped. A stop waits for the handlers, so a handler must not await it.
    */
   stop({
     timeout = this.#appOptions.stopTimeout ?? 25_000,
@@ -112,7 +112,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
     await this.stop();
   }
 
-  /** Calls a function at intervals, in milliseconds, until the node stops. It never overlaps itself. */
+  /** Calls a function at intervals, in milliseconds, until the node stops. Calls never overlap. */
   every(interval: number, tick: Tick): void {
     const timer = runTimer({
       interval,
@@ -245,7 +245,7 @@ export class AppNode extends EchoNode implements AsyncDisposable {
   }
 }
 
-/** Waits for the work, but not beyond the deadline. */
+/** Waits for the work until the deadline. */
 async function before(deadline: AbortSignal, work: Promise<unknown> | undefined): Promise<void> {
   if (deadline.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
- * Delivers audit records to the app's Lambda function URL, gzipped when there are more than a few, and signed with
- * the app's credentials.
+ * Delivers audit records to the app's Lambda function URL. More than a few records are gzipped. Requests are signed with the
+ * app's credentials.
  */
 
 import { createHash, createHmac } from 'node:crypto';
@@ -10,9 +10,9 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import type { ServerTime } from './api/server-time.ts';
 import { type Deliver, Refused } from './audits.ts';
 
-/** Records of which more than this are compressed. */
+/** More records than this are compressed. */
 const PLAIN = 10;
-/** Of one request, in milliseconds. */
+/** For one request, in milliseconds. */
 const DEADLINE = 30_000;
 
 const compress = promisify(gzip);
@@ -64,7 +64,7 @@ export function deliverTo({
     if (response.ok) return;
     const text = `the audit function answered with status ${response.status}`;
     if (response.status === 403) {
-      // Credentials that ended early, or a clock that is wrong.
+      // The credentials ended early, or a clock is wrong.
       credentialsRefused();
       time.learn(response.headers.get('date'));
     } else if (response.status < 500 && ![408, 429].includes(response.status)) throw new Refused(text);
@@ -72,7 +72,7 @@ export function deliverTo({
   };
 }
 
-/** The hash that the signer wants, by Node's own crypto. */
+/** The signer's hash, computed by Node's own crypto. */
 class NodeHash {
   readonly #hash;
 

@@ -1,14 +1,14 @@
 /**
- * Audit records: what happened to which message, for the tenant's audit trail. They are delivered in batches.
+ * Audit records: what happened to each message, for the tenant's audit trail. They are delivered in batches.
  *
- * INVARIANT: at most `MOST` records wait. Whoever audits more waits too, so an outage costs time and not memory.
+ * INVARIANT: at most `MOST` records wait. Further callers wait, so an outage costs time and not memory.
  */
 
 import { backoff, type Clock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 
-/** Gives the attributes of a message's audit record, from the message's body. */
+/** Returns the attributes of a message's audit record from the message's body. */
 export type Auditor = (body: string) => Readonly<Record<string, unknown>>;
 
 export interface AuditRecord {
@@ -19,7 +19,7 @@ export interface AuditRecord {
   readonly attributes?: Readonly<Record<string, unknown>>;
 }
 
-/** Delivers a batch. Rejects with `Refused` when another attempt is of no use. */
+/** Delivers a batch. Rejects with `Refused` if a retry is useless. */
 export type Deliver = (body: { messageType: string; auditRecords: readonly AuditRecord[] }) => Promise<void>;
 
 export class Refused extends Error {}
@@ -50,7 +50,7 @@ export class Audits {
     this.#options = options;
   }
 
-  /** Resolves when the record is kept for delivery. */
+  /** Resolves when the record is queued for delivery. */
   async add(record: AuditRecord): Promise<void> {
     while (this.#records.length >= MOST && !this.#closed.signal.aborted) {
       await new Promise<void>((resolve) => void this.#waiting.push(resolve));
@@ -60,7 +60,7 @@ export class Audits {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when all that was added is delivered. */
+  /** Resolves when all added records are delivered. */
   async settle(): Promise<void> {
     while (this.#running) {
       this.#flush.resolve();
@@ -68,7 +68,7 @@ export class Audits {
     }
   }
 
-  /** What is still to be delivered is dropped, and the log says how much. */
+  /** Drops undelivered records, and logs their number. */
   close(): void {
     this.#closed.abort();
     if (this.#records.length > 0) this.#drop(this.#records.splice(0).length, 'the node has stopped');
@@ -93,7 +93,7 @@ export class Audits {
     this.#running = undefined;
   }
 
-  /** True when there is nothing more to do with the batch. */
+  /** True if the batch is done, successfully or not. */
   async #deliver(auditRecords: readonly AuditRecord[]): Promise<boolean> {
     const { deliver, messageType, logger, onEnd } = this.#options;
     try {

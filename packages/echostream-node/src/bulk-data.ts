@@ -1,6 +1,6 @@
 /**
- * Uploads content that is too large for a message. EchoStream gives places for uploads in advance; each is a
- * presigned POST to S3, and a presigned URL to get the content again. The content is stored gzipped.
+ * Uploads content that is too large for a message. EchoStream issues upload targets in advance: a presigned POST to S3 and a
+ * presigned URL to download the content again. The content is stored gzipped.
  *
  * S3 must know the length of an upload before it begins, so a stream is compressed into a temporary file first.
  */
@@ -22,18 +22,18 @@ import { EchoStreamError, messageOf } from './errors.ts';
 /** Content in memory, or a stream of any size. */
 export type BulkData = string | Uint8Array | AsyncIterable<Uint8Array | string>;
 
-/** Places are fetched again when fewer than this are left. */
+/** More targets are fetched when fewer than this are left. */
 const FEW = 5;
-/** Milliseconds before its end at which a place counts as ended. */
+/** Milliseconds before its end at which a target counts as expired. */
 const MARGIN = 60_000;
 const ATTEMPTS = 4;
-/** S3 takes no more in one upload. */
+/** The largest upload that S3 accepts. */
 const MOST = 5 * 1024 ** 3;
 /** Milliseconds without progress after which an upload fails. */
 const IDLE = 60_000;
 
 export interface BulkDataOptions {
-  /** Asks EchoStream for places. */
+  /** Requests upload targets from EchoStream. */
   readonly places: (signal?: AbortSignal) => Promise<readonly StorageAnswer[]>;
   readonly clock: Clock;
   readonly now?: () => number;
@@ -57,10 +57,7 @@ export class BulkDataStorage {
     this.#now = options.now ?? Date.now;
   }
 
-  /**
-   * Resolves with a URL that gives the content.
-   * @throws EchoStreamError BULK_DATA_FAILED, API_FAILED
-   */
+  /** Resolves with the URL of the content. @throws EchoStreamError BULK_DATA_FAILED, API_FAILED */
   async upload(data: BulkData, signal?: AbortSignal): Promise<string> {
     const packed = await pack(data, signal);
     try {
@@ -85,7 +82,7 @@ export class BulkDataStorage {
       const place = this.#places.shift();
       if (this.#places.length < FEW) {
         this.#fetching ??= this.#fetch(signal);
-        // Nobody waits for it while there is another place.
+        // Nobody waits for it while another target is left.
         if (place) this.#fetching.catch(() => {});
       }
       if (place && endOf(place) - MARGIN > this.#now()) return place;
@@ -125,7 +122,7 @@ async function pack(data: BulkData, signal?: AbortSignal): Promise<Packed> {
   }
 }
 
-/** Resolves with what went wrong. */
+/** Resolves with the failure. */
 async function post(
   { presignedPost }: StorageAnswer,
   packed: Packed,
@@ -155,7 +152,7 @@ async function post(
     yield* packed.read() as AsyncIterable<Buffer>;
     yield tail;
   }
-  // What fails while sending is told by the answer, or by the request's error.
+  // A failure to send is reported by the answer, or by the request's error.
   pipeline(parts, request).catch(reject);
   return promise;
 }

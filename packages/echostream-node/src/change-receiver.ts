@@ -1,6 +1,6 @@
 /**
- * Receives what changes in the tenant: an app gets the changes of its own resources. Nodes that follow a receiver
- * have their config refreshed when the config of their tenant, their app or themselves may have changed.
+ * Receives changes of the tenant. An app gets the changes of its own resources. Nodes that follow a receiver refresh their
+ * configuration when that of their tenant, their app or themselves may have changed.
  */
 
 import { AppNode, type AppNodeOptions } from './app-node.ts';
@@ -8,27 +8,27 @@ import { EchoStreamError } from './errors.ts';
 import type { EchoNode } from './node.ts';
 import type { Delivery } from './receiving/held.ts';
 
-/** A resource as it is, with its type and its attributes. */
+/** A resource with its type and attributes. */
 export interface Echo {
   readonly type: string;
   readonly [attribute: string]: unknown;
 }
 
 export interface Change {
-  /** When it happened, in ISO 8601. */
+  /** The time of the change, in ISO 8601. */
   readonly datetime: string;
   readonly lastModified: { readonly at: string; readonly by: string };
-  /** True when EchoStream itself has made the change. */
+  /** True if EchoStream itself made the change. */
   readonly system: boolean;
   readonly tenant: string;
-  /** The resource after the change; missing when it was deleted. */
+  /** The resource after the change; missing if it was deleted. */
   readonly new?: Echo | null;
-  /** The resource before the change; missing when it was created. */
+  /** The resource before the change; missing if it was created. */
   readonly old?: Echo | null;
 }
 
 export interface ChangeReceiverOptions extends AppNodeOptions {
-  /** The name of the app, which gives the receiver's name. Environment: APP. */
+  /** The name of the app, from which the receiver's name follows. Environment: APP. */
   readonly app?: string;
 }
 
@@ -45,10 +45,10 @@ export class ChangeReceiver extends AppNode {
     super({ ...options, name: options.name ?? `${app}:Change Receiver` });
   }
 
-  /** Override it. When it rejects, the change comes again. */
+  /** Override this method. If it rejects, the change is delivered again. */
   async handleChange(_change: Change, _delivery: Delivery): Promise<void> {}
 
-  /** Refreshes the config of a started node when a change concerns it. The node emits `config`. */
+  /** Refreshes the configuration of a started node when a change concerns it. The node emits `config`. */
   follow(node: EchoNode): void {
     this.#followers.add(node);
   }
@@ -69,13 +69,13 @@ export class ChangeReceiver extends AppNode {
   }
 }
 
-/** @throws EchoStreamError CHANGE_INVALID, which shows nothing of the change: it may hold a config */
+/** @throws EchoStreamError CHANGE_INVALID, without any part of the change, which may contain a configuration */
 export function parseChange(body: string): Change {
   let change: Partial<Change> | null = null;
   try {
     change = JSON.parse(body);
   } catch {
-    // JSON.parse quotes what it cannot read.
+    // JSON.parse quotes text that it cannot parse.
   }
   const echo = change?.new ?? change?.old;
   if (typeof change?.datetime === 'string' && typeof echo?.type === 'string') return change as Change;

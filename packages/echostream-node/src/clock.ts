@@ -1,11 +1,11 @@
-/** Time, as a parameter: tests play hours in milliseconds. */
+/** Time as a parameter, so that tests run hours in milliseconds. */
 
 import { setTimeout } from 'node:timers/promises';
 
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Monotonic milliseconds. */
   now(): number;
-  /** Rejects when the signal aborts. */
+  /** Rejects if the signal aborts. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -14,7 +14,7 @@ export const systemClock: Clock = {
   sleep: (milliseconds, signal) => setTimeout(Math.max(0, milliseconds), undefined, signal && { signal }),
 };
 
-/** Milliseconds to wait before an attempt: doubled each time, with jitter so that clients spread out. */
+/** Milliseconds to wait before an attempt. The delay doubles each time, with jitter so that clients spread out. */
 export function backoff(attempt: number, first = 200, most = 20_000): number {
   const limit = Math.min(most, first * 2 ** Math.min(attempt, 30));
   return limit * (0.5 + Math.random() / 2);

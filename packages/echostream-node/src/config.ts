@@ -1,4 +1,4 @@
-/** The config of a node: the tenant's, the app's and the node's, merged in this order, one level deep. */
+/** The configuration of a node: those of the tenant, the app and the node, merged in this order, one level deep. */
 
 import { EchoStreamError } from './errors.ts';
 
@@ -11,7 +11,7 @@ export interface ConfigLayers {
   readonly node?: string | null | undefined;
 }
 
-/** @throws EchoStreamError CONFIG_INVALID, which says whose config it is and shows nothing of it */
+/** @throws EchoStreamError CONFIG_INVALID, which names the owner of the configuration and shows nothing of it */
 export function mergeConfig({ tenant, app, node }: ConfigLayers): Config {
   return Object.freeze({ ...parse('tenant', tenant), ...parse('app', app), ...parse('node', node) });
 }
@@ -22,7 +22,7 @@ function parse(whose: string, json: string | null | undefined): Config {
   try {
     config = JSON.parse(json);
   } catch {
-    // JSON.parse quotes what it cannot read, which may be a secret.
+    // JSON.parse quotes text that it cannot parse, which may be a secret.
   }
   if (config === null || typeof config !== 'object' || Array.isArray(config)) {
     throw new EchoStreamError(

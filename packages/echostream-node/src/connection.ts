@@ -1,4 +1,4 @@
-/** What a node has once it is signed in: what EchoStream says of it, and clients with the app's credentials. */
+/** The connection of a node that is signed in: its record in EchoStream, and clients with the app's credentials. */
 
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { Api } from './api/api.ts';
@@ -19,9 +19,9 @@ import { SqsQueue } from './sqs-queue.ts';
 import { openTable, type TenantTable } from './table.ts';
 import type { Telemetry } from './telemetry.ts';
 
-/** Places for bulk data that are fetched at a time. */
+/** Upload targets per request. */
 const PLACES = 20;
-/** Connections to SQS: each source's long poll takes one. */
+/** Connections to SQS. The long poll of each source uses one. */
 const SOCKETS = 200;
 
 export interface Connection {
@@ -33,7 +33,7 @@ export interface Connection {
   readonly bulkData: BulkDataStorage;
   readonly table: TenantTable | undefined;
   queue(url: string): Queue;
-  /** Asks EchoStream again. */
+  /** Reads the node's record again. */
   freshConfig(): Promise<Config>;
   close(): void;
 }
@@ -50,7 +50,7 @@ export async function connect(
   const api = new Api(appsyncEndpoint, new SignIn(cognito, options, time.now), systemClock);
   const node = await api.query(GET_NODE, { name, tenant }, signal);
   const { region } = node.tenant;
-  // A cross-account app has an AWS account, and so credentials, of its own.
+  // A cross-account app has its own AWS account, and therefore its own credentials.
   const own = node.app.__typename === 'CrossAccountApp';
   const app = new AppCredentials(api, { name: node.app.name, tenant, type: node.app.__typename });
   const sqs = new SQSClient({

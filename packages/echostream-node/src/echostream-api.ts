@@ -1,4 +1,4 @@
-/** The EchoStream API for a program that is no node: it signs in as the app's user, and asks what it needs. */
+/** The EchoStream API for a program that is not a node. It signs in as the app's user and sends queries. */
 
 import { Api, type ApiQuery } from './api/api.ts';
 import { cognitoClient } from './api/cognito.ts';
@@ -18,7 +18,7 @@ export class EchoStreamApi implements Disposable {
 
   /** @throws EchoStreamError OPTIONS_INVALID */
   constructor(options: EchoStreamApiOptions) {
-    // It has no name in EchoStream, and asks for none.
+    // It has no name in EchoStream and needs none.
     const resolved = resolveNodeOptions({ ...options, name: 'none' }, process.env);
     const time = new ServerTime();
     this.#cognito = cognitoClient(resolved.userPoolId, time);
@@ -26,7 +26,7 @@ export class EchoStreamApi implements Disposable {
     this.#api = new Api(resolved.appsyncEndpoint, signIn, systemClock);
   }
 
-  /** @throws EchoStreamError SIGN_IN_FAILED, API_FAILED; NODE_NOT_FOUND when the query picks nothing */
+  /** @throws EchoStreamError SIGN_IN_FAILED, API_FAILED; NODE_NOT_FOUND if the query finds nothing */
   query<T>(query: ApiQuery<T>, variables: object, signal?: AbortSignal): Promise<T> {
     return this.#api.query(query, variables, signal);
   }

@@ -1,4 +1,4 @@
-/** The errors of this library. Each has a code for programs, and a text that says what to do for people. */
+/** The errors of this library. Each has a code for programs, and a text that tells people what to do. */
 
 export type ErrorCode =
   | 'ALREADY_STARTED'
@@ -31,7 +31,7 @@ export class EchoStreamError extends Error {
   }
 }
 
-/** The text of whatever was thrown. */
+/** The text of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

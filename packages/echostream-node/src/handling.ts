@@ -1,8 +1,8 @@
 /**
- * What becomes of one delivery: the handler runs within its time, and a message that keeps failing is set aside.
+ * The handling of one delivery: the handler runs within its time limit, and a message that keeps failing is set aside.
  *
- * SQS counts deliveries, also those in which a message only waited behind another one of its group. So the count
- * matters only once the handler has failed.
+ * SQS also counts deliveries in which a message only waited behind another one of its group. So the count is used only after
+ * the handler has failed.
  */
 
 import { EchoStreamError } from './errors.ts';
@@ -15,16 +15,16 @@ export type PoisonHandler = (delivery: Delivery, error: unknown) => unknown;
 
 export interface HandlingOptions {
   readonly handle: Handler;
-  /** Gets messages that failed when they were delivered for the `maxReceives`th time, or later. */
+  /** Gets messages that failed at their delivery number `maxReceives` or later. */
   readonly handlePoison: PoisonHandler | undefined;
   readonly maxReceives: number;
-  /** Milliseconds that a handler has; undefined: as many as it needs. */
+  /** The time limit of a handler, in milliseconds. Undefined: no limit. */
   readonly messageTimeout: number | undefined;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
 }
 
-/** Rejects when the message should come again. */
+/** Rejects if the message must be delivered again. */
 export function makeHandling(options: HandlingOptions): (held: Held) => Promise<void> {
   const { handle, handlePoison, maxReceives, messageTimeout, telemetry, logger } = options;
   const work = (held: Held): unknown =>

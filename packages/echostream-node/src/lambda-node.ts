@@ -1,8 +1,8 @@
 /**
- * A node in an AWS Lambda function whose event sources are the queues of the node's edges. Lambda receives and
- * deletes the messages, so this node handles events:
+ * A node in an AWS Lambda function whose event sources are the queues of the node's edges. Lambda receives and deletes the
+ * messages, so this node handles events:
  *
- *     export const { handler } = new MyNode();
+ *   export const { handler } = new MyNode();
  */
 
 import { systemClock } from './clock.ts';
@@ -18,23 +18,24 @@ import { type Delivery, Held } from './receiving/held.ts';
 import { Slots } from './receiving/slots.ts';
 
 export interface LambdaNodeOptions extends NodeOptions {
-  /** Handlers that run at once. Messages of a group are handled one at a time all the same. Default: 1. */
+  /** The number of handlers that run at once. Messages of one group are always handled one at a time. Default: 1. */
   readonly concurrency?: number;
-  /** Milliseconds that a handler has. Default: as many as the function has. */
+  /** The time limit of a handler, in milliseconds. Default: the function's own. */
   readonly messageTimeout?: number;
-  /** The delivery at which a message that fails goes to `handlePoisonMessage`, if the node has one. Default: 10. */
+  /** The delivery at which a failed message goes to `handlePoisonMessage`, if the node has one. Default: 10. */
   readonly maxReceives?: number;
   /**
-   * Tells Lambda which messages failed. Set it if, and only if, the event source mapping has the response type
-   * ReportBatchItemFailures: without that, Lambda deletes messages that are reported. Default: false, a failure
-   * fails the whole batch.
+   * Reports failed messages to Lambda. Set this option if, and only if, the event source mapping has the response type
+   * ReportBatchItemFailures. Otherwise Lambda deletes reported messages. Default: false; a failure fails the whole batch.
    */
   readonly reportBatchItemFailures?: boolean;
 }
 
-/** Milliseconds before the function's end at which no handler begins, so that sends and audits still arrive. */
+/**
+ * Milliseconds before the function's end after which no handler starts, so that messages and audit records are still delivered.
+ */
 const RESERVE = 1000;
-/** Milliseconds before the function's end at which it waits no longer for them. */
+/** Milliseconds before the function's end at which it stops waiting for these deliveries. */
 const LAST = 300;
 
 interface Entry {
@@ -57,17 +58,17 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
     this.#lambdaOptions = options;
   }
 
-  /** Override it. When it rejects, the message comes again. The default takes messages and does nothing. */
+  /** Override this method. If it rejects, the message is delivered again. The default does nothing. */
   async handleReceivedMessage(_delivery: Delivery): Promise<void> {}
 
-  /** Define it, and messages that failed too often come here; when it resolves, they are deleted. */
+  /** If it is defined, it gets messages that failed too often. When it resolves, they are deleted. */
   handlePoisonMessage?(delivery: Delivery, error: unknown): Promise<void>;
 
   /** The function's handler. */
   readonly handler = (event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> =>
     this.handleEvent(event, context);
 
-  /** Signs in. The first event does it too; call it while the function is initialized to save that time. */
+  /** Signs in. The first event does this too; call it while the function is initialized to save time. */
   async start(): Promise<void> {
     this.#starting ??= sessionOf(this)
       .connect()
@@ -78,7 +79,7 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
     await this.#starting;
   }
 
-  /** Closes the connections. Lambda only freezes a function, so programs that call handlers themselves need it. */
+  /** Closes the connections. Lambda only freezes a function, so this is for programs that call handlers themselves. */
   async stop({ timeout = LAST }: { readonly timeout?: number } = {}): Promise<void> {
     await this.#settle(timeout);
     sessionOf(this).close();
@@ -89,8 +90,8 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
   }
 
   /**
-   * Resolves when all messages of the event are handled, and what was sent and audited has arrived.
-   * @throws what the first failing handler threw, unless failures are reported
+   * Resolves when all messages of the event are handled, and their results and audit records are delivered.
+   * @throws the error of the first failed handler, unless failures are reported
    */
   async handleEvent(event: LambdaEvent, context?: LambdaContext): Promise<BatchItemFailures | undefined> {
     const { reportBatchItemFailures: reports = false, concurrency = 1 } = this.#lambdaOptions;
@@ -122,7 +123,7 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
     );
   }
 
-  /** What has not arrived in time is delivered with the next event. */
+  /** Records that are not delivered in time are delivered with the next event. */
   async #settle(milliseconds: number | undefined): Promise<void> {
     const settled = sessionOf(this).settle();
     if (milliseconds === undefined) return settled;
@@ -181,7 +182,7 @@ export class LambdaNode extends EchoNode implements AsyncDisposable {
   }
 }
 
-/** Of the last part of a URL or an ARN. */
+/** The last part of a URL or an ARN. */
 function nameOf(address: string, separator: string): string {
   return address.slice(address.lastIndexOf(separator) + 1);
 }

@@ -1,4 +1,4 @@
-/** Where a node reports what it does. The shape is pino's, so a pino logger fits. */
+/** The interface through which a node logs. It is pino's, so a pino logger fits. */
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -13,7 +13,7 @@ function line(level: string, fields: object, message: string): string {
   return `${JSON.stringify({ level, time: new Date().toISOString(), message, ...shown })}\n`;
 }
 
-/** Writes warnings and errors to stderr, one JSON object a line. */
+/** Writes warnings and errors to stderr, one JSON object per line. */
 export const stderrLogger: Logger = {
   debug: () => {},
   info: () => {},

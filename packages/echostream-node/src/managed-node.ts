@@ -1,4 +1,4 @@
-/** A node in a container that EchoStream keeps: its environment says who it is, and a signal stops it. */
+/** A node in a container that EchoStream manages: it takes its identity from its environment, and a signal stops it. */
 
 import { AppNode, type AppNodeOptions, STOP_SIGNALS } from './app-node.ts';
 

@@ -1,18 +1,18 @@
 /**
- * A message, as the nodes at both ends of an edge see it. On the wire it is an SQS message with two attributes:
- * `trackingId`, and `prevTrackingIds` (a JSON list) if there are previous ids.
+ * A message, as the nodes at both ends of an edge see it. On the wire, it is an SQS message with two attributes: `trackingId`,
+ * and `prevTrackingIds` (a JSON list) if there are previous ids.
  */
 
 import { randomUUID } from 'node:crypto';
 import { EchoStreamError } from './errors.ts';
 
-/** Bytes that SQS takes at most. A queue can be set to take less. */
+/** The largest message of SQS, in bytes. A queue can have a lower limit. */
 const MOST = 1_048_576;
 
 /** The kind of content that an edge carries. */
 export interface MessageType {
   readonly name: string;
-  /** The source of the type's auditor, which is in Python. It is never run here. */
+  /** The source of the type's auditor, which is written in Python. This library never runs it. */
   readonly auditor?: string;
 }
 
@@ -21,13 +21,13 @@ export interface MessageFields {
   readonly messageType: MessageType;
   /** Messages of one group are handled in order. Default: the node's name. */
   readonly groupId?: string | undefined;
-  /** The ids of the messages that this one was made from. */
+  /** The ids of the messages from which this one was made. */
   readonly previousTrackingIds?: readonly string[] | undefined;
   /** Default: a random id. */
   readonly trackingId?: string | undefined;
 }
 
-/** SQS's string attributes by name. */
+/** SQS's string attributes, by name. */
 export type Attributes = Readonly<Record<string, string>>;
 
 export class Message {
@@ -37,7 +37,7 @@ export class Message {
   readonly previousTrackingIds: readonly string[] | undefined;
   readonly trackingId: string;
   /**
-   * @param isReceived SQS has delivered it, so it is not too large
+   * @param isReceived SQS has delivered it, so its size is not checked
    * @throws EchoStreamError MESSAGE_INVALID, MESSAGE_TOO_LARGE
    */
   constructor(
@@ -61,7 +61,7 @@ export class Message {
     Object.freeze(this);
   }
 
-  /** What SQS counts: the UTF-8 bytes of the body and of the names, types and values of the attributes. */
+  /** The size that SQS counts: the UTF-8 bytes of the body and of the names, types and values of the attributes. */
   get byteLength(): number {
     return bytesOf(this.body, this.attributes);
   }
@@ -73,7 +73,7 @@ export class Message {
     return { trackingId, prevTrackingIds: JSON.stringify(previousTrackingIds) };
   }
 
-  /** Of what came over the wire. A sender that is no EchoStream node may have left out the attributes. */
+  /** Parses a message from the wire. A sender that is not an EchoStream node may have omitted the attributes. */
   static received(body: string, attributes: Attributes, messageType: MessageType, groupId?: string): Message {
     const { trackingId, prevTrackingIds } = attributes;
     const previousTrackingIds = idsIn(prevTrackingIds);
@@ -102,7 +102,7 @@ function idsIn(json: string | undefined): readonly string[] | undefined {
     const ids: unknown = JSON.parse(json);
     if (Array.isArray(ids)) return ids.map(String);
   } catch {
-    // Its sender is at fault. The message is still worth handling.
+    // The fault is the sender's. The message can still be handled.
   }
   return undefined;
 }

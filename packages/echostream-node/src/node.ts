@@ -1,6 +1,6 @@
 /**
- * What all nodes can do: make, send and audit messages, upload bulk data, and tell who and where they are.
- * A node is made without a connection; the first start signs in.
+ * The common part of all nodes: they make, send and audit messages, upload bulk data, and describe themselves. A new node has
+ * no connection; the first start signs in.
  */
 
 import { EventEmitter } from 'node:events';
@@ -17,7 +17,7 @@ import { Session } from './session.ts';
 import type { TenantTable } from './table.ts';
 
 export interface NodeEvents {
-  /** The merged config has changed: the new one, and the one before. */
+  /** The merged configuration has changed. The arguments are the new and the previous one. */
   config: [config: Config, before: Config];
 }
 
@@ -29,9 +29,9 @@ export interface SendOptions {
 }
 
 export interface AuditOptions {
-  /** Attributes of the record, beside those that the auditor gives. */
+  /** Attributes of the record, in addition to those of the auditor. */
   readonly extraAttributes?: Readonly<Record<string, unknown>>;
-  /** The name of the node that the message came from. */
+  /** The name of the node that sent the message. */
   readonly source?: string;
 }
 
@@ -41,7 +41,7 @@ export interface AuditManyOptions {
   readonly source?: string;
 }
 
-/** For the classes of this package: what a node keeps to itself. */
+/** For the classes of this package: the private state of a node. */
 export let sessionOf: (node: EchoNode) => Session;
 
 export abstract class EchoNode extends EventEmitter<NodeEvents> {
@@ -66,7 +66,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     return this.#session.options.tenant;
   }
 
-  /** The name of the app that the node belongs to. */
+  /** The name of the node's app. */
   get app(): string {
     return this.#session.connection.node.app.name;
   }
@@ -79,22 +79,22 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     return this.#session.connection.node.__typename;
   }
 
-  /** The config of the tenant, the app and the node, merged in this order. */
+  /** The configurations of the tenant, the app and the node, merged in this order. */
   get config(): Config {
     return this.#config ?? this.#session.connection.config;
   }
 
-  /** The names of the nodes that this one receives from. */
+  /** The names of the nodes from which this one receives. */
   get sources(): readonly string[] {
     return this.#session.sourceEdges.map(({ source }) => source.name);
   }
 
-  /** The names of the nodes that this one sends to. */
+  /** The names of the nodes to which this one sends. */
   get targets(): readonly string[] {
     return [...this.#session.connection.targets.keys()];
   }
 
-  /** True when somebody has stopped the node in EchoStream. It then receives and sends nothing. */
+  /** True if the node is stopped in EchoStream. It then neither receives nor sends. */
   get stopped(): boolean {
     return this.#session.connection.node.stopped === true;
   }
@@ -112,7 +112,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     return typeOf(this.#session.connection.node.sendMessageType);
   }
 
-  /** @throws EchoStreamError NO_TABLE when the app has no access to the tenant's table */
+  /** @throws EchoStreamError NO_TABLE if the app has no access to the tenant's table */
   get table(): TenantTable {
     const { table } = this.#session.connection;
     if (table) return table;
@@ -122,7 +122,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     );
   }
 
-  /** A message of the type that this node sends. */
+  /** Makes a message of the type that this node sends. */
   createMessage(body: string, options: CreateMessageOptions = {}): Message {
     const messageType = this.sendMessageType;
     if (messageType) return new Message({ ...options, body, messageType });
@@ -133,14 +133,14 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
   }
 
   /**
-   * Resolves when SQS has taken the message for each target. Await it: that is what slows a fast sender down.
+   * Resolves when SQS has accepted the message for each target. Await it, so that a fast sender is slowed down.
    * @throws SendError, EchoStreamError UNKNOWN_TARGET, NODE_STOPPED
    */
   async sendMessage(message: Message, options: SendOptions = {}): Promise<readonly SendResult[]> {
     return this.sendMessages([message], options);
   }
 
-  /** Sends messages in batches and in order. Results are by message, and by target within it. */
+  /** Sends messages in batches and in order. Results are grouped by message, and by target within it. */
   async sendMessages(
     messages: Iterable<Message>,
     { targets }: SendOptions = {},
@@ -149,7 +149,7 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
     return sendToTargets(messages, targets, this.#session.connection.targets, this.#session.telemetry);
   }
 
-  /** Resolves when the record is kept for delivery, which takes long only while delivery is broken. */
+  /** Resolves when the record is queued for delivery, which takes long only while deliveries fail. */
   async auditMessage(message: Message, { extraAttributes, source }: AuditOptions = {}): Promise<void> {
     this.#refuseIfStopped();
     const audits = this.#session.connection.audits.get(message.messageType.name);
@@ -188,14 +188,14 @@ export abstract class EchoNode extends EventEmitter<NodeEvents> {
   }
 
   /**
-   * Uploads content of up to 5 GiB (compressed), and resolves with a URL that gives it. Send the URL in a message.
+   * Uploads content of up to 5 GiB (compressed), and resolves with its URL. Send the URL in a message.
    * @throws EchoStreamError BULK_DATA_FAILED, API_FAILED
    */
   async handleBulkData(data: BulkData, { signal }: { readonly signal?: AbortSignal } = {}): Promise<string> {
     return this.#session.connection.bulkData.upload(data, signal);
   }
 
-  /** Asks EchoStream for the config again, and emits `config` if it has changed. */
+  /** Requests the configuration from EchoStream again, and emits `config` if it has changed. */
   async refreshConfig(): Promise<Config> {
     const before = this.config;
     const config = await this.#session.connection.freshConfig();

@@ -1,6 +1,6 @@
 /**
- * The options of a node. Those that say who the node is can come from the environment. All problems are
- * reported in one error, which names each option and its variable but never a value.
+ * The options of a node. Those that identify the node can come from the environment. One error reports all problems. It names
+ * each option and its variable, and never a value.
  */
 
 import type { Auditor } from './audits.ts';
@@ -10,7 +10,7 @@ import { type Logger, stderrLogger } from './logger.ts';
 export interface NodeOptions {
   /** The URL of the EchoStream API. Environment: APPSYNC_ENDPOINT. */
   readonly appsyncEndpoint?: string;
-  /** The client id of the app's Cognito client. Environment: CLIENT_ID. */
+  /** The id of the app's Cognito client. Environment: CLIENT_ID. */
   readonly clientId?: string;
   /** The name of the node. Environment: NODE. */
   readonly name?: string;
@@ -22,15 +22,15 @@ export interface NodeOptions {
   readonly username?: string;
   /** The id of the app's Cognito user pool. Environment: USER_POOL_ID. */
   readonly userPoolId?: string;
-  /** Uploads bulk data through S3's acceleration endpoint. Default: false. */
+  /** Uploads bulk data to S3's acceleration endpoint. Default: false. */
   readonly bulkDataAcceleration?: boolean;
-  /** Functions that give the attributes of an audit record, by the name of the message type. */
+  /** Functions that return the attributes of an audit record, by the name of the message type. */
   readonly auditors?: Readonly<Record<string, Auditor>>;
   /** Default: warnings and errors go to stderr as lines of JSON. */
   readonly logger?: Logger;
 }
 
-/** Who the node is: what every node needs before it can sign in. */
+/** The identity of a node: every node needs it to sign in. */
 export const IDENTITY = {
   appsyncEndpoint: 'APPSYNC_ENDPOINT',
   clientId: 'CLIENT_ID',
@@ -49,7 +49,7 @@ export interface ResolvedNodeOptions extends Identity {
   readonly logger: Logger;
 }
 
-/** Collects problems, so that a person mends them in one go. */
+/** Collects problems, so that a person can fix them all at once. */
 export class Problems {
   readonly #found: string[] = [];
 
@@ -57,7 +57,7 @@ export class Problems {
     this.#found.push(`${option} ${problem}`);
   }
 
-  /** A whole number within limits, or undefined when the option is left out. */
+  /** A whole number within its limits, or undefined if the option is missing. */
   integer(option: string, value: unknown, least: number, most: number): void {
     if (value === undefined) return;
     if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
@@ -75,7 +75,7 @@ export class Problems {
   }
 }
 
-/** @throws EchoStreamError OPTIONS_INVALID, by `problems.throwIfAny()` of the caller too */
+/** @throws EchoStreamError OPTIONS_INVALID, also by the caller's `problems.throwIfAny()` */
 export function resolveNodeOptions(
   options: NodeOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -108,7 +108,7 @@ export function resolveNodeOptions(
   };
 }
 
-/** The token goes to this address, so it must be encrypted, but for a stand-in on this host. */
+/** The token is sent to this address, so it must be encrypted, except for a stand-in on this host. */
 function checkEndpoint(value: unknown, problems: Problems): void {
   if (typeof value !== 'string' || value === '') return;
   const url = URL.parse(value);

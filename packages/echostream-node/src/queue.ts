@@ -1,25 +1,25 @@
-/** What the library asks of a queue. In production SQS answers, in tests a queue in memory. */
+/** The operations of a queue. SQS implements them in production, and a queue in memory in tests. */
 
 import type { Attributes } from './message.ts';
 
 export interface Received {
-  /** The same for each delivery of a message. */
+  /** Stays the same for each delivery of a message. */
   readonly id: string;
-  /** Names this delivery of the message. */
+  /** Identifies this delivery of the message. */
   readonly receipt: string;
   readonly body: string;
   readonly attributes: Attributes;
-  /** Undefined in a queue without groups. */
+  /** Undefined if the queue has no groups. */
   readonly group: string | undefined;
-  /** How often the message has been delivered, this time included. */
+  /** The number of deliveries of the message, including this one. */
   readonly receiveCount: number;
 }
 
 export interface ReceiveRequest {
-  /** A repeated request with the same id gets the messages that the lost answer had. */
+  /** A retried request with the same id gets the messages of the lost answer. */
   readonly attemptId: string;
   readonly waitSeconds: number;
-  /** How long messages stay invisible to others. */
+  /** How long messages stay invisible to other consumers. */
   readonly visibilitySeconds: number;
   readonly signal?: AbortSignal;
 }
@@ -32,16 +32,18 @@ export interface Outgoing {
   readonly deduplicationId: string;
 }
 
-/** What became of one entry of a batch. */
+/** The result for one entry of a batch. */
 export type EntryResult =
   | { readonly ok: true; readonly messageId?: string | undefined }
   | {
       readonly ok: false;
-      readonly reason: string /** Another attempt is of no use. */;
+      readonly reason: string /** A retry is useless. */;
       readonly final: boolean;
     };
 
-/** Batches have at most ten entries, and get a result for each entry, in order. Whole batches fail by a rejection. */
+/**
+ * A batch has at most ten entries, and its results are in the order of the entries. If the whole batch fails, the call rejects.
+ */
 export interface Queue {
   receive(request: ReceiveRequest): Promise<readonly Received[]>;
   delete(receipts: readonly string[]): Promise<readonly EntryResult[]>;
@@ -49,14 +51,14 @@ export interface Queue {
     changes: readonly (readonly [receipt: string, seconds: number])[],
   ): Promise<readonly EntryResult[]>;
   send(messages: readonly Outgoing[]): Promise<readonly EntryResult[]>;
-  /** Bytes that one message may have. */
+  /** The maximum size of a message, in bytes. */
   largestMessage(): Promise<number>;
 }
 
 /** Entries of one batch. */
 export const BATCH = 10;
 
-/** A queue that was deleted, so asking again is of no use. */
+/** A queue that was deleted, so a retry is useless. */
 export class QueueGone extends Error {}
 
 export function batches<T>(all: readonly T[]): readonly (readonly T[])[] {

@@ -1,4 +1,4 @@
-/** What a node has behind its public face: its options, and its connection once it is signed in. */
+/** The internals of a node: its options, and its connection once it is signed in. */
 
 import type { ReceiveEdge } from './api/queries.ts';
 import type { Audits } from './audits.ts';
@@ -27,7 +27,7 @@ export class Session {
     );
   }
 
-  /** The edges that the node receives over. */
+  /** The edges over which the node receives. */
   get sourceEdges(): readonly ReceiveEdge[] {
     const { receiveEdge, receiveEdges } = this.connection.node;
     return receiveEdges ?? (receiveEdge ? [receiveEdge] : []);
@@ -37,12 +37,12 @@ export class Session {
     this.#connection ??= await connect(this.options, this.telemetry, signal);
   }
 
-  /** Resolves when all sent messages and audit records have arrived. */
+  /** Resolves when all sent messages and audit records are delivered. */
   async settle(): Promise<void> {
     await Promise.all(this.#outgoing().map((one) => one.settle()));
   }
 
-  /** Whatever has not arrived is given up. */
+  /** Drops what is not delivered yet. */
   close(): void {
     for (const one of this.#outgoing()) one.close();
     this.#connection?.close();

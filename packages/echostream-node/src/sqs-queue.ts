@@ -21,11 +21,14 @@ import {
   type ReceiveRequest,
 } from './queue.ts';
 
-/** What SQS takes where it does not tell. */
+/** SQS's limit if the queue does not report its own. */
 const USUAL_LARGEST = 262_144;
-/** Of a call, beside the time that it waits for messages, in milliseconds: well within a usual visibility. */
+/**
+ * The time limit of a call, in milliseconds, in addition to the time that it waits for messages. It is well within a usual
+ * visibility timeout.
+ */
 const DEADLINE = 10_000;
-/** Of a call with messages of up to a mebibyte, in milliseconds. */
+/** The time limit of a call with messages of up to 1 MiB, in milliseconds. */
 const SEND_DEADLINE = 30_000;
 
 const GONE = new Set(['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue']);
@@ -128,7 +131,7 @@ export class SqsQueue implements Queue {
     return Number(Attributes?.MaximumMessageSize ?? USUAL_LARGEST);
   }
 
-  /** A timer that is cleared costs far less than AbortSignal.timeout(), which stays until it fires. */
+  /** A cleared timer costs far less than AbortSignal.timeout(), which stays until it fires. */
   async #call<T>(
     call: (url: string, signal: AbortSignal) => Promise<T>,
     deadline = DEADLINE,

@@ -1,18 +1,18 @@
-/** The tenant's DynamoDB table. AWS's client for it is loaded by apps that have access to the table. */
+/** The tenant's DynamoDB table. Only apps with access to the table load AWS's client for it. */
 
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { Credentials } from './audit-delivery.ts';
 
 export interface TenantTable {
   readonly name: string;
-  /** Takes and gives plain objects; use it with the commands of @aws-sdk/lib-dynamodb. */
+  /** Accepts and returns plain objects; use it with the commands of @aws-sdk/lib-dynamodb. */
   readonly documents: DynamoDBDocumentClient;
 }
 
 export interface TableOptions {
   readonly name: string;
   readonly region: string;
-  /** Undefined: those of the environment. */
+  /** Undefined: the credentials of the environment. */
   readonly credentials: (() => Promise<Credentials>) | undefined;
 }
 

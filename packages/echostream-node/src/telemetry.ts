@@ -1,4 +1,4 @@
-/** Metrics and traces by OpenTelemetry. Without its SDK, each call here is an empty function. */
+/** Metrics and traces with OpenTelemetry. Without its SDK, each call here is an empty function. */
 
 import {
   type Context,
@@ -71,7 +71,7 @@ export function makeTelemetry(node: string) {
       }
     },
 
-    /** Sends within a span, whose context goes with the message as `traceparent` and the like. */
+    /** Sends within a span, and adds its context to the message as `traceparent` and similar attributes. */
     sending<T>(target: string, send: (traceContext: Attributes) => Promise<T>): Promise<T> {
       return inSpan(`send ${target}`, SpanKind.PRODUCER, context.active(), () => {
         const carrier: Record<string, string> = {};

@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts';
 export type Tick = (signal: AbortSignal) => unknown;
 
 export interface TimerOptions {
-  /** Milliseconds between the beginnings of two calls. A call that takes longer delays the next one. */
+  /** Milliseconds between the starts of two calls. A call that takes longer delays the next one. */
   readonly interval: number;
   readonly tick: Tick;
   readonly signal: AbortSignal;

@@ -5,7 +5,7 @@ import { ChangeReceiver, type Delivery } from '../src/echostream-node.ts';
 import { TestNode } from './support/test-node.ts';
 import { eventually, World } from './support/world.ts';
 
-test('a node that is made has no connection, and says what to do when it is used', async () => {
+test('a node that has not been started has no connection, and the error of using it says what to do', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);
   assert.equal(node.name, 'my node');
@@ -15,7 +15,7 @@ test('a node that is made has no connection, and says what to do when it is used
   assert.equal(world.cognito.signIns, 0);
 });
 
-test('a started node knows its app, its edges, its types and its config', async () => {
+test('a started node knows its app, edges, message types and configuration', async () => {
   await using world = await World.start();
   world.queue('in');
   world.node = {
@@ -46,7 +46,7 @@ test('a started node knows its app, its edges, its types and its config', async 
   await assert.rejects(node.start(), { code: 'ALREADY_STARTED' });
 });
 
-test('what is received is handled, sent on and audited, and then deleted', async () => {
+test('a received message is handled, its results are sent, it is audited, and then it is deleted', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   await incoming.send([
@@ -91,7 +91,7 @@ test('what is received is handled, sent on and audited, and then deleted', async
   );
 });
 
-test('a message without a group goes to that of the node, whose spaces become underscores', async () => {
+test('a message without a group gets the group of its node, with underscores for spaces', async () => {
   await using world = await World.start();
   const outgoing = world.queue('out');
   await using node = new TestNode(world.options);
@@ -113,7 +113,7 @@ test('a message without a group goes to that of the node, whose spaces become un
   );
 });
 
-test('an unknown target is refused with the targets that there are', async () => {
+test('the error for an unknown target lists the existing targets', async () => {
   await using world = await World.start();
   world.queue('out');
   await using node = new TestNode(world.options);
@@ -126,7 +126,7 @@ test('an unknown target is refused with the targets that there are', async () =>
   await node.sendMessage(message, { targets: ['after'] });
 });
 
-test('a message that cannot be sent is an error with the results of all', async () => {
+test('the error of a failed send reports the result of each message', async () => {
   await using world = await World.start();
   world.queue('out').largest = 1024;
   await using node = new TestNode(world.options);
@@ -145,7 +145,7 @@ test('a message that cannot be sent is an error with the results of all', async 
   );
 });
 
-test('a node that is stopped in EchoStream receives nothing, and sends nothing', async () => {
+test('a node that is stopped in EchoStream neither receives nor sends', async () => {
   await using world = await World.start();
   world.queue('in').put('g', 'one');
   world.node = { ...world.node, stopped: true };
@@ -158,13 +158,13 @@ test('a node that is stopped in EchoStream receives nothing, and sends nothing',
   assert.equal(world.queue('in').messages[0]?.receiveCount, 0);
 });
 
-test('a node that EchoStream does not know is told so', async () => {
+test('a node that EchoStream does not know gets an error that says so', async () => {
   await using world = await World.start();
   await using node = new TestNode({ ...world.options, name: 'unknown' });
   await assert.rejects(node.start(), { code: 'NODE_NOT_FOUND', message: /Check name and tenant/ });
 });
 
-test('a handler that takes too long fails, and its message comes again', async () => {
+test('a handler that takes too long fails, and its message is delivered again', async () => {
   await using world = await World.start();
   const incoming = world.queue('in');
   incoming.put('g', 'one');
@@ -181,7 +181,7 @@ test('a handler that takes too long fails, and its message comes again', async (
   assert.deepEqual(reasons, ['MESSAGE_TIMEOUT']);
 });
 
-test('a message that always fails goes to the callback for it, and those that waited behind it do not', async () => {
+test('a message that keeps failing goes to its callback, and messages that waited behind it do not', async () => {
   await using world = await World.start();
   const incoming = world.queue('in');
   incoming.put('g', 'bad');
@@ -201,7 +201,7 @@ test('a message that always fails goes to the callback for it, and those that wa
   assert.deepEqual(node.handled, ['good']);
 });
 
-test('a backoff function that fails, or gives no number, counts as none', async () => {
+test('a backoff function that throws or returns no number is ignored', async () => {
   await using world = await World.start();
   const incoming = world.queue('in');
   incoming.put('g', 'one');
@@ -217,7 +217,7 @@ test('a backoff function that fails, or gives no number, counts as none', async 
   assert.deepEqual(node.handled, ['one']);
 });
 
-test('a function that is called at intervals never overlaps itself, survives a failure, and ends with the node', async () => {
+test('a periodic function never overlaps itself, survives a failure, and ends with the node', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);
   await node.start();
@@ -237,7 +237,7 @@ test('a function that is called at intervals never overlaps itself, survives a f
   assert.deepEqual([most, running, calls], [1, 0, atStop]);
 });
 
-test('a change of its config reaches a node that follows a change receiver', async () => {
+test('a node that follows a change receiver refreshes its configuration when the receiver announces a change', async () => {
   await using world = await World.start();
   const changes = world.queue('changes');
   world.queue('in');
@@ -282,7 +282,7 @@ test('a change of its config reaches a node that follows a change receiver', asy
   assert.equal(world.queries.filter((query) => query === 'getNode').length, 4);
 });
 
-test('a message that is no change is an error that does not show it', async () => {
+test('a message that announces no valid change causes an error that does not show the message', async () => {
   const { parseChange } = await import('../src/change-receiver.ts');
   for (const body of ['secret', '{}', '[]', 'null', '{"datetime":"x","new":{"secret":1}}']) {
     assert.throws(

@@ -33,7 +33,7 @@ function world(deliver?: Deliver) {
   return { clock, audits, delivered, ends, add };
 }
 
-test('records are delivered 500 at a time', async () => {
+test('audit records are delivered 500 at a time', async () => {
   const { clock, audits, delivered, ends, add } = world();
   await clock.run(add(1200));
   await clock.run(audits.settle());
@@ -41,7 +41,7 @@ test('records are delivered 500 at a time', async () => {
   assert.deepEqual(ends, ['delivered 500', 'delivered 500', 'delivered 200']);
 });
 
-test('a lone record waits a tenth of a second for others, and not when all is to be delivered', async () => {
+test('a lone record waits 0.1 s for others, but not when the node flushes', async () => {
   const { clock, audits, delivered, add } = world();
   await clock.run(add(1));
   await clock.run(clock.sleep(99));
@@ -54,7 +54,7 @@ test('a lone record waits a tenth of a second for others, and not when all is to
   assert.ok(clock.now() - before < 50);
 });
 
-test('a delivery that fails is repeated, later each time, and nothing is lost', async () => {
+test('a failed delivery is retried with increasing delays, and loses no record', async () => {
   let failures = 5;
   const { clock, audits, delivered, ends, add } = world(async () => {
     failures -= 1;
@@ -65,7 +65,7 @@ test('a delivery that fails is repeated, later each time, and nothing is lost', 
   assert.deepEqual([delivered, ends], [[3], ['delivered 3']]);
 });
 
-test('records that are refused for good are dropped, which is counted', async () => {
+test('records that are refused permanently are dropped and counted', async () => {
   const { clock, audits, ends, add } = world(async () => {
     throw new Refused('no');
   });
@@ -74,7 +74,7 @@ test('records that are refused for good are dropped, which is counted', async ()
   assert.deepEqual(ends, ['dropped 3']);
 });
 
-test('while delivery is broken at most 10,000 records are kept, and whoever audits more waits', async () => {
+test('while deliveries fail, at most 10,000 records are kept, and further calls wait for room', async () => {
   let broken = true;
   const { clock, audits, add } = world(async () => {
     if (broken) throw new Error('not yet');
@@ -88,7 +88,7 @@ test('while delivery is broken at most 10,000 records are kept, and whoever audi
   await clock.run(audits.settle());
 });
 
-test('what is not delivered when the node closes is dropped, which is counted', async () => {
+test('records that are not delivered when the node closes are dropped and counted', async () => {
   const { clock, audits, ends, add } = world(async () => {
     throw new Error('not yet');
   });
@@ -100,7 +100,7 @@ test('what is not delivered when the node closes is dropped, which is counted', 
   assert.deepEqual(ends, ['dropped 10000', 'dropped 1', 'dropped 1']);
 });
 
-test('more than ten records are gzipped, and a local auditor gives attributes', async () => {
+test('deliveries of more than ten records are gzipped, and a local auditor supplies attributes', async () => {
   await using all = await World.start();
   await using node = new AppNode({
     ...all.options,
@@ -119,7 +119,7 @@ test('more than ten records are gzipped, and a local auditor gives attributes', 
   await assert.rejects(node.auditMessages(messages, { extraAttributes: [{}] }), { code: 'MESSAGE_INVALID' });
 });
 
-test('a tenant that wants no audits gets none', async () => {
+test('a tenant without audits receives no audit records', async () => {
   await using all = await World.start();
   all.node = { ...all.node, tenant: { ...all.node.tenant, audit: false } };
   const node = new AppNode(all.options);
@@ -130,7 +130,7 @@ test('a tenant that wants no audits gets none', async () => {
   assert.deepEqual(all.audits, []);
 });
 
-test('a delivery that is refused for its signature is signed anew with other credentials', async () => {
+test('a delivery with a refused signature is signed again with new credentials', async () => {
   await using all = await World.start();
   all.failures.audit.push(403);
   const node = new AppNode(all.options);

@@ -16,7 +16,7 @@ async function started(world: World) {
 
 const asked = (world: World): number => world.queries.filter((name) => name === 'getBulkDataStorage').length;
 
-test('a text, bytes and a stream can be got again by the URL', async () => {
+test('text, bytes and streams can be downloaded again from their URL', async () => {
   await using world = await World.start();
   const { node, uploaded } = await started(world);
   await using _ = node;
@@ -25,7 +25,7 @@ test('a text, bytes and a stream can be got again by the URL', async () => {
   assert.equal(uploaded(await node.handleBulkData(Readable.from(['a ', 'stream']))), 'a stream');
 });
 
-test('a large stream is uploaded with its length known, and leaves no file behind', async () => {
+test('a large stream is uploaded with a known length, and leaves no file behind', async () => {
   await using world = await World.start();
   const { node } = await started(world);
   await using _ = node;
@@ -57,7 +57,7 @@ test('a large stream is uploaded with its length known, and leaves no file behin
   assert.equal(await files(), before);
 });
 
-test('places are fetched twenty at a time, and again before they run out', async () => {
+test('upload URLs are fetched twenty at a time, and again before they run out', async () => {
   await using world = await World.start();
   const { node } = await started(world);
   await using _ = node;
@@ -70,7 +70,7 @@ test('places are fetched twenty at a time, and again before they run out', async
   assert.equal(new Set(urls).size, urls.length);
 });
 
-test('a place that has ended is not used', async () => {
+test('an expired upload URL is not used', async () => {
   await using world = await World.start();
   const { node, uploaded } = await started(world);
   await using _ = node;
@@ -83,7 +83,7 @@ test('a place that has ended is not used', async () => {
   assert.ok(asked(world) >= 2);
 });
 
-test('an upload that fails is repeated in another place', async () => {
+test('a failed upload is retried with another URL', async () => {
   await using world = await World.start();
   const { node, uploaded } = await started(world);
   await using _ = node;

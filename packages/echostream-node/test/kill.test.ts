@@ -1,7 +1,4 @@
-/**
- * A program that is killed, again and again, in a stream of messages. With KILLS and MESSAGES it is killed more
- * often, and gets more of them.
- */
+/** A program that is killed repeatedly while messages arrive. KILLS and MESSAGES set the numbers of kills and messages. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -15,7 +12,7 @@ const KILLS = Number(process.env.KILLS ?? 5);
 const MESSAGES = Number(process.env.MESSAGES ?? 1000);
 const GROUPS = 5;
 
-test('all messages arrive in order though the program is killed again and again', async () => {
+test('a program that is killed repeatedly handles all messages in order', async () => {
   await using world = await World.start();
   const queue = world.queue('in');
   for (let i = 0; i < MESSAGES; i += 1) queue.put(`g${i % GROUPS}`, String(i));
@@ -43,7 +40,7 @@ test('all messages arrive in order though the program is killed again and again'
     await eventually(() => handled.length >= before + MESSAGES / (2 * KILLS));
     child.kill('SIGKILL');
     await once(child, 'close');
-    // The visibility of what it had ends as it would in time.
+    // The visibility timeout of its messages ends, as it would in time.
     queue.expire();
   }
   const last = start();

@@ -27,7 +27,7 @@ class TestNode extends LambdaNode {
   }
 }
 
-/** Of messages such as `a1`: the first letter is the group. */
+/** In messages such as `a1`, the first letter is the group. */
 function eventOf(...bodies: readonly string[]): LambdaEvent {
   return {
     Records: bodies.map((body) => ({
@@ -51,7 +51,7 @@ const idsOf = (...bodies: readonly string[]) => ({
   batchItemFailures: bodies.map((body) => ({ itemIdentifier: `id-${body}` })),
 });
 
-test('an event that is handled has no failures, and its handler is one line', async () => {
+test('an event whose messages are all handled reports no failures, with a handler of one line', async () => {
   await using world = await World.start();
   const seen: unknown[] = [];
   await using node = new TestNode(world.options, ({ message, source, receiveCount }) =>
@@ -68,7 +68,7 @@ test('an event that is handled has no failures, and its handler is one line', as
   assert.equal(world.cognito.signIns, 1);
 });
 
-test('what is sent and audited has arrived when the event is handled', async () => {
+test('sent messages and audit records are delivered before the event is done', async () => {
   await using world = await World.start();
   const outgoing = world.queue('out');
   await using node = new TestNode(world.options, async ({ message }, self) => {
@@ -80,7 +80,7 @@ test('what is sent and audited has arrived when the event is handled', async () 
   assert.equal(world.audits.flatMap(({ auditRecords }) => auditRecords).length, 2);
 });
 
-test('without reports a failure fails the event, and nothing more is begun', async () => {
+test('without failure reports, a failure fails the whole event, and no further message is started', async () => {
   await using world = await World.start();
   await using node = new TestNode(world.options, failing('a2'));
   await assert.rejects(node.handleEvent(eventOf('a1', 'a2', 'a3', 'b1')), /a2 fails/);
@@ -90,7 +90,7 @@ test('without reports a failure fails the event, and nothing more is begun', asy
   );
 });
 
-test('with reports the failed message and the rest of its group fail, and other groups do not', async () => {
+test('with failure reports, the failed message and the rest of its group fail, and other groups do not', async () => {
   await using world = await World.start();
   await using node = new TestNode({ ...world.options, reportBatchItemFailures: true }, failing('a2'));
   const failures = await node.handleEvent(eventOf('a1', 'b1', 'a2', 'b2', 'a3'));
@@ -98,7 +98,7 @@ test('with reports the failed message and the rest of its group fail, and other 
   assert.deepEqual(node.handled.sort(), ['a1', 'b1', 'b2']);
 });
 
-test('messages for which no time is left are not begun, and come again', async () => {
+test('messages for which too little time is left are not started, and are delivered again', async () => {
   await using world = await World.start();
   let left = 10_000;
   await using node = new TestNode({ ...world.options, reportBatchItemFailures: true }, () => {
@@ -108,7 +108,7 @@ test('messages for which no time is left are not begun, and come again', async (
   assert.deepEqual(await node.handleEvent(eventOf('a1', 'a2', 'a3'), context), idsOf('a2', 'a3'));
 });
 
-test('a delivery of audits that is broken does not cost the event', async () => {
+test('a failed delivery of audit records does not fail the event', async () => {
   await using world = await World.start();
   world.failures.audit.push(...Array.from({ length: 20 }, () => 503));
   await using node = new TestNode(world.options, ({ message }, self) => self.auditMessage(message));
@@ -118,7 +118,7 @@ test('a delivery of audits that is broken does not cost the event', async () => 
   assert.ok(Date.now() < end);
 });
 
-test('groups are handled at once when the node is told so', async () => {
+test('groups are handled concurrently if the node is configured to do so', async () => {
   await using world = await World.start();
   let [running, most] = [0, 0];
   await using node = new TestNode({ ...world.options, concurrency: 3 }, async () => {
@@ -132,7 +132,7 @@ test('groups are handled at once when the node is told so', async () => {
   assert.ok(node.handled.indexOf('a1') < node.handled.indexOf('a2'));
 });
 
-test('a message that keeps failing goes to the callback for it', async () => {
+test('a message that keeps failing goes to its callback', async () => {
   await using world = await World.start();
   const poison: string[] = [];
   class PoisonNode extends TestNode {
@@ -145,7 +145,7 @@ test('a message that keeps failing goes to the callback for it', async () => {
   assert.deepEqual([poison, node.handled], [['a1'], ['a2']]);
 });
 
-test('an event of a queue that is no edge of the node, or that is no event of a queue, is refused with what to do', async () => {
+test('an event of another queue, or of no queue, is refused with an error that says what to do', async () => {
   await using world = await World.start();
   await using node = new TestNode(world.options);
   const [record] = eventOf('a1').Records;
@@ -159,7 +159,7 @@ test('an event of a queue that is no edge of the node, or that is no event of a 
   });
 });
 
-test('a sign-in that failed is repeated by the next event', async () => {
+test('the next event retries a failed sign-in', async () => {
   await using world = await World.start();
   world.failures.cognito.push(400);
   await using node = new TestNode(world.options);
@@ -167,7 +167,7 @@ test('a sign-in that failed is repeated by the next event', async () => {
   assert.equal(await node.handleEvent(eventOf('a1')), undefined);
 });
 
-test('in any event, each group is handled up to its first failure, in order, with no more at once than there are slots', async () => {
+test('in any event, each group is handled in order up to its first failure, with at most one message per slot at once', async () => {
   const entries = fc.array(
     fc.record({ key: fc.constantFrom('a', 'b', 'c'), fails: fc.boolean(), turns: fc.nat(3) }),
   );

@@ -8,7 +8,7 @@ import { IDENTITY } from '../src/options.ts';
 import { invoke, unpack } from './support/lambda.ts';
 import { World } from './support/world.ts';
 
-/** The oldest Node that the library is for, and the one that runs the tests. */
+/** The oldest Node version that the library supports, and the one that runs the tests. */
 const NODES = [
   [
     '22',
@@ -44,7 +44,7 @@ const good = '{"id":1,"amount":1}';
 const bad = '{"id":2,"amount":-1}';
 
 for (const [line, node] of NODES) {
-  test(`a function from its zip handles events on Node ${line}, and reports what failed`, async () => {
+  test(`a function from its zip handles events on Node ${line}, and reports failures`, async () => {
     await using world = await World.start();
     await using directory = await mkdtempDisposable(join(tmpdir(), 'function-'));
     unpack(await functionZip(join(import.meta.dirname, '../example/partial-success.ts')), directory.path);
@@ -68,7 +68,7 @@ for (const [line, node] of NODES) {
     assert.equal(world.cognito.signIns, 1);
   });
 
-  test(`a function that has the library from a layer handles an event on Node ${line}`, async () => {
+  test(`a function that loads the library from a layer handles an event on Node ${line}`, async () => {
     await using world = await World.start();
     await using directory = await mkdtempDisposable(join(tmpdir(), 'layer-'));
     unpack(await layerZip(), join(directory.path, 'opt'));
@@ -90,7 +90,7 @@ for (const [line, node] of NODES) {
   });
 }
 
-test('the same sources make the same zip', async () => {
+test('the same sources produce the same zip', async () => {
   const [one, two] = [await layerZip(), await layerZip()];
   assert.ok(Buffer.from(one).equals(two));
 });

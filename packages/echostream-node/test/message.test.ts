@@ -6,14 +6,14 @@ import { Message } from '../src/message.ts';
 
 const messageType = { name: 'text' };
 
-test('a message has a random tracking id unless it is given one', () => {
+test('a message has a random tracking id unless the sender sets one', () => {
   const [one, two] = [new Message({ body: 'x', messageType }), new Message({ body: 'x', messageType })];
   assert.match(one.trackingId, /^[0-9a-f]{32}$/);
   assert.notEqual(one.trackingId, two.trackingId);
   assert.equal(new Message({ body: 'x', messageType, trackingId: 'mine' }).trackingId, 'mine');
 });
 
-test('previous tracking ids go over the wire as a compact JSON list, and only if there are any', () => {
+test('previous tracking ids are sent as a compact JSON list, and only if there are any', () => {
   const split = new Message({ body: 'x', messageType, trackingId: 'c', previousTrackingIds: ['a', 'b'] });
   assert.deepEqual(split.attributes, { trackingId: 'c', prevTrackingIds: '["a","b"]' });
   const first = new Message({ body: 'x', messageType, trackingId: 'c', previousTrackingIds: [] });
@@ -21,7 +21,7 @@ test('previous tracking ids go over the wire as a compact JSON list, and only if
   assert.equal(first.previousTrackingIds, undefined);
 });
 
-test('what was sent is what is received', () => {
+test('a received message equals the sent one', () => {
   fc.assert(
     fc.property(
       fc.string({ minLength: 1, unit: 'grapheme' }),
@@ -36,7 +36,7 @@ test('what was sent is what is received', () => {
   );
 });
 
-test('a message of a sender that set no attributes, or wrong ones, is still a message', () => {
+test('a message with missing or invalid attributes is still a message', () => {
   const bare = Message.received('x', {}, messageType);
   assert.match(bare.trackingId, /^[0-9a-f]{32}$/);
   for (const prevTrackingIds of ['no json', '{}', 'null']) {
@@ -44,12 +44,12 @@ test('a message of a sender that set no attributes, or wrong ones, is still a me
   }
 });
 
-test('the length is in bytes of UTF-8, and counts names, types and values of attributes', () => {
+test('the length is in bytes of UTF-8, and includes the names, types and values of attributes', () => {
   const message = new Message({ body: 'äö€😀', messageType, trackingId: 'ü' });
   assert.equal(message.byteLength, 2 + 2 + 3 + 4 + 'trackingId'.length + 'String'.length + 2);
 });
 
-test('a message larger than SQS takes is refused, with its size and what to do', () => {
+test('a message that is too large for SQS is refused with its size and what to do', () => {
   const make = (length: number): Message =>
     new Message({ body: '€'.repeat(length), messageType, trackingId: 'x' });
   assert.doesNotThrow(() => make(349_519));
@@ -71,7 +71,7 @@ test('a message cannot be changed', () => {
   assert.throws(() => (message.previousTrackingIds as string[]).push('b'), TypeError);
 });
 
-test('the config of the node counts more than that of the app, and this more than that of the tenant', () => {
+test("the node's configuration overrides the app's, and the app's overrides the tenant's", () => {
   const config = mergeConfig({
     tenant: '{"a":1,"b":1,"c":{"x":1}}',
     app: '{"b":2,"c":{"y":2}}',
@@ -81,7 +81,7 @@ test('the config of the node counts more than that of the app, and this more tha
   assert.deepEqual(mergeConfig({ tenant: null, app: '', node: undefined }), {});
 });
 
-test('a config that is not a JSON object is refused, and nothing of it is shown', () => {
+test('a configuration that is not a JSON object is refused, and the error shows nothing of it', () => {
   for (const app of ['secret', '[]', '"secret"', '7', '{"secret":']) {
     assert.throws(
       () => mergeConfig({ app }),

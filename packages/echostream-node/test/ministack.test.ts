@@ -1,4 +1,4 @@
-/** Nodes against another implementation of Cognito, AppSync, SQS and S3 than the tests' own. */
+/** Nodes against an implementation of Cognito, AppSync, SQS and S3 that is independent of the tests. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -77,7 +77,7 @@ async function fill({ aws, incoming }: Place, bodies: readonly string[]): Promis
   }
 }
 
-/** Breaks each second call, in one way after another. */
+/** Breaks every second call, in alternating ways. */
 function everySecond(kinds: readonly Break[]): () => Break {
   let calls = 0;
   return () => {
@@ -86,7 +86,7 @@ function everySecond(kinds: readonly Break[]): () => Break {
   };
 }
 
-/** Takes all that there is, without deleting: ministack, too, gives the next ones only when these are deleted. */
+/** Receives all messages without deleting them: ministack also delivers the next ones only when these are deleted. */
 async function take({ aws, outgoing }: Place): Promise<readonly SqsMessage[]> {
   const QueueUrl = `${aws.url}${new URL(outgoing).pathname}`;
   const all: SqsMessage[] = [];
@@ -104,7 +104,7 @@ async function take({ aws, outgoing }: Place): Promise<readonly SqsMessage[]> {
   }
 }
 
-test('on ministack a node signs in with SRP, asks the API, receives, sends, and uploads', async () => {
+test('on ministack, a node signs in with SRP, calls the API, receives, sends and uploads', async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const world = await place(aws, proxy);
@@ -139,7 +139,7 @@ test('on ministack a node signs in with SRP, asks the API, receives, sends, and 
   }
 });
 
-test("on ministack a node of an app with table access writes to the tenant's table, and reads it", async () => {
+test("on ministack, a node of an app with table access writes and reads the tenant's table", async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const { options } = await place(aws, proxy);
@@ -166,7 +166,7 @@ test("on ministack a node of an app with table access writes to the tenant's tab
   assert.deepEqual(found.Item, Item);
 });
 
-test('on ministack with a bad network all messages arrive, in the order of their groups', async () => {
+test('on ministack, over an unreliable network, all messages arrive in the order of their groups', async () => {
   await using aws = await Ministack.start();
   await using proxy = await FaultProxy.start(() => aws.url);
   const world = await place(aws, proxy);

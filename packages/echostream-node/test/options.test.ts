@@ -15,7 +15,7 @@ const ENVIRONMENT = {
   USER_POOL_ID: 'us-east-1_abc',
 };
 
-/** The text of the error that the options lead to. */
+/** The text of the error that these options cause. */
 function problemOf(make: () => unknown): string {
   try {
     make();
@@ -26,7 +26,7 @@ function problemOf(make: () => unknown): string {
   return '';
 }
 
-test('a node is who its environment says', () => {
+test('a node takes its identity from its environment', () => {
   const { name, username, userPoolId, bulkDataAcceleration } = resolveNodeOptions({}, ENVIRONMENT);
   assert.deepEqual(
     [name, username, userPoolId, bulkDataAcceleration],
@@ -34,11 +34,11 @@ test('a node is who its environment says', () => {
   );
 });
 
-test('an option counts more than the environment', () => {
+test('an option overrides the environment', () => {
   assert.equal(resolveNodeOptions({ name: 'other' }, ENVIRONMENT).name, 'other');
 });
 
-test('all that is missing is reported at once, each with its variable', () => {
+test('one error lists all missing options with their variables', () => {
   const problem = problemOf(() => resolveNodeOptions({}, { NODE: '', PASSWORD: 'secret password' }));
   for (const [option, variable] of Object.entries(IDENTITY)) {
     const expected = option !== 'password';
@@ -50,7 +50,7 @@ test('all that is missing is reported at once, each with its variable', () => {
   }
 });
 
-test('an endpoint that would not be encrypted is refused, but for one on this host', () => {
+test('an unencrypted endpoint is refused, unless it is on this host', () => {
   const endpoint = (appsyncEndpoint: string): string =>
     problemOf(() => resolveNodeOptions({ appsyncEndpoint }, ENVIRONMENT));
   for (const url of ['http://api.example.com/', 'ftp://localhost/', 'no url'])
@@ -58,7 +58,7 @@ test('an endpoint that would not be encrypted is refused, but for one on this ho
   for (const url of ['http://127.0.0.1:4566/', 'https://api.example.com/']) assert.equal(endpoint(url), '');
 });
 
-test('each option of a wrong type or size is named, and no value is shown', () => {
+test('the error names each option of a wrong type or size, and shows no value', () => {
   const wrong = {
     userPoolId: 'secret password',
     username: 7,
@@ -80,7 +80,7 @@ for (const [option, values] of Object.entries({
   stopTimeout: [-1],
   backoff: [-1, 'soon', 43_201],
 })) {
-  test(`the option ${option} of an AppNode is a whole number within limits`, () => {
+  test(`the option ${option} of an AppNode must be a whole number within its limits`, () => {
     for (const value of values) {
       assert.match(
         problemOf(() => new AppNode({ [option]: value })),
@@ -90,13 +90,13 @@ for (const [option, values] of Object.entries({
   });
 }
 
-test('a LambdaNode tells its wrong options and those of every node at once', () => {
+test('one error lists the invalid options of a LambdaNode together with those common to all nodes', () => {
   const wrong = { concurrency: -1, reportBatchItemFailures: 1, appsyncEndpoint: 'no url' };
   const problem = problemOf(() => new LambdaNode(wrong as never));
   assert.match(problem, /concurrency must.*reportBatchItemFailures must.*appsyncEndpoint must/);
 });
 
-test('a ChangeReceiver has its name from the app', () => {
+test('a ChangeReceiver takes its name from the app', () => {
   assert.match(
     problemOf(() => new ChangeReceiver({})),
     /app is missing; give the option or set APP/,
@@ -106,7 +106,7 @@ test('a ChangeReceiver has its name from the app', () => {
   assert.equal(new ChangeReceiver({ ...unnamed, app: 'my app' }).name, 'my app:Change Receiver');
 });
 
-test('problems that a subclass has found are thrown with the others', () => {
+test('problems that a subclass finds are thrown together with the others', () => {
   const problems = new Problems();
   problems.add('colour', 'must be blue');
   assert.match(

@@ -16,18 +16,18 @@ const readme = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
 const examples = globSync('example/*.ts', { cwd: PACKAGE }).sort();
 const source = (example: string): string => readFileSync(join(PACKAGE, example), 'utf8');
 
-test('the README has a row for each option that comes from the environment', () => {
+test('the README has a row for each option that the environment can set', () => {
   for (const [option, variable] of Object.entries(IDENTITY)) {
     assert.match(readme, new RegExp(`\\| \`${option}\` +\\| \`${variable}\` `), option);
   }
 });
 
-test('each example of the README is a file, and each file is in the README', () => {
+test('each example of the README is a file, and each example file is in the README', () => {
   const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
   assert.deepEqual(new Set(blocks), new Set(examples.map(source)));
 });
 
-test('the examples fit the types', async () => {
+test('the examples type-check', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'examples-'));
   const project = join(directory.path, 'tsconfig.json');
   await writeFile(
@@ -45,7 +45,7 @@ test('the examples fit the types', async () => {
   await promisify(execFile)('tsc', ['--project', project]);
 });
 
-/** Runs an example in a process of its own, as the environment of a node is. */
+/** Runs an example in its own process, with the environment of a node. */
 function run(world: World, example: string, ...words: string[]) {
   const { options } = world;
   const identity = Object.entries(IDENTITY).map(([option, variable]) => [
@@ -86,7 +86,7 @@ test('the application node receives, sends and audits, and a signal ends it with
   assert.equal(world.audits.flatMap(({ auditRecords }) => auditRecords).length, 101);
 });
 
-test('the managed node sends on what it makes of a message', async () => {
+test('the managed node sends the result of each message', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   incoming.put('g', 'hello');
@@ -99,7 +99,7 @@ test('the managed node sends on what it makes of a message', async () => {
   );
 });
 
-test('the concurrent node aborts, repeats, and sets aside what always fails', async () => {
+test('the concurrent node aborts, retries, and sets aside messages that always fail', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   incoming.put('good', world.url.replace('http:', 'data:text/plain,'));
@@ -109,7 +109,7 @@ test('the concurrent node aborts, repeats, and sets aside what always fails', as
   assert.equal(outgoing.messages.length, 1);
 });
 
-test('bulk data goes to storage, and its URL in a message', async () => {
+test('bulk data is stored, and a message carries its URL', async () => {
   await using world = await World.start();
   const outgoing = world.queue('out');
   world.queue('in');
@@ -118,7 +118,7 @@ test('bulk data goes to storage, and its URL in a message', async () => {
   assert.equal(world.uploads.get(url)?.toString(), readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
 });
 
-test('a change of the config is told while the node runs', async () => {
+test('a running node is notified of a change of its configuration', async () => {
   await using world = await World.start();
   world.node = { ...world.node, config: '{"interval":10}' };
   world.queue('in');

@@ -16,7 +16,7 @@ type Draw = fc.GeneratorValue;
 
 const GROUPS = ['a', 'b', 'c'];
 
-/** What one process sees: after it was killed, nothing that it does has an effect. */
+/** The view of one process: after it is killed, its calls have no effect. */
 class Process {
   alive = true;
   readonly source: Source;
@@ -46,7 +46,7 @@ class Process {
 
 interface Rules {
   readonly operations: readonly Operation[];
-  /** Milliseconds that a handler takes at most. */
+  /** The longest time of a handler, in milliseconds. */
   readonly slowest: number;
   readonly endings: readonly ('stop' | 'kill')[];
 }
@@ -107,7 +107,7 @@ async function play(draw: Draw, { operations, slowest, endings }: Rules) {
   return { lost: bodies.filter((body) => !handled.includes(body)), overtaking, twice, inFlightAtKills };
 }
 
-test('no message is lost or overtakes another of its group, whatever fails, stops or is killed', async () => {
+test('no message is lost or overtakes another of its group, despite failures, stops and kills', async () => {
   await fc.assert(
     fc.asyncProperty(fc.gen(), async (draw) => {
       const endings = draw(fc.array, fc.constantFrom('stop' as const, 'kill' as const), { maxLength: 3 });

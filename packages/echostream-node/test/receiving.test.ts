@@ -6,7 +6,7 @@ import { type Fault, MemoryQueue, type Operation } from './support/memory-queue.
 import { makeSource, NEVER, until } from './support/sources.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 
-/** A queue with messages a1 a2 … b1 b2 …, and what came of it. */
+/** A queue with messages a1 a2 … b1 b2 …, and a record of what happened. */
 function world(groups: Readonly<Record<string, number>>, fault?: (operation: Operation) => Fault) {
   const clock = new VirtualClock();
   const queue = new MemoryQueue(clock, fault);
@@ -37,7 +37,7 @@ test('messages of a group are handled one at a time, in order, and deleted ten a
   assert.equal(queue.calls.filter((call) => call === 'delete').length, 2);
 });
 
-test('ten groups with ten slots take a tenth of the time', async () => {
+test('ten groups in ten slots take a tenth of the time of one slot', async () => {
   const groups = Object.fromEntries('abcdefghij'.split('').map((group) => [group, 10]));
   const times = [];
   for (const concurrency of [1, 10]) {
@@ -53,7 +53,7 @@ test('ten groups with ten slots take a tenth of the time', async () => {
   assert.ok(sequential / parallel >= 8, `${sequential} ms and ${parallel} ms`);
 });
 
-test('a slot that becomes free is filled at once, though others of the batch take long', async () => {
+test('a free slot is filled at once, even while others of the batch are still busy', async () => {
   const { clock, queue, handled, handle } = world({ slow: 1, a: 30 });
   const source = makeSource(
     clock,
@@ -67,7 +67,7 @@ test('a slot that becomes free is filled at once, though others of the batch tak
   await clock.run(source.stop(NEVER));
 });
 
-test('no more messages are taken from the queue than the slots can soon handle', async () => {
+test('a node receives no more messages than its slots can handle soon', async () => {
   const { clock, queue } = world({ a: 5, b: 5, c: 5, d: 5, e: 5, f: 5, g: 5, h: 5, i: 5 });
   const source = makeSource(clock, queue, () => clock.sleep(10_000), { concurrency: 1 });
   source.start();
@@ -76,7 +76,7 @@ test('no more messages are taken from the queue than the slots can soon handle',
   await clock.run(source.stop(NEVER));
 });
 
-test('a failed message is given back at once and comes again before the later ones of its group', async () => {
+test('a failed message is returned to the queue at once and is handled before later messages of its group', async () => {
   const { clock, queue, handled, handle, isEmpty } = world({ a: 3, b: 2 });
   const tries: string[] = [];
   const source = makeSource(clock, queue, async (held) => {
@@ -98,7 +98,7 @@ test('a failed message is given back at once and comes again before the later on
   );
 });
 
-test('the backoff is asked with the delivery and the error, and says when a failed message comes again', async () => {
+test('the backoff function gets the delivery count and the error, and decides when a failed message is delivered again', async () => {
   const { clock, queue, handle, isEmpty } = world({ a: 2 });
   const asked: unknown[] = [];
   const source = makeSource(
@@ -122,7 +122,7 @@ test('the backoff is asked with the delivery and the error, and says when a fail
   await clock.run(source.stop(NEVER));
 });
 
-test('a message stays invisible while its handler runs, and so do those that wait behind it', async () => {
+test('a message and those that wait behind it stay invisible while its handler runs', async () => {
   const { clock, queue, handled, isEmpty } = world({ a: 2 });
   const source = makeSource(clock, queue, async ({ message }) => {
     await clock.sleep(300_000);
@@ -134,7 +134,7 @@ test('a message stays invisible while its handler runs, and so do those that wai
   await clock.run(source.stop(NEVER));
 });
 
-test('after twelve hours SQS shows a message again, so its handler is told and its group goes no further', async () => {
+test('after twelve hours, when SQS shows a message again, its handler is notified and its group stops', async () => {
   const { clock, queue } = world({ a: 2 });
   const aborted: string[] = [];
   let begun = 0;
@@ -154,7 +154,7 @@ test('after twelve hours SQS shows a message again, so its handler is told and i
   await clock.run(source.stop(NEVER));
 });
 
-test('a message whose visibility was lost is not handled again when it comes to the same node', async () => {
+test('a handled message that is delivered again to the same process is deleted and not handled twice', async () => {
   const { clock, queue, handled, handle, isEmpty } = world({ a: 3 });
   const source = makeSource(clock, queue, async (held) => {
     await handle(held);
@@ -166,7 +166,7 @@ test('a message whose visibility was lost is not handled again when it comes to 
   await clock.run(source.stop(NEVER));
 });
 
-test('a delete that fails, as a whole or for one entry, is repeated', async () => {
+test('a delete that fails, entirely or for one entry, is retried', async () => {
   const failures: Fault['kind'][] = ['before', 'after', 'entry', 'entry'];
   const { clock, queue, handled, handle, isEmpty } = world({ a: 25, b: 25 }, (operation) => ({
     kind: (operation === 'delete' && failures.shift()) || 'none',
@@ -179,7 +179,7 @@ test('a delete that fails, as a whole or for one entry, is repeated', async () =
   await clock.run(source.stop(NEVER));
 });
 
-test('messages of an answer that was cut off are received by the repeated attempt, not after their visibility', async () => {
+test('messages of a lost answer are received again by the retry, before their visibility ends', async () => {
   const failures: Fault['kind'][] = ['after'];
   const { clock, queue, handled, handle, isEmpty } = world({ a: 5 }, (operation) => ({
     kind: (operation === 'receive' && failures.shift()) || 'none',
@@ -192,7 +192,7 @@ test('messages of an answer that was cut off are received by the repeated attemp
   await clock.run(source.stop(NEVER));
 });
 
-test('a stop waits for the handler that runs and gives back at once what has not begun', async () => {
+test('a stop waits for the running handler and returns messages that have not been started at once', async () => {
   const { clock, queue, handled, handle } = world({ a: 5, b: 5 });
   const source = makeSource(clock, queue, handle);
   source.start();
@@ -204,7 +204,7 @@ test('a stop waits for the handler that runs and gives back at once what has not
   assert.ok(queue.messages.every(({ visibleAt }) => visibleAt <= clock.now()));
 });
 
-test('a stop during a long poll takes no time, and leaves nothing invisible', async () => {
+test('a stop during a long poll is immediate and leaves no message invisible', async () => {
   const { clock, queue, handled, handle } = world({ a: 0 });
   const source = makeSource(clock, queue, handle);
   source.start();
@@ -216,7 +216,7 @@ test('a stop during a long poll takes no time, and leaves nothing invisible', as
   assert.ok(queue.messages.every(({ visibleAt }) => visibleAt <= clock.now()));
 });
 
-test('a handler that outlives the deadline of a stop is told, and its message is given back', async () => {
+test('a handler that exceeds the deadline of a stop is notified, and its message is returned to the queue', async () => {
   const { clock, queue } = world({ a: 1 });
   let reason: unknown;
   const source = makeSource(clock, queue, async ({ signal }) => {
@@ -235,7 +235,7 @@ test('a handler that outlives the deadline of a stop is told, and its message is
   assert.ok(queue.messages.every(({ visibleAt }) => visibleAt <= clock.now()));
 });
 
-test('a queue that cannot be reached is asked again, later each time', async () => {
+test('a node polls an unreachable queue again, with increasing delays', async () => {
   let failing = true;
   const { clock, queue, handled, handle, isEmpty } = world({ a: 1 }, () => ({
     kind: failing ? 'before' : 'none',
@@ -250,7 +250,7 @@ test('a queue that cannot be reached is asked again, later each time', async () 
   await clock.run(source.stop(NEVER));
 });
 
-test('a source whose queue was deleted receives no more, and stops in order', async () => {
+test('a source whose queue was deleted receives nothing more, and stops gracefully', async () => {
   const { clock, queue, handle } = world({ a: 1 });
   const source = makeSource(clock, queue, handle);
   let calls = 0;

@@ -34,7 +34,7 @@ const message = (body: string, groupId?: string): Message =>
   new Message({ body, messageType: MESSAGE_TYPE, groupId });
 const numbered = (count: number): Message[] => Array.from({ length: count }, (_, i) => message(String(i)));
 
-test('messages that are sent together share calls of ten, and keep their order', async () => {
+test('messages that are sent together are combined into batches of ten, and keep their order', async () => {
   const { clock, target, sizes, bodies } = world();
   await clock.run(Promise.all(numbered(25).map((one) => target.send(one))));
   assert.deepEqual(sizes, [10, 10, 5]);
@@ -44,20 +44,20 @@ test('messages that are sent together share calls of ten, and keep their order',
   );
 });
 
-test('a lone message is sent at once', async () => {
+test('a lone message is sent immediately', async () => {
   const { clock, target } = world();
   await clock.run(target.send(message('one')));
   assert.ok(clock.now() < 5, `${clock.now()} ms`);
 });
 
-test('a batch has no more bytes than SQS takes, in UTF-8', async () => {
+test('a batch never exceeds the byte limit of SQS, counted in UTF-8', async () => {
   const { clock, target, sizes } = world();
   const large = Array.from({ length: 4 }, () => message('ü'.repeat(50_000)));
   await clock.run(Promise.all([...large, message('x')].map((one) => target.send(one))));
   assert.deepEqual(sizes, [2, 3]);
 });
 
-test('a message that is larger than the queue takes is refused before it is sent', async () => {
+test("a message that is larger than its queue's limit is refused before it is sent", async () => {
   const { clock, queue, target, sizes } = world();
   queue.largest = 1024;
   await assert.rejects(clock.run(target.send(message('ü'.repeat(500)))), { code: 'MESSAGE_TOO_LARGE' });
@@ -65,14 +65,14 @@ test('a message that is larger than the queue takes is refused before it is sent
   assert.deepEqual(sizes, [1]);
 });
 
-test('a queue that takes a mebibyte gets a mebibyte', async () => {
+test('a queue with a limit of 1 MiB accepts a message of 1 MiB', async () => {
   const { clock, queue, target, sizes } = world();
   queue.largest = 1_048_576;
   await clock.run(target.send(message('x'.repeat(1_000_000))));
   assert.deepEqual(sizes, [1]);
 });
 
-test('the tracking id is the deduplication id, and the group is that of the message or of the node', async () => {
+test("the tracking id is the deduplication id, and the message's group overrides the node's", async () => {
   const { clock, queue, target } = world();
   const [one, two] = [message('one'), message('two', 'group')];
   await clock.run(Promise.all([target.send(one, { traceparent: '00-1-2-01' }), target.send(two)]));
@@ -91,7 +91,7 @@ test('the tracking id is the deduplication id, and the group is that of the mess
   ]);
 });
 
-test('a call that failed, or whose answer was lost, is repeated, and nothing is sent twice or out of order', async () => {
+test('a call that failed, or whose answer was lost, is retried, and nothing is sent twice or out of order', async () => {
   const { clock, target, bodies } = world(['before', 'after', 'none', 'after']);
   await clock.run(Promise.all(numbered(25).map((one) => target.send(one))));
   assert.deepEqual(
@@ -100,13 +100,13 @@ test('a call that failed, or whose answer was lost, is repeated, and nothing is 
   );
 });
 
-test('an entry that failed is sent before what comes later', async () => {
+test('a failed entry is sent again before later messages', async () => {
   const { clock, target, bodies } = world(['entry']);
   await clock.run(Promise.all(numbered(12).map((one) => target.send(one))));
   assert.deepEqual(bodies().slice(9), ['0', '10', '11']);
 });
 
-test('a message that SQS refuses for good fails alone', async () => {
+test('a message that SQS refuses permanently fails alone', async () => {
   const { clock, queue, target } = world();
   const send = queue.send.bind(queue);
   queue.send = async (batch) => {
@@ -121,13 +121,13 @@ test('a message that SQS refuses for good fails alone', async () => {
   assert.match(String((results[1] as PromiseRejectedResult).reason), /could not be sent to after: no/);
 });
 
-test('what cannot be sent in eight attempts fails', async () => {
+test('a message fails after eight attempts', async () => {
   const { clock, queue, target } = world(Array.from({ length: 100 }, () => 'before'));
   await assert.rejects(clock.run(target.send(message('x'))), { code: 'SEND_FAILED' });
   assert.equal(queue.calls.filter((call) => call === 'send').length, 8);
 });
 
-test('a message to a queue that was deleted fails at once', async () => {
+test('a message to a deleted queue fails immediately', async () => {
   const { clock, queue, target } = world();
   queue.send = async () => {
     throw new QueueGone('the queue is gone');
@@ -139,7 +139,7 @@ test('a message to a queue that was deleted fails at once', async () => {
   assert.ok(clock.now() < 100);
 });
 
-test('whoever sends faster than the queue takes waits', async () => {
+test('a sender that is faster than the queue waits', async () => {
   const { clock, queue, target } = world();
   const sent = numbered(1500).map((one) => target.send(one));
   const last = sent.at(-1) as Promise<unknown>;
@@ -149,7 +149,7 @@ test('whoever sends faster than the queue takes waits', async () => {
   assert.equal(queue.messages.length, 1500);
 });
 
-test('a target that is closed rejects what it has not sent', async () => {
+test('a closed target rejects the messages that it has not sent', async () => {
   const { clock, target } = world(['before', 'before', 'before']);
   const sent = Promise.allSettled(numbered(20).map((one) => target.send(one)));
   await clock.run(clock.sleep(10));

@@ -12,7 +12,7 @@ import type { Clock } from '../src/clock.ts';
 import type { Identity } from '../src/options.ts';
 import { PASSWORD, World } from './support/world.ts';
 
-/** No pause is needed before a repetition here. */
+/** No pause is needed before a retry here. */
 const hasty: Clock = { now: () => 0, sleep: async () => {} };
 
 function connect(world: World, password = PASSWORD) {
@@ -24,7 +24,7 @@ function connect(world: World, password = PASSWORD) {
   return { signIn, api, askNode };
 }
 
-test('a token is kept while it lasts, and one sign-in serves all that ask at once', async () => {
+test('a token is cached while it is valid, and concurrent requests share one sign-in', async () => {
   await using world = await World.start();
   const { signIn } = connect(world);
   const [one, two] = await Promise.all([signIn.accessToken(), signIn.accessToken()]);
@@ -33,7 +33,7 @@ test('a token is kept while it lasts, and one sign-in serves all that ask at onc
   assert.equal(world.cognito.signIns, 1);
 });
 
-test('a token that ends is renewed without the password', async () => {
+test('an expiring token is renewed without the password', async () => {
   await using world = await World.start();
   world.cognito.expiresIn = 1;
   const { signIn } = connect(world);
@@ -42,7 +42,7 @@ test('a token that ends is renewed without the password', async () => {
   assert.deepEqual([world.cognito.signIns, world.cognito.renewals], [1, 1]);
 });
 
-test('when the refresh token has ended, after 30 days, the node signs in again', async () => {
+test('when the refresh token expires after 30 days, the node signs in again', async () => {
   await using world = await World.start();
   world.cognito.expiresIn = 1;
   const { signIn } = connect(world);
@@ -59,7 +59,7 @@ test('a host whose clock is wrong by an hour can sign in', async () => {
   assert.equal(world.cognito.signIns, 1);
 });
 
-test('a wrong password is an error that says what to check, and shows no password', async () => {
+test('the error for a wrong password says what to check, and does not show the password', async () => {
   await using world = await World.start();
   const wrong = 'a wrong password of the tests';
   await assert.rejects(connect(world, wrong).signIn.accessToken(), (error: Error & { code?: string }) => {
@@ -70,7 +70,7 @@ test('a wrong password is an error that says what to check, and shows no passwor
   });
 });
 
-test('a token that the API refuses before its end is replaced', async () => {
+test('a token that the API refuses before it expires is replaced', async () => {
   await using world = await World.start();
   const { askNode } = connect(world);
   await askNode();
@@ -78,7 +78,7 @@ test('a token that the API refuses before its end is replaced', async () => {
   assert.equal((await askNode()).app.name, 'app');
 });
 
-test('the API is asked again when it fails for the moment, and not when it says what is wrong', async () => {
+test('an API call is retried after a temporary failure, but not after an error that names the problem', async () => {
   await using world = await World.start();
   const { askNode, api } = connect(world);
   world.failures.api.push(500, 429, 503);
@@ -90,13 +90,13 @@ test('the API is asked again when it fails for the moment, and not when it says 
   await assert.rejects(api.query(GET_NODE, { name: 'unknown' }), { code: 'NODE_NOT_FOUND' });
 });
 
-test('a question to the API can be aborted', async () => {
+test('an API call can be aborted', async () => {
   await using world = await World.start();
   const { api } = connect(world);
   await assert.rejects(api.query(GET_NODE, {}, AbortSignal.abort(new Error('stop'))), /stop/);
 });
 
-test("the app's credentials are kept for most of their hour, and fetched anew when AWS refuses them", async () => {
+test("the app's credentials are cached for most of their hour, and fetched again when AWS refuses them", async () => {
   await using world = await World.start();
   const { api } = connect(world);
   const credentials = new AppCredentials(api, { name: 'app', tenant: 'tenant', type: 'ExternalApp' });
@@ -105,11 +105,11 @@ test("the app's credentials are kept for most of their hour, and fetched anew wh
   credentials.forget();
   const { accessKeyId, expiration } = await credentials.provide();
   assert.equal(accessKeyId, 'key-2');
-  // AWS's clients ask again five minutes before.
+  // AWS's clients ask again five minutes before the end.
   assert.ok(expiration.getTime() - Date.now() <= 301_000);
 });
 
-test('a value is fetched again when it has ended, and a failure is not kept', async () => {
+test('an expired value is fetched again, and a failure is not cached', async () => {
   let now = 0;
   let fetched = 0;
   const refreshed = new Refreshed(

@@ -5,7 +5,7 @@ import vectors from './srp-vectors.json' with { type: 'json' };
 
 // The vectors were made with amazon-cognito-identity-js, AWS's own client.
 for (const vector of vectors) {
-  test(`the answer of ${vector.user} to a challenge is the one that AWS's client gives`, () => {
+  test(`the answer to the challenge of ${vector.user} is the answer that AWS's client gives`, () => {
     const session = startSrp(BigInt(`0x${vector.secret}`));
     assert.equal(session.publicValue, vector.publicValue);
     const { SALT, SECRET_BLOCK, SRP_B, user, pool, password } = vector;
@@ -19,7 +19,7 @@ for (const vector of vectors) {
   });
 }
 
-test('each session has a secret of its own', () => {
+test('each session has its own secret', () => {
   assert.notEqual(startSrp().publicValue, startSrp().publicValue);
 });
 
@@ -28,6 +28,6 @@ test('a server value that would reveal the password is refused', () => {
   assert.throws(() => startSrp().answer(challenge, { pool: 'p', password: 'x' }, new Date()), /not allowed/);
 });
 
-test('a timestamp has no leading zero in the day, and is in UTC', () => {
+test('a timestamp is in UTC, and its day has no leading zero', () => {
   assert.equal(timestamp(new Date('2026-03-03T04:05:06+02:00')), 'Tue Mar 3 02:05:06 UTC 2026');
 });

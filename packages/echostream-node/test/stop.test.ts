@@ -4,7 +4,7 @@ import { ManagedNode } from '../src/echostream-node.ts';
 import { TestNode } from './support/test-node.ts';
 import { eventually, World } from './support/world.ts';
 
-test('a stop lets handlers end, gives back the rest, and delivers what they sent and audited', async () => {
+test('a stop lets handlers finish, returns other messages, and delivers what the handlers sent and audited', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   for (const body of ['1', '2', '3']) incoming.put('g', body);
@@ -36,7 +36,7 @@ test('a stop lets handlers end, gives back the rest, and delivers what they sent
   assert.equal(world.audits.length, 1);
 });
 
-test('a stop takes no longer than its timeout, whatever the handlers do', async () => {
+test('a stop takes no longer than its timeout, even if handlers do not finish', async () => {
   await using world = await World.start();
   const incoming = world.queue('in');
   incoming.put('g', '1');
@@ -56,7 +56,7 @@ test('a stop takes no longer than its timeout, whatever the handlers do', async 
   assert.ok((incoming.messages[0]?.visibleAt ?? 0) <= performance.now());
 });
 
-test('a signal given to start stops the node when it aborts', async () => {
+test('a node stops when the signal that was passed to start aborts', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);
   const controller = new AbortController();
@@ -65,7 +65,7 @@ test('a signal given to start stops the node when it aborts', async () => {
   await node.join();
 });
 
-test('a node that is stopped before it was started, or while it starts, ends all the same', async () => {
+test('a node that is stopped before or during its start ends normally', async () => {
   await using world = await World.start();
   const never = new TestNode(world.options);
   await Promise.all([never.stop(), never.join()]);
@@ -75,7 +75,7 @@ test('a node that is stopped before it was started, or while it starts, ends all
   await started;
 });
 
-test('a start that failed can be repeated', async () => {
+test('a failed start can be retried', async () => {
   await using world = await World.start();
   world.failures.cognito.push(400);
   await using node = new TestNode(world.options);
@@ -83,7 +83,7 @@ test('a start that failed can be repeated', async () => {
   await node.start();
 });
 
-test('a managed node takes the three signals by itself', async () => {
+test('a managed node handles the three signals itself', async () => {
   await using world = await World.start();
   const node = new ManagedNode(world.options);
   const before = process.listenerCount('SIGTERM');
@@ -94,7 +94,7 @@ test('a managed node takes the three signals by itself', async () => {
   assert.equal(process.listenerCount('SIGTERM'), before);
 });
 
-test('a node that runs until a signal ends in order when the signal comes while it starts', async () => {
+test('a node that runs until a signal stops gracefully when the signal arrives during its start', async () => {
   await using world = await World.start();
   const node = new TestNode(world.options);
   const ran = node.startAndRunForever();

@@ -1,4 +1,4 @@
-/** What a program with OpenTelemetry's SDK would see; small providers of the tests' own stand for the SDK. */
+/** The telemetry that a program with OpenTelemetry's SDK would get. Small providers replace the SDK. */
 
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -24,7 +24,7 @@ const recorded: string[] = [];
 const spans: string[] = [];
 const TRACE = createContextKey('the trace of the tests');
 
-/** Keeps the active context through awaits. */
+/** Keeps the active context across awaits. */
 class Contexts implements ContextManager {
   readonly #storage = new AsyncLocalStorage<Context>();
   active = (): Context => this.#storage.getStore() ?? ROOT_CONTEXT;
@@ -69,7 +69,7 @@ before(() => {
   metrics.setGlobalMeterProvider({ getMeter: () => meter });
 });
 
-test('a trace goes on from the sender through the handler to what it sends, and counts say what happened', async () => {
+test('a trace continues from the sender through the handler to what it sends, and counters report the results', async () => {
   await using world = await World.start();
   const [incoming, outgoing] = [world.queue('in'), world.queue('out')];
   await incoming.send([

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the guest: a Debian with the kernel's uinput, systemd, udev and the Docker Engine, from the
-# distribution's packages alone. It is kept outside the checkout, under a key of what it is made from; while
-# that stays the same it is not built again.
+# Builds the guest: a Debian with the kernel's uinput, systemd, udev and the Docker Engine, only from the distribution's
+# packages. It is stored outside the checkout, under a hash of its inputs. While they do not change, it is not built
+# again.
 #
-# Prints the directory that holds vmlinuz, initrd, disk.img, and xorg.tar: an X server, for an image.
+# Prints the directory of vmlinuz, initrd, disk.img, and xorg.tar (an X server for an image).
 set -eu
 
 here=$(dirname "$(realpath "$0")")
@@ -20,7 +20,7 @@ if [ -e "$guest/done" ]; then
   exit 0
 fi
 
-# Other guests are of no use any more. One whose building was killed may have a mount left.
+# Other guests are no longer needed. One whose build was killed may have left a mount behind.
 for left in "$cache"/building.*/root/proc; do
   ! mountpoint -q "$left" || umount "$left"
 done
@@ -32,7 +32,7 @@ logged() { "$@" > "$work/log" 2>&1 9>&- || { tail -n 40 "$work/log" >&2; say "th
 inside() { logged chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
 
 say "Building the guest (once, about two minutes): its packages …"
-# Where this machine's own packages come from; without an answer, debootstrap knows by itself.
+# The source of this machine's own packages; without an answer, debootstrap uses its default.
 # shellcheck disable=SC2016 # apt-get fills it in
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 2> /dev/null | head -n 1)
 packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,kmod,procps,initramfs-tools,zstd,lz4,xfsprogs
@@ -61,7 +61,7 @@ inside sh -euc '
   cd /usr/lib/xorg
   programs=$(ls "$PWD/Xorg" "$PWD"/modules/*fb*.so "$PWD"/modules/drivers/dummy_drv.so "$PWD"/modules/drivers/fbdev_drv.so "$PWD/modules/input/evdev_drv.so")
   programs="$programs /bin/sh /bin/mkdir /bin/mknod /usr/bin/xkbcomp /usr/bin/xinput"
-  # With the libraries that they name, and the dynamic linker.
+  # Adds their libraries, and the dynamic linker.
   libraries=$(ldd $programs | grep -o "/[^ :]*" | sort -u)
   tar --create --dereference --absolute-names --file /xorg.tar $programs $libraries /usr/share/X11/xkb'
 mv "$root/xorg.tar" "$work/"

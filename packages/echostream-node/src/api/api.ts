@@ -3,7 +3,7 @@
 import { backoff, type Clock } from '../clock.ts';
 import { EchoStreamError, messageOf } from '../errors.ts';
 
-/** Of one request, in milliseconds. */
+/** For one request, in milliseconds. */
 const DEADLINE = 30_000;
 const ATTEMPTS = 5;
 
@@ -14,9 +14,9 @@ export interface Tokens {
 
 export interface ApiQuery<T> {
   readonly text: string;
-  /** What the caller gets of the answer's data. */
+  /** Gets the result out of the answer's data. */
   readonly pick: (data: Record<string, unknown>) => T | null | undefined;
-  /** For errors: what the query is for. */
+  /** Describes the query in errors. */
   readonly what: string;
 }
 
@@ -25,7 +25,7 @@ interface Answer {
   readonly errors?: readonly { readonly message?: string; readonly errorType?: string }[];
 }
 
-/** An answer that another attempt may better. */
+/** A failure that another attempt may avoid. */
 class Passing extends Error {}
 
 export class Api {

@@ -1,19 +1,19 @@
 /**
- * The AWS credentials of a node's app. EchoStream gives them for an hour at a time. Their end is counted on this
- * host's clock from the moment of the request, so a clock that is wrong does no harm.
+ * The AWS credentials of a node's app. EchoStream issues them for an hour at a time. Their end is computed with this host's
+ * clock from the moment of the request, so a wrong clock does no harm.
  */
 
 import type { Api } from './api.ts';
 import { type AppType, type CredentialsAnswer, credentialsQuery } from './queries.ts';
 import { Refreshed } from './refreshed.ts';
 
-/** Seconds that are asked for. */
+/** The requested lifetime, in seconds. */
 const DURATION = 3600;
-/** Milliseconds before their end at which they are fetched anew. */
+/** Milliseconds before their end at which they are fetched again. */
 const MARGIN = 10 * 60_000;
 /**
- * AWS's clients ask again five minutes before the end that they are told. They are told one a second later than
- * that, so that credentials which AWS refuses are replaced at once. They get the kept ones until then.
+ * AWS's clients ask again five minutes before the end that they know. This end is one second further away than that, so that
+ * credentials that AWS refuses are replaced at once. Until then the clients get the cached ones.
  */
 const TOLD = 5 * 60_000 + 1000;
 
@@ -49,7 +49,7 @@ export class AppCredentials {
     return { ...credentials, expiration: new Date(Date.now() + TOLD) };
   };
 
-  /** AWS has refused the credentials that the app has now. */
+  /** AWS has refused the app's current credentials. */
   forget(): void {
     this.#kept.forget(() => true);
   }

@@ -1,4 +1,4 @@
-/** The queries that a node asks the EchoStream API, and what it gets. */
+/** The queries that a node sends to the EchoStream API, and their results. */
 
 import type { ApiQuery } from './api.ts';
 
@@ -15,7 +15,7 @@ interface TypeOfMessages {
   readonly auditor?: string | null;
 }
 
-/** `config`s are JSON in strings. */
+/** Each `config` is JSON in a string. */
 export interface NodeAnswer {
   readonly __typename: NodeType;
   readonly app: {
@@ -90,12 +90,12 @@ export const credentialsQuery = (type: AppType): ApiQuery<CredentialsAnswer> => 
     (GetApp as { GetAwsCredentials?: CredentialsAnswer } | null | undefined)?.GetAwsCredentials,
 });
 
-/** A place for one upload. */
+/** The target of one upload. */
 export interface StorageAnswer {
   /** Seconds since 1970, or a date in ISO 8601. */
   readonly expiration: number | string;
   readonly presignedGet: string;
-  /** `fields` is an object, or one in a string. */
+  /** `fields` is an object, or JSON in a string. */
   readonly presignedPost: {
     readonly fields: Readonly<Record<string, string>> | string;
     readonly url: string;

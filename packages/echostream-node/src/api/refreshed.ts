@@ -1,8 +1,8 @@
-/** A value that ends, such as a token: kept while it lasts, and fetched once however many ask for it. */
+/** A value that expires, such as a token. It is cached while it is valid, and fetched once for all concurrent callers. */
 
 export interface Fetched<T> {
   readonly value: T;
-  /** How long the value can be used from now on. */
+  /** How long the value can be used from now on, in milliseconds. */
   readonly milliseconds: number;
 }
 
@@ -12,7 +12,7 @@ export class Refreshed<T> {
   #kept: { readonly value: T; readonly end: number } | undefined;
   #fetching: Promise<T> | undefined;
 
-  /** `now` is the time of day, because a process can sleep while the value ages. */
+  /** `now` is the time of day, because a process can be suspended while the value ages. */
   constructor(fetch: () => Promise<Fetched<T>>, now: () => number = Date.now) {
     this.#fetch = fetch;
     this.#now = now;
@@ -26,7 +26,7 @@ export class Refreshed<T> {
     return this.#fetching;
   }
 
-  /** Fetches another one next time, if the kept one is the one meant. */
+  /** Makes the next call fetch a new value if the cached one is the given one. */
   forget(isMeant: (value: T) => boolean): void {
     if (this.#kept && isMeant(this.#kept.value)) this.#kept = undefined;
   }

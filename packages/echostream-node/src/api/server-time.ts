@@ -1,4 +1,4 @@
-/** The time that AWS's services have, learned from their answers: they refuse what is signed minutes off. */
+/** The time of AWS's services, learned from their answers: they refuse requests that are signed minutes off. */
 
 export class ServerTime {
   readonly #now: () => number;
@@ -8,7 +8,7 @@ export class ServerTime {
     this.#now = now;
   }
 
-  /** `date` is the header of an answer. */
+  /** `date` is a header of an answer. */
   learn(date: string | null | undefined): void {
     const time = Date.parse(date ?? '');
     if (!Number.isNaN(time)) this.#offset = time - this.#now();

@@ -1,6 +1,6 @@
 /**
- * The access token that the EchoStream API asks for. It is renewed before it ends; when the refresh token has
- * ended too (after 30 days, or because it was revoked), the node signs in again with its password.
+ * The access token for the EchoStream API. It is renewed before it expires. If the refresh token has expired too (after 30
+ * days, or because it was revoked), the node signs in again with its password.
  */
 
 import type {
@@ -16,7 +16,7 @@ import type { Identity } from '../options.ts';
 import { Refreshed } from './refreshed.ts';
 import { type Challenge, startSrp } from './srp.ts';
 
-/** Milliseconds before its end at which a token counts as ended. */
+/** Milliseconds before its end at which a token counts as expired. */
 const MARGIN = 60_000;
 
 type Result = AuthenticationResultType | undefined;
@@ -28,7 +28,7 @@ export class SignIn {
   readonly #token: Refreshed<string>;
   #refreshToken: string | undefined;
 
-  /** `serverTime` says what Cognito takes for the time: it refuses a sign-in that is minutes off. */
+  /** `serverTime` is Cognito's time: it refuses a sign-in that is minutes off. */
   constructor(cognito: CognitoIdentityProviderClient, identity: Identity, serverTime: () => Date) {
     this.#cognito = cognito;
     this.#identity = identity;
@@ -41,7 +41,7 @@ export class SignIn {
     return this.#token.value();
   }
 
-  /** The API has refused the token, whatever its end. */
+  /** The API has refused the token, whatever its end is. */
   forget(token: string): void {
     this.#token.forget((kept) => kept === token);
   }
@@ -61,7 +61,7 @@ export class SignIn {
     }
   }
 
-  /** Undefined when there is no refresh token, or Cognito takes it no longer. */
+  /** Undefined if there is no refresh token, or Cognito no longer accepts it. */
   async #byRefreshToken(): Promise<Result> {
     if (this.#refreshToken === undefined) return undefined;
     const command = new InitiateAuthCommand({

@@ -1,6 +1,6 @@
 /**
- * The client's side of the Secure Remote Password protocol as Cognito speaks it: SRP-6a with SHA-256 in the
- * 3072-bit group of RFC 3526. The key is made with HKDF, and proves the password without sending it.
+ * The client's side of the Secure Remote Password protocol as Cognito implements it: SRP-6a with SHA-256 in the 3072-bit group
+ * of RFC 3526. The key is derived with HKDF, and proves the password without sending it.
  */
 
 import { createHash, createHmac, getDiffieHellman, hkdfSync, randomBytes } from 'node:crypto';
@@ -9,7 +9,7 @@ const N = BigInt(`0x${getDiffieHellman('modp15').getPrime('hex')}`);
 const G = 2n;
 const K = toInteger(sha256(padded(N), padded(G)));
 
-/** What Cognito sends with its challenge PASSWORD_VERIFIER. */
+/** The parameters of Cognito's challenge PASSWORD_VERIFIER. */
 export interface Challenge {
   readonly SALT: string;
   readonly SECRET_BLOCK: string;
@@ -18,7 +18,7 @@ export interface Challenge {
 }
 
 export interface Account {
-  /** The part of the user pool's id that follows the region and the underscore. */
+  /** The part of the user pool's id after the region and the underscore. */
   readonly pool: string;
   readonly password: string;
 }
@@ -26,11 +26,11 @@ export interface Account {
 export interface SrpSession {
   /** SRP_A, in hexadecimal. */
   readonly publicValue: string;
-  /** @throws Error when the challenge is not one that a server would make */
+  /** @throws Error if the challenge is not one that a valid server would make */
   answer(challenge: Challenge, account: Account, time: Date): Record<string, string>;
 }
 
-/** `secret` is given by tests alone. */
+/** Only tests pass `secret`. */
 export function startSrp(secret: bigint = toInteger(randomBytes(128))): SrpSession {
   const A = power(G, secret);
   return {
@@ -43,7 +43,7 @@ export function startSrp(secret: bigint = toInteger(randomBytes(128))): SrpSessi
       const x = toInteger(sha256(padded(BigInt(`0x${SALT}`)), identity));
       const base = (((B - K * power(G, x)) % N) + N) % N;
       const S = power(base, secret + toInteger(u) * x);
-      // The salt of HKDF is an integer too, so a leading zero byte is not always there.
+      // The salt of HKDF is an integer too, so it does not always begin with a zero byte.
       const key = hkdfSync('sha256', padded(S), padded(toInteger(u)), 'Caldera Derived Key', 16);
       const TIMESTAMP = timestamp(time);
       const signature = createHmac('sha256', Buffer.from(key))
@@ -61,14 +61,14 @@ export function startSrp(secret: bigint = toInteger(randomBytes(128))): SrpSessi
   };
 }
 
-/** As Java writes a date: `Tue Mar 3 04:05:06 UTC 2026`. */
+/** Java's form of a date: `Tue Mar 3 04:05:06 UTC 2026`. */
 export function timestamp(time: Date): string {
   const [, weekday, day, month, year, clock] =
     /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(time.toUTCString()) ?? [];
   return `${weekday} ${month} ${Number(day)} ${clock} UTC ${year}`;
 }
 
-/** The bytes of a positive integer in two's complement, so with a zero byte before a set highest bit. */
+/** The bytes of a positive integer in two's complement, with a zero byte before a set highest bit. */
 function padded(value: bigint): Buffer {
   const hex = value.toString(16);
   const even = hex.length % 2 === 0 ? hex : `0${hex}`;

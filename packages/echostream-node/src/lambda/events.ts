@@ -1,4 +1,4 @@
-/** What AWS Lambda gives to a function whose event source is an SQS queue, and what it expects. */
+/** The event that AWS Lambda passes to a function whose event source is an SQS queue, and the result that it expects. */
 
 export interface LambdaRecord {
   readonly messageId: string;
@@ -23,7 +23,7 @@ export interface LambdaContext {
   getRemainingTimeInMillis(): number;
 }
 
-/** The messages that Lambda should not delete. Lambda takes it for such only if the mapping reports item failures. */
+/** The messages that Lambda must not delete. Lambda obeys this only if the mapping reports item failures. */
 export interface BatchItemFailures {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
 }

@@ -1,6 +1,6 @@
 /**
- * Handles the records of one event: groups at once, as far as there are slots, and in order within each.
- * After a failure the rest of its group is not begun, so that it comes again in order.
+ * Handles the records of one event: groups concurrently within the number of slots, and each group in order. After a failure,
+ * the rest of its group is not started, so that it is delivered again in order.
  */
 
 import type { Slots } from '../receiving/slots.ts';
@@ -12,12 +12,12 @@ export interface Entry {
 }
 
 export interface Failures {
-  /** Ids of what was not handled, in the order of the event. */
+  /** The ids of unhandled messages, in the order of the event. */
   readonly ids: readonly string[];
   readonly errors: readonly unknown[];
 }
 
-/** `mayBegin` is false when no time is left, and after the first failure if that fails the whole event. */
+/** `mayBegin` is false if no time is left, and after the first failure if that fails the whole event. */
 export async function handleRecords<T extends Entry>(
   entries: readonly T[],
   slots: Slots,

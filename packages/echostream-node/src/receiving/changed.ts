@@ -1,4 +1,4 @@
-/** Lets a loop wait until something has changed that it should look at again. */
+/** Lets a loop wait until something that it checks has changed. */
 
 export class Changed {
   #next = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
- * Deletes handled messages, in batches. One batch is sent after another, so within a group an earlier message is
- * never deleted after a later one, unless SQS fails a single entry.
+ * Deletes handled messages in batches. Batches are sent one after another, so within a group an earlier message is never
+ * deleted after a later one, unless SQS fails a single entry.
  */
 
 import { backoff, type Clock } from '../clock.ts';
@@ -8,14 +8,14 @@ import type { Logger } from '../logger.ts';
 import { BATCH, type EntryResult, type Queue, QueueGone } from '../queue.ts';
 import type { Held } from './held.ts';
 
-/** Milliseconds that a handled message waits for others to be deleted with. */
+/** Milliseconds that a handled message waits to share a batch with others. */
 const PATIENCE = 100;
 
 export interface DeleterOptions {
   readonly queue: Queue;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** It is deleted, or cannot be: then it will come again. */
+  /** The message is deleted, or cannot be deleted and will be delivered again. */
   readonly onEnd: (held: Held, deleted: boolean) => void;
   readonly onRetry: (count: number) => void;
 }
@@ -37,12 +37,12 @@ export class Deleter {
     else if (!this.#running && !this.#timer) void this.#flushSoon();
   }
 
-  /** The group of a handled message waits: deletes it with what else is handled in this turn of the event loop. */
+  /** The group of a handled message waits: deletes it together with others that are handled in this turn of the event loop. */
   hurry(): void {
     setImmediate(() => this.flush());
   }
 
-  /** Sends what there is without waiting for more. */
+  /** Sends what is queued without waiting for more. */
   flush(): void {
     if (this.#pending.length === 0) return;
     this.#running ??= this.#run().finally(() => {
@@ -51,13 +51,13 @@ export class Deleter {
     });
   }
 
-  /** Resolves when all that was added is deleted or cannot be. */
+  /** Resolves when each added message is deleted or cannot be deleted. */
   async settle(): Promise<void> {
     this.flush();
     while (this.#running) await this.#running;
   }
 
-  /** Gives up what is not deleted yet. */
+  /** Drops what is not deleted yet. */
   abandon(): void {
     this.#abandoned.abort();
     for (const held of this.#pending.splice(0)) this.#options.onEnd(held, false);
@@ -89,7 +89,7 @@ export class Deleter {
     }
   }
 
-  /** What is worth another attempt. */
+  /** Failures that a retry may avoid. */
   async #delete(batch: readonly Held[]): Promise<readonly Held[]> {
     const { queue, logger, onEnd } = this.#options;
     const receipts = batch.map(({ receipt }) => receipt);
@@ -104,7 +104,7 @@ export class Deleter {
     return batch.filter((held, i) => {
       const result = results[i] as EntryResult;
       if (result.ok) return onEnd(held, true);
-      // It has come again meanwhile: the new receipt is the one that counts.
+      // The message was delivered again meanwhile: the new receipt is the valid one.
       if (held.receipt !== receipts[i]) return true;
       if (!result.final && !held.lost) return true;
       logger.warn(

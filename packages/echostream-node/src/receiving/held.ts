@@ -1,16 +1,16 @@
-/** One message that this node holds: SQS shows it to nobody else until `expiresAt`. */
+/** One message that this node holds. SQS does not show it to other consumers until `expiresAt`. */
 
 import { Message, type MessageType } from '../message.ts';
 import type { Received } from '../queue.ts';
 
-/** What a handler gets. */
+/** The handler's view of a message. */
 export interface Delivery {
   readonly message: Message;
   /** The name of the node that sent the message. */
   readonly source: string;
-  /** How often the message has been delivered, this time included. */
+  /** The number of deliveries of the message, including this one. */
   readonly receiveCount: number;
-  /** Aborts when what the handler does is of no use any more: another consumer may have the message. */
+  /** Aborts when the handler's work has become useless, because another consumer may have the message. */
   readonly signal: AbortSignal;
 }
 
@@ -21,13 +21,13 @@ export class Held implements Delivery {
   readonly attributes: Received['attributes'];
   receipt = '';
   receiveCount = 0;
-  /** The clock when SQS delivered it, when its time was last extended, and when that time is over. */
+  /** The clock when SQS delivered it, when its visibility was last extended, and when that ends. */
   deliveredAt = 0;
   extendedAt = 0;
   expiresAt = 0;
   /** Another consumer may have it. */
   lost = false;
-  /** Made when a handler asks for the signal; most do not. */
+  /** Created when a handler requests the signal; most do not. */
   #controller: AbortController | undefined;
   #reason: Error | undefined;
 

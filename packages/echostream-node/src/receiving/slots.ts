@@ -1,4 +1,4 @@
-/** How many handlers run at once. Whoever waits for a slot gets it in the order of asking. */
+/** The number of handlers that run at once. Waiting callers get slots in order. */
 
 export class Slots {
   #free: number;
@@ -27,7 +27,7 @@ export class Slots {
     }
   }
 
-  /** Tells when a slot is free that nobody waits for. */
+  /** Reports when a slot is free and nobody waits for it. */
   onFree(listener: () => void): void {
     this.#listeners.push(listener);
   }

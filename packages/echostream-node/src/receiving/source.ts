@@ -1,12 +1,12 @@
 /**
- * One edge that a node receives from: it polls the queue, has each message handled, and deletes it.
+ * One edge from which a node receives: it polls the queue, has each message handled, and deletes it.
  *
  * INVARIANTS
  * - A handler starts only when the handlers of all earlier messages of its group have succeeded.
- * - A handler starts only while SQS still keeps the message for this node.
- * - The queue is asked for more only while a slot is free, so messages wait in the queue and not in memory.
- * - A handled message that comes again to this process, because it could not be deleted, is deleted and not
- *   handled again.
+ * - A handler starts only while SQS keeps the message invisible for this node.
+ * - The node polls only while a slot is free, so messages wait in the queue and not in memory.
+ * - A handled message that is delivered to this process again, because it could not be deleted, is deleted and not handled
+ *   again.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -22,7 +22,7 @@ import type { Slots } from './slots.ts';
 import { Visibility } from './visibility.ts';
 
 const WAIT_SECONDS = 20;
-/** Handled messages that could not be deleted, as far as they are remembered. */
+/** The number of remembered messages that were handled and could not be deleted. */
 const REMEMBERED = 10_000;
 
 export interface SourceOptions {
@@ -33,9 +33,9 @@ export interface SourceOptions {
   readonly slots: Slots;
   readonly concurrency: number;
   readonly visibilitySeconds: number;
-  /** Rejects when the message should come again. */
+  /** Rejects if the message must be delivered again. */
   readonly handle: (delivery: Held) => Promise<unknown>;
-  /** Seconds until a message that was not handled is shown again. */
+  /** Seconds until an unhandled message becomes visible again. */
   readonly backoff: (delivery: Delivery, error: unknown) => number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -43,7 +43,7 @@ export interface SourceOptions {
   readonly onReceived: (count: number) => void;
 }
 
-/** The messages of one group that wait, in order. */
+/** The waiting messages of one group, in order. */
 type Lane = Held[];
 
 type Outcome = { readonly state: 'handled' | 'lost' } | { readonly state: 'failed'; readonly error: unknown };
@@ -89,8 +89,8 @@ export class Source {
   }
 
   /**
-   * Takes no more messages, gives back those that no handler has begun with, and waits for the handlers. When the
-   * deadline aborts, the handlers' signals abort too and their messages are given back.
+   * Stops receiving, returns messages that no handler has started, and waits for the handlers. When the deadline aborts, the
+   * handlers' signals abort too and their messages are returned.
    */
   async stop(deadline: AbortSignal): Promise<void> {
     this.#stopping.abort();
@@ -138,17 +138,17 @@ export class Source {
         await clock.sleep(backoff(failures), this.#stopping.signal).catch(() => {});
       }
     }
-    // An answer that was cut off may have had messages. SQS gives them again for the same attempt.
+    // A lost answer may have contained messages. SQS delivers them again for the same attempt id.
     if (cutOff) this.#accept(await request(0).catch(() => []));
   }
 
-  /** True when more messages are wanted, false when the source stops. */
+  /** True if more messages are wanted, false if the source stops. */
   async #hungry(): Promise<boolean> {
     const { slots, concurrency } = this.#options;
     while (!this.#stopping.signal.aborted) {
       if (slots.free > 0 && this.#held.size <= concurrency * BATCH) {
         if (this.#lanes.size > 0 || this.#held.size === 0) return true;
-        // A queue with groups has nothing for us until these are deleted.
+        // A queue with groups delivers no more until these are deleted.
         await Promise.race([this.#deleter.settle(), this.#changed.wait()]);
       } else await this.#changed.wait();
     }
@@ -170,7 +170,7 @@ export class Source {
     if (unwanted.length > 0) this.#track(this.#giveBack(unwanted));
   }
 
-  /** The message as held already, or anew. */
+  /** The held message, either an existing or a new one. */
   #take(received: Received): Held {
     const { name, messageType, clock, visibilitySeconds } = this.#options;
     const held = this.#held.get(received.id) ?? new Held(received, name, messageType);
@@ -201,7 +201,7 @@ export class Source {
       if (!held || !outcome) break;
       if (outcome.state === 'handled') this.#deleter.add(held);
       else {
-        // Later messages first: SQS shows none of them while it keeps the failed one.
+        // Later messages are returned first: SQS shows none of them while the failed one is invisible.
         const rest: [Held, number][] = lane.splice(0).map((later) => [later, 0]);
         if (outcome.state === 'failed') rest.push([held, seconds(held, outcome.error)]);
         else this.#held.delete(held.id);

@@ -1,9 +1,9 @@
 /**
- * Keeps what the node holds invisible to other consumers, and gives back what it cannot handle.
+ * Keeps held messages invisible to other consumers, and returns messages that the node cannot handle.
  *
  * INVARIANTS
- * - Changes are sent one batch after another, so a beat cannot undo a message's return that was sent after it.
- * - Whether a message is lost is decided for the delivery that was asked about: it may have come again meanwhile.
+ * - Changes are sent one batch after another, so an extension cannot undo a return that was requested after it.
+ * - Whether a message is lost is decided for the delivery in the request, because it may have been delivered again meanwhile.
  */
 
 import type { Clock } from '../clock.ts';
@@ -12,9 +12,9 @@ import type { Logger } from '../logger.ts';
 import { batches, type EntryResult, type Queue } from '../queue.ts';
 import type { Held } from './held.ts';
 
-/** SQS shows a message again after twelve hours, whatever is asked. */
+/** SQS shows a message again after twelve hours, whatever is requested. */
 const LONGEST = 12 * 3600;
-/** Milliseconds after which a failed beat is repeated. */
+/** Milliseconds after which a failed extension is retried. */
 const SOON = 1000;
 
 export interface VisibilityOptions {
@@ -34,7 +34,7 @@ export class Visibility {
     this.#options = options;
   }
 
-  /** Extends what is held, until the signal aborts. */
+  /** Extends the visibility timeout of held messages until the signal aborts. */
   async beatUntil(signal: AbortSignal): Promise<void> {
     const third = (this.#options.seconds * 1000) / 3;
     let pause = third;
@@ -45,7 +45,7 @@ export class Visibility {
     }
   }
 
-  /** Shows messages to consumers again, each after its seconds, in this order. */
+  /** Makes messages visible again, each after its number of seconds, in this order. */
   async giveBack(changes: readonly (readonly [held: Held, seconds: number])[]): Promise<void> {
     const { clock, logger } = this.#options;
     for (const batch of batches(changes)) {
@@ -115,7 +115,7 @@ export class Visibility {
   }
 }
 
-/** Seconds for which a message can still be kept. */
+/** Seconds for which a message can still be kept invisible. */
 function longest({ deliveredAt }: Held, now: number): number {
   return Math.max(0, LONGEST - Math.ceil((now - deliveredAt) / 1000));
 }

@@ -1,4 +1,4 @@
-/** Sends messages over several edges, and tells what became of each message on each. */
+/** Sends messages over several edges, and reports the result of each message on each edge. */
 
 import { EchoStreamError, type ErrorCode } from '../errors.ts';
 import type { Message } from '../message.ts';
@@ -17,7 +17,7 @@ export interface SendResult {
 
 /** Some messages could not be sent. The code is that of the first failure. */
 export class SendError extends EchoStreamError {
-  /** Those that were sent, too. */
+  /** Includes the messages that were sent. */
   readonly results: readonly SendResult[];
 
   constructor(first: EchoStreamError, results: readonly SendResult[]) {

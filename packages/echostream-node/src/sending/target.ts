@@ -1,11 +1,11 @@
 /**
- * One edge that a node sends to. What is sent while a batch is on its way goes with the next one, so a lone message
- * does not wait, and many share a call.
+ * One edge to which a node sends. Messages that arrive while a batch is in progress go into the next one, so a lone message
+ * does not wait, and many messages share a call.
  *
  * INVARIANTS
- * - One batch is on its way at a time. What failed goes before what came later. So messages of a group keep their
- *   order, unless SQS fails a single entry of a batch and takes later ones.
- * - Each message has its own deduplication id, its tracking id, so a repeated call sends nothing twice.
+ * - One batch is in progress at a time. Failed messages are sent before later ones. So messages of a group keep their order,
+ *   unless SQS fails a single entry of a batch and accepts later ones.
+ * - Each message has its own deduplication id, its tracking id, so a retried call sends nothing twice.
  */
 
 import { backoff, type Clock } from '../clock.ts';
@@ -14,10 +14,10 @@ import type { Logger } from '../logger.ts';
 import { type Attributes, bytesOf, type Message, tooLarge } from '../message.ts';
 import { BATCH, type EntryResult, type Outgoing, type Queue, QueueGone } from '../queue.ts';
 
-/** What SQS takes by default, in a message and in a batch. */
+/** SQS's default limit, for a message and for a batch. */
 const USUAL_LARGEST = 262_144;
 const ATTEMPTS = 8;
-/** Messages and bytes that wait at most; whoever sends more waits. */
+/** Limits of the waiting messages and bytes; further senders wait. */
 const MOST_MESSAGES = 1000;
 const MOST_BYTES = 16 * 1024 * 1024;
 
@@ -55,7 +55,7 @@ export class Target {
   }
 
   /**
-   * Resolves with SQS's id of the message when SQS has taken it.
+   * Resolves with SQS's id of the message when SQS has accepted it.
    * @throws EchoStreamError MESSAGE_TOO_LARGE, SEND_FAILED, NODE_STOPPED
    */
   send(message: Message, trace: Attributes = {}): Promise<string | undefined> {
@@ -71,7 +71,7 @@ export class Target {
     while (this.#unsettled.size > 0) await Promise.allSettled(this.#unsettled);
   }
 
-  /** What is still to be sent is rejected. */
+  /** Rejects the messages that are not sent yet. */
   close(): void {
     this.#closed.abort();
     for (const { reject } of this.#pending.splice(0)) reject(this.#stopped());
@@ -106,7 +106,7 @@ export class Target {
     return new Promise((resolve) => void this.#waiting.push(resolve));
   }
 
-  /** Those who wait longest go on, as many as fit by number. */
+  /** Lets the longest waiting senders continue, as many as fit by number. */
   #makeRoom(): void {
     const count = this.#closed.signal.aborted ? this.#waiting.length : MOST_MESSAGES - this.#pending.length;
     for (const goOn of this.#waiting.splice(0, count)) goOn();
@@ -114,7 +114,7 @@ export class Target {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    // Lets whoever sends several messages in one go put them into one batch.
+    // Lets a caller that sends several messages at once put them into one batch.
     await Promise.resolve();
     while (this.#pending.length > 0) {
       const batch = this.#nextBatch(await this.#largestMessage());
@@ -134,7 +134,7 @@ export class Target {
     this.#isRunning = false;
   }
 
-  /** SQS bounds the bytes of a batch too: never by less than what it takes for one message. */
+  /** SQS limits the bytes of a batch too, but never below its limit for one message. */
   #nextBatch(largest: number): readonly Pending[] {
     let bytes = 0;
     const most = Math.max(largest, USUAL_LARGEST);
@@ -145,7 +145,7 @@ export class Target {
     return this.#pending.splice(0, end === -1 ? this.#pending.length : end);
   }
 
-  /** What is worth another attempt. */
+  /** Failures that a retry may avoid. */
   async #send(batch: readonly Pending[]): Promise<readonly Pending[]> {
     const { queue, logger, name } = this.#options;
     let results: readonly EntryResult[];
@@ -176,7 +176,7 @@ export class Target {
 
   #largestMessage(): Promise<number> {
     this.#largest ??= this.#options.queue.largestMessage().catch((error: unknown) => {
-      // Not every policy allows it. SQS itself refuses what is too large.
+      // Not every policy allows it. SQS itself refuses messages that are too large.
       this.#options.logger.debug(
         { error, target: this.#options.name },
         'the queue does not tell its largest message',

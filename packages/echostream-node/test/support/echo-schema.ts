@@ -1,4 +1,4 @@
-/** The part of the EchoStream API's schema that a node asks, so that a query which does not fit it fails. */
+/** The part of the EchoStream API's schema that a node uses, so that an invalid query fails. */
 
 export const SCHEMA = `
 type Query {

@@ -1,11 +1,11 @@
-/** Cognito's side of a sign-in: it knows a verifier and not the password, and hands out tokens that can end. */
+/** Cognito's side of a sign-in: it knows a verifier and not the password, and issues tokens that can expire. */
 
 import { createHash, createHmac, getDiffieHellman, hkdfSync, randomBytes } from 'node:crypto';
 
 const N = BigInt(`0x${getDiffieHellman('modp15').getPrime('hex')}`);
 const POOL = 'abc123';
 const USER = 'user-id-1';
-/** Cognito refuses a time that is off by more, in milliseconds. */
+/** Cognito refuses a clock that is off by more than this, in milliseconds. */
 const TOLERANCE = 5 * 60_000;
 
 type Json = Record<string, unknown>;
@@ -19,11 +19,11 @@ export class FakeCognito {
   readonly #sessions = new Map<string, { readonly A: bigint; readonly b: bigint; readonly B: bigint }>();
   readonly tokens = new Set<string>();
   readonly refreshTokens = new Set<string>();
-  /** How often somebody signed in by password, and by refresh token. */
+  /** The number of sign-ins with the password, and with a refresh token. */
   signIns = 0;
   renewals = 0;
   expiresIn = 3600;
-  /** Milliseconds that Cognito's clock is ahead. */
+  /** Milliseconds by which Cognito's clock is ahead. */
   ahead = 0;
 
   constructor(password: string) {

@@ -1,4 +1,4 @@
-/** Stands before AWS's stand-in, passes requests on, and breaks some of them. */
+/** A proxy in front of AWS's stand-in that breaks some of the requests. */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 
 /**
- * Refuse: nothing has happened. Reset: the request was done, and its answer breaks off in the middle. Throttle and
- * expire: AWS's own words. Slow: the answer comes late. Fail one: an entry of a batch is not passed on.
+ * Refuse: nothing happened. Reset: the request was executed, and its answer breaks off. Throttle and expire: AWS's own errors.
+ * Slow: the answer is late. Fail one: one entry of a batch is not passed on.
  */
 export type Break = 'pass' | 'refuse' | 'reset' | 'throttle' | 'expire' | 'slow' | 'fail one';
 

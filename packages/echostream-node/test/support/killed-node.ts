@@ -1,11 +1,11 @@
-/** A node in a process of its own that is killed: it says which messages it has handled, one a line. */
+/** A node in its own process that tests kill: it prints the messages that it has handled, one per line. */
 
 import { writeSync } from 'node:fs';
 import { AppNode, type Delivery } from '../../src/echostream-node.ts';
 
 class KilledNode extends AppNode {
   override async handleReceivedMessage({ message }: Delivery): Promise<void> {
-    // Not buffered: what was said was handled.
+    // The output is unbuffered, so each printed message was handled.
     writeSync(1, `${message.body}\n`);
   }
 }

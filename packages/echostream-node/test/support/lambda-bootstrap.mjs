@@ -1,4 +1,4 @@
-// What Lambda's runtime does around a function: it asks for events, calls the handler, and posts what comes of it.
+// Lambda's runtime around a function: it requests events, calls the handler, and posts the results.
 
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-/** Lambda, played: a runtime API on loopback, and a process in which a function runs as it is in its zip. */
+/** A stand-in for Lambda: a runtime API on loopback, and a process that runs a function from its zip. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { unzipSync } from 'fflate';
 
-/** Milliseconds that an event may take. */
+/** The time limit of an event, in milliseconds. */
 const TIMEOUT = 60_000;
 
 export interface Outcome {
@@ -25,14 +25,14 @@ export function unpack(zip: Uint8Array, directory: string): void {
 }
 
 export interface FunctionOptions {
-  /** The Node that it runs on. */
+  /** The Node version that runs the function. */
   readonly node: string;
   readonly directory: string;
   readonly file: string;
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Starts a function, gives it the events, and returns what came of each. */
+/** Starts a function, passes it the events, and returns the result of each. */
 export async function invoke(
   options: FunctionOptions,
   events: readonly unknown[],
@@ -45,7 +45,7 @@ export async function invoke(
     const body = Buffer.concat(await request.toArray()).toString();
     if (request.url?.endsWith('/next')) {
       const event = left.shift();
-      // A function with nothing to do is frozen here.
+      // Lambda freezes an idle function here.
       if (event === undefined) return void waiting.push(response);
       response.setHeader('lambda-runtime-aws-request-id', String(outcomes.length));
       response.setHeader('lambda-runtime-deadline-ms', String(Date.now() + TIMEOUT));

@@ -1,7 +1,7 @@
 /**
- * A FIFO queue in memory that keeps SQS's rules: a group is locked while one of its messages is in flight, an old
- * receipt is worth nothing, a second message with the same deduplication id is dropped, and a repeated receive
- * attempt gets the same messages. `fault` decides how each call goes wrong.
+ * A FIFO queue in memory with SQS's rules: a group is locked while one of its messages is in flight, an old receipt is invalid,
+ * a second message with the same deduplication id is dropped, and a retried receive attempt gets the same messages. `fault`
+ * decides how each call fails.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -11,9 +11,9 @@ import type { EntryResult, Outgoing, Queue, Received, ReceiveRequest } from '../
 export type Operation = 'receive' | 'delete' | 'changeVisibility' | 'send';
 
 export interface Fault {
-  /** Before: nothing has happened. After: it has, but the answer is lost. Entry: one entry fails. */
+  /** Before: nothing happened. After: the call was executed, but the answer is lost. Entry: one entry fails. */
   readonly kind: 'none' | 'before' | 'after' | 'entry';
-  /** Milliseconds until the call has its effect, and then until the answer. */
+  /** Milliseconds until the call takes effect, and then until the answer. */
   readonly latency?: number;
 }
 
@@ -43,7 +43,7 @@ export class MemoryQueue implements Queue {
     this.#store({ group, body, attributes: {}, deduplicationId: randomUUID() });
   }
 
-  /** Ends the visibility of all that is in flight, as time would. */
+  /** Ends the visibility timeout of all messages in flight, as time would. */
   expire(): void {
     for (const message of this.messages) message.visibleAt = 0;
     this.#changed();
@@ -95,7 +95,7 @@ export class MemoryQueue implements Queue {
     return this.largest;
   }
 
-  /** Until a message was put, deleted or given back, one's visibility ends, or the time is over. */
+  /** Resolves when a message is put, deleted or returned, when a visibility timeout ends, or when the time is over. */
   async #untilChange(end: number, signal?: AbortSignal): Promise<void> {
     const now = this.#clock.now();
     const next = Math.min(end, ...this.messages.map(({ visibleAt }) => visibleAt).filter((at) => at > now));
@@ -136,7 +136,7 @@ export class MemoryQueue implements Queue {
     return taken;
   }
 
-  /** What a former answer to the same attempt had, if nothing has happened to it since. */
+  /** The messages of an earlier answer to the same attempt, if they have not changed since. */
   #again(attemptId: string): readonly Stored[] | undefined {
     const found = this.#attempts.get(attemptId)?.map((receipt) => this.#inFlight(receipt));
     if (!found || found.includes(undefined)) return undefined;

@@ -1,4 +1,4 @@
-/** AWS without AWS: ministack in a process of its own, on loopback, with all that a node needs in it. */
+/** A local AWS: ministack in its own process, on loopback, with everything that a node needs. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ import { quietLogger } from './sources.ts';
 const PROGRAM = join(import.meta.dirname, '../../../../tools/aws/.venv/bin/ministack');
 const PASSWORD = 'A long Passw0rd of the tests!';
 const KEY = { accessKeyId: '000000000000', secretAccessKey: 'test' };
-/** Milliseconds that ministack has to answer for the first time. */
+/** The time limit for ministack's first answer, in milliseconds. */
 const PATIENCE = 60_000;
 
 /** The answer of each query of the API, by its name. */
@@ -71,7 +71,7 @@ export class Ministack implements AsyncDisposable {
     await this.#end();
   }
 
-  /** Makes a FIFO queue, and returns its URL as it is seen through `origin`. */
+  /** Makes a FIFO queue, and returns its URL as seen through `origin`. */
   async makeQueue(name: string, origin: string): Promise<string> {
     const Attributes = { FifoQueue: 'true', ContentBasedDeduplication: 'true' };
     const { QueueUrl } = await this.sqs.send(
@@ -86,7 +86,7 @@ export class Ministack implements AsyncDisposable {
     return `${this.url}/${name}`;
   }
 
-  /** Makes a user and an API that gives the answers, and returns who the node then is. */
+  /** Makes a user and an API with these answers, and returns the node's identity. */
   async makeIdentity(origin: string, answers: Answers): Promise<NodeOptions> {
     const cognito = new CognitoIdentityProviderClient({
       endpoint: this.url,

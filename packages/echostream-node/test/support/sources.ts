@@ -35,10 +35,10 @@ export function makeSource(
   });
 }
 
-/** A deadline that never comes. */
+/** A deadline that never passes. */
 export const NEVER = new AbortController().signal;
 
-/** Resolves when the condition holds, which is looked at every few milliseconds of the clock. */
+/** Resolves when the condition holds. It is checked every few milliseconds of the clock. */
 export async function until(clock: VirtualClock, holds: () => boolean, step = 10): Promise<void> {
   for (let looks = 0; !holds(); looks += 1) {
     if (looks > 1_000_000) throw new Error('the condition never holds');

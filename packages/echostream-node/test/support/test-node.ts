@@ -1,4 +1,4 @@
-/** A node that remembers what it handled, and does with each message what the test says. */
+/** A node that records handled messages, and handles each message as the test specifies. */
 
 import { AppNode, type AppNodeOptions, type Delivery } from '../../src/echostream-node.ts';
 

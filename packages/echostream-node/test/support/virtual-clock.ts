@@ -1,4 +1,4 @@
-/** A clock that jumps from timer to timer as soon as nothing else is left to do. */
+/** A clock that jumps to the next timer as soon as nothing else is left to do. */
 
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../src/clock.ts';
@@ -28,7 +28,7 @@ export class VirtualClock implements Clock {
     return promise;
   }
 
-  /** Lets time pass until the promise has settled. */
+  /** Advances the clock until the promise has settled. */
   async run<T>(promise: Promise<T>): Promise<T> {
     let settled = false;
     const end = (): void => {

@@ -1,6 +1,6 @@
 /**
- * All that a node talks to, on one port of loopback: Cognito, the EchoStream API, SQS, S3's presigned posts, and the
- * function that takes audit records. Each part can be told to fail.
+ * Everything that a node talks to, on one loopback port: Cognito, the EchoStream API, SQS, S3's presigned posts, and the
+ * function that receives audit records. Tests can make each part fail.
  */
 
 import { once } from 'node:events';
@@ -34,14 +34,14 @@ export class World implements AsyncDisposable {
   readonly url: string;
   readonly audits: Audit[] = [];
   readonly uploads = new Map<string, Buffer>();
-  /** The queries that were asked, by name. */
+  /** The received queries, by name. */
   readonly queries: string[] = [];
-  /** The next answers of a part: a status instead of the real one. */
+  /** The next answers of a part: a status in place of the real answer. */
   readonly failures: Record<Part, number[]> = { api: [], audit: [], cognito: [], sqs: [], upload: [] };
-  /** Access keys that AWS takes no longer. */
+  /** Access keys that AWS no longer accepts. */
   readonly expiredKeys = new Set<string>();
   credentials = 0;
-  /** Seconds for which a place for an upload lasts. */
+  /** Seconds for which an upload target is valid. */
   placesLast = 1800;
   #places = 0;
   node: NodeAnswer;
@@ -78,7 +78,7 @@ export class World implements AsyncDisposable {
     server.on('request', (request, response) => {
       world.#serve(request, response).catch((error: unknown) => response.destroy(error as Error));
     });
-    // Clients of AWS find their services by these.
+    // AWS's clients find their services with these variables.
     Object.assign(process.env, world.environment);
     return world;
   }
@@ -212,7 +212,7 @@ function partOf(path: string, target: string): Part {
   return target.startsWith('AmazonSQS') ? 'sqs' : 'cognito';
 }
 
-/** Looks every few milliseconds, because what it waits for is on the other side of a connection. */
+/** Polls every few milliseconds, because what it waits for is on the other side of a connection. */
 export async function eventually(holds: () => boolean): Promise<void> {
   const end = Date.now() + 30_000;
   while (!holds()) {
