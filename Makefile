@@ -48,7 +48,7 @@ C_FLAGS := -std=gnu17 -O2 -Wall -Wextra -Werror
 SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
-.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
+.PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz mutants kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
 .PHONY: browser console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
@@ -119,6 +119,9 @@ demo-console: docker shell $(CONSOLE) $(ADDON) build/seccomp.json | node_modules
 	@$(AS_ROOT) $(NODE) scripts/demo-console.ts
 
 packages: $(PACKAGES) ## Build and pack the packages, see that versions and changelogs fit, and rehearse their publication
+
+mutants: tools/stryker/node_modules/.stamp $(ADDON) | node_modules/.stamp ## Change the parts that must not fail in small ways, or those in PARTS="ledger …", and see that a unit test notices
+	@$(NODE) scripts/mutants.ts $(PARTS)
 
 kill-node: | node_modules/.stamp ## Kill a program of the node library KILLS=100 times in a stream of MESSAGES=10000
 	@KILLS=$(or $(KILLS),100) MESSAGES=$(or $(MESSAGES),10000) $(NODE) test/run.ts packages/echostream-node/test/kill.test.ts
@@ -272,7 +275,7 @@ $(MINISTACK): tools/aws/requirements.txt
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-tools/openapi/node_modules/.stamp tools/typedoc/node_modules/.stamp: tools/%/node_modules/.stamp: tools/%/package.json tools/%/package-lock.json
+tools/openapi/node_modules/.stamp tools/typedoc/node_modules/.stamp tools/stryker/node_modules/.stamp: tools/%/node_modules/.stamp: tools/%/package.json tools/%/package-lock.json
 	@echo "Installing npm packages for tools/$* (once) …"
 	@npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@touch $@

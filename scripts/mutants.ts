@@ -1,0 +1,123 @@
+/**
+ * Changes the parts that must not fail in small ways, one at a time, and runs their unit tests against each change. A
+ * change that no test notices is a mutant that survives: `mutants.ts [PART …]`. The exit code is 1 if one survives that
+ * is not named in equivalent-mutants.json, where each has the reason why no test can notice it.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+interface Part {
+  readonly files: readonly string[];
+  readonly tests: readonly string[];
+}
+
+const PARTS: Readonly<Record<string, Part>> = {
+  lifetime: {
+    files: ['lifetime/lifetime.ts', 'lifetime/holdings.ts', 'lifetime/deadline.ts'],
+    tests: ['lifetime', 'holdings', 'deadline'],
+  },
+  ledger: { files: ['lifetime/ledger.ts'], tests: ['ledger'] },
+  pools: { files: ['lifetime/pool.ts'], tests: ['pool'] },
+  'amend-create-body': { files: ['container/creation/amend-create-body.ts'], tests: ['create-body'] },
+  'set-up': { files: ['container/set-up.ts'], tests: ['set-up', 'start-values'] },
+  age: {
+    files: ['user-configs/age.ts', 'user-configs/age-header.ts', 'user-configs/age-cipher.ts'],
+    tests: ['age'],
+  },
+  uploads: { files: ['user-configs/uploads.ts'], tests: ['uploads'] },
+};
+
+interface Mutant {
+  readonly status: string;
+  readonly mutatorName: string;
+  readonly replacement?: string;
+  readonly location: { readonly start: Place; readonly end: Place };
+}
+
+/** From 1. */
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+interface Report {
+  readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Mutant[] }>>;
+}
+
+const ROOT = join(import.meta.dirname, '..');
+const STRYKER = join(ROOT, 'tools/stryker/node_modules/.bin/stryker');
+/** By file: the code, what takes its place, and why that is the same. */
+const EQUIVALENT: Readonly<Record<string, readonly (readonly [string, string, string])[]>> = JSON.parse(
+  readFileSync(join(import.meta.dirname, 'equivalent-mutants.json'), 'utf8'),
+);
+
+function mutate({ files, tests }: Part): Report {
+  const work = mkdtempSync(join(tmpdir(), 'mutants-'));
+  try {
+    const report = join(work, 'report.json');
+    // What is built is not copied.
+    const links = ['build', 'tools'].map((name) => `ln -sfn ${join(ROOT, name)} ${name}`).join('; ');
+    const paths = tests.map((name) => `test/unit/${name}.test.ts`).join(' ');
+    const settings = {
+      testRunner: 'command',
+      commandRunner: { command: `${links}; ${process.execPath} --test --test-reporter=dot ${paths}` },
+      mutate: files,
+      reporters: ['json'],
+      jsonReporter: { fileName: report },
+      coverageAnalysis: 'off',
+      concurrency: 2,
+      timeoutMS: 30_000,
+      tempDirName: join(work, 'copies'),
+      ignorePatterns: ['build', 'tools', 'docs', 'packages/*/dist'],
+      // There is no compiler of types in this run.
+      tsconfigFile: 'none.json',
+    };
+    writeFileSync(join(work, 'settings.json'), JSON.stringify(settings));
+    const words = [STRYKER, 'run', join(work, 'settings.json'), '--logLevel', 'warn'];
+    const { status } = spawnSync(process.execPath, words, {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    if (status !== 0) throw new Error('Stryker failed; see above');
+    return JSON.parse(readFileSync(report, 'utf8'));
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+/** On one line. */
+function textAt(source: string, { start, end }: Mutant['location']): string {
+  const lines = source.split('\n').slice(start.line - 1, end.line);
+  const cut = lines.length - 1;
+  lines[cut] = (lines[cut] ?? '').slice(0, end.column - 1);
+  lines[0] = (lines[0] ?? '').slice(start.column - 1);
+  return lines.map((line) => line.trim()).join(' ');
+}
+
+const named = process.argv.slice(2);
+const unknown = named.find((name) => !(name in PARTS));
+if (unknown) throw new Error(`there is no part ${unknown}; parts: ${Object.keys(PARTS).join(', ')}`);
+
+for (const [name, part] of Object.entries(PARTS)) {
+  if (named.length > 0 && !named.includes(name)) continue;
+  for (const [file, { source, mutants }] of Object.entries(mutate(part).files)) {
+    const survivors = mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage');
+    const isEquivalent = (mutant: Mutant) =>
+      (EQUIVALENT[file] ?? []).some(
+        ([code, other]) => code === textAt(source, mutant.location) && other === mutant.replacement,
+      );
+    const left = survivors.filter((mutant) => !isEquivalent(mutant));
+    console.log(
+      `${file}: ${mutants.length} mutants, ${survivors.length - left.length} equivalent, ${left.length} survive`,
+    );
+    for (const mutant of left) {
+      console.log(
+        `  ${file}:${mutant.location.start.line}  ${textAt(source, mutant.location)}  →  ${mutant.replacement ?? mutant.mutatorName}`,
+      );
+    }
+    if (left.length > 0) process.exitCode = 1;
+  }
+}
