@@ -96,6 +96,7 @@ suite('the round', () => {
   test('the round begins at the configured start', async () => {
     const pool = new Pool([10, 20, 30, 40], 25);
     assert.deepEqual(await holdMany(pool, 4), [30, 40, 10, 20]);
+    assert.equal((await hold(new Pool([10, 20, 30], 20))).n, 20);
   });
 
   test('the round begins at the lowest number if none is at or above the configured start', async () => {
@@ -129,6 +130,39 @@ suite('requests for a number', () => {
     };
     assert.equal((await hold(pool, { wishes: [1], usable })).n, 2);
     assert.deepEqual(asked, [1, 2]);
+  });
+});
+
+suite('one certain number', () => {
+  const take = async (pool: Pool, n: number, changes: Partial<Allotment> = {}) =>
+    await pool.acquireThe(new Lifetime('holder'), n, allotment(changes));
+
+  test('a certain number is held only if nobody holds it, it is not set aside, and it is usable', async () => {
+    const pool = new Pool([1, 2, 3]);
+    assert.equal(await take(pool, 1), true);
+    assert.equal(await take(pool, 1), false);
+    assert.equal(await take(pool, 2, { usable: () => false }), false);
+    pool.setAside(3, 60_000);
+    assert.equal(await take(pool, 3), false);
+    assert.equal(pool.held, 1);
+  });
+
+  test('a certain number outside the pool can be held, and does not count as one of the pool', async () => {
+    const pool = new Pool([1]);
+    assert.equal(await take(pool, 9), true);
+    assert.equal(await take(pool, 9), false);
+    assert.deepEqual([pool.held, pool.isHeld(9)], [0, true]);
+  });
+
+  test('an adopted number is held without a check until its lifetime ends', async () => {
+    const pool = new Pool([1]);
+    const lifetime = new Lifetime('adopter');
+    const { usable: _, ...adopted } = allotment();
+    await pool.adopt(lifetime, 1, adopted);
+    assert.equal(pool.held, 1);
+    await assert.rejects(hold(pool), PoolExhaustedError);
+    await lifetime.end();
+    assert.equal((await hold(pool)).n, 1);
   });
 });
 
