@@ -147,6 +147,7 @@ export const ROWS: readonly CommandRow[] = [
         flags: '--container <NAME>',
         meaning: 'the container whose command is set and whose exit code counts',
       },
+      DRY_RUN,
     ],
     example: 'run migrate --stage staging --service portal -- python manage.py migrate --plan',
     load: async () => (await import('./task-commands.ts')).run,

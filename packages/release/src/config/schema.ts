@@ -122,7 +122,9 @@ const Task = closed({
   family: text('Its task definition family'),
   kind: optional(text('A name under "kinds"')),
   container: optional(
-    text('The container whose command is set, and whose exit code counts; the default is the first'),
+    text(
+      'The container whose command is set, and whose exit code counts; the default is the first essential one',
+    ),
   ),
   command: optional(Type.Array(Type.String())),
   timeout: optional(duration('How long it may run')),

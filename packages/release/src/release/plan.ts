@@ -3,7 +3,7 @@
  * out and move. Pure: it makes no requests and no changes.
  */
 
-import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
+import type { ContainerDefinition, RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ContainersConfig, ScheduledConfig, TaskConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
@@ -11,7 +11,8 @@ import {
   type Capacity,
   familyOf,
   isSameCapacity,
-  type Network,
+  type Placement,
+  placementOf,
   type Service,
   type Trigger,
 } from './cloud.ts';
@@ -61,7 +62,7 @@ export interface PlannedTask {
   readonly container: string;
   readonly command?: readonly string[];
   readonly timeout?: string;
-  readonly network?: Network;
+  readonly placement?: Placement;
 }
 
 export interface Plan {
@@ -108,6 +109,30 @@ export function capacityOf(spot: number): readonly Capacity[] {
     { provider: 'FARGATE', weight: 100 - spot, base: 0 },
   ];
   return all.filter(({ weight }) => weight > 0);
+}
+
+/** @returns where a task runs that has a network of its own in the configuration */
+export function placementIn({
+  subnets,
+  securityGroups = [],
+  publicIp = false,
+}: NonNullable<TaskConfig['network']>): Placement {
+  return { launchType: 'FARGATE', network: { subnets, securityGroups, publicIp } };
+}
+
+/**
+ * Chooses the container whose command is set and whose exit code counts. The default is the first essential one.
+ * @throws ReleaseError usage when there is no such container
+ */
+export function chosenContainer(
+  what: string,
+  containers: readonly ContainerDefinition[],
+  wanted: string | undefined,
+): string {
+  const names = containers.map(({ name = '' }) => name);
+  const chosen = wanted ?? containers.find(({ essential = true }) => essential)?.name ?? '';
+  if (names.includes(chosen)) return chosen;
+  throw new ReleaseError('usage', `${what} has no container "${chosen}". It has ${names.join(', ')}.`);
 }
 
 class Planner {
@@ -179,29 +204,18 @@ class Planner {
     const shared = containers === undefined && kind === undefined ? this.#byFamily.get(family) : undefined;
     const wanted = { containers: containers ?? {}, ...(kind !== undefined && { kind }) };
     const revision = shared ?? this.#revise(what, family, wanted).revision;
-    const names = this.#containersOf(revision);
-    const chosen = container ?? names[0] ?? '';
-    if (!names.includes(chosen))
-      throw new ReleaseError(
-        'usage',
-        `${what} has no container "${chosen}". ${family} has ${names.join(', ')}.`,
-      );
     const place = network
-      ? {
-          subnets: network.subnets,
-          securityGroups: network.securityGroups ?? [],
-          publicIp: network.publicIp ?? false,
-        }
+      ? placementIn(network)
       : networkOf === undefined
         ? undefined
-        : this.#live(networkOf).network;
+        : placementOf(this.#live(networkOf));
     return {
       name,
       taskDefinition: revision,
-      container: chosen,
+      container: chosenContainer(what, this.#containersOf(revision), container),
       ...(command && { command }),
       ...(timeout !== undefined && { timeout }),
-      ...(place && { network: place }),
+      ...(place && { placement: place }),
     };
   }
 
@@ -255,13 +269,13 @@ class Planner {
     return { register: this.register.push(rendered) - 1 };
   }
 
-  #containersOf(revision: Revision): readonly string[] {
+  #containersOf(revision: Revision): readonly ContainerDefinition[] {
     const definition =
       'register' in revision
         ? this.register[revision.register]
         : [...this.#observed.definitions.values()].find(
             (live) => live.definition.taskDefinitionArn === revision.arn,
           )?.definition;
-    return (definition?.containerDefinitions ?? []).map(({ name = '' }) => name);
+    return definition?.containerDefinitions ?? [];
   }
 }

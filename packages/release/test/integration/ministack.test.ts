@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { listTasks, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
 import { type Ran, run, start } from '../support/tool.ts';
 
@@ -164,11 +164,34 @@ test('a variable is set in all task definitions, and a service is scaled, as rel
   assert.equal(back.code, 0, back.stderr);
 });
 
-test('a task of the configuration is run once, with its exit code, where another command is given', async () => {
+test('a task of the configuration is run once, with its lines and its exit code, or with another command', async () => {
+  const dry = await tool('two', 'run', 'migrate', '--dry-run');
+  assert.match(dry.stdout, /would run portal:\d+: app with \/bin\/sh -c echo migrated/);
   const first = await tool('two', 'run', 'migrate');
   assert.equal(first.code, 0, first.stderr);
-  const other = await tool('two', 'run', 'migrate', '--', '/bin/sh', '-c', 'exit 9');
+  assert.match(first.stdout, /^app\/[0-9a-f]{8} \| migrated\n$/);
+  const other = await tool('two', 'run', 'migrate', '--json', '--', '/bin/sh', '-c', 'echo other; exit 9');
   assert.equal(other.code, 9, other.stderr);
+  const [line, ended] = other.stdout
+    .trim()
+    .split('\n')
+    .map((one) => JSON.parse(one));
+  assert.deepEqual([line.message, ended.container, ended.exitCode], ['other', 'app', 9]);
+  const logs = await tool('two', 'logs', '--task', ended.arn.replace(/^.*\//, ''));
+  assert.match(logs.stdout, /^app\/[0-9a-f]{8} \| other\n$/);
+});
+
+test('Ctrl-C stops the task that run has started', async () => {
+  const command = ['run', 'migrate', '--stage', 'staging', '--set', 'commit=two', '--json', '--'];
+  const running = start([...command, '/bin/sh', '-c', 'echo ready; sleep 3600'], { cwd });
+  await running.prints(/ready/);
+  running.kill('SIGINT');
+  assert.equal((await running.ended).code, 130);
+  const stopped = await listTasks(await aws.clients.ecs(), 'shop', {
+    startedBy: 'ecs-release',
+    desiredStatus: 'STOPPED',
+  });
+  assert.ok(stopped.some(({ stoppedReason }) => /ecs-release was interrupted/.test(stoppedReason)));
 });
 
 test('images are built, pushed with all tags, listed, tagged and untagged', async () => {

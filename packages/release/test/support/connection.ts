@@ -41,6 +41,7 @@ export function connect(
       ),
     tasks: (arns) => call('DescribeTasks', () => arns.map((arn) => aws.task(arn))),
     lastLines: () => call('GetLogEvents', () => ['the last line']),
+    logOf: async () => ({ hasSources: false, read: async () => ({ events: [], isBehind: false }) }),
     triggersOfRule: (rule) => call('ListTargetsByRule', () => aws.rules.get(rule) ?? []),
     triggersOfGroup: () => call('ListSchedules', () => []),
     register: (input) => call('RegisterTaskDefinition', () => aws.register(input)),
