@@ -2,7 +2,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../clock.ts';
-import { millisecondsOf } from '../config/duration.ts';
 import { ReleaseError } from '../errors.ts';
 import { followLogs, LogPrinter } from '../logs/follow-logs.ts';
 import type { LogEvent } from '../logs/log-follower.ts';
@@ -13,6 +12,7 @@ import { chosenContainer, placementIn } from '../release/plan.ts';
 import { type Hands, UNLOCKED } from '../release/work.ts';
 import { findTargets } from '../session/find-targets.ts';
 import { type Context, contextOf } from './context.ts';
+import { durationOf } from './options.ts';
 import { printResult, teller } from './print.ts';
 import type { Given, Run } from './row.ts';
 import { scopeOf } from './session-commands.ts';
@@ -20,9 +20,7 @@ import { scopeOf } from './session-commands.ts';
 export const logs: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { clients } = context;
-  const since = given.text('since');
-  const milliseconds = since === undefined ? undefined : millisecondsOf(since);
-  if (Number.isNaN(milliseconds)) throw new ReleaseError('usage', '--since is a duration, such as 10m.');
+  const milliseconds = durationOf(given, 'since');
   const ecs = await clients.ecs();
   const scope = scopeOf(context, given);
   const task = given.text('task');

@@ -8,6 +8,7 @@ import { messageOf, ReleaseError } from '../errors.ts';
 import type { LogEvent } from '../logs/log-follower.ts';
 import type { Task } from './cloud.ts';
 import { whyStopped } from './judge.ts';
+import { LogLines } from './log-lines.ts';
 import type { PlannedTask } from './plan.ts';
 import { change, type Hands, Looks, persist } from './work.ts';
 
@@ -34,14 +35,6 @@ export interface Ended {
 
 /** Milliseconds between looks at a task, at most. */
 const POLL = 2000;
-/**
- * Milliseconds of silence after which the log of a failed task counts as complete. Its last lines arrive late.
- * MOST_LINGER limits the whole wait.
- */
-const LINGER = 6000;
-const MOST_LINGER = 60_000;
-/** Milliseconds for one reading of the log, which must be shorter than the lease of a lock. */
-const MOST_READ = 30_000;
 /** Milliseconds for which ECS may not know a task that was just started. */
 const MOST_UNSEEN = 60_000;
 
@@ -58,7 +51,7 @@ export async function runOneOff(work: Hands, task: OneOff, start: Start): Promis
   );
   const own = timeout === undefined ? Number.POSITIVE_INFINITY : work.clock.now() + millisecondsOf(timeout);
   const watch = new Watch(work, arn, Math.min(own, start.deadline));
-  const lines = new Lines(work, task, arn, start.onLine);
+  const lines = new LogLines(work, () => work.cloud.logOf(taskDefinition, arn), start.onLine);
   const stopped = await watch.untilStopped(name, lines);
   const exitCode = stopped.containers.find((one) => one.name === container)?.exitCode;
   if (exitCode !== 0) await lines.untilSilent();
@@ -80,7 +73,7 @@ class Watch {
     this.#deadline = deadline;
   }
 
-  async untilStopped(name: string, lines: Lines): Promise<Task> {
+  async untilStopped(name: string, lines: LogLines): Promise<Task> {
     const { clock, held, timing } = this.#work;
     const looks = new Looks(this.#work);
     const begun = clock.now();
@@ -122,51 +115,3 @@ const unwatched = (arn: string) => (error: unknown) => {
     { cause: error },
   );
 };
-
-/** The log of a task. The task does not depend on it: a log that cannot be read is reported once. */
-class Lines {
-  readonly #work: Hands;
-  readonly #onLine: Start['onLine'];
-  readonly #open: () => ReturnType<Hands['cloud']['logOf']>;
-  #log: Awaited<ReturnType<Hands['cloud']['logOf']>> | undefined;
-  #isReadable = true;
-  #heardAt: number;
-  isBehind = false;
-
-  constructor(work: Hands, { taskDefinition }: OneOff, arn: string, onLine: Start['onLine']) {
-    this.#work = work;
-    this.#onLine = onLine;
-    this.#open = () => work.cloud.logOf(taskDefinition, arn);
-    this.#heardAt = work.clock.now();
-  }
-
-  async read(): Promise<void> {
-    if (!this.#isReadable) return;
-    try {
-      this.#log ??= await this.#open();
-      this.#isReadable = this.#log.hasSources;
-      if (!this.#isReadable) return;
-      const { events, isBehind } = await this.#log.read(AbortSignal.timeout(MOST_READ));
-      this.isBehind = isBehind && events.length > 0;
-      if (events.length > 0) this.#heardAt = this.#work.clock.now();
-      for (const event of events) this.#onLine(event);
-    } catch (error) {
-      this.isBehind = false;
-      if (error instanceof DOMException && error.name === 'TimeoutError') return;
-      this.#isReadable = false;
-      this.#work.tell({ event: 'failure', text: `the logs cannot be read: ${messageOf(error)}` });
-    }
-  }
-
-  async untilSilent(): Promise<void> {
-    const { clock, held, timing } = this.#work;
-    const begun = clock.now();
-    const isOver = () =>
-      clock.now() - Math.max(this.#heardAt, begun) >= LINGER || clock.now() - begun >= MOST_LINGER;
-    while (this.#isReadable && !isOver()) {
-      await held.beat();
-      if (!this.isBehind) await clock.sleep(Math.min(timing.poll, POLL));
-      await this.read();
-    }
-  }
-}

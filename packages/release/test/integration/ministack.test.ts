@@ -5,7 +5,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
+import { DisableRuleCommand, ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { listTasks, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
@@ -32,6 +32,7 @@ tasks:
 release: { timeout: 2m, poll: 500ms }
 `;
 
+const WHERE = ['--stage', 'staging', '--set', 'commit=one'];
 let aws: AwsHost;
 let cwd: string;
 
@@ -223,17 +224,40 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   assert.match(last.stderr, /staging-one is the last tag of sha256:.*ECR deletes an image with its last tag/);
   assert.equal((await change('untag', 'web', 'stable')).code, 0);
   assert.doesNotMatch(await list(), /stable/);
+  assert.equal((await change('tag', 'web', 'staging-built', 'stable')).code, 0);
+  const watched = start(['images', 'watch', 'web', 'stable', '--poll', '200ms', '--json', ...WHERE], { cwd });
+  await watched.says(/stable is sha256:/);
+  const back = await change('back', 'web', 'stable');
+  assert.match(back.stdout, /web:stable is sha256:\w+, no longer sha256:\w+/, back.stderr);
+  const seen = await watched.ended;
+  assert.equal(seen.code, 0, seen.stderr);
+  const { before: from, digest } = JSON.parse(seen.stdout);
+  assert.notEqual(from, digest);
+  assert.match((await change('manifest', 'web', digest)).stdout, /"schemaVersion": ?2/);
 });
 
 test('what a release leans on is checked by name, and a placeholder in a secret is found', async () => {
   const secrets = await aws.clients.secrets();
   const SecretString = JSON.stringify({ PASSWORD: 'CHANGE_ME', KEY: 'the value of the key' });
   const { ARN } = await secrets.send(new CreateSecretCommand({ Name: 'shop', SecretString }));
+  await secrets.send(new CreateSecretCommand({ Name: 'identity', SecretString: '{"HOST":"x","PROXY":""}' }));
   const path = join(cwd, 'secret.yaml');
-  const withSecret = `app: { image: web, secrets: { from: '${ARN}', keys: [PASSWORD, KEY, ABSENT] } } }`;
+  const withSecret = `app: { image: web, environment: { IDENTITY: identity }, secrets: { from: '${ARN}', keys: [PASSWORD, KEY, ABSENT] } } }`;
   await writeFile(path, CONFIG.replace('app: { image: web } } }', `${withSecret} }`));
+  await (await aws.clients.events()).send(new DisableRuleCommand({ Name: 'job-a' }));
   const { code, stdout } = await tool('one', 'verify', '--config', path);
   assert.equal(code, 1, stdout);
+  for (const found of [
+    /✓ account 000000000000, as arn:aws:/,
+    /✓ record s3:\/\/releases\/shop/,
+    /✓ repository web/,
+    /✓ image localhost:4566\/web@sha256:[0-9a-f]{64} \(linux\/amd64\)/,
+    /! secret identity: the keys PROXY are empty/,
+    /! rule job-a, target 1: it is disabled/,
+    /✗ role events: it does not exist/,
+    /rights/,
+  ])
+    assert.match(stdout, found);
   assert.match(
     stdout,
     /✗ secret shop.*: the key PASSWORD is empty, or a placeholder; the key ABSENT is missing/,
