@@ -111,7 +111,7 @@ function rolesOf(definitions: readonly TaskDefinition[], triggers: readonly Trig
     const target = (whole.Target ?? whole) as { readonly RoleArn?: string };
     return target.RoleArn;
   });
-  return [...new Set([...ofTasks, ...ofTriggers])].filter((role) => role !== undefined && role !== '');
+  return [...new Set([...ofTasks, ...ofTriggers])].flatMap((role) => role || []);
 }
 
 /** Lists what an execution role needs, by role: secrets, images and logs. */

@@ -15,7 +15,7 @@ export async function checkRoles(
 ): Promise<readonly Check[]> {
   const ofTasks = definitions
     .flatMap(({ executionRoleArn, taskRoleArn }) => [executionRoleArn, taskRoleArn])
-    .filter((one) => one !== undefined && one !== '')
+    .flatMap((one) => one || [])
     .map((role) => [role, 'ecs-tasks.amazonaws.com'] as const);
   const roles = new Map([...ofTasks, ...ofTriggers].map((one) => [one.join(' '), one]));
   return await Promise.all(
