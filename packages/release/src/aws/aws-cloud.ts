@@ -31,7 +31,7 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
     tasks: (arns) => withEcs((ecs) => readTasks(ecs, cluster, arns)),
     lastLines: (task: Task, container) => lastLines(clients, task, container),
     logOf: (taskDefinition, task) => logOf(clients, taskDefinition, task),
-    triggersOfRule: async (rule) => await readRule(await clients.events(), rule),
+    triggersOfRule: async (rule, withRule) => await readRule(await clients.events(), rule, withRule),
     triggersOfGroup: async (group) => await readGroup(await clients.scheduler(), group),
     register: (input, abortSignal) =>
       withEcs(async (ecs) => {

@@ -2,9 +2,10 @@
 
 import { systemClock } from '../clock.ts';
 import { wordsOf } from '../config/duration.ts';
-import { activeServices, shortName } from '../release/cloud.ts';
+import { activeServices, shortName, type Trigger } from '../release/cloud.ts';
 import { observe } from '../release/observe.ts';
 import { waitFor } from '../release/rollout.ts';
+import { settingsOf } from '../release/trigger-settings.ts';
 import { UNLOCKED, type Work } from '../release/work.ts';
 import { contextOf } from './context.ts';
 import { countOf, durationOf } from './options.ts';
@@ -113,14 +114,23 @@ export const schedules: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;
   const { services: _, tasks: __, ...rest } = config;
-  const { triggers } = await observe(cloud, rest);
-  const all = [...triggers].flatMap(([name, some]) => some.map((one) => ({ name, ...one })));
-  const rows = all.map(({ name, kind, place, id, taskDefinition }) => [
+  const { triggers } = await observe(cloud, rest, true);
+  const all = [...triggers].flatMap(([name, some]) =>
+    some.map((one) => ({ name, ...one, ...settingsOf(one), isEnabled: isEnabled(one) })),
+  );
+  const rows = all.map(({ name, kind, place, id, taskDefinition, count, schedule = '', ...one }) => [
     name,
     `${kind} ${place}`,
     id,
     shortName(taskDefinition),
+    String(count),
+    one.isEnabled ? schedule : `${schedule} (disabled)`,
   ]);
-  printResult(given, surroundings, all, table([['SCHEDULED', 'BY', 'TARGET', 'TASK DEFINITION'], ...rows]));
+  const header = ['SCHEDULED', 'BY', 'TARGET', 'TASK DEFINITION', 'COUNT', 'SCHEDULE'];
+  printResult(given, surroundings, all, table([header, ...rows]));
   return 0;
 };
+
+function isEnabled({ rule, whole }: Trigger): boolean {
+  return (rule ?? whole).State !== 'DISABLED';
+}

@@ -121,6 +121,17 @@ const Scheduled = closed({
   scheduleGroup: optional(
     text('An EventBridge Scheduler group: its schedules with these families are moved too'),
   ),
+  schedule: optional(
+    Type.String({
+      pattern: '^((cron|rate|at)\\(.+\\)|\\{.+\\})$',
+      description:
+        'When it starts, such as cron(0 8 ? * MON-FRI *) or rate(20 minutes); the default is to leave it',
+    }),
+  ),
+  count: optional(number('How many tasks it starts; the default is to leave it', 1)),
+  kind: optional(text('A name under "kinds"')),
+  vcpu: optional(number('vCPUs of a task')),
+  memory: optional(number('Memory of a task, in MiB')),
   containers: Containers,
 });
 

@@ -111,7 +111,13 @@ export interface Trigger {
   readonly place: string;
   readonly id: string;
   readonly taskDefinition: string;
+  /** How many tasks it starts. A setting that the release does not touch is absent. */
+  readonly count?: number;
+  /** When it starts tasks, as EventBridge writes it: cron(…) or rate(…). */
+  readonly schedule?: string;
   readonly whole: Readonly<Record<string, unknown>>;
+  /** The rule itself, where it was read. */
+  readonly rule?: Readonly<Record<string, unknown>>;
 }
 
 export interface Cloud {
@@ -125,7 +131,8 @@ export interface Cloud {
   /** Returns the last lines that a container of a task wrote, or none if they cannot be read. */
   lastLines(task: Task, container: string): Promise<readonly string[]>;
   logOf(taskDefinition: string, task: string): Promise<TaskLog>;
-  triggersOfRule(rule: string): Promise<readonly Trigger[]>;
+  /** @param withRule true: read the rule itself too, which has the schedule */
+  triggersOfRule(rule: string, withRule?: boolean): Promise<readonly Trigger[]>;
   triggersOfGroup(group: string): Promise<readonly Trigger[]>;
 
   register(input: RegisterTaskDefinitionCommandInput, signal: AbortSignal): Promise<string>;

@@ -172,7 +172,11 @@ async function prepare(
     })),
     triggers: plan.triggers.map(({ before: trigger, after }) => ({
       before: trigger,
-      after: { ...trigger, taskDefinition: arnOf(after) },
+      after: {
+        ...{ ...trigger, taskDefinition: arnOf(after) },
+        ...(after.count !== undefined && { count: after.count }),
+        ...(after.schedule !== undefined && { schedule: after.schedule }),
+      },
     })),
     tasks: [],
   };

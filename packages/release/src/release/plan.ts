@@ -18,7 +18,8 @@ import {
 } from './cloud.ts';
 import { type Change, differences } from './difference.ts';
 import type { Observed } from './observe.ts';
-import { type Live, render } from './task-definition.ts';
+import { type Live, render, type Size } from './task-definition.ts';
+import { isSameTrigger, present, type TriggerSettings } from './trigger-settings.ts';
 
 export interface ResolvedImage {
   /** The image's reference in the task definition. */
@@ -52,7 +53,7 @@ export interface PlannedService {
 export interface PlannedTrigger {
   readonly name: string;
   readonly before: Trigger;
-  readonly after: Revision;
+  readonly after: Revision & TriggerSettings;
   readonly changes: readonly Change[];
 }
 
@@ -83,7 +84,7 @@ export function isEmpty({ services, triggers }: Plan): boolean {
     after.desired === before.desired &&
     isSameCapacity(after.capacity, before.capacity);
   const restsTrigger = ({ before, after }: PlannedTrigger) =>
-    'arn' in after && after.arn === before.taskDefinition;
+    'arn' in after && isSameTrigger(before, { ...after, taskDefinition: after.arn });
   return services.every(restsService) && triggers.every(restsTrigger);
 }
 
@@ -94,12 +95,24 @@ export function planRelease(config: ReleaseConfig, observed: Observed, images: I
   const triggers = Object.entries(config.scheduled ?? {}).flatMap(([name, one]) =>
     planner.triggers(name, one),
   );
+  assertOnce(triggers);
   const { before = [], after = [] } = config.tasks ?? {};
   const tasks = {
     before: before.map((one) => planner.task(one)),
     after: after.map((one) => planner.task(one)),
   };
   return { images, register: planner.register, services, triggers, ...tasks };
+}
+
+/** @throws ReleaseError usage when two entries of the configuration find the same trigger */
+function assertOnce(triggers: readonly PlannedTrigger[]): void {
+  const places = Map.groupBy(triggers, ({ before }) => `${before.kind} ${before.place}, target ${before.id}`);
+  for (const [place, { length }] of places)
+    if (length > 1)
+      throw new ReleaseError(
+        'usage',
+        `Several entries under "scheduled" find the ${place}. Make their "families" narrower.`,
+      );
 }
 
 /** @param spot per cent of the tasks on Fargate Spot */
@@ -177,15 +190,29 @@ class Planner {
     };
   }
 
-  triggers(name: string, { containers }: ScheduledConfig): readonly PlannedTrigger[] {
+  triggers(name: string, wanted: ScheduledConfig): readonly PlannedTrigger[] {
+    const { containers, kind, schedule, count, vcpu, memory } = wanted;
+    const number = count ?? (kind === undefined ? undefined : this.#config.kinds[kind]?.count);
+    const sets: TriggerSettings = {
+      ...(number !== undefined && { count: Number(number) }),
+      ...(schedule !== undefined && { schedule }),
+    };
+    const size = vcpu === undefined ? undefined : { vcpu: Number(vcpu), memory: Number(memory) };
     return (this.#observed.triggers.get(name) ?? []).map((found) => {
       // A target that names a family starts its newest revision. Going back therefore needs the revision of before.
       const live = this.#observed.definitions.get(found.taskDefinition)?.definition.taskDefinitionArn;
-      const before = { ...found, taskDefinition: live ?? found.taskDefinition };
+      const before = {
+        ...{ ...found, taskDefinition: live ?? found.taskDefinition },
+        ...present(found, sets),
+      };
       const family = familyOf(before.taskDefinition);
       const what = `The scheduled task ${family}`;
-      const { revision, changes } = this.#revise(what, found.taskDefinition, { containers });
-      return { name: family, before, after: revision, changes };
+      const { revision, changes } = this.#revise(what, found.taskDefinition, {
+        containers,
+        ...(kind !== undefined && { kind }),
+        ...(size && { size }),
+      });
+      return { name: family, before, after: { ...revision, ...sets }, changes };
     });
   }
 
@@ -243,7 +270,11 @@ class Planner {
   #revise(
     what: string,
     base: string,
-    { containers, kind }: { readonly containers: ContainersConfig; readonly kind?: string },
+    {
+      containers,
+      kind,
+      size,
+    }: { readonly containers: ContainersConfig; readonly kind?: string; readonly size?: Size },
   ): { readonly revision: Revision; readonly changes: readonly Change[] } {
     const live = this.#observed.definitions.get(base) as Live;
     const arn = live.definition.taskDefinitionArn ?? base;
@@ -252,6 +283,7 @@ class Planner {
       what,
       containers,
       images: this.#references,
+      ...(size && { size }),
       ...(kind !== undefined && values && { kind: { name: kind, kind: values } }),
     });
     const changes = differences(live.definition, rendered);

@@ -3,12 +3,12 @@
  * from what was done. So it is correct after any failure and any kill, and it can be repeated.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../errors.ts';
 import type { RecordedService, RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
 import { isSameCapacity, type Service, shortName, type Trigger } from './cloud.ts';
 import { type RolloutOptions, rollOut, waitFor } from './rollout.ts';
 import { placeOf } from './steps.ts';
+import { isAsIs } from './trigger-settings.ts';
 import { change, isSuperseded, persist, settleAll, type Work } from './work.ts';
 
 /**
@@ -93,9 +93,14 @@ async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promi
   const before = some.map((one) => one.before);
   const [{ kind, place }] = before as [Trigger];
   const live = await persist(work, () =>
-    kind === 'rule' ? work.cloud.triggersOfRule(place) : work.cloud.triggersOfGroup(place),
+    kind === 'rule'
+      ? work.cloud.triggersOfRule(
+          place,
+          before.some(({ rule }) => rule !== undefined),
+        )
+      : work.cloud.triggersOfGroup(place),
   );
-  if (before.every((one) => live.some((now) => isDeepStrictEqual(now, one)))) return;
+  if (before.every((one) => live.some((now) => isAsIs(one, now)))) return;
   work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
   await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
 }

@@ -64,6 +64,11 @@ export function rightsOf(
       on: projects.map((project) => arn('codebuild', `project/${project}`)),
     },
     rules.length > 0 && { actions: ['events:ListTargetsByRule', 'events:PutTargets'], on: rules },
+    rules.length > 0 &&
+      Object.values(scheduled).some(({ schedule }) => schedule !== undefined) && {
+        actions: ['events:DescribeRule', 'events:PutRule'],
+        on: rules,
+      },
     Object.values(scheduled).some(({ rule, scheduleGroup }) => rule === undefined && !scheduleGroup) && {
       actions: ['ecs:ListTaskDefinitionFamilies'],
       on: [],

@@ -26,7 +26,7 @@ services:
   portal: { service: portal, gate: true, containers: { app: { image: web, environment: { GREETING: hello } } } }
   worker: { service: worker, containers: { app: { image: web } } }
 scheduled:
-  nightly: { families: 'job-*', containers: { app: { image: web } } }
+  nightly: { families: 'job-*', count: 2, schedule: cron(0 8 * * ? *), containers: { app: { image: web } } }
 tasks:
   before: [{ name: migrate, family: portal, command: [/bin/sh, -c, 'echo migrated'] }]
 release: { timeout: 2m, poll: 500ms }
@@ -73,7 +73,11 @@ test('a deploy runs its task, rolls services and schedules, by digest, and is on
   const { Targets } = await (await aws.clients.events()).send(
     new ListTargetsByRuleCommand({ Rule: 'job-a' }),
   );
-  assert.match(Targets?.[0]?.EcsParameters?.TaskDefinitionArn ?? '', /job-a:2$/);
+  const { TaskDefinitionArn = '', TaskCount } = Targets?.[0]?.EcsParameters ?? {};
+  assert.match(TaskDefinitionArn, /job-a:2$/);
+  assert.equal(TaskCount, 2);
+  const scheduled = await tool('one', 'schedules');
+  assert.match(scheduled.stdout, /nightly +rule job-a +1 +job-a:2 +2 +cron\(0 8 \* \* \? \*\)\n/);
   const told = await tool('one', 'history');
   assert.match(told.stdout, /deploy +deployed .* one /);
   assert.match(docker('ps', '--no-trunc'), /: one;/);
@@ -224,7 +228,7 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   assert.match(last.stderr, /staging-one is the last tag of sha256:.*ECR deletes an image with its last tag/);
   assert.equal((await change('untag', 'web', 'stable')).code, 0);
   assert.doesNotMatch(await list(), /stable/);
-  assert.equal((await change('tag', 'web', 'staging-built', 'stable')).code, 0);
+  assert.equal((await change('tag', 'web', 'staging-one', 'stable')).code, 0);
   const watched = start(['images', 'watch', 'web', 'stable', '--poll', '200ms', '--json', ...WHERE], { cwd });
   await watched.says(/stable is sha256:/);
   const back = await change('back', 'web', 'stable');
