@@ -10,6 +10,7 @@ import { type Request, release } from '../src/release/deploy.ts';
 import { findTarget, planBack } from '../src/release/go-back.ts';
 import { observe } from '../src/release/observe.ts';
 import { planRelease } from '../src/release/plan.ts';
+import { settingsOf } from '../src/release/trigger-settings.ts';
 import { connect, type Decide } from './support/connection.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
 import { randomOf, VirtualTime } from './support/virtual-time.ts';
@@ -113,8 +114,8 @@ test('the size, the count and the schedule of a scheduled task change as a relea
   const nightly = { families: 'job-*', containers: {}, ...scheduled?.nightly, ...wanted };
   const settings = { ...rest, scheduled: { nightly } };
   const runs = () => {
-    const [{ count, schedule, taskDefinition } = { taskDefinition: '' }] = aws.rules.get('job-a') ?? [];
-    return { count, schedule, cpu: aws.definition(taskDefinition).cpu };
+    const [trigger] = aws.rules.get('job-a') as [Trigger];
+    return { ...settingsOf(trigger), cpu: aws.definition(trigger.taskDefinition).cpu };
   };
   const old = { count: 1, schedule: 'rate(1 day)', cpu: undefined };
   const fails: Decide = (name) =>

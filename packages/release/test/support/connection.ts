@@ -52,10 +52,7 @@ export function connect(
     moveTriggers: (triggers) =>
       call('PutTargets', () => {
         const [{ place }] = triggers as [Trigger];
-        aws.rules.set(
-          place,
-          triggers.map((one) => ({ ...one, taskDefinition: one.taskDefinition })),
-        );
+        aws.rules.set(place, triggers.map(asAwsHasIt));
       }),
     setScaling: (service, suspended) =>
       call(
@@ -64,6 +61,18 @@ export function connect(
       ),
   };
   return { cloud, store: storeOf(aws, call) };
+}
+
+/** AWS has the count in the target, and the schedule in the rule. */
+function asAwsHasIt({ count, schedule, ...one }: Trigger): Trigger {
+  const { EcsParameters } = one.whole as { readonly EcsParameters?: object };
+  return {
+    ...one,
+    ...(count !== undefined && {
+      whole: { ...one.whole, EcsParameters: { ...EcsParameters, TaskCount: count } },
+    }),
+    ...(schedule !== undefined && { rule: { ...one.rule, ScheduleExpression: schedule } }),
+  };
 }
 
 function storeOf(aws: SimulatedAws, call: <T>(name: string, make: () => T) => Promise<T>): Store {
