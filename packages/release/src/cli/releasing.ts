@@ -26,10 +26,13 @@ export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
 
 export const plan: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const made = await planOf(context, configFor(given, context.config));
+  return printPlan(given, surroundings, await planOf(context, configFor(given, context.config)));
+};
+
+function printPlan(given: Given, surroundings: Surroundings, made: Plan): number {
   printResult(given, surroundings, shownPlan(made), describePlan(made));
   return isEmpty(made) ? EXIT_CODES['nothing to do'] : 0;
-};
+}
 
 export const deploy: Run = async (given, surroundings) => {
   if (given.flag('dry-run')) return await plan(given, surroundings);
@@ -54,11 +57,7 @@ export const rollback: Run = async (given, surroundings) => {
     const images = target.to === undefined ? {} : ((await ledger.record(target.to))?.images ?? {});
     return await planBack(context.cloud, now, images);
   };
-  if (given.flag('dry-run')) {
-    const made = await planned();
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
+  if (given.flag('dry-run')) return printPlan(given, surroundings, await planned());
   const to = target.to === undefined ? {} : { to: target.to };
   return await carry(given, surroundings, context, { kind: 'rollback', ...to, plan: planned });
 };
@@ -85,11 +84,8 @@ async function changePart(
     ...planRelease(config, observed, {}),
     images: current?.images ?? {},
   });
-  if (given.flag('dry-run')) {
-    const made = planned(await observe(context.cloud, config));
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
+  if (given.flag('dry-run'))
+    return printPlan(given, surroundings, planned(await observe(context.cloud, config)));
   return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
 }
 

@@ -87,6 +87,16 @@ export const ROWS: readonly CommandRow[] = [
     load: async () => (await import('./record-commands.ts')).schedules,
   },
   {
+    name: 'tasks',
+    summary: 'print the running tasks with their containers, and those that stopped within the last hour',
+    options: [
+      { flags: '--service <SERVICE>', meaning: 'tasks of a service' },
+      { flags: '--family <FAMILY>', meaning: 'tasks of this task definition family' },
+    ],
+    example: 'tasks --stage production --service portal',
+    load: async () => (await import('./task-commands.ts')).tasks,
+  },
+  {
     name: 'scale',
     words: '<SERVICE> <COUNT>',
     summary: 'change the number of tasks of a service, and wait until they run',
@@ -114,6 +124,7 @@ export const ROWS: readonly CommandRow[] = [
       ...WHERE,
       { flags: '--no-tty', meaning: 'pipes, even on a terminal' },
       { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
+      DRY_RUN,
     ],
     passesOn: true,
     example: 'exec --stage production --service portal --container app -- bin/report --today',
@@ -126,6 +137,7 @@ export const ROWS: readonly CommandRow[] = [
     options: [
       ...WHERE,
       { flags: '--local-port <PORT>', meaning: 'the local port; the default is any free one' },
+      DRY_RUN,
     ],
     example: 'forward 8000 --stage staging --service portal --local-port 8080',
     load: async () => (await import('./session-commands.ts')).forward,

@@ -1,19 +1,21 @@
 /** The commands `logs` and `run`, which print the logs of tasks and run a task once. */
 
 import { randomUUID } from 'node:crypto';
+import { listTasks } from '../aws/task-reads.ts';
 import { systemClock } from '../clock.ts';
 import { ReleaseError } from '../errors.ts';
 import { followLogs, LogPrinter } from '../logs/follow-logs.ts';
 import type { LogEvent } from '../logs/log-follower.ts';
 import { serviceSources } from '../logs/service-sources.ts';
 import { activeServices, placementOf, shortName } from '../release/cloud.ts';
+import { whyStopped } from '../release/judge.ts';
 import { type OneOff, runOneOff } from '../release/one-off.ts';
 import { chosenContainer, placementIn } from '../release/plan.ts';
 import { type Hands, UNLOCKED } from '../release/work.ts';
 import { findTargets } from '../session/find-targets.ts';
 import { type Context, contextOf } from './context.ts';
 import { durationOf } from './options.ts';
-import { printResult, teller } from './print.ts';
+import { printResult, table, teller } from './print.ts';
 import type { Given, Run } from './row.ts';
 import { scopeOf } from './session-commands.ts';
 
@@ -44,6 +46,38 @@ export const logs: Run = async (given, surroundings) => {
     surroundings.stdout.write(given.flag('json') ? `${JSON.stringify(event)}\n` : printer.line(event));
   return 0;
 };
+
+export const tasks: Run = async (given, surroundings) => {
+  await using context = await contextOf(given, surroundings);
+  const scope = scopeOf(context, given);
+  const { service, family, cluster } = scope;
+  const ecs = await context.clients.ecs();
+  const [running, stopped] = await Promise.all([
+    findTargets(ecs, scope, surroundings.signal),
+    listTasks(ecs, cluster, {
+      desiredStatus: 'STOPPED',
+      ...(service !== undefined && { serviceName: service }),
+      ...(family !== undefined && { family }),
+    }),
+  ]);
+  const rows = [
+    ...running.map(({ taskId, definition, container, startedAt, agent }) => [
+      ...[taskId, definition, 'RUNNING', container, startedAt?.toISOString() ?? ''],
+      agent === undefined ? '' : `exec ${agent.status.toLowerCase()}`,
+    ]),
+    ...stopped.map((task) => [
+      ...[lastOf(task.arn), lastOf(task.taskDefinition), 'STOPPED', ''],
+      ...[new Date(task.createdAt).toISOString(), whyStopped(task)],
+    ]),
+  ];
+  const header = ['TASK', 'TASK DEFINITION', 'STATE', 'CONTAINER', 'SINCE', 'NOTE'];
+  printResult(given, surroundings, { running, stopped }, table([header, ...rows]));
+  return 0;
+};
+
+function lastOf(arn: string): string {
+  return arn.replace(/^.*\//, '');
+}
 
 export const run: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
