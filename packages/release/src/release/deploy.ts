@@ -160,7 +160,7 @@ async function prepare(
       name: one.name,
       service: one.service,
       isGate: one.isGate,
-      suspendsScaling: one.suspendsScaling,
+      ...(one.scaling && { scaling: one.scaling }),
       deployment: one.deployment,
       before: { service: one.service, ...one.before },
       after: {

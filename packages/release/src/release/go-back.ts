@@ -109,7 +109,6 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
         after: { ...after, taskDefinition: { arn: before.taskDefinition } },
         isGate: false,
         force: false,
-        suspendsScaling: false,
         deployment: deployments[0]?.id ?? '',
         changes: [],
       };

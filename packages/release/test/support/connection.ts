@@ -2,7 +2,7 @@
 
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Store } from '../../src/record/store.ts';
-import type { Cloud, Trigger } from '../../src/release/cloud.ts';
+import { type Cloud, SUSPENDED, type Trigger } from '../../src/release/cloud.ts';
 import type { Live } from '../../src/release/task-definition.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
 
@@ -54,11 +54,19 @@ export function connect(
         const [{ place }] = triggers as [Trigger];
         aws.rules.set(place, triggers.map(asAwsHasIt));
       }),
-    setScaling: (service, suspended) =>
-      call(
-        'RegisterScalableTarget',
-        () => void (suspended ? aws.suspended.add(service) : aws.suspended.delete(service)),
-      ),
+    scaling: (names) =>
+      call('DescribeScalableTargets', () => {
+        const stateOf = (name: string) =>
+          aws.suspended.has(name) ? SUSPENDED : { ...SUSPENDED, in: false, out: false };
+        return new Map(names.filter((name) => aws.scalable.has(name)).map((name) => [name, stateOf(name)]));
+      }),
+    setScaling: (service, { in: isSuspended, scheduled }) =>
+      call('RegisterScalableTarget', () => {
+        if (!aws.scalable.has(service)) throw new Error(`${service} is not scaled automatically`);
+        if (!scheduled) throw new Error('the scheduled scaling was suspended before');
+        if (isSuspended) aws.suspended.add(service);
+        else aws.suspended.delete(service);
+      }),
   };
   return { cloud, store: storeOf(aws, call) };
 }
