@@ -32,6 +32,7 @@ export interface Service {
   /** EC2, FARGATE or EXTERNAL; undefined where capacity providers decide. */
   readonly launchType?: string;
   readonly platformVersion?: string;
+  readonly isBalanced?: true;
   /** The deployment controller: ECS, CODE_DEPLOY or EXTERNAL. */
   readonly controller: string;
 }

@@ -272,12 +272,14 @@ test('what a release leans on is checked by name, and a placeholder in a secret 
 
 test('a configuration is written from what the cluster has, and it fits what runs', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'release-init-'));
+  await aws.makeRule('foreign', await aws.register('foreign', 'web:old'), 'another');
   const how = { cwd: directory };
   const made = await run(['init', '--cluster', 'shop', '--region', 'us-east-1', '--stage', 'staging'], how);
   assert.equal(made.code, 0, made.stderr);
   const written = await readFile(join(directory, 'ecs-release.yaml'), 'utf8');
   assert.match(written, /portal:\n {4}service: portal/);
   assert.match(written, /families: job-a/);
+  assert.doesNotMatch(written, /foreign/);
   const again = await run(['init', '--cluster', 'shop', '--region', 'us-east-1'], how);
   assert.equal(again.code, 2);
   const { code, stderr } = await run(['plan', '--stage', 'staging', '--set', 'commit=one'], how);
