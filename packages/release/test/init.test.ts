@@ -22,6 +22,7 @@ const running = (...images: readonly string[]): TaskDefinition => ({
 test('a configuration made from a cluster has each service, image, rule and schedule once, and it is valid', () => {
   const found = {
     services: [service('portal', true), service('worker')],
+    leftOut: [],
     scaling: new Map([['worker', { in: false, out: false, scheduled: false }]]),
     triggers: [
       trigger('rule', 'nightly', '1', 'nightly:3'),

@@ -3,6 +3,7 @@
 import { paginateListServices, type TaskDefinition } from '@aws-sdk/client-ecs';
 import { ListRulesCommand } from '@aws-sdk/client-eventbridge';
 import { paginateListScheduleGroups } from '@aws-sdk/client-scheduler';
+import { messageOf } from '../errors.ts';
 import type { Service, Suspension, Trigger } from '../release/cloud.ts';
 import type { Clients } from './clients.ts';
 import { readScaling } from './scaling.ts';
@@ -15,28 +16,36 @@ export interface Found {
   readonly triggers: readonly Trigger[];
   /** By the ARN or family that a service or a trigger names. */
   readonly definitions: ReadonlyMap<string, TaskDefinition>;
+  /** What could not be read, and why. */
+  readonly leftOut: readonly string[];
 }
 
 /** Requests at once. EventBridge and ECS allow few of these calls a second. */
 const AT_ONCE = 10;
 
 export async function findIn(clients: Clients, cluster: string): Promise<Found> {
+  const leftOut: string[] = [];
+  const orNone = async <T>(what: string, none: T, read: () => Promise<T>): Promise<T> =>
+    await read().catch((error: unknown) => {
+      leftOut.push(`${what} (${messageOf(error)})`);
+      return none;
+    });
   const [services, rules, schedules] = await Promise.all([
     servicesIn(clients, cluster),
-    rulesIn(clients),
-    schedulesIn(clients),
+    orNone('rules of EventBridge', [], () => rulesIn(clients)),
+    orNone('schedules of EventBridge Scheduler', [], () => schedulesIn(clients)),
   ]);
   const triggers = [...rules, ...schedules].filter((one) => lastOf(clusterOf(one)) === lastOf(cluster));
   const names = services.map(({ name }) => name);
-  const scaling =
-    names.length > 0
-      ? await readScaling(await clients.scaling(), cluster, names)
-      : new Map<string, Suspension>();
+  const none: ReadonlyMap<string, Suspension> = new Map();
+  const scaling = await orNone('automatic scaling', none, async () =>
+    names.length > 0 ? await readScaling(await clients.scaling(), cluster, names) : none,
+  );
   const ecs = await clients.ecs();
   const wanted = [...new Set([...services, ...triggers].map(({ taskDefinition }) => taskDefinition))];
   const live = await inTurns(wanted, (name) => readTaskDefinition(ecs, name));
   const definitions = new Map(wanted.map((name, i) => [name, live[i]?.definition ?? {}]));
-  return { services, scaling, triggers, definitions };
+  return { services, scaling, triggers, definitions, leftOut };
 }
 
 async function servicesIn(clients: Clients, cluster: string): Promise<readonly Service[]> {

@@ -16,6 +16,7 @@ export const init: Run = async (given, surroundings) => {
   await using clients = new Clients(region);
   const { Account: account = '' } = await (await clients.sts()).send(new GetCallerIdentityCommand({}));
   const found = await findIn(clients, cluster);
+  for (const what of found.leftOut) surroundings.stderr.write(`! not read: ${what}\n`);
   const made = configurationOf(found, { account, region, cluster, stage });
   const text = stringify(made);
   // Validate the result before anything is written.

@@ -263,10 +263,18 @@ class Planner {
         'usage',
         `The service ${service} is deployed by ${live.controller}. This tool releases services of the ECS controller only; leave it out of "services".`,
       );
-    if (live?.status === 'ACTIVE') return live;
+    if (live?.status === 'ACTIVE') {
+      const { family } = this.#wanted(name);
+      const runs = familyOf(live.taskDefinition);
+      if (family === undefined || family === runs) return live;
+      throw new ReleaseError(
+        'usage',
+        `The service ${service} runs the family ${runs}, not ${family}. Correct "family" of ${name}.`,
+      );
+    }
     throw new ReleaseError(
       'usage',
-      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first.`,
+      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first${this.#config.stage.copyOf ? ' with "ecs-release environment up"' : ''}.`,
     );
   }
 

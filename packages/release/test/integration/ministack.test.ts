@@ -286,6 +286,43 @@ test('a configuration is written from what the cluster has, and it fits what run
   assert.ok(code === 0 || code === 6, stderr);
 });
 
+test('an environment is made from another stage with its own images, deployed, and removed', async () => {
+  const path = join(cwd, 'pr.yaml');
+  const pr = CONFIG.replace(
+    'images:',
+    `  pr:
+    account: '${ACCOUNT}'
+    region: us-east-1
+    cluster: shop
+    record: '${join(cwd, 'record')}'
+    tags: ['staging-{commit}']
+    copyOf: { stage: staging }
+    variables: { portal: portal-pr-{pr} }
+variables: { portal: portal }
+images:`,
+  )
+    .replace('service: portal,', "service: '{portal}',")
+    .replace(/ {2}worker:.*\n/, '')
+    .replace('family: portal', "family: '{portal}'");
+  await writeFile(path, pr);
+  const how = ['--config', path, '--stage', 'pr', '--set', 'pr=12', '--set', 'commit=four'];
+  const early = await run(['deploy', ...how], { cwd });
+  assert.equal(early.code, 2, early.stderr);
+  assert.match(early.stderr, /make the service first with "ecs-release environment up"/);
+  const up = await run(['environment', 'up', ...how], { cwd });
+  assert.equal(up.code, 0, up.stderr);
+  assert.match(up.stderr, /make the service portal-pr-12 from portal\n[\s\S]*migrate\/app: migrated/);
+  const [copy] = await readServices(await aws.clients.ecs(), 'shop', ['portal-pr-12']);
+  assert.deepEqual([copy?.running, copy?.taskDefinition.replace(/^.*\//, '')], [1, 'portal-pr-12:1']);
+  const listed = await run(['environment', 'list', ...how], { cwd });
+  assert.match(listed.stdout, /portal-pr-12 +staging +1\/1/);
+  const down = await run(['environment', 'down', ...how], { cwd });
+  assert.equal(down.code, 0, down.stderr);
+  assert.match((await run(['environment', 'list', ...how], { cwd })).stdout, /MADE\n$/);
+  const [original] = await readServices(await aws.clients.ecs(), 'shop', ['portal']);
+  assert.equal(original?.status, 'ACTIVE');
+});
+
 test('the tool refuses credentials of another account', async () => {
   const { code, stderr } = await run(['status', '--stage', 'staging'], {
     cwd,
