@@ -98,6 +98,7 @@ export const run: Run = async (given, surroundings) => {
     void surroundings.stdout.write(given.flag('json') ? `${JSON.stringify(event)}\n` : printer.line(event));
   const ended = await runOneOff(hands, task, {
     ...{ startedBy: 'ecs-release', token: randomUUID(), deadline: Number.POSITIVE_INFINITY },
+    waitsForLog: true,
     onLine: print,
   }).catch((error: unknown) => {
     signal.throwIfAborted();
