@@ -6,7 +6,7 @@ import { awsCloud } from '../src/aws/aws-cloud.ts';
 import type { Clients } from '../src/aws/clients.ts';
 import { placementOf } from '../src/release/cloud.ts';
 import { type OneOff, runOneOff } from '../src/release/one-off.ts';
-import { chosenContainer } from '../src/release/plan.ts';
+import { chosenContainer } from '../src/release/placement.ts';
 import { UNLOCKED } from '../src/release/work.ts';
 import { JsonAws, Refusal } from './support/json-aws.ts';
 import { hurriedClock, LogStore } from './support/log-store.ts';

@@ -10,7 +10,7 @@ import { serviceSources } from '../logs/service-sources.ts';
 import { activeServices, placementOf, shortName } from '../release/cloud.ts';
 import { whyStopped } from '../release/judge.ts';
 import { type OneOff, runOneOff } from '../release/one-off.ts';
-import { chosenContainer, placementIn } from '../release/plan.ts';
+import { chosenContainer, placementIn } from '../release/placement.ts';
 import { type Hands, UNLOCKED } from '../release/work.ts';
 import { findTargets } from '../session/find-targets.ts';
 import { type Context, contextOf } from './context.ts';

@@ -25,7 +25,7 @@ export interface Start {
   /** true: wait for the last lines of a task that succeeds too. They arrive seconds after its end. */
   readonly waitsForLog: boolean;
   /** Called for each line of each container's log. */
-  onLine(event: LogEvent): void;
+  readonly onLine: (event: LogEvent) => void;
 }
 
 export interface Ended {
