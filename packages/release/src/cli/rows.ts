@@ -107,7 +107,8 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'set',
     words: '<NAME=VALUE...>',
-    summary: 'set environment variables in all task definitions, and release that; NAME= removes one',
+    summary:
+      'set environment variables in the task definitions of services and scheduled tasks, as a release; NAME= removes one',
     options: [
       { flags: '--only <NAME>', meaning: 'a service or a scheduled task; as often as needed', isList: true },
       DRY_RUN,
