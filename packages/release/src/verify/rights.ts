@@ -140,7 +140,11 @@ export function rightsOfExecution(
     const repositories = containerDefinitions.flatMap(({ image = '' }) => {
       const { host, repository } = referenceOf(image);
       const registry = parseRegistry(host, stage);
-      return registry ? [`arn:${partitionOf(registry.region)}:ecr:${registry.region}:${registry.account}:repository/${repository}`] : [];
+      return registry
+        ? [
+            `arn:${partitionOf(registry.region)}:ecr:${registry.region}:${registry.account}:repository/${repository}`,
+          ]
+        : [];
     });
     const rights: readonly Right[] = [
       { actions: ['secretsmanager:GetSecretValue'], on: secrets },

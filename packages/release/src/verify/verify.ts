@@ -8,6 +8,7 @@ import { messageOf } from '../errors.ts';
 import type { Cloud } from '../release/cloud.ts';
 import { type Observed, observe } from '../release/observe.ts';
 import { type Plan, planRelease, type ResolvedImage, type Revision } from '../release/plan.ts';
+import { checkAlarms } from './alarms.ts';
 import { bad, type Check, good } from './check.ts';
 import { checkPlatforms, checkProjects, checkRepositories } from './images.ts';
 import { checkLifecycles } from './lifecycle.ts';
@@ -53,6 +54,7 @@ export async function verify({ config, clients, cloud, caller, record }: Subject
     checkLogGroups(clients, after),
     checkTargetGroups(clients, stage.cluster, byService(config, observed, isPlanned ? plan : undefined)),
     checkTriggers(clients, stage.cluster, triggers),
+    checkAlarms(clients, stage.cluster, stage.alarms ?? [], [...observed.services.keys()]),
   ]);
   const planned = typeof plan === 'string' ? [bad('configuration', plan)] : [];
   return [...named, ...planned, ...(isPlanned ? [good('configuration')] : []), ...found.flat()];
