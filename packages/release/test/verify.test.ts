@@ -133,7 +133,7 @@ test('a target group that the tasks do not fit is found', () => {
   assert.match(misfit({ ...group, LoadBalancerArns: [] }, use, definition) ?? '', /no load balancer/);
 });
 
-test('an alarm that does not exist, is on, or tells nobody is found', () => {
+test('an alarm that does not exist, is active, or notifies nobody is found', () => {
   const calm = { StateValue: 'OK' as const, AlarmActions: ['topic'] };
   const loud = { ...calm, StateValue: 'ALARM' as const, StateReason: '1200 > 1000' };
   assert.equal(checkAlarm('depth', calm, false).state, 'good');

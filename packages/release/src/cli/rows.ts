@@ -22,6 +22,11 @@ const FORCE: OptionRow = {
   flags: '--force-new-deployment',
   meaning: 'replace the tasks of all services, even if nothing in their task definitions changed',
 };
+const FORCE_ONE: OptionRow = {
+  flags: '--force <SERVICE>',
+  meaning: 'replace the tasks of this service in any case; as often as needed',
+  isList: true,
+};
 const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
 
 const WHERE: readonly OptionRow[] = [
@@ -35,14 +40,14 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'plan',
     summary: 'print what a deploy would change; it changes nothing',
-    options: [FORCE, SKIP_TASKS],
+    options: [FORCE, FORCE_ONE, SKIP_TASKS],
     example: 'plan --stage staging',
     load: async () => (await import('./releasing.ts')).plan,
   },
   {
     name: 'deploy',
     summary: 'release the images of this commit: tasks, services and scheduled tasks, or nothing of it',
-    options: [DRY_RUN, FORCE, SKIP_TASKS, LOCK_TIMEOUT],
+    options: [DRY_RUN, FORCE, FORCE_ONE, SKIP_TASKS, LOCK_TIMEOUT],
     example: 'deploy --stage production',
     load: async () => (await import('./releasing.ts')).deploy,
   },

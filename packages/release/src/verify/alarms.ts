@@ -1,6 +1,6 @@
 /**
- * Checks CloudWatch alarms: those that the stage names, and those with which ECS watches deployments. An alarm that is
- * on makes ECS roll back each deployment that it watches.
+ * Checks CloudWatch alarms: those that the stage names, and those with which ECS watches deployments. An active
+ * alarm makes ECS roll back each deployment that it watches.
  */
 
 import { DescribeAlarmsCommand, type MetricAlarm } from '@aws-sdk/client-cloudwatch';
@@ -60,9 +60,9 @@ export function checkAlarm(name: string, alarm: Alarm | undefined, isWatching: b
     return bad(what, 'it does not exist. Make it, or take it out of the configuration or the service.');
   const { StateValue, StateReason = '', ActionsEnabled = true, AlarmActions = [] } = alarm;
   if (StateValue === 'ALARM' && isWatching)
-    return bad(what, `it is on, so ECS rolls back every deployment that it watches: ${StateReason}`);
-  if (StateValue === 'ALARM') return warning(what, `it is on: ${StateReason}`);
+    return bad(what, `it is active, so ECS rolls back every deployment that it watches: ${StateReason}`);
+  if (StateValue === 'ALARM') return warning(what, `it is active: ${StateReason}`);
   if (!isWatching && (!ActionsEnabled || AlarmActions.length === 0))
-    return warning(what, 'it tells nobody. Give it an action.');
+    return warning(what, 'it notifies nobody. Give it an action.');
   return good(what);
 }
