@@ -51,7 +51,7 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
       );
   }
   const typed = kind && typedContainer(what, kind.name, kind.kind, containers);
-  const rendered: Record<string, unknown> = {
+  const rendered = {
     ...definition,
     containerDefinitions: (definition.containerDefinitions ?? []).map((container) =>
       renderContainer(container, wanted, container.name === typed ? kind?.name : undefined),
@@ -60,10 +60,16 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
       cpu: String(kind.kind.vcpu * 1024),
       memory: String(kind.kind.memory),
     }),
-    ...(tags.length > 0 && { tags }),
+    ...(tags.length > 0 && { tags: [...tags] }),
   };
-  for (const field of READ_ONLY) delete rendered[field];
-  return rendered as unknown as RegisterTaskDefinitionCommandInput;
+  return inputOf(rendered);
+}
+
+/** Returns what registers this task definition again. */
+export function inputOf(definition: TaskDefinition): RegisterTaskDefinitionCommandInput {
+  const input: Record<string, unknown> = { ...definition };
+  for (const field of READ_ONLY) delete input[field];
+  return input as unknown as RegisterTaskDefinitionCommandInput;
 }
 
 function renderContainer(container: ContainerDefinition, wanted: Wanted, type?: string): ContainerDefinition {

@@ -25,6 +25,11 @@ export interface Tools {
 
 export interface Work extends Tools {
   readonly held: Pick<HeldLock, 'beat'>;
+  /**
+   * The services that this process has tried to update, and the places of triggers. AWS may answer reads from before
+   * these updates, so a read does not prove that an update failed.
+   */
+  readonly touched: Set<string>;
 }
 
 /** For read-only commands, which need no lock. */
@@ -32,7 +37,7 @@ export const UNLOCKED: Work['held'] = { beat: async () => Number.POSITIVE_INFINI
 
 /** Makes a change, and aborts it when the lease runs out. */
 export async function change<T>(work: Work, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return await make(AbortSignal.timeout(await work.held.beat()));
+  return await make(work.clock.timeout(await work.held.beat()));
 }
 
 export function isSuperseded(error: unknown): boolean {

@@ -137,6 +137,7 @@ export const RIGHTS: readonly string[] = [
   'ecs:DescribeTaskDefinition',
   'ecs:DescribeTasks',
   'ecs:ListTaskDefinitionFamilies',
+  'ecs:ListTaskDefinitions',
   'ecs:ListTasks',
   'ecs:RegisterTaskDefinition',
   'ecs:RunTask',
