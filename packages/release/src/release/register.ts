@@ -64,8 +64,9 @@ async function registeredAs(
   return found;
 }
 
-function digestOf({ tags: _, ...content }: RegisterTaskDefinitionCommandInput): string {
-  return createHash('sha256').update(JSON.stringify(content, sorted)).digest('hex');
+function digestOf(input: RegisterTaskDefinitionCommandInput): string {
+  const content = JSON.stringify({ ...input, tags: undefined }, sorted);
+  return createHash('sha256').update(content).digest('hex');
 }
 
 /** The order of keys and of variables means nothing, and ECS does not promise to keep it. */
