@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configOf } from '../src/config/read.ts';
-import type { Cloud } from '../src/release/cloud.ts';
+import type { Cloud, Trigger } from '../src/release/cloud.ts';
+import { settingsOf } from '../src/release/trigger-settings.ts';
 import type { Decide } from './support/connection.ts';
 import { makeAlone, makeRelease, type Process } from './support/release-process.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
@@ -60,6 +61,38 @@ test('capacity goes back, and revisions of a failed release are not the newest o
     ['a', 'b', 'job-a'].map((family) => aws.definition(family).revision),
     [1, 1, 1],
   );
+});
+
+test('the size, the count and the schedule of a scheduled task change as a release, and go back', async () => {
+  const aws = makeAws();
+  const [before] = aws.rules.get('job-a') ?? [];
+  const rule = { Name: 'job-a', ScheduleExpression: 'rate(1 day)', State: 'ENABLED' };
+  aws.rules.set('job-a', [{ ...(before as Trigger), rule }]);
+  const { scheduled, ...rest } = config();
+  const wanted = { count: 3, schedule: 'cron(0 8 ? * MON-FRI *)', vcpu: 0.5, memory: 2048 };
+  const nightly = { families: 'job-*', containers: {}, ...scheduled?.nightly, ...wanted };
+  const settings = { ...rest, scheduled: { nightly } };
+  const runs = () => {
+    const [trigger] = aws.rules.get('job-a') as [Trigger];
+    return { ...settingsOf(trigger), cpu: aws.definition(trigger.taskDefinition).cpu };
+  };
+  const old = { count: 1, schedule: 'rate(1 day)', cpu: undefined };
+  const fails: Decide = (name) =>
+    name === 'RegisterScalableTarget' && runs().count === 3 ? 'fail' : undefined;
+  assert.equal(await make(aws, 'one', { config: settings, decide: fails }), 'rolled back');
+  assert.deepEqual(runs(), old);
+  assert.equal(await make(aws, 'one', { config: settings }), 'deployed');
+  assert.deepEqual(runs(), { count: 3, schedule: wanted.schedule, cpu: '512' });
+  assert.equal(await make(aws, 'one', { config: settings }), 'nothing to do');
+  assert.equal(await goBack(aws, 'back'), 'deployed');
+  assert.deepEqual(runs(), old);
+});
+
+test('a trigger that two entries of the configuration find is refused', async () => {
+  const aws = makeAws();
+  const { scheduled = {}, ...rest } = config();
+  const twice = { ...rest, scheduled: { ...scheduled, other: { families: 'job-a', containers: {} } } };
+  assert.equal(await make(aws, 'one', { config: twice }), 'usage');
 });
 
 test('tasks that were replaced under a moving tag are not said to be rolled back', async () => {

@@ -74,6 +74,8 @@ function serviceOf(service: EcsService): Service {
       failed: one.failedTasks ?? 0,
     })),
     events: (service.events ?? []).map(({ id = '', message = '' }) => ({ id, message })),
+    ...(service.launchType && { launchType: service.launchType }),
+    ...(service.platformVersion && { platformVersion: service.platformVersion }),
     controller: service.deploymentController?.type ?? 'ECS',
     network: vpc && {
       subnets: vpc.subnets ?? [],

@@ -7,6 +7,7 @@ import { knownErrorsIn } from '../verify/known-errors.ts';
 import { verify as verifyStage } from '../verify/verify.ts';
 import { contextOf } from './context.ts';
 import { printResult } from './print.ts';
+import { ledgerOf } from './releasing.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 const MARKS = { good: '✓', bad: '✗', warning: '!', unknown: '?' };
@@ -17,7 +18,10 @@ function describe({ what, state, why }: Check): string {
 
 export const verify: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const checks = await verifyStage(context);
+  const checks = await verifyStage({
+    ...context,
+    record: async () => await (await ledgerOf(context)).state(),
+  });
   printResult(given, surroundings, checks, checks.map(describe).join('\n'));
   return checks.some(({ state }) => state === 'bad') ? EXIT_CODES.failed : 0;
 };
@@ -43,7 +47,7 @@ async function look(given: Given, surroundings: Surroundings): Promise<number> {
   const { config, cloud } = context;
   const names = Object.values(config.services ?? {}).map(({ service }) => service);
   const [checks, stopped] = await Promise.all([
-    verifyStage(context),
+    verifyStage({ ...context, record: async () => await (await ledgerOf(context)).state() }),
     Promise.all(names.map(async (name) => ({ name, tasks: await cloud.stoppedTasks(name) }))),
   ]);
   const troubles = stopped.flatMap(({ name, tasks }) => {

@@ -47,7 +47,15 @@ export function withVariables(
     const { kind: __, count: ___, forceNewDeployment: ____, ...kept } = one;
     return [name, kept];
   });
-  return { ...rest, services: Object.fromEntries(services), scheduled: chosen(config.scheduled) };
+  const scheduled = Object.entries(chosen(config.scheduled)).map(([name, one]) => {
+    const { kind: __, count: ___, schedule: ____, vcpu: _____, memory: ______, ...kept } = one;
+    return [name, kept];
+  });
+  return {
+    ...rest,
+    services: Object.fromEntries(services),
+    scheduled: Object.fromEntries(scheduled),
+  };
 }
 
 /** Sets the variables only in containers that run an image of this configuration. */

@@ -2,7 +2,7 @@
 
 import { resolveImages } from '../aws/images.ts';
 import { systemClock } from '../clock.ts';
-import { millisecondsOf, wordsOf } from '../config/duration.ts';
+import { wordsOf } from '../config/duration.ts';
 import type { ReleaseConfig } from '../config/read.ts';
 import { EXIT_CODES, ReleaseError } from '../errors.ts';
 import { Ledger } from '../record/ledger.ts';
@@ -14,6 +14,7 @@ import { type Observed, observe } from '../release/observe.ts';
 import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
 import type { Tools } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
+import { durationOf } from './options.ts';
 import { scaled, withVariables } from './partial.ts';
 import { describePlan, printResult, shownPlan, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
@@ -25,10 +26,13 @@ export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
 
 export const plan: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const made = await planOf(context, configFor(given, context.config));
+  return printPlan(given, surroundings, await planOf(context, configFor(given, context.config)));
+};
+
+function printPlan(given: Given, surroundings: Surroundings, made: Plan): number {
   printResult(given, surroundings, shownPlan(made), describePlan(made));
   return isEmpty(made) ? EXIT_CODES['nothing to do'] : 0;
-};
+}
 
 export const deploy: Run = async (given, surroundings) => {
   if (given.flag('dry-run')) return await plan(given, surroundings);
@@ -49,11 +53,7 @@ export const rollback: Run = async (given, surroundings) => {
   const to = given.text('to');
   const target = await findTarget(ledger, to === undefined ? undefined : { to });
   const planned = () => planRollback(context.cloud, ledger, target);
-  if (given.flag('dry-run')) {
-    const made = await planned();
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
+  if (given.flag('dry-run')) return printPlan(given, surroundings, await planned());
   const reached = target.to === undefined ? {} : { to: target.to };
   return await carry(given, surroundings, context, { kind: 'rollback', ...reached, plan: planned });
 };
@@ -80,11 +80,8 @@ async function changePart(
     ...planRelease(config, observed, {}),
     images: current?.images ?? {},
   });
-  if (given.flag('dry-run')) {
-    const made = planned(await observe(context.cloud, config));
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
+  if (given.flag('dry-run'))
+    return printPlan(given, surroundings, planned(await observe(context.cloud, config)));
   return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
 }
 
@@ -135,7 +132,7 @@ async function carry(
     cluster: stage.cluster,
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
-    patience: patienceOf(given, timing.timeout),
+    patience: given.text('lock-timeout') === '0' ? 0 : (durationOf(given, 'lock-timeout') ?? timing.timeout),
     // A rollback depends on the record alone.
     observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: (lock) => {
@@ -150,15 +147,6 @@ async function carry(
   const took = wordsOf(Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt));
   printResult(given, surroundings, record, `${stage.name} runs ${record.id} (${took})`);
   return 0;
-}
-
-function patienceOf(given: Given, usual: number): number {
-  const written = given.text('lock-timeout');
-  if (written === undefined) return usual;
-  const milliseconds = written === '0' ? 0 : millisecondsOf(written);
-  if (Number.isNaN(milliseconds))
-    throw new ReleaseError('usage', '--lock-timeout is a duration, such as 10m, or 0.');
-  return milliseconds;
 }
 
 /** Names the owner of a release: the caller's ARN, and the CI's job if there is one. */

@@ -10,6 +10,10 @@ export const COMMON: readonly OptionRow[] = [
 ];
 
 const DRY_RUN: OptionRow = { flags: '--dry-run', meaning: 'change nothing; say what would change' };
+const LOCAL: OptionRow = {
+  flags: '--local',
+  meaning: 'use Docker also for images that have "remote"',
+};
 const LOCK_TIMEOUT: OptionRow = {
   flags: '--lock-timeout <TIME>',
   meaning: 'how long to wait for the lock, such as 10m, or 0; the default is the time of a release',
@@ -83,6 +87,16 @@ export const ROWS: readonly CommandRow[] = [
     load: async () => (await import('./record-commands.ts')).schedules,
   },
   {
+    name: 'tasks',
+    summary: 'print the running tasks with their containers, and those that stopped within the last hour',
+    options: [
+      { flags: '--service <SERVICE>', meaning: 'tasks of a service' },
+      { flags: '--family <FAMILY>', meaning: 'tasks of this task definition family' },
+    ],
+    example: 'tasks --stage production --service portal',
+    load: async () => (await import('./task-commands.ts')).tasks,
+  },
+  {
     name: 'scale',
     words: '<SERVICE> <COUNT>',
     summary: 'change the number of tasks of a service, and wait until they run',
@@ -110,6 +124,7 @@ export const ROWS: readonly CommandRow[] = [
       ...WHERE,
       { flags: '--no-tty', meaning: 'pipes, even on a terminal' },
       { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
+      DRY_RUN,
     ],
     passesOn: true,
     example: 'exec --stage production --service portal --container app -- bin/report --today',
@@ -122,6 +137,7 @@ export const ROWS: readonly CommandRow[] = [
     options: [
       ...WHERE,
       { flags: '--local-port <PORT>', meaning: 'the local port; the default is any free one' },
+      DRY_RUN,
     ],
     example: 'forward 8000 --stage staging --service portal --local-port 8080',
     load: async () => (await import('./session-commands.ts')).forward,
@@ -147,6 +163,7 @@ export const ROWS: readonly CommandRow[] = [
         flags: '--container <NAME>',
         meaning: 'the container whose command is set and whose exit code counts',
       },
+      DRY_RUN,
     ],
     example: 'run migrate --stage staging --service portal -- python manage.py migrate --plan',
     load: async () => (await import('./task-commands.ts')).run,
@@ -184,14 +201,25 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'login',
     summary: "log Docker in to the account's registry",
+    options: [DRY_RUN],
     example: 'login --stage staging',
     load: async () => (await import('./image-commands.ts')).login,
   },
   {
     name: 'build',
     words: '[IMAGE...]',
-    summary: 'build images with Docker, or copy those that are mirrored; all, or the named ones',
-    options: [DRY_RUN],
+    summary:
+      'build images with Docker or in CodeBuild, or copy those that are mirrored; all, or the named ones',
+    options: [
+      LOCAL,
+      { flags: '--source <REF>', meaning: 'in CodeBuild: the branch, tag or commit that is built' },
+      {
+        flags: '--override <NAME=VALUE>',
+        meaning: 'in CodeBuild: a variable of the build; as often as needed',
+        isList: true,
+      },
+      DRY_RUN,
+    ],
     example: 'build server --stage staging',
     load: async () => (await import('./image-commands.ts')).build,
   },
@@ -199,21 +227,22 @@ export const ROWS: readonly CommandRow[] = [
     name: 'push',
     words: '[IMAGE...]',
     summary: "push images with the stage's tags, and print their digests",
-    options: [DRY_RUN],
+    options: [LOCAL, DRY_RUN],
     example: 'push --stage staging',
     load: async () => (await import('./image-commands.ts')).push,
   },
   {
     name: 'images',
     words: '<ACTION> <IMAGE> [WORDS...]',
-    summary: 'list IMAGE, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, or watch IMAGE TAG until it changes',
+    summary:
+      'list IMAGE, manifest IMAGE DIGEST|TAG, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, back IMAGE TAG to the image before, or watch IMAGE TAG until it changes',
     options: [
       { flags: '--limit <N>', meaning: 'list so many; the default is 10' },
       { flags: '--poll <TIME>', meaning: 'time between looks of watch; the default is 30s' },
       DRY_RUN,
     ],
     example: 'images tag portal sha256:0123… latest --stage production',
-    load: async () => (await import('./image-commands.ts')).images,
+    load: async () => (await import('./images.ts')).images,
   },
   {
     name: 'verify',

@@ -45,6 +45,18 @@ const BuildSecret = closed({
   file: optional(text('The file that has the secret')),
 });
 
+const RemoteBuild = closed({
+  project: text('The CodeBuild project, which builds the image and pushes it'),
+  source: optional(text('What is built: a branch, a tag or a commit; the default is {commit}')),
+  environment: optional(
+    Type.Record(Type.String(), Type.String(), {
+      description:
+        'Variables that override those of the project; the defaults are IMAGE_REPO_NAME and IMAGE_TAG. Never secrets',
+    }),
+  ),
+  buildspec: optional(text('Another buildspec than that of the project')),
+});
+
 const Image = closed({
   repository: text('The repository in the registry'),
   registry: optional(text("The ECR registry, such as that of another account; the default is the stage's")),
@@ -61,6 +73,7 @@ const Image = closed({
   platform: optional(text('The platform, such as linux/amd64')),
   memory: optional(text('Memory of the build, such as 3072m')),
   cache: optional(truth('false: build without the cache')),
+  remote: optional(RemoteBuild),
 });
 
 const Kind = closed({
@@ -108,6 +121,17 @@ const Scheduled = closed({
   scheduleGroup: optional(
     text('An EventBridge Scheduler group: its schedules with these families are moved too'),
   ),
+  schedule: optional(
+    Type.String({
+      pattern: '^((cron|rate|at)\\(.+\\)|\\{.+\\})$',
+      description:
+        'When it starts, such as cron(0 8 ? * MON-FRI *) or rate(20 minutes); the default is to leave it',
+    }),
+  ),
+  count: optional(number('How many tasks it starts; the default is to leave it', 1)),
+  kind: optional(text('A name under "kinds"')),
+  vcpu: optional(number('vCPUs of a task')),
+  memory: optional(number('Memory of a task, in MiB')),
   containers: Containers,
 });
 
@@ -122,7 +146,9 @@ const Task = closed({
   family: text('Its task definition family'),
   kind: optional(text('A name under "kinds"')),
   container: optional(
-    text('The container whose command is set, and whose exit code counts; the default is the first'),
+    text(
+      'The container whose command is set, and whose exit code counts; the default is the first essential one',
+    ),
   ),
   command: optional(Type.Array(Type.String())),
   timeout: optional(duration('How long it may run')),

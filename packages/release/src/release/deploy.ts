@@ -181,7 +181,11 @@ function withParts(opening: ReleaseRecord, { services, triggers }: Plan, arnOf: 
     })),
     triggers: triggers.map(({ before: trigger, after }) => ({
       before: trigger,
-      after: { ...trigger, taskDefinition: arnOf(after) },
+      after: {
+        ...{ ...trigger, taskDefinition: arnOf(after) },
+        ...(after.count !== undefined && { count: after.count }),
+        ...(after.schedule !== undefined && { schedule: after.schedule }),
+      },
     })),
   };
 }

@@ -9,6 +9,7 @@ import type { ReleaseRecord } from '../record/release-record.ts';
 import { activeServices, type Cloud, type ServiceChange, type Trigger } from './cloud.ts';
 import type { Plan } from './plan.ts';
 import { placeOf } from './steps.ts';
+import { present, type TriggerSettings } from './trigger-settings.ts';
 
 export interface Target {
   /** undefined: the state before the first release on record. */
@@ -73,7 +74,10 @@ async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']
   for (const release of undone) {
     for (const { name, service, before } of release.services)
       services.set(service, { name, before: { ...services.get(service)?.before, ...before } });
-    for (const { before } of release.triggers) triggers.set(`${placeOf(before)} ${before.id}`, before);
+    for (const { before } of release.triggers) {
+      const key = `${placeOf(before)} ${before.id}`;
+      triggers.set(key, { ...triggers.get(key), ...before });
+    }
   }
   const wanted = [...services.values()].map(({ before }) => before.taskDefinition);
   await assertUsable(cloud, [
@@ -84,7 +88,12 @@ async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']
   const places = new Map([...triggers.values()].map((one) => [`${one.kind} ${one.place}`, one]));
   const lists = await Promise.all(
     [...places.values()].map(({ kind, place }) =>
-      kind === 'rule' ? cloud.triggersOfRule(place) : cloud.triggersOfGroup(place),
+      kind === 'rule'
+        ? cloud.triggersOfRule(
+            place,
+            [...triggers.values()].some((one) => one.place === place && one.schedule !== undefined),
+          )
+        : cloud.triggersOfGroup(place),
     ),
   );
   const now = lists.flat();
@@ -114,7 +123,14 @@ async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']
     }),
     triggers: [...triggers.values()].flatMap((after) => {
       const before = now.find((one) => placeOf(one) === placeOf(after) && one.id === after.id);
-      return before ? [{ name: after.place, before, after: { arn: after.taskDefinition }, changes: [] }] : [];
+      if (!before) return [];
+      const { taskDefinition: arn, count, schedule } = after;
+      const sets: TriggerSettings = {
+        ...(count !== undefined && { count }),
+        ...(schedule !== undefined && { schedule }),
+      };
+      const whole = { ...before, ...present(before, sets) };
+      return [{ name: after.place, before: whole, after: { arn, ...sets }, changes: [] }];
     }),
   };
 }

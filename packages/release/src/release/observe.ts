@@ -15,12 +15,15 @@ export interface Observed {
   readonly triggers: ReadonlyMap<string, readonly Trigger[]>;
 }
 
-export async function observe(cloud: Cloud, config: ReleaseConfig): Promise<Observed> {
+/** @param withRules true: read the rules themselves too, which have the schedules */
+export async function observe(cloud: Cloud, config: ReleaseConfig, withRules = false): Promise<Observed> {
   const wanted = Object.values(config.services ?? {}).map(({ service }) => service);
   const scheduled = Object.entries(config.scheduled ?? {});
   const [services, lists] = await Promise.all([
     wanted.length > 0 ? cloud.services(wanted) : [],
-    Promise.all(scheduled.map(([name, one]) => triggersOf(cloud, name, one))),
+    Promise.all(
+      scheduled.map(([name, one]) => triggersOf(cloud, name, one, withRules || one.schedule !== undefined)),
+    ),
   ]);
   const triggers = new Map(scheduled.map(([name], i) => [name, lists[i] ?? []]));
   const { before = [], after = [] } = config.tasks ?? {};
@@ -43,6 +46,7 @@ async function triggersOf(
   cloud: Cloud,
   name: string,
   { families: pattern, rule = '{family}', scheduleGroup }: ScheduledConfig,
+  withRule: boolean,
 ): Promise<readonly Trigger[]> {
   const matches = patternOf(pattern);
   if (scheduleGroup !== undefined) {
@@ -54,7 +58,7 @@ async function triggersOf(
   const families = (await cloud.families(pattern.split('*', 1)[0] ?? '')).filter((one) => matches.test(one));
   if (families.length === 0) throw missing(name, `there is no family ${pattern}`);
   const lists = await Promise.all(
-    families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family))),
+    families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family), withRule)),
   );
   return families.flatMap((family, i) => {
     const own = (lists[i] ?? []).filter(({ taskDefinition }) => familyOf(taskDefinition) === family);

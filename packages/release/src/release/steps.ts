@@ -3,6 +3,7 @@
 import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
 import { isSameCapacity, type ServiceChange, shortName, type Trigger } from './cloud.ts';
 import type { OneOff } from './one-off.ts';
+import { isSameTrigger } from './trigger-settings.ts';
 
 export type Step =
   | { readonly do: 'suspend scaling'; readonly services: readonly string[] }
@@ -47,7 +48,7 @@ function isChange(before: ServiceChange, after: ServiceChange): boolean {
 
 /** Groups triggers, because one call updates all targets of a rule. */
 function byPlace(triggers: readonly RecordedTrigger[]): readonly (readonly Trigger[])[] {
-  const moved = triggers.filter(({ before, after }) => before.taskDefinition !== after.taskDefinition);
+  const moved = triggers.filter(({ before, after }) => !isSameTrigger(before, after));
   const places = Map.groupBy(moved, ({ after }) => placeOf(after));
   return [...places.values()].map((some) => some.map(({ after }) => after));
 }

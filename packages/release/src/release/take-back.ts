@@ -4,12 +4,12 @@
  * itself has just tried to change is set again whatever AWS says, because AWS may answer from before the change.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import type { RecordedService, RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
 import { isSameCapacity, type Service, type Trigger } from './cloud.ts';
 import { retire } from './register.ts';
 import { type RolloutOptions, rollOut, waitFor } from './rollout.ts';
 import { placeOf } from './steps.ts';
+import { isAsIs } from './trigger-settings.ts';
 import { change, persist, settleAll, type Work } from './work.ts';
 
 /**
@@ -84,9 +84,14 @@ async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promi
   const { kind, place } = first;
   if (!work.touched.has(placeOf(first))) {
     const live = await persist(work, () =>
-      kind === 'rule' ? work.cloud.triggersOfRule(place) : work.cloud.triggersOfGroup(place),
+      kind === 'rule'
+        ? work.cloud.triggersOfRule(
+            place,
+            before.some(({ rule }) => rule !== undefined),
+          )
+        : work.cloud.triggersOfGroup(place),
     );
-    if (before.every((one) => live.some((now) => isDeepStrictEqual(now, one)))) return;
+    if (before.every((one) => live.some((now) => isAsIs(one, now)))) return;
   }
   work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
   await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));

@@ -30,11 +30,18 @@ export interface Live {
   readonly tags: readonly Tag[];
 }
 
+/** The size of a task: vCPUs, and memory in MiB. */
+export interface Size {
+  readonly vcpu: number;
+  readonly memory: number;
+}
+
 export interface Wanted {
   /** The subject of error messages, such as "The service portal". */
   readonly what: string;
   readonly containers: ContainersConfig;
   readonly kind?: { readonly name: string; readonly kind: Kind };
+  readonly size?: Size;
   /** Full image references, by their names in the configuration. */
   readonly images: ReadonlyMap<string, string>;
 }
@@ -51,15 +58,13 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
       );
   }
   const typed = kind && typedContainer(what, kind.name, kind.kind, containers);
+  const { vcpu, memory } = wanted.size ?? kind?.kind ?? {};
   const rendered = {
     ...definition,
     containerDefinitions: (definition.containerDefinitions ?? []).map((container) =>
       renderContainer(container, wanted, container.name === typed ? kind?.name : undefined),
     ),
-    ...(kind?.kind.vcpu !== undefined && {
-      cpu: String(kind.kind.vcpu * 1024),
-      memory: String(kind.kind.memory),
-    }),
+    ...(vcpu !== undefined && { cpu: String(vcpu * 1024), memory: String(memory) }),
     ...(tags.length > 0 && { tags: [...tags] }),
   };
   return inputOf(rendered);

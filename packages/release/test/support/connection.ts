@@ -62,6 +62,7 @@ export function connect(
       ),
     tasks: (arns) => call('DescribeTasks', () => arns.map((arn) => aws.task(arn))),
     lastLines: () => call('GetLogEvents', () => ['the last line']),
+    logOf: async () => ({ hasSources: false, read: async () => ({ events: [], isBehind: false }) }),
     triggersOfRule: (rule) =>
       call('ListTargetsByRule', () => aws.answer(`rule ${rule}`, () => aws.rules.get(rule) ?? [])),
     triggersOfGroup: () => call('ListSchedules', () => []),
@@ -73,7 +74,7 @@ export function connect(
     moveTriggers: (triggers, signal) =>
       change('PutTargets', signal, () => {
         const [{ place }] = triggers as [Trigger];
-        aws.rules.set(place, [...triggers]);
+        aws.rules.set(place, triggers.map(asAwsHasIt));
       }),
     setScaling: (service, suspended, signal) =>
       change(
@@ -83,6 +84,18 @@ export function connect(
       ),
   };
   return { cloud, store: storeOf(aws, call) };
+}
+
+/** AWS has the count in the target, and the schedule in the rule. */
+function asAwsHasIt({ count, schedule, ...one }: Trigger): Trigger {
+  const { EcsParameters } = one.whole as { readonly EcsParameters?: object };
+  return {
+    ...one,
+    ...(count !== undefined && {
+      whole: { ...one.whole, EcsParameters: { ...EcsParameters, TaskCount: count } },
+    }),
+    ...(schedule !== undefined && { rule: { ...one.rule, ScheduleExpression: schedule } }),
+  };
 }
 
 function storeOf(aws: SimulatedAws, call: <T>(name: string, make: () => T) => Promise<T>): Store {
