@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildWords } from '../src/images/build-words.ts';
-import { knownErrorsIn } from '../src/verify/known-errors.ts';
 import { partsOf, problemsOf } from '../src/verify/secrets.ts';
 
 test('a build has its arguments, limits and tags, and of secrets the names only', () => {
@@ -45,25 +44,4 @@ test('a reference to a secret is taken apart, and one to a parameter is none', (
   assert.deepEqual(partsOf(`${secret}:KEY::`), { secret, key: 'KEY' });
   assert.deepEqual(partsOf(secret), { secret, key: '' });
   assert.equal(partsOf('arn:aws:ssm:us-east-1:1:parameter/x'), undefined);
-});
-
-test('common errors are known by their causes', () => {
-  for (const [error, cause] of [
-    [
-      'denied: User: arn:aws:iam::1:user/a is not authorized to perform: ecr:InitiateLayerUpload on resource: r',
-      /another account/,
-    ],
-    ['Could not resolve entrypoint! Check that $application_type is set.', /"kind"/],
-    ['no basic auth credentials', /ecs-release login/],
-    ['ResourceInitializationError: unable to pull secrets or registry auth', /secretsmanager:GetSecretValue/],
-    ['CannotPullContainerError: manifest unknown', /lifecycle policy/],
-  ] as const)
-    assert.match(
-      knownErrorsIn(error)
-        .flatMap(({ causes }) => causes)
-        .join('\n'),
-      cause,
-      error,
-    );
-  assert.deepEqual(knownErrorsIn('all is well'), []);
 });

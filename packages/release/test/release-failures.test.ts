@@ -88,6 +88,25 @@ test('the size, the count and the schedule of a scheduled task change as a relea
   assert.deepEqual(runs(), old);
 });
 
+test('automatic scaling is suspended during a release, and then as it was before', async () => {
+  const aws = makeAws();
+  let during: boolean | undefined;
+  const decide: Decide = (name) => {
+    if (name === 'UpdateService') during ??= aws.suspended.has('a');
+    return undefined;
+  };
+  assert.equal(await make(aws, 'one', { decide }), 'deployed');
+  assert.deepEqual([during, aws.suspended.size], [true, 0]);
+  assert.equal(await make(aws, 'bad'), 'rolled back');
+  assert.equal(aws.suspended.size, 0);
+  // Somebody has suspended it for a reason of their own.
+  aws.suspended.add('a');
+  assert.equal(await make(aws, 'two'), 'deployed');
+  assert.ok(aws.suspended.has('a'));
+  aws.scalable.clear();
+  assert.equal(await make(aws, 'three'), 'deployed');
+});
+
 test('a trigger that two entries of the configuration find is refused', async () => {
   const aws = makeAws();
   const { scheduled = {}, ...rest } = config();

@@ -15,6 +15,7 @@ import { sourcesOf } from '../logs/log-sources.ts';
 import type { Cloud, ServiceChange, Task, TaskLog } from '../release/cloud.ts';
 import type { Clients } from './clients.ts';
 import { lastLines } from './last-lines.ts';
+import { readScaling, setScaling } from './scaling.ts';
 import { startTask, strategyOf } from './start-task.ts';
 import {
   listTasks,
@@ -33,6 +34,7 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
     newestRevisions: (family) => withEcs((ecs) => readNewestRevisions(ecs, family)),
     families: (prefix) => withEcs((ecs) => readFamilies(ecs, prefix)),
     services: (names) => withEcs((ecs) => readServices(ecs, cluster, names)),
+    scaling: async (services) => await readScaling(await clients.scaling(), cluster, services),
     stoppedTasks: (serviceName) =>
       withEcs((ecs) => listTasks(ecs, cluster, { serviceName, desiredStatus: 'STOPPED' })),
     tasksStartedBy: (startedBy) => withEcs((ecs) => listTasks(ecs, cluster, { startedBy })),
@@ -64,21 +66,8 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
       for (const one of triggers)
         if (one.kind === 'schedule') await moveSchedule(await clients.scheduler(), one, signal);
     },
-    setScaling: async (service, suspended, abortSignal) => {
-      const { RegisterScalableTargetCommand } = await import('@aws-sdk/client-application-auto-scaling');
-      const state = {
-        DynamicScalingInSuspended: suspended,
-        DynamicScalingOutSuspended: suspended,
-        ScheduledScalingSuspended: suspended,
-      };
-      const command = new RegisterScalableTargetCommand({
-        ServiceNamespace: 'ecs',
-        ResourceId: `service/${cluster.replace(/^.*\//, '')}/${service}`,
-        ScalableDimension: 'ecs:service:DesiredCount',
-        SuspendedState: state,
-      });
-      await (await clients.scaling()).send(command, { abortSignal });
-    },
+    setScaling: async (service, suspended, signal) =>
+      await setScaling(await clients.scaling(), cluster, service, suspended, signal),
   };
 }
 

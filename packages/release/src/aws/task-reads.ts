@@ -76,6 +76,7 @@ function serviceOf(service: EcsService): Service {
     events: (service.events ?? []).map(({ id = '', message = '' }) => ({ id, message })),
     ...(service.launchType && { launchType: service.launchType }),
     ...(service.platformVersion && { platformVersion: service.platformVersion }),
+    ...((service.loadBalancers ?? []).length > 0 && { isBalanced: true as const }),
     controller: service.deploymentController?.type ?? 'ECS',
     network: vpc && {
       subnets: vpc.subnets ?? [],

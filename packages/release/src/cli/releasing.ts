@@ -113,7 +113,8 @@ async function planOf({ clients, cloud }: Context, config: ReleaseConfig): Promi
   return planRelease(config, observed, images);
 }
 
-async function carry(
+/** Carries a release out, and prints its progress and its record. */
+export async function carry(
   given: Given,
   surroundings: Surroundings,
   context: Context,
@@ -132,7 +133,7 @@ async function carry(
     cluster: stage.cluster,
     by: ownerOf(caller, surroundings.env),
     ...(values.commit !== undefined && { commit: String(values.commit) }),
-    patience: given.text('lock-timeout') === '0' ? 0 : (durationOf(given, 'lock-timeout') ?? timing.timeout),
+    patience: patienceOf(given, timing.timeout),
     // A rollback depends on the record alone.
     observe: () => observe(cloud, asked.kind === 'rollback' ? withoutParts(config) : config),
     onWait: (lock) => {
@@ -147,6 +148,11 @@ async function carry(
   const took = wordsOf(Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt));
   printResult(given, surroundings, record, `${stage.name} runs ${record.id} (${took})`);
   return 0;
+}
+
+/** @param usual milliseconds, the default */
+export function patienceOf(given: Given, usual: number): number {
+  return given.text('lock-timeout') === '0' ? 0 : (durationOf(given, 'lock-timeout') ?? usual);
 }
 
 /** Names the owner of a release: the caller's ARN, and the CI's job if there is one. */

@@ -199,6 +199,15 @@ export const ROWS: readonly CommandRow[] = [
     load: async () => (await import('./definitions.ts')).describe,
   },
   {
+    name: 'environment',
+    words: '<ACTION>',
+    summary:
+      'up: make the services of a stage that is a copy of another, and deploy; down: remove them; list: print all copies',
+    options: [DRY_RUN, LOCK_TIMEOUT],
+    example: 'environment up --stage pr --set pr=12',
+    load: async () => (await import('./environment.ts')).environment,
+  },
+  {
     name: 'login',
     summary: "log Docker in to the account's registry",
     options: [DRY_RUN],

@@ -72,6 +72,8 @@ export function configOf(source: string, stage: string, values: Values, path: st
   // Only a push needs the stage's tags, and `{family}` is replaced later, once for each family.
   const { tags, ...settled } = chosen;
   const made = interpolate({ ...rest, release, stage: settled }, { family: '{family}', ...all });
+  // A copy of a stage has no triggers of its own.
+  if (made.stage.copyOf) delete made.scheduled;
   const config: ReleaseConfig = {
     ...made,
     kinds: (made.kinds ?? {}) as Readonly<Record<string, Kind>>,

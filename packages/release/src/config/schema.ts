@@ -23,6 +23,22 @@ const Variables = Type.Record(Type.String(), Type.Union([Type.String(), Type.Num
   description: 'Values for {name} anywhere in this file. Those of a stage take precedence.',
 });
 
+const LoadBalancer = closed({
+  targetGroup: text('The ARN of the target group'),
+  container: text('The container that gets the requests'),
+  port: number('The port of the container', 1),
+});
+
+const CopyOf = closed(
+  {
+    stage: text('The stage whose services are copied'),
+    loadBalancers: optional(
+      named(LoadBalancer, 'By names under "services". A service that is not here gets no load balancer.'),
+    ),
+  },
+  'For environments that come and go, such as one for each pull request: "environment up" makes services of this stage. Scheduled tasks are left out.',
+);
+
 const Stage = closed({
   account: Type.String({
     pattern: '^[0-9]{12}$',
@@ -37,6 +53,7 @@ const Stage = closed({
       description: 'Tags of pushed images, such as staging-{commit}',
     }),
   ),
+  copyOf: optional(CopyOf),
   variables: optional(Variables),
 });
 
@@ -107,6 +124,11 @@ const Containers = named(Container, 'Containers of the task definition, by name.
 
 const Service = closed({
   service: text('The name of the service in the cluster'),
+  family: optional(
+    text(
+      'Its task definition family; the default is that which runs, or the name of the service for a new one',
+    ),
+  ),
   kind: optional(text('A name under "kinds"')),
   count: optional(number('How many tasks; the default is to leave it')),
   gate: optional(truth('true: roll this service out before the others, and go on only when it is stable')),

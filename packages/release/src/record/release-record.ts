@@ -2,7 +2,7 @@
  * The record of a release. It is enough to describe the release, to finish it, to take it back, and to return to it.
  */
 
-import type { ServiceChange, Trigger } from '../release/cloud.ts';
+import type { ServiceChange, Suspension, Trigger } from '../release/cloud.ts';
 import type { Images } from '../release/plan.ts';
 
 export type Outcome = 'running' | 'deployed' | 'rolled back' | 'not rolled back';
@@ -11,7 +11,8 @@ export interface RecordedService {
   readonly name: string;
   readonly service: string;
   readonly isGate: boolean;
-  readonly suspendsScaling: boolean;
+  /** The automatic scaling that the release suspends, as it was before. */
+  readonly scaling?: Suspension;
   /** The id of the service's deployment before the release. */
   readonly deployment?: string;
   readonly before: ServiceChange;

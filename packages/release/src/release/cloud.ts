@@ -32,6 +32,7 @@ export interface Service {
   /** EC2, FARGATE or EXTERNAL; undefined where capacity providers decide. */
   readonly launchType?: string;
   readonly platformVersion?: string;
+  readonly isBalanced?: true;
   /** The deployment controller: ECS, CODE_DEPLOY or EXTERNAL. */
   readonly controller: string;
 }
@@ -120,6 +121,15 @@ export interface Trigger {
   readonly rule?: Readonly<Record<string, unknown>>;
 }
 
+/** The kinds of automatic scaling that are suspended for a service. */
+export interface Suspension {
+  readonly in: boolean;
+  readonly out: boolean;
+  readonly scheduled: boolean;
+}
+
+export const SUSPENDED: Suspension = { in: true, out: true, scheduled: true };
+
 export interface Cloud {
   /** @param name an ARN, or a family, which means its newest revision */
   taskDefinition(name: string): Promise<Live>;
@@ -127,6 +137,8 @@ export interface Cloud {
   newestRevisions(family: string): Promise<readonly string[]>;
   families(prefix: string): Promise<readonly string[]>;
   services(names: readonly string[]): Promise<readonly Service[]>;
+  /** A service without automatic scaling has no entry. */
+  scaling(services: readonly string[]): Promise<ReadonlyMap<string, Suspension>>;
   stoppedTasks(service: string): Promise<readonly Task[]>;
   tasksStartedBy(id: string): Promise<readonly Task[]>;
   tasks(arns: readonly string[]): Promise<readonly Task[]>;
@@ -146,7 +158,7 @@ export interface Cloud {
   stopTask(arn: string, reason: string, signal: AbortSignal): Promise<void>;
   /** Makes triggers start another revision. All of them must be in the same place. */
   moveTriggers(triggers: readonly Trigger[], signal: AbortSignal): Promise<void>;
-  setScaling(service: string, suspended: boolean, signal: AbortSignal): Promise<void>;
+  setScaling(service: string, suspended: Suspension, signal: AbortSignal): Promise<void>;
 }
 
 /** @throws ReleaseError usage that names the services that the cluster does not have */

@@ -169,7 +169,7 @@ function withParts(opening: ReleaseRecord, { services, triggers }: Plan, arnOf: 
       name: one.name,
       service: one.service,
       isGate: one.isGate,
-      suspendsScaling: one.suspendsScaling,
+      ...(one.scaling && { scaling: one.scaling }),
       deployment: one.deployment,
       before: { service: one.service, ...one.before },
       after: {

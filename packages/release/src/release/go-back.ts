@@ -116,7 +116,6 @@ async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']
         after: { ...after, taskDefinition: { arn: before.taskDefinition } },
         isGate: false,
         force: false,
-        suspendsScaling: false,
         deployment: deployments[0]?.id ?? '',
         changes: [],
       };

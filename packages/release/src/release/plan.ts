@@ -14,6 +14,7 @@ import {
   type Placement,
   placementOf,
   type Service,
+  type Suspension,
   type Trigger,
 } from './cloud.ts';
 import { type Change, differences } from './difference.ts';
@@ -44,7 +45,8 @@ export interface PlannedService {
   readonly after: Settings & { readonly taskDefinition: Revision };
   readonly isGate: boolean;
   readonly force: boolean;
-  readonly suspendsScaling: boolean;
+  /** The automatic scaling that the release suspends, as it is now. */
+  readonly scaling?: Suspension;
   /** The id of the service's current deployment. */
   readonly deployment: string;
   readonly changes: readonly Change[];
@@ -166,6 +168,7 @@ class Planner {
   service(name: string): PlannedService {
     const wanted = this.#wanted(name);
     const live = this.#live(name);
+    const scaling = this.#observed.scaling.get(wanted.service);
     const kind = wanted.kind === undefined ? undefined : this.#config.kinds[wanted.kind];
     const { revision, changes } = this.#revise(`The service ${name}`, live.taskDefinition, wanted);
     const count = wanted.count ?? kind?.count;
@@ -184,7 +187,7 @@ class Planner {
       after: { taskDefinition: revision, ...sets },
       isGate: wanted.gate ?? false,
       force: wanted.forceNewDeployment ?? false,
-      suspendsScaling: wanted.suspendAutoScaling ?? false,
+      ...(scaling && { scaling }),
       deployment: live.deployments[0]?.id ?? '',
       changes,
     };
@@ -260,10 +263,18 @@ class Planner {
         'usage',
         `The service ${service} is deployed by ${live.controller}. This tool releases services of the ECS controller only; leave it out of "services".`,
       );
-    if (live?.status === 'ACTIVE') return live;
+    if (live?.status === 'ACTIVE') {
+      const { family } = this.#wanted(name);
+      const runs = familyOf(live.taskDefinition);
+      if (family === undefined || family === runs) return live;
+      throw new ReleaseError(
+        'usage',
+        `The service ${service} runs the family ${runs}, not ${family}. Correct "family" of ${name}.`,
+      );
+    }
     throw new ReleaseError(
       'usage',
-      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first.`,
+      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first${this.#config.stage.copyOf ? ' with "ecs-release environment up"' : ''}.`,
     );
   }
 

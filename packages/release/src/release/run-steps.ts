@@ -40,10 +40,8 @@ export async function runSteps(
         await change(work, (signal) => work.cloud.moveTriggers(step.triggers, signal));
         break;
       default:
-        for (const service of step.services)
-          await change(work, (signal) =>
-            work.cloud.setScaling(service, step.do === 'suspend scaling', signal),
-          );
+        for (const { service, to } of step.services)
+          await change(work, (signal) => work.cloud.setScaling(service, to, signal));
     }
   }
 }

@@ -43,7 +43,7 @@ async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void
 
 async function serviceBack(
   work: Work,
-  { before, suspendsScaling }: RecordedService,
+  { before, scaling }: RecordedService,
   live: readonly Service[],
   options: RolloutOptions,
 ): Promise<void> {
@@ -57,8 +57,8 @@ async function serviceBack(
   try {
     await (isBack ? waitFor(work, [before], options) : rollOut(work, [before], options));
   } finally {
-    if (suspendsScaling)
-      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, false, signal)));
+    if (scaling)
+      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, scaling, signal)));
   }
 }
 

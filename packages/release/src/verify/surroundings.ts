@@ -1,11 +1,30 @@
-/** Checks the roles and the log groups that task definitions and triggers depend on. */
+/** Checks the cluster, and the roles and log groups that task definitions and triggers depend on. */
 
 import { DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
-import type { TaskDefinition } from '@aws-sdk/client-ecs';
+import { DescribeClustersCommand, paginateListClusters, type TaskDefinition } from '@aws-sdk/client-ecs';
 import { GetRoleCommand, NoSuchEntityException } from '@aws-sdk/client-iam';
 import type { Clients } from '../aws/clients.ts';
 import { messageOf } from '../errors.ts';
 import { bad, type Check, good, unknown, warning } from './check.ts';
+
+/** Clusters to name when the stage's cluster does not exist. */
+const MOST_NAMED = 10;
+
+export async function checkCluster(clients: Clients, cluster: string): Promise<Check> {
+  const what = `cluster ${cluster}`;
+  try {
+    const ecs = await clients.ecs();
+    const { clusters = [] } = await ecs.send(new DescribeClustersCommand({ clusters: [cluster] }));
+    if (clusters[0]?.status === 'ACTIVE') return good(what);
+    const names: string[] = [];
+    for await (const { clusterArns = [] } of paginateListClusters({ client: ecs }, {}))
+      names.push(...clusterArns.map((arn) => arn.replace(/^.*\//, '')));
+    const known = names.slice(0, MOST_NAMED).join(', ') || 'none';
+    return bad(what, `it does not exist in this account and region. There are: ${known}.`);
+  } catch (error) {
+    return unknown(what, messageOf(error));
+  }
+}
 
 /** @param ofTriggers roles with which triggers start tasks, by the service that assumes them */
 export async function checkRoles(

@@ -13,7 +13,7 @@ import { checkPlatforms, checkRepositories } from './images.ts';
 import { checkLifecycles } from './lifecycle.ts';
 import { checkExecution, checkRights, rightsOf, rightsOfExecution } from './rights.ts';
 import { checkSecrets } from './secrets.ts';
-import { checkLogGroups, checkRoles } from './surroundings.ts';
+import { checkCluster, checkLogGroups, checkRoles } from './surroundings.ts';
 import { checkTargetGroups } from './target-groups.ts';
 import { checkTriggers, rolesOfTriggers } from './triggers.ts';
 
@@ -29,12 +29,13 @@ export interface Subject {
 export async function verify({ config, clients, cloud, caller, record }: Subject): Promise<readonly Check[]> {
   const { stage } = config;
   const first = [good(`account ${stage.account}, as ${caller}`), await checkRecord(stage.record, record)];
-  const [repositories, images, observed] = await Promise.all([
+  const [cluster, repositories, images, observed] = await Promise.all([
+    checkCluster(clients, stage.cluster),
     checkRepositories(clients, config),
     checkImages(clients, config),
     observe(cloud, config).catch((error: unknown) => messageOf(error)),
   ]);
-  const named = [...first, ...repositories, ...images.checks];
+  const named = [...first, cluster, ...repositories, ...images.checks];
   if (typeof observed === 'string') return [...named, bad('stage', observed)];
   const live = [...observed.definitions.values()].map(({ definition }) => definition);
   const plan = images.all && planOf(config, observed, images.all);

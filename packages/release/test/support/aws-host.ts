@@ -115,12 +115,12 @@ export class AwsHost implements AsyncDisposable {
     await (await this.clients.ecs()).send(new CreateServiceCommand(given));
   }
 
-  async makeRule(rule: string, taskDefinition: string): Promise<void> {
+  async makeRule(rule: string, taskDefinition: string, cluster = 'shop'): Promise<void> {
     const events = await this.clients.events();
     await events.send(new PutRuleCommand({ Name: rule, ScheduleExpression: 'rate(1 day)' }));
     const target = {
       Id: '1',
-      Arn: `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/shop`,
+      Arn: `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/${cluster}`,
       RoleArn: `arn:aws:iam::${ACCOUNT}:role/events`,
       EcsParameters: { TaskDefinitionArn: taskDefinition, TaskCount: 1 },
     };

@@ -2,7 +2,7 @@
 
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Store } from '../../src/record/store.ts';
-import type { Cloud, Trigger } from '../../src/release/cloud.ts';
+import { type Cloud, SUSPENDED, type Trigger } from '../../src/release/cloud.ts';
 import type { Live } from '../../src/release/task-definition.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
 
@@ -76,12 +76,19 @@ export function connect(
         const [{ place }] = triggers as [Trigger];
         aws.rules.set(place, triggers.map(asAwsHasIt));
       }),
-    setScaling: (service, suspended, signal) =>
-      change(
-        'RegisterScalableTarget',
-        signal,
-        () => void (suspended ? aws.suspended.add(service) : aws.suspended.delete(service)),
-      ),
+    scaling: (names) =>
+      call('DescribeScalableTargets', () => {
+        const stateOf = (name: string) =>
+          aws.suspended.has(name) ? SUSPENDED : { ...SUSPENDED, in: false, out: false };
+        return new Map(names.filter((name) => aws.scalable.has(name)).map((name) => [name, stateOf(name)]));
+      }),
+    setScaling: (service, { in: isSuspended, scheduled }, signal) =>
+      change('RegisterScalableTarget', signal, () => {
+        if (!aws.scalable.has(service)) throw new Error(`${service} is not scaled automatically`);
+        if (!scheduled) throw new Error('the scheduled scaling was suspended before');
+        if (isSuspended) aws.suspended.add(service);
+        else aws.suspended.delete(service);
+      }),
   };
   return { cloud, store: storeOf(aws, call) };
 }

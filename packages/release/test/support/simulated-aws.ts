@@ -40,6 +40,8 @@ export class SimulatedAws {
   readonly definitions: TaskDefinition[] = [];
   readonly services = new Map<string, RunningService>();
   readonly rules = new Map<string, Trigger[]>();
+  /** Services with automatic scaling. Their scheduled scaling is suspended, by somebody else. */
+  readonly scalable = new Set<string>();
   readonly suspended = new Set<string>();
   readonly tasks = new Map<
     string,
@@ -73,6 +75,7 @@ export class SimulatedAws {
       state: 'COMPLETED' as const,
       endsAt: undefined,
     };
+    this.scalable.add(name);
     this.services.set(name, { desired: 2, deployments: [deployment], events: [] });
   }
 
