@@ -86,7 +86,7 @@ demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Sh
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, the history
+demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, a shell in a task, the history
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/packages/release/test/integration/demo-release.ts
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable

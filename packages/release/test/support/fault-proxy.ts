@@ -10,11 +10,15 @@ import { pageOf } from './pages.ts';
 
 export type Break = 'throttle' | 'fail' | 'refuse' | 'reset' | 'stale' | undefined;
 
+type Json = Readonly<Record<string, unknown>>;
+
 interface Answer {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly content: Buffer;
 }
+
+const JSON_TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 
 export class FaultProxy implements AsyncDisposable {
   readonly calls = new Map<string, number>();
@@ -22,9 +26,10 @@ export class FaultProxy implements AsyncDisposable {
   readonly url: string;
   /** Decides by the action, such as `UpdateService`. */
   decide: (action: string) => Break = () => undefined;
+  /** Answers an action in the place of AWS. */
+  instead: (action: string, request: Json) => Promise<Json | undefined> = async () => undefined;
   /** Changes what AWS answers to an action. */
-  reshape: (action: string, answer: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> =
-    (_, answer) => answer;
+  reshape: (action: string, answer: Json) => Json = (_, answer) => answer;
   /** Entries of a page. */
   pageSize: number | undefined;
   /** The lists that had more than one page. */
@@ -91,6 +96,8 @@ export class FaultProxy implements AsyncDisposable {
       return answer;
     }
     const asked = isGet ? Object.fromEntries(searchParams) : JSON.parse(body.toString());
+    const own = await this.instead(action, asked);
+    if (own) return { status: 200, headers: JSON_TYPE, content: Buffer.from(JSON.stringify(own)) };
     const page = this.pageSize === undefined ? undefined : pageOf(action, asked, this.pageSize);
     const wanted = page?.request ?? asked;
     const query = isGet ? `?${new URLSearchParams(wanted)}` : '';
@@ -127,7 +134,5 @@ function actionOf({ headers, method, url = '/' }: IncomingMessage): string {
 
 function failed(response: ServerResponse, status: number, type: string, message: string): void {
   const content = JSON.stringify({ __type: type, message });
-  response
-    .writeHead(status, { 'content-type': 'application/x-amz-json-1.1', 'x-amzn-errortype': type })
-    .end(content);
+  response.writeHead(status, { ...JSON_TYPE, 'x-amzn-errortype': type }).end(content);
 }
