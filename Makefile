@@ -86,7 +86,7 @@ demo-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Sh
 demo-input: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Show containers' own input devices, in a guest with a real uinput
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts demo-input.ts
 
-demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, the history
+demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the release tool: a deploy with real containers, a broken release that goes back, a task, a shell in a task, the history
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/packages/release/test/integration/demo-release.ts
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
@@ -97,7 +97,7 @@ test: docker-cli compose sudo zsh shell browser cross-compiler config-tools conf
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
 
-bench: docker-cli shell guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
+bench: docker-cli shell guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
 	status=$$?; biome format --write bench/results.json bench/RESULTS.md > /dev/null; exit $$status
 

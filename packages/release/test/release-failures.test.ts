@@ -3,15 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configOf } from '../src/config/read.ts';
-import { ReleaseError } from '../src/errors.ts';
-import { Ledger } from '../src/record/ledger.ts';
 import type { Cloud, Trigger } from '../src/release/cloud.ts';
-import { type Request, release } from '../src/release/deploy.ts';
-import { findTarget, planBack } from '../src/release/go-back.ts';
-import { observe } from '../src/release/observe.ts';
-import { planRelease } from '../src/release/plan.ts';
 import { settingsOf } from '../src/release/trigger-settings.ts';
-import { connect, type Decide } from './support/connection.ts';
+import type { Decide } from './support/connection.ts';
+import { makeAlone, makeRelease, type Process } from './support/release-process.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
 import { randomOf, VirtualTime } from './support/virtual-time.ts';
 
@@ -41,55 +36,19 @@ function makeAws(): SimulatedAws {
   return aws;
 }
 
-interface How {
-  readonly decide?: Decide;
-  readonly isRollback?: boolean;
-  readonly wrap?: (cloud: Cloud) => Cloud;
-  readonly config?: ReturnType<typeof config>;
-}
-
-async function make(aws: SimulatedAws, image: string, how: How = {}): Promise<string> {
-  const { cloud: plain, store } = connect(aws, image, how.decide ?? (() => undefined));
-  const cloud = how.wrap?.(plain) ?? plain;
-  const settings = how.config ?? config();
-  const clock = aws.time.clockOf(image);
-  const ledger = new Ledger(store, clock, 'shop', 'live');
-  const tools = {
-    ...{ cloud, ledger, clock, timing: settings.timing, tell: () => {} },
-    signal: new AbortController().signal,
-  };
-  const request = async (): Promise<Request> => {
-    const { to } = how.isRollback ? await findTarget(ledger, undefined) : {};
-    return {
-      ...{ kind: how.isRollback ? 'rollback' : 'deploy', application: 'shop', stage: 'live', cluster: 'c' },
-      ...{ by: image, patience: 60_000, onWait: () => {}, observe: () => observe(cloud, settings) },
-      ...(to !== undefined && { to }),
-      plan: async (seen) =>
-        how.isRollback
-          ? await planBack(cloud, await findTarget(ledger, to), {})
-          : planRelease(settings, seen, { app: { reference: image, digest: image } }),
-    };
-  };
-  const made = request()
-    .then((one) => release(tools, one))
-    .then(
-      ({ outcome }) => outcome,
-      (error: unknown) => {
-        if (error instanceof ReleaseError) return error.kind;
-        throw error;
-      },
-    );
-  await aws.time.run();
-  return await made;
-}
+const make = (aws: SimulatedAws, image: string, more: Omit<Process, 'config'> & Partial<Process> = {}) =>
+  makeAlone(aws, image, { config: config(), image, ...more });
+/** A rollback to the release before. */
+const goBack = (aws: SimulatedAws, owner: string) => makeAlone(aws, owner, { config: config() });
 
 const images = (aws: SimulatedAws) => ['a', 'b'].map((name) => aws.imageOf(aws.runs(name)));
+
 test('a second rollback past the first release is refused', async () => {
   const aws = makeAws();
   assert.equal(await make(aws, 'one'), 'deployed');
-  assert.equal(await make(aws, 'back', { isRollback: true }), 'deployed');
+  assert.equal(await goBack(aws, 'back'), 'deployed');
   assert.deepEqual(images(aws), ['old', 'old']);
-  assert.equal(await make(aws, 'again', { isRollback: true }), 'usage');
+  assert.equal(await goBack(aws, 'again'), 'usage');
   assert.deepEqual(images(aws), ['old', 'old']);
 });
 
@@ -125,7 +84,7 @@ test('the size, the count and the schedule of a scheduled task change as a relea
   assert.equal(await make(aws, 'one', { config: settings }), 'deployed');
   assert.deepEqual(runs(), { count: 3, schedule: wanted.schedule, cpu: '512' });
   assert.equal(await make(aws, 'one', { config: settings }), 'nothing to do');
-  assert.equal(await make(aws, 'back', { isRollback: true }), 'deployed');
+  assert.equal(await goBack(aws, 'back'), 'deployed');
   assert.deepEqual(runs(), old);
 });
 
@@ -200,4 +159,44 @@ test('nothing is said to be done while the right revision does not run', async (
   const { deployments } = aws.settle('a');
   for (const one of deployments) one.state = 'FAILED';
   assert.equal(await make(aws, 'one'), 'failed');
+});
+
+test('a revision whose registration was not answered does not stay the newest of its family', async () => {
+  const aws = makeAws();
+  const decide: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'lose answer' : undefined);
+  assert.equal(await make(aws, 'one', { decide }), 'rolled back');
+  assert.equal(aws.definition('a').revision, 1);
+  // A process that dies there leaves the same behind.
+  const dying: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'die after' : undefined);
+  void make(aws, 'two', { decide: dying });
+  await aws.time.run();
+  assert.equal(await make(aws, 'bad'), 'rolled back');
+  assert.equal(aws.definition('a').revision, 1);
+});
+
+test('a service whose update was not answered goes back, although AWS answers from before the update', async () => {
+  const aws = makeAws();
+  aws.isBehind = true;
+  let updates = 0;
+  const decide: Decide = (name) => {
+    if (name === 'UpdateService') updates += 1;
+    return name === 'UpdateService' && updates === 1 ? 'lose answer' : undefined;
+  };
+  assert.equal(await make(aws, 'one', { decide }), 'rolled back');
+  assert.deepEqual(images(aws), ['old', 'old']);
+});
+
+test('a rollback goes where it was asked to go, although another release ended while it waited', async () => {
+  const aws = makeAws();
+  assert.equal(await make(aws, 'one'), 'deployed');
+  let goingBack: Promise<string> | undefined;
+  const decide: Decide = (name) => {
+    // It is asked for while the release "one" is the newest that ended.
+    if (name === 'UpdateService') goingBack ??= makeRelease(aws, 'back', { config: config() });
+    return undefined;
+  };
+  assert.equal(await make(aws, 'two', { decide }), 'deployed');
+  await aws.time.run();
+  assert.equal(await goingBack, 'deployed');
+  assert.deepEqual(images(aws), ['old', 'old']);
 });

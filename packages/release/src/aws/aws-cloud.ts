@@ -17,13 +17,21 @@ import type { Clients } from './clients.ts';
 import { lastLines } from './last-lines.ts';
 import { readScaling, setScaling } from './scaling.ts';
 import { startTask, strategyOf } from './start-task.ts';
-import { listTasks, readFamilies, readServices, readTaskDefinition, readTasks } from './task-reads.ts';
+import {
+  listTasks,
+  readFamilies,
+  readNewestRevisions,
+  readServices,
+  readTaskDefinition,
+  readTasks,
+} from './task-reads.ts';
 import { moveRule, moveSchedule, readGroup, readRule } from './triggers.ts';
 
 export function awsCloud(clients: Clients, cluster: string): Cloud {
   const withEcs = async <T>(use: (ecs: ECSClient) => Promise<T>) => await use(await clients.ecs());
   return {
     taskDefinition: (name) => withEcs((ecs) => readTaskDefinition(ecs, name)),
+    newestRevisions: (family) => withEcs((ecs) => readNewestRevisions(ecs, family)),
     families: (prefix) => withEcs((ecs) => readFamilies(ecs, prefix)),
     services: (names) => withEcs((ecs) => readServices(ecs, cluster, names)),
     scaling: async (services) => await readScaling(await clients.scaling(), cluster, services),

@@ -103,6 +103,7 @@ export const wait: Run = async (given, surroundings) => {
     tell,
     signal: surroundings.signal,
     held: UNLOCKED,
+    touched: new Set(),
   };
   const wanted = live.map(({ name: service, taskDefinition }) => ({ service, taskDefinition }));
   await waitFor(work, wanted, { untilAlone: true, deadline: systemClock.now() + budget });

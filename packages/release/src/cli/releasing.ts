@@ -9,7 +9,7 @@ import { Ledger } from '../record/ledger.ts';
 import { openStore } from '../record/open.ts';
 import type { ReleaseRecord } from '../record/release-record.ts';
 import { type Request, release } from '../release/deploy.ts';
-import { findTarget, planBack } from '../release/go-back.ts';
+import { findTarget, planRollback } from '../release/go-back.ts';
 import { type Observed, observe } from '../release/observe.ts';
 import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
 import type { Tools } from '../release/work.ts';
@@ -50,16 +50,12 @@ export const deploy: Run = async (given, surroundings) => {
 export const rollback: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const ledger = await ledgerOf(context);
-  const target = await findTarget(ledger, given.text('to'));
-  const planned = async () => {
-    // Other releases may have ended while this one waited for the lock, so read the releases to undo again.
-    const now = await findTarget(ledger, target.to);
-    const images = target.to === undefined ? {} : ((await ledger.record(target.to))?.images ?? {});
-    return await planBack(context.cloud, now, images);
-  };
+  const to = given.text('to');
+  const target = await findTarget(ledger, to === undefined ? undefined : { to });
+  const planned = () => planRollback(context.cloud, ledger, target);
   if (given.flag('dry-run')) return printPlan(given, surroundings, await planned());
-  const to = target.to === undefined ? {} : { to: target.to };
-  return await carry(given, surroundings, context, { kind: 'rollback', ...to, plan: planned });
+  const reached = target.to === undefined ? {} : { to: target.to };
+  return await carry(given, surroundings, context, { kind: 'rollback', ...reached, plan: planned });
 };
 
 export const scale: Run = async (given, surroundings) => {

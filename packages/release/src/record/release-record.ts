@@ -30,6 +30,12 @@ export interface RecordedTask {
   readonly exitCode: number | undefined;
 }
 
+export interface Announced {
+  readonly family: string;
+  /** SHA-256 of the revision's content, in hexadecimal. */
+  readonly digest: string;
+}
+
 export interface ReleaseRecord {
   readonly id: string;
   readonly kind: 'deploy' | 'rollback' | 'change';
@@ -49,8 +55,8 @@ export interface ReleaseRecord {
   readonly previous?: string;
   /** true: the stage runs all of the release, and only the final record is missing. */
   readonly isSettled: boolean;
-  /** Revisions that the release registered. They are deregistered if the release is taken back. */
-  readonly registered?: readonly string[];
+  /** Revisions that the release registers. They are deregistered if the release is taken back. */
+  readonly announced?: readonly Announced[];
   readonly images: Images;
   readonly services: readonly RecordedService[];
   readonly triggers: readonly RecordedTrigger[];

@@ -133,6 +133,8 @@ export const SUSPENDED: Suspension = { in: true, out: true, scheduled: true };
 export interface Cloud {
   /** @param name an ARN, or a family, which means its newest revision */
   taskDefinition(name: string): Promise<Live>;
+  /** @returns the ARNs of a family's newest active revisions, newest first */
+  newestRevisions(family: string): Promise<readonly string[]>;
   families(prefix: string): Promise<readonly string[]>;
   services(names: readonly string[]): Promise<readonly Service[]>;
   /** A service without automatic scaling has no entry. */

@@ -19,10 +19,10 @@ export interface Target {
 }
 
 /**
- * @param to undefined: the release before the current one
+ * @param asked undefined: the release before the current one
  * @throws ReleaseError usage when there is no such release
  */
-export async function findTarget(ledger: Ledger, to: string | undefined): Promise<Target> {
+export async function findTarget(ledger: Ledger, asked?: Pick<Target, 'to'>): Promise<Target> {
   const { current } = await ledger.state();
   const newest = current === undefined ? undefined : await ledger.record(current);
   if (!newest)
@@ -30,7 +30,7 @@ export async function findTarget(ledger: Ledger, to: string | undefined): Promis
       'usage',
       'No release is on record for this stage, so there is nothing to go back to.',
     );
-  const wanted = to ?? (await before(ledger, newest));
+  const wanted = asked ? asked.to : await before(ledger, newest);
   const undone: ReleaseRecord[] = [];
   for (let one: ReleaseRecord | undefined = newest; one !== undefined && one.id !== wanted; ) {
     undone.push(one);
@@ -60,8 +60,15 @@ async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | u
   );
 }
 
+/** Other releases may have ended while this one waited for the lock, so it reads again which ones it undoes. */
+export async function planRollback(cloud: Cloud, ledger: Ledger, asked: Pick<Target, 'to'>): Promise<Plan> {
+  const target = await findTarget(ledger, asked);
+  const reached = target.to === undefined ? undefined : await ledger.record(target.to);
+  return await planBack(cloud, target, reached?.images ?? {});
+}
+
 /** @param images the images of the release that the rollback returns to */
-export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
+async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
   const services = new Map<string, { readonly name: string; readonly before: ServiceChange }>();
   const triggers = new Map<string, Trigger>();
   for (const release of undone) {

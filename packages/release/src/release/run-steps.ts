@@ -5,7 +5,7 @@ import { ReleaseError } from '../errors.ts';
 import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
 import { type OneOff, runOneOff, type Start } from './one-off.ts';
 import { rollOut, waitFor } from './rollout.ts';
-import { describeStep, type Step } from './steps.ts';
+import { describeStep, placeOf, type Step } from './steps.ts';
 import { change, type Work } from './work.ts';
 
 /**
@@ -36,6 +36,7 @@ export async function runSteps(
         await waitFor(work, step.services, { untilAlone: true, deadline });
         break;
       case 'move triggers':
+        for (const one of step.triggers) work.touched.add(placeOf(one));
         await change(work, (signal) => work.cloud.moveTriggers(step.triggers, signal));
         break;
       default:

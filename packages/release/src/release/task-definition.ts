@@ -59,16 +59,22 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
   }
   const typed = kind && typedContainer(what, kind.name, kind.kind, containers);
   const { vcpu, memory } = wanted.size ?? kind?.kind ?? {};
-  const rendered: Record<string, unknown> = {
+  const rendered = {
     ...definition,
     containerDefinitions: (definition.containerDefinitions ?? []).map((container) =>
       renderContainer(container, wanted, container.name === typed ? kind?.name : undefined),
     ),
     ...(vcpu !== undefined && { cpu: String(vcpu * 1024), memory: String(memory) }),
-    ...(tags.length > 0 && { tags }),
+    ...(tags.length > 0 && { tags: [...tags] }),
   };
-  for (const field of READ_ONLY) delete rendered[field];
-  return rendered as unknown as RegisterTaskDefinitionCommandInput;
+  return inputOf(rendered);
+}
+
+/** Returns what registers this task definition again. */
+export function inputOf(definition: TaskDefinition): RegisterTaskDefinitionCommandInput {
+  const input: Record<string, unknown> = { ...definition };
+  for (const field of READ_ONLY) delete input[field];
+  return input as unknown as RegisterTaskDefinitionCommandInput;
 }
 
 function renderContainer(container: ContainerDefinition, wanted: Wanted, type?: string): ContainerDefinition {

@@ -25,10 +25,15 @@ export interface Tools {
 
 export interface Work extends Tools {
   readonly held: Pick<HeldLock, 'beat'>;
+  /**
+   * The services that this process has tried to update, and the places of triggers. AWS may answer reads from before
+   * these updates, so a read does not prove that an update failed.
+   */
+  readonly touched: Set<string>;
 }
 
 /** The part of `Work` with which something is changed or watched. It has no record. */
-export type Hands = Omit<Work, 'ledger'>;
+export type Hands = Omit<Work, 'ledger' | 'touched'>;
 
 /** What is needed to wait for something. */
 export type Watching = Omit<Hands, 'cloud'>;
@@ -38,7 +43,7 @@ export const UNLOCKED: Work['held'] = { beat: async () => 60_000 };
 
 /** Makes a change, and aborts it when the lease runs out. */
 export async function change<T>(work: Watching, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return await make(AbortSignal.timeout(await work.held.beat()));
+  return await make(work.clock.timeout(await work.held.beat()));
 }
 
 export function isSuperseded(error: unknown): boolean {

@@ -110,6 +110,7 @@ function registering(definitions: readonly TaskDefinition[]): readonly string[] 
     'ecs:DescribeTaskDefinition',
     'ecs:RegisterTaskDefinition',
     'ecs:DeregisterTaskDefinition',
+    'ecs:ListTaskDefinitions',
     'ecs:ListTasks',
     ...(isTagged ? ['ecs:TagResource'] : []),
   ];
