@@ -6,7 +6,7 @@ import { awsCloud } from '../src/aws/aws-cloud.ts';
 import type { Clients } from '../src/aws/clients.ts';
 import { placementOf } from '../src/release/cloud.ts';
 import { type OneOff, runOneOff } from '../src/release/one-off.ts';
-import { chosenContainer } from '../src/release/plan.ts';
+import { chosenContainer } from '../src/release/placement.ts';
 import { UNLOCKED } from '../src/release/work.ts';
 import { JsonAws, Refusal } from './support/json-aws.ts';
 import { hurriedClock, LogStore } from './support/log-store.ts';
@@ -45,12 +45,17 @@ async function world(states: readonly object[], failures: readonly object[] = []
     timing: { timeout: 60_000, poll: 2000, failures: 2 },
     tell: ({ text }: { readonly text: string }) => void told.push(text),
   };
-  const run = (task: Partial<OneOff> = {}, onLine: (message: string) => void = () => {}) =>
+  const run = (
+    task: Partial<OneOff> = {},
+    onLine: (message: string) => void = () => {},
+    waitsForLog = true,
+  ) =>
     runOneOff(
       hands,
       { name: 'job', taskDefinition: 'app:1', container: 'app', ...task },
       {
         ...{ startedBy: 'me', token: 'once', deadline: Number.POSITIVE_INFINITY },
+        waitsForLog,
         onLine: ({ message }) => onLine(message),
       },
     );
@@ -99,6 +104,19 @@ test('a task runs to its end, its lines are shown once each, and its exit code i
     ...{ startedBy: 'me', clientToken: 'once' },
     overrides: { containerOverrides: [{ name: 'app', command: ['migrate', '--yes'] }] },
   });
+});
+
+test('the last lines of a task that succeeds are waited for where asked', async () => {
+  for (const waitsForLog of [true, false]) {
+    await using there = await world([{ lastStatus: 'RUNNING' }, stopped(0)]);
+    const lines: string[] = [];
+    const hear = (message: string) => {
+      lines.push(message);
+      if (message === 'line 1') there.store.add(STREAM, 'late 99');
+    };
+    assert.equal((await there.run({}, hear, waitsForLog)).exitCode, 0);
+    assert.equal(lines.includes('late 99'), waitsForLog);
+  }
 });
 
 test('a task that cannot start is told with each reason', async () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configOf } from '../src/config/read.ts';
 import type { Trigger } from '../src/release/cloud.ts';
+import { checkAlarm } from '../src/verify/alarms.ts';
 import { checkPlatform, platformOf, referenceOf } from '../src/verify/images.ts';
 import { expiring } from '../src/verify/lifecycle.ts';
 import { rightsOf, rightsOfExecution } from '../src/verify/rights.ts';
@@ -130,6 +131,26 @@ test('a target group that the tasks do not fit is found', () => {
   assert.match(misfit(group, { ...use, containerPort: 81 }, definition) ?? '', /does not map port 81/);
   assert.match(misfit({ ...group, TargetType: 'instance' }, use, definition) ?? '', /need ip/);
   assert.match(misfit({ ...group, LoadBalancerArns: [] }, use, definition) ?? '', /no load balancer/);
+});
+
+test('an alarm that does not exist, is active, or notifies nobody is found', () => {
+  const calm = { StateValue: 'OK' as const, AlarmActions: ['topic'] };
+  const loud = { ...calm, StateValue: 'ALARM' as const, StateReason: '1200 > 1000' };
+  assert.equal(checkAlarm('depth', calm, false).state, 'good');
+  assert.equal(checkAlarm('depth', undefined, false).state, 'bad');
+  assert.deepEqual(
+    [checkAlarm('depth', loud, false), checkAlarm('depth', loud, true)].map(({ state, why }) => [
+      state,
+      /1200 > 1000/.test(why ?? ''),
+    ]),
+    [
+      ['warning', true],
+      ['bad', true],
+    ],
+  );
+  const silent = { StateValue: 'OK' as const, AlarmActions: [] };
+  assert.equal(checkAlarm('depth', silent, false).state, 'warning');
+  assert.equal(checkAlarm('depth', silent, true).state, 'good');
 });
 
 test('the secret that IDENTITY names is judged by all of its keys', () => {

@@ -15,7 +15,7 @@ import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
 import type { Tools } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
 import { durationOf } from './options.ts';
-import { scaled, withVariables } from './partial.ts';
+import { forced, scaled, withVariables } from './partial.ts';
 import { describePlan, printResult, shownPlan, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
@@ -87,16 +87,11 @@ async function changePart(
 
 /** Applies the command line's options to the configuration. */
 function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
-  const services = Object.entries(config.services ?? {}).map(([name, one]) => [
-    name,
-    given.flag('force-new-deployment') ? { ...one, forceNewDeployment: true } : one,
-  ]);
-  const { tasks, ...rest } = config;
-  return {
-    ...rest,
-    ...(config.services && { services: Object.fromEntries(services) }),
-    ...(tasks && !given.flag('skip-tasks') && { tasks }),
-  };
+  const names = given.flag('force-new-deployment')
+    ? Object.keys(config.services ?? {})
+    : given.texts('force');
+  const { tasks, ...rest } = forced(config, names);
+  return { ...rest, ...(tasks && !given.flag('skip-tasks') && { tasks }) };
 }
 
 function withoutParts({

@@ -22,6 +22,11 @@ const FORCE: OptionRow = {
   flags: '--force-new-deployment',
   meaning: 'replace the tasks of all services, even if nothing in their task definitions changed',
 };
+const FORCE_ONE: OptionRow = {
+  flags: '--force <SERVICE>',
+  meaning: 'replace the tasks of this service in any case; as often as needed',
+  isList: true,
+};
 const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
 
 const WHERE: readonly OptionRow[] = [
@@ -35,14 +40,14 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'plan',
     summary: 'print what a deploy would change; it changes nothing',
-    options: [FORCE, SKIP_TASKS],
+    options: [FORCE, FORCE_ONE, SKIP_TASKS],
     example: 'plan --stage staging',
     load: async () => (await import('./releasing.ts')).plan,
   },
   {
     name: 'deploy',
     summary: 'release the images of this commit: tasks, services and scheduled tasks, or nothing of it',
-    options: [DRY_RUN, FORCE, SKIP_TASKS, LOCK_TIMEOUT],
+    options: [DRY_RUN, FORCE, FORCE_ONE, SKIP_TASKS, LOCK_TIMEOUT],
     example: 'deploy --stage production',
     load: async () => (await import('./releasing.ts')).deploy,
   },
@@ -82,7 +87,7 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'schedules',
-    summary: 'print the scheduled tasks, with the revisions that they start',
+    summary: 'print the scheduled tasks: when they start, how many, and of which revision',
     example: 'schedules --stage production',
     load: async () => (await import('./record-commands.ts')).schedules,
   },
@@ -107,7 +112,8 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'set',
     words: '<NAME=VALUE...>',
-    summary: 'set environment variables in all task definitions, and release that; NAME= removes one',
+    summary:
+      'set environment variables in the task definitions of services and scheduled tasks, as a release; NAME= removes one',
     options: [
       { flags: '--only <NAME>', meaning: 'a service or a scheduled task; as often as needed', isList: true },
       DRY_RUN,
@@ -122,7 +128,7 @@ export const ROWS: readonly CommandRow[] = [
     summary: 'run a command in a container, with its exit code; without a command, a shell',
     options: [
       ...WHERE,
-      { flags: '--no-tty', meaning: 'pipes, even on a terminal' },
+      { flags: '--no-tty', meaning: 'use pipes, even on a terminal' },
       { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
       DRY_RUN,
     ],
@@ -133,7 +139,7 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'forward',
     words: '<PORT>',
-    summary: 'lead a local port to a port of a container, until Ctrl-C',
+    summary: 'forward a local port to a port of a container, until Ctrl-C',
     options: [
       ...WHERE,
       { flags: '--local-port <PORT>', meaning: 'the local port; the default is any free one' },
@@ -147,8 +153,8 @@ export const ROWS: readonly CommandRow[] = [
     summary: 'print the logs of tasks',
     options: [
       ...WHERE,
-      { flags: '-f, --follow', meaning: 'go on with what comes, until Ctrl-C' },
-      { flags: '--since <TIME>', meaning: 'what was written within this time, such as 10m' },
+      { flags: '-f, --follow', meaning: 'continue with new lines, until Ctrl-C' },
+      { flags: '--since <TIME>', meaning: 'only lines of this last time, such as 10m' },
     ],
     example: 'logs --follow --stage production --service portal',
     load: async () => (await import('./task-commands.ts')).logs,
@@ -187,14 +193,14 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'render',
     words: '<NAME>',
-    summary: 'print the task definition that a release would register for a service',
+    summary: 'print the task definition that a release would use for a service, a family or a task',
     example: 'render portal --stage staging',
     load: async () => (await import('./definitions.ts')).render,
   },
   {
     name: 'describe',
     words: '<NAME>',
-    summary: 'print the task definition of a service, a family, or a family:revision',
+    summary: 'print the task definition of a service, a one-off task, a family, or a family:revision',
     example: 'describe managr-app-task-demo --stage staging',
     load: async () => (await import('./definitions.ts')).describe,
   },
@@ -256,14 +262,14 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'verify',
     summary:
-      'check all that a release leans on: account, rights, images, secrets, roles, logs, target groups',
+      'check everything that a release depends on: account, rights, images, secrets, roles, triggers, target groups',
     example: 'verify --stage production',
     load: async () => (await import('./checks.ts')).verify,
   },
   {
     name: 'doctor',
     words: '[ERROR...]',
-    summary: 'say what an error means, or without one, what is wrong with the stage',
+    summary: 'explain an error; without one, print what is wrong with the stage',
     example: 'doctor "Could not resolve entrypoint!"',
     load: async () => (await import('./checks.ts')).doctor,
   },

@@ -10,7 +10,7 @@ import { serviceSources } from '../logs/service-sources.ts';
 import { activeServices, placementOf, shortName } from '../release/cloud.ts';
 import { whyStopped } from '../release/judge.ts';
 import { type OneOff, runOneOff } from '../release/one-off.ts';
-import { chosenContainer, placementIn } from '../release/plan.ts';
+import { chosenContainer, placementIn } from '../release/placement.ts';
 import { type Hands, UNLOCKED } from '../release/work.ts';
 import { findTargets } from '../session/find-targets.ts';
 import { type Context, contextOf } from './context.ts';
@@ -98,6 +98,7 @@ export const run: Run = async (given, surroundings) => {
     void surroundings.stdout.write(given.flag('json') ? `${JSON.stringify(event)}\n` : printer.line(event));
   const ended = await runOneOff(hands, task, {
     ...{ startedBy: 'ecs-release', token: randomUUID(), deadline: Number.POSITIVE_INFINITY },
+    waitsForLog: true,
     onLine: print,
   }).catch((error: unknown) => {
     signal.throwIfAborted();

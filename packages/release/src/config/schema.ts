@@ -53,6 +53,11 @@ const Stage = closed({
       description: 'Tags of pushed images, such as staging-{commit}',
     }),
   ),
+  alarms: optional(
+    Type.Array(Type.String({ minLength: 1 }), {
+      description: 'CloudWatch alarms that "verify" expects, such as those on the depth of a queue',
+    }),
+  ),
   copyOf: optional(CopyOf),
   variables: optional(Variables),
 });

@@ -22,8 +22,10 @@ export interface Start {
   readonly token: string;
   /** A time in milliseconds, by the clock of `Hands`. */
   readonly deadline: number;
+  /** true: wait for the last lines of a task that succeeds too. They arrive seconds after its end. */
+  readonly waitsForLog: boolean;
   /** Called for each line of each container's log. */
-  onLine(event: LogEvent): void;
+  readonly onLine: (event: LogEvent) => void;
 }
 
 export interface Ended {
@@ -54,7 +56,7 @@ export async function runOneOff(work: Hands, task: OneOff, start: Start): Promis
   const lines = new LogLines(work, () => work.cloud.logOf(taskDefinition, arn), start.onLine);
   const stopped = await watch.untilStopped(name, lines);
   const exitCode = stopped.containers.find((one) => one.name === container)?.exitCode;
-  if (exitCode !== 0) await lines.untilSilent();
+  if (exitCode !== 0 || start.waitsForLog) await lines.untilSilent();
   if (exitCode !== undefined) return { arn, exitCode, why: whyStopped(stopped) };
   throw new ReleaseError(
     'failed',

@@ -47,11 +47,15 @@ export async function runSteps(
 }
 
 /** @throws ReleaseError failed when the task does not exit with 0 */
-async function runTask(work: Work, task: OneOff, start: Omit<Start, 'onLine'>): Promise<RecordedTask> {
+async function runTask(
+  work: Work,
+  task: OneOff,
+  start: Omit<Start, 'onLine' | 'waitsForLog'>,
+): Promise<RecordedTask> {
   const { name } = task;
   work.tell({ event: 'step', text: `run the task ${name}` });
   const { arn, exitCode, why } = await runOneOff(work, task, {
-    ...start,
+    ...{ ...start, waitsForLog: false },
     onLine: ({ source, message }) =>
       work.tell({ event: 'output', text: `${name}/${source.container}: ${message.trimEnd()}` }),
   });

@@ -3,6 +3,7 @@
  * for the platform on which its tasks run.
  */
 
+import { BatchGetProjectsCommand } from '@aws-sdk/client-codebuild';
 import { DescribeRepositoriesCommand, RepositoryNotFoundException } from '@aws-sdk/client-ecr';
 import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import type { Clients } from '../aws/clients.ts';
@@ -43,6 +44,26 @@ export async function checkRepositories(
       }
     }),
   );
+}
+
+/** Checks the CodeBuild projects that build images. */
+export async function checkProjects(
+  clients: Clients,
+  { images = {} }: ReleaseConfig,
+): Promise<readonly Check[]> {
+  const names = [...new Set(Object.values(images).flatMap(({ remote }) => remote?.project ?? []))];
+  if (names.length === 0) return [];
+  try {
+    const request = new BatchGetProjectsCommand({ names });
+    const { projectsNotFound = [] } = await (await clients.codebuild()).send(request);
+    return names.map((name) =>
+      projectsNotFound.includes(name)
+        ? bad(`CodeBuild project ${name}`, 'it does not exist in this account and region.')
+        : good(`CodeBuild project ${name}`),
+    );
+  } catch (error) {
+    return [unknown(`CodeBuild projects ${names.join(', ')}`, messageOf(error))];
+  }
 }
 
 /** Returns the tags that name another image after each push. */

@@ -29,7 +29,7 @@ export function rightsOf(
   triggers: readonly Trigger[],
 ): readonly Right[] {
   const { account, region, cluster, record } = stage;
-  const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  const partition = partitionOf(region);
   const arn = (service: string, rest: string) => `arn:${partition}:${service}:${region}:${account}:${rest}`;
   const name = cluster.replace(/^.*\//, '');
   const [, bucket, prefix = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(record) ?? [];
@@ -99,6 +99,11 @@ export function rightsOf(
   return all.filter((right) => right !== false);
 }
 
+function partitionOf(region: string): string {
+  if (region.startsWith('cn-')) return 'aws-cn';
+  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+}
+
 function registering(definitions: readonly TaskDefinition[]): readonly string[] {
   const isTagged = definitions.some((one) => 'tags' in one);
   return [
@@ -136,7 +141,11 @@ export function rightsOfExecution(
     const repositories = containerDefinitions.flatMap(({ image = '' }) => {
       const { host, repository } = referenceOf(image);
       const registry = parseRegistry(host, stage);
-      return registry ? [`arn:aws:ecr:${registry.region}:${registry.account}:repository/${repository}`] : [];
+      return registry
+        ? [
+            `arn:${partitionOf(registry.region)}:ecr:${registry.region}:${registry.account}:repository/${repository}`,
+          ]
+        : [];
     });
     const rights: readonly Right[] = [
       { actions: ['secretsmanager:GetSecretValue'], on: secrets },

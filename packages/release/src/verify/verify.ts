@@ -8,8 +8,9 @@ import { messageOf } from '../errors.ts';
 import type { Cloud } from '../release/cloud.ts';
 import { type Observed, observe } from '../release/observe.ts';
 import { type Plan, planRelease, type ResolvedImage, type Revision } from '../release/plan.ts';
+import { checkAlarms } from './alarms.ts';
 import { bad, type Check, good } from './check.ts';
-import { checkPlatforms, checkRepositories } from './images.ts';
+import { checkPlatforms, checkProjects, checkRepositories } from './images.ts';
 import { checkLifecycles } from './lifecycle.ts';
 import { checkExecution, checkRights, rightsOf, rightsOfExecution } from './rights.ts';
 import { checkSecrets } from './secrets.ts';
@@ -29,13 +30,14 @@ export interface Subject {
 export async function verify({ config, clients, cloud, caller, record }: Subject): Promise<readonly Check[]> {
   const { stage } = config;
   const first = [good(`account ${stage.account}, as ${caller}`), await checkRecord(stage.record, record)];
-  const [cluster, repositories, images, observed] = await Promise.all([
+  const [cluster, repositories, projects, images, observed] = await Promise.all([
     checkCluster(clients, stage.cluster),
     checkRepositories(clients, config),
+    checkProjects(clients, config),
     checkImages(clients, config),
     observe(cloud, config).catch((error: unknown) => messageOf(error)),
   ]);
-  const named = [...first, cluster, ...repositories, ...images.checks];
+  const named = [...first, cluster, ...repositories, ...projects, ...images.checks];
   if (typeof observed === 'string') return [...named, bad('stage', observed)];
   const live = [...observed.definitions.values()].map(({ definition }) => definition);
   const plan = images.all && planOf(config, observed, images.all);
@@ -52,6 +54,7 @@ export async function verify({ config, clients, cloud, caller, record }: Subject
     checkLogGroups(clients, after),
     checkTargetGroups(clients, stage.cluster, byService(config, observed, isPlanned ? plan : undefined)),
     checkTriggers(clients, stage.cluster, triggers),
+    checkAlarms(clients, stage.cluster, stage.alarms ?? [], [...observed.services.keys()]),
   ]);
   const planned = typeof plan === 'string' ? [bad('configuration', plan)] : [];
   return [...named, ...planned, ...(isPlanned ? [good('configuration')] : []), ...found.flat()];
