@@ -53,7 +53,7 @@ async function show(commit: string, words: readonly string[], expected = 0): Pro
 /** A shell on a terminal in a task of the service: types each line at the prompt. */
 async function showShell(lines: readonly string[]): Promise<void> {
   await using access = await ShellAccess.start();
-  const words = ['exec', '--service', 'portal', '--tty'];
+  const words = ['exec', '--service', 'portal'];
   process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
   const env = { ...process.env, ...access.environment, ECS_RELEASE_STAGE: 'staging' };
   const child = spawn(process.env.TEST_NODE ?? process.execPath, [MAIN, ...words, '--set', 'commit=good'], {

@@ -170,6 +170,8 @@ test('when AWS takes no more changes in the middle, all that was changed goes ba
   assert.match(stderr, /failed and was rolled back: .*Rate exceeded/);
   proxy.decide = () => undefined;
   assert.deepEqual(await imagesOnStage(), before);
+  const newest = await readTaskDefinition(await aws.clients.ecs(), 'job-0');
+  assert.ok(before.has(newest.definition.containerDefinitions?.[0]?.image ?? ''), 'a failed revision stays');
 });
 
 test('each list is read to its last page', async () => {

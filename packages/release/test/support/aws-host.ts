@@ -159,7 +159,8 @@ export function pushImage(reference: string, script: string): void {
 /** A program that runs until it is stopped. */
 export const LASTING = 'trap "exit 0" TERM; sleep 3600 & wait';
 
-async function answering(ask: () => unknown): Promise<void> {
+/** Waits until this does not fail. */
+export async function answering(ask: () => unknown): Promise<void> {
   const end = Date.now() + PATIENCE;
   for (;;) {
     try {
