@@ -91,7 +91,7 @@ export class FaultProxy implements AsyncDisposable {
     if (action.endsWith('S3')) {
       if (this.pageSize !== undefined && searchParams.has('list-type'))
         searchParams.set('max-keys', String(this.pageSize));
-      const answer = await this.#forward(given, `${pathname}?${searchParams}`, body);
+      const answer = await this.#forward(given, `${pathname}?${searchParams.toString()}`, body);
       if (answer.content.includes('<IsTruncated>true')) this.cut.add('ListObjectsV2');
       return answer;
     }
@@ -100,7 +100,7 @@ export class FaultProxy implements AsyncDisposable {
     if (own) return { status: 200, headers: JSON_TYPE, content: Buffer.from(JSON.stringify(own)) };
     const page = this.pageSize === undefined ? undefined : pageOf(action, asked, this.pageSize);
     const wanted = page?.request ?? asked;
-    const query = isGet ? `?${new URLSearchParams(wanted)}` : '';
+    const query = isGet ? `?${new URLSearchParams(wanted).toString()}` : '';
     const sent = isGet ? body : Buffer.from(JSON.stringify(wanted));
     const answer = await this.#forward(given, `${pathname}${query}`, sent);
     if (answer.status !== 200) return answer;

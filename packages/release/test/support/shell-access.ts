@@ -28,8 +28,8 @@ export class ShellAccess implements AsyncDisposable {
     proxy.instead = async (action, request) =>
       action === 'ExecuteCommand' ? { ...sessions.answer(action, request) } : undefined;
     sessions.agent = ({ task, container, command }) => {
-      const id = this.#containers.get(`${task} ${container}`);
-      const start = terminalProgram(`docker exec --interactive --tty ${id} ${command}`);
+      const id = this.#containers.get(`${String(task)} ${String(container)}`);
+      const start = terminalProgram(`docker exec --interactive --tty ${id} ${String(command)}`);
       return { sessionType: 'InteractiveCommands', start };
     };
   }
