@@ -3,6 +3,7 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { countOf, durationOf } from '../src/cli/options.ts';
 import { parse } from '../src/cli/program.ts';
 import { ROWS } from '../src/cli/rows.ts';
 import { run } from './support/tool.ts';
@@ -30,12 +31,13 @@ test('what stands behind -- belongs to the command in the container, options too
 });
 
 test('a command that does not exist, and an option, are wrong usage with a hint', async () => {
-  await using place = await mkdtempDisposable(join(tmpdir(), 'release-cli-'));
   for (const words of [['deplyo'], ['deploy', '--stgae', 'x'], ['scale', 'worker']]) {
-    const { code, stderr } = await run(words, { cwd: place.path });
-    assert.equal(code, 2, stderr);
-    assert.match(stderr, /ecs-release --help/);
+    const parsed = parse(words);
+    assert.ok(parsed.is === 'misfit');
+    assert.match(parsed.text, /ecs-release --help/);
   }
+  const { code, stderr } = await run(['deplyo'], { cwd: tmpdir() });
+  assert.equal(code, 2, stderr);
 });
 
 test('without a stage, and without a configuration, the error says what to do', async () => {
@@ -48,6 +50,50 @@ test('without a stage, and without a configuration, the error says what to do', 
   await writeFile(join(place.path, 'ecs-release.yaml'), 'application: 1');
   const wrong = await run(['status', '--stage', 'x'], { cwd: place.path });
   assert.match(wrong.stderr, /does not fit its schema/);
+});
+
+test('with --json an error is a JSON line with its kind and its exit code', async () => {
+  const { code, stderr } = await run(['status', '--stage', 'x', '--json'], { cwd: tmpdir() });
+  const { event, kind, exitCode, text } = JSON.parse(stderr);
+  assert.deepEqual([code, event, kind, exitCode], [2, 'error', 'usage', 2]);
+  assert.match(text, /ecs-release init/);
+});
+
+test('every command that changes something or starts something takes --dry-run', () => {
+  const reads = [
+    'plan',
+    'status',
+    'history',
+    'wait',
+    'schedules',
+    'tasks',
+    'logs',
+    'lock',
+    'render',
+    'describe',
+    'verify',
+    'doctor',
+  ];
+  for (const { name, options = [] } of ROWS)
+    assert.equal(
+      options.some(({ flags }) => flags === '--dry-run'),
+      !reads.includes(name),
+      name,
+    );
+});
+
+test('an option that is no number, and one that is no duration, are wrong usage', () => {
+  const given = (words: readonly string[]) => {
+    const parsed = parse(words);
+    assert.ok(parsed.is === 'command');
+    return parsed.given;
+  };
+  assert.throws(
+    () => countOf(given(['history', '--limit', 'ten']), 'limit', 20),
+    /--limit is a whole number/,
+  );
+  assert.throws(() => durationOf(given(['wait', '--timeout', '10']), 'timeout'), /--timeout is a duration/);
+  assert.equal(durationOf(given(['wait', '--timeout', '10m']), 'timeout'), 600_000);
 });
 
 test('an error is explained without any stage', async () => {

@@ -3,14 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configOf } from '../src/config/read.ts';
-import { ReleaseError } from '../src/errors.ts';
-import { Ledger } from '../src/record/ledger.ts';
-import type { Cloud } from '../src/release/cloud.ts';
-import { type Request, release } from '../src/release/deploy.ts';
-import { findTarget, planBack } from '../src/release/go-back.ts';
-import { observe } from '../src/release/observe.ts';
-import { planRelease } from '../src/release/plan.ts';
-import { connect, type Decide } from './support/connection.ts';
+import type { Cloud, Trigger } from '../src/release/cloud.ts';
+import { settingsOf } from '../src/release/trigger-settings.ts';
+import type { Decide } from './support/connection.ts';
+import { makeAlone, makeRelease, type Process } from './support/release-process.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
 import { randomOf, VirtualTime } from './support/virtual-time.ts';
 
@@ -40,55 +36,19 @@ function makeAws(): SimulatedAws {
   return aws;
 }
 
-interface How {
-  readonly decide?: Decide;
-  readonly isRollback?: boolean;
-  readonly wrap?: (cloud: Cloud) => Cloud;
-  readonly config?: ReturnType<typeof config>;
-}
-
-async function make(aws: SimulatedAws, image: string, how: How = {}): Promise<string> {
-  const { cloud: plain, store } = connect(aws, image, how.decide ?? (() => undefined));
-  const cloud = how.wrap?.(plain) ?? plain;
-  const settings = how.config ?? config();
-  const clock = aws.time.clockOf(image);
-  const ledger = new Ledger(store, clock, 'shop', 'live');
-  const tools = {
-    ...{ cloud, ledger, clock, timing: settings.timing, tell: () => {} },
-    signal: new AbortController().signal,
-  };
-  const request = async (): Promise<Request> => {
-    const { to } = how.isRollback ? await findTarget(ledger, undefined) : {};
-    return {
-      ...{ kind: how.isRollback ? 'rollback' : 'deploy', application: 'shop', stage: 'live', cluster: 'c' },
-      ...{ by: image, patience: 60_000, onWait: () => {}, observe: () => observe(cloud, settings) },
-      ...(to !== undefined && { to }),
-      plan: async (seen) =>
-        how.isRollback
-          ? await planBack(cloud, await findTarget(ledger, to), {})
-          : planRelease(settings, seen, { app: { reference: image, digest: image } }),
-    };
-  };
-  const made = request()
-    .then((one) => release(tools, one))
-    .then(
-      ({ outcome }) => outcome,
-      (error: unknown) => {
-        if (error instanceof ReleaseError) return error.kind;
-        throw error;
-      },
-    );
-  await aws.time.run();
-  return await made;
-}
+const make = (aws: SimulatedAws, image: string, more: Omit<Process, 'config'> & Partial<Process> = {}) =>
+  makeAlone(aws, image, { config: config(), image, ...more });
+/** A rollback to the release before. */
+const goBack = (aws: SimulatedAws, owner: string) => makeAlone(aws, owner, { config: config() });
 
 const images = (aws: SimulatedAws) => ['a', 'b'].map((name) => aws.imageOf(aws.runs(name)));
+
 test('a second rollback past the first release is refused', async () => {
   const aws = makeAws();
   assert.equal(await make(aws, 'one'), 'deployed');
-  assert.equal(await make(aws, 'back', { isRollback: true }), 'deployed');
+  assert.equal(await goBack(aws, 'back'), 'deployed');
   assert.deepEqual(images(aws), ['old', 'old']);
-  assert.equal(await make(aws, 'again', { isRollback: true }), 'usage');
+  assert.equal(await goBack(aws, 'again'), 'usage');
   assert.deepEqual(images(aws), ['old', 'old']);
 });
 
@@ -101,6 +61,57 @@ test('capacity goes back, and revisions of a failed release are not the newest o
     ['a', 'b', 'job-a'].map((family) => aws.definition(family).revision),
     [1, 1, 1],
   );
+});
+
+test('the size, the count and the schedule of a scheduled task change as a release, and go back', async () => {
+  const aws = makeAws();
+  const [before] = aws.rules.get('job-a') ?? [];
+  const rule = { Name: 'job-a', ScheduleExpression: 'rate(1 day)', State: 'ENABLED' };
+  aws.rules.set('job-a', [{ ...(before as Trigger), rule }]);
+  const { scheduled, ...rest } = config();
+  const wanted = { count: 3, schedule: 'cron(0 8 ? * MON-FRI *)', vcpu: 0.5, memory: 2048 };
+  const nightly = { families: 'job-*', containers: {}, ...scheduled?.nightly, ...wanted };
+  const settings = { ...rest, scheduled: { nightly } };
+  const runs = () => {
+    const [trigger] = aws.rules.get('job-a') as [Trigger];
+    return { ...settingsOf(trigger), cpu: aws.definition(trigger.taskDefinition).cpu };
+  };
+  const old = { count: 1, schedule: 'rate(1 day)', cpu: undefined };
+  const fails: Decide = (name) =>
+    name === 'RegisterScalableTarget' && runs().count === 3 ? 'fail' : undefined;
+  assert.equal(await make(aws, 'one', { config: settings, decide: fails }), 'rolled back');
+  assert.deepEqual(runs(), old);
+  assert.equal(await make(aws, 'one', { config: settings }), 'deployed');
+  assert.deepEqual(runs(), { count: 3, schedule: wanted.schedule, cpu: '512' });
+  assert.equal(await make(aws, 'one', { config: settings }), 'nothing to do');
+  assert.equal(await goBack(aws, 'back'), 'deployed');
+  assert.deepEqual(runs(), old);
+});
+
+test('automatic scaling is suspended during a release, and then as it was before', async () => {
+  const aws = makeAws();
+  let during: boolean | undefined;
+  const decide: Decide = (name) => {
+    if (name === 'UpdateService') during ??= aws.suspended.has('a');
+    return undefined;
+  };
+  assert.equal(await make(aws, 'one', { decide }), 'deployed');
+  assert.deepEqual([during, aws.suspended.size], [true, 0]);
+  assert.equal(await make(aws, 'bad'), 'rolled back');
+  assert.equal(aws.suspended.size, 0);
+  // Somebody has suspended it for a reason of their own.
+  aws.suspended.add('a');
+  assert.equal(await make(aws, 'two'), 'deployed');
+  assert.ok(aws.suspended.has('a'));
+  aws.scalable.clear();
+  assert.equal(await make(aws, 'three'), 'deployed');
+});
+
+test('a trigger that two entries of the configuration find is refused', async () => {
+  const aws = makeAws();
+  const { scheduled = {}, ...rest } = config();
+  const twice = { ...rest, scheduled: { ...scheduled, other: { families: 'job-a', containers: {} } } };
+  assert.equal(await make(aws, 'one', { config: twice }), 'usage');
 });
 
 test('tasks that were replaced under a moving tag are not said to be rolled back', async () => {
@@ -148,4 +159,44 @@ test('nothing is said to be done while the right revision does not run', async (
   const { deployments } = aws.settle('a');
   for (const one of deployments) one.state = 'FAILED';
   assert.equal(await make(aws, 'one'), 'failed');
+});
+
+test('a revision whose registration was not answered does not stay the newest of its family', async () => {
+  const aws = makeAws();
+  const decide: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'lose answer' : undefined);
+  assert.equal(await make(aws, 'one', { decide }), 'rolled back');
+  assert.equal(aws.definition('a').revision, 1);
+  // A process that dies there leaves the same behind.
+  const dying: Decide = (name) => (name === 'RegisterTaskDefinition' ? 'die after' : undefined);
+  void make(aws, 'two', { decide: dying });
+  await aws.time.run();
+  assert.equal(await make(aws, 'bad'), 'rolled back');
+  assert.equal(aws.definition('a').revision, 1);
+});
+
+test('a service whose update was not answered goes back, although AWS answers from before the update', async () => {
+  const aws = makeAws();
+  aws.isBehind = true;
+  let updates = 0;
+  const decide: Decide = (name) => {
+    if (name === 'UpdateService') updates += 1;
+    return name === 'UpdateService' && updates === 1 ? 'lose answer' : undefined;
+  };
+  assert.equal(await make(aws, 'one', { decide }), 'rolled back');
+  assert.deepEqual(images(aws), ['old', 'old']);
+});
+
+test('a rollback goes where it was asked to go, although another release ended while it waited', async () => {
+  const aws = makeAws();
+  assert.equal(await make(aws, 'one'), 'deployed');
+  let goingBack: Promise<string> | undefined;
+  const decide: Decide = (name) => {
+    // It is asked for while the release "one" is the newest that ended.
+    if (name === 'UpdateService') goingBack ??= makeRelease(aws, 'back', { config: config() });
+    return undefined;
+  };
+  assert.equal(await make(aws, 'two', { decide }), 'deployed');
+  await aws.time.run();
+  assert.equal(await goingBack, 'deployed');
+  assert.deepEqual(images(aws), ['old', 'old']);
 });

@@ -4,18 +4,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { configOf } from '../src/config/read.ts';
-import { ReleaseError } from '../src/errors.ts';
-import { Ledger } from '../src/record/ledger.ts';
-import type { ReleaseRecord } from '../src/record/release-record.ts';
-import { type Request, release } from '../src/release/deploy.ts';
-import { observe } from '../src/release/observe.ts';
-import { planRelease } from '../src/release/plan.ts';
-import type { Tools } from '../src/release/work.ts';
-import { connect, type Decide, type Fault } from './support/connection.ts';
+import type { Decide, Fault } from './support/connection.ts';
+import { assertTrue, type Ended, imagesOn, makeAlone, makeRelease } from './support/release-process.ts';
 import { SimulatedAws } from './support/simulated-aws.ts';
 import { randomOf, VirtualTime } from './support/virtual-time.ts';
 
-const CONFIG = `
+const config = configOf(
+  `
 application: shop
 stages: { live: { account: '123456789012', region: us-east-1, cluster: c, record: memory } }
 images: { app: { repository: app } }
@@ -28,82 +23,35 @@ tasks:
   before: [{ name: migrate, family: portal, command: [migrate] }]
   after: [{ name: load, family: worker, command: [load] }]
 release: { timeout: 5m, poll: 5s }
-`;
-const SERVICES = ['portal', 'worker', 'indexer'];
-const RULES = ['job-a', 'job-b'];
+`,
+  'live',
+  {},
+  'test',
+);
 
 function makeAws(random: () => number): SimulatedAws {
   const aws = new SimulatedAws(new VirtualTime(random));
-  for (const name of SERVICES) aws.addService(name, aws.addDefinition(name, 'image-old'));
-  for (const rule of RULES) aws.addRule(rule, aws.addDefinition(rule, 'image-old'));
+  for (const name of ['portal', 'worker', 'indexer'])
+    aws.addService(name, aws.addDefinition(name, 'image-old'));
+  for (const rule of ['job-a', 'job-b']) aws.addRule(rule, aws.addDefinition(rule, 'image-old'));
   aws.isGood = (image) => !image.includes('bad');
   return aws;
 }
 
-/** Starts a release of an image as a process of this name would. */
-async function start(
-  aws: SimulatedAws,
-  owner: string,
-  image: string,
-  decide: Decide,
-): Promise<ReleaseRecord> {
-  const clock = aws.time.clockOf(owner);
-  const { cloud, store } = connect(aws, owner, decide);
-  const config = configOf(CONFIG, 'live', {}, 'test');
-  const tools: Tools = {
-    cloud,
-    ledger: new Ledger(store, clock, 'shop', 'live'),
-    clock,
-    timing: config.timing,
-    tell: () => {},
-    signal: new AbortController().signal,
-  };
-  const request: Request = {
-    kind: 'deploy',
-    application: 'shop',
-    stage: 'live',
-    cluster: 'c',
-    by: owner,
-    patience: 30 * 60_000,
-    onWait: () => {},
-    observe: () => observe(cloud, config),
-    plan: (observed) => planRelease(config, observed, { app: { reference: image, digest: image } }),
-  };
-  return await release(tools, request);
+/** Makes the first release. Then somebody changes a rule so that it names a family, and starts its newest revision. */
+async function makeFirst(aws: SimulatedAws): Promise<void> {
+  assert.equal(await makeAlone(aws, 'the first one', { config, image: 'image-first' }), 'deployed');
+  aws.addRule('job-a', 'job-a');
 }
 
-/** The images that services run and rules start. */
-function imagesOn(aws: SimulatedAws): ReadonlySet<string> {
-  const ofRules = RULES.flatMap((rule) => (aws.rules.get(rule) ?? []).map((one) => one.taskDefinition));
-  return new Set([...SERVICES.map((name) => aws.runs(name)), ...ofRules].map((arn) => aws.imageOf(arn)));
-}
-
-type Ended = ReleaseRecord['outcome'] | 'superseded' | 'nothing to do' | 'failed' | 'locked' | 'killed';
-
-async function outcomeOf(making: Promise<ReleaseRecord>): Promise<Ended> {
-  return await making.then(
-    ({ outcome }) => outcome,
-    (error: unknown) => {
-      if (!(error instanceof ReleaseError)) return 'failed';
-      assert.notEqual(error.kind, 'usage', error.message);
-      return error.kind as Ended;
-    },
-  );
-}
-
-function records(aws: SimulatedAws): readonly ReleaseRecord[] {
-  return [...aws.objects]
-    .filter(([name]) => name.includes('/releases/'))
-    .map(([, { text }]) => JSON.parse(text));
-}
-
-function assertTrue(aws: SimulatedAws): void {
-  const { lock, inFlight, current } = JSON.parse(aws.objects.get('shop/live/stage.json')?.text ?? '{}');
-  if (lock || inFlight) return;
-  const record = records(aws).find(({ id }) => id === current);
-  const image = record?.images.app?.digest ?? 'image-old';
-  assert.deepEqual([...imagesOn(aws)], [image], `the record says that the stage runs ${image}`);
-  assert.equal(aws.suspended.size, 0, 'scaling is suspended still');
+/** The next deploys settle what is left: first one that fails, then one that does not. */
+async function assertSettles(aws: SimulatedAws): Promise<void> {
+  assertTrue(aws);
+  assert.equal(await makeAlone(aws, 'a bad one', { config, image: 'image-bad' }), 'rolled back');
+  assertTrue(aws);
+  assert.equal(await makeAlone(aws, 'the last one', { config, image: 'image-last' }), 'deployed');
+  assertTrue(aws);
+  assert.deepEqual([...imagesOn(aws)], ['image-last']);
 }
 
 const FAULTS: readonly Exclude<Fault, undefined>[] = ['fail', 'lose answer', 'die before', 'die after'];
@@ -113,41 +61,48 @@ test('whatever fails, dies or comes second, the stage runs one release, and the 
     seed: fc.integer(),
     faults: fc.constantFrom(0, 0.005, 0.02, 0.06),
     kinds: fc.subarray([...FAULTS], { minLength: 1 }),
-    releases: fc.array(fc.constantFrom('good', 'bad'), { minLength: 1, maxLength: 3 }),
+    releases: fc.array(fc.constantFrom('good', 'bad', 'rollback'), { minLength: 1, maxLength: 3 }),
     pauses: fc.boolean(),
+    isInterrupted: fc.boolean(),
+    isBehind: fc.boolean(),
     hasCircuitBreaker: fc.boolean(),
   });
   const seen = new Map<string, number>();
+  const count = (end: string) => seen.set(end, (seen.get(end) ?? 0) + 1);
   await fc.assert(
-    fc.asyncProperty(cases, async ({ seed, faults, kinds, releases, pauses, hasCircuitBreaker }) => {
-      const random = randomOf(seed);
-      const aws = makeAws(random);
-      aws.hasCircuitBreaker = hasCircuitBreaker;
-      const ends = new Map<string, Ended>();
-      const running = releases.map(async (kind, i) => {
-        const owner = `process ${i}`;
-        await aws.time.clockOf(owner).sleep(Math.floor(random() * 60_000));
-        const decide: Decide = () => {
-          if (pauses && random() < 0.005) aws.time.pause(owner, 200_000);
-          return random() < faults ? kinds[Math.floor(random() * kinds.length)] : undefined;
-        };
-        ends.set(owner, await outcomeOf(start(aws, owner, `image-${i}-${kind}`, decide)));
-      });
-      void Promise.all(running);
-      await aws.time.run();
-      for (const end of ends.values()) seen.set(end, (seen.get(end) ?? 0) + 1);
-      if (ends.size < releases.length) seen.set('killed', (seen.get('killed') ?? 0) + 1);
-      assertTrue(aws);
-      const last = outcomeOf(start(aws, 'the last one', 'image-last-good', () => undefined));
-      await aws.time.run();
-      assert.equal(await last, 'deployed');
-      assert.deepEqual([...imagesOn(aws)], ['image-last-good']);
-      assertTrue(aws);
-      for (const { outcome, reason, id } of records(aws)) {
-        assert.ok(['deployed', 'rolled back'].includes(outcome), `${id} is on record as ${outcome}`);
-        assert.equal(reason !== undefined, outcome === 'rolled back', `${id} has the reason ${reason}`);
-      }
-    }),
+    fc.asyncProperty(
+      cases,
+      async ({ seed, faults, kinds, releases, pauses, isInterrupted, isBehind, hasCircuitBreaker }) => {
+        const random = randomOf(seed);
+        const aws = makeAws(random);
+        aws.hasCircuitBreaker = hasCircuitBreaker;
+        aws.isBehind = isBehind;
+        if (random() < 0.5) await makeFirst(aws);
+        const ends: Ended[] = [];
+        const running = releases.map(async (kind, i) => {
+          const owner = `process ${i}`;
+          await aws.time.clockOf(owner).sleep(Math.floor(random() * 60_000));
+          const decide: Decide = () => {
+            if (pauses && random() < 0.005) aws.time.pause(owner, 200_000);
+            return random() < faults ? kinds[Math.floor(random() * kinds.length)] : undefined;
+          };
+          const end = await makeRelease(aws, owner, {
+            ...{ config, decide },
+            ...(kind !== 'rollback' && { image: `image-${i}-${kind}` }),
+            ...(isInterrupted && { signal: aws.time.timeout(Math.floor(random() * 90_000)) }),
+          });
+          if (kind !== 'rollback') assert.notEqual(end, 'usage');
+          ends.push(end);
+        });
+        const all = Promise.all(running);
+        all.catch(() => {});
+        await aws.time.run();
+        await Promise.race([all, new Promise(setImmediate)]);
+        for (const end of ends) count(end);
+        if (ends.length < releases.length) count('killed');
+        await assertSettles(aws);
+      },
+    ),
     {
       numRuns: Number(process.env.RELEASES ?? 150),
       ...(process.env.SEED && { seed: Number(process.env.SEED) }),
@@ -156,3 +111,35 @@ test('whatever fails, dies or comes second, the stage runs one release, and the 
   for (const end of ['deployed', 'rolled back', 'superseded', 'killed'])
     assert.ok((seen.get(end) ?? 0) > 0, `never: ${end}`);
 });
+
+for (const [kind, image] of [
+  ['deploy that works', 'image-good'],
+  ['deploy that fails', 'image-bad'],
+  ['rollback', undefined],
+] as const)
+  test(`a ${kind} may fail or die at each of its calls, and the next release settles what is left`, async () => {
+    const make = async (fault: Fault, at: number): Promise<readonly string[]> => {
+      const aws = makeAws(randomOf(at));
+      await makeFirst(aws);
+      aws.isBehind = true;
+      const calls: string[] = [];
+      const decide: Decide = (name) => (calls.push(name) === at ? fault : undefined);
+      const ended = makeAlone(aws, 'this one', { config, decide, ...(image !== undefined && { image }) });
+      await (fault?.startsWith('die') ? aws.time.run() : ended);
+      assertTrue(aws);
+      assert.equal(await makeAlone(aws, 'a bad one', { config, image: 'image-bad' }), 'rolled back');
+      assertTrue(aws);
+      return calls;
+    };
+    const calls = await make(undefined, 0);
+    for (const [i, name] of calls.entries())
+      for (const fault of faultsOf(name))
+        await make(fault, i + 1).catch((error: unknown) => {
+          throw new Error(`${fault} at call ${i + 1}, ${name}`, { cause: error });
+        });
+  });
+
+/** To die before a call is to die after the one before it, and reads leave nothing behind. */
+function faultsOf(call: string): readonly Fault[] {
+  return /^(Describe|List|Get)/.test(call) ? ['fail'] : ['fail', 'lose answer', 'die after'];
+}

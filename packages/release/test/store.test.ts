@@ -45,6 +45,7 @@ test('a stale lock is taken when a whole lease has passed without a sign of life
     sleep: async (milliseconds) => {
       now += milliseconds;
     },
+    timeout: () => new AbortController().signal,
   };
   const request = { owner: 'me', patience: 0, onWait: () => {} };
   const ledger = () => new Ledger(new DirectoryStore(place.path), clock, 'shop', 'live');

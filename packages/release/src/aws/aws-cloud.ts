@@ -7,30 +7,41 @@ import {
   DeregisterTaskDefinitionCommand,
   type ECSClient,
   RegisterTaskDefinitionCommand,
-  RunTaskCommand,
-  type RunTaskCommandInput,
   StopTaskCommand,
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs';
-import { ReleaseError } from '../errors.ts';
-import type { Cloud, ServiceChange, Task, TaskStart } from '../release/cloud.ts';
+import { LogFollower } from '../logs/log-follower.ts';
+import { sourcesOf } from '../logs/log-sources.ts';
+import type { Cloud, ServiceChange, Task, TaskLog } from '../release/cloud.ts';
 import type { Clients } from './clients.ts';
 import { lastLines } from './last-lines.ts';
-import { listTasks, readFamilies, readServices, readTaskDefinition, readTasks } from './task-reads.ts';
+import { readScaling, setScaling } from './scaling.ts';
+import { startTask, strategyOf } from './start-task.ts';
+import {
+  listTasks,
+  readFamilies,
+  readNewestRevisions,
+  readServices,
+  readTaskDefinition,
+  readTasks,
+} from './task-reads.ts';
 import { moveRule, moveSchedule, readGroup, readRule } from './triggers.ts';
 
 export function awsCloud(clients: Clients, cluster: string): Cloud {
   const withEcs = async <T>(use: (ecs: ECSClient) => Promise<T>) => await use(await clients.ecs());
   return {
     taskDefinition: (name) => withEcs((ecs) => readTaskDefinition(ecs, name)),
+    newestRevisions: (family) => withEcs((ecs) => readNewestRevisions(ecs, family)),
     families: (prefix) => withEcs((ecs) => readFamilies(ecs, prefix)),
     services: (names) => withEcs((ecs) => readServices(ecs, cluster, names)),
+    scaling: async (services) => await readScaling(await clients.scaling(), cluster, services),
     stoppedTasks: (serviceName) =>
       withEcs((ecs) => listTasks(ecs, cluster, { serviceName, desiredStatus: 'STOPPED' })),
     tasksStartedBy: (startedBy) => withEcs((ecs) => listTasks(ecs, cluster, { startedBy })),
     tasks: (arns) => withEcs((ecs) => readTasks(ecs, cluster, arns)),
     lastLines: (task: Task, container) => lastLines(clients, task, container),
-    triggersOfRule: async (rule) => await readRule(await clients.events(), rule),
+    logOf: (taskDefinition, task) => logOf(clients, taskDefinition, task),
+    triggersOfRule: async (rule, withRule) => await readRule(await clients.events(), rule, withRule),
     triggersOfGroup: async (group) => await readGroup(await clients.scheduler(), group),
     register: (input, abortSignal) =>
       withEcs(async (ecs) => {
@@ -44,7 +55,7 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
       ),
     updateService: (change, abortSignal) =>
       withEcs((ecs) => updateService(ecs, cluster, change, abortSignal)),
-    runTask: (start, abortSignal) => withEcs((ecs) => runTask(ecs, cluster, start, abortSignal)),
+    runTask: (start, signal) => withEcs((ecs) => startTask(ecs, cluster, start, signal)),
     stopTask: (task, reason, abortSignal) =>
       withEcs(
         async (ecs) => void (await ecs.send(new StopTaskCommand({ cluster, task, reason }), { abortSignal })),
@@ -55,21 +66,8 @@ export function awsCloud(clients: Clients, cluster: string): Cloud {
       for (const one of triggers)
         if (one.kind === 'schedule') await moveSchedule(await clients.scheduler(), one, signal);
     },
-    setScaling: async (service, suspended, abortSignal) => {
-      const { RegisterScalableTargetCommand } = await import('@aws-sdk/client-application-auto-scaling');
-      const state = {
-        DynamicScalingInSuspended: suspended,
-        DynamicScalingOutSuspended: suspended,
-        ScheduledScalingSuspended: suspended,
-      };
-      const command = new RegisterScalableTargetCommand({
-        ServiceNamespace: 'ecs',
-        ResourceId: `service/${cluster.replace(/^.*\//, '')}/${service}`,
-        ScalableDimension: 'ecs:service:DesiredCount',
-        SuspendedState: state,
-      });
-      await (await clients.scaling()).send(command, { abortSignal });
-    },
+    setScaling: async (service, suspended, signal) =>
+      await setScaling(await clients.scaling(), cluster, service, suspended, signal),
   };
 }
 
@@ -79,11 +77,7 @@ async function updateService(
   { service, taskDefinition, desired, capacity, force = false }: ServiceChange,
   abortSignal: AbortSignal,
 ): Promise<string> {
-  const strategy = capacity?.map(({ provider: capacityProvider, weight, base }) => ({
-    capacityProvider,
-    weight,
-    base,
-  }));
+  const strategy = capacity && strategyOf(capacity);
   const command = new UpdateServiceCommand({
     cluster,
     service,
@@ -97,36 +91,15 @@ async function updateService(
   return updated?.deployments?.find(({ status }) => status === 'PRIMARY')?.id ?? '';
 }
 
-async function runTask(
-  ecs: ECSClient,
-  cluster: string,
-  { taskDefinition, container, command, network, startedBy, token }: TaskStart,
-  abortSignal: AbortSignal,
-): Promise<string> {
-  const input: RunTaskCommandInput = {
-    cluster,
-    taskDefinition,
-    startedBy,
-    clientToken: token,
-    ...(network && {
-      launchType: 'FARGATE',
-      networkConfiguration: {
-        awsvpcConfiguration: {
-          subnets: [...network.subnets],
-          securityGroups: [...network.securityGroups],
-          assignPublicIp: network.publicIp ? 'ENABLED' : 'DISABLED',
-        },
-      },
-    }),
-    ...(container !== undefined &&
-      command && { overrides: { containerOverrides: [{ name: container, command: [...command] }] } }),
+async function logOf(clients: Clients, taskDefinition: string, task: string): Promise<TaskLog> {
+  const { definition } = await readTaskDefinition(await clients.ecs(), taskDefinition);
+  const sources = sourcesOf(definition, task);
+  const follower = new LogFollower(await clients.logs());
+  return {
+    hasSources: sources.length > 0,
+    read: async (signal) => {
+      const events = await follower.round(sources, signal);
+      return { events, isBehind: follower.isThrottled || follower.hasMore };
+    },
   };
-  const { tasks = [], failures = [] } = await ecs.send(new RunTaskCommand(input), { abortSignal });
-  const [task] = tasks;
-  if (task?.taskArn !== undefined) return task.taskArn;
-  const why = failures.map(({ reason, detail }) => [reason, detail].filter(Boolean).join(' ')).join('; ');
-  throw new ReleaseError(
-    'failed',
-    `ECS did not start a task of ${taskDefinition}: ${why || 'it gave no reason'}`,
-  );
 }

@@ -4,7 +4,9 @@
  */
 
 import type { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling';
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import type { CodeBuildClient } from '@aws-sdk/client-codebuild';
 import type { ECRClient } from '@aws-sdk/client-ecr';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
@@ -84,6 +86,20 @@ export class Clients {
   scheduler(): Promise<SchedulerClient> {
     return this.#make('scheduler', async (settings) => {
       const { SchedulerClient: Client } = await import('@aws-sdk/client-scheduler');
+      return new Client(settings);
+    });
+  }
+
+  cloudwatch(): Promise<CloudWatchClient> {
+    return this.#make('cloudwatch', async (settings) => {
+      const { CloudWatchClient: Client } = await import('@aws-sdk/client-cloudwatch');
+      return new Client(settings);
+    });
+  }
+
+  codebuild(): Promise<CodeBuildClient> {
+    return this.#make('codebuild', async (settings) => {
+      const { CodeBuildClient: Client } = await import('@aws-sdk/client-codebuild');
       return new Client(settings);
     });
   }

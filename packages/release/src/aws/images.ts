@@ -12,6 +12,9 @@ import { ReleaseError } from '../errors.ts';
 import type { Images, ResolvedImage } from '../release/plan.ts';
 import type { Clients } from './clients.ts';
 
+/** The repository is there, and the tag is not. */
+export class MissingImage extends ReleaseError {}
+
 /** @returns `host/repository` */
 export function repositoryOf({ stage }: ReleaseConfig, image: ImageConfig): string {
   return `${registryOf(stage, image).host}/${image.repository}`;
@@ -21,13 +24,13 @@ export function repositoryOf({ stage }: ReleaseConfig, image: ImageConfig): stri
 export async function resolveImages(clients: Clients, config: ReleaseConfig): Promise<Images> {
   const used = imagesIn(config);
   const resolved = await Promise.all(
-    used.map(async (name) => [name, await resolve(clients, config, name)] as const),
+    used.map(async (name) => [name, await resolveImage(clients, config, name)] as const),
   );
   return Object.fromEntries(resolved);
 }
 
 /** Names of the images that the containers of the release use. */
-function imagesIn({ services = {}, scheduled = {}, tasks = {} }: ReleaseConfig): readonly string[] {
+export function imagesIn({ services = {}, scheduled = {}, tasks = {} }: ReleaseConfig): readonly string[] {
   const users = [
     ...Object.values(services),
     ...Object.values(scheduled),
@@ -38,7 +41,12 @@ function imagesIn({ services = {}, scheduled = {}, tasks = {} }: ReleaseConfig):
   return [...new Set(names)].filter((name) => name !== undefined);
 }
 
-async function resolve(clients: Clients, config: ReleaseConfig, name: string): Promise<ResolvedImage> {
+/** @throws ReleaseError usage when ECR does not have the image */
+export async function resolveImage(
+  clients: Clients,
+  config: ReleaseConfig,
+  name: string,
+): Promise<ResolvedImage> {
   const image = imageOf(config, name);
   const tag = image.tag ?? tagsOf(config)[0];
   if (tag === undefined)
@@ -77,7 +85,7 @@ export async function digestOf(
       );
     if (!(error instanceof ImageNotFoundException)) throw error;
   }
-  throw new ReleaseError(
+  throw new MissingImage(
     'usage',
     `${repository} has no image with the tag ${tag}. Push it with "ecs-release push".`,
   );

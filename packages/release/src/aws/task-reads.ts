@@ -8,6 +8,7 @@ import {
   type ECSClient,
   type Service as EcsService,
   type Task as EcsTask,
+  ListTaskDefinitionsCommand,
   ListTasksCommand,
   paginateListTaskDefinitionFamilies,
 } from '@aws-sdk/client-ecs';
@@ -33,6 +34,14 @@ export async function readFamilies(client: ECSClient, familyPrefix: string): Pro
   for await (const { families = [] } of paginateListTaskDefinitionFamilies({ client }, request))
     all.push(...families);
   return all;
+}
+
+/** One page is enough: the revisions of a release that failed are among the newest. */
+export async function readNewestRevisions(ecs: ECSClient, familyPrefix: string): Promise<readonly string[]> {
+  const { taskDefinitionArns = [] } = await ecs.send(
+    new ListTaskDefinitionsCommand({ familyPrefix, status: 'ACTIVE', sort: 'DESC', maxResults: 20 }),
+  );
+  return taskDefinitionArns;
 }
 
 export async function readServices(
@@ -65,6 +74,9 @@ function serviceOf(service: EcsService): Service {
       failed: one.failedTasks ?? 0,
     })),
     events: (service.events ?? []).map(({ id = '', message = '' }) => ({ id, message })),
+    ...(service.launchType && { launchType: service.launchType }),
+    ...(service.platformVersion && { platformVersion: service.platformVersion }),
+    ...((service.loadBalancers ?? []).length > 0 && { isBalanced: true as const }),
     controller: service.deploymentController?.type ?? 'ECS',
     network: vpc && {
       subnets: vpc.subnets ?? [],

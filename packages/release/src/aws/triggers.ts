@@ -4,8 +4,10 @@
  */
 
 import {
+  DescribeRuleCommand,
   type EventBridgeClient,
   ListTargetsByRuleCommand,
+  PutRuleCommand,
   PutTargetsCommand,
   ResourceNotFoundException,
   type Target,
@@ -21,7 +23,12 @@ import { ReleaseError } from '../errors.ts';
 import type { Trigger } from '../release/cloud.ts';
 import { inParts } from './task-reads.ts';
 
-export async function readRule(events: EventBridgeClient, rule: string): Promise<readonly Trigger[]> {
+/** @param withRule true: read the rule itself too */
+export async function readRule(
+  events: EventBridgeClient,
+  rule: string,
+  withRule = false,
+): Promise<readonly Trigger[]> {
   const all: Trigger[] = [];
   let NextToken: string | undefined;
   do {
@@ -38,7 +45,18 @@ export async function readRule(events: EventBridgeClient, rule: string): Promise
     }
     NextToken = page.NextToken;
   } while (NextToken !== undefined);
-  return all;
+  if (!withRule || all.length === 0) return all;
+  const whole = await ruleOf(events, rule);
+  return all.map((one) => ({ ...one, rule: whole }));
+}
+
+/** Reads a rule, as far as PutRule takes it. PutRule replaces a rule as a whole. */
+async function ruleOf(events: EventBridgeClient, Name: string): Promise<Record<string, unknown>> {
+  const { ScheduleExpression, EventPattern, State, Description, RoleArn, EventBusName } = await events.send(
+    new DescribeRuleCommand({ Name }),
+  );
+  const all = { Name, ScheduleExpression, EventPattern, State, Description, RoleArn, EventBusName };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 /** One call is enough: a rule has at most five targets, and PutTargets accepts ten. */
@@ -48,10 +66,16 @@ export async function moveRule(
   abortSignal: AbortSignal,
 ): Promise<void> {
   const [{ place: Rule }] = triggers as [Trigger];
-  const Targets = triggers.map(({ whole, taskDefinition }) => {
+  const Targets = triggers.map(({ whole, taskDefinition, count }) => {
     const target = whole as unknown as Target;
-    return { ...target, EcsParameters: { ...target.EcsParameters, TaskDefinitionArn: taskDefinition } };
+    return { ...target, EcsParameters: parametersOf(target.EcsParameters, taskDefinition, count) };
   });
+  const [changed] = triggers.filter(({ rule }) => rule !== undefined);
+  if (changed) {
+    const { rule, schedule } = changed;
+    const expression = schedule !== undefined && { ScheduleExpression: schedule };
+    await events.send(new PutRuleCommand({ ...rule, Name: Rule, ...expression }), { abortSignal });
+  }
   const { FailedEntryCount = 0, FailedEntries = [] } = await events.send(
     new PutTargetsCommand({ Rule, Targets }),
     {
@@ -98,14 +122,25 @@ export async function readGroup(scheduler: SchedulerClient, group: string): Prom
 
 export async function moveSchedule(
   scheduler: SchedulerClient,
-  { whole, taskDefinition }: Trigger,
+  { whole, taskDefinition, count, schedule: expression }: Trigger,
   abortSignal: AbortSignal,
 ): Promise<void> {
   const schedule = withDates(whole) as unknown as UpdateScheduleCommandInput;
   const { Target: target } = schedule;
-  const EcsParameters = { ...target?.EcsParameters, TaskDefinitionArn: taskDefinition };
-  const input = { ...schedule, Target: { ...target, EcsParameters } } as UpdateScheduleCommandInput;
+  const input = {
+    ...schedule,
+    ...(expression !== undefined && { ScheduleExpression: expression }),
+    Target: { ...target, EcsParameters: parametersOf(target?.EcsParameters, taskDefinition, count) },
+  } as UpdateScheduleCommandInput;
   await scheduler.send(new UpdateScheduleCommand(input), { abortSignal });
+}
+
+function parametersOf<T extends object>(
+  before: T | undefined,
+  TaskDefinitionArn: string,
+  count: number | undefined,
+) {
+  return { ...before, TaskDefinitionArn, ...(count !== undefined && { TaskCount: count }) };
 }
 
 /** Restores the dates of a schedule. A record is stored as JSON, which has no date type. */

@@ -1,12 +1,14 @@
 /** The commands `verify` and `doctor`. */
 
-import { EXIT_CODES } from '../errors.ts';
-import { whyStopped } from '../release/judge.ts';
+import { EXIT_CODES, messageOf } from '../errors.ts';
 import type { Check } from '../verify/check.ts';
-import { knownErrorsIn } from '../verify/known-errors.ts';
+import { checkDocker } from '../verify/docker-limits.ts';
+import { causesOf } from '../verify/known-errors.ts';
+import { troublesOf } from '../verify/troubles.ts';
 import { verify as verifyStage } from '../verify/verify.ts';
-import { contextOf } from './context.ts';
+import { type Context, contextOf } from './context.ts';
 import { printResult } from './print.ts';
+import { ledgerOf } from './releasing.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 const MARKS = { good: '✓', bad: '✗', warning: '!', unknown: '?' };
@@ -17,18 +19,21 @@ function describe({ what, state, why }: Check): string {
 
 export const verify: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const checks = await verifyStage(context);
+  const checks = await checksOf(context);
   printResult(given, surroundings, checks, checks.map(describe).join('\n'));
   return checks.some(({ state }) => state === 'bad') ? EXIT_CODES.failed : 0;
 };
+
+function checksOf(context: Context): Promise<readonly Check[]> {
+  return verifyStage({ ...context, record: async () => await (await ledgerOf(context)).state() });
+}
 
 export const doctor: Run = async (given, surroundings) =>
   given.words.length > 0 ? explain(given, surroundings) : await look(given, surroundings);
 
 /** Prints the known causes of an error. */
 function explain(given: Given, surroundings: Surroundings): number {
-  const found = knownErrorsIn(given.words.join(' '));
-  const causes = found.flatMap((one) => one.causes);
+  const causes = causesOf(given.words.join(' '));
   const text =
     causes.length === 0
       ? 'This error is not among the common ones.'
@@ -37,36 +42,30 @@ function explain(given: Given, surroundings: Surroundings): number {
   return causes.length === 0 ? EXIT_CODES.failed : 0;
 }
 
-/** Prints what is wrong with the stage now: the findings of `verify`, and why tasks stopped recently. */
+/** Prints what is wrong with the stage now: the findings of `verify`, troubles of services, and Docker's limits. */
 async function look(given: Given, surroundings: Surroundings): Promise<number> {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;
   const names = Object.values(config.services ?? {}).map(({ service }) => service);
-  const [checks, stopped] = await Promise.all([
-    verifyStage(context),
-    Promise.all(names.map(async (name) => ({ name, tasks: await cloud.stoppedTasks(name) }))),
+  const [checks, troubles, docker] = await Promise.all([
+    checksOf(context),
+    troublesOf(cloud, names).catch((error: unknown) => [
+      { service: names.join(', '), reason: messageOf(error), causes: causesOf(messageOf(error)) },
+    ]),
+    checkDocker(config.images, surroundings.env, surroundings.signal),
   ]);
-  const troubles = stopped.flatMap(({ name, tasks }) => {
-    const reasons = tasks
-      .filter(({ stopCode }) => /EssentialContainerExited|TaskFailedToStart/.test(stopCode))
-      .map((task) => whyStopped(task));
-    return [...new Set(reasons)].map((reason) => ({
-      service: name,
-      reason,
-      causes: knownErrorsIn(reason).flatMap((one) => one.causes),
-    }));
-  });
+  const wrong = [...checks, ...docker].filter(({ state }) => state !== 'good');
   const lines = [
-    ...checks.filter(({ state }) => state !== 'good').map(describe),
+    ...wrong.map(describe),
     ...troubles.flatMap(({ service, reason, causes }) => [
-      `✗ a task of ${service} stopped: ${reason}`,
+      `✗ ${service}: ${reason}`,
       ...causes.map((cause) => `    - ${cause}`),
     ]),
   ];
   printResult(
     given,
     surroundings,
-    { checks, troubles },
+    { checks: [...checks, ...docker], troubles },
     lines.join('\n') || 'Nothing is wrong that can be seen from here.',
   );
   return lines.some((line) => line.startsWith('✗')) ? EXIT_CODES.failed : 0;

@@ -34,8 +34,13 @@ export async function contextOf(given: Given, { env }: Surroundings): Promise<Co
   };
 }
 
-export async function configOfGiven(given: Given, env: Surroundings['env']): Promise<ReleaseConfig> {
-  const stage = given.text('stage') ?? env.ECS_RELEASE_STAGE;
+/** @param other the stage, if it is not that of the command line */
+export async function configOfGiven(
+  given: Given,
+  env: Surroundings['env'],
+  other?: string,
+): Promise<ReleaseConfig> {
+  const stage = other ?? given.text('stage') ?? env.ECS_RELEASE_STAGE;
   if (stage === undefined)
     throw new ReleaseError('usage', 'Which stage? Give --stage STAGE, or set ECS_RELEASE_STAGE.');
   const values = { ...(await valuesOf(env)), ...setValues(given.texts('set')) };

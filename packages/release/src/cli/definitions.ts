@@ -41,8 +41,10 @@ export const describe: Run = async (given, surroundings) => {
   const { config, cloud } = context;
   const [name = ''] = given.words;
   const service = config.services?.[name]?.service;
+  const { before = [], after = [] } = config.tasks ?? {};
+  const family = [...before, ...after].find((one) => one.name === name)?.family ?? name;
   const [live] = service === undefined ? [] : await cloud.services([service]);
-  const { definition, tags } = await cloud.taskDefinition(live?.taskDefinition ?? name);
+  const { definition, tags } = await cloud.taskDefinition(live?.taskDefinition ?? family);
   surroundings.stdout.write(`${JSON.stringify({ ...definition, tags }, undefined, 2)}\n`);
   return 0;
 };

@@ -1,28 +1,29 @@
-/** The commands `login`, `build`, `push` and `images`. */
+/** The commands `login`, `build` and `push`. */
 
-import { setTimeout } from 'node:timers/promises';
+import { randomUUID } from 'node:crypto';
 import { digestOf, imageOf, repositoryOf } from '../aws/images.ts';
-import { millisecondsOf } from '../config/duration.ts';
+import { systemClock } from '../clock.ts';
 import { type ReleaseConfig, tagsOf } from '../config/read.ts';
 import { registryOf } from '../config/registry.ts';
+import type { ImageConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import { buildWords } from '../images/build-words.ts';
-import { addTag, catalogueOf, passwordOf, removeTag } from '../images/catalogue.ts';
+import { passwordOf } from '../images/catalogue.ts';
 import { type Docker, dockerFor } from '../images/docker.ts';
+import { buildRemotely, type Overrides, remoteBuildOf } from '../images/remote-build.ts';
+import { UNLOCKED } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
-import { printResult, table } from './print.ts';
+import { printResult, table, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
 export const login: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { config } = context;
-  const hosts = await loginTo(
-    context,
-    dockerFor(surroundings.env, surroundings.signal),
-    Object.keys(config.images ?? {}),
-  );
+  const isDry = given.flag('dry-run');
+  const hosts = await loginTo(context, planned(given, surroundings), Object.keys(config.images ?? {}), isDry);
   const registry = hosts.join(', ');
-  printResult(given, surroundings, { registry }, `Docker is logged in to ${registry} as ${context.caller}.`);
+  const text = `Docker ${isDry ? 'would be' : 'is'} logged in to ${registry} as ${context.caller}.`;
+  printResult(given, surroundings, { registry }, text);
   return 0;
 };
 
@@ -33,12 +34,15 @@ async function loginTo(
   { clients, config }: Context,
   docker: Docker,
   names: readonly string[],
+  isDry = false,
 ): Promise<readonly string[]> {
   const found = names.map((name) => registryOf(config.stage, imageOf(config, name)));
   if (found.length === 0) found.push(registryOf(config.stage, { repository: '' }));
   const registries = new Map(found.map((one) => [one.host, one]));
   for (const { host, region } of registries.values()) {
-    const { user, password } = await passwordOf(await clients.ecr(region));
+    const { user, password } = isDry
+      ? { user: 'AWS', password: '' }
+      : await passwordOf(await clients.ecr(region));
     await docker(['login', '--username', user, '--password-stdin', host], password);
   }
   return [...registries.keys()];
@@ -49,23 +53,73 @@ export const build: Run = async (given, surroundings) => {
   const { config } = context;
   const docker = planned(given, surroundings);
   const names = chosen(config, given.words);
+  const overrides = overridesOf(given);
+  const made: Record<string, object> = {};
   for (const name of names) {
     const image = imageOf(config, name);
-    const references = referencesOf(config, name);
-    if (image.mirror === undefined) {
-      await docker(buildWords(name, image, references));
-    } else {
-      await docker([
-        'pull',
-        ...(image.platform === undefined ? [] : ['--platform', image.platform]),
-        image.mirror,
-      ]);
-      for (const reference of references) await docker(['tag', image.mirror, reference]);
-    }
+    if (isRemote(image, given)) made[name] = await remotely(context, given, surroundings, name, overrides);
+    else made[name] = await locally(docker, name, image, referencesOf(config, name));
   }
-  printResult(given, surroundings, names, `built: ${names.join(', ')}`);
+  const text = `${given.flag('dry-run') ? 'would build' : 'built'}: ${names.join(', ')}`;
+  printResult(given, surroundings, made, text);
   return 0;
 };
+
+async function locally(docker: Docker, name: string, image: ImageConfig, references: readonly string[]) {
+  const { mirror, platform } = image;
+  if (mirror === undefined) {
+    await docker(buildWords(name, image, references));
+    return { references };
+  }
+  await docker(['pull', ...(platform === undefined ? [] : ['--platform', platform]), mirror]);
+  for (const reference of references) await docker(['tag', mirror, reference]);
+  return { references };
+}
+
+/** Builds in CodeBuild, which also pushes the image. */
+async function remotely(
+  { clients, config }: Context,
+  given: Given,
+  surroundings: Surroundings,
+  name: string,
+  overrides: Overrides,
+): Promise<object> {
+  const [tag = ''] = tagsFor(config, name);
+  const { commit } = config.values;
+  const wanted = remoteBuildOf(
+    imageOf(config, name),
+    tag,
+    commit === undefined ? undefined : String(commit),
+    overrides,
+  );
+  if (given.flag('dry-run')) {
+    surroundings.stderr.write(`CodeBuild ${JSON.stringify(wanted)}\n`);
+    return wanted;
+  }
+  const { signal } = surroundings;
+  const work = {
+    ...{ clock: systemClock, timing: config.timing, held: UNLOCKED, signal },
+    tell: teller(given, surroundings),
+  };
+  const id = await buildRemotely(clients, work, name, wanted, randomUUID());
+  // A buildspec that pushes another tag, or nothing, would be found by the deploy only.
+  return { build: id, digest: await digestOf(clients, config, name, tag) };
+}
+
+function isRemote({ remote }: ImageConfig, given: Given): boolean {
+  return remote !== undefined && !given.flag('local');
+}
+
+function overridesOf(given: Given): Overrides {
+  const source = given.text('source');
+  const environment = given.texts('override').map((one) => {
+    const [, name = '', value = ''] = /^([A-Za-z_]\w*)=([\s\S]*)$/.exec(one) ?? [];
+    if (name === '')
+      throw new ReleaseError('usage', '--override needs NAME=VALUE, such as --override IMAGE_TAG=blue.');
+    return [name, value] as const;
+  });
+  return { environment: Object.fromEntries(environment), ...(source !== undefined && { source }) };
+}
 
 export const push: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
@@ -75,7 +129,9 @@ export const push: Run = async (given, surroundings) => {
   if (!given.flag('dry-run')) await loginTo(context, docker, names);
   const pushed: Record<string, string> = {};
   for (const name of names) {
-    for (const reference of referencesOf(config, name)) await docker(['push', reference]);
+    // A remote build has pushed its image itself.
+    if (!isRemote(imageOf(config, name), given))
+      for (const reference of referencesOf(config, name)) await docker(['push', reference]);
     const [tag = ''] = tagsFor(config, name);
     if (!given.flag('dry-run')) pushed[name] = await digestOf(clients, config, name, tag);
   }
@@ -108,70 +164,4 @@ function tagsFor(config: ReleaseConfig, name: string): readonly string[] {
 
 function referencesOf(config: ReleaseConfig, name: string): readonly string[] {
   return tagsFor(config, name).map((tag) => `${repositoryOf(config, imageOf(config, name))}:${tag}`);
-}
-
-const ACTIONS = 'list IMAGE, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, or watch IMAGE TAG';
-
-export const images: Run = async (given, surroundings) => {
-  await using context = await contextOf(given, surroundings);
-  const [action = '', name = '', ...words] = given.words;
-  const { repository } = imageOf(context.config, name);
-  const ecr = await context.clients.ecr();
-  if (action === 'list') return await list(context, repository, given, surroundings);
-  const [first, second] = words;
-  if (action === 'watch' && first !== undefined)
-    return await watch(context, name, first, given, surroundings);
-  const isTag = action === 'tag' && first !== undefined && second !== undefined;
-  if (!isTag && (action !== 'untag' || first === undefined))
-    throw new ReleaseError('usage', `That is no whole command. Use "images" with ${ACTIONS}.`);
-  if (!given.flag('dry-run'))
-    await (isTag ? addTag(ecr, repository, first, second) : removeTag(ecr, repository, first ?? ''));
-  const text = isTag ? `${repository}:${second} is ${first}` : `${repository}:${first} is removed`;
-  printResult(
-    given,
-    surroundings,
-    { repository, action, words },
-    given.flag('dry-run') ? `would do: ${text}` : text,
-  );
-  return 0;
-};
-
-async function list(
-  { clients }: Context,
-  repository: string,
-  given: Given,
-  surroundings: Surroundings,
-): Promise<number> {
-  const all = (await catalogueOf(await clients.ecr(), repository)).slice(
-    0,
-    Number(given.text('limit') ?? 10),
-  );
-  const rows = all.map(({ imageTags = [], imageDigest = '', imagePushedAt, imageSizeInBytes = 0 }) => [
-    imagePushedAt?.toISOString() ?? '',
-    imageTags.join(' ') || '-',
-    imageDigest,
-    `${Math.ceil(imageSizeInBytes / 1_048_576)} MiB`,
-  ]);
-  printResult(given, surroundings, all, table([['PUSHED', 'TAGS', 'DIGEST', 'SIZE'], ...rows]));
-  return 0;
-}
-
-/** Returns when the tag refers to another image. */
-async function watch(
-  { clients, config }: Context,
-  name: string,
-  tag: string,
-  given: Given,
-  surroundings: Surroundings,
-): Promise<number> {
-  const poll = given.text('poll');
-  const pause = poll === undefined ? 30_000 : millisecondsOf(poll);
-  const before = await digestOf(clients, config, name, tag);
-  for (;;) {
-    await setTimeout(pause, undefined, { signal: surroundings.signal });
-    const digest = await digestOf(clients, config, name, tag);
-    if (digest === before) continue;
-    printResult(given, surroundings, { before, digest }, `${tag} is ${digest} now`);
-    return 0;
-  }
 }

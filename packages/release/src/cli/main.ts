@@ -18,20 +18,25 @@ async function main(words: readonly string[]): Promise<number> {
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const surroundings: Surroundings = { env, stdin, stdout, stderr, signal: stop.signal };
-  const run = await parsed.row.load();
-  return await run(parsed.given, surroundings);
+  try {
+    const run = await parsed.row.load();
+    return await run(parsed.given, surroundings);
+  } catch (error) {
+    return explain(error, parsed.given.flag('json'));
+  }
 }
 
-function explain(error: unknown): number {
+function explain(error: unknown, isJson: boolean): number {
   // A read-only command that was interrupted has no error to report.
   if (stop.signal.aborted && !(error instanceof ReleaseError)) return INTERRUPTED;
-  stderr.write(`ecs-release: ${messageOf(error)}\n`);
-  return error instanceof ReleaseError ? EXIT_CODES[error.kind] : EXIT_CODES.failed;
+  const kind = error instanceof ReleaseError ? error.kind : 'failed';
+  const text = messageOf(error);
+  const line = JSON.stringify({ event: 'error', kind, exitCode: EXIT_CODES[kind], text });
+  stderr.write(isJson ? `${line}\n` : `ecs-release: ${text}\n`);
+  return EXIT_CODES[kind];
 }
 
 // No top-level await, so that this file can be bundled for the executable.
-void main(process.argv.slice(2))
-  .catch(explain)
-  .then((code) => {
-    process.exitCode = code;
-  });
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

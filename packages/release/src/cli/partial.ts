@@ -6,6 +6,20 @@ import type { ReleaseConfig } from '../config/read.ts';
 import type { ContainersConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 
+/**
+ * @param names the services whose tasks are replaced in any case
+ * @throws ReleaseError usage when there is no such service
+ */
+export function forced(config: ReleaseConfig, names: readonly string[]): ReleaseConfig {
+  const { services = {} } = config;
+  for (const name of names) if (!services[name]) throw unknown(name, { ...config, scheduled: {} });
+  const all = Object.entries(services).map(([name, one]) => [
+    name,
+    names.includes(name) ? { ...one, forceNewDeployment: true } : one,
+  ]);
+  return { ...config, ...(config.services && { services: Object.fromEntries(all) }) };
+}
+
 /** @throws ReleaseError usage when there is no such service */
 export function scaled(config: ReleaseConfig, name: string, count: number): ReleaseConfig {
   const service = config.services?.[name];
@@ -47,7 +61,15 @@ export function withVariables(
     const { kind: __, count: ___, forceNewDeployment: ____, ...kept } = one;
     return [name, kept];
   });
-  return { ...rest, services: Object.fromEntries(services), scheduled: chosen(config.scheduled) };
+  const scheduled = Object.entries(chosen(config.scheduled)).map(([name, one]) => {
+    const { kind: __, count: ___, schedule: ____, vcpu: _____, memory: ______, ...kept } = one;
+    return [name, kept];
+  });
+  return {
+    ...rest,
+    services: Object.fromEntries(services),
+    scheduled: Object.fromEntries(scheduled),
+  };
 }
 
 /** Sets the variables only in containers that run an image of this configuration. */

@@ -34,7 +34,7 @@ export function shownPlan({ images, register, services, triggers, before, after 
   return {
     ...{ images, services, before, after },
     register: register.map(({ family }) => family),
-    triggers: triggers.map(({ before: { whole: _whole, ...trigger }, ...one }) => ({
+    triggers: triggers.map(({ before: { whole: _whole, rule: _rule, ...trigger }, ...one }) => ({
       ...one,
       before: trigger,
     })),
@@ -74,6 +74,12 @@ export function describePlan(plan: Plan): string {
     ...plan.triggers.flatMap(({ name, before, after, changes }) => [
       `scheduled ${name} (${before.kind} ${before.place}): ${shortName(before.taskDefinition)} → ${revisionText(after)}`,
       ...changeLines(changes),
+      ...(after.count !== undefined && after.count !== before.count
+        ? [`    count: ${before.count} → ${after.count}`]
+        : []),
+      ...(after.schedule !== undefined && after.schedule !== before.schedule
+        ? [`    schedule: ${before.schedule ?? 'none'} → ${after.schedule}`]
+        : []),
     ]),
   ].join('\n');
 }

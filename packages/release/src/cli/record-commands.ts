@@ -1,13 +1,14 @@
 /** The commands `status`, `history`, `lock`, `unlock`, `wait` and `schedules`, which show and watch a stage. */
 
 import { systemClock } from '../clock.ts';
-import { millisecondsOf, wordsOf } from '../config/duration.ts';
-import { ReleaseError } from '../errors.ts';
-import { activeServices, shortName } from '../release/cloud.ts';
+import { wordsOf } from '../config/duration.ts';
+import { activeServices, shortName, type Trigger } from '../release/cloud.ts';
 import { observe } from '../release/observe.ts';
 import { waitFor } from '../release/rollout.ts';
+import { settingsOf } from '../release/trigger-settings.ts';
 import { UNLOCKED, type Work } from '../release/work.ts';
 import { contextOf } from './context.ts';
+import { countOf, durationOf } from './options.ts';
 import { printResult, table, teller } from './print.ts';
 import { ledgerOf } from './releasing.ts';
 import type { Run } from './row.ts';
@@ -43,7 +44,7 @@ export const status: Run = async (given, surroundings) => {
 
 export const history: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const records = await (await ledgerOf(context)).history(Number(given.text('limit') ?? 20));
+  const records = await (await ledgerOf(context)).history(countOf(given, 'limit', 20));
   const rows = records.map(({ id, kind, outcome, startedAt, endedAt, by, commit = '', to, reason = '' }) => [
     id,
     to === undefined ? kind : `${kind} to ${to}`,
@@ -90,9 +91,7 @@ export const wait: Run = async (given, surroundings) => {
   const { config, cloud } = context;
   const names = Object.values(config.services ?? {}).map(({ service }) => service);
   const live = await activeServices(cloud, names);
-  const timeout = given.text('timeout');
-  const budget = timeout === undefined ? config.timing.timeout : millisecondsOf(timeout);
-  if (Number.isNaN(budget)) throw new ReleaseError('usage', '--timeout is a duration, such as 10m.');
+  const budget = durationOf(given, 'timeout') ?? config.timing.timeout;
   const tell = teller(given, surroundings);
   const { timing } = config;
   const ledger = await ledgerOf(context);
@@ -104,6 +103,7 @@ export const wait: Run = async (given, surroundings) => {
     tell,
     signal: surroundings.signal,
     held: UNLOCKED,
+    touched: new Set(),
   };
   const wanted = live.map(({ name: service, taskDefinition }) => ({ service, taskDefinition }));
   await waitFor(work, wanted, { untilAlone: true, deadline: systemClock.now() + budget });
@@ -115,14 +115,23 @@ export const schedules: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { config, cloud } = context;
   const { services: _, tasks: __, ...rest } = config;
-  const { triggers } = await observe(cloud, rest);
-  const all = [...triggers].flatMap(([name, some]) => some.map((one) => ({ name, ...one })));
-  const rows = all.map(({ name, kind, place, id, taskDefinition }) => [
+  const { triggers } = await observe(cloud, rest, true);
+  const all = [...triggers].flatMap(([name, some]) =>
+    some.map((one) => ({ name, ...one, ...settingsOf(one), isEnabled: isEnabled(one) })),
+  );
+  const rows = all.map(({ name, kind, place, id, taskDefinition, count, schedule = '', ...one }) => [
     name,
     `${kind} ${place}`,
     id,
     shortName(taskDefinition),
+    String(count),
+    one.isEnabled ? schedule : `${schedule} (disabled)`,
   ]);
-  printResult(given, surroundings, all, table([['SCHEDULED', 'BY', 'TARGET', 'TASK DEFINITION'], ...rows]));
+  const header = ['SCHEDULED', 'BY', 'TARGET', 'TASK DEFINITION', 'COUNT', 'SCHEDULE'];
+  printResult(given, surroundings, all, table([header, ...rows]));
   return 0;
 };
+
+function isEnabled({ rule, whole }: Trigger): boolean {
+  return (rule ?? whole).State !== 'DISABLED';
+}

@@ -2,19 +2,20 @@
 
 import { resolveImages } from '../aws/images.ts';
 import { systemClock } from '../clock.ts';
-import { millisecondsOf, wordsOf } from '../config/duration.ts';
+import { wordsOf } from '../config/duration.ts';
 import type { ReleaseConfig } from '../config/read.ts';
 import { EXIT_CODES, ReleaseError } from '../errors.ts';
 import { Ledger } from '../record/ledger.ts';
 import { openStore } from '../record/open.ts';
 import type { ReleaseRecord } from '../record/release-record.ts';
 import { type Request, release } from '../release/deploy.ts';
-import { findTarget, planBack } from '../release/go-back.ts';
+import { findTarget, planRollback } from '../release/go-back.ts';
 import { type Observed, observe } from '../release/observe.ts';
 import { isEmpty, type Plan, planRelease } from '../release/plan.ts';
 import type { Tools } from '../release/work.ts';
 import { type Context, contextOf } from './context.ts';
-import { scaled, withVariables } from './partial.ts';
+import { durationOf } from './options.ts';
+import { forced, scaled, withVariables } from './partial.ts';
 import { describePlan, printResult, shownPlan, teller } from './print.ts';
 import type { Given, Run, Surroundings } from './row.ts';
 
@@ -25,10 +26,13 @@ export async function ledgerOf({ config, clients }: Context): Promise<Ledger> {
 
 export const plan: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
-  const made = await planOf(context, configFor(given, context.config));
+  return printPlan(given, surroundings, await planOf(context, configFor(given, context.config)));
+};
+
+function printPlan(given: Given, surroundings: Surroundings, made: Plan): number {
   printResult(given, surroundings, shownPlan(made), describePlan(made));
   return isEmpty(made) ? EXIT_CODES['nothing to do'] : 0;
-};
+}
 
 export const deploy: Run = async (given, surroundings) => {
   if (given.flag('dry-run')) return await plan(given, surroundings);
@@ -46,20 +50,12 @@ export const deploy: Run = async (given, surroundings) => {
 export const rollback: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const ledger = await ledgerOf(context);
-  const target = await findTarget(ledger, given.text('to'));
-  const planned = async () => {
-    // Other releases may have ended while this one waited for the lock, so read the releases to undo again.
-    const now = await findTarget(ledger, target.to);
-    const images = target.to === undefined ? {} : ((await ledger.record(target.to))?.images ?? {});
-    return await planBack(context.cloud, now, images);
-  };
-  if (given.flag('dry-run')) {
-    const made = await planned();
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
-  const to = target.to === undefined ? {} : { to: target.to };
-  return await carry(given, surroundings, context, { kind: 'rollback', ...to, plan: planned });
+  const to = given.text('to');
+  const target = await findTarget(ledger, to === undefined ? undefined : { to });
+  const planned = () => planRollback(context.cloud, ledger, target);
+  if (given.flag('dry-run')) return printPlan(given, surroundings, await planned());
+  const reached = target.to === undefined ? {} : { to: target.to };
+  return await carry(given, surroundings, context, { kind: 'rollback', ...reached, plan: planned });
 };
 
 export const scale: Run = async (given, surroundings) => {
@@ -84,26 +80,18 @@ async function changePart(
     ...planRelease(config, observed, {}),
     images: current?.images ?? {},
   });
-  if (given.flag('dry-run')) {
-    const made = planned(await observe(context.cloud, config));
-    printResult(given, surroundings, shownPlan(made), describePlan(made));
-    return 0;
-  }
+  if (given.flag('dry-run'))
+    return printPlan(given, surroundings, planned(await observe(context.cloud, config)));
   return await carry(given, surroundings, { ...context, config }, { kind: 'change', plan: planned });
 }
 
 /** Applies the command line's options to the configuration. */
 function configFor(given: Given, config: ReleaseConfig): ReleaseConfig {
-  const services = Object.entries(config.services ?? {}).map(([name, one]) => [
-    name,
-    given.flag('force-new-deployment') ? { ...one, forceNewDeployment: true } : one,
-  ]);
-  const { tasks, ...rest } = config;
-  return {
-    ...rest,
-    ...(config.services && { services: Object.fromEntries(services) }),
-    ...(tasks && !given.flag('skip-tasks') && { tasks }),
-  };
+  const names = given.flag('force-new-deployment')
+    ? Object.keys(config.services ?? {})
+    : given.texts('force');
+  const { tasks, ...rest } = forced(config, names);
+  return { ...rest, ...(tasks && !given.flag('skip-tasks') && { tasks }) };
 }
 
 function withoutParts({
@@ -120,7 +108,8 @@ async function planOf({ clients, cloud }: Context, config: ReleaseConfig): Promi
   return planRelease(config, observed, images);
 }
 
-async function carry(
+/** Carries a release out, and prints its progress and its record. */
+export async function carry(
   given: Given,
   surroundings: Surroundings,
   context: Context,
@@ -156,13 +145,9 @@ async function carry(
   return 0;
 }
 
-function patienceOf(given: Given, usual: number): number {
-  const written = given.text('lock-timeout');
-  if (written === undefined) return usual;
-  const milliseconds = written === '0' ? 0 : millisecondsOf(written);
-  if (Number.isNaN(milliseconds))
-    throw new ReleaseError('usage', '--lock-timeout is a duration, such as 10m, or 0.');
-  return milliseconds;
+/** @param usual milliseconds, the default */
+export function patienceOf(given: Given, usual: number): number {
+  return given.text('lock-timeout') === '0' ? 0 : (durationOf(given, 'lock-timeout') ?? usual);
 }
 
 /** Names the owner of a release: the caller's ARN, and the CI's job if there is one. */

@@ -10,6 +10,10 @@ export const COMMON: readonly OptionRow[] = [
 ];
 
 const DRY_RUN: OptionRow = { flags: '--dry-run', meaning: 'change nothing; say what would change' };
+const LOCAL: OptionRow = {
+  flags: '--local',
+  meaning: 'use Docker also for images that have "remote"',
+};
 const LOCK_TIMEOUT: OptionRow = {
   flags: '--lock-timeout <TIME>',
   meaning: 'how long to wait for the lock, such as 10m, or 0; the default is the time of a release',
@@ -17,6 +21,11 @@ const LOCK_TIMEOUT: OptionRow = {
 const FORCE: OptionRow = {
   flags: '--force-new-deployment',
   meaning: 'replace the tasks of all services, even if nothing in their task definitions changed',
+};
+const FORCE_ONE: OptionRow = {
+  flags: '--force <SERVICE>',
+  meaning: 'replace the tasks of this service in any case; as often as needed',
+  isList: true,
 };
 const SKIP_TASKS: OptionRow = { flags: '--skip-tasks', meaning: 'leave the tasks before and after out' };
 
@@ -31,14 +40,14 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'plan',
     summary: 'print what a deploy would change; it changes nothing',
-    options: [FORCE, SKIP_TASKS],
+    options: [FORCE, FORCE_ONE, SKIP_TASKS],
     example: 'plan --stage staging',
     load: async () => (await import('./releasing.ts')).plan,
   },
   {
     name: 'deploy',
     summary: 'release the images of this commit: tasks, services and scheduled tasks, or nothing of it',
-    options: [DRY_RUN, FORCE, SKIP_TASKS, LOCK_TIMEOUT],
+    options: [DRY_RUN, FORCE, FORCE_ONE, SKIP_TASKS, LOCK_TIMEOUT],
     example: 'deploy --stage production',
     load: async () => (await import('./releasing.ts')).deploy,
   },
@@ -78,9 +87,19 @@ export const ROWS: readonly CommandRow[] = [
   },
   {
     name: 'schedules',
-    summary: 'print the scheduled tasks, with the revisions that they start',
+    summary: 'print the scheduled tasks: when they start, how many, and of which revision',
     example: 'schedules --stage production',
     load: async () => (await import('./record-commands.ts')).schedules,
+  },
+  {
+    name: 'tasks',
+    summary: 'print the running tasks with their containers, and those that stopped within the last hour',
+    options: [
+      { flags: '--service <SERVICE>', meaning: 'tasks of a service' },
+      { flags: '--family <FAMILY>', meaning: 'tasks of this task definition family' },
+    ],
+    example: 'tasks --stage production --service portal',
+    load: async () => (await import('./task-commands.ts')).tasks,
   },
   {
     name: 'scale',
@@ -93,7 +112,8 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'set',
     words: '<NAME=VALUE...>',
-    summary: 'set environment variables in all task definitions, and release that; NAME= removes one',
+    summary:
+      'set environment variables in the task definitions of services and scheduled tasks, as a release; NAME= removes one',
     options: [
       { flags: '--only <NAME>', meaning: 'a service or a scheduled task; as often as needed', isList: true },
       DRY_RUN,
@@ -108,8 +128,9 @@ export const ROWS: readonly CommandRow[] = [
     summary: 'run a command in a container, with its exit code; without a command, a shell',
     options: [
       ...WHERE,
-      { flags: '--no-tty', meaning: 'pipes, even on a terminal' },
+      { flags: '--no-tty', meaning: 'use pipes, even on a terminal' },
       { flags: '--no-shell', meaning: 'for an image without sh: the exit code is not known then' },
+      DRY_RUN,
     ],
     passesOn: true,
     example: 'exec --stage production --service portal --container app -- bin/report --today',
@@ -118,10 +139,11 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'forward',
     words: '<PORT>',
-    summary: 'lead a local port to a port of a container, until Ctrl-C',
+    summary: 'forward a local port to a port of a container, until Ctrl-C',
     options: [
       ...WHERE,
       { flags: '--local-port <PORT>', meaning: 'the local port; the default is any free one' },
+      DRY_RUN,
     ],
     example: 'forward 8000 --stage staging --service portal --local-port 8080',
     load: async () => (await import('./session-commands.ts')).forward,
@@ -131,8 +153,8 @@ export const ROWS: readonly CommandRow[] = [
     summary: 'print the logs of tasks',
     options: [
       ...WHERE,
-      { flags: '-f, --follow', meaning: 'go on with what comes, until Ctrl-C' },
-      { flags: '--since <TIME>', meaning: 'what was written within this time, such as 10m' },
+      { flags: '-f, --follow', meaning: 'continue with new lines, until Ctrl-C' },
+      { flags: '--since <TIME>', meaning: 'only lines of this last time, such as 10m' },
     ],
     example: 'logs --follow --stage production --service portal',
     load: async () => (await import('./task-commands.ts')).logs,
@@ -147,6 +169,7 @@ export const ROWS: readonly CommandRow[] = [
         flags: '--container <NAME>',
         meaning: 'the container whose command is set and whose exit code counts',
       },
+      DRY_RUN,
     ],
     example: 'run migrate --stage staging --service portal -- python manage.py migrate --plan',
     load: async () => (await import('./task-commands.ts')).run,
@@ -170,28 +193,48 @@ export const ROWS: readonly CommandRow[] = [
   {
     name: 'render',
     words: '<NAME>',
-    summary: 'print the task definition that a release would register for a service',
+    summary: 'print the task definition that a release would use for a service, a family or a task',
     example: 'render portal --stage staging',
     load: async () => (await import('./definitions.ts')).render,
   },
   {
     name: 'describe',
     words: '<NAME>',
-    summary: 'print the task definition of a service, a family, or a family:revision',
+    summary: 'print the task definition of a service, a one-off task, a family, or a family:revision',
     example: 'describe managr-app-task-demo --stage staging',
     load: async () => (await import('./definitions.ts')).describe,
   },
   {
+    name: 'environment',
+    words: '<ACTION>',
+    summary:
+      'up: make the services of a stage that is a copy of another, and deploy; down: remove them; list: print all copies',
+    options: [DRY_RUN, LOCK_TIMEOUT],
+    example: 'environment up --stage pr --set pr=12',
+    load: async () => (await import('./environment.ts')).environment,
+  },
+  {
     name: 'login',
     summary: "log Docker in to the account's registry",
+    options: [DRY_RUN],
     example: 'login --stage staging',
     load: async () => (await import('./image-commands.ts')).login,
   },
   {
     name: 'build',
     words: '[IMAGE...]',
-    summary: 'build images with Docker, or copy those that are mirrored; all, or the named ones',
-    options: [DRY_RUN],
+    summary:
+      'build images with Docker or in CodeBuild, or copy those that are mirrored; all, or the named ones',
+    options: [
+      LOCAL,
+      { flags: '--source <REF>', meaning: 'in CodeBuild: the branch, tag or commit that is built' },
+      {
+        flags: '--override <NAME=VALUE>',
+        meaning: 'in CodeBuild: a variable of the build; as often as needed',
+        isList: true,
+      },
+      DRY_RUN,
+    ],
     example: 'build server --stage staging',
     load: async () => (await import('./image-commands.ts')).build,
   },
@@ -199,33 +242,34 @@ export const ROWS: readonly CommandRow[] = [
     name: 'push',
     words: '[IMAGE...]',
     summary: "push images with the stage's tags, and print their digests",
-    options: [DRY_RUN],
+    options: [LOCAL, DRY_RUN],
     example: 'push --stage staging',
     load: async () => (await import('./image-commands.ts')).push,
   },
   {
     name: 'images',
     words: '<ACTION> <IMAGE> [WORDS...]',
-    summary: 'list IMAGE, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, or watch IMAGE TAG until it changes',
+    summary:
+      'list IMAGE, manifest IMAGE DIGEST|TAG, tag IMAGE DIGEST|TAG NEW_TAG, untag IMAGE TAG, back IMAGE TAG to the image before, or watch IMAGE TAG until it changes',
     options: [
       { flags: '--limit <N>', meaning: 'list so many; the default is 10' },
       { flags: '--poll <TIME>', meaning: 'time between looks of watch; the default is 30s' },
       DRY_RUN,
     ],
     example: 'images tag portal sha256:0123… latest --stage production',
-    load: async () => (await import('./image-commands.ts')).images,
+    load: async () => (await import('./images.ts')).images,
   },
   {
     name: 'verify',
     summary:
-      'check all that a release leans on: account, rights, images, secrets, roles, logs, target groups',
+      'check everything that a release depends on: account, rights, images, secrets, roles, triggers, target groups',
     example: 'verify --stage production',
     load: async () => (await import('./checks.ts')).verify,
   },
   {
     name: 'doctor',
     words: '[ERROR...]',
-    summary: 'say what an error means, or without one, what is wrong with the stage',
+    summary: 'explain an error; without one, print what is wrong with the stage',
     example: 'doctor "Could not resolve entrypoint!"',
     load: async () => (await import('./checks.ts')).doctor,
   },

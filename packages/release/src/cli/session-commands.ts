@@ -1,12 +1,14 @@
 /** The commands `exec` and `forward`, which run a command in a running container and forward a port to it. */
 
 import { ReleaseError } from '../errors.ts';
+import type { Target } from '../session/choose-target.ts';
 import { type ExecClients, execInTask, findTarget } from '../session/exec.ts';
 import type { TaskScope } from '../session/find-targets.ts';
 import { forwardPort } from '../session/forward.ts';
 import { signedHeaders } from '../session/sign-request.ts';
 import { type Context, contextOf } from './context.ts';
-import type { Given, Run } from './row.ts';
+import { printResult } from './print.ts';
+import type { Given, Run, Surroundings } from './row.ts';
 
 async function clientsOf({ clients, config }: Context): Promise<Required<ExecClients>> {
   const [ecs, ssm] = [await clients.ecs(), await clients.ssm()];
@@ -25,32 +27,52 @@ export function scopeOf({ config }: Context, given: Given): TaskScope {
 export const exec: Run = async (given, surroundings) => {
   await using context = await contextOf(given, surroundings);
   const { stdin, stdout, stderr, signal } = surroundings;
-  return await execInTask({
-    clients: await clientsOf(context),
-    scope: scopeOf(context, given),
-    wish: { task: given.text('task'), container: given.text('container') },
-    words: given.words.length > 0 ? given.words : ['sh'],
+  const [clients, scope] = [await clientsOf(context), scopeOf(context, given)];
+  const wish = { task: given.text('task'), container: given.text('container') };
+  const words = given.words.length > 0 ? given.words : ['sh'];
+  if (given.flag('dry-run')) {
+    const target = await findTarget(clients.ecs, scope, wish, { stdin, stderr }, signal);
+    printTarget(given, surroundings, target, `run ${words.join(' ')}`);
+    return 0;
+  }
+  const exitCode = await execInTask({
+    ...{ clients, scope, wish, words },
     streams: { stdin, stdout, stderr },
     isInteractive: given.flag('tty'),
     hasShell: given.flag('shell'),
     signal,
   });
+  // Standard output belongs to the command.
+  if (given.flag('json')) stderr.write(`${JSON.stringify({ event: 'exit', exitCode })}\n`);
+  return exitCode;
 };
+
+function printTarget(given: Given, surroundings: Surroundings, target: Target, what: string): void {
+  const { taskId, container, definition } = target;
+  const text = `would ${what} in ${container} of ${definition}, task ${taskId}`;
+  printResult(given, surroundings, { taskId, container, definition }, text);
+}
 
 export const forward: Run = async (given, surroundings) => {
   const [port, localPort] = [portOf(given.words[0] ?? ''), portOf(given.text('local-port') ?? '0')];
   await using context = await contextOf(given, surroundings);
-  const { stdin, stdout, stderr, signal } = surroundings;
+  const { stdin, stderr, signal } = surroundings;
   const clients = await clientsOf(context);
   const wish = { task: given.text('task'), container: given.text('container') };
   const target = await findTarget(clients.ecs, scopeOf(context, given), wish, { stdin, stderr }, signal);
+  if (given.flag('dry-run')) {
+    printTarget(given, surroundings, target, `forward a local port to port ${port}`);
+    return 0;
+  }
   await forwardPort({
     ...clients,
     target,
     port,
     localPort,
     listening: (local) => {
-      stdout.write(`Port ${local.port} of ${local.host} leads to port ${port} of ${target.container}.\n`);
+      const { taskId, container } = target;
+      const text = `Port ${local.port} of ${local.host} leads to port ${port} of ${container}.`;
+      printResult(given, surroundings, { local, port, taskId, container }, text);
     },
     failed: (error) =>
       stderr.write(`ecs-release: ${error instanceof Error ? error.message : String(error)}\n`),

@@ -72,6 +72,8 @@ export function configOf(source: string, stage: string, values: Values, path: st
   // Only a push needs the stage's tags, and `{family}` is replaced later, once for each family.
   const { tags, ...settled } = chosen;
   const made = interpolate({ ...rest, release, stage: settled }, { family: '{family}', ...all });
+  // A copy of a stage has no triggers of its own.
+  if (made.stage.copyOf) delete made.scheduled;
   const config: ReleaseConfig = {
     ...made,
     kinds: (made.kinds ?? {}) as Readonly<Record<string, Kind>>,
@@ -117,6 +119,11 @@ function checkMeaning(config: ReleaseConfig): void {
   ];
   for (const [what, one] of users) {
     const kind = 'kind' in one ? one.kind : undefined;
+    if ('vcpu' in one || 'memory' in one) {
+      checkBoth(what, one as KindConfig);
+      if (kind !== undefined)
+        throw new ReleaseError('usage', `${what} has a kind and a size of its own. Keep one of them.`);
+    }
     if (kind !== undefined && !kinds[kind]) throw unknown(what, 'kind', kind, kinds);
     if (kind !== undefined) typedContainer(what, kind, kinds[kind] as Kind, one.containers ?? {});
     for (const { image } of Object.values(one.containers ?? {}))
@@ -126,10 +133,15 @@ function checkMeaning(config: ReleaseConfig): void {
   }
 }
 
-function checkKind(name: string, { vcpu, memory, spot = 0 }: KindConfig): void {
+function checkBoth(what: string, { vcpu, memory }: Pick<KindConfig, 'vcpu' | 'memory'>): void {
   if ((vcpu === undefined) !== (memory === undefined))
-    throw new ReleaseError('usage', `The kind ${name} needs both vcpu and memory, or neither.`);
-  if (vcpu !== undefined) checkSize(`The kind ${name}`, Number(vcpu), Number(memory));
+    throw new ReleaseError('usage', `${what} needs both vcpu and memory, or neither.`);
+  if (vcpu !== undefined) checkSize(what, Number(vcpu), Number(memory));
+}
+
+function checkKind(name: string, kind: KindConfig): void {
+  checkBoth(`The kind ${name}`, kind);
+  const { spot = 0 } = kind;
   if (Number(spot) > 100)
     throw new ReleaseError('usage', `The kind ${name} has spot ${spot}; it is per cent.`);
 }

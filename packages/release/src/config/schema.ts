@@ -23,6 +23,22 @@ const Variables = Type.Record(Type.String(), Type.Union([Type.String(), Type.Num
   description: 'Values for {name} anywhere in this file. Those of a stage take precedence.',
 });
 
+const LoadBalancer = closed({
+  targetGroup: text('The ARN of the target group'),
+  container: text('The container that gets the requests'),
+  port: number('The port of the container', 1),
+});
+
+const CopyOf = closed(
+  {
+    stage: text('The stage whose services are copied'),
+    loadBalancers: optional(
+      named(LoadBalancer, 'By names under "services". A service that is not here gets no load balancer.'),
+    ),
+  },
+  'For environments that come and go, such as one for each pull request: "environment up" makes services of this stage. Scheduled tasks are left out.',
+);
+
 const Stage = closed({
   account: Type.String({
     pattern: '^[0-9]{12}$',
@@ -37,12 +53,30 @@ const Stage = closed({
       description: 'Tags of pushed images, such as staging-{commit}',
     }),
   ),
+  alarms: optional(
+    Type.Array(Type.String({ minLength: 1 }), {
+      description: 'CloudWatch alarms that "verify" expects, such as those on the depth of a queue',
+    }),
+  ),
+  copyOf: optional(CopyOf),
   variables: optional(Variables),
 });
 
 const BuildSecret = closed({
   env: optional(text('The environment variable that has the secret')),
   file: optional(text('The file that has the secret')),
+});
+
+const RemoteBuild = closed({
+  project: text('The CodeBuild project, which builds the image and pushes it'),
+  source: optional(text('What is built: a branch, a tag or a commit; the default is {commit}')),
+  environment: optional(
+    Type.Record(Type.String(), Type.String(), {
+      description:
+        'Variables that override those of the project; the defaults are IMAGE_REPO_NAME and IMAGE_TAG. Never secrets',
+    }),
+  ),
+  buildspec: optional(text('Another buildspec than that of the project')),
 });
 
 const Image = closed({
@@ -61,6 +95,7 @@ const Image = closed({
   platform: optional(text('The platform, such as linux/amd64')),
   memory: optional(text('Memory of the build, such as 3072m')),
   cache: optional(truth('false: build without the cache')),
+  remote: optional(RemoteBuild),
 });
 
 const Kind = closed({
@@ -94,6 +129,11 @@ const Containers = named(Container, 'Containers of the task definition, by name.
 
 const Service = closed({
   service: text('The name of the service in the cluster'),
+  family: optional(
+    text(
+      'Its task definition family; the default is that which runs, or the name of the service for a new one',
+    ),
+  ),
   kind: optional(text('A name under "kinds"')),
   count: optional(number('How many tasks; the default is to leave it')),
   gate: optional(truth('true: roll this service out before the others, and go on only when it is stable')),
@@ -108,6 +148,17 @@ const Scheduled = closed({
   scheduleGroup: optional(
     text('An EventBridge Scheduler group: its schedules with these families are moved too'),
   ),
+  schedule: optional(
+    Type.String({
+      pattern: '^((cron|rate|at)\\(.+\\)|\\{.+\\})$',
+      description:
+        'When it starts, such as cron(0 8 ? * MON-FRI *) or rate(20 minutes); the default is to leave it',
+    }),
+  ),
+  count: optional(number('How many tasks it starts; the default is to leave it', 1)),
+  kind: optional(text('A name under "kinds"')),
+  vcpu: optional(number('vCPUs of a task')),
+  memory: optional(number('Memory of a task, in MiB')),
   containers: Containers,
 });
 
@@ -122,7 +173,9 @@ const Task = closed({
   family: text('Its task definition family'),
   kind: optional(text('A name under "kinds"')),
   container: optional(
-    text('The container whose command is set, and whose exit code counts; the default is the first'),
+    text(
+      'The container whose command is set, and whose exit code counts; the default is the first essential one',
+    ),
   ),
   command: optional(Type.Array(Type.String())),
   timeout: optional(duration('How long it may run')),

@@ -2,7 +2,7 @@
  * The record of a release. It is enough to describe the release, to finish it, to take it back, and to return to it.
  */
 
-import type { ServiceChange, Trigger } from '../release/cloud.ts';
+import type { ServiceChange, Suspension, Trigger } from '../release/cloud.ts';
 import type { Images } from '../release/plan.ts';
 
 export type Outcome = 'running' | 'deployed' | 'rolled back' | 'not rolled back';
@@ -11,7 +11,8 @@ export interface RecordedService {
   readonly name: string;
   readonly service: string;
   readonly isGate: boolean;
-  readonly suspendsScaling: boolean;
+  /** The automatic scaling that the release suspends, as it was before. */
+  readonly scaling?: Suspension;
   /** The id of the service's deployment before the release. */
   readonly deployment?: string;
   readonly before: ServiceChange;
@@ -27,6 +28,12 @@ export interface RecordedTask {
   readonly name: string;
   readonly arn: string;
   readonly exitCode: number | undefined;
+}
+
+export interface Announced {
+  readonly family: string;
+  /** SHA-256 of the revision's content, in hexadecimal. */
+  readonly digest: string;
 }
 
 export interface ReleaseRecord {
@@ -48,8 +55,8 @@ export interface ReleaseRecord {
   readonly previous?: string;
   /** true: the stage runs all of the release, and only the final record is missing. */
   readonly isSettled: boolean;
-  /** Revisions that the release registered. They are deregistered if the release is taken back. */
-  readonly registered?: readonly string[];
+  /** Revisions that the release registers. They are deregistered if the release is taken back. */
+  readonly announced?: readonly Announced[];
   readonly images: Images;
   readonly services: readonly RecordedService[];
   readonly triggers: readonly RecordedTrigger[];

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import { ReleaseError } from '../errors.ts';
+import type { LogEvent } from '../logs/log-follower.ts';
 import type { Live } from './task-definition.ts';
 
 export interface Deployment {
@@ -28,6 +29,10 @@ export interface Service {
   readonly events: readonly { readonly id: string; readonly message: string }[];
   readonly network: Network | undefined;
   readonly capacity: readonly Capacity[];
+  /** EC2, FARGATE or EXTERNAL; undefined where capacity providers decide. */
+  readonly launchType?: string;
+  readonly platformVersion?: string;
+  readonly isBalanced?: true;
   /** The deployment controller: ECS, CODE_DEPLOY or EXTERNAL. */
   readonly controller: string;
 }
@@ -36,6 +41,14 @@ export interface Network {
   readonly subnets: readonly string[];
   readonly securityGroups: readonly string[];
   readonly publicIp: boolean;
+}
+
+/** Where a task runs. */
+export interface Placement {
+  readonly network?: Network;
+  readonly capacity?: readonly Capacity[];
+  readonly launchType?: string;
+  readonly platformVersion?: string;
 }
 
 export interface ServiceChange {
@@ -73,12 +86,23 @@ export interface Task {
 
 export interface TaskStart {
   readonly taskDefinition: string;
-  readonly container?: string;
+  readonly container: string;
   readonly command?: readonly string[];
-  readonly network?: Network;
+  readonly placement?: Placement;
   readonly startedBy: string;
   /** ECS starts at most one task for a token. */
   readonly token: string;
+}
+
+/** Reads the logs of one task. */
+export interface TaskLog {
+  /** false: no container has a log that can be read. */
+  readonly hasSources: boolean;
+  /**
+   * Returns the events since the last call. `isBehind`: more of them exist, because a stream is long or CloudWatch
+   * throttles.
+   */
+  read(signal: AbortSignal): Promise<{ readonly events: readonly LogEvent[]; readonly isBehind: boolean }>;
 }
 
 /** A rule's target, or a schedule, that starts tasks. `whole` is AWS's own object, which an update sends back. */
@@ -88,20 +112,41 @@ export interface Trigger {
   readonly place: string;
   readonly id: string;
   readonly taskDefinition: string;
+  /** How many tasks it starts. A setting that the release does not touch is absent. */
+  readonly count?: number;
+  /** When it starts tasks, as EventBridge writes it: cron(…) or rate(…). */
+  readonly schedule?: string;
   readonly whole: Readonly<Record<string, unknown>>;
+  /** The rule itself, where it was read. */
+  readonly rule?: Readonly<Record<string, unknown>>;
 }
+
+/** The kinds of automatic scaling that are suspended for a service. */
+export interface Suspension {
+  readonly in: boolean;
+  readonly out: boolean;
+  readonly scheduled: boolean;
+}
+
+export const SUSPENDED: Suspension = { in: true, out: true, scheduled: true };
 
 export interface Cloud {
   /** @param name an ARN, or a family, which means its newest revision */
   taskDefinition(name: string): Promise<Live>;
+  /** @returns the ARNs of a family's newest active revisions, newest first */
+  newestRevisions(family: string): Promise<readonly string[]>;
   families(prefix: string): Promise<readonly string[]>;
   services(names: readonly string[]): Promise<readonly Service[]>;
+  /** A service without automatic scaling has no entry. */
+  scaling(services: readonly string[]): Promise<ReadonlyMap<string, Suspension>>;
   stoppedTasks(service: string): Promise<readonly Task[]>;
   tasksStartedBy(id: string): Promise<readonly Task[]>;
   tasks(arns: readonly string[]): Promise<readonly Task[]>;
   /** Returns the last lines that a container of a task wrote, or none if they cannot be read. */
   lastLines(task: Task, container: string): Promise<readonly string[]>;
-  triggersOfRule(rule: string): Promise<readonly Trigger[]>;
+  logOf(taskDefinition: string, task: string): Promise<TaskLog>;
+  /** @param withRule true: read the rule itself too, which has the schedule */
+  triggersOfRule(rule: string, withRule?: boolean): Promise<readonly Trigger[]>;
   triggersOfGroup(group: string): Promise<readonly Trigger[]>;
 
   register(input: RegisterTaskDefinitionCommandInput, signal: AbortSignal): Promise<string>;
@@ -113,7 +158,7 @@ export interface Cloud {
   stopTask(arn: string, reason: string, signal: AbortSignal): Promise<void>;
   /** Makes triggers start another revision. All of them must be in the same place. */
   moveTriggers(triggers: readonly Trigger[], signal: AbortSignal): Promise<void>;
-  setScaling(service: string, suspended: boolean, signal: AbortSignal): Promise<void>;
+  setScaling(service: string, suspended: Suspension, signal: AbortSignal): Promise<void>;
 }
 
 /** @throws ReleaseError usage that names the services that the cluster does not have */
@@ -129,6 +174,15 @@ export async function activeServices(
     'usage',
     `The cluster has no active service ${missing.join(', ')}. Correct the configuration, or make the service again.`,
   );
+}
+
+/** Returns where the tasks of a service run, so that another task can run there. */
+export function placementOf({ network, capacity, launchType, platformVersion }: Service): Placement {
+  return {
+    ...(network && { network }),
+    ...(capacity.length > 0 ? { capacity } : launchType !== undefined && { launchType }),
+    ...(platformVersion !== undefined && { platformVersion }),
+  };
 }
 
 /** Compares strategies. The order of the providers does not matter. */

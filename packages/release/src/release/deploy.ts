@@ -3,6 +3,7 @@
  * records, executes the steps, and records the outcome. If it fails, everything is taken back.
  *
  * INVARIANTS
+ * - Before a revision is registered, the record announces it.
  * - Before anything on the stage changes, the record holds the state before and the state after the release.
  * - Once the record says that the release is settled, nothing is taken back until the record says otherwise.
  */
@@ -13,11 +14,12 @@ import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
 import type { Lock } from '../record/stage-state.ts';
 import type { Observed } from './observe.ts';
 import { isEmpty, type Plan, type Revision } from './plan.ts';
+import { announce, register } from './register.ts';
 import { waitFor } from './rollout.ts';
 import { runSteps } from './run-steps.ts';
-import { stepsOf, type Tasks } from './steps.ts';
+import { stepsOf } from './steps.ts';
 import { isWhole, replacedInPlace, takeBack } from './take-back.ts';
-import { change, isSuperseded, persist, type Tools, type Work } from './work.ts';
+import { isSuperseded, persist, type Tools, type Work } from './work.ts';
 
 type Asked = 'kind' | 'to' | 'application' | 'stage' | 'cluster' | 'by' | 'commit';
 
@@ -29,9 +31,17 @@ export interface Request extends Pick<ReleaseRecord, Asked> {
   readonly plan: (observed: Observed, current: ReleaseRecord | undefined) => Plan | Promise<Plan>;
 }
 
-interface LockedWork extends Tools {
+interface LockedWork extends Work {
   readonly held: HeldLock;
 }
+
+interface Prepared {
+  readonly plan: Plan;
+  /** The record before the release's revisions are registered. */
+  readonly opening: ReleaseRecord;
+}
+
+type ArnOf = (revision: Revision) => string;
 
 /** Makes an id. Ids sort by time. */
 export function makeReleaseId(now: number): string {
@@ -50,14 +60,14 @@ export async function release(tools: Tools, request: Request): Promise<ReleaseRe
     onWait: request.onWait,
     signal: tools.signal,
   });
-  const work: LockedWork = { ...tools, held };
+  const work: LockedWork = { ...tools, held, touched: new Set() };
   if (held.leftOver !== undefined) await settleLeftOver(work, held.leftOver, id, request);
-  const { record, tasks } = await prepare(work, id, request).catch(async (error: unknown) => {
+  const prepared = await prepare(work, id, request).catch(async (error: unknown) => {
     // The stage was not changed.
     await held.release().catch(() => {});
     throw error;
   });
-  return await carryOut(work, record, tasks);
+  return await carryOut(work, prepared);
 }
 
 /**
@@ -119,12 +129,8 @@ async function bar({ ledger, clock }: Work, id: string, request: Request): Promi
   }
 }
 
-async function prepare(
-  work: LockedWork,
-  id: string,
-  request: Request,
-): Promise<{ record: ReleaseRecord; tasks: Tasks }> {
-  const { ledger, tell, clock } = work;
+async function prepare(work: LockedWork, id: string, request: Request): Promise<Prepared> {
+  const { ledger, clock } = work;
   const { current } = await ledger.state();
   const before = current === undefined ? undefined : await ledger.record(current);
   const plan = await request.plan(await request.observe(), before);
@@ -132,16 +138,8 @@ async function prepare(
     await assertRuns(work, plan);
     throw new ReleaseError('nothing to do', 'The stage already runs all of it. Nothing was changed.');
   }
-  const arns: string[] = [];
-  for (const input of plan.register) {
-    const arn = await change(work, (signal) => work.cloud.register(input, signal));
-    tell({ event: 'step', text: `registered ${arn.replace(/^.*\//, '')}` });
-    arns.push(arn);
-  }
-  const arnOf = (revision: Revision) =>
-    'arn' in revision ? revision.arn : (arns[revision.register] as string);
   const { kind, to, application, stage, cluster, by, commit } = request;
-  const record: ReleaseRecord = {
+  const opening: ReleaseRecord = {
     id,
     kind,
     ...(to !== undefined && { to }),
@@ -154,13 +152,24 @@ async function prepare(
     outcome: 'running',
     ...(current !== undefined && { previous: current }),
     isSettled: false,
-    registered: arns,
+    announced: announce(plan.register),
     images: plan.images,
-    services: plan.services.map((one) => ({
+    services: [],
+    triggers: [],
+    tasks: [],
+  };
+  return { plan, opening };
+}
+
+/** Adds what the release changes, now that its revisions have ARNs. */
+function withParts(opening: ReleaseRecord, { services, triggers }: Plan, arnOf: ArnOf): ReleaseRecord {
+  return {
+    ...opening,
+    services: services.map((one) => ({
       name: one.name,
       service: one.service,
       isGate: one.isGate,
-      suspendsScaling: one.suspendsScaling,
+      ...(one.scaling && { scaling: one.scaling }),
       deployment: one.deployment,
       before: { service: one.service, ...one.before },
       after: {
@@ -170,15 +179,15 @@ async function prepare(
         ...(one.force && { force: true }),
       },
     })),
-    triggers: plan.triggers.map(({ before: trigger, after }) => ({
+    triggers: triggers.map(({ before: trigger, after }) => ({
       before: trigger,
-      after: { ...trigger, taskDefinition: arnOf(after) },
+      after: {
+        ...{ ...trigger, taskDefinition: arnOf(after) },
+        ...(after.count !== undefined && { count: after.count }),
+        ...(after.schedule !== undefined && { schedule: after.schedule }),
+      },
     })),
-    tasks: [],
   };
-  const ready = (tasks: Plan['before']) =>
-    tasks.map((task) => ({ ...task, taskDefinition: arnOf(task.taskDefinition) }));
-  return { record, tasks: { before: ready(plan.before), after: ready(plan.after) } };
 }
 
 /**
@@ -191,13 +200,22 @@ async function assertRuns(work: LockedWork, { services }: Plan): Promise<void> {
   await waitFor(work, wanted, { untilAlone: false, deadline });
 }
 
-async function carryOut(work: LockedWork, record: ReleaseRecord, tasks: Tasks): Promise<ReleaseRecord> {
+async function carryOut(work: LockedWork, { plan, opening }: Prepared): Promise<ReleaseRecord> {
   const { ledger, held, tell } = work;
+  let record = opening;
   const done: RecordedTask[] = [];
   let wasSettling = false;
   try {
-    await persist(work, () => ledger.keep(record));
-    await runSteps(work, record, stepsOf(record, tasks), (task) => done.push(task));
+    if (plan.register.length > 0) await persist(work, () => ledger.keep(opening));
+    const arns = await register(work, plan.register);
+    const arnOf: ArnOf = (one) => ('arn' in one ? one.arn : (arns[one.register] as string));
+    const tasks = (some: Plan['before']) =>
+      some.map((task) => ({ ...task, taskDefinition: arnOf(task.taskDefinition) }));
+    const whole = withParts(opening, plan, arnOf);
+    record = whole;
+    await persist(work, () => ledger.keep(whole));
+    const steps = stepsOf(whole, { before: tasks(plan.before), after: tasks(plan.after) });
+    await runSteps(work, whole, steps, (task) => done.push(task));
     wasSettling = true;
     const settled = { ...record, tasks: done, isSettled: true };
     await persist(work, () => ledger.keep(settled));

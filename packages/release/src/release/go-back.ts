@@ -9,6 +9,7 @@ import type { ReleaseRecord } from '../record/release-record.ts';
 import { activeServices, type Cloud, type ServiceChange, type Trigger } from './cloud.ts';
 import type { Plan } from './plan.ts';
 import { placeOf } from './steps.ts';
+import { present, type TriggerSettings } from './trigger-settings.ts';
 
 export interface Target {
   /** undefined: the state before the first release on record. */
@@ -18,10 +19,10 @@ export interface Target {
 }
 
 /**
- * @param to undefined: the release before the current one
+ * @param asked undefined: the release before the current one
  * @throws ReleaseError usage when there is no such release
  */
-export async function findTarget(ledger: Ledger, to: string | undefined): Promise<Target> {
+export async function findTarget(ledger: Ledger, asked?: Pick<Target, 'to'>): Promise<Target> {
   const { current } = await ledger.state();
   const newest = current === undefined ? undefined : await ledger.record(current);
   if (!newest)
@@ -29,7 +30,7 @@ export async function findTarget(ledger: Ledger, to: string | undefined): Promis
       'usage',
       'No release is on record for this stage, so there is nothing to go back to.',
     );
-  const wanted = to ?? (await before(ledger, newest));
+  const wanted = asked ? asked.to : await before(ledger, newest);
   const undone: ReleaseRecord[] = [];
   for (let one: ReleaseRecord | undefined = newest; one !== undefined && one.id !== wanted; ) {
     undone.push(one);
@@ -59,14 +60,24 @@ async function before(ledger: Ledger, newest: ReleaseRecord): Promise<string | u
   );
 }
 
+/** Other releases may have ended while this one waited for the lock, so it reads again which ones it undoes. */
+export async function planRollback(cloud: Cloud, ledger: Ledger, asked: Pick<Target, 'to'>): Promise<Plan> {
+  const target = await findTarget(ledger, asked);
+  const reached = target.to === undefined ? undefined : await ledger.record(target.to);
+  return await planBack(cloud, target, reached?.images ?? {});
+}
+
 /** @param images the images of the release that the rollback returns to */
-export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
+async function planBack(cloud: Cloud, { undone }: Target, images: Plan['images']): Promise<Plan> {
   const services = new Map<string, { readonly name: string; readonly before: ServiceChange }>();
   const triggers = new Map<string, Trigger>();
   for (const release of undone) {
     for (const { name, service, before } of release.services)
       services.set(service, { name, before: { ...services.get(service)?.before, ...before } });
-    for (const { before } of release.triggers) triggers.set(`${placeOf(before)} ${before.id}`, before);
+    for (const { before } of release.triggers) {
+      const key = `${placeOf(before)} ${before.id}`;
+      triggers.set(key, { ...triggers.get(key), ...before });
+    }
   }
   const wanted = [...services.values()].map(({ before }) => before.taskDefinition);
   await assertUsable(cloud, [
@@ -77,7 +88,12 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
   const places = new Map([...triggers.values()].map((one) => [`${one.kind} ${one.place}`, one]));
   const lists = await Promise.all(
     [...places.values()].map(({ kind, place }) =>
-      kind === 'rule' ? cloud.triggersOfRule(place) : cloud.triggersOfGroup(place),
+      kind === 'rule'
+        ? cloud.triggersOfRule(
+            place,
+            [...triggers.values()].some((one) => one.place === place && one.schedule !== undefined),
+          )
+        : cloud.triggersOfGroup(place),
     ),
   );
   const now = lists.flat();
@@ -100,14 +116,20 @@ export async function planBack(cloud: Cloud, { undone }: Target, images: Plan['i
         after: { ...after, taskDefinition: { arn: before.taskDefinition } },
         isGate: false,
         force: false,
-        suspendsScaling: false,
         deployment: deployments[0]?.id ?? '',
         changes: [],
       };
     }),
     triggers: [...triggers.values()].flatMap((after) => {
       const before = now.find((one) => placeOf(one) === placeOf(after) && one.id === after.id);
-      return before ? [{ name: after.place, before, after: { arn: after.taskDefinition }, changes: [] }] : [];
+      if (!before) return [];
+      const { taskDefinition: arn, count, schedule } = after;
+      const sets: TriggerSettings = {
+        ...(count !== undefined && { count }),
+        ...(schedule !== undefined && { schedule }),
+      };
+      const whole = { ...before, ...present(before, sets) };
+      return [{ name: after.place, before: whole, after: { arn, ...sets }, changes: [] }];
     }),
   };
 }

@@ -3,7 +3,7 @@
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ScheduledConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
-import { type Cloud, familyOf, type Service, type Trigger } from './cloud.ts';
+import { type Cloud, familyOf, type Service, type Suspension, type Trigger } from './cloud.ts';
 import type { Live } from './task-definition.ts';
 
 export interface Observed {
@@ -13,14 +13,23 @@ export interface Observed {
   readonly definitions: ReadonlyMap<string, Live>;
   /** By the name in the configuration. */
   readonly triggers: ReadonlyMap<string, readonly Trigger[]>;
+  /** Automatic scaling of the services for which the release suspends it, by the service's name in the cluster. */
+  readonly scaling: ReadonlyMap<string, Suspension>;
 }
 
-export async function observe(cloud: Cloud, config: ReleaseConfig): Promise<Observed> {
+/** @param withRules true: read the rules themselves too, which have the schedules */
+export async function observe(cloud: Cloud, config: ReleaseConfig, withRules = false): Promise<Observed> {
   const wanted = Object.values(config.services ?? {}).map(({ service }) => service);
   const scheduled = Object.entries(config.scheduled ?? {});
-  const [services, lists] = await Promise.all([
+  const suspending = Object.values(config.services ?? {})
+    .filter(({ suspendAutoScaling }) => suspendAutoScaling === true)
+    .map(({ service }) => service);
+  const [services, scaling, lists] = await Promise.all([
     wanted.length > 0 ? cloud.services(wanted) : [],
-    Promise.all(scheduled.map(([name, one]) => triggersOf(cloud, name, one))),
+    suspending.length > 0 ? cloud.scaling(suspending) : new Map<string, Suspension>(),
+    Promise.all(
+      scheduled.map(([name, one]) => triggersOf(cloud, name, one, withRules || one.schedule !== undefined)),
+    ),
   ]);
   const triggers = new Map(scheduled.map(([name], i) => [name, lists[i] ?? []]));
   const { before = [], after = [] } = config.tasks ?? {};
@@ -36,6 +45,7 @@ export async function observe(cloud: Cloud, config: ReleaseConfig): Promise<Obse
     services: new Map(services.map((one) => [one.name, one])),
     definitions: new Map([...names].map((name, i) => [name, definitions[i] as Live])),
     triggers,
+    scaling,
   };
 }
 
@@ -43,6 +53,7 @@ async function triggersOf(
   cloud: Cloud,
   name: string,
   { families: pattern, rule = '{family}', scheduleGroup }: ScheduledConfig,
+  withRule: boolean,
 ): Promise<readonly Trigger[]> {
   const matches = patternOf(pattern);
   if (scheduleGroup !== undefined) {
@@ -54,7 +65,7 @@ async function triggersOf(
   const families = (await cloud.families(pattern.split('*', 1)[0] ?? '')).filter((one) => matches.test(one));
   if (families.length === 0) throw missing(name, `there is no family ${pattern}`);
   const lists = await Promise.all(
-    families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family))),
+    families.map((family) => cloud.triggersOfRule(rule.replaceAll('{family}', family), withRule)),
   );
   return families.flatMap((family, i) => {
     const own = (lists[i] ?? []).filter(({ taskDefinition }) => familyOf(taskDefinition) === family);

@@ -1,59 +1,119 @@
-/** Runs a task once, to its end, and checks its exit code. */
+/**
+ * Runs a one-off task to its end, and passes its logs on as they arrive. A release runs its tasks with it, and so does
+ * the command `run`.
+ */
 
 import { millisecondsOf, wordsOf } from '../config/duration.ts';
-import { ReleaseError } from '../errors.ts';
-import type { RecordedTask } from '../record/release-record.ts';
+import { messageOf, ReleaseError } from '../errors.ts';
+import type { LogEvent } from '../logs/log-follower.ts';
 import type { Task } from './cloud.ts';
 import { whyStopped } from './judge.ts';
+import { LogLines } from './log-lines.ts';
 import type { PlannedTask } from './plan.ts';
-import { change, Looks, persist, type Work } from './work.ts';
+import { change, type Hands, Looks, persist } from './work.ts';
 
 export interface OneOff extends Omit<PlannedTask, 'taskDefinition'> {
   readonly taskDefinition: string;
 }
 
+export interface Start {
+  readonly startedBy: string;
+  /** ECS starts at most one task for a token. */
+  readonly token: string;
+  /** A time in milliseconds, by the clock of `Hands`. */
+  readonly deadline: number;
+  /** true: wait for the last lines of a task that succeeds too. They arrive seconds after its end. */
+  readonly waitsForLog: boolean;
+  /** Called for each line of each container's log. */
+  readonly onLine: (event: LogEvent) => void;
+}
+
+export interface Ended {
+  readonly arn: string;
+  readonly exitCode: number;
+  /** Why the task stopped, in one sentence. */
+  readonly why: string;
+}
+
+/** Milliseconds between looks at a task, at most. */
+const POLL = 2000;
+/** Milliseconds for which ECS may not know a task that was just started. */
+const MOST_UNSEEN = 60_000;
+
 /**
- * @param release its token starts at most one task
- * @throws ReleaseError failed when the task does not exit with 0, or is stopped because its time is over
+ * @throws ReleaseError failed when the task cannot start, ends without an exit code, or is stopped because its time is
+ * over or the work was interrupted
  */
-export async function runOneOff(
-  work: Work,
-  task: OneOff,
-  release: { readonly id: string; readonly token: string; readonly deadline: number },
-  onStart: (arn: string) => Promise<void>,
-): Promise<RecordedTask> {
-  const { name, container, taskDefinition, command, network, timeout } = task;
-  work.tell({ event: 'step', text: `run the task ${name}` });
-  const start = { taskDefinition, container, startedBy: release.id, token: release.token };
+export async function runOneOff(work: Hands, task: OneOff, start: Start): Promise<Ended> {
+  const { name, container, taskDefinition, command, placement, timeout } = task;
+  const { startedBy, token } = start;
+  const asked = { taskDefinition, container, startedBy, token };
   const arn = await change(work, (signal) =>
-    work.cloud.runTask({ ...start, ...(command && { command }), ...(network && { network }) }, signal),
+    work.cloud.runTask({ ...asked, ...(command && { command }), ...(placement && { placement }) }, signal),
   );
-  await onStart(arn);
   const own = timeout === undefined ? Number.POSITIVE_INFINITY : work.clock.now() + millisecondsOf(timeout);
-  const deadline = Math.min(own, release.deadline);
-  const begun = work.clock.now();
-  const looks = new Looks(work);
-  for (;;) {
-    await work.held.beat();
-    const [seen] = (await looks.look(() => work.cloud.tasks([arn]))) ?? [];
-    if (seen?.lastStatus === 'STOPPED') return await ended(work, task, seen);
-    const why = work.signal.aborted
-      ? 'the release was interrupted'
-      : work.clock.now() > deadline
-        ? `it did not end within ${wordsOf(work.clock.now() - begun)}`
-        : undefined;
-    if (why !== undefined) {
-      await persist(work, () => change(work, (signal) => work.cloud.stopTask(arn, why, signal)));
-      throw new ReleaseError('failed', `the task ${name} was stopped: ${why}`);
+  const watch = new Watch(work, arn, Math.min(own, start.deadline));
+  const lines = new LogLines(work, () => work.cloud.logOf(taskDefinition, arn), start.onLine);
+  const stopped = await watch.untilStopped(name, lines);
+  const exitCode = stopped.containers.find((one) => one.name === container)?.exitCode;
+  if (exitCode !== 0 || start.waitsForLog) await lines.untilSilent();
+  if (exitCode !== undefined) return { arn, exitCode, why: whyStopped(stopped) };
+  throw new ReleaseError(
+    'failed',
+    `the container ${container} of the task ${name} ended without an exit code: ${whyStopped(stopped) || stopped.stopCode || 'ECS gave no reason'}`,
+  );
+}
+
+class Watch {
+  readonly #work: Hands;
+  readonly #arn: string;
+  readonly #deadline: number;
+
+  constructor(work: Hands, arn: string, deadline: number) {
+    this.#work = work;
+    this.#arn = arn;
+    this.#deadline = deadline;
+  }
+
+  async untilStopped(name: string, lines: LogLines): Promise<Task> {
+    const { clock, held, timing } = this.#work;
+    const looks = new Looks(this.#work);
+    const begun = clock.now();
+    for (let seenAt = begun; ; ) {
+      await held.beat();
+      const tasks = await looks.look(() => this.#work.cloud.tasks([this.#arn])).catch(unwatched(this.#arn));
+      if (!tasks || tasks.length > 0) seenAt = clock.now();
+      await lines.read();
+      const [seen] = tasks ?? [];
+      if (seen?.lastStatus === 'STOPPED') return seen;
+      if (clock.now() - seenAt > MOST_UNSEEN)
+        throw new ReleaseError(
+          'failed',
+          `ECS does not know the task ${this.#arn} any more, so how it ended is not known`,
+        );
+      const why = this.#whyToStop(begun);
+      if (why !== undefined) {
+        await persist(this.#work, () =>
+          change(this.#work, (signal) => this.#work.cloud.stopTask(this.#arn, why, signal)),
+        );
+        throw new ReleaseError('failed', `the task ${name} was stopped: ${why}`);
+      }
+      if (!lines.isBehind) await clock.sleep(Math.min(timing.poll, POLL));
     }
-    await work.clock.sleep(Math.min(work.timing.poll, 2000));
+  }
+
+  #whyToStop(begun: number): string | undefined {
+    const { clock, signal } = this.#work;
+    if (signal.aborted) return 'ecs-release was interrupted';
+    return clock.now() > this.#deadline ? `it did not end within ${wordsOf(clock.now() - begun)}` : undefined;
   }
 }
 
-async function ended(work: Work, { name, container }: OneOff, seen: Task): Promise<RecordedTask> {
-  const exitCode = seen.containers.find((one) => one.name === container)?.exitCode;
-  const lines = await work.cloud.lastLines(seen, container).catch(() => []);
-  for (const line of lines) work.tell({ event: 'output', text: `${name}: ${line}` });
-  if (exitCode === 0) return { name, arn: seen.arn, exitCode };
-  throw new ReleaseError('failed', `the task ${name} failed: ${whyStopped(seen)}`);
-}
+const unwatched = (arn: string) => (error: unknown) => {
+  if (error instanceof ReleaseError) throw error;
+  throw new ReleaseError(
+    'failed',
+    `the task ${arn} was started and may still run, but it cannot be watched: ${messageOf(error)}`,
+    { cause: error },
+  );
+};

@@ -3,7 +3,7 @@
  * out and move. Pure: it makes no requests and no changes.
  */
 
-import type { RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
+import type { ContainerDefinition, RegisterTaskDefinitionCommandInput } from '@aws-sdk/client-ecs';
 import type { ReleaseConfig } from '../config/read.ts';
 import type { ContainersConfig, ScheduledConfig, TaskConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
@@ -11,13 +11,17 @@ import {
   type Capacity,
   familyOf,
   isSameCapacity,
-  type Network,
+  type Placement,
+  placementOf,
   type Service,
+  type Suspension,
   type Trigger,
 } from './cloud.ts';
 import { type Change, differences } from './difference.ts';
 import type { Observed } from './observe.ts';
-import { type Live, render } from './task-definition.ts';
+import { capacityOf, chosenContainer, placementIn } from './placement.ts';
+import { type Live, render, type Size } from './task-definition.ts';
+import { isSameTrigger, present, type TriggerSettings } from './trigger-settings.ts';
 
 export interface ResolvedImage {
   /** The image's reference in the task definition. */
@@ -42,7 +46,8 @@ export interface PlannedService {
   readonly after: Settings & { readonly taskDefinition: Revision };
   readonly isGate: boolean;
   readonly force: boolean;
-  readonly suspendsScaling: boolean;
+  /** The automatic scaling that the release suspends, as it is now. */
+  readonly scaling?: Suspension;
   /** The id of the service's current deployment. */
   readonly deployment: string;
   readonly changes: readonly Change[];
@@ -51,7 +56,7 @@ export interface PlannedService {
 export interface PlannedTrigger {
   readonly name: string;
   readonly before: Trigger;
-  readonly after: Revision;
+  readonly after: Revision & TriggerSettings;
   readonly changes: readonly Change[];
 }
 
@@ -61,7 +66,7 @@ export interface PlannedTask {
   readonly container: string;
   readonly command?: readonly string[];
   readonly timeout?: string;
-  readonly network?: Network;
+  readonly placement?: Placement;
 }
 
 export interface Plan {
@@ -82,7 +87,7 @@ export function isEmpty({ services, triggers }: Plan): boolean {
     after.desired === before.desired &&
     isSameCapacity(after.capacity, before.capacity);
   const restsTrigger = ({ before, after }: PlannedTrigger) =>
-    'arn' in after && after.arn === before.taskDefinition;
+    'arn' in after && isSameTrigger(before, { ...after, taskDefinition: after.arn });
   return services.every(restsService) && triggers.every(restsTrigger);
 }
 
@@ -93,6 +98,7 @@ export function planRelease(config: ReleaseConfig, observed: Observed, images: I
   const triggers = Object.entries(config.scheduled ?? {}).flatMap(([name, one]) =>
     planner.triggers(name, one),
   );
+  assertOnce(triggers);
   const { before = [], after = [] } = config.tasks ?? {};
   const tasks = {
     before: before.map((one) => planner.task(one)),
@@ -101,13 +107,15 @@ export function planRelease(config: ReleaseConfig, observed: Observed, images: I
   return { images, register: planner.register, services, triggers, ...tasks };
 }
 
-/** @param spot per cent of the tasks on Fargate Spot */
-export function capacityOf(spot: number): readonly Capacity[] {
-  const all = [
-    { provider: 'FARGATE_SPOT', weight: spot, base: 0 },
-    { provider: 'FARGATE', weight: 100 - spot, base: 0 },
-  ];
-  return all.filter(({ weight }) => weight > 0);
+/** @throws ReleaseError usage when two entries of the configuration find the same trigger */
+function assertOnce(triggers: readonly PlannedTrigger[]): void {
+  const places = Map.groupBy(triggers, ({ before }) => `${before.kind} ${before.place}, target ${before.id}`);
+  for (const [place, { length }] of places)
+    if (length > 1)
+      throw new ReleaseError(
+        'usage',
+        `Several entries under "scheduled" find the ${place}. Make their "families" narrower.`,
+      );
 }
 
 class Planner {
@@ -128,6 +136,7 @@ class Planner {
   service(name: string): PlannedService {
     const wanted = this.#wanted(name);
     const live = this.#live(name);
+    const scaling = this.#observed.scaling.get(wanted.service);
     const kind = wanted.kind === undefined ? undefined : this.#config.kinds[wanted.kind];
     const { revision, changes } = this.#revise(`The service ${name}`, live.taskDefinition, wanted);
     const count = wanted.count ?? kind?.count;
@@ -146,21 +155,35 @@ class Planner {
       after: { taskDefinition: revision, ...sets },
       isGate: wanted.gate ?? false,
       force: wanted.forceNewDeployment ?? false,
-      suspendsScaling: wanted.suspendAutoScaling ?? false,
+      ...(scaling && { scaling }),
       deployment: live.deployments[0]?.id ?? '',
       changes,
     };
   }
 
-  triggers(name: string, { containers }: ScheduledConfig): readonly PlannedTrigger[] {
+  triggers(name: string, wanted: ScheduledConfig): readonly PlannedTrigger[] {
+    const { containers, kind, schedule, count, vcpu, memory } = wanted;
+    const number = count ?? (kind === undefined ? undefined : this.#config.kinds[kind]?.count);
+    const sets: TriggerSettings = {
+      ...(number !== undefined && { count: Number(number) }),
+      ...(schedule !== undefined && { schedule }),
+    };
+    const size = vcpu === undefined ? undefined : { vcpu: Number(vcpu), memory: Number(memory) };
     return (this.#observed.triggers.get(name) ?? []).map((found) => {
       // A target that names a family starts its newest revision. Going back therefore needs the revision of before.
       const live = this.#observed.definitions.get(found.taskDefinition)?.definition.taskDefinitionArn;
-      const before = { ...found, taskDefinition: live ?? found.taskDefinition };
+      const before = {
+        ...{ ...found, taskDefinition: live ?? found.taskDefinition },
+        ...present(found, sets),
+      };
       const family = familyOf(before.taskDefinition);
       const what = `The scheduled task ${family}`;
-      const { revision, changes } = this.#revise(what, found.taskDefinition, { containers });
-      return { name: family, before, after: revision, changes };
+      const { revision, changes } = this.#revise(what, found.taskDefinition, {
+        containers,
+        ...(kind !== undefined && { kind }),
+        ...(size && { size }),
+      });
+      return { name: family, before, after: { ...revision, ...sets }, changes };
     });
   }
 
@@ -179,29 +202,18 @@ class Planner {
     const shared = containers === undefined && kind === undefined ? this.#byFamily.get(family) : undefined;
     const wanted = { containers: containers ?? {}, ...(kind !== undefined && { kind }) };
     const revision = shared ?? this.#revise(what, family, wanted).revision;
-    const names = this.#containersOf(revision);
-    const chosen = container ?? names[0] ?? '';
-    if (!names.includes(chosen))
-      throw new ReleaseError(
-        'usage',
-        `${what} has no container "${chosen}". ${family} has ${names.join(', ')}.`,
-      );
     const place = network
-      ? {
-          subnets: network.subnets,
-          securityGroups: network.securityGroups ?? [],
-          publicIp: network.publicIp ?? false,
-        }
+      ? placementIn(network)
       : networkOf === undefined
         ? undefined
-        : this.#live(networkOf).network;
+        : placementOf(this.#live(networkOf));
     return {
       name,
       taskDefinition: revision,
-      container: chosen,
+      container: chosenContainer(what, this.#containersOf(revision), container),
       ...(command && { command }),
       ...(timeout !== undefined && { timeout }),
-      ...(place && { network: place }),
+      ...(place && { placement: place }),
     };
   }
 
@@ -219,17 +231,29 @@ class Planner {
         'usage',
         `The service ${service} is deployed by ${live.controller}. This tool releases services of the ECS controller only; leave it out of "services".`,
       );
-    if (live?.status === 'ACTIVE') return live;
+    if (live?.status === 'ACTIVE') {
+      const { family } = this.#wanted(name);
+      const runs = familyOf(live.taskDefinition);
+      if (family === undefined || family === runs) return live;
+      throw new ReleaseError(
+        'usage',
+        `The service ${service} runs the family ${runs}, not ${family}. Correct "family" of ${name}.`,
+      );
+    }
     throw new ReleaseError(
       'usage',
-      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first.`,
+      `The cluster ${this.#config.stage.cluster} has no active service "${service}". Correct "service" of ${name}, or make the service first${this.#config.stage.copyOf ? ' with "ecs-release environment up"' : ''}.`,
     );
   }
 
   #revise(
     what: string,
     base: string,
-    { containers, kind }: { readonly containers: ContainersConfig; readonly kind?: string },
+    {
+      containers,
+      kind,
+      size,
+    }: { readonly containers: ContainersConfig; readonly kind?: string; readonly size?: Size },
   ): { readonly revision: Revision; readonly changes: readonly Change[] } {
     const live = this.#observed.definitions.get(base) as Live;
     const arn = live.definition.taskDefinitionArn ?? base;
@@ -238,6 +262,7 @@ class Planner {
       what,
       containers,
       images: this.#references,
+      ...(size && { size }),
       ...(kind !== undefined && values && { kind: { name: kind, kind: values } }),
     });
     const changes = differences(live.definition, rendered);
@@ -255,13 +280,13 @@ class Planner {
     return { register: this.register.push(rendered) - 1 };
   }
 
-  #containersOf(revision: Revision): readonly string[] {
+  #containersOf(revision: Revision): readonly ContainerDefinition[] {
     const definition =
       'register' in revision
         ? this.register[revision.register]
         : [...this.#observed.definitions.values()].find(
             (live) => live.definition.taskDefinitionArn === revision.arn,
           )?.definition;
-    return (definition?.containerDefinitions ?? []).map(({ name = '' }) => name);
+    return definition?.containerDefinitions ?? [];
   }
 }

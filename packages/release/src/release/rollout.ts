@@ -33,6 +33,7 @@ export async function rollOut(
   for (const one of changes) {
     const update = () => change(work, (signal) => work.cloud.updateService(one, signal));
     work.tell({ event: 'step', text: `${one.service}: roll out ${shortName(one.taskDefinition)}` });
+    work.touched.add(one.service);
     const deployment = await (options.isBack ? persist(work, update) : update());
     rollouts.set(one.service, {
       service: one.service,

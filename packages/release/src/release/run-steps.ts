@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import { ReleaseError } from '../errors.ts';
 import type { RecordedTask, ReleaseRecord } from '../record/release-record.ts';
-import { runOneOff } from './one-off.ts';
+import { type OneOff, runOneOff, type Start } from './one-off.ts';
 import { rollOut, waitFor } from './rollout.ts';
-import { describeStep, type Step } from './steps.ts';
+import { describeStep, placeOf, type Step } from './steps.ts';
 import { change, type Work } from './work.ts';
 
 /**
@@ -26,7 +26,7 @@ export async function runSteps(
     switch (step.do) {
       case 'run task': {
         const token = createHash('sha256').update(`${id} ${number}`).digest('hex').slice(0, 36);
-        onTask(await runOneOff(work, step.task, { id, token, deadline }, async () => {}));
+        onTask(await runTask(work, step.task, { startedBy: id, token, deadline }));
         break;
       }
       case 'roll out':
@@ -36,13 +36,29 @@ export async function runSteps(
         await waitFor(work, step.services, { untilAlone: true, deadline });
         break;
       case 'move triggers':
+        for (const one of step.triggers) work.touched.add(placeOf(one));
         await change(work, (signal) => work.cloud.moveTriggers(step.triggers, signal));
         break;
       default:
-        for (const service of step.services)
-          await change(work, (signal) =>
-            work.cloud.setScaling(service, step.do === 'suspend scaling', signal),
-          );
+        for (const { service, to } of step.services)
+          await change(work, (signal) => work.cloud.setScaling(service, to, signal));
     }
   }
+}
+
+/** @throws ReleaseError failed when the task does not exit with 0 */
+async function runTask(
+  work: Work,
+  task: OneOff,
+  start: Omit<Start, 'onLine' | 'waitsForLog'>,
+): Promise<RecordedTask> {
+  const { name } = task;
+  work.tell({ event: 'step', text: `run the task ${name}` });
+  const { arn, exitCode, why } = await runOneOff(work, task, {
+    ...{ ...start, waitsForLog: false },
+    onLine: ({ source, message }) =>
+      work.tell({ event: 'output', text: `${name}/${source.container}: ${message.trimEnd()}` }),
+  });
+  if (exitCode === 0) return { name, arn, exitCode };
+  throw new ReleaseError('failed', `the task ${name} failed: ${why}`);
 }

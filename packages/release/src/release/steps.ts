@@ -1,16 +1,30 @@
 /** The steps of a release as data, in their order. Pure. */
 
 import type { RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
-import { isSameCapacity, type ServiceChange, shortName, type Trigger } from './cloud.ts';
+import {
+  isSameCapacity,
+  type ServiceChange,
+  SUSPENDED,
+  type Suspension,
+  shortName,
+  type Trigger,
+} from './cloud.ts';
 import type { OneOff } from './one-off.ts';
+import { isSameTrigger } from './trigger-settings.ts';
 
 export type Step =
-  | { readonly do: 'suspend scaling'; readonly services: readonly string[] }
+  | { readonly do: 'suspend scaling'; readonly services: readonly Scaling[] }
   | { readonly do: 'run task'; readonly task: OneOff; readonly when: 'before' | 'after' }
   | { readonly do: 'roll out'; readonly services: readonly ServiceChange[] }
   | { readonly do: 'wait until old tasks are gone'; readonly services: readonly ServiceChange[] }
   | { readonly do: 'move triggers'; readonly triggers: readonly Trigger[] }
-  | { readonly do: 'resume scaling'; readonly services: readonly string[] };
+  | { readonly do: 'resume scaling'; readonly services: readonly Scaling[] };
+
+/** Automatic scaling of a service, and what it becomes. */
+interface Scaling {
+  readonly service: string;
+  readonly to: Suspension;
+}
 
 export interface Tasks {
   readonly before: readonly OneOff[];
@@ -22,9 +36,10 @@ export function stepsOf({ services, triggers }: ReleaseRecord, { before, after }
   const changed = services.filter((one) => isChange(one.before, one.after));
   const [gates, others] = [changed.filter(({ isGate }) => isGate), changed.filter(({ isGate }) => !isGate)];
   const changes = (some: readonly { readonly after: ServiceChange }[]) => some.map((one) => one.after);
-  const scaled = services.filter(({ suspendsScaling }) => suspendsScaling).map(({ service }) => service);
+  const scaled = services.flatMap(({ service, scaling }) => (scaling ? [{ service, to: scaling }] : []));
+  const suspended = scaled.map((one) => ({ ...one, to: SUSPENDED }));
   const steps: readonly Step[] = [
-    { do: 'suspend scaling', services: scaled },
+    { do: 'suspend scaling', services: suspended },
     ...before.map((task) => ({ do: 'run task', task, when: 'before' }) as const),
     { do: 'roll out', services: changes(gates) },
     { do: 'roll out', services: changes(others) },
@@ -47,7 +62,7 @@ function isChange(before: ServiceChange, after: ServiceChange): boolean {
 
 /** Groups triggers, because one call updates all targets of a rule. */
 function byPlace(triggers: readonly RecordedTrigger[]): readonly (readonly Trigger[])[] {
-  const moved = triggers.filter(({ before, after }) => before.taskDefinition !== after.taskDefinition);
+  const moved = triggers.filter(({ before, after }) => !isSameTrigger(before, after));
   const places = Map.groupBy(moved, ({ after }) => placeOf(after));
   return [...places.values()].map((some) => some.map(({ after }) => after));
 }
@@ -70,6 +85,6 @@ export function describeStep(step: Step): string {
         .map((one) => `let ${placeOf(one)} start ${shortName(one.taskDefinition)}`)
         .join(', ');
     default:
-      return `${step.do} of ${step.services.join(', ')}`;
+      return `${step.do} of ${step.services.map(({ service }) => service).join(', ')}`;
   }
 }

@@ -1,22 +1,23 @@
 /**
  * Takes a release back: everything on the stage returns to its state before the release. It starts from what runs, not
- * from what was done. So it is correct after any failure and any kill, and it can be repeated.
+ * from what was done. So it is correct after any failure and any kill, and it can be repeated. Only what this process
+ * itself has just tried to change is set again whatever AWS says, because AWS may answer from before the change.
  */
 
-import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '../errors.ts';
 import type { RecordedService, RecordedTrigger, ReleaseRecord } from '../record/release-record.ts';
-import { isSameCapacity, type Service, shortName, type Trigger } from './cloud.ts';
+import { isSameCapacity, type Service, type Trigger } from './cloud.ts';
+import { retire } from './register.ts';
 import { type RolloutOptions, rollOut, waitFor } from './rollout.ts';
 import { placeOf } from './steps.ts';
-import { change, isSuperseded, persist, settleAll, type Work } from './work.ts';
+import { isAsIs } from './trigger-settings.ts';
+import { change, persist, settleAll, type Work } from './work.ts';
 
 /**
  * If one part fails, the others are still taken back.
  * @throws ReleaseError that lists everything that could not be taken back
  */
 export async function takeBack(work: Work, record: ReleaseRecord): Promise<void> {
-  const { services, triggers, registered = [] } = record;
+  const { services, triggers } = record;
   const names = services.map(({ service }) => service);
   const live = names.length > 0 ? await persist(work, () => work.cloud.services(names)) : [];
   const places = [...Map.groupBy(triggers, ({ before }) => placeOf(before)).values()];
@@ -26,22 +27,9 @@ export async function takeBack(work: Work, record: ReleaseRecord): Promise<void>
     ...places.map((some) => () => triggersBack(work, some)),
     ...services.map((one) => () => serviceBack(work, one, live, options)),
   ]);
-  await retire(work, registered);
+  await retire(work, record);
 }
 
-/**
- * A failed revision must not stay the newest of its family. An error here is only reported: the stage is already
- * restored.
- */
-async function retire(work: Work, revisions: readonly string[]): Promise<void> {
-  for (const arn of revisions)
-    await persist(work, () => change(work, (signal) => work.cloud.deregister(arn, signal))).catch(
-      (error: unknown) => {
-        if (isSuperseded(error)) throw error;
-        work.tell({ event: 'failure', text: `${shortName(arn)} stays registered: ${messageOf(error)}` });
-      },
-    );
-}
 async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void> {
   const ended = new Set(tasks.map(({ arn }) => arn));
   const started = await persist(work, () => work.cloud.tasksStartedBy(id));
@@ -55,21 +43,22 @@ async function stopTasks(work: Work, { id, tasks }: ReleaseRecord): Promise<void
 
 async function serviceBack(
   work: Work,
-  { before, suspendsScaling }: RecordedService,
+  { before, scaling }: RecordedService,
   live: readonly Service[],
   options: RolloutOptions,
 ): Promise<void> {
   const { service, taskDefinition, desired, capacity } = before;
   const now = live.find(({ name }) => name === service);
   const isBack =
+    !work.touched.has(service) &&
     now?.taskDefinition === taskDefinition &&
     (desired === undefined || now.desired === desired) &&
     (capacity === undefined || isSameCapacity(now.capacity, capacity));
   try {
     await (isBack ? waitFor(work, [before], options) : rollOut(work, [before], options));
   } finally {
-    if (suspendsScaling)
-      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, false, signal)));
+    if (scaling)
+      await persist(work, () => change(work, (signal) => work.cloud.setScaling(service, scaling, signal)));
   }
 }
 
@@ -91,11 +80,19 @@ export async function replacedInPlace(work: Work, { services }: ReleaseRecord): 
 
 async function triggersBack(work: Work, some: readonly RecordedTrigger[]): Promise<void> {
   const before = some.map((one) => one.before);
-  const [{ kind, place }] = before as [Trigger];
-  const live = await persist(work, () =>
-    kind === 'rule' ? work.cloud.triggersOfRule(place) : work.cloud.triggersOfGroup(place),
-  );
-  if (before.every((one) => live.some((now) => isDeepStrictEqual(now, one)))) return;
+  const [first] = before as [Trigger];
+  const { kind, place } = first;
+  if (!work.touched.has(placeOf(first))) {
+    const live = await persist(work, () =>
+      kind === 'rule'
+        ? work.cloud.triggersOfRule(
+            place,
+            before.some(({ rule }) => rule !== undefined),
+          )
+        : work.cloud.triggersOfGroup(place),
+    );
+    if (before.every((one) => live.some((now) => isAsIs(one, now)))) return;
+  }
   work.tell({ event: 'step', text: `${kind} ${place}: back to what it started before` });
   await persist(work, () => change(work, (signal) => work.cloud.moveTriggers(before, signal)));
 }

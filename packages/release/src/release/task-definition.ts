@@ -30,11 +30,18 @@ export interface Live {
   readonly tags: readonly Tag[];
 }
 
+/** The size of a task: vCPUs, and memory in MiB. */
+export interface Size {
+  readonly vcpu: number;
+  readonly memory: number;
+}
+
 export interface Wanted {
   /** The subject of error messages, such as "The service portal". */
   readonly what: string;
   readonly containers: ContainersConfig;
   readonly kind?: { readonly name: string; readonly kind: Kind };
+  readonly size?: Size;
   /** Full image references, by their names in the configuration. */
   readonly images: ReadonlyMap<string, string>;
 }
@@ -51,19 +58,23 @@ export function render({ definition, tags }: Live, wanted: Wanted): RegisterTask
       );
   }
   const typed = kind && typedContainer(what, kind.name, kind.kind, containers);
-  const rendered: Record<string, unknown> = {
+  const { vcpu, memory } = wanted.size ?? kind?.kind ?? {};
+  const rendered = {
     ...definition,
     containerDefinitions: (definition.containerDefinitions ?? []).map((container) =>
       renderContainer(container, wanted, container.name === typed ? kind?.name : undefined),
     ),
-    ...(kind?.kind.vcpu !== undefined && {
-      cpu: String(kind.kind.vcpu * 1024),
-      memory: String(kind.kind.memory),
-    }),
-    ...(tags.length > 0 && { tags }),
+    ...(vcpu !== undefined && { cpu: String(vcpu * 1024), memory: String(memory) }),
+    ...(tags.length > 0 && { tags: [...tags] }),
   };
-  for (const field of READ_ONLY) delete rendered[field];
-  return rendered as unknown as RegisterTaskDefinitionCommandInput;
+  return inputOf(rendered);
+}
+
+/** Returns what registers this task definition again. */
+export function inputOf(definition: TaskDefinition): RegisterTaskDefinitionCommandInput {
+  const input: Record<string, unknown> = { ...definition };
+  for (const field of READ_ONLY) delete input[field];
+  return input as unknown as RegisterTaskDefinitionCommandInput;
 }
 
 function renderContainer(container: ContainerDefinition, wanted: Wanted, type?: string): ContainerDefinition {

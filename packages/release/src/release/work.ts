@@ -25,14 +25,25 @@ export interface Tools {
 
 export interface Work extends Tools {
   readonly held: Pick<HeldLock, 'beat'>;
+  /**
+   * The services that this process has tried to update, and the places of triggers. AWS may answer reads from before
+   * these updates, so a read does not prove that an update failed.
+   */
+  readonly touched: Set<string>;
 }
 
-/** For read-only commands, which need no lock. */
-export const UNLOCKED: Work['held'] = { beat: async () => Number.POSITIVE_INFINITY };
+/** The part of `Work` with which something is changed or watched. It has no record. */
+export type Hands = Omit<Work, 'ledger' | 'touched'>;
+
+/** What is needed to wait for something. */
+export type Watching = Omit<Hands, 'cloud'>;
+
+/** For commands that need no lock. The number is how long a change may take, in milliseconds. */
+export const UNLOCKED: Work['held'] = { beat: async () => 60_000 };
 
 /** Makes a change, and aborts it when the lease runs out. */
-export async function change<T>(work: Work, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return await make(AbortSignal.timeout(await work.held.beat()));
+export async function change<T>(work: Watching, make: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return await make(work.clock.timeout(await work.held.beat()));
 }
 
 export function isSuperseded(error: unknown): boolean {
@@ -40,7 +51,7 @@ export function isSuperseded(error: unknown): boolean {
 }
 
 /** Tries up to five times, because taking a release back must not stop at the first error. */
-export async function persist<T>(work: Work, make: () => Promise<T>): Promise<T> {
+export async function persist<T>(work: Watching, make: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await make();
@@ -70,9 +81,9 @@ export async function settleAll(parts: readonly (() => Promise<void>)[]): Promis
 /** A single read may fail. AWS's client has already retried it, so only lasting failures count. */
 export class Looks {
   #failed = 0;
-  readonly #work: Work;
+  readonly #work: Watching;
 
-  constructor(work: Work) {
+  constructor(work: Watching) {
     this.#work = work;
   }
 

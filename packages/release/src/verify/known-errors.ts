@@ -2,20 +2,29 @@
 
 export interface KnownError {
   readonly pattern: RegExp;
+  /** {NAME} stands for the text of the pattern's group NAME. */
   readonly causes: readonly string[];
 }
 
 export const KNOWN_ERRORS: readonly KnownError[] = [
   {
-    pattern: /denied: User: ?\S* is not authorized to perform: ecr:(\w+)/i,
+    pattern:
+      /User: ?(?<who>\S*) is not authorized to perform: (?<action>ecr:\w+)( on resource: (?<resource>[^\s"]+))?/i,
     causes: [
-      'The credentials are of another account than the registry: compare both with "ecs-release verify".',
-      'The user or role lacks this right on the repository: add it to its policy.',
-      'The credentials are wrong: log in again.',
+      'The credentials ({who}) are of another account than the registry ({resource}): compare both with "ecs-release verify".',
+      'The user or role lacks {action} on the repository: add it to its policy.',
+      'The credentials are wrong or old: run "ecs-release login" again.',
     ],
   },
   {
-    pattern: /no basic auth credentials|authorization token has expired|ExpiredToken/i,
+    pattern: /is not authorized to perform: (?<action>(?!ecr:)[\w-]+:\w+)/i,
+    causes: [
+      'A policy does not allow {action}, or a policy of the organization denies it: "ecs-release verify" asks IAM for each right.',
+    ],
+  },
+  {
+    pattern:
+      /no basic auth credentials|authorization token has expired|ExpiredToken|security token .*expired/i,
     causes: [
       'A login to ECR lasts for twelve hours, and a session for its own time: run "ecs-release login" again.',
     ],
@@ -25,7 +34,8 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
     causes: ['application_type is not set, or unknown: give the service a "kind" in the configuration.'],
   },
   {
-    pattern: /IDENTITY|expected dictionary form|no default identity/i,
+    pattern:
+      /\bIDENTITY\b|expected dictionary form|no default identity|DecryptionFailure|identity .*could not be found/i,
     causes: [
       'The container has no IDENTITY, or it names a secret that does not exist.',
       'The task role may not read the secret, or not decrypt it: it needs secretsmanager:GetSecretValue and kms:Decrypt.',
@@ -38,6 +48,30 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
       'A secret, or a key in it, does not exist: "ecs-release verify" names it.',
       'The execution role may not read it: it needs secretsmanager:GetSecretValue.',
       'The subnet has no route to Secrets Manager.',
+    ],
+  },
+  {
+    pattern: /toomanyrequests|pull rate limit/i,
+    causes: ['The registry limits anonymous pulls: copy the image into ECR with "mirror".'],
+  },
+  {
+    pattern:
+      /exec format error|does not match the (specified|expected) platform|no match(ing manifest)? for platform/i,
+    causes: [
+      'The image is built for another platform than its tasks: set "platform" of the image. "ecs-release verify" compares both.',
+    ],
+  },
+  {
+    pattern: /unable to assume the (service linked )?role|not authorized to assume|ECS was unable to assume/i,
+    causes: [
+      'The trust policy of the role does not name ecs-tasks.amazonaws.com, or the role does not exist: "ecs-release verify" checks both.',
+    ],
+  },
+  {
+    pattern: /TargetNotConnected|ExecuteCommandAgent|execute command failed/i,
+    causes: [
+      'The task was started before ECS Exec was enabled: deploy with --force-new-deployment.',
+      'The task role lacks ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel or OpenDataChannel.',
     ],
   },
   {
@@ -64,14 +98,15 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
     ],
   },
   {
-    pattern: /OutOfMemory|exit(ed)? (with )?code 137|signal: killed/i,
+    pattern: /OutOfMemory|exit(ed)? (with )?code:? 137|signal: killed|heap out of memory/i,
     causes: [
-      'The container used more memory than it has: raise "memory". A build needs more memory in Docker itself.',
+      'The container used more memory than it has: raise "memory".',
+      'A build needs more memory: raise "memory" of the image, and what Docker itself has. "ecs-release doctor" prints that.',
     ],
   },
   {
     pattern: /Ambiguous cluster|No clusters could be resolved|ClusterNotFound/i,
-    causes: ['Name the cluster under "cluster" of the stage; "aws ecs list-clusters" lists them.'],
+    causes: ['Name the cluster under "cluster" of the stage; "ecs-release verify" lists those that exist.'],
   },
   {
     pattern: /circuit breaker/i,
@@ -79,7 +114,13 @@ export const KNOWN_ERRORS: readonly KnownError[] = [
   },
 ];
 
-/** @returns the known errors that match the text */
-export function knownErrorsIn(text: string): readonly KnownError[] {
-  return KNOWN_ERRORS.filter(({ pattern }) => pattern.test(text));
+/** @returns the causes of the known errors that the text has in it */
+export function causesOf(text: string): readonly string[] {
+  return KNOWN_ERRORS.flatMap(({ pattern, causes }) => {
+    const match = pattern.exec(text);
+    if (!match) return [];
+    return causes.map((cause) =>
+      cause.replaceAll(/\{(\w+)\}/g, (_, name) => match.groups?.[name] || 'unknown'),
+    );
+  });
 }

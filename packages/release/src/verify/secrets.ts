@@ -1,12 +1,15 @@
 /**
- * Checks the secrets that task definitions refer to. Each secret must exist, and so must each key that is used of a
- * JSON secret. No value is shown or kept.
+ * Checks the secrets that task definitions refer to: secrets of Secrets Manager, keys of JSON secrets, parameters of
+ * Systems Manager, and the secret that `IDENTITY` names. No value is shown or kept.
  */
 
+import type { TaskDefinition } from '@aws-sdk/client-ecs';
 import { GetSecretValueCommand, ResourceNotFoundException } from '@aws-sdk/client-secrets-manager';
+import { GetParametersCommand } from '@aws-sdk/client-ssm';
 import type { Clients } from '../aws/clients.ts';
+import { inParts } from '../aws/task-reads.ts';
 import { messageOf } from '../errors.ts';
-import { bad, type Check, good, unknown } from './check.ts';
+import { bad, type Check, good, unknown, warning } from './check.ts';
 
 /** Texts that people leave in place of a value. */
 const PLACEHOLDER = /^(|change[-_ ]?me|placeholder|todo|tbd|xxx+|<.*>|\.\.\.|null|undefined)$/i;
@@ -18,34 +21,98 @@ export function partsOf(valueFrom: string): { readonly secret: string; readonly 
   return { secret: parts.slice(0, 7).join(':'), key: parts[7] ?? '' };
 }
 
-/** @param references the `valueFrom` texts of task definitions */
 export async function checkSecrets(
   clients: Clients,
-  references: readonly string[],
+  definitions: readonly TaskDefinition[],
 ): Promise<readonly Check[]> {
+  const containers = definitions.flatMap(({ containerDefinitions = [] }) => containerDefinitions);
   const keys = new Map<string, Set<string>>();
-  for (const reference of references) {
-    const parts = partsOf(reference);
-    if (!parts) continue;
-    keys.set(parts.secret, (keys.get(parts.secret) ?? new Set()).add(parts.key));
+  const parameters = new Set<string>();
+  for (const { valueFrom = '' } of containers.flatMap(({ secrets = [] }) => secrets)) {
+    const parts = partsOf(valueFrom);
+    if (parts) keys.set(parts.secret, (keys.get(parts.secret) ?? new Set()).add(parts.key));
+    else parameters.add(valueFrom.replace(/^.*:parameter(?=\/)/, ''));
   }
-  return await Promise.all([...keys].map(([secret, wanted]) => checkSecret(clients, secret, [...wanted])));
+  const identities = containers.flatMap(({ environment = [] }) =>
+    environment.flatMap(({ name, value = '' }) => (name === 'IDENTITY' && value !== '' ? [value] : [])),
+  );
+  const found = await Promise.all([
+    ...[...keys].map(([secret, wanted]) =>
+      checkSecret(clients, secret, (text) => problemsOf(text, [...wanted])),
+    ),
+    ...[...new Set(identities)].map((secret) => checkSecret(clients, secret, identityProblems)),
+    ...inParts([...parameters], 10).map((names) => checkParameters(clients, names)),
+  ]);
+  return found.flat();
 }
 
-async function checkSecret(clients: Clients, SecretId: string, wanted: readonly string[]): Promise<Check> {
+async function checkSecret(
+  clients: Clients,
+  SecretId: string,
+  judge: (text: string) => readonly string[],
+): Promise<readonly Check[]> {
   const what = `secret ${SecretId.replace(/^.*:secret:/, '')}`;
   try {
-    const { SecretString = '' } = await (await clients.secrets()).send(
-      new GetSecretValueCommand({ SecretId }),
-    );
-    const problems = problemsOf(SecretString, wanted);
-    return problems.length === 0
-      ? good(what)
-      : bad(what, `${problems.join('; ')}. Fill it in Secrets Manager.`);
+    const request = new GetSecretValueCommand({ SecretId });
+    const { SecretString = '' } = await (await clients.secrets()).send(request);
+    const problems = judge(SecretString);
+    const empty = judge === identityProblems ? emptyKeys(SecretString) : [];
+    if (problems.length > 0) return [bad(what, `${problems.join('; ')}. Fill it in Secrets Manager.`)];
+    if (empty.length > 0)
+      return [warning(what, `the keys ${empty.join(', ')} are empty. Fill them, if the program needs them.`)];
+    return [good(what)];
   } catch (error) {
     if (error instanceof ResourceNotFoundException)
-      return bad(what, 'it does not exist. Make it in Secrets Manager.');
-    return unknown(what, messageOf(error));
+      return [bad(what, 'it does not exist. Make it in Secrets Manager.')];
+    return [unknown(what, messageOf(error))];
+  }
+}
+
+async function checkParameters(clients: Clients, Names: string[]): Promise<readonly Check[]> {
+  try {
+    const answer = await (await clients.ssm()).send(new GetParametersCommand({ Names }));
+    const missing = answer.InvalidParameters ?? [];
+    return Names.map((name) =>
+      missing.includes(name)
+        ? bad(`parameter ${name}`, 'it does not exist. Make it in Systems Manager.')
+        : good(`parameter ${name}`),
+    );
+  } catch (error) {
+    return [unknown(`parameters ${Names.join(', ')}`, messageOf(error))];
+  }
+}
+
+/**
+ * Judges the secret that a program reads by itself. All of its keys count, and empty ones may be meant.
+ * @returns the problems, with names of keys but no values
+ */
+export function identityProblems(text: string): readonly string[] {
+  const values = objectOf(text);
+  if (typeof values === 'string') return [values];
+  return Object.entries(values)
+    .filter(([, value]) => value !== '' && isPlaceholder(value))
+    .map(([key]) => `the key ${key} is a placeholder`);
+}
+
+function emptyKeys(text: string): readonly string[] {
+  return Object.entries(objectOf(text))
+    .filter(([, value]) => value === '')
+    .map(([key]) => key);
+}
+
+function isPlaceholder(value: unknown): boolean {
+  return value === null || (typeof value === 'string' && PLACEHOLDER.test(value.trim()));
+}
+
+/** @returns the object, or why the text is none */
+function objectOf(text: string): Readonly<Record<string, unknown>> | string {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
+      return 'it is not one JSON object';
+    return parsed as Readonly<Record<string, unknown>>;
+  } catch {
+    return 'it is not JSON';
   }
 }
 
@@ -53,19 +120,10 @@ async function checkSecret(clients: Clients, SecretId: string, wanted: readonly 
 export function problemsOf(text: string, wanted: readonly string[]): readonly string[] {
   const keys = wanted.filter((key) => key !== '');
   if (keys.length === 0) return PLACEHOLDER.test(text.trim()) ? ['it is empty, or a placeholder'] : [];
-  let values: Readonly<Record<string, unknown>>;
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
-      return ['it is not one JSON object'];
-    values = parsed as Readonly<Record<string, unknown>>;
-  } catch {
-    return ['it is not JSON'];
-  }
+  const values = objectOf(text);
+  if (typeof values === 'string') return [values];
   return keys.flatMap((key) => {
     if (!(key in values)) return [`the key ${key} is missing`];
-    const value = values[key];
-    const isPlaceholder = value === null || (typeof value === 'string' && PLACEHOLDER.test(value.trim()));
-    return isPlaceholder ? [`the key ${key} is empty, or a placeholder`] : [];
+    return isPlaceholder(values[key]) ? [`the key ${key} is empty, or a placeholder`] : [];
   });
 }

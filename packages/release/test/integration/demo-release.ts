@@ -3,8 +3,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawn } from 'node-pty';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
-import { run } from '../support/tool.ts';
+import { ShellAccess } from '../support/shell-access.ts';
+import { MAIN, run } from '../support/tool.ts';
 
 const CONFIG = `application: shop
 stages:
@@ -48,6 +50,29 @@ async function show(commit: string, words: readonly string[], expected = 0): Pro
   if (code !== expected) throw new Error(`"${words.join(' ')}" exited with ${code}, not ${expected}`);
 }
 
+/** A shell on a terminal in a task of the service: types each line at the prompt. */
+async function showShell(lines: readonly string[]): Promise<void> {
+  await using access = await ShellAccess.start();
+  const words = ['exec', '--service', 'portal'];
+  process.stdout.write(`$ ecs-release ${words.join(' ')}\n`);
+  const env = { ...process.env, ...access.environment, ECS_RELEASE_STAGE: 'staging' };
+  const child = spawn(process.env.TEST_NODE ?? process.execPath, [MAIN, ...words, '--set', 'commit=good'], {
+    ...{ cwd, env, cols: 100, rows: 30 },
+  });
+  const left = [...lines];
+  let shown = '';
+  child.onData((text) => {
+    process.stdout.write(text);
+    shown += text;
+    if (!/[#$] \S*$/.test(shown)) return;
+    shown = '';
+    child.write(`${left.shift() ?? 'exit'}\r`);
+  });
+  const exitCode = await new Promise<number>((resolve) => child.onExit((end) => resolve(end.exitCode)));
+  process.stdout.write(`exit code ${exitCode}\n`);
+  if (exitCode !== 5 || left.length > 0) throw new Error(`the shell ended with ${exitCode}, not 5`);
+}
+
 try {
   say('AWS without AWS: ECS, ECR, EventBridge and S3 by ministack, with a private Docker');
   await using aws = await AwsHost.start();
@@ -75,6 +100,8 @@ try {
   await show('broken', ['deploy', '--skip-tasks'], 3);
   say('A task runs once, with its exit code');
   await show('good', ['run', 'migrate', '--', '/bin/sh', '-c', 'exit 4'], 4);
+  say('A shell in a task of the service');
+  await showShell(['cat /proc/1/cmdline; echo', 'exit 5']);
   say('What happened');
   await show('good', ['status']);
   await show('good', ['history']);

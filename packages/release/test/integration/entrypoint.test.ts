@@ -189,3 +189,21 @@ test('the sources give the same bytes again', () => {
   chmodSync(again, 0o755);
   assert.ok(readFileSync(again).equals(readFileSync(executable)));
 });
+
+test('the release tool as one executable works in a container without Node', async () => {
+  const tool = join(work, 'ecs-release');
+  execFileSync(process.execPath, [join(import.meta.dirname, '../../scripts/release-executable.ts'), tool]);
+  await host.makeCluster('shop');
+  await host.makeService('shop', 'portal', await host.register('portal', 'entry:1'));
+  const settings = Object.entries(ENVIRONMENT).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+  const place = ['--network=host', '--volume', `${tool}:/ecs-release:ro`, '--entrypoint', '/ecs-release'];
+  const command = ['init', '--cluster', 'shop', '--region', 'us-east-1', '--dry-run'];
+  const { stdout, stderr } = spawnSync(
+    'docker',
+    ['run', '--rm', ...place, ...settings, 'entry:1', ...command],
+    {
+      encoding: 'utf8',
+    },
+  );
+  assert.match(stdout, /^services:\n {2}portal:/m, stderr);
+});

@@ -10,6 +10,7 @@ import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { readGroup, readRule } from '../../src/aws/triggers.ts';
 import { ACCOUNT, AwsHost, ENVIRONMENT, REGISTRY } from '../support/aws-host.ts';
 import { type Break, FaultProxy } from '../support/fault-proxy.ts';
+import { Rollouts } from '../support/rollouts.ts';
 import { run } from '../support/tool.ts';
 
 const SERVICES = Array.from({ length: 12 }, (_, i) => `service-${i}`);
@@ -60,9 +61,21 @@ async function imagesOnStage(): Promise<ReadonlySet<string>> {
   return new Set(definitions.map(({ definition }) => definition.containerDefinitions?.[0]?.image ?? ''));
 }
 
+const rollouts = new Rollouts();
+
 test('a release of twelve services and a hundred scheduled tasks makes hardly more calls than AWS asks for', async () => {
   const digest = await aws.putImage('web', 'one');
+  proxy.reshape = (action, answer) => rollouts.reshape(action, answer);
+  let updates = 0;
+  proxy.decide = (action) => {
+    if (action === 'UpdateService') updates += 1;
+    if (action === 'UpdateService' && updates === 2) rollouts.note('the others begin');
+    if (action === 'PutTargets') rollouts.note('the scheduled tasks move');
+    return undefined;
+  };
   const { code, stderr } = await deploy('one');
+  proxy.reshape = (_, answer) => answer;
+  proxy.decide = () => undefined;
   assert.equal(code, 0, stderr);
   assert.deepEqual([...(await imagesOnStage())], [`${REGISTRY}/web@${digest}`]);
   const [services, families] = [SERVICES.length, FAMILIES.length];
@@ -75,6 +88,14 @@ test('a release of twelve services and a hundred scheduled tasks makes hardly mo
   assert.ok(
     proxy.total - looks - records <= 1.2 * least,
     `${proxy.total} calls: ${JSON.stringify([...proxy.calls])}`,
+  );
+});
+
+test('tasks that come and go, and old ones that drain, are waited for before the next step of a release', () => {
+  assert.deepEqual([...(rollouts.notes.get('the others begin')?.healthy ?? [])], ['service-0']);
+  assert.deepEqual(
+    [...(rollouts.notes.get('the scheduled tasks move')?.gone ?? [])].toSorted(),
+    SERVICES.toSorted(),
   );
 });
 
@@ -129,6 +150,7 @@ test('over throttling, failures, lost answers, stale copies and short pages a re
   };
   const { code, stderr } = await deploy('two');
   assert.equal(code, 0, stderr);
+  assert.ok(proxy.cut.has('ListTaskDefinitionFamilies'));
   for (const kind of [...kinds, 'stale' as const])
     assert.ok((proxy.broken.get(kind) ?? 0) > 0, `never: ${kind}`);
   assert.deepEqual([...(await imagesOnStage())], [`${REGISTRY}/web@${digest}`]);
@@ -148,4 +170,26 @@ test('when AWS takes no more changes in the middle, all that was changed goes ba
   assert.match(stderr, /failed and was rolled back: .*Rate exceeded/);
   proxy.decide = () => undefined;
   assert.deepEqual(await imagesOnStage(), before);
+  const newest = await readTaskDefinition(await aws.clients.ecs(), 'job-0');
+  assert.ok(before.has(newest.definition.containerDefinitions?.[0]?.image ?? ''), 'a failed revision stays');
+});
+
+test('each list is read to its last page', async () => {
+  for (let i = 0; i < 8; i += 1) await aws.putImage('web', `more-${i}`);
+  proxy.pageSize = 7;
+  const show = async (...words: readonly string[]) => {
+    const { code, stdout, stderr } = await run(words, { cwd, env: { AWS_ENDPOINT_URL: proxy.url } });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const onStage = ['--stage', 'live', '--set', 'commit=two'];
+  const found = await show('init', '--cluster', 'shop', '--region', 'us-east-1', '--dry-run');
+  for (const name of [...SERVICES, ...FAMILIES]) assert.match(found, new RegExp(`\\b${name}$`, 'm'));
+  const images = await show('images', 'list', 'web', ...onStage);
+  for (let i = 0; i < 8; i += 1) assert.match(images, new RegExp(`more-${i}\\b`));
+  const tasks = JSON.parse(await show('tasks', ...onStage, '--json'));
+  for (const name of SERVICES) assert.ok(JSON.stringify(tasks).includes(name), `no task of ${name}`);
+  assert.equal(JSON.parse(await show('history', ...onStage, '--json')).length, 3);
+  for (const list of ['ListServices', 'ListRules', 'DescribeImages', 'ListTasks'])
+    assert.ok(proxy.cut.has(list), `${list} was never cut`);
 });

@@ -1,14 +1,15 @@
 /** The main journey with real containers: deploy, a broken release that goes back, a rollback, a kill. */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
+import { DisableRuleCommand, ListTargetsByRuleCommand } from '@aws-sdk/client-eventbridge';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
+import { listTasks, readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, docker, LASTING, pushImage, REGISTRY } from '../support/aws-host.ts';
+import { digestThere, SECOND_REGISTRY, startSecondRegistry } from '../support/second-registry.ts';
 import { type Ran, run, start } from '../support/tool.ts';
 
 const CONFIG = `
@@ -26,12 +27,13 @@ services:
   portal: { service: portal, gate: true, containers: { app: { image: web, environment: { GREETING: hello } } } }
   worker: { service: worker, containers: { app: { image: web } } }
 scheduled:
-  nightly: { families: 'job-*', containers: { app: { image: web } } }
+  nightly: { families: 'job-*', count: 2, schedule: cron(0 8 * * ? *), containers: { app: { image: web } } }
 tasks:
   before: [{ name: migrate, family: portal, command: [/bin/sh, -c, 'echo migrated'] }]
 release: { timeout: 2m, poll: 500ms }
 `;
 
+const WHERE = ['--stage', 'staging', '--set', 'commit=one'];
 let aws: AwsHost;
 let cwd: string;
 
@@ -72,7 +74,11 @@ test('a deploy runs its task, rolls services and schedules, by digest, and is on
   const { Targets } = await (await aws.clients.events()).send(
     new ListTargetsByRuleCommand({ Rule: 'job-a' }),
   );
-  assert.match(Targets?.[0]?.EcsParameters?.TaskDefinitionArn ?? '', /job-a:2$/);
+  const { TaskDefinitionArn = '', TaskCount } = Targets?.[0]?.EcsParameters ?? {};
+  assert.match(TaskDefinitionArn, /job-a:2$/);
+  assert.equal(TaskCount, 2);
+  const scheduled = await tool('one', 'schedules');
+  assert.match(scheduled.stdout, /nightly +rule job-a +1 +job-a:2 +2 +cron\(0 8 \* \* \? \*\)\n/);
   const told = await tool('one', 'history');
   assert.match(told.stdout, /deploy +deployed .* one /);
   assert.match(docker('ps', '--no-trunc'), /: one;/);
@@ -133,10 +139,14 @@ test('of two deploys at once one goes, and the other waits for it', async () => 
   pushImage(`${REGISTRY}/web:staging-four`, `: four; ${LASTING}`);
   const first = start(['deploy', '--stage', 'staging', '--set', 'commit=three'], { cwd });
   await first.says(/roll out/);
-  const second = await tool('four', 'deploy');
+  // The first one cannot end before the second one waits.
+  first.kill('SIGSTOP');
+  const second = start(['deploy', '--stage', 'staging', '--set', 'commit=four'], { cwd });
+  await second.says(/waiting for .*, who has the lock/);
+  first.kill('SIGCONT');
   assert.equal((await first.ended).code, 0);
-  assert.equal(second.code, 0, second.stderr);
-  assert.match(second.stderr, /waiting for .*, who has the lock/);
+  const { code, stderr } = await second.ended;
+  assert.equal(code, 0, stderr);
   assert.match(docker('ps', '--no-trunc'), /: four;/);
 });
 
@@ -164,11 +174,34 @@ test('a variable is set in all task definitions, and a service is scaled, as rel
   assert.equal(back.code, 0, back.stderr);
 });
 
-test('a task of the configuration is run once, with its exit code, where another command is given', async () => {
+test('a task of the configuration is run once, with its lines and its exit code, or with another command', async () => {
+  const dry = await tool('two', 'run', 'migrate', '--dry-run');
+  assert.match(dry.stdout, /would run portal:\d+: app with \/bin\/sh -c echo migrated/);
   const first = await tool('two', 'run', 'migrate');
   assert.equal(first.code, 0, first.stderr);
-  const other = await tool('two', 'run', 'migrate', '--', '/bin/sh', '-c', 'exit 9');
+  assert.match(first.stdout, /^app\/[0-9a-f]{8} \| migrated\n$/);
+  const other = await tool('two', 'run', 'migrate', '--json', '--', '/bin/sh', '-c', 'echo other; exit 9');
   assert.equal(other.code, 9, other.stderr);
+  const [line, ended] = other.stdout
+    .trim()
+    .split('\n')
+    .map((one) => JSON.parse(one));
+  assert.deepEqual([line.message, ended.container, ended.exitCode], ['other', 'app', 9]);
+  const logs = await tool('two', 'logs', '--task', ended.arn.replace(/^.*\//, ''));
+  assert.match(logs.stdout, /^app\/[0-9a-f]{8} \| other\n$/);
+});
+
+test('Ctrl-C stops the task that run has started', async () => {
+  const command = ['run', 'migrate', '--stage', 'staging', '--set', 'commit=two', '--json', '--'];
+  const running = start([...command, '/bin/sh', '-c', 'echo ready; sleep 3600'], { cwd });
+  await running.prints(/ready/);
+  running.kill('SIGINT');
+  assert.equal((await running.ended).code, 130);
+  const stopped = await listTasks(await aws.clients.ecs(), 'shop', {
+    startedBy: 'ecs-release',
+    desiredStatus: 'STOPPED',
+  });
+  assert.ok(stopped.some(({ stoppedReason }) => /ecs-release was interrupted/.test(stoppedReason)));
 });
 
 test('images are built, pushed with all tags, listed, tagged and untagged', async () => {
@@ -200,37 +233,62 @@ test('images are built, pushed with all tags, listed, tagged and untagged', asyn
   assert.match(last.stderr, /staging-one is the last tag of sha256:.*ECR deletes an image with its last tag/);
   assert.equal((await change('untag', 'web', 'stable')).code, 0);
   assert.doesNotMatch(await list(), /stable/);
+  assert.equal((await change('tag', 'web', 'staging-one', 'stable')).code, 0);
+  const watched = start(['images', 'watch', 'web', 'stable', '--poll', '200ms', '--json', ...WHERE], { cwd });
+  await watched.says(/stable is sha256:/);
+  const back = await change('back', 'web', 'stable');
+  assert.match(back.stdout, /web:stable is sha256:\w+, no longer sha256:\w+/, back.stderr);
+  const seen = await watched.ended;
+  assert.equal(seen.code, 0, seen.stderr);
+  const { before: from, digest } = JSON.parse(seen.stdout);
+  assert.notEqual(from, digest);
+  assert.match((await change('manifest', 'web', digest)).stdout, /"schemaVersion": ?2/);
+});
+
+test('an image of another registry is copied into the own one, and is planned by the digest that it had there', async () => {
+  await using _registry = await startSecondRegistry();
+  const there = `${SECOND_REGISTRY}/upstream/web:1`;
+  pushImage(there, `: mirrored; ${LASTING}`);
+  docker('rmi', there);
+  const path = join(cwd, 'mirror.yaml');
+  const image = `web: { repository: web, registry: '${REGISTRY}', mirror: '${there}', tag: mirrored }`;
+  await writeFile(path, CONFIG.replace(/web: \{.*/, image));
+  for (const command of ['build', 'push']) {
+    const { code, stderr } = await tool('two', command, '--config', path);
+    assert.equal(code, 0, stderr);
+  }
+  const { stdout } = await tool('two', 'plan', '--config', path);
+  assert.ok(stdout.includes(`${REGISTRY}/web@${await digestThere('upstream/web', '1')}`), stdout);
 });
 
 test('what a release leans on is checked by name, and a placeholder in a secret is found', async () => {
   const secrets = await aws.clients.secrets();
   const SecretString = JSON.stringify({ PASSWORD: 'CHANGE_ME', KEY: 'the value of the key' });
   const { ARN } = await secrets.send(new CreateSecretCommand({ Name: 'shop', SecretString }));
+  await secrets.send(new CreateSecretCommand({ Name: 'identity', SecretString: '{"HOST":"x","PROXY":""}' }));
   const path = join(cwd, 'secret.yaml');
-  const withSecret = `app: { image: web, secrets: { from: '${ARN}', keys: [PASSWORD, KEY, ABSENT] } } }`;
+  const withSecret = `app: { image: web, environment: { IDENTITY: identity }, secrets: { from: '${ARN}', keys: [PASSWORD, KEY, ABSENT] } } }`;
   await writeFile(path, CONFIG.replace('app: { image: web } } }', `${withSecret} }`));
+  await (await aws.clients.events()).send(new DisableRuleCommand({ Name: 'job-a' }));
   const { code, stdout } = await tool('one', 'verify', '--config', path);
   assert.equal(code, 1, stdout);
+  for (const found of [
+    /✓ account 000000000000, as arn:aws:/,
+    /✓ record s3:\/\/releases\/shop/,
+    /✓ repository web/,
+    /✓ image localhost:4566\/web@sha256:[0-9a-f]{64} \(linux\/amd64\)/,
+    /! secret identity: the keys PROXY are empty/,
+    /! rule job-a, target 1: it is disabled/,
+    /✗ role events: it does not exist/,
+    /rights/,
+  ])
+    assert.match(stdout, found);
   assert.match(
     stdout,
     /✗ secret shop.*: the key PASSWORD is empty, or a placeholder; the key ABSENT is missing/,
   );
   assert.doesNotMatch(stdout, /the value of the key/);
   assert.match(stdout, /✓ images/);
-});
-
-test('a configuration is written from what the cluster has, and it fits what runs', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'release-init-'));
-  const how = { cwd: directory };
-  const made = await run(['init', '--cluster', 'shop', '--region', 'us-east-1', '--stage', 'staging'], how);
-  assert.equal(made.code, 0, made.stderr);
-  const written = await readFile(join(directory, 'ecs-release.yaml'), 'utf8');
-  assert.match(written, /portal:\n {4}service: portal/);
-  assert.match(written, /families: job-a/);
-  const again = await run(['init', '--cluster', 'shop', '--region', 'us-east-1'], how);
-  assert.equal(again.code, 2);
-  const { code, stderr } = await run(['plan', '--stage', 'staging', '--set', 'commit=one'], how);
-  assert.ok(code === 0 || code === 6, stderr);
 });
 
 test('the tool refuses credentials of another account', async () => {

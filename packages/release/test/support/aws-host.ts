@@ -115,12 +115,12 @@ export class AwsHost implements AsyncDisposable {
     await (await this.clients.ecs()).send(new CreateServiceCommand(given));
   }
 
-  async makeRule(rule: string, taskDefinition: string): Promise<void> {
+  async makeRule(rule: string, taskDefinition: string, cluster = 'shop'): Promise<void> {
     const events = await this.clients.events();
     await events.send(new PutRuleCommand({ Name: rule, ScheduleExpression: 'rate(1 day)' }));
     const target = {
       Id: '1',
-      Arn: `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/shop`,
+      Arn: `arn:aws:ecs:us-east-1:${ACCOUNT}:cluster/${cluster}`,
       RoleArn: `arn:aws:iam::${ACCOUNT}:role/events`,
       EcsParameters: { TaskDefinitionArn: taskDefinition, TaskCount: 1 },
     };
@@ -159,7 +159,8 @@ export function pushImage(reference: string, script: string): void {
 /** A program that runs until it is stopped. */
 export const LASTING = 'trap "exit 0" TERM; sleep 3600 & wait';
 
-async function answering(ask: () => unknown): Promise<void> {
+/** Waits until this does not fail. */
+export async function answering(ask: () => unknown): Promise<void> {
   const end = Date.now() + PATIENCE;
   for (;;) {
     try {

@@ -49,5 +49,6 @@ export function hurriedClock(slept: (milliseconds: number) => void = () => {}) {
       // As the timers of Node do.
       if (signal?.aborted) throw new DOMException('The operation was aborted', 'AbortError');
     },
+    timeout: () => new AbortController().signal,
   };
 }

@@ -69,7 +69,7 @@ export class SessionService implements AsyncDisposable {
       response.writeHead(failure ? 400 : 200, { 'content-type': 'application/x-amz-json-1.1' });
       response.end(
         JSON.stringify(
-          failure ? { __type: failure, message: 'as the test wants' } : this.#answer(action, body),
+          failure ? { __type: failure, message: 'as the test wants' } : this.answer(action, body),
         ),
       );
     };
@@ -120,7 +120,8 @@ export class SessionService implements AsyncDisposable {
     await once(this.#server, 'close');
   }
 
-  #answer(action: string, body: Call): object {
+  /** What this service answers to an action. */
+  answer(action: string, body: Call): object {
     switch (action) {
       case 'ListTasks':
         return { taskArns: this.tasks.map((task) => (task as { taskArn: string }).taskArn) };

@@ -19,6 +19,7 @@ import type { VirtualTime } from './virtual-time.ts';
 const ROLLOUT = 15_000;
 const DRAIN = 10_000;
 const TASK = 8_000;
+const STALE = 5_000;
 
 interface RunningDeployment {
   readonly id: string;
@@ -39,18 +40,24 @@ export class SimulatedAws {
   readonly definitions: TaskDefinition[] = [];
   readonly services = new Map<string, RunningService>();
   readonly rules = new Map<string, Trigger[]>();
+  /** Services with automatic scaling. Their scheduled scaling is suspended, by somebody else. */
+  readonly scalable = new Set<string>();
   readonly suspended = new Set<string>();
   readonly tasks = new Map<
     string,
     Task & { readonly token: string; readonly endsAt: number; readonly exitCode: number }
   >();
   readonly objects = new Map<string, Stored>();
-  readonly stopped: Task[] = [];
+  /** What happened that must never happen. */
+  readonly violations: string[] = [];
   readonly time: VirtualTime;
   hasCircuitBreaker = true;
+  /** Reads are answered from copies that are up to STALE milliseconds old. */
+  isBehind = false;
   /** Does this image run? */
   isGood: (image: string) => boolean = () => true;
   #numbers = 0;
+  readonly #answers = new Map<string, { readonly at: number; readonly answer: unknown }>();
 
   constructor(time: VirtualTime) {
     this.time = time;
@@ -68,6 +75,7 @@ export class SimulatedAws {
       state: 'COMPLETED' as const,
       endsAt: undefined,
     };
+    this.scalable.add(name);
     this.services.set(name, { desired: 2, deployments: [deployment], events: [] });
   }
 
@@ -79,7 +87,8 @@ export class SimulatedAws {
   register(input: RegisterTaskDefinitionCommandInput): string {
     const revision = this.definitions.filter(({ family }) => family === input.family).length + 1;
     const taskDefinitionArn = `arn:aws:ecs:r:1:task-definition/${input.family}:${revision}`;
-    this.definitions.push({ ...input, revision, taskDefinitionArn, status: 'ACTIVE' });
+    const registeredAt = new Date(this.time.now);
+    this.definitions.push({ ...input, revision, taskDefinitionArn, registeredAt, status: 'ACTIVE' });
     return taskDefinitionArn;
   }
 
@@ -99,6 +108,23 @@ export class SimulatedAws {
     );
     if (!found) throw new Error(`there is no ${name}`);
     return found;
+  }
+
+  answer<T>(name: string, make: () => T): T {
+    const known = this.#answers.get(name);
+    if (this.isBehind && known && this.time.now - known.at <= STALE) return known.answer as T;
+    const answer = make();
+    this.#answers.set(name, { at: this.time.now, answer });
+    return answer;
+  }
+
+  /** Only the holder of the lock changes a stage. */
+  noteChange(owner: string, name: string): void {
+    const [{ text } = { text: '{}' }] = [...this.objects].flatMap(([place, one]) =>
+      place.endsWith('stage.json') ? [one] : [],
+    );
+    const { lock } = JSON.parse(text);
+    if (lock?.owner !== owner) this.violations.push(`${name} of ${owner}, while ${lock?.owner} has the lock`);
   }
 
   /** What the service's newest deployment is of. */
@@ -198,6 +224,9 @@ export class SimulatedAws {
   start({ taskDefinition, startedBy, token }: TaskStart): string {
     const known = [...this.tasks.values()].find((one) => one.token === token);
     if (known) return known.arn;
+    for (const one of this.tasks.values())
+      if (one.startedBy !== startedBy && one.endsAt > this.time.now)
+        this.violations.push(`a task of ${startedBy} starts while one of ${one.startedBy} runs`);
     const arn = `arn:aws:ecs:r:1:task/c/${this.#id().replace(/\D/g, '')}`;
     const exitCode = this.isGood(this.imageOf(taskDefinition)) ? 0 : 1;
     const createdAt = this.time.now;

@@ -3,8 +3,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+export const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 
 export interface Ran {
   readonly code: number | null;
@@ -17,6 +18,8 @@ export interface Running {
   kill(signal: NodeJS.Signals): void;
   /** Resolves when stderr has said so. */
   says(what: RegExp): Promise<void>;
+  /** Resolves when stdout has said so. */
+  prints(what: RegExp): Promise<void>;
 }
 
 export function start(
@@ -31,16 +34,18 @@ export function start(
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const heard = async (stream: Readable, text: () => string, what: RegExp) => {
+    while (!what.test(text())) {
+      const next = await Promise.race([once(stream, 'data'), ended]);
+      if (!Array.isArray(next) && !what.test(text())) throw new Error(`it never said ${what}: ${stderr}`);
+    }
+  };
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   return {
     ended,
     kill: (signal) => void child.kill(signal),
-    says: async (what) => {
-      while (!what.test(stderr)) {
-        const next = await Promise.race([once(child.stderr, 'data'), ended]);
-        if (!Array.isArray(next) && !what.test(stderr)) throw new Error(`it never said ${what}: ${stderr}`);
-      }
-    },
+    says: (what) => heard(child.stderr, () => stderr, what),
+    prints: (what) => heard(child.stdout, () => stdout, what),
   };
 }
 

@@ -26,6 +26,7 @@ export class VirtualTime {
   now = Date.parse('2026-11-30T00:00:00Z');
   readonly #random: () => number;
   #waiting: Waiting[] = [];
+  #timeouts: { readonly at: number; readonly controller: AbortController }[] = [];
   readonly #dead = new Set<string>();
   readonly #pausedUntil = new Map<string, number>();
 
@@ -38,7 +39,15 @@ export class VirtualTime {
     return {
       now: () => this.now,
       sleep: (milliseconds) => this.#wait(owner, this.now + milliseconds),
+      timeout: (milliseconds) => this.timeout(milliseconds),
     };
+  }
+
+  /** @returns a signal that aborts when this time has passed */
+  timeout(milliseconds: number): AbortSignal {
+    const controller = new AbortController();
+    this.#timeouts.push({ at: this.now + milliseconds, controller });
+    return controller.signal;
   }
 
   /** Resolves when it is this process's turn. A call takes some time. */
@@ -73,6 +82,11 @@ export class VirtualTime {
       const near = [next, ...others.filter(({ at }) => at - next.at < 300)];
       const chosen = near[Math.floor(this.#random() * near.length)] ?? next;
       this.now = Math.max(this.now, chosen.at);
+      const { due = [], later = [] } = Object.groupBy(this.#timeouts, ({ at }) =>
+        at <= this.now ? 'due' : 'later',
+      );
+      this.#timeouts = later;
+      for (const { controller } of due) controller.abort(new Error('the time was over'));
       this.#waiting = this.#waiting.filter((one) => one !== chosen.one);
       chosen.one.go();
     }

@@ -1,0 +1,39 @@
+/** Where tasks run, as the configuration says it: network, capacity, and the container that counts. Pure. */
+
+import type { ContainerDefinition } from '@aws-sdk/client-ecs';
+import type { TaskConfig } from '../config/schema.ts';
+import { ReleaseError } from '../errors.ts';
+import type { Capacity, Placement } from './cloud.ts';
+
+/** @param spot per cent of the tasks on Fargate Spot */
+export function capacityOf(spot: number): readonly Capacity[] {
+  const all = [
+    { provider: 'FARGATE_SPOT', weight: spot, base: 0 },
+    { provider: 'FARGATE', weight: 100 - spot, base: 0 },
+  ];
+  return all.filter(({ weight }) => weight > 0);
+}
+
+/** @returns where a task runs that has a network of its own in the configuration */
+export function placementIn({
+  subnets,
+  securityGroups = [],
+  publicIp = false,
+}: NonNullable<TaskConfig['network']>): Placement {
+  return { launchType: 'FARGATE', network: { subnets, securityGroups, publicIp } };
+}
+
+/**
+ * Chooses the container whose command is set and whose exit code counts. The default is the first essential one.
+ * @throws ReleaseError usage when there is no such container
+ */
+export function chosenContainer(
+  what: string,
+  containers: readonly ContainerDefinition[],
+  wanted: string | undefined,
+): string {
+  const names = containers.map(({ name = '' }) => name);
+  const chosen = wanted ?? containers.find(({ essential = true }) => essential)?.name ?? '';
+  if (names.includes(chosen)) return chosen;
+  throw new ReleaseError('usage', `${what} has no container "${chosen}". It has ${names.join(', ')}.`);
+}
