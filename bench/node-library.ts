@@ -10,8 +10,8 @@ import { inRandomOrder, type Measure, ofPairs } from './measure.ts';
 import type { Result, Work } from './node-library/consumer.ts';
 import { WARM_UP } from './node-library/warm-up.ts';
 
-const ROUNDS = 7;
-const MESSAGES = 10_000;
+const ROUNDS = 5;
+const MESSAGES = 20_000;
 /** For handlers that take 20 ms. */
 const SLOW_MESSAGES = 500;
 const MANY = 100_000;
