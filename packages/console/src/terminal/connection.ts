@@ -1,24 +1,13 @@
 /** The WebSocket of a terminal. After a broken connection, it reconnects to the same terminal at the same place. */
 
 import { signal } from '@preact/signals';
+import type { TerminalMessage } from 'ecs-host-service-api-client';
 import { answerTo, api } from '../state/api.ts';
 import { lookWho } from '../state/session.ts';
 
 export type Phase =
   | { readonly is: 'connecting' | 'attached' | 'lost' }
   | { readonly is: 'ended'; readonly text: string };
-
-type Told =
-  | {
-      readonly type: 'attached';
-      readonly terminal: string;
-      readonly columns: number;
-      readonly rows: number;
-      readonly after: number;
-    }
-  | { readonly type: 'writer'; readonly writes: boolean }
-  | { readonly type: 'missed'; readonly bytes: number }
-  | { readonly type: 'ended'; readonly exitCode?: number };
 
 export interface Reactions {
   readonly onBytes: (bytes: Uint8Array) => void;
@@ -108,7 +97,7 @@ export class Connection {
     return url;
   }
 
-  #take(told: Told): void {
+  #take(told: TerminalMessage): void {
     if (told.type === 'attached') {
       this.#wasAttached = true;
       this.#place = told.after;
