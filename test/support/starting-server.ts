@@ -22,6 +22,10 @@ export const log = createLogger({ level: 'error', stream: await openStdout(false
 const NO_OPERATIONS: Operations = {
   describeHost: () => Promise.reject(new Error('nobody asks')),
   describeAgent: () => Promise.reject(new Error('nobody asks')),
+  history: () => {
+    throw new Error('nobody asks');
+  },
+  diagnose: () => Promise.reject(new Error('nobody asks')),
   drain: () => 0,
   nodes: () => {
     throw new Error('nobody asks');
