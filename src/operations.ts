@@ -37,13 +37,7 @@ export interface OperationsOptions {
   readonly state: string;
 }
 
-export function operationsOf({
-  service,
-  environment,
-  appEnv,
-  commit,
-  state,
-}: OperationsOptions): Operations {
+export function operationsOf({ service, environment, appEnv, commit, state }: OperationsOptions): Operations {
   const started = new Date().toISOString();
   const introspection = new Introspection();
   const diagnoses = new Diagnoses(environment);

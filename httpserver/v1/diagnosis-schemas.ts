@@ -6,7 +6,8 @@ import type { Given } from './schemas.ts';
 const Finding = Type.Object({
   check: Type.String({ description: 'What was checked.' }),
   grade: Type.Enum(['ok', 'warning', 'error'], {
-    description: 'error: a part of the service does not work. warning: it works, but less safely or less well.',
+    description:
+      'error: a part of the service does not work. warning: it works, but less safely or less well.',
   }),
   found: Type.String({ description: 'What was found, as text for people.' }),
   advice: Type.Optional(Type.String({ description: 'How to fix it.' })),

@@ -6,6 +6,7 @@
 import { batch, signal } from '@preact/signals';
 import { messagesOf, type Schemas } from 'ecs-host-service-api-client';
 import { answerTo, api, type Capacity, type Container, type Host, type Trouble, troubleOf } from './api.ts';
+import { readNodes } from './nodes.ts';
 import { lookWho } from './session.ts';
 import { untilHidden, visible } from './visible.ts';
 
@@ -187,7 +188,7 @@ async function readAll(): Promise<void> {
     for (const one of page.containers) if (one.state !== 'gone') found.set(one.id, one);
     after = page.next;
   } while (after !== undefined);
-  await readHost();
+  await Promise.all([readHost(), readNodes().catch(() => {})]);
   batch(() => {
     containers.value = found;
     isLoaded.value = true;

@@ -1,7 +1,7 @@
 /** The session of the user who is signed in. */
 
 import { computed, signal } from '@preact/signals';
-import { askSession, type Kind, troubleOf } from './api.ts';
+import { api, askSession, type Kind, troubleOf } from './api.ts';
 
 export type Session =
   | { readonly state: 'unknown' }
@@ -31,6 +31,13 @@ export async function lookWho(): Promise<boolean | undefined> {
     return false;
   }
 }
+
+// A call that is refused is the first to know that the session has ended.
+api.use({
+  onResponse: ({ response: { status } }) => {
+    if (status === 401) void lookWho();
+  },
+});
 
 /** @throws an error that `troubleOf` can describe */
 export async function signIn(token: string): Promise<void> {
