@@ -120,12 +120,13 @@ export class ConsoleSite implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Each of them ends, also if something below fails: a Docker that runs keeps this process alive.
+    await using _host = this.host;
+    await using _registry = this.registry;
+    await using _s3 = this.#s3;
     await this.browser.close();
     assert.equal(await this.service.stop(), 0, this.service.log());
-    await this.registry[Symbol.asyncDispose]();
-    await this.#s3[Symbol.asyncDispose]();
     await this.host.finish();
-    await this.host[Symbol.asyncDispose]();
   }
 }
 

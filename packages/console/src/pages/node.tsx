@@ -45,7 +45,7 @@ export function NodePage({ name }: { readonly name: string }) {
       {node.container && <Terminals of={name} />}
       {node.container && (
         <Logs
-          key={node.container}
+          key={`${node.container} ${node.since}`}
           isRunning
           open={(query, signal) =>
             api.GET('/v1/nodes/{node}/logs', {

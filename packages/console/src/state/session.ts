@@ -24,10 +24,10 @@ export async function lookWho(): Promise<boolean | undefined> {
   } catch (error) {
     const { status } = troubleOf(error);
     if (status !== 401 && status !== 403) return undefined;
-    const wasIn = session.value.state === 'in';
-    session.value = wasIn
-      ? { state: 'out', why: 'Your session has ended. Sign in again to continue.' }
-      : { state: 'out' };
+    const { state } = session.value;
+    if (state === 'in')
+      session.value = { state: 'out', why: 'Your session has ended. Sign in again to continue.' };
+    else if (state === 'unknown') session.value = { state: 'out' };
     return false;
   }
 }
