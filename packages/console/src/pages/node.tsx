@@ -43,6 +43,7 @@ export function NodePage({ name }: { readonly name: string }) {
       <Rejected node={node} />
       <Plan steps={value?.steps.filter((step) => step.node === name)} />
       {node.container && <Terminals of={name} />}
+      {/* The output ends with the container, and a restart begins it again. */}
       {node.container && (
         <Logs
           key={`${node.container} ${node.since}`}

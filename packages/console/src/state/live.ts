@@ -180,6 +180,15 @@ async function readHost(): Promise<void> {
 
 /** @throws an error that `troubleOf` can describe */
 async function readAll(): Promise<void> {
+  const [found] = await Promise.all([readContainers(), readHost(), readNodes().catch(() => {})]);
+  batch(() => {
+    containers.value = found;
+    isLoaded.value = true;
+    trouble.value = undefined;
+  });
+}
+
+async function readContainers(): Promise<ReadonlyMap<string, Container>> {
   const found = new Map<string, Container>();
   let after: string | undefined;
   do {
@@ -188,10 +197,5 @@ async function readAll(): Promise<void> {
     for (const one of page.containers) if (one.state !== 'gone') found.set(one.id, one);
     after = page.next;
   } while (after !== undefined);
-  await Promise.all([readHost(), readNodes().catch(() => {})]);
-  batch(() => {
-    containers.value = found;
-    isLoaded.value = true;
-    trouble.value = undefined;
-  });
+  return found;
 }
