@@ -15,6 +15,7 @@ const MEASUREMENTS = [
   'start-values',
   'list',
   'terminals',
+  'console',
   'input-devices',
   'user-configs',
   'hostile-neighbours',

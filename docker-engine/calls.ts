@@ -31,6 +31,7 @@ export const CALLS = {
   list_any: 'list all containers',
   events: 'open its event stream',
   logs: 'read the log of the container',
+  stats: 'say what the container uses',
 } as const;
 
 export type DockerCall = keyof typeof CALLS;

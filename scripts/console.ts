@@ -51,7 +51,8 @@ function builtFrom(name: string): string {
   return found;
 }
 
-function page(): string {
+/** @param preloads names of scripts that the first one imports, which the browser then need not discover */
+function page(preloads: readonly string[]): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -60,7 +61,7 @@ function page(): string {
 <title>ecs-host-service</title>
 <link rel="icon" href="${builtFrom('icon.svg')}">
 <link rel="stylesheet" href="${builtFrom('style.css')}">
-<script type="module" src="${builtFrom('main.js')}"></script>
+${preloads.map((name) => `<link rel="modulepreload" href="${name}">\n`).join('')}<script type="module" src="${builtFrom('main.js')}"></script>
 <div id="app"><noscript>The console needs JavaScript. Allow it for this host, or use the command line.</noscript></div>
 </html>
 `;
@@ -93,11 +94,12 @@ for (const [name, content] of named) {
   if (/(?:from|import)\s*["'](?:node:|undici|ws)/.test(Buffer.from(content).toString()))
     throw new Error(`${name} imports what only Node has`);
 }
+const first = new Set([...loadedFirst(metafile), 'index.html']);
+const preloads = [...first].filter((name) => name.endsWith('.js') && name !== builtFrom('main.js'));
 const files: BuiltFiles = Object.fromEntries([
   ...named.map(([name, content]) => [name, fileOf(name, content, true)] as const),
-  ['index.html', fileOf('index.html', Buffer.from(page()), false)],
+  ['index.html', fileOf('index.html', Buffer.from(page(preloads)), false)],
 ]);
-const first = new Set([...loadedFirst(metafile), 'index.html']);
 const size = Object.entries(files)
   .filter(([name]) => first.has(name))
   .reduce((sum, [, { zipped }]) => sum + Buffer.from(zipped, 'base64').length, 0);

@@ -37,7 +37,14 @@ export async function openApi(): Promise<object> {
     },
     hideUntagged: false,
   });
-  const operations = { describeHost: unasked, describeAgent: unasked, drain: () => 0, nodes: unheard };
+  const operations = {
+    describeHost: unasked,
+    describeAgent: unasked,
+    history: unheard,
+    diagnose: unasked,
+    drain: () => 0,
+    nodes: unheard,
+  };
   addOperatorApi(app, new Gate(), {
     authority: rootAlone,
     operations,

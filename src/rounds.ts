@@ -12,12 +12,14 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import { retryReleases } from '../lifetime/retry-releases.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Settings } from '../settings/load.ts';
+import { type History, useOfHost } from './metrics/history.ts';
 
 export interface Rounds {
   readonly tracker: Tracker;
   readonly kept: KeptContainers;
   readonly settings: Settings;
   readonly paths: Paths;
+  readonly metrics: { readonly history: History };
   readonly log: Logger;
   /** Whether new containers are accepted. A `wait` process neither sweeps nor checks health. */
   readonly takesNew: boolean;
@@ -25,11 +27,12 @@ export interface Rounds {
 
 /** The checks end with `root`. */
 export async function beginRounds(root: Lifetime, rounds: Rounds): Promise<void> {
-  const { tracker, kept, settings, paths, log, takesNew } = rounds;
+  const { tracker, kept, settings, paths, metrics, log, takesNew } = rounds;
   await removeKeptInTime(root, { paths, hours: settings.USER_CONFIG_KEEP_HOURS, log });
   retryReleases(root);
   if (takesNew) {
     const { UNCLAIMED_SECONDS: unclaimed, NOT_READY_SECONDS: notReady, HEALTH_PROBE_SECONDS } = settings;
+    metrics.history.begin(root, () => useOfHost(paths.state));
     Sweeps.open(root, tracker, { unclaimed, notReady });
     if (HEALTH_PROBE_SECONDS !== undefined) HealthChecks.open(root, tracker, HEALTH_PROBE_SECONDS);
   }

@@ -46,7 +46,13 @@ export async function serveCallers(
   const common = {
     gate,
     version: { version: VERSION, commit: COMMIT },
-    operations: operationsOf({ service, environment: APP_ENV, commit: COMMIT, state: paths.state }),
+    operations: operationsOf({
+      service,
+      environment,
+      appEnv: APP_ENV,
+      commit: COMMIT,
+      state: paths.state,
+    }),
     create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: new Idempotency<ContainerView>() },
     metrics: service.metrics,
     log,

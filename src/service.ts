@@ -226,7 +226,7 @@ export class Service {
 
   async hostContainers({ docker, left, ...found }: HostingParts): Promise<Hosted> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const options = { settings: this.#settings, paths: this.#paths, log: this.log };
+    const options = { settings: this.#settings, paths: this.#paths, metrics: this.metrics, log: this.log };
     const host = await gatherSurroundings({
       ...options,
       lifetime: this.root,

@@ -5,6 +5,8 @@ import { capacityOf } from '../../container/capacity.ts';
 import { type AnyEvent, isOfHealth, MISSED } from '../../container/events.ts';
 import { isNamed } from '../../container/tracker.ts';
 import type { ContainerView } from '../../container/view.ts';
+import { resourceUse } from '../../docker-engine/resource-use.ts';
+import { ServiceError } from '../../errors/service-error.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
@@ -21,6 +23,7 @@ import {
   ListQuery,
   Receipt,
 } from './schemas.ts';
+import { ResourceUse } from './use-schemas.ts';
 
 const MOST = 100;
 
@@ -71,6 +74,17 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
       const { receipts } = tracker.host;
       const isHosted = tracker.list().some((container) => isNamed(container, params.id));
       return await receipts.find(isHosted ? tracker.named(params.id).id : params.id);
+    },
+  });
+  routes.add('GET', '/containers/:id/use', {
+    summary: 'Get what a running container uses of its limits',
+    params: ById,
+    answer: ResourceUse,
+    handle: async ({ params }) => {
+      const { tracker } = gate.check();
+      const { id, dockerId, view } = tracker.named(params.id);
+      if (!dockerId || view.state === 'created') throw new ServiceError('container.not_running', { id });
+      return await resourceUse(tracker.host.docker, dockerId);
     },
   });
   routes.add('GET', '/capacity', {

@@ -1,5 +1,7 @@
 /** The routes about this host as a whole. */
 
+import { Diagnosis } from './diagnosis-schemas.ts';
+import { History } from './history-schemas.ts';
 import document from './openapi.json' with { type: 'json' };
 import type { Operations } from './operations.ts';
 import type { Routes } from './routes.ts';
@@ -15,6 +17,18 @@ export function addHostRoutes(routes: Routes, operations: Operations): void {
     summary: 'Get what the ECS agent on this host reports about itself',
     answer: Agent,
     handle: () => operations.describeAgent(),
+  });
+  routes.add('GET', '/history', {
+    summary: 'Get numbers of the last hour, and how many containers have ended since the service started',
+    answer: History,
+    handle: async () => operations.history(),
+  });
+  routes.add('GET', '/diagnosis', {
+    summary: 'Check this host, its settings and its leaks, and get how to fix what is wrong',
+    description:
+      'The same checks as those of "ecs-host-service doctor". They change nothing. They run at most once a minute; in between, the answer is the last result.',
+    answer: Diagnosis,
+    handle: () => operations.diagnose(),
   });
   routes.add('GET', '/openapi.json', {
     summary: 'Get this document',

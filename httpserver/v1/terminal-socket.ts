@@ -1,10 +1,11 @@
 /** Connects a WebSocket with a terminal until one of them ends. */
 
 import type { RawData, WebSocket } from 'ws';
+import type { TerminalMessage } from '../../packages/api-client/src/main.ts';
 import { misfit } from '../../parsing/json.ts';
 import type { Attachment, Seen } from '../../ttys/attachment.ts';
 import type { Terminal } from '../../ttys/terminal.ts';
-import { Said, type Told } from './terminal-messages.ts';
+import { Said } from './terminal-messages.ts';
 
 /** Milliseconds between checks whether the client is still connected and authorised. */
 const BETWEEN_LOOKS = 15_000;
@@ -93,7 +94,7 @@ class Line {
     else await this.tell({ type: 'writer', writes: seen.isWriter });
   }
 
-  async tell(told: Told): Promise<void> {
+  async tell(told: TerminalMessage): Promise<void> {
     await this.#send(JSON.stringify(told));
   }
 

@@ -25,6 +25,16 @@ export async function examine(
   environment: NodeJS.ProcessEnv,
   { isHostAlone, isJson }: DoctorOptions,
 ): Promise<Diagnosis> {
+  const findings = await findingsOf(environment, isHostAlone);
+  const agent = isHostAlone ? [] : await describeAgent();
+  return {
+    isSound: !findings.some(({ grade }) => grade === 'error'),
+    text: isJson ? `${JSON.stringify({ findings, agent }, null, 2)}\n` : describe(findings, agent),
+  };
+}
+
+/** @param isHostAlone whether to skip the settings */
+export async function findingsOf(environment: NodeJS.ProcessEnv, isHostAlone: boolean): Promise<Finding[]> {
   const { settings, problems } = examineSettings(environment);
   const { ROOT = '/', DOCKER_HOST = '/var/run/docker.sock', INPUT_DEVICES = 'required' } = settings;
   const { CONTAINER_PIDS, CONTAINER_MEMORY, CONTAINER_LOG_SIZE, CONTAINER_DISK } = settings;
@@ -32,21 +42,15 @@ export async function examine(
   const { FRONT_CONSOLE = 'own', HOSTED_ALLOW } = settings;
   const looked = await lookAtHost({ ROOT, DOCKER_HOST, INPUT_DEVICES, FRONT_CONSOLE, ...limits });
   const host = concerning(checkHost(looked), settings);
-  const findings = isHostAlone
-    ? host
-    : [
-        ...host,
-        ...(await findNotices(settings)),
-        ...(await findRights(settings)),
-        ...(await findNodes(settings)),
-        ...checkSettings(problems),
-        ...checkAllowance(HOSTED_ALLOW),
-      ];
-  const agent = isHostAlone ? [] : await describeAgent();
-  return {
-    isSound: !findings.some(({ grade }) => grade === 'error'),
-    text: isJson ? `${JSON.stringify({ findings, agent }, null, 2)}\n` : describe(findings, agent),
-  };
+  if (isHostAlone) return host;
+  return [
+    ...host,
+    ...(await findNotices(settings)),
+    ...(await findRights(settings)),
+    ...(await findNodes(settings)),
+    ...checkSettings(problems),
+    ...checkAllowance(HOSTED_ALLOW),
+  ];
 }
 
 function checkSettings(problems: readonly string[]): Finding[] {

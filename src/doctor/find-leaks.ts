@@ -16,6 +16,17 @@ const SECOND_LOOK = 2000;
 
 /** @throws {ServiceError} `start.settings`, `docker.*` */
 export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnosis> {
+  const { leaks, pages } = await leaksOf(environment);
+  const held = pages.reduce((sum, { entries }) => sum + entries.length, 0);
+  const text =
+    leaks.length > 0
+      ? leaks.join('\n')
+      : `No leaks: ${held} holdings on ${pages.length} pages of the ledger agree with Docker and the kernel.`;
+  return { isSound: leaks.length === 0, text: `${text}\n` };
+}
+
+/** @returns the leaks, one line each, and the pages of the ledger @throws {ServiceError} as above */
+export async function leaksOf(environment: NodeJS.ProcessEnv): Promise<{ leaks: string[]; pages: Page[] }> {
   const { ROOT, DOCKER_HOST } = loadSome(environment, ['ROOT', 'DOCKER_HOST']);
   const paths = pathsBelow(ROOT);
   const docker = await HostedDocker.open(DOCKER_HOST);
@@ -26,12 +37,7 @@ export async function findLeaks(environment: NodeJS.ProcessEnv): Promise<Diagnos
     leaks = leaks.filter((leak) => second.leaks.includes(leak));
     pages = second.pages;
   }
-  const held = pages.reduce((sum, { entries }) => sum + entries.length, 0);
-  const text =
-    leaks.length > 0
-      ? leaks.join('\n')
-      : `No leaks: ${held} holdings on ${pages.length} pages of the ledger agree with Docker and the kernel.`;
-  return { isSound: leaks.length === 0, text: `${text}\n` };
+  return { leaks, pages };
 }
 
 async function lookOnce(docker: HostedDocker, paths: Paths): Promise<{ leaks: string[]; pages: Page[] }> {

@@ -20,6 +20,7 @@ import type { Alarm, Direction, UserConfigs } from '../../user-configs/user-conf
 import type { Presence } from '../presence.ts';
 import { pageIn, serviceFactsIn } from '../reporting.ts';
 import type { Meters } from './definitions.ts';
+import { History } from './history.ts';
 
 /** The parts of a service that the metrics read. */
 export interface Watched {
@@ -48,6 +49,7 @@ const MOST_NOTES = 1000;
 export class Metrics {
   /** The content type of Prometheus' text format. */
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
+  readonly history: History;
   readonly #watched: Watched;
   readonly #now: () => number;
   #meters: Meters | undefined;
@@ -60,6 +62,8 @@ export class Metrics {
   /** @param now milliseconds of a monotonic clock */
   constructor(watched: Watched, now = () => performance.now()) {
     this.#watched = watched;
+    const { spool, predecessorDied, states } = levelsOf(watched);
+    this.history = new History({ containers: () => states().length, spool, predecessorDied });
     this.#now = now;
   }
 
@@ -88,6 +92,7 @@ export class Metrics {
     // A failed release is retried each minute, but counted once.
     if (step !== 'failed' || this.#notReleased.has(holding)) return;
     this.#notReleased.add(holding);
+    this.history.notReleased();
     this.#note(({ releasesFailed }) => releasesFailed.inc());
   }
 
@@ -110,7 +115,10 @@ export class Metrics {
     const since = this.#since.get(id);
     if (from && since !== undefined)
       this.#note(({ steps }) => steps.observe({ step: from }, (now - since) / 1000));
-    if (state === 'ending') this.#note(({ ends }) => ends.inc({ code }));
+    if (state === 'ending') {
+      this.history.ending(code);
+      this.#note(({ ends }) => ends.inc({ code }));
+    }
     // The time in the states that it passes at an adoption is unknown.
     if (state === 'gone' || code === 'taken-over') this.#since.delete(id);
     else this.#since.set(id, now);

@@ -34,7 +34,7 @@ interface Refusal {
 }
 
 const OPEN = '/console/open';
-const SERVED = /^\/(console|v1)(\/|\?|$)|^\/metrics$/;
+const SERVED = /^\/(console|v1)(\/|\?|$)/;
 const AGAIN = 'run "ecs-host-service console" again, and open the address that it prints';
 
 /**

@@ -3,94 +3,36 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { chownSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { NODE_FLAGS } from '../../scripts/node-flags.ts';
-import { assertAccessible, goTo, openBrowser, type Visit, visit } from '../support/browser.ts';
+import { assertAccessible } from '../support/browser.ts';
+import { host as hostContainer, startValues, token } from '../support/callers.ts';
+import { ConsoleSite, sees } from '../support/console-site.ts';
 import { call } from '../support/https.ts';
-import { Operator } from '../support/operator.ts';
+import { RUNS } from '../support/node-site.ts';
 import { PortRelay } from '../support/port-relay.ts';
 import { CONSOLE_TOKENS } from '../support/secrets.ts';
-import type { ServiceProcess } from '../support/service-process.ts';
-import { containerOn, importShellImage, SHELL_IMAGE } from '../support/shell-image.ts';
+import { containerOn, SHELL_IMAGE } from '../support/shell-image.ts';
 import { until } from '../support/site.ts';
-import { TestHost } from '../support/test-host.ts';
 
 const { operator: OPERATOR, next: NEXT_OPERATOR, viewer: VIEWER } = CONSOLE_TOKENS;
 const PROGRAM = join(import.meta.dirname, '../../src/ecs-host-service.ts');
-const PORT = 4678;
-const HOST = `https://127.0.0.1:${PORT}`;
-const TOKEN_FILE = '/run/test/operator-token';
+const EXECUTABLE = join(import.meta.dirname, '../../build/ecs-host-service');
 
-let host: TestHost;
-let service: ServiceProcess;
-let root: string;
-let browser: Browser;
-let visits: Visit[] = [];
-
+let site: ConsoleSite;
 before(async () => {
-  host = await TestHost.open();
-  await importShellImage(host.docker);
-  root = host.newRoot();
-  writeFileSync(TOKEN_FILE, OPERATOR, { mode: 0o600 });
-  const env = { ROOT: root, OPERATOR_TOKEN_FILE: TOKEN_FILE, VIEWER_TOKEN: VIEWER, LOG_LEVEL: 'info' };
-  service = await host.start({ env }).ready();
-  browser = await openBrowser();
+  site = await ConsoleSite.open();
 });
-after(async () => {
-  await browser.close();
-  assert.equal(await service.stop(), 0, service.log());
-  await host.finish();
-  await host[Symbol.asyncDispose]();
-});
-afterEach(async () => {
-  const faults = visits.flatMap((one) => one.faults);
-  for (const one of visits.splice(0)) await one[Symbol.asyncDispose]();
-  visits = [];
-  assert.deepEqual(faults, [], 'faults of pages');
-});
-
-async function opened(hash = '', origin = HOST): Promise<Page> {
-  const one = await visit(browser);
-  visits.push(one);
-  await goTo(one.page, `${origin}/console/${hash}`);
-  return one.page;
-}
-
-async function signedIn(hash = '', token: string = OPERATOR, origin = HOST): Promise<Page> {
-  const page = await opened(hash, origin);
-  await page.getByLabel('Token').fill(token);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('Live', { exact: true }).waitFor();
-  return page;
-}
-
-async function goneOf(id: string): Promise<void> {
-  await new Operator(root).ask('POST', `/v1/containers/${id}/stop`);
-}
-
-/** What a terminal shows. */
-async function screenOf(page: Page): Promise<string> {
-  return ((await page.locator('.xterm-rows').textContent()) ?? '').replaceAll('\u00a0', ' ');
-}
-
-async function sees(page: Page, text: RegExp): Promise<void> {
-  await until(`the terminal shows ${text}`, async () => text.test(await screenOf(page)));
-}
-
-async function terminalIn(page: Page, id: string): Promise<void> {
-  await page.goto(`${HOST}/console/#/containers/${id}`);
-  await page.getByRole('link', { name: 'Open a terminal' }).click();
-  await page.getByText('Attached', { exact: true }).waitFor();
-  await sees(page, /[#$] /);
-}
+after(() => site[Symbol.asyncDispose]());
+afterEach(() => site.leavePages());
 
 test('a wrong token is refused with what to do, and the right one lets in', async () => {
-  const page = await opened();
+  const page = (await site.visit()).page;
   await page.getByLabel('Token').fill('wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('This token is not valid. Use the value of OPERATOR_TOKEN').waitFor();
@@ -109,10 +51,10 @@ test('a wrong token is refused with what to do, and the right one lets in', asyn
 });
 
 test('a session of the console counts for its own pages only, and ends when it is signed out', async () => {
-  const origin = HOST;
+  const { origin, port } = site;
   const proof = { origin, 'x-ecs-host-service-console': '1' };
   const ask = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
-    call({ port: PORT, method, path, headers, body });
+    call({ port, method, path, headers, body });
   const refused = await ask(
     'POST',
     '/console/session',
@@ -121,7 +63,7 @@ test('a session of the console counts for its own pages only, and ends when it i
   );
   assert.equal(refused.status, 403);
   assert.equal((await ask('POST', '/console/session', proof, { token: 'wrong' })).status, 401);
-  const page = await signedIn();
+  const page = await site.signedIn();
   const [{ name, value } = { name: '', value: '' }] = await page.context().cookies();
   const cookie = `${name}=${value}`;
   assert.equal((await ask('GET', '/v1/host', { cookie })).status, 200);
@@ -138,33 +80,32 @@ test('a session of the console counts for its own pages only, and ends when it i
 });
 
 test('the console’s files come with a strict policy, and nothing of them is loaded from elsewhere', async () => {
-  const one = await visit(browser);
-  visits.push(one);
+  const one = await site.visit();
   const asked: string[] = [];
   one.page.on('request', (request) => asked.push(new URL(request.url()).origin));
-  const answer = await one.page.goto(`${HOST}/console`);
+  const answer = await one.page.goto(`${site.origin}/console`);
   const policy = (await answer?.headerValue('content-security-policy')) ?? '';
   assert.match(policy, /default-src 'none'; script-src 'self';/);
   assert.match(policy, /frame-ancestors 'none'/);
   assert.match(policy, /require-trusted-types-for 'script'/);
-  assert.equal(one.page.url(), `${HOST}/console/`);
+  assert.equal(one.page.url(), `${site.origin}/console/`);
   await one.page.getByLabel('Token').waitFor();
-  assert.deepEqual([...new Set(asked)], [HOST]);
-  assert.equal((await call({ port: PORT, method: 'GET', path: '/console/../etc/passwd' })).status, 404);
-  assert.equal((await call({ port: PORT, method: 'GET', path: '/console/none.js' })).status, 404);
+  assert.deepEqual([...new Set(asked)], [site.origin]);
+  assert.equal((await call({ port: site.port, method: 'GET', path: '/console/../etc/passwd' })).status, 404);
+  assert.equal((await call({ port: site.port, method: 'GET', path: '/console/none.js' })).status, 404);
 });
 
 test('a viewer looks and is offered nothing that acts', async () => {
-  const id = await containerOn(root);
-  const page = await signedIn(`#/containers/${id}`, VIEWER);
+  const id = await containerOn(site.root);
+  const page = await site.signedIn(`#/containers/${id}`, VIEWER);
   await page.getByRole('heading', { name: `Container ${id.slice(0, 12)}` }).waitFor();
   assert.equal(await page.getByRole('button', { name: 'Stop …' }).count(), 0);
   assert.equal(await page.getByRole('link', { name: 'Create' }).count(), 0);
-  await goneOf(id);
+  await site.goneOf(id);
 });
 
 test('a person makes a container, works in its terminal, watches it end, and reads its receipt', async () => {
-  const page = await signedIn('#/create');
+  const page = await site.signedIn('#/create');
   await page.getByLabel('Image').fill(SHELL_IMAGE);
   await page.getByLabel('App').fill('demo');
   await page.getByRole('button', { name: 'Check whether it fits' }).click();
@@ -175,7 +116,7 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   const id = /#\/containers\/([0-9a-f]{60})/.exec(page.url())?.[1] ?? '';
   await assertAccessible(page);
 
-  await terminalIn(page, id);
+  await site.terminalIn(page, id);
   await page.keyboard.type("echo wo''rks $((6 * 7))\n");
   await sees(page, /works 42/);
   await page.keyboard.type('cat\n');
@@ -185,7 +126,7 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await page.keyboard.type("echo af''ter\n");
   await sees(page, /after/);
   await page.setViewportSize({ width: 900, height: 700 });
-  const size = async () => (await new Operator(root).get('/v1/terminals')).body.terminals[0].columns;
+  const size = async () => (await site.operator.get('/v1/terminals')).body.terminals[0].columns;
   await until('the terminal is narrower', async () => (await size()) < 110);
   await page.keyboard.type("yes 0123456789abcde | head -c 10000000; echo DO''NE\n");
   await sees(page, /DONE/);
@@ -198,7 +139,7 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await page.keyboard.type('exit\n');
   await page.getByText('The program has exited with exit code 0.').waitFor();
 
-  await page.goto(`${HOST}/console/#/containers/${id}`);
+  await page.goto(`${site.origin}/console/#/containers/${id}`);
   await page.getByRole('button', { name: 'Stop …' }).click();
   await page.getByRole('dialog').getByText('Its program gets SIGTERM').waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
@@ -209,9 +150,179 @@ test('a person makes a container, works in its terminal, watches it end, and rea
   await assertAccessible(page);
 });
 
+test('the overview shows the last hour, what has ended, what waits for S3, the agent, and what to do next', async () => {
+  const page = await site.signedIn();
+  await page.getByRole('img', { name: /^Containers: \d/ }).waitFor();
+  await page.getByRole('img', { name: /^Processors: \d+ %/ }).waitFor();
+  // The test before has stopped its container.
+  const ended = page.getByRole('region', { name: 'Ended and leaked' });
+  await ended.getByText('operator', { exact: true }).waitFor();
+  await page.getByText('Everything that was saved is in S3.').waitFor();
+  await page.getByText('This service runs no ECS agent.').waitFor();
+  const doctor = page.getByRole('region', { name: 'Doctor' });
+  await doctor.getByText(/^→ /).first().waitFor();
+  await ended.getByText('No leaks: the ledger, Docker and the kernel agree.').waitFor();
+  await doctor.getByText(/checks are good/).click();
+  await doctor.getByText(/docker: \d/).waitFor();
+  await assertAccessible(page);
+});
+
+test('the page of a container shows its limits and what it uses, and restores an earlier version of a user’s files', async () => {
+  const furnished = async () => {
+    const dockerId = await hostContainer(site.service);
+    const id = await site.host.containerIdOf(dockerId);
+    const port = await site.host.hostPort(dockerId);
+    await startValues(site.service, port);
+    await token(site.service, port);
+    return id;
+  };
+  for (const text of ['first', 'second']) {
+    const id = await furnished();
+    const file = join(site.root, 'fractal', id, 'userConfigs/unpacked_configs/file');
+    writeFileSync(file, text);
+    chownSync(file, 1000, 1000);
+    await site.goneOf(id);
+  }
+  const id = await furnished();
+  const page = await site.signedIn(`#/containers/${id}`);
+  const use = page.getByRole('region', { name: 'Limits and use' });
+  await use
+    .getByText(/^[\d.]+ .*of [\d.]+/)
+    .first()
+    .waitFor();
+  await use.getByRole('meter', { name: 'Processes in use' }).waitFor();
+  await page.getByRole('button', { name: 'Show the stored versions' }).click();
+  const versions = page.getByRole('region', { name: "User's files" }).getByRole('listitem');
+  await versions.nth(1).waitFor();
+  await versions.first().getByText('current', { exact: true }).waitFor();
+  await versions.nth(1).getByRole('button', { name: 'Restore …' }).click();
+  await page.getByRole('dialog').getByText("The user's next container starts with version").waitFor();
+  await assertAccessible(page);
+  await page.getByRole('dialog').getByRole('button', { name: 'Restore' }).click();
+  await versions.nth(1).getByText('current', { exact: true }).waitFor();
+  assert.ok(!(await page.locator('main').textContent())?.includes('user@'), 'the user is not named');
+  await site.goneOf(id);
+});
+
+test('a terminal is watched and taken over by others, copies and pastes, is searched, and opens links only when asked', async () => {
+  const id = await containerOn(site.root);
+  const one = await site.visit();
+  const page = await site.signIn(one.page);
+  await one.context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.origin });
+  await site.terminalIn(page, id);
+  const address = new URL(page.url()).hash;
+
+  const other = await site.signedIn(`${address}?as=watch`, VIEWER);
+  await other.getByText('Attached; you watch, and cannot type').waitFor();
+  await page.keyboard.type("echo see''n\n");
+  await sees(other, /seen/);
+  const third = await site.signedIn(`#/containers/${id}`);
+  await third.getByRole('link', { name: 'Take over' }).click();
+  await third.getByText('Attached', { exact: true }).waitFor();
+  await page.getByText('Attached; you watch, and cannot type').waitFor();
+  await third.keyboard.type("echo tak''en\n");
+  await sees(page, /taken/);
+  await page.goto(`${site.origin}/console/#/containers/${id}`);
+  await page.getByRole('link', { name: 'Take over' }).click();
+  await page.getByText('Attached', { exact: true }).waitFor();
+
+  await page.keyboard.type("echo need''le; echo https://example''.com/here\n");
+  await sees(page, /needle/);
+  await page.getByLabel('Search').fill('needle');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Copy' }).click();
+  await until('the text is copied', async () => {
+    return (await page.evaluate('navigator.clipboard.readText()')) === 'needle';
+  });
+  await page.getByRole('button', { name: 'Paste' }).click();
+  await sees(page, /[#$] needle/);
+
+  const link = page.locator('.xterm-rows > div', { hasText: 'https://example.com/here' }).last();
+  const box = await link.boundingBox();
+  assert.ok(box);
+  const asked = page.waitForEvent('dialog');
+  await page.mouse.move(box.x + 30, box.y + box.height / 2);
+  await page.mouse.move(box.x + 40, box.y + box.height / 2);
+  await page.mouse.click(box.x + 40, box.y + box.height / 2);
+  assert.match((await asked).message(), /A program in the container gives this link.*example\.com\/here/s);
+  assert.equal(one.context.pages().length, 1);
+  assert.equal(one.faults.splice(0).length, 1, 'the dialog alone');
+  await site.goneOf(id);
+});
+
+test('nodes are shown with their plan, their terminal and their history, and are locked and restarted', async () => {
+  const image = site.registry.addScript('web', RUNS);
+  const web = { name: 'web', image, update: { healthyAfter: 0.5 } };
+  site.nodes.write([web]);
+  await site.nodes.until('web', 'running');
+  const page = await site.signedIn('#/nodes');
+  await page.getByRole('row', { name: /web running/ }).waitFor();
+  await page.getByText('Nothing is to be done').waitFor();
+  await page.getByRole('button', { name: 'Lock updates …' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Lock' }).click();
+  await page.getByRole('definition').getByText('locked', { exact: true }).waitFor();
+  site.nodes.write([{ ...web, environment: { CHANGED: 'yes' } }]);
+  await page.getByRole('region', { name: 'History' }).getByText(/lock/).first().waitFor();
+  await assertAccessible(page);
+  await page.getByRole('button', { name: 'Unlock updates …' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click();
+  await page.getByRole('definition').getByText('allowed', { exact: true }).waitFor();
+
+  const before = (await site.nodes.view('web')).container;
+  await until('the node is replaced', async () => {
+    const { container, state } = await site.nodes.view('web');
+    return state === 'running' && container !== before;
+  });
+  await page.getByRole('link', { name: 'web', exact: true }).first().click();
+  await page.getByLabel('Output of the container').getByText('began').first().waitFor();
+  await page.getByRole('button', { name: 'Restart …' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Restart' }).click();
+  await page.getByRole('region', { name: 'History' }).getByText('asked to restart').first().waitFor();
+  await site.nodes.until('web', 'running');
+  await page.getByRole('link', { name: 'Open a terminal' }).click();
+  await page.getByText('Attached', { exact: true }).waitFor();
+  await assertAccessible(page);
+});
+
+test('every page fits a narrow window, and keeps nobody out, in light colours', async () => {
+  const id = await containerOn(site.root);
+  const { page } = await site.visit('', 'light');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await assertFits(page);
+  await site.signIn(page);
+  const pages = [
+    ['overview', 'Overview'],
+    ['containers', 'Containers'],
+    [`containers/${id}`, `Container ${id.slice(0, 12)}`],
+    ['nodes', 'Nodes'],
+    ['nodes/web', 'Node web'],
+    ['events', 'Events'],
+    ['create', 'Create a container'],
+    ['nowhere', 'Nothing here'],
+    [`containers/${id}/terminal`, 'Terminal'],
+  ] as const;
+  for (const [hash, title] of pages) {
+    await page.goto(`${site.origin}/console/#/${hash}`);
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+    if (title === 'Terminal') await page.getByText('Attached', { exact: true }).waitFor();
+    await assertFits(page);
+  }
+  site.nodes.write([]);
+  await site.nodes.until('web', 'unknown');
+  await site.goneOf(id);
+});
+
+/** Nothing of the page is beyond the window, and axe finds nothing. */
+async function assertFits(page: Page): Promise<void> {
+  const root = 'document.documentElement';
+  const beyond = await page.evaluate(`${root}.scrollWidth - ${root}.clientWidth`);
+  assert.equal(beyond, 0, `${page.url()} is wider than the window`);
+  await assertAccessible(page);
+}
+
 test('the table of containers filters, sorts, and is kept in the address', async () => {
-  const [one, other] = [await containerOn(root), await containerOn(root)];
-  const page = await signedIn('#/containers');
+  const [one, other] = [await containerOn(site.root), await containerOn(site.root)];
+  const page = await site.signedIn('#/containers');
   await page.getByRole('row').nth(2).waitFor();
   await assertAccessible(page);
   await page.keyboard.press('/');
@@ -222,16 +333,16 @@ test('the table of containers filters, sorts, and is kept in the address', async
   await page.getByRole('button', { name: 'id', exact: true }).click();
   const ids = await page.getByRole('rowheader').allInnerTexts();
   assert.deepEqual(ids, [one, other].map((id) => id.slice(0, 12)).sort());
-  await goneOf(one);
+  await site.goneOf(one);
   await page.getByText('1 of 1').waitFor();
-  await goneOf(other);
+  await site.goneOf(other);
   await page.getByText('This host has no containers.').waitFor();
 });
 
 test('a connection that breaks is told, and the page and its terminal come back', async () => {
-  const id = await containerOn(root);
-  await using relay = await PortRelay.open(PORT);
-  const page = await signedIn('', OPERATOR, `https://127.0.0.1:${relay.port}`);
+  const id = await containerOn(site.root);
+  await using relay = await PortRelay.open(site.port);
+  const page = await site.signedIn('', OPERATOR, `https://127.0.0.1:${relay.port}`);
   await page.goto(`https://127.0.0.1:${relay.port}/console/#/containers/${id}/terminal`);
   await page.getByText('Attached', { exact: true }).waitFor();
   await sees(page, /[#$] /);
@@ -243,7 +354,7 @@ test('a connection that breaks is told, and the page and its terminal come back'
   await page.getByText('Live', { exact: true }).waitFor();
   await page.getByText('Attached', { exact: true }).waitFor();
   await sees(page, /meanwhile/);
-  await goneOf(id);
+  await site.goneOf(id);
 });
 
 test('nothing that a hostile container prints runs, in its terminal or its output', async () => {
@@ -252,10 +363,10 @@ test('nothing that a hostile container prints runs, in its terminal or its outpu
     '\\033]0;owned\\007\\033]52;c;b3duZWQ=\\007\\033]8;;javascript:alert(1)\\007link\\033]8;;\\007';
   const print = `printf '%s\\n' '${markup}'; printf '${sequences}\\n'`;
   const printed = [`sh -c "seq 1 100000"`, print, `echo the''end`].join('; ');
-  const id = await containerOn(root);
-  const page = await signedIn();
+  const id = await containerOn(site.root);
+  const page = await site.signedIn();
   const title = await page.title();
-  await terminalIn(page, id);
+  await site.terminalIn(page, id);
   await page.keyboard.type(`${printed}\n`);
   await sees(page, /theend/);
   await page.keyboard.type(`(${print}; seq 1 100000; echo the''end) > /proc/1/fd/1\n`);
@@ -267,19 +378,19 @@ test('nothing that a hostile container prints runs, in its terminal or its outpu
   assert.ok(!(await page.title()).includes('owned'), title);
   await page.getByLabel('Search').fill('99999');
   await page.getByText('1 lines fit').waitFor();
-  await goneOf(id);
+  await site.goneOf(id);
 });
 
 test('events come as they happen, and a pause holds them', async () => {
-  const page = await signedIn('#/events');
+  const page = await site.signedIn('#/events');
   await page.getByText('Nothing has happened since').waitFor();
-  const id = await containerOn(root);
+  const id = await containerOn(site.root);
   await page
     .getByRole('link', { name: id.slice(0, 12) })
     .first()
     .waitFor();
   await page.getByRole('button', { name: 'Pause' }).click();
-  await goneOf(id);
+  await site.goneOf(id);
   await page.getByText(/Paused; [1-9]\d* more have come/).waitFor();
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByText('an operator stopped it').first().waitFor();
@@ -287,17 +398,18 @@ test('events come as they happen, and a pause holds them', async () => {
 });
 
 test('whoever has signed in is out when the token is replaced', async () => {
-  const page = await signedIn();
-  writeFileSync(TOKEN_FILE, NEXT_OPERATOR, { mode: 0o600 });
+  const page = await site.signedIn();
+  site.giveToken(NEXT_OPERATOR);
+  await page.goto(`${site.origin}/console/#/containers/0000`);
   await page.getByText('Your session has ended. Sign in again to continue.').waitFor();
-  writeFileSync(TOKEN_FILE, OPERATOR, { mode: 0o600 });
+  site.giveToken(OPERATOR);
 });
 
 test('root opens the console on this host by a one-time address, and nobody else gets in', async () => {
-  const id = await containerOn(root);
+  const id = await containerOn(site.root);
   const words = [...NODE_FLAGS, PROGRAM, 'console'];
   const command = spawn(process.execPath, words, {
-    env: { PATH: process.env.PATH, ROOT: root },
+    env: { PATH: process.env.PATH, ROOT: site.root },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [said] = (await once(createInterface({ input: command.stdout }), 'line')) as [string];
@@ -308,8 +420,7 @@ test('root opens the console on this host by a one-time address, and nobody else
   assert.equal(await asked('/v1/host'), 403);
   assert.equal(await asked('/console/open?wrong'), 403);
   assert.equal(await asked(`${url.pathname}${url.search}`, { host: 'evil.example' }), 421);
-  const one = await visit(browser);
-  visits.push(one);
+  const one = await site.visit('', 'dark', url.origin);
   await one.page.goto(url.href);
   await one.page.getByText('Live', { exact: true }).waitFor();
   assert.equal(one.page.url(), `${url.origin}/console/`);
@@ -327,7 +438,7 @@ test('root opens the console on this host by a one-time address, and nobody else
   command.kill('SIGINT');
   await once(command, 'exit');
   await one.page.getByText('Connection lost; trying again …').waitFor();
-  await goneOf(id);
+  await site.goneOf(id);
 });
 
 /** @returns the status of an answer */
@@ -344,11 +455,18 @@ async function plain(
 }
 
 test('a host drains from the console after a confirmation', async () => {
-  const id = await containerOn(root);
-  const page = await signedIn();
+  const id = await containerOn(site.root);
+  const page = await site.signedIn();
   await page.getByRole('button', { name: 'Drain this host …' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
   await page.getByText('The host drains: it accepts no more containers').waitFor();
   await assertAccessible(page);
-  await goneOf(id);
+  await site.goneOf(id);
+});
+
+test('the executable brings its own copy of the console', async () => {
+  await site.service.ended();
+  await site.start(EXECUTABLE);
+  const page = await site.signedIn('#/containers');
+  await page.getByText('This host has no containers.').waitFor();
 });

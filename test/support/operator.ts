@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Static, TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
+import { Diagnosis } from '../../httpserver/v1/diagnosis-schemas.ts';
+import { History } from '../../httpserver/v1/history-schemas.ts';
 import { Node, NodeEvents, NodeLock, NodePlan, Nodes } from '../../httpserver/v1/node-schemas.ts';
 import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
 import {
@@ -24,6 +26,7 @@ import {
   Receipt,
 } from '../../httpserver/v1/schemas.ts';
 import { Terminal, Terminals } from '../../httpserver/v1/terminal-schemas.ts';
+import { ResourceUse } from '../../httpserver/v1/use-schemas.ts';
 import { UserConfig } from '../../httpserver/v1/user-config-routes.ts';
 import { misfit } from '../../parsing/json.ts';
 
@@ -47,7 +50,10 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^POST \/v1\/containers\/\w+\/stop$/, Receipt],
   [/^GET \/v1\/containers\/\w+\/receipt$/, Receipt],
   [/^(GET|PUT) \/v1\/containers\/\w+\/user-config$/, UserConfig],
+  [/^GET \/v1\/containers\/\w+\/use$/, ResourceUse],
   [/^GET \/v1\/capacity$/, Capacity],
+  [/^GET \/v1\/history$/, History],
+  [/^GET \/v1\/diagnosis$/, Diagnosis],
   [/^GET \/v1\/host$/, Host],
   [/^GET \/v1\/agent$/, Agent],
   [/^GET \/v1\/openapi.json$/, Document],

@@ -22,6 +22,10 @@ export const log = createLogger({ level: 'error', stream: await openStdout(false
 const NO_OPERATIONS: Operations = {
   describeHost: () => Promise.reject(new Error('no request is expected')),
   describeAgent: () => Promise.reject(new Error('no request is expected')),
+  history: () => {
+    throw new Error('no request is expected');
+  },
+  diagnose: () => Promise.reject(new Error('no request is expected')),
   drain: () => 0,
   nodes: () => {
     throw new Error('no request is expected');

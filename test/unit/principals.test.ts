@@ -48,7 +48,14 @@ async function open(t: TestContext) {
       version: { version: '1', commit: 'c' },
       operator: {
         authority,
-        operations: { describeHost: unasked, describeAgent: unasked, drain: () => 0, nodes: unheard },
+        operations: {
+          describeHost: unasked,
+          describeAgent: unasked,
+          history: unheard,
+          diagnose: unasked,
+          drain: () => 0,
+          nodes: unheard,
+        },
         create: { allowedMounts: [], requests: new Idempotency<never>() },
         closing: closing.signal,
       },

@@ -6,3 +6,4 @@ export { ProblemError, UnreachableError } from './errors.ts';
 export { messagesOf } from './messages.ts';
 export { openSocket } from './socket.ts';
 export type { Target } from './target.ts';
+export type { TerminalMessage } from './terminal-messages.ts';

@@ -7,18 +7,22 @@ import { ContainerPage } from './pages/container.tsx';
 import { Containers } from './pages/containers.tsx';
 import { Create } from './pages/create.tsx';
 import { Events } from './pages/events.tsx';
+import { NodePage } from './pages/node.tsx';
+import { Nodes } from './pages/nodes.tsx';
 import { Overview } from './pages/overview.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { TerminalPage } from './pages/terminal.tsx';
 import { Empty, Failure } from './parts/notice.tsx';
 import type { Route } from './state/address.ts';
 import { follow, isLoaded, line, trouble } from './state/live.ts';
+import { nodes } from './state/nodes.ts';
 import { go, route } from './state/route.ts';
 import { lookWho, mayAct, session, signOut } from './state/session.ts';
 
 const PAGES = [
   ['overview', 'Overview', 'o'],
   ['containers', 'Containers', 'c'],
+  ['nodes', 'Nodes', 'm'],
   ['events', 'Events', 'e'],
   ['create', 'Create', 'n'],
 ] as const;
@@ -38,6 +42,12 @@ function Page({ at }: { readonly at: Route }) {
       return <TerminalPage key={`new ${at.id}`} asked={{ container: at.id }} />;
     case 'terminal':
       return <TerminalPage key={`${at.id} ${at.as}`} asked={{ terminal: at.id, as: at.as }} />;
+    case 'nodes':
+      return <Nodes />;
+    case 'node':
+      return <NodePage key={at.name} name={at.name} />;
+    case 'new node terminal':
+      return <TerminalPage key={`new ${at.name}`} asked={{ node: at.name }} />;
     case 'events':
       return <Events />;
     case 'create':
@@ -52,6 +62,12 @@ function Page({ at }: { readonly at: Route }) {
         </>
       );
   }
+}
+
+/** Whether the user and the host have a use for a page. */
+function isOffered(page: (typeof PAGES)[number][0]): boolean {
+  if (page === 'create') return mayAct.value;
+  return page !== 'nodes' || nodes.value !== undefined;
 }
 
 /** Keyboard shortcuts of one letter, which do nothing while the user types. */
@@ -88,7 +104,7 @@ function Frame() {
       removeEventListener('keydown', listen);
     };
   }, []);
-  const place = `${at.page} ${'id' in at ? at.id : ''}`;
+  const place = `${at.page} ${'id' in at ? at.id : 'name' in at ? at.name : ''}`;
   useEffect(() => {
     const heading = main.current?.querySelector('h1');
     document.title = `${heading?.textContent ?? 'Console'} – ${location.host}`;
@@ -104,7 +120,7 @@ function Frame() {
       </button>
       <header>
         <nav aria-label="Pages">
-          {PAGES.filter(([page]) => page !== 'create' || mayAct.value).map(([page, title, key]) => (
+          {PAGES.filter(([page]) => isOffered(page)).map(([page, title, key]) => (
             <a
               key={page}
               href={`#/${page}`}

@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { environmentIn } from '../src/pages/environment.ts';
 import { isFitting, sorted } from '../src/pages/table.ts';
-import { ago, duration } from '../src/parts/spans.ts';
+import { ago, duration, size } from '../src/parts/spans.ts';
 import { routeOf } from '../src/state/address.ts';
 import type { Container } from '../src/state/api.ts';
-import { metersIn } from '../src/state/metrics.ts';
 
 const ID = '0123456789'.repeat(6);
 
@@ -31,6 +30,9 @@ test('each address leads to one page, and an unknown one says so', () => {
   assert.equal(routeOf('#/events').page, 'events');
   assert.deepEqual(routeOf(`#/containers/${ID}`), { page: 'container', id: ID });
   assert.deepEqual(routeOf(`#/containers/${ID}/terminal`), { page: 'new terminal', id: ID });
+  assert.deepEqual(routeOf('#/nodes/web-1'), { page: 'node', name: 'web-1' });
+  assert.deepEqual(routeOf('#/nodes/web-1/terminal'), { page: 'new node terminal', name: 'web-1' });
+  assert.equal(routeOf('#/nodes?find=web').page, 'nodes');
   assert.deepEqual(routeOf('#/terminals/0123456789abcdef?as=watch'), {
     page: 'terminal',
     id: '0123456789abcdef',
@@ -42,6 +44,8 @@ test('each address leads to one page, and an unknown one says so', () => {
     '#/containers/<script>',
     '#/containers/0123/x',
     '#/events/1',
+    '#/nodes/.',
+    '#/nodes/web/x',
     '#/a/b/c/d',
   ])
     assert.equal(routeOf(wrong).page, 'unknown', wrong);
@@ -96,7 +100,13 @@ test('spans of time are told in the largest unit that fits', () => {
   assert.deepEqual([12, 1500, 120_000, 5_400_000].map(duration), ['12 ms', '1.5 s', '2 min', '1.5 h']);
 });
 
-test('metrics are summed over their labels', () => {
-  const text = '# HELP x\necs_host_service_a{pool="x"} 2\necs_host_service_a{pool="y"} 3\nprocess_b 1\n';
-  assert.deepEqual(metersIn(text), { a: 5 });
+test('sizes are told in the largest unit that fits', () => {
+  assert.deepEqual([0, 1023, 1536, 200 * 2 ** 20, 2 ** 34, 2 ** 60].map(size), [
+    '0 B',
+    '1023 B',
+    '1.5 KiB',
+    '200 MiB',
+    '16.0 GiB',
+    '1048576 TiB',
+  ]);
 });

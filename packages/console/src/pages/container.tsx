@@ -6,24 +6,16 @@
 import { useEffect, useState } from 'preact/hooks';
 import { Confirm, Empty, Failure, State } from '../parts/notice.tsx';
 import { Ago } from '../parts/time.tsx';
-import {
-  answerTo,
-  api,
-  type Container,
-  type Receipt,
-  type Terminal,
-  type Trouble,
-  troubleOf,
-} from '../state/api.ts';
+import { answerTo, api, type Container, type Receipt, type Trouble, troubleOf } from '../state/api.ts';
 import { containers, isLoaded } from '../state/live.ts';
 import { mayAct } from '../state/session.ts';
 import { Logs } from './logs.tsx';
 import { isReleased, Life, Resources } from './receipt.tsx';
+import { Terminals } from './terminals.tsx';
+import { LimitsInUse } from './use.tsx';
 import { UserFiles } from './user-files.tsx';
 
-/**
- * Milliseconds between requests for data that the event stream does not report: terminals, and releases of resources.
- */
+/** Milliseconds between reads of a receipt while resources are released, which the event stream does not report. */
 const LOOK = 3000;
 
 /** @param id the whole id, or its first digits */
@@ -87,8 +79,21 @@ export function ContainerPage({ id }: { readonly id: string }) {
       )}
       <Facts container={container} receipt={receipt} />
       <Life receipt={receipt} />
-      {container && <Terminals container={container} />}
-      <Logs key={receipt.container} id={receipt.container} isRunning={container !== undefined} />
+      {container && ['running', 'assigned', 'ready'].includes(container.state) && (
+        <LimitsInUse id={container.id} />
+      )}
+      {container && <Terminals of={container.id} />}
+      <Logs
+        key={receipt.container}
+        isRunning={container !== undefined}
+        open={(query, signal) =>
+          api.GET('/v1/containers/{id}/logs', {
+            params: { path: { id: receipt.container }, query },
+            parseAs: 'stream',
+            signal,
+          })
+        }
+      />
       {container?.claimed && <UserFiles id={container.id} />}
       <Resources receipt={receipt} />
     </>
@@ -177,39 +182,6 @@ function Facts({
           </dd>
         </div>
       </dl>
-    </section>
-  );
-}
-
-function Terminals({ container: { id } }: { readonly container: Container }) {
-  const [open, setOpen] = useState<readonly Terminal[]>([]);
-  useEffect(() => {
-    const look = () =>
-      answerTo(api.GET('/v1/terminals')).then(
-        ({ terminals }) => setOpen(terminals.filter(({ container }) => container === id)),
-        () => {},
-      );
-    void look();
-    const timer = setInterval(() => void look(), LOOK);
-    return () => clearInterval(timer);
-  }, [id]);
-  return (
-    <section aria-labelledby="terminals-title">
-      <h2 id="terminals-title">Terminals</h2>
-      {open.length === 0 && <Empty>No terminal is open in this container.</Empty>}
-      <ul class="plain">
-        {open.map(({ id: terminal, program, by, began, columns, rows, attached, written }) => (
-          <li key={terminal}>
-            <code>{terminal}</code> {program}, {columns}×{rows}, opened <Ago at={began} /> from {by},{' '}
-            {attached} attached <a href={`#/terminals/${terminal}?as=watch`}>Watch</a>{' '}
-            {mayAct.value && (
-              <a href={`#/terminals/${terminal}${written ? '?as=take' : ''}`}>
-                {written ? 'Take over' : 'Attach'}
-              </a>
-            )}
-          </li>
-        ))}
-      </ul>
     </section>
   );
 }

@@ -79,6 +79,12 @@ export function Containers() {
           </button>
         </Empty>
       )}
+      {shown.length === 0 && isId(words) && (
+        <p>
+          If it has ended, its receipt may still be here:{' '}
+          <a href={`#/containers/${words.trim()}`}>look for the receipt of {words.trim()}</a>
+        </p>
+      )}
       {shown.length > 0 && (
         <Scrolls class="scrolls" label="Table of containers">
           <table class="wide">
@@ -111,6 +117,11 @@ export function Containers() {
       )}
     </>
   );
+}
+
+/** Whether the words may be the beginning of a container id. */
+function isId(words: string): boolean {
+  return /^[0-9a-f]{4,64}$/.test(words.trim());
 }
 
 function Row({ one }: { readonly one: Container }) {

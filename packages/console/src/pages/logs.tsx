@@ -1,5 +1,5 @@
 /**
- * Follows the output of a container. All output is shown as text, never as markup. The page keeps a limited number of
+ * Follows the output of a container or a node. All output is shown as text, never as markup. The page keeps a limited number of
  * lines, and draws once per frame, so that a container with very much output does not freeze it.
  */
 
@@ -7,13 +7,19 @@ import { messagesOf } from 'ecs-host-service-api-client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure } from '../parts/notice.tsx';
 import { Scrolls } from '../parts/scrolls.tsx';
-import { answerTo, api, type LogLine, type Trouble, troubleOf } from '../state/api.ts';
+import { answerTo, type LogLine, type Trouble, troubleOf } from '../state/api.ts';
 import { untilHidden, visible } from '../state/visible.ts';
 
 /** The number of lines that are kept, and that are requested first. */
 const MOST = 5000;
 const FIRST = 1000;
 const PAUSE = 2000;
+
+interface Query {
+  readonly follow: true;
+  readonly tail?: number;
+  readonly after?: string;
+}
 
 interface Kept {
   readonly line: LogLine;
@@ -28,7 +34,13 @@ function rowOf({ at, stream, text }: LogLine): HTMLElement {
   return row;
 }
 
-export function Logs({ id, isRunning }: { readonly id: string; readonly isRunning: boolean }) {
+interface LogsProps {
+  readonly isRunning: boolean;
+  /** Opens the stream of the output. */
+  readonly open: (query: Query, signal: AbortSignal) => Promise<unknown>;
+}
+
+export function Logs({ isRunning, open }: LogsProps) {
   const box = useRef<HTMLElement>(null);
   const kept = useRef<Kept[]>([]);
   const words = useRef('');
@@ -72,14 +84,10 @@ export function Logs({ id, isRunning }: { readonly id: string; readonly isRunnin
         using hidden = untilHidden();
         const signal = AbortSignal.any([ended.signal, hidden.signal]);
         try {
-          const query = { follow: true, ...(last === undefined ? { tail: FIRST } : { after: last }) };
-          const params = { path: { id }, query };
-          const call = api.GET('/v1/containers/{id}/logs', {
-            params,
-            parseAs: 'stream',
-            signal,
-          });
-          const reader = messagesOf(await answerTo(call as never)).getReader();
+          const from = last === undefined ? { tail: FIRST } : { after: last };
+          const reader = messagesOf(
+            await answerTo(open({ follow: true, ...from }, signal) as never),
+          ).getReader();
           setStatus('Following');
           setTrouble(undefined);
           for (;;) {
@@ -105,7 +113,7 @@ export function Logs({ id, isRunning }: { readonly id: string; readonly isRunnin
     };
     void read();
     return () => ended.abort();
-  }, [id]);
+  }, []);
 
   return (
     <section aria-labelledby="logs-title">

@@ -1,18 +1,29 @@
-/** An overview of the host: its scarcest resources, the state of its containers, and notices from EC2. */
+/** An overview of the host: what runs short, what runs, what went wrong, and what to do about it. */
 
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { Confirm, Empty, State } from '../parts/notice.tsx';
 import { Ago } from '../parts/time.tsx';
 import { answerTo, api, type Capacity, type Host } from '../state/api.ts';
 import { capacity, containers, events, host } from '../state/live.ts';
-import { type Meters, readMeters } from '../state/metrics.ts';
+import { nodes, readNodes } from '../state/nodes.ts';
+import { usePolled } from '../state/polled.ts';
 import { mayAct } from '../state/session.ts';
+import { Agent } from './agent.tsx';
+import { Findings } from './findings.tsx';
+import { Ended, Plots, Waiting } from './last-hour.tsx';
 
 const STATES = ['preparing', 'created', 'running', 'assigned', 'ready', 'ending'] as const;
 const GIB = 2 ** 20;
 const FEW = 8;
+/** Milliseconds between reads of the history, the nodes and the doctor's findings. */
+const HISTORY = 15_000;
+const NODES = 5000;
+const DOCTOR = 600_000;
 
 export function Overview() {
+  const history = usePolled(() => answerTo(api.GET('/v1/history')), HISTORY).value;
+  const doctor = usePolled(() => answerTo(api.GET('/v1/diagnosis')), DOCTOR);
+  usePolled(async () => nodes.value && (await readNodes()), NODES);
   const [room, described] = [capacity.value, host.value];
   if (!room || !described) return <Empty>Reading the state of the host …</Empty>;
   return (
@@ -21,7 +32,18 @@ export function Overview() {
       <HostLine host={described} />
       <Room room={room} />
       <ByState />
-      <Waiting />
+      {nodes.value && <NodesByState />}
+      {history ? (
+        <>
+          <Plots history={history} />
+          <Ended history={history} leaks={doctor.value?.leaks} />
+          <Waiting history={history} />
+        </>
+      ) : (
+        <Empty>Reading the last hour …</Empty>
+      )}
+      <Findings diagnosis={doctor.value} trouble={doctor.trouble} onAgain={doctor.readNow} />
+      <Agent />
       <Latest />
     </>
   );
@@ -156,34 +178,6 @@ function Room({ room: { fits, short, resources, memory } }: { readonly room: Cap
   );
 }
 
-/** Milliseconds between reads. */
-const READ = 15_000;
-
-function Waiting() {
-  const [meters, setMeters] = useState<Meters>();
-  useEffect(() => {
-    const read = () => void readMeters().then(setMeters, () => {});
-    read();
-    const timer = setInterval(read, READ);
-    return () => clearInterval(timer);
-  }, []);
-  const { config_spool_files: files, config_spool_bytes: bytes = 0 } = meters ?? {};
-  return (
-    <section aria-labelledby="waiting-title">
-      <h2 id="waiting-title">Users' files</h2>
-      <p class="empty">
-        {meters === undefined
-          ? 'Reading …'
-          : files === undefined
-            ? 'This host stores no files of users.'
-            : files === 0
-              ? 'Everything that was saved is in S3.'
-              : `${files} saves (${Math.ceil(bytes / 2 ** 20)} MiB) wait for S3. If they stay, check that this host reaches S3.`}
-      </p>
-    </section>
-  );
-}
-
 function ByState() {
   const all = [...containers.value.values()];
   return (
@@ -198,6 +192,29 @@ function ByState() {
           </li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+function NodesByState() {
+  const { nodes: all, feedError, locked } = nodes.value ?? { nodes: [] };
+  const states = new Map<string, number>();
+  for (const { state } of all) states.set(state, (states.get(state) ?? 0) + 1);
+  return (
+    <section aria-labelledby="nodes-title">
+      <h2 id="nodes-title">Nodes</h2>
+      {feedError && <p class="warning">{feedError}</p>}
+      {locked && <p class="warning">Updates are locked.</p>}
+      <ul class="tiles">
+        {[...states].map(([state, length]) => (
+          <li key={state}>
+            <a href={`#/nodes?find=${state}`}>
+              <b>{length}</b> {state}
+            </a>
+          </li>
+        ))}
+      </ul>
+      {all.length === 0 && <Empty>The feed wants no nodes.</Empty>}
     </section>
   );
 }

@@ -5,12 +5,14 @@ import { PANELS } from '../panels.ts';
 import { Empty } from '../parts/notice.tsx';
 import { answerTo, api, type Container } from '../state/api.ts';
 import { containers } from '../state/live.ts';
+import { nodes } from '../state/nodes.ts';
 import { rename } from '../state/route.ts';
 import type { Phase, Wanted } from '../terminal/connection.ts';
 import type { Screen } from '../terminal/screen.ts';
 
 type Asked =
   | { readonly container: string }
+  | { readonly node: string }
   | { readonly terminal: string; readonly as: 'write' | 'watch' | 'take' };
 
 const WORDS: Readonly<Record<Exclude<Phase['is'], 'ended'>, string>> = {
@@ -23,7 +25,9 @@ export function TerminalPage({ asked }: { readonly asked: Asked }) {
   const place = useRef<HTMLDivElement>(null);
   const [screen, setScreen] = useState<Screen>();
   const [failed, setFailed] = useState(false);
-  const [owner, setOwner] = useState('container' in asked ? asked.container : undefined);
+  const [owner, setOwner] = useState(
+    'container' in asked ? asked.container : 'node' in asked ? asked.node : undefined,
+  );
   const [isReading, setReading] = useState(false);
   useEffect(() => {
     const gone = new AbortController();
@@ -40,7 +44,7 @@ export function TerminalPage({ asked }: { readonly asked: Asked }) {
       ({ openScreen }) => {
         if (gone.signal.aborted || !place.current) return;
         const wanted = (columns: number, rows: number): Wanted =>
-          'container' in asked ? { ...asked, columns, rows } : asked;
+          'terminal' in asked ? asked : { ...asked, columns, rows };
         opened = openScreen(place.current, wanted, onAttached);
         setScreen(opened);
       },
@@ -52,6 +56,7 @@ export function TerminalPage({ asked }: { readonly asked: Asked }) {
     };
   }, []);
   const container = owner === undefined ? undefined : containers.value.get(owner);
+  const isNode = nodes.value?.nodes.some(({ name }) => name === owner) ?? false;
   const phase = screen?.connection.phase.value;
   return (
     <div class="terminal-page">
@@ -60,7 +65,7 @@ export function TerminalPage({ asked }: { readonly asked: Asked }) {
         {owner !== undefined && (
           <>
             in{' '}
-            <a href={`#/containers/${owner}`}>
+            <a href={`#/${isNode ? 'nodes' : 'containers'}/${owner}`}>
               <code>{owner.slice(0, 12)}</code>
             </a>
           </>

@@ -2,8 +2,9 @@
 
 export type Route =
   | { readonly page: 'overview' | 'create' | 'events' }
-  | { readonly page: 'containers'; readonly query: URLSearchParams }
+  | { readonly page: 'containers' | 'nodes'; readonly query: URLSearchParams }
   | { readonly page: 'container' | 'new terminal'; readonly id: string }
+  | { readonly page: 'node' | 'new node terminal'; readonly name: string }
   | { readonly page: 'terminal'; readonly id: string; readonly as: 'write' | 'watch' | 'take' }
   | { readonly page: 'unknown' };
 
@@ -14,10 +15,14 @@ export function routeOf(hash: string): Route {
   if (more.length > 0) return { page: 'unknown' };
   if (first === '' || first === 'overview') return { page: 'overview' };
   if ((first === 'create' || first === 'events') && id === '') return { page: first };
-  if (first === 'containers' && id === '') return { page: 'containers', query };
+  if ((first === 'containers' || first === 'nodes') && id === '') return { page: first, query };
   if (first === 'containers' && /^[0-9a-f]{4,64}$/.test(id)) {
     if (last === '') return { page: 'container', id };
     if (last === 'terminal') return { page: 'new terminal', id };
+  }
+  if (first === 'nodes' && /^[A-Za-z0-9][A-Za-z0-9-]{1,62}$/.test(id)) {
+    if (last === '') return { page: 'node', name: id };
+    if (last === 'terminal') return { page: 'new node terminal', name: id };
   }
   if (first === 'terminals' && /^[0-9a-f]{4,64}$/.test(id) && last === '') {
     const as = query.get('as');

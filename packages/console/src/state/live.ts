@@ -6,6 +6,7 @@
 import { batch, signal } from '@preact/signals';
 import { messagesOf, type Schemas } from 'ecs-host-service-api-client';
 import { answerTo, api, type Capacity, type Container, type Host, type Trouble, troubleOf } from './api.ts';
+import { readNodes } from './nodes.ts';
 import { lookWho } from './session.ts';
 import { untilHidden, visible } from './visible.ts';
 
@@ -179,6 +180,15 @@ async function readHost(): Promise<void> {
 
 /** @throws an error that `troubleOf` can describe */
 async function readAll(): Promise<void> {
+  const [found] = await Promise.all([readContainers(), readHost(), readNodes().catch(() => {})]);
+  batch(() => {
+    containers.value = found;
+    isLoaded.value = true;
+    trouble.value = undefined;
+  });
+}
+
+async function readContainers(): Promise<ReadonlyMap<string, Container>> {
   const found = new Map<string, Container>();
   let after: string | undefined;
   do {
@@ -187,10 +197,5 @@ async function readAll(): Promise<void> {
     for (const one of page.containers) if (one.state !== 'gone') found.set(one.id, one);
     after = page.next;
   } while (after !== undefined);
-  await readHost();
-  batch(() => {
-    containers.value = found;
-    isLoaded.value = true;
-    trouble.value = undefined;
-  });
+  return found;
 }

@@ -1,7 +1,7 @@
 /** The session of the user who is signed in. */
 
 import { computed, signal } from '@preact/signals';
-import { askSession, type Kind, troubleOf } from './api.ts';
+import { api, askSession, type Kind, troubleOf } from './api.ts';
 
 export type Session =
   | { readonly state: 'unknown' }
@@ -24,13 +24,20 @@ export async function lookWho(): Promise<boolean | undefined> {
   } catch (error) {
     const { status } = troubleOf(error);
     if (status !== 401 && status !== 403) return undefined;
-    const wasIn = session.value.state === 'in';
-    session.value = wasIn
-      ? { state: 'out', why: 'Your session has ended. Sign in again to continue.' }
-      : { state: 'out' };
+    const { state } = session.value;
+    if (state === 'in')
+      session.value = { state: 'out', why: 'Your session has ended. Sign in again to continue.' };
+    else if (state === 'unknown') session.value = { state: 'out' };
     return false;
   }
 }
+
+// A call that is refused is the first to know that the session has ended.
+api.use({
+  onResponse: ({ response: { status } }) => {
+    if (status === 401) void lookWho();
+  },
+});
 
 /** @throws an error that `troubleOf` can describe */
 export async function signIn(token: string): Promise<void> {

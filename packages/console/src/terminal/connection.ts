@@ -1,24 +1,13 @@
 /** The WebSocket of a terminal. After a broken connection, it reconnects to the same terminal at the same place. */
 
 import { signal } from '@preact/signals';
+import type { TerminalMessage } from 'ecs-host-service-api-client';
 import { answerTo, api } from '../state/api.ts';
 import { lookWho } from '../state/session.ts';
 
 export type Phase =
   | { readonly is: 'connecting' | 'attached' | 'lost' }
   | { readonly is: 'ended'; readonly text: string };
-
-type Told =
-  | {
-      readonly type: 'attached';
-      readonly terminal: string;
-      readonly columns: number;
-      readonly rows: number;
-      readonly after: number;
-    }
-  | { readonly type: 'writer'; readonly writes: boolean }
-  | { readonly type: 'missed'; readonly bytes: number }
-  | { readonly type: 'ended'; readonly exitCode?: number };
 
 export interface Reactions {
   readonly onBytes: (bytes: Uint8Array) => void;
@@ -27,7 +16,10 @@ export interface Reactions {
 }
 
 export type Wanted =
-  | { readonly container: string; readonly columns: number; readonly rows: number }
+  | (({ readonly container: string } | { readonly node: string }) & {
+      readonly columns: number;
+      readonly rows: number;
+    })
   | { readonly terminal: string; readonly as: 'write' | 'watch' | 'take' };
 
 const PAUSE = 2000;
@@ -95,10 +87,14 @@ export class Connection {
 
   #address(): URL {
     const wanted = this.#wanted;
-    const isNew = 'container' in wanted;
-    const path = isNew ? `containers/${wanted.container}/terminal` : `terminals/${wanted.terminal}/attach`;
+    const path =
+      'terminal' in wanted
+        ? `terminals/${wanted.terminal}/attach`
+        : 'node' in wanted
+          ? `nodes/${wanted.node}/terminal`
+          : `containers/${wanted.container}/terminal`;
     const url = new URL(`/v1/${path}`, location.origin.replace(/^http/, 'ws'));
-    if (isNew) {
+    if (!('terminal' in wanted)) {
       url.searchParams.set('columns', String(wanted.columns));
       url.searchParams.set('rows', String(wanted.rows));
     } else {
@@ -108,7 +104,7 @@ export class Connection {
     return url;
   }
 
-  #take(told: Told): void {
+  #take(told: TerminalMessage): void {
     if (told.type === 'attached') {
       this.#wasAttached = true;
       this.#place = told.after;
@@ -149,7 +145,7 @@ export class Connection {
    */
   async #whyRefused(): Promise<string | undefined> {
     const wanted = this.#wanted;
-    if ('container' in wanted)
+    if (!('terminal' in wanted))
       return 'The terminal was refused. Check that the container runs, has a shell, and has no more terminals than TERMINALS_PER_CONTAINER.';
     try {
       const { terminals } = await answerTo(api.GET('/v1/terminals'));
