@@ -16,12 +16,14 @@ import { NodeDocker } from './docker/node-docker.ts';
 import { listen } from './docker/node-events.ts';
 import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
 import type { Feed, Want, WantedApp } from './feeds/feed.ts';
+import { wantedFrom, whyUnusableNodes } from './feeds/wanted-from.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
+import { isActive } from './plan/node-container.ts';
 import type { PlannedStep } from './plan/plan.ts';
-import { isActive, type NodeState } from './plan/world.ts';
+import type { NodeState } from './plan/world.ts';
 import { Reconciler } from './reconciler.ts';
-import { readRejected, writeRejected } from './rejected-file.ts';
+import { RejectedFile } from './rejected-file.ts';
 import { specHash } from './spec/spec-hash.ts';
 import { UpdateLock } from './update-lock.ts';
 
@@ -54,6 +56,8 @@ export interface NodesView {
   readonly feed: string;
   /** Why the feed cannot be used. The nodes stay unchanged in the meantime. */
   readonly feedError?: string;
+  /** Why the service cannot see Docker's containers. The states of nodes are older in the meantime. */
+  readonly lookError?: string;
   readonly isLocked: boolean;
   readonly nodes: readonly NodeView[];
 }
@@ -64,6 +68,7 @@ export class Nodes {
   readonly #lifetime: Lifetime;
   #app: string | undefined;
   #feedError: string | undefined;
+  #lookError: string | undefined;
   #reconciler: Reconciler | undefined;
   #lock: UpdateLock | undefined;
   #isLocked = false;
@@ -95,6 +100,7 @@ export class Nodes {
       ...(this.#app !== undefined && { app: this.#app }),
       feed: this.#options.feed.source,
       ...(this.#feedError !== undefined && { feedError: this.#feedError }),
+      ...(this.#lookError !== undefined && { lookError: this.#lookError }),
       isLocked: this.#isLocked,
       nodes: this.#views,
     };
@@ -121,7 +127,7 @@ export class Nodes {
    */
   containerOf(node: string): { readonly docker: Docker; readonly id: DockerId } {
     const { state, cause: why } = this.named(node);
-    const own = this.#reconciler?.world.actual.containers.filter((one) => one.node === node) ?? [];
+    const own = this.#reconciler?.world.actual.of(node) ?? [];
     const found = own.find(({ rank }) => rank === 'current') ?? own[0];
     if (!found) throw new ServiceError('node.not_there', { node, state, why });
     return { docker: this.#options.docker, id: found.id };
@@ -186,18 +192,20 @@ export class Nodes {
     signal.throwIfAborted();
   }
 
-  async #want({ app, nodes }: WantedApp, restart: readonly string[] = []): Promise<void> {
+  async #want({ app, nodes, unusable = [] }: WantedApp, restart: readonly string[] = []): Promise<void> {
     const source = this.#options.feed.source;
     if (this.#app !== undefined && app !== this.#app) {
       const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
       this.#failed(new ServiceError('node.bad_feed', { source, why }));
       return;
     }
-    this.#feedError = undefined;
+    if (unusable.length > 0)
+      this.#failed(new ServiceError('node.unusable', { source, why: whyUnusableNodes(unusable) }));
+    else this.#feedError = undefined;
     this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
     const reconciler = this.#reconciler ?? (await this.#begin(app));
     const before = reconciler.world.wanted;
-    const wanted = new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+    const wanted = wantedFrom({ app, nodes, unusable }, before, (spec) => ({ spec, hash: specHash(spec) }));
     reconciler.want(wanted);
     for (const node of restart) {
       const hash = wanted.get(node)?.hash;
@@ -208,16 +216,17 @@ export class Nodes {
   #tellStatus(): void {
     const { states } = this;
     const running = states.filter((state) => state === 'running').length;
-    this.#options.status(`${running} of ${states.length} nodes run`);
+    const seen = this.#lookError === undefined ? '' : '; Docker does not answer';
+    this.#options.status(`${running} of ${states.length} nodes run${seen}`);
   }
 
   async #begin(app: string): Promise<Reconciler> {
     this.#app = app;
     const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
-    const rejectedPath = join(state, 'rejected.json');
+    const rejected = new RejectedFile(join(state, 'rejected.json'));
     const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
     const reconciler = new Reconciler({
-      hands: new NodeDocker({
+      executor: new NodeDocker({
         docker,
         owner: { hostId, app },
         images,
@@ -225,10 +234,14 @@ export class Nodes {
         logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
         log,
       }),
-      rejected: await readRejected(rejectedPath, log),
-      keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
+      rejected: await rejected.read(log),
+      keepRejected: (now) => rejected.keep(now),
       tell: (node, decision) => {
         if (decision) this.events.tell({ node, state: decision.state, cause: decision.cause });
+        this.#tellStatus();
+      },
+      tellLook: (why) => {
+        this.#lookError = why;
         this.#tellStatus();
       },
       log,

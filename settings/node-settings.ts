@@ -1,5 +1,6 @@
 /** The settings of managed nodes. */
 
+import { problemWithApp } from './app-name.ts';
 import { absolutePath, oneOf, remoteUrl, wholeNumberOrNone } from './parsers.ts';
 import { type Known, optional, type Setting, setting } from './setting.ts';
 
@@ -70,7 +71,7 @@ function any(text: string): string {
   return text;
 }
 
-/** Source of the rule for names: EchoStream's. They name a network of Docker too. */
+/** Checks the variables of EchoStream together, because they matter only with its feed. */
 export function* problemsOfNodes({
   NODES_FEED: feed,
   APP: app,
@@ -81,8 +82,8 @@ export function* problemsOfNodes({
   readonly APPSYNC_ENDPOINT?: string | undefined;
 }): Generator<string> {
   if (feed !== 'echostream') return;
-  if (app !== undefined && !/^[A-Za-z0-9][\w-]{2,79}$/.test(app))
-    yield `  APP: must be the name of an app; got "${app}"`;
+  const badName = app === undefined ? undefined : problemWithApp(app);
+  if (badName !== undefined) yield `  APP: ${badName}`;
   const problem = endpoint === undefined ? undefined : problemWith(() => remoteUrl(endpoint));
   if (problem !== undefined) yield `  APPSYNC_ENDPOINT: ${problem}`;
 }

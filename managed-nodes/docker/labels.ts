@@ -3,7 +3,7 @@
 import { HOST_ID, ROLE } from '../../container/labels.ts';
 import type { Labels } from '../../docker-engine/answers.ts';
 import { isRecord } from '../../parsing/json.ts';
-import type { HostPort, NodeContainer } from '../plan/world.ts';
+import type { HostPort, NodeContainer } from '../plan/node-container.ts';
 
 const PREFIX = 'ecs-host-service.node';
 const APP = `${PREFIX}.app`;

@@ -9,15 +9,10 @@ import { openLog } from '../../docker-engine/logs.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { unlessAborted } from '../../lifetime/deadline.ts';
 import type { Logger } from '../../logging/logger.ts';
+import type { Actual } from '../plan/actual.ts';
 import type { Outcome } from '../plan/effects.ts';
-import {
-  type Actual,
-  type ContainerStep,
-  candidateName,
-  type NodeContainer,
-  type Step,
-  type World,
-} from '../plan/world.ts';
+import { candidateName, type NodeContainer } from '../plan/node-container.ts';
+import type { ContainerStep, Step, World } from '../plan/world.ts';
 import { createBody, LOCAL_LOG, type LogConfig } from './create-body.ts';
 import type { Owner } from './labels.ts';
 import { Looking } from './look.ts';
@@ -119,7 +114,7 @@ export class NodeDocker {
     try {
       return await images.pull(image, signal);
     } catch (error) {
-      const hasContainer = actual.containers.some((one) => one.node === node);
+      const hasContainer = actual.of(node).length > 0;
       const digest = hasContainer ? undefined : await images.onHost(image);
       if (digest === undefined) throw error;
       log.warn(
@@ -153,7 +148,7 @@ export class NodeDocker {
       await docker.start(container);
     } catch (error) {
       const why = statusOf(error) === undefined ? '' : reasonOf((error as Error).cause);
-      const one = world.actual.containers.find(({ id }) => id === container);
+      const one = world.actual.get(container);
       if (!/logging driver/i.test(why) || !this.#canBeMadeAgain(one, world)) throw error;
       this.#localLogs.add(node);
       await this.#remove(container);
@@ -181,7 +176,7 @@ export class NodeDocker {
     const { docker, images, keepImages: keep, log } = this.#options;
     const { image = '' } = wanted.get(node)?.spec ?? {};
     const repository = images.repositoryOf(image);
-    const digest = actual.containers.find(({ id }) => id === container)?.digest;
+    const digest = actual.get(container)?.digest;
     if (keep === undefined || repository === undefined || digest === undefined) return;
     const pinned = images.pinned(image, digest);
     this.#recent = [pinned, ...this.#recent.filter((one) => one !== pinned)].slice(0, MOST_RECENT);

@@ -1,12 +1,17 @@
 /** Tells whether a node's container matches the wanted spec and image. */
 
-import { keyOf, type NodeContainer, type Rank, type World } from './world.ts';
+import { keyOf, type NodeContainer, type Rank } from './node-container.ts';
+import type { World } from './world.ts';
 
 /** Docker may refuse one start by accident, so one refusal does not count. */
 const MOST_REFUSALS = 2;
 
-export function ownOf({ actual }: World, node: string, rank: Rank): NodeContainer | undefined {
-  return actual.containers.find((one) => one.node === node && one.rank === rank);
+export function ownOf(
+  { actual }: Pick<World, 'actual'>,
+  node: string,
+  rank: Rank,
+): NodeContainer | undefined {
+  return actual.of(node).find((one) => one.rank === rank);
 }
 
 /** As long as the registry's digest is unknown, the container's own image counts as the wanted one. */
@@ -29,7 +34,8 @@ export function whyRefused({ memory }: World, { id, node }: NodeContainer): stri
 export function isMoving(world: World, container: NodeContainer): boolean {
   const { wanted, digests, memory, isLocked } = world;
   const one = wanted.get(container.node);
-  if (!one || one.spec.stopped) return true;
+  if (!one) return !wanted.unusable.has(container.node);
+  if (one.spec.stopped) return true;
   if (container.rank === 'candidate') return !fits(world, container) || isRejected(world, container);
   const digest = digests.get(one.spec.image) ?? '';
   const isReverted = memory.get(container.node)?.rejected?.key === keyOf({ hash: one.hash, digest });

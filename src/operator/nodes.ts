@@ -45,7 +45,7 @@ export async function nodes(api: Api, asked: Asked, isJson: boolean): Promise<st
   }
 }
 
-function tableOf({ nodes: all, feedError, locked }: Schemas['Nodes']): string {
+function tableOf({ nodes: all, feedError, lookError, locked }: Schemas['Nodes']): string {
   const heads = ['NODE', 'STATE', 'FOR', 'DIGEST', 'IMAGE', 'CAUSE'];
   const rows = all.map(({ name, state, since, digest, image = '-', cause }) => [
     name,
@@ -57,6 +57,7 @@ function tableOf({ nodes: all, feedError, locked }: Schemas['Nodes']): string {
   ]);
   const notes = [
     ...(feedError === undefined ? [] : [printable(feedError)]),
+    ...(lookError === undefined ? [] : [printable(`The states above may be old: ${lookError}`)]),
     ...(locked ? ['Updates are deferred by a lock; "ecs-host-service nodes unlock" removes it.'] : []),
   ];
   return linesOf([...align([heads, ...rows]), ...notes]);

@@ -2,21 +2,22 @@
 
 import assert from 'node:assert/strict';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { Actual } from '../../managed-nodes/plan/actual.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { withEffect, withFailure } from '../../managed-nodes/plan/effects.ts';
-import { nodesOf } from '../../managed-nodes/plan/plan.ts';
-import { fixedPorts, overlap } from '../../managed-nodes/plan/ports.ts';
+import { applyEffect, applyFailure } from '../../managed-nodes/plan/effects.ts';
 import {
   candidateName,
+  fixedPorts,
   type HostPort,
   isActive,
   type NodeContainer,
-  type NodeMemory,
-  type Step,
   type Stranger,
   type WantedNode,
-  type World,
-} from '../../managed-nodes/plan/world.ts';
+} from '../../managed-nodes/plan/node-container.ts';
+import { nodesOf } from '../../managed-nodes/plan/plan.ts';
+import { overlap } from '../../managed-nodes/plan/ports.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
+import type { NodeMemory, Step, World } from '../../managed-nodes/plan/world.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
 
@@ -42,6 +43,7 @@ export class ModelDocker {
   /** What the registry has now. */
   readonly registry: Map<string, Conduct>;
   wanted: ReadonlyMap<string, WantedNode>;
+  unusable: ReadonlyMap<string, string> = new Map();
   memory: ReadonlyMap<string, NodeMemory> = new Map();
   digests: ReadonlyMap<string, string> = new Map();
   pulled: ReadonlySet<string> = new Set();
@@ -50,6 +52,12 @@ export class ModelDocker {
   heardSince = 0;
   readonly steps: Step[] = [];
   #made = 0;
+  /** What `wanted` and `unusable` were when they were last looked at. */
+  #known: {
+    readonly nodes?: ModelDocker['wanted'];
+    readonly unusable?: ModelDocker['unusable'];
+    readonly wanted: Wanted;
+  } = { wanted: new Wanted() };
 
   constructor(
     wanted: ReadonlyMap<string, WantedNode>,
@@ -62,9 +70,24 @@ export class ModelDocker {
   }
 
   get world(): World {
-    const { wanted, memory, digests, pulled, isLocked, now, heardSince, strangers } = this;
-    const containers = [...this.containers.values()];
-    return { wanted, memory, digests, pulled, isLocked, now, heardSince, actual: { containers, strangers } };
+    const { memory, digests, pulled, isLocked, now, heardSince } = this;
+    return {
+      wanted: this.#wanted(),
+      actual: new Actual(this.containers.values(), this.strangers),
+      memory: new Map(memory),
+      digests: new Map(digests),
+      pulled: new Set(pulled),
+      isLocked,
+      now,
+      heardSince,
+    };
+  }
+
+  #wanted(): Wanted {
+    const [nodes, unusable] = [this.wanted, this.unusable];
+    if (this.#known.nodes !== nodes || this.#known.unusable !== unusable)
+      this.#known = { nodes, unusable, wanted: new Wanted(nodes, unusable) };
+    return this.#known.wanted;
   }
 
   /** Puts a container there that was made from `spec`. */
@@ -125,11 +148,15 @@ export class ModelDocker {
     this.now += 10;
     this.steps.push(step);
     if (step.do === 'start' && this.#refuses(step.container)) {
-      this.memory = withFailure(this.world, step, { why: 'no such program', status: 400 }).memory;
+      const failed = this.world;
+      applyFailure(failed, step, { why: 'no such program', status: 400 });
+      this.memory = failed.memory;
       return;
     }
     const outcome = this.#act(step);
-    const { memory, digests, pulled } = withEffect(this.world, step, outcome);
+    const after = this.world;
+    applyEffect(after, step, outcome);
+    const { memory, digests, pulled } = after;
     Object.assign(this, { memory, digests, pulled });
   }
 

@@ -50,6 +50,12 @@ test('nodes are listed with their states and causes, and with what is wrong with
   ]);
 });
 
+test('a list says when the service cannot see the containers', async () => {
+  const answer = { feed: '/nodes.yaml', lookError: 'Docker does not answer', locked: false, nodes: [NODE] };
+  const text = await nodes(api({ '/v1/nodes': answer }), { name: 'nodes list' }, false);
+  assert.match(text, /^The states above may be old: Docker does not answer$/m);
+});
+
 test('a node is explained with its last lines, which a terminal does not obey, and with what is next for it', async () => {
   const text = await nodes(api(ANSWERS), { name: 'nodes explain', node: 'web' }, false);
   assert.match(text, /^rejected +2026-01-02T03:04:05.000Z: it exited with code 7$/m);

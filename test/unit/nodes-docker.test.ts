@@ -11,7 +11,7 @@ import { NodeDocker } from '../../managed-nodes/docker/node-docker.ts';
 import { NodeImages } from '../../managed-nodes/docker/node-images.ts';
 import { oldImages } from '../../managed-nodes/docker/old-images.ts';
 import { awsLogs } from '../../managed-nodes/feeds/aws-logs.ts';
-import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { applyEffect } from '../../managed-nodes/plan/effects.ts';
 import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OWNER = { hostId: 'h', app: 'demo' };
@@ -150,7 +150,8 @@ test('a node whose log driver does not start is made again with its log on this 
   const create = { do: 'create', node: 'web', hash, digest: 'sha256:1' } as const;
   const make = async () => {
     const { id } = await one.carryOut(create, model.world, signal);
-    const world = withEffect(model.world, create, id ? { id } : {});
+    const { world } = model;
+    applyEffect(world, create, id ? { id } : {});
     const step = (what: 'start' | 'promote') => ({ do: what, node: 'web', container: id as never });
     return {
       start: () => one.carryOut(step('start'), world, signal),

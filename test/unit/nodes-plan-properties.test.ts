@@ -4,7 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { candidateName, isActive, type Rank, type Stranger } from '../../managed-nodes/plan/world.ts';
+import {
+  candidateName,
+  isActive,
+  type Rank,
+  type Stranger,
+} from '../../managed-nodes/plan/node-container.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
 import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';

@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { wantedFrom } from '../../managed-nodes/feeds/wanted-from.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
+import type { Stranger } from '../../managed-nodes/plan/node-container.ts';
 import { plan } from '../../managed-nodes/plan/plan.ts';
-import type { Stranger } from '../../managed-nodes/plan/world.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
 import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
@@ -247,4 +249,81 @@ test('the hash of a spec does not depend on its order, and not on how the node i
   const one = specHash({ ...WEB, environment: { A: '1', B: '2' }, stopped: true, update: { deadline: 5 } });
   assert.equal(one, specHash({ environment: { B: '2', A: '1' }, image: 'app:1', name: 'web' }));
   assert.notEqual(one, specHash({ ...WEB, environment: { A: '1', B: '3' } }));
+});
+
+test('a node whose spec has become unusable keeps its last spec and says why', () => {
+  const docker = modelOf([WEB]);
+  docker.put(WEB, 'healthy');
+  docker.unusable = new Map([['web', 'its spec cannot be used: no port']]);
+  docker.settle();
+  const { state, cause } = decide(docker.world, 'web') ?? {};
+  assert.deepEqual([state, cause], ['blocked', 'its spec cannot be used: no port']);
+  docker.crashDocker();
+  docker.settle();
+  assert.equal([...docker.containers.values()][0]?.state, 'running');
+});
+
+test('a container whose node has an unusable spec is left alone by a service that knows no earlier one', () => {
+  const docker = modelOf([{ ...WITH_PORT, name: 'other' }]);
+  for (const state of ['running', 'exited']) {
+    docker.put({ ...WITH_PORT, name: state }, 'healthy', { state });
+    docker.unusable = new Map(docker.unusable).set(state, 'its spec cannot be used');
+  }
+  docker.settle();
+  assert.deepEqual(docker.steps, [
+    { do: 'pull', node: 'other', image: 'app:1' },
+    { do: 'create', node: 'other', hash: docker.wanted.get('other')?.hash, digest: 'sha256:app:1-healthy' },
+  ]);
+  assert.match(
+    String(decide(docker.world, 'other')?.cause),
+    /8080\/tcp is still held by a container of the node running/,
+  );
+});
+
+test('what a feed cannot say well keeps what it said before, and other nodes change', () => {
+  const nodeOf = (spec: NodeSpec) => ({ spec, hash: String(spec.image) });
+  const before = wantedFrom({ app: 'a', nodes: [WEB, { ...WEB, name: 'api' }] }, new Wanted(), nodeOf);
+  const unusable = [
+    { name: 'web', why: 'bad' },
+    { name: 'new', why: 'bad' },
+    { name: 'no name', why: 'bad' },
+  ];
+  const after = wantedFrom(
+    { app: 'a', nodes: [{ ...WEB, name: 'api', image: 'app:2' }], unusable },
+    before,
+    nodeOf,
+  );
+  assert.deepEqual(
+    [after.get('web')?.hash, after.get('api')?.hash, after.get('new')],
+    ['app:1', 'app:2', undefined],
+  );
+  assert.deepEqual([...after.unusable.keys()], ['web', 'new']);
+});
+
+test('the work of a plan grows only in proportion to the number of nodes', () => {
+  const readsFor = (count: number) => {
+    let reads = 0;
+    const specs = Array.from({ length: count }, (_, i): NodeSpec => {
+      const spec = {
+        name: `node-${i}`,
+        image: 'app:2',
+        type: 'http',
+        ports: [{ containerPort: 80, hostPort: 1000 + i }],
+      };
+      const get = (target: NodeSpec, member: keyof NodeSpec) => {
+        reads += 1;
+        return target[member];
+      };
+      return new Proxy(spec, { get } as ProxyHandler<NodeSpec>);
+    });
+    const docker = modelOf(specs);
+    for (const spec of specs) docker.put({ ...spec, image: 'app:1' }, 'healthy');
+    const { world } = docker;
+    reads = 0;
+    const steps = plan(world);
+    assert.equal(steps.length, 1 + 7 * count, 'they share a pull');
+    return reads;
+  };
+  const [few, many] = [readsFor(20), readsFor(200)];
+  assert.ok(many < 11 * few, `${few} reads for 20 nodes, ${many} for 200`);
 });

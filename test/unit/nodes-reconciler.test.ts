@@ -5,10 +5,11 @@ import { test } from 'node:test';
 import { ServiceError } from '../../errors/service-error.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { Alarm } from '../../managed-nodes/alarm.ts';
-import type { Hands } from '../../managed-nodes/hands.ts';
 import type { Rejected, Step } from '../../managed-nodes/plan/world.ts';
 import { Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconciler.ts';
+import { RejectedFile } from '../../managed-nodes/rejected-file.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import type { StepExecutor } from '../../managed-nodes/step-executor.ts';
 import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
@@ -29,7 +30,7 @@ class QuickAlarm extends Alarm {
   }
 }
 
-class Site implements Hands, AsyncDisposable {
+class Site implements StepExecutor, AsyncDisposable {
   readonly docker: ModelDocker;
   readonly reconciler: Reconciler;
   readonly kept: Rejected[][] = [];
@@ -49,14 +50,14 @@ class Site implements Hands, AsyncDisposable {
     this.docker = new ModelDocker(wantedOf(specs), new Map(specs.map(({ image }) => [image, conduct])));
     const { docker } = this;
     this.reconciler = new Reconciler({
-      hands: this,
+      executor: this,
       log: silentLog,
       now: () => docker.now,
       alarm: new QuickAlarm(docker),
       keepRejected: async (rejected) => void this.kept.push([...rejected.values()]),
       ...options,
     });
-    this.reconciler.want(docker.wanted);
+    this.reconciler.want(docker.world.wanted);
     this.#running = this.reconciler.run(this.#end.signal);
   }
 
@@ -85,7 +86,7 @@ class Site implements Hands, AsyncDisposable {
 
   want(specs: readonly NodeSpec[]): void {
     this.docker.wanted = wantedOf(specs);
-    this.reconciler.want(this.docker.wanted);
+    this.reconciler.want(this.docker.world.wanted);
   }
 
   stateOf(node: string) {
@@ -221,4 +222,50 @@ test('a step that is under way when the service ends is given up', async () => {
   await begun;
   await site[Symbol.asyncDispose]();
   assert.deepEqual(site.docker.steps, []);
+});
+
+test('a look at Docker that fails is told once, and so is the first that succeeds again', async () => {
+  const told: (string | undefined)[] = [];
+  await using site = new Site([WEB], 'healthy', { tellLook: (why) => void told.push(why) });
+  await site.until('web', 'running');
+  site.isDockerGone = true;
+  site.reconciler.wake();
+  const { looks } = site;
+  while (site.looks < looks + 3) await new Promise((resolve) => setImmediate(resolve));
+  site.isDockerGone = false;
+  while (told.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.match(String(told[0]), /gone/);
+  assert.deepEqual(told.slice(1), [undefined]);
+});
+
+test('a failure is forgotten once the node has reached its wanted state in another way', async () => {
+  await using site = new Site([WEB]);
+  await site.until('web', 'running');
+  const [web] = site.docker.containers.values();
+  let failures = 0;
+  site.before = () => {
+    // Docker answers late, and the container stops all the same.
+    failures += 1;
+    if (web) site.docker.containers.set(web.id, { ...web, rank: 'current', state: 'exited' });
+    throw new ServiceError('docker.unavailable', { socket: '/x', why: 'timeout' });
+  };
+  site.want([{ ...WEB, stopped: true }]);
+  await site.until('web', 'stopped');
+  assert.equal(failures, 1);
+  assert.equal(site.reconciler.world.memory.get('web')?.failed, undefined);
+});
+
+test('a rejection that is written last is the one that stays, however long an earlier write takes', async () => {
+  const written: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  const file = new RejectedFile('/rejected.json', async (_, content) => {
+    if (content.includes('first')) await slow.promise;
+    written.push(content);
+  });
+  const rejected = (why: string) => new Map([['web', { key: 'k', why, lastLines: [], at: 0 }]]);
+  const both = [file.keep(rejected('first')), file.keep(rejected('second'))];
+  await new Promise((resolve) => setImmediate(resolve));
+  slow.resolve();
+  await Promise.all(both);
+  assert.match(String(written.at(-1)), /second/);
 });

@@ -945,3 +945,13 @@ test('the nine variables of EchoStream are asked for by their names, and judged 
   assert.deepEqual([PASSWORD?.reveal(), APP], ['x y', 'my_app']);
   assert.doesNotThrow(() => production(all));
 });
+
+test('an app of EchoStream cannot have the name of a network of Docker', () => {
+  const others = ECHOSTREAM.filter((name) => name !== 'APP');
+  const all = Object.fromEntries(others.map((name) => [name, 'https://api.example/graphql']));
+  for (const APP of ['bridge', 'host', 'none', 'default', 'ingress', 'docker_gwbridge'])
+    assert.deepEqual(
+      problemsOf({ APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream', ...all, APP }),
+      [`APP: must not be ${APP}, which is a network of Docker's own`],
+    );
+});
