@@ -8,6 +8,7 @@ import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { makeWithParents } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -15,22 +16,26 @@ import { LOCAL_LOG } from './docker/create-body.ts';
 import { NodeDocker } from './docker/node-docker.ts';
 import { listen } from './docker/node-events.ts';
 import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
+import { UsedImages } from './docker/used-images.ts';
 import type { Feed, Want, WantedApp } from './feeds/feed.ts';
 import { wantedFrom, whyUnusableNodes } from './feeds/wanted-from.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
-import { isActive } from './plan/node-container.ts';
 import type { PlannedStep } from './plan/plan.ts';
 import type { NodeState } from './plan/world.ts';
 import { Reconciler } from './reconciler.ts';
 import { RejectedFile } from './rejected-file.ts';
-import { specHash } from './spec/spec-hash.ts';
+import { wantedNode } from './spec/spec-hash.ts';
+import { readSpecKey } from './spec/spec-key.ts';
+import { stopNodes } from './stop-nodes.ts';
 import { UpdateLock } from './update-lock.ts';
 
 export interface NodesOptions {
   readonly feed: Feed;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
+  /** Learns the fixed host ports of nodes, so that no other container gets them. */
+  readonly claimedPorts: Pick<ClaimedPorts, 'claim'>;
   readonly defaultRegistry: string | undefined;
   /** Returns the credentials for a registry. */
   readonly credentials: NodeImagesOptions['credentials'];
@@ -46,8 +51,6 @@ export interface NodesOptions {
   readonly log: Logger;
 }
 
-/** Seconds between SIGTERM and SIGKILL. */
-const GRACE = 30;
 /** The longest time that a feed waits for the effect of a change, in milliseconds. */
 const EFFECT = 60_000;
 
@@ -66,17 +69,19 @@ export class Nodes {
   readonly events = new NodeEvents();
   readonly #options: NodesOptions;
   readonly #lifetime: Lifetime;
+  readonly #key: Uint8Array;
   #app: string | undefined;
   #feedError: string | undefined;
   #lookError: string | undefined;
+  #executor: NodeDocker | undefined;
   #reconciler: Reconciler | undefined;
   #lock: UpdateLock | undefined;
   #isLocked = false;
 
   /** Follows the feed until the lifetime ends. */
   static async open(lifetime: Lifetime, options: NodesOptions): Promise<Nodes> {
-    const nodes = new Nodes(lifetime, options);
     await makeWithParents(options.state, 0o700);
+    const nodes = new Nodes(lifetime, options, await readSpecKey(join(options.state, 'spec-key')));
     const lockPath = join(options.state, 'lock');
     nodes.#lock = await UpdateLock.open(lockPath, (isLocked) => nodes.#locked(isLocked), lifetime.signal);
     let turn = Promise.resolve();
@@ -90,7 +95,8 @@ export class Nodes {
     return nodes;
   }
 
-  private constructor(lifetime: Lifetime, options: NodesOptions) {
+  private constructor(lifetime: Lifetime, options: NodesOptions, key: Uint8Array) {
+    this.#key = key;
     this.#lifetime = lifetime;
     this.#options = options;
   }
@@ -160,16 +166,10 @@ export class Nodes {
   /** Must be called when the service is asked to stop. */
   async finish(): Promise<void> {
     if (this.#options.onStop === 'leave') return;
+    const [reconciler, executor] = [this.#reconciler, this.#executor];
+    if (!reconciler || !executor) return;
     const { docker, log } = this.#options;
-    const running = this.#reconciler?.world.actual.containers.filter(isActive) ?? [];
-    this.#reconciler?.close();
-    const stopped = await Promise.allSettled(running.map(({ id }) => docker.stop(id, GRACE)));
-    for (const [i, one] of stopped.entries()) {
-      const { node } = running[i] ?? {};
-      if (one.status === 'rejected')
-        log.error({ node, error: one.reason as unknown }, 'a node was not stopped');
-    }
-    log.info({ nodes: running.length }, 'stopped the nodes');
+    await stopNodes({ reconciler, look: () => executor.look(), docker, log });
   }
 
   #locked(isLocked: boolean): void {
@@ -205,7 +205,8 @@ export class Nodes {
     this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
     const reconciler = this.#reconciler ?? (await this.#begin(app));
     const before = reconciler.world.wanted;
-    const wanted = wantedFrom({ app, nodes, unusable }, before, (spec) => ({ spec, hash: specHash(spec) }));
+    const wanted = wantedFrom({ app, nodes, unusable }, before, (spec) => wantedNode(spec, this.#key));
+    this.#options.claimedPorts.claim(wanted.fixedPorts);
     reconciler.want(wanted);
     for (const node of restart) {
       const hash = wanted.get(node)?.hash;
@@ -225,15 +226,17 @@ export class Nodes {
     const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
     const rejected = new RejectedFile(join(state, 'rejected.json'));
     const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
+    const executor = new NodeDocker({
+      docker,
+      owner: { hostId, app },
+      images,
+      used: await UsedImages.open(join(state, 'images.json'), log),
+      keepImages: this.#options.keepImages,
+      logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
+      log,
+    });
     const reconciler = new Reconciler({
-      executor: new NodeDocker({
-        docker,
-        owner: { hostId, app },
-        images,
-        keepImages: this.#options.keepImages,
-        logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
-        log,
-      }),
+      executor,
       rejected: await rejected.read(log),
       keepRejected: (now) => rejected.keep(now),
       tell: (node, decision) => {
@@ -247,6 +250,7 @@ export class Nodes {
       log,
     });
     reconciler.lock(this.#isLocked);
+    this.#executor = executor;
     this.#reconciler = reconciler;
     const { signal } = this.#lifetime;
     const heard = (since: number) => reconciler.heard(since);

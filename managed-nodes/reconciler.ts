@@ -21,15 +21,16 @@ import { decide } from './plan/decide.ts';
 import { applyEffect, applyFailure, remember, wanting } from './plan/effects.ts';
 import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
 import { Wanted } from './plan/wanted.ts';
-import type { NodeMemory, NodeState, Rejected, Step, World } from './plan/world.ts';
+import type { NodeMemory, NodeState, Step, World } from './plan/world.ts';
+import { type RejectedNodes, rejectedIn } from './rejected-file.ts';
 import type { StepExecutor } from './step-executor.ts';
 
 export interface ReconcilerOptions {
   readonly executor: StepExecutor;
   readonly log: Logger;
-  readonly rejected?: ReadonlyMap<string, Rejected>;
+  readonly rejected?: RejectedNodes;
   /** Stores the rejected containers after each change, so that the next service knows them. */
-  readonly keepRejected?: (rejected: ReadonlyMap<string, Rejected>) => Promise<void>;
+  readonly keepRejected?: (rejected: RejectedNodes) => Promise<void>;
   readonly tell?: Tell;
   /** Called when looks at Docker begin to fail, with the reason, and with undefined once a look has succeeded again. */
   readonly tellLook?: (why: string | undefined) => void;
@@ -39,16 +40,8 @@ export interface ReconcilerOptions {
 
 /** Milliseconds between two regular looks. */
 const FULL_LOOK = 300_000;
-/** A node in one of these states needs no step, so an earlier failure no longer matters. */
-const AT_REST: readonly NodeState[] = [
-  'running',
-  'unhealthy',
-  'restarting',
-  'paused',
-  'stopped',
-  'reverted',
-  'failed',
-];
+/** In one of these states without a step, a node waits for nothing that has failed. */
+const WAITING: readonly NodeState[] = ['backoff', 'blocked', 'checking'];
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -121,6 +114,11 @@ export class Reconciler {
   /** Prevents new steps from starting. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** Resolves when no step is under way any more, or when the signal aborts. Never rejects. */
+  async settled(signal: AbortSignal): Promise<void> {
+    await unlessAborted(Promise.allSettled(this.#chains), signal).catch(() => {});
   }
 
   /** Makes the reconciler look at Docker. */
@@ -216,7 +214,7 @@ export class Reconciler {
     const decision = decide(this.world, node);
     if (!decision) return undefined;
     this.#known.learn(node, decision, this.#now());
-    if (!decision.step && AT_REST.includes(decision.state) && this.#world.memory.get(node)?.failed)
+    if (!decision.step && !WAITING.includes(decision.state) && this.#world.memory.get(node)?.failed)
       remember(this.#world, node, { failed: undefined });
     return decision.step;
   }
@@ -262,17 +260,13 @@ export class Reconciler {
   #fail(step: Step, error: unknown): void {
     const { node } = step;
     applyFailure(this.world, step, { why: messageOf(error), status: statusOf(error) });
-    const { failed } = this.#world.memory.get(node) ?? {};
-    this.#options.log.warn({ node, ...failed }, 'a step of a node failed');
+    this.#options.log.warn({ node, ...this.#world.memory.get(node)?.failed }, 'a step of a node failed');
     this.#decide(node);
   }
 
   async #keepRejected(): Promise<void> {
     const { log, keepRejected } = this.#options;
-    const entries = [...this.#world.memory].flatMap(([name, { rejected }]) =>
-      rejected ? [[name, rejected] as const] : [],
-    );
-    await keepRejected?.(new Map(entries)).catch((error: unknown) =>
+    await keepRejected?.(rejectedIn(this.#world)).catch((error: unknown) =>
       log.warn({ error }, 'what was rejected is not kept; it may be tried once more after a restart'),
     );
   }

@@ -9,11 +9,17 @@ import { isSystemError } from '../errors/service-error.ts';
 import { writeFileAtomically } from '../host/atomic-file.ts';
 import type { Logger } from '../logging/logger.ts';
 import { isRecord } from '../parsing/json.ts';
-import type { Rejected } from './plan/world.ts';
+import type { Rejected, World } from './plan/world.ts';
 
 const VERSION = 1;
 
 export type RejectedNodes = ReadonlyMap<string, Rejected>;
+
+export function rejectedIn({ memory }: Pick<World, 'memory'>): RejectedNodes {
+  return new Map(
+    [...memory].flatMap(([node, { rejected }]) => (rejected ? [[node, rejected] as const] : [])),
+  );
+}
 
 export class RejectedFile {
   readonly #path: string;

@@ -8,6 +8,7 @@ import type { Docker } from '../docker-engine/docker.ts';
 import { ecrIssuer } from '../docker-engine/ecr.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { RegistryCredentials } from '../docker-engine/registry-credentials.ts';
+import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { readHostId } from '../host/host-id.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -21,6 +22,7 @@ export interface KeepNodesOptions {
   readonly paths: Paths;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
+  readonly claimedPorts: ClaimedPorts;
   /** Tells whoever watches the service how many nodes run. */
   readonly status: (text: string) => void;
   readonly log: Logger;
@@ -29,7 +31,7 @@ export interface KeepNodesOptions {
 /** @returns undefined where there is no feed */
 export async function keepNodes(
   root: Lifetime,
-  { settings, paths, docker, pulls, status, log }: KeepNodesOptions,
+  { settings, paths, docker, pulls, claimedPorts, status, log }: KeepNodesOptions,
 ): Promise<Nodes | undefined> {
   const feed = await feedOf(settings, paths, log);
   if (!feed) return undefined;
@@ -40,6 +42,7 @@ export async function keepNodes(
     credentials: (reference) => credentials.for(reference),
     docker,
     pulls,
+    claimedPorts,
     defaultRegistry: settings.DEFAULT_REGISTRY,
     hostId: await readHostId(paths.state),
     state: paths.nodes,

@@ -13,9 +13,9 @@
  */
 
 import { whyWaitsForCanary } from './canary.ts';
-import { fits, isMoving, isRejected, ownOf, whyRefused } from './fitting.ts';
+import { fits, isMoving, isRejected, ownOf, rejectedAsWanted, whyRefused } from './fitting.ts';
 import { judge } from './gate.ts';
-import { candidateName, isActive, keyOf, type NodeContainer, type WantedNode } from './node-container.ts';
+import { candidateName, isActive, type NodeContainer, type WantedNode } from './node-container.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
 import { type Decision, hasFailed, type NodeMemory, type World } from './world.ts';
 
@@ -95,8 +95,9 @@ class Deciding {
     const { name: node, image } = wanted.spec;
     const [current, world] = [this.#current, this.#world];
     const digest = world.digests.get(image);
-    const { rejected, failed } = this.#memory;
-    if (rejected && digest !== undefined && keyOf({ hash: wanted.hash, digest }) === rejected.key) {
+    const { failed } = this.#memory;
+    const rejected = rejectedAsWanted(world, node);
+    if (rejected) {
       if (current) return this.#run(current, `the new container was rejected: ${rejected.why}`, 'reverted');
       const until = rejected.at + AGAIN;
       if (world.now < until) return { state: 'failed', cause: rejected.why, until };

@@ -7,6 +7,8 @@ import type { NodeSpec } from '../spec/node-spec.ts';
 export interface WantedNode {
   readonly spec: NodeSpec;
   readonly hash: string;
+  /** The hash without a key, which earlier versions of the service wrote into the labels. */
+  readonly plainHash: string;
 }
 
 export interface HostPort {

@@ -47,6 +47,11 @@ export class Wanted {
     return new Set([...this.#nodes.values()].map(({ spec }) => spec.image));
   }
 
+  /** The fixed host ports of all nodes, including nodes that are stopped. */
+  get fixedPorts(): HostPort[] {
+    return [...this.#nodes.values()].flatMap(({ spec }) => fixedPorts(spec));
+  }
+
   /** @returns the first node by name with the same type and image that is to run */
   canaryOf(spec: WantedNode['spec']): string | undefined {
     return spec.type === undefined ? undefined : this.#canaries.get(groupOf(spec));

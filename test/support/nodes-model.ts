@@ -19,7 +19,7 @@ import { overlap } from '../../managed-nodes/plan/ports.ts';
 import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { NodeMemory, Step, World } from '../../managed-nodes/plan/world.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
+import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
 
 /** What a container of some image does: it runs, it exits, its health check says so, or Docker refuses to start it. */
 export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
@@ -33,8 +33,14 @@ function conductOf(digest: string): Conduct {
   return digest.split('-').at(-1) as Conduct;
 }
 
+const KEY = Buffer.alloc(32, 'k');
+
+export function hashOf(spec: NodeSpec): string {
+  return wantedNode(spec, KEY).hash;
+}
+
 export function wantedOf(specs: readonly NodeSpec[]): Map<string, WantedNode> {
-  return new Map(specs.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+  return new Map(specs.map((spec) => [spec.name, wantedNode(spec, KEY)]));
 }
 
 export class ModelDocker {
@@ -96,7 +102,7 @@ export class ModelDocker {
       id: `id-${this.#made++}` as DockerId,
       node: spec.name,
       rank: 'current',
-      hash: specHash(spec),
+      hash: hashOf(spec),
       digest: digestOf(spec.image, conduct),
       state: 'running',
       ports: fixedPorts(spec),
@@ -185,7 +191,7 @@ export class ModelDocker {
 
   #create({ node, hash, digest }: Extract<Step, { do: 'create' }>): NodeContainer {
     const spec = this.wanted.get(node)?.spec as NodeSpec;
-    assert.equal(specHash(spec), hash);
+    assert.equal(hashOf(spec), hash);
     this.#nameIsFree(candidateName(node), (one) => one.node === node && one.rank === 'candidate');
     return this.put(spec, conductOf(digest), { rank: 'candidate', state: 'created' });
   }

@@ -11,8 +11,7 @@ import {
   type Stranger,
 } from '../../managed-nodes/plan/node-container.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
-import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import { type Conduct, digestOf, hashOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 import fc from '../support/properties.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
@@ -142,7 +141,7 @@ function checkNode(docker: ModelDocker, node: string): void {
   }
   assert.ok(own.length <= 1, `${node} has one container: ${JSON.stringify(own)}`);
   if (state === 'running' || state === 'unhealthy' || state === 'restarting') {
-    assert.equal(current?.hash, specHash(spec), `${node} is of the wanted spec`);
+    assert.equal(current?.hash, hashOf(spec), `${node} is of the wanted spec`);
     return;
   }
   assert.ok(
@@ -150,7 +149,7 @@ function checkNode(docker: ModelDocker, node: string): void {
     `${node} is ${state}, though its image is good`,
   );
   assert.ok(state === 'reverted' || state === 'failed', `${node} is ${state}`);
-  assert.equal(docker.memory.get(node)?.rejected?.key, `${specHash(spec)}@${digestOf(spec.image, conduct)}`);
+  assert.equal(docker.memory.get(node)?.rejected?.key, `${hashOf(spec)}@${digestOf(spec.image, conduct)}`);
 }
 
 test('from whatever is there, whatever crashes or changes meanwhile, nodes come to rest as they are wanted', () => {

@@ -10,6 +10,7 @@ import { Reconciler, type ReconcilerOptions } from '../../managed-nodes/reconcil
 import { RejectedFile } from '../../managed-nodes/rejected-file.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import type { StepExecutor } from '../../managed-nodes/step-executor.ts';
+import { stopNodes } from '../../managed-nodes/stop-nodes.ts';
 import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
@@ -268,4 +269,67 @@ test('a rejection that is written last is the one that stays, however long an ea
   slow.resolve();
   await Promise.all(both);
   assert.match(String(written.at(-1)), /second/);
+});
+
+/** Stops containers of a model. A stop resolves once all that run have been asked to stop. */
+class StoppingDocker {
+  readonly asked: string[] = [];
+  readonly #all = Promise.withResolvers<void>();
+  readonly #site: Site;
+  readonly #count: number;
+
+  constructor(site: Site, count: number) {
+    this.#site = site;
+    this.#count = count;
+  }
+
+  async stop(id: string, grace: number): Promise<void> {
+    const one = this.#site.docker.containers.get(id as never);
+    assert.equal(grace, 30);
+    this.asked.push(String(one?.node));
+    if (this.asked.length >= this.#count) this.#all.resolve();
+    await this.#all.promise;
+    if (one?.node === 'stuck') throw new ServiceError('docker.failed', { what: 'stop', why: 'it is stuck' });
+    if (one) this.#site.docker.containers.set(one.id, { ...one, state: 'exited' });
+  }
+}
+
+test('nodes are stopped side by side, one that does not stop holds back no other, and no step begins any more', async () => {
+  await using site = new Site([WEB, { ...WEB, name: 'api' }, { ...WEB, name: 'stuck' }]);
+  for (const node of ['web', 'api', 'stuck']) await site.until(node, 'running');
+  await site.reconciler.until(() => site.reconciler.isAtRest, AbortSignal.timeout(5_000));
+  const docker = new StoppingDocker(site, 3);
+  const steps = site.docker.steps.length;
+  const errors: unknown[] = [];
+  const log = createLogger({ level: 'error', stream: { write: (line: string) => void errors.push(line) } });
+  const { reconciler } = site;
+  await stopNodes({ reconciler, look: () => site.look(), docker: docker as never, log });
+  assert.deepEqual(docker.asked.toSorted(), ['api', 'stuck', 'web']);
+  assert.equal(errors.length, 1);
+  site.reconciler.wake();
+  const { looks } = site;
+  while (site.looks < looks + 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(site.docker.steps.length, steps, 'they are not started again');
+});
+
+test('a container that a step under way starts during the stop is stopped too', async () => {
+  await using site = new Site([WEB]);
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+  site.before = async (step) => {
+    if (step.do !== 'start') return;
+    begin();
+    await allowed;
+  };
+  await begun;
+  const docker = new StoppingDocker(site, 1);
+  const stopping = stopNodes({
+    reconciler: site.reconciler,
+    look: () => site.look(),
+    docker: docker as never,
+    log: silentLog,
+  });
+  allow();
+  await stopping;
+  assert.deepEqual(docker.asked, ['web']);
 });
