@@ -12,6 +12,7 @@ import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { makeWithParents } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { UpdateWindow } from '../settings/update-window.ts';
 import { LOCAL_LOG } from './docker/create-body.ts';
 import { NodeDocker } from './docker/node-docker.ts';
 import { listen } from './docker/node-events.ts';
@@ -44,6 +45,7 @@ export interface NodesOptions {
   readonly state: string;
   /** How many images of a repository stay after a replacement; undefined keeps all. */
   readonly keepImages: number | undefined;
+  readonly window: UpdateWindow | undefined;
   /** Whether a graceful shutdown stops the nodes. */
   readonly onStop: 'leave' | 'stop';
   /** Called with a text that says how many nodes run, after each change. */
@@ -237,6 +239,7 @@ export class Nodes {
     });
     const reconciler = new Reconciler({
       executor,
+      window: this.#options.window,
       rejected: await rejected.read(log),
       keepRejected: (now) => rejected.keep(now),
       tell: (node, decision) => {

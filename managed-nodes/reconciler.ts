@@ -12,6 +12,7 @@ import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf } from '../errors/service-error.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { UpdateWindow } from '../settings/update-window.ts';
 import { Alarm } from './alarm.ts';
 import { type Known, KnownNodes, type Tell } from './known-nodes.ts';
 import { Looks } from './looks.ts';
@@ -34,6 +35,8 @@ export interface ReconcilerOptions {
   readonly tell?: Tell;
   /** Called when looks at Docker begin to fail, with the reason, and with undefined once a look has succeeded again. */
   readonly tellLook?: (why: string | undefined) => void;
+  /** When running nodes may be updated; undefined allows it at any time. */
+  readonly window?: UpdateWindow | undefined;
   readonly now?: () => number;
   readonly alarm?: Alarm;
 }
@@ -70,13 +73,15 @@ export class Reconciler {
       digests: new Map(),
       pulled: new Set(),
       isLocked: false,
+      opensAt: undefined,
       now: 0,
       heardSince: this.#now(),
     };
   }
 
   get world(): World {
-    return { ...this.#world, now: this.#now() };
+    const now = this.#now();
+    return { ...this.#world, now, opensAt: this.#options.window?.opensAt(now) };
   }
 
   /** The state of each node, its next step, and when it entered the state. */

@@ -47,6 +47,7 @@ export async function keepNodes(
     hostId: await readHostId(paths.state),
     state: paths.nodes,
     keepImages: settings.NODES_KEEP_IMAGES,
+    window: settings.NODES_UPDATE_WINDOW,
     onStop: settings.NODES_ON_STOP,
     status,
     log,

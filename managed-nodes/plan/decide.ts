@@ -103,6 +103,7 @@ class Deciding {
       if (world.now < until) return { state: 'failed', cause: rejected.why, until };
     }
     if (current && world.isLocked) return this.#run(current, 'updates are deferred by a lock');
+    if (current && world.opensAt !== undefined) return this.#untilWindow(current, world.opensAt);
     const waits = current && whyWaitsForCanary(world, node, decide);
     if (waits !== undefined) return this.#blocked(waits);
     // The old container can run even if a step of its replacement keeps failing.
@@ -117,6 +118,11 @@ class Deciding {
     if (digest === undefined || !world.pulled.has(`${image} ${digest}`))
       return { state: 'pending', cause, step: { do: 'pull', node, image } };
     return { state: 'pending', cause, step: { do: 'create', node, hash: wanted.hash, digest } };
+  }
+
+  #untilWindow(current: NodeContainer, until: number): Decision {
+    const cause = `updates are deferred until their window opens at ${new Date(until).toISOString()}`;
+    return { until, ...this.#run(current, cause) };
   }
 
   /** Keeps the old container, if there is one, running while the node is blocked. */

@@ -42,10 +42,12 @@ export function whyRefused({ memory }: World, { id, node }: NodeContainer): stri
 
 /** Whether the service will stop this container anyway, so that its ports become free. */
 export function isMoving(world: World, container: NodeContainer): boolean {
-  const { wanted, isLocked } = world;
+  const { wanted, isLocked, opensAt } = world;
   const one = wanted.get(container.node);
   if (!one) return !wanted.unusable.has(container.node);
   if (one.spec.stopped) return true;
   if (container.rank === 'candidate') return !fits(world, container) || isRejected(world, container);
-  return !isLocked && !fits(world, container) && !rejectedAsWanted(world, container.node);
+  return (
+    !isLocked && opensAt === undefined && !fits(world, container) && !rejectedAsWanted(world, container.node)
+  );
 }

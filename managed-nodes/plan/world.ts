@@ -54,8 +54,10 @@ export interface World {
   readonly digests: Map<string, string>;
   /** Images that are on this host, as `NAME DIGEST`. */
   readonly pulled: Set<string>;
-  /** Whether updates are deferred. */
+  /** Whether a lock defers updates. */
   readonly isLocked: boolean;
+  /** When the window for updates opens next, in milliseconds. It is undefined while updates may run. */
+  readonly opensAt: number | undefined;
   /** The current time in milliseconds. */
   readonly now: number;
   /**

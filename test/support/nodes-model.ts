@@ -54,6 +54,7 @@ export class ModelDocker {
   digests: ReadonlyMap<string, string> = new Map();
   pulled: ReadonlySet<string> = new Set();
   isLocked = false;
+  opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
   readonly steps: Step[] = [];
@@ -76,7 +77,7 @@ export class ModelDocker {
   }
 
   get world(): World {
-    const { memory, digests, pulled, isLocked, now, heardSince } = this;
+    const { memory, digests, pulled, isLocked, opensAt, now, heardSince } = this;
     return {
       wanted: this.#wanted(),
       actual: new Actual(this.containers.values(), this.strangers),
@@ -84,6 +85,7 @@ export class ModelDocker {
       digests: new Map(digests),
       pulled: new Set(pulled),
       isLocked,
+      opensAt,
       now,
       heardSince,
     };

@@ -238,6 +238,26 @@ test('a lock defers updates, but neither a first start nor a restart', () => {
   assert.equal(decide(docker.world, 'web')?.cause, 'updates are deferred by a lock');
 });
 
+test('an update waits for its window, and a first start does not', () => {
+  const docker = modelOf([
+    { ...WEB, environment: { A: 'b' } },
+    { ...WEB, name: 'new' },
+  ]);
+  docker.put(WEB, 'healthy', { state: 'exited' });
+  docker.opensAt = docker.now + 3_600_000;
+  docker.settle();
+  assert.equal(decide(docker.world, 'new')?.state, 'running');
+  const { state, cause, until } = decide(docker.world, 'web') ?? {};
+  assert.deepEqual([state, until], ['running', docker.opensAt]);
+  assert.match(String(cause), /until their window opens at 1970-01-01T/);
+  docker.opensAt = undefined;
+  docker.settle();
+  assert.equal(
+    [...docker.containers.values()].find(({ node }) => node === 'web')?.hash,
+    docker.wanted.get('web')?.hash,
+  );
+});
+
 test('the old container runs while the registry does not answer', () => {
   const docker = modelOf([{ ...WEB, image: 'app:2' }]);
   docker.put(WEB, 'healthy', { state: 'exited' });

@@ -333,3 +333,15 @@ test('a container that a step under way starts during the stop is stopped too', 
   await stopping;
   assert.deepEqual(docker.asked, ['web']);
 });
+
+test('an update is carried out when its window opens', async () => {
+  const window = { opensAt: (now: number) => (now < 100_000_000 ? 100_000_000 : undefined) };
+  await using site = new Site([WEB], 'healthy', { window });
+  await site.until('web', 'running');
+  const { hash } = site.docker.wanted.get('web') ?? {};
+  site.want([{ ...WEB, environment: { A: 'b' } }]);
+  await site.until('web', 'checking');
+  assert.ok(site.docker.now >= 100_000_000);
+  await site.until('web', 'running');
+  assert.ok([...site.docker.containers.values()].every((one) => one.hash !== hash));
+});

@@ -188,6 +188,7 @@ suite('defaults', () => {
       NODES_FEED: 'none',
       NODES_FILE: undefined,
       NODES_ON_STOP: 'leave',
+      NODES_UPDATE_WINDOW: undefined,
       HOST_SHELL_USER: undefined,
       HOST_SHELL_AS_ROOT: false,
       WEBSERVER_URL: new URL('https://webserver.example/'),
