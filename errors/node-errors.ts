@@ -26,6 +26,10 @@ export const NODE_ERRORS = {
     status: 502,
     text: 'the log driver of the node {node} did not start: {why}; its container is made again, with its log on this host',
   },
+  'node.no_feed': {
+    status: 503,
+    text: 'it is not known yet which nodes the feed wants: {why}; see "ecs-host-service nodes list", then try again',
+  },
   'node.unusable': {
     status: 422,
     text: 'some nodes in {source} cannot be used: {why}; they keep their last spec until that is mended',

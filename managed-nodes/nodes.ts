@@ -23,6 +23,7 @@ import { wantedFrom, whyUnusableNodes } from './feeds/wanted-from.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
+import type { Wanted } from './plan/wanted.ts';
 import type { NodeState } from './plan/world.ts';
 import { Reconciler } from './reconciler.ts';
 import { RejectedFile } from './rejected-file.ts';
@@ -154,6 +155,19 @@ export class Nodes {
     return this.#reconciler?.plan() ?? [];
   }
 
+  /**
+   * Lists all steps that another content of the feed would lead to, without carrying them out.
+   * @param source for errors
+   * @throws {ServiceError} `node.no_feed`, `node.bad_feed`
+   */
+  planFor(wanted: WantedApp, source: string): PlannedStep[] {
+    const reconciler = this.#reconciler;
+    if (!reconciler)
+      throw new ServiceError('node.no_feed', { why: this.#feedError ?? 'it has not answered yet' });
+    this.#checkApp(wanted.app, source);
+    return reconciler.plan(this.#wantedIn(wanted, reconciler));
+  }
+
   /** @throws {ServiceError} `node.unknown` */
   restart(node: string): NodeView {
     const view = this.named(node);
@@ -196,24 +210,31 @@ export class Nodes {
 
   async #want({ app, nodes, unusable = [] }: WantedApp, restart: readonly string[] = []): Promise<void> {
     const source = this.#options.feed.source;
-    if (this.#app !== undefined && app !== this.#app) {
-      const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
-      this.#failed(new ServiceError('node.bad_feed', { source, why }));
-      return;
-    }
+    this.#checkApp(app, source);
     if (unusable.length > 0)
       this.#failed(new ServiceError('node.unusable', { source, why: whyUnusableNodes(unusable) }));
     else this.#feedError = undefined;
     this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
     const reconciler = this.#reconciler ?? (await this.#begin(app));
     const before = reconciler.world.wanted;
-    const wanted = wantedFrom({ app, nodes, unusable }, before, (spec) => wantedNode(spec, this.#key));
+    const wanted = this.#wantedIn({ app, nodes, unusable }, reconciler);
     this.#options.claimedPorts.claim(wanted.fixedPorts);
     reconciler.want(wanted);
     for (const node of restart) {
       const hash = wanted.get(node)?.hash;
       if (hash !== undefined && hash === before.get(node)?.hash) reconciler.restart(node);
     }
+  }
+
+  #wantedIn(app: WantedApp, { world }: Reconciler): Wanted {
+    return wantedFrom(app, world.wanted, (spec) => wantedNode(spec, this.#key));
+  }
+
+  /** @throws {ServiceError} `node.bad_feed` */
+  #checkApp(app: string, source: string): void {
+    if (this.#app === undefined || app === this.#app) return;
+    const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
+    throw new ServiceError('node.bad_feed', { source, why });
   }
 
   #tellStatus(): void {

@@ -131,8 +131,9 @@ export class Reconciler {
     this.#alarm.ring();
   }
 
-  plan(): PlannedStep[] {
-    return plan(this.world);
+  /** @param wanted what to plan for; default: what is wanted now */
+  plan(wanted = this.#world.wanted): PlannedStep[] {
+    return plan(wanting(this.world, wanted));
   }
 
   /** Resolves when `isSo` returns true. Checks it after each change. */

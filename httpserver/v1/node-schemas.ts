@@ -94,6 +94,11 @@ export const NodePlan = Type.Object(
   { title: 'NodePlan', description: 'What would be done if each step succeeded. Nothing is done.' },
 );
 
+export const NodesText = Type.Object(
+  { file: Type.String({ description: 'The text of a YAML file as NODES_FILE names one.' }) },
+  { title: 'NodesText', additionalProperties: false },
+);
+
 export const NodeLock = Type.Object(
   { locked: Type.Boolean({ description: 'Whether updates are deferred.' }) },
   { title: 'NodeLock', additionalProperties: false },

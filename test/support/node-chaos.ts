@@ -12,20 +12,23 @@ import type { Registry } from './registry.ts';
 import type { ServiceProcess } from './service-process.ts';
 
 export const STEPS = ['pull', 'create', 'stop', 'start', 'keep', 'remove', 'promote', 'reject'] as const;
+const NAMES = ['front', 'one', 'two'];
 const VICTIMS = ['service', 'Docker', 'both'] as const;
 const PORTS = [18_100, 18_101] as const;
 const QUICK = { healthyAfter: 0.2 };
 /** Milliseconds between a step's begin and a death. */
 const PAUSES = [0, 5, 30, 150, 400];
 const BETWEEN_LOOKS = 20;
+/** Milliseconds within which nodes come to rest, on a busy machine too. */
+const PATIENCE = 90_000;
 
 export interface NodeDeath {
   readonly step: (typeof STEPS)[number];
   readonly victim: (typeof VICTIMS)[number];
   readonly pause: number;
-  /** Whether the new image of `a` exits. */
+  /** Whether the new image of `one` exits. */
   readonly isBad: boolean;
-  /** Whether `a` and `b` exchange their fixed host ports. */
+  /** Whether `one` and `two` exchange their fixed host ports. */
   readonly isSwapped: boolean;
 }
 
@@ -46,6 +49,8 @@ export class NodeChaos {
   #service: ServiceProcess | undefined;
   #round = 0;
   #ports: readonly number[] = PORTS;
+  /** When the last death began, in ISO 8601. */
+  #begun = '';
 
   constructor(site: NodeSite, registry: Registry) {
     this.#site = site;
@@ -55,18 +60,20 @@ export class NodeChaos {
   async begin(): Promise<void> {
     this.#site.write(this.#specs(false));
     this.#service = await this.#site.start();
-    for (const node of ['a', 'b', 'front']) await this.#site.until(node, 'running', /^as wanted$/);
+    await this.#atRest(this.#specs(false), false);
   }
 
   /** @returns whether the step came, so that something was killed */
   async death({ step, victim, pause: after, isBad, isSwapped }: NodeDeath): Promise<boolean> {
     this.#round += 1;
+    this.#begun = new Date().toISOString();
     if (isSwapped && !isBad) this.#ports = this.#ports.toReversed();
     const specs = this.#specs(isBad);
     const from = this.#service?.lines.length ?? 0;
     const watching = new Watching(this.#site, victim === 'service');
     this.#site.write(specs);
     const atRest = this.#atRest(specs, isBad);
+    atRest.catch(() => {});
     const isReached = await Promise.race([this.#reached(step, from), atRest.then(() => false)]);
     if (isReached) await pause(after);
     if (isReached) await this.#kill(victim);
@@ -78,7 +85,7 @@ export class NodeChaos {
 
   async end(): Promise<void> {
     this.#site.write([]);
-    for (const node of ['a', 'b', 'front']) await this.#site.until(node, 'unknown');
+    for (const node of NAMES) await this.#site.until(node, 'unknown');
     assert.deepEqual(await this.#site.names(), []);
     assert.equal(await this.#service?.stop(), 0);
     await this.#site.clear();
@@ -92,16 +99,20 @@ export class NodeChaos {
     const environment = { ROUND: String(round) };
     const portsOf = (i: number) => [{ containerPort: 80, hostPort: this.#ports[i] as number }];
     return [
-      { name: 'a', image, environment, update: QUICK, ports: portsOf(0) },
-      { name: 'b', image: good, environment, update: QUICK, ports: portsOf(1) },
+      { name: 'one', image, environment, update: QUICK, ports: portsOf(0) },
+      { name: 'two', image: good, environment, update: QUICK, ports: portsOf(1) },
       { name: 'front', image: good, environment, update: QUICK },
     ];
   }
 
   async #reached(step: string, from: number): Promise<boolean> {
     const isIt = (found: unknown) => (found as { do?: string } | undefined)?.do === step;
-    await this.#service?.line((line) => line.msg === 'a step of a node' && isIt(line.step), from);
-    return true;
+    try {
+      await this.#service?.line((one) => one.msg === 'a step of a node' && isIt(one.step), from);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #kill(victim: NodeDeath['victim']): Promise<void> {
@@ -117,27 +128,29 @@ export class NodeChaos {
     this.#service = await this.#site.start();
   }
 
+  /** Waits until all nodes are as the file wants them. A service that is dead meanwhile does no harm. */
   async #atRest(specs: readonly NodeSpec[], isBad: boolean): Promise<void> {
-    for (const { name, environment } of specs) {
-      const isReverted = isBad && name === 'a';
-      const isThere = async () => {
-        if (isReverted) return true;
-        const found = await this.#site.inspect(name).catch(() => undefined);
-        return found?.Config.Env.includes(`ROUND=${environment?.ROUND}`) ?? false;
-      };
-      do
-        await this.#site.until(
-          name,
-          isReverted ? 'reverted' : 'running',
-          isReverted ? undefined : /^as wanted$/,
-        );
-      while (!(await isThere()));
+    const late = Date.now() + PATIENCE;
+    const views = () => Promise.all(specs.map((spec) => this.#view(spec, isBad)));
+    for (let found = await views(); found.some((one) => one !== undefined); found = await views()) {
+      assert.ok(Date.now() < late, `the nodes do not come to rest: ${JSON.stringify(found)}`);
+      await pause(BETWEEN_LOOKS);
     }
+  }
+
+  /** @returns undefined if the node is as it is wanted, otherwise what is known of it */
+  async #view({ name, environment }: NodeSpec, isBad: boolean): Promise<unknown> {
+    const isReverted = isBad && name === 'one';
+    const view = await this.#site.view(name).catch(() => ({ state: 'unknown' }));
+    if (isReverted) return view.state === 'reverted' && view.rejected.at >= this.#begun ? undefined : view;
+    if (view.state !== 'running' || view.cause !== 'as wanted') return view;
+    const found = await this.#site.inspect(name).catch(() => undefined);
+    return found?.Config.Env.includes(`ROUND=${environment?.ROUND}`) ? undefined : view;
   }
 
   async #audit(): Promise<void> {
     const { docker } = this.#site.host;
-    assert.deepEqual(await this.#site.names(), ['a', 'b', 'front']);
+    assert.deepEqual(await this.#site.names(), NAMES);
     for (const one of await docker.listContainers({ all: true }))
       assert.equal(one.State, 'running', `${one.Names.join()} ${one.Status}`);
     const { Volumes } = await docker.listVolumes();

@@ -1,6 +1,9 @@
 /** What the commands about managed nodes print. */
 
 import assert from 'node:assert/strict';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseCommandLine } from '../../src/commands/program.ts';
 import { nodes } from '../../src/operator/nodes.ts';
@@ -66,10 +69,32 @@ test('a node is explained with its last lines, which a terminal does not obey, a
 });
 
 test('a plan is a table of steps, or says that nothing is to be done', async () => {
-  const text = await nodes(api(ANSWERS), { name: 'nodes plan' }, false);
+  const text = await nodes(api(ANSWERS), { name: 'nodes plan', file: undefined }, false);
   assert.match(text, /^STEP +NODE +DO +CAUSE\n1 +api +pull +it has no container\n2 +web +stop /);
-  const none = await nodes(api({ '/v1/nodes/plan': { steps: [] } }), { name: 'nodes plan' }, false);
+  const none = await nodes(
+    api({ '/v1/nodes/plan': { steps: [] } }),
+    { name: 'nodes plan', file: undefined },
+    false,
+  );
   assert.equal(none, 'Nothing is to be done.\n');
+});
+
+test('a dry run sends a file of nodes and prints the steps that it would lead to', async () => {
+  const sent: unknown[] = [];
+  const POST = async (path: string, { body }: { readonly body: object }) => {
+    sent.push(path, body);
+    return { data: { steps: [STEP] }, response: { ok: true, status: 200 } };
+  };
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'dry-'));
+  const file = join(directory.path, 'nodes.yaml');
+  await writeFile(file, 'app: demo');
+  const text = await nodes({ POST } as never, { name: 'nodes plan', file }, false);
+  assert.match(text, /^1 +api +pull /m);
+  assert.deepEqual(sent, ['/v1/nodes/plan', { file: 'app: demo' }]);
+  const missing = nodes({} as never, { name: 'nodes plan', file: `${file}.x` }, false);
+  await assert.rejects(missing, { code: 'node.bad_feed' });
+  const words = ['nodes', 'plan', '--dry-run', file];
+  assert.equal((parseCommandLine(words) as { readonly file?: string }).file, file);
 });
 
 test('the commands about nodes are understood', () => {
