@@ -57,6 +57,8 @@ export class ModelDocker {
   opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
+  /** The numbers of steps that Docker does, and after which the service dies before it knows that. */
+  tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
   #made = 0;
   /** What `wanted` and `unusable` were when they were last looked at. */
@@ -162,6 +164,10 @@ export class ModelDocker {
       return;
     }
     const outcome = this.#act(step);
+    if (this.tornAt.has(this.steps.length)) {
+      this.crash(false);
+      return;
+    }
     const after = this.world;
     applyEffect(after, step, outcome);
     const { memory, digests, pulled } = after;
@@ -230,7 +236,14 @@ export class ModelDocker {
 
   #remove(one: NodeContainer): void {
     assert.ok(!isActive(one), 'what runs is stopped before it is removed');
+    assert.ok(this.#isDispensable(one), `${one.node} has no accepted container but ${one.id}`);
     this.containers.delete(one.id);
+  }
+
+  #isDispensable({ node, rank, state }: NodeContainer): boolean {
+    const spec = this.wanted.get(node)?.spec;
+    if (!spec || spec.stopped || rank === 'candidate' || state === 'dead') return true;
+    return [...this.containers.values()].some((one) => one.node === node && one.rank !== rank && one.isKept);
   }
 
   /** What the registry has is looked up again. */

@@ -19,6 +19,18 @@ const IMAGES = ['one:1', 'two:1'];
 const CONDUCTS: readonly Conduct[] = ['refuses', 'runs', 'exits', 'healthy', 'unhealthy'];
 const STATES = ['created', 'running', 'exited', 'paused', 'dead'];
 
+const EVENTS = [
+  'crash',
+  'forgetful crash',
+  'torn crash',
+  'docker',
+  'both',
+  'edit',
+  'move',
+  'lock',
+  'unusable',
+] as const;
+
 const anyPort = fc.record({
   containerPort: fc.constantFrom(80, 81),
   hostPort: fc.constantFrom(1000, 1001, 1002, undefined),
@@ -79,12 +91,9 @@ const anyCase = fc.record({
   }),
   strangers: fc.uniqueArray(anyStranger, { maxLength: 2, selector: ({ name }) => name }),
   /** After which step what happens. */
-  events: fc.array(
-    fc.tuple(fc.nat(25), fc.constantFrom('crash', 'forgetful crash', 'docker', 'edit', 'move')),
-    {
-      maxLength: 6,
-    },
-  ),
+  events: fc.array(fc.tuple(fc.nat(25), fc.constantFrom(...EVENTS)), {
+    maxLength: 6,
+  }),
 });
 
 type Case = typeof anyCase extends fc.Arbitrary<infer T> ? T : never;
@@ -152,22 +161,46 @@ function checkNode(docker: ModelDocker, node: string): void {
   assert.equal(docker.memory.get(node)?.rejected?.key, `${hashOf(spec)}@${digestOf(spec.image, conduct)}`);
 }
 
+function happen(docker: ModelDocker, what: (typeof EVENTS)[number], edits: (readonly NodeSpec[])[]): void {
+  switch (what) {
+    case 'crash':
+    case 'forgetful crash':
+      docker.crash(what !== 'crash');
+      break;
+    case 'docker':
+      docker.crashDocker();
+      break;
+    case 'both':
+      docker.crashDocker();
+      docker.crash(false);
+      break;
+    case 'edit':
+      docker.wanted = wantedOf(edits.shift() ?? [...docker.wanted.values()].map(({ spec }) => spec));
+      break;
+    case 'lock':
+      docker.isLocked = !docker.isLocked;
+      break;
+    case 'unusable':
+      docker.unusable = new Map([['a', 'its spec cannot be used']]);
+      break;
+    case 'move':
+      docker.registry.set('one:1', 'healthy');
+  }
+}
+
 test('from whatever is there, whatever crashes or changes meanwhile, nodes come to rest as they are wanted', () => {
   const property = fc.property(anyCase, (given) => {
     const docker = modelOf(given);
     const strangers = structuredClone(docker.strangers);
     const edits = given.wanted.slice(1);
     const pending = [...given.events];
+    docker.tornAt = new Set(pending.filter(([, what]) => what === 'torn crash').map(([step]) => step));
     docker.settle(() => {
       const at = docker.steps.length;
-      for (const [, what] of pending.filter(([step]) => step === at)) {
-        if (what === 'crash' || what === 'forgetful crash') docker.crash(what !== 'crash');
-        else if (what === 'docker') docker.crashDocker();
-        else if (what === 'edit')
-          docker.wanted = wantedOf(edits.shift() ?? [...docker.wanted.values()].map(({ spec }) => spec));
-        else docker.registry.set('one:1', 'healthy');
-      }
+      for (const [, what] of pending.filter(([step]) => step === at)) happen(docker, what, edits);
     });
+    docker.isLocked = false;
+    docker.unusable = new Map();
     docker.lookForTags();
     docker.settle();
     for (const node of NAMES) checkNode(docker, node);
@@ -176,7 +209,7 @@ test('from whatever is there, whatever crashes or changes meanwhile, nodes come 
     docker.settle();
     assert.equal(docker.steps.length, before, 'a second look finds nothing to do');
   });
-  fc.assert(property, { numRuns: 3000 });
+  fc.assert(property, { numRuns: 2000 });
 });
 
 test('with good images and nobody else there, every node runs from its own spec, or says who has its port', () => {
