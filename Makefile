@@ -49,7 +49,7 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose sudo zsh docs packages
-.PHONY: browser chaos-nodes console console-pictures demo-console
+.PHONY: browser chaos-nodes debian-registry console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -91,7 +91,7 @@ demo-release: docker-cli shell $(MINISTACK) | node_modules/.stamp ## Show the re
 
 release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 
-test: docker-cli compose sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
+test: docker-cli compose sudo zsh shell browser debian-registry cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
 test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
@@ -195,6 +195,9 @@ docker-cli: docker
 # For an image with a shell.
 shell:
 	@$(INSTALL) /bin/busybox:busybox-static
+
+debian-registry:
+	@$(INSTALL) docker-registry:docker-registry
 
 browser:
 	@$(INSTALL) chromium:chromium

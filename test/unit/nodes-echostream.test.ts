@@ -134,17 +134,17 @@ class Place implements AsyncDisposable {
   readonly #following: Promise<void>;
   readonly feed: EchoStreamFeed;
 
-  static async open(remembered?: ManagedApp, now: object | null = APP): Promise<Place> {
+  static async open(remembered?: ManagedApp, now: object | null = APP, interval = 3_600_000): Promise<Place> {
     const world = await World.start();
     world.queue('changes');
     const { receiveEdges: _, sendEdges: __, ...receiver } = world.node;
     const receiveEdge = { queue: world.queueUrl('changes'), source: { name: 'App Change Router' } };
     world.node = { ...receiver, __typename: 'AppChangeReceiverNode', receiveEdge };
     world.app = now;
-    return new Place(world, remembered);
+    return new Place(world, remembered, interval);
   }
 
-  private constructor(world: World, remembered: ManagedApp | undefined) {
+  private constructor(world: World, remembered: ManagedApp | undefined, interval: number) {
     this.world = world;
     this.remembered = remembered;
     const { name: _, logger: __, ...identity } = world.options;
@@ -155,7 +155,7 @@ class Place implements AsyncDisposable {
       onAppRemoved: async () => {
         this.removed += 1;
       },
-      interval: 3_600_000,
+      interval,
       remembered: {
         read: async () => this.remembered,
         keep: async (known) => {
@@ -325,4 +325,31 @@ test('what EchoStream had for an app is remembered over a restart, but not for a
   assert.equal(await at('other').read(), undefined);
   await at('one').forget();
   assert.equal(await at('one').read(), undefined);
+});
+
+test('changes that are repeated or out of order lead to what EchoStream has now', async () => {
+  const web = (imageUri: string) => ({ ...NODE, managedNodeType: { name: 'http', imageUri } });
+  await using place = await Place.open(undefined, { nodes: [web('app:1')], tenant: TENANT });
+  const last = () => place.wanted.at(-1)?.nodes.map(({ name, image }) => [name, image]);
+  await eventually(() => place.wanted.length === 1);
+  place.world.app = { nodes: [web('app:3'), { ...web('app:3'), name: 'api' }], tenant: TENANT };
+  // The node came, went and came again; the change of the type came twice, and before its turn.
+  const of = (imageUri: string) => ({ ...type, imageUri });
+  place.change(of('app:3'), of('app:2'));
+  place.change({ ...node, name: 'api' }, null);
+  place.change(of('app:2'), of('app:1'));
+  place.change(null, { ...node, name: 'api' });
+  place.change(of('app:3'), of('app:2'));
+  await eventually(() => place.world.queue('changes').messages.length === 0);
+  assert.deepEqual(last(), [
+    ['web', 'app:3'],
+    ['api', 'app:3'],
+  ]);
+});
+
+test('a change that is lost is noticed at the next regular request', async () => {
+  await using place = await Place.open(undefined, APP, 100);
+  await eventually(() => place.wanted.length === 1);
+  place.world.app = { nodes: [], tenant: TENANT };
+  await eventually(() => place.wanted.at(-1)?.nodes.length === 0);
 });
