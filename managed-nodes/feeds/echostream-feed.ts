@@ -94,10 +94,12 @@ export class EchoStreamFeed implements Feed {
 
   async #look(api: EchoStreamApi, want: Want, restart: readonly string[], signal: AbortSignal) {
     const { app } = this.#options;
-    const { nodes, ...wanted } = wantedIn(await this.#ask(api, signal), this.#options);
-    const isRemoved = this.#isAppRemoved;
-    const specs = nodes.map((spec) => (isRemoved ? { ...spec, stopped: true } : spec));
-    return { effect: want({ ...wanted, app, nodes: specs }, restart).then(() => this.#removed()) };
+    const { nodes, unusable } = wantedIn(await this.#ask(api, signal), this.#options);
+    // A node that cannot be used would keep running with its last spec.
+    const wanted = this.#isAppRemoved
+      ? { app, nodes: nodes.map((spec) => ({ ...spec, stopped: true })) }
+      : { app, nodes, unusable };
+    return { effect: want(wanted, restart).then(() => this.#removed()) };
   }
 
   async #ask(api: EchoStreamApi, signal: AbortSignal): Promise<ManagedApp> {
@@ -106,6 +108,7 @@ export class EchoStreamFeed implements Feed {
       const answer = await api.query(GET_MANAGED_APP, { name, tenant }, signal);
       this.#known = managedAppIn(answer, this.source);
       this.#isAppRemoved = false;
+      this.#isRemovalOver = false;
       this.#unknownSince = undefined;
       await remembered.keep(this.#known);
       return this.#known;
@@ -123,10 +126,15 @@ export class EchoStreamFeed implements Feed {
   /** Runs once the nodes of a removed app are stopped. */
   async #removed(): Promise<void> {
     if (!this.#isAppRemoved || this.#isRemovalOver) return;
-    // Otherwise a host that somebody starts again would be powered off again.
-    await this.#options.remembered.forget();
-    await this.#options.onAppRemoved();
     this.#isRemovalOver = true;
+    try {
+      // Otherwise a host that somebody starts again would be powered off again.
+      await this.#options.remembered.forget();
+      await this.#options.onAppRemoved();
+    } catch (error) {
+      this.#isRemovalOver = false;
+      throw error;
+    }
   }
 
   /** Receives changes until the signal aborts. Replaces a receiver that ends or fails to start. */

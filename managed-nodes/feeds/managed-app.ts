@@ -107,7 +107,10 @@ function checkedNode(answer: object): { node?: ManagedNodeAnswer; unusable?: Unu
 }
 
 /** Divides the app's nodes into those that the service can run and those that it cannot. */
-export function wantedIn({ nodes, unusable }: ManagedApp, identity: AppIdentity): Omit<WantedApp, 'app'> {
+export function wantedIn(
+  { nodes, unusable }: ManagedApp,
+  identity: AppIdentity,
+): Required<Omit<WantedApp, 'app'>> {
   const names = nodes.map(({ name }) => name);
   const checked = nodes.map((node, i) => {
     const spec = specOf(node, identity);
