@@ -49,7 +49,7 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz mutants kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose registry sudo zsh docs packages
-.PHONY: browser console console-pictures demo-console
+.PHONY: browser chaos-nodes console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
 
@@ -106,6 +106,9 @@ soak: docker $(IMAGE_PROGRAMS) $(ADDON) build/seccomp.json | node_modules/.stamp
 
 chaos: docker config-tools $(IMAGE_PROGRAMS) $(LAUNCHER) $(BUNDLE) | node_modules/.stamp ## Let the service die at every step and DEATHS=60 times in all, and see that nothing leaks
 	@ulimit -c 0; $(AS_ROOT) TEST_NODE=$(NODE) TEST_SERVICE=$(CURDIR)/$(BUNDLE) test/support/own-host.sh $(CURDIR)/test/chaos/chaos.ts $(or $(DEATHS),60) $(SEED) $(DEATH)
+
+chaos-nodes: docker shell $(ADDON) build/seccomp.json | node_modules/.stamp ## Let the service and Docker die DEATHS=40 times at steps of replacements of nodes; SEED repeats a sequence
+	@$(AS_ROOT) NODE_DEATHS=$(or $(DEATHS),40) $(if $(SEED),NODE_SEED=$(SEED)) $(NODE) test/run.ts test/integration/nodes-chaos.test.ts
 
 fuzz: docker config-tools $(IMAGE_PROGRAMS) $(ADDON) $(LAUNCHER) build/seccomp.json | node_modules/.stamp ## Send INPUTS=100000 almost well-formed inputs to all that reads bytes from outside, or to ONLY="https archives …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/test/fuzz/fuzz.ts $(or $(INPUTS),100000) $(or $(SEED),$$RANDOM) $(ONLY)

@@ -31,6 +31,15 @@ export function namesRegistry({ name }: ImageReference): boolean {
 }
 
 /**
+ * Returns the name as Docker lists it: an image of Docker Hub has no registry in its name, and an official image no
+ * `library`.
+ */
+export function listedName(name: string): string {
+  const path = name.replace(/^(?:index\.)?docker\.io\//, '');
+  return /^library\/[^/]+$/.test(path) ? path.slice('library/'.length) : path;
+}
+
+/**
  * If both a tag and a digest are given, the digest counts, as with Docker.
  * @throws {ServiceError} `image.bad_reference`
  */

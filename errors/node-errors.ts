@@ -26,6 +26,14 @@ export const NODE_ERRORS = {
     status: 502,
     text: 'the log driver of the node {node} did not start: {why}; its container is made again, with its log on this host',
   },
+  'node.no_feed': {
+    status: 503,
+    text: 'it is not known yet which nodes the feed wants: {why}; see "ecs-host-service nodes list", then try again',
+  },
+  'node.unusable': {
+    status: 422,
+    text: 'some nodes in {source} cannot be used: {why}; they keep their last spec until that is mended',
+  },
   'node.bad_feed': {
     status: 422,
     text: 'the nodes in {source} cannot be used: {why}; the nodes stay as they are until that is mended',

@@ -172,6 +172,10 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port} is reserved (by RESERVED_PORTS, LISTEN_PORT, or for the ECS agent); choose another one',
   },
+  'port.of_node': {
+    status: 409,
+    text: 'host port {port}/{protocol} belongs to a managed node of this host, even while the node does not run; choose another one ("ecs-host-service nodes list" names the nodes)',
+  },
   'create.no_gpu': {
     status: 409,
     text: "Docker has no nvidia runtime on this host; leave the GPU out, use another host, or install NVIDIA's container toolkit",

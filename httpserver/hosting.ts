@@ -5,6 +5,7 @@ import type { Tracker } from '../container/tracker.ts';
 import type { Watch } from '../container/watching/watch.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import type { NeededImages } from '../docker-engine/needed-images.ts';
+import type { ClaimedPorts } from '../host/claimed-ports.ts';
 
 export interface Hosted {
   readonly tracker: Tracker;
@@ -15,4 +16,6 @@ export interface Hosting extends Hosted {
   readonly watch: Pick<Watch, 'silence'>;
   readonly pulls: ImagePulls;
   readonly images: NeededImages;
+  /** The host ports that managed nodes want. */
+  readonly claimedPorts: ClaimedPorts;
 }

@@ -1,8 +1,9 @@
 /** The view of a node that the API and the command line show to operators. */
 
+import type { Known } from './known-nodes.ts';
 import { ownOf } from './plan/fitting.ts';
 import type { NodeState, Rejected } from './plan/world.ts';
-import type { Known, Reconciler } from './reconciler.ts';
+import type { Reconciler } from './reconciler.ts';
 
 export interface RejectedView {
   readonly why: string;
@@ -50,7 +51,8 @@ export function viewOf({ world, known }: Pick<Reconciler, 'world' | 'known'>, na
     since: new Date(since).toISOString(),
     ...(current && { container: current.id, digest: current.digest }),
     ...(candidate && { candidate: candidate.id }),
-    ...(failed && { lastError: failed.why, nextAttempt: new Date(failed.next).toISOString() }),
+    ...(failed && { lastError: failed.why }),
+    ...(failed && decision.state === 'backoff' && { nextAttempt: new Date(failed.next).toISOString() }),
     ...(rejected && { rejected: rejectedOf(rejected) }),
   };
 }

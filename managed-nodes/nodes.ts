@@ -8,27 +8,36 @@ import type { Docker } from '../docker-engine/docker.ts';
 import type { DockerId } from '../docker-engine/docker-id.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { makeWithParents } from '../host/directories.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { UpdateWindow } from '../settings/update-window.ts';
 import { LOCAL_LOG } from './docker/create-body.ts';
 import { NodeDocker } from './docker/node-docker.ts';
 import { listen } from './docker/node-events.ts';
 import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
+import { UsedImages } from './docker/used-images.ts';
 import type { Feed, Want, WantedApp } from './feeds/feed.ts';
+import { wantedFrom, whyUnusableNodes } from './feeds/wanted-from.ts';
 import { NodeEvents } from './node-history.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
-import { isActive, type NodeState } from './plan/world.ts';
+import type { Wanted } from './plan/wanted.ts';
+import type { NodeState } from './plan/world.ts';
 import { Reconciler } from './reconciler.ts';
-import { readRejected, writeRejected } from './rejected-file.ts';
-import { specHash } from './spec/spec-hash.ts';
+import { RejectedFile } from './rejected-file.ts';
+import { wantedNode } from './spec/spec-hash.ts';
+import { readSpecKey } from './spec/spec-key.ts';
+import { stopNodes } from './stop-nodes.ts';
 import { UpdateLock } from './update-lock.ts';
 
 export interface NodesOptions {
   readonly feed: Feed;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
+  /** Learns the fixed host ports of nodes, so that no other container gets them. */
+  readonly claimedPorts: Pick<ClaimedPorts, 'claim'>;
   readonly defaultRegistry: string | undefined;
   /** Returns the credentials for a registry. */
   readonly credentials: NodeImagesOptions['credentials'];
@@ -37,6 +46,7 @@ export interface NodesOptions {
   readonly state: string;
   /** How many images of a repository stay after a replacement; undefined keeps all. */
   readonly keepImages: number | undefined;
+  readonly window: UpdateWindow | undefined;
   /** Whether a graceful shutdown stops the nodes. */
   readonly onStop: 'leave' | 'stop';
   /** Called with a text that says how many nodes run, after each change. */
@@ -44,8 +54,6 @@ export interface NodesOptions {
   readonly log: Logger;
 }
 
-/** Seconds between SIGTERM and SIGKILL. */
-const GRACE = 30;
 /** The longest time that a feed waits for the effect of a change, in milliseconds. */
 const EFFECT = 60_000;
 
@@ -54,6 +62,8 @@ export interface NodesView {
   readonly feed: string;
   /** Why the feed cannot be used. The nodes stay unchanged in the meantime. */
   readonly feedError?: string;
+  /** Why the service cannot see Docker's containers. The states of nodes are older in the meantime. */
+  readonly lookError?: string;
   readonly isLocked: boolean;
   readonly nodes: readonly NodeView[];
 }
@@ -62,16 +72,19 @@ export class Nodes {
   readonly events = new NodeEvents();
   readonly #options: NodesOptions;
   readonly #lifetime: Lifetime;
+  readonly #key: Uint8Array;
   #app: string | undefined;
   #feedError: string | undefined;
+  #lookError: string | undefined;
+  #executor: NodeDocker | undefined;
   #reconciler: Reconciler | undefined;
   #lock: UpdateLock | undefined;
   #isLocked = false;
 
   /** Follows the feed until the lifetime ends. */
   static async open(lifetime: Lifetime, options: NodesOptions): Promise<Nodes> {
-    const nodes = new Nodes(lifetime, options);
     await makeWithParents(options.state, 0o700);
+    const nodes = new Nodes(lifetime, options, await readSpecKey(join(options.state, 'spec-key')));
     const lockPath = join(options.state, 'lock');
     nodes.#lock = await UpdateLock.open(lockPath, (isLocked) => nodes.#locked(isLocked), lifetime.signal);
     let turn = Promise.resolve();
@@ -85,7 +98,8 @@ export class Nodes {
     return nodes;
   }
 
-  private constructor(lifetime: Lifetime, options: NodesOptions) {
+  private constructor(lifetime: Lifetime, options: NodesOptions, key: Uint8Array) {
+    this.#key = key;
     this.#lifetime = lifetime;
     this.#options = options;
   }
@@ -95,6 +109,7 @@ export class Nodes {
       ...(this.#app !== undefined && { app: this.#app }),
       feed: this.#options.feed.source,
       ...(this.#feedError !== undefined && { feedError: this.#feedError }),
+      ...(this.#lookError !== undefined && { lookError: this.#lookError }),
       isLocked: this.#isLocked,
       nodes: this.#views,
     };
@@ -121,7 +136,7 @@ export class Nodes {
    */
   containerOf(node: string): { readonly docker: Docker; readonly id: DockerId } {
     const { state, cause: why } = this.named(node);
-    const own = this.#reconciler?.world.actual.containers.filter((one) => one.node === node) ?? [];
+    const own = this.#reconciler?.world.actual.of(node) ?? [];
     const found = own.find(({ rank }) => rank === 'current') ?? own[0];
     if (!found) throw new ServiceError('node.not_there', { node, state, why });
     return { docker: this.#options.docker, id: found.id };
@@ -140,6 +155,19 @@ export class Nodes {
     return this.#reconciler?.plan() ?? [];
   }
 
+  /**
+   * Lists all steps that another content of the feed would lead to, without carrying them out.
+   * @param source for errors
+   * @throws {ServiceError} `node.no_feed`, `node.bad_feed`
+   */
+  planFor(wanted: WantedApp, source: string): PlannedStep[] {
+    const reconciler = this.#reconciler;
+    if (!reconciler)
+      throw new ServiceError('node.no_feed', { why: this.#feedError ?? 'it has not answered yet' });
+    this.#checkApp(wanted.app, source);
+    return reconciler.plan(this.#wantedIn(wanted, reconciler));
+  }
+
   /** @throws {ServiceError} `node.unknown` */
   restart(node: string): NodeView {
     const view = this.named(node);
@@ -154,16 +182,10 @@ export class Nodes {
   /** Must be called when the service is asked to stop. */
   async finish(): Promise<void> {
     if (this.#options.onStop === 'leave') return;
+    const [reconciler, executor] = [this.#reconciler, this.#executor];
+    if (!reconciler || !executor) return;
     const { docker, log } = this.#options;
-    const running = this.#reconciler?.world.actual.containers.filter(isActive) ?? [];
-    this.#reconciler?.close();
-    const stopped = await Promise.allSettled(running.map(({ id }) => docker.stop(id, GRACE)));
-    for (const [i, one] of stopped.entries()) {
-      const { node } = running[i] ?? {};
-      if (one.status === 'rejected')
-        log.error({ node, error: one.reason as unknown }, 'a node was not stopped');
-    }
-    log.info({ nodes: running.length }, 'stopped the nodes');
+    await stopNodes({ reconciler, look: () => executor.look(), docker, log });
   }
 
   #locked(isLocked: boolean): void {
@@ -186,18 +208,17 @@ export class Nodes {
     signal.throwIfAborted();
   }
 
-  async #want({ app, nodes }: WantedApp, restart: readonly string[] = []): Promise<void> {
+  async #want({ app, nodes, unusable = [] }: WantedApp, restart: readonly string[] = []): Promise<void> {
     const source = this.#options.feed.source;
-    if (this.#app !== undefined && app !== this.#app) {
-      const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
-      this.#failed(new ServiceError('node.bad_feed', { source, why }));
-      return;
-    }
-    this.#feedError = undefined;
+    this.#checkApp(app, source);
+    if (unusable.length > 0)
+      this.#failed(new ServiceError('node.unusable', { source, why: whyUnusableNodes(unusable) }));
+    else this.#feedError = undefined;
     this.#options.log.info({ app, nodes: nodes.length, source }, 'the feed wants these nodes');
     const reconciler = this.#reconciler ?? (await this.#begin(app));
     const before = reconciler.world.wanted;
-    const wanted = new Map(nodes.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+    const wanted = this.#wantedIn({ app, nodes, unusable }, reconciler);
+    this.#options.claimedPorts.claim(wanted.fixedPorts);
     reconciler.want(wanted);
     for (const node of restart) {
       const hash = wanted.get(node)?.hash;
@@ -205,35 +226,55 @@ export class Nodes {
     }
   }
 
+  #wantedIn(app: WantedApp, { world }: Reconciler): Wanted {
+    return wantedFrom(app, world.wanted, (spec) => wantedNode(spec, this.#key));
+  }
+
+  /** @throws {ServiceError} `node.bad_feed` */
+  #checkApp(app: string, source: string): void {
+    if (this.#app === undefined || app === this.#app) return;
+    const why = `it names the app ${app}, and this service has begun with ${this.#app}; start the service again`;
+    throw new ServiceError('node.bad_feed', { source, why });
+  }
+
   #tellStatus(): void {
     const { states } = this;
     const running = states.filter((state) => state === 'running').length;
-    this.#options.status(`${running} of ${states.length} nodes run`);
+    const seen = this.#lookError === undefined ? '' : '; Docker does not answer';
+    this.#options.status(`${running} of ${states.length} nodes run${seen}`);
   }
 
   async #begin(app: string): Promise<Reconciler> {
     this.#app = app;
     const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
-    const rejectedPath = join(state, 'rejected.json');
+    const rejected = new RejectedFile(join(state, 'rejected.json'));
     const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
+    const executor = new NodeDocker({
+      docker,
+      owner: { hostId, app },
+      images,
+      used: await UsedImages.open(join(state, 'images.json'), log),
+      keepImages: this.#options.keepImages,
+      logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
+      log,
+    });
     const reconciler = new Reconciler({
-      hands: new NodeDocker({
-        docker,
-        owner: { hostId, app },
-        images,
-        keepImages: this.#options.keepImages,
-        logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
-        log,
-      }),
-      rejected: await readRejected(rejectedPath, log),
-      keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
+      executor,
+      window: this.#options.window,
+      rejected: await rejected.read(log),
+      keepRejected: (now) => rejected.keep(now),
       tell: (node, decision) => {
         if (decision) this.events.tell({ node, state: decision.state, cause: decision.cause });
+        this.#tellStatus();
+      },
+      tellLook: (why) => {
+        this.#lookError = why;
         this.#tellStatus();
       },
       log,
     });
     reconciler.lock(this.#isLocked);
+    this.#executor = executor;
     this.#reconciler = reconciler;
     const { signal } = this.#lifetime;
     const heard = (since: number) => reconciler.heard(since);

@@ -10,78 +10,86 @@
 
 import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf } from '../errors/service-error.ts';
-import { type Backoff, backoff } from '../lifetime/backoff.ts';
 import { unlessAborted } from '../lifetime/deadline.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { UpdateWindow } from '../settings/update-window.ts';
 import { Alarm } from './alarm.ts';
-import type { Hands } from './hands.ts';
+import { type Known, KnownNodes, type Tell } from './known-nodes.ts';
+import { Looks } from './looks.ts';
+import { lookForMovedTags } from './moved-tags.ts';
+import { Actual } from './plan/actual.ts';
 import { decide } from './plan/decide.ts';
-import { wanting, withEffect, withFailure } from './plan/effects.ts';
+import { applyEffect, applyFailure, remember, wanting } from './plan/effects.ts';
 import { nodesOf, type PlannedStep, plan } from './plan/plan.ts';
-import type { Actual, Decision, NodeMemory, Rejected, Step, WantedNode, World } from './plan/world.ts';
-
-export interface Known {
-  readonly decision: Decision;
-  /** When the node entered this state, in milliseconds. */
-  readonly since: number;
-}
+import { Wanted } from './plan/wanted.ts';
+import type { NodeMemory, NodeState, Step, World } from './plan/world.ts';
+import { type RejectedNodes, rejectedIn } from './rejected-file.ts';
+import type { StepExecutor } from './step-executor.ts';
 
 export interface ReconcilerOptions {
-  readonly hands: Hands;
+  readonly executor: StepExecutor;
   readonly log: Logger;
-  readonly rejected?: ReadonlyMap<string, Rejected>;
+  readonly rejected?: RejectedNodes;
   /** Stores the rejected containers after each change, so that the next service knows them. */
-  readonly keepRejected?: (rejected: ReadonlyMap<string, Rejected>) => Promise<void>;
-  /** Called with each new state or cause of a node, and with undefined when the node is gone. */
-  readonly tell?: (node: string, decision: Decision | undefined) => void;
+  readonly keepRejected?: (rejected: RejectedNodes) => Promise<void>;
+  readonly tell?: Tell;
+  /** Called when looks at Docker begin to fail, with the reason, and with undefined once a look has succeeded again. */
+  readonly tellLook?: (why: string | undefined) => void;
+  /** When running nodes may be updated; undefined allows it at any time. */
+  readonly window?: UpdateWindow | undefined;
   readonly now?: () => number;
   readonly alarm?: Alarm;
 }
 
 /** Milliseconds between two regular looks. */
 const FULL_LOOK = 300_000;
-const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
+/** In one of these states without a step, a node waits for nothing that has failed. */
+const WAITING: readonly NodeState[] = ['backoff', 'blocked', 'checking'];
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #now: () => number;
   readonly #busy = new Set<string>();
-  readonly #known = new Map<string, Known>();
+  readonly #known: KnownNodes;
+  readonly #looks: Looks;
   readonly #chains = new Set<Promise<void>>();
   #world: World;
   #isLookedAt = false;
   #isClosed = false;
   readonly #alarm: Alarm;
   #more = Promise.withResolvers<void>();
-  #failedLooks = 0;
   #nextFullLook = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#alarm = options.alarm ?? new Alarm();
+    this.#known = new KnownNodes(options.tell ?? (() => {}), options.log);
+    this.#looks = new Looks(options.tellLook ?? (() => {}), options.log);
     this.#world = {
-      wanted: new Map(),
-      actual: { containers: [], strangers: [] },
+      wanted: new Wanted(),
+      actual: new Actual(),
       memory: new Map([...(options.rejected ?? [])].map(([node, one]) => [node, { rejected: one }])),
       digests: new Map(),
       pulled: new Set(),
       isLocked: false,
+      opensAt: undefined,
       now: 0,
       heardSince: this.#now(),
     };
   }
 
   get world(): World {
-    return { ...this.#world, now: this.#now() };
+    const now = this.#now();
+    return { ...this.#world, now, opensAt: this.#options.window?.opensAt(now) };
   }
 
   /** The state of each node, its next step, and when it entered the state. */
   get known(): ReadonlyMap<string, Known> {
-    return this.#known;
+    return this.#known.all;
   }
 
-  want(wanted: ReadonlyMap<string, WantedNode>): void {
+  want(wanted: Wanted): void {
     this.#world = wanting(this.#world, wanted);
     this.wake();
   }
@@ -98,13 +106,13 @@ export class Reconciler {
 
   /** Restarts a node as soon as possible. */
   restart(node: string): void {
-    this.#remember(node, { isToRestart: true });
+    remember(this.#world, node, { isToRestart: true });
     this.wake();
   }
 
   /** Restarts a node, and retries a rejected container. */
   tryAgain(node: string): void {
-    this.#remember(node, { rejected: undefined, failed: undefined, refused: undefined });
+    this.#change(node, { rejected: undefined, failed: undefined, refused: undefined });
     this.restart(node);
   }
 
@@ -113,13 +121,19 @@ export class Reconciler {
     this.#isClosed = true;
   }
 
+  /** Resolves when no step is under way any more, or when the signal aborts. Never rejects. */
+  async settled(signal: AbortSignal): Promise<void> {
+    await unlessAborted(Promise.allSettled(this.#chains), signal).catch(() => {});
+  }
+
   /** Makes the reconciler look at Docker. */
   wake(): void {
     this.#alarm.ring();
   }
 
-  plan(): PlannedStep[] {
-    return plan(this.world);
+  /** @param wanted what to plan for; default: what is wanted now */
+  plan(wanted = this.#world.wanted): PlannedStep[] {
+    return plan(wanting(this.world, wanted));
   }
 
   /** Resolves when `isSo` returns true. Checks it after each change. */
@@ -129,9 +143,10 @@ export class Reconciler {
 
   /** Whether no step is under way or possible now, and no new container is being checked. */
   get isAtRest(): boolean {
-    const decisions = nodesOf(this.world).map((node) => decide(this.world, node));
-    const isResting = decisions.every((one) => !one?.step && one?.state !== 'checking');
-    return this.#isLookedAt && this.#busy.size === 0 && isResting;
+    if (!this.#isLookedAt || this.#busy.size > 0) return false;
+    const { world } = this;
+    const decisions = nodesOf(world).map((node) => decide(world, node));
+    return decisions.every((one) => !one?.step && one?.state !== 'checking');
   }
 
   /** Runs until the signal aborts. Abandons unfinished steps, which the next service continues. */
@@ -145,36 +160,27 @@ export class Reconciler {
 
   async #pass(signal: AbortSignal): Promise<void> {
     try {
-      if (this.#now() >= this.#nextFullLook) await this.#lookForTags(signal);
+      if (this.#now() >= this.#nextFullLook) this.#lookForTags(signal);
       const busy = new Set(this.#busy);
-      const actual = await unlessAborted(this.#options.hands.look(), signal);
+      const actual = await unlessAborted(this.#options.executor.look(), signal);
       this.#take(actual, busy);
-      if (this.#failedLooks > 0) this.#options.log.info('Docker is looked at again');
-      this.#failedLooks = 0;
+      this.#looks.ended(undefined);
       this.#isLookedAt = true;
     } catch (error) {
-      if (signal.aborted) return;
-      if (this.#failedLooks++ === 0)
-        this.#options.log.warn({ why: messageOf(error) }, 'cannot see which containers there are');
+      if (!signal.aborted) this.#looks.ended(messageOf(error));
       return;
     }
     this.#advanceAll(signal);
   }
 
-  /** Asks the registries for moved tags every five minutes, in the background, because a registry may be slow. */
-  async #lookForTags(signal: AbortSignal): Promise<void> {
+  /** Asks the registries every five minutes, in the background, because a registry may be slow. */
+  #lookForTags(signal: AbortSignal): void {
     this.#nextFullLook = this.#now() + FULL_LOOK;
-    const { wanted, digests: before } = this.#world;
-    const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
-    const asking = unlessAborted(this.#options.hands.currentDigests([...images]), signal).then((found) => {
-      const { digests } = this.#world;
-      // A digest that a pull has set in the meantime is newer.
-      const news = [...found].filter(([image]) => digests.get(image) === before.get(image));
-      if (news.length === 0) return;
-      this.#world = { ...this.#world, digests: new Map([...digests, ...news]) };
-      this.wake();
-    });
-    this.#track(asking, 'looking for moved tags failed', signal);
+    const world = () => this.#world;
+    const asked = lookForMovedTags(this.#options.executor, world, signal).then(
+      (isAny) => void (isAny && this.wake()),
+    );
+    this.#track(asked, 'looking for moved tags failed', signal);
   }
 
   #track(task: Promise<void>, failure: string, signal: AbortSignal): void {
@@ -189,12 +195,12 @@ export class Reconciler {
     const isOlder = (node: string) => busy.has(node) || this.#busy.has(node);
     const kept = this.#world.actual.containers.filter(({ node }) => isOlder(node));
     const seen = containers.filter(({ node }) => !isOlder(node));
-    this.#world = { ...this.#world, actual: { containers: [...kept, ...seen], strangers } };
+    this.#world = { ...this.#world, actual: new Actual([...kept, ...seen], strangers) };
   }
 
   #advanceAll(signal: AbortSignal): void {
     const nodes = nodesOf(this.#world);
-    for (const node of this.#known.keys()) if (!nodes.includes(node)) this.#forget(node);
+    for (const node of this.#known.forgetOthers(nodes)) this.#forget(node);
     for (const node of nodes) {
       if (this.#busy.has(node)) continue;
       const step = this.#decide(node);
@@ -206,23 +212,16 @@ export class Reconciler {
   }
 
   #forget(node: string): void {
-    this.#known.delete(node);
-    this.#options.tell?.(node, undefined);
-    const memory = new Map(this.#world.memory);
-    if (memory.delete(node)) this.#world = { ...this.#world, memory };
+    this.#change(node, { rejected: undefined });
+    this.#world.memory.delete(node);
   }
 
   #decide(node: string): Step | undefined {
     const decision = decide(this.world, node);
     if (!decision) return undefined;
-    const before = this.#known.get(node);
-    const { state, cause } = decision;
-    const isSame = before?.decision.state === state;
-    this.#known.set(node, { decision, since: isSame ? before.since : this.#now() });
-    if (!isSame || before.decision.cause !== cause) {
-      this.#options.log.info({ node, state, cause }, 'node');
-      this.#options.tell?.(node, decision);
-    }
+    this.#known.learn(node, decision, this.#now());
+    if (!decision.step && !WAITING.includes(decision.state) && this.#world.memory.get(node)?.failed)
+      remember(this.#world, node, { failed: undefined });
     return decision.step;
   }
 
@@ -246,12 +245,17 @@ export class Reconciler {
   }
 
   async #carryOut(step: Step, signal: AbortSignal): Promise<boolean> {
-    const { hands, log } = this.#options;
+    const { executor, log } = this.#options;
     log.debug({ step }, 'a step of a node');
     try {
-      const outcome = await unlessAborted(hands.carryOut(step, this.world, signal), signal);
-      this.#world = withEffect(this.world, step, outcome);
-      if (step.do === 'reject' || step.do === 'promote') await this.#keepRejected(step);
+      const outcome = await unlessAborted(executor.carryOut(step, this.world, signal), signal);
+      const before = this.#world.memory.get(step.node)?.rejected;
+      applyEffect(this.world, step, outcome);
+      const { rejected } = this.#world.memory.get(step.node) ?? {};
+      // The log leaves out the program's last lines, because logs may be sent away from this host.
+      if (step.do === 'reject')
+        log.error({ ...step, exitCode: rejected?.exitCode }, 'the new container of a node was rejected');
+      if (rejected !== before) await this.#keepRejected();
       return true;
     } catch (error) {
       if (!signal.aborted) this.#fail(step, error);
@@ -261,28 +265,22 @@ export class Reconciler {
 
   #fail(step: Step, error: unknown): void {
     const { node } = step;
-    this.#world = withFailure(this.world, step, { why: messageOf(error), status: statusOf(error) });
-    const { failed } = this.#world.memory.get(node) ?? {};
-    this.#options.log.warn({ node, ...failed }, 'a step of a node failed');
+    applyFailure(this.world, step, { why: messageOf(error), status: statusOf(error) });
+    this.#options.log.warn({ node, ...this.#world.memory.get(node)?.failed }, 'a step of a node failed');
     this.#decide(node);
   }
 
-  async #keepRejected({ node, do: step }: Step): Promise<void> {
+  async #keepRejected(): Promise<void> {
     const { log, keepRejected } = this.#options;
-    const { why, exitCode } = this.#world.memory.get(node)?.rejected ?? {};
-    // The log leaves out the program's last lines, because logs may be sent away from this host.
-    if (step === 'reject') log.error({ node, why, exitCode }, 'the new container of a node was rejected');
-    const entries = [...this.#world.memory].flatMap(([name, { rejected }]) =>
-      rejected ? [[name, rejected] as const] : [],
-    );
-    await keepRejected?.(new Map(entries)).catch((error: unknown) =>
+    await keepRejected?.(rejectedIn(this.#world)).catch((error: unknown) =>
       log.warn({ error }, 'what was rejected is not kept; it may be tried once more after a restart'),
     );
   }
 
-  #remember(node: string, change: Partial<NodeMemory>): void {
-    const memory = new Map(this.#world.memory).set(node, { ...this.#world.memory.get(node), ...change });
-    this.#world = { ...this.#world, memory };
+  #change(node: string, known: Partial<NodeMemory>): void {
+    const before = this.#world.memory.get(node)?.rejected;
+    remember(this.#world, node, known);
+    if (before !== this.#world.memory.get(node)?.rejected) void this.#keepRejected();
   }
 
   #tellMore(): void {
@@ -291,8 +289,9 @@ export class Reconciler {
   }
 
   get #due(): number {
-    if (this.#failedLooks > 0) return this.#now() + backoff(this.#failedLooks - 1, AGAIN);
-    const times = [...this.#known].flatMap(([node, { decision }]) =>
+    const { pause } = this.#looks;
+    if (pause !== undefined) return this.#now() + pause;
+    const times = [...this.#known.all].flatMap(([node, { decision }]) =>
       this.#busy.has(node) ? [] : (decision.until ?? []),
     );
     return Math.min(this.#nextFullLook, ...times);

@@ -1,7 +1,9 @@
 /** The settings of managed nodes. */
 
+import { problemWithApp } from './app-name.ts';
 import { absolutePath, oneOf, remoteUrl, wholeNumberOrNone } from './parsers.ts';
 import { type Known, optional, type Setting, setting } from './setting.ts';
+import { updateWindow } from './update-window.ts';
 
 export const INTERACTIVE = setting(
   'Whether this host has interactive containers: on, or off, which leaves managed nodes alone. With off, the service uses no consoles, input devices or ECS agent, keeps no user configs, and needs neither WEBSERVER_AUTH_SECRET nor WEBSERVER_URL.',
@@ -26,6 +28,11 @@ export const NODE_SETTINGS = {
     "How many images of a repository stay after a node's image was replaced. Images that a container is made from always stay. With none, all stay.",
     '3',
     wholeNumberOrNone(1, 1000),
+  ),
+  NODES_UPDATE_WINDOW: setting(
+    'When the containers of running nodes may be replaced, as a range in UTC such as 02:00-04:30, Mon-Fri 02:00-04:30 or Sat,Sun 22:00-02:00. With none, at any time. New nodes start and removed nodes stop at any time.',
+    'none',
+    updateWindow,
   ),
   NODES_ON_STOP: setting(
     'What becomes of managed nodes when the service is asked to stop: leave (they keep running) or stop (each gets SIGTERM, and SIGKILL after 30 seconds).',
@@ -70,7 +77,7 @@ function any(text: string): string {
   return text;
 }
 
-/** Source of the rule for names: EchoStream's. They name a network of Docker too. */
+/** Checks the variables of EchoStream together, because they matter only with its feed. */
 export function* problemsOfNodes({
   NODES_FEED: feed,
   APP: app,
@@ -81,8 +88,8 @@ export function* problemsOfNodes({
   readonly APPSYNC_ENDPOINT?: string | undefined;
 }): Generator<string> {
   if (feed !== 'echostream') return;
-  if (app !== undefined && !/^[A-Za-z0-9][\w-]{2,79}$/.test(app))
-    yield `  APP: must be the name of an app; got "${app}"`;
+  const badName = app === undefined ? undefined : problemWithApp(app);
+  if (badName !== undefined) yield `  APP: ${badName}`;
   const problem = endpoint === undefined ? undefined : problemWith(() => remoteUrl(endpoint));
   if (problem !== undefined) yield `  APPSYNC_ENDPOINT: ${problem}`;
 }

@@ -1,12 +1,14 @@
 /** Keeps the managed nodes of this host, where a feed says which there are to be. */
 
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { authFileIssuer } from '../docker-engine/auth-file.ts';
 import type { Docker } from '../docker-engine/docker.ts';
 import { ecrIssuer } from '../docker-engine/ecr.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
 import { RegistryCredentials } from '../docker-engine/registry-credentials.ts';
+import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { readHostId } from '../host/host-id.ts';
 import type { Paths } from '../host/paths.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
@@ -20,6 +22,7 @@ export interface KeepNodesOptions {
   readonly paths: Paths;
   readonly docker: Docker;
   readonly pulls: ImagePulls;
+  readonly claimedPorts: ClaimedPorts;
   /** Tells whoever watches the service how many nodes run. */
   readonly status: (text: string) => void;
   readonly log: Logger;
@@ -28,9 +31,9 @@ export interface KeepNodesOptions {
 /** @returns undefined where there is no feed */
 export async function keepNodes(
   root: Lifetime,
-  { settings, paths, docker, pulls, status, log }: KeepNodesOptions,
+  { settings, paths, docker, pulls, claimedPorts, status, log }: KeepNodesOptions,
 ): Promise<Nodes | undefined> {
-  const feed = await feedOf(settings, log);
+  const feed = await feedOf(settings, paths, log);
   if (!feed) return undefined;
   const { REGISTRY_AUTH_FILE: file } = settings;
   const credentials = new RegistryCredentials([ecrIssuer(), ...(file ? [authFileIssuer(file)] : [])]);
@@ -39,10 +42,12 @@ export async function keepNodes(
     credentials: (reference) => credentials.for(reference),
     docker,
     pulls,
+    claimedPorts,
     defaultRegistry: settings.DEFAULT_REGISTRY,
     hostId: await readHostId(paths.state),
     state: paths.nodes,
     keepImages: settings.NODES_KEEP_IMAGES,
+    window: settings.NODES_UPDATE_WINDOW,
     onStop: settings.NODES_ON_STOP,
     status,
     log,
@@ -50,19 +55,21 @@ export async function keepNodes(
 }
 
 /** Whatever a host does not use is not loaded. */
-async function feedOf(settings: Settings, log: Logger): Promise<Feed | undefined> {
+async function feedOf(settings: Settings, paths: Paths, log: Logger): Promise<Feed | undefined> {
   const { NODES_FEED, NODES_FILE } = settings;
-  if (NODES_FEED === 'echostream') return await echoStreamFeed(settings, log);
+  if (NODES_FEED === 'echostream') return await echoStreamFeed(settings, paths, log);
   if (NODES_FEED !== 'file' || NODES_FILE === undefined) return undefined;
   const { FileFeed } = await import('../managed-nodes/feeds/file-feed.ts');
   return new FileFeed(NODES_FILE);
 }
 
-async function echoStreamFeed(settings: Settings, log: Logger): Promise<Feed> {
+async function echoStreamFeed(settings: Settings, { nodes }: Paths, log: Logger): Promise<Feed> {
   const { EchoStreamFeed } = await import('../managed-nodes/feeds/echostream-feed.ts');
+  const { RememberedAppFile } = await import('../managed-nodes/feeds/remembered-app.ts');
+  const app = { app: settings.APP ?? '', tenant: settings.TENANT ?? '' };
   return new EchoStreamFeed({
-    app: settings.APP ?? '',
-    tenant: settings.TENANT ?? '',
+    ...app,
+    remembered: new RememberedAppFile(join(nodes, 'echostream.json'), app, log),
     appsyncEndpoint: settings.APPSYNC_ENDPOINT ?? '',
     userPoolId: settings.USER_POOL_ID ?? '',
     clientId: settings.CLIENT_ID ?? '',

@@ -250,14 +250,15 @@ export class Service {
     this.heeding.hosting(this.root, tracker);
     const pulls = new ImagePulls(docker, this.root, this.log);
     const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
-    this.gate.open({ tracker, kept, watch, pulls, images });
+    this.gate.open({ tracker, kept, watch, pulls, images, claimedPorts: host.ports.claimed });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
     return this.hosting;
   }
 
   async keepNodes(docker: HostedDocker, status: (text: string) => void): Promise<void> {
-    const [settings, paths, { pulls }] = [this.#settings, this.#paths, this.gate.check()];
-    this.nodes = await keepNodes(this.root, { settings, paths, docker, pulls, status, log: this.log });
+    const [settings, paths, { pulls, claimedPorts }] = [this.#settings, this.#paths, this.gate.check()];
+    const options = { settings, paths, docker, pulls, claimedPorts, status, log: this.log };
+    this.nodes = await keepNodes(this.root, options);
   }
 
   async serveDocker({ tracker }: Hosted): Promise<void> {

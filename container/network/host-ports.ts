@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isSystemError, ServiceError } from '../../errors/service-error.ts';
+import { ClaimedPorts } from '../../host/claimed-ports.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { Pool, PoolExhaustedError, type PoolUse } from '../../lifetime/pool.ts';
 
@@ -26,6 +27,8 @@ const BETWEEN_LOOKS = 20;
 
 export class HostPorts {
   readonly #pools: Readonly<Record<Protocol, Pool>>;
+  /** The ports of managed nodes, which no container gets, not even on request. */
+  readonly claimed = new ClaimedPorts();
   readonly #reserved: readonly number[];
   readonly #isFree: (protocol: Protocol, port: number) => Promise<boolean>;
 
@@ -51,7 +54,7 @@ export class HostPorts {
     try {
       return await this.#pools[protocol].acquire(lifetime, {
         ...this.#allotment(protocol),
-        usable: (port) => this.#isFree(protocol, port),
+        usable: (port) => !this.claimed.has(protocol, port) && this.#isFree(protocol, port),
         wishes: wish === undefined ? [] : [wish],
       });
     } catch (error) {
@@ -60,8 +63,12 @@ export class HostPorts {
     }
   }
 
-  /** Holds exactly this port until the lifetime ends. @throws {ServiceError} `port.of_scripts` if it is not free */
+  /**
+   * Holds exactly this port until the lifetime ends.
+   * @throws {ServiceError} `port.of_node`, or `port.of_scripts` if it is not free
+   */
   async acquireThe(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
+    if (this.claimed.has(protocol, port)) throw new ServiceError('port.of_node', { protocol, port });
     const usable = () => !this.#reserved.includes(port) && this.#isFree(protocol, port);
     if (await this.#pools[protocol].acquireThe(lifetime, port, { ...this.#allotment(protocol), usable }))
       return;
@@ -70,10 +77,11 @@ export class HostPorts {
 
   /**
    * Holds exactly the port that a caller chose.
-   * @throws {ServiceError} `port.reserved`, or `port.in_use` if another container has it
+   * @throws {ServiceError} `port.reserved`, `port.of_node`, or `port.in_use` if another container has it
    */
   async take(lifetime: Lifetime, protocol: Protocol, port: number): Promise<void> {
     if (this.#reserved.includes(port)) throw new ServiceError('port.reserved', { port });
+    if (this.claimed.has(protocol, port)) throw new ServiceError('port.of_node', { protocol, port });
     this.#throwIfHeld(protocol, port);
     await this.#pools[protocol].adopt(lifetime, port, this.#allotment(protocol));
   }

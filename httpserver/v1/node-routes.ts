@@ -2,12 +2,22 @@
 
 import { placedLog } from '../../container/log-of.ts';
 import { type LogWanted, openLog } from '../../docker-engine/logs.ts';
+import { parseNodesFile } from '../../managed-nodes/feeds/nodes-file.ts';
 import type { Nodes as ManagedNodes } from '../../managed-nodes/nodes.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import { lastKnown } from './event-stream.ts';
 import { asSent, LogsHeaders, LogsQuery } from './log-routes.ts';
-import { ByNode, Node, NodeEvents, NodeEventsQuery, NodeLock, NodePlan, Nodes } from './node-schemas.ts';
+import {
+  ByNode,
+  Node,
+  NodeEvents,
+  NodeEventsQuery,
+  NodeLock,
+  NodePlan,
+  Nodes,
+  NodesText,
+} from './node-schemas.ts';
 import type { Operations } from './operations.ts';
 import type { Routes } from './routes.ts';
 
@@ -31,6 +41,15 @@ export function addNodeRoutes(
     summary: 'Get the steps that lead to what the feed wants',
     answer: NodePlan,
     handle: async () => ({ steps: nodes().plan().map(stepOf) }),
+  });
+  routes.add('POST', '/nodes/plan', {
+    summary: 'Get the steps that another file of nodes would lead to, without using it',
+    body: NodesText,
+    answer: NodePlan,
+    handle: async ({ body: { file } }) => {
+      const source = 'the given file';
+      return { steps: nodes().planFor(parseNodesFile(file, source), source).map(stepOf) };
+    },
   });
   routes.add('GET', '/nodes/events', {
     summary: 'Get what happened to managed nodes',

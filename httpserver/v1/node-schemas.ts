@@ -61,6 +61,11 @@ export const Nodes = Type.Object(
     feedError: Type.Optional(
       Type.String({ description: 'Why the feed cannot be used. The nodes stay as they are until then.' }),
     ),
+    lookError: Type.Optional(
+      Type.String({
+        description: 'Why the service cannot see the containers. The states are older than this error.',
+      }),
+    ),
     locked: Type.Boolean({ description: 'Whether updates are deferred.' }),
     nodes: Type.Array(Node),
   },
@@ -87,6 +92,11 @@ export const NodePlan = Type.Object(
     ),
   },
   { title: 'NodePlan', description: 'What would be done if each step succeeded. Nothing is done.' },
+);
+
+export const NodesText = Type.Object(
+  { file: Type.String({ description: 'The text of a YAML file as NODES_FILE names one.' }) },
+  { title: 'NodesText', additionalProperties: false },
 );
 
 export const NodeLock = Type.Object(

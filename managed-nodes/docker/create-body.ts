@@ -2,7 +2,7 @@
 
 import type Dockerode from 'dockerode';
 import { bytes } from '../../settings/parsers.ts';
-import { fixedPorts } from '../plan/ports.ts';
+import { fixedPorts } from '../plan/node-container.ts';
 import type { MountSpec, NodeSpec, PortSpec } from '../spec/node-spec.ts';
 import { labelsOf, type Owner } from './labels.ts';
 

@@ -3,7 +3,7 @@
 import { HOST_ID, ROLE } from '../../container/labels.ts';
 import type { Labels } from '../../docker-engine/answers.ts';
 import { isRecord } from '../../parsing/json.ts';
-import type { HostPort, NodeContainer } from '../plan/world.ts';
+import type { HostPort, NodeContainer } from '../plan/node-container.ts';
 
 const PREFIX = 'ecs-host-service.node';
 const APP = `${PREFIX}.app`;
@@ -43,11 +43,16 @@ export function labelsOf({ hostId, app }: Owner, labelled: Labelled): Labels {
   };
 }
 
-/** @returns undefined if the container does not belong to a node of this host and app */
+/**
+ * A container from before the app was renamed belongs to its node too, but it matches no spec: it is in the network of
+ * the app's former name.
+ * @returns undefined if the container does not belong to a node of this host
+ */
 export function readLabels({ hostId, app }: Owner, labels: Labels): Labelled | undefined {
-  const { [NAME]: node, [SPEC]: hash, [DIGEST]: digest, [ID]: labelId } = labels;
-  if (labels[HOST_ID] !== hostId || labels[ROLE] !== NODE || labels[APP] !== app) return undefined;
-  if (!node || !hash || !digest || !labelId) return undefined;
+  const { [APP]: madeFor, [NAME]: node, [SPEC]: made, [DIGEST]: digest, [ID]: labelId } = labels;
+  if (labels[HOST_ID] !== hostId || labels[ROLE] !== NODE) return undefined;
+  if (!madeFor || !node || !made || !digest || !labelId) return undefined;
+  const hash = madeFor === app ? made : `${made} of ${madeFor}`;
   return { node, hash, digest, labelId, ports: portsIn(labels[PORTS]) };
 }
 

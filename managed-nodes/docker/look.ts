@@ -8,13 +8,8 @@ import { healthIn, type Labels } from '../../docker-engine/answers.ts';
 import type { Docker } from '../../docker-engine/docker.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { unlessStatus } from '../../docker-engine/failures.ts';
-import {
-  type Actual,
-  candidateName,
-  type HostPort,
-  type NodeContainer,
-  type Stranger,
-} from '../plan/world.ts';
+import { Actual } from '../plan/actual.ts';
+import { candidateName, type HostPort, type NodeContainer, type Stranger } from '../plan/node-container.ts';
 import { type Labelled, labelIdOf, type Owner, readLabels } from './labels.ts';
 
 const PATIENCE = 10_000;
@@ -44,7 +39,7 @@ export class Looking {
       if (own) containers.push(own);
       else strangers.push(...strangersIn(one));
     }
-    return { containers, strangers };
+    return new Actual(containers, strangers);
   }
 
   async #own(one: Dockerode.ContainerInfo): Promise<NodeContainer | undefined> {

@@ -9,26 +9,23 @@ import { openLog } from '../../docker-engine/logs.ts';
 import { ServiceError } from '../../errors/service-error.ts';
 import { unlessAborted } from '../../lifetime/deadline.ts';
 import type { Logger } from '../../logging/logger.ts';
+import type { Actual } from '../plan/actual.ts';
 import type { Outcome } from '../plan/effects.ts';
-import {
-  type Actual,
-  type ContainerStep,
-  candidateName,
-  type NodeContainer,
-  type Step,
-  type World,
-} from '../plan/world.ts';
+import { candidateName, type NodeContainer } from '../plan/node-container.ts';
+import type { ContainerStep, Step, World } from '../plan/world.ts';
 import { createBody, LOCAL_LOG, type LogConfig } from './create-body.ts';
 import type { Owner } from './labels.ts';
 import { Looking } from './look.ts';
 import { ensureNetwork } from './network.ts';
 import type { NodeImages } from './node-images.ts';
 import { removeOldImages } from './old-images.ts';
+import type { UsedImages } from './used-images.ts';
 
 export interface NodeDockerOptions {
   readonly docker: Docker;
   readonly owner: Owner;
   readonly images: NodeImages;
+  readonly used: UsedImages;
   /** How many images of a repository stay after a replacement; undefined keeps all. */
   readonly keepImages: number | undefined;
   readonly logOf: (node: string) => Promise<LogConfig>;
@@ -44,7 +41,6 @@ const GRACE = 30;
 /** How many containers are created or started at the same time, and how many registry requests run at the same time. */
 const SIDE_BY_SIDE = 8;
 const LAST_LINES = 20;
-const MOST_RECENT = 1000;
 
 export class NodeDocker {
   readonly #options: NodeDockerOptions;
@@ -54,8 +50,6 @@ export class NodeDocker {
   readonly #oneNetwork = pLimit(1);
   readonly #oneCleaning = pLimit(1);
   readonly #questions = pLimit(SIDE_BY_SIDE);
-  /** The images that nodes were last made from, as `NAME@DIGEST`, newest first. */
-  #recent: readonly string[] = [];
   /** Nodes that log to this host because their log driver failed. */
   readonly #localLogs = new Set<string>();
 
@@ -119,7 +113,7 @@ export class NodeDocker {
     try {
       return await images.pull(image, signal);
     } catch (error) {
-      const hasContainer = actual.containers.some((one) => one.node === node);
+      const hasContainer = actual.of(node).length > 0;
       const digest = hasContainer ? undefined : await images.onHost(image);
       if (digest === undefined) throw error;
       log.warn(
@@ -131,7 +125,7 @@ export class NodeDocker {
   }
 
   async #create({ node, hash, digest }: StepOf<'create'>, world: World): Promise<DockerId> {
-    const { docker, owner, images, logOf } = this.#options;
+    const { docker, owner, images, used, logOf } = this.#options;
     const wanted = world.wanted.get(node);
     if (wanted?.hash !== hash) throw new ServiceError('node.changed', { node });
     const { spec } = wanted;
@@ -141,6 +135,8 @@ export class NodeDocker {
     const labelId = randomUUID();
     const _body = createBody(owner, { spec, hash, digest, image, labelId, network: owner.app, log });
     const _query = { name: candidateName(node) };
+    const repository = images.repositoryOf(spec.image);
+    if (repository !== undefined) await used.add(`${repository}@${digest}`);
     const made = await docker.call('create', WORK, (abortSignal, api) =>
       api.createContainer({ _query, _body, abortSignal } as object),
     );
@@ -153,7 +149,7 @@ export class NodeDocker {
       await docker.start(container);
     } catch (error) {
       const why = statusOf(error) === undefined ? '' : reasonOf((error as Error).cause);
-      const one = world.actual.containers.find(({ id }) => id === container);
+      const one = world.actual.get(container);
       if (!/logging driver/i.test(why) || !this.#canBeMadeAgain(one, world)) throw error;
       this.#localLogs.add(node);
       await this.#remove(container);
@@ -177,15 +173,12 @@ export class NodeDocker {
   }
 
   /** Runs after a replacement. No step waits for it. Never rejects. */
-  async #removeOldImages({ node, container }: ContainerStep, { wanted, actual }: World): Promise<void> {
-    const { docker, images, keepImages: keep, log } = this.#options;
-    const { image = '' } = wanted.get(node)?.spec ?? {};
-    const repository = images.repositoryOf(image);
-    const digest = actual.containers.find(({ id }) => id === container)?.digest;
-    if (keep === undefined || repository === undefined || digest === undefined) return;
-    const pinned = images.pinned(image, digest);
-    this.#recent = [pinned, ...this.#recent.filter((one) => one !== pinned)].slice(0, MOST_RECENT);
-    const keeping = { repository, keep, recent: this.#recent };
+  async #removeOldImages({ node }: ContainerStep, { wanted }: World): Promise<void> {
+    const { docker, images, used, keepImages: keep, log } = this.#options;
+    const { image } = wanted.get(node)?.spec ?? {};
+    const repository = image === undefined ? undefined : images.repositoryOf(image);
+    if (keep === undefined || repository === undefined) return;
+    const keeping = { repository, keep, used: used.names };
     await this.#oneCleaning(() => removeOldImages(docker, keeping, log)).catch((error: unknown) =>
       log.warn({ repository, error }, 'old images of a node are not removed'),
     );

@@ -7,7 +7,12 @@ import pLimit from 'p-limit';
 import type { Docker } from '../../docker-engine/docker.ts';
 import { unlessStatus } from '../../docker-engine/failures.ts';
 import type { ImagePulls } from '../../docker-engine/image-pulls.ts';
-import { type ImageReference, namesRegistry, referenceOf } from '../../docker-engine/image-reference.ts';
+import {
+  type ImageReference,
+  listedName,
+  namesRegistry,
+  referenceOf,
+} from '../../docker-engine/image-reference.ts';
 import type { RegistryAuth } from '../../docker-engine/pull-image.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Logger } from '../../logging/logger.ts';
@@ -82,9 +87,10 @@ export class NodeImages {
     return reference ? `${reference.name}@${digest}` : digest;
   }
 
-  /** @returns undefined if the name is empty or the image has no registry */
+  /** @returns the repository as Docker lists it; undefined if the image has no registry */
   repositoryOf(image: string): string | undefined {
-    return image === '' ? undefined : this.#inRegistry(image)?.name;
+    const reference = this.#inRegistry(image);
+    return reference && listedName(reference.name);
   }
 
   /** @returns the digest of the image on this host; undefined if it is not there */
@@ -92,7 +98,7 @@ export class NodeImages {
     const reference = this.#inRegistry(image);
     if (!reference) return await this.#localId(image).catch(() => undefined);
     const found = await this.#inspect(reference.text);
-    const prefix = `${reference.name}@`;
+    const prefix = `${listedName(reference.name)}@`;
     return found?.RepoDigests?.find((one) => one.startsWith(prefix))?.slice(prefix.length);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Removes images that nodes no longer use. The newest images of each repository stay, and so does every image that any
- * container on the host is made from.
+ * Removes images that nodes no longer use. The images that nodes of a repository were made from last stay, and so does
+ * every image that any container on the host is made from. Images that no node was made from are somebody else's.
  */
 
 import type Dockerode from 'dockerode';
@@ -12,34 +12,26 @@ import type { Logger } from '../../logging/logger.ts';
 const LOOK = 10_000;
 const WORK = 60_000;
 
-type Image = Pick<Dockerode.ImageInfo, 'Id' | 'Created' | 'RepoTags' | 'RepoDigests'>;
+type Image = Pick<Dockerode.ImageInfo, 'Id' | 'RepoTags' | 'RepoDigests'>;
 
 export interface Keeping {
-  /** The repository's name with its registry. */
+  /** The repository's name as Docker lists it. */
   readonly repository: string;
   /** How many images of the repository stay. */
   readonly keep: number;
-  /**
-   * The images that nodes were last made from, as `NAME@DIGEST`, newest first. They give the order, because many builds
-   * set no usable creation time.
-   */
-  readonly recent: readonly string[];
+  /** The images that nodes were made from, as `REPOSITORY@DIGEST`, newest first. */
+  readonly used: readonly string[];
 }
 
-/** @param used the ids of images that containers are made from */
+/** @param inUse the ids of images that containers are made from */
 export function oldImages(
   images: readonly Image[],
-  { repository, keep, recent }: Keeping,
-  used: ReadonlySet<string>,
+  { repository, keep, used }: Keeping,
+  inUse: ReadonlySet<string>,
 ): Image[] {
-  const placeOf = ({ RepoDigests }: Image) => {
-    const place = recent.findIndex((name) => RepoDigests?.includes(name));
-    return place === -1 ? recent.length : place;
-  };
-  const isOfIt = ({ RepoTags, RepoDigests }: Image) =>
-    [...(RepoTags ?? []), ...(RepoDigests ?? [])].some((name) => repositoryOf(name) === repository);
-  const newest = images.filter(isOfIt).toSorted((a, b) => placeOf(a) - placeOf(b) || b.Created - a.Created);
-  return newest.slice(keep).filter(({ Id }) => !used.has(Id));
+  const ours = used.filter((name) => repositoryOf(name) === repository);
+  const found = ours.flatMap((name) => images.find(({ RepoDigests }) => RepoDigests?.includes(name)) ?? []);
+  return [...new Set(found)].slice(keep).filter(({ Id }) => !inUse.has(Id));
 }
 
 /** Strips the tag and the digest from an image name. */
@@ -60,8 +52,8 @@ export async function removeOldImages(
   const containers = await docker.call('list_any', LOOK, (abortSignal, api) =>
     api.listContainers({ all: true, abortSignal }),
   );
-  const used = new Set(containers.map(({ ImageID }) => ImageID));
-  for (const { Id, RepoTags } of oldImages(images, keeping, used)) {
+  const inUse = new Set(containers.map(({ ImageID }) => ImageID));
+  for (const { Id, RepoTags } of oldImages(images, keeping, inUse)) {
     const others = (RepoTags ?? []).some((name) => repositoryOf(name) !== repository);
     // An image that also has the name of another repository may be in use elsewhere.
     if (others) continue;

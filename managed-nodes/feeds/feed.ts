@@ -7,6 +7,14 @@ export interface WantedApp {
   /** The app's name, which is also the name of its nodes' network. */
   readonly app: string;
   readonly nodes: readonly NodeSpec[];
+  /** Nodes that the feed names but the service cannot use. They keep their last usable spec. */
+  readonly unusable?: readonly UnusableNode[];
+}
+
+export interface UnusableNode {
+  /** As the feed has it, so any text. */
+  readonly name: string;
+  readonly why: string;
 }
 
 /**

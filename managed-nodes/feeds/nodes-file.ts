@@ -4,14 +4,10 @@ import { type Static, Type } from 'typebox';
 import { parseDocument } from 'yaml';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { misfit } from '../../parsing/json.ts';
+import { APP_NAME, problemWithApp } from '../../settings/app-name.ts';
 import { NodeSpec } from '../spec/node-spec.ts';
-import { whyUnusable } from '../spec/unusable.ts';
+import { brokenRule } from '../spec/unusable.ts';
 import type { WantedApp } from './feed.ts';
-
-/** Source: EchoStream's rule for the names of apps. */
-const APP_NAME = '^[A-Za-z0-9][A-Za-z0-9_-]{2,79}$';
-/** Networks that Docker itself defines. */
-const DOCKERS_OWN = ['bridge', 'host', 'none', 'default'];
 
 export const NodesFile = Type.Object(
   {
@@ -47,12 +43,13 @@ export function parseNodesFile(text: string, source: string): WantedApp {
 
 /** Checks the rules that a schema cannot express. @returns the first violated rule */
 export function whyAppUnusable({ app, nodes }: WantedApp): string | undefined {
-  if (DOCKERS_OWN.includes(app)) return `app must not be ${app}, which is a network of Docker's own`;
+  const problem = problemWithApp(app);
+  if (problem !== undefined) return `app ${problem}`;
   const names = nodes.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) return `there must be one node ${twice}, not two`;
   const [bad] = nodes.flatMap((node) => {
-    const why = whyUnusable(node);
+    const why = brokenRule(node);
     return why === undefined ? [] : [`of the node ${node.name}, ${why}`];
   });
   return bad;

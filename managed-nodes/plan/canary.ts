@@ -13,7 +13,8 @@ export function whyWaitsForCanary(
   node: string,
   decide: (world: World, node: string) => Decision | undefined,
 ): string | undefined {
-  const canary = canaryOf(world, node);
+  const spec = world.wanted.get(node)?.spec;
+  const canary = spec && world.wanted.canaryOf(spec);
   if (canary === undefined || canary === node) return undefined;
   const decision = decide(world, canary);
   const isUnderWay = decision?.state === 'backoff' && ownOf(world, canary, 'candidate') !== undefined;
@@ -23,15 +24,6 @@ export function whyWaitsForCanary(
   return isRejected && getsAnotherImage(world, node)
     ? `the node ${canary} of its type was rejected with this image`
     : undefined;
-}
-
-function canaryOf({ wanted }: World, node: string): string | undefined {
-  const own = wanted.get(node)?.spec;
-  if (own?.type === undefined) return undefined;
-  const peers = [...wanted].filter(
-    ([, { spec }]) => spec.type === own.type && spec.image === own.image && !spec.stopped,
-  );
-  return peers.map(([name]) => name).sort()[0];
 }
 
 /** A rejected canary stops only new images. A node that keeps its image may still get a new spec. */

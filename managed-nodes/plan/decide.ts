@@ -13,20 +13,11 @@
  */
 
 import { whyWaitsForCanary } from './canary.ts';
-import { fits, isMoving, isRejected, ownOf, whyRefused } from './fitting.ts';
+import { fits, isMoving, isRejected, ownOf, rejectedAsWanted, whyRefused } from './fitting.ts';
 import { judge } from './gate.ts';
+import { candidateName, isActive, type NodeContainer, type WantedNode } from './node-container.ts';
 import { holdersOf, waitsInCircle, whyPortsTaken } from './ports.ts';
-import {
-  candidateName,
-  type Decision,
-  hasFailed,
-  isActive,
-  keyOf,
-  type NodeContainer,
-  type NodeMemory,
-  type WantedNode,
-  type World,
-} from './world.ts';
+import { type Decision, hasFailed, type NodeMemory, type World } from './world.ts';
 
 /** Milliseconds before the service retries a rejected container of a node that has no old container to run. */
 const AGAIN = 300_000;
@@ -59,6 +50,9 @@ class Deciding {
 
   decide(): Decision | undefined {
     const [wanted, current, candidate] = [this.#wanted, this.#current, this.#candidate];
+    const why = this.#world.wanted.unusable.get(this.#node);
+    // Without a usable spec, the service does not know whether a container that has stopped is to run.
+    if (!wanted && why !== undefined) return { state: 'blocked', cause: why };
     if (!wanted) {
       const left = candidate ?? current;
       return left && this.#takeDown(left, 'removing', 'the feed does not want it any more');
@@ -67,7 +61,8 @@ class Deciding {
     if (broken) return this.#takeDown(broken, 'removing', 'Docker could not remove it before');
     if (wanted.spec.stopped) return this.#stop();
     if (candidate) return this.#continue(candidate, wanted);
-    if (current && fits(this.#world, current)) return this.#run(current, 'as wanted');
+    if (current && fits(this.#world, current))
+      return why === undefined ? this.#run(current, 'as wanted') : this.#run(current, why, 'blocked');
     return this.#replace(wanted);
   }
 
@@ -100,20 +95,22 @@ class Deciding {
     const { name: node, image } = wanted.spec;
     const [current, world] = [this.#current, this.#world];
     const digest = world.digests.get(image);
-    const { rejected, failed } = this.#memory;
-    if (rejected && digest !== undefined && keyOf({ hash: wanted.hash, digest }) === rejected.key) {
+    const { failed } = this.#memory;
+    const rejected = rejectedAsWanted(world, node);
+    if (rejected) {
       if (current) return this.#run(current, `the new container was rejected: ${rejected.why}`, 'reverted');
       const until = rejected.at + AGAIN;
       if (world.now < until) return { state: 'failed', cause: rejected.why, until };
     }
     if (current && world.isLocked) return this.#run(current, 'updates are deferred by a lock');
+    if (current && world.opensAt !== undefined) return this.#untilWindow(current, world.opensAt);
     const waits = current && whyWaitsForCanary(world, node, decide);
     if (waits !== undefined) return this.#blocked(waits);
     // The old container can run even if a step of its replacement keeps failing.
     if (current && failed && !isActive(current) && whyRefused(world, current) === undefined)
       return this.#run(current, failed.why);
     const names = current ? [candidateName(node)] : [node, candidateName(node)];
-    const stranger = world.actual.strangers.find(({ name }) => names.includes(name));
+    const [stranger] = names.flatMap((name) => world.actual.strangerNamed(name) ?? []);
     if (stranger) return this.#blocked(nameTaken(stranger.name));
     const taken = whyPortsTaken(world, node);
     if (taken !== undefined) return this.#blocked(taken);
@@ -121,6 +118,11 @@ class Deciding {
     if (digest === undefined || !world.pulled.has(`${image} ${digest}`))
       return { state: 'pending', cause, step: { do: 'pull', node, image } };
     return { state: 'pending', cause, step: { do: 'create', node, hash: wanted.hash, digest } };
+  }
+
+  #untilWindow(current: NodeContainer, until: number): Decision {
+    const cause = `updates are deferred until their window opens at ${new Date(until).toISOString()}`;
+    return { until, ...this.#run(current, cause) };
   }
 
   /** Keeps the old container, if there is one, running while the node is blocked. */
@@ -155,7 +157,7 @@ class Deciding {
     const cause = 'the new container was accepted';
     if (!candidate.isKept) return this.#step('keep', candidate, 'checking', cause);
     if (this.#current) return this.#takeDown(this.#current, 'stopping', cause);
-    const stranger = this.#world.actual.strangers.find(({ name }) => name === this.#node);
+    const stranger = this.#world.actual.strangerNamed(this.#node);
     if (stranger) return { state: 'blocked', cause: nameTaken(stranger.name) };
     return this.#step('promote', candidate, 'checking', cause);
   }

@@ -5,16 +5,8 @@
 
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { type Backoff, backoff } from '../../lifetime/backoff.ts';
-import { fixedPorts } from './ports.ts';
-import {
-  containerIn,
-  hasFailed,
-  keyOf,
-  type NodeContainer,
-  type NodeMemory,
-  type Step,
-  type World,
-} from './world.ts';
+import { fixedPorts, keyOf, type NodeContainer } from './node-container.ts';
+import { containerIn, hasFailed, type NodeMemory, type Step, type World } from './world.ts';
 
 const AGAIN: Backoff = { shortest: 1_000, longest: 300_000 };
 
@@ -40,7 +32,7 @@ export interface Outcome {
  * wants, so that the service asks the registry again if such an image is wanted later.
  */
 export function wanting(world: World, wanted: World['wanted']): World {
-  const images = new Set([...wanted.values()].map(({ spec }) => spec.image));
+  const { images } = wanted;
   const digests = new Map([...world.digests].filter(([image]) => images.has(image)));
   const pulled = new Set([...world.pulled].filter((one) => images.has(one.split(' ', 1)[0] ?? '')));
   const memory = [...world.memory].map(([node, known]) => {
@@ -50,76 +42,66 @@ export function wanting(world: World, wanted: World['wanted']): World {
   return { ...world, wanted, digests, pulled, memory: new Map(memory) };
 }
 
-export function withEffect(world: World, step: Step, outcome: Outcome): World {
-  const after = effectOf(world, step, outcome);
-  const memory = after.memory.get(step.node);
-  const isOver = memory?.failed && hasFailed(step, memory.failed);
-  return isOver ? withMemory(after, step.node, { ...memory, failed: undefined }) : after;
-}
-
-function effectOf(world: World, step: Step, outcome: Outcome): World {
+/** Changes the world as the step does. */
+export function applyEffect(world: World, step: Step, outcome: Outcome): void {
+  const { failed } = world.memory.get(step.node) ?? {};
+  if (hasFailed(step, failed)) remember(world, step.node, { failed: undefined });
   switch (step.do) {
     case 'pull': {
       const { digest = '' } = outcome;
-      const digests = new Map(world.digests).set(step.image, digest);
-      return { ...world, digests, pulled: new Set(world.pulled).add(`${step.image} ${digest}`) };
+      world.digests.set(step.image, digest);
+      world.pulled.add(`${step.image} ${digest}`);
+      return;
     }
-    case 'create': {
+    case 'create':
       // A new container fulfils a pending request to restart.
-      const known = { ...world.memory.get(step.node), isToRestart: undefined };
-      const container = created(world, step, outcome);
-      return withContainers(withMemory(world, step.node, known), [...world.actual.containers, container]);
-    }
+      remember(world, step.node, { isToRestart: undefined });
+      world.actual.put(created(world, step, outcome));
+      return;
     case 'remove':
-      return withContainers(
-        world,
-        world.actual.containers.filter(({ id }) => id !== step.container),
-      );
+      world.actual.delete(step.container);
+      return;
     case 'reject':
-      return rejected(world, step, outcome);
-    case 'promote': {
-      const known = { ...world.memory.get(step.node), rejected: undefined };
-      return changed(withMemory(world, step.node, known), step.container, { rank: 'current' });
-    }
-    case 'restart': {
-      const known = { ...world.memory.get(step.node), isToRestart: undefined };
-      return changed(withMemory(world, step.node, known), step.container, { state: 'running' });
-    }
+      reject(world, step, outcome);
+      return;
+    case 'promote':
+      remember(world, step.node, { rejected: undefined });
+      change(world, step.container, { rank: 'current' });
+      return;
+    case 'restart':
     case 'start':
-    case 'stop': {
+    case 'stop':
       // A start fulfils a pending request to restart, and a stopped container must be started anyway.
-      const known = { ...world.memory.get(step.node), isToRestart: undefined };
-      return changed(withMemory(world, step.node, known), step.container, CHANGES[step.do](world));
-    }
+      remember(world, step.node, { isToRestart: undefined });
+      change(world, step.container, CHANGES[step.do](world));
+      return;
     case 'keep':
-      return changed(world, step.container, { isKept: true });
+      change(world, step.container, { isKept: true });
   }
 }
 
 /** Records a failed step and the time of its next attempt. */
-export function withFailure(world: World, step: Step, { why, status }: Failure): World {
+export function applyFailure(world: World, step: Step, { why, status }: Failure): void {
   const { node } = step;
   const memory = world.memory.get(node) ?? {};
   const times = memory.failed && hasFailed(step, memory.failed) ? memory.failed.times + 1 : 1;
   const container = containerIn(step);
   const failed = { step: step.do, container, why, times, next: world.now + backoff(times - 1, AGAIN) };
-  const after = withMemory(world, node, { ...memory, failed });
-  if (status === undefined) return after;
+  remember(world, node, { failed });
+  if (status === undefined) return;
   if (step.do === 'start' && container !== undefined) {
     const before = memory.refused?.container === container ? memory.refused.times : 0;
-    return withMemory(after, node, { ...memory, failed, refused: { container, why, times: before + 1 } });
+    remember(world, node, { refused: { container, why, times: before + 1 } });
   }
-  return step.do === 'create' && status === 404 ? withoutImage(after, step) : after;
+  // Docker no longer has the image.
+  if (step.do === 'create' && status === 404)
+    world.pulled.delete(`${world.wanted.get(node)?.spec.image} ${step.digest}`);
 }
 
-/** Marks the image as not pulled, because Docker no longer has it. */
-function withoutImage(world: World, { node, digest }: Extract<Step, { do: 'create' }>): World {
-  const pulled = new Set(world.pulled);
-  pulled.delete(`${world.wanted.get(node)?.spec.image} ${digest}`);
-  return { ...world, pulled };
-}
+type Change = (world: World) => Partial<NodeContainer>;
 
-const CHANGES: Readonly<Record<'start' | 'stop', (world: World) => Partial<NodeContainer>>> = {
+const CHANGES: Readonly<Record<'restart' | 'start' | 'stop', Change>> = {
+  restart: () => ({ state: 'running' }),
   // The result of the health check is unknown until the next look at Docker.
   start: ({ now }) => ({ state: 'running', started: now, health: 'starting' }),
   stop: () => ({ state: 'exited', health: undefined }),
@@ -135,29 +117,23 @@ function created(
   return { id, node, rank: 'candidate', hash, digest, state: 'created', ports, isKept: false };
 }
 
-function rejected(
+function reject(
   world: World,
   { node, container: id, why }: Extract<Step, { do: 'reject' }>,
   { exitCode, lastLines = [] }: Outcome,
-): World {
-  const container = world.actual.containers.find((one) => one.id === id);
-  if (!container) return world;
+): void {
+  const container = world.actual.get(id);
+  if (!container) return;
   const code = exitCode === undefined ? {} : { exitCode };
-  const entry = { key: keyOf(container), why, ...code, lastLines, at: world.now };
-  return withMemory(world, node, { ...world.memory.get(node), failed: undefined, rejected: entry });
+  const rejected = { key: keyOf(container), why, ...code, lastLines, at: world.now };
+  remember(world, node, { failed: undefined, rejected });
 }
 
-function withMemory(world: World, node: string, memory: NodeMemory): World {
-  return { ...world, memory: new Map(world.memory).set(node, memory) };
+export function remember({ memory }: World, node: string, known: Partial<NodeMemory>): void {
+  memory.set(node, { ...memory.get(node), ...known });
 }
 
-function changed(world: World, id: DockerId, change: Partial<NodeContainer>): World {
-  return withContainers(
-    world,
-    world.actual.containers.map((one) => (one.id === id ? { ...one, ...change } : one)),
-  );
-}
-
-function withContainers(world: World, containers: readonly NodeContainer[]): World {
-  return { ...world, actual: { ...world.actual, containers } };
+function change({ actual }: World, id: DockerId, to: Partial<NodeContainer>): void {
+  const one = actual.get(id);
+  if (one) actual.put({ ...one, ...to });
 }

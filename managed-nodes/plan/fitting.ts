@@ -1,22 +1,37 @@
 /** Tells whether a node's container matches the wanted spec and image. */
 
-import { keyOf, type NodeContainer, type Rank, type World } from './world.ts';
+import { keyOf, type NodeContainer, type Rank } from './node-container.ts';
+import type { Rejected, World } from './world.ts';
 
 /** Docker may refuse one start by accident, so one refusal does not count. */
 const MOST_REFUSALS = 2;
 
-export function ownOf({ actual }: World, node: string, rank: Rank): NodeContainer | undefined {
-  return actual.containers.find((one) => one.node === node && one.rank === rank);
+export function ownOf(
+  { actual }: Pick<World, 'actual'>,
+  node: string,
+  rank: Rank,
+): NodeContainer | undefined {
+  return actual.of(node).find((one) => one.rank === rank);
 }
 
 /** As long as the registry's digest is unknown, the container's own image counts as the wanted one. */
 export function fits({ wanted, digests }: World, { node, hash, digest }: NodeContainer): boolean {
   const one = wanted.get(node);
-  return one?.hash === hash && (digests.get(one.spec.image) ?? digest) === digest;
+  if (one === undefined || ![one.hash, one.plainHash].includes(hash)) return false;
+  return (digests.get(one.spec.image) ?? digest) === digest;
 }
 
 export function isRejected({ memory }: World, container: NodeContainer): boolean {
   return memory.get(container.node)?.rejected?.key === keyOf(container);
+}
+
+/** @returns the rejection of a container that was made from what is wanted now */
+export function rejectedAsWanted({ wanted, digests, memory }: World, node: string): Rejected | undefined {
+  const [one, rejected] = [wanted.get(node), memory.get(node)?.rejected];
+  const digest = one && digests.get(one.spec.image);
+  if (!rejected || digest === undefined) return undefined;
+  const keys = [one?.hash, one?.plainHash].map((hash = '') => keyOf({ hash, digest }));
+  return keys.includes(rejected.key) ? rejected : undefined;
 }
 
 /** @returns why Docker refuses to start the container; undefined if it may start */
@@ -27,11 +42,12 @@ export function whyRefused({ memory }: World, { id, node }: NodeContainer): stri
 
 /** Whether the service will stop this container anyway, so that its ports become free. */
 export function isMoving(world: World, container: NodeContainer): boolean {
-  const { wanted, digests, memory, isLocked } = world;
+  const { wanted, isLocked, opensAt } = world;
   const one = wanted.get(container.node);
-  if (!one || one.spec.stopped) return true;
+  if (!one) return !wanted.unusable.has(container.node);
+  if (one.spec.stopped) return true;
   if (container.rank === 'candidate') return !fits(world, container) || isRejected(world, container);
-  const digest = digests.get(one.spec.image) ?? '';
-  const isReverted = memory.get(container.node)?.rejected?.key === keyOf({ hash: one.hash, digest });
-  return !isLocked && !fits(world, container) && !isReverted;
+  return (
+    !isLocked && opensAt === undefined && !fits(world, container) && !rejectedAsWanted(world, container.node)
+  );
 }

@@ -4,7 +4,7 @@
  */
 
 import type { NodeSpec } from '../spec/node-spec.ts';
-import type { NodeContainer } from './world.ts';
+import type { NodeContainer } from './node-container.ts';
 
 const HEALTHY_AFTER = 10;
 const DEADLINE = 300;

@@ -4,7 +4,8 @@
  */
 
 import { decide } from './decide.ts';
-import { withEffect } from './effects.ts';
+import { applyEffect } from './effects.ts';
+import { ownOf } from './fitting.ts';
 import type { Decision, Step, World } from './world.ts';
 
 export type PlannedStep = (Step | { readonly do: 'wait'; readonly node: string }) & {
@@ -17,12 +18,12 @@ const TO_BE_PULLED = 'the one that the registry has';
 const MOST_ROUNDS = 50;
 
 export function nodesOf({ wanted, actual }: World): string[] {
-  return [...new Set([...wanted.keys(), ...actual.containers.map(({ node }) => node)])].sort();
+  return [...new Set([...wanted.names, ...actual.nodes])].sort();
 }
 
 export function plan(world: World): PlannedStep[] {
   const steps: PlannedStep[] = [];
-  let supposed = withoutPauses(world);
+  const supposed = copyOf(world);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const before = steps.length;
     for (const node of nodesOf(supposed)) {
@@ -31,8 +32,8 @@ export function plan(world: World): PlannedStep[] {
       const next = stepOf(node, decision);
       if (!next) continue;
       steps.push(next);
-      supposed =
-        next.do === 'wait' ? waited(supposed, node) : withEffect(supposed, next, { digest: TO_BE_PULLED });
+      if (next.do === 'wait') becomeHealthy(supposed, node);
+      else applyEffect(supposed, next, { digest: TO_BE_PULLED });
     }
     if (steps.length === before) break;
   }
@@ -44,15 +45,18 @@ function stepOf(node: string, { state, cause, step }: Decision): PlannedStep | u
   return state === 'checking' ? { do: 'wait', node, cause } : undefined;
 }
 
-/** Removes backoffs, because a plan lists the steps regardless of when they run. */
-function withoutPauses(world: World): World {
-  const memory = [...world.memory].map(([node, known]) => [node, { ...known, failed: undefined }] as const);
-  return { ...world, memory: new Map(memory) };
+/** Leaves out backoffs, because a plan lists the steps regardless of when they run. */
+function copyOf({ actual, memory, digests, pulled, ...world }: World): World {
+  return {
+    ...world,
+    actual: actual.copy(),
+    memory: new Map([...memory].map(([node, known]) => [node, { ...known, failed: undefined }])),
+    digests: new Map(digests),
+    pulled: new Set(pulled),
+  };
 }
 
-function waited(world: World, node: string): World {
-  const containers = world.actual.containers.map((one) =>
-    one.node === node && one.rank === 'candidate' ? { ...one, health: 'healthy' as const } : one,
-  );
-  return { ...world, actual: { ...world.actual, containers } };
+function becomeHealthy({ actual }: World, node: string): void {
+  const candidate = ownOf({ actual }, node, 'candidate');
+  if (candidate) actual.put({ ...candidate, health: 'healthy' });
 }

@@ -1,8 +1,8 @@
 /** Finds fixed host ports that prevent a node's container from starting. */
 
-import type { NodeSpec } from '../spec/node-spec.ts';
 import { ownOf } from './fitting.ts';
-import { type HostPort, isActive, type NodeContainer, type World } from './world.ts';
+import { fixedPorts, type HostPort, isActive, type NodeContainer } from './node-container.ts';
+import type { World } from './world.ts';
 
 /** A container that holds a port which another container needs. */
 export interface Holder {
@@ -10,12 +10,6 @@ export interface Holder {
   readonly container?: NodeContainer;
   /** Why the container cannot start. */
   readonly why: string;
-}
-
-export function fixedPorts({ ports = [] }: NodeSpec): HostPort[] {
-  return ports.flatMap(({ hostPort: port, hostAddress: address = '', protocol = 'tcp' }) =>
-    port === undefined ? [] : [{ port, protocol, address }],
-  );
 }
 
 const ANY = ['', '0.0.0.0', '::'];
@@ -33,17 +27,17 @@ function common(some: readonly HostPort[], others: readonly HostPort[]): HostPor
  * Checks the ports in the node's spec against the containers of others and against nodes that come before it.
  * @returns why the container cannot be created; undefined if no such port is taken
  */
-export function whyPortsTaken(world: World, node: string): string | undefined {
-  const { wanted, actual } = world;
+export function whyPortsTaken({ wanted, actual }: World, node: string): string | undefined {
   const spec = wanted.get(node)?.spec;
   const ports = spec ? fixedPorts(spec) : [];
-  for (const { name, ports: theirs } of actual.strangers) {
+  const numbers = ports.map(({ port }) => port);
+  for (const { name, ports: theirs } of numbers.flatMap((port) => actual.strangersWithPort(port))) {
     const port = common(ports, theirs);
     if (port) return takenBy(port, name);
   }
-  for (const [other, { spec: theirs }] of wanted) {
-    const port = other === node || theirs.stopped ? undefined : common(ports, fixedPorts(theirs));
-    if (port && comesFirst(world, other, node, port))
+  for (const { node: other, ports: theirs } of numbers.flatMap((port) => wanted.claimsOn(port))) {
+    const port = other === node ? undefined : common(ports, theirs);
+    if (port && comesFirst(actual, other, node, port))
       return `${words(port)} is wanted by the node ${other} too; give one of them another port`;
   }
   return undefined;
@@ -52,24 +46,28 @@ export function whyPortsTaken(world: World, node: string): string | undefined {
 /**
  * If two nodes want the same port, the node whose container already has it comes first, otherwise the first by name.
  */
-function comesFirst(world: World, one: string, other: string, port: HostPort): boolean {
-  const has = (name: string) => common([port], ownOf(world, name, 'current')?.ports ?? []) !== undefined;
+function comesFirst(actual: World['actual'], one: string, other: string, port: HostPort): boolean {
+  const has = (name: string) => common([port], ownOf({ actual }, name, 'current')?.ports ?? []) !== undefined;
   return has(one) === has(other) ? one < other : has(one);
 }
 
 /** Lists the containers that now hold a port which this container needs. */
 export function holdersOf({ actual }: World, { id, ports }: NodeContainer): Holder[] {
-  const own = actual.containers.flatMap((container): Holder[] => {
-    const port = container.id === id || !isActive(container) ? undefined : common(ports, container.ports);
-    return port
-      ? [{ container, why: `${words(port)} is still held by a container of the node ${container.node}` }]
-      : [];
-  });
-  const others = actual.strangers.flatMap(({ name, ports: theirs }): Holder[] => {
-    const port = common(ports, theirs);
-    return port ? [{ why: takenBy(port, name) }] : [];
-  });
-  return [...own, ...others];
+  const numbers = ports.map(({ port }) => port);
+  const own = new Set(numbers.flatMap((port) => actual.withPort(port)));
+  const others = new Set(numbers.flatMap((port) => actual.strangersWithPort(port)));
+  return [
+    ...[...own].flatMap((container): Holder[] => {
+      const port = container.id === id || !isActive(container) ? undefined : common(ports, container.ports);
+      return port
+        ? [{ container, why: `${words(port)} is still held by a container of the node ${container.node}` }]
+        : [];
+    }),
+    ...[...others].flatMap(({ name, ports: theirs }): Holder[] => {
+      const port = common(ports, theirs);
+      return port ? [{ why: takenBy(port, name) }] : [];
+    }),
+  ];
 }
 
 /**

@@ -1,58 +1,8 @@
 /** The plain data that a plan is computed from, and the steps of a plan. */
 
-import type { CheckHealth } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
-import type { NodeSpec } from '../spec/node-spec.ts';
-
-export interface WantedNode {
-  readonly spec: NodeSpec;
-  readonly hash: string;
-}
-
-export interface HostPort {
-  readonly port: number;
-  readonly protocol: string;
-  /** An IP address; the empty string means all addresses. */
-  readonly address: string;
-}
-
-/**
- * An accepted container (`current`) has its node's name. A new container is a `candidate` and has a name of its own
- * until it is accepted.
- */
-export type Rank = 'current' | 'candidate';
-
-export interface NodeContainer {
-  readonly id: DockerId;
-  readonly node: string;
-  readonly rank: Rank;
-  readonly hash: string;
-  /** The digest of its image. */
-  readonly digest: string;
-  /** Docker's name of the state: `created`, `running`, `exited`, … */
-  readonly state: string;
-  readonly health?: CheckHealth | undefined;
-  /** The fixed host ports that it holds while it runs. */
-  readonly ports: readonly HostPort[];
-  /** Times of the last start and exit, in milliseconds. Only candidates have `started`, `ended` and `exitCode`. */
-  readonly started?: number;
-  readonly ended?: number;
-  readonly exitCode?: number;
-  /** Whether Docker restarts it after an exit. Only candidates have this value. */
-  readonly isKept?: boolean;
-}
-
-/** A container that this service did not make for a node. */
-export interface Stranger {
-  readonly id: DockerId;
-  readonly name: string;
-  readonly ports: readonly HostPort[];
-}
-
-export interface Actual {
-  readonly containers: readonly NodeContainer[];
-  readonly strangers: readonly Stranger[];
-}
+import type { Actual } from './actual.ts';
+import type { Wanted } from './wanted.ts';
 
 /** Records why a container with a certain spec and image was rejected. */
 export interface Rejected {
@@ -95,15 +45,19 @@ export interface NodeMemory {
 }
 
 export interface World {
-  readonly wanted: ReadonlyMap<string, WantedNode>;
+  readonly wanted: Wanted;
+  /** Changes with each step that is carried out. */
   readonly actual: Actual;
-  readonly memory: ReadonlyMap<string, NodeMemory>;
+  /** Changes with each step that is carried out. */
+  readonly memory: Map<string, NodeMemory>;
   /** The digest of each image name. A name that the service has not resolved yet is missing. */
-  readonly digests: ReadonlyMap<string, string>;
+  readonly digests: Map<string, string>;
   /** Images that are on this host, as `NAME DIGEST`. */
-  readonly pulled: ReadonlySet<string>;
-  /** Whether updates are deferred. */
+  readonly pulled: Set<string>;
+  /** Whether a lock defers updates. */
   readonly isLocked: boolean;
+  /** When the window for updates opens next, in milliseconds. It is undefined while updates may run. */
+  readonly opensAt: number | undefined;
   /** The current time in milliseconds. */
   readonly now: number;
   /**
@@ -160,17 +114,4 @@ export interface Decision {
   readonly step?: Step;
   /** When to decide again, in milliseconds. If left out, only a change of the state can lead to another decision. */
   readonly until?: number;
-}
-
-export function keyOf({ hash, digest }: Pick<NodeContainer, 'hash' | 'digest'>): string {
-  return `${hash}@${digest}`;
-}
-
-/** The dot makes it a name that no node can have. */
-export function candidateName(node: string): string {
-  return `${node}.next`;
-}
-
-export function isActive({ state }: Pick<NodeContainer, 'state'>): boolean {
-  return state === 'running' || state === 'restarting' || state === 'paused';
 }

@@ -1,18 +1,24 @@
 /**
- * Computes the digest of everything that a node's container is made from. Each container carries the digest of its spec
- * in a label. After a restart, the service compares digests to find the containers that still match the feed.
+ * Computes the hash of everything that a node's container is made from. Each container carries the hash of its spec in a
+ * label. After a restart, the service compares hashes to find the containers that still match the feed. Whoever may
+ * inspect a container sees its labels, and a spec may hold secrets, so the hash needs a key that only root can read.
  */
 
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
+import type { WantedNode } from '../plan/node-container.ts';
 import type { NodeSpec } from './node-spec.ts';
 
 /** Increase this number when the same spec must produce a different container. All containers are then replaced. */
 const VERSION = 1;
 
-/** The digest leaves out `stopped` and `update`, because they do not change the container. */
-export function specHash(spec: NodeSpec): string {
-  const made = { version: VERSION, ...spec, stopped: undefined, update: undefined };
-  return createHash('sha256').update(canonical(made)).digest('hex');
+/** The hash leaves out `stopped` and `update`, because they do not change the container. */
+export function wantedNode(spec: NodeSpec, key: Uint8Array): WantedNode {
+  const made = canonical({ version: VERSION, ...spec, stopped: undefined, update: undefined });
+  return {
+    spec,
+    hash: createHmac('sha256', key).update(made).digest('hex'),
+    plainHash: createHash('sha256').update(made).digest('hex'),
+  };
 }
 
 /** Returns JSON that does not depend on the order of members. Undefined members are left out. */

@@ -1,12 +1,19 @@
-/** Checks the rules for a spec that its JSON Schema cannot express. */
+/** Checks a spec, whichever feed it is from: its schema, and the rules that a schema cannot express. */
 
-import { fixedPorts, overlap } from '../plan/ports.ts';
-import type { NodeSpec } from './node-spec.ts';
+import { misfit } from '../../parsing/json.ts';
+import { fixedPorts } from '../plan/node-container.ts';
+import { overlap } from '../plan/ports.ts';
+import { NodeSpec } from './node-spec.ts';
 
 const OURS = 'ecs-host-service.';
 
-/** @returns the first violated rule, as `FIELD must …`; undefined if the spec is usable */
+/** @returns the first violated rule; undefined if the spec is usable */
 export function whyUnusable(spec: NodeSpec): string | undefined {
+  return misfit(NodeSpec, spec) ?? brokenRule(spec);
+}
+
+/** @returns the first violated rule, as `FIELD must …` */
+export function brokenRule(spec: NodeSpec): string | undefined {
   const { labels = {}, ports = [], mounts = [] } = spec;
   const reserved = Object.keys(labels).find((name) => name.startsWith(OURS));
   if (reserved !== undefined) return `labels must not begin with ${OURS}; rename ${reserved}`;

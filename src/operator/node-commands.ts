@@ -6,8 +6,9 @@ import type { LogWords } from './logs.ts';
 
 export type NodeAsked =
   | {
-      readonly name: 'nodes list' | 'nodes plan' | 'nodes events' | 'nodes lock' | 'nodes unlock';
+      readonly name: 'nodes list' | 'nodes events' | 'nodes lock' | 'nodes unlock';
     }
+  | { readonly name: 'nodes plan'; readonly file: string | undefined }
   | { readonly name: 'nodes explain' | 'nodes restart'; readonly node: string }
   | ({ readonly name: 'nodes logs' } & LogWords)
   | ({ readonly name: 'nodes exec' } & ExecWords);
@@ -22,15 +23,28 @@ const about = (name: 'nodes explain' | 'nodes restart', summary: string): Row =>
   read: ({ words: [node] }) => (node ? { name, node } : undefined),
 });
 
-const bare = (
-  name: 'nodes list' | 'nodes plan' | 'nodes events' | 'nodes lock' | 'nodes unlock',
-  summary: string,
-): Row => ({ name, summary, example: name, read: () => ({ name }) });
+const bare = (name: 'nodes list' | 'nodes events' | 'nodes lock' | 'nodes unlock', summary: string): Row => ({
+  name,
+  summary,
+  example: name,
+  read: () => ({ name }),
+});
 
 export const NODE_COMMANDS: readonly Row[] = [
   bare('nodes list', 'list the managed nodes, with their states and why they are so'),
   about('nodes explain', 'print all that is known of a managed node, and what is done next'),
-  bare('nodes plan', 'print the steps that lead to what the feed wants, without doing them'),
+  {
+    name: 'nodes plan',
+    summary: 'print the steps that lead to what the feed wants, without doing them',
+    options: [
+      {
+        flags: '--dry-run <FILE>',
+        meaning: 'the steps that this file of nodes would lead to, without using it',
+      },
+    ],
+    example: 'nodes plan --dry-run nodes.new.yaml',
+    read: (given) => ({ name: 'nodes plan', file: given.text('dry-run') }),
+  },
   bare('nodes events', 'print what happened to managed nodes'),
   about('nodes restart', 'restart a managed node, or try again one that was rejected'),
   bare('nodes lock', 'defer updates of managed nodes'),

@@ -1,5 +1,7 @@
 /** Does what a command about managed nodes asks, where the answer is a text. */
 
+import { readFile } from 'node:fs/promises';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
 import { dataOf } from './client.ts';
@@ -22,7 +24,7 @@ export async function nodes(api: Api, asked: Asked, isJson: boolean): Promise<st
       return isJson ? asJson(found) : tableOf(found);
     }
     case 'nodes plan': {
-      const found = dataOf(await api.GET('/v1/nodes/plan'));
+      const found = await planned(api, asked.file);
       return isJson ? asJson(found) : planOf(found.steps);
     }
     case 'nodes events': {
@@ -45,7 +47,15 @@ export async function nodes(api: Api, asked: Asked, isJson: boolean): Promise<st
   }
 }
 
-function tableOf({ nodes: all, feedError, locked }: Schemas['Nodes']): string {
+async function planned(api: Api, file: string | undefined): Promise<Schemas['NodePlan']> {
+  if (file === undefined) return dataOf(await api.GET('/v1/nodes/plan'));
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new ServiceError('node.bad_feed', { source: file, why: messageOf(error) });
+  });
+  return dataOf(await api.POST('/v1/nodes/plan', { body: { file: text } }));
+}
+
+function tableOf({ nodes: all, feedError, lookError, locked }: Schemas['Nodes']): string {
   const heads = ['NODE', 'STATE', 'FOR', 'DIGEST', 'IMAGE', 'CAUSE'];
   const rows = all.map(({ name, state, since, digest, image = '-', cause }) => [
     name,
@@ -57,6 +67,7 @@ function tableOf({ nodes: all, feedError, locked }: Schemas['Nodes']): string {
   ]);
   const notes = [
     ...(feedError === undefined ? [] : [printable(feedError)]),
+    ...(lookError === undefined ? [] : [printable(`The states above may be old: ${lookError}`)]),
     ...(locked ? ['Updates are deferred by a lock; "ecs-host-service nodes unlock" removes it.'] : []),
   ];
   return linesOf([...align([heads, ...rows]), ...notes]);

@@ -66,6 +66,11 @@ test('a host of nodes alone brings them up as the file says, keeps them over a r
   const { body } = await site.operator.get('/v1/nodes');
   assert.deepEqual([body.app, body.locked, body.feed], ['demo', false, site.file]);
   assert.deepEqual((await site.operator.get('/v1/nodes/plan')).body, { steps: [] });
+  const file = JSON.stringify({ app: 'demo', nodes: [] });
+  const dryRun = await site.operator.ask('POST', '/v1/nodes/plan', { file });
+  const steps: { readonly do: string }[] = dryRun.body.steps;
+  assert.deepEqual(new Set(steps.map((step) => step.do)), new Set(['stop', 'remove']));
+  assert.deepEqual((await site.operator.get('/v1/nodes/plan')).body, { steps: [] }, 'it was not used');
   const refused = await site.operator.ask('POST', '/v1/containers', { image, app: 'x', pull: 'never' });
   assert.deepEqual([refused.status, refused.body.title], [409, 'service.nodes_alone']);
 

@@ -2,23 +2,24 @@
 
 import assert from 'node:assert/strict';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { Actual } from '../../managed-nodes/plan/actual.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { withEffect, withFailure } from '../../managed-nodes/plan/effects.ts';
-import { nodesOf } from '../../managed-nodes/plan/plan.ts';
-import { fixedPorts, overlap } from '../../managed-nodes/plan/ports.ts';
+import { applyEffect, applyFailure } from '../../managed-nodes/plan/effects.ts';
 import {
   candidateName,
+  fixedPorts,
   type HostPort,
   isActive,
   type NodeContainer,
-  type NodeMemory,
-  type Step,
   type Stranger,
   type WantedNode,
-  type World,
-} from '../../managed-nodes/plan/world.ts';
+} from '../../managed-nodes/plan/node-container.ts';
+import { nodesOf } from '../../managed-nodes/plan/plan.ts';
+import { overlap } from '../../managed-nodes/plan/ports.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
+import type { NodeMemory, Step, World } from '../../managed-nodes/plan/world.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
+import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
 
 /** The behaviour of an image's container: it runs, it exits, its health check reports it, or Docker refuses to start it. */
 export type Conduct = 'refuses' | 'runs' | 'exits' | 'healthy' | 'unhealthy';
@@ -32,8 +33,14 @@ function conductOf(digest: string): Conduct {
   return digest.split('-').at(-1) as Conduct;
 }
 
+const KEY = Buffer.alloc(32, 'k');
+
+export function hashOf(spec: NodeSpec): string {
+  return wantedNode(spec, KEY).hash;
+}
+
 export function wantedOf(specs: readonly NodeSpec[]): Map<string, WantedNode> {
-  return new Map(specs.map((spec) => [spec.name, { spec, hash: specHash(spec) }]));
+  return new Map(specs.map((spec) => [spec.name, wantedNode(spec, KEY)]));
 }
 
 export class ModelDocker {
@@ -42,14 +49,24 @@ export class ModelDocker {
   /** The registry's current digests. */
   readonly registry: Map<string, Conduct>;
   wanted: ReadonlyMap<string, WantedNode>;
+  unusable: ReadonlyMap<string, string> = new Map();
   memory: ReadonlyMap<string, NodeMemory> = new Map();
   digests: ReadonlyMap<string, string> = new Map();
   pulled: ReadonlySet<string> = new Set();
   isLocked = false;
+  opensAt: number | undefined;
   now = 1_000_000;
   heardSince = 0;
+  /** The numbers of steps that Docker does, and after which the service dies before it knows that. */
+  tornAt: ReadonlySet<number> = new Set();
   readonly steps: Step[] = [];
   #made = 0;
+  /** What `wanted` and `unusable` were when they were last looked at. */
+  #known: {
+    readonly nodes?: ModelDocker['wanted'];
+    readonly unusable?: ModelDocker['unusable'];
+    readonly wanted: Wanted;
+  } = { wanted: new Wanted() };
 
   constructor(
     wanted: ReadonlyMap<string, WantedNode>,
@@ -62,9 +79,25 @@ export class ModelDocker {
   }
 
   get world(): World {
-    const { wanted, memory, digests, pulled, isLocked, now, heardSince, strangers } = this;
-    const containers = [...this.containers.values()];
-    return { wanted, memory, digests, pulled, isLocked, now, heardSince, actual: { containers, strangers } };
+    const { memory, digests, pulled, isLocked, opensAt, now, heardSince } = this;
+    return {
+      wanted: this.#wanted(),
+      actual: new Actual(this.containers.values(), this.strangers),
+      memory: new Map(memory),
+      digests: new Map(digests),
+      pulled: new Set(pulled),
+      isLocked,
+      opensAt,
+      now,
+      heardSince,
+    };
+  }
+
+  #wanted(): Wanted {
+    const [nodes, unusable] = [this.wanted, this.unusable];
+    if (this.#known.nodes !== nodes || this.#known.unusable !== unusable)
+      this.#known = { nodes, unusable, wanted: new Wanted(nodes, unusable) };
+    return this.#known.wanted;
   }
 
   /** Adds a container that was made from `spec`. */
@@ -73,7 +106,7 @@ export class ModelDocker {
       id: `id-${this.#made++}` as DockerId,
       node: spec.name,
       rank: 'current',
-      hash: specHash(spec),
+      hash: hashOf(spec),
       digest: digestOf(spec.image, conduct),
       state: 'running',
       ports: fixedPorts(spec),
@@ -125,11 +158,19 @@ export class ModelDocker {
     this.now += 10;
     this.steps.push(step);
     if (step.do === 'start' && this.#refuses(step.container)) {
-      this.memory = withFailure(this.world, step, { why: 'no such program', status: 400 }).memory;
+      const failed = this.world;
+      applyFailure(failed, step, { why: 'no such program', status: 400 });
+      this.memory = failed.memory;
       return;
     }
     const outcome = this.#act(step);
-    const { memory, digests, pulled } = withEffect(this.world, step, outcome);
+    if (this.tornAt.has(this.steps.length)) {
+      this.crash(false);
+      return;
+    }
+    const after = this.world;
+    applyEffect(after, step, outcome);
+    const { memory, digests, pulled } = after;
     Object.assign(this, { memory, digests, pulled });
   }
 
@@ -158,7 +199,7 @@ export class ModelDocker {
 
   #create({ node, hash, digest }: Extract<Step, { do: 'create' }>): NodeContainer {
     const spec = this.wanted.get(node)?.spec as NodeSpec;
-    assert.equal(specHash(spec), hash);
+    assert.equal(hashOf(spec), hash);
     this.#nameIsFree(candidateName(node), (one) => one.node === node && one.rank === 'candidate');
     return this.put(spec, conductOf(digest), { rank: 'candidate', state: 'created' });
   }
@@ -198,7 +239,14 @@ export class ModelDocker {
 
   #remove(one: NodeContainer): void {
     assert.ok(!isActive(one), 'a running container is stopped before it is removed');
+    assert.ok(this.#isDispensable(one), `${one.node} has no accepted container but ${one.id}`);
     this.containers.delete(one.id);
+  }
+
+  #isDispensable({ node, rank, state }: NodeContainer): boolean {
+    const spec = this.wanted.get(node)?.spec;
+    if (!spec || spec.stopped || rank === 'candidate' || state === 'dead') return true;
+    return [...this.containers.values()].some((one) => one.node === node && one.rank !== rank && one.isKept);
   }
 
   /** Looks up the registry's digests again. */

@@ -61,7 +61,7 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^POST \/v1\/terminals\/\w+\/end$/, Terminal],
   [/^PUT \/v1\/drain$/, Draining],
   [/^GET \/v1\/nodes$/, Nodes],
-  [/^GET \/v1\/nodes\/plan$/, NodePlan],
+  [/^(GET|POST) \/v1\/nodes\/plan$/, NodePlan],
   [/^GET \/v1\/nodes\/events(\?.*)?$/, NodeEvents],
   [/^PUT \/v1\/nodes\/lock$/, NodeLock],
   [/^(GET|POST) \/v1\/nodes\/[\w-]+(\/restart)?$/, Node],

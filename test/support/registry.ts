@@ -159,11 +159,11 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-function tarOf(...words: string[]): Buffer {
+export function tarOf(...words: string[]): Buffer {
   return execFileSync('tar', ['-c', ...words], { maxBuffer: 2 ** 28 });
 }
 
-function problem(response: ServerResponse, status: number, code: string, message: string): void {
+export function problem(response: ServerResponse, status: number, code: string, message: string): void {
   // Without a detail, Docker 20.10 does not recognize the error.
   const body = JSON.stringify({ errors: [{ code, message, detail: {} }] });
   response.writeHead(status, { 'content-type': 'application/json' }).end(body);

@@ -20,6 +20,11 @@ interface Started {
   readonly process: ServiceProcess;
 }
 
+/** Files about managed nodes that outlive the service. */
+const OF_NODES = ['rejected.json', 'images.json', 'spec-key', 'echostream.json'].map(
+  (name) => `nodes/${name}`,
+);
+
 export class TestHost implements AsyncDisposable {
   readonly docker = new Dockerode({ socketPath: '/run/docker.sock' });
   readonly #services: Started[] = [];
@@ -160,7 +165,7 @@ export class TestHost implements AsyncDisposable {
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';
-    const stay = ['host-id', 'spool', 'receipts', 'logs', 'seen-configs', 'nodes', 'nodes/rejected.json'].map(
+    const stay = ['host-id', 'spool', 'receipts', 'logs', 'seen-configs', 'nodes', ...OF_NODES].map(
       (name) => `${state}/${name}`,
     );
     const kept = ['run', 'var', 'var/lib', state, ...stay];

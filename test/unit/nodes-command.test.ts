@@ -1,6 +1,9 @@
 /** What the commands about managed nodes print. */
 
 import assert from 'node:assert/strict';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseCommandLine } from '../../src/commands/program.ts';
 import { nodes } from '../../src/operator/nodes.ts';
@@ -50,6 +53,12 @@ test('nodes are listed with their states and causes, and with what is wrong with
   ]);
 });
 
+test('a list says when the service cannot see the containers', async () => {
+  const answer = { feed: '/nodes.yaml', lookError: 'Docker does not answer', locked: false, nodes: [NODE] };
+  const text = await nodes(api({ '/v1/nodes': answer }), { name: 'nodes list' }, false);
+  assert.match(text, /^The states above may be old: Docker does not answer$/m);
+});
+
 test('a node is explained with its last lines, which a terminal does not obey, and with what is next for it', async () => {
   const text = await nodes(api(ANSWERS), { name: 'nodes explain', node: 'web' }, false);
   assert.match(text, /^rejected +2026-01-02T03:04:05.000Z: it exited with code 7$/m);
@@ -60,10 +69,32 @@ test('a node is explained with its last lines, which a terminal does not obey, a
 });
 
 test('a plan is a table of steps, or says that nothing is to be done', async () => {
-  const text = await nodes(api(ANSWERS), { name: 'nodes plan' }, false);
+  const text = await nodes(api(ANSWERS), { name: 'nodes plan', file: undefined }, false);
   assert.match(text, /^STEP +NODE +DO +CAUSE\n1 +api +pull +it has no container\n2 +web +stop /);
-  const none = await nodes(api({ '/v1/nodes/plan': { steps: [] } }), { name: 'nodes plan' }, false);
+  const none = await nodes(
+    api({ '/v1/nodes/plan': { steps: [] } }),
+    { name: 'nodes plan', file: undefined },
+    false,
+  );
   assert.equal(none, 'Nothing is to be done.\n');
+});
+
+test('a dry run sends a file of nodes and prints the steps that it would lead to', async () => {
+  const sent: unknown[] = [];
+  const POST = async (path: string, { body }: { readonly body: object }) => {
+    sent.push(path, body);
+    return { data: { steps: [STEP] }, response: { ok: true, status: 200 } };
+  };
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'dry-'));
+  const file = join(directory.path, 'nodes.yaml');
+  await writeFile(file, 'app: demo');
+  const text = await nodes({ POST } as never, { name: 'nodes plan', file }, false);
+  assert.match(text, /^1 +api +pull /m);
+  assert.deepEqual(sent, ['/v1/nodes/plan', { file: 'app: demo' }]);
+  const missing = nodes({} as never, { name: 'nodes plan', file: `${file}.x` }, false);
+  await assert.rejects(missing, { code: 'node.bad_feed' });
+  const words = ['nodes', 'plan', '--dry-run', file];
+  assert.equal((parseCommandLine(words) as { readonly file?: string }).file, file);
 });
 
 test('the commands about nodes are understood', () => {

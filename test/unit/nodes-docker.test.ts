@@ -1,6 +1,9 @@
 /** What is asked of Docker for nodes, and how its answers are read. */
 
 import assert from 'node:assert/strict';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ServiceError } from '../../errors/service-error.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -10,8 +13,9 @@ import { Looking } from '../../managed-nodes/docker/look.ts';
 import { NodeDocker } from '../../managed-nodes/docker/node-docker.ts';
 import { NodeImages } from '../../managed-nodes/docker/node-images.ts';
 import { oldImages } from '../../managed-nodes/docker/old-images.ts';
+import { UsedImages } from '../../managed-nodes/docker/used-images.ts';
 import { awsLogs } from '../../managed-nodes/feeds/aws-logs.ts';
-import { withEffect } from '../../managed-nodes/plan/effects.ts';
+import { applyEffect } from '../../managed-nodes/plan/effects.ts';
 import { ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const OWNER = { hostId: 'h', app: 'demo' };
@@ -140,6 +144,7 @@ test('a node whose log driver does not start is made again with its log on this 
     docker: docker as never,
     owner: OWNER,
     images,
+    used: { names: [], add: async () => {} } as never,
     keepImages: undefined,
     logOf,
     log,
@@ -150,7 +155,8 @@ test('a node whose log driver does not start is made again with its log on this 
   const create = { do: 'create', node: 'web', hash, digest: 'sha256:1' } as const;
   const make = async () => {
     const { id } = await one.carryOut(create, model.world, signal);
-    const world = withEffect(model.world, create, id ? { id } : {});
+    const { world } = model;
+    applyEffect(world, create, id ? { id } : {});
     const step = (what: 'start' | 'promote') => ({ do: what, node: 'web', container: id as never });
     return {
       start: () => one.carryOut(step('start'), world, signal),
@@ -167,30 +173,77 @@ test('a node whose log driver does not start is made again with its log on this 
   assert.deepEqual(docker.made, ['awslogs', 'local', 'awslogs']);
 });
 
+const REPOSITORY = '127.0.0.1:5000/app';
+const imageOf = (Id: string, name = REPOSITORY, tags = [`${name}:${Id}`]) => ({
+  Id,
+  RepoTags: tags,
+  RepoDigests: [`${name}@sha256:${Id}`],
+});
+
 test('of a repository the newest images stay, and all that some container is made from', () => {
-  const image = (Id: string, Created: number, name = '127.0.0.1:5000/app', tags = [`${name}:${Id}`]) => ({
-    Id,
-    Created,
-    RepoTags: tags,
-    RepoDigests: [`${name}@sha256:${Id}`],
-  });
-  const images = [
-    image('a', 1),
-    image('b', 4),
-    image('c', 3),
-    image('used', 0),
-    image('untagged', 2, '127.0.0.1:5000/app', []),
-    image('other', 0, '127.0.0.1:5000/app2'),
-  ];
+  const images = [imageOf('a'), imageOf('b'), imageOf('old'), imageOf('untagged', REPOSITORY, [])];
+  const used = ['a', 'old', 'gone', 'b', 'untagged'].map((id) => `${REPOSITORY}@sha256:${id}`);
   const ids = (keep: number) =>
-    oldImages(images, { repository: '127.0.0.1:5000/app', keep, recent }, new Set(['used'])).map(
-      ({ Id }) => Id,
-    );
-  let recent: string[] = [];
-  assert.deepEqual(ids(2), ['untagged', 'a']);
+    oldImages(images, { repository: REPOSITORY, keep, used }, new Set(['old'])).map(({ Id }) => Id);
+  assert.deepEqual(ids(2), ['b', 'untagged']);
+  assert.deepEqual(ids(1), ['b', 'untagged'], 'one is in use');
   assert.deepEqual(ids(10), []);
-  recent = ['127.0.0.1:5000/app@sha256:a'];
-  assert.deepEqual(ids(2), ['c', 'untagged'], 'what was used last stays, whenever it was made');
+});
+
+test('an image that no node was made from is not removed', () => {
+  const images = [imageOf('theirs'), imageOf('ours'), imageOf('other', '127.0.0.1:5000/app2')];
+  const used = [`${REPOSITORY}@sha256:ours`, '127.0.0.1:5000/app2@sha256:other'];
+  const old = oldImages(images, { repository: REPOSITORY, keep: 0, used }, new Set());
+  assert.deepEqual(
+    old.map(({ Id }) => Id),
+    ['ours'],
+  );
+});
+
+test('which images nodes were made from is known after a restart', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'used-'));
+  const path = join(directory.path, 'images.json');
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const one = await UsedImages.open(path, log);
+  await Promise.all(['a', 'b', 'a'].map((name) => one.add(name)));
+  assert.deepEqual((await UsedImages.open(path, log)).names, ['a', 'b']);
+});
+
+test('an image of Docker Hub is found by the short name that Docker lists', async () => {
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const found = { RepoDigests: ['other@sha256:0', 'nginx@sha256:1'] };
+  const images = new NodeImages({
+    docker: { call: async () => found } as never,
+    pulls: {} as never,
+    defaultRegistry: 'docker.io',
+    credentials: async () => undefined,
+    log,
+  });
+  for (const name of [
+    'nginx:1',
+    'docker.io/nginx:1',
+    'docker.io/library/nginx:1',
+    'index.docker.io/library/nginx',
+  ]) {
+    assert.equal(await images.onHost(name), 'sha256:1', name);
+    assert.equal(images.repositoryOf(name), 'nginx', name);
+  }
+  assert.equal(images.repositoryOf('docker.io/library/a/b'), 'library/a/b');
+  assert.equal(
+    images.repositoryOf('registry.example.com/library/nginx'),
+    'registry.example.com/library/nginx',
+  );
+});
+
+test('a container from before the app was renamed belongs to its node, and matches no spec', async () => {
+  const renamed = { ...OWNER, app: 'renamed' };
+  const docker = { call: async () => [listed('web')], labelsOfImage: async () => ({}) };
+  const { containers, strangers } = await new Looking(docker as never, renamed).look();
+  assert.deepEqual(
+    containers.map(({ node, rank, hash }) => [node, rank, hash]),
+    [['web', 'current', 'abc of demo']],
+  );
+  assert.deepEqual(strangers, []);
 });
 
 const listed = (name: string, changes: object = {}) => ({

@@ -1,13 +1,17 @@
 /** The feed of EchoStream: what each change asks for, and when it is acknowledged. */
 
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLogger } from '../../logging/logger.ts';
 import { awsLogs } from '../../managed-nodes/feeds/aws-logs.ts';
 import { EchoStreamFeed } from '../../managed-nodes/feeds/echostream-feed.ts';
 import type { WantedApp } from '../../managed-nodes/feeds/feed.ts';
-import { type ManagedNodeAnswer, specOf } from '../../managed-nodes/feeds/managed-app.ts';
+import { type ManagedApp, type ManagedNodeAnswer, specOf } from '../../managed-nodes/feeds/managed-app.ts';
 import { reactionTo } from '../../managed-nodes/feeds/reaction.ts';
+import { RememberedAppFile } from '../../managed-nodes/feeds/remembered-app.ts';
 import { eventually, World } from '../../packages/echostream-node/test/support/world.ts';
 
 const NODE: ManagedNodeAnswer = {
@@ -114,8 +118,13 @@ test('output goes to CloudWatch without holding a node up, to a stream of its ow
   );
 });
 
+const TENANT = { region: 'eu-west-1' };
+const APP = { nodes: [NODE, {}], tenant: TENANT };
+
 class Place implements AsyncDisposable {
   readonly world: World;
+  remembered: ManagedApp | undefined;
+  now = 0;
   readonly wanted: (WantedApp & { readonly restart: readonly string[] })[] = [];
   readonly failures: string[] = [];
   removed = 0;
@@ -125,18 +134,19 @@ class Place implements AsyncDisposable {
   readonly #following: Promise<void>;
   readonly feed: EchoStreamFeed;
 
-  static async open(): Promise<Place> {
+  static async open(remembered?: ManagedApp, now: object | null = APP, interval = 3_600_000): Promise<Place> {
     const world = await World.start();
     world.queue('changes');
     const { receiveEdges: _, sendEdges: __, ...receiver } = world.node;
     const receiveEdge = { queue: world.queueUrl('changes'), source: { name: 'App Change Router' } };
     world.node = { ...receiver, __typename: 'AppChangeReceiverNode', receiveEdge };
-    world.app = { nodes: [NODE, {}], tenant: { region: 'eu-west-1' } };
-    return new Place(world);
+    world.app = now;
+    return new Place(world, remembered, interval);
   }
 
-  private constructor(world: World) {
+  private constructor(world: World, remembered: ManagedApp | undefined, interval: number) {
     this.world = world;
+    this.remembered = remembered;
     const { name: _, logger: __, ...identity } = world.options;
     this.feed = new EchoStreamFeed({
       ...(identity as typeof IDENTITY),
@@ -145,7 +155,17 @@ class Place implements AsyncDisposable {
       onAppRemoved: async () => {
         this.removed += 1;
       },
-      interval: 3_600_000,
+      interval,
+      remembered: {
+        read: async () => this.remembered,
+        keep: async (known) => {
+          this.remembered = known;
+        },
+        forget: async () => {
+          this.remembered = undefined;
+        },
+      },
+      now: () => this.now,
       log: createLogger({ level: 'silent', stream: { write: () => {} } }),
     });
     this.#following = this.feed.follow(
@@ -238,4 +258,98 @@ test('while EchoStream does not answer nothing changes, and it is asked again', 
   place.world.failures.api.push(400, 400, 400, 400);
   await eventually(() => place.wanted.length === 1);
   for (const failure of place.failures) assert.doesNotMatch(failure, /the password of the tests/);
+});
+
+test('a node of EchoStream that cannot be used holds back no other', async () => {
+  const { ports: _, ...bare } = NODE;
+  const twice = { ...bare, name: 'twice' };
+  const nodes = [
+    NODE,
+    { ...bare, name: 'untyped', managedNodeType: null },
+    { ...bare, name: 'port', ports: [{ containerPort: 80, hostPort: 0 }] },
+    { ...bare, name: 'mounts', mounts: [{ target: '/a' }, { target: '/a' }] },
+    { ...bare, name: 'no name' },
+    twice,
+    twice,
+    { ...bare, name: 'api' },
+  ];
+  await using place = await Place.open(undefined, { nodes, tenant: TENANT });
+  await eventually(() => place.wanted.length === 1);
+  const { nodes: wanted = [], unusable = [] } = place.wanted[0] ?? {};
+  assert.deepEqual(
+    wanted.map(({ name }) => name),
+    ['web', 'api'],
+  );
+  assert.deepEqual(
+    unusable.map(({ name, why }) => `${name}: ${why}`),
+    [
+      'untyped: in the answer, /managedNodeType must be object',
+      'port: /ports/0/hostPort must be >= 1',
+      'mounts: mounts must have one source for /a',
+      'no name: /name must match pattern "^[A-Za-z0-9][A-Za-z0-9-]{1,62}$"',
+      'twice: there are two nodes of this name',
+      'twice: there are two nodes of this name',
+    ],
+  );
+});
+
+test('an answer of EchoStream that is no managed app changes nothing', async () => {
+  await using place = await Place.open(undefined, {});
+  await eventually(() => place.failures.length > 0);
+  assert.match(String(place.failures[0]), /cannot be used: it must have required properties nodes, tenant/);
+  assert.equal(place.wanted.length, 0);
+});
+
+test('a removal of the app while the service was down is noticed after the next start', async () => {
+  await using place = await Place.open({ nodes: [NODE], tenant: TENANT, unusable: [] }, null);
+  await eventually(() => place.failures.length > 0);
+  assert.equal(place.wanted.length, 0, 'it may be a mistake of the moment');
+  place.now += 600_000;
+  await eventually(() => place.removed === 1);
+  assert.deepEqual(
+    place.wanted.at(-1)?.nodes.map(({ name, stopped }) => [name, stopped]),
+    [['web', true]],
+  );
+  assert.equal(place.remembered, undefined, 'the next start does nothing of the kind again');
+});
+
+test('what EchoStream had for an app is remembered over a restart, but not for another app', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'remembered-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const log = createLogger({ level: 'silent', stream: { write: () => {} } });
+  const at = (app: string) => new RememberedAppFile(join(directory, 'app.json'), { app, tenant: 't' }, log);
+  const known = { nodes: [NODE], tenant: TENANT, unusable: [] };
+  assert.equal(await at('one').read(), undefined);
+  await at('one').keep(known);
+  assert.deepEqual(await at('one').read(), known);
+  assert.equal(await at('other').read(), undefined);
+  await at('one').forget();
+  assert.equal(await at('one').read(), undefined);
+});
+
+test('changes that are repeated or out of order lead to what EchoStream has now', async () => {
+  const web = (imageUri: string) => ({ ...NODE, managedNodeType: { name: 'http', imageUri } });
+  await using place = await Place.open(undefined, { nodes: [web('app:1')], tenant: TENANT });
+  const last = () => place.wanted.at(-1)?.nodes.map(({ name, image }) => [name, image]);
+  await eventually(() => place.wanted.length === 1);
+  place.world.app = { nodes: [web('app:3'), { ...web('app:3'), name: 'api' }], tenant: TENANT };
+  // The node came, went and came again; the change of the type came twice, and before its turn.
+  const of = (imageUri: string) => ({ ...type, imageUri });
+  place.change(of('app:3'), of('app:2'));
+  place.change({ ...node, name: 'api' }, null);
+  place.change(of('app:2'), of('app:1'));
+  place.change(null, { ...node, name: 'api' });
+  place.change(of('app:3'), of('app:2'));
+  await eventually(() => place.world.queue('changes').messages.length === 0);
+  assert.deepEqual(last(), [
+    ['web', 'app:3'],
+    ['api', 'app:3'],
+  ]);
+});
+
+test('a change that is lost is noticed at the next regular request', async () => {
+  await using place = await Place.open(undefined, APP, 100);
+  await eventually(() => place.wanted.length === 1);
+  place.world.app = { nodes: [], tenant: TENANT };
+  await eventually(() => place.wanted.at(-1)?.nodes.length === 0);
 });

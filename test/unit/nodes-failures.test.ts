@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { wanting, withFailure } from '../../managed-nodes/plan/effects.ts';
+import { applyFailure, wanting } from '../../managed-nodes/plan/effects.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { Step, World } from '../../managed-nodes/plan/world.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
 import { whyUnusable } from '../../managed-nodes/spec/unusable.ts';
@@ -50,10 +51,14 @@ test('an image that somebody has removed is pulled again', () => {
   const create = decide(docker.world, 'web')?.step as Extract<Step, { do: 'create' }>;
   assert.equal(create.do, 'create');
   const isPulled = ({ pulled }: World) => pulled.has(`app:1 ${create.digest}`);
-  assert.ok(isPulled(withFailure(docker.world, create, { why: 'a conflict', status: 409 })));
-  const after = withFailure(docker.world, create, { why: 'No such image', status: 404 });
-  assert.equal(isPulled(after), false);
-  assert.equal(decide(after, 'web')?.step?.do, 'pull');
+  const after = (status: number) => {
+    const { world } = docker;
+    applyFailure(world, create, { why: 'Docker refuses', status });
+    return world;
+  };
+  assert.ok(isPulled(after(409)));
+  assert.equal(isPulled(after(404)), false);
+  assert.equal(decide(after(404), 'web')?.step?.do, 'pull');
 });
 
 test('a node that was to be restarted and is stopped or started is not restarted too', () => {
@@ -73,7 +78,7 @@ test('a port of the host is named once in a node', () => {
 test('what an image was is forgotten once no node wants it', () => {
   const docker = modelOf([WEB]);
   docker.settle();
-  const { digests, pulled } = wanting(docker.world, wantedOf([{ ...WEB, image: 'app:2' }]));
+  const { digests, pulled } = wanting(docker.world, new Wanted(wantedOf([{ ...WEB, image: 'app:2' }])));
   assert.deepEqual([digests.size, pulled.size], [0, 0]);
-  assert.equal(wanting(docker.world, docker.wanted).pulled.size, 1);
+  assert.equal(wanting(docker.world, docker.world.wanted).pulled.size, 1);
 });

@@ -4,16 +4,32 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
-import { candidateName, isActive, type Rank, type Stranger } from '../../managed-nodes/plan/world.ts';
+import {
+  candidateName,
+  isActive,
+  type Rank,
+  type Stranger,
+} from '../../managed-nodes/plan/node-container.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
-import { type Conduct, digestOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import { type Conduct, digestOf, hashOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 import fc from '../support/properties.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const IMAGES = ['one:1', 'two:1'];
 const CONDUCTS: readonly Conduct[] = ['refuses', 'runs', 'exits', 'healthy', 'unhealthy'];
 const STATES = ['created', 'running', 'exited', 'paused', 'dead'];
+
+const EVENTS = [
+  'crash',
+  'forgetful crash',
+  'torn crash',
+  'docker',
+  'both',
+  'edit',
+  'move',
+  'lock',
+  'unusable',
+] as const;
 
 const anyPort = fc.record({
   containerPort: fc.constantFrom(80, 81),
@@ -75,12 +91,9 @@ const anyCase = fc.record({
   }),
   strangers: fc.uniqueArray(anyStranger, { maxLength: 2, selector: ({ name }) => name }),
   /** After which step what happens. */
-  events: fc.array(
-    fc.tuple(fc.nat(25), fc.constantFrom('crash', 'forgetful crash', 'docker', 'edit', 'move')),
-    {
-      maxLength: 6,
-    },
-  ),
+  events: fc.array(fc.tuple(fc.nat(25), fc.constantFrom(...EVENTS)), {
+    maxLength: 6,
+  }),
 });
 
 type Case = typeof anyCase extends fc.Arbitrary<infer T> ? T : never;
@@ -137,7 +150,7 @@ function checkNode(docker: ModelDocker, node: string): void {
   }
   assert.ok(own.length <= 1, `${node} has one container: ${JSON.stringify(own)}`);
   if (state === 'running' || state === 'unhealthy' || state === 'restarting') {
-    assert.equal(current?.hash, specHash(spec), `${node} is of the wanted spec`);
+    assert.equal(current?.hash, hashOf(spec), `${node} is of the wanted spec`);
     return;
   }
   assert.ok(
@@ -145,7 +158,34 @@ function checkNode(docker: ModelDocker, node: string): void {
     `${node} is ${state}, though its image is good`,
   );
   assert.ok(state === 'reverted' || state === 'failed', `${node} is ${state}`);
-  assert.equal(docker.memory.get(node)?.rejected?.key, `${specHash(spec)}@${digestOf(spec.image, conduct)}`);
+  assert.equal(docker.memory.get(node)?.rejected?.key, `${hashOf(spec)}@${digestOf(spec.image, conduct)}`);
+}
+
+function happen(docker: ModelDocker, what: (typeof EVENTS)[number], edits: (readonly NodeSpec[])[]): void {
+  switch (what) {
+    case 'crash':
+    case 'forgetful crash':
+      docker.crash(what !== 'crash');
+      break;
+    case 'docker':
+      docker.crashDocker();
+      break;
+    case 'both':
+      docker.crashDocker();
+      docker.crash(false);
+      break;
+    case 'edit':
+      docker.wanted = wantedOf(edits.shift() ?? [...docker.wanted.values()].map(({ spec }) => spec));
+      break;
+    case 'lock':
+      docker.isLocked = !docker.isLocked;
+      break;
+    case 'unusable':
+      docker.unusable = new Map([['a', 'its spec cannot be used']]);
+      break;
+    case 'move':
+      docker.registry.set('one:1', 'healthy');
+  }
 }
 
 test('from whatever is there, whatever crashes or changes meanwhile, nodes come to rest as they are wanted', () => {
@@ -154,16 +194,13 @@ test('from whatever is there, whatever crashes or changes meanwhile, nodes come 
     const strangers = structuredClone(docker.strangers);
     const edits = given.wanted.slice(1);
     const pending = [...given.events];
+    docker.tornAt = new Set(pending.filter(([, what]) => what === 'torn crash').map(([step]) => step));
     docker.settle(() => {
       const at = docker.steps.length;
-      for (const [, what] of pending.filter(([step]) => step === at)) {
-        if (what === 'crash' || what === 'forgetful crash') docker.crash(what !== 'crash');
-        else if (what === 'docker') docker.crashDocker();
-        else if (what === 'edit')
-          docker.wanted = wantedOf(edits.shift() ?? [...docker.wanted.values()].map(({ spec }) => spec));
-        else docker.registry.set('one:1', 'healthy');
-      }
+      for (const [, what] of pending.filter(([step]) => step === at)) happen(docker, what, edits);
     });
+    docker.isLocked = false;
+    docker.unusable = new Map();
     docker.lookForTags();
     docker.settle();
     for (const node of NAMES) checkNode(docker, node);
@@ -172,7 +209,7 @@ test('from whatever is there, whatever crashes or changes meanwhile, nodes come 
     docker.settle();
     assert.equal(docker.steps.length, before, 'a second look finds nothing to do');
   });
-  fc.assert(property, { numRuns: 3000 });
+  fc.assert(property, { numRuns: 2000 });
 });
 
 test('with good images and nobody else there, every node runs from its own spec, or says who has its port', () => {

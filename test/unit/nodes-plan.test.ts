@@ -1,14 +1,20 @@
 /** What is planned for nodes: from whatever is there to what is wanted. */
 
 import assert from 'node:assert/strict';
+import { mkdtempDisposable, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
+import { wantedFrom } from '../../managed-nodes/feeds/wanted-from.ts';
 import { decide } from '../../managed-nodes/plan/decide.ts';
+import type { Stranger } from '../../managed-nodes/plan/node-container.ts';
 import { plan } from '../../managed-nodes/plan/plan.ts';
-import type { Stranger } from '../../managed-nodes/plan/world.ts';
+import { Wanted } from '../../managed-nodes/plan/wanted.ts';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
-import { specHash } from '../../managed-nodes/spec/spec-hash.ts';
-import { type Conduct, ModelDocker, wantedOf } from '../support/nodes-model.ts';
+import { wantedNode } from '../../managed-nodes/spec/spec-hash.ts';
+import { readSpecKey } from '../../managed-nodes/spec/spec-key.ts';
+import { type Conduct, hashOf, ModelDocker, wantedOf } from '../support/nodes-model.ts';
 
 const WEB: NodeSpec = { name: 'web', image: 'app:1' };
 const WITH_PORT: NodeSpec = { ...WEB, ports: [{ containerPort: 80, hostPort: 8080 }] };
@@ -232,6 +238,26 @@ test('a lock defers updates, but neither a first start nor a restart', () => {
   assert.equal(decide(docker.world, 'web')?.cause, 'updates are deferred by a lock');
 });
 
+test('an update waits for its window, and a first start does not', () => {
+  const docker = modelOf([
+    { ...WEB, environment: { A: 'b' } },
+    { ...WEB, name: 'new' },
+  ]);
+  docker.put(WEB, 'healthy', { state: 'exited' });
+  docker.opensAt = docker.now + 3_600_000;
+  docker.settle();
+  assert.equal(decide(docker.world, 'new')?.state, 'running');
+  const { state, cause, until } = decide(docker.world, 'web') ?? {};
+  assert.deepEqual([state, until], ['running', docker.opensAt]);
+  assert.match(String(cause), /until their window opens at 1970-01-01T/);
+  docker.opensAt = undefined;
+  docker.settle();
+  assert.equal(
+    [...docker.containers.values()].find(({ node }) => node === 'web')?.hash,
+    docker.wanted.get('web')?.hash,
+  );
+});
+
 test('the old container runs while the registry does not answer', () => {
   const docker = modelOf([{ ...WEB, image: 'app:2' }]);
   docker.put(WEB, 'healthy', { state: 'exited' });
@@ -244,7 +270,115 @@ test('the old container runs while the registry does not answer', () => {
 });
 
 test('the hash of a spec does not depend on its order, and not on how the node is run', () => {
-  const one = specHash({ ...WEB, environment: { A: '1', B: '2' }, stopped: true, update: { deadline: 5 } });
-  assert.equal(one, specHash({ environment: { B: '2', A: '1' }, image: 'app:1', name: 'web' }));
-  assert.notEqual(one, specHash({ ...WEB, environment: { A: '1', B: '3' } }));
+  const one = hashOf({ ...WEB, environment: { A: '1', B: '2' }, stopped: true, update: { deadline: 5 } });
+  assert.equal(one, hashOf({ environment: { B: '2', A: '1' }, image: 'app:1', name: 'web' }));
+  assert.notEqual(one, hashOf({ ...WEB, environment: { A: '1', B: '3' } }));
+});
+
+test('a node whose spec has become unusable keeps its last spec and says why', () => {
+  const docker = modelOf([WEB]);
+  docker.put(WEB, 'healthy');
+  docker.unusable = new Map([['web', 'its spec cannot be used: no port']]);
+  docker.settle();
+  const { state, cause } = decide(docker.world, 'web') ?? {};
+  assert.deepEqual([state, cause], ['blocked', 'its spec cannot be used: no port']);
+  docker.crashDocker();
+  docker.settle();
+  assert.equal([...docker.containers.values()][0]?.state, 'running');
+});
+
+test('a container whose node has an unusable spec is left alone by a service that knows no earlier one', () => {
+  const docker = modelOf([{ ...WITH_PORT, name: 'other' }]);
+  for (const state of ['running', 'exited']) {
+    docker.put({ ...WITH_PORT, name: state }, 'healthy', { state });
+    docker.unusable = new Map(docker.unusable).set(state, 'its spec cannot be used');
+  }
+  docker.settle();
+  assert.deepEqual(docker.steps, [
+    { do: 'pull', node: 'other', image: 'app:1' },
+    { do: 'create', node: 'other', hash: docker.wanted.get('other')?.hash, digest: 'sha256:app:1-healthy' },
+  ]);
+  assert.match(
+    String(decide(docker.world, 'other')?.cause),
+    /8080\/tcp is still held by a container of the node running/,
+  );
+});
+
+test('what a feed cannot say well keeps what it said before, and other nodes change', () => {
+  const nodeOf = (spec: NodeSpec) => ({ spec, hash: spec.image, plainHash: '' });
+  const before = wantedFrom({ app: 'a', nodes: [WEB, { ...WEB, name: 'api' }] }, new Wanted(), nodeOf);
+  const unusable = [
+    { name: 'web', why: 'bad' },
+    { name: 'new', why: 'bad' },
+    { name: 'no name', why: 'bad' },
+  ];
+  const after = wantedFrom(
+    { app: 'a', nodes: [{ ...WEB, name: 'api', image: 'app:2' }], unusable },
+    before,
+    nodeOf,
+  );
+  assert.deepEqual(
+    [after.get('web')?.hash, after.get('api')?.hash, after.get('new')],
+    ['app:1', 'app:2', undefined],
+  );
+  assert.deepEqual([...after.unusable.keys()], ['web', 'new']);
+});
+
+test('the work of a plan grows only in proportion to the number of nodes', () => {
+  const readsFor = (count: number) => {
+    let reads = 0;
+    const specs = Array.from({ length: count }, (_, i): NodeSpec => {
+      const spec = {
+        name: `node-${i}`,
+        image: 'app:2',
+        type: 'http',
+        ports: [{ containerPort: 80, hostPort: 1000 + i }],
+      };
+      const get = (target: NodeSpec, member: keyof NodeSpec) => {
+        reads += 1;
+        return target[member];
+      };
+      return new Proxy(spec, { get } as ProxyHandler<NodeSpec>);
+    });
+    const docker = modelOf(specs);
+    for (const spec of specs) docker.put({ ...spec, image: 'app:1' }, 'healthy');
+    const { world } = docker;
+    reads = 0;
+    const steps = plan(world);
+    assert.equal(steps.length, 1 + 7 * count, 'they share a pull');
+    return reads;
+  };
+  const [few, many] = [readsFor(20), readsFor(200)];
+  assert.ok(many < 11 * few, `${few} reads for 20 nodes, ${many} for 200`);
+});
+
+test('the hash of a spec cannot be computed without the key of the host', () => {
+  const [one, other] = ['a', 'b'].map((key) => wantedNode(WEB, Buffer.alloc(32, key)));
+  assert.notEqual(one?.hash, other?.hash);
+  assert.equal(one?.plainHash, other?.plainHash);
+  assert.notEqual(one?.hash, one?.plainHash);
+});
+
+test('a container whose label has a hash without a key is adopted, and its rejection stays', () => {
+  const docker = modelOf([WEB]);
+  docker.put(WEB, 'healthy', { hash: docker.wanted.get('web')?.plainHash ?? '' });
+  docker.settle();
+  assert.deepEqual(docker.steps, []);
+  const bad = { ...WEB, image: 'app:2' };
+  docker.wanted = wantedOf([bad]);
+  docker.digests = new Map([['app:2', 'sha256:2']]);
+  const key = `${docker.wanted.get('web')?.plainHash}@sha256:2`;
+  docker.memory = new Map([['web', { rejected: { key, why: 'it exited', lastLines: [], at: 0 } }]]);
+  assert.equal(decide(docker.world, 'web')?.state, 'reverted');
+});
+
+test('the key of the host is made once, for root alone to read', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'key-'));
+  const path = join(directory.path, 'spec-key');
+  const key = await readSpecKey(path);
+  assert.equal(key.length, 32);
+  assert.deepEqual(await readSpecKey(path), key);
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  await writeFile(path, 'no key');
+  await assert.rejects(readSpecKey(path), /spec-key.*it is not a key; remove it/);
 });

@@ -188,6 +188,7 @@ suite('defaults', () => {
       NODES_FEED: 'none',
       NODES_FILE: undefined,
       NODES_ON_STOP: 'leave',
+      NODES_UPDATE_WINDOW: undefined,
       HOST_SHELL_USER: undefined,
       HOST_SHELL_AS_ROOT: false,
       WEBSERVER_URL: new URL('https://webserver.example/'),
@@ -944,4 +945,14 @@ test("EchoStream's nine variables have their own names, and are checked only if 
   const { PASSWORD, APP } = loadSettings({ ...given, ...usable });
   assert.deepEqual([PASSWORD?.reveal(), APP], ['x y', 'my_app']);
   assert.doesNotThrow(() => production(all));
+});
+
+test('an app of EchoStream cannot have the name of a network of Docker', () => {
+  const others = ECHOSTREAM.filter((name) => name !== 'APP');
+  const all = Object.fromEntries(others.map((name) => [name, 'https://api.example/graphql']));
+  for (const APP of ['bridge', 'host', 'none', 'default', 'ingress', 'docker_gwbridge'])
+    assert.deepEqual(
+      problemsOf({ APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream', ...all, APP }),
+      [`APP: must not be ${APP}, which is a network of Docker's own`],
+    );
 });

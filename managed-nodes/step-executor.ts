@@ -1,9 +1,10 @@
 /** The actions on Docker and registries that the reconciler needs. */
 
+import type { Actual } from './plan/actual.ts';
 import type { Outcome } from './plan/effects.ts';
-import type { Actual, Step, World } from './plan/world.ts';
+import type { Step, World } from './plan/world.ts';
 
-export interface Hands {
+export interface StepExecutor {
   look(): Promise<Actual>;
   /**
    * Asks the registries for the current digests of these images. The answer lacks images that a registry does not

@@ -1,0 +1,62 @@
+/**
+ * Keeps what EchoStream had for the app last, so that a service that starts after the app was removed knows that there
+ * was one. The file holds neither credentials nor configs.
+ */
+
+import { readFile, rm } from 'node:fs/promises';
+import { isSystemError } from '../../errors/service-error.ts';
+import { writeFileAtomically } from '../../host/atomic-file.ts';
+import type { Logger } from '../../logging/logger.ts';
+import { type ManagedApp, managedAppIn } from './managed-app.ts';
+
+export interface RememberedApp {
+  read(): Promise<ManagedApp | undefined>;
+  keep(app: ManagedApp): Promise<void>;
+  forget(): Promise<void>;
+}
+
+/** A file that cannot be read or written costs only this memory. */
+export class RememberedAppFile implements RememberedApp {
+  readonly #path: string;
+  /** Identifies the app; another app is not remembered. */
+  readonly #id: string;
+  readonly #log: Logger;
+  #written: string | undefined;
+
+  constructor(path: string, { app, tenant }: { readonly app: string; readonly tenant: string }, log: Logger) {
+    this.#path = path;
+    this.#id = JSON.stringify([tenant, app]);
+    this.#log = log;
+  }
+
+  async read(): Promise<ManagedApp | undefined> {
+    try {
+      const text = await readFile(this.#path, 'utf8');
+      const { id, answer } = JSON.parse(text);
+      if (id !== this.#id) return undefined;
+      const app = managedAppIn(answer, this.#path);
+      this.#written = text;
+      return app;
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT'))
+        this.#log.warn({ error }, 'what EchoStream had last for the app is not known any more');
+      return undefined;
+    }
+  }
+
+  async keep({ nodes, tenant }: ManagedApp): Promise<void> {
+    const text = JSON.stringify({ id: this.#id, answer: { nodes, tenant } });
+    if (text === this.#written) return;
+    try {
+      await writeFileAtomically(this.#path, text, 0o600);
+      this.#written = text;
+    } catch (error) {
+      this.#log.warn({ error }, 'what EchoStream has for the app is not kept on this host');
+    }
+  }
+
+  async forget(): Promise<void> {
+    this.#written = undefined;
+    await rm(this.#path, { force: true });
+  }
+}

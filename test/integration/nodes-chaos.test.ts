@@ -1,0 +1,40 @@
+/**
+ * The service and Docker are killed at steps of replacements that a seed gives. `make chaos-nodes` has more deaths, and
+ * SEED repeats a sequence.
+ */
+
+import { after, afterEach, before, test } from 'node:test';
+import { Chance } from '../support/chance.ts';
+import { deathOf, NodeChaos } from '../support/node-chaos.ts';
+import { NodeSite } from '../support/node-site.ts';
+import { Registry } from '../support/registry.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const { NODE_DEATHS = '3', NODE_SEED = String(Date.now() % 1_000_000) } = process.env;
+
+let host: TestHost;
+let registry: Registry;
+before(async () => {
+  host = new TestHost();
+  await host.startDocker();
+  registry = await Registry.open();
+});
+after(async () => {
+  await registry[Symbol.asyncDispose]();
+  await host[Symbol.asyncDispose]();
+});
+afterEach(() => host.finish());
+
+test('whenever the service or Docker is killed, nodes come to rest as wanted, and nothing is left', async (t) => {
+  const chance = new Chance(Number(NODE_SEED));
+  t.diagnostic(`make chaos-nodes SEED=${NODE_SEED} repeats it`);
+  const chaos = new NodeChaos(new NodeSite(host), registry);
+  await chaos.begin();
+  for (let deaths = 0; deaths < Number(NODE_DEATHS); ) {
+    const death = deathOf(chance);
+    const isReached = await chaos.death(death);
+    t.diagnostic(`${JSON.stringify(death)}: ${isReached ? 'killed' : 'the step did not come'}`);
+    if (isReached) deaths += 1;
+  }
+  await chaos.end();
+});
