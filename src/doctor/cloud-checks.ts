@@ -50,12 +50,16 @@ export async function findCloud(settings: Partial<Settings>, wanted: Wanted): Pr
   return [...clock, ...aws, ...registries];
 }
 
-/** The log groups that Docker writes the nodes' output to. */
-function logPlaces(
-  { NODES_FEED, LOG_GROUP_NAME: group }: Partial<Settings>,
-  region: string | undefined,
-): LogPlace[] {
-  return NODES_FEED === 'echostream' && group !== undefined ? [{ group, of: 'nodes', region }] : [];
+/** The log groups that Docker writes the nodes' output to, and that of the service itself. */
+function logPlaces(settings: Partial<Settings>, nodesRegion: string | undefined): LogPlace[] {
+  const { NODES_FEED, LOG_GROUP_NAME: nodes, CLOUDWATCH_LOG_GROUP: own } = settings;
+  const region = settings.AWS_REGION ?? settings.AWS_DEFAULT_REGION;
+  return [
+    ...(NODES_FEED === 'echostream' && nodes !== undefined
+      ? [{ group: nodes, of: 'nodes', region: nodesRegion } as const]
+      : []),
+    ...(own === undefined ? [] : [{ group: own, of: 'service', region } as const]),
+  ];
 }
 
 async function findAws(ecr: readonly ImageReference[], logs: readonly LogPlace[]): Promise<Finding[]> {

@@ -35,7 +35,7 @@ export function concerning(findings: readonly Finding[], { INTERACTIVE }: Partia
 export async function findNodes(settings: Partial<Settings>): Promise<Finding[]> {
   const { NODES_FEED, NODES_FILE: file } = settings;
   if (NODES_FEED === 'echostream') return await findManagedApp(settings);
-  if (NODES_FEED !== 'file' || file === undefined) return [];
+  if (NODES_FEED !== 'file' || file === undefined) return await findCloud(settings, { images: [] });
   const check = 'nodes';
   try {
     const { readNodesFile } = await import('../../managed-nodes/feeds/file-feed.ts');

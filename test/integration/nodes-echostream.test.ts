@@ -1,7 +1,9 @@
 /** Managed nodes that EchoStream names: ministack plays Cognito, AppSync and SQS, and Docker is the real one. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetQueueAttributesCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Ministack } from '../../packages/echostream-node/test/support/ministack.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
@@ -24,6 +26,7 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
+const OWN_LOG = '/echostream/managed-app/demo/host';
 const TENANT = { audit: false, name: 'tenant', region: 'us-east-1', table: 'table' };
 
 /** @returns the variables that EchoStream gives to a host, and the queue of its changes */
@@ -90,7 +93,7 @@ async function waiting(QueueUrl: string): Promise<number> {
 test('a host keeps the nodes of a managed app, also without CloudWatch, and restarts those that a change concerns', async () => {
   const { env, queue } = await appWith(registry.addScript('echo', RUNS));
   const site = new NodeSite(host);
-  const service = await site.start(env);
+  const service = await site.start({ ...env, CLOUDWATCH_LOG_GROUP: OWN_LOG });
   await site.until('web', 'running');
   const { Config, HostConfig, State } = await site.inspect('web');
   // Nobody is there who takes it: Docker tries in the background.
@@ -123,5 +126,12 @@ test('a host keeps the nodes of a managed app, also without CloudWatch, and rest
   assert.ok(!service.lines.some((line) => JSON.stringify(line).includes(env.PASSWORD)));
   assert.equal(await service.stop(), 0);
   assert.equal((await site.inspect('web')).State.Running, true, 'nodes outlive the service');
+  const ended = '"msg":"ended"';
+  const file = readFileSync(`${site.root}/var/log/echostream/echostream-managed-app.log`, 'utf8');
+  assert.ok(file.includes(ended) && !file.includes(env.PASSWORD));
+  const logs = new CloudWatchLogsClient({ endpoint: aws.url, region: 'us-east-1' });
+  const { events = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName: OWN_LOG }));
+  assert.ok(events.some(({ message }) => message?.includes(ended)));
+  logs.destroy();
   await site.clear();
 });
