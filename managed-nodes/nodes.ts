@@ -17,6 +17,7 @@ import { listen } from './docker/node-events.ts';
 import { NodeImages, type NodeImagesOptions } from './docker/node-images.ts';
 import type { Feed, Want, WantedApp } from './feeds/feed.ts';
 import { NodeEvents } from './node-history.ts';
+import { NodeReceipts } from './node-receipts.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
 import { isActive, type NodeState } from './plan/world.ts';
@@ -60,6 +61,7 @@ export interface NodesView {
 
 export class Nodes {
   readonly events = new NodeEvents();
+  readonly receipts: NodeReceipts;
   readonly #options: NodesOptions;
   readonly #lifetime: Lifetime;
   #app: string | undefined;
@@ -88,6 +90,8 @@ export class Nodes {
   private constructor(lifetime: Lifetime, options: NodesOptions) {
     this.#lifetime = lifetime;
     this.#options = options;
+    const { docker, state, log } = options;
+    this.receipts = new NodeReceipts({ docker, directory: join(state, 'receipts'), log });
   }
 
   get view(): NodesView {
@@ -216,15 +220,20 @@ export class Nodes {
     const { docker, pulls, defaultRegistry, credentials, hostId, state, log } = this.#options;
     const rejectedPath = join(state, 'rejected.json');
     const images = new NodeImages({ docker, pulls, defaultRegistry, credentials, log });
+    const nodeDocker = new NodeDocker({
+      docker,
+      owner: { hostId, app },
+      images,
+      keepImages: this.#options.keepImages,
+      logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
+      log,
+    });
     const reconciler = new Reconciler({
-      hands: new NodeDocker({
-        docker,
-        owner: { hostId, app },
-        images,
-        keepImages: this.#options.keepImages,
-        logOf: async (node) => (await this.#options.feed.logOf?.(node)) ?? LOCAL_LOG,
-        log,
-      }),
+      hands: {
+        look: () => nodeDocker.look(),
+        currentDigests: (wanted) => nodeDocker.currentDigests(wanted),
+        carryOut: this.receipts.around((...of) => nodeDocker.carryOut(...of)),
+      },
       rejected: await readRejected(rejectedPath, log),
       keepRejected: (rejected) => writeRejected(rejectedPath, rejected),
       tell: (node, decision) => {

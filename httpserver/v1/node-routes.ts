@@ -7,7 +7,16 @@ import type { Gate } from '../gate.ts';
 import type { Hosting } from '../hosting.ts';
 import { lastKnown } from './event-stream.ts';
 import { asSent, LogsHeaders, LogsQuery } from './log-routes.ts';
-import { ByNode, Node, NodeEvents, NodeEventsQuery, NodeLock, NodePlan, Nodes } from './node-schemas.ts';
+import {
+  ByNode,
+  Node,
+  NodeEvents,
+  NodeEventsQuery,
+  NodeLock,
+  NodePlan,
+  NodeReceipts,
+  Nodes,
+} from './node-schemas.ts';
 import type { Operations } from './operations.ts';
 import type { Routes } from './routes.ts';
 
@@ -54,6 +63,13 @@ export function addNodeRoutes(
     params: ByNode,
     answer: Node,
     handle: async ({ params: { node } }) => nodes().named(node),
+  });
+  routes.add('GET', '/nodes/:node/receipts', {
+    summary: 'Get the receipts of the containers of a node that were replaced or removed',
+    description: 'The node itself may be gone. The last thousand receipts of all nodes are kept.',
+    params: ByNode,
+    answer: NodeReceipts,
+    handle: async ({ params: { node } }) => ({ receipts: await nodes().receipts.of(node) }),
   });
   routes.add('POST', '/nodes/:node/restart', {
     summary: 'Restart the container of a managed node, or try again one that was rejected',

@@ -8,13 +8,13 @@ export type NodeAsked =
   | {
       readonly name: 'nodes list' | 'nodes plan' | 'nodes events' | 'nodes lock' | 'nodes unlock';
     }
-  | { readonly name: 'nodes explain' | 'nodes restart'; readonly node: string }
+  | { readonly name: 'nodes explain' | 'nodes restart' | 'nodes receipts'; readonly node: string }
   | ({ readonly name: 'nodes logs' } & LogWords)
   | ({ readonly name: 'nodes exec' } & ExecWords);
 
 type Row = Omit<CommandRow<NodeAsked>, 'read'> & { readonly read: (given: Given) => NodeAsked | undefined };
 
-const about = (name: 'nodes explain' | 'nodes restart', summary: string): Row => ({
+const about = (name: 'nodes explain' | 'nodes restart' | 'nodes receipts', summary: string): Row => ({
   name,
   words: '<NODE>',
   summary,
@@ -32,6 +32,7 @@ export const NODE_COMMANDS: readonly Row[] = [
   about('nodes explain', 'print all that is known of a managed node, and what is done next'),
   bare('nodes plan', 'print the steps that lead to what the feed wants, without doing them'),
   bare('nodes events', 'print what happened to managed nodes'),
+  about('nodes receipts', 'print when and why containers of a managed node were replaced or removed'),
   about('nodes restart', 'restart a managed node, or try again one that was rejected'),
   bare('nodes lock', 'defer updates of managed nodes'),
   bare('nodes unlock', 'allow updates of managed nodes again'),

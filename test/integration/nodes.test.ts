@@ -112,8 +112,17 @@ test('an image that fails is rolled back with its reason, and what follows it is
   assert.deepEqual(await site.names(), ['web']);
   site.write([{ ...web, image: good, environment: { NEXT: 'yes' } }]);
   await site.until('web', 'running');
-  assert.notEqual((await site.inspect('web')).Id, Id);
+  const { Id: newest } = await site.inspect('web');
+  assert.notEqual(newest, Id);
   assert.deepEqual(await site.names(), ['web']);
+  const { receipts } = (await site.operator.get('/v1/nodes/web/receipts')).body;
+  assert.deepEqual(
+    receipts.map((one: Record<string, unknown>) => [one.cause, one.exitCode === 7, one.successor]),
+    [
+      ['the new container was accepted', false, newest],
+      ['it was rejected', true, Id],
+    ],
+  );
   site.write([]);
   await site.until('web', 'unknown');
   assert.equal(await service.stop(), 0);

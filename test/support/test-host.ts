@@ -157,12 +157,19 @@ export class TestHost implements AsyncDisposable {
   async filesBelow(root: string): Promise<string[]> {
     const found = await readdir(root, { recursive: true, withFileTypes: true });
     const state = 'var/lib/ecs-host-service';
-    const stay = ['host-id', 'spool', 'receipts', 'logs', 'seen-configs', 'nodes', 'nodes/rejected.json'].map(
-      (name) => `${state}/${name}`,
-    );
+    const stay = [
+      'host-id',
+      'spool',
+      'receipts',
+      'logs',
+      'seen-configs',
+      'nodes',
+      'nodes/rejected.json',
+      'nodes/receipts',
+    ].map((name) => `${state}/${name}`);
     const kept = ['run', 'var', 'var/lib', state, ...stay];
     const isOfEnded = (path: string) =>
-      /\/(receipts\/\w{60}\.json|logs\/\w{60}\.log|seen-configs\/\w{64}|webserver-registration\.json)$/.test(
+      /\/(receipts\/\w{60}\.json|nodes\/receipts\/[\w.-]+\.json|logs\/\w{60}\.log|seen-configs\/\w{64}|webserver-registration\.json)$/.test(
         path,
       );
     return found
