@@ -6,7 +6,7 @@ set -eu
 
 directory=$1
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ecs-host-service/seed-packages
-wanted="docker.io iptables apparmor ca-certificates nftables unattended-upgrades systemd-timesyncd logrotate openssh-server zstd lz4 kmod procps dbus"
+wanted="docker.io iptables apparmor ca-certificates nftables unattended-upgrades systemd-timesyncd logrotate openssh-server sudo zstd lz4 kmod procps dbus"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -32,7 +32,7 @@ get "$work/none" --print-uris | sed -n "s/^'[^']*' \([^ ]*\) .*/\1/p" > "$work/n
 : > "$work/Packages"
 while read -r name; do
   priority=$(dpkg-deb --field "$cache/$name" Priority)
-  case $priority in required | important) continue ;; esac
+  [ "$priority" != required ] || continue
   cp "$cache/$name" "$directory/$name"
   dpkg-deb --field "$cache/$name" >> "$work/Packages"
   printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$name" "$(stat -c %s "$cache/$name")" \

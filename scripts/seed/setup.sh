@@ -24,7 +24,7 @@ install_packages() {
   [ "$codename" = "$release" ] ||
     fail "this is ${codename:-unknown}, and the packages on the ISO are for Debian $release; use an image of that release"
   wanted="docker.io iptables apparmor ca-certificates nftables unattended-upgrades logrotate zstd lz4 kmod procps dbus"
-  [ ! -e ssh-key ] || wanted="$wanted openssh-server"
+  [ ! -e ssh-key ] || wanted="$wanted openssh-server sudo"
   # Some images have another program for this, such as chrony.
   dpkg-query --show --showformat '${db:Status-Status} ${Provides}\n' | grep -q '^installed .*time-daemon' ||
     wanted="$wanted systemd-timesyncd"
