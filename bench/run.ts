@@ -21,6 +21,7 @@ const MEASUREMENTS = [
   'spot-notice',
   'death',
   'node-library',
+  'nodes',
 ];
 
 const named = process.argv.slice(2);
