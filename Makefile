@@ -49,9 +49,13 @@ SOURCES := $(shell git ls-files '*.ts' package.json)
 
 .DEFAULT_GOAL := build
 .PHONY: build upload run rundev runstaging runprod demo test bench soak chaos fuzz mutants kill-node node-docs audit record-ci record-endurance check types lint format clean help docker cross-compiler guest-tools config-tools config-readers shell test-vm demo-input demo-configs demo-bridge demo-operator demo-release release-tool demo-nodes docker-cli compose registry sudo zsh docs packages
-.PHONY: browser chaos-nodes console console-pictures demo-console
+.PHONY: seed-iso seed-tools browser chaos-nodes console console-pictures demo-console
 
 build: $(TARBALL) ## Build the executable, which a host needs alone, and the tarball with all that goes to a host
+
+seed-iso: seed-tools $(TARBALL) ## Write an ISO that sets a virtual machine up as a host: SETTINGS=FILE, and SECRETS= NODES= SSH_KEY= IMAGES= OUTPUT=
+	@$(NODE) scripts/seed-iso.ts --tarball $(TARBALL) --output $(or $(OUTPUT),build/seed.iso) --settings "$(SETTINGS)" \
+	  --secrets "$(SECRETS)" --nodes "$(NODES)" --ssh-key "$(SSH_KEY)" --images "$(IMAGES)"
 
 upload: $(TARBALL) ## Put executable and tarball to S3, under the commit and the branch
 	@$(NODE) scripts/upload.ts $(EXECUTABLE) $(TARBALL)
@@ -94,8 +98,9 @@ release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 test: docker-cli compose registry sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
-test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
+test-vm: guest-tools seed-tools shell $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
+	@$(if $(FILES),:,$(AS_ROOT) $(NODE) test/vm/boot-seed.ts)
 
 bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \
@@ -183,6 +188,9 @@ cross-compiler:
 
 guest-tools:
 	@$(INSTALL) qemu-system-x86_64:qemu-system-x86 debootstrap:debootstrap mke2fs:e2fsprogs flock:util-linux
+
+seed-tools:
+	@$(INSTALL) xorriso:xorriso dpkg-deb:dpkg
 
 config-tools:
 	@$(INSTALL) zstd:zstd lz4:lz4

@@ -23,6 +23,7 @@ const MEASUREMENTS = [
   'death',
   'node-library',
   'release',
+  'nodes',
 ];
 
 const named = process.argv.slice(2);

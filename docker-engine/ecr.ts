@@ -7,9 +7,9 @@ import { authIn, type Issued, type Issuer } from './registry-credentials.ts';
 
 /** Source: Amazon ECR User Guide, "Private registry". */
 const PRIVATE = /^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$/;
-const PUBLIC = 'public.ecr.aws';
+export const PUBLIC = 'public.ecr.aws';
 /** Where the public registry gives its tokens. */
-const PUBLIC_REGION = 'us-east-1';
+export const PUBLIC_REGION = 'us-east-1';
 
 interface Token {
   readonly authorizationToken?: string | undefined;
@@ -43,10 +43,15 @@ export const ECR_CALLS: EcrCalls = {
   },
 };
 
+/** @returns the region of a private registry of Amazon ECR; undefined if it is none */
+export function regionOf(registry: string): string | undefined {
+  return PRIVATE.exec(registry)?.[1];
+}
+
 /** @throws {ServiceError} `image.no_credentials`, of a private registry: the public one does without */
 export function ecrIssuer(calls: EcrCalls = ECR_CALLS): Issuer {
   return async (registry) => {
-    const [, region] = PRIVATE.exec(registry) ?? [];
+    const region = regionOf(registry);
     if (registry === PUBLIC) return issued(await calls.publicToken(PUBLIC_REGION).catch(() => undefined));
     if (region === undefined) return undefined;
     try {

@@ -21,6 +21,7 @@ import { UsedImages } from './docker/used-images.ts';
 import type { Feed, Want, WantedApp } from './feeds/feed.ts';
 import { wantedFrom, whyUnusableNodes } from './feeds/wanted-from.ts';
 import { NodeEvents } from './node-history.ts';
+import { NodeReceipts } from './node-receipts.ts';
 import { type NodeView, viewOf } from './node-view.ts';
 import type { PlannedStep } from './plan/plan.ts';
 import type { Wanted } from './plan/wanted.ts';
@@ -70,6 +71,7 @@ export interface NodesView {
 
 export class Nodes {
   readonly events = new NodeEvents();
+  readonly receipts: NodeReceipts;
   readonly #options: NodesOptions;
   readonly #lifetime: Lifetime;
   readonly #key: Uint8Array;
@@ -102,6 +104,8 @@ export class Nodes {
     this.#key = key;
     this.#lifetime = lifetime;
     this.#options = options;
+    const { docker, state, log } = options;
+    this.receipts = new NodeReceipts({ docker, directory: join(state, 'receipts'), log });
   }
 
   get view(): NodesView {
@@ -259,7 +263,11 @@ export class Nodes {
       log,
     });
     const reconciler = new Reconciler({
-      executor,
+      executor: {
+        look: () => executor.look(),
+        currentDigests: (wanted) => executor.currentDigests(wanted),
+        carryOut: this.receipts.around((...of) => executor.carryOut(...of)),
+      },
       window: this.#options.window,
       rejected: await rejected.read(log),
       keepRejected: (now) => rejected.keep(now),

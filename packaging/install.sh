@@ -36,6 +36,7 @@ places() {
   for rules in 69-fractal-input.rules 90-fractal-input.rules; do echo "$rules /etc/udev/rules.d/$rules"; done
   echo "60-ecs-host-service.conf /etc/sysctl.d/60-ecs-host-service.conf"
   echo "modules-load.conf /etc/modules-load.d/ecs-host-service.conf"
+  echo "logrotate.conf /etc/logrotate.d/ecs-host-service"
   echo "logind.conf /etc/systemd/logind.conf.d/ecs-host-service.conf"
   echo "system.conf /etc/systemd/system.conf.d/ecs-host-service.conf"
   echo "seccomp.json $profile"

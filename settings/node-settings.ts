@@ -60,10 +60,29 @@ export const NODE_SETTINGS = {
     any,
   ),
   AWS_DEFAULT_REGION: optional(
-    'EchoStream gives this variable to its hosts. It has no effect: registries and log groups are in the regions that EchoStream names.',
+    'Region of CLOUDWATCH_LOG_GROUP, if AWS_REGION is not given. EchoStream gives this variable to its hosts. The registries and log groups of nodes are in the regions that EchoStream names.',
+    any,
+  ),
+  LOGGING_LEVEL: optional(
+    "EchoStream's name for LOG_LEVEL: DEBUG, INFO, WARNING, ERROR or CRITICAL. LOG_LEVEL takes precedence. The level of a node's program is the node's own loggingLevel. For NODES_FEED=echostream.",
     any,
   ),
 } as const;
+
+/** The levels of EchoStream's programs, and those of this service. */
+const LEVELS: ReadonlyMap<string, string> = new Map([
+  ['DEBUG', 'debug'],
+  ['INFO', 'info'],
+  ['WARNING', 'warn'],
+  ['ERROR', 'error'],
+  ['CRITICAL', 'error'],
+]);
+
+/** @returns the LOG_LEVEL that applies if none is given */
+export function ownLevel({ NODES_FEED, LOGGING_LEVEL }: Known): string {
+  const level = NODES_FEED === 'echostream' ? LEVELS.get(LOGGING_LEVEL ?? '') : undefined;
+  return level ?? 'info';
+}
 
 /** Needed with NODES_FEED=echostream, by the name that EchoStream gives it. */
 function echostream<T>(meaning: string, parse: (text: string) => T) {
@@ -82,16 +101,20 @@ export function* problemsOfNodes({
   NODES_FEED: feed,
   APP: app,
   APPSYNC_ENDPOINT: endpoint,
+  LOGGING_LEVEL: level,
 }: {
   readonly NODES_FEED?: string;
   readonly APP?: string | undefined;
   readonly APPSYNC_ENDPOINT?: string | undefined;
+  readonly LOGGING_LEVEL?: string | undefined;
 }): Generator<string> {
   if (feed !== 'echostream') return;
   const badName = app === undefined ? undefined : problemWithApp(app);
   if (badName !== undefined) yield `  APP: ${badName}`;
   const problem = endpoint === undefined ? undefined : problemWith(() => remoteUrl(endpoint));
   if (problem !== undefined) yield `  APPSYNC_ENDPOINT: ${problem}`;
+  if (level !== undefined && !LEVELS.has(level))
+    yield `  LOGGING_LEVEL: must be one of ${[...LEVELS.keys()].join(', ')}; got "${level}"`;
 }
 
 function problemWith(parse: () => unknown): string | undefined {

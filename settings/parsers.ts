@@ -71,6 +71,12 @@ export function bucket(text: string): string | undefined {
   return text;
 }
 
+/** Source: the API reference of CloudWatch Logs, "CreateLogGroup". */
+export function logGroup(text: string): string {
+  if (!/^[\w./#-]{1,512}$/.test(text)) throw new Error(`must be the name of a log group; got "${text}"`);
+  return text;
+}
+
 export function wholeNumber(least: number, most: number, what = 'a number'): (text: string) => number {
   return (text) => {
     const number = Number(text);

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { amountOrNone } from './amount.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { hostedAllow } from './hosted-allow.ts';
+import { LOG_SETTINGS } from './log-settings.ts';
 import { INTERACTIVE, NODE_SETTINGS } from './node-settings.ts';
 import { NOTICE_SETTINGS } from './notice-settings.ts';
 import {
@@ -249,11 +250,7 @@ export const SCHEMA = {
     url,
   ),
   AWS_EC2_METADATA_DISABLED: setting('Whether the service never asks for EC2 metadata.', 'false', yesOrNo),
-  LOG_LEVEL: setting(
-    'Lowest level that is logged: trace, debug, info, warn or error.',
-    'info',
-    oneOf('trace', 'debug', 'info', 'warn', 'error'),
-  ),
+  ...LOG_SETTINGS,
   COMMIT: setting(
     'Git commit, which names the release in Sentry. make and the executable set it.',
     typeof BUILT_FROM === 'string' ? BUILT_FROM : 'unknown',

@@ -21,6 +21,8 @@ export interface Known {
   readonly INTERACTIVE?: 'on' | 'off';
   readonly USE_PROD_LOGGING?: boolean;
   readonly NODES_FEED?: string;
+  readonly ROOT?: string;
+  readonly LOGGING_LEVEL?: string;
 }
 
 export function setting<T>(meaning: string, fallback: string, parse: (text: string) => T): Setting<T> {

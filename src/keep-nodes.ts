@@ -3,11 +3,8 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { authFileIssuer } from '../docker-engine/auth-file.ts';
 import type { Docker } from '../docker-engine/docker.ts';
-import { ecrIssuer } from '../docker-engine/ecr.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
-import { RegistryCredentials } from '../docker-engine/registry-credentials.ts';
 import type { ClaimedPorts } from '../host/claimed-ports.ts';
 import { readHostId } from '../host/host-id.ts';
 import type { Paths } from '../host/paths.ts';
@@ -16,6 +13,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Feed } from '../managed-nodes/feeds/feed.ts';
 import { Nodes } from '../managed-nodes/nodes.ts';
 import type { Settings } from '../settings/load.ts';
+import { registryCredentials } from './registry-credentials.ts';
 
 export interface KeepNodesOptions {
   readonly settings: Settings;
@@ -35,8 +33,7 @@ export async function keepNodes(
 ): Promise<Nodes | undefined> {
   const feed = await feedOf(settings, paths, log);
   if (!feed) return undefined;
-  const { REGISTRY_AUTH_FILE: file } = settings;
-  const credentials = new RegistryCredentials([ecrIssuer(), ...(file ? [authFileIssuer(file)] : [])]);
+  const credentials = registryCredentials(settings);
   return await Nodes.open(root, {
     feed,
     credentials: (reference) => credentials.for(reference),

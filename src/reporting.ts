@@ -18,12 +18,12 @@ import type { Lifetime } from '../lifetime/lifetime.ts';
 import { LastLines } from '../logging/last-lines.ts';
 import { parseLine, type Tags } from '../logging/line.ts';
 import type { Logger } from '../logging/logger.ts';
-import { LogzIo } from '../logging/logzio.ts';
 import type { Outlets } from '../logging/outlets.ts';
 import { Sentry } from '../logging/sentry.ts';
 import { HttpClient } from '../outgoing/http-client.ts';
 import type { Settings } from '../settings/load.ts';
 import { awsTags } from './aws-tags.ts';
+import { LogPlaces } from './log-places.ts';
 import { SERVICE_PAGE } from './observe.ts';
 
 /**
@@ -80,7 +80,7 @@ export class Reporting {
   #identity: Identity = {};
   #keep: (identity: Identity) => void = () => {};
   #sentry: Sentry | undefined;
-  #logzIo: LogzIo | undefined;
+  #places: LogPlaces | undefined;
   #heartbeats: Heartbeats | undefined;
   #instance: InstanceState | undefined;
 
@@ -107,15 +107,19 @@ export class Reporting {
     return this.#outlets.secrets;
   }
 
-  /** From here on, errors go to Sentry and the log to logz.io, if that is enabled. */
+  /** From here on, errors go to Sentry and the log to other places, as far as that is enabled. */
   async open(): Promise<void> {
-    const { USE_PROD_LOGGING, APP_ENV, COMMIT, SENTRY_DSN, LOGZIO_URL, LOGZIO_SHIPPING_TOKEN } =
-      this.#settings;
-    if (!USE_PROD_LOGGING || !SENTRY_DSN || !LOGZIO_URL || !LOGZIO_SHIPPING_TOKEN) return;
+    const { USE_PROD_LOGGING, APP_ENV, COMMIT, SENTRY_DSN } = this.#settings;
     const http = this.#http;
+    const region = async () => {
+      const { region: found } = await this.metadata.facts();
+      if (found !== describeThisMachine().region) return found;
+      throw new Error('the region of this host is not known; set AWS_REGION');
+    };
+    const shared = { settings: this.#settings, outlets: this.#outlets, http, log: this.#log };
+    this.#places = await LogPlaces.open({ ...shared, region });
+    if (!USE_PROD_LOGGING || !SENTRY_DSN) return;
     const report = (fields: object, message: string) => this.#log.warn(fields, message);
-    this.#logzIo = new LogzIo({ http, url: LOGZIO_URL, token: LOGZIO_SHIPPING_TOKEN.reveal(), report });
-    this.#outlets.add(this.#logzIo);
     const dsn = SENTRY_DSN.reveal();
     this.#sentry = await Sentry.open({ http, dsn, release: COMMIT, environment: APP_ENV, report });
     this.#outlets.add(this.#sentry);
@@ -262,9 +266,8 @@ export class Reporting {
   async close(): Promise<void> {
     this.#closing.abort(new Error('the service has ended'));
     this.#instance?.close();
-    const [lines] = await Promise.all([this.#logzIo?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
+    await Promise.all([this.#places?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
     const events = await this.#sentry?.close();
-    if (lines) this.#log.warn({ lines }, 'some log lines did not reach logz.io');
     if (events) this.#log.warn({ events }, 'some events did not reach Sentry');
     await this.#http.close();
   }
@@ -291,6 +294,6 @@ export class Reporting {
   #tag(tags: Tags): void {
     this.#tags = { ...this.#tags, ...tags };
     if (this.#sentry) this.#sentry.tags = this.#tags;
-    if (this.#logzIo) this.#logzIo.tags = this.#tags;
+    if (this.#places) this.#places.tags = this.#tags;
   }
 }

@@ -15,6 +15,7 @@ import {
   NodeEventsQuery,
   NodeLock,
   NodePlan,
+  NodeReceipts,
   Nodes,
   NodesText,
 } from './node-schemas.ts';
@@ -73,6 +74,13 @@ export function addNodeRoutes(
     params: ByNode,
     answer: Node,
     handle: async ({ params: { node } }) => nodes().named(node),
+  });
+  routes.add('GET', '/nodes/:node/receipts', {
+    summary: 'Get the receipts of the containers of a node that were replaced or removed',
+    description: 'The node itself may be gone. The last thousand receipts of all nodes are kept.',
+    params: ByNode,
+    answer: NodeReceipts,
+    handle: async ({ params: { node } }) => ({ receipts: await nodes().receipts.of(node) }),
   });
   routes.add('POST', '/nodes/:node/restart', {
     summary: 'Restart the container of a managed node, or try again one that was rejected',

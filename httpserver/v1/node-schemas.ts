@@ -127,3 +127,29 @@ export const NodeEvents = Type.Object(
   },
   { title: 'NodeEvents', description: 'At most the last thousand changes, oldest first.' },
 );
+
+export const NodeReceipts = Type.Object(
+  {
+    receipts: Type.Array(
+      Type.Object({
+        node: Type.String({ description: 'The node.' }),
+        container: Type.String({ description: 'The docker id of the removed container.' }),
+        image: Type.String({ description: 'The image that it was made from, with its digest.' }),
+        created: time('When it was created.'),
+        started: Type.Optional(time('When it started last. Missing if it never did.')),
+        ended: Type.Optional(time('When it ended last. Missing if it ran until it was removed.')),
+        exitCode: Type.Optional(Type.Integer({ description: 'Missing if it ran until it was removed.' })),
+        restarts: Type.Integer({ description: 'How often Docker restarted it after an exit.' }),
+        removed: time('When the service removed it.'),
+        cause,
+        successor: Type.Optional(
+          Type.String({ description: 'The docker id of the container that took its place.' }),
+        ),
+      }),
+    ),
+  },
+  {
+    title: 'NodeReceipts',
+    description: 'The containers of a node that the service has replaced or removed, newest first.',
+  },
+);

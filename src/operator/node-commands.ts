@@ -9,13 +9,13 @@ export type NodeAsked =
       readonly name: 'nodes list' | 'nodes events' | 'nodes lock' | 'nodes unlock';
     }
   | { readonly name: 'nodes plan'; readonly file: string | undefined }
-  | { readonly name: 'nodes explain' | 'nodes restart'; readonly node: string }
+  | { readonly name: 'nodes explain' | 'nodes restart' | 'nodes receipts'; readonly node: string }
   | ({ readonly name: 'nodes logs' } & LogWords)
   | ({ readonly name: 'nodes exec' } & ExecWords);
 
 type Row = Omit<CommandRow<NodeAsked>, 'read'> & { readonly read: (given: Given) => NodeAsked | undefined };
 
-const about = (name: 'nodes explain' | 'nodes restart', summary: string): Row => ({
+const about = (name: 'nodes explain' | 'nodes restart' | 'nodes receipts', summary: string): Row => ({
   name,
   words: '<NODE>',
   summary,
@@ -46,6 +46,7 @@ export const NODE_COMMANDS: readonly Row[] = [
     read: (given) => ({ name: 'nodes plan', file: given.text('dry-run') }),
   },
   bare('nodes events', 'print what happened to managed nodes'),
+  about('nodes receipts', 'print when and why containers of a managed node were replaced or removed'),
   about('nodes restart', 'restart a managed node, or try again one that was rejected'),
   bare('nodes lock', 'defer updates of managed nodes'),
   bare('nodes unlock', 'allow updates of managed nodes again'),

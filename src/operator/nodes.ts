@@ -33,6 +33,11 @@ export async function nodes(api: Api, asked: Asked, isJson: boolean): Promise<st
     }
     case 'nodes explain':
       return await explain(api, asked.node, isJson);
+    case 'nodes receipts': {
+      const params = { path: { node: asked.node } };
+      const { receipts } = dataOf(await api.GET('/v1/nodes/{node}/receipts', { params }));
+      return isJson ? asJson({ receipts }) : receiptsOf(receipts);
+    }
     case 'nodes restart': {
       const params = { path: { node: asked.node } };
       const found = dataOf(await api.POST('/v1/nodes/{node}/restart', { params }));
@@ -105,6 +110,19 @@ function planOf(steps: readonly Step[]): string {
   if (steps.length === 0) return 'Nothing is to be done.\n';
   const rows = steps.map(({ node, do: what, cause }, i) => [String(i + 1), node, what, printable(cause)]);
   return linesOf(align([['STEP', 'NODE', 'DO', 'CAUSE'], ...rows]));
+}
+
+function receiptsOf(receipts: Schemas['NodeReceipts']['receipts']): string {
+  if (receipts.length === 0) return 'No container of this node was replaced or removed.\n';
+  const rows = receipts.map(({ removed, container, image, started, ended = removed, exitCode, cause }) => [
+    removed,
+    container.slice(0, SHORT),
+    started === undefined ? 'never' : spanOf(Date.parse(ended) - Date.parse(started)),
+    exitCode === undefined ? '-' : String(exitCode),
+    image,
+    printable(cause),
+  ]);
+  return linesOf(align([['REMOVED', 'CONTAINER', 'RAN', 'EXIT', 'IMAGE', 'CAUSE'], ...rows]));
 }
 
 function eventOf({ at, node, state, cause }: Schemas['NodeEvents']['events'][number]): string[] {

@@ -1,7 +1,9 @@
 /** Managed nodes that EchoStream names: ministack plays Cognito, AppSync and SQS, and Docker is the real one. */
 
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetQueueAttributesCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Ministack } from '../../packages/echostream-node/test/support/ministack.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
@@ -24,6 +26,8 @@ after(async () => {
 });
 afterEach(() => host.finish());
 
+const OWN_LOG = '/echostream/managed-app/demo/host';
+const KEY = { accessKeyId: '000000000000', secretAccessKey: 'test' };
 const TENANT = { audit: false, name: 'tenant', region: 'us-east-1', table: 'table' };
 
 /** @returns the variables that EchoStream gives to a host, and the queue of its changes */
@@ -45,7 +49,7 @@ async function appWith(image: string) {
       GetAwsCredentials: {
         accessKeyId: '000000000000',
         expiration: '2099-01-01T00:00:00Z',
-        secretAccessKey: 'test',
+        secretAccessKey: KEY.secretAccessKey,
         sessionToken: 'test',
       },
       nodes: [
@@ -90,7 +94,9 @@ async function waiting(QueueUrl: string): Promise<number> {
 test('a host keeps the nodes of a managed app, also without CloudWatch, and restarts those that a change concerns', async () => {
   const { env, queue } = await appWith(registry.addScript('echo', RUNS));
   const site = new NodeSite(host);
-  const service = await site.start(env);
+  const { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY } = KEY;
+  const own = { CLOUDWATCH_LOG_GROUP: OWN_LOG, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY };
+  const service = await site.start({ ...env, ...own });
   await site.until('web', 'running');
   const { Config, HostConfig, State } = await site.inspect('web');
   // Nobody is there who takes it: Docker tries in the background.
@@ -123,5 +129,13 @@ test('a host keeps the nodes of a managed app, also without CloudWatch, and rest
   assert.ok(!service.lines.some((line) => JSON.stringify(line).includes(env.PASSWORD)));
   assert.equal(await service.stop(), 0);
   assert.equal((await site.inspect('web')).State.Running, true, 'nodes outlive the service');
+  const ended = '"msg":"ended"';
+  const file = readFileSync(`${site.root}/var/log/echostream/echostream-managed-app.log`, 'utf8');
+  assert.ok(file.includes(ended) && !file.includes(env.PASSWORD));
+  const logs = new CloudWatchLogsClient({ endpoint: aws.url, region: 'us-east-1', credentials: KEY });
+  const { events = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName: OWN_LOG }));
+  assert.ok(events.some(({ message }) => message?.includes(ended)));
+  logs.destroy();
+  rmSync(`${site.root}/var/log`, { recursive: true });
   await site.clear();
 });

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import type { NodeSpec } from '../../managed-nodes/spec/node-spec.ts';
+import { findCloud } from '../../src/doctor/cloud-checks.ts';
 import { askForMetrics } from '../support/metrics.ts';
 import { NodeSite, RUNS } from '../support/node-site.ts';
 import { Receiver } from '../support/receiver.ts';
@@ -116,8 +117,17 @@ test('an image that fails is rolled back with its reason, and what follows it is
   assert.deepEqual(await site.names(), ['web']);
   site.write([{ ...web, image: good, environment: { NEXT: 'yes' } }]);
   await site.until('web', 'running');
-  assert.notEqual((await site.inspect('web')).Id, Id);
+  const { Id: newest } = await site.inspect('web');
+  assert.notEqual(newest, Id);
   assert.deepEqual(await site.names(), ['web']);
+  const { receipts } = (await site.operator.get('/v1/nodes/web/receipts')).body;
+  assert.deepEqual(
+    receipts.map((one: Record<string, unknown>) => [one.cause, one.exitCode === 7, one.successor]),
+    [
+      ['the new container was accepted', false, newest],
+      ['it was rejected', true, Id],
+    ],
+  );
   site.write([]);
   await site.until('web', 'unknown');
   assert.equal(await service.stop(), 0);
@@ -242,8 +252,12 @@ test('a node of a registry with a password starts once its credentials are in th
   const service = await site.start({ REGISTRY_AUTH_FILE: file });
   const { lastError } = await site.until('web', 'backoff');
   assert.match(lastError, /could not be pulled|shows no image/);
+  const settings = { NODES_FEED: 'file', DOCKER_HOST: '/run/docker.sock', REGISTRY_AUTH_FILE: file } as const;
+  const doctor = async () => (await findCloud(settings, { images: [image] })).map(({ grade }) => grade);
+  assert.deepEqual(await doctor(), ['error']);
   const auth = Buffer.from(`${user.username}:${user.password}`).toString('base64');
   write({ [image.split('/', 1)[0] ?? '']: { auth } });
+  assert.deepEqual(await doctor(), ['ok']);
   await site.until('web', 'running');
   site.write([]);
   await site.until('web', 'unknown');

@@ -21,7 +21,7 @@ interface Started {
 }
 
 /** Files about managed nodes that outlive the service. */
-const OF_NODES = ['rejected.json', 'images.json', 'spec-key', 'echostream.json'].map(
+const OF_NODES = ['rejected.json', 'images.json', 'spec-key', 'echostream.json', 'receipts'].map(
   (name) => `nodes/${name}`,
 );
 
@@ -170,7 +170,7 @@ export class TestHost implements AsyncDisposable {
     );
     const kept = ['run', 'var', 'var/lib', state, ...stay];
     const isOfEnded = (path: string) =>
-      /\/(receipts\/\w{60}\.json|logs\/\w{60}\.log|seen-configs\/\w{64}|webserver-registration\.json)$/.test(
+      /\/(receipts\/\w{60}\.json|nodes\/receipts\/[\w.-]+\.json|logs\/\w{60}\.log|seen-configs\/\w{64}|webserver-registration\.json)$/.test(
         path,
       );
     return found

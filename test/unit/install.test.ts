@@ -70,6 +70,7 @@ test('each file is installed where the system looks for it', () => {
     '90-fractal-input.rules': 'etc/udev/rules.d/90-fractal-input.rules',
     '60-ecs-host-service.conf': 'etc/sysctl.d/60-ecs-host-service.conf',
     'modules-load.conf': 'etc/modules-load.d/ecs-host-service.conf',
+    'logrotate.conf': 'etc/logrotate.d/ecs-host-service',
     'logind.conf': 'etc/systemd/logind.conf.d/ecs-host-service.conf',
     'system.conf': 'etc/systemd/system.conf.d/ecs-host-service.conf',
     'seccomp.json': 'etc/docker/ecs-host-service-seccomp.json',

@@ -97,6 +97,56 @@ test('a dry run sends a file of nodes and prints the steps that it would lead to
   assert.equal((parseCommandLine(words) as { readonly file?: string }).file, file);
 });
 
+test('the receipts of a node are a table, the newest first', async () => {
+  const receipt = {
+    node: 'web',
+    container: 'c0ffee0123456789',
+    image: 'web@sha256:1',
+    created: '2026-01-01T00:00:00Z',
+    started: '2026-01-01T00:00:00Z',
+    ended: '2026-01-01T00:01:05Z',
+    exitCode: 7,
+    restarts: 0,
+    removed: '2026-01-01T00:02:00.000Z',
+    cause: 'it was rejected\u001b[2J',
+  };
+  const { started: _, ended: __, exitCode: ___, ...never } = receipt;
+  const path = '/v1/nodes/{node}/receipts';
+  const asked = { name: 'nodes receipts', node: 'web' } as const;
+  const text = await nodes(api({ [path]: { receipts: [receipt, never] } }), asked, false);
+  assert.match(text, /^REMOVED +CONTAINER +RAN +EXIT +IMAGE +CAUSE\n/);
+  assert.match(text, /^2026-01-01T00:02:00.000Z +c0ffee012345 +1 min 5 s +7 +web@sha256:1 +it was rejected/m);
+  assert.match(text, /^2026-01-01T00:02:00.000Z +c0ffee012345 +never +- /m);
+  assert.ok(!text.includes('\u001b'));
+  assert.match(await nodes(api({ [path]: { receipts: [] } }), asked, false), /^No container of this node/);
+});
+
+test('events of nodes are printed with their times and causes, and no terminal obeys them', async () => {
+  const event = {
+    id: 3,
+    at: '2026-01-01T00:00:00.000Z',
+    node: 'web',
+    state: 'failed',
+    cause: 'bad\u001b[2J',
+  };
+  const events = api({ '/v1/nodes/events': { events: [event] } });
+  const text = await nodes(events, { name: 'nodes events' }, false);
+  assert.match(text, /^2026-01-01T00:00:00.000Z +web +failed +bad/);
+  assert.ok(!text.includes('\u001b'));
+  assert.deepEqual(JSON.parse(await nodes(events, { name: 'nodes events' }, true)), { events: [event] });
+});
+
+test('a restart and a lock of nodes say what comes of them', async () => {
+  const answers = api({ '/v1/nodes/{node}/restart': NODE, '/v1/nodes/lock': { locked: true } });
+  const say = (asked: Parameters<typeof nodes>[1]) => nodes(answers, asked, false);
+  assert.equal(
+    await say({ name: 'nodes restart', node: 'web' }),
+    'Node web is restarted as soon as it can be.\n',
+  );
+  assert.equal(await say({ name: 'nodes lock' }), 'Updates of managed nodes are deferred.\n');
+  assert.equal(await say({ name: 'nodes unlock' }), 'Updates of managed nodes are allowed.\n');
+});
+
 test('the commands about nodes are understood', () => {
   const where = { where: { host: undefined, fingerprint: undefined }, isJson: false };
   const parsed = (words: string) => parseCommandLine(words.split(' '));
@@ -118,6 +168,7 @@ test('the commands about nodes are understood', () => {
     user: undefined,
     ...where,
   });
-  for (const words of ['nodes', 'nodes explain', 'nodes logs', 'nodes exec'])
+  assert.deepEqual(parsed('nodes receipts web'), { name: 'nodes receipts', node: 'web', ...where });
+  for (const words of ['nodes', 'nodes explain', 'nodes logs', 'nodes exec', 'nodes receipts'])
     assert.equal(parsed(words).name, 'misfit');
 });

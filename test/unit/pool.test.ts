@@ -157,8 +157,7 @@ suite('one certain number', () => {
   test('an adopted number is held without a check until its lifetime ends', async () => {
     const pool = new Pool([1]);
     const lifetime = new Lifetime('adopter');
-    const { usable: _, ...adopted } = allotment();
-    await pool.adopt(lifetime, 1, adopted);
+    await pool.adopt(lifetime, 1, allotment({ usable: () => assert.fail('it is not checked') }));
     assert.equal(pool.held, 1);
     await assert.rejects(hold(pool), PoolExhaustedError);
     await lifetime.end();

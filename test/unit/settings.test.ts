@@ -6,7 +6,7 @@ import { suite, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ServiceError } from '../../errors/service-error.ts';
 import { ENVIRONMENTS, parseEnvironment } from '../../settings/environment.ts';
-import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
+import { childEnvironment, examineSettings, loadSettings, type Settings } from '../../settings/load.ts';
 import { SCHEMA, WELL_KNOWN_SECRETS } from '../../settings/schema.ts';
 import { findSecret, Secret, sameSecret } from '../../settings/secret.ts';
 
@@ -215,6 +215,9 @@ suite('defaults', () => {
       AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
       AWS_EC2_METADATA_DISABLED: false,
       LOG_LEVEL: 'info',
+      LOG_FILE: undefined,
+      LOGGING_LEVEL: undefined,
+      CLOUDWATCH_LOG_GROUP: undefined,
       COMMIT: 'unknown',
     });
   });
@@ -955,4 +958,34 @@ test('an app of EchoStream cannot have the name of a network of Docker', () => {
       problemsOf({ APP_ENV: 'localdev', INTERACTIVE: 'off', NODES_FEED: 'echostream', ...all, APP }),
       [`APP: must not be ${APP}, which is a network of Docker's own`],
     );
+});
+
+test("EchoStream's LOGGING_LEVEL is the level of the service's log, unless LOG_LEVEL is given", () => {
+  const given = {
+    APP_ENV: 'localdev',
+    INTERACTIVE: 'off',
+    NODES_FEED: 'echostream',
+    ...Object.fromEntries(ECHOSTREAM.map((name) => [name, 'any'])),
+    APPSYNC_ENDPOINT: 'https://api.example/graphql',
+  };
+  const levelOf = (more: object) => loadSettings({ ...given, ...more }).LOG_LEVEL;
+  assert.equal(levelOf({}), 'info');
+  assert.equal(levelOf({ LOGGING_LEVEL: 'WARNING' }), 'warn');
+  assert.equal(levelOf({ LOGGING_LEVEL: 'CRITICAL' }), 'error');
+  assert.equal(levelOf({ LOGGING_LEVEL: 'WARNING', LOG_LEVEL: 'debug' }), 'debug');
+  assert.deepEqual(problemsOf({ ...given, LOGGING_LEVEL: 'loud' }), [
+    'LOGGING_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL; got "loud"',
+  ]);
+  const others = { APP_ENV: 'localdev', LOGGING_LEVEL: 'loud' };
+  assert.equal(loadSettings(others).LOG_LEVEL, 'info', 'others use such names too');
+});
+
+test("the log of EchoStream's hosts goes to its usual file below ROOT, and elsewhere to a file that is named", () => {
+  const fileOf = (given: object) => examineSettings({ APP_ENV: 'localdev', ...given }).settings.LOG_FILE;
+  assert.equal(fileOf({}), undefined);
+  assert.equal(fileOf({ LOG_FILE: '/var/log/app.log' }), '/var/log/app.log');
+  const echostream = { NODES_FEED: 'echostream' };
+  assert.equal(fileOf(echostream), '/var/log/echostream/echostream-managed-app.log');
+  assert.equal(fileOf({ ...echostream, ROOT: '/x' }), '/x/var/log/echostream/echostream-managed-app.log');
+  assert.equal(fileOf({ ...echostream, LOG_FILE: 'none' }), undefined);
 });
