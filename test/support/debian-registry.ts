@@ -132,8 +132,8 @@ async function answers(): Promise<boolean> {
 /** Waits for the end of what Docker tells of its progress. */
 async function done(docker: Dockerode, stream: NodeJS.ReadableStream): Promise<void> {
   await new Promise<void>((resolve, reject) =>
-    docker.modem.followProgress(stream, (error, told: { readonly error?: string }[] = []) => {
-      const why = error?.message ?? told.find((one) => one.error)?.error;
+    docker.modem.followProgress(stream, (error, told: { readonly error?: string }[] | undefined) => {
+      const why = error?.message ?? told?.find((one) => one.error)?.error;
       if (why === undefined) resolve();
       else reject(new Error(why));
     }),
