@@ -98,9 +98,8 @@ release-tool: $(RELEASE_TOOL) ## Build the release tool as one executable
 test: docker-cli compose registry sudo zsh shell browser cross-compiler config-tools config-readers $(CONSOLE) $(IMAGE_PROGRAMS) $(ATTACKERS) build/seccomp.json $(LAUNCHER) build/notify-receiver $(EXECUTABLE) $(ADDONS) $(OTHER_NODES) $(PACKAGES) $(MINISTACK) | node_modules/.stamp ## Run all tests, or those in FILES="test/…"
 	@$(AS_ROOT) $(NODE) test/run.ts $(FILES)
 
-test-vm: guest-tools seed-tools shell $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
+test-vm: guest-tools $(GUEST_PROGRAMS) $(BUNDLE) | node_modules/.stamp ## Run the tests that need a host like EC2's, in a guest; all, or those in FILES="test/vm/…"
 	@$(AS_ROOT) $(NODE) test/vm/boot.ts run.ts $(FILES)
-	@$(if $(FILES),:,$(AS_ROOT) $(NODE) test/vm/boot-seed.ts)
 
 bench: docker-cli shell browser guest-tools config-tools config-readers $(LAUNCHER) $(GUEST_PROGRAMS) $(BUNDLE) $(EXECUTABLE) $(MINISTACK) $(PACKAGES) $(RELEASE_TOOL) | node_modules/.stamp ## Measure side by side, print ratios; all, or those in ONLY="spin-up …"
 	@$(AS_ROOT) TEST_NODE=$(NODE) test/support/own-host.sh $(CURDIR)/bench/run.ts $(ONLY); \

@@ -35,7 +35,7 @@ say "Building the guest (once, about two minutes): its packages …"
 # The source of this machine's own packages; without an answer, debootstrap uses its default.
 # shellcheck disable=SC2016 # apt-get fills it in
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' 2> /dev/null | head -n 1)
-packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,cloud-init,kmod,procps,initramfs-tools,zstd,lz4,xfsprogs
+packages=systemd,systemd-sysv,udev,dbus,iproute2,iptables,docker.io,apparmor,ca-certificates,kmod,procps,initramfs-tools,zstd,lz4,xfsprogs
 logged debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"}
 
 say "Building the guest: its kernel …"
