@@ -58,7 +58,7 @@ test('only what is a copy is removed, with the revisions that belong to it', asy
   await removeCopy(aws.ecs, 'c', made);
   const changes = aws.calls.filter(({ action }) => /^De(lete|register)/.test(action));
   assert.deepEqual(changes, [
-    { action: 'DeleteService', body: { cluster: 'c', service: 'app-pr-12', force: true } },
     { action: 'DeregisterTaskDefinition', body: { taskDefinition: 'app-pr-12:2' } },
+    { action: 'DeleteService', body: { cluster: 'c', service: 'app-pr-12', force: true } },
   ]);
 });

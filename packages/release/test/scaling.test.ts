@@ -25,9 +25,9 @@ test('what is suspended is read for many services, and changed for one, whose cl
   const wanted = { in: false, out: true, scheduled: false };
   await setScaling(client, cluster, 'service-1', wanted, new AbortController().signal);
   client.destroy();
-  const { body } = aws.calls.at(-1) ?? { body: {} };
-  assert.equal(body.ResourceId, 'service/shop/service-1');
-  assert.deepEqual(body.SuspendedState, {
+  const body = aws.calls.at(-1)?.body;
+  assert.equal(body?.ResourceId, 'service/shop/service-1');
+  assert.deepEqual(body?.SuspendedState, {
     ...{ DynamicScalingInSuspended: false, DynamicScalingOutSuspended: true },
     ScheduledScalingSuspended: false,
   });

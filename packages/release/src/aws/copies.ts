@@ -109,7 +109,6 @@ export async function createService(ecs: ECSClient, input: CreateServiceCommandI
 export async function removeCopy(ecs: ECSClient, cluster: string, found: Service): Promise<void> {
   assertCopy(found);
   const { serviceName: service = '', taskDefinition = '' } = found;
-  await ecs.send(new DeleteServiceCommand({ cluster, service, force: true }));
   const familyPrefix = taskDefinition.replace(/^.*\//, '').replace(/:\d+$/, '');
   const arns: string[] = [];
   for await (const { taskDefinitionArns = [] } of paginateListTaskDefinitions(
@@ -122,6 +121,8 @@ export async function removeCopy(ecs: ECSClient, cluster: string, found: Service
     if (originalOf(tags) !== undefined)
       await ecs.send(new DeregisterTaskDefinitionCommand({ taskDefinition: arn }));
   }
+  // The service goes last, so that a removal that failed can be repeated.
+  await ecs.send(new DeleteServiceCommand({ cluster, service, force: true }));
 }
 
 /** @throws ReleaseError usage when the service is no copy */

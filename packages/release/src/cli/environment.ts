@@ -3,6 +3,7 @@
  * services of the stage from those of another stage, without tasks, and then deploys. `down` removes them.
  */
 
+import type { Service } from '@aws-sdk/client-ecs';
 import {
   assertCopy,
   type Copy,
@@ -16,10 +17,11 @@ import {
 import { resolveImages } from '../aws/images.ts';
 import { readTaskDefinition } from '../aws/task-reads.ts';
 import type { ReleaseConfig } from '../config/read.ts';
+import type { ServiceConfig } from '../config/schema.ts';
 import { ReleaseError } from '../errors.ts';
 import { makeReleaseId } from '../release/deploy.ts';
 import type { Observed } from '../release/observe.ts';
-import { planRelease } from '../release/plan.ts';
+import { type Plan, planRelease } from '../release/plan.ts';
 import { render } from '../release/task-definition.ts';
 import { type Context, configOfGiven, contextOf } from './context.ts';
 import { printResult, table, teller } from './print.ts';
@@ -55,54 +57,75 @@ async function up(given: Given, surroundings: Surroundings): Promise<number> {
   return await carry(given, surroundings, { ...context, config: whole }, { kind: 'deploy', plan });
 }
 
-/** @returns counts of tasks for services that have none, by name in the configuration */
+/**
+ * Makes the services that do not exist.
+ * @returns counts of tasks for services that have none, by name in the configuration
+ */
 async function makeServices(
-  { config, clients, cloud }: Context,
+  context: Context,
   given: Given,
   surroundings: Surroundings,
   original: ReleaseConfig,
-  images: Awaited<ReturnType<typeof resolveImages>>,
+  images: Plan['images'],
 ): Promise<ReadonlyMap<string, number>> {
+  const { config, clients } = context;
   const { cluster, copyOf } = config.stage;
   const ecs = await clients.ecs();
   const tell = teller(given, surroundings);
   const wanted = Object.entries(config.services ?? {});
-  const there = await describeServices(
-    ecs,
-    cluster,
-    wanted.map(([, { service }]) => service),
-  );
-  const sources = await describeServices(
-    ecs,
-    original.stage.cluster,
-    wanted.map(([name]) => original.services?.[name]?.service ?? ''),
-  );
-  const references = new Map(Object.entries(images).map(([name, { reference }]) => [name, reference]));
+  const [there, sources] = await Promise.all([
+    describeServices(
+      ecs,
+      cluster,
+      wanted.map(([, { service }]) => service),
+    ),
+    describeServices(
+      ecs,
+      original.stage.cluster,
+      wanted.flatMap(([name]) => original.services?.[name]?.service ?? []),
+    ),
+  ]);
   const counts = new Map<string, number>();
-  for (const [name, { service, family = service, containers, kind, count }] of wanted) {
+  for (const [name, one] of wanted) {
+    const { service, kind = '', count } = one;
+    const present = there.get(service);
+    if (present && (present.desiredCount ?? 0) > 0) continue;
     const source = sources.get(original.services?.[name]?.service ?? '');
     if (!source)
       throw new ReleaseError('usage', `The stage ${copyOf?.stage} has no active service for ${name}.`);
-    const present = there.get(service);
-    const usual = Number(count ?? config.kinds[kind ?? '']?.count ?? source.desiredCount ?? 1);
-    if ((present?.desiredCount ?? 0) === 0) counts.set(name, usual);
+    counts.set(name, Number(count ?? config.kinds[kind]?.count ?? source.desiredCount ?? 1));
     if (present) continue;
-    const loadBalancer = copyOf?.loadBalancers?.[name];
-    const copy: Copy = { service, family, of: copyOf?.stage ?? '', ...(loadBalancer && { loadBalancer }) };
     tell({ event: 'step', text: `make the service ${service} from ${source.serviceName}` });
-    const live = await readTaskDefinition(ecs, source.taskDefinition ?? '');
-    const values = config.kinds[kind ?? ''];
-    const rendered = render(live, {
-      ...{ what: `The service ${name}`, containers, images: references },
-      ...(kind !== undefined && values && { kind: { name: kind, kind: values } }),
-    });
-    const request = copiedService(source, cluster, '', copy);
-    if (given.flag('dry-run')) continue;
-    const signal = AbortSignal.any([surroundings.signal, AbortSignal.timeout(config.timing.timeout)]);
-    const taskDefinition = await cloud.register(copiedDefinition(rendered, copy), signal);
-    await createService(ecs, { ...request, taskDefinition });
+    if (!given.flag('dry-run')) await makeCopy(context, name, one, source, images, surroundings.signal);
   }
   return counts;
+}
+
+async function makeCopy(
+  { config, clients, cloud }: Context,
+  name: string,
+  { service, family = service, containers, kind }: ServiceConfig,
+  source: Service,
+  images: Plan['images'],
+  interrupted: AbortSignal,
+): Promise<void> {
+  const { cluster, copyOf } = config.stage;
+  const loadBalancer = copyOf?.loadBalancers?.[name];
+  const copy: Copy = {
+    ...{ service, family, of: copyOf?.stage ?? '' },
+    ...(loadBalancer && { loadBalancer }),
+  };
+  const ecs = await clients.ecs();
+  const live = await readTaskDefinition(ecs, source.taskDefinition ?? '');
+  const values = config.kinds[kind ?? ''];
+  const rendered = render(live, {
+    ...{ what: `The service ${name}`, containers },
+    images: new Map(Object.entries(images).map(([image, { reference }]) => [image, reference])),
+    ...(kind !== undefined && values && { kind: { name: kind, kind: values } }),
+  });
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(config.timing.timeout)]);
+  const taskDefinition = await cloud.register(copiedDefinition(rendered, copy), signal);
+  await createService(ecs, copiedService(source, cluster, taskDefinition, copy));
 }
 
 async function down(given: Given, surroundings: Surroundings): Promise<number> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readServices, readTaskDefinition } from '../../src/aws/task-reads.ts';
 import { ACCOUNT, AwsHost, REGISTRY } from '../support/aws-host.ts';
+import { JsonAws } from '../support/json-aws.ts';
 import { run } from '../support/tool.ts';
 
 const CONFIG = `
@@ -52,12 +53,19 @@ after(async () => await aws[Symbol.asyncDispose]());
 test('a configuration is written from what the cluster has, and it fits what runs', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'release-init-'));
   await aws.makeRule('foreign', await aws.register('foreign', 'web:old'), 'another');
-  const how = { cwd: directory };
+  // Ministack has no automatic scaling.
+  await using scaling = await JsonAws.start();
+  scaling.actions = {
+    DescribeScalableTargets: () => ({ ScalableTargets: [{ ResourceId: 'service/shop/worker' }] }),
+  };
+  const AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING = scaling.settings.endpoint;
+  const how = { cwd: directory, env: { AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING } };
   const made = await run(['init', '--cluster', 'shop', '--region', 'us-east-1', '--stage', 'staging'], how);
   assert.equal(made.code, 0, made.stderr);
   const written = await readFile(join(directory, 'ecs-release.yaml'), 'utf8');
   assert.match(written, /portal:\n {4}service: portal/);
   assert.match(written, /families: job-a/);
+  assert.match(written, /service: worker\n {4}suspendAutoScaling: true/);
   assert.doesNotMatch(written, /foreign/);
   const again = await run(['init', '--cluster', 'shop', '--region', 'us-east-1'], how);
   assert.equal(again.code, 2);
