@@ -100,6 +100,27 @@ test('bytes pass both ways unchanged, in several connections at once, each with 
   assert.deepEqual(world.failures, []);
 });
 
+test('a forwarded connection that KMS encrypts carries nothing in the clear, and goes on over a new socket', async () => {
+  const world: World = await forward((socket) => socket.pipe(socket), { kms: async () => world.there.kms });
+  await using _ = world;
+  const { there } = world;
+  const choose = there.agent;
+  there.agent = (call) => ({ ...choose(call), key: there.key });
+  const seen: Buffer[] = [];
+  there.observe = (bytes) => seen.push(bytes);
+  const socket = connect(world.localPort, '127.0.0.1');
+  const lines = ['the first words', 'the last words'];
+  for (const line of lines) {
+    socket.write(line);
+    assert.equal(String((await once(socket, 'data'))[0]), line);
+    there.cut();
+  }
+  socket.destroy();
+  const wire = Buffer.concat(seen).toString('latin1');
+  assert.ok(lines.every((line) => !wire.includes(line)));
+  assert.ok(there.opened.length > 1);
+});
+
 test('a server that speaks first is heard on every connection', async () => {
   await using world = await forward((socket) => socket.write('220 ready\r\n'));
   for (let i = 0; i < 3; i++)
