@@ -48,7 +48,9 @@ function usedOf(used: number, limit: number | null | undefined): Used {
 }
 
 /** As `docker stats` counts, with cgroup v2 and v1. */
-function memoryOf({ memory_stats: { usage = 0, stats } }: Dockerode.ContainerStats): number {
-  const { inactive_file: v2, total_inactive_file: v1 } = (stats ?? {}) as Partial<Record<string, number>>;
+function memoryOf({ memory_stats: found }: Dockerode.ContainerStats): number {
+  // Docker leaves them out if the container has just ended.
+  const { usage = 0, stats = {} }: Partial<typeof found> = found;
+  const { inactive_file: v2, total_inactive_file: v1 }: Partial<Record<string, number>> = stats;
   return Math.max(0, usage - (v1 ?? v2 ?? 0));
 }

@@ -10,7 +10,7 @@ import { usePolled } from '../state/polled.ts';
 type Use = Schemas['ResourceUse'];
 
 /** Milliseconds between reads. */
-const EVERY = 5000;
+const EVERY = 3000;
 
 /** @returns processors in use between two reads; undefined: that is not known yet */
 export function processorsBetween(before: Use | undefined, now: Use): number | undefined {
