@@ -1,6 +1,5 @@
 /** What a container uses of its limits, as Docker reads it from the container's control group. */
 
-import type Dockerode from 'dockerode';
 import type { Docker } from './docker.ts';
 import type { DockerId } from './docker-id.ts';
 
@@ -37,7 +36,7 @@ export async function resourceUse(docker: Pick<Docker, 'call'>, id: DockerId): P
   return {
     at: stats.read,
     processor: usedOf((stats.cpu_stats.cpu_usage?.total_usage ?? 0) / NANO, (NanoCpus ?? 0) / NANO || quota),
-    memory: usedOf(memoryOf(stats), Memory),
+    memory: usedOf(memoryOf(stats.memory_stats), Memory),
     processes: usedOf(stats.pids_stats?.current ?? 0, PidsLimit),
   };
 }
@@ -47,8 +46,14 @@ function usedOf(used: number, limit: number | null | undefined): Used {
   return limit && limit > 0 ? { used, limit } : { used };
 }
 
-/** As `docker stats` counts, with cgroup v2 and v1. */
-function memoryOf({ memory_stats: { usage = 0, stats } }: Dockerode.ContainerStats): number {
-  const { inactive_file: v2, total_inactive_file: v1 } = (stats ?? {}) as Partial<Record<string, number>>;
-  return Math.max(0, usage - (v1 ?? v2 ?? 0));
+/** Docker leaves them out if the container has just ended. */
+interface MemoryStats {
+  readonly usage?: number;
+  /** The names are those of cgroup v2 and v1. */
+  readonly stats?: { readonly inactive_file?: number; readonly total_inactive_file?: number };
+}
+
+/** As `docker stats` counts. */
+function memoryOf({ usage = 0, stats }: MemoryStats): number {
+  return Math.max(0, usage - (stats?.total_inactive_file ?? stats?.inactive_file ?? 0));
 }

@@ -58,10 +58,11 @@ for (const scheme of ['dark', 'light'] as const) {
   const { server, url } = await serveOnLoopback(join(root, 'run/ecs-host-service/api.sock'), 0);
   await using one = await visit(browser, scheme);
   const { page } = one;
-  const take = (name: string) => page.screenshot({ path: join(directory, `${name}-${scheme}.png`) });
+  const take = (name: string, fullPage = false) =>
+    page.screenshot({ path: join(directory, `${name}-${scheme}.png`), fullPage });
   await page.goto(url);
   await page.getByText('Checked', { exact: false }).waitFor();
-  await take('overview');
+  await take('overview', true);
   if (scheme === 'dark') {
     const { origin } = new URL(url);
     const open = async (hash: string, heading: string) => {
@@ -76,7 +77,7 @@ for (const scheme of ['dark', 'light'] as const) {
     await take('nodes');
     await open(`containers/${ids[0]}`, 'Life');
     await page.getByText(/^\d\.\d\d$/).waitFor();
-    await take('container');
+    await take('container', true);
     await terminal(page);
     await take('terminal');
   }

@@ -87,7 +87,7 @@ export function Containers() {
       )}
       {shown.length > 0 && (
         <Scrolls class="scrolls" label="Table of containers">
-          <table class="wide">
+          <table class="wide containers">
             <thead>
               <tr>
                 {(Object.keys(COLUMNS) as Column[]).map((name) => {

@@ -147,7 +147,7 @@ function Feed({ onChange }: { readonly onChange: () => void }) {
 function Table({ all }: { readonly all: readonly Node[] }) {
   return (
     <Scrolls class="scrolls" label="Table of nodes">
-      <table class="wide">
+      <table class="wide nodes">
         <thead>
           <tr>
             {['Node', 'State', 'Since', 'Wanted image', 'Runs digest', 'Cause'].map((name) => (

@@ -79,14 +79,16 @@ export function TerminalPage({ asked }: { readonly asked: Asked }) {
             !screen.connection.writes.value &&
             '; you watch, and cannot type'}
         </span>
-        <label for="terminal-find">Search</label>
-        <input
-          id="terminal-find"
-          type="search"
-          onKeyDown={({ key, shiftKey, currentTarget }) =>
-            key === 'Enter' && screen?.find(currentTarget.value, shiftKey)
-          }
-        />
+        <span class="pair">
+          <label for="terminal-find">Search</label>
+          <input
+            id="terminal-find"
+            type="search"
+            onKeyDown={({ key, shiftKey, currentTarget }) =>
+              key === 'Enter' && screen?.find(currentTarget.value, shiftKey)
+            }
+          />
+        </span>
         <button type="button" onClick={() => screen?.copy()}>
           Copy
         </button>

@@ -10,10 +10,10 @@ import { usePolled } from '../state/polled.ts';
 type Use = Schemas['ResourceUse'];
 
 /** Milliseconds between reads. */
-const EVERY = 5000;
+const EVERY = 3000;
 
 /** @returns processors in use between two reads; undefined: that is not known yet */
-export function processorsBetween(before: Use | undefined, now: Use): number | undefined {
+function processorsBetween(before: Use | undefined, now: Use): number | undefined {
   const seconds = (Date.parse(now.at) - Date.parse(before?.at ?? now.at)) / 1000;
   return before && seconds > 0
     ? Math.max(0, now.processor.used - before.processor.used) / seconds
