@@ -16,6 +16,8 @@ export interface Purpose {
   readonly appName: string;
   /** The ARN of its ECS task. */
   readonly task?: string;
+  /** The pool that it was made for. */
+  readonly pool?: string;
 }
 
 /** An input device, with the data to find it again when its descriptor is closed. */

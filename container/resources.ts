@@ -18,6 +18,7 @@ import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import type { ContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { adoptPorts, holdPorts, portsWanted } from './network/published-ports.ts';
+import { Shortage } from './pool/shortage.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
@@ -61,11 +62,15 @@ export async function takeResources(
   const { host, lifetime, log, purpose } = owner;
   const { directories, ...place } = placeOf(owner);
   const wanted = portsWanted(accepted, shared);
+  // A container of a pool must not cost another one.
+  const shortage = purpose.pool === undefined ? host.shortage : new Shortage();
   const take = () =>
     Promise.all([
       holdDirectories(lifetime, directories, { ...host, config: place.config }),
-      holdPorts(lifetime, host.ports, { ...wanted, needed }),
-      wantsConsole(accepted) ? host.ttys.acquire(lifetime, owner.provenGone) : undefined,
+      holdPorts(lifetime, host.ports, { ...wanted, needed }, shortage),
+      wantsConsole(accepted)
+        ? shortage.relieve(() => host.ttys.acquire(lifetime, owner.provenGone))
+        : undefined,
       holdInputDevices(lifetime, host.eventNumbers),
     ]);
   const [project, ports, tty, inputs] = await host.limitPreparations(take);

@@ -14,6 +14,7 @@ import type { Events } from './events.ts';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { Apart } from './network/apart.ts';
 import type { HostPorts } from './network/host-ports.ts';
+import type { Shortage } from './pool/shortage.ts';
 import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
 
@@ -43,6 +44,7 @@ export interface Surroundings {
   /** They apply to each container whose create body sets none. */
   readonly limits: DefaultLimits;
   readonly terminals: Terminals;
+  readonly shortage: Shortage;
   readonly receipts: Receipts;
   readonly events: Events;
   readonly log: Logger;

@@ -21,6 +21,8 @@ export interface ContainerView {
   readonly since: string;
   /** Whether a user has been assigned to it. */
   readonly claimed: boolean;
+  /** The pool in which it waits for a user. */
+  readonly pool?: string;
   /** The identifying host port, once it is prepared. */
   readonly port?: number;
   /** Host ports by container port, such as `32262/tcp`, once it is prepared. */
@@ -58,6 +60,7 @@ export function viewOf({
 }: Viewed): ContainerView {
   const { role, appName: app, task } = purpose;
   const { idleTimeout } = facts ?? {};
+  const claimed = facts?.startValues !== undefined;
   return {
     id,
     ...(docker && { docker }),
@@ -67,7 +70,8 @@ export function viewOf({
     state,
     began: began.toISOString(),
     since: since.toISOString(),
-    claimed: facts?.startValues !== undefined,
+    claimed,
+    ...(purpose.pool !== undefined && !claimed && { pool: purpose.pool }),
     ...(port !== undefined && { port }),
     ...(facts && { ports: facts.ports, ...(facts.tty !== undefined && { tty: facts.tty }) }),
     ...(idleTimeout !== undefined && { idleTimeout }),

@@ -217,6 +217,11 @@ export class Docker {
     return (await this.#image(image))?.Config?.Labels ?? {};
   }
 
+  /** undefined if there is no such image. */
+  async imageId(image: string): Promise<string | undefined> {
+    return (await this.#image(image))?.Id;
+  }
+
   #image(image: string): Promise<Dockerode.ImageInspectInfo | undefined> {
     return this.call('inspect_image', LOOK, () =>
       this.#api.getImage(image).inspect().catch(unlessStatus(404)),
@@ -251,16 +256,17 @@ export class Docker {
     since: number,
     signal: AbortSignal,
   ): Promise<AsyncIterable<DockerEvent>> {
-    const filters = {
-      type: ['container'],
-      event: ['create', 'start', 'die', 'destroy'],
-      label: labels,
-    };
-    const options = {
-      filters: JSON.stringify(filters),
-      since,
-      abortSignal: signal,
-    };
+    const event = ['create', 'start', 'die', 'destroy'];
+    return await this.#events({ type: ['container'], event, label: labels }, signal, since);
+  }
+
+  /** Yields an event each time that an image was pulled, tagged, loaded or removed, until the signal aborts. */
+  async imageEvents(signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
+    return await this.#events({ type: ['image'] }, signal);
+  }
+
+  async #events(filters: object, abortSignal: AbortSignal, since?: number) {
+    const options = { filters: JSON.stringify(filters), since, abortSignal };
     const stream = await this.call('events', Infinity, () => this.#api.getEvents(options));
     return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
   }

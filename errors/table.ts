@@ -16,6 +16,7 @@ import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
 import { NODE_ERRORS } from './node-errors.ts';
+import { POOL_ERRORS } from './pool-errors.ts';
 import { RIGHTS_ERRORS } from './rights-errors.ts';
 import { SESSION_ERRORS } from './session-errors.ts';
 import { START_ERRORS } from './start-errors.ts';
@@ -190,6 +191,7 @@ export const ERRORS = {
   },
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
+  ...POOL_ERRORS,
   ...RIGHTS_ERRORS,
   ...SESSION_ERRORS,
   'input.failed': {

@@ -14,6 +14,7 @@ import {
   image,
   oneOf,
   operatorToken,
+  pathOrNone,
   port,
   ports,
   region,
@@ -156,6 +157,11 @@ export const SCHEMA = {
     fallback: (environment) => (environment === 'localdev' ? 'leave' : 'own'),
     parse: oneOf('own', 'leave'),
   } satisfies Setting<'own' | 'leave'>,
+  POOL: setting(
+    'JSON file with the pools of warm containers that this host keeps: an object with the body of "PUT /v1/pools/{name}" for each name. Only root may write to it. With none, there are only the pools that operators make.',
+    'none',
+    pathOrNone,
+  ),
   UNCLAIMED_SECONDS: setting(
     'Seconds after which the service ends a container that is still unassigned. With none, it never does.',
     'none',

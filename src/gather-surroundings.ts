@@ -9,6 +9,7 @@ import { Events } from '../container/events.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { Apart } from '../container/network/apart.ts';
 import { HostPorts } from '../container/network/host-ports.ts';
+import { Shortage } from '../container/pool/shortage.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import type { EngineFacts } from '../docker-engine/answers.ts';
 import { readHostId } from '../host/host-id.ts';
@@ -87,6 +88,7 @@ export async function gatherSurroundings({
     seccompProfile: profileFor(engine, found.log),
     limits: limitsOf(settings, engine, KIB * total),
     events: new Events(),
+    shortage: new Shortage(),
     terminals: new Terminals(
       {
         all: settings.TERMINALS,

@@ -50,6 +50,9 @@ export const Container = Type.Object(
     began: time('When the container was requested.'),
     since: time('When it entered this state.'),
     claimed: Type.Boolean({ description: 'Whether it is assigned to a user.' }),
+    pool: Type.Optional(
+      Type.String({ description: 'The pool in which it waits for a user. Missing from then on.' }),
+    ),
     port: Type.Optional(
       Type.Integer({ description: 'Its identifying host port, which is bound to 32262/tcp.' }),
     ),
@@ -152,8 +155,9 @@ const Resource = Type.Object({
   name: Type.Enum([...RESOURCES]),
   size: count('How many of them this host has.'),
   held: count('How many are held by containers.'),
+  warm: count('How many of those are held by warm containers, which give way to others.'),
   each: count('How many each container needs.'),
-  fits: count('How many more containers the free ones are enough for.'),
+  fits: count('How many more containers the free ones, and those of warm containers, are enough for.'),
 });
 
 export const Capacity = Type.Object(
@@ -161,6 +165,7 @@ export const Capacity = Type.Object(
     fits: count('How many more containers have room.'),
     short: Type.Enum([...RESOURCES], { description: 'The resource that runs out first.' }),
     resources: Type.Array(Resource),
+    warm: count('How many warm containers wait in pools.'),
     memory: Type.Object(
       {
         total: count('All memory of the host.'),

@@ -7,6 +7,7 @@
 import { poolsOf } from '../../container/capacity.ts';
 import { type Events, isOfHealth, MISSED, type TransitionEvent } from '../../container/events.ts';
 import type { ContainerId } from '../../container/identity.ts';
+import { WARM } from '../../container/pool/pool-spec.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
 import type { ContainerView } from '../../container/view.ts';
 import type { CallObserver } from '../../docker-engine/calls.ts';
@@ -37,7 +38,7 @@ export interface Watched {
 
 interface WatchedTracker {
   readonly host: Pick<Surroundings, 'ttys' | 'ports'>;
-  list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health'> }[];
+  list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health' | 'pool'> }[];
 }
 
 type Note = (meters: Meters) => void;
@@ -83,6 +84,9 @@ export class Metrics {
 
   readonly configAlarm = (alarm: Alarm): void =>
     this.#note(({ configAlarms }) => configAlarms.inc({ alarm }));
+
+  readonly poolClaim = (result: 'warm' | 'cold'): void =>
+    this.#note(({ poolClaims }) => poolClaims.inc({ result }));
 
   holding({ step, holding }: HoldingEvent): void {
     // A failed release is retried each minute, but counted once.
@@ -149,7 +153,8 @@ export class Metrics {
 function levelsOf(watched: Watched) {
   return {
     healths: () => watched.hosting?.tracker.list().map(({ view }) => view.health ?? {}) ?? [],
-    states: () => watched.hosting?.tracker.list().map(({ view }) => view.state) ?? [],
+    states: () =>
+      watched.hosting?.tracker.list().map(({ view }) => (view.pool === undefined ? view.state : WARM)) ?? [],
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     nodes: () => watched.nodes?.states ?? [],
     spool: () => watched.userConfigs?.waiting,

@@ -11,6 +11,7 @@ import { Events } from '../../container/events.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import type { Placed } from '../../container/network/apart.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
+import { Shortage } from '../../container/pool/shortage.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import type { Cause } from '../../container/state.ts';
@@ -62,6 +63,7 @@ function hostOf(t: TestContext) {
     },
     receipts: new Receipts(root, log),
     events: new Events(),
+    shortage: new Shortage(),
     cgroupDriver: 'cgroupfs',
     quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
     apart: {
