@@ -90,6 +90,14 @@ export class Book {
     return this.#making?.pool === pool && this.#making.shape === this.#pools.get(pool)?.shape;
   }
 
+  /** When each pool's oldest container reaches the maximum age. */
+  get due(): number[] {
+    return [...this.#pools].flatMap(([pool, { maxAge }]) => {
+      const [oldest] = this.of(pool);
+      return oldest ? [oldest.since + maxAge] : [];
+    });
+  }
+
   /** A container for the pool is being made. Then either `made` or `failed` must be called. */
   begin(pool: string): void {
     this.#making = { pool, shape: this.#pools.get(pool)?.shape ?? '' };

@@ -1,7 +1,7 @@
 /**
  * Keeps the pools filled in the background: it makes one container at a time and ends those that must go. It works again
- * after each event that can change what is to be done, and at least every 30 seconds, because nothing reports the age of
- * a container and the memory of the host.
+ * after each event that can change what is to be done, and at least every 30 seconds, because nothing reports the memory
+ * of the host.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -204,10 +204,13 @@ export class Refill {
     if (container?.view.state !== 'running') this.#parts.book.lose(id);
   }
 
-  /** Until the next attempt may be made. */
+  /** Until the next attempt may be made, or the next container is too old. */
   #untilNextPass(): number {
     const now = performance.now();
-    const waits = [...this.#parts.pools.values()].map(({ notBefore }) => notBefore - now);
-    return Math.min(BETWEEN_PASSES, ...waits.filter((wait) => wait > 0));
+    const due = [
+      ...this.#parts.book.due,
+      ...[...this.#parts.pools.values()].map(({ notBefore }) => notBefore),
+    ];
+    return Math.min(BETWEEN_PASSES, ...due.filter((time) => time > now).map((time) => time - now));
   }
 }

@@ -10,6 +10,7 @@ const NONE_FREE: readonly string[] = ['tty.none_free', 'port.none_free'];
 
 export class Shortage {
   #relieve: () => Promise<boolean> = async () => false;
+  #underWay: Promise<boolean> | undefined;
 
   /** @param relieve resolves once something was released; false: there is nothing to give up */
   answerWith(relieve: () => Promise<boolean>): void {
@@ -23,8 +24,16 @@ export class Shortage {
         return await take();
       } catch (error) {
         const isShort = error instanceof ServiceError && NONE_FREE.includes(error.code);
-        if (!isShort || !(await this.#relieve())) throw error;
+        if (!isShort || !(await this.#relieveOnce())) throw error;
       }
     }
+  }
+
+  /** A container lacks several resources at a time, and what is released has all of them. */
+  #relieveOnce(): Promise<boolean> {
+    this.#underWay ??= this.#relieve().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
   }
 }

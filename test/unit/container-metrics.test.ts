@@ -69,7 +69,7 @@ suite('containers', () => {
   test('are counted by the state that they are in when somebody asks', async () => {
     const states: State[] = ['ready', 'ready', 'preparing'];
     const metrics = new Metrics(hosting(states));
-    const none = { created: 0, running: 0, assigned: 0, gone: 0 };
+    const none = { created: 0, running: 0, assigned: 0, gone: 0, warm: 0 };
     const counts = () => numbersOf(metrics, 'containers', 'state');
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 2, ending: 0 });
     states.splice(0, 2, 'ending');

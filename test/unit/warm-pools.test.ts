@@ -67,6 +67,21 @@ test('whoever lacks a resource gets one that the pools give up, and the error wh
   await assert.rejects(shortage.relieve(take), { code: 'tty.none_free' });
 });
 
+test('those who lack a resource at the same time share what is given up', async () => {
+  const shortage = new Shortage();
+  let [free, given] = [0, 0];
+  shortage.answerWith(async () => {
+    [free, given] = [free + 2, given + 1];
+    return true;
+  });
+  const take = async () => {
+    if (free === 0) throw noneFree();
+    free -= 1;
+  };
+  await Promise.all([shortage.relieve(take), shortage.relieve(take)]);
+  assert.deepEqual([free, given], [0, 1]);
+});
+
 test('an error that is no shortage costs the pools nothing', async () => {
   const shortage = new Shortage();
   shortage.answerWith(async () => assert.fail('a pool was asked'));
