@@ -7,7 +7,7 @@ import type { Surroundings } from './surroundings.ts';
 import type { ContainerView } from './view.ts';
 
 /** In the order of the table for people. */
-export const RESOURCES = ['consoles', 'tcp ports', 'udp ports', 'memory'] as const;
+export const RESOURCES = ['consoles', 'tcp ports', 'udp ports', 'gpus', 'memory'] as const;
 
 /** A resource of which the host has a fixed amount; memory in bytes. */
 export interface Resource {
@@ -34,21 +34,23 @@ export interface Capacity {
   readonly warm: number;
 }
 
-type Viewed = Pick<ContainerView, 'pool' | 'tty' | 'ports'>;
+type Viewed = Pick<ContainerView, 'pool' | 'tty' | 'ports' | 'gpus'>;
 
 const KIB = 1024;
 
-type Lending = Pick<Surroundings, 'ttys' | 'ports'>;
+type Lending = Pick<Surroundings, 'ttys' | 'ports' | 'gpus'>;
 
 /** The resources of which a host has a fixed number. @param warm the containers that wait in pools */
-export function poolsOf({ ttys, ports }: Lending, warm: readonly Viewed[] = []): Resource[] {
+export function poolsOf({ ttys, ports, gpus }: Lending, warm: readonly Viewed[] = []): Resource[] {
   const published = warm.flatMap((one) => Object.keys(one.ports ?? {}));
   const of = (protocol: string) => published.filter((port) => port.endsWith(`/${protocol}`)).length;
   const consoles = warm.filter(({ tty }) => tty !== undefined).length;
+  const shares = warm.flatMap((one) => one.gpus ?? []).length;
   return [
     resource('consoles', ttys.use, 1, consoles),
     resource('tcp ports', ports.use('tcp'), clientPorts('tcp'), of('tcp')),
     resource('udp ports', ports.use('udp'), clientPorts('udp'), of('udp')),
+    ...(gpus.use.size > 0 ? [resource('gpus', gpus.use, 1, shares)] : []),
   ];
 }
 

@@ -11,6 +11,7 @@ import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { DefaultLimits } from './creation/default-limits.ts';
 import type { DiskQuotas } from './disk-quotas.ts';
 import type { Events } from './events.ts';
+import type { Gpus } from './gpus.ts';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { Apart } from './network/apart.ts';
 import type { HostPorts } from './network/host-ports.ts';
@@ -30,6 +31,7 @@ export interface Surroundings {
   /** Isolates containers from each other in Docker's default bridge. */
   readonly apart: Pick<Apart, 'start' | 'adopt'>;
   readonly ttys: Ttys;
+  readonly gpus: Gpus;
   readonly quotas: DiskQuotas;
   /** Docker's driver for control groups: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;

@@ -29,6 +29,8 @@ export interface ContainerView {
   readonly ports?: Readonly<Record<string, number>>;
   /** N of /dev/ttyN. */
   readonly tty?: number;
+  /** The UUIDs of its GPUs, if it has some and they are known. */
+  readonly gpus?: readonly string[];
   /** Seconds that it may be idle, if the container has its own limit; 0: no limit. */
   readonly idleTimeout?: number;
   /** While it runs, after the first check. */
@@ -59,7 +61,7 @@ export function viewOf({
   health,
 }: Viewed): ContainerView {
   const { role, appName: app, task } = purpose;
-  const { idleTimeout } = facts ?? {};
+  const { idleTimeout, gpus } = facts ?? {};
   const claimed = facts?.startValues !== undefined;
   return {
     id,
@@ -74,6 +76,7 @@ export function viewOf({
     ...(purpose.pool !== undefined && !claimed && { pool: purpose.pool }),
     ...(port !== undefined && { port }),
     ...(facts && { ports: facts.ports, ...(facts.tty !== undefined && { tty: facts.tty }) }),
+    ...(gpus && { gpus }),
     ...(idleTimeout !== undefined && { idleTimeout }),
     ...(health && { health }),
   };

@@ -12,6 +12,7 @@ import { COMMAND_ERRORS } from './command-errors.ts';
 import { CONFIG_ERRORS } from './config-errors.ts';
 import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
 import { CONSOLE_ERRORS } from './console-errors.ts';
+import { GPU_ERRORS } from './gpu-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
@@ -173,10 +174,6 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port} is reserved (by RESERVED_PORTS, LISTEN_PORT, or for the ECS agent); choose another one',
   },
-  'create.no_gpu': {
-    status: 409,
-    text: "Docker has no nvidia runtime on this host; leave the GPU out, use another host, or install NVIDIA's container toolkit",
-  },
   'create.other_request': {
     status: 422,
     text: 'this Idempotency-Key was already used for another request; use a new key for each container',
@@ -189,6 +186,7 @@ export const ERRORS = {
     status: 502,
     text: 'the container exited right after its start ({why}); run its image by hand to see why',
   },
+  ...GPU_ERRORS,
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
   ...POOL_ERRORS,

@@ -104,6 +104,11 @@ export const SCHEMA = {
     'none',
     directories,
   ),
+  CONTAINERS_PER_GPU: setting(
+    'Number of containers that may share a GPU. The service gives each container the GPU that has the fewest.',
+    '64',
+    wholeNumber(1, 1000),
+  ),
   CONTAINER_PIDS: setting(
     'Limit of processes and threads for a container whose create body sets none. With none, there is no limit.',
     '4096',

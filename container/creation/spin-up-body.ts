@@ -77,9 +77,10 @@ export async function bodyOf(docker: Docker, paths: Paths, requested: Requested)
 
 async function wantsGpu(docker: Docker, gpu: boolean | undefined): Promise<boolean> {
   if (gpu === false) return false;
-  const hasNvidia = await docker.hasNvidia();
-  if (gpu && !hasNvidia) throw new ServiceError('create.no_gpu', {});
-  return hasNvidia;
+  const { runtime, cdi } = await docker.gpuSupport();
+  const hasGpus = runtime || cdi.length > 0;
+  if (gpu && !hasGpus) throw new ServiceError('create.no_gpu', {});
+  return hasGpus;
 }
 
 /** The ports that its clients also use. They are a preference: the container gets them if they are free. */

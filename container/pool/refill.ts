@@ -142,12 +142,12 @@ export class Refill {
   #roomFor(pool: string, now: number, memory: Memory): Room {
     const { spec, notBefore } = this.#parts.pools.get(pool) as Kept;
     if (now < notBefore) return 'blocked';
-    const { limits, console } = spec.request;
+    const { limits, console, gpu } = spec.request;
     const each = limits?.memory;
     const inMemory = each === undefined ? Infinity : roomIn(memory, each);
     if (inMemory < 1) return 'short';
     const resources = poolsOf(this.#parts.tracker.host).filter(
-      ({ name }) => name !== 'consoles' || console !== false,
+      ({ name }) => !(name === 'consoles' && console === false) && !(name === 'gpus' && gpu === false),
     );
     // The second one keeps a pool from making what it would have to give up at once.
     return inMemory >= 2 && resources.every(({ fits }) => fits > 0) ? 'more' : 'none';

@@ -6,7 +6,7 @@
 import { ServiceError } from '../../errors/service-error.ts';
 
 /** The errors that a resource throws when all of it is held. */
-const NONE_FREE: readonly string[] = ['tty.none_free', 'port.none_free'];
+const NONE_FREE: readonly string[] = ['tty.none_free', 'port.none_free', 'gpu.none_free'];
 
 export class Shortage {
   #relieve: () => Promise<boolean> = async () => false;

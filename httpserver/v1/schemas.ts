@@ -62,6 +62,11 @@ export const Container = Type.Object(
       }),
     ),
     tty: Type.Optional(Type.Integer({ description: 'N of /dev/ttyN.' })),
+    gpus: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'The UUIDs of its GPUs. Missing if it has none, or if it is unknown which.',
+      }),
+    ),
     idleTimeout: Type.Optional(
       count('Seconds for which it may be idle, if the request set this; 0 means no limit.'),
     ),

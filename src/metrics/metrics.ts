@@ -37,7 +37,7 @@ export interface Watched {
 }
 
 interface WatchedTracker {
-  readonly host: Pick<Surroundings, 'ttys' | 'ports'>;
+  readonly host: Pick<Surroundings, 'ttys' | 'ports' | 'gpus'>;
   list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health' | 'pool'> }[];
 }
 

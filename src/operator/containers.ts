@@ -36,9 +36,12 @@ export async function ps(api: Api, { state, app }: Wanted, isJson: boolean): Pro
 }
 
 export function tableOf(containers: readonly Container[]): string {
-  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'HEALTH', 'APP', 'PORT', 'TTY', 'TASK'];
+  const hasGpus = containers.some(({ gpus }) => gpus !== undefined);
+  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'HEALTH', 'APP', 'PORT', 'TTY', 'TASK'].concat(
+    hasGpus ? 'GPU' : [],
+  );
   const rows = containers.map(
-    ({ id, docker = '-', state, pool, since, health, app, port, tty, task = '-' }) => [
+    ({ id, docker = '-', state, pool, since, health, app, port, tty, task = '-', gpus = ['-'] }) => [
       id.slice(0, SHORT),
       docker.slice(0, SHORT),
       pool === undefined ? state : `${state} (${WARM})`,
@@ -48,6 +51,7 @@ export function tableOf(containers: readonly Container[]): string {
       String(port ?? '-'),
       String(tty ?? '-'),
       task,
+      ...(hasGpus ? [gpus.join(',')] : []),
     ],
   );
   return linesOf(align([heads, ...rows]));

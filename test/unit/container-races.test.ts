@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import pLimit from 'p-limit';
 import { DiskQuotas } from '../../container/disk-quotas.ts';
 import { Events } from '../../container/events.ts';
+import { Gpus } from '../../container/gpus.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import type { Placed } from '../../container/network/apart.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
@@ -49,6 +50,7 @@ function hostOf(t: TestContext) {
     ledger: new Ledger(join(root, 'ledger')),
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
+    gpus: new Gpus([], 1, 'nvidia'),
     allowed: new Map(),
     eventNumbers: undefined,
     keeping: undefined,

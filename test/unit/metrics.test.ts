@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { fastify } from 'fastify';
+import { Gpus } from '../../container/gpus.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
 import { WARM } from '../../container/pool/pool-spec.ts';
 import { CAUSE_CODES, STATES, type State } from '../../container/state.ts';
@@ -17,7 +18,8 @@ import { type Family, NOTHING, numberOf, numbersOf, PREFIX, parse } from '../sup
 
 function hosting(states: readonly State[], ttys = new Ttys([]), ports = new HostPorts([])): Watched {
   const list = () => states.map((state) => ({ view: { state } }));
-  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } };
+  const gpus = new Gpus([], 1, 'nvidia');
+  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports, gpus }, list } } };
 }
 
 const isOurs = ({ name }: Family) => name.startsWith(PREFIX) && !name.endsWith('event_loop_lag_seconds');
