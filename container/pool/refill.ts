@@ -54,7 +54,6 @@ export class Refill {
   /** Claimed containers that are not ready yet, each with the timer that ends the wait for it. */
   readonly #claimed = new Map<ContainerId, NodeJS.Timeout>();
   readonly #ending = new Set<ContainerId>();
-  #making: Promise<void> | undefined;
   #woken = new AbortController();
 
   constructor(parts: RefillParts) {
@@ -73,7 +72,6 @@ export class Refill {
       await pause(this.#untilNextPass(), undefined, { signal: either, ref: false }).catch(() => {});
     }
     await followed;
-    await this.#making;
   }
 
   wake(): void {
@@ -110,7 +108,7 @@ export class Refill {
   }
 
   /** Looks up the ids of the images again. */
-  async lookAtImages(): Promise<void> {
+  async #lookAtImages(): Promise<void> {
     const { pools, tracker } = this.#parts;
     for (const kept of pools.values())
       if (kept.image !== undefined) kept.imageId = await tracker.host.docker.imageId(kept.image);
@@ -123,7 +121,7 @@ export class Refill {
   async #pass(signal: AbortSignal): Promise<void> {
     const { book, tracker } = this.#parts;
     const memory = await readMemory();
-    await this.lookAtImages();
+    await this.#lookAtImages();
     const now = performance.now();
     const { end, make } = book.steps({
       now,
@@ -136,7 +134,7 @@ export class Refill {
     for (const { id, why } of end) void this.end(id, why);
     if (make === undefined) return;
     book.begin(make);
-    this.#making = this.#make(make, signal).finally(() => this.wake());
+    void this.#make(make, signal).finally(() => this.wake());
   }
 
   #roomFor(pool: string, now: number, memory: Memory): Room {

@@ -11,7 +11,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { HostedContainer } from '../container.ts';
-import type { ContainerId } from '../identity.ts';
 import type { SpinUpRequest } from '../spin-up.ts';
 import { Book } from './book.ts';
 import { watchImages } from './image-watch.ts';
@@ -62,7 +61,7 @@ export class WarmPools {
     const { size, maxAge, request } = spec;
     const known = this.#pools.get(name);
     const isSame = known && isDeepStrictEqual(shapeOf(known.spec.request), shapeOf(request));
-    if (isSame) Object.assign(known, { spec, notBefore: 0 });
+    if (isSame) Object.assign(known, { spec, failures: 0, notBefore: 0 });
     else this.#pools.set(name, { spec, taken: known?.taken ?? 0, failures: 0, notBefore: 0 });
     this.#book.set(name, { size, maxAge: 1000 * maxAge, shape: JSON.stringify(shapeOf(request)) });
     this.#refill.wake();
@@ -189,7 +188,7 @@ export class WarmPools {
   }
 
   async #giveUp(): Promise<boolean> {
-    const id: ContainerId | undefined = this.#book.giveUp();
+    const id = this.#book.giveUp();
     if (!id) return false;
     await this.#refill.end(id, 'another container needed its resources');
     return true;
