@@ -25,7 +25,7 @@ export async function keepPools(
   { images, settings: { POOL: file, ALLOWED_MOUNTS }, takesNew, ...parts }: KeepPoolsOptions,
 ): Promise<WarmPools> {
   const wanted = takesNew && file !== undefined ? await readPools(file) : [];
-  const warm = WarmPools.open(root, {
+  const warm = new WarmPools(root, {
     ...parts,
     findImage: (image, policy, gone) => images.find(image, policy, undefined, gone),
   });

@@ -27,28 +27,31 @@ export interface WarmPoolsParts extends Pick<RefillParts, 'tracker' | 'kept' | '
 const MOST = 100;
 
 export class WarmPools {
+  readonly #lifetime: Lifetime;
   readonly #parts: WarmPoolsParts;
   readonly #book = new Book();
   readonly #pools = new Map<string, Kept>();
   readonly #refill: Refill;
+  #isBegun = false;
 
-  private constructor(parts: WarmPoolsParts) {
+  /** @param lifetime the pools are kept until it ends */
+  constructor(lifetime: Lifetime, parts: WarmPoolsParts) {
+    this.#lifetime = lifetime;
     this.#parts = parts;
     this.#refill = new Refill({ ...parts, book: this.#book, pools: this.#pools });
   }
 
-  /** Keeps the pools until the lifetime ends. */
-  static open(lifetime: Lifetime, parts: WarmPoolsParts): WarmPools {
-    const pools = new WarmPools(parts);
-    const { tracker } = parts;
-    tracker.host.shortage.answerWith(() => pools.#giveUp());
-    tracker.onOpening(() => pools.#refill.wake());
-    void lifetime.track('filling the pools', pools.#refill.run(lifetime.signal));
-    void lifetime.track(
-      'watching images',
-      watchImages(tracker.host, () => pools.#refill.wake(), lifetime.signal),
-    );
-    return pools;
+  /** With the first pool. A host without pools does nothing for them. */
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const { host } = this.#parts.tracker;
+    const { signal } = this.#lifetime;
+    const wake = () => this.#refill.wake();
+    host.shortage.answerWith(() => this.#giveUp());
+    this.#parts.tracker.onOpening(wake);
+    void this.#lifetime.track('filling the pools', this.#refill.run(signal));
+    void this.#lifetime.track('watching images', watchImages(host, wake, signal));
   }
 
   /**
@@ -64,6 +67,7 @@ export class WarmPools {
     if (isSame) Object.assign(known, { spec, failures: 0, notBefore: 0 });
     else this.#pools.set(name, { spec, taken: known?.taken ?? 0, failures: 0, notBefore: 0 });
     this.#book.set(name, { size, maxAge: 1000 * maxAge, shape: JSON.stringify(shapeOf(request)) });
+    this.#begin();
     this.#refill.wake();
     return this.named(name);
   }
