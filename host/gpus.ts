@@ -16,7 +16,9 @@ export const UUID = /^GPU(-[0-9a-f]+)+$/;
 export async function gpusIn(directory: string): Promise<string[]> {
   const slots = await readdir(directory).catch(() => []);
   const texts = await Promise.all(
-    slots.sort().map((slot) => readFile(join(directory, slot, 'information'), 'utf8')),
+    slots
+      .toSorted((a, b) => (a < b ? -1 : 1))
+      .map((slot) => readFile(join(directory, slot, 'information'), 'utf8')),
   );
   const found = texts.map((text) => /^GPU UUID:\s+(\S+)$/m.exec(text)?.[1] ?? '');
   return found.every((uuid) => UUID.test(uuid)) ? found : [];
