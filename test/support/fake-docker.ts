@@ -101,6 +101,15 @@ export class FakeDocker implements Calls {
     );
   }
 
+  /** As in the answers of `inspect`. */
+  async imageId(): Promise<string> {
+    return '';
+  }
+
+  async imageEvents(signal: AbortSignal): Promise<AsyncIterable<HostedEvent>> {
+    return streamOf([], signal);
+  }
+
   async gpuSupport(): Promise<GpuSupport> {
     return { runtime: false, cdi: [] };
   }

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as turn } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { DiskQuotas } from '../../container/disk-quotas.ts';
 import { Events } from '../../container/events.ts';
@@ -13,6 +14,7 @@ import { KeptContainers } from '../../container/kept-containers.ts';
 import type { Placed } from '../../container/network/apart.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
 import { Shortage } from '../../container/pool/shortage.ts';
+import { WarmPools } from '../../container/pool/warm-pools.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import type { Cause } from '../../container/state.ts';
@@ -137,6 +139,33 @@ test('a container whose end comes while Docker starts it is stopped before anyth
   await assert.rejects(spunUp, { code: 'create.ended_at_once' });
   await ended;
   assert.ok(docker.calls.indexOf('stop') > docker.calls.indexOf('start'), docker.calls.join(' '));
+});
+
+test('users who come at once get different warm containers, and the next one a reason', async (t) => {
+  const { lifetime, kept, tracker } = hostOf(t);
+  const pools = new WarmPools(lifetime, {
+    tracker,
+    kept,
+    findImage: async (image) => image,
+    count: () => {},
+  });
+  pools.set('demo', { size: 2, maxAge: 60, pull: 'missing', request: REQUEST });
+  const isFull = () => pools.named('demo').ready === 2;
+  for (let i = 0; i < 1000 && !isFull(); i++) await turn(5);
+  const values = { dpi: null, containerArn: '', clientAppAuthSecret: 'a secret' };
+  const claim = (userId: string) =>
+    pools.claim(REQUEST, 'missing', async ({ setUp }) => await setUp?.assign({ ...values, userId }));
+  const claimed = await Promise.all(['one', 'one', 'two'].map(claim));
+  const found = claimed.flatMap((one) => (one && 'container' in one ? one.container.id : []));
+  assert.equal(new Set(found).size, 2);
+  assert.deepEqual(claimed[2], { why: 'no container of the pool demo was ready' });
+  assert.deepEqual(
+    tracker.list().map(({ id, view }) => [found.includes(id), view.claimed, view.pool]),
+    [
+      [true, true, undefined],
+      [true, true, undefined],
+    ],
+  );
 });
 
 test('a container that began to serve after Docker was listed is not taken for dead', async (t) => {
