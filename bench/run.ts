@@ -13,6 +13,7 @@ const MEASUREMENTS = [
   'docker-proxy',
   'start-up',
   'start-values',
+  'pool',
   'list',
   'terminals',
   'console',

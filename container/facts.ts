@@ -16,6 +16,8 @@ export interface Purpose {
   readonly appName: string;
   /** The ARN of its ECS task. */
   readonly task?: string;
+  /** The pool that it was made for. */
+  readonly pool?: string;
 }
 
 /** An input device, with the data to find it again when its descriptor is closed. */
@@ -37,6 +39,8 @@ export interface ContainerFacts extends Purpose {
   /** Missing: it has no console. */
   readonly tty?: number;
   readonly devices: readonly MadeDevice[];
+  /** UUIDs; missing: it has no GPUs, or it is unknown which. */
+  readonly gpus?: readonly string[];
   /** The quota project of its files, if the host has quotas. */
   readonly project?: number;
   /** In seconds; 0: no limit; missing: the host's default. */

@@ -13,11 +13,13 @@ import {
   IDENTIFYING_PORT,
   wantsConsole,
 } from './creation/create-body.ts';
+import { type GpuAccess, gpusWanted } from './creation/gpu-requests.ts';
 import { directoriesOf, holdDirectories } from './directories.ts';
 import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
 import type { ContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { adoptPorts, holdPorts, portsWanted } from './network/published-ports.ts';
+import { Shortage } from './pool/shortage.ts';
 import { ResourceMappings } from './resource-mappings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UserConfig } from './user-config.ts';
@@ -47,6 +49,9 @@ export interface Allotment {
   readonly tty: number | undefined;
   readonly devices: readonly DeviceMapping[];
   readonly cgroup: string | undefined;
+  /** UUIDs. */
+  readonly gpus: readonly string[];
+  readonly gpuAccess: GpuAccess;
 }
 
 /**
@@ -61,14 +66,22 @@ export async function takeResources(
   const { host, lifetime, log, purpose } = owner;
   const { directories, ...place } = placeOf(owner);
   const wanted = portsWanted(accepted, shared);
+  const { chosen, count } = gpusWanted(accepted);
+  // A container of a pool must not cost another one.
+  const shortage = purpose.pool === undefined ? host.shortage : new Shortage();
   const take = () =>
     Promise.all([
       holdDirectories(lifetime, directories, { ...host, config: place.config }),
-      holdPorts(lifetime, host.ports, { ...wanted, needed }),
-      wantsConsole(accepted) ? host.ttys.acquire(lifetime, owner.provenGone) : undefined,
+      holdPorts(lifetime, host.ports, { ...wanted, needed }, shortage),
+      wantsConsole(accepted)
+        ? shortage.relieve(() => host.ttys.acquire(lifetime, owner.provenGone))
+        : undefined,
       holdInputDevices(lifetime, host.eventNumbers),
+      count > 0 ? shortage.relieve(() => host.gpus.acquire(lifetime, count, owner.provenGone)) : [],
+      host.gpus.adopt(lifetime, chosen, owner.provenGone),
     ]);
-  const [project, ports, tty, inputs] = await host.limitPreparations(take);
+  const [project, ports, tty, inputs, allotted] = await host.limitPreparations(take);
+  const gpus = [...allotted, ...chosen];
   const devices = await offerInputDevices(lifetime, directories, inputs, log);
   const cgroup = await holdCgroupPath(lifetime, directories.own);
   const facts: ContainerFacts = {
@@ -77,22 +90,24 @@ export async function takeResources(
     chosen: wanted.chosen,
     ...(tty !== undefined && { tty }),
     ...(project !== undefined && { project }),
+    ...(gpus.length > 0 && { gpus }),
     devices: inputs.map(({ device, number }) => ({ number, sysname: device.sysname })),
     ...(idleTimeout !== undefined && { idleTimeout }),
   };
-  return { ...place, facts, allotment: { ports, tty, devices, cgroup } };
+  return { ...place, facts, allotment: { ports, tty, devices, cgroup, gpus, gpuAccess: host.gpus.access } };
 }
 
 /** Holds the resources of a container that a crashed service left. */
 export async function adoptResources(owner: Owner, claimed: Claimed): Promise<Resources> {
   const { id, host, lifetime } = owner;
-  const { ports, chosen = [], tty, devices, dockerId, cgroup } = claimed;
+  const { ports, chosen = [], tty, gpus = [], devices, dockerId, cgroup } = claimed;
   const { directories, ...place } = placeOf(owner);
   const { config } = place;
   await config.find();
   await holdDirectories(lifetime, directories, { ...host, config }, claimed);
   await adoptPorts(lifetime, host.ports, ports, chosen);
   if (tty !== undefined) await host.ttys.adopt(lifetime, tty, owner.provenGone);
+  await host.gpus.adopt(lifetime, gpus, owner.provenGone);
   await adoptInputDevices(lifetime, directories, host.eventNumbers, devices);
   if (cgroup) await adoptCgroup(lifetime, cgroup);
   await config.adopt();

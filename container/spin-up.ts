@@ -25,20 +25,29 @@ export type FindImage = (image: string) => Promise<string>;
 /** How many times other ports are tried if Docker reports a port as taken. */
 const ATTEMPTS = 5;
 
-/** Creates a container and starts it. @throws {ServiceError} when that fails; nothing is left then */
+/**
+ * Creates a container and starts it.
+ * @param pool the pool that it is made for
+ * @throws {ServiceError} when that fails; nothing is left then
+ */
 export async function spinUp(
   tracker: Tracker,
   kept: KeptContainers,
   request: SpinUpRequest,
   findImage: FindImage = async (image) => image,
+  pool?: string,
 ): Promise<HostedContainer> {
   checkRequest(request);
   // Checked first, to avoid a useless pull.
   tracker.throwIfClosed();
   const appImage = await findImage(request.appImage);
-  const body = await bodyOf(tracker.host.docker, tracker.host.paths, { ...request, appImage });
+  const body = await bodyOf(tracker.host.docker, tracker.host.paths, {
+    ...request,
+    appImage,
+    anyPorts: pool !== undefined,
+  });
   for (let attempt = 1; ; attempt++) {
-    const container = tracker.begin({ role: 'spin-up', appName: request.appName });
+    const container = tracker.begin({ role: 'spin-up', appName: request.appName, ...(pool && { pool }) });
     try {
       await bringUp(container, kept, body, request);
       return container;

@@ -30,6 +30,7 @@ export const END_CODES = [
   'service-stopped',
   'service-died',
   'ec2-notice',
+  'pool',
 ] as const;
 
 /** Why it enters any state: until it is ready, at its end, and when the end is complete. */

@@ -11,9 +11,11 @@ import type { EventNumbers } from '../uinput-native/event-numbers.ts';
 import type { DefaultLimits } from './creation/default-limits.ts';
 import type { DiskQuotas } from './disk-quotas.ts';
 import type { Events } from './events.ts';
+import type { Gpus } from './gpus.ts';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { Apart } from './network/apart.ts';
 import type { HostPorts } from './network/host-ports.ts';
+import type { Shortage } from './pool/shortage.ts';
 import type { Receipts } from './receipts.ts';
 import type { ConfigKeeping } from './user-config.ts';
 
@@ -29,6 +31,7 @@ export interface Surroundings {
   /** Isolates containers from each other in Docker's default bridge. */
   readonly apart: Pick<Apart, 'start' | 'adopt'>;
   readonly ttys: Ttys;
+  readonly gpus: Gpus;
   readonly quotas: DiskQuotas;
   /** Docker's driver for control groups: `cgroupfs` or `systemd`. */
   readonly cgroupDriver: string;
@@ -43,6 +46,7 @@ export interface Surroundings {
   /** They apply to each container whose create body sets none. */
   readonly limits: DefaultLimits;
   readonly terminals: Terminals;
+  readonly shortage: Shortage;
   readonly receipts: Receipts;
   readonly events: Events;
   readonly log: Logger;

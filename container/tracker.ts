@@ -21,6 +21,7 @@ export class Tracker {
   readonly #patience = new AbortController();
   /** Why it accepts no more containers. */
   #closed: 'service.draining' | 'service.stopping' | 'service.nodes_alone' | undefined;
+  #opening: () => void = () => {};
 
   /** @param parent the lifetime of all containers */
   constructor(host: Surroundings, parent: Lifetime) {
@@ -34,6 +35,10 @@ export class Tracker {
 
   has(id: ContainerId): boolean {
     return this.#containers.has(id);
+  }
+
+  byId(id: ContainerId): HostedContainer | undefined {
+    return this.#containers.get(id);
   }
 
   byDockerId(id: DockerId): HostedContainer | undefined {
@@ -65,6 +70,11 @@ export class Tracker {
     return this.#closed === undefined;
   }
 
+  /** @param told called when it begins or ceases to drain */
+  onOpening(told: () => void): void {
+    this.#opening = told;
+  }
+
   /** @throws {ServiceError} `service.draining`, `service.stopping` if it accepts no more containers */
   throwIfClosed(): void {
     if (this.#closed) throw new ServiceError(this.#closed, {});
@@ -93,6 +103,7 @@ export class Tracker {
   /** Stops accepting containers. Resolves when the last one is gone. */
   async drain(): Promise<void> {
     this.#closed ??= 'service.draining';
+    this.#opening();
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
   }
 
@@ -104,6 +115,7 @@ export class Tracker {
   /** Accepts containers again, unless the service is stopping. */
   reopen(): void {
     if (this.#closed === 'service.draining') this.#closed = undefined;
+    this.#opening();
   }
 
   /**

@@ -21,12 +21,16 @@ export interface ContainerView {
   readonly since: string;
   /** Whether a user has been assigned to it. */
   readonly claimed: boolean;
+  /** The pool in which it waits for a user. */
+  readonly pool?: string;
   /** The identifying host port, once it is prepared. */
   readonly port?: number;
   /** Host ports by container port, such as `32262/tcp`, once it is prepared. */
   readonly ports?: Readonly<Record<string, number>>;
   /** N of /dev/ttyN. */
   readonly tty?: number;
+  /** The UUIDs of its GPUs, if it has some and they are known. */
+  readonly gpus?: readonly string[];
   /** Seconds that it may be idle, if the container has its own limit; 0: no limit. */
   readonly idleTimeout?: number;
   /** While it runs, after the first check. */
@@ -57,7 +61,8 @@ export function viewOf({
   health,
 }: Viewed): ContainerView {
   const { role, appName: app, task } = purpose;
-  const { idleTimeout } = facts ?? {};
+  const { idleTimeout, gpus } = facts ?? {};
+  const claimed = facts?.startValues !== undefined;
   return {
     id,
     ...(docker && { docker }),
@@ -67,9 +72,11 @@ export function viewOf({
     state,
     began: began.toISOString(),
     since: since.toISOString(),
-    claimed: facts?.startValues !== undefined,
+    claimed,
+    ...(purpose.pool !== undefined && !claimed && { pool: purpose.pool }),
     ...(port !== undefined && { port }),
     ...(facts && { ports: facts.ports, ...(facts.tty !== undefined && { tty: facts.tty }) }),
+    ...(gpus && { gpus }),
     ...(idleTimeout !== undefined && { idleTimeout }),
     ...(health && { health }),
   };

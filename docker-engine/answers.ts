@@ -80,6 +80,8 @@ export interface Info {
   readonly SwapLimit?: boolean;
   readonly LoggingDriver?: string;
   readonly Driver: string;
+  /** Since version 1.50 of the API. */
+  readonly DiscoveredDevices?: readonly { readonly Source: string; readonly ID: string }[] | null;
 }
 
 export interface EngineFacts {

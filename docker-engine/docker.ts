@@ -6,7 +6,6 @@
 import type Dockerode from 'dockerode';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import { withDeadline } from '../lifetime/deadline.ts';
-import { isRecord } from '../parsing/json.ts';
 import {
   type DeviceList,
   type DockerEvent,
@@ -25,6 +24,7 @@ import {
 import { CALLS, type CallObserver, type DockerCall, observing } from './calls.ts';
 import type { DockerId } from './docker-id.ts';
 import { reasonOf, statusOf, unlessStatus } from './failures.ts';
+import { GpuFinder, type GpuSupport } from './gpu-support.ts';
 
 /** Three dockerode calls that accept a signal, which its types do not declare. */
 interface UntypedCalls {
@@ -36,15 +36,13 @@ interface UntypedCalls {
 /** Time limits in milliseconds: for a call that only reads, and for one that changes something. */
 const LOOK = 10_000;
 const WORK = 60_000;
-/** How long an answer that rarely changes is cached, in milliseconds. */
-const REMEMBERED = 60_000;
 
 export class Docker {
   readonly socket: string;
   readonly #api: Dockerode;
   readonly #untyped: UntypedCalls;
   readonly #observe: CallObserver;
-  #nvidia = { found: false, until: 0 };
+  readonly #gpus = new GpuFinder(() => this.#info());
 
   /**
    * Loads dockerode only now, because that takes time.
@@ -76,17 +74,8 @@ export class Docker {
     return { engine: found.Version, api: found.ApiVersion };
   }
 
-  /**
-   * Whether Docker has the nvidia runtime, which containers need for GPUs. Docker needs longer for this answer than the
-   * service needs for everything else before a creation, so the answer is cached for a minute.
-   */
-  async hasNvidia(): Promise<boolean> {
-    if (performance.now() > this.#nvidia.until) {
-      const { Runtimes } = await this.#info();
-      const found = isRecord(Runtimes) && 'nvidia' in Runtimes;
-      this.#nvidia = { found, until: performance.now() + REMEMBERED };
-    }
-    return this.#nvidia.found;
+  gpuSupport(): Promise<GpuSupport> {
+    return this.#gpus.find();
   }
 
   async describe(): Promise<EngineFacts> {
@@ -217,6 +206,11 @@ export class Docker {
     return (await this.#image(image))?.Config?.Labels ?? {};
   }
 
+  /** undefined if there is no such image. */
+  async imageId(image: string): Promise<string | undefined> {
+    return (await this.#image(image))?.Id;
+  }
+
   #image(image: string): Promise<Dockerode.ImageInspectInfo | undefined> {
     return this.call('inspect_image', LOOK, () =>
       this.#api.getImage(image).inspect().catch(unlessStatus(404)),
@@ -251,16 +245,17 @@ export class Docker {
     since: number,
     signal: AbortSignal,
   ): Promise<AsyncIterable<DockerEvent>> {
-    const filters = {
-      type: ['container'],
-      event: ['create', 'start', 'die', 'destroy'],
-      label: labels,
-    };
-    const options = {
-      filters: JSON.stringify(filters),
-      since,
-      abortSignal: signal,
-    };
+    const event = ['create', 'start', 'die', 'destroy'];
+    return await this.#events({ type: ['container'], event, label: labels }, signal, since);
+  }
+
+  /** Yields an event each time that an image was pulled, tagged, loaded or removed, until the signal aborts. */
+  async imageEvents(signal: AbortSignal): Promise<AsyncIterable<DockerEvent>> {
+    return await this.#events({ type: ['image'] }, signal);
+  }
+
+  async #events(filters: object, abortSignal: AbortSignal, since?: number) {
+    const options = { filters: JSON.stringify(filters), since, abortSignal };
     const stream = await this.call('events', Infinity, () => this.#api.getEvents(options));
     return eventsOf(stream as unknown as AsyncIterable<Uint8Array>);
   }

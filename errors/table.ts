@@ -12,10 +12,12 @@ import { COMMAND_ERRORS } from './command-errors.ts';
 import { CONFIG_ERRORS } from './config-errors.ts';
 import { CONFINEMENT_ERRORS } from './confinement-errors.ts';
 import { CONSOLE_ERRORS } from './console-errors.ts';
+import { GPU_ERRORS } from './gpu-errors.ts';
 import { IMAGE_ERRORS } from './image-errors.ts';
 import { LOG_ERRORS } from './log-errors.ts';
 import { NETWORK_ERRORS } from './network-errors.ts';
 import { NODE_ERRORS } from './node-errors.ts';
+import { POOL_ERRORS } from './pool-errors.ts';
 import { RIGHTS_ERRORS } from './rights-errors.ts';
 import { SESSION_ERRORS } from './session-errors.ts';
 import { START_ERRORS } from './start-errors.ts';
@@ -176,10 +178,6 @@ export const ERRORS = {
     status: 409,
     text: 'host port {port}/{protocol} belongs to a managed node of this host, even while the node does not run; choose another one ("ecs-host-service nodes list" names the nodes)',
   },
-  'create.no_gpu': {
-    status: 409,
-    text: "Docker has no nvidia runtime on this host; leave the GPU out, use another host, or install NVIDIA's container toolkit",
-  },
   'create.other_request': {
     status: 422,
     text: 'this Idempotency-Key was already used for another request; use a new key for each container',
@@ -192,8 +190,10 @@ export const ERRORS = {
     status: 502,
     text: 'the container exited right after its start ({why}); run its image by hand to see why',
   },
+  ...GPU_ERRORS,
   ...IMAGE_ERRORS,
   ...CONSOLE_ERRORS,
+  ...POOL_ERRORS,
   ...RIGHTS_ERRORS,
   ...SESSION_ERRORS,
   'input.failed': {

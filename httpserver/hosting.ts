@@ -1,6 +1,7 @@
 /** The parts of the service that requests use once the host has started. */
 
 import type { KeptContainers } from '../container/kept-containers.ts';
+import type { WarmPools } from '../container/pool/warm-pools.ts';
 import type { Tracker } from '../container/tracker.ts';
 import type { Watch } from '../container/watching/watch.ts';
 import type { ImagePulls } from '../docker-engine/image-pulls.ts';
@@ -18,4 +19,5 @@ export interface Hosting extends Hosted {
   readonly images: NeededImages;
   /** The host ports that managed nodes want. */
   readonly claimedPorts: ClaimedPorts;
+  readonly warm: WarmPools;
 }

@@ -8,6 +8,10 @@ export function absolutePath(text: string): string {
   return normalize(text);
 }
 
+export function pathOrNone(text: string): string | undefined {
+  return text === 'none' ? undefined : absolutePath(text);
+}
+
 /**
  * No directory may be inside another one: a container with write access to the outer one could replace the inner one.
  */

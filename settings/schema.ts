@@ -15,6 +15,7 @@ import {
   image,
   oneOf,
   operatorToken,
+  pathOrNone,
   port,
   ports,
   region,
@@ -104,6 +105,11 @@ export const SCHEMA = {
     'none',
     directories,
   ),
+  CONTAINERS_PER_GPU: setting(
+    'Number of containers that may share a GPU. The service gives each container the GPU that has the fewest.',
+    '64',
+    wholeNumber(1, 1000),
+  ),
   CONTAINER_PIDS: setting(
     'Limit of processes and threads for a container whose create body sets none. With none, there is no limit.',
     '4096',
@@ -157,6 +163,11 @@ export const SCHEMA = {
     fallback: (environment) => (environment === 'localdev' ? 'leave' : 'own'),
     parse: oneOf('own', 'leave'),
   } satisfies Setting<'own' | 'leave'>,
+  POOL: setting(
+    'JSON file with the pools of warm containers that this host keeps: an object with the body of "PUT /v1/pools/{name}" for each name. Only root may write to it. With none, there are only the pools that operators make.',
+    'none',
+    pathOrNone,
+  ),
   UNCLAIMED_SECONDS: setting(
     'Seconds after which the service ends a container that is still unassigned. With none, it never does.',
     'none',

@@ -6,9 +6,11 @@ import { limitsOf, warnOfUnkept } from '../container/creation/default-limits.ts'
 import { seccompProfile, takesProfiles } from '../container/creation/seccomp-profile.ts';
 import { clearLimits, DiskQuotas } from '../container/disk-quotas.ts';
 import { Events } from '../container/events.ts';
+import { Gpus } from '../container/gpus.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { Apart } from '../container/network/apart.ts';
 import { HostPorts } from '../container/network/host-ports.ts';
+import { Shortage } from '../container/pool/shortage.ts';
 import type { Surroundings } from '../container/surroundings.ts';
 import type { EngineFacts } from '../docker-engine/answers.ts';
 import { readHostId } from '../host/host-id.ts';
@@ -65,10 +67,11 @@ export async function gatherSurroundings({
     found.docker.describe(),
     readMemory(),
     Apart.open(lifetime, found.docker, found.log),
+    Gpus.ofThisHost(found.docker, settings.CONTAINERS_PER_GPU),
   ] as const;
   // Waits for all before it reports a failure, because a call to Docker in progress would keep the process alive.
   await Promise.allSettled(looks);
-  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart] = await Promise.all(looks);
+  const [hostId, ports, ttys, eventNumbers, engine, { total }, apart, gpus] = await Promise.all(looks);
   warnOfUnkept(settings, engine, found.log);
   const directories = [found.paths.containers, engine.directory];
   await clearLimits(directories, projectsIn(left));
@@ -78,6 +81,7 @@ export async function gatherSurroundings({
     hostId,
     ports,
     ttys,
+    gpus,
     apart,
     cgroupDriver: engine.cgroupDriver,
     quotas: new DiskQuotas({ ...found, directories, amount: settings.CONTAINER_DISK }),
@@ -87,6 +91,7 @@ export async function gatherSurroundings({
     seccompProfile: profileFor(engine, found.log),
     limits: limitsOf(settings, engine, KIB * total),
     events: new Events(),
+    shortage: new Shortage(),
     terminals: new Terminals(
       {
         all: settings.TERMINALS,

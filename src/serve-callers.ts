@@ -1,6 +1,5 @@
 /** Starts the servers: HTTPS for the webserver, the client app and operators, and a unix socket for root. */
 
-import type { ContainerView } from '../container/view.ts';
 import type { Paths } from '../host/paths.ts';
 import { CertificateKeeper } from '../httpserver/certificate-keeper.ts';
 import type { Gate } from '../httpserver/gate.ts';
@@ -8,6 +7,7 @@ import type { Hosting } from '../httpserver/hosting.ts';
 import type { MetricsSource } from '../httpserver/metrics-route.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { serveUnixSocket } from '../httpserver/unix-server.ts';
+import type { CreatedView } from '../httpserver/v1/create-events.ts';
 import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -53,7 +53,7 @@ export async function serveCallers(
       commit: COMMIT,
       state: paths.state,
     }),
-    create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: new Idempotency<ContainerView>() },
+    create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: new Idempotency<CreatedView>() },
     metrics: service.metrics,
     log,
   };

@@ -34,6 +34,7 @@ import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
 import { keepNodes } from './keep-nodes.ts';
+import { keepPools } from './keep-pools.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { makeDirectories } from './make-directories.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -227,15 +228,8 @@ export class Service {
   async hostContainers({ docker, left, ...found }: HostingParts): Promise<Hosted> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
     const options = { settings: this.#settings, paths: this.#paths, metrics: this.metrics, log: this.log };
-    const host = await gatherSurroundings({
-      ...options,
-      lifetime: this.root,
-      docker,
-      ledger: this.ledger,
-      receipts: this.#receipts,
-      left,
-      ...found,
-    });
+    const own = { lifetime: this.root, ledger: this.ledger, receipts: this.#receipts };
+    const host = await gatherSurroundings({ ...options, ...own, docker, left, ...found });
     await this.metrics.follow(this.root, host.events);
     const kept = new KeptContainers(docker, host.hostId, this.root);
     const tracker = new Tracker(host, this.root);
@@ -250,7 +244,9 @@ export class Service {
     this.heeding.hosting(this.root, tracker);
     const pulls = new ImagePulls(docker, this.root, this.log);
     const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
-    this.gate.open({ tracker, kept, watch, pulls, images, claimedPorts: host.ports.claimed });
+    const pooled = { tracker, kept, images, takesNew: this.#as === 'service', count: this.metrics.poolClaim };
+    const warm = await keepPools(this.root, { ...pooled, settings: this.#settings });
+    this.gate.open({ tracker, kept, watch, pulls, images, warm, claimedPorts: host.ports.claimed });
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
     return this.hosting;
   }

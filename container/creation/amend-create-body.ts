@@ -17,6 +17,7 @@ import {
   PLACEHOLDER,
 } from './create-body.ts';
 import { type DefaultLimits, withDefaultLimits } from './default-limits.ts';
+import { type GpuAccess, withGpus } from './gpu-requests.ts';
 import { confine } from './seccomp-profile.ts';
 
 /** The resources of the container, which are taken before Docker knows it. */
@@ -33,10 +34,14 @@ export interface Allotted extends Labelled {
   readonly limits: DefaultLimits;
   /** The path of its own control group in systemd's hierarchy; undefined if there is none. */
   readonly cgroup: string | undefined;
+  /** The UUIDs of the GPUs that it gets, and how. */
+  readonly gpus: readonly string[];
+  readonly gpuAccess: GpuAccess;
 }
 
-/** Does not change the body in place. @param body accepted */
-export function amendCreateBody(body: CreateBody, allotted: Allotted): CreateBody {
+/** Does not change the body in place. */
+export function amendCreateBody(accepted: CreateBody, allotted: Allotted): CreateBody {
+  const body = withGpus(accepted, allotted.gpus, allotted.gpuAccess);
   const host = body.HostConfig ?? {};
   const [cgroupBinds, binds] = split(
     (host.Binds ?? []).map((bind) => fillIn(bind, allotted)),

@@ -39,12 +39,15 @@ export interface Requested {
   readonly gpu?: boolean | undefined;
   /** Whether it gets a virtual console; missing: yes. */
   readonly console?: boolean | undefined;
+  /** Whether it leaves the ports that its clients prefer to other containers. */
+  readonly anyPorts?: boolean | undefined;
 }
 
 const CAPABILITIES =
   'SETPCAP MKNOD AUDIT_WRITE CHOWN NET_RAW DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID NET_BIND_SERVICE SYS_CHROOT SETFCAP SYS_NICE';
 
-const SHARED_MEMORY = 8 * 1024 ** 3;
+/** Bytes of /dev/shm of a container that asks for no other size. */
+export const SHARED_MEMORY = 8 * 1024 ** 3;
 const NANO = 1e9;
 
 /** Source: the predecessor's task definition and its own spin-up. @throws {ServiceError} `create.no_gpu` */
@@ -62,7 +65,7 @@ export async function bodyOf(docker: Docker, paths: Paths, requested: Requested)
     Labels: { ...labels, ...(requested.console === false && { [CONSOLE]: 'none' }) },
     HostConfig: {
       Mounts: [...ownMounts(paths), bind(CGROUPS, CGROUPS, true), ...mounts],
-      PortBindings: bindingsOf(ports),
+      PortBindings: bindingsOf(ports, requested.anyPorts),
       Tmpfs: { '/run': '', '/run/lock': '' },
       CapDrop: ['ALL'],
       CapAdd: CAPABILITIES.split(' '),
@@ -74,14 +77,18 @@ export async function bodyOf(docker: Docker, paths: Paths, requested: Requested)
 
 async function wantsGpu(docker: Docker, gpu: boolean | undefined): Promise<boolean> {
   if (gpu === false) return false;
-  const hasNvidia = await docker.hasNvidia();
-  if (gpu && !hasNvidia) throw new ServiceError('create.no_gpu', {});
-  return hasNvidia;
+  const { runtime, cdi } = await docker.gpuSupport();
+  const hasGpus = runtime || cdi.length > 0;
+  if (gpu && !hasGpus) throw new ServiceError('create.no_gpu', {});
+  return hasGpus;
 }
 
 /** The ports that its clients also use. They are a preference: the container gets them if they are free. */
-function bindingsOf(ports: readonly RequestedPort[]): NonNullable<HostConfig['PortBindings']> {
-  const own = CLIENT_PORTS.map((port) => [port, [{ HostPort: port.split('/')[0] as string }]]);
+function bindingsOf(
+  ports: readonly RequestedPort[],
+  anyPorts = false,
+): NonNullable<HostConfig['PortBindings']> {
+  const own = CLIENT_PORTS.map((port) => [port, [{ HostPort: anyPorts ? '' : (port.split('/')[0] ?? '') }]]);
   const others = ports.map(({ container, host = '' }) => [container, [{ HostPort: String(host) }]]);
   return Object.fromEntries([...own, ...others]);
 }

@@ -6,6 +6,7 @@
 import { ServiceError } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { type CreateBody, IDENTIFYING_PORT } from '../creation/create-body.ts';
+import type { Shortage } from '../pool/shortage.ts';
 import type { HostPorts, Protocol } from './host-ports.ts';
 
 /**
@@ -61,12 +62,13 @@ export async function holdPorts(
   lifetime: Lifetime,
   ports: HostPorts,
   { allotted, chosen, shared, needed }: PublishedPorts,
+  shortage: Shortage,
 ): Promise<Map<string, number>> {
   if (shared !== undefined) await ports.share(lifetime, protocolOf(IDENTIFYING_PORT), shared);
   await Promise.all(chosen.map(({ protocol, number }) => ports.take(lifetime, protocol, number)));
   const held = [...allotted].map(async ([port, wish]): Promise<[string, number]> => {
     if (port !== IDENTIFYING_PORT || needed === undefined)
-      return [port, await ports.acquire(lifetime, protocolOf(port), wish)];
+      return [port, await shortage.relieve(() => ports.acquire(lifetime, protocolOf(port), wish))];
     await ports.acquireThe(lifetime, protocolOf(port), needed);
     return [port, needed];
   });

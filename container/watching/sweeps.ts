@@ -60,11 +60,12 @@ export class Sweeps {
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
-  #watch({ id, state }: ContainerView): void {
+  #watch({ id, state, pool }: ContainerView): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
     const wait = this.#waits[state];
-    if (!wait) return;
+    // A pool has an age limit of its own.
+    if (!wait || pool !== undefined) return;
     const timer = setTimeout(() => void this.#sweep(id, state, wait.cause), 1000 * wait.seconds);
     this.#timers.set(id, timer.unref());
   }

@@ -92,7 +92,8 @@ export function addContainerRoutes(routes: Routes, gate: Gate<Hosting>, closing:
     answer: Capacity,
     handle: async () => {
       const { tracker } = gate.check();
-      const capacity = capacityOf(tracker.host, await readMemory());
+      const views = tracker.list().map(({ view }) => view);
+      const capacity = capacityOf(tracker.host, await readMemory(), views);
       return tracker.isOpen ? capacity : { ...capacity, fits: 0 };
     },
   });

@@ -6,13 +6,18 @@ import { ServiceError } from '../../errors/service-error.ts';
 import { problemOf } from '../error-bodies.ts';
 import type { Sent } from './event-stream.ts';
 
+/** A new container. If the host has pools and the request has start values, it says how they met. */
+export type CreatedView = ContainerView & {
+  readonly warm?: { readonly pool: string } | { readonly why: string };
+};
+
 /**
  * Keeps only the newest progress until it is read.
  * @param make receives a function to report the progress of a pull
  * @throws what `make` throws before the first event
  */
 export async function tellMaking(
-  make: (tell: (news: PullNews) => void) => Promise<ContainerView>,
+  make: (tell: (news: PullNews) => void) => Promise<CreatedView>,
 ): Promise<AsyncGenerator<Sent>> {
   let newest: PullNews | undefined;
   let more = Promise.withResolvers<void>();

@@ -8,17 +8,23 @@ import { capacityOf, type Capacity as Room } from '../../container/capacity.ts';
 import type { HostedContainer } from '../../container/container.ts';
 import { allowedMounts } from '../../container/creation/allowed-mounts.ts';
 import type { SetUp } from '../../container/set-up.ts';
-import { type FindImage, spinUp } from '../../container/spin-up.ts';
+import { type FindImage, type SpinUpRequest, spinUp } from '../../container/spin-up.ts';
 import { takeDown } from '../../container/take-down.ts';
 import type { Tracker } from '../../container/tracker.ts';
-import type { ContainerView } from '../../container/view.ts';
 import type { PullNews } from '../../docker-engine/image-pulls.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import { readMemory } from '../../host/memory.ts';
 import type { Gate } from '../gate.ts';
 import type { Hosted, Hosting } from '../hosting.ts';
-import { tellMaking } from './create-events.ts';
-import { ConfigToken, CreateHeaders, CreateQuery, NewContainer, StartValues } from './create-schemas.ts';
+import { type CreatedView, tellMaking } from './create-events.ts';
+import {
+  ConfigToken,
+  Created,
+  CreateHeaders,
+  CreateQuery,
+  NewContainer,
+  StartValues,
+} from './create-schemas.ts';
 import type { Idempotency } from './idempotency.ts';
 import type { Routes } from './routes.ts';
 import { ById, Capacity, Container } from './schemas.ts';
@@ -32,7 +38,7 @@ export interface CreateOptions {
   /** The directories of this host that may be mounted. */
   readonly allowedMounts: readonly string[];
   /** Shared by all servers. */
-  readonly requests: Idempotency<ContainerView>;
+  readonly requests: Idempotency<CreatedView>;
 }
 
 export function addCreateRoutes(
@@ -46,25 +52,30 @@ export function addCreateRoutes(
     { body, headers }: AskedToCreate,
     tell?: (news: PullNews) => void,
     gone?: AbortSignal,
-  ): Promise<ContainerView> =>
+  ): Promise<CreatedView> =>
     gate.pass(async (hosting) => {
       const mounts = mountsOf(body, allowed, hosting);
       const key = headers['idempotency-key'];
       return await requests.once(typeof key === 'string' ? key : undefined, body, async () => {
-        const { pull = 'missing' } = body;
+        const { pull = 'missing', startValues } = body;
+        const request = requestOf(body, mounts);
+        const give = (container: HostedContainer) => assign(container, startValues as StartValues);
+        const warm = startValues && (await hosting.warm.claim(request, pull, give));
+        if (warm && 'container' in warm) return { ...warm.container.view, warm: { pool: warm.pool } };
         const findImage = (image: string) => hosting.images.find(image, pull, tell, gone);
-        return (await make(hosting, body, mounts, findImage)).view;
+        const { view } = await make(hosting, request, startValues && give, findImage);
+        return { ...view, ...(warm && { warm: { why: warm.why } }) };
       });
     });
 
   routes.add('POST', '/containers', {
     summary: 'Make a container and start it',
     description:
-      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With `dryRun`, it makes nothing, and the answer says whether there is room. With `Accept: text/event-stream`, the answer has status 200 and is server-sent events: `progress` (a PullProgress) and `pulled` (a PulledImage) while the service pulls the image, and at the end `created` (a Container) or `failed` (a Problem). What fails before the first progress is answered with a problem and its status.',
+      'With the header `Idempotency-Key`, the service makes the container only once, even if you repeat the request. Until it ends, the service remembers the keys of requests in progress and of the last thousand containers. With start values, you get a container of a pool if one is ready that is the same as a new one would be; `warm` in the answer names its pool, or says why there was none. With `dryRun`, it makes nothing, and the answer says whether there is room. With `Accept: text/event-stream`, the answer has status 200 and is server-sent events: `progress` (a PullProgress) and `pulled` (a PulledImage) while the service pulls the image, and at the end `created` (a CreatedContainer) or `failed` (a Problem). What fails before the first progress is answered with a problem and its status.',
     headers: CreateHeaders,
     query: CreateQuery,
     body: NewContainer,
-    answer: Container,
+    answer: Created,
     status: 201,
     others: { 200: Capacity },
     handle: async (asked, answer) => {
@@ -109,7 +120,11 @@ export function addCreateRoutes(
   });
 }
 
-function mountsOf({ mounts, ports }: NewContainer, allowed: readonly string[], { tracker }: Hosted) {
+export function mountsOf(
+  { mounts, ports }: Pick<NewContainer, 'mounts' | 'ports'>,
+  allowed: readonly string[],
+  { tracker }: Hosted,
+) {
   refuseTwice(ports ?? []);
   return allowedMounts(mounts ?? [], allowed, tracker.host.paths);
 }
@@ -119,21 +134,29 @@ function refuseTwice(ports: NonNullable<NewContainer['ports']>): void {
   throw new ServiceError('request.invalid', { part: 'body', why: '/ports has a container port twice' });
 }
 
-async function make(
-  { tracker, kept }: Hosted,
-  body: NewContainer,
+/** What the body asks for, except the user. */
+export function requestOf(
+  body: Omit<NewContainer, 'startValues'>,
   mounts: ReturnType<typeof allowedMounts>,
-  findImage: FindImage,
-): Promise<HostedContainer> {
+): SpinUpRequest {
   const { image, app, environment, cpus, memory, pids, sharedMemory, ports, gpu, console, labels } = body;
   const limits = { cpus, memory, pids, sharedMemory };
   const { timeout: protocolTimeout, idleTimeout } = body;
   const wanted = { appImage: image, appName: app, protocolTimeout, idleTimeout };
   const more = { environment, limits, mounts, ports, gpu, console, labels };
-  const container = await spinUp(tracker, kept, { ...wanted, ...more }, findImage);
-  if (!body.startValues) return container;
+  return { ...wanted, ...more };
+}
+
+/** @param give assigns it; undefined: it stays unassigned */
+async function make(
+  { tracker, kept }: Hosted,
+  request: SpinUpRequest,
+  give: ((container: HostedContainer) => Promise<void>) | undefined,
+  findImage: FindImage,
+): Promise<HostedContainer> {
+  const container = await spinUp(tracker, kept, request, findImage);
   try {
-    await assign(container, body.startValues);
+    await give?.(container);
     return container;
   } catch (error) {
     const why = `could not be assigned: ${messageOf(error)}`;
@@ -155,5 +178,6 @@ export function setUpOf({ id, setUp }: HostedContainer): SetUp {
 
 async function roomFor(tracker: Tracker, { memory }: NewContainer): Promise<Room> {
   tracker.throwIfClosed();
-  return capacityOf(tracker.host, await readMemory(), memory);
+  const views = tracker.list().map(({ view }) => view);
+  return capacityOf(tracker.host, await readMemory(), views, memory);
 }

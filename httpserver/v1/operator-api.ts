@@ -15,6 +15,7 @@ import { addImageRoutes } from './image-routes.ts';
 import { addLogRoutes } from './log-routes.ts';
 import { addNodeRoutes } from './node-routes.ts';
 import type { Operations } from './operations.ts';
+import { addPoolRoutes } from './pool-routes.ts';
 import { Routes } from './routes.ts';
 import { addTerminalRoutes } from './terminal-routes.ts';
 import { addUserConfigRoutes } from './user-config-routes.ts';
@@ -60,6 +61,7 @@ export function addOperatorApi(
       const routes = new Routes(api, authority);
       addContainerRoutes(routes, gate, closing);
       addCreateRoutes(routes, gate, create, closing);
+      addPoolRoutes(routes, gate, create);
       addLogRoutes(routes, gate, closing);
       addUserConfigRoutes(routes, gate);
       addTerminalRoutes(routes, gate, operations, closing);

@@ -50,6 +50,9 @@ export const Container = Type.Object(
     began: time('When the container was requested.'),
     since: time('When it entered this state.'),
     claimed: Type.Boolean({ description: 'Whether it is assigned to a user.' }),
+    pool: Type.Optional(
+      Type.String({ description: 'The pool in which it waits for a user. Missing from then on.' }),
+    ),
     port: Type.Optional(
       Type.Integer({ description: 'Its identifying host port, which is bound to 32262/tcp.' }),
     ),
@@ -59,6 +62,11 @@ export const Container = Type.Object(
       }),
     ),
     tty: Type.Optional(Type.Integer({ description: 'N of /dev/ttyN.' })),
+    gpus: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'The UUIDs of its GPUs. Missing if it has none, or if it is unknown which.',
+      }),
+    ),
     idleTimeout: Type.Optional(
       count('Seconds for which it may be idle, if the request set this; 0 means no limit.'),
     ),
@@ -152,8 +160,9 @@ const Resource = Type.Object({
   name: Type.Enum([...RESOURCES]),
   size: count('How many of them this host has.'),
   held: count('How many are held by containers.'),
+  warm: count('How many of those are held by warm containers, which give way to others.'),
   each: count('How many each container needs.'),
-  fits: count('How many more containers the free ones are enough for.'),
+  fits: count('How many more containers the free ones, and those of warm containers, are enough for.'),
 });
 
 export const Capacity = Type.Object(
@@ -161,6 +170,7 @@ export const Capacity = Type.Object(
     fits: count('How many more containers have room.'),
     short: Type.Enum([...RESOURCES], { description: 'The resource that runs out first.' }),
     resources: Type.Array(Resource),
+    warm: count('How many warm containers wait in pools.'),
     memory: Type.Object(
       {
         total: count('All memory of the host.'),

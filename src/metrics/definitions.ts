@@ -6,6 +6,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type HealthView, PORT_HEALTHS } from '../../container/health.ts';
+import { WARM } from '../../container/pool/pool-spec.ts';
 import { END_CODES, STATES, type State } from '../../container/state.ts';
 import { CHECK_HEALTHS } from '../../docker-engine/answers.ts';
 import { CALLS } from '../../docker-engine/calls.ts';
@@ -19,7 +20,7 @@ import { addProcessMeters } from './process.ts';
 
 /** Values that are read when somebody asks. */
 export interface Levels {
-  readonly states: () => readonly State[];
+  readonly states: () => readonly (State | typeof WARM)[];
   readonly healths: () => readonly Pick<HealthView, 'docker' | 'port'>[];
   /** Empty until the host's resources are known. */
   readonly pools: () => readonly { readonly name: string; readonly size: number; readonly held: number }[];
@@ -61,6 +62,11 @@ export class Meters {
     'docker_call_errors_total',
     "The service's own calls to the Docker Engine that failed or took too long.",
     { call: Object.keys(CALLS) },
+  );
+  readonly poolClaims = this.#counter(
+    'pool_claims_total',
+    'New containers with start values while there are pools: warm ones came from a pool, cold ones were made.',
+    { result: ['warm', 'cold'] },
   );
   readonly heartbeats = this.#counter(
     'heartbeats_total',
@@ -129,10 +135,13 @@ export class Meters {
 
   #addContainers({ states }: Levels): void {
     new Gauge({
-      ...this.#named('containers', 'Containers that this service hosts, by state.'),
+      ...this.#named(
+        'containers',
+        'Containers that this service hosts, by state; those that wait in a pool are warm.',
+      ),
       labelNames: ['state'],
       collect() {
-        for (const state of STATES) this.set({ state }, 0);
+        for (const state of [...STATES, WARM]) this.set({ state }, 0);
         for (const state of states()) this.inc({ state });
       },
     });

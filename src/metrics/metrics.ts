@@ -7,6 +7,7 @@
 import { poolsOf } from '../../container/capacity.ts';
 import { type Events, isOfHealth, MISSED, type TransitionEvent } from '../../container/events.ts';
 import type { ContainerId } from '../../container/identity.ts';
+import { WARM } from '../../container/pool/pool-spec.ts';
 import type { Surroundings } from '../../container/surroundings.ts';
 import type { ContainerView } from '../../container/view.ts';
 import type { CallObserver } from '../../docker-engine/calls.ts';
@@ -37,8 +38,8 @@ export interface Watched {
 }
 
 interface WatchedTracker {
-  readonly host: Pick<Surroundings, 'ttys' | 'ports'>;
-  list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health'> }[];
+  readonly host: Pick<Surroundings, 'ttys' | 'ports' | 'gpus'>;
+  list(): readonly { readonly view: Pick<ContainerView, 'state' | 'health' | 'pool'> }[];
 }
 
 type Note = (meters: Meters) => void;
@@ -87,6 +88,9 @@ export class Metrics {
 
   readonly configAlarm = (alarm: Alarm): void =>
     this.#note(({ configAlarms }) => configAlarms.inc({ alarm }));
+
+  readonly poolClaim = (result: 'warm' | 'cold'): void =>
+    this.#note(({ poolClaims }) => poolClaims.inc({ result }));
 
   holding({ step, holding }: HoldingEvent): void {
     // A failed release is retried each minute, but counted once.
@@ -157,7 +161,8 @@ export class Metrics {
 function levelsOf(watched: Watched) {
   return {
     healths: () => watched.hosting?.tracker.list().map(({ view }) => view.health ?? {}) ?? [],
-    states: () => watched.hosting?.tracker.list().map(({ view }) => view.state) ?? [],
+    states: () =>
+      watched.hosting?.tracker.list().map(({ view }) => (view.pool === undefined ? view.state : WARM)) ?? [],
     pools: () => (watched.hosting ? poolsOf(watched.hosting.tracker.host) : []),
     nodes: () => watched.nodes?.states ?? [],
     spool: () => watched.userConfigs?.waiting,

@@ -1,13 +1,14 @@
 /** The commands about a running service. */
 
 import { STATES } from '../../container/state.ts';
-import { PULL_POLICIES } from '../../docker-engine/needed-images.ts';
 import type { CommandRow, Given, OptionRow } from '../commands/row.ts';
 import type { CreateWords } from './create.ts';
 import type { ExecWords } from './exec.ts';
 import type { LogWords } from './logs.ts';
 import { NODE_COMMANDS, type NodeAsked } from './node-commands.ts';
+import { POOL_COMMANDS, type PoolAsked } from './pool-commands.ts';
 import type { PullWords } from './pull.ts';
+import { ABOUT_SECRETS, SHAPE_OPTIONS, shapeWordsOf } from './shape-options.ts';
 
 export interface Where {
   /** undefined: the service on this host. */
@@ -32,6 +33,7 @@ type Asked =
   | { readonly name: 'events'; readonly after: string | undefined }
   | ({ readonly name: 'logs' } & LogWords)
   | NodeAsked
+  | PoolAsked
   | { readonly name: 'console'; readonly port: string | undefined }
   | { readonly name: 'capacity' | 'drain' };
 
@@ -83,38 +85,10 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
     name: 'create',
     words: '<IMAGE>',
     summary: 'create a container and start it',
-    more: `Every user of this machine can read a command line. So put secrets into FILE, for --env-from: each line is NAME=VALUE, or NAME alone, which takes its value from the environment; # begins a comment. --env takes precedence over FILE.`,
+    more: ABOUT_SECRETS,
     options: [
-      {
-        flags: '--app <APP>',
-        meaning: 'the app; it decides which files of its user the container gets',
-        isRequired: true,
-      },
-      { flags: '--env <NAME=VALUE>', meaning: 'set an environment variable', isList: true },
-      { flags: '--env-from <FILE>', meaning: 'set the environment variables in FILE', isList: true },
-      { flags: '--label <NAME=VALUE>', meaning: 'add a label', isList: true },
-      { flags: '--publish <PORT>', meaning: 'publish a port: [HOST:]PORT[/udp]', isList: true },
-      {
-        flags: '--mount <MOUNT>',
-        meaning: 'mount a directory that ALLOWED_MOUNTS allows: /SOURCE:/TARGET[:rw]',
-        isList: true,
-      },
-      { flags: '--cpus <N>', meaning: 'limit of processors, such as 0.5' },
-      { flags: '--memory <SIZE>', meaning: 'limit of memory, such as 2GiB' },
-      { flags: '--pids <N>', meaning: 'limit of processes and threads' },
-      { flags: '--gpu', meaning: 'give the container the GPUs' },
-      { flags: '--no-console', meaning: 'create the container without a virtual console' },
-      { flags: '--timeout <SECONDS>', meaning: "the protocol's timeout; -1: no limit", isSigned: true },
-      {
-        flags: '--idle-timeout <SECONDS>',
-        meaning: 'end the container after it was idle for so long; 0: no limit',
-      },
+      ...SHAPE_OPTIONS,
       { flags: '--dry-run', meaning: 'create nothing; report whether the host has room' },
-      {
-        flags: '--pull <POLICY>',
-        meaning: 'missing (the default): pull an image that is not on this host; always; never',
-        values: PULL_POLICIES,
-      },
     ],
     example: 'create fractal/demo:current-build --app demo --memory 2GiB --env LANG=C.UTF-8',
     read: createOf,
@@ -209,6 +183,7 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
     example: 'capacity',
     read: () => ({ name: 'capacity' }),
   }),
+  ...POOL_COMMANDS.map(asking),
   ...NODE_COMMANDS.map(asking),
   asking({
     name: 'drain',
@@ -234,28 +209,8 @@ export const OPERATOR_COMMANDS: readonly CommandRow<OperatorCommand>[] = [
 ];
 
 function createOf(given: Given): Asked | undefined {
-  const [image] = given.words;
-  const app = given.text('app');
-  if (!image || !app) return undefined;
-  return {
-    name: 'create',
-    image,
-    app,
-    pull: given.text('pull'),
-    env: given.texts('env'),
-    envFile: given.texts('env-from'),
-    label: given.texts('label'),
-    publish: given.texts('publish'),
-    mount: given.texts('mount'),
-    cpus: given.text('cpus'),
-    memory: given.text('memory'),
-    pids: given.text('pids'),
-    timeout: given.text('timeout'),
-    idleTimeout: given.text('idle-timeout'),
-    gpu: given.flag('gpu'),
-    hasConsole: given.flag('console'),
-    isDryRun: given.flag('dry-run'),
-  };
+  const words = shapeWordsOf(given, given.words[0]);
+  return words && { name: 'create', ...words, isDryRun: given.flag('dry-run') };
 }
 
 function execOf(given: Given): Asked | undefined {

@@ -1,5 +1,6 @@
 /** The commands about containers: `ps`, `stop` and `receipt`. */
 
+import { WARM } from '../../container/pool/pool-spec.ts';
 import type { Api, Schemas } from '../../packages/api-client/src/main.ts';
 import { align } from '../align.ts';
 import { dataOf } from './client.ts';
@@ -31,23 +32,40 @@ export async function ps(api: Api, { state, app }: Wanted, isJson: boolean): Pro
   }
   if (isJson) return asJson(containers);
   const { notices = [] } = dataOf(await api.GET('/v1/host'));
-  return tableOf(containers) + linesOf(notices.map(describeNotice));
+  return tableOf(containers) + warmIn(containers) + linesOf(notices.map(describeNotice));
 }
 
 export function tableOf(containers: readonly Container[]): string {
-  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'HEALTH', 'APP', 'PORT', 'TTY', 'TASK'];
-  const rows = containers.map(({ id, docker = '-', state, since, health, app, port, tty, task = '-' }) => [
-    id.slice(0, SHORT),
-    docker.slice(0, SHORT),
-    state,
-    spanOf(Date.now() - Date.parse(since)),
-    [health?.docker, health?.port].filter(Boolean).join('/') || '-',
-    app,
-    String(port ?? '-'),
-    String(tty ?? '-'),
-    task,
-  ]);
+  const hasGpus = containers.some(({ gpus }) => gpus !== undefined);
+  const heads = ['CONTAINER', 'DOCKER', 'STATE', 'FOR', 'HEALTH', 'APP', 'PORT', 'TTY', 'TASK'].concat(
+    hasGpus ? 'GPU' : [],
+  );
+  const rows = containers.map(
+    ({ id, docker = '-', state, pool, since, health, app, port, tty, task = '-', gpus = ['-'] }) => [
+      id.slice(0, SHORT),
+      docker.slice(0, SHORT),
+      pool === undefined ? state : `${state} (${WARM})`,
+      spanOf(Date.now() - Date.parse(since)),
+      [health?.docker, health?.port].filter(Boolean).join('/') || '-',
+      app,
+      String(port ?? '-'),
+      String(tty ?? '-'),
+      task,
+      ...(hasGpus ? [gpus.join(',')] : []),
+    ],
+  );
   return linesOf(align([heads, ...rows]));
+}
+
+/** Counts the warm containers of each pool, which are not in use. */
+function warmIn(containers: readonly Container[]): string {
+  const pools = Map.groupBy(
+    containers.filter(({ pool }) => pool !== undefined),
+    ({ pool }) => pool,
+  );
+  return linesOf(
+    [...pools].map(([pool, { length }]) => `The pool ${pool} has ${length} of them, which wait for users.`),
+  );
 }
 
 function describeNotice({ kind, what, at, action }: Schemas['Notice']): string {

@@ -12,6 +12,9 @@ import { describePulled, PullDisplay, unbroken } from './pull-progress.ts';
 
 type NewContainer = Schemas['NewContainer'];
 
+/** The options about the container itself. */
+export type ShapeWords = Omit<CreateWords, 'isDryRun'>;
+
 /** The options as texts. */
 export interface CreateWords {
   readonly image: string;
@@ -73,8 +76,9 @@ async function madeOf(answer: unknown, image: string, progress?: Progress): Prom
   throw broken('its answer ended');
 }
 
-function bodyOf(
-  { image, app, pull, cpus, memory, pids, timeout, ...words }: CreateWords,
+/** @throws {ServiceError} `operator.bad_option` */
+export function bodyOf(
+  { image, app, pull, cpus, memory, pids, timeout, ...words }: ShapeWords,
   ours: NodeJS.ProcessEnv,
 ): NewContainer {
   const files = words.envFile.map((file) => readEnvFile(file, ours));
@@ -154,7 +158,7 @@ function bytesOf(option: string, text: string): number {
   }
 }
 
-function numberOf(option: string, text: string): number {
+export function numberOf(option: string, text: string): number {
   const number = Number(text);
   if (text === '' || !Number.isFinite(number))
     throw new ServiceError('operator.bad_option', { option, wanted: 'a number', got: text });

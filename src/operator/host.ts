@@ -12,15 +12,16 @@ export async function capacity(api: Api, isJson: boolean): Promise<string> {
   return isJson ? asJson(found) : describeCapacity(found);
 }
 
-export function describeCapacity({ fits, short, resources, memory }: Schemas['Capacity']): string {
-  const rows = resources.map(({ name, size, held, each, fits }) => [
+export function describeCapacity({ fits, short, resources, memory, warm }: Schemas['Capacity']): string {
+  const rows = resources.map(({ name, size, held, warm, each, fits }) => [
     name,
-    ...[size, held, each, fits].map(String),
+    ...[size, held, warm, each, fits].map(String),
   ]);
   return linesOf([
     `Room for ${fits} more containers; ${short} run out first.`,
-    ...align([['RESOURCE', 'SIZE', 'HELD', 'EACH', 'FITS'], ...rows]),
+    ...align([['RESOURCE', 'SIZE', 'HELD', 'WARM', 'EACH', 'FITS'], ...rows]),
     `Memory: ${(memory.available / KIB_IN_GIB).toFixed(1)} of ${(memory.total / KIB_IN_GIB).toFixed(1)} GiB are available.`,
+    ...(warm === 0 ? [] : [`${warm} warm containers wait in pools; they give way to others.`]),
   ]);
 }
 

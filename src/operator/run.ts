@@ -11,6 +11,7 @@ import { capacity, drain } from './host.ts';
 import { logs } from './logs.ts';
 import { nodes } from './nodes.ts';
 import { outputOf, writerTo } from './output.ts';
+import { pools } from './pools.ts';
 import { pull } from './pull.ts';
 import { targetOf } from './target.ts';
 import { terminals } from './terminals.ts';
@@ -48,6 +49,10 @@ export async function runOperatorCommand(
       return write(await receipt(api, command.id, { isJson, columns: stdout.columns }));
     case 'capacity':
       return write(await capacity(api, isJson));
+    case 'pools list':
+    case 'pools set':
+    case 'pools remove':
+      return write(await pools(api, command, process.env, isJson));
     case 'terminals':
       return write(await terminals(api, command.end, isJson));
     case 'console':

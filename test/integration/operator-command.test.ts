@@ -52,7 +52,7 @@ test('an operator lists containers, stops one and reads its receipt in tables', 
     capacity.text,
     /^Room for \d+ more containers; consoles run out first\.\nRESOURCE +SIZE +HELD/,
   );
-  assert.match(capacity.text, /^consoles +\d+ +1 +1 +\d+$/m);
+  assert.match(capacity.text, /^consoles +\d+ +1 +0 +1 +\d+$/m);
 
   const stopped = await say(root, ['stop', id.slice(0, 8)]);
   assert.equal(stopped.code, 0, stopped.text);

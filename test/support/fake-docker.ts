@@ -8,10 +8,11 @@ import { once } from 'node:events';
 import type { Hosted, HostedDocker, HostedEvent } from '../../container/hosted-docker.ts';
 import type { Inspected } from '../../docker-engine/answers.ts';
 import type { DockerId } from '../../docker-engine/docker-id.ts';
+import type { GpuSupport } from '../../docker-engine/gpu-support.ts';
 
 type Calls = Pick<
   HostedDocker,
-  'create' | 'start' | 'stop' | 'remove' | 'inspect' | 'hosted' | 'hostedEvents' | 'hasNvidia'
+  'create' | 'start' | 'stop' | 'remove' | 'inspect' | 'hosted' | 'hostedEvents' | 'gpuSupport'
 >;
 
 export class FakeDocker implements Calls {
@@ -100,8 +101,17 @@ export class FakeDocker implements Calls {
     );
   }
 
-  async hasNvidia(): Promise<boolean> {
-    return false;
+  /** As in the answers of `inspect`. */
+  async imageId(): Promise<string> {
+    return '';
+  }
+
+  async imageEvents(signal: AbortSignal): Promise<AsyncIterable<HostedEvent>> {
+    return streamOf([], signal);
+  }
+
+  async gpuSupport(): Promise<GpuSupport> {
+    return { runtime: false, cdi: [] };
   }
 }
 

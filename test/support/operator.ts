@@ -9,10 +9,12 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Static, TSchema } from 'typebox';
 import { type ContainerEvent, isOfHealth } from '../../container/events.ts';
+import { Created } from '../../httpserver/v1/create-schemas.ts';
 import { Diagnosis } from '../../httpserver/v1/diagnosis-schemas.ts';
 import { History } from '../../httpserver/v1/history-schemas.ts';
 import { Node, NodeEvents, NodeLock, NodePlan, Nodes } from '../../httpserver/v1/node-schemas.ts';
 import { NoticeEvent } from '../../httpserver/v1/notice-schemas.ts';
+import { Pool, Pools } from '../../httpserver/v1/pool-schemas.ts';
 import {
   Agent,
   Capacity,
@@ -44,7 +46,7 @@ export interface Answer {
 const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/containers(\?.*)?$/, Containers],
   [/^GET \/v1\/containers\/\w+$/, Container],
-  [/^POST \/v1\/containers(\?dryRun=false)?$/, Container],
+  [/^POST \/v1\/containers(\?dryRun=false)?$/, Created],
   [/^POST \/v1\/containers\?dryRun=true$/, Capacity],
   [/^PUT \/v1\/containers\/\w+\/(start-values|config-token)$/, Container],
   [/^POST \/v1\/containers\/\w+\/stop$/, Receipt],
@@ -60,6 +62,8 @@ const ANSWERS: readonly (readonly [RegExp, TSchema])[] = [
   [/^GET \/v1\/terminals$/, Terminals],
   [/^POST \/v1\/terminals\/\w+\/end$/, Terminal],
   [/^PUT \/v1\/drain$/, Draining],
+  [/^GET \/v1\/pools$/, Pools],
+  [/^(GET|PUT|DELETE) \/v1\/pools\/[\w-]+$/, Pool],
   [/^GET \/v1\/nodes$/, Nodes],
   [/^(GET|POST) \/v1\/nodes\/plan$/, NodePlan],
   [/^GET \/v1\/nodes\/events(\?.*)?$/, NodeEvents],

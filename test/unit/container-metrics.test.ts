@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { Events, type TransitionEvent } from '../../container/events.ts';
+import { Gpus } from '../../container/gpus.ts';
 import { type ContainerId, newContainerId } from '../../container/identity.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
 import { BEGUN, type Cause, STATES, type State } from '../../container/state.ts';
@@ -13,7 +14,8 @@ import { NOTHING, numberOf, numbersOf } from '../support/metrics.ts';
 
 function hosting(states: readonly State[], ttys = new Ttys([]), ports = new HostPorts([])): Watched {
   const list = () => states.map((state) => ({ view: { state } }));
-  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } };
+  const gpus = new Gpus([], 1, 'nvidia');
+  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports, gpus }, list } } };
 }
 
 function eventOf(
@@ -69,7 +71,7 @@ suite('containers', () => {
   test('are counted by their state at the time of the request', async () => {
     const states: State[] = ['ready', 'ready', 'preparing'];
     const metrics = new Metrics(hosting(states));
-    const none = { created: 0, running: 0, assigned: 0, gone: 0 };
+    const none = { created: 0, running: 0, assigned: 0, gone: 0, warm: 0 };
     const counts = () => numbersOf(metrics, 'containers', 'state');
     assert.deepEqual(await counts(), { ...none, preparing: 1, ready: 2, ending: 0 });
     states.splice(0, 2, 'ending');
@@ -85,8 +87,8 @@ suite('containers', () => {
     ] as const;
     const list = () =>
       views.map((health) => ({ view: { state: 'ready' as const, ...(health && { health }) } }));
-    const [ttys, ports] = [new Ttys([]), new HostPorts([])];
-    const metrics = new Metrics({ ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } });
+    const [ttys, ports, gpus] = [new Ttys([]), new HostPorts([]), new Gpus([], 1, 'nvidia')];
+    const metrics = new Metrics({ ...NOTHING, hosting: { tracker: { host: { ttys, ports, gpus }, list } } });
     const count = (check: string, health: string) =>
       numberOf(metrics, 'containers_health', { check, health });
     for (const [check, health, number] of [

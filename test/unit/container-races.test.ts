@@ -5,12 +5,16 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as turn } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { DiskQuotas } from '../../container/disk-quotas.ts';
 import { Events } from '../../container/events.ts';
+import { Gpus } from '../../container/gpus.ts';
 import { KeptContainers } from '../../container/kept-containers.ts';
 import type { Placed } from '../../container/network/apart.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
+import { Shortage } from '../../container/pool/shortage.ts';
+import { WarmPools } from '../../container/pool/warm-pools.ts';
 import { Receipts } from '../../container/receipts.ts';
 import { spinUp } from '../../container/spin-up.ts';
 import type { Cause } from '../../container/state.ts';
@@ -48,6 +52,7 @@ function hostOf(t: TestContext) {
     ledger: new Ledger(join(root, 'ledger')),
     ports: new HostPorts([32_262, 32_263, 32_273, 32_274, 32_275], async () => true),
     ttys: new Ttys([10, 11], async () => true),
+    gpus: new Gpus([], 1, 'nvidia'),
     allowed: new Map(),
     eventNumbers: undefined,
     keeping: undefined,
@@ -62,6 +67,7 @@ function hostOf(t: TestContext) {
     },
     receipts: new Receipts(root, log),
     events: new Events(),
+    shortage: new Shortage(),
     cgroupDriver: 'cgroupfs',
     quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
     apart: {
@@ -133,6 +139,33 @@ test('a container whose end arrives while Docker starts it is stopped before any
   await assert.rejects(spunUp, { code: 'create.ended_at_once' });
   await ended;
   assert.ok(docker.calls.indexOf('stop') > docker.calls.indexOf('start'), docker.calls.join(' '));
+});
+
+test('users who come at once get different warm containers, and the next one a reason', async (t) => {
+  const { lifetime, kept, tracker } = hostOf(t);
+  const pools = new WarmPools(lifetime, {
+    tracker,
+    kept,
+    findImage: async (image) => image,
+    count: () => {},
+  });
+  pools.set('demo', { size: 2, maxAge: 60, pull: 'missing', request: REQUEST });
+  const isFull = () => pools.named('demo').ready === 2;
+  for (let i = 0; i < 1000 && !isFull(); i++) await turn(5);
+  const values = { dpi: null, containerArn: '', clientAppAuthSecret: 'a secret' };
+  const claim = (userId: string) =>
+    pools.claim(REQUEST, 'missing', async ({ setUp }) => await setUp?.assign({ ...values, userId }));
+  const claimed = await Promise.all(['one', 'one', 'two'].map(claim));
+  const found = claimed.flatMap((one) => (one && 'container' in one ? one.container.id : []));
+  assert.equal(new Set(found).size, 2);
+  assert.deepEqual(claimed[2], { why: 'no container of the pool demo was ready' });
+  assert.deepEqual(
+    tracker.list().map(({ id, view }) => [found.includes(id), view.claimed, view.pool]),
+    [
+      [true, true, undefined],
+      [true, true, undefined],
+    ],
+  );
 });
 
 test('a container that starts after Docker was listed is not considered dead', async (t) => {

@@ -22,6 +22,8 @@ const ALLOTTED: Allotted = {
   ]),
   tty: 17,
   devices: [],
+  gpus: [],
+  gpuAccess: 'nvidia',
   cgroup: '/fractal/own/cgroup',
   seccompProfile: '{"defaultAction":"SCMP_ACT_ERRNO"}',
   limits: { pids: undefined, memory: undefined, canLimitSwap: true, log: undefined, logDriver: 'json-file' },

@@ -47,9 +47,16 @@ test('Docker is asked for GPUs at most once in a minute, however many callers th
   let asked = 0;
   const docker = await engine(t, (_, response) => {
     asked += 1;
-    response.setHeader('content-type', 'application/json').end('{"Runtimes":{"runc":{},"nvidia":{}}}');
+    const DiscoveredDevices = [
+      { Source: 'cdi', ID: 'nvidia.com/gpu=GPU-0a1b-2c' },
+      { Source: 'cdi', ID: 'nvidia.com/gpu=0' },
+      { Source: 'cdi', ID: 'other.com/gpu=GPU-0a1b-2d' },
+    ];
+    const info = { Runtimes: { runc: {}, nvidia: {} }, DiscoveredDevices };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(info));
   });
-  for (let i = 0; i < 5; i++) assert.equal(await docker.hasNvidia(), true);
+  for (let i = 0; i < 5; i++)
+    assert.deepEqual(await docker.gpuSupport(), { runtime: true, cdi: ['GPU-0a1b-2c'] });
   assert.equal(asked, 1);
 });
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setImmediate as allElseHasRun } from 'node:timers/promises';
 import { fastify } from 'fastify';
+import { Gpus } from '../../container/gpus.ts';
 import { HostPorts } from '../../container/network/host-ports.ts';
+import { WARM } from '../../container/pool/pool-spec.ts';
 import { CAUSE_CODES, STATES, type State } from '../../container/state.ts';
 import { CALLS } from '../../docker-engine/calls.ts';
 import { addMetricsRoute } from '../../httpserver/metrics-route.ts';
@@ -16,7 +18,8 @@ import { type Family, NOTHING, numberOf, numbersOf, PREFIX, parse } from '../sup
 
 function hosting(states: readonly State[], ttys = new Ttys([]), ports = new HostPorts([])): Watched {
   const list = () => states.map((state) => ({ view: { state } }));
-  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports }, list } } };
+  const gpus = new Gpus([], 1, 'nvidia');
+  return { ...NOTHING, hosting: { tracker: { host: { ttys, ports, gpus }, list } } };
 }
 
 const isOurs = ({ name }: Family) => name.startsWith(PREFIX) && !name.endsWith('event_loop_lag_seconds');
@@ -31,6 +34,7 @@ suite('metrics before any event', () => {
         'histogram …container_step_seconds',
         'histogram …docker_call_seconds',
         'counter …docker_call_errors_total',
+        'counter …pool_claims_total',
         'counter …heartbeats_total',
         'counter …config_bytes_total',
         'counter …config_alarms_total',
@@ -61,7 +65,7 @@ suite('metrics before any event', () => {
   test('have all values of a label, at 0', async () => {
     const metrics = new Metrics(NOTHING);
     const zeros = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, 0]));
-    assert.deepEqual(await numbersOf(metrics, 'containers', 'state'), zeros(STATES));
+    assert.deepEqual(await numbersOf(metrics, 'containers', 'state'), zeros([...STATES, WARM]));
     assert.deepEqual(await numbersOf(metrics, 'docker_call_errors_total', 'call'), zeros(Object.keys(CALLS)));
     assert.deepEqual(await numbersOf(metrics, 'heartbeats_total', 'outcome'), zeros(['ok', 'failed']));
     assert.deepEqual(
@@ -200,6 +204,6 @@ test('Prometheus gets the metrics only with GET, in its format', async (t) => {
   const answer = await app.inject('/metrics');
   assert.equal(answer.statusCode, 200);
   assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
-  assert.equal(parse(answer.body).get(`${PREFIX}containers`)?.samples.length, STATES.length);
+  assert.equal(parse(answer.body).get(`${PREFIX}containers`)?.samples.length, STATES.length + 1);
   assert.equal((await app.inject({ method: 'HEAD', url: '/metrics' })).statusCode, 404);
 });

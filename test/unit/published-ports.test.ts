@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HostPorts } from '../../container/network/host-ports.ts';
 import { adoptPorts, holdPorts, portsWanted } from '../../container/network/published-ports.ts';
+import { Shortage } from '../../container/pool/shortage.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 
 function portsOf(lifetime: Lifetime): string[] {
@@ -19,7 +20,7 @@ test('a host port that is chosen on several addresses is held once', async () =>
     ],
     '80/udp': [{ HostPort: '8080' }, { HostPort: '8081' }],
   };
-  await holdPorts(lifetime, ports, portsWanted({ HostConfig: { PortBindings } }));
+  await holdPorts(lifetime, ports, portsWanted({ HostConfig: { PortBindings } }), new Shortage());
   assert.deepEqual(portsOf(lifetime).toSorted(), ['tcp 20000', 'tcp 8080', 'udp 8080', 'udp 8081']);
 });
 
@@ -40,9 +41,11 @@ test('a container holds the identifying port of a network that it shares, and no
   });
   const sharing = new Lifetime('sharing');
   await using next = new Lifetime('next');
-  assert.equal((await holdPorts(sharing, ports, portsWanted({}, 20_000))).size, 0);
+  assert.equal((await holdPorts(sharing, ports, portsWanted({}, 20_000), new Shortage())).size, 0);
   assert.deepEqual(portsOf(sharing), ['tcp 20000']);
-  await assert.rejects(holdPorts(next, ports, portsWanted({}, 20_000)), { code: 'port.in_use' });
+  await assert.rejects(holdPorts(next, ports, portsWanted({}, 20_000), new Shortage()), {
+    code: 'port.in_use',
+  });
   assert.equal(await ports.acquire(next, 'tcp', 20_000), 20_001);
   assert.deepEqual(await sharing.end(), []);
   assert.deepEqual(looked, [20_001]);

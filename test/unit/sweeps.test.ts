@@ -28,8 +28,8 @@ function begin(t: TestContext, patience: Patience, most?: number) {
     list: () => [...containers.values()],
   };
   t.after(() => lifetime.end());
-  const move = (id: string, state: State) => {
-    const view = { id, state } as ContainerView;
+  const move = (id: string, state: State, pool?: string) => {
+    const view = { id, state, ...(pool && { pool }) } as ContainerView;
     const end = async ({ code }: Cause) => {
       ended.push(code);
       move(id, 'ending');
@@ -63,6 +63,18 @@ test('a running container may wait for a user for a limited time, and then for r
   await pass(1);
   assert.deepEqual(ended, ['never-ready']);
   await pass(1000);
+  assert.deepEqual(ended, ['never-ready']);
+});
+
+test('a container of a pool may wait longer than others', async (t) => {
+  const { open, move, pass, ended } = begin(t, BOTH);
+  open();
+  const id = newContainerId();
+  move(id, 'running', 'demo');
+  await pass(1000);
+  assert.deepEqual(ended, []);
+  move(id, 'assigned');
+  await pass(30);
   assert.deepEqual(ended, ['never-ready']);
 });
 

@@ -1,0 +1,214 @@
+/**
+ * Keeps the pools filled in the background: it makes one container at a time and ends those that must go. It works again
+ * after each event that can change what is to be done, and at least every 30 seconds, because nothing reports the memory
+ * of the host.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { messageOf } from '../../errors/service-error.ts';
+import { type Memory, readMemory } from '../../host/memory.ts';
+import { backoff } from '../../lifetime/backoff.ts';
+import { poolsOf, roomIn } from '../capacity.ts';
+import { isOfHealth, MISSED } from '../events.ts';
+import type { ContainerId } from '../identity.ts';
+import type { KeptContainers } from '../kept-containers.ts';
+import { spinUp } from '../spin-up.ts';
+import type { Tracker } from '../tracker.ts';
+import type { ContainerView } from '../view.ts';
+import type { Book, Room } from './book.ts';
+import type { PoolSpec } from './pool-spec.ts';
+
+/** Finds an image, or pulls it. @returns its name on this host */
+export type FindPoolImage = (image: string, policy: PoolSpec['pull'], gone: AbortSignal) => Promise<string>;
+
+/** A pool and what is known of it. */
+export interface Kept {
+  spec: PoolSpec;
+  /** The name of its image on this host, once it was found. */
+  image?: string;
+  /** The id of that image when it was last looked up. */
+  imageId?: string | undefined;
+  taken: number;
+  failures: number;
+  /** Milliseconds of the monotonic clock before which no other attempt is made. */
+  notBefore: number;
+  lastError?: string | undefined;
+}
+
+export interface RefillParts {
+  readonly book: Book;
+  readonly pools: ReadonlyMap<string, Kept>;
+  readonly tracker: Tracker;
+  readonly kept: KeptContainers;
+  readonly findImage: FindPoolImage;
+}
+
+/** In milliseconds: the longest time between two passes, and the pause after a failure. */
+const BETWEEN_PASSES = 30_000;
+const PAUSE = { shortest: 1_000, longest: 60_000 };
+/** Milliseconds after a claim in which no container is made, unless the claimed one is ready earlier. */
+const CALM = 1_000;
+
+export class Refill {
+  readonly #parts: RefillParts;
+  /** Claimed containers that are not ready yet, each with the timer that ends the wait for it. */
+  readonly #claimed = new Map<ContainerId, NodeJS.Timeout>();
+  readonly #ending = new Set<ContainerId>();
+  #woken = new AbortController();
+
+  constructor(parts: RefillParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const followed = this.#follow(signal);
+    while (!signal.aborted) {
+      this.#woken = new AbortController();
+      await this.#pass(signal).catch((error: unknown) =>
+        this.#log.warn({ why: messageOf(error) }, 'could not look after the pools'),
+      );
+      const either = AbortSignal.any([signal, this.#woken.signal]);
+      await pause(this.#untilNextPass(), undefined, { signal: either, ref: false }).catch(() => {});
+    }
+    await followed;
+  }
+
+  wake(): void {
+    this.#woken.abort();
+  }
+
+  /** The container was taken: nothing is made until it is ready, so that its user does not wait longer for it. */
+  claimed(id: ContainerId): void {
+    this.#claimed.set(id, setTimeout(() => this.#settled(id), CALM).unref());
+  }
+
+  /** Ends a container that has left the book, without grace: nobody uses it. Never rejects. */
+  async end(id: ContainerId, text: string): Promise<void> {
+    const { tracker, kept } = this.#parts;
+    const container = tracker.byId(id);
+    const { dockerId } = container ?? {};
+    if (!container || !dockerId) return;
+    this.#ending.add(id);
+    const ended = async () => {
+      const end = container.end({ code: 'pool', text });
+      // If this fails, the end finds that the container still runs.
+      await tracker.host.docker.stop(dockerId, 0).catch(() => {});
+      await end;
+      await kept.remove(dockerId);
+    };
+    try {
+      await tracker.lifetime.track('ending a container of a pool', ended());
+    } catch (error) {
+      this.#log.error({ container: id, error }, `could not end a container of a pool: ${messageOf(error)}`);
+    } finally {
+      this.#ending.delete(id);
+      this.wake();
+    }
+  }
+
+  /** Looks up the ids of the images again. */
+  async #lookAtImages(): Promise<void> {
+    const { pools, tracker } = this.#parts;
+    for (const kept of pools.values())
+      if (kept.image !== undefined) kept.imageId = await tracker.host.docker.imageId(kept.image);
+  }
+
+  get #log() {
+    return this.#parts.tracker.host.log;
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const { book, tracker } = this.#parts;
+    const memory = await readMemory();
+    await this.#lookAtImages();
+    const now = performance.now();
+    const { end, make } = book.steps({
+      now,
+      isOpen: tracker.isOpen && !signal.aborted,
+      isQuiet: this.#claimed.size === 0,
+      isEnding: this.#ending.size > 0,
+      imageOf: (pool) => this.#parts.pools.get(pool)?.imageId,
+      roomFor: (pool) => this.#roomFor(pool, now, memory),
+    });
+    for (const { id, why } of end) void this.end(id, why);
+    if (make === undefined) return;
+    book.begin(make);
+    void this.#make(make, signal).finally(() => this.wake());
+  }
+
+  #roomFor(pool: string, now: number, memory: Memory): Room {
+    const { spec, notBefore } = this.#parts.pools.get(pool) as Kept;
+    if (now < notBefore) return 'blocked';
+    const { limits, console, gpu } = spec.request;
+    const each = limits?.memory;
+    const inMemory = each === undefined ? Infinity : roomIn(memory, each);
+    if (inMemory < 1) return 'short';
+    const resources = poolsOf(this.#parts.tracker.host).filter(
+      ({ name }) => !(name === 'consoles' && console === false) && !(name === 'gpus' && gpu === false),
+    );
+    // The second one keeps a pool from making what it would have to give up at once.
+    return inMemory >= 2 && resources.every(({ fits }) => fits > 0) ? 'more' : 'none';
+  }
+
+  async #make(pool: string, signal: AbortSignal): Promise<void> {
+    const { book, pools, tracker, kept, findImage } = this.#parts;
+    const own = pools.get(pool) as Kept;
+    const { request, pull } = own.spec;
+    try {
+      const find = async (image: string) => {
+        own.image = await findImage(image, pull, signal);
+        return own.image;
+      };
+      const made = spinUp(tracker, kept, request, find, pool);
+      const { id, dockerId } = await tracker.lifetime.track('making a container of a pool', made);
+      const found = dockerId && (await tracker.host.docker.inspect(dockerId));
+      book.made({ id, image: found?.image ?? '', since: performance.now() });
+      own.failures = 0;
+      own.lastError = undefined;
+      // It may have ended or been assigned before the book knew it.
+      this.#loseIfGone(id);
+    } catch (error) {
+      book.failed();
+      own.lastError = messageOf(error);
+      own.notBefore = performance.now() + backoff(own.failures++, PAUSE);
+      if (!signal.aborted) this.#log.warn({ pool, why: own.lastError }, 'could not fill a pool');
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { book, tracker } = this.#parts;
+    for await (const event of tracker.host.events.follow(undefined, signal)) {
+      if (event === MISSED) for (const id of book.ids) this.#loseIfGone(id);
+      else if (!isOfHealth(event)) this.#see(event.container);
+    }
+  }
+
+  #see({ id, state }: Pick<ContainerView, 'id' | 'state'>): void {
+    if (state === 'ready' || state === 'ending') this.#settled(id);
+    if (state !== 'assigned' && state !== 'ending') return;
+    if (!this.#parts.book.has(id)) return;
+    this.#parts.book.lose(id);
+    this.wake();
+  }
+
+  #settled(id: ContainerId): void {
+    clearTimeout(this.#claimed.get(id));
+    if (this.#claimed.delete(id)) this.wake();
+  }
+
+  #loseIfGone(id: ContainerId): void {
+    const container = this.#parts.tracker.byId(id);
+    if (container?.view.state !== 'running') this.#parts.book.lose(id);
+  }
+
+  /** Until the next attempt may be made, or the next container is too old. */
+  #untilNextPass(): number {
+    const now = performance.now();
+    const due = [
+      ...this.#parts.book.due,
+      ...[...this.#parts.pools.values()].map(({ notBefore }) => notBefore),
+    ];
+    return Math.min(BETWEEN_PASSES, ...due.filter((time) => time > now).map((time) => time - now));
+  }
+}
