@@ -292,10 +292,8 @@ test('what a release leans on is checked by name, and a placeholder in a secret 
 });
 
 test('the tool refuses credentials of another account', async () => {
-  const { code, stderr } = await run(['status', '--stage', 'staging'], {
-    cwd,
-    env: { AWS_ACCESS_KEY_ID: '111111111111' },
-  });
+  const env = { AWS_ACCESS_KEY_ID: '111111111111' };
+  const { code, stderr } = await run(['status', '--stage', 'staging'], { cwd, env });
   assert.equal(code, 2);
   assert.match(stderr, /The credentials are of account 111111111111/);
 });
