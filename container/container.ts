@@ -1,7 +1,5 @@
 /**
- * One hosted container and all its resources, from beginning to end:
- *
- * preparing → created → running → assigned → ready → ending → gone
+ * One hosted container and all its resources: preparing → created → running → assigned → ready → ending → gone
  *
  * INVARIANTS
  * - Its lifetime holds all its resources, and ends only after the container is proven not to run.
@@ -9,39 +7,34 @@
  */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
-import { messageOf, ServiceError } from '../errors/service-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { holdCgroup } from './cgroups.ts';
 import { startConfined } from './confined-start.ts';
+import { Course } from './course.ts';
 import { acceptCreateBody, checkMade } from './creation/accept-create-body.ts';
 import { amendCreateBody } from './creation/amend-create-body.ts';
 import { type CreateBody, type CreateOptions, IDENTIFYING_PORT } from './creation/create-body.ts';
-import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
+import type { ContainerFacts, LeftContainer, Purpose } from './facts.ts';
+import type { HandedContainer, HandedUse } from './handed-over.ts';
 import { Health } from './health.ts';
 import { type ContainerId, newContainerId } from './identity.ts';
 import { keepLog } from './kept-logs.ts';
-import { takenPort } from './network/published-ports.ts';
+import { setAsideTaken } from './network/published-ports.ts';
+import type { Preparation } from './preparation.ts';
 import { provenGone, removeRevived } from './proven-gone.ts';
-import { type Allotment, adoptResources, type Owner, type Resources, takeResources } from './resources.ts';
-import { SetUp } from './set-up.ts';
+import { adoptResources, type Owner, type Resources, takeResources } from './resources.ts';
+import { SetUp, type SetUpParts } from './set-up.ts';
 import { ALL_RELEASED, BEGUN, type Cause, NOT_ALL_RELEASED, SERVICE_ENDS, StateMachine } from './state.ts';
 import type { Surroundings } from './surroundings.ts';
 import { type ContainerView, LastView } from './view.ts';
 
-/** The result of the preparation, which is needed when Docker has created the container. */
-export interface Preparation {
-  /** The body for Docker's create call. */
-  readonly body: CreateBody;
-  /** The body before it was amended. */
-  readonly accepted: CreateBody;
-  readonly options: CreateOptions;
-  readonly allotment: Allotment;
-}
-
 export class HostedContainer {
   readonly id: ContainerId;
-  readonly health = new Health((change) => this.#host.events.tell(this.view, change));
+  readonly health: Health;
+  /** Its last known use; undefined until it is watched for idleness. */
+  use: HandedUse | undefined;
   readonly #host: Surroundings;
   readonly #purpose: Purpose;
   readonly #lifetime: Lifetime;
@@ -52,8 +45,7 @@ export class HostedContainer {
   #resources: Resources | undefined;
   #setUp: SetUp | undefined;
   #facts: ContainerFacts | undefined;
-  readonly #began = new Date();
-  #since = this.#began;
+  readonly course: Course;
   readonly #view = new LastView();
   #sharesNetwork = false;
   #dockerId: DockerId | undefined;
@@ -63,7 +55,8 @@ export class HostedContainer {
   /**
    * @param parent the lifetime in which it lives
    * @param patience aborts when its end need no longer be proven
-   * @param id of a container that a crashed service left
+   * @param id of a container that another service left
+   * @param handed what that service says about it
    */
   constructor(
     host: Surroundings,
@@ -71,8 +64,12 @@ export class HostedContainer {
     parent: Lifetime,
     patience: AbortSignal,
     id: ContainerId = newContainerId(),
+    handed?: HandedContainer,
   ) {
     this.id = id;
+    this.course = new Course(handed);
+    this.use = handed?.use;
+    this.health = new Health((change) => this.#host.events.tell(this.view, change), handed?.health);
     this.#host = host;
     this.#purpose = purpose;
     this.#patience = patience;
@@ -81,14 +78,14 @@ export class HostedContainer {
       before: () => this.end(SERVICE_ENDS),
     });
     this.#log = host.log.child({ container: this.id, ...(purpose.task && { task: purpose.task }) });
-    host.receipts.begin(this.id, purpose);
+    host.receipts.begin(this.id, purpose, handed?.receipt);
     this.#state = new StateMachine(this.id, (transition) => {
       this.#log.info(transition, `container is ${transition.to}`);
       host.receipts.moved(this.id, transition, this.#dockerId);
-      this.#since = new Date();
+      this.course.moved(transition);
       host.events.tell(this.view, transition);
     });
-    host.events.tell(this.view, BEGUN);
+    if (!handed) host.events.tell(this.view, BEGUN);
   }
 
   get dockerId(): DockerId | undefined {
@@ -106,8 +103,8 @@ export class HostedContainer {
       docker: this.#dockerId,
       purpose: this.#purpose,
       state: this.#state.current,
-      began: this.#began,
-      since: this.#since,
+      began: this.course.began,
+      since: this.course.since,
       facts: this.#facts,
       port: this.identifyingPort,
       health: this.#state.serves ? this.health.view : undefined,
@@ -179,20 +176,43 @@ export class HostedContainer {
     await this.#resources?.mappings.write({ hostPort_for_my_32262_tcp: this.identifyingPort, tty, timeout });
   }
 
-  /** Adopts a container that a crashed service left: holds its resources again and restores its state. */
-  async adopt(claimed: Claimed): Promise<void> {
-    this.#dockerId = claimed.dockerId;
-    this.#facts = claimed;
-    this.#hold(await adoptResources(this.#owner, claimed));
-    this.#state.takeOver(claimed.isReady ?? false);
+  /** Adopts a container that another service left: holds its resources again and restores its state. */
+  async adopt(left: LeftContainer): Promise<void> {
+    const { handed, dockerId } = left;
+    this.#dockerId = dockerId;
+    this.#sharesNetwork = handed?.sharesNetwork ?? false;
+    this.#facts = left;
+    this.#hold(await adoptResources(this.#owner, left), handed);
+    if (handed) this.#state.restore(handed.state);
+    else this.#state.takeOver(left.isReady ?? false);
+    if (handed && handed.state !== 'created') this.#starting = Promise.resolve();
   }
 
-  #hold(resources: Resources): void {
+  /**
+   * What the next service must know about it. To be asked before `leave`.
+   * @returns undefined if it cannot be handed over, because Docker has not created it or it is gone
+   */
+  get handed(): HandedContainer | undefined {
+    const course = this.#dockerId && this.course.handed(this.#state.current);
+    if (!course) return undefined;
+    return {
+      id: this.id,
+      ...course,
+      sharesNetwork: this.#sharesNetwork,
+      offers: [...(this.#setUp?.offers ?? [])],
+      ...(this.use && { use: this.use }),
+      ...(this.health.view && { health: this.health.view }),
+      receipt: this.#host.receipts.handed(this.id),
+    };
+  }
+
+  #hold(resources: Resources, handed?: HandedContainer): void {
     this.#resources = resources;
     this.#facts = resources.facts;
     const port = this.identifyingPort as number;
     const parts = { ...resources, port, state: this.#state, lifetime: this.#lifetime, log: this.#log };
-    this.#setUp = new SetUp({ ...parts, note: (more) => this.#note(more) }, resources.facts);
+    const note: SetUpParts['note'] = (more) => this.#note(more);
+    this.#setUp = new SetUp({ ...parts, note }, resources.facts, handed?.offers);
     this.#note({});
   }
 
@@ -217,10 +237,7 @@ export class HostedContainer {
       await this.#starting;
     } catch (error) {
       this.#starting = undefined;
-      const port = takenPort(this.#facts?.ports ?? {}, messageOf(error));
-      if (port === undefined) throw error;
-      this.#host.ports.setAside(port.protocol, port.number);
-      throw new ServiceError('port.taken', { port: port.number }, { cause: error });
+      throw setAsideTaken(this.#host.ports, this.#facts?.ports ?? {}, error);
     }
     await this.#throwIfEnded();
     this.#state.move('running', { code: 'started', text: 'Docker started it' });
@@ -249,6 +266,7 @@ export class HostedContainer {
 
   /** Detaches from the container, which keeps running. The next process adopts it by the ledger. */
   async leave(cause: string): Promise<void> {
+    this.#end ??= Promise.resolve();
     await this.#lifetime.leave(new Error(cause));
     this.#gone.resolve();
   }

@@ -52,16 +52,34 @@ export const MISSED = 'missed';
 /** The number of events that are kept. */
 const MOST = 1000;
 
+/** What the next service must know to continue the events. */
+export interface HandedEvents {
+  /** The first part of their ids. */
+  readonly service: string;
+  /** The number of the last one. */
+  readonly told: number;
+  readonly kept: readonly AnyEvent[];
+}
+
 export class Events {
   readonly #most: number;
   /** Distinguishes the ids of this service from those of the next one. */
-  readonly #service = randomBytes(4).toString('hex');
-  readonly #kept: AnyEvent[] = [];
-  #told = 0;
+  readonly #service: string;
+  readonly #kept: AnyEvent[];
+  #told: number;
   #more = Promise.withResolvers<void>();
 
-  constructor(most = MOST) {
+  /** @param handed those of the previous service, which this one continues */
+  constructor(most = MOST, handed?: HandedEvents) {
     this.#most = most;
+    this.#service = handed?.service ?? randomBytes(4).toString('hex');
+    this.#kept = [...(handed?.kept ?? [])];
+    this.#told = handed?.told ?? 0;
+  }
+
+  /** For the next service. */
+  get handed(): HandedEvents {
+    return { service: this.#service, told: this.#told, kept: this.#kept };
   }
 
   tell(

@@ -4,6 +4,7 @@
  */
 
 import type { DockerId } from '../docker-engine/docker-id.ts';
+import type { HandedContainer } from './handed-over.ts';
 import type { ContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { HostPort } from './network/published-ports.ts';
@@ -52,11 +53,17 @@ export interface ContainerFacts extends Purpose {
   readonly isReady?: true;
 }
 
-/** An assigned container, which keeps running if the service dies. */
-export interface Claimed extends ContainerFacts {
+/** A container that another service left, and that can be adopted. */
+export interface LeftContainer extends ContainerFacts {
   readonly id: ContainerId;
   readonly dockerId: DockerId;
-  readonly startValues: StartValues;
   /** The control group that it may write to, if it has one. */
   readonly cgroup: string | undefined;
+  /** What the other service says about it, if it handed it over. */
+  readonly handed?: HandedContainer;
+}
+
+/** An assigned container, which keeps running if the service dies. */
+export interface Claimed extends LeftContainer {
+  readonly startValues: StartValues;
 }

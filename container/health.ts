@@ -31,9 +31,10 @@ export class Health {
   readonly #tell: (change: HealthChange) => void;
   #view: HealthView | undefined;
 
-  /** @param tell called after each change */
-  constructor(tell: (change: HealthChange) => void) {
+  /** @param tell called after each change @param found by the previous service */
+  constructor(tell: (change: HealthChange) => void, found?: HealthView) {
     this.#tell = tell;
+    this.#view = found;
   }
 
   /** undefined until the first check. */

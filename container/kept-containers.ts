@@ -8,7 +8,9 @@ import type { DockerId } from '../docker-engine/docker-id.ts';
 import { statusOf } from '../docker-engine/failures.ts';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
+import { monotonic } from '../lifetime/monotonic.ts';
 import type { CreateBody } from './creation/create-body.ts';
+import type { HandedKept } from './handed-over.ts';
 import type { HostedDocker } from './hosted-docker.ts';
 import type { ContainerId } from './identity.ts';
 import { removeUnanswered } from './unanswered.ts';
@@ -23,6 +25,8 @@ export class KeptContainers {
   readonly #hostId: string;
   readonly #parent: Lifetime;
   readonly #kept = new Map<DockerId, Lifetime>();
+  /** When each is to be removed, by `monotonic`. */
+  readonly #until = new Map<DockerId, HandedKept>();
 
   constructor(docker: HostedDocker, hostId: string, parent: Lifetime) {
     this.#docker = docker;
@@ -72,6 +76,12 @@ export class KeptContainers {
   async remove(id: DockerId): Promise<void> {
     await this.#kept.get(id)?.end();
     this.#kept.delete(id);
+    this.#until.delete(id);
+  }
+
+  /** Those whose hosted containers have ended, for the next service. */
+  get ended(): readonly HandedKept[] {
+    return [...this.#until.values()].filter(({ dockerId }) => this.#kept.has(dockerId as DockerId));
   }
 
   /** Detaches from it, for the process that reads the ledger next. */
@@ -89,6 +99,8 @@ export class KeptContainers {
   removeLater(id: DockerId, milliseconds = KEPT_AFTER_END): void {
     const lifetime = this.#kept.get(id);
     if (!lifetime) return;
+    const { id: containerId = '' } = lifetime.owner;
+    this.#until.set(id, { id: containerId, dockerId: id, until: monotonic() + milliseconds });
     pause(milliseconds, undefined, { signal: lifetime.signal, ref: false }).then(
       () => this.remove(id),
       () => {}, // It was removed before.

@@ -14,9 +14,10 @@ import { messageOf, ServiceError } from '../errors/service-error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { removeDrafts, writeFileAtomically } from '../host/atomic-file.ts';
 import { removeOldest } from '../host/old-files.ts';
-import type { Holding, HoldingEvent } from '../lifetime/holdings.ts';
+import type { HoldingEvent } from '../lifetime/holdings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Purpose } from './facts.ts';
+import type { HandedReceipt } from './handed-over.ts';
 import { type ContainerId, isContainerId } from './identity.ts';
 import type { Role } from './labels.ts';
 import type { Cause, State, Transition } from './state.ts';
@@ -77,9 +78,12 @@ type AsTextFields<T> = { readonly [Field in keyof T]: T[Field] extends Date | un
 interface Gathered {
   readonly id: ContainerId;
   readonly purpose: Purpose;
-  readonly states: [Passed, ...Passed[]];
+  /** The first one is there from the beginning. */
+  readonly states: Passed[];
   readonly warnings: Warning[];
-  readonly resources: Map<Holding, Receipted>;
+  readonly resources: Map<object, Receipted>;
+  /** When the previous service took what this one holds now, by kind and name. */
+  readonly earlier: ReadonlyMap<string, Date>;
   docker?: DockerId | undefined;
   /** Set at its end: the last write of its file. */
   written?: Promise<void>;
@@ -113,10 +117,17 @@ export class Receipts {
     }
   }
 
-  /** Starts to record the states and resources of a container. */
-  begin(id: ContainerId, purpose: Purpose): void {
-    const preparing: Passed = { state: 'preparing', at: new Date() };
-    this.#gathered.set(id, { id, purpose, states: [preparing], warnings: [], resources: new Map() });
+  /** Starts to record the states and resources of a container. @param left what the previous service recorded */
+  begin(id: ContainerId, purpose: Purpose, left?: HandedReceipt): void {
+    this.#gathered.set(id, { id, purpose, ...gatheredIn(left ?? newReceipt()) });
+  }
+
+  /** What the next service must know about the receipt of a container that has not ended. */
+  handed(id: ContainerId): HandedReceipt {
+    const gathered = this.#gathered.get(id);
+    if (!gathered) throw new Error(`there is no receipt of ${id}`);
+    const { states, warnings = [], resources } = JSON.parse(JSON.stringify(receiptOf(gathered)));
+    return { states, warnings, resources };
   }
 
   /** @param docker once it is known */
@@ -140,7 +151,8 @@ export class Receipts {
     const gathered = this.#gathered.get(holding.owner.id ?? '');
     if (!gathered || step === 'taking' || step === 'not taken') return;
     const { kind, what, takenAt = new Date() } = holding;
-    const { allotted } = gathered.resources.get(holding) ?? { allotted: takenAt };
+    const before = gathered.resources.get(holding)?.allotted ?? gathered.earlier.get(nameOf(holding));
+    const allotted = before ?? takenAt;
     gathered.resources.set(holding, { kind, what, allotted, ...outcomeOf(event) });
     if (step === 'gone' && kind === 'terminal') forgetOldestTerminal(gathered.resources);
     if (gathered.written && step !== 'releasing') await this.#write(gathered);
@@ -196,7 +208,33 @@ export class Receipts {
   }
 }
 
-function forgetOldestTerminal(resources: Map<Holding, Receipted>): void {
+type Begun = Pick<Gathered, 'states' | 'warnings' | 'resources' | 'earlier'>;
+
+function newReceipt(): HandedReceipt {
+  return { states: [{ state: 'preparing', at: new Date().toISOString() }], warnings: [], resources: [] };
+}
+
+function nameOf({ kind, what }: Pick<Receipted, 'kind' | 'what'>): string {
+  return `${kind} ${what}`;
+}
+
+/** What this service will hold again is recorded when it does. */
+function gatheredIn({ states, warnings, resources }: HandedReceipt): Begun {
+  const dated = <T extends { readonly at: string }>(one: T) => ({ ...one, at: new Date(one.at) });
+  const released = resources.flatMap((one): [object, Receipted][] =>
+    one.released === undefined
+      ? []
+      : [[one, { ...one, allotted: new Date(one.allotted), released: new Date(one.released) }]],
+  );
+  return {
+    states: states.map(dated),
+    warnings: warnings.map((one) => dated(one) as Warning),
+    resources: new Map(released),
+    earlier: new Map(resources.map((one) => [nameOf(one), new Date(one.allotted)])),
+  };
+}
+
+function forgetOldestTerminal(resources: Map<object, Receipted>): void {
   const ended = [...resources].filter(([, { kind, released }]) => kind === 'terminal' && released);
   const [oldest] = ended.slice(0, -MOST_TERMINALS);
   if (oldest) resources.delete(oldest[0]);
@@ -215,7 +253,7 @@ function receiptOf({ id, purpose, docker, states, warnings, resources }: Gathere
     role: purpose.role,
     task: purpose.task,
     app: purpose.appName,
-    began: states[0].at,
+    began: (states[0] as Passed).at,
     ended: states.find(({ state }) => state === 'gone')?.at,
     cause: ending?.cause,
     code: ending?.code,

@@ -15,7 +15,7 @@ import {
 } from './creation/create-body.ts';
 import { type GpuAccess, gpusWanted } from './creation/gpu-requests.ts';
 import { directoriesOf, holdDirectories } from './directories.ts';
-import type { Claimed, ContainerFacts, Purpose } from './facts.ts';
+import type { ContainerFacts, LeftContainer, Purpose } from './facts.ts';
 import type { ContainerId } from './identity.ts';
 import { adoptInputDevices, holdInputDevices, offerInputDevices } from './input-devices.ts';
 import { adoptPorts, holdPorts, portsWanted } from './network/published-ports.ts';
@@ -63,7 +63,8 @@ export async function takeResources(
   accepted: CreateBody,
   { idleTimeout, identifyingPort: needed, shared }: CreateOptions,
 ): Promise<Resources & { readonly allotment: Allotment }> {
-  const { host, lifetime, log, purpose } = owner;
+  const { id, host, lifetime, log, purpose } = owner;
+  const passing = { descriptors: host.descriptors, id };
   const { directories, ...place } = placeOf(owner);
   const wanted = portsWanted(accepted, shared);
   const { chosen, count } = gpusWanted(accepted);
@@ -76,13 +77,13 @@ export async function takeResources(
       wantsConsole(accepted)
         ? shortage.relieve(() => host.ttys.acquire(lifetime, owner.provenGone))
         : undefined,
-      holdInputDevices(lifetime, host.eventNumbers),
+      holdInputDevices(lifetime, host.eventNumbers, passing),
       count > 0 ? shortage.relieve(() => host.gpus.acquire(lifetime, count, owner.provenGone)) : [],
       host.gpus.adopt(lifetime, chosen, owner.provenGone),
     ]);
   const [project, ports, tty, inputs, allotted] = await host.limitPreparations(take);
   const gpus = [...allotted, ...chosen];
-  const devices = await offerInputDevices(lifetime, directories, inputs, log);
+  const devices = await offerInputDevices(lifetime, directories, inputs, { passing, log });
   const cgroup = await holdCgroupPath(lifetime, directories.own);
   const facts: ContainerFacts = {
     ...purpose,
@@ -97,22 +98,30 @@ export async function takeResources(
   return { ...place, facts, allotment: { ports, tty, devices, cgroup, gpus, gpuAccess: host.gpus.access } };
 }
 
-/** Holds the resources of a container that a crashed service left. */
-export async function adoptResources(owner: Owner, claimed: Claimed): Promise<Resources> {
+/** Holds the resources of a container that another service left. */
+export async function adoptResources(owner: Owner, left: LeftContainer): Promise<Resources> {
   const { id, host, lifetime } = owner;
-  const { ports, chosen = [], tty, gpus = [], devices, dockerId, cgroup } = claimed;
+  const { handed: _, ...facts } = left;
+  const { ports, chosen = [], tty, gpus = [], devices, dockerId, cgroup } = facts;
   const { directories, ...place } = placeOf(owner);
   const { config } = place;
   await config.find();
-  await holdDirectories(lifetime, directories, { ...host, config }, claimed);
+  await holdDirectories(lifetime, directories, { ...host, config }, left);
   await adoptPorts(lifetime, host.ports, ports, chosen);
   if (tty !== undefined) await host.ttys.adopt(lifetime, tty, owner.provenGone);
   await host.gpus.adopt(lifetime, gpus, owner.provenGone);
-  await adoptInputDevices(lifetime, directories, host.eventNumbers, devices);
+  const passing = { descriptors: host.descriptors, id };
+  await adoptInputDevices(lifetime, {
+    directories,
+    numbers: host.eventNumbers,
+    devices,
+    passing,
+    log: owner.log,
+  });
   if (cgroup) await adoptCgroup(lifetime, cgroup);
   await config.adopt();
   await host.apart.adopt({ id, dockerId, lifetime });
-  return { ...place, facts: claimed };
+  return { ...place, facts };
 }
 
 function placeOf({ id, purpose, host, lifetime, log }: Owner) {

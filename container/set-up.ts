@@ -12,6 +12,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { ContainerFacts } from './facts.ts';
+import type { HandedOffer } from './handed-over.ts';
 import type { ResourceMappings } from './resource-mappings.ts';
 import { Candidates, proves, type StartValues, sameStartValues, type TokenOffer } from './start-values.ts';
 import type { StateMachine } from './state.ts';
@@ -32,16 +33,29 @@ export interface SetUpParts {
 
 export class SetUp {
   readonly #parts: SetUpParts;
-  readonly #candidates = new Candidates();
+  readonly #candidates: Candidates;
   #startValues: StartValues | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #ready: Promise<void> | undefined;
 
-  /** @param settled the facts of a container that a crashed service left */
-  constructor(parts: SetUpParts, settled: Pick<ContainerFacts, 'startValues' | 'isReady'> = {}) {
+  /**
+   * @param settled the facts of a container that another service left
+   * @param offers tokens that it has kept for the container
+   */
+  constructor(
+    parts: SetUpParts,
+    settled: Pick<ContainerFacts, 'startValues' | 'isReady'> = {},
+    offers: readonly HandedOffer[] = [],
+  ) {
     this.#parts = parts;
+    this.#candidates = new Candidates(offers);
     this.#startValues = settled.startValues;
     if (settled.isReady) this.#ready = Promise.resolve();
+  }
+
+  /** Tokens that wait for the start values. */
+  get offers(): readonly HandedOffer[] {
+    return this.#candidates.waiting;
   }
 
   /** The stored versions of its user's files. @throws {ServiceError} `config.none` */

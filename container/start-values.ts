@@ -3,7 +3,9 @@
  * only authority. What a client app sends before it is kept as a candidate and has no effect.
  */
 
+import { monotonic } from '../lifetime/monotonic.ts';
 import { sameSecret } from '../settings/secret.ts';
+import type { HandedOffer } from './handed-over.ts';
 
 /** The data of the webserver. */
 export interface StartValues {
@@ -48,11 +50,17 @@ export const CANDIDATE_LIFE = 2 * 60_000;
 /** Tokens that arrived before the start values, kept for two minutes each. */
 export class Candidates {
   readonly #now: () => number;
-  #kept: { readonly offer: TokenOffer; readonly until: number }[] = [];
+  #kept: HandedOffer[];
 
-  /** @param now a monotonic clock in milliseconds */
-  constructor(now: () => number = () => performance.now()) {
+  /** @param kept those of the previous service @param now a monotonic clock in milliseconds */
+  constructor(kept: readonly HandedOffer[] = [], now: () => number = monotonic) {
+    this.#kept = [...kept];
     this.#now = now;
+  }
+
+  /** Those that wait, for the next service. */
+  get waiting(): readonly HandedOffer[] {
+    return this.#kept;
   }
 
   /** @returns false if there is no room; a source can only fill its own share, which drops its oldest tokens */

@@ -102,6 +102,12 @@ export class StateMachine {
     this.#observe({ from, to, code, cause });
   }
 
+  /** Restores the state that it had before its service handed it over. This is no transition. */
+  restore(state: State): void {
+    this.#current = state;
+    this.#prepared.resolve();
+  }
+
   /** Restores the state that it had before its service died. */
   takeOver(isReady: boolean): void {
     const states = ['created', 'running', 'assigned', ...(isReady ? (['ready'] as const) : [])] as const;

@@ -2,6 +2,7 @@
 
 import type { LimitFunction } from 'p-limit';
 import type { Paths } from '../host/paths.ts';
+import type { Descriptors } from '../lifetime/descriptors.ts';
 import type { Ledger } from '../lifetime/ledger.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Allowance } from '../settings/hosted-allow.ts';
@@ -49,5 +50,7 @@ export interface Surroundings {
   readonly shortage: Shortage;
   readonly receipts: Receipts;
   readonly events: Events;
+  /** What a hand-over passes on. */
+  readonly descriptors: Descriptors;
   readonly log: Logger;
 }

@@ -4,7 +4,8 @@ import type { DockerId } from '../docker-engine/docker-id.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import { HostedContainer } from './container.ts';
-import type { Claimed, Purpose } from './facts.ts';
+import type { LeftContainer, Purpose } from './facts.ts';
+import type { HandedContainer } from './handed-over.ts';
 import type { ContainerId } from './identity.ts';
 import type { SetUp } from './set-up.ts';
 import { type Cause, SERVICE_ENDS } from './state.ts';
@@ -86,15 +87,16 @@ export class Tracker {
     return this.#track(purpose);
   }
 
-  /** Adopts a container that a crashed service left. */
-  async adopt(claimed: Claimed): Promise<HostedContainer> {
-    const container = this.#track(claimed, claimed.id);
-    await container.adopt(claimed);
+  /** Adopts a container that another service left. */
+  async adopt(left: LeftContainer): Promise<HostedContainer> {
+    const container = this.#track(left, left.id, left.handed);
+    await container.adopt(left);
     return container;
   }
 
-  #track(purpose: Purpose, id?: ContainerId): HostedContainer {
-    const container = new HostedContainer(this.host, purpose, this.lifetime, this.#patience.signal, id);
+  #track(purpose: Purpose, id?: ContainerId, handed?: HandedContainer): HostedContainer {
+    const patience = this.#patience.signal;
+    const container = new HostedContainer(this.host, purpose, this.lifetime, patience, id, handed);
     this.#containers.set(container.id, container);
     void container.gone.then(() => this.#containers.delete(container.id));
     return container;
@@ -105,6 +107,11 @@ export class Tracker {
     this.#closed ??= 'service.draining';
     this.#opening();
     while (this.#containers.size > 0) await Promise.all(this.list().map(({ gone }) => gone));
+  }
+
+  /** Accepts no more containers, because the next service takes over those that it has. */
+  handOver(): void {
+    this.#closed = 'service.stopping';
   }
 
   /** Accepts no containers, ever. */

@@ -11,6 +11,38 @@ export const START_ERRORS = {
     status: 500,
     text: 'the unit {unit}, which hosts containers in use until they have ended, cannot be started; install it, then run "systemctl start {unit}"',
   },
+  'handover.unreadable': {
+    status: 500,
+    text: '{path} cannot be used: {why}; another version of this service wrote it, or it is damaged, so unassigned containers are removed as after a crash',
+  },
+  'handover.rolled_back': {
+    status: 500,
+    text: 'the new version did not take the host over ({cause}), so the previous version was put back and takes over; look for the cause in the log of the new one, and install it again once that is mended',
+  },
+  'upgrade.not_installed': {
+    status: 500,
+    text: 'this program is not the installed one, so there is nothing to upgrade; install it with install.sh and run "ecs-host-service upgrade"',
+  },
+  'upgrade.no_previous': {
+    status: 500,
+    text: 'there is no {previous}: the version before the installed one was not kept; install the version that you want, then run "ecs-host-service upgrade"',
+  },
+  'upgrade.not_running': {
+    status: 500,
+    text: '{unit} is {state}, so there is nothing to hand over; run "systemctl start {unit}"',
+  },
+  'upgrade.failed': {
+    status: 500,
+    text: '{unit} is {state} after the restart; "journalctl --unit {unit}" says why',
+  },
+  'upgrade.rolled_back': {
+    status: 500,
+    text: 'the new version did not come up, so the previous version was put back and has taken the host over; "journalctl --unit {unit}" says why',
+  },
+  'handover.late': {
+    status: 500,
+    text: 'the service did not take the host over within {seconds} s; look for the last "step done" in its log',
+  },
   'start.locked': {
     status: 500,
     text: 'another copy of the service{owner} runs on {root}; stop that copy first, or give this one a ROOT of its own',

@@ -50,6 +50,8 @@ export const LIMITS = {
   requestTimeout: REQUEST,
   keepAliveTimeout: IDLE,
   forceCloseConnections: 'idle',
+  // The gate decides that. In a hand-over, a request that comes on an open connection is answered like any other.
+  return503OnClosing: false,
   // See answers-in-turn.ts.
   clientErrorHandler: () => {},
   // A path that cannot be decoded is answered as not found.

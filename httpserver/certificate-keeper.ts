@@ -23,6 +23,8 @@ export interface KeeperOptions {
   readonly files: { readonly cert: string; readonly key: string } | undefined;
   /** The directory for the service's own certificate and key; only root can read it. */
   readonly directory: string;
+  /** Whether the previous service left its own certificate for this one. */
+  readonly isLeft?: boolean;
   readonly log: Logger;
   /** The validity of the service's own certificate in milliseconds. It is renewed when a third of it is left. */
   readonly validity?: number;
@@ -112,7 +114,7 @@ function filesOf({ cert, key }: { cert: string; key: string }): Source {
 }
 
 async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Source> {
-  const { directory, validity = VALIDITY } = options;
+  const { directory, validity = VALIDITY, isLeft } = options;
   const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
   for (const path of Object.values(files)) {
     await lifetime.acquire({
@@ -123,8 +125,16 @@ async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Sour
       seenGone: () => seenGone(path),
     });
   }
+  const isStale: Source['isStale'] = async ({ pair, version }) => {
+    const left = new X509Certificate(pair.cert).validToDate.getTime() - Date.now();
+    return left < validity / 3 || version !== ownNames().join();
+  };
+  let left = isLeft ? await readLeft(files).catch(() => undefined) : undefined;
   return {
     async load() {
+      const kept = left;
+      left = undefined;
+      if (kept && !(await isStale(kept))) return kept;
       const { makeCertificate } = await import('./self-signed-certificate.ts');
       const names = ownNames();
       const pair = await makeCertificate(names, new Date(Date.now() + validity));
@@ -132,9 +142,16 @@ async function ownPair(lifetime: Lifetime, options: KeeperOptions): Promise<Sour
       await writeFileAtomically(files.cert, pair.cert, 0o644);
       return { pair, version: names.join() };
     },
-    async isStale({ pair, version }) {
-      const left = new X509Certificate(pair.cert).validToDate.getTime() - Date.now();
-      return left < validity / 3 || version !== ownNames().join();
-    },
+    isStale,
   };
+}
+
+/** @throws Error when the files are not a certificate of this service and its key */
+async function readLeft(files: { readonly cert: string; readonly key: string }): Promise<Kept> {
+  const pair = { cert: await readFile(files.cert, 'utf8'), key: await readFile(files.key, 'utf8') };
+  createSecureContext(pair);
+  const { subjectAltName = '' } = new X509Certificate(pair.cert);
+  // Node writes each as "DNS:name" or "IP Address:name".
+  const names = subjectAltName.split(', ').map((name) => name.slice(name.indexOf(':') + 1));
+  return { pair, version: names.join() };
 }

@@ -1,8 +1,10 @@
 /** A listening server, and its graceful end. */
 
+import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors/service-error.ts';
+import { type Descriptors, descriptorOf } from '../lifetime/descriptors.ts';
 
 /** The time limit in milliseconds for answers in progress when the server closes. */
 const LINGER = 5_000;
@@ -14,6 +16,31 @@ export interface Listening {
   readonly sockets: Set<Socket>;
   /** Ends requests that would otherwise never end. */
   readonly closing: AbortController;
+}
+
+/** How a listening socket outlives its process in a hand-over. */
+export interface Passing {
+  readonly descriptors: Descriptors;
+  /** Its name among them. */
+  readonly name: string;
+}
+
+/**
+ * Listens with the socket that the previous service has passed on, or else with a new one.
+ * @param fresh listens with a new one
+ */
+export async function listenOn(
+  app: FastifyInstance,
+  { descriptors, name }: Passing,
+  fresh: () => Promise<unknown>,
+): Promise<void> {
+  const fd = descriptors.take(name);
+  if (fd === undefined) await fresh();
+  else {
+    await app.ready();
+    await once(app.server.listen({ fd }), 'listening');
+  }
+  descriptors.offer(name, descriptorOf(app.server));
 }
 
 /** The current connections of a server. */

@@ -2,13 +2,14 @@
 
 import { fastify } from 'fastify';
 import { messageOf, ServiceError } from '../errors/service-error.ts';
+import type { Descriptors } from '../lifetime/descriptors.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
 import type { CertificateKeeper } from './certificate-keeper.ts';
 import { limitConnections } from './connections.ts';
 import { orSignedIn, Sessions } from './console/sessions.ts';
-import { CLOSE_DEADLINE, close, seenClosed, socketsOf } from './listening.ts';
+import { CLOSE_DEADLINE, close, listenOn, seenClosed, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import {
   addPredecessorRoutes,
@@ -34,6 +35,7 @@ export interface ServerOptions extends PredecessorOptions {
   readonly viewerToken: Token;
   /** Left out: yes. Without it there are no containers that the predecessor's calls could be for. */
   readonly isInteractive?: boolean;
+  readonly descriptors: Descriptors;
   readonly log: Logger;
 }
 
@@ -50,7 +52,11 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
     kind: 'listener',
     what: `https://${address}:${port}`,
     take: () => listen(options),
-    release: close,
+    release: async (listening) => {
+      options.descriptors.withdraw(nameOf(options));
+      await close(listening);
+    },
+    leave: close,
     seenGone: seenClosed,
     deadline: CLOSE_DEADLINE,
   });
@@ -58,18 +64,24 @@ export async function serveHttps(lifetime: Lifetime, options: ServerOptions): Pr
 }
 
 async function listen(options: ServerOptions) {
-  const { address, port } = options;
+  const { address, port, descriptors } = options;
   const closing = new AbortController();
   const app = build(options, closing.signal);
   const sockets = socketsOf(app.server);
   limitConnections(app.server, CONNECTIONS);
   try {
-    await app.listen({ host: address, port });
+    const passing = { descriptors, name: nameOf(options) };
+    await listenOn(app, passing, () => app.listen({ host: address, port }));
     return { app, sockets, closing };
   } catch (error) {
     await app.close();
     throw new ServiceError('start.listen', { address, port, why: messageOf(error) }, { cause: error });
   }
+}
+
+/** The next service must not listen where it is not told to. */
+function nameOf({ address, port }: Pick<ServerOptions, 'address' | 'port'>): string {
+  return `https-${address.replaceAll(':', '_')}-${port}`;
 }
 
 function build(

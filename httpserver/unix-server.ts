@@ -1,14 +1,16 @@
 /** The operator's API on a unix socket, for root on this host. */
 
-import { chmod, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { fastify } from 'fastify';
 import { seenGone } from '../host/directories.ts';
+import { listenAt } from '../host/socket-place.ts';
+import type { Descriptors } from '../lifetime/descriptors.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import { BELOW, equip, LIMITS } from './app.ts';
 import type { Gate } from './gate.ts';
 import type { Hosting } from './hosting.ts';
-import { CLOSE_DEADLINE, close, type Listening, socketsOf } from './listening.ts';
+import { CLOSE_DEADLINE, close, type Listening, listenOn, socketsOf } from './listening.ts';
 import type { MetricsSource } from './metrics-route.ts';
 import type { Version } from './status-routes.ts';
 import { rootAlone } from './v1/authority.ts';
@@ -23,8 +25,11 @@ export interface UnixServerOptions {
   readonly operations: Operations;
   readonly create: CreateOptions;
   readonly metrics: MetricsSource;
+  readonly descriptors: Descriptors;
   readonly log: Logger;
 }
+
+const NAME = 'api-socket';
 
 /** Listens until the lifetime ends. */
 export async function serveUnixSocket(lifetime: Lifetime, options: UnixServerOptions): Promise<void> {
@@ -33,7 +38,12 @@ export async function serveUnixSocket(lifetime: Lifetime, options: UnixServerOpt
     kind: 'api socket',
     what: path,
     take: () => listen(options),
-    release: close,
+    release: async (listening) => {
+      options.descriptors.withdraw(NAME);
+      await close(listening);
+      await rm(path, { force: true });
+    },
+    leave: close,
     seenGone: () => seenGone(path),
     deadline: CLOSE_DEADLINE,
   });
@@ -46,6 +56,7 @@ async function listen({
   operations,
   create,
   metrics,
+  descriptors,
   log,
 }: UnixServerOptions): Promise<Listening> {
   const closing = new AbortController();
@@ -53,11 +64,10 @@ async function listen({
   const operator = { authority: rootAlone, operations, create, closing: closing.signal };
   equip(app, { gate, version, operator, metrics, puts: [], log });
   const sockets = socketsOf(app.server);
-  // A crashed service may have left it.
-  await rm(path, { force: true });
   try {
-    await app.listen({ path });
-    await chmod(path, 0o600);
+    await listenOn(app, { descriptors, name: NAME }, () =>
+      listenAt(path, (draft) => app.listen({ path: draft })),
+    );
   } catch (error) {
     await app.close();
     throw error;

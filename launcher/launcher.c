@@ -4,7 +4,11 @@
  * stopped responding, and runs the clean-up program with the same information that systemd would give. It
  * does so little that only a signal ends it; it then asks the service to stop gracefully.
  *
- * Source: sd_notify(3), systemd.exec(5) on SERVICE_RESULT, unix(7), signalfd(2).
+ * A service that hands its host over stores descriptors here and exits with code 79. The launcher then starts
+ * it again and passes the descriptors on, as systemd does for a unit that is restarted.
+ *
+ * Source: sd_notify(3), sd_pid_notify_with_fds(3), sd_listen_fds(3), systemd.exec(5) on SERVICE_RESULT, unix(7),
+ * signalfd(2).
  */
 
 #define _GNU_SOURCE
@@ -28,7 +32,14 @@
 static const char USAGE[] =
   "Usage: launcher [--watchdog SECONDS] PROGRAM [WORD ...] -- BURY-PROGRAM [WORD ...]\n\n"
   "Runs PROGRAM; kills it when no WATCHDOG=1 (sd_notify) came from it for SECONDS (10). However it ended, runs\n"
-  "BURY-PROGRAM then, with SERVICE_RESULT, EXIT_CODE, EXIT_STATUS and MAIN_PID, and exits as PROGRAM did.\n";
+  "BURY-PROGRAM then, with SERVICE_RESULT, EXIT_CODE, EXIT_STATUS and MAIN_PID, and exits as PROGRAM did.\n"
+  "If PROGRAM exited with code 79, it hands over: it is started again with the descriptors that it stored.\n";
+
+/* The exit code of a service that hands over. */
+#define HANDED_OVER 79
+/* The maximum number of stored descriptors, and the first one that a program gets. Source: sd_listen_fds(3). */
+#define MOST_STORED 512
+#define FIRST_PASSED 3
 
 /* In seconds: longer than any real watchdog, and small enough for poll. */
 #define LONGEST_WATCHDOG 86400
@@ -46,6 +57,13 @@ typedef struct {
   int status; /* exit code or signal */
   bool is_late;
 } end;
+
+/* Descriptors that wait for the next start of the service. */
+static struct {
+  char name[80];
+  int fd;
+} stored[MOST_STORED];
+static int stored_count;
 
 static sigset_t unblocked;
 
@@ -92,7 +110,7 @@ static int open_notices(char *path, size_t size) {
 static int block_signals(void) {
   sigset_t blocked;
   sigemptyset(&blocked);
-  for (const int *one = (int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2, 0}; *one; one++) sigaddset(&blocked, *one);
+  for (const int *one = (int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0}; *one; one++) sigaddset(&blocked, *one);
   /* If the parent ignored SIGCHLD, the launcher would inherit that and not learn how its children ended. */
   signal(SIGCHLD, SIG_DFL);
   sigprocmask(SIG_BLOCK, &blocked, &unblocked);
@@ -112,6 +130,26 @@ static _Noreturn void run(char **words) {
   _exit(127);
 }
 
+/* Puts the stored descriptors where a program expects them. Runs in the child. */
+static void pass_descriptors(void) {
+  char names[MOST_STORED * sizeof stored->name] = "";
+  set("FDSTORE", "%ld", MOST_STORED);
+  set("RESTART_STATUS", "%ld", HANDED_OVER);
+  if (stored_count == 0) return;
+  /* Out of the way first, so that none is overwritten before it was copied. */
+  for (int i = 0; i < stored_count; i++) {
+    stored[i].fd = must(fcntl(stored[i].fd, F_DUPFD_CLOEXEC, FIRST_PASSED + stored_count), "copy a descriptor");
+  }
+  for (int i = 0; i < stored_count; i++) {
+    must(dup2(stored[i].fd, FIRST_PASSED + i), "pass a descriptor on");
+    if (i > 0) strcat(names, ":");
+    strcat(names, stored[i].name);
+  }
+  set("LISTEN_PID", "%ld", getpid());
+  set("LISTEN_FDS", "%ld", stored_count);
+  setenv("LISTEN_FDNAMES", names, 1);
+}
+
 static pid_t start_service(const command *command, const char *socket) {
   pid_t launcher = getpid(), pid = must(fork(), "fork");
   if (pid > 0) return pid;
@@ -120,6 +158,7 @@ static pid_t start_service(const command *command, const char *socket) {
   setenv("NOTIFY_SOCKET", socket, 1);
   set("WATCHDOG_USEC", "%ld", (long)(1e6 * command->watchdog));
   set("WATCHDOG_PID", "%ld", getpid());
+  pass_descriptors();
   run(command->service);
 }
 
@@ -129,30 +168,74 @@ static int64_t milliseconds(void) {
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static bool says_it_lives(const struct msghdr *message, char *text, pid_t pid) {
-  const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-  struct ucred sender;
-  if (!header || header->cmsg_type != SCM_CREDENTIALS) return false;
-  memcpy(&sender, CMSG_DATA(header), sizeof sender);
-  if (sender.pid != pid) return false;
-  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-    if (strcmp(line, "WATCHDOG=1") == 0) return true;
+static void forget_stored(const char *name) {
+  for (int i = 0; i < stored_count; i++) {
+    if (strcmp(stored[i].name, name) != 0) continue;
+    close(stored[i].fd);
+    stored[i--] = stored[--stored_count];
   }
-  return false;
+}
+
+/* @returns whether the store owns the descriptor now */
+static bool store(const char *name, int fd) {
+  if (*name == 0 || strlen(name) >= sizeof stored->name || strchr(name, ':')) return false;
+  forget_stored(name);
+  if (stored_count == MOST_STORED) return false;
+  strcpy(stored[stored_count].name, name);
+  stored[stored_count++].fd = fd;
+  return true;
+}
+
+/* What the service says in one message. The descriptor is -1 if it sends none. */
+typedef struct {
+  pid_t sender;
+  int fd;
+} envelope;
+
+static envelope open_envelope(struct msghdr *message) {
+  envelope found = {0, -1};
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+    if (header->cmsg_type == SCM_CREDENTIALS) {
+      struct ucred sender;
+      memcpy(&sender, CMSG_DATA(header), sizeof sender);
+      found.sender = sender.pid;
+    } else if (header->cmsg_type == SCM_RIGHTS) {
+      memcpy(&found.fd, CMSG_DATA(header), sizeof found.fd);
+    }
+  }
+  return found;
+}
+
+/* @returns whether the service says that it lives */
+static bool heed(char *text, int fd) {
+  bool lives = false, stores = false, removes = false;
+  const char *name = "";
+  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    if (strcmp(line, "WATCHDOG=1") == 0) lives = true;
+    if (strcmp(line, "FDSTORE=1") == 0) stores = true;
+    if (strcmp(line, "FDSTOREREMOVE=1") == 0) removes = true;
+    if (strncmp(line, "FDNAME=", 7) == 0) name = line + 7;
+  }
+  if (removes) forget_stored(name);
+  if (fd >= 0 && !(stores && store(name, fd))) close(fd);
+  return lives;
 }
 
 /* Reads all waiting messages without blocking, and ignores those that do not come from the service. */
 static bool hear(int notices, pid_t pid) {
   bool lives = false;
   for (int i = 0; i < 1000; i++) {
-    char text[1024], control[CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
+    char text[1024];
+    char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
     struct iovec data = {text, sizeof text - 1};
     struct msghdr message = {
       .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t length = recvmsg(notices, &message, MSG_DONTWAIT);
+    ssize_t length = recvmsg(notices, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0) break;
     text[length] = 0;
-    if (says_it_lives(&message, text, pid)) lives = true;
+    envelope found = open_envelope(&message);
+    if (found.sender == pid) lives = heed(text, found.fd) || lives;
+    else if (found.fd >= 0) close(found.fd);
   }
   return lives;
 }
@@ -160,7 +243,8 @@ static bool hear(int notices, pid_t pid) {
 static void forward(int signals, pid_t pid) {
   struct signalfd_siginfo got;
   while (read(signals, &got, sizeof got) == sizeof got) {
-    if (got.ssi_signo != SIGCHLD) kill(pid, got.ssi_signo);
+    /* SIGUSR1 asks for a hand-over, and Node reserves that signal. */
+    if (got.ssi_signo != SIGCHLD) kill(pid, got.ssi_signo == SIGUSR1 ? SIGPWR : got.ssi_signo);
   }
 }
 
@@ -175,6 +259,8 @@ static end watch(pid_t pid, int notices, int signals, double seconds) {
     forward(signals, pid);
     siginfo_t info = {0};
     must(waitid(P_PID, pid, &info, WEXITED | WNOHANG), "wait for the service");
+    /* What it stored last may have come after the look above. */
+    if (info.si_pid == pid) hear(notices, pid);
     if (info.si_pid == pid) return (end){pid, info.si_code, info.si_status, is_late};
     if (is_late || milliseconds() < deadline) continue;
     fprintf(stderr, "launcher: the service (pid %d) has said nothing for %g s and is killed\n", pid, seconds);
@@ -185,14 +271,15 @@ static end watch(pid_t pid, int notices, int signals, double seconds) {
 
 static const char *result_of(end end) {
   if (end.is_late) return "watchdog";
-  if (end.code == CLD_EXITED) return end.status == 0 ? "success" : "exit-code";
+  if (end.code == CLD_EXITED) return end.status == 0 || end.status == HANDED_OVER ? "success" : "exit-code";
   if (end.code == CLD_DUMPED) return "core-dump";
   /* Like systemd, it does not count an end by one of these four signals as a failure. */
   bool is_clean = end.status == SIGHUP || end.status == SIGINT || end.status == SIGTERM || end.status == SIGPIPE;
   return is_clean ? "success" : "signal";
 }
 
-static void bury(char **words, end end) {
+/* @returns whether that succeeded */
+static bool bury(char **words, end end) {
   const char *name = end.code == CLD_EXITED ? NULL : sigabbrev_np(end.status);
   int status;
   pid_t pid = must(fork(), "fork");
@@ -205,6 +292,7 @@ static void bury(char **words, end end) {
   }
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   if (status != 0) fprintf(stderr, "launcher: %s has failed to bury the service (wait status %d)\n", words[0], status);
+  return status == 0;
 }
 
 int main(int argc, char **argv) {
@@ -213,8 +301,13 @@ int main(int argc, char **argv) {
   const char *problem = read_command(argv + (argc > 0), &command);
   if (problem) return fprintf(stderr, "launcher: %s\n\n%s", problem, USAGE), 2;
   int notices = open_notices(socket, sizeof socket), signals = block_signals();
-  pid_t pid = start_service(&command, socket);
-  end end = watch(pid, notices, signals, command.watchdog);
-  bury(command.bury, end);
+  end end;
+  bool is_buried, hands_over;
+  do {
+    pid_t pid = start_service(&command, socket);
+    end = watch(pid, notices, signals, command.watchdog);
+    hands_over = end.code == CLD_EXITED && end.status == HANDED_OVER;
+    is_buried = bury(command.bury, end);
+  } while (hands_over && is_buried);
   return end.code == CLD_EXITED ? end.status : 128 + end.status;
 }

@@ -23,7 +23,7 @@ export interface Resource<T> {
   /** Checks that the resource is gone and returns how it found out. Throws while it is still there. */
   seenGone(value: T, signal: AbortSignal): string | Promise<string>;
   /** Detaches this process from the resource without undoing anything: another process takes it over. */
-  leave?(value: T): void;
+  leave?(value: T): unknown;
   /** The limit for the release and the check together, in milliseconds. */
   readonly deadline?: number;
 }
@@ -132,7 +132,7 @@ export class Lifetime implements AsyncDisposable {
       run: (signal) => this.#release(resource, holding, value, signal, () => runInTime(cleanup)),
       leave: () => {
         this.holdings.leave(holding);
-        resource.leave?.(value);
+        return resource.leave?.(value);
       },
     };
     await this.#add(cleanup);

@@ -57,6 +57,16 @@ put() {
 
 mode_of() { if [ -x "$1" ]; then echo 755; else echo 644; fi; }
 
+# What runs is kept, for a new version that does not come up, and not what was installed since and has never run.
+keep_previous() {
+  program=$opt/ecs-host-service
+  [ -z "$root" ] && [ -e "$program" ] || return 0
+  ! cmp -s "$here/ecs-host-service" "$program" || return 0
+  pid=$(systemctl show --property=MainPID --value "$service")
+  [ "${pid:-0}" = 0 ] || [ "$(readlink "/proc/$pid/exe")" = "$program" ] || return 0
+  ln -f "$program" "$program.previous"
+}
+
 put_files() {
   (cd "$here" && find . -type f ! -name '*.new' | sort) | while read -r file; do
     put "$here/$file" "$opt/${file#./}" "$(mode_of "$here/$file")"
@@ -145,9 +155,8 @@ tell_docker() {
 
 tell_operator() {
   if runs "$service"; then
-    say "The service runs, and goes on as it was. To change to this version, without taking the host from its users:"
-    say "  systemctl kill --kill-who=main --signal=SIGUSR2 $service    # ends with its last container"
-    say "  systemctl start $service"
+    say "The service runs, and goes on as it was. To change to this version, while containers run on:"
+    say "  ecs-host-service upgrade"
   else
     say "Write its settings into $settings/environment, its secrets into $settings/credentials (and run install.sh again"
     say "then), see with \"ecs-host-service doctor\" that nothing is missing, and start it: systemctl start $service"
@@ -158,6 +167,7 @@ install_all() {
   [ -n "$root" ] || check_host "$1"
   say "Installing $(sed -n 's/^version //p' "$here/VERSION") …"
   before=$(cat "$root$profile" "$root$daemon" 2>/dev/null | cksum)
+  keep_previous
   put_files
   put_settings
   put_credentials

@@ -10,13 +10,14 @@ import { COMMANDS, type Command, parseCommandLine, USAGE } from './commands/prog
 import { listConfigs, restoreConfig } from './configs-command.ts';
 import { type Diagnosis, examine } from './doctor/doctor.ts';
 import { findLeaks } from './doctor/find-leaks.ts';
+import { upgrade } from './hand-over/upgrade.ts';
 import type { OperatorCommand } from './operator/commands.ts';
 import { showSettings } from './settings-command.ts';
 import { VERSION } from './version.ts';
 
 /** @returns the text to print */
 async function answer(command: Exclude<Command, { name: 'misfit' } | OperatorCommand>): Promise<string> {
-  const isRoots = ['bury', 'wait', 'doctor', 'doctor --leaks'].includes(command.name);
+  const isRoots = ['bury', 'wait', 'upgrade', 'doctor', 'doctor --leaks'].includes(command.name);
   if (isRoots && process.getuid?.() !== 0) throw new ServiceError('start.not_root', {});
   if (command.name === 'run') return await silently((await import('./main.ts')).runService(process.env));
   if (command.name === 'version') return `${VERSION}\n`;
@@ -25,6 +26,7 @@ async function answer(command: Exclude<Command, { name: 'misfit' } | OperatorCom
   if (command.name === 'completion') return completionFor(command.shell, COMMANDS);
   const environment = withInstalled(process.env, pathsBelow(process.env.ROOT || '/').settings);
   if (command.name === 'bury') return await silently(bury({ environment, ...command }));
+  if (command.name === 'upgrade') return await upgrade(process.env, command.isRollback);
   if (command.name === 'wait') return await silently(waitForClaimed(environment));
   if (command.name === 'doctor') return judged(await examine(environment, command));
   if (command.name === 'doctor --leaks') return judged(await findLeaks(environment));

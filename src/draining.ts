@@ -29,6 +29,11 @@ export class Draining {
     return this.#reasons.size > 0;
   }
 
+  /** Whether it ends the service, so that the next one must drain too. */
+  get isFinal(): boolean {
+    return this.#reasons.has('operator');
+  }
+
   /** Resolves when an operator's drain is complete: the last container is gone, and the start was complete. */
   get drained(): Promise<void> {
     return this.#drained.promise;

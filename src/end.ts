@@ -38,14 +38,19 @@ export interface WatchedEnd {
   readonly cause: Promise<Cause>;
   /** Resolves when the service must drain: on SIGUSR2. */
   readonly drain: Promise<void>;
+  /** To be called when the start is complete. From then on, SIGPWR is a cause: it asks for a hand-over. */
+  started(): void;
   /** To be called when the cause is known. From then on, errors are only logged. */
   known(): void;
   /** To be called when the end is complete and an empty event loop is no error. */
   over(): void;
 }
 
-/** Installs handlers for everything that can end the process. */
-export function watchForEnd(log: Logger): WatchedEnd {
+/**
+ * Installs handlers for everything that can end the process.
+ * @param canHandOver whether somebody starts it again when it hands over because of SIGPWR
+ */
+export function watchForEnd(log: Logger, canHandOver = false): WatchedEnd {
   const { promise, resolve } = Promise.withResolvers<Cause>();
   let known = false;
   for (const by of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -55,6 +60,11 @@ export function watchForEnd(log: Logger): WatchedEnd {
       resolve({ kind: 'asked', by });
     });
   }
+  let isStarted = false;
+  process.on('SIGPWR', (by) => {
+    log.info({ signal: by, isStarted }, 'asked to hand over');
+    if (isStarted && canHandOver) resolve({ kind: 'asked', by });
+  });
   const drain = Promise.withResolvers<void>();
   process.on('SIGUSR2', (by) => {
     log.info({ signal: by }, 'asked to drain');
@@ -74,6 +84,9 @@ export function watchForEnd(log: Logger): WatchedEnd {
   return {
     cause: promise,
     drain: drain.promise,
+    started: () => {
+      isStarted = true;
+    },
     known: () => {
       known = true;
     },

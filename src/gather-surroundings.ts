@@ -5,7 +5,7 @@ import { projectsIn } from '../container/after-death/take-over.ts';
 import { limitsOf, warnOfUnkept } from '../container/creation/default-limits.ts';
 import { seccompProfile, takesProfiles } from '../container/creation/seccomp-profile.ts';
 import { clearLimits, DiskQuotas } from '../container/disk-quotas.ts';
-import { Events } from '../container/events.ts';
+import { Events, type HandedEvents } from '../container/events.ts';
 import { Gpus } from '../container/gpus.ts';
 import { readEventNumbers } from '../container/input-devices.ts';
 import { Apart } from '../container/network/apart.ts';
@@ -23,6 +23,7 @@ import { reservedPorts } from '../settings/reserved-ports.ts';
 import { Terminals } from '../ttys/terminals.ts';
 import { Ttys } from '../ttys/ttys.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
+import type { Passing } from './hand-over/passing.ts';
 
 const KIB = 1024;
 /** The number of containers that are prepared at the same time. */
@@ -47,6 +48,7 @@ export interface HostingParts extends Pick<Surroundings, 'docker'> {
 
 export interface Found extends HostingParts, Pick<Surroundings, 'paths' | 'ledger' | 'receipts' | 'log'> {
   readonly lifetime: Lifetime;
+  readonly passing: Passing;
   readonly settings: Settings;
 }
 
@@ -56,6 +58,7 @@ export async function gatherSurroundings({
   canInput,
   userConfigs,
   left,
+  passing: { handed, descriptors },
   ...found
 }: Found): Promise<Surroundings & { readonly apart: Apart }> {
   const { USER_CONFIG_CHECKPOINT_SECONDS } = settings;
@@ -74,9 +77,10 @@ export async function gatherSurroundings({
   const [hostId, ports, ttys, eventNumbers, engine, { total }, apart, gpus] = await Promise.all(looks);
   warnOfUnkept(settings, engine, found.log);
   const directories = [found.paths.containers, engine.directory];
-  await clearLimits(directories, projectsIn(left));
+  await clearLimits(directories, projectsIn(left, handed));
   return {
     ...found,
+    descriptors,
     allowed: settings.HOSTED_ALLOW,
     hostId,
     ports,
@@ -90,7 +94,7 @@ export async function gatherSurroundings({
     limitPreparations: pLimit(AT_A_TIME),
     seccompProfile: profileFor(engine, found.log),
     limits: limitsOf(settings, engine, KIB * total),
-    events: new Events(),
+    events: new Events(undefined, handed?.events as HandedEvents | undefined),
     shortage: new Shortage(),
     terminals: new Terminals(
       {

@@ -5,11 +5,16 @@ import { createLogger, openStdout } from '../logging/logger.ts';
 import { Outlets } from '../logging/outlets.ts';
 import { loadSettings } from '../settings/load.ts';
 import { type Cause, endService, type WatchedEnd, watchForEnd } from './end.ts';
+import { endByHandOver } from './hand-over/hand-over.ts';
+import { findRestarter } from './hand-over/restarter.ts';
 import type { Observer } from './observe.ts';
 import { OpenHandles } from './process/open-handles.ts';
 import { Watchdog } from './process/watchdog.ts';
 import { Reporting } from './reporting.ts';
 import { Service } from './service.ts';
+
+/** The time limit in milliseconds for what is still to be sent when a host is handed over. */
+const HURRY = 300;
 
 /** Runs the service until it is asked to stop or dies. Then everything is released and the exit code is set. */
 export async function runService(environment: NodeJS.ProcessEnv, observer: Observer = {}): Promise<void> {
@@ -23,34 +28,49 @@ export async function runService(environment: NodeJS.ProcessEnv, observer: Obser
     const settings = loadSettings(environment);
     const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
     const watchdog = new Watchdog(environment, log);
-    const end = watchForEnd(log);
+    const end = watchForEnd(log, environment.RESTART_STATUS !== undefined);
     const handles = new OpenHandles();
     const reporting = new Reporting({ settings, outlets, log });
+    let handedOver: number | undefined;
     try {
-      await live(new Service({ settings, environment, log, observer, reporting }), end, watchdog);
+      const service = new Service({ settings, environment, log, observer, reporting });
+      handedOver = await live(service, { end, watchdog, environment });
     } finally {
-      await reporting.close();
+      await reporting.close(handedOver === undefined ? undefined : HURRY);
     }
     end.over();
     if (handles.letGo(log) > 0) process.exitCode = 1;
+    if (handedOver !== undefined) process.exitCode = handedOver;
   } catch (error) {
     createLogger({ level: 'info', stream: outlets }).fatal(messageOf(error));
     process.exitCode = 1;
   }
 }
 
-/** Spans the first step to the last cleanup, however the end comes. */
-async function live(service: Service, end: WatchedEnd, watchdog: Watchdog): Promise<void> {
+interface Watched {
+  readonly end: WatchedEnd;
+  readonly watchdog: Watchdog;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Spans the first step to the last cleanup, however the end comes.
+ * @returns the exit code of a hand-over; undefined if it ends in another way
+ */
+async function live(service: Service, { end, watchdog, environment }: Watched): Promise<number | undefined> {
   void end.drain.then(() => service.drain());
   const cause = await Promise.race([
     end.cause,
-    whenStartFails(start(service, watchdog)),
+    whenStartFails(start(service, watchdog).then(() => end.started())),
+    whenStartFails(service.passing.late()),
     whenDrained(service),
     whenTaken(service),
   ]);
   end.known();
   watchdog.stopping();
-  await endService(cause, service);
+  const handedOver = await endByHandOver(cause, service, await findRestarter(environment, service.log));
+  if (handedOver === undefined) await endService(cause, service);
+  return handedOver;
 }
 
 /** Each step provides what the next ones need. If one fails, the end undoes the steps before it. */
@@ -61,15 +81,20 @@ function start(service: Service, watchdog: Watchdog): Promise<void> {
     await service.step('filesystem', () => service.makeDirectories(presence));
     const canInput = await service.step('input devices', () => service.checkInputDevices());
     await service.step('front console', () => service.keepFrontConsole(presence));
-    await service.step('https', () => service.serveHttps());
+    const { handed } = service.passing;
+    // Connections wait in the socket until they can be served, because callers take a refusal for the end of the host.
+    const listen = () => service.step('https', () => service.serveHttps());
+    if (!handed) await listen();
     await service.step('host', () => service.describeHost());
     const docker = await service.step('docker', () => service.reachDocker());
     const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
     const parts = { docker, userConfigs, canInput, left: presence.left };
     const hosting = await service.step('containers', () => service.hostContainers(parts));
+    if (handed) await listen();
     await service.step('nodes', () => service.keepNodes(docker, (text) => watchdog.status(text)));
     await service.step('docker proxy', () => service.serveDocker(hosting));
     await service.step('ecs agent', () => service.runAgent(docker, presence));
+    if (handed?.isDraining) service.drain();
     await service.step('heartbeats', () => service.beginHeartbeats());
     watchdog.ready();
   };
@@ -87,7 +112,7 @@ async function whenTaken(service: Service): Promise<Cause> {
   return { kind: 'asked', by: 'EC2' };
 }
 
-async function whenStartFails(started: Promise<void>): Promise<Cause> {
+async function whenStartFails(started: Promise<unknown>): Promise<Cause> {
   try {
     await started;
   } catch (error) {

@@ -26,10 +26,7 @@ import { awsTags } from './aws-tags.ts';
 import { LogPlaces } from './log-places.ts';
 import { SERVICE_PAGE } from './observe.ts';
 
-/**
- * Time limits in milliseconds: for finding out which host died, for a whole report of a death, and for the reports at
- * the end of a stop.
- */
+/** Time limits in milliseconds: for finding out which host died, for a report of a death, and for the end of a stop. */
 const IDENTITY = 1500;
 const DEATH = 2000;
 const LAST_HEARTBEAT = 5000;
@@ -37,7 +34,6 @@ const LAST_EVENTS = 5000;
 const LAST_LINES = 3000;
 const LAST_TAG = 5000;
 const TERMINATION = 10_000;
-/** The time limit in milliseconds for tags that nothing waits for. */
 const TAG = 60_000;
 
 /** The identity of this host: what a process needs to report a crash of this service. */
@@ -150,7 +146,7 @@ export class Reporting {
     }
   }
 
-  /** The region of this host, if it is known and on EC2. */
+  /** Undefined if it is unknown, and outside EC2. */
   get region(): string | undefined {
     const { region } = this.#identity.facts ?? {};
     return region === describeThisMachine().region ? undefined : region;
@@ -204,7 +200,7 @@ export class Reporting {
     if (options) await sayGone(options, signal);
   }
 
-  /** Tells EC2 and the webserver whether this host accepts containers. */
+  /** Reports whether this host accepts containers. */
   tellDraining(isDraining: boolean): void {
     void (isDraining ? this.#instance?.draining(TAG) : this.#instance?.running(TAG));
     this.#heartbeats?.drain(isDraining);
@@ -246,7 +242,11 @@ export class Reporting {
   /** Tells EC2 and the webserver that this host has ended, after everything is released. */
   async tellStop(): Promise<void> {
     await Promise.all([this.#heartbeats?.sayDying(LAST_HEARTBEAT), this.#instance?.stopped(LAST_TAG)]);
-    // A later clean-up of unreleased resources must neither report a crash nor terminate the instance.
+    this.conclude();
+  }
+
+  /** After a stop or a hand-over, a later clean-up must neither report a crash nor terminate the instance. */
+  conclude(): void {
     this.#keep({ ...this.#identity, isReported: true, wasRunning: false });
   }
 
@@ -262,11 +262,14 @@ export class Reporting {
       this.#log.warn({ left }, 'not terminating the instance, because something on it may still be needed');
   }
 
-  /** Sends what is waiting, within a few seconds, and closes all connections. */
-  async close(): Promise<void> {
+  /** Sends what is waiting and closes all connections. @param patience milliseconds; missing: a few seconds */
+  async close(patience = Infinity): Promise<void> {
     this.#closing.abort(new Error('the service has ended'));
     this.#instance?.close();
-    await Promise.all([this.#places?.drain(LAST_LINES), this.#sentry?.flush(LAST_EVENTS)]);
+    await Promise.all([
+      this.#places?.drain(Math.min(LAST_LINES, patience)),
+      this.#sentry?.flush(Math.min(LAST_EVENTS, patience)),
+    ]);
     const events = await this.#sentry?.close();
     if (events) this.#log.warn({ events }, 'some events did not reach Sentry');
     await this.#http.close();

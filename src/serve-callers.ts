@@ -7,13 +7,12 @@ import type { Hosting } from '../httpserver/hosting.ts';
 import type { MetricsSource } from '../httpserver/metrics-route.ts';
 import { serveHttps } from '../httpserver/server.ts';
 import { serveUnixSocket } from '../httpserver/unix-server.ts';
-import type { CreatedView } from '../httpserver/v1/create-events.ts';
-import { Idempotency } from '../httpserver/v1/idempotency.ts';
 import type { Lifetime } from '../lifetime/lifetime.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Secrets } from '../logging/secrets.ts';
 import type { Settings } from '../settings/load.ts';
 import { RotatingSecret, type RotatingSecretOptions } from '../settings/rotating-secret.ts';
+import type { Passing } from './hand-over/passing.ts';
 import { type OperatedService, operationsOf } from './operations.ts';
 import { VERSION } from './version.ts';
 
@@ -24,13 +23,14 @@ export interface ServedOptions {
   readonly gate: Gate<Hosting>;
   readonly service: OperatedService & { readonly metrics: MetricsSource };
   readonly secrets: Pick<Secrets, 'set'>;
+  readonly passing: Pick<Passing, 'requests' | 'descriptors' | 'handed'>;
   readonly log: Logger;
 }
 
 /** @throws {ServiceError} `start.listen`, `start.certificate` */
 export async function serveCallers(
   root: Lifetime,
-  { settings, environment, paths, gate, service, secrets, log }: ServedOptions,
+  { settings, environment, paths, gate, service, secrets, passing, log }: ServedOptions,
 ): Promise<void> {
   const { APP_ENV, COMMIT, TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings;
   const files = cert && key ? { cert, key } : undefined;
@@ -53,8 +53,9 @@ export async function serveCallers(
       commit: COMMIT,
       state: paths.state,
     }),
-    create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: new Idempotency<CreatedView>() },
+    create: { allowedMounts: settings.ALLOWED_MOUNTS, requests: passing.requests },
     metrics: service.metrics,
+    descriptors: passing.descriptors,
     log,
   };
   await serveUnixSocket(root, { ...common, path: paths.apiSocket });
@@ -62,7 +63,12 @@ export async function serveCallers(
     ...common,
     address: settings.LISTEN_ADDRESS,
     port: settings.LISTEN_PORT,
-    certificate: await CertificateKeeper.open(root, { files, directory: paths.private, log }),
+    certificate: await CertificateKeeper.open(root, {
+      files,
+      directory: paths.private,
+      isLeft: passing.handed !== undefined,
+      log,
+    }),
     operatorToken: () => operator.current,
     viewerToken: () => viewer.current,
     secret: settings.WEBSERVER_AUTH_SECRET,

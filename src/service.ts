@@ -1,22 +1,11 @@
 /** The parts of the service, and how each is started. `main.ts` determines the order. */
 
 import { rm } from 'node:fs/promises';
-import { saveAllLeft } from '../container/after-death/left-behind.ts';
-import { takeOver } from '../container/after-death/take-over.ts';
 import { HostedDocker } from '../container/hosted-docker.ts';
-import { KeptContainers } from '../container/kept-containers.ts';
 import { Receipts } from '../container/receipts.ts';
-import { Tracker } from '../container/tracker.ts';
-import { Watch } from '../container/watching/watch.ts';
 import { reachDocker } from '../docker-engine/engine-start.ts';
-import { ImagePulls } from '../docker-engine/image-pulls.ts';
-import { NeededImages } from '../docker-engine/needed-images.ts';
-import { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
-import { stopLeftAgent } from '../ecs-agent-bridge/agent/left-agent.ts';
-import { serveDocker } from '../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
-import { HostedCalls } from '../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
+import type { EcsAgent } from '../ecs-agent-bridge/agent/ecs-agent.ts';
 import { holdSharedDirectory, MARK } from '../host/directories.ts';
-import { readHostId } from '../host/host-id.ts';
 import { lock } from '../host/lock.ts';
 import type { NoticeView } from '../host/notices.ts';
 import { type Paths, pathsBelow } from '../host/paths.ts';
@@ -29,12 +18,14 @@ import type { Nodes } from '../managed-nodes/nodes.ts';
 import { childEnvironment, type Settings } from '../settings/load.ts';
 import type { UserConfigs } from '../user-configs/user-configs.ts';
 import { countUnsaved } from './after-death/remains.ts';
+import { runAgent, serveDockerApi } from './bridge.ts';
 import { checkInputDevices } from './check-input-devices.ts';
 import { Draining } from './draining.ts';
 import { keepFrontConsole } from './front-console.ts';
 import { gatherSurroundings, type HostingParts } from './gather-surroundings.ts';
+import { Passing } from './hand-over/passing.ts';
+import { hostContainers } from './host-containers.ts';
 import { keepNodes } from './keep-nodes.ts';
-import { keepPools } from './keep-pools.ts';
 import { keepUserConfigs } from './keep-user-configs.ts';
 import { makeDirectories } from './make-directories.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -43,7 +34,6 @@ import { type Observer, observeHoldings } from './observe.ts';
 import { bePresent, type Presence, share } from './presence.ts';
 import type { Reporting } from './reporting.ts';
 import { checkRights } from './rights.ts';
-import { beginRounds } from './rounds.ts';
 import { serveCallers } from './serve-callers.ts';
 
 export interface ServiceOptions {
@@ -78,15 +68,19 @@ export class Service {
   /** undefined until the service is recorded in the ledger. */
   presence: Presence | undefined;
   readonly metrics = new Metrics(this);
+  readonly passing: Passing;
+  /** Holds what callers reach; undefined until there is any. */
+  callers: Lifetime | undefined;
   readonly draining: Draining;
   readonly heeding = new Heeding(this);
   readonly #settings: Settings;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #observer: Observer;
-  readonly #paths: Paths;
+  readonly paths: Paths;
   readonly #receipts: Receipts;
   readonly #as: 'service' | 'wait';
-  #isStarted = false;
+  /** Whether the start is complete. */
+  isStarted = false;
 
   constructor({ settings, environment, log, observer, reporting, as = 'service' }: ServiceOptions) {
     this.#as = as;
@@ -95,19 +89,20 @@ export class Service {
     this.log = log;
     this.reporting = reporting;
     this.#observer = observer;
-    this.#paths = pathsBelow(settings.ROOT);
-    this.ledger = new Ledger(this.#paths.ledger);
-    this.#receipts = new Receipts(this.#paths.receipts, log);
+    this.paths = pathsBelow(settings.ROOT);
+    this.ledger = new Ledger(this.paths.ledger);
+    this.#receipts = new Receipts(this.paths.receipts, log);
     const tell = (isDraining: boolean) => reporting.tellDraining(isDraining);
     this.draining = new Draining({ tracker: () => this.hosting?.tracker, tell });
     const { ledger, metrics } = this;
+    this.passing = new Passing(environment, this.paths, log);
     this.root = new Lifetime('service', observeHoldings(log, observer, ledger, this.#receipts, metrics));
   }
 
   /** The state that operators see. */
   get state(): 'starting' | 'running' | 'draining' | 'stopping' {
     if (this.starting.signal.aborted) return 'stopping';
-    return this.draining.isOn ? 'draining' : this.#isStarted ? 'running' : 'starting';
+    return this.draining.isOn ? 'draining' : this.isStarted ? 'running' : 'starting';
   }
 
   get containers(): number {
@@ -145,27 +140,29 @@ export class Service {
   }
 
   async lock(): Promise<Presence> {
-    const { run, root } = this.#paths;
+    const { run, root } = this.paths;
     await holdSharedDirectory(this.root, run, MARK | 0o700);
     await lock(this.root, { run, root, as: this.#as });
     if (this.#as === 'service') {
       this.reporting.ownInstance();
       // The `wait` process that wrote this log was killed.
-      await rm(this.#paths.waitLog, { force: true });
+      await rm(this.paths.waitLog, { force: true });
     }
     const { ledger, reporting, log } = this;
     const presence = await bePresent(this.root, { ledger, reporting, as: this.#as, log });
     this.presence = presence;
+    await this.passing.find();
     await this.reporting.keepLastLines(this.root, run);
     return presence;
   }
 
   async countUnsaved(): Promise<number> {
-    return await countUnsaved(this.#paths);
+    return await countUnsaved(this.paths);
   }
 
   async makeDirectories(presence: Presence): Promise<void> {
-    await makeDirectories(presence, this.#paths, this.#receipts, this.log);
+    await makeDirectories(presence, this.paths, this.#receipts, this.log);
+    this.callers = this.root.child('callers');
   }
 
   /** Whether this host has other containers than managed nodes. */
@@ -196,11 +193,12 @@ export class Service {
   }
 
   async serveHttps(): Promise<void> {
-    const { root, gate, log, reporting } = this;
-    const [settings, environment, paths] = [this.#settings, this.#environment, this.#paths];
-    const { secrets } = reporting;
+    const { gate, log, passing } = this;
+    const [settings, environment, paths] = [this.#settings, this.#environment, this.paths];
+    const { secrets } = this.reporting;
     await checkRights(settings, paths, log);
-    await serveCallers(root, { settings, environment, paths, gate, service: this, secrets, log });
+    const options = { settings, environment, paths, gate, service: this, secrets, passing, log };
+    await serveCallers(this.callers as Lifetime, options);
   }
 
   async reachDocker(): Promise<HostedDocker> {
@@ -208,7 +206,7 @@ export class Service {
     const docker = await HostedDocker.open(this.#settings.DOCKER_HOST, this.metrics.dockerCall);
     // A `wait` process does not start Docker.
     if (this.#as === 'wait') await docker.ping(this.root.signal);
-    else await reachDocker(this.root, docker, { run: this.#paths.run, environment, log: this.log });
+    else await reachDocker(this.root, docker, { run: this.paths.run, environment, log: this.log });
     this.log.info(await docker.version(), 'Docker answers');
     this.docker = docker;
     return docker;
@@ -217,7 +215,7 @@ export class Service {
   /** @returns undefined if user configs are not kept */
   async keepUserConfigs(presence: Presence): Promise<UserConfigs | undefined> {
     const { metrics, log, reporting } = this;
-    const [settings, paths] = [this.#settings, this.#paths];
+    const [settings, paths] = [this.#settings, this.paths];
     if (!this.#isInteractive) return undefined;
     const options = { settings, paths, region: reporting.region, metrics, log };
     const sharing = (path: string, mode: number) => share(presence, path, mode);
@@ -227,70 +225,65 @@ export class Service {
 
   async hostContainers({ docker, left, ...found }: HostingParts): Promise<Hosted> {
     const { LISTEN_PORT, LISTEN_ADDRESS } = this.#settings;
-    const options = { settings: this.#settings, paths: this.#paths, metrics: this.metrics, log: this.log };
-    const own = { lifetime: this.root, ledger: this.ledger, receipts: this.#receipts };
-    const host = await gatherSurroundings({ ...options, ...own, docker, left, ...found });
-    await this.metrics.follow(this.root, host.events);
-    const kept = new KeptContainers(docker, host.hostId, this.root);
-    const tracker = new Tracker(host, this.root);
-    this.hosting = { tracker, kept };
-    await takeOver(tracker, kept, left);
-    if (!this.#isInteractive) tracker.refuse();
-    const watch = await Watch.open(this.root, tracker, kept);
-    await host.apart.begin();
-    await saveAllLeft(tracker);
-    await beginRounds(this.root, { tracker, kept, ...options, takesNew: this.#as === 'service' });
+    const { paths, passing, metrics, log, ledger } = this;
+    const own = { lifetime: this.root, settings: this.#settings, paths, passing, metrics, log, ledger };
+    const host = await gatherSurroundings({ ...own, receipts: this.#receipts, docker, left, ...found });
+    await metrics.follow(this.root, host.events);
+    const hosting = await hostContainers(this.root, host, {
+      settings: this.#settings,
+      left,
+      handed: passing.handed,
+      takesNew: this.#as === 'service',
+      metrics,
+      begun: (hosted) => {
+        this.hosting = hosted;
+      },
+    });
     this.draining.hosting();
-    this.heeding.hosting(this.root, tracker);
-    const pulls = new ImagePulls(docker, this.root, this.log);
-    const images = new NeededImages({ docker, pulls, defaultRegistry: this.#settings.DEFAULT_REGISTRY });
-    const pooled = { tracker, kept, images, takesNew: this.#as === 'service', count: this.metrics.poolClaim };
-    const warm = await keepPools(this.root, { ...pooled, settings: this.#settings });
-    this.gate.open({ tracker, kept, watch, pulls, images, warm, claimedPorts: host.ports.claimed });
+    this.heeding.hosting(this.root, hosting.tracker);
+    this.gate.open(hosting);
     this.log.info({ address: LISTEN_ADDRESS, port: LISTEN_PORT }, 'hosting containers');
-    return this.hosting;
+    return hosting;
   }
 
   async keepNodes(docker: HostedDocker, status: (text: string) => void): Promise<void> {
-    const [settings, paths, { pulls, claimedPorts }] = [this.#settings, this.#paths, this.gate.check()];
+    const [settings, paths, { pulls, claimedPorts }] = [this.#settings, this.paths, this.gate.check()];
     const options = { settings, paths, docker, pulls, claimedPorts, status, log: this.log };
     this.nodes = await keepNodes(this.root, options);
   }
 
-  async serveDocker({ tracker }: Hosted): Promise<void> {
+  async serveDocker(hosted: Hosted): Promise<void> {
     if (!this.#isInteractive) return;
-    await serveDocker(this.root, {
-      path: this.#paths.dockerProxy,
-      engine: this.#settings.DOCKER_HOST,
-      calls: new HostedCalls({ tracker, pass: (work) => this.gate.pass(work) }),
-      lost: async () => await this.agent?.dockerLost(),
+    await serveDockerApi(this.callers as Lifetime, hosted, {
+      settings: this.#settings,
+      paths: this.paths,
+      gate: this.gate,
+      descriptors: this.passing.descriptors,
+      agent: () => this.agent,
       log: this.log,
     });
   }
 
   async runAgent(docker: HostedDocker, presence: Presence): Promise<void> {
-    const options = {
+    if (!this.#isInteractive && this.#as === 'service') return;
+    this.agent = await runAgent(this.root, this.#as, {
       settings: this.#settings,
       environment: this.#environment,
-      paths: this.#paths,
-      hostId: await readHostId(this.#paths.state),
+      paths: this.paths,
       docker,
-      proxySocket: this.#paths.dockerProxy,
       ledger: this.ledger,
       left: presence.left,
       secrets: this.reporting.secrets,
       log: this.log,
       share: (path: string, mode: number) => share(presence, path, mode),
       drain: () => this.drain(),
-    };
-    // A `wait` process has no tasks for an agent.
-    if (this.#as === 'wait') await stopLeftAgent(presence.left, options);
-    else if (this.#isInteractive) this.agent = await EcsAgent.open(this.root, options);
+    });
   }
 
   async beginHeartbeats(): Promise<void> {
     this.reporting.beginHeartbeats(this.root, this.metrics.heartbeat);
-    this.#isStarted = true;
+    await this.passing.complete();
+    this.isStarted = true;
     this.draining.started();
   }
 }

@@ -29,14 +29,17 @@ napi_value throw_error(napi_env env, const char *step, int number);
 
 napi_value create_devices(napi_env env, napi_callback_info info);
 napi_value destroy_device(napi_env env, napi_callback_info info);
+napi_value adopt_device(napi_env env, napi_callback_info info);
 
 napi_value open_socket(napi_env env, napi_callback_info info);
+napi_value adopt_socket(napi_env env, napi_callback_info info);
 napi_value hand_over(napi_env env, napi_callback_info info);
 napi_value pause_socket(napi_env env, napi_callback_info info);
 napi_value resume_socket(napi_env env, napi_callback_info info);
 napi_value close_socket(napi_env env, napi_callback_info info);
 
 napi_value notify(napi_env env, napi_callback_info info);
+napi_value notify_with(napi_env env, napi_callback_info info);
 
 napi_value knock(napi_env env, napi_callback_info info);
 

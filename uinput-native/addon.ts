@@ -24,6 +24,8 @@ export interface Device {
 /** A listening socket of the addon. The object is opaque. */
 export interface NativeSocket {
   readonly native: never;
+  /** Close-on-exec. */
+  readonly fd: number;
 }
 
 /** `lock` blocks every console switch, even by privileged programs, until `unlock`. */
@@ -72,11 +74,17 @@ export interface Addon {
   /** Also destroys a device that a program with the descriptor has created instead of the original one. */
   destroyDevice(device: Device): Promise<void>;
 
+  /** The device that another process created. @param fd its descriptor, which this process has received */
+  adoptDevice(fd: number): Device;
+
   /**
    * Listens at `name` in `directory`. The socket does not keep the process alive.
    * @param onConnection called while a connection waits and the socket is not paused
    */
   openSocket(directory: string, name: string, mode: number, onConnection: () => void): NativeSocket;
+
+  /** Like `openSocket`, for a socket that listens already. @param fd stays open if this throws */
+  adoptSocket(fd: number, onConnection: () => void): NativeSocket;
 
   /**
    * Sends descriptors to one waiting connection and closes it.
@@ -91,6 +99,12 @@ export interface Addon {
 
   /** Sends one datagram to a unix socket: a path, or `@` and an abstract name. Never blocks. */
   notify(socket: string, state: string): void;
+
+  /**
+   * Like `notify`, but waits at most two seconds for a receiver whose queue is full.
+   * @param descriptor sent along; -1: none
+   */
+  notifyWith(socket: string, state: string, descriptor: number): void;
 
   /**
    * Tests whether a port accepts connections at each of the addresses (IPv4, 1 to 1024) without establishing one.

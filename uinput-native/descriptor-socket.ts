@@ -19,6 +19,8 @@ export interface DescriptorSocketOptions {
   readonly name: string;
   /** At most 8; all are sent in one message. The caller keeps them open until the socket is closed. */
   readonly descriptors: readonly number[];
+  /** A socket that listens at that place already, from the previous process; missing: it begins to listen. */
+  readonly listening?: number | undefined;
   /** Called with the number of hand-overs. */
   readonly onHandOver: (count: number) => void;
   /** Called with the reason when a hand-over fails for the first time. It is retried until it succeeds. */
@@ -36,7 +38,17 @@ export class DescriptorSocket {
   /** Starts to listen. @throws Error with a `code`, such as `EADDRINUSE` */
   constructor(options: DescriptorSocketOptions) {
     this.#options = options;
-    this.#socket = addon().openSocket(options.directory, options.name, MODE, () => this.#serve());
+    const { directory, name, listening } = options;
+    const serve = () => this.#serve();
+    this.#socket =
+      listening === undefined
+        ? addon().openSocket(directory, name, MODE, serve)
+        : addon().adoptSocket(listening, serve);
+  }
+
+  /** The descriptor of the listening socket. */
+  get fd(): number {
+    return this.#socket.fd;
   }
 
   #serve(): void {

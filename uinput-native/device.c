@@ -235,3 +235,15 @@ napi_value destroy_device(napi_env env, napi_callback_info info) {
   device->fd = -1;
   return begin(env, job, "destroyDevice", destroy);
 }
+
+/* adoptDevice(fd): the device that another process created with this descriptor of /dev/uinput. */
+napi_value adopt_device(napi_env env, napi_callback_info info) {
+  napi_value given[1];
+  plan plan = {0};
+  int32_t fd;
+  if (!read_arguments(env, info, 1, given) || !read_int32(env, given[0], "fd", &fd)) return NULL;
+  if (ioctl(fd, UI_GET_SYSNAME(SYSNAME_SIZE), plan.sysname) < 0) return throw_error(env, "UI_GET_SYSNAME", errno);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return throw_error(env, "adopt a device", errno);
+  plan.fd = fd;
+  return describe(env, &plan);
+}

@@ -117,6 +117,22 @@ class Making {
   }
 }
 
+/**
+ * The device that another process created.
+ * @param descriptor received from that process
+ * @param made how that process describes it
+ * @throws Error when the descriptor is of another device, or of none; it stays open
+ */
+export function adoptInputDevice(
+  descriptor: number,
+  { number, sysname }: { readonly number: number; readonly sysname: string },
+): InputDevice {
+  const device = addon().adoptDevice(descriptor);
+  if (device.sysname !== sysname)
+    throw new Error(`the descriptor is of ${device.sysname}, not of ${sysname}`);
+  return { device, number };
+}
+
 /** Destroys a device once. Its number stays claimed. */
 export async function destroyInputDevice(made: InputDevice): Promise<void> {
   made.destroyed ??= addon().destroyDevice(made.device);

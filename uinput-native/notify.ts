@@ -14,3 +14,12 @@ import { addon } from './addon.ts';
 export function notify(socket: string, state: string): void {
   addon().notify(socket, state);
 }
+
+/**
+ * Sends one datagram, and waits at most two seconds for a receiver whose queue is full.
+ * @param descriptor sent along; missing: none
+ * @throws Error with a `code`, as `notify`
+ */
+export function notifyWith(socket: string, state: string, descriptor = -1): void {
+  addon().notifyWith(socket, state, descriptor);
+}

@@ -139,9 +139,25 @@ static watched *watch(napi_env env, int fd, napi_value callback) {
   return socket;
 }
 
+/* Returns NULL, and throws, if the socket cannot be watched. */
+static napi_value watched_socket(napi_env env, int fd, napi_value callback) {
+  napi_value object, number;
+  handle *handle = calloc(1, sizeof *handle);
+  if (handle) handle->watched = watch(env, fd, callback);
+  if (!handle || !handle->watched) {
+    free(handle);
+    return throw_error(env, "watch the socket", ENOMEM);
+  }
+  napi_create_object(env, &object);
+  napi_create_int32(env, fd, &number);
+  napi_set_named_property(env, object, "fd", number);
+  wrap(env, object, handle, &SOCKET);
+  return object;
+}
+
 /* openSocket(directory, name, mode, onConnection) */
 napi_value open_socket(napi_env env, napi_callback_info info) {
-  napi_value given[4], object;
+  napi_value given[4];
   napi_valuetype type = napi_undefined;
   char path[TEXT_SIZE], name[64];
   int32_t mode;
@@ -155,16 +171,25 @@ napi_value open_socket(napi_env env, napi_callback_info info) {
   }
   int fd = listen_in(path, name, mode);
   if (fd < 0) return throw_error(env, "listen on the socket", errno);
-  handle *handle = calloc(1, sizeof *handle);
-  if (handle) handle->watched = watch(env, fd, given[3]);
-  if (!handle || !handle->watched) {
-    close(fd);
-    free(handle);
-    return throw_error(env, "watch the socket", ENOMEM);
-  }
-  napi_create_object(env, &object);
-  wrap(env, object, handle, &SOCKET);
-  return object;
+  napi_value socket = watched_socket(env, fd, given[3]);
+  if (!socket) close(fd);
+  return socket;
+}
+
+/* adoptSocket(fd, onConnection): a socket that listens already. Its descriptor stays open if this throws. */
+napi_value adopt_socket(napi_env env, napi_callback_info info) {
+  napi_value given[2];
+  napi_valuetype type = napi_undefined;
+  int32_t fd;
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (!read_arguments(env, info, 2, given) || !read_int32(env, given[0], "fd", &fd)) return NULL;
+  napi_typeof(env, given[1], &type);
+  if (type != napi_function) return throw_error(env, "a function is needed", EINVAL);
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) return throw_error(env, "adopt a socket", errno);
+  if (!listens) return throw_error(env, "adopt a socket", ENOTCONN);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return throw_error(env, "adopt a socket", errno);
+  return watched_socket(env, fd, given[1]);
 }
 
 static watched *read_socket(napi_env env, napi_value value) {

@@ -1,7 +1,8 @@
 /**
- * Takes over the containers of a crashed service, according to the ledger. Assigned containers are adopted. The others
- * are removed with everything that belonged to them. Only containers that the ledger and the labels prove to be this
- * host's are touched. The work can be interrupted at any point and repeated.
+ * Takes over the containers of an earlier service, according to the ledger. Assigned containers are adopted, and so is
+ * every container that the service handed over. The others are removed with everything that belonged to them. Only
+ * containers that the ledger and the labels prove to be this host's are touched. The work can be interrupted at any point
+ * and repeated.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,8 +10,10 @@ import type { DockerId } from '../../docker-engine/docker-id.ts';
 import { killLeft } from '../../docker-engine/terminal-processes.ts';
 import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Page } from '../../lifetime/ledger.ts';
+import { monotonic } from '../../lifetime/monotonic.ts';
 import { cgroupIn, removeCgroup } from '../cgroups.ts';
-import type { Claimed, ContainerFacts } from '../facts.ts';
+import type { Claimed, ContainerFacts, LeftContainer } from '../facts.ts';
+import { type Handed, type HandedKept, NOTHING_HANDED } from '../handed-over.ts';
 import type { HostedDocker } from '../hosted-docker.ts';
 import { type ContainerId, isContainerId } from '../identity.ts';
 import type { KeptContainers } from '../kept-containers.ts';
@@ -30,28 +33,50 @@ export type Remover = Pick<Surroundings, 'hostId' | 'paths' | 'ledger' | 'log'> 
   readonly docker: Pick<HostedDocker, 'hosted' | 'remove' | 'call' | 'socket'>;
 };
 
-/** The containers that keep running. */
-export function claimedIn(pages: readonly Page[]): Claimed[] {
+/** The containers of which a service held anything when it ended, and that Docker had created. */
+function leftIn(pages: readonly Page[]): LeftContainer[] {
   return pages.flatMap(({ name: id, entries, facts }) => {
-    const { dockerId, startValues, ...others } = (facts ?? {}) as ContainerFacts;
+    const { dockerId, ...others } = (facts ?? {}) as ContainerFacts;
     const isHeld = entries.some(({ owner }) => owner.kind === 'container');
-    if (!isContainerId(id) || !isHeld || !dockerId || !startValues) return [];
-    return [{ ...others, id, dockerId, startValues, cgroup: cgroupIn(entries) }];
+    if (!isContainerId(id) || !isHeld || !dockerId) return [];
+    return [{ ...others, id, dockerId, cgroup: cgroupIn(entries) }];
+  });
+}
+
+/** The containers that keep running after a crash. */
+export function claimedIn(pages: readonly Page[]): Claimed[] {
+  return leftIn(pages).flatMap(({ startValues, ...others }) =>
+    startValues ? [{ ...others, startValues }] : [],
+  );
+}
+
+/** The containers that the next service adopts. */
+export function adoptableIn(pages: readonly Page[], { containers }: Handed): LeftContainer[] {
+  const handed = new Map(containers.map((one) => [one.id, one]));
+  return leftIn(pages).flatMap((left) => {
+    const found = handed.get(left.id);
+    if (found) return [{ ...left, handed: found }];
+    return left.startValues ? [left] : [];
   });
 }
 
 /** The quota projects of their files. */
-export function projectsIn(pages: readonly Page[]): number[] {
-  return claimedIn(pages).flatMap(({ project }) => project ?? []);
+export function projectsIn(pages: readonly Page[], handed = NOTHING_HANDED): number[] {
+  return adoptableIn(pages, handed).flatMap(({ project }) => project ?? []);
 }
 
 /**
- * Removes the unassigned containers of this host in parallel, and then their resources.
+ * Removes the unassigned containers of this host in parallel, and then their resources, except those that were handed
+ * over.
  * @throws {ServiceError} `docker.*`; another call continues
  */
-export async function removeUnclaimed(host: Remover, pages: readonly Page[]): Promise<void> {
+export async function removeUnclaimed(
+  host: Remover,
+  pages: readonly Page[],
+  handed = NOTHING_HANDED,
+): Promise<void> {
   const { docker, hostId, log } = host;
-  const claimed = new Set(claimedIn(pages).map(({ id }) => id));
+  const claimed = new Set<string>([...adoptableIn(pages, handed), ...handed.kept].map(({ id }) => id));
   const listed = await docker.hosted(hostId);
   const unclaimed = listed.filter(
     ({ containerId, role, state }) =>
@@ -120,7 +145,7 @@ function isUnanswered({ facts }: Page): boolean {
 }
 
 /** A failure here must not stop the take-over of the others. */
-async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): Promise<void> {
+async function endTerminals({ log }: Surroundings, { id, dockerId }: LeftContainer): Promise<void> {
   try {
     await killLeft(dockerId);
   } catch (error) {
@@ -131,20 +156,41 @@ async function endTerminals({ log }: Surroundings, { id, dockerId }: Claimed): P
   }
 }
 
-/** Adopts the assigned containers and removes the others. @throws {ServiceError} `docker.*`, `ledger.not_written` */
+/**
+ * Adopts the assigned containers and those that were handed over, and removes the others.
+ * @throws {ServiceError} `docker.*`, `ledger.not_written`
+ */
 export async function takeOver(
   tracker: Tracker,
   kept: KeptContainers,
   pages: readonly Page[],
+  handed = NOTHING_HANDED,
 ): Promise<void> {
-  for (const claimed of claimedIn(pages)) {
-    await endTerminals(tracker.host, claimed);
-    const container = await tracker.adopt(claimed);
-    if (claimed.role === 'spin-up') {
-      await kept.adopt(claimed.id, claimed.dockerId);
-      void container.gone.then(() => kept.removeLater(claimed.dockerId));
-    }
-    tracker.host.log.warn(container.describe(), 'adopted a container of a crashed service');
+  for (const left of adoptableIn(pages, handed)) await adopt(tracker, kept, left);
+  for (const one of handed.kept) await keepOn(kept, one);
+  await removeUnclaimed(tracker.host, pages, handed);
+}
+
+async function adopt(tracker: Tracker, kept: KeptContainers, left: LeftContainer): Promise<void> {
+  const { log } = tracker.host;
+  const { handed } = left;
+  await endTerminals(tracker.host, left);
+  const container = await tracker.adopt(left);
+  if (left.role === 'spin-up') {
+    await kept.adopt(left.id, left.dockerId);
+    void container.gone.then(() => kept.removeLater(left.dockerId));
   }
-  await removeUnclaimed(tracker.host, pages);
+  if (!handed) return log.warn(container.describe(), 'adopted a container of a crashed service');
+  log.info(container.describe(), 'adopted a container of the previous service');
+  if (!handed.ending) return;
+  const ended = container.end(handed.ending).catch((error: unknown) => {
+    log.error({ container: left.id, error }, messageOf(error));
+  });
+  void tracker.lifetime.track('ending a container', ended);
+}
+
+/** Its hosted container has ended, so only its log is of use. */
+async function keepOn(kept: KeptContainers, { id, dockerId, until }: HandedKept): Promise<void> {
+  await kept.adopt(id as ContainerId, dockerId as DockerId);
+  kept.removeLater(dockerId as DockerId, Math.max(0, until - monotonic()));
 }

@@ -3,7 +3,7 @@
  * and the port of the container whose network it shares.
  */
 
-import { ServiceError } from '../../errors/service-error.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import { type CreateBody, IDENTIFYING_PORT } from '../creation/create-body.ts';
 import type { Shortage } from '../pool/shortage.ts';
@@ -91,6 +91,23 @@ export function takenPort(published: Readonly<Record<string, number>>, said: str
   if (!/already (allocated|in use)/.test(said)) return undefined;
   const taken = Object.entries(published).find(([, number]) => new RegExp(`:${number}\\b`).test(said));
   return taken && hostPort(...taken);
+}
+
+/**
+ * Keeps the port that Docker found taken from being allotted for a while.
+ * @param published host port by container port
+ * @param error of the start of the container
+ * @returns {ServiceError} `port.taken`, or the error itself if it has another cause
+ */
+export function setAsideTaken(
+  ports: HostPorts,
+  published: Readonly<Record<string, number>>,
+  error: unknown,
+): unknown {
+  const port = takenPort(published, messageOf(error));
+  if (port === undefined) return error;
+  ports.setAside(port.protocol, port.number);
+  return new ServiceError('port.taken', { port: port.number }, { cause: error });
 }
 
 function hostPort(port: string, number: number): HostPort {

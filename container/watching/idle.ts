@@ -1,11 +1,12 @@
 /**
  * Ends idle containers: those without a connection to a published port, and without a client at a terminal, for longer
  * than their limit. This polls from outside, so it does not see a connection that begins and ends between two checks. A
- * container cannot be used before it is ready, so its time starts then. It starts again after an adoption.
+ * container cannot be used before it is ready, so its time starts then. It starts again if the service crashed.
  */
 
 import { messageOf } from '../../errors/service-error.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
+import { monotonic } from '../../lifetime/monotonic.ts';
 import type { HostedContainer } from '../container.ts';
 import { type NetworkUse, networkUse } from '../network/network-use.ts';
 import { networkOf, Places } from '../place.ts';
@@ -16,13 +17,6 @@ import { sweep } from './sweeps.ts';
 /** The longest interval between checks, in milliseconds. A short timeout needs shorter intervals. */
 const LONGEST_PAUSE = 15_000;
 const LOOKS = 4;
-
-interface Seen {
-  /** When it was last used, on a monotonic clock. */
-  readonly used: number;
-  /** undefined until the first check. */
-  readonly datagrams?: number;
-}
 
 /** A container with an idle limit, in seconds. */
 interface Limited {
@@ -35,7 +29,6 @@ export class Idle {
   readonly #seconds: number | undefined;
   readonly #signal: AbortSignal;
   readonly #places: Places;
-  readonly #seen = new WeakMap<HostedContainer, Seen>();
   readonly #untold = new WeakSet<HostedContainer>();
   #timer: NodeJS.Timeout | undefined;
   #due = Infinity;
@@ -71,10 +64,9 @@ export class Idle {
 
   /** Schedules the next check so that no container exceeds its limit for long. */
   #plan(): void {
-    const now = performance.now();
+    const now = monotonic();
     const limited = this.#limited();
-    for (const { container } of limited)
-      if (!this.#seen.has(container)) this.#seen.set(container, { used: now });
+    for (const { container } of limited) container.use ??= { used: now };
     if (limited.length === 0 || this.#isLooking || this.#signal.aborted) return;
     const shortest = Math.min(...limited.map(({ seconds }) => seconds));
     const wait = Math.min(LONGEST_PAUSE, (1000 * shortest) / LOOKS);
@@ -93,12 +85,12 @@ export class Idle {
   }
 
   async #lookAt({ container, seconds }: Limited): Promise<void> {
-    const before = this.#seen.get(container);
+    const before = container.use;
     const found = await this.#find(container, before?.datagrams);
     const { isUsed, ...more } = found;
-    const used = isUsed || !before ? performance.now() : before.used;
-    this.#seen.set(container, { used, ...more });
-    if (performance.now() - used < 1000 * seconds || container.view.state !== 'ready') return;
+    const used = isUsed || !before ? monotonic() : before.used;
+    container.use = { used, ...more };
+    if (monotonic() - used < 1000 * seconds || container.view.state !== 'ready') return;
     const cause: Cause = { code: 'idle', text: `no client was connected to it for ${seconds} s` };
     void sweep(this.#tracker, container, cause);
   }

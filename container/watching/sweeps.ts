@@ -43,7 +43,7 @@ export class Sweeps {
     };
   }
 
-  /** Runs until the lifetime ends. For existing containers, the time starts now. */
+  /** Runs until the lifetime ends. For adopted containers, the time counts on. */
   static open(lifetime: Lifetime, tracker: Tracker, patience: Patience): void {
     const sweeps = new Sweeps(tracker, patience);
     void lifetime.track('sweeping', sweeps.#run(lifetime.signal));
@@ -52,21 +52,23 @@ export class Sweeps {
   async #run(signal: AbortSignal): Promise<void> {
     const { events } = this.#tracker.host;
     const following = events.follow(undefined, signal);
-    for (const { view } of this.#tracker.list()) this.#watch(view);
+    for (const { view, course } of this.#tracker.list()) this.#watch(view, course.age);
     for await (const event of following) {
-      if (event === MISSED) for (const { view } of this.#tracker.list()) this.#watch(view);
+      if (event === MISSED)
+        for (const { view, course } of this.#tracker.list()) this.#watch(view, course.age);
       else if (!isOfHealth(event)) this.#watch(event.container);
     }
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
-  #watch({ id, state, pool }: ContainerView): void {
+  /** @param age milliseconds since it entered its state */
+  #watch({ id, state, pool }: ContainerView, age = 0): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
     const wait = this.#waits[state];
     // A pool has an age limit of its own.
     if (!wait || pool !== undefined) return;
-    const timer = setTimeout(() => void this.#sweep(id, state, wait.cause), 1000 * wait.seconds);
+    const timer = setTimeout(() => void this.#sweep(id, state, wait.cause), 1000 * wait.seconds - age);
     this.#timers.set(id, timer.unref());
   }
 

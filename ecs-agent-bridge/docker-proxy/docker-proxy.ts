@@ -5,10 +5,12 @@
  */
 
 import { once } from 'node:events';
-import { chmod, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../errors/service-error.ts';
 import { seenGone } from '../../host/directories.ts';
+import { listenAt } from '../../host/socket-place.ts';
+import { type Descriptors, descriptorOf } from '../../lifetime/descriptors.ts';
 import type { Lifetime } from '../../lifetime/lifetime.ts';
 import type { Logger } from '../../logging/logger.ts';
 import { serveClient } from './connection.ts';
@@ -23,31 +25,38 @@ export interface DockerProxyOptions {
   readonly calls: HostedCalls;
   /** Called when Docker is unreachable, before any client learns it. */
   readonly lost: () => Promise<void>;
+  readonly descriptors: Descriptors;
   readonly log: Logger;
 }
 
+const NAME = 'docker-proxy';
+
 /** Serves until the lifetime ends. */
 export async function serveDocker(lifetime: Lifetime, options: DockerProxyOptions): Promise<void> {
-  const { path } = options;
+  const { path, descriptors } = options;
   const clients = new Set<Socket>();
+  const close = async (server: Server) => {
+    const closed = once(server, 'close');
+    server.close();
+    for (const client of clients) client.destroy();
+    await closed;
+  };
   await lifetime.acquire({
     kind: 'docker proxy',
     what: path,
     take: () => listen(options, clients),
     release: async (server) => {
-      const closed = once(server, 'close');
-      server.close();
-      for (const client of clients) client.destroy();
-      await closed;
+      descriptors.withdraw(NAME);
+      await close(server);
+      await rm(path, { force: true });
     },
+    leave: close,
     seenGone: () => seenGone(path),
   });
 }
 
 async function listen(options: DockerProxyOptions, clients: Set<Socket>): Promise<Server> {
-  const { path, engine, calls, lost, log } = options;
-  // A crashed service may have left it.
-  await rm(path, { force: true });
+  const { path, engine, calls, lost, descriptors, log } = options;
   const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client);
     client.on('close', () => clients.delete(client));
@@ -57,8 +66,9 @@ async function listen(options: DockerProxyOptions, clients: Set<Socket>): Promis
       lost,
     }).catch((error: unknown) => log.error({ error }, `a call to Docker failed: ${messageOf(error)}`));
   });
-  server.listen(path);
-  await once(server, 'listening');
-  await chmod(path, 0o600);
+  const fd = descriptors.take(NAME);
+  if (fd === undefined) await listenAt(path, (draft) => once(server.listen(draft), 'listening'));
+  else await once(server.listen({ fd }), 'listening');
+  descriptors.offer(NAME, descriptorOf(server));
   return server;
 }

@@ -14,6 +14,14 @@ function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
+/** An answered request as the next service gets it. */
+export interface HandedRequest<T> {
+  /** The digest of its key. */
+  readonly name: string;
+  readonly digest: string;
+  readonly answer: T;
+}
+
 interface Made<T> {
   /** Of the request. */
   readonly digest: string;
@@ -22,7 +30,21 @@ interface Made<T> {
 
 export class Idempotency<T> {
   readonly #underWay = new Map<string, Made<T>>();
-  readonly #answered = new Map<string, Made<T>>();
+  readonly #answered: Map<string, Made<T>>;
+
+  /** @param handed the answered requests of the previous service */
+  constructor(handed: readonly HandedRequest<T>[] = []) {
+    const made = ({ name, digest, answer }: HandedRequest<T>) =>
+      [name, { digest, answer: Promise.resolve(answer) }] as const;
+    this.#answered = new Map(handed.map(made));
+  }
+
+  /** The answered requests, for the next service. */
+  async handed(): Promise<HandedRequest<T>[]> {
+    return await Promise.all(
+      [...this.#answered].map(async ([name, { digest, answer }]) => ({ name, digest, answer: await answer })),
+    );
+  }
 
   /**
    * @param key undefined: the request is always run

@@ -7,7 +7,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, rm } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { claimedIn, projectsIn, removeUnclaimed } from '../../container/after-death/take-over.ts';
 import { clearLimits } from '../../container/disk-quotas.ts';
 import { HostedDocker } from '../../container/hosted-docker.ts';
@@ -19,16 +19,19 @@ import { isLocked, lock } from '../../host/lock.ts';
 import { type Paths, pathsBelow } from '../../host/paths.ts';
 import { Ledger, type Page } from '../../lifetime/ledger.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
-import { lastLinesIn, readLastLines } from '../../logging/last-lines.ts';
+import { readLastLines } from '../../logging/last-lines.ts';
 import { createLogger, type Logger, openStdout } from '../../logging/logger.ts';
 import { Outlets } from '../../logging/outlets.ts';
 import { childEnvironment, loadSettings, type Settings } from '../../settings/load.ts';
 import { giveBackLeft } from '../front-console.ts';
+import { judge, type Verdict } from '../hand-over/after.ts';
+import { unitIn } from '../hand-over/restarter.ts';
 import { SERVICE_PAGE } from '../observe.ts';
 import { ownWords } from '../process/self.ts';
 import { Reporting, serviceFactsIn } from '../reporting.ts';
 import { causeOfDeath } from './cause-of-death.ts';
-import { countUnsaved, removeRemains } from './remains.ts';
+import { clearRunDirectory, countUnsaved, removeRemains } from './remains.ts';
+import { endHandedOver } from './wait.ts';
 
 /** The time limit for the report in milliseconds. What waits for the report also waits for Docker. */
 const PATIENCE = 10_000;
@@ -54,9 +57,15 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
   }
   const lifetime = new Lifetime('bury');
   let isLeft = true;
+  let verdict: Verdict = 'none';
   try {
     await lock(lifetime, { run: paths.run, root: paths.root, as: 'bury' });
-    isLeft = await new Burial({ environment, settings, reporting, log, paths }).run();
+    const unit = waitUnit && unitIn(await readFile('/proc/self/cgroup', 'utf8'));
+    verdict = await judge({ environment, paths, unit, log });
+    const hasFailed = verdict === 'failed';
+    if (verdict === 'none' || hasFailed)
+      isLeft = await new Burial({ environment, settings, reporting, log, paths, hasFailed }).run();
+    else isLeft = false;
   } catch (error) {
     if (!isLocked(error)) throw error;
     log.info('another process hosts the containers of this host; there is nothing to clean up');
@@ -66,6 +75,9 @@ export async function bury({ environment, waitUnit }: BuryOptions): Promise<void
     if (isLeft) await beginWait(environment, paths, waitUnit, log);
     else await removeMarked(paths.run);
   }
+  if (verdict !== 'stops') return;
+  await endHandedOver(environment);
+  if (await reporting.owesHeartbeat()) await beginWait(environment, paths, waitUnit, log);
 }
 
 interface Parts {
@@ -74,6 +86,8 @@ interface Parts {
   readonly reporting: Reporting;
   readonly log: Logger;
   readonly paths: Paths;
+  /** Whether the service handed its host over and no other one took it. */
+  readonly hasFailed: boolean;
 }
 
 class Burial {
@@ -88,19 +102,21 @@ class Burial {
    * @throws {ServiceError} `docker.*`
    */
   async run(): Promise<boolean> {
-    const { reporting, log, paths } = this.#parts;
+    const { reporting, log, paths, hasFailed } = this.#parts;
     const ledger = new Ledger(paths.ledger);
     const pages = ledger.open();
     if (pages.length === 0) {
       await this.#clear(ledger);
       return await reporting.owesHeartbeat();
     }
-    const { pid, ...left } = serviceFactsIn(pages) ?? { isReported: true };
+    const { pid, ...facts } = serviceFactsIn(pages) ?? { isReported: true };
+    const { isReported, ...unreported } = facts;
+    const left = hasFailed ? { ...unreported, wasRunning: true } : facts;
     reporting.keepIdentity(left, (identity) => ledger.note(SERVICE_PAGE, { pid, ...identity }));
     reporting.ownInstance();
     try {
       // In parallel, because remote services and Docker may both be slow.
-      const told = left.isReported ? undefined : this.#report(reporting, pages, pid);
+      const told = isReported && !hasFailed ? undefined : this.#report(reporting, pages, pid);
       const [removed, report] = await Promise.allSettled([this.#remove(ledger, pages), told]);
       if (report.status === 'rejected') log.error({ error: report.reason }, messageOf(report.reason));
       if (removed.status === 'rejected') throw removed.reason;
@@ -120,8 +136,7 @@ class Burial {
 
   /** Removes everything in the directory of a service that holds nothing else. */
   async #clear(ledger: Ledger): Promise<void> {
-    const { run, waitLog } = this.#parts.paths;
-    for (const file of [...lastLinesIn(run), waitLog]) await rm(file, { force: true });
+    await clearRunDirectory(this.#parts.paths);
     ledger.remove(SERVICE_PAGE);
   }
 

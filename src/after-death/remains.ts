@@ -10,7 +10,9 @@ import { countKept } from '../../container/kept-files.ts';
 import { removeDrafts } from '../../host/atomic-file.ts';
 import { exists, removeIfEmpty } from '../../host/directories.ts';
 import type { Paths } from '../../host/paths.ts';
+import { draftOf } from '../../host/socket-place.ts';
 import type { Entry, Page } from '../../lifetime/ledger.ts';
+import { lastLinesIn } from '../../logging/last-lines.ts';
 import { readRecord } from '../../user-configs/session.ts';
 import { pageIn } from '../reporting.ts';
 
@@ -26,6 +28,13 @@ export async function removeRemains(pages: readonly Page[]): Promise<void> {
     await removeDrafts(path);
     await removeIfEmpty(path);
   }
+}
+
+/** Removes the files that only a running service, or whoever comes after it, needs. Can be repeated. */
+export async function clearRunDirectory({ run, waitLog, apiSocket, dockerProxy }: Paths): Promise<void> {
+  const files = [...lastLinesIn(run), waitLog, draftOf(apiSocket), draftOf(dockerProxy)];
+  for (const file of files) await rm(file, { force: true });
+  await removeDrafts(run);
 }
 
 /**

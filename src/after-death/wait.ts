@@ -4,7 +4,6 @@
  * requests. It can be killed at any moment; the next process continues. A starting service kills it to take over.
  */
 
-import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
 import { claimedIn } from '../../container/after-death/take-over.ts';
@@ -20,22 +19,28 @@ import { Outlets } from '../../logging/outlets.ts';
 import { loadSettings, type Settings } from '../../settings/load.ts';
 import { endService } from '../end.ts';
 import { giveBackLeft } from '../front-console.ts';
+import { forgetHandOver } from '../hand-over/state.ts';
 import type { Presence } from '../presence.ts';
 import { Reporting, serviceFactsIn } from '../reporting.ts';
 import { Service } from '../service.ts';
 import { causeOfDeath } from './cause-of-death.ts';
-import { countUnsaved, removeRemains } from './remains.ts';
+import { clearRunDirectory, countUnsaved, removeRemains } from './remains.ts';
 
 /** The pause before another attempt, for example while Docker is unreachable. */
 const PAUSE: Backoff = { shortest: 1000, longest: 60_000 };
 
 interface HostOnParts {
+  readonly purpose: Purpose;
   readonly docker: HostedDocker;
   readonly presence: Presence;
   readonly paths: Paths;
 }
 
+/** What becomes of the containers: they are hosted until they end, or ended at once, as in a stop. */
+type Purpose = 'wait' | 'stop';
+
 interface Parts {
+  readonly purpose: Purpose;
   readonly environment: NodeJS.ProcessEnv;
   readonly settings: Settings;
   readonly stdout: DestinationStream;
@@ -43,18 +48,27 @@ interface Parts {
 
 export async function waitForClaimed(environment: NodeJS.ProcessEnv): Promise<void> {
   process.title = 'ecs-host-service wait';
+  await untilDone(environment, 'wait');
+}
+
+/** Ends all containers of a service that handed its host over, because no other service will take it. */
+export async function endHandedOver(environment: NodeJS.ProcessEnv): Promise<void> {
+  await untilDone(environment, 'stop');
+}
+
+async function untilDone(environment: NodeJS.ProcessEnv, purpose: Purpose): Promise<void> {
   const settings = loadSettings(environment);
   const stdout = await openStdout(process.stdout.isTTY);
   for (let failures = 0; ; failures++) {
     // A failed attempt does not count if a later one succeeds.
     process.exitCode = 0;
-    if (await attempt({ environment, settings, stdout })) return;
+    if (await attempt({ purpose, environment, settings, stdout })) return;
     await pause(backoff(failures, PAUSE));
   }
 }
 
 /** @returns whether the work is done */
-async function attempt({ environment, settings, stdout }: Parts): Promise<boolean> {
+async function attempt({ purpose, environment, settings, stdout }: Parts): Promise<boolean> {
   // Each attempt has its own outlets, because its reporting is closed with them.
   const outlets = new Outlets(stdout);
   const log = createLogger({ level: settings.LOG_LEVEL, stream: outlets });
@@ -68,17 +82,20 @@ async function attempt({ environment, settings, stdout }: Parts): Promise<boolea
     await keepFrontConsole(service, presence);
     const docker = await service.step('docker', () => service.reachDocker());
     const stopped = stopAgent(service, docker, presence);
-    const parts = { docker, presence, paths: pathsBelow(settings.ROOT) };
-    const hosted = hostOn(service, parts).then(() => Promise.all([stopped, told]));
+    const parts = { purpose, docker, presence, paths: pathsBelow(settings.ROOT) };
+    const hosted = hostOn(service, parts).then(() =>
+      Promise.all([stopped, ...(purpose === 'wait' ? [told] : [])]),
+    );
     const by = await Promise.race([hosted.then(() => 'draining' as const), takenBy(service)]);
     // If EC2 ends the race, a later failure of this promise needs no handling.
     hosted.catch(() => {});
-    if (by === 'draining') await removeRemains(presence.left);
+    if (by === 'draining' && purpose === 'wait') await removeRemains(presence.left);
     const left = await endService({ kind: 'asked', by }, service);
     // Before this point, the certificate and directories were needed for the containers.
-    if (by === 'EC2') await removeRemains(presence.left);
+    if (by === 'EC2' || purpose === 'stop') await removeRemains(presence.left);
     const paths = pathsBelow(settings.ROOT);
-    await rm(paths.waitLog, { force: true });
+    await forgetHandOver(paths);
+    await clearRunDirectory(paths);
     await removeMarked(paths.run);
     // The ledger is closed, so later facts about the host must not create it again.
     reporting.keepIdentity({}, () => {});
@@ -155,11 +172,12 @@ function stopAgent(service: Service, docker: HostedDocker, presence: Presence): 
   return service.root.track('stopping the ECS agent', stopped);
 }
 
-async function hostOn(service: Service, { docker, presence, paths }: HostOnParts): Promise<void> {
+async function hostOn(service: Service, { purpose, docker, presence, paths }: HostOnParts): Promise<void> {
   const userConfigs = await service.step('user configs', () => service.keepUserConfigs(presence));
   // The containers keep the input devices that they have.
   const parts = { docker, userConfigs, canInput: false, left: presence.left };
   const { tracker } = await service.step('containers', () => service.hostContainers(parts));
+  if (purpose === 'stop') return;
   await tracker.drain();
   await userConfigs?.uploaded();
   const kept = await countKept(paths);

@@ -12,6 +12,7 @@ export type HostCommand =
   | { readonly name: 'doctor --leaks' }
   | { readonly name: 'doctor'; readonly isHostAlone: boolean; readonly isJson: boolean }
   | { readonly name: 'settings'; readonly isJson: boolean }
+  | { readonly name: 'upgrade'; readonly isRollback: boolean }
   | { readonly name: 'bury'; readonly waitUnit: string | undefined }
   | { readonly name: 'configs list'; readonly user: string; readonly app: string }
   | {
@@ -43,6 +44,14 @@ export const HOST_COMMANDS: readonly CommandRow<HostCommand>[] = [
     summary: 'host the containers that a dead service left in use until they have ended',
     example: 'wait',
     read: () => ({ name: 'wait' }),
+  },
+  {
+    name: 'upgrade',
+    summary: 'change to the installed version while containers run on',
+    more: 'Restarts the installed service, which hands its host over to the new one. If that does not come up, the version before it is put back and takes the host over.',
+    options: [{ flags: '--rollback', meaning: 'change back to the version before the installed one' }],
+    example: 'upgrade',
+    read: (given) => ({ name: 'upgrade', isRollback: given.flag('rollback') }),
   },
   {
     name: 'doctor',

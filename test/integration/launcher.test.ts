@@ -92,6 +92,30 @@ test('the launcher forwards SIGHUP, SIGINT, SIGUSR2 and SIGTERM to the program',
   assert.equal(await launched.ended(), 5);
 });
 
+test('a program that hands over is started again with the descriptors that it stored', async () => {
+  const script = `
+    const { notifyWith } = require(${JSON.stringify(ADDON)});
+    const { readFileSync, openSync, readlinkSync } = require('node:fs');
+    const names = process.env.LISTEN_FDNAMES;
+    if (names) {
+      console.log(names, process.env.LISTEN_PID === String(process.pid), readlinkSync('/proc/self/fd/3'));
+      process.exit(5);
+    }
+    for (const [name, path] of [['one', '/etc/hostname'], ['two', '/etc/passwd'], ['two', '/etc/group']])
+      notifyWith(process.env.NOTIFY_SOCKET, 'FDSTORE=1\\nFDNAME=' + name, openSync(path));
+    notifyWith(process.env.NOTIFY_SOCKET, 'FDSTOREREMOVE=1\\nFDNAME=one', -1);
+    process.exit(Number(process.env.RESTART_STATUS));`;
+  using launched = new Launched(node(script));
+  assert.equal(await launched.line(/two/), 'two true /etc/group');
+  assert.equal(await launched.ended(), 5);
+  assert.deepEqual(launched.told, ['exit-code', 'exited', '5']);
+});
+
+test('a program that hands over is not started again if it cannot be buried', async () => {
+  using launched = new Launched(shell('exit 79'), { bury: ['sh', '-c', 'exit 1'] });
+  assert.equal(await launched.ended(), 79);
+});
+
 test('if the launcher is killed, the program receives SIGTERM', async () => {
   const script = `process.on('SIGTERM', () => { console.log('asked to stop'); process.exit(); });`;
   using launched = new Launched(node(`${script} ${LIVE}`));

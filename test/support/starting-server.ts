@@ -13,6 +13,7 @@ import { serveHttps } from '../../httpserver/server.ts';
 import { serveUnixSocket } from '../../httpserver/unix-server.ts';
 import { Idempotency } from '../../httpserver/v1/idempotency.ts';
 import type { Operations } from '../../httpserver/v1/operations.ts';
+import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger, openStdout } from '../../logging/logger.ts';
 import { Secret } from '../../settings/secret.ts';
@@ -38,6 +39,7 @@ const common = () => ({
   operations: NO_OPERATIONS,
   create: { allowedMounts: [], requests: new Idempotency<never>() },
   metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
+  descriptors: new Descriptors(),
   log,
 });
 

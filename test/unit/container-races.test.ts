@@ -26,6 +26,7 @@ import { HostedCalls } from '../../ecs-agent-bridge/docker-proxy/hosted-calls.ts
 import { parseRequest } from '../../ecs-agent-bridge/docker-proxy/message-head.ts';
 import { pathsBelow } from '../../host/paths.ts';
 import { DeadlineError } from '../../lifetime/deadline.ts';
+import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Ledger } from '../../lifetime/ledger.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -68,6 +69,7 @@ function hostOf(t: TestContext) {
     receipts: new Receipts(root, log),
     events: new Events(),
     shortage: new Shortage(),
+    descriptors: new Descriptors(),
     cgroupDriver: 'cgroupfs',
     quotas: new DiskQuotas({ directories: [], amount: undefined, docker: docker.asDocker, log }),
     apart: {

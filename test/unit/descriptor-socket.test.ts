@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { addon } from '../../uinput-native/addon.ts';
 import { DescriptorSocket } from '../../uinput-native/descriptor-socket.ts';
 import { runWithFew } from '../support/descriptors.ts';
 
+const ADDON = join(import.meta.dirname, `../../build/uinput-linux-${process.arch}.node`);
 const PROGRAM = join(import.meta.dirname, '../../build/input-program');
 
 interface Opened {
@@ -54,6 +57,26 @@ test('all descriptors arrive in one message, in order, and work', async (t) => {
     ['0', '1', '2'],
   );
   assert.deepEqual(handOvers, [1]);
+});
+
+test('a socket that another process has opened goes on where it was', async (t) => {
+  const { socket, receive, files } = open(t);
+  const file = openSync(files[0] as string, 'a');
+  t.after(() => closeSync(file));
+  const script = `
+    const addon = require(${JSON.stringify(ADDON)});
+    try { addon.adoptSocket(4, () => {}); } catch ({ code }) { console.log(code); }
+    const socket = addon.adoptSocket(3, () => process.exit(addon.handOver(socket, [4]) ? 0 : 1));
+    setInterval(() => {}, 1000);
+    console.log(socket.fd);`;
+  const next = spawn(process.execPath, ['-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit', socket.fd, file],
+  });
+  socket.close();
+  const [ended, printed] = [once(next, 'exit'), text(next.stdout as Readable)];
+  assert.equal(await receive(), '1');
+  assert.deepEqual(await ended, [0, null]);
+  assert.equal(await printed, 'ENOTSOCK\n3\n');
 });
 
 test('every request is answered, repeated and concurrent ones too', async (t) => {

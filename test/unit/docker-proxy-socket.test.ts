@@ -9,6 +9,7 @@ import { suite, test } from 'node:test';
 import { serveDocker } from '../../ecs-agent-bridge/docker-proxy/docker-proxy.ts';
 import type { HostedCalls } from '../../ecs-agent-bridge/docker-proxy/hosted-calls.ts';
 import { exists } from '../../host/directories.ts';
+import { Descriptors } from '../../lifetime/descriptors.ts';
 import { Lifetime } from '../../lifetime/lifetime.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { dial, Peer, PING } from '../support/docker-proxy-peers.ts';
@@ -30,7 +31,14 @@ async function open(calls: Partial<HostedCalls> = { handlerOf: () => undefined }
   writeFileSync(path, '');
   const lifetime = new Lifetime('test');
   const log = createLogger({ level: 'trace', stream });
-  await serveDocker(lifetime, { path, engine, calls: calls as HostedCalls, lost: async () => {}, log });
+  await serveDocker(lifetime, {
+    path,
+    engine,
+    calls: calls as HostedCalls,
+    lost: async () => {},
+    descriptors: new Descriptors(),
+    log,
+  });
   return {
     path,
     docker,

@@ -96,7 +96,7 @@ suite('candidates that arrive before the start values', () => {
 
   test('a candidate lives for two minutes', () => {
     let now = 1000;
-    const candidates = new Candidates(() => now);
+    const candidates = new Candidates([], () => now);
     candidates.keep(offer('right'));
     now += CANDIDATE_LIFE - 1;
     assert.equal(CANDIDATE_LIFE, 120_000);
@@ -105,7 +105,7 @@ suite('candidates that arrive before the start values', () => {
 
   test('a candidate is not returned after two minutes', () => {
     let now = 1000;
-    const candidates = new Candidates(() => now);
+    const candidates = new Candidates([], () => now);
     candidates.keep(offer('right'));
     now += CANDIDATE_LIFE;
     assert.equal(candidates.settle(VALUES), undefined);
@@ -113,7 +113,7 @@ suite('candidates that arrive before the start values', () => {
 
   test('expired candidates make room for others', () => {
     let now = 1000;
-    const candidates = new Candidates(() => now);
+    const candidates = new Candidates([], () => now);
     for (let i = 0; i < MOST_CANDIDATES; i++) candidates.keep(offer('old', { source: `10.0.0.${i}` }));
     assert.equal(candidates.keep(offer('too early', { source: '10.0.0.99' })), false);
     now += CANDIDATE_LIFE;

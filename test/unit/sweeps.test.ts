@@ -20,7 +20,7 @@ function begin(t: TestContext, patience: Patience, most?: number) {
   const ended: string[] = [];
   const containers = new Map<
     string,
-    { id: string; view: ContainerView; end: (cause: Cause) => Promise<void> }
+    { id: string; view: ContainerView; course: { age: number }; end: (cause: Cause) => Promise<void> }
   >();
   const tracker = {
     lifetime,
@@ -34,7 +34,7 @@ function begin(t: TestContext, patience: Patience, most?: number) {
       ended.push(code);
       move(id, 'ending');
     };
-    containers.set(id, { id, view, end });
+    containers.set(id, { id, view, course: { age: 0 }, end });
     events.tell(view, { to: state, code: 'started', cause: '' } as Transition);
   };
   const tell = (id: string, change: HealthChange) =>

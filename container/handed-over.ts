@@ -1,0 +1,98 @@
+/**
+ * What one service tells the next about a container in a hand-over, beside what the ledger has. The ledger is enough to
+ * adopt a container after a crash. With this, the container goes on as if nothing had happened: its state, clocks,
+ * receipt, and the tokens that wait for its start values.
+ *
+ * It contains secrets of client apps. Times without a date are of `monotonic`.
+ */
+
+import { type Static, Type } from 'typebox';
+import { CHECK_HEALTHS } from '../docker-engine/answers.ts';
+import { PORT_HEALTHS } from './health.ts';
+import { CAUSE_CODES, STATES } from './state.ts';
+
+const Time = Type.String({ format: 'date-time' });
+const ContainerIdText = Type.String({ pattern: '^[0-9a-f]{60}$' });
+const DockerIdText = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const Code = Type.Enum([...CAUSE_CODES]);
+
+export const HandedOffer = Type.Object({
+  offer: Type.Object({
+    userId: Type.String(),
+    clientAppAuthSecret: Type.String(),
+    configEncryptionToken: Type.String(),
+    source: Type.String(),
+  }),
+  until: Type.Number(),
+});
+
+export const HandedReceipt = Type.Object({
+  states: Type.Array(
+    Type.Object({
+      state: Type.Enum([...STATES]),
+      at: Time,
+      code: Type.Optional(Code),
+      cause: Type.Optional(Type.String()),
+    }),
+    { minItems: 1 },
+  ),
+  warnings: Type.Array(Type.Object({ at: Time, code: Type.String(), text: Type.String() })),
+  resources: Type.Array(
+    Type.Object({
+      kind: Type.String(),
+      what: Type.String(),
+      allotted: Time,
+      released: Type.Optional(Time),
+      seen: Type.Optional(Type.String()),
+      failed: Type.Optional(Type.String()),
+    }),
+  ),
+});
+
+/** The last use of a container: when, and how many datagrams it had received then. */
+export const HandedUse = Type.Object({ used: Type.Number(), datagrams: Type.Optional(Type.Number()) });
+
+export const HandedContainer = Type.Object({
+  id: ContainerIdText,
+  state: Type.Enum(['created', 'running', 'assigned', 'ready']),
+  began: Time,
+  since: Time,
+  /** When it entered its state. */
+  entered: Type.Number(),
+  sharesNetwork: Type.Boolean(),
+  /** Tokens that came before the start values. */
+  offers: Type.Array(HandedOffer),
+  use: Type.Optional(HandedUse),
+  health: Type.Optional(
+    Type.Object({
+      docker: Type.Optional(Type.Enum([...CHECK_HEALTHS])),
+      port: Type.Optional(Type.Enum([...PORT_HEALTHS])),
+      since: Time,
+    }),
+  ),
+  receipt: HandedReceipt,
+  /** Why its end had begun. The next service ends it. */
+  ending: Type.Optional(Type.Object({ code: Code, text: Type.String() })),
+});
+
+/** A Docker container that stays for a while after its hosted container has ended. */
+export const HandedKept = Type.Object({
+  id: ContainerIdText,
+  dockerId: DockerIdText,
+  /** When it is to be removed. */
+  until: Type.Number(),
+});
+
+export type HandedOffer = Static<typeof HandedOffer>;
+export type HandedReceipt = Static<typeof HandedReceipt>;
+export type HandedUse = Static<typeof HandedUse>;
+export type HandedContainer = Static<typeof HandedContainer>;
+export type HandedKept = Static<typeof HandedKept>;
+
+/** All containers that a hand-over names. */
+export interface Handed {
+  readonly containers: readonly HandedContainer[];
+  readonly kept: readonly HandedKept[];
+}
+
+export const NOTHING_HANDED: Handed = { containers: [], kept: [] };

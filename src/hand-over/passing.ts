@@ -1,0 +1,81 @@
+/** What a service has from the previous one, and what it keeps for the next one. */
+
+import { closeSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ContainerView } from '../../container/view.ts';
+import { messageOf, ServiceError } from '../../errors/service-error.ts';
+import type { Paths } from '../../host/paths.ts';
+import { type HandedRequest, Idempotency } from '../../httpserver/v1/idempotency.ts';
+import { Descriptors } from '../../lifetime/descriptors.ts';
+import type { Logger } from '../../logging/logger.ts';
+import { DescriptorStore } from './descriptor-store.ts';
+import { forgetHandOver, type HandOver, readHandOver } from './state.ts';
+
+/** In milliseconds: a service that has not taken the host over by then gives it up. */
+const LATE = 60_000;
+
+export class Passing {
+  /** The descriptors of this service wait there for the next one. */
+  readonly store: DescriptorStore;
+  readonly descriptors: Descriptors;
+  readonly #paths: Paths;
+  readonly #log: Logger;
+  readonly #began = Promise.withResolvers<HandOver>();
+  readonly #over = new AbortController();
+  #handed: HandOver | undefined;
+  #requests = new Idempotency<ContainerView>();
+
+  /** @param environment of this process, with what it has inherited from the store */
+  constructor(environment: NodeJS.ProcessEnv, paths: Paths, log: Logger) {
+    this.store = new DescriptorStore(environment);
+    this.descriptors = new Descriptors(this.store.inherited(environment));
+    this.#paths = paths;
+    this.#log = log;
+  }
+
+  /** The hand-over by which this service began; undefined if there was none. */
+  get handed(): HandOver | undefined {
+    return this.#handed;
+  }
+
+  /** Resolves when this service begins to take a host over; rejects when that takes too long. */
+  async late(): Promise<never> {
+    await this.#began.promise;
+    const { signal } = this.#over;
+    const isLate = await pause(LATE, true, { signal, ref: false }).catch(() => false);
+    if (isLate) throw new ServiceError('handover.late', { seconds: LATE / 1000 });
+    return await new Promise(() => {});
+  }
+
+  /** The start is complete: what is left of a hand-over goes. A failure keeps descriptors open, and is only logged. */
+  async complete(): Promise<void> {
+    this.#over.abort();
+    if (this.#handed) await forgetHandOver(this.#paths);
+    try {
+      for (const descriptor of this.descriptors.takeRest()) closeSync(descriptor);
+      this.store.clear();
+    } catch (error) {
+      this.#log.error({ error }, `descriptors of the previous service stay open: ${messageOf(error)}`);
+    }
+    if (this.#handed) this.#log.info('took the host over');
+  }
+
+  /** The requests with an idempotency key. */
+  get requests(): Idempotency<ContainerView> {
+    return this.#requests;
+  }
+
+  /** Looks for a hand-over. If it cannot be read, it is a crash. Only the process that holds the lock may call this. */
+  async find(): Promise<void> {
+    try {
+      this.#handed = await readHandOver(this.#paths);
+    } catch (error) {
+      this.#log.error({ error }, messageOf(error));
+      await forgetHandOver(this.#paths);
+    }
+    if (!this.#handed) return;
+    this.#began.resolve(this.#handed);
+    this.#log.info(this.#handed.from, 'taking the host over from the previous service');
+    this.#requests = new Idempotency(this.#handed.requests as HandedRequest<ContainerView>[]);
+  }
+}

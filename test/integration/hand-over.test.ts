@@ -1,0 +1,126 @@
+/** Upgrades: one service hands its host to the next, and nobody's container ends. */
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { after, afterEach, before, test } from 'node:test';
+import { pathsBelow } from '../../host/paths.ts';
+import { handOverFile } from '../../src/hand-over/state.ts';
+import { askTcp, claim, host as hostContainer, OK, startValues, token } from '../support/callers.ts';
+import { Receiver } from '../support/receiver.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+import { hostTwo, KILLED, running, Site, until } from '../support/site.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const NOTIFY_SOCKET = '@hand-over-test';
+/** As the launcher tells a service that it starts again, and whoever cleans up after it. */
+const STARTED_AGAIN = { NOTIFY_SOCKET, RESTART_STATUS: '79', FDSTORE: '512' };
+const STOPPED = { SERVICE_RESULT: 'success', EXIT_CODE: 'exited', EXIT_STATUS: '0' };
+
+let host: TestHost;
+before(async () => {
+  host = await TestHost.open();
+});
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.finish());
+
+/** The status of an answer on a unix socket. */
+async function ask(socketPath: string, path: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const asked = request({ socketPath, path, agent: false }, (answer) => {
+    text(answer).then(() => resolve(answer.statusCode ?? 0), reject);
+  });
+  asked.on('error', reject).end();
+  return await promise;
+}
+
+/** Calls everything that listens, again and again, until `over`. @returns the number of rounds */
+async function callAll(service: ServiceProcess, proxy: string, over: AbortSignal): Promise<number> {
+  let rounds = 0;
+  while (!over.aborted) {
+    const answers = await Promise.all([
+      service.get('/healthz').then(({ status }) => status),
+      ask(service.apiSocket, '/v1/containers'),
+      ask(proxy, '/version'),
+    ]);
+    assert.deepEqual(answers, [200, 200, 200]);
+    rounds += 1;
+  }
+  return rounds;
+}
+
+test('upgrades in a row end no container and lose no call, and the next service goes on where the last one was', async () => {
+  const site = new Site(host);
+  const service = await host.start({ launcher: [], env: { ROOT: site.root } }).ready();
+  const { unclaimed, claimed, port } = await hostTwo(host, service);
+  const first = await host.hostPort(unclaimed);
+  assert.deepEqual(await token(service, first), OK);
+  const before = await running(host);
+  const over = new AbortController();
+  const calls = callAll(service, site.dockerProxy, over.signal);
+  for (let upgrades = 0; upgrades < 2; upgrades++) {
+    const from = service.lines.length;
+    service.child.kill('SIGUSR1');
+    await service.message('took the host over', from);
+    await service.line(({ msg, step }) => msg === 'step done' && step === 'heartbeats', from);
+  }
+  over.abort();
+  assert.ok((await calls) > 0);
+  assert.deepEqual(await running(host), before);
+  assert.ok(!existsSync(handOverFile(pathsBelow(site.root))), 'the hand-over is complete');
+  // The token came to the first service, and the start values come to the third.
+  assert.deepEqual(await startValues(service, first), OK);
+  await until('its program is ready', async () => (await askTcp(first)).dpi === '96');
+  assert.equal((await startValues(service, port, { dpi: 97 })).status, 406);
+  assert.ok(!service.lines.some(({ level }) => level === 'error'), service.log());
+  const cameTo = service.lines.filter(({ msg, container }) => msg === 'container is running' && container);
+  assert.equal(cameTo.length, 2, 'no container came to a state again');
+  const newer = await hostContainer(service);
+  assert.ok(![unclaimed, claimed].includes(newer));
+  assert.equal(await service.stop(), 0);
+});
+
+/** A service that has handed over, and nobody has taken the host over yet. */
+async function handedOver(site: Site) {
+  await using _ = await Receiver.open(NOTIFY_SOCKET);
+  const service = await site.run([], STARTED_AGAIN).ready();
+  const containers = await hostTwo(host, service);
+  assert.equal(await service.stop('SIGPWR'), 79, service.log());
+  return containers;
+}
+
+test('after a service has handed over, a start that fails changes nothing, and the next one takes over', async () => {
+  const site = new Site(host);
+  const { port } = await handedOver(site);
+  const before = await running(host);
+  const broken = host.start({
+    entry: 'dying-service.ts',
+    arguments: ['step-fails', 'nodes'],
+    env: { ROOT: site.root },
+  });
+  assert.equal(await broken.ended(), 1, broken.log());
+  assert.ok(!broken.lines.some(({ level }) => level === 'fatal'), 'it is no crash yet');
+  assert.deepEqual(await running(host), before);
+  const service = await site.start();
+  assert.deepEqual(await running(host), before);
+  assert.deepEqual(await token(service, port), OK);
+  assert.equal(await service.stop(), 0);
+});
+
+test('a stop after a service has handed over ends all containers, and a crash leaves those in use', async () => {
+  const site = new Site(host);
+  await handedOver(site);
+  await site.bury(STOPPED);
+  assert.deepEqual(await running(host), []);
+  assert.ok(!existsSync(site.runDirectory));
+
+  const { claimed } = await handedOver(site);
+  const bury = await site.bury(KILLED);
+  assert.equal(bury.lines.find(({ level }) => level === 'fatal')?.msg, 'the service died: killed by SIGKILL');
+  assert.deepEqual(await running(host), [claimed]);
+  await site.waits();
+  const service = await site.start();
+  await claim(service, await host.hostPort(claimed));
+  assert.equal(await service.stop(), 0);
+});
